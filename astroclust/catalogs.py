@@ -1,0 +1,180 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Candidate tables: their classes, their positions, reading and writing them."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+from astropy.wcs import NoConvergence
+
+from astroclust.files import replace_when_done
+
+__all__ = ["CLASSES", "pixel_positions", "read_table", "write_table"]
+
+#: The classes of LEGUS (Adamo et al. 2017; Wei et al. 2020, sec. 2).
+CLASSES = {
+    1: "symmetric cluster",
+    2: "asymmetric cluster",
+    3: "multi-peaked association",
+    4: "not a cluster",
+}
+
+
+def pixel_positions(table, wcs=None):
+    """Positions of the rows of a table in pixels.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        With columns ``x`` and ``y`` (0-based pixel centres), or a
+        `~astropy.coordinates.SkyCoord` column, or ``ra`` and ``dec`` (degrees unless they have
+        a unit). Pixels go first where there are both.
+    wcs : WCS, optional
+        The coordinates of the image; needed for positions on the sky.
+
+    Returns
+    -------
+    x, y : `~numpy.ndarray` of float64, shape (n,)
+        0-based positions; NaN where a position is masked, not finite or has no place in the WCS.
+
+    Raises
+    ------
+    KeyError
+        Where the table has no positions.
+    TypeError
+        Where positions are not numbers.
+    ValueError
+        Where sky positions come without a WCS, or in units that are not pixels or angles.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.catalogs import pixel_positions
+    >>> x, y = pixel_positions(Table({"x": [10.0, 20.5], "y": [3.0, 4.0]}))
+    >>> print(x, y)
+    [10.  20.5] [3. 4.]
+    """
+    if not table.colnames:
+        return np.empty(0), np.empty(0)
+    if {"x", "y"} <= set(table.colnames):
+        return _numbers(table["x"], u.pix), _numbers(table["y"], u.pix)
+    sky = _sky_positions(table)
+    if wcs is None:
+        raise ValueError(
+            "the table has sky positions only and the images have no WCS: give x and y, or "
+            "images with a celestial WCS"
+        )
+    x = np.full(len(table), np.nan)
+    y = np.full(len(table), np.nan)
+    good = np.isfinite(sky.spherical.lon.deg) & np.isfinite(sky.spherical.lat.deg)
+    if good.any():
+        x[good], y[good] = _world_to_pixel(wcs, sky[good])
+    return x, y
+
+
+def _sky_positions(table):
+    for name in table.colnames:
+        if isinstance(table[name], SkyCoord):
+            return table[name]
+    if {"ra", "dec"} <= set(table.colnames):
+        ra = _numbers(table["ra"], u.deg)
+        dec = _numbers(table["dec"], u.deg)
+        dec[np.abs(dec) > 90] = np.nan
+        return SkyCoord(ra, dec, unit=u.deg)
+    similar = [
+        name
+        for name in table.colnames
+        if name.lower().strip("_") in ("x", "y", "ra", "dec", "xcentroid", "ycentroid")
+        or name.lower() in ("x_centroid", "y_centroid", "raj2000", "dej2000")
+    ]
+    hint = f" (rename {', '.join(similar)}?)" if similar else ""
+    raise KeyError(
+        "the table has no positions: it needs columns x and y (0-based pixels), ra and dec, or a "
+        f"SkyCoord{hint}; it has {', '.join(table.colnames)}"
+    )
+
+
+def _numbers(column, unit):
+    """A column as float64 in a unit, NaN where it is masked."""
+    name = column.info.name
+    given = getattr(column, "unit", None)
+    values = np.ma.filled(np.ma.asarray(getattr(column, "unmasked", column), dtype=object), np.nan)
+    try:
+        values = values.astype(np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"column {name} must hold numbers (in {unit} where it has no unit), "
+            f"not {getattr(column, 'dtype', type(column))}"
+        ) from None
+    values[np.asarray(getattr(column, "mask", False))] = np.nan
+    if given is None or given == u.dimensionless_unscaled:
+        return values
+    try:
+        return (values * u.Unit(given)).to_value(unit)
+    except u.UnitConversionError:
+        raise ValueError(f"column {name} is in {given}, which is no {unit}") from None
+
+
+def _world_to_pixel(wcs, sky):
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return wcs.world_to_pixel(sky)
+    except NoConvergence as error:
+        # Far outside the image a distortion has no inverse: those rows have no place in it.
+        x, y = error.best_solution.T
+        for rows in (error.divergent, error.slow_conv):
+            if rows is not None:
+                x[rows] = y[rows] = np.nan
+        return x, y
+
+
+def read_table(path):
+    """Read a table from a file, in the format of its ending.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        A FITS, ECSV, CSV, VOTable or other file that `astropy.table.Table` recognises.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        The table.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    OSError
+        Where the file cannot be read as a table.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    if path.stat().st_size == 0:
+        raise OSError(f"{path} is empty; fetch or write it again")
+    try:
+        return Table.read(path)
+    except Exception as error:  # each of the many formats fails in its own way
+        raise OSError(f"cannot read a table from {path}: {error}") from error
+
+
+def write_table(table, path, *, overwrite=False):
+    """Write a table to a file that is whole or absent, in the format of its ending.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table.
+    path : str or `~pathlib.Path`
+        The file, ending in ``.fits`` or ``.ecsv`` (the lossless format), or another ending that
+        `astropy.table.Table` knows.
+    overwrite : bool, optional
+        Whether the file may exist.
+    """
+    with replace_when_done(path, overwrite=overwrite) as partial:
+        table.write(partial)

@@ -1,0 +1,106 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Output files that are whole or absent: each is written beside its place, then renamed."""
+
+import os
+import secrets
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["check_output", "replace_when_done"]
+
+
+def check_output(path, *, overwrite=False):
+    """Check, before long work starts, that a file can be written.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        The file to write.
+    overwrite : bool, optional
+        Whether the file may exist.
+
+    Returns
+    -------
+    path : `~pathlib.Path`
+        The same place.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where the folder does not exist.
+    IsADirectoryError
+        Where a folder has that name.
+    FileExistsError
+        Where the file exists and ``overwrite`` is false.
+    PermissionError
+        Where the folder does not let files be made.
+
+    Examples
+    --------
+    >>> from astroclust.files import check_output
+    >>> check_output("no/such/folder/result.fits")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: cannot write no/such/folder/result.fits: there is no folder no/such/folder...
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"cannot write {path}: there is no folder {path.parent}; make it first"
+        )
+    if path.is_dir():
+        raise IsADirectoryError(f"cannot write {path}: it is a folder; name a file in it")
+    if path.exists() and not overwrite:
+        raise FileExistsError(
+            f"{path} exists already: choose another name, or allow it to be overwritten"
+        )
+    trial = _beside(path)
+    try:
+        trial.touch(exist_ok=False)
+    except OSError as error:
+        raise PermissionError(f"cannot write {path}: {error.strerror or error}") from error
+    trial.unlink()
+    return path
+
+
+@contextmanager
+def replace_when_done(path, *, overwrite=False):
+    """Write a file beside its place and rename it once it is whole.
+
+    Whatever ends the block early, Ctrl-C included, leaves ``path`` as it was.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        The file to write.
+    overwrite : bool, optional
+        Whether the file may exist.
+
+    Yields
+    ------
+    partial : `~pathlib.Path`
+        The file to write to, with the same ending; renamed to ``path`` at the end of the block.
+
+    Raises
+    ------
+    OSError
+        As `check_output`.
+
+    Examples
+    --------
+    >>> from astroclust.files import replace_when_done
+    >>> with replace_when_done("notes.txt") as partial:
+    ...     size = partial.write_text("whole or absent")
+    """
+    path = check_output(path, overwrite=overwrite)
+    partial = _beside(path)
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _beside(path):
+    """A new hidden name in the folder of ``path``, with all its suffixes (``.fits.gz``)."""
+    return path.with_name(f".{secrets.token_hex(4)}.part-{path.name}")

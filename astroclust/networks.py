@@ -1,0 +1,119 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The architectures: from normalised stamps to one number a class."""
+
+import torch
+from torch import nn
+
+__all__ = ["NativeNetwork", "create_network"]
+
+
+class NativeNetwork(nn.Module):
+    """A residual network that takes stamps at their own resolution, in any subset of bands.
+
+    Three stages of residual blocks halve the stamp from 50 to 25, 13 and 7 pixels. The head sees
+    two scales: the middle of the last map, which is the candidate, and all of it, which is the
+    surroundings.
+
+    Parameters
+    ----------
+    n_bands : int
+        Bands of the stamps.
+    n_classes : int
+        Classes.
+    width : int, optional
+        Channels at full resolution; each stage doubles them.
+    """
+
+    def __init__(self, n_bands, n_classes, *, width=16):
+        super().__init__()
+        self.pixels = nn.Conv2d(n_bands, width, 3, padding=1, bias=False)
+        # Which bands are present shifts the first maps: a zero may be dark sky or no band at all.
+        self.presence = nn.Linear(n_bands, width)
+        self.norm = nn.BatchNorm2d(width)
+        self.stages = nn.Sequential(
+            _Stage(width, 2 * width), _Stage(2 * width, 4 * width), _Stage(4 * width, 8 * width)
+        )
+        self.head = nn.Sequential(
+            nn.Linear(24 * width, 8 * width),
+            nn.ReLU(),
+            nn.Dropout(0.2),
+            nn.Linear(8 * width, n_classes),
+        )
+
+    def forward(self, pixels, present):
+        """Scores of the classes before the softmax.
+
+        Parameters
+        ----------
+        pixels : `~torch.Tensor`, shape (n, n_bands, size, size)
+            Normalised stamps.
+        present : `~torch.Tensor`, shape (n, n_bands)
+            1 where a band was observed, else 0.
+
+        Returns
+        -------
+        scores : `~torch.Tensor`, shape (n, n_classes)
+            Logits.
+        """
+        maps = self.pixels(pixels) + self.presence(present)[:, :, None, None]
+        maps = self.stages(torch.relu(self.norm(maps)))
+        middle = maps.shape[-1] // 2
+        centre = maps[:, :, middle - 1 : middle + 2, middle - 1 : middle + 2].mean(dim=(2, 3))
+        pooled = torch.cat([centre, maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
+        return self.head(pooled)
+
+
+class _Stage(nn.Module):
+    """Half the pixels and more channels, then a residual block."""
+
+    def __init__(self, n_in, n_out):
+        super().__init__()
+        self.reduce = _conv(n_in, n_out, stride=2)
+        self.block = nn.Sequential(_conv(n_out, n_out), nn.ReLU(), _conv(n_out, n_out))
+
+    def forward(self, maps):
+        maps = torch.relu(self.reduce(maps))
+        return torch.relu(maps + self.block(maps))
+
+
+def _conv(n_in, n_out, stride=1):
+    return nn.Sequential(
+        nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(n_out)
+    )
+
+
+_NETWORKS = {"native": NativeNetwork}
+
+
+def create_network(name, *, n_bands=5, n_classes=4):
+    """Make a network with random weights.
+
+    Parameters
+    ----------
+    name : str
+        ``"native"``: `NativeNetwork`.
+    n_bands : int, optional
+        Bands of the stamps.
+    n_classes : int, optional
+        Classes.
+
+    Returns
+    -------
+    network : `~torch.nn.Module`
+        Called with ``(pixels, present)``, it gives scores of shape (n, n_classes).
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+
+    Examples
+    --------
+    >>> from astroclust import create_network
+    >>> network = create_network("native")
+    >>> sum(weights.numel() for weights in network.parameters())
+    387076
+    """
+    if name not in _NETWORKS:
+        raise ValueError(f"network {name!r} is not known: there are {', '.join(_NETWORKS)}")
+    return _NETWORKS[name](n_bands, n_classes)

@@ -1,0 +1,385 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Postage stamps: cut from images at the rows of a table, kept in MEF files, normalised."""
+
+from enum import IntFlag
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.nddata import Cutout2D, NoOverlapError
+from astropy.table import Table
+from tqdm import tqdm
+
+from astroclust.catalogs import pixel_positions
+from astroclust.files import replace_when_done
+from astroclust.images import BANDS, ImageSet
+
+__all__ = [
+    "FLAG_MEANINGS",
+    "Stamps",
+    "StampFlag",
+    "decode_flags",
+    "make_stamps",
+    "normalize_stamps",
+]
+
+
+class StampFlag(IntFlag):
+    """The bits of the ``flags`` column; `FLAG_MEANINGS` says what each means."""
+
+    EDGE = 1
+    NON_FINITE = 2
+    BAND_MISSING = 4
+    TOO_MANY_MISSING = 8
+    OFF_IMAGE = 16
+    EMPTY = 32
+
+
+#: What each bit of the ``flags`` column means.
+FLAG_MEANINGS = {
+    StampFlag.EDGE: "the stamp reaches over the edge of the image; what is outside counts as sky",
+    StampFlag.NON_FINITE: "masked or non-finite pixels in the stamp were taken as sky",
+    StampFlag.BAND_MISSING: "at least one of the model's bands is absent here; it counts as zero",
+    StampFlag.TOO_MANY_MISSING: "more bands are absent than the model allows; not classified",
+    StampFlag.OFF_IMAGE: "the position is not finite, or not on the image; not classified",
+    StampFlag.EMPTY: "no band has any structure here; not classified",
+}
+
+
+def decode_flags(flags):
+    """Names of the bits that are set.
+
+    Parameters
+    ----------
+    flags : int or array_like of int, shape (n,)
+        Values of the ``flags`` column.
+
+    Returns
+    -------
+    names : list of str, or list of n such lists
+        Names of `StampFlag`, in order of their bits.
+
+    Examples
+    --------
+    >>> from astroclust import decode_flags
+    >>> decode_flags([0, 5])
+    [[], ['EDGE', 'BAND_MISSING']]
+    """
+    if np.ndim(flags):
+        return [decode_flags(int(value)) for value in np.asarray(flags)]
+    known = sum(StampFlag)
+    if flags < 0 or flags & ~known:
+        raise ValueError(f"flags {flags} has bits that are not in use (all together: {known})")
+    return [flag.name for flag in StampFlag if flags & flag]
+
+
+class Stamps:
+    """Postage stamps of candidates in several bands.
+
+    Parameters
+    ----------
+    data : array_like, shape (n, n_bands, size, size)
+        Pixels; NaN where there are none, all zero where a band is absent.
+    filters : sequence of str, length n_bands
+        Names of the filters, which name the extensions of a file.
+    bands : sequence of str, length n_bands, optional
+        Roles of the filters, of `~astroclust.images.BANDS`; by default all five.
+    present : array_like of bool, shape (n, n_bands), optional
+        Whether a band was observed there; by default where the pixels are not all equal.
+    flags : array_like of int, shape (n,), optional
+        Bits of `StampFlag`.
+    table : `~astropy.table.Table`, length n, optional
+        A row a stamp: the catalogue it was made from, or the truth.
+
+    Raises
+    ------
+    ValueError
+        Where the shapes do not agree.
+    """
+
+    def __init__(self, data, filters, *, bands=BANDS, present=None, flags=None, table=None):
+        self.data = np.asarray(data, np.float32)
+        self.filters = tuple(filters)
+        self.bands = tuple(bands)
+        if self.data.ndim != 4 or self.data.shape[2] != self.data.shape[3]:
+            raise ValueError(
+                f"data must have shape (n, n_bands, size, size), not {self.data.shape}"
+            )
+        n, n_bands = self.data.shape[:2]
+        if not n_bands == len(self.filters) == len(self.bands):
+            raise ValueError(
+                f"data has {n_bands} bands, filters names {len(self.filters)} and bands "
+                f"{len(self.bands)}"
+            )
+        self.present = _has_structure(self.data) if present is None else np.asarray(present, bool)
+        self.flags = np.zeros(n, np.int32) if flags is None else np.asarray(flags, np.int32)
+        self.table = Table() if table is None else table
+        for name, length in (
+            ("present", self.present.shape != (n, n_bands)),
+            ("flags", self.flags.shape != (n,)),
+            ("table", bool(self.table.colnames) and len(self.table) != n),
+        ):
+            if length:
+                raise ValueError(f"{name} does not have a row for each of {n} stamps")
+
+    def __len__(self):
+        return len(self.data)
+
+    def __getitem__(self, rows):
+        """Some of the stamps: a slice, a mask or an array of row numbers."""
+        return Stamps(
+            self.data[rows],
+            self.filters,
+            bands=self.bands,
+            present=self.present[rows],
+            flags=self.flags[rows],
+            table=self.table[rows] if self.table.colnames else None,
+        )
+
+    def __repr__(self):
+        bands = ", ".join(map(" ".join, zip(self.bands, self.filters, strict=True)))
+        return f"<Stamps: {len(self)} of {self.size} x {self.size} pixels in {bands}>"
+
+    @property
+    def size(self):
+        """Width of a stamp in pixels."""
+        return self.data.shape[-1]
+
+    def write(self, path, *, overwrite=False):
+        """Write the stamps to one multi-extension FITS file.
+
+        Each band is one image extension, named by its filter, of shape ``(n, size, size)``, or
+        ``(size, size)`` for a single stamp, as in Wei et al. (2020, sec. 3.2). ``STATUS`` holds
+        the flags and the bands that are present, ``CATALOG`` the table.
+
+        Parameters
+        ----------
+        path : str or `~pathlib.Path`
+            The file; it appears once it is whole.
+        overwrite : bool, optional
+            Whether the file may exist.
+        """
+        hdus = fits.HDUList([fits.PrimaryHDU()])
+        for i, (name, role) in enumerate(zip(self.filters, self.bands, strict=True)):
+            pixels = self.data[0, i] if len(self) == 1 else self.data[:, i]
+            hdu = fits.ImageHDU(np.ascontiguousarray(pixels), name=name)
+            hdu.header["FILTER"], hdu.header["ROLE"] = name, role
+            hdus.append(hdu)
+        status = Table({"FLAGS": self.flags, "PRESENT": self.present})
+        hdus.append(fits.table_to_hdu(status))
+        hdus[-1].name = "STATUS"
+        if self.table.colnames:
+            hdus.append(fits.table_to_hdu(self.table))
+            hdus[-1].name = "CATALOG"
+        with replace_when_done(path, overwrite=overwrite) as partial:
+            hdus.writeto(partial)
+
+    def write_each(self, folder, *, names=None, overwrite=False):
+        """Write a multi-extension FITS file for each stamp, as Wei et al. (2020) kept them.
+
+        Parameters
+        ----------
+        folder : str or `~pathlib.Path`
+            The folder; made where it does not exist.
+        names : sequence of str, length n, optional
+            Names of the files without ``.fits``; by default the column ``id`` of the table, else
+            the row number.
+        overwrite : bool, optional
+            Whether the files may exist.
+
+        Returns
+        -------
+        paths : list of `~pathlib.Path`
+            The files, in the order of the stamps.
+        """
+        if names is None:
+            names = self.table["id"] if "id" in self.table.colnames else range(len(self))
+        names = [str(name) for name in names]
+        if len(set(names)) < len(self):
+            raise ValueError("names must be one a stamp, all different")
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [folder / f"{name}.fits" for name in names]
+        for i, path in enumerate(paths):
+            self[i : i + 1].write(path, overwrite=overwrite)
+        return paths
+
+    @classmethod
+    def read(cls, path):
+        """Read stamps that `write` made.
+
+        Parameters
+        ----------
+        path : str or `~pathlib.Path`
+            The file.
+
+        Returns
+        -------
+        stamps : `Stamps`
+            The stamps, with their flags and table.
+        """
+        with fits.open(path) as hdus:
+            images = [hdu for hdu in hdus if hdu.is_image and "ROLE" in hdu.header]
+            if not images:
+                raise ValueError(f"{path} holds no stamps: no image extension has a ROLE")
+            status = Table.read(hdus, hdu="STATUS")
+            table = Table.read(hdus, hdu="CATALOG") if "CATALOG" in hdus else None
+            size = images[0].data.shape[-1]
+            return cls(
+                np.stack([hdu.data.reshape(-1, size, size) for hdu in images], axis=1),
+                [hdu.header["FILTER"] for hdu in images],
+                bands=[hdu.header["ROLE"] for hdu in images],
+                present=np.reshape(status["PRESENT"], (-1, len(images))),
+                flags=status["FLAGS"],
+                table=table,
+            )
+
+
+def make_stamps(table, images, *, size=50, bands=BANDS, progress_bar=False):
+    """Cut postage stamps at the rows of a table (Wei et al. 2020, sec. 3.2).
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        Positions, as `~astroclust.catalogs.pixel_positions` takes them.
+    images : `~astroclust.ImageSet` or mapping
+        The bands of the field.
+    size : int, optional
+        Width of a stamp in pixels. The candidate is in pixel ``size // 2``, or half a pixel
+        beside it, as `~astropy.nddata.Cutout2D` rounds.
+    bands : sequence of str, optional
+        Roles of the bands wanted, in order. A band that ``images`` has not, or that has no
+        structure in a stamp, becomes zeros and is not ``present``.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    stamps : `Stamps`
+        One stamp a row, none left out; see its ``flags``. NaN marks pixels that are masked, not
+        finite or off the image.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        As `~astroclust.ImageSet` and `~astroclust.catalogs.pixel_positions`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.table import Table
+    >>> from astroclust import make_stamps
+    >>> image = np.arange(10000.0).reshape(100, 100)
+    >>> stamps = make_stamps(Table({"x": [40.0], "y": [50.0]}), {"F555W": image}, size=6)
+    >>> stamps.data[0, 3, 3, 3]
+    np.float32(5040.0)
+    """
+    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    if int(size) != size or size < 1:
+        raise ValueError(f"size must be a whole number of pixels, at least 1, not {size!r}")
+    unknown = [band for band in bands if band not in BANDS]
+    if unknown:
+        raise ValueError(f"bands {unknown} are not among {BANDS}")
+    x, y = pixel_positions(table, images.wcs)
+    given = {band.role: band for band in images.values()}
+    data = np.zeros((len(x), len(bands), size, size), np.float32)
+    flags = np.zeros(len(x), np.int32)
+    for i in tqdm(range(len(x)), unit="stamp", disable=not progress_bar):
+        flags[i] = _cut(data[i], x[i], y[i], [given.get(role) for role in bands])
+    present = _has_structure(data)
+    data[~present] = 0
+    off_image = flags & StampFlag.OFF_IMAGE != 0
+    flags[~present.any(axis=1) & ~off_image] |= StampFlag.EMPTY
+    flags[~present.all(axis=1) & ~off_image] |= StampFlag.BAND_MISSING
+    return Stamps(
+        data,
+        [given[role].filter if role in given else role for role in bands],
+        bands=bands,
+        present=present,
+        flags=flags,
+        table=table,
+    )
+
+
+def _cut(stamp, x, y, bands):
+    """Fill a stamp of shape (n_bands, size, size); return its flags."""
+    flags = StampFlag(0)
+    size = stamp.shape[-1]
+    for pixels, band in zip(stamp, bands, strict=True):
+        if band is None:
+            continue
+        ny, nx = band.data.shape
+        if not (-0.5 <= x < nx - 0.5 and -0.5 <= y < ny - 0.5):
+            return StampFlag.OFF_IMAGE
+        pixels[:] = np.nan
+        try:
+            cutout = Cutout2D(band.data, (x, y), size, mode="partial", fill_value=0)
+        except NoOverlapError:  # a stamp of one pixel whose position rounds off the image
+            return StampFlag.OFF_IMAGE
+        inside = cutout.slices_cutout
+        values = cutout.data[inside].astype(np.float32)
+        values[~np.isfinite(values)] = np.nan
+        if band.mask is not None:
+            values[band.mask[cutout.slices_original]] = np.nan
+        pixels[inside] = values
+        if values.size < size * size:
+            flags |= StampFlag.EDGE
+        if np.isnan(values).any():
+            flags |= StampFlag.NON_FINITE
+    return flags
+
+
+def _has_structure(data):
+    """Which stamps are more than a constant, or nothing: bool, shape (n, n_bands)."""
+    low = np.where(np.isnan(data), np.inf, data).min(axis=(2, 3), initial=np.inf)
+    high = np.where(np.isnan(data), -np.inf, data).max(axis=(2, 3), initial=-np.inf)
+    return high > low
+
+
+def normalize_stamps(stamps):
+    """Pixels as the bundled networks take them: free of sky, brightness and units.
+
+    In each band the sky, the median of the outer three pixels of the stamp, is subtracted; the
+    result is divided by its highest pixel within five pixels of the centre; and
+    ``asinh(10 x) / asinh(10)`` compresses bright neighbours, up to 1.5. Missing pixels become 0,
+    and so do absent bands. As in Wei et al. (2020, sec. 3.4), the brightness of a source does not
+    enter its class; here it is the candidate that spans 0 to 1, not its brightest neighbour.
+
+    Parameters
+    ----------
+    stamps : `Stamps`
+        n stamps in n_bands.
+
+    Returns
+    -------
+    pixels : `~numpy.ndarray` of float32, shape (n, n_bands, size, size)
+        Values from -1 to 1.5.
+    """
+    data = stamps.data.copy()
+    size = stamps.size
+    frame = np.ones((size, size), bool)
+    frame[3:-3, 3:-3] = False
+    sky = _median(data[:, :, frame])
+    if np.isnan(sky).any():  # a frame without a single good pixel
+        sky = np.where(np.isnan(sky), _median(data.reshape(*data.shape[:2], -1)), sky)
+    data -= sky[:, :, None, None]
+    np.nan_to_num(data, copy=False, nan=0.0)
+    centre = slice(max(size // 2 - 5, 0), size // 2 + 6)
+    peak = data[:, :, centre, centre].max(axis=(2, 3), initial=0)
+    # A hole in the sky has no peak: its depth sets the scale instead.
+    peak = np.where(peak > 0, peak, np.abs(data).max(axis=(2, 3), initial=0))
+    peak[peak == 0] = 1
+    data /= peak[:, :, None, None]
+    np.arcsinh(10 * data, out=data)
+    data /= np.float32(np.arcsinh(10))
+    data *= stamps.present[:, :, None, None]
+    return np.clip(data, -1, 1.5, out=data)
+
+
+def _median(values):
+    """Median along the last axis without NaN, and without a warning where all are NaN."""
+    values = np.sort(values, axis=-1)  # NaN last
+    count = values.shape[-1] - np.isnan(values).sum(axis=-1)
+    low = np.take_along_axis(values, np.maximum((count - 1) // 2, 0)[..., None], -1)[..., 0]
+    high = np.take_along_axis(values, np.minimum(count // 2, values.shape[-1] - 1)[..., None], -1)
+    return (low + high[..., 0]) / 2

@@ -1,0 +1,280 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Training: augmentation and fitting, on Lightning."""
+
+import logging
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger
+from scipy import ndimage
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
+from torchmetrics.classification import MulticlassAccuracy
+
+from astroclust.catalogs import CLASSES
+from astroclust.networks import create_network
+from astroclust.stamps import Stamps, normalize_stamps
+from astroclust.weights import Classifier, ModelCard
+
+__all__ = ["augment_stamps", "train_classifier"]
+
+# How often stamps are changed in each way. A network shall not care which bands there are, where
+# a mosaic ends, or whether the pixels are linear: pictures made for the eye compress them.
+BAND_LOSS = 0.5
+MISSING_PIXELS = 0.08
+DISPLAY_STRETCH = 0.35
+
+
+def augment_stamps(stamps, rng):
+    """Change stamps in ways that leave their class as it is.
+
+    Quarter turns and mirror images; bands left out, any number but all; a side of the stamp
+    without data; and a display stretch (a black point, a power from 0.25 to 1 and 8-bit steps),
+    as images made for the eye have it.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.Stamps`
+        n stamps; not changed.
+    rng : `~numpy.random.Generator`
+        Source of the random numbers.
+
+    Returns
+    -------
+    stamps : `~astroclust.Stamps`
+        n stamps in the same order.
+    """
+    data = np.rot90(stamps.data, rng.integers(4), axes=(2, 3))
+    data = data[..., ::-1].copy() if rng.random() < 0.5 else data.copy()
+    present = stamps.present.copy()
+    for i in range(len(data)):
+        if rng.random() < DISPLAY_STRETCH:
+            _stretch(data[i], rng)
+        if rng.random() < MISSING_PIXELS:
+            _lose_side(data[i], rng)
+        if rng.random() < BAND_LOSS:
+            kept = rng.permutation(data.shape[1])[: rng.integers(1, data.shape[1])]
+            present[i] &= np.isin(np.arange(data.shape[1]), kept)
+    data *= present[:, :, None, None]
+    return Stamps(data, stamps.filters, bands=stamps.bands, present=present)
+
+
+def _stretch(stamp, rng):
+    power, black, levels = rng.uniform(0.25, 1), rng.uniform(-1, 3), 10 ** rng.uniform(1.2, 2.4)
+    blur = rng.uniform(0, 0.7)
+    half = stamp.shape[-1] // 2
+    for pixels in stamp:
+        low, sky = np.percentile(pixels, [16, 50])
+        light = np.maximum(pixels - sky - black * (sky - low), 0)
+        light = ndimage.gaussian_filter(light**power, blur)
+        peak = light[half - 5 : half + 6, half - 5 : half + 6].max()
+        if peak > 0:
+            pixels[:] = np.floor(np.minimum(light / peak, 255 / levels) * levels)
+
+
+def _lose_side(stamp, rng):
+    half = stamp.shape[-1] // 2
+    axis, edge = rng.integers(1, 3), rng.integers(1, half - 4)
+    side = slice(None, edge) if rng.random() < 0.5 else slice(-edge, None)
+    stamp[(slice(None),) * axis + (side,)] = np.nan
+
+
+class _Batches(Dataset):
+    """Normalised batches of stamps and labels; the augmentation follows from seed and epoch."""
+
+    def __init__(self, stamps, targets, seed=None):
+        self.stamps, self.targets, self.seed, self.epoch = stamps, targets, seed, 0
+
+    def __len__(self):
+        return len(self.stamps)
+
+    def __getitem__(self, rows):
+        stamps = self.stamps[rows]
+        if self.seed is not None:
+            stamps = augment_stamps(stamps, np.random.default_rng([self.seed, self.epoch, *rows]))
+        pixels = torch.from_numpy(normalize_stamps(stamps))
+        present = torch.from_numpy(stamps.present.astype(np.float32))
+        return pixels, present, torch.from_numpy(self.targets[rows])
+
+
+class _Fit(lightning.LightningModule):
+    """Cross-entropy under AdamW, with a learning rate that rises once and falls once."""
+
+    def __init__(self, network, learning_rate, n_classes):
+        super().__init__()
+        self.network = network
+        self.learning_rate = learning_rate
+        self.loss = torch.nn.CrossEntropyLoss(label_smoothing=0.03)
+        self.accuracy = MulticlassAccuracy(n_classes, average="micro")
+        self.recall = MulticlassAccuracy(n_classes, average="none")
+
+    def on_train_epoch_start(self):
+        self.trainer.train_dataloader.dataset.epoch = self.current_epoch
+
+    def training_step(self, batch, _):
+        pixels, present, targets = batch
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        loss = self.loss(self.network(pixels, present), targets)
+        self.log("loss", loss, prog_bar=True, on_step=False, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch, _):
+        pixels, present, targets = batch
+        scores = self.network(pixels.contiguous(memory_format=torch.channels_last), present)
+        self.accuracy.update(scores, targets)
+        self.recall.update(scores, targets)
+
+    def on_validation_epoch_end(self):
+        self.log("accuracy", self.accuracy.compute(), prog_bar=True)
+        for number, recall in enumerate(self.recall.compute(), start=1):
+            self.log(f"recall_{number}", recall)
+        self.accuracy.reset()
+        self.recall.reset()
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=self.learning_rate, weight_decay=0.02
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            max_lr=self.learning_rate,
+            total_steps=int(self.trainer.estimated_stepping_batches),
+        )
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+
+
+def train_classifier(
+    stamps,
+    labels,
+    *,
+    held_out,
+    held_out_labels,
+    name,
+    training_sample,
+    architecture="native",
+    max_missing_bands=4,
+    simulated=False,
+    split="",
+    command="",
+    epochs=16,
+    batch_size=128,
+    learning_rate=2e-3,
+    seed=0,
+    folder=None,
+    progress_bar=False,
+):
+    """Train a classifier from random weights.
+
+    A checkpoint is written after each epoch; the same call with the same ``folder`` goes on from
+    the last one.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.Stamps`
+        n stamps to learn from.
+    labels : array_like of int, shape (n,)
+        Their classes, of `~astroclust.CLASSES`.
+    held_out : `~astroclust.Stamps`
+        Stamps for the scores of the card; nothing is learnt from them or chosen by them.
+    held_out_labels : array_like of int
+        Their classes.
+    name, training_sample, simulated, split, command : str or bool
+        Entries of the `~astroclust.weights.ModelCard`.
+    architecture : str, optional
+        Network, as `~astroclust.create_network` names it.
+    max_missing_bands : int, optional
+        Entry of the card: how many bands may be absent. Training leaves out up to all but one.
+    epochs : int, optional
+        Passes through the stamps.
+    batch_size : int, optional
+        Stamps a step.
+    learning_rate : float, optional
+        Highest learning rate.
+    seed : int, optional
+        Of the first weights, the order and the augmentation; equal seeds give equal networks on
+        one machine's CPU.
+    folder : str or `~pathlib.Path`, optional
+        Where checkpoints and the log of the learning curve go; by default a temporary folder.
+    progress_bar : bool, optional
+        Whether to show progress.
+
+    Returns
+    -------
+    classifier : `~astroclust.Classifier`
+        With the moving average of the weights, and the scores of the held-out stamps in its card.
+
+    Raises
+    ------
+    ValueError
+        Where labels are not classes, or not one a stamp.
+    """
+    targets = _targets(labels, len(stamps))
+    held_out_targets = _targets(held_out_labels, len(held_out))
+    lightning.seed_everything(seed, verbose=False)
+    network = create_network(architecture, n_bands=len(stamps.bands), n_classes=len(CLASSES))
+    fit = _Fit(network.to(memory_format=torch.channels_last), learning_rate, len(CLASSES))
+    generator = torch.Generator().manual_seed(seed)
+    order = RandomSampler(range(len(stamps)), generator=generator)
+    training = _loader(_Batches(stamps, targets, seed), order, batch_size, drop_last=True)
+    held_out_loader = _loader(
+        _Batches(held_out, held_out_targets), SequentialSampler(held_out), batch_size
+    )
+    work = Path(tempfile.mkdtemp() if folder is None else folder)
+    last = work / "last.ckpt"
+    for chatty in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    trainer = lightning.Trainer(
+        max_epochs=epochs,
+        callbacks=[
+            EMAWeightAveraging(decay=0.998),
+            ModelCheckpoint(work, save_last=True, save_top_k=0),
+            *([TQDMProgressBar(refresh_rate=10)] if progress_bar else []),
+        ],
+        logger=CSVLogger(work, name=None, version=""),
+        enable_progress_bar=progress_bar,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+    )
+    with warnings.catch_warnings():
+        # Batches are made in this process: the stamps are in memory, and worth one core.
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        warnings.filterwarnings("ignore", ".*exists and is not empty.*")
+        warnings.filterwarnings("ignore", ".*LeafSpec.*")
+        trainer.fit(fit, training, held_out_loader, ckpt_path=last if last.exists() else None)
+        (scores,) = trainer.validate(fit, held_out_loader, verbose=False)
+    if folder is None:
+        shutil.rmtree(work)
+    card = ModelCard(
+        name=name,
+        architecture=architecture,
+        training_sample=training_sample,
+        bands=stamps.bands,
+        stamp_size=stamps.size,
+        max_missing_bands=max_missing_bands,
+        simulated=simulated,
+        split=split,
+        scores={key: round(value, 4) for key, value in scores.items()},
+        command=command,
+    )
+    return Classifier(card, [network.cpu()])
+
+
+def _targets(labels, n):
+    labels = np.asarray(labels)
+    if labels.shape != (n,):
+        raise ValueError(f"labels must be one a stamp, shape ({n},), not {labels.shape}")
+    unknown = sorted(set(labels.tolist()) - set(CLASSES))
+    if unknown:
+        raise ValueError(f"labels {unknown} are not classes: those are {list(CLASSES)}")
+    return np.searchsorted(list(CLASSES), labels).astype(np.int64)
+
+
+def _loader(batches, order, batch_size, drop_last=False):
+    sampler = BatchSampler(order, batch_size, drop_last and len(batches) > batch_size)
+    return DataLoader(batches, sampler=sampler, batch_size=None)
