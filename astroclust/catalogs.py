@@ -12,7 +12,7 @@ from astropy.wcs import NoConvergence
 
 from astroclust.files import replace_when_done
 
-__all__ = ["CLASSES", "pixel_positions", "read_table", "write_table"]
+__all__ = ["CLASSES", "CLASS_COLORS", "pixel_positions", "read_table", "write_table"]
 
 #: The classes of LEGUS (Adamo et al. 2017; Wei et al. 2020, sec. 2).
 CLASSES = {
@@ -21,6 +21,10 @@ CLASSES = {
     3: "multi-peaked association",
     4: "not a cluster",
 }
+
+#: A colour for each class in pictures and region files, told apart by the colour-blind too
+#: (Okabe & Ito 2008, https://jfly.uni-koeln.de/color).
+CLASS_COLORS = {1: "#E69F00", 2: "#56B4E9", 3: "#F0E442", 4: "#CC79A7"}
 
 
 def pixel_positions(table, wcs=None):

@@ -4,9 +4,26 @@
 import argparse
 import os
 import sys
+import warnings
 from pathlib import Path
 
+import numpy as np
+
+import astroclust
+from astroclust.catalogs import CLASSES, read_table, write_table
+from astroclust.files import check_output, replace_when_done
+from astroclust.images import ImageSet
+
 __all__ = ["main"]
+
+_EXAMPLES = """\
+examples:
+  astroclust demo
+  astroclust detect --image F555W=v.fits --image F814W=i.fits -o candidates.fits
+  astroclust classify candidates.fits --image F555W=v.fits --image F814W=i.fits -o classified.fits
+
+An image is a file or a URL, with the extension in brackets where it matters: "i.fits[SCI]".
+"""
 
 
 def main(argv=None):
@@ -23,32 +40,255 @@ def main(argv=None):
         0 where all went well, 1 where something was wrong with the input, 130 after Ctrl-C.
     """
     arguments = _parser().parse_args(argv)
-    return arguments.run(arguments)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            arguments.run(arguments)
+        except KeyboardInterrupt:
+            return _fail("interrupted; no output was left half written", 130)
+        except ModuleNotFoundError as error:
+            return _fail(f'{error.name} is not installed: python -m pip install "astroclust[all]"')
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            return _fail(error.args[0] if isinstance(error, KeyError) else error)
+    return 0
+
+
+def _fail(message, status=1):
+    print(f"astroclust: {message}", file=sys.stderr)
+    return status
+
+
+def _show_warning(message, *_):
+    print(f"astroclust: warning: {message}", file=sys.stderr)
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="astroclust")
-    commands = parser.add_subparsers(required=True)
-    train = commands.add_parser("train", help="train a classifier on simulated stamps")
-    train.add_argument("--simulate", type=int, required=True, metavar="N")
-    train.add_argument("--epochs", type=int, default=16)
-    train.add_argument("--seed", type=int, default=1)
-    train.add_argument("--name", default="simulated")
-    train.add_argument("-o", "--output", type=Path, required=True)
-    train.add_argument("--checkpoints", type=Path)
-    train.set_defaults(run=_train)
+    parser = argparse.ArgumentParser(
+        prog="astroclust",
+        description=astroclust.__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=astroclust.__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_demo(commands)
+    _add_detect(commands)
+    _add_classify(commands)
+    _add_train(commands)
     return parser
 
 
+def _add_command(commands, name, run, summary):
+    command = commands.add_parser(
+        name, help=summary, description=summary[0].upper() + summary[1:] + "."
+    )
+    command.set_defaults(run=run)
+    command.add_argument("-q", "--quiet", action="store_true", help="no progress bars")
+    return command
+
+
+def _add_images(command):
+    command.add_argument(
+        "--image",
+        action="append",
+        required=True,
+        type=_pair,
+        metavar="FILTER=FILE",
+        help="image of a band; once for each band",
+    )
+    command.add_argument(
+        "--role",
+        action="append",
+        default=[],
+        type=_pair,
+        metavar="FILTER=BAND",
+        help="band (NUV, U, B, V or I) that a filter unknown to astroclust stands for",
+    )
+    command.add_argument("-o", "--output", type=Path, required=True, help="table to write")
+    command.add_argument("--overwrite", action="store_true", help="replace the output")
+
+
+def _pair(text):
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, such as F555W=v.fits, not {text!r}")
+    return name, value
+
+
+def _read_images(arguments):
+    names = [name for name, _ in arguments.image]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"--image {name} is given more than once")
+    return ImageSet.read(dict(arguments.image), roles=dict(arguments.role))
+
+
+# ---------------------------------------------------------------------------------------------
+
+
+def _add_classify(commands):
+    command = _add_command(
+        commands, "classify", _classify, "classify the candidates of a table on its images"
+    )
+    command.add_argument("table", help="candidates, with x and y (from 0) or ra and dec")
+    _add_images(command)
+    command.add_argument("--model", help="name or .safetensors file of a classifier")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: auto)")
+    command.add_argument("--batch-size", type=int, help="stamps in memory at a time")
+    command.add_argument("--column-prefix", default="", help="put before the new columns' names")
+
+
+def _classify(arguments):
+    check_output(arguments.output, overwrite=arguments.overwrite)
+    table = read_table(arguments.table)
+    result = astroclust.classify_table(
+        table,
+        _read_images(arguments),
+        model=arguments.model,
+        column_prefix=arguments.column_prefix,
+        device=arguments.device,
+        batch_size=arguments.batch_size,
+        progress_bar=not arguments.quiet,
+    )
+    write_table(result, arguments.output, overwrite=arguments.overwrite)
+    _print_counts(result, arguments.column_prefix)
+    _print_notice(astroclust.load_classifier(arguments.model))
+    print(f"wrote {arguments.output}")
+
+
+def _print_counts(result, column_prefix=""):
+    classes = np.ma.asarray(result[f"{column_prefix}class"])
+    for number, name in CLASSES.items():
+        print(f"{np.ma.filled(classes == number, False).sum():7d}  {number} {name}")
+    print(f"{np.ma.getmaskarray(classes).sum():7d}  not classified (see flags)")
+
+
+def _print_notice(classifier):
+    if classifier.card.notice:
+        print(f"note: {classifier.card.notice}")
+
+
+# ---------------------------------------------------------------------------------------------
+
+
+def _add_detect(commands):
+    command = _add_command(commands, "detect", _detect, "find star-cluster candidates in images")
+    _add_images(command)
+    command.add_argument("--detect-in", help="filter or band to find sources in (default: V)")
+    command.add_argument(
+        "--threshold", type=float, default=5.0, help="in standard deviations (default: 5)"
+    )
+    command.add_argument(
+        "--n-pixels", type=int, default=10, help="smallest connected area (default: 10)"
+    )
+    command.add_argument(
+        "--min-ci", type=float, default=1.3, help="smallest concentration index (default: 1.3)"
+    )
+
+
+def _detect(arguments):
+    check_output(arguments.output, overwrite=arguments.overwrite)
+    candidates = astroclust.find_candidates(
+        _read_images(arguments),
+        detect_in=arguments.detect_in,
+        threshold=arguments.threshold,
+        n_pixels=arguments.n_pixels,
+        min_ci=arguments.min_ci,
+        progress_bar=not arguments.quiet,
+    )
+    write_table(candidates, arguments.output, overwrite=arguments.overwrite)
+    print(f"{len(candidates)} candidates\nwrote {arguments.output}")
+
+
+# ---------------------------------------------------------------------------------------------
+
+
+def _add_demo(commands):
+    command = _add_command(
+        commands, "demo", _demo, "find and classify the candidates of a simulated field"
+    )
+    command.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("astroclust-demo"),
+        help="folder for tables and pictures (default: astroclust-demo)",
+    )
+    command.add_argument("--seed", type=int, default=2020, help="of the field (default: 2020)")
+
+
+def _demo(arguments):
+    from astroclust.evaluation import match_labels
+    from astroclust.plotting import plot_field, plot_gallery
+
+    folder = arguments.output
+    folder.mkdir(parents=True, exist_ok=True)
+    field = astroclust.simulate_field(seed=arguments.seed)
+    print(f"simulated {field.images!r} with {len(field.truth)} objects of known class")
+    candidates = astroclust.find_candidates(field.images)
+    result = astroclust.classify_table(candidates, field.images, progress_bar=not arguments.quiet)
+    result["class_true"] = match_labels(result, field.truth)
+    scores = astroclust.class_scores(result["class_true"], result["class"])
+    scores.rename_column("total", "true")
+    given = np.ma.asarray(result["class"])
+    scores.add_column(
+        [np.ma.filled(given == number, False).sum() for number in CLASSES], name="found", index=2
+    )
+    for column in ("recall", "precision", "f1"):
+        scores[column].format = ".2f"
+    print(f"{len(result)} candidates found and classified:")
+    print("\n".join(scores.pformat()))
+    print(f"accuracy against the known truth: {scores.meta['ACCURACY']:.3f}")
+    _print_notice(astroclust.load_classifier())
+    field.images.write(folder / "field.fits", overwrite=True)
+    for name in ("classified.fits", "classified.ecsv"):
+        write_table(result, folder / name, overwrite=True)
+    with replace_when_done(folder / "candidates.reg", overwrite=True) as partial:
+        astroclust.to_regions(result).write(partial, format="ds9")
+    picture = plot_field(field.images, result).figure
+    gallery = plot_gallery(result, field.images)
+    for name, figure in (("field.png", picture), ("gallery.png", gallery)):
+        with replace_when_done(folder / name, overwrite=True) as partial:
+            figure.savefig(partial, dpi=110)
+    print(f"wrote {', '.join(sorted(path.name for path in folder.iterdir()))} in {folder}")
+
+
+# ---------------------------------------------------------------------------------------------
+
+
+def _add_train(commands):
+    command = _add_command(commands, "train", _train, "train a classifier on simulated stamps")
+    command.add_argument(
+        "--simulate", type=int, required=True, metavar="N", help="number of stamps to simulate"
+    )
+    command.add_argument("--epochs", type=int, default=14, help="(default: 14)")
+    command.add_argument("--seed", type=int, default=1, help="(default: 1)")
+    command.add_argument("--name", default="simulated", help="name in the model card")
+    command.add_argument(
+        "-o", "--output", type=Path, required=True, help=".safetensors file; the card goes beside"
+    )
+    command.add_argument("--overwrite", action="store_true", help="replace the output")
+    command.add_argument(
+        "--checkpoints",
+        type=Path,
+        help="folder for checkpoints and the learning curve, from which the same command goes on "
+        "(default: beside the output)",
+    )
+
+
 def _train(arguments):
-    from astroclust.simulation import simulate_stamps
     from astroclust.training import train_classifier
     from astroclust.weights import save_classifier
 
-    n, seed = arguments.simulate, arguments.seed
-    workers = os.cpu_count()
-    stamps = simulate_stamps(n, seed=[seed, 0], workers=workers, progress_bar=True)
-    held_out = simulate_stamps(max(n // 8, 8), seed=[seed, 1], workers=workers, progress_bar=True)
+    check_output(arguments.output, overwrite=arguments.overwrite)
+    n, seed, epochs = arguments.simulate, arguments.seed, arguments.epochs
+    progress_bar = not arguments.quiet
+    stamps, held_out = (
+        astroclust.simulate_stamps(
+            count, seed=[seed, part], workers=os.cpu_count(), progress_bar=progress_bar
+        )
+        for part, count in enumerate((n, max(n // 8, 8)))
+    )
     classifier = train_classifier(
         stamps,
         stamps.table["class"],
@@ -58,12 +298,15 @@ def _train(arguments):
         training_sample=f"{n} stamps of simulate_stamps, seed [{seed}, 0]",
         simulated=True,
         split=f"{len(held_out)} stamps of simulate_stamps, seed [{seed}, 1]",
-        command="astroclust train " + f"--simulate {n} --epochs {arguments.epochs} --seed {seed}",
-        epochs=arguments.epochs,
+        command=f"astroclust train --simulate {n} --epochs {epochs} --seed {seed} "
+        f"--name {arguments.name}",
+        epochs=epochs,
         seed=seed,
-        folder=arguments.checkpoints,
-        progress_bar=True,
+        folder=arguments.checkpoints or arguments.output.with_suffix(".checkpoints"),
+        progress_bar=progress_bar,
     )
-    card = save_classifier(classifier, arguments.output, overwrite=True)
-    sys.stdout.write(f"{card.scores}\n")
-    return 0
+    card = save_classifier(classifier, arguments.output, overwrite=arguments.overwrite)
+    for name, score in card.scores.items():
+        print(f"{name}: {score:.3f}")
+    _print_notice(classifier)
+    print(f"wrote {arguments.output} and its card")

@@ -353,7 +353,9 @@ def _from_hdu(name, hdu, hdus=None):
     unit = None
     if header.get("BUNIT"):
         unit = u.Unit(header["BUNIT"], parse_strict="silent")
-    return Band(name, "", hdu.data, None, wcs.celestial if wcs.has_celestial else None, unit, header)
+    return Band(
+        name, "", hdu.data, None, wcs.celestial if wcs.has_celestial else None, unit, header
+    )
 
 
 def _from_file(name, path):

@@ -16,8 +16,8 @@ from astroclust.images import BANDS, ImageSet
 
 __all__ = [
     "FLAG_MEANINGS",
-    "Stamps",
     "StampFlag",
+    "Stamps",
     "decode_flags",
     "make_stamps",
     "normalize_stamps",

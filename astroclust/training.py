@@ -232,7 +232,7 @@ def train_classifier(
         max_epochs=epochs,
         callbacks=[
             EMAWeightAveraging(decay=0.998),
-            ModelCheckpoint(work, save_last=True, save_top_k=0),
+            ModelCheckpoint(work, filename="last", enable_version_counter=False),
             *([TQDMProgressBar(refresh_rate=10)] if progress_bar else []),
         ],
         logger=CSVLogger(work, name=None, version=""),

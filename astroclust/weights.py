@@ -143,7 +143,8 @@ class Classifier:
 
     def __repr__(self):
         notice = "; trained on simulated images" if self.card.simulated else ""
-        return f"<Classifier {self.card.name}: {len(self.networks)} x {self.card.architecture}{notice}>"
+        members = f"{len(self.networks)} x {self.card.architecture}"
+        return f"<Classifier {self.card.name}: {members}{notice}>"
 
     def to(self, device):
         """Move the networks to a device, in place.

@@ -1,0 +1,120 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Aperture photometry of candidates and their concentration index, on photutils."""
+
+import numpy as np
+from photutils.aperture import ApertureStats, CircularAnnulus, CircularAperture
+
+from astroclust.catalogs import pixel_positions
+from astroclust.images import ImageSet, read_image
+
+__all__ = ["concentration_index", "measure_photometry"]
+
+#: LEGUS: aperture radius, and inner and outer radius of the sky annulus, in pixels.
+APERTURE = 4.0
+ANNULUS = (7.0, 8.0)
+
+
+def measure_photometry(table, images, *, radius=APERTURE):
+    """Measure fluxes in circular apertures, with the sky of an annulus, in each band.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        Positions, as `~astroclust.catalogs.pixel_positions` takes them.
+    images : `~astroclust.ImageSet` or mapping
+        The bands of the field.
+    radius : float, optional
+        Radius of the aperture in pixels (LEGUS: 4).
+
+    Returns
+    -------
+    result : `~astropy.table.Table`, length n
+        A copy of the table with ``flux_<filter>`` and ``flux_err_<filter>`` of each band, in the
+        unit of the image; NaN off the image and where pixels in the aperture are bad.
+
+    Notes
+    -----
+    The sky is the median within 7 to 8 pixels. The error is that of IRAF's ``phot``: its variance
+    is flux / t + A s² + A² s² / n, with the exposure time t (the
+    first term only where the header has ``EXPTIME``; then the image is taken to be in electrons
+    a second), the area A of the aperture, and the scatter s and number n of the sky's pixels.
+
+    Examples
+    --------
+    >>> from astroclust import measure_photometry, simulate_field
+    >>> field = simulate_field(shape=(128, 128), seed=1)
+    >>> measure_photometry(field.truth["x", "y"], field.images).colnames[2:4]
+    ['flux_f275w', 'flux_err_f275w']
+    """
+    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    result = table.copy()
+    x, y = pixel_positions(table, images.wcs)
+    for name, band in images.items():
+        flux, error = _aperture_flux(band, x, y, radius)
+        for column, values in ((f"flux_{name}", flux), (f"flux_err_{name}", error)):
+            if column.lower() in table.colnames:
+                raise ValueError(f"the table has a column {column.lower()} already; rename it")
+            result[column.lower()] = values
+            result[column.lower()].unit = band.unit
+    return result
+
+
+def concentration_index(table, image, *, radii=(1.0, 3.0)):
+    """Concentration index: magnitude in a small aperture less that in a larger one.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        Positions, as `~astroclust.catalogs.pixel_positions` takes them.
+    image : `~astroclust.images.Band` or any form that `~astroclust.ImageSet` takes
+        The image, usually V.
+    radii : tuple of float, optional
+        The two radii in pixels (LEGUS: 1 and 3; Wei et al. 2020, footnote 6).
+
+    Returns
+    -------
+    index : `~numpy.ndarray` of float64, shape (n,)
+        In magnitudes, the larger the more extended; NaN where a flux is not positive.
+
+    Examples
+    --------
+    >>> from astroclust import concentration_index, simulate_field
+    >>> field = simulate_field(shape=(128, 128), seed=1)
+    >>> concentration_index(field.truth["x", "y"], field.images["V"]).shape
+    (7,)
+    """
+    band = read_image(image)
+    x, y = pixel_positions(table, band.wcs)
+    small, large = (_aperture_flux(band, x, y, radius)[0] for radius in radii)
+    index = np.full(len(x), np.nan)
+    good = (small > 0) & (large > 0)
+    index[good] = -2.5 * np.log10(small[good] / large[good])
+    return index
+
+
+def _aperture_flux(band, x, y, radius):
+    """Sky-subtracted flux and its error, both of shape (n,)."""
+    ny, nx = band.data.shape
+    flux = np.full(len(x), np.nan)
+    error = np.full(len(x), np.nan)
+    on_image = (x >= -0.5) & (x < nx - 0.5) & (y >= -0.5) & (y < ny - 0.5)
+    if not on_image.any():
+        return flux, error
+    places = np.column_stack([x[on_image], y[on_image]])
+    data = np.asarray(band.data, np.float32)
+    mask = ~np.isfinite(data)
+    if band.mask is not None:
+        mask |= band.mask
+    sky = ApertureStats(data, CircularAnnulus(places, *ANNULUS), mask=mask)
+    aperture = ApertureStats(data, CircularAperture(places, radius), mask=mask)
+    area = np.pi * radius**2
+    level = np.asarray(sky.median)
+    total = np.asarray(aperture.sum) - level * area
+    whole = np.abs(np.asarray(aperture.sum_aper_area.value) - area) < 1e-6 * area
+    variance = area * sky.std**2 * (1 + area / np.asarray(sky.sum_aper_area.value))
+    exposure = band.meta.get("EXPTIME")
+    if exposure:
+        variance = variance + np.maximum(total, 0) / exposure
+    flux[on_image] = np.where(whole, total, np.nan)
+    error[on_image] = np.where(whole, np.sqrt(variance), np.nan)
+    return flux, error
