@@ -103,21 +103,18 @@ def _sky_positions(table):
 
 def _numbers(column, unit):
     """A column as float64 in a unit, NaN where it is masked."""
-    name = column.info.name
-    given = getattr(column, "unit", None)
-    values = np.ma.filled(np.ma.asarray(getattr(column, "unmasked", column), dtype=object), np.nan)
-    try:
-        values = values.astype(np.float64)
-    except (TypeError, ValueError):
+    name, given, dtype = column.info.name, column.info.unit, getattr(column, "dtype", None)
+    if dtype is None or dtype.kind not in "fiu":
         raise TypeError(
-            f"column {name} must hold numbers (in {unit} where it has no unit), "
-            f"not {getattr(column, 'dtype', type(column))}"
-        ) from None
-    values[np.asarray(getattr(column, "mask", False))] = np.nan
+            f"column {name} must hold numbers (in {unit} where it has no unit), not {dtype}"
+        )
+    mask = np.asarray(getattr(column, "mask", False))
+    values = np.array(getattr(column, "value", column), dtype=np.float64)
+    values[np.broadcast_to(mask, values.shape)] = np.nan
     if given is None or given == u.dimensionless_unscaled:
         return values
     try:
-        return (values * u.Unit(given)).to_value(unit)
+        return u.Quantity(values, given).to_value(unit)
     except u.UnitConversionError:
         raise ValueError(f"column {name} is in {given}, which is no {unit}") from None
 

@@ -191,7 +191,7 @@ class ImageSet(Mapping):
                     header[key] = band.meta[key]
             header["FILTER"], header["ROLE"] = band.filter, band.role
             if band.unit is not None:
-                header["BUNIT"] = band.unit.to_string("fits")
+                header["BUNIT"] = band.unit.to_string()
             data = band.data
             if band.mask is not None:
                 data = np.where(band.mask, np.nan, data).astype(np.float32)
@@ -389,15 +389,24 @@ def _open_fits(path):
     elif not Path(local).exists():
         raise FileNotFoundError(f"there is no file {path}")
     with warnings.catch_warnings():
-        warnings.filterwarnings("error", "File may have been truncated", AstropyUserWarning)
+        warnings.filterwarnings("ignore", "File may have been truncated", AstropyUserWarning)
         try:
             with fits.open(local) as hdus:
-                len(hdus)  # reads all headers, and so finds a file that ends too early
+                _check_length(hdus)
                 yield hdus
-        except (OSError, EOFError, zlib.error, AstropyUserWarning) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise OSError(
                 f"{path} is not a whole FITS file ({error}); fetch or write it again"
             ) from error
+
+
+def _check_length(hdus):
+    """Find out, without reading the pixels, whether a file ends before its data."""
+    last = hdus.fileinfo(len(hdus) - 1)
+    if last["file"].compression is None:
+        missing = last["datLoc"] + last["datSpan"] - last["file"].size
+        if missing > 0:
+            raise OSError(f"{missing} bytes are missing at its end")
 
 
 def _is_image(hdu):

@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """From sources of light to pixels: PSF, sampling, noise and flaws of the detector."""
 
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -128,7 +129,10 @@ def _psf(angle, size):
             beta=1.5, half_light_radius=halo_radius / PIXEL_SCALE, trunc=4 / PIXEL_SCALE
         )
         light = core * (1 - halo_share) + halo * halo_share
-        images.append(_fourier_image(galsim.Convolve(light, pixel, real_space=False), size))
+        with warnings.catch_warnings():
+            # Both have hard edges, which GalSim would rather convolve in real space.
+            warnings.simplefilter("ignore", galsim.GalSimWarning)
+            images.append(_fourier_image(galsim.Convolve(light, pixel, real_space=False), size))
     return np.array(images)
 
 

@@ -1,0 +1,38 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.wcs import WCS
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """The folder of real data, which is not part of the package."""
+    folder = Path(os.environ.get("ASTROCLUST_DATA", "../shared/data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data in {folder}; set ASTROCLUST_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def field():
+    from astroclust import simulate_field
+
+    return simulate_field(shape=(160, 200), seed=8, density=6e-4)
+
+
+@pytest.fixture
+def wcs():
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crval = [150.0, 2.0]
+    wcs.wcs.crpix = [40.0, 30.0]
+    wcs.wcs.cdelt = [-1.1e-5, 1.1e-5]
+    return wcs
+
+
+@pytest.fixture
+def image():
+    return np.random.default_rng(0).normal(5, 1, (60, 80)).astype(np.float32)

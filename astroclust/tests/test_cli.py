@@ -1,0 +1,179 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from regions import Regions
+
+import astroclust
+from astroclust.cli import main
+
+
+@pytest.fixture(scope="module")
+def files(field, tmp_path_factory):
+    """A field and a table on disk."""
+    folder = tmp_path_factory.mktemp("field")
+    field.images.write(folder / "field.fits")
+    Table(field.truth["id", "x", "y"][::-1]).write(folder / "table.ecsv")
+    images = []
+    for name in ("F275W", "F555W", "F814W"):
+        images += ["--image", f"{name}={folder}/field.fits[{name}]"]
+    return folder / "table.ecsv", images
+
+
+def test_classify(files, field, tmp_path, capsys):
+    table, images = files
+    assert main(["classify", str(table), *images, "-o", f"{tmp_path}/r.fits"]) == 0
+    result = Table.read(tmp_path / "r.fits")
+    assert result["id"].tolist() == field.truth["id"].tolist()[::-1]
+    assert {"class", "probability", "prob_4", "entropy", "agreement", "flags"} <= set(
+        result.colnames
+    )
+    captured = capsys.readouterr()
+    assert "1 symmetric cluster" in captured.out
+    assert "trained on simulated images only" in captured.out
+    assert f"{len(result)}/{len(result)}" in captured.err
+
+
+def test_detect_and_classify(files, tmp_path, capsys):
+    _, images = files
+    assert main(["detect", "-q", *images, "-o", f"{tmp_path}/c.ecsv"]) == 0
+    n = len(Table.read(tmp_path / "c.ecsv"))
+    assert f"{n} candidates" in capsys.readouterr().out
+    arguments = ["classify", "-q", f"{tmp_path}/c.ecsv", *images, "-o", f"{tmp_path}/r.ecsv"]
+    assert main(arguments) == 0
+    assert len(Table.read(tmp_path / "r.ecsv")) == n
+
+
+def test_demo(tmp_path, capsys):
+    assert main(["demo", "-q", "--output", str(tmp_path / "out")]) == 0
+    out = capsys.readouterr().out
+    assert "accuracy against the known truth" in out
+    assert "trained on simulated images only" in out
+    result = Table.read(tmp_path / "out" / "classified.fits")
+    assert len(Regions.read(tmp_path / "out" / "candidates.reg", format="ds9")) == len(result)
+    np.testing.assert_array_equal(
+        Table.read(tmp_path / "out" / "classified.ecsv")["class"], result["class"]
+    )
+    accuracy = np.mean(result["class"] == result["class_true"])
+    assert f"{accuracy:.3f}" in out
+    assert accuracy > 0.5
+    for name in ("field.png", "gallery.png"):
+        assert (tmp_path / "out" / name).read_bytes()[:4] == b"\x89PNG"
+
+
+def test_train(tmp_path, capsys):
+    output = tmp_path / "small.safetensors"
+    arguments = ["train", "-q", "--simulate", "64", "--epochs", "1", "--seed", "3"]
+    assert main([*arguments, "-o", str(output)]) == 0
+    assert "accuracy" in capsys.readouterr().out
+    card = astroclust.load_classifier(output).card
+    assert card.simulated
+    assert card.command.startswith("astroclust train --simulate 64 --epochs 1 --seed 3")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"table": "none.fits"}, "there is no file none.fits"),
+        ({"--image": "F555W=none.fits"}, "there is no file none.fits"),
+        ({"--image": "F999W=none.fits"}, "filter 'F999W' has no known role"),
+        ({"-o": "no/folder/r.fits"}, "there is no folder no/folder; make it first"),
+        ({"--model": "weights.pt"}, "looks like a pickle"),
+        ({"--model": "none.safetensors"}, "there is no file none.safetensors"),
+        ({"--device": "abacus"}, "device 'abacus' cannot be used here"),
+    ],
+)
+def test_what_is_wrong_is_said(change, message, files, tmp_path, capsys):
+    table, images = files
+    arguments = {"table": str(table), "-o": f"{tmp_path}/r.fits"} | change
+    given = [arguments.pop("table")]
+    if "--image" not in arguments:
+        given += images
+    for name, value in arguments.items():
+        given += [name, value]
+    assert main(["classify", *given]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "r.fits").exists()
+
+
+def test_output_is_not_replaced_unless_asked(files, tmp_path, capsys):
+    table, images = files
+    (tmp_path / "r.fits").write_text("mine")
+    arguments = ["classify", "-q", str(table), *images, "-o", f"{tmp_path}/r.fits"]
+    assert main(arguments) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert (tmp_path / "r.fits").read_text() == "mine"
+    assert main([*arguments, "--overwrite"]) == 0
+
+
+def test_arguments_of_the_wrong_form(files, capsys):
+    table, _ = files
+    with pytest.raises(SystemExit, match="2"):
+        main(["classify", str(table), "--image", "v.fits", "-o", "r.fits"])
+    assert "expected NAME=VALUE, such as F555W=v.fits" in capsys.readouterr().err
+    twice = ["--image", "V=a.fits", "--image", "V=b.fits"]
+    assert main(["classify", str(table), *twice, "-o", "r.fits"]) == 1
+    assert "--image V is given more than once" in capsys.readouterr().err
+
+
+def test_ctrl_c_leaves_no_half_written_file(files, field, tmp_path):
+    _, images = files
+    rng = np.random.default_rng(0)
+    Table({"x": rng.uniform(0, 200, 40000), "y": rng.uniform(0, 160, 40000)}).write(
+        tmp_path / "long.fits"
+    )
+    command = [sys.executable, "-m", "astroclust", "classify", f"{tmp_path}/long.fits", *images]
+    run = subprocess.Popen(
+        [*command, "-o", f"{tmp_path}/r.fits"],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    first = b""
+    end = time.monotonic() + 60
+    while b"stamp" not in first and time.monotonic() < end:
+        first += run.stderr.read(1)
+    run.send_signal(signal.SIGINT)
+    _, rest = run.communicate(timeout=30)
+    assert run.returncode == 130
+    assert b"interrupted" in rest
+    assert [path.name for path in tmp_path.iterdir()] == ["long.fits"]
+
+
+@pytest.mark.parametrize("command", [[], ["demo"], ["detect"], ["classify"], ["train"]])
+def test_help(command, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main([*command, "--help"])
+    assert "usage: astroclust" in capsys.readouterr().out
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out.strip() == astroclust.__version__
+
+
+def test_the_real_clusters_of_m83(data_folder, tmp_path):
+    folder = data_folder / "m83_north"
+    images = []
+    for name in ("F225W", "F814W"):
+        images += ["--image", f"{name}={folder}/m83_north.fits[{name}]"]
+    table = folder / "m83_north_clusters.ecsv"
+    assert main(["classify", "-q", str(table), *images, "-o", f"{tmp_path}/m83.fits"]) == 0
+    result, given = Table.read(tmp_path / "m83.fits"), Table.read(table)
+    assert len(result) == 381
+    np.testing.assert_array_equal(result["x"], given["x"])
+    assert not np.ma.getmaskarray(result["class"]).any()
+
+
+def test_sources_of_the_real_hdfs_image(data_folder, tmp_path):
+    image = f"F606W={data_folder}/gal_hst_hdfs_f606w/HST-HDFS.fits"
+    assert main(["detect", "-q", "--image", image, "-o", f"{tmp_path}/c.fits"]) == 0
+    arguments = ["classify", "-q", f"{tmp_path}/c.fits", "--image", image]
+    assert main([*arguments, "-o", f"{tmp_path}/r.fits"]) == 0
+    assert len(Table.read(tmp_path / "r.fits")) > 20

@@ -1,0 +1,169 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.nddata import NDData
+from astropy.table import Table
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astroclust import ImageSet, StampFlag, Stamps, decode_flags, make_stamps
+from astroclust.images import BANDS
+from astroclust.stamps import FLAG_MEANINGS, normalize_stamps
+
+
+def _at(*places):
+    return Table({"x": [float(x) for x, _ in places], "y": [float(y) for _, y in places]})
+
+
+def test_stamps_hold_the_pixels_around_a_position(image):
+    stamps = make_stamps(_at((40, 30), (39.6, 29.4)), {"F555W": image}, size=10)
+    assert stamps.data.shape == (2, 5, 10, 10)
+    assert stamps.filters == ("NUV", "U", "B", "F555W", "I")
+    for stamp in stamps.data[:, 3]:
+        np.testing.assert_array_equal(stamp, image[25:35, 35:45])
+    assert not stamps.data[:, [0, 1, 2, 4]].any()
+    np.testing.assert_array_equal(stamps.present, [[False, False, False, True, False]] * 2)
+    assert decode_flags(stamps.flags) == [["BAND_MISSING"]] * 2
+
+
+@pytest.mark.parametrize("size", [1, 25, 50, 100])
+def test_every_size_is_filled_at_the_edges(size, image):
+    stamps = make_stamps(_at((0, 0), (79, 59)), {"V": image}, size=size, bands=("V",))
+    assert stamps.data.shape == (2, 1, size, size)
+    if size > 1:
+        assert decode_flags(stamps.flags) == [["EDGE"]] * 2
+        assert stamps.data[0, 0, size // 2, size // 2] == image[0, 0]
+        assert np.isnan(stamps.data[0, 0, 0, 0])
+
+
+def test_positions_off_the_image(image):
+    places = [(np.nan, 3), (np.inf, 3), (-0.6, 3), (79.6, 3), (3, -30), (3, 60), (79.4, 59.4)]
+    stamps = make_stamps(_at(*places), {"V": image}, size=8, bands=("V",))
+    assert decode_flags(stamps.flags) == [["OFF_IMAGE"]] * 6 + [["EDGE"]]
+    assert not stamps.present[:6].any()
+
+
+def test_masked_and_non_finite_pixels_are_nan(image):
+    image[30, 40], image[30, 41] = np.nan, np.inf
+    mask = np.zeros(image.shape, bool)
+    mask[31, 40] = True
+    stamps = make_stamps(_at((40, 30)), {"V": NDData(image, mask=mask)}, size=8, bands=("V",))
+    assert np.isnan(stamps.data).sum() == 3
+    assert decode_flags(stamps.flags) == [["NON_FINITE"]]
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0, np.nan])
+def test_stamps_without_structure_are_empty(value, image):
+    images = {"V": np.full((60, 80), value), "I": np.full((60, 80), value)}
+    stamps = make_stamps(_at((40, 30)), images, size=8, bands=("V", "I"))
+    assert StampFlag.EMPTY & stamps.flags[0]
+    assert not stamps.data.any()
+    images["I"] = image
+    stamps = make_stamps(_at((40, 30)), images, size=8, bands=("V", "I"))
+    assert not StampFlag.EMPTY & stamps.flags[0]
+    assert StampFlag.BAND_MISSING & stamps.flags[0]
+
+
+@pytest.mark.parametrize("dtype", ["u1", ">i2", "<i4", ">f4", ">f8", "f2"])
+def test_number_types_do_not_matter(dtype):
+    image = np.arange(2400).reshape(40, 60) % 120
+    stamps = make_stamps(_at((3, 20)), {"V": image.astype(dtype)}, size=8, bands=("V",))
+    wanted = make_stamps(_at((3, 20)), {"V": image.astype(float)}, size=8, bands=("V",))
+    np.testing.assert_array_equal(stamps.data, wanted.data)
+    np.testing.assert_array_equal(stamps.flags, wanted.flags)
+
+
+def test_arguments_are_checked(image):
+    with pytest.raises(ValueError, match="size must be a whole number"):
+        make_stamps(_at((1, 1)), {"V": image}, size=0)
+    with pytest.raises(ValueError, match=r"bands \['R'\] are not among"):
+        make_stamps(_at((1, 1)), {"V": image}, bands=("R",))
+    with pytest.raises(ValueError, match="must have shape"):
+        Stamps(np.zeros((2, 5, 8, 9)), BANDS)
+    with pytest.raises(ValueError, match="filters names 1"):
+        Stamps(np.zeros((2, 5, 8, 8)), ["V"])
+    with pytest.raises(ValueError, match="flags does not have a row for each of 2"):
+        Stamps(np.zeros((2, 5, 8, 8)), BANDS, flags=[0])
+
+
+def test_no_rows_give_no_stamps(image):
+    stamps = make_stamps(_at(), {"V": image})
+    assert stamps.data.shape == (0, 5, 50, 50)
+    assert normalize_stamps(stamps).shape == (0, 5, 50, 50)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_files_hold_a_band_an_extension(n, field, tmp_path):
+    table = field.truth[:n]
+    stamps = make_stamps(table, field.images)
+    stamps.write(tmp_path / "stamps.fits")
+    with fits.open(tmp_path / "stamps.fits") as hdus:
+        assert [hdu.name for hdu in hdus[1:6]] == list(field.images.filters)
+        assert hdus["F555W"].shape == ((50, 50) if n == 1 else (n, 50, 50))
+    again = Stamps.read(tmp_path / "stamps.fits")
+    np.testing.assert_array_equal(again.data, stamps.data)
+    np.testing.assert_array_equal(again.present, stamps.present)
+    np.testing.assert_array_equal(again.flags, stamps.flags)
+    np.testing.assert_array_equal(again.table["class"], table["class"])
+    assert (again.filters, again.bands) == (stamps.filters, stamps.bands)
+
+
+def test_a_file_a_stamp(field, tmp_path):
+    stamps = make_stamps(field.truth[:2], {"F555W": field.images["V"]})
+    paths = stamps.write_each(tmp_path / "new")
+    assert [path.name for path in paths] == ["1.fits", "2.fits"]
+    second = Stamps.read(paths[1])
+    np.testing.assert_array_equal(second.data, stamps.data[1:])
+    assert second.filters == ("NUV", "U", "B", "F555W", "I")
+    with pytest.raises(ValueError, match="all different"):
+        stamps.write_each(tmp_path, names=["a", "a"])
+    fits.PrimaryHDU(np.zeros((3, 3))).writeto(tmp_path / "other.fits")
+    with pytest.raises(ValueError, match="holds no stamps"):
+        Stamps.read(tmp_path / "other.fits")
+
+
+def test_rows_can_be_chosen(field):
+    stamps = make_stamps(field.truth[:4], field.images)
+    chosen = stamps[np.array([3, 1])]
+    np.testing.assert_array_equal(chosen.data, stamps.data[[3, 1]])
+    np.testing.assert_array_equal(chosen.table["id"], [4, 2])
+
+
+@given(scale=st.floats(1e-3, 1e3), offset=st.floats(-10, 10))
+def test_normalised_pixels_know_no_units(scale, offset):
+    rng = np.random.default_rng(3)
+    data = rng.normal(0, 1, (2, 5, 20, 20)) + 30 * (rng.random((2, 5, 20, 20)) > 0.98)
+    pixels = normalize_stamps(Stamps(data, BANDS))
+    again = normalize_stamps(Stamps(scale * (data + offset), BANDS))
+    np.testing.assert_allclose(again, pixels, atol=2e-4)
+    assert pixels.min() >= -1
+    assert pixels.max() <= 1.5
+
+
+def test_missing_pixels_become_sky():
+    data = np.random.default_rng(3).normal(4, 1, (1, 2, 20, 20))
+    data[0, 0, :, :4] = np.nan
+    data[0, 1] = 0
+    pixels = normalize_stamps(Stamps(data, ["V", "I"], bands=["V", "I"]))
+    assert np.isfinite(pixels).all()
+    assert not pixels[0, 0, :, :4].any()
+    assert not pixels[0, 1].any()
+    data[0, 0] = np.nan
+    data[0, 0, 8:12, 8:12] = np.arange(16).reshape(4, 4)  # no sky in the frame at all
+    pixels = normalize_stamps(Stamps(data, ["V", "I"], bands=["V", "I"]))
+    assert np.isfinite(pixels).all()
+    assert pixels.max() == pytest.approx(1)
+
+
+def test_flags_are_decoded():
+    assert decode_flags(0) == []
+    assert decode_flags(np.int32(63)) == [flag.name for flag in StampFlag]
+    assert set(FLAG_MEANINGS) == set(StampFlag)
+    with pytest.raises(ValueError, match="not in use"):
+        decode_flags(64)
+
+
+def test_an_image_set_is_not_opened_again(image):
+    images = ImageSet({"V": image})
+    assert make_stamps(_at((40, 30)), images).present[0, 3]

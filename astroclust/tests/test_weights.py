@@ -1,0 +1,153 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from astroclust import (
+    Classifier,
+    create_network,
+    list_classifiers,
+    load_classifier,
+    make_stamps,
+    save_classifier,
+)
+from astroclust.weights import (
+    ModelBandsError,
+    ModelCard,
+    ModelClassesError,
+    ModelHashError,
+    ModelKeysError,
+    _bundle,
+)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    torch.manual_seed(2)
+    card = ModelCard("mine", "native", "two networks of random weights", members=2)
+    classifier = Classifier(card, [create_network("native") for _ in range(2)])
+    save_classifier(classifier, tmp_path / "mine.safetensors")
+    return tmp_path / "mine.safetensors", classifier
+
+
+def _change_card(path, **entries):
+    card = path.with_suffix(".json")
+    card.write_text(json.dumps({**json.loads(card.read_text()), **entries}))
+
+
+def _change_weights(path, change):
+    """Change the weights and sign them anew, as somebody would who means well."""
+    import hashlib
+
+    weights = load_file(path)
+    change(weights)
+    save_file(weights, path)
+    _change_card(path, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def test_what_is_saved_is_loaded(saved, field):
+    path, classifier = saved
+    stamps = make_stamps(field.truth[:5], field.images)
+    for name in (path, str(path), path.with_suffix(".json")):
+        again = load_classifier(name)
+        assert again.card.training_sample == classifier.card.training_sample
+        np.testing.assert_array_equal(
+            again.probabilities(stamps), classifier.probabilities(stamps)
+        )
+    assert again.probabilities(stamps).shape == (2, 5, 4)
+    assert load_classifier(classifier) is classifier
+
+
+def test_files_are_not_replaced_unless_asked(saved):
+    path, classifier = saved
+    with pytest.raises(FileExistsError):
+        save_classifier(classifier, path)
+    assert save_classifier(classifier, path, overwrite=True).members == 2
+    with pytest.raises(ValueError, match=r"ending in \.safetensors"):
+        save_classifier(classifier, path.with_suffix(".pt"))
+
+
+def test_another_hash(saved):
+    path, _ = saved
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelHashError, match="fetch both again"):
+        load_classifier(path)
+
+
+def test_other_keys(saved):
+    path, _ = saved
+    _change_weights(path, lambda weights: weights.pop("1.norm.weight"))
+    with pytest.raises(ModelKeysError, match=r"1 are missing \['norm.weight'\]"):
+        load_classifier(path)
+    _change_weights(path, lambda weights: weights.update({"1.norm.weight": torch.ones(3)}))
+    with pytest.raises(ModelKeysError, match=r"norm.weight has shape \(3,\), not \(16,\)"):
+        load_classifier(path)
+
+
+@pytest.mark.parametrize("bands", [["NUV", "U"], ["NUV", "U", "B", "V", "K"], []])
+def test_other_bands(saved, bands):
+    path, _ = saved
+    _change_card(path, bands=bands)
+    with pytest.raises(ModelBandsError, match="bands"):
+        load_classifier(path)
+
+
+@pytest.mark.parametrize("classes", [{"1": "cluster", "2": "other"}, {"1": "cluster"}])
+def test_other_classes(saved, classes):
+    path, _ = saved
+    _change_card(path, classes=classes)
+    with pytest.raises(ModelClassesError, match="classes"):
+        load_classifier(path)
+
+
+def test_other_files(saved, tmp_path):
+    path, _ = saved
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        load_classifier(tmp_path / "none.safetensors")
+    with pytest.raises(ValueError, match="no classifier 'none'"):
+        load_classifier("none")
+    (tmp_path / "evil.pt").write_bytes(pickle.dumps({}))
+    with pytest.raises(ValueError, match="looks like a pickle"):
+        load_classifier(tmp_path / "evil.pt")
+    _change_card(path, normalization="zscale")
+    with pytest.raises(ValueError, match="normalization 'zscale'"):
+        load_classifier(path)
+    path.with_suffix(".json").write_text('{"surprise": 1}')
+    with pytest.raises(ValueError, match="not a model card .unknown entries surprise"):
+        load_classifier(path)
+    path.with_suffix(".json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"card .*mine\.json is missing"):
+        load_classifier(path)
+
+
+def test_a_pickle_in_disguise_is_refused(saved):
+    import hashlib
+
+    path, _ = saved
+    path.write_bytes(pickle.dumps({"0.norm.weight": 1}))
+    _change_card(path, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    with pytest.raises(ValueError, match="is not a safetensors file"):
+        load_classifier(path)
+
+
+def test_stamps_must_fit(field):
+    classifier = load_classifier()
+    with pytest.raises(ValueError, match="takes stamps of 50 pixels, these have 25"):
+        classifier.probabilities(make_stamps(field.truth[:1], field.images, size=25))
+    with pytest.raises(ValueError, match="takes bands"):
+        classifier.probabilities(make_stamps(field.truth[:1], field.images, bands=("V",)))
+
+
+def test_the_bundled_cards():
+    cards = list_classifiers()
+    assert cards["simulated-1"].simulated
+    assert "simulate_stamps" in cards["simulated-1"].training_sample
+    for name in cards:
+        assert (_bundle() / f"{name}.safetensors").stat().st_size < 10e6
+        assert load_classifier(name).card.name == name
