@@ -75,7 +75,8 @@ def pixel_positions(table, wcs=None):
     y = np.full(len(table), np.nan)
     good = np.isfinite(sky.spherical.lon.deg) & np.isfinite(sky.spherical.lat.deg)
     if good.any():
-        x[good], y[good] = _world_to_pixel(wcs, sky[good])
+        # To a millionth of a pixel: what was a whole pixel before the way there and back is one.
+        x[good], y[good] = np.round(_world_to_pixel(wcs, sky[good]), 6)
     return x, y
 
 

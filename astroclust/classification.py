@@ -123,6 +123,7 @@ def classify_table(
             rows = slice(start, start + batch_size)
             stamps = make_stamps(positions[rows], images, size=card.stamp_size, bands=card.bands)
             n_missing = len(card.bands) - stamps.present.sum(axis=1)
+            n_missing[stamps.flags & StampFlag.OFF_IMAGE != 0] = 0
             stamps.flags[n_missing > card.max_missing_bands] |= StampFlag.TOO_MANY_MISSING
             flags[rows] = stamps.flags
             lost[rows] = n_missing > len(set(card.bands) - set(images.roles))

@@ -60,7 +60,7 @@ def augment_stamps(stamps, rng):
         if rng.random() < BAND_LOSS:
             kept = rng.permutation(data.shape[1])[: rng.integers(1, data.shape[1])]
             present[i] &= np.isin(np.arange(data.shape[1]), kept)
-    data *= present[:, :, None, None]
+    data[~present] = 0
     return Stamps(data, stamps.filters, bands=stamps.bands, present=present)
 
 
@@ -231,7 +231,8 @@ def train_classifier(
     trainer = lightning.Trainer(
         max_epochs=epochs,
         callbacks=[
-            EMAWeightAveraging(decay=0.998),
+            # Over about the last seventh of the run.
+            EMAWeightAveraging(decay=max(1 - 7 / (epochs * len(training)), 0)),
             ModelCheckpoint(work, filename="last", enable_version_counter=False),
             *([TQDMProgressBar(refresh_rate=10)] if progress_bar else []),
         ],

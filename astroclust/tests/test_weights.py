@@ -55,9 +55,7 @@ def test_what_is_saved_is_loaded(saved, field):
     for name in (path, str(path), path.with_suffix(".json")):
         again = load_classifier(name)
         assert again.card.training_sample == classifier.card.training_sample
-        np.testing.assert_array_equal(
-            again.probabilities(stamps), classifier.probabilities(stamps)
-        )
+        np.testing.assert_array_equal(again.probabilities(stamps), classifier.probabilities(stamps))
     assert again.probabilities(stamps).shape == (2, 5, 4)
     assert load_classifier(classifier) is classifier
 
@@ -119,7 +117,7 @@ def test_other_files(saved, tmp_path):
     with pytest.raises(ValueError, match="normalization 'zscale'"):
         load_classifier(path)
     path.with_suffix(".json").write_text('{"surprise": 1}')
-    with pytest.raises(ValueError, match="not a model card .unknown entries surprise"):
+    with pytest.raises(ValueError, match="not a model card"):
         load_classifier(path)
     path.with_suffix(".json").unlink()
     with pytest.raises(FileNotFoundError, match=r"card .*mine\.json is missing"):
