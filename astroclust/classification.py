@@ -45,11 +45,11 @@ def classify_table(
         Candidates, with positions in columns ``x`` and ``y`` (0-based pixel centres), or ``ra``
         and ``dec`` (degrees), or a `~astropy.coordinates.SkyCoord` column. Any other column is
         carried through.
-    images : `~astroclust.ImageSet` or mapping
-        The bands of the field, or what `~astroclust.ImageSet` makes them from.
-    model : str, `~pathlib.Path` or `~astroclust.Classifier`, optional
-        As `~astroclust.load_classifier` takes it; by default the bundled classifier, which was
-        trained on simulated images only.
+    images : `~astroclust.images.ImageSet` or mapping
+        The bands of the field, or what `~astroclust.images.ImageSet` makes them from.
+    model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
+        As `~astroclust.weights.load_classifier` takes it; by default the bundled classifier,
+        which was trained on simulated images only.
     column_prefix : str, optional
         Put before the names of the new columns.
     device : str or `~torch.device`, optional
@@ -65,14 +65,14 @@ def classify_table(
     result : `~astropy.table.Table`, length n
         A copy of the table, of the same class, with the same rows in the same order, and
 
-        - ``class`` (int16): most probable class, of `~astroclust.CLASSES`; masked where a row
-          is not classified;
+        - ``class`` (int16): most probable class, of `~astroclust.catalogs.CLASSES`; masked where
+          a row is not classified;
         - ``probability`` (float32): probability of that class; NaN where not classified, as all
           that follow;
         - ``prob_1`` ... ``prob_K`` (float32): the distribution over the K classes;
         - ``entropy`` (float32): its Shannon entropy in nats, 0 to ln K (sec. 4.2.1);
         - ``agreement`` (float32): fraction of the ensemble's members that vote for ``class``;
-        - ``flags`` (int32): bits that `~astroclust.decode_flags` names.
+        - ``flags`` (int32): bits that `~astroclust.stamps.decode_flags` names.
 
         Its ``meta`` names the version, the classifier and what that was trained on.
 
@@ -229,7 +229,7 @@ def _result_columns(probabilities, flags, card):
 
 def _describe_run(meta, card):
     """What made the columns; a second run on the same table adds to what the first one says."""
-    run = 1 + sum(key.startswith("ACMODEL") for key in meta)
+    run = 1 + sum(str(key).startswith("ACMODEL") for key in meta)
     suffix = "" if run == 1 else str(run)
     meta[f"ACVERS{suffix}"] = astroclust.__version__
     meta[f"ACMODEL{suffix}"] = card.name

@@ -53,7 +53,7 @@ def confusion_matrix(labels, classes):
     Parameters
     ----------
     labels : array_like of int, shape (n,)
-        True classes, of `~astroclust.CLASSES`.
+        True classes, of `~astroclust.catalogs.CLASSES`.
     classes : array_like of int, shape (n,)
         Classes given; masked where not classified, which leaves the object out.
 

@@ -1,12 +1,19 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Output files that are whole or absent: each is written beside its place, then renamed."""
+"""Files that are whole: FITS is checked when opened, output is written beside, then renamed."""
 
 import os
+import re
 import secrets
+import warnings
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["check_output", "replace_when_done"]
+from astropy.io import fits
+from astropy.utils.data import download_file
+from astropy.utils.exceptions import AstropyUserWarning
+
+__all__ = ["check_output", "open_fits", "replace_when_done"]
 
 
 def check_output(path, *, overwrite=False):
@@ -99,6 +106,53 @@ def replace_when_done(path, *, overwrite=False):
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def open_fits(path):
+    """Open a FITS file and make sure that it is whole.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        A file, plain or compressed, or a URL, which is downloaded to astropy's cache.
+
+    Yields
+    ------
+    hdus : `~astropy.io.fits.HDUList`
+        Memory-mapped where the file is plain; open until the end of the block.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    OSError
+        Where the file is empty, truncated or not FITS, there or when its data are read.
+    """
+    local = str(path)
+    if re.match(r"^(https?|ftp)://", local):
+        local = download_file(local, cache=True)
+    elif not Path(local).exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "File may have been truncated", AstropyUserWarning)
+        try:
+            with fits.open(local) as hdus:
+                _check_length(hdus)
+                yield hdus
+        except (OSError, EOFError, zlib.error) as error:
+            raise OSError(
+                f"{path} is not a whole FITS file ({error}); fetch or write it again"
+            ) from error
+
+
+def _check_length(hdus):
+    """Find out, without reading the pixels, whether a file ends before its data."""
+    last = hdus.fileinfo(len(hdus) - 1)
+    if last["file"].compression is None:
+        missing = last["datLoc"] + last["datSpan"] - last["file"].size
+        if missing > 0:
+            raise OSError(f"{missing} bytes are missing at its end")
 
 
 def _beside(path):

@@ -3,9 +3,7 @@
 
 import re
 import warnings
-import zlib
 from collections.abc import Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,11 +11,9 @@ import numpy as np
 from astropy import units as u
 from astropy.io import fits
 from astropy.nddata import NDData
-from astropy.utils.data import download_file
-from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS, FITSFixedWarning
 
-from astroclust.files import replace_when_done
+from astroclust.files import open_fits, replace_when_done
 
 __all__ = ["BANDS", "FILTER_ROLES", "PIXEL_SCALE", "Band", "ImageSet", "read_image"]
 
@@ -156,15 +152,14 @@ class ImageSet(Mapping):
         Examples
         --------
         >>> from astroclust import ImageSet, simulate_field
-        >>> images, truth = simulate_field(shape=(64, 64), seed=1)
-        >>> images.write("field.fits")
+        >>> simulate_field(shape=(64, 64), seed=1).images.write("field.fits")
         >>> ImageSet.read("field.fits").filters
         ('F275W', 'F336W', 'F438W', 'F555W', 'F814W')
         """
         if isinstance(paths, Mapping):
             return cls(paths, roles=roles)
         known = {*FILTER_ROLES, *BANDS, *(_key(name) for name in roles or ())}
-        with _open_fits(paths) as hdus:
+        with open_fits(paths) as hdus:
             names = [hdu.name for hdu in hdus if hdu.name in known and _is_image(hdu)]
         if not names:
             raise ValueError(
@@ -360,7 +355,7 @@ def _from_hdu(name, hdu, hdus=None):
 
 def _from_file(name, path):
     path, extension = _split_extension(path)
-    with _open_fits(path) as hdus:
+    with open_fits(path) as hdus:
         try:
             hdu = _choose_hdu(hdus, name, extension)
         except ValueError as error:
@@ -378,35 +373,6 @@ def _split_extension(path):
     if extension.isdigit():
         return match["path"], int(extension)
     return match["path"], (name.strip(), int(version)) if version.strip().isdigit() else extension
-
-
-@contextmanager
-def _open_fits(path):
-    """`fits.open` for local and remote files, where trouble names the file and the mend."""
-    local = str(path)
-    if re.match(r"^(https?|ftp)://", local):
-        local = download_file(local, cache=True)
-    elif not Path(local).exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "File may have been truncated", AstropyUserWarning)
-        try:
-            with fits.open(local) as hdus:
-                _check_length(hdus)
-                yield hdus
-        except (OSError, EOFError, zlib.error) as error:
-            raise OSError(
-                f"{path} is not a whole FITS file ({error}); fetch or write it again"
-            ) from error
-
-
-def _check_length(hdus):
-    """Find out, without reading the pixels, whether a file ends before its data."""
-    last = hdus.fileinfo(len(hdus) - 1)
-    if last["file"].compression is None:
-        missing = last["datLoc"] + last["datSpan"] - last["file"].size
-        if missing > 0:
-            raise OSError(f"{missing} bytes are missing at its end")
 
 
 def _is_image(hdu):

@@ -112,7 +112,7 @@ def create_network(name, *, n_bands=5, n_classes=4):
     >>> from astroclust import create_network
     >>> network = create_network("native")
     >>> sum(weights.numel() for weights in network.parameters())
-    387076
+    535828
     """
     if name not in _NETWORKS:
         raise ValueError(f"network {name!r} is not known: there are {', '.join(_NETWORKS)}")

@@ -2,6 +2,7 @@
 """Aperture photometry of candidates and their concentration index, on photutils."""
 
 import numpy as np
+from astropy.table import Column
 from photutils.aperture import ApertureStats, CircularAnnulus, CircularAperture
 
 from astroclust.catalogs import pixel_positions
@@ -21,7 +22,7 @@ def measure_photometry(table, images, *, radius=APERTURE):
     ----------
     table : `~astropy.table.Table`, length n
         Positions, as `~astroclust.catalogs.pixel_positions` takes them.
-    images : `~astroclust.ImageSet` or mapping
+    images : `~astroclust.images.ImageSet` or mapping
         The bands of the field.
     radius : float, optional
         Radius of the aperture in pixels (LEGUS: 4).
@@ -30,7 +31,7 @@ def measure_photometry(table, images, *, radius=APERTURE):
     -------
     result : `~astropy.table.Table`, length n
         A copy of the table with ``flux_<filter>`` and ``flux_err_<filter>`` of each band, in the
-        unit of the image; NaN off the image and where pixels in the aperture are bad.
+        unit of the image, which their descriptions name; NaN off the image and where pixels in the aperture are bad.
 
     Notes
     -----
@@ -51,11 +52,12 @@ def measure_photometry(table, images, *, radius=APERTURE):
     x, y = pixel_positions(table, images.wcs)
     for name, band in images.items():
         flux, error = _aperture_flux(band, x, y, radius)
+        # Not as the column's unit: FITS tables do not know electrons.
+        unit = "unit of the image" if band.unit is None else band.unit
         for column, values in ((f"flux_{name}", flux), (f"flux_err_{name}", error)):
             if column.lower() in table.colnames:
                 raise ValueError(f"the table has a column {column.lower()} already; rename it")
-            result[column.lower()] = values
-            result[column.lower()].unit = band.unit
+            result[column.lower()] = Column(values, description=f"within {radius:g} pixels, {unit}")
     return result
 
 
@@ -66,7 +68,7 @@ def concentration_index(table, image, *, radii=(1.0, 3.0)):
     ----------
     table : `~astropy.table.Table`, length n
         Positions, as `~astroclust.catalogs.pixel_positions` takes them.
-    image : `~astroclust.images.Band` or any form that `~astroclust.ImageSet` takes
+    image : `~astroclust.images.Band` or any form that `~astroclust.images.ImageSet` takes
         The image, usually V.
     radii : tuple of float, optional
         The two radii in pixels (LEGUS: 1 and 3; Wei et al. 2020, footnote 6).
@@ -80,8 +82,9 @@ def concentration_index(table, image, *, radii=(1.0, 3.0)):
     --------
     >>> from astroclust import concentration_index, simulate_field
     >>> field = simulate_field(shape=(128, 128), seed=1)
-    >>> concentration_index(field.truth["x", "y"], field.images["V"]).shape
-    (7,)
+    >>> index = concentration_index(field.truth["x", "y"], field.images["V"])
+    >>> len(index) == len(field.truth)
+    True
     """
     band = read_image(image)
     x, y = pixel_positions(table, band.wcs)

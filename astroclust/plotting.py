@@ -61,7 +61,7 @@ def plot_field(images, table, *, ax=None, column_prefix=""):
 
     Parameters
     ----------
-    images : `~astroclust.ImageSet` or mapping
+    images : `~astroclust.images.ImageSet` or mapping
         The bands of the field.
     table : `~astropy.table.Table`, length n
         Positions and a column ``class``.
@@ -122,7 +122,7 @@ def plot_gallery(table, images, *, per_class=8, size=50, column_prefix=""):
     ----------
     table : `~astropy.table.Table`, length n
         Classified candidates.
-    images : `~astroclust.ImageSet` or mapping
+    images : `~astroclust.images.ImageSet` or mapping
         The bands of the field.
     per_class : int, optional
         Stamps a class: the surest, falling evenly to the least sure.

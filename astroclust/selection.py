@@ -73,7 +73,7 @@ def find_candidates(
 
     Parameters
     ----------
-    images : `~astroclust.ImageSet` or mapping
+    images : `~astroclust.images.ImageSet` or mapping
         The bands of the field.
     detect_in : str, optional
         Filter or role of the band to find sources in; by default V, as for NGC 1559 in Wei et

@@ -11,7 +11,7 @@ from astropy.table import Table
 from tqdm import tqdm
 
 from astroclust.catalogs import pixel_positions
-from astroclust.files import replace_when_done
+from astroclust.files import open_fits, replace_when_done
 from astroclust.images import BANDS, ImageSet
 
 __all__ = [
@@ -168,11 +168,12 @@ class Stamps:
         status = Table({"FLAGS": self.flags, "PRESENT": self.present})
         hdus.append(fits.table_to_hdu(status))
         hdus[-1].name = "STATUS"
-        if self.table.colnames:
-            hdus.append(fits.table_to_hdu(self.table))
-            hdus[-1].name = "CATALOG"
         with replace_when_done(path, overwrite=overwrite) as partial:
             hdus.writeto(partial)
+            if self.table.colnames:
+                catalog = self.table.copy()
+                catalog.meta["EXTNAME"] = "CATALOG"
+                catalog.write(partial, format="fits", append=True)
 
     def write_each(self, folder, *, names=None, overwrite=False):
         """Write a multi-extension FITS file for each stamp, as Wei et al. (2020) kept them.
@@ -218,7 +219,7 @@ class Stamps:
         stamps : `Stamps`
             The stamps, with their flags and table.
         """
-        with fits.open(path) as hdus:
+        with open_fits(path) as hdus:
             images = [hdu for hdu in hdus if hdu.is_image and "ROLE" in hdu.header]
             if not images:
                 raise ValueError(f"{path} holds no stamps: no image extension has a ROLE")
@@ -242,7 +243,7 @@ def make_stamps(table, images, *, size=50, bands=BANDS, progress_bar=False):
     ----------
     table : `~astropy.table.Table`, length n
         Positions, as `~astroclust.catalogs.pixel_positions` takes them.
-    images : `~astroclust.ImageSet` or mapping
+    images : `~astroclust.images.ImageSet` or mapping
         The bands of the field.
     size : int, optional
         Width of a stamp in pixels. The candidate is in pixel ``size // 2``, or half a pixel
@@ -262,7 +263,7 @@ def make_stamps(table, images, *, size=50, bands=BANDS, progress_bar=False):
     Raises
     ------
     KeyError, TypeError, ValueError
-        As `~astroclust.ImageSet` and `~astroclust.catalogs.pixel_positions`.
+        As `~astroclust.images.ImageSet` and `~astroclust.catalogs.pixel_positions`.
 
     Examples
     --------

@@ -39,14 +39,14 @@ def augment_stamps(stamps, rng):
 
     Parameters
     ----------
-    stamps : `~astroclust.Stamps`
+    stamps : `~astroclust.stamps.Stamps`
         n stamps; not changed.
     rng : `~numpy.random.Generator`
         Source of the random numbers.
 
     Returns
     -------
-    stamps : `~astroclust.Stamps`
+    stamps : `~astroclust.stamps.Stamps`
         n stamps in the same order.
     """
     data = np.rot90(stamps.data, rng.integers(4), axes=(2, 3))
@@ -175,18 +175,18 @@ def train_classifier(
 
     Parameters
     ----------
-    stamps : `~astroclust.Stamps`
+    stamps : `~astroclust.stamps.Stamps`
         n stamps to learn from.
     labels : array_like of int, shape (n,)
-        Their classes, of `~astroclust.CLASSES`.
-    held_out : `~astroclust.Stamps`
+        Their classes, of `~astroclust.catalogs.CLASSES`.
+    held_out : `~astroclust.stamps.Stamps`
         Stamps for the scores of the card; nothing is learnt from them or chosen by them.
     held_out_labels : array_like of int
         Their classes.
     name, training_sample, simulated, split, command : str or bool
         Entries of the `~astroclust.weights.ModelCard`.
     architecture : str, optional
-        Network, as `~astroclust.create_network` names it.
+        Network, as `~astroclust.networks.create_network` names it.
     max_missing_bands : int, optional
         Entry of the card: how many bands may be absent. Training leaves out up to all but one.
     epochs : int, optional
@@ -205,7 +205,7 @@ def train_classifier(
 
     Returns
     -------
-    classifier : `~astroclust.Classifier`
+    classifier : `~astroclust.weights.Classifier`
         With the moving average of the weights, and the scores of the held-out stamps in its card.
 
     Raises

@@ -66,7 +66,7 @@ class ModelCard:
     name : str
         Name of the classifier.
     architecture : str
-        Network, as `~astroclust.create_network` names it.
+        Network, as `~astroclust.networks.create_network` names it.
     training_sample : str
         What it was trained on, in plain words.
     classes : dict of int to str
@@ -170,7 +170,7 @@ class Classifier:
 
         Parameters
         ----------
-        stamps : `~astroclust.Stamps`
+        stamps : `~astroclust.stamps.Stamps`
             n stamps in the bands and the size of the card.
 
         Returns

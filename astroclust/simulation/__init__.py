@@ -46,7 +46,7 @@ class Field:
 
     Parameters
     ----------
-    images : `~astroclust.ImageSet`
+    images : `~astroclust.images.ImageSet`
         Five bands in electrons a second.
     truth : `~astropy.table.Table`
         What was drawn: ``id``; ``x``, ``y`` (0-based pixels); ``ra``, ``dec`` (degrees);
@@ -190,7 +190,7 @@ def simulate_stamps(n, *, seed, size=50, workers=1, progress_bar=False):
 
     Returns
     -------
-    stamps : `~astroclust.Stamps`
+    stamps : `~astroclust.stamps.Stamps`
         ``data`` in e-/s, shape ``(n, 5, size, size)``. ``table`` has the truth: ``class``,
         ``kind`` and ``mag_v`` (Vega magnitude of the candidate; NaN for detector residue).
 

@@ -8,9 +8,10 @@ from astropy.wcs import WCS
 
 
 @pytest.fixture(scope="session")
-def data_folder():
+def data_folder(pytestconfig):
     """The folder of real data, which is not part of the package."""
-    folder = Path(os.environ.get("ASTROCLUST_DATA", "../shared/data"))
+    beside = pytestconfig.rootpath.parent / "shared" / "data"
+    folder = Path(os.environ.get("ASTROCLUST_DATA", beside))
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}; set ASTROCLUST_DATA")
     return folder

@@ -20,7 +20,7 @@ def test_flux_and_its_error(sky):
     noise = np.random.default_rng(0).normal(0, 0.5, (61, 61))
     image = CCDData(_star(1.0, sky=sky) + noise, unit="electron/s", meta={"EXPTIME": 100.0})
     result = measure_photometry(CENTRE, {"F555W": image})
-    assert result["flux_f555w"].unit == "electron/s"
+    assert result["flux_f555w"].description == "within 4 pixels, electron / s"
     area, in_annulus = np.pi * 16, np.pi * 15
     variance = 1000 / 100 + area * 0.25 * (1 + area / in_annulus)
     assert result["flux_err_f555w"][0] == pytest.approx(np.sqrt(variance), rel=0.1)

@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.nddata import NDData
 from astropy.table import Table
@@ -96,6 +97,7 @@ def test_no_rows_give_no_stamps(image):
 @pytest.mark.parametrize("n", [1, 3])
 def test_files_hold_a_band_an_extension(n, field, tmp_path):
     table = field.truth[:n]
+    table["place"] = SkyCoord(table["ra"], table["dec"])
     stamps = make_stamps(table, field.images)
     stamps.write(tmp_path / "stamps.fits")
     with fits.open(tmp_path / "stamps.fits") as hdus:
@@ -106,6 +108,7 @@ def test_files_hold_a_band_an_extension(n, field, tmp_path):
     np.testing.assert_array_equal(again.present, stamps.present)
     np.testing.assert_array_equal(again.flags, stamps.flags)
     np.testing.assert_array_equal(again.table["class"], table["class"])
+    np.testing.assert_allclose(again.table["place"].ra.deg, table["ra"])
     assert (again.filters, again.bands) == (stamps.filters, stamps.bands)
 
 
