@@ -223,7 +223,7 @@ def _demo(arguments):
 
     folder = arguments.output
     folder.mkdir(parents=True, exist_ok=True)
-    field = astroclust.simulate_field(seed=arguments.seed)
+    field = astroclust.simulate_field(seed=arguments.seed, distance=6)
     print(f"simulated {field.images!r} with {len(field.truth)} objects of known class")
     candidates = astroclust.find_candidates(field.images)
     result = astroclust.classify_table(candidates, field.images, progress_bar=not arguments.quiet)

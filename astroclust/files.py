@@ -131,7 +131,10 @@ def open_fits(path):
     """
     local = str(path)
     if re.match(r"^(https?|ftp)://", local):
-        local = download_file(local, cache=True)
+        try:
+            local = download_file(local, cache=True)
+        except OSError as error:
+            raise OSError(f"cannot fetch {path}: {error}") from error
     elif not Path(local).exists():
         raise FileNotFoundError(f"there is no file {path}")
     with warnings.catch_warnings():

@@ -31,7 +31,8 @@ def measure_photometry(table, images, *, radius=APERTURE):
     -------
     result : `~astropy.table.Table`, length n
         A copy of the table with ``flux_<filter>`` and ``flux_err_<filter>`` of each band, in the
-        unit of the image, which their descriptions name; NaN off the image and where pixels in the aperture are bad.
+        unit of the image, which their descriptions name; NaN off the image and where pixels in
+        the aperture are bad.
 
     Notes
     -----

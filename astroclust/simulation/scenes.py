@@ -49,7 +49,9 @@ PSF_ANGLES = 8  # orientations of the diffraction spikes
 OVERSAMPLING = 2  # samples a pixel at which a scene is drawn: HST's pixels undersample its PSF
 MARGIN = 16  # pixels around a scene: light from there falls in, and nothing wraps around
 TILE = 128  # pixels: larger scenes are drawn tile by tile,
-TILE_MARGIN = 48  # with more around each, so that the wings of bright stars cross the seams
+TILE_MARGIN = 48  # with more around each, so that the wings of sources cross the seams.
+BRIGHT = 300.0  # e-/s, from which the wings of a source reach farther,
+BRIGHT_REACH = 200  # to so many pixels
 
 
 @dataclass(frozen=True)
@@ -171,25 +173,37 @@ def draw_scene(sources, shape, conditions, margin=MARGIN):
 
 
 def draw_tiles(sources, shape, conditions):
-    """As `draw_scene`, for images of any size, tile by tile."""
-    image = np.empty((len(BANDS), *shape), np.float32)
+    """As `draw_scene`, for images of any size: tile by tile, and bright stars one by one."""
+    image = np.zeros((len(BANDS), *shape), np.float32)
+    bright = [source for source in sources if source.flux.max() > BRIGHT]
+    sources = [source for source in sources if source.flux.max() <= BRIGHT]
     x = np.array([source.x for source in sources])
     y = np.array([source.y for source in sources])
+    reach = TILE / 2 + TILE_MARGIN
     for y0 in range(0, shape[0], TILE):
         for x0 in range(0, shape[1], TILE):
-            near = (np.abs(x - x0 - TILE / 2) < TILE / 2 + TILE_MARGIN) & (
-                np.abs(y - y0 - TILE / 2) < TILE / 2 + MARGIN
-            )
-            inside = [
-                Source(source.x - x0, source.y - y0, source.flux, source.profile)
-                for source in (sources[i] for i in np.flatnonzero(near))
-            ]
-            tile = image[:, y0 : y0 + TILE, x0 : x0 + TILE]
-            tile[:] = 0
+            near = (np.abs(x - x0 - TILE / 2) < reach) & (np.abs(y - y0 - TILE / 2) < reach)
+            inside = [_moved(sources[i], -x0, -y0) for i in np.flatnonzero(near)]
             if inside:
-                drawn = draw_scene(inside, (TILE, TILE), conditions, TILE_MARGIN)
-                tile[:] = drawn[:, : tile.shape[1], : tile.shape[2]]
+                _add(image, draw_scene(inside, (TILE, TILE), conditions, TILE_MARGIN), x0, y0)
+    for source in bright:
+        x0, y0 = int(source.x) - BRIGHT_REACH, int(source.y) - BRIGHT_REACH
+        patch = draw_scene([_moved(source, -x0, -y0)], (2 * BRIGHT_REACH,) * 2, conditions)
+        _add(image, patch, x0, y0)
     return image
+
+
+def _moved(source, dx, dy):
+    return Source(source.x + dx, source.y + dy, source.flux, source.profile)
+
+
+def _add(image, patch, x0, y0):
+    """Add a patch whose first pixel is (x0, y0) of the image, and which may reach over it."""
+    ny, nx = image.shape[1:]
+    below, left = max(-y0, 0), max(-x0, 0)
+    inside = patch[:, below : ny - y0, left : nx - x0]
+    y1, x1 = y0 + below, x0 + left
+    image[:, y1 : y1 + inside.shape[1], x1 : x1 + inside.shape[2]] += inside
 
 
 def add_noise(image, conditions, rng):

@@ -1,10 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import gzip
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from mmap import mmap
+from threading import Thread
 
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.config.paths import set_temp_cache
 from astropy.io import fits
 from astropy.nddata import CCDData, NDData
 
@@ -169,6 +173,29 @@ def test_files_that_cannot_be_read(image, wcs, tmp_path):
     (tmp_path / "half.fits.gz").write_bytes(gzip.compress(whole)[:-500])
     with pytest.raises(OSError, match="not a whole FITS file"):
         ImageSet.read({"F555W": tmp_path / "half.fits.gz"})
+
+
+def test_urls_are_fetched_once(image, wcs, tmp_path):
+    _write(tmp_path / "v.fits", image, wcs)
+    asked = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, message, *arguments):
+            asked.append(message % arguments)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=tmp_path))
+    Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    try:
+        with set_temp_cache(tmp_path):
+            for url in (f"{address}/v.fits", f"{address}/v.fits[0]"):
+                np.testing.assert_array_equal(ImageSet.read({"V": url})["V"].data, image)
+            assert sum("GET" in line for line in asked) == 1
+            with pytest.raises(OSError, match=r"cannot fetch .*none\.fits: .*404"):
+                ImageSet.read({"V": f"{address}/none.fits"})
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_extensions_are_chosen_by_name(image, wcs, tmp_path):
