@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from astropy.utils.exceptions import AstropyUserWarning
 
 import astroclust
 from astroclust.catalogs import CLASSES, read_table, write_table
@@ -41,6 +42,7 @@ def main(argv=None):
     """
     arguments = _parser().parse_args(argv)
     with warnings.catch_warnings():
+        warnings.simplefilter("always", AstropyUserWarning)
         warnings.showwarning = _show_warning
         try:
             arguments.run(arguments)
