@@ -338,13 +338,14 @@ def _has_structure(data):
 
 
 def normalize_stamps(stamps):
-    """Pixels as the bundled networks take them: free of sky, brightness and units.
+    """Pixels as the bundled networks take them: free of sky and brightness, with their colours.
 
-    In each band the sky, the median of the outer three pixels of the stamp, is subtracted; the
-    result is divided by its highest pixel within five pixels of the centre; and
-    ``asinh(10 x) / asinh(10)`` compresses bright neighbours, up to 1.5. Missing pixels become 0,
-    and so do absent bands. As in Wei et al. (2020, sec. 3.4), the brightness of a source does not
-    enter its class; here it is the candidate that spans 0 to 1, not its brightest neighbour.
+    In each band the sky, the median of the outer three pixels of the stamp, is subtracted. Then
+    all bands are divided by one number, the highest pixel of any band within five pixels of the
+    centre, and ``asinh(20 x) / asinh(20)`` compresses what is bright, up to 1.5. Missing pixels
+    become 0, and so do absent bands. As in Wei et al. (2020, sec. 3.4), the brightness of a
+    source does not enter its class; here it is the candidate that spans 0 to 1, not its brightest
+    neighbour. The colours are kept, so all bands must be in one unit, such as electrons a second.
 
     Parameters
     ----------
@@ -365,15 +366,15 @@ def normalize_stamps(stamps):
         sky = np.where(np.isnan(sky), _median(data.reshape(*data.shape[:2], -1)), sky)
     data -= sky[:, :, None, None]
     np.nan_to_num(data, copy=False, nan=0.0)
-    centre = slice(max(size // 2 - 5, 0), size // 2 + 6)
-    peak = data[:, :, centre, centre].max(axis=(2, 3), initial=0)
-    # A hole in the sky has no peak: its depth sets the scale instead.
-    peak = np.where(peak > 0, peak, np.abs(data).max(axis=(2, 3), initial=0))
-    peak[peak == 0] = 1
-    data /= peak[:, :, None, None]
-    np.arcsinh(10 * data, out=data)
-    data /= np.float32(np.arcsinh(10))
     data *= stamps.present[:, :, None, None]
+    centre = slice(max(size // 2 - 5, 0), size // 2 + 6)
+    peak = data[:, :, centre, centre].max(axis=(1, 2, 3), initial=0)
+    # A hole in the sky has no peak: its depth sets the scale instead.
+    peak = np.where(peak > 0, peak, np.abs(data).max(axis=(1, 2, 3), initial=0))
+    peak[peak == 0] = 1
+    data *= (20 / peak)[:, None, None, None]
+    np.arcsinh(data, out=data)
+    data /= np.float32(np.arcsinh(20))
     return np.clip(data, -1, 1.5, out=data)
 
 

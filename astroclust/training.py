@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from scipy import ndimage
-from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
+from torch.utils.data import DataLoader, Dataset
 from torchmetrics.classification import MulticlassAccuracy
 
 from astroclust.catalogs import CLASSES
@@ -27,15 +27,17 @@ __all__ = ["augment_stamps", "train_classifier"]
 # a mosaic ends, or whether the pixels are linear: pictures made for the eye compress them.
 BAND_LOSS = 0.5
 MISSING_PIXELS = 0.08
-DISPLAY_STRETCH = 0.35
+DISPLAY_STRETCH = 0.5
+# Cameras differ in their throughput in a band: ACS and UVIS by a factor of two in I.
+GAIN_SCATTER = 0.35
 
 
 def augment_stamps(stamps, rng):
     """Change stamps in ways that leave their class as it is.
 
-    Quarter turns and mirror images; bands left out, any number but all; a side of the stamp
-    without data; and a display stretch (a black point, a power from 0.25 to 1 and 8-bit steps),
-    as images made for the eye have it.
+    Quarter turns and mirror images; other gains of the bands; bands left out, any number but all;
+    a side of the stamp without data; and a display stretch (a black point, a power from 0.25 to
+    0.55, blurring and 8-bit steps), as images made for the eye have it.
 
     Parameters
     ----------
@@ -51,6 +53,7 @@ def augment_stamps(stamps, rng):
     """
     data = np.rot90(stamps.data, rng.integers(4), axes=(2, 3))
     data = data[..., ::-1].copy() if rng.random() < 0.5 else data.copy()
+    data *= np.exp(rng.normal(0, GAIN_SCATTER, (*data.shape[:2], 1, 1))).astype(np.float32)
     present = stamps.present.copy()
     for i in range(len(data)):
         if rng.random() < DISPLAY_STRETCH:
@@ -65,16 +68,16 @@ def augment_stamps(stamps, rng):
 
 
 def _stretch(stamp, rng):
-    power, black, levels = rng.uniform(0.25, 1), rng.uniform(-1, 3), 10 ** rng.uniform(1.2, 2.4)
-    blur = rng.uniform(0, 0.7)
-    half = stamp.shape[-1] // 2
+    power, black, levels = rng.uniform(0.25, 0.55), rng.uniform(-1, 6), 10 ** rng.uniform(1.2, 2.4)
+    blur = rng.uniform(0, 1.3)
     for pixels in stamp:
         low, sky = np.percentile(pixels, [16, 50])
         light = np.maximum(pixels - sky - black * (sky - low), 0)
-        light = ndimage.gaussian_filter(light**power, blur)
-        peak = light[half - 5 : half + 6, half - 5 : half + 6].max()
-        if peak > 0:
-            pixels[:] = np.floor(np.minimum(light / peak, 255 / levels) * levels)
+        pixels[:] = ndimage.gaussian_filter(light**power, blur)
+    half = stamp.shape[-1] // 2
+    peak = stamp[:, half - 5 : half + 6, half - 5 : half + 6].max()
+    if peak > 0:  # one scale for all bands, as for the colours of one picture
+        stamp[:] = np.floor(np.minimum(stamp / peak, 255 / levels) * levels)
 
 
 def _lose_side(stamp, rng):
@@ -85,18 +88,29 @@ def _lose_side(stamp, rng):
 
 
 class _Batches(Dataset):
-    """Normalised batches of stamps and labels; the augmentation follows from seed and epoch."""
+    """Normalised batches; with a seed, in an order and augmented as seed and epoch have it."""
 
-    def __init__(self, stamps, targets, seed=None):
-        self.stamps, self.targets, self.seed, self.epoch = stamps, targets, seed, 0
+    def __init__(self, stamps, targets, batch_size, *, seed=None, epoch=None):
+        self.stamps, self.targets, self.seed = stamps, targets, seed
+        self.epoch = epoch  # a function: Lightning asks for the first batch before any hook
+        n = len(stamps)
+        if seed is not None and n > batch_size:
+            n -= n % batch_size  # a small last batch would have statistics of its own
+        self.starts = range(0, n, batch_size)
+        self.batch_size = batch_size
 
     def __len__(self):
-        return len(self.stamps)
+        return len(self.starts)
 
-    def __getitem__(self, rows):
+    def __getitem__(self, number):
+        rows = np.arange(len(self.stamps))
+        if self.seed is not None:
+            rows = np.random.default_rng([self.seed, self.epoch()]).permutation(rows)
+        rows = rows[self.starts[number] : self.starts[number] + self.batch_size]
         stamps = self.stamps[rows]
         if self.seed is not None:
-            stamps = augment_stamps(stamps, np.random.default_rng([self.seed, self.epoch, *rows]))
+            rng = np.random.default_rng([self.seed, self.epoch(), number])
+            stamps = augment_stamps(stamps, rng)
         pixels = torch.from_numpy(normalize_stamps(stamps))
         present = torch.from_numpy(stamps.present.astype(np.float32))
         return pixels, present, torch.from_numpy(self.targets[rows])
@@ -105,16 +119,18 @@ class _Batches(Dataset):
 class _Fit(lightning.LightningModule):
     """Cross-entropy under AdamW, with a learning rate that rises once and falls once."""
 
-    def __init__(self, network, learning_rate, n_classes):
+    def __init__(self, network, learning_rate, n_classes, seed):
         super().__init__()
         self.network = network
+        self.seed = seed
         self.learning_rate = learning_rate
         self.loss = torch.nn.CrossEntropyLoss(label_smoothing=0.03)
         self.accuracy = MulticlassAccuracy(n_classes, average="micro")
         self.recall = MulticlassAccuracy(n_classes, average="none")
 
     def on_train_epoch_start(self):
-        self.trainer.train_dataloader.dataset.epoch = self.current_epoch
+        # Each epoch has its own random numbers, so that a run that goes on is as one never stopped.
+        torch.manual_seed(self.seed + self.current_epoch)
 
     def training_step(self, batch, _):
         pixels, present, targets = batch
@@ -217,13 +233,11 @@ def train_classifier(
     held_out_targets = _targets(held_out_labels, len(held_out))
     lightning.seed_everything(seed, verbose=False)
     network = create_network(architecture, n_bands=len(stamps.bands), n_classes=len(CLASSES))
-    fit = _Fit(network.to(memory_format=torch.channels_last), learning_rate, len(CLASSES))
-    generator = torch.Generator().manual_seed(seed)
-    order = RandomSampler(range(len(stamps)), generator=generator)
-    training = _loader(_Batches(stamps, targets, seed), order, batch_size, drop_last=True)
-    held_out_loader = _loader(
-        _Batches(held_out, held_out_targets), SequentialSampler(held_out), batch_size
-    )
+    network.to(memory_format=torch.channels_last)
+    fit = _Fit(network, learning_rate, len(CLASSES), seed)
+    batches = _Batches(stamps, targets, batch_size, seed=seed, epoch=lambda: fit.current_epoch)
+    training = DataLoader(batches, batch_size=None)
+    held_out_loader = DataLoader(_Batches(held_out, held_out_targets, batch_size), batch_size=None)
     work = Path(tempfile.mkdtemp() if folder is None else folder)
     last = work / "last.ckpt"
     for chatty in ("lightning.pytorch", "lightning.fabric"):
@@ -274,8 +288,3 @@ def _targets(labels, n):
     if unknown:
         raise ValueError(f"labels {unknown} are not classes: those are {list(CLASSES)}")
     return np.searchsorted(list(CLASSES), labels).astype(np.int64)
-
-
-def _loader(batches, order, batch_size, drop_last=False):
-    sampler = BatchSampler(order, batch_size, drop_last and len(batches) > batch_size)
-    return DataLoader(batches, sampler=sampler, batch_size=None)

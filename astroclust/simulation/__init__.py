@@ -230,7 +230,7 @@ def _simulate_stamp(seed, *, size):
     label = int(rng.integers(1, 5))
     shape = (size, size)
     # A stamp is centred on a rounded position, and catalogued positions err, some by a pixel.
-    x, y = size // 2 + rng.uniform(-0.5, 0.5, 2) + rng.normal(0, rng.exponential(0.4), 2)
+    x, y = (size - 1) / 2 + rng.uniform(-0.5, 0.5, 2) + rng.normal(0, rng.exponential(0.4), 2)
     kind, sources = draw_candidate(label, rng, x, y, conditions)
     magnitude = v_magnitude(sources)
     if rng.random() < 0.5:  # a neighbour of any class, as half of all candidates have

@@ -32,14 +32,14 @@ CLASS_AGES = {1: (7.7, 0.7), 2: (7.0, 0.7), 3: (6.6, 0.5)}
 STAR_COLORS = np.array([[-0.5, -1.3, -0.25, -0.25], [2.0, 1.6, 1.6, 2.2]])
 
 KINDS_OF_CLASS_4 = {
-    "star": 0.27,
-    "pair": 0.20,
-    "triple": 0.11,
-    "saturated": 0.08,
-    "galaxy": 0.16,
-    "cosmic ray": 0.06,
-    "hot pixel": 0.06,
-    "fluff": 0.06,
+    "star": 0.36,
+    "pair": 0.18,
+    "triple": 0.10,
+    "saturated": 0.05,
+    "galaxy": 0.13,
+    "cosmic ray": 0.05,
+    "hot pixel": 0.05,
+    "fluff": 0.08,
 }
 
 
@@ -74,9 +74,13 @@ def _magnitude(rng, conditions):
 
 
 def _radius(rng, conditions):
-    """Half-light radius in pixels: log-normal about 2.7 pc, and large enough to be resolved."""
+    """Half-light radius in pixels: log-normal about 2.7 pc.
+
+    No smaller than 0.6 pixels: below that a cluster has the concentration index of a star, and
+    is no candidate.
+    """
     parsec = 2.7 * 10 ** rng.normal(0, 0.22)
-    return float(np.clip(parsec / conditions.pixel_pc, 0.4, 8.0))
+    return float(np.clip(parsec / conditions.pixel_pc, 0.6, 8.0))
 
 
 def _cluster_profile(rng, radius, axis_ratio):
@@ -185,7 +189,7 @@ _MAKERS = {1: _symmetric, 2: _asymmetric, 3: _association, 4: _not_a_cluster}
 def field_stars(rng, shape, conditions):
     """Single stars from somewhat above the faint limit to far below the noise, as crowding."""
     area = (shape[0] + MARGIN) * (shape[1] + MARGIN)
-    density = 10 ** rng.uniform(-2.9, -1.5)  # a pixel
+    density = 10 ** rng.uniform(-2.7, -1.2)  # a pixel
     n = rng.poisson(density * area)
     x = rng.uniform(-MARGIN / 2, shape[1] + MARGIN / 2, n)
     y = rng.uniform(-MARGIN / 2, shape[0] + MARGIN / 2, n)

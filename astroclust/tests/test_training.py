@@ -66,8 +66,11 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path):
         train_classifier(fails, labels, **options)
     assert (tmp_path / "a" / "last.ckpt").exists()
     Fails.calls = -100
-    train_classifier(fails, labels, **options)
+    resumed = train_classifier(fails, labels, **options)
     assert Fails.calls == -100 + 4  # two epochs of two batches were left
+    whole = train_classifier(stamps, labels, **{**options, "folder": tmp_path / "b"})
+    probabilities = [classifier.probabilities(stamps) for classifier in (resumed, whole)]
+    np.testing.assert_allclose(*probabilities, atol=0.02)
 
 
 def test_labels_are_checked():
