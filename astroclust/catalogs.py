@@ -1,18 +1,28 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Candidate tables: their classes, their positions, reading and writing them."""
 
+import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
+from astropy.io.registry import IORegistryError
 from astropy.table import Table
 from astropy.wcs import NoConvergence
 
-from astroclust.files import replace_when_done
+from astroclust.files import check_output, replace_when_done
 
-__all__ = ["CLASSES", "CLASS_COLORS", "pixel_positions", "read_table", "write_table"]
+__all__ = [
+    "CLASSES",
+    "CLASS_COLORS",
+    "check_table_output",
+    "pixel_positions",
+    "read_table",
+    "sky_positions",
+    "write_table",
+]
 
 #: The classes of LEGUS (Adamo et al. 2017; Wei et al. 2020, sec. 2).
 CLASSES = {
@@ -21,6 +31,16 @@ CLASSES = {
     3: "multi-peaked association",
     4: "not a cluster",
 }
+
+# Names that tables give positions, for a hint: some of these count pixels from 1.
+_SIMILAR = {"x", "y", "xcentroid", "ycentroid", "ximage", "yimage"} | {
+    "ra",
+    "dec",
+    "raj2000",
+    "dej2000",
+}
+# Units as other programs spell them.
+_SPELLINGS = {"pixel": u.pix, "pixels": u.pix, "px": u.pix, "degree": u.deg, "degrees": u.deg}
 
 #: A colour for each class in pictures and region files, told apart by the colour-blind too
 #: (Okabe & Ito 2008, https://jfly.uni-koeln.de/color).
@@ -61,11 +81,13 @@ def pixel_positions(table, wcs=None):
     >>> print(x, y)
     [10.  20.5] [3. 4.]
     """
+    if not isinstance(table, Table):
+        raise TypeError(f"table must be an astropy Table, not {type(table).__name__}")
     if not table.colnames:
         return np.empty(0), np.empty(0)
     if {"x", "y"} <= set(table.colnames):
         return _numbers(table["x"], u.pix), _numbers(table["y"], u.pix)
-    sky = _sky_positions(table)
+    sky = sky_positions(table)
     if wcs is None:
         raise ValueError(
             "the table has sky positions only and the images have no WCS: give x and y, or "
@@ -73,28 +95,45 @@ def pixel_positions(table, wcs=None):
         )
     x = np.full(len(table), np.nan)
     y = np.full(len(table), np.nan)
-    good = np.isfinite(sky.spherical.lon.deg) & np.isfinite(sky.spherical.lat.deg)
+    good = np.isfinite(sky.ra.deg)
     if good.any():
         # To a millionth of a pixel: what was a whole pixel before the way there and back is one.
         x[good], y[good] = np.round(_world_to_pixel(wcs, sky[good]), 6)
     return x, y
 
 
-def _sky_positions(table):
+def sky_positions(table):
+    """Positions of the rows of a table on the sky.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        With a `~astropy.coordinates.SkyCoord` column, or ``ra`` and ``dec`` (degrees unless they
+        have a unit).
+
+    Returns
+    -------
+    sky : `~astropy.coordinates.SkyCoord`, shape (n,)
+        ICRS; NaN where a position is masked, not finite or no place on the sky.
+
+    Raises
+    ------
+    KeyError
+        Where the table has neither.
+    """
+    ra, dec = _right_ascension_and_declination(table)
+    lost = ~np.isfinite(ra) | ~np.isfinite(dec) | (np.abs(dec) > 90)
+    return SkyCoord(np.where(lost, np.nan, ra), np.where(lost, np.nan, dec), unit=u.deg)
+
+
+def _right_ascension_and_declination(table):
     for name in table.colnames:
         if isinstance(table[name], SkyCoord):
-            return table[name]
+            sky = table[name].icrs
+            return _unmasked(sky.ra.deg), _unmasked(sky.dec.deg)
     if {"ra", "dec"} <= set(table.colnames):
-        ra = _numbers(table["ra"], u.deg)
-        dec = _numbers(table["dec"], u.deg)
-        dec[np.abs(dec) > 90] = np.nan
-        return SkyCoord(ra, dec, unit=u.deg)
-    similar = [
-        name
-        for name in table.colnames
-        if name.lower().strip("_") in ("x", "y", "ra", "dec", "xcentroid", "ycentroid")
-        or name.lower() in ("x_centroid", "y_centroid", "raj2000", "dej2000")
-    ]
+        return _numbers(table["ra"], u.deg), _numbers(table["dec"], u.deg)
+    similar = [name for name in table.colnames if name.lower().replace("_", "") in _SIMILAR]
     hint = f" (rename {', '.join(similar)}?)" if similar else ""
     raise KeyError(
         "the table has no positions: it needs columns x and y (0-based pixels), ra and dec, or a "
@@ -109,15 +148,26 @@ def _numbers(column, unit):
         raise TypeError(
             f"column {name} must hold numbers (in {unit} where it has no unit), not {dtype}"
         )
-    mask = np.asarray(getattr(column, "mask", False))
-    values = np.array(getattr(column, "value", column), dtype=np.float64)
-    values[np.broadcast_to(mask, values.shape)] = np.nan
+    if column.ndim != 1:
+        raise ValueError(f"column {name} must hold one number a row, not {column.shape[1:]}")
+    values = _unmasked(getattr(column, "value", column))
+    given = _SPELLINGS.get(str(given).lower(), given)
     if given is None or given == u.dimensionless_unscaled:
         return values
     try:
         return u.Quantity(values, given).to_value(unit)
-    except u.UnitConversionError:
-        raise ValueError(f"column {name} is in {given}, which is no {unit}") from None
+    except (TypeError, ValueError, u.UnitConversionError):
+        raise ValueError(
+            f"column {name} is in {given}, which is no {unit}: set the unit of the column right"
+        ) from None
+
+
+def _unmasked(values):
+    """Plain float64, NaN where masked, whatever masks there are."""
+    mask = np.asarray(getattr(values, "mask", False))
+    plain = np.array(getattr(values, "unmasked", values), dtype=np.float64)
+    plain[np.broadcast_to(mask, plain.shape)] = np.nan
+    return plain
 
 
 def _world_to_pixel(wcs, sky):
@@ -160,9 +210,42 @@ def read_table(path):
     if path.stat().st_size == 0:
         raise OSError(f"{path} is empty; fetch or write it again")
     try:
-        return Table.read(path)
+        try:
+            return Table.read(path)
+        except IORegistryError:  # no ending that says what it is, as .txt, .dat and .cat
+            return Table.read(path, format="ascii")
     except Exception as error:  # each of the many formats fails in its own way
-        raise OSError(f"cannot read a table from {path}: {error}") from error
+        reason = str(error).strip().partition("\n")[0]
+        raise OSError(
+            f"cannot read a table from {path} ({reason}); fetch it again, or convert it to .ecsv"
+        ) from error
+
+
+def check_table_output(path, *, overwrite=False):
+    """Check, before long work starts, that a table can be written to a file.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        The file.
+    overwrite : bool, optional
+        Whether it may exist.
+
+    Raises
+    ------
+    OSError
+        As `~astroclust.files.check_output`.
+    ValueError
+        Where the ending of the name is that of no table format.
+    """
+    path = check_output(path, overwrite=overwrite)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            Table({"x": [1.0]}).write(Path(folder) / path.name)
+        except Exception as error:  # each of the many formats fails in its own way
+            raise ValueError(
+                f"cannot write a table to {path}: end its name in .fits or, without any loss, .ecsv"
+            ) from error
 
 
 def write_table(table, path, *, overwrite=False):

@@ -1,8 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The one call: a table and images in, the table with its classes out."""
 
-import logging
 import warnings
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -23,8 +23,6 @@ __all__ = ["classify_table"]
 _BATCH_SIZES = {"cpu": 256, "cuda": 4096}
 
 _NOT_CLASSIFIED = StampFlag.OFF_IMAGE | StampFlag.EMPTY | StampFlag.TOO_MANY_MISSING
-
-log = logging.getLogger(__name__)
 
 
 def classify_table(
@@ -130,10 +128,11 @@ def classify_table(
             good = np.flatnonzero(stamps.flags & _NOT_CLASSIFIED == 0)
             if len(good):
                 probabilities[:, start + good] = classifier.probabilities(stamps[good])
+                # Pixels too small or too large to compute with.
+                failed = np.isnan(probabilities[:, start + good]).any(axis=(0, 2))
+                flags[start + good[failed]] |= StampFlag.EMPTY
             bar.update(len(stamps))
     _warn_of_odd_rows(flags, lost)
-    if card.notice:
-        log.info(card.notice)
     result = table.copy()
     for column in _result_columns(probabilities, flags, card):
         column.name = column_prefix + column.name
@@ -159,7 +158,7 @@ def _choose_device(device):
 def _choose_batch_size(batch_size, device):
     if batch_size is None:
         return _BATCH_SIZES.get(device.type, _BATCH_SIZES["cpu"])
-    if isinstance(batch_size, bool) or int(batch_size) != batch_size or batch_size < 1:
+    if not isinstance(batch_size, Integral) or batch_size < 1:
         raise ValueError(f"batch_size must be a whole number of at least 1, not {batch_size!r}")
     return int(batch_size)
 
@@ -170,9 +169,11 @@ def _names(card):
 
 
 def _check_names(table, card, column_prefix):
-    taken = [name for name in _names(card) if column_prefix + name in table.colnames]
+    # FITS does not tell small letters from capitals.
+    given = {name.lower(): name for name in table.colnames}
+    new = [(column_prefix + name).lower() for name in _names(card)]
+    taken = ", ".join(repr(given[name]) for name in new if name in given)
     if taken:
-        taken = ", ".join(repr(column_prefix + name) for name in taken)
         raise ValueError(
             f"the table has columns {taken} already: set column_prefix (for example 'ml_') so "
             "that nothing is replaced, or rename them"
@@ -229,10 +230,10 @@ def _result_columns(probabilities, flags, card):
 
 def _describe_run(meta, card):
     """What made the columns; a second run on the same table adds to what the first one says."""
-    run = 1 + sum(str(key).startswith("ACMODEL") for key in meta)
+    run = 1 + sum(str(key).startswith("ACMOD") for key in meta)
     suffix = "" if run == 1 else str(run)
     meta[f"ACVERS{suffix}"] = astroclust.__version__
-    meta[f"ACMODEL{suffix}"] = card.name
+    meta[f"ACMOD{suffix}"] = card.name
     meta[f"ACSHA{suffix}"] = card.sha256[:16]
     meta[f"ACDATA{suffix}"] = "simulated images only" if card.simulated else "see model card"
 

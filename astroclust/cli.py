@@ -11,7 +11,7 @@ import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
 import astroclust
-from astroclust.catalogs import CLASSES, read_table, write_table
+from astroclust.catalogs import CLASSES, check_table_output, read_table, write_table
 from astroclust.files import check_output, replace_when_done
 from astroclust.images import ImageSet
 
@@ -141,26 +141,28 @@ def _add_classify(commands):
 
 
 def _classify(arguments):
-    check_output(arguments.output, overwrite=arguments.overwrite)
+    check_table_output(arguments.output, overwrite=arguments.overwrite)
     table = read_table(arguments.table)
+    images = _read_images(arguments)
+    classifier = astroclust.load_classifier(arguments.model)
     result = astroclust.classify_table(
         table,
-        _read_images(arguments),
-        model=arguments.model,
+        images,
+        model=classifier,
         column_prefix=arguments.column_prefix,
         device=arguments.device,
         batch_size=arguments.batch_size,
         progress_bar=not arguments.quiet,
     )
     write_table(result, arguments.output, overwrite=arguments.overwrite)
-    _print_counts(result, arguments.column_prefix)
-    _print_notice(astroclust.load_classifier(arguments.model))
+    _print_counts(result[f"{arguments.column_prefix}class"], classifier)
+    _print_notice(classifier)
     print(f"wrote {arguments.output}")
 
 
-def _print_counts(result, column_prefix=""):
-    classes = np.ma.asarray(result[f"{column_prefix}class"])
-    for number, name in CLASSES.items():
+def _print_counts(classes, classifier):
+    classes = np.ma.asarray(classes)
+    for number, name in classifier.card.classes.items():
         print(f"{np.ma.filled(classes == number, False).sum():7d}  {number} {name}")
     print(f"{np.ma.getmaskarray(classes).sum():7d}  not classified (see flags)")
 
@@ -189,7 +191,7 @@ def _add_detect(commands):
 
 
 def _detect(arguments):
-    check_output(arguments.output, overwrite=arguments.overwrite)
+    check_table_output(arguments.output, overwrite=arguments.overwrite)
     candidates = astroclust.find_candidates(
         _read_images(arguments),
         detect_in=arguments.detect_in,
@@ -214,9 +216,20 @@ def _add_demo(commands):
         "--output",
         type=Path,
         default=Path("astroclust-demo"),
-        help="folder for tables and pictures (default: astroclust-demo)",
+        help="folder for tables and pictures, those of an earlier demo in it are replaced "
+        "(default: astroclust-demo)",
     )
     command.add_argument("--seed", type=int, default=2020, help="of the field (default: 2020)")
+
+
+_DEMO_FILES = (
+    "candidates.reg",
+    "classified.ecsv",
+    "classified.fits",
+    "field.fits",
+    "field.png",
+    "gallery.png",
+)
 
 
 def _demo(arguments):
@@ -225,6 +238,8 @@ def _demo(arguments):
 
     folder = arguments.output
     folder.mkdir(parents=True, exist_ok=True)
+    for name in _DEMO_FILES:
+        check_output(folder / name, overwrite=True)
     field = astroclust.simulate_field(seed=arguments.seed, distance=6)
     print(f"simulated {field.images!r} with {len(field.truth)} objects of known class")
     candidates = astroclust.find_candidates(field.images)
@@ -252,7 +267,7 @@ def _demo(arguments):
     for name, figure in (("field.png", picture), ("gallery.png", gallery)):
         with replace_when_done(folder / name, overwrite=True) as partial:
             figure.savefig(partial, dpi=110)
-    print(f"wrote {', '.join(sorted(path.name for path in folder.iterdir()))} in {folder}")
+    print(f"wrote {', '.join(_DEMO_FILES)} in {folder}")
 
 
 # ---------------------------------------------------------------------------------------------

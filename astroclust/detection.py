@@ -111,8 +111,8 @@ def _background(data, mask):
     noise = model.background_rms
     # Where a mesh is cut to one value (8-bit sky, blank corners) its noise would be nothing.
     positive = noise[noise > 0]
-    floor = np.median(positive) if positive.size else np.std(data[~mask])
-    return model.background, np.maximum(noise, floor)
+    typical = np.median(positive) if positive.size else np.std(data[~mask])
+    return model.background, np.where(noise > 0.1 * typical, noise, typical)
 
 
 def _source_table(columns, band):

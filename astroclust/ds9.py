@@ -3,10 +3,9 @@
 
 import numpy as np
 from astropy import units as u
-from astropy.coordinates import SkyCoord
 from regions import CirclePixelRegion, CircleSkyRegion, PixCoord, Regions
 
-from astroclust.catalogs import CLASS_COLORS
+from astroclust.catalogs import CLASS_COLORS, pixel_positions, sky_positions
 from astroclust.images import PIXEL_SCALE
 
 __all__ = ["to_regions"]
@@ -20,9 +19,9 @@ def to_regions(table, *, radius=7.0, column_prefix=""):
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        With ``ra`` and ``dec`` (degrees), which make sky regions, or else ``x`` and ``y``
-        (0-based pixels), which make pixel regions; and ``class`` and ``probability`` where it
-        has been classified.
+        With ``ra`` and ``dec`` or a `~astropy.coordinates.SkyCoord` column, which make sky
+        regions, or else ``x`` and ``y`` (0-based pixels), which make pixel regions; and
+        ``class`` and ``probability`` where it has been classified.
     radius : float, optional
         Radius in pixels (of 0.0396 arcsec on the sky).
     column_prefix : str, optional
@@ -47,17 +46,14 @@ def to_regions(table, *, radius=7.0, column_prefix=""):
     >>> regions[0].meta["text"]
     '2'
     """
-    if {"ra", "dec"} <= set(table.colnames):
-        places = SkyCoord(table["ra"], table["dec"], unit=u.deg)
-        good = np.isfinite(places.ra.deg) & np.isfinite(places.dec.deg)
+    try:
+        places = sky_positions(table)
+        good = np.isfinite(places.ra.deg)
         circle, size = CircleSkyRegion, radius * PIXEL_SCALE * u.arcsec
-    elif {"x", "y"} <= set(table.colnames):
-        x, y = np.asarray(table["x"], float), np.asarray(table["y"], float)
-        places = PixCoord(x, y)
-        good = np.isfinite(x) & np.isfinite(y)
+    except KeyError:
+        x, y = pixel_positions(table)
+        places, good = PixCoord(x, y), np.isfinite(x) & np.isfinite(y)
         circle, size = CirclePixelRegion, radius
-    else:
-        raise KeyError(f"the table needs ra and dec, or x and y; it has {table.colnames}")
     return Regions(
         [
             circle(places[i], size, **_looks(table[int(i)], column_prefix))

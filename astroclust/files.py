@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from astropy.io import fits
-from astropy.utils.data import download_file
+from astropy.utils.data import clear_download_cache, download_file
 from astropy.utils.exceptions import AstropyUserWarning
 
 __all__ = ["check_output", "open_fits", "replace_when_done"]
@@ -99,7 +99,7 @@ def replace_when_done(path, *, overwrite=False):
     >>> with replace_when_done("notes.txt") as partial:
     ...     size = partial.write_text("whole or absent")
     """
-    path = check_output(path, overwrite=overwrite)
+    path = check_output(path, overwrite=overwrite).resolve()  # a link stays a link
     partial = _beside(path)
     try:
         yield partial
@@ -138,12 +138,18 @@ def open_fits(path):
     elif not Path(local).exists():
         raise FileNotFoundError(f"there is no file {path}")
     with warnings.catch_warnings():
+        # Both are found out by _check_length, and say so with the name of the file.
         warnings.filterwarnings("ignore", "File may have been truncated", AstropyUserWarning)
+        warnings.filterwarnings("ignore", "Error validating header", AstropyUserWarning)
         try:
             with fits.open(local) as hdus:
                 _check_length(hdus)
                 yield hdus
+        except (IsADirectoryError, PermissionError) as error:
+            raise OSError(f"cannot read {path}: {error.strerror}") from error
         except (OSError, EOFError, zlib.error) as error:
+            if local != str(path):
+                clear_download_cache(str(path))  # or the next attempt would find it again
             raise OSError(
                 f"{path} is not a whole FITS file ({error}); fetch or write it again"
             ) from error
@@ -156,6 +162,8 @@ def _check_length(hdus):
         missing = last["datLoc"] + last["datSpan"] - last["file"].size
         if missing > 0:
             raise OSError(f"{missing} bytes are missing at its end")
+        if missing < 0:  # cut within the header of an extension, which is not seen then
+            raise OSError(f"its last {-missing} bytes are no whole extension")
 
 
 def _beside(path):

@@ -12,6 +12,7 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.nddata import NDData
 from astropy.wcs import WCS, FITSFixedWarning
+from astropy.wcs.wcsapi import BaseHighLevelWCS
 
 from astroclust.files import open_fits, replace_when_done
 
@@ -39,6 +40,9 @@ PIXEL_SCALE = 0.0396
 # Two bands on one grid place a source in the same pixel. A fifth of a pixel is well above the
 # rounding of headers and well below what would move a source from pixel to pixel.
 WCS_TOLERANCE = 0.2
+
+# What later stages need from the headers.
+_KEYWORDS = ("EXPTIME", "PHOTFLAM", "PHOTPLAM", "PHOTZPT")
 
 _EXTENSION = re.compile(r"^(?P<path>.+)\[(?P<extension>[^\[\]]+)\]$")
 
@@ -181,7 +185,7 @@ class ImageSet(Mapping):
         hdus = fits.HDUList([fits.PrimaryHDU()])
         for band in self.values():
             header = fits.Header() if band.wcs is None else band.wcs.to_header(relax=True)
-            for key in ("EXPTIME", "PHOTFLAM", "PHOTPLAM"):
+            for key in _KEYWORDS:
                 if key in band.meta:
                     header[key] = band.meta[key]
             header["FILTER"], header["ROLE"] = band.filter, band.role
@@ -301,7 +305,8 @@ def _open(name, image, roles):
 def _parse(name, image):
     """The one door for images: any accepted form becomes a `Band` without a role."""
     if isinstance(image, NDData):
-        return Band(name, "", image.data, image.mask, image.wcs, image.unit, image.meta)
+        wcs = _celestial(image.wcs, name)
+        return Band(name, "", image.data, image.mask, wcs, image.unit, image.meta)
     if isinstance(image, (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)):
         return _from_hdu(name, image)
     if isinstance(image, fits.HDUList):
@@ -309,17 +314,32 @@ def _parse(name, image):
     if isinstance(image, (str, Path)):
         return _from_file(name, image)
     if isinstance(image, tuple) and len(image) == 2:
-        return Band(name, "", np.ma.asanyarray(image[0]).data, _array_mask(image[0]), image[1])
+        return _from_array(name, image[0], _celestial(image[1], name))
     if isinstance(image, np.ndarray):
-        return Band(name, "", np.ma.asanyarray(image).data, _array_mask(image))
+        return _from_array(name, image)
     raise TypeError(
         f"{name}: an image is a CCDData or NDData, an HDU, a path, (array, wcs) or an array, "
         f"not {type(image).__name__}"
     )
 
 
-def _array_mask(array):
-    return np.ma.getmaskarray(array) if np.ma.is_masked(array) else None
+def _from_array(name, array, wcs=None):
+    if isinstance(array, u.Quantity):
+        return Band(name, "", array.value, None, wcs, array.unit)
+    mask = np.ma.getmaskarray(array) if np.ma.is_masked(array) else None
+    return Band(name, "", np.ma.asanyarray(array).data, mask, wcs)
+
+
+def _celestial(wcs, name):
+    """The celestial part of a WCS, or None where it has none."""
+    if isinstance(wcs, WCS):
+        return wcs.celestial if wcs.has_celestial else None
+    if wcs is None or isinstance(wcs, BaseHighLevelWCS):
+        return wcs
+    raise TypeError(
+        f"{name}: coordinates must be a WCS, not {type(wcs).__name__}; make one with "
+        "astropy.wcs.WCS(header)"
+    )
 
 
 def _check_image(band):
@@ -340,7 +360,11 @@ def _check_image(band):
 
 
 def _from_hdu(name, hdu, hdus=None):
-    header = hdu.header
+    header = hdu.header.copy()
+    if hdus is not None:  # HST keeps these in the primary header, beside the image in SCI
+        for key in _KEYWORDS:
+            if key not in header and key in hdus[0].header:
+                header[key] = hdus[0].header[key]
     with warnings.catch_warnings():
         # Fixes of old date and unit spellings are of no use to the caller.
         warnings.simplefilter("ignore", FITSFixedWarning)
@@ -348,9 +372,7 @@ def _from_hdu(name, hdu, hdus=None):
     unit = None
     if header.get("BUNIT"):
         unit = u.Unit(header["BUNIT"], parse_strict="silent")
-    return Band(
-        name, "", hdu.data, None, wcs.celestial if wcs.has_celestial else None, unit, header
-    )
+    return Band(name, "", hdu.data, None, _celestial(wcs, name), unit, header)
 
 
 def _from_file(name, path):
@@ -390,6 +412,10 @@ def _choose_hdu(hdus, name, extension):
     images = [hdu for hdu in hdus if _is_image(hdu)]
     for wanted in (name, "SCI"):
         named = [hdu for hdu in images if hdu.name == wanted]
+        if len(named) > 1:
+            raise ValueError(
+                f"it holds {len(named)} images {wanted}: add one in brackets, as [{wanted},1]"
+            )
         if named:
             return named[0]
     if len(images) == 1 or (images and images[0] is hdus[0]):

@@ -2,6 +2,7 @@
 """Aperture photometry of candidates and their concentration index, on photutils."""
 
 import numpy as np
+from astropy import units as u
 from astropy.table import Column
 from photutils.aperture import ApertureStats, CircularAnnulus, CircularAperture
 
@@ -38,8 +39,9 @@ def measure_photometry(table, images, *, radius=APERTURE):
     -----
     The sky is the median within 7 to 8 pixels. The error is that of IRAF's ``phot``: its variance
     is flux / t + A s² + A² s² / n, with the exposure time t (the
-    first term only where the header has ``EXPTIME``; then the image is taken to be in electrons
-    a second), the area A of the aperture, and the scatter s and number n of the sky's pixels.
+    first term only where the header has ``EXPTIME``, and for images in electrons or counts a
+    second or without a unit), the area A of the aperture, and the scatter s and number n of the
+    sky's pixels.
 
     Examples
     --------
@@ -96,6 +98,16 @@ def concentration_index(table, image, *, radii=(1.0, 3.0)):
     return index
 
 
+def _exposure_time(band):
+    """Seconds over which an image in electrons a second was exposed; infinite where not known."""
+    if band.unit is not None and band.unit not in (u.electron / u.s, u.Unit("count / s")):
+        return np.inf
+    try:
+        return float(band.meta["EXPTIME"]) or np.inf
+    except (KeyError, TypeError, ValueError):
+        return np.inf
+
+
 def _aperture_flux(band, x, y, radius):
     """Sky-subtracted flux and its error, both of shape (n,)."""
     ny, nx = band.data.shape
@@ -116,9 +128,7 @@ def _aperture_flux(band, x, y, radius):
     total = np.asarray(aperture.sum) - level * area
     whole = np.abs(np.asarray(aperture.sum_aper_area.value) - area) < 1e-6 * area
     variance = area * sky.std**2 * (1 + area / np.asarray(sky.sum_aper_area.value))
-    exposure = band.meta.get("EXPTIME")
-    if exposure:
-        variance = variance + np.maximum(total, 0) / exposure
+    variance = variance + np.maximum(total, 0) / _exposure_time(band)
     flux[on_image] = np.where(whole, total, np.nan)
     error[on_image] = np.where(whole, np.sqrt(variance), np.nan)
     return flux, error

@@ -38,6 +38,8 @@ def select_candidates(table, *, min_ci=1.3, max_error=0.3, min_filters=4):
     ------
     KeyError
         Where the table has no ``ci`` or no fluxes.
+    ValueError
+        Where it has a column ``n_filters``.
 
     Examples
     --------
@@ -55,15 +57,24 @@ def select_candidates(table, *, min_ci=1.3, max_error=0.3, min_filters=4):
             "the table needs columns ci, flux_<filter> and flux_err_<filter>, as find_candidates "
             f"makes them; it has {', '.join(table.colnames)}"
         )
+    if "n_filters" in table.colnames:
+        raise ValueError("the table has a column n_filters already; rename it")
     n_filters = np.zeros(len(table), np.int16)
     for name in filters:
-        flux, error = np.asarray(table[f"flux_{name}"]), np.asarray(table[f"flux_err_{name}"])
+        flux, error = _values(table, f"flux_{name}"), _values(table, f"flux_err_{name}")
         with np.errstate(divide="ignore", invalid="ignore"):
             n_filters += (flux > 0) & (2.5 / np.log(10) * error / flux <= max_error)
-    good = (n_filters >= min(min_filters, len(filters))) & (np.asarray(table["ci"]) >= min_ci)
+    good = (n_filters >= min(min_filters, len(filters))) & (_values(table, "ci") >= min_ci)
     result = table[good]
     result["n_filters"] = n_filters[good]
     return result
+
+
+def _values(table, name):
+    """A column as float, NaN where it is masked."""
+    if name not in table.colnames:
+        raise KeyError(f"the table has no column {name}; it has {', '.join(table.colnames)}")
+    return np.ma.filled(np.ma.asarray(table[name], dtype=float), np.nan)
 
 
 def find_candidates(

@@ -2,6 +2,8 @@
 """Postage stamps: cut from images at the rows of a table, kept in MEF files, normalised."""
 
 from enum import IntFlag
+from io import BytesIO
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -168,12 +170,14 @@ class Stamps:
         status = Table({"FLAGS": self.flags, "PRESENT": self.present})
         hdus.append(fits.table_to_hdu(status))
         hdus[-1].name = "STATUS"
+        if self.table.colnames:
+            # Through a file, as only `Table.write` knows how to keep sky positions and units.
+            buffer = BytesIO()
+            self.table.write(buffer, format="fits")
+            hdus.append(fits.HDUList.fromstring(buffer.getvalue())[1])
+            hdus[-1].name = "CATALOG"
         with replace_when_done(path, overwrite=overwrite) as partial:
             hdus.writeto(partial)
-            if self.table.colnames:
-                catalog = self.table.copy()
-                catalog.meta["EXTNAME"] = "CATALOG"
-                catalog.write(partial, format="fits", append=True)
 
     def write_each(self, folder, *, names=None, overwrite=False):
         """Write a multi-extension FITS file for each stamp, as Wei et al. (2020) kept them.
@@ -196,8 +200,10 @@ class Stamps:
         if names is None:
             names = self.table["id"] if "id" in self.table.colnames else range(len(self))
         names = [str(name) for name in names]
-        if len(set(names)) < len(self):
+        if not len(names) == len(set(names)) == len(self):
             raise ValueError("names must be one a stamp, all different")
+        if any(Path(name).name != name for name in names):
+            raise ValueError("names must be plain file names, without folders")
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{name}.fits" for name in names]
@@ -221,8 +227,8 @@ class Stamps:
         """
         with open_fits(path) as hdus:
             images = [hdu for hdu in hdus if hdu.is_image and "ROLE" in hdu.header]
-            if not images:
-                raise ValueError(f"{path} holds no stamps: no image extension has a ROLE")
+            if not images or "STATUS" not in hdus:
+                raise ValueError(f"{path} holds no stamps, as Stamps.write makes them")
             status = Table.read(hdus, hdu="STATUS")
             table = Table.read(hdus, hdu="CATALOG") if "CATALOG" in hdus else None
             size = images[0].data.shape[-1]
@@ -276,7 +282,7 @@ def make_stamps(table, images, *, size=50, bands=BANDS, progress_bar=False):
     np.float32(5040.0)
     """
     images = images if isinstance(images, ImageSet) else ImageSet(images)
-    if int(size) != size or size < 1:
+    if not isinstance(size, Integral) or size < 1:
         raise ValueError(f"size must be a whole number of pixels, at least 1, not {size!r}")
     unknown = [band for band in bands if band not in BANDS]
     if unknown:
@@ -318,7 +324,8 @@ def _cut(stamp, x, y, bands):
         except NoOverlapError:  # a stamp of one pixel whose position rounds off the image
             return StampFlag.OFF_IMAGE
         inside = cutout.slices_cutout
-        values = cutout.data[inside].astype(np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is not finite, and flagged
+            values = cutout.data[inside].astype(np.float32)
         values[~np.isfinite(values)] = np.nan
         if band.mask is not None:
             values[band.mask[cutout.slices_original]] = np.nan

@@ -265,6 +265,12 @@ def load_classifier(model=None):
         weights = load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path} is not a safetensors file ({error})") from error
+    members = len({name.partition(".")[0] for name in weights})
+    if members != card.members:
+        raise ModelKeysError(
+            f"{path} holds {members} networks, its card says {card.members}; use the card that it "
+            "was saved with"
+        )
     networks = [_load_member(card, weights, i, path) for i in range(card.members)]
     if card.notice:
         log.info(card.notice)
@@ -313,6 +319,8 @@ def _bundle():
 
 def _find(model):
     """The weights file that a name or a path means."""
+    if not isinstance(model, (str, os.PathLike)):
+        raise TypeError(f"model must be a name, a path or a Classifier, not {model!r}")
     text = os.fspath(model)
     if Path(text).suffix in _PICKLES:
         raise ValueError(
@@ -352,10 +360,14 @@ def _read_card(path):
 
 def _check_card(card, path):
     unknown = [band for band in card.bands if band not in BANDS]
-    if unknown or not card.bands:
+    if unknown or not card.bands or len(set(card.bands)) < len(card.bands):
         raise ModelBandsError(
             f"the card of {path} names bands {list(card.bands)}; bands are {', '.join(BANDS)}"
         )
+    for name in ("members", "stamp_size", "pixel_scale"):
+        value = getattr(card, name)
+        if not isinstance(value, int if name != "pixel_scale" else (int, float)) or value <= 0:
+            raise ValueError(f"the card of {path} has {name} {value!r}, which is not positive")
     if len(card.classes) < 2:
         raise ModelClassesError(f"the card of {path} names fewer than two classes")
     if card.normalization != "asinh-peak":

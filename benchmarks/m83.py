@@ -64,7 +64,7 @@ def main():
         for table in (clusters, others)
     ]
     scores = [1 - np.asarray(result["prob_4"]) for result in results]
-    name = results[0].meta["ACMODEL"]
+    name = results[0].meta["ACMOD"]
     print(f"AUC of P(1) + P(2) + P(3) of classifier {name}: {area_under_curve(*scores):.3f}")
 
 

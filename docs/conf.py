@@ -37,7 +37,7 @@ _rows = "\n".join(
     f"   * - {flag.value}\n     - ``{flag.name}``\n     - {meaning}"
     for flag, meaning in FLAG_MEANINGS.items()
 )
-Path("flags.inc").write_text(
+Path(__file__).with_name("flags.inc").write_text(
     ".. list-table::\n   :header-rows: 1\n\n   * - bit\n     - name\n     - meaning\n"
     + _rows
     + "\n"

@@ -78,7 +78,7 @@ class Conditions:
 def draw_conditions(rng, distance=None):
     """Distance (Mpc; by default in LEGUS's range), depth and PSF of an image."""
     if distance is None:
-        distance = rng.uniform(3.5, 20)
+        distance = np.exp(rng.uniform(np.log(3.5), np.log(20)))
     modulus = 5 * np.log10(distance) + 25
     return Conditions(
         pixel_pc=distance * 1e6 * np.radians(PIXEL_SCALE / 3600),

@@ -84,6 +84,8 @@ def test_train(tmp_path, capsys):
         ({"--image": "F555W=none.fits"}, "there is no file none.fits"),
         ({"--image": "F999W=none.fits"}, "filter 'F999W' has no known role"),
         ({"-o": "no/folder/r.fits"}, "there is no folder no/folder; make it first"),
+        ({"-o": "/proc/r.fits"}, "cannot write /proc/r.fits"),
+        ({"-o": "r.xyz"}, "cannot write a table to r.xyz: end its name in .fits"),
         ({"--model": "weights.pt"}, "looks like a pickle"),
         ({"--model": "none.safetensors"}, "there is no file none.safetensors"),
         ({"--device": "abacus"}, "device 'abacus' cannot be used here"),

@@ -29,5 +29,5 @@ def test_sky_regions_go_first():
     region = to_regions(table, column_prefix="ml_")[0]
     assert isinstance(region, CircleSkyRegion)
     assert region.meta["text"] == "4"
-    with pytest.raises(KeyError, match="needs ra and dec, or x and y"):
+    with pytest.raises(KeyError, match="the table has no positions"):
         to_regions(Table({"a": [1]}))

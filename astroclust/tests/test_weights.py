@@ -80,6 +80,10 @@ def test_another_hash(saved):
 
 def test_other_keys(saved):
     path, _ = saved
+    _change_card(path, members=1)
+    with pytest.raises(ModelKeysError, match="holds 2 networks, its card says 1"):
+        load_classifier(path)
+    _change_card(path, members=2)
     _change_weights(path, lambda weights: weights.pop("1.norm.weight"))
     with pytest.raises(ModelKeysError, match=r"1 are missing \['norm.weight'\]"):
         load_classifier(path)
@@ -88,7 +92,7 @@ def test_other_keys(saved):
         load_classifier(path)
 
 
-@pytest.mark.parametrize("bands", [["NUV", "U"], ["NUV", "U", "B", "V", "K"], []])
+@pytest.mark.parametrize("bands", [["NUV", "U"], ["NUV", "U", "B", "V", "K"], ["V"] * 5, []])
 def test_other_bands(saved, bands):
     path, _ = saved
     _change_card(path, bands=bands)
@@ -113,7 +117,12 @@ def test_other_files(saved, tmp_path):
     (tmp_path / "evil.pt").write_bytes(pickle.dumps({}))
     with pytest.raises(ValueError, match="looks like a pickle"):
         load_classifier(tmp_path / "evil.pt")
-    _change_card(path, normalization="zscale")
+    with pytest.raises(TypeError, match="model must be a name, a path or a Classifier, not 3"):
+        load_classifier(3)
+    _change_card(path, stamp_size=0)
+    with pytest.raises(ValueError, match="stamp_size 0, which is not positive"):
+        load_classifier(path)
+    _change_card(path, stamp_size=50, normalization="zscale")
     with pytest.raises(ValueError, match="normalization 'zscale'"):
         load_classifier(path)
     path.with_suffix(".json").write_text('{"surprise": 1}')
