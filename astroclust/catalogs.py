@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
-from astropy.io.registry import IORegistryError
 from astropy.table import Table
 from astropy.wcs import NoConvergence
 
@@ -40,7 +39,11 @@ _SIMILAR = {"x", "y", "xcentroid", "ycentroid", "ximage", "yimage"} | {
     "dej2000",
 }
 # Units as other programs spell them.
-_SPELLINGS = {"pixel": u.pix, "pixels": u.pix, "px": u.pix, "degree": u.deg, "degrees": u.deg}
+_SPELLINGS = dict.fromkeys(("pix", "px", "pixel", "pixels"), u.pix) | dict.fromkeys(
+    ("deg", "degree", "degrees"), u.deg
+)
+# Endings that say no more than text.
+_PLAIN_TEXT = ("", ".cat", ".coo", ".dat", ".tab", ".txt")
 
 #: A colour for each class in pictures and region files, told apart by the colour-blind too
 #: (Okabe & Ito 2008, https://jfly.uni-koeln.de/color).
@@ -210,10 +213,7 @@ def read_table(path):
     if path.stat().st_size == 0:
         raise OSError(f"{path} is empty; fetch or write it again")
     try:
-        try:
-            return Table.read(path)
-        except IORegistryError:  # no ending that says what it is, as .txt, .dat and .cat
-            return Table.read(path, format="ascii")
+        return Table.read(path, format="ascii" if path.suffix.lower() in _PLAIN_TEXT else None)
     except Exception as error:  # each of the many formats fails in its own way
         reason = str(error).strip().partition("\n")[0]
         raise OSError(

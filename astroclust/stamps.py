@@ -379,7 +379,8 @@ def normalize_stamps(stamps):
     # A hole in the sky has no peak: its depth sets the scale instead.
     peak = np.where(peak > 0, peak, np.abs(data).max(axis=(1, 2, 3), initial=0))
     peak[peak == 0] = 1
-    data *= (20 / peak)[:, None, None, None]
+    with np.errstate(over="ignore", invalid="ignore"):  # of pixels next to the smallest numbers
+        data *= (20 / peak)[:, None, None, None]
     np.arcsinh(data, out=data)
     data /= np.float32(np.arcsinh(20))
     return np.clip(data, -1, 1.5, out=data)

@@ -1,6 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Training: augmentation and fitting, on Lightning."""
 
+import hashlib
+import json
 import logging
 import shutil
 import tempfile
@@ -227,7 +229,7 @@ def train_classifier(
     Raises
     ------
     ValueError
-        Where labels are not classes, or not one a stamp.
+        Where labels are not classes, or not one a stamp, or ``folder`` is that of another run.
     """
     targets = _targets(labels, len(stamps))
     held_out_targets = _targets(held_out_labels, len(held_out))
@@ -240,6 +242,15 @@ def train_classifier(
     held_out_loader = DataLoader(_Batches(held_out, held_out_targets, batch_size), batch_size=None)
     work = Path(tempfile.mkdtemp() if folder is None else folder)
     last = work / "last.ckpt"
+    _claim_folder(
+        work,
+        architecture=architecture,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        data=hashlib.sha256(stamps.data.tobytes() + targets.tobytes()).hexdigest(),
+    )
     for chatty in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     trainer = lightning.Trainer(
@@ -278,6 +289,18 @@ def train_classifier(
         command=command,
     )
     return Classifier(card, [network.cpu()])
+
+
+def _claim_folder(folder, **settings):
+    """Make sure that the checkpoints of a folder are those of the same run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "settings.json"
+    if path.exists() and json.loads(path.read_text()) != settings:
+        raise ValueError(
+            f"{folder} holds the checkpoints of a run with other data or settings: remove it, or "
+            "choose another folder"
+        )
+    path.write_text(json.dumps(settings))
 
 
 def _targets(labels, n):

@@ -4,8 +4,14 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import MaskedColumn, QTable, Table
+from astropy.utils.masked import Masked
 
-from astroclust.catalogs import pixel_positions, read_table, write_table
+from astroclust.catalogs import (
+    check_table_output,
+    pixel_positions,
+    read_table,
+    write_table,
+)
 
 
 def test_pixels_are_taken_as_they_are():
@@ -46,7 +52,27 @@ def test_sky_positions_that_have_no_place(wcs):
     assert not 0 <= x[3] < 80  # the far side of the sky is not on the image
 
 
+def test_masked_sky_positions_have_no_place(wcs):
+    ra = Masked([150.0, 150.0] * u.deg, mask=[False, True])
+    sky = SkyCoord(ra, Masked([2.0, 2.0] * u.deg, mask=[False, False]))
+    for table in (QTable({"place": sky}), QTable({"ra": ra, "dec": [2.0, 2.0] * u.deg})):
+        x, y = pixel_positions(table, wcs)
+        assert np.isfinite(x[0])
+        assert np.isnan([x[1], y[1]]).all()
+
+
+def test_units_as_others_spell_them():
+    table = Table({"x": [1.0], "y": [2.0]})
+    for unit in ("pixels", "PIX", "px"):
+        table["x"].unit = table["y"].unit = u.Unit(unit, parse_strict="silent")
+        assert pixel_positions(table)[1][0] == 2
+
+
 def test_tables_without_positions(wcs):
+    with pytest.raises(TypeError, match="must be an astropy Table, not list"):
+        pixel_positions([(1, 2)])
+    with pytest.raises(ValueError, match=r"column x must hold one number a row, not \(3,\)"):
+        pixel_positions(Table({"x": np.zeros((2, 3)), "y": [1, 2]}))
     with pytest.raises(KeyError, match=r"x and y .0-based.*rename X, Y"):
         pixel_positions(Table({"X": [1], "Y": [2]}))
     with pytest.raises(ValueError, match="the images have no WCS"):
@@ -63,6 +89,18 @@ def test_tables_are_written_and_read(name, tmp_path):
     np.testing.assert_array_equal(read_table(tmp_path / name)["id"], [7, 8])
     with pytest.raises(FileExistsError):
         write_table(Table({"x": [1.0]}), tmp_path / name)
+
+
+def test_plain_text_is_read(tmp_path):
+    (tmp_path / "t.dat").write_text("id x y\n1 2.5 3\n")
+    assert read_table(tmp_path / "t.dat")["x"][0] == 2.5
+
+
+def test_unknown_endings_are_found_before_the_work(tmp_path):
+    check_table_output(tmp_path / "t.fits")
+    with pytest.raises(ValueError, match=r"end its name in \.fits"):
+        check_table_output(tmp_path / "t.xyz")
+    assert not list(tmp_path.iterdir())
 
 
 def test_tables_that_cannot_be_read(tmp_path):

@@ -154,12 +154,14 @@ def test_absent_bands(field):
         result = classify_table(PLACES, four)
     assert decode_flags(result["flags"]) == [["BAND_MISSING"]] * 3
     assert not result["class"].mask.any()
+    three = {name: field.images[name] for name in ("F438W", "F555W", "F814W")}
     one = {"F814W": field.images["F814W"]}
     assert not classify_table(PLACES, one)["class"].mask.any()
     strict = Classifier(ModelCard("strict", "native", "nothing"), [create_network("native")])
     assert not classify_table(PLACES, four, model=strict)["class"].mask.any()
-    with pytest.warns(AstropyUserWarning, match="TOO_MANY_MISSING 3"):
-        result = classify_table(PLACES, one, model=strict)
+    for few in (three, one):
+        with pytest.warns(AstropyUserWarning, match="TOO_MANY_MISSING 3"):
+            result = classify_table(PLACES, few, model=strict)
     assert result["class"].mask.all()
     assert decode_flags(result["flags"]) == [["BAND_MISSING", "TOO_MANY_MISSING"]] * 3
 
@@ -179,6 +181,20 @@ def test_bad_pixels_are_replaced_and_flagged(field):
     with pytest.warns(AstropyUserWarning, match="NON_FINITE 1"):
         result = classify_table(PLACES, images)
     assert np.isfinite(result["entropy"]).all()
+    mask = np.zeros(field.images.shape, bool)
+    mask[45, 52] = True
+    images["F555W"] = CCDData(field.images["F555W"].data, unit="adu", mask=mask)
+    with pytest.warns(AstropyUserWarning, match="NON_FINITE 1"):
+        masked = classify_table(PLACES, images)
+    np.testing.assert_array_equal(masked["prob_1"], result["prob_1"])
+
+
+def test_pixels_that_cannot_be_computed_with(field):
+    image = field.images["F555W"].data.astype(float)
+    with pytest.warns(AstropyUserWarning):
+        result = classify_table(PLACES, {"V": image * 1e-44})
+    assert result["class"].mask.all()
+    assert all(result["flags"] & StampFlag.EMPTY)
 
 
 def test_empty_tables(field):

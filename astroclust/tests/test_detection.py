@@ -48,6 +48,16 @@ def test_sky_of_one_value_has_no_sources():
     assert len(find_sources(image)) == 1
 
 
+def test_the_threshold_is_local():
+    rng = np.random.default_rng(3)
+    image = rng.normal(0, 1, (90, 270)) * np.repeat([0.5, 1, 2], 90)
+    y, x = np.mgrid[:90, :270]
+    for x0, height in ((45, 6.0), (135, 12.0), (225, 24.0)):  # twelve times the noise
+        image += height * np.exp(-((x - x0) ** 2 + (y - 45) ** 2) / 8)
+    sources = find_sources(image)
+    np.testing.assert_allclose(sorted(sources["x"]), [45, 135, 225], atol=1)
+
+
 def test_nothing_found_gives_no_rows():
     sources = find_sources(_stars([]), threshold=50)
     assert len(sources) == 0

@@ -11,6 +11,7 @@ from astropy import units as u
 from astropy.config.paths import set_temp_cache
 from astropy.io import fits
 from astropy.nddata import CCDData, NDData
+from astropy.wcs import WCS
 
 from astroclust import ImageSet
 from astroclust.images import read_image
@@ -138,7 +139,7 @@ def test_bands_on_different_grids_are_refused(image, wcs):
         (np.zeros((3, 4), complex), ValueError, "real numbers, not complex"),
         (np.zeros((0, 4)), ValueError, "the image is empty"),
         ([[1, 2]], TypeError, "an image is a CCDData .* not list"),
-        ((1, 2), ValueError, "2 dimensions"),
+        ((1, 2), TypeError, "coordinates must be a WCS, not int"),
         (fits.PrimaryHDU(), ValueError, "2 dimensions"),
         (NDData(np.zeros((3, 4)), mask=np.zeros((2, 2), bool)), ValueError, "mask has shape"),
     ],
@@ -196,6 +197,40 @@ def test_urls_are_fetched_once(image, wcs, tmp_path):
         server.server_close()
     with pytest.raises(OSError, match=r"cannot fetch .*none\.fits: .*refused"):
         ImageSet.read({"V": f"{address}/none.fits"})
+
+
+def test_a_file_cut_in_a_header_is_not_whole(image, wcs, tmp_path):
+    ImageSet(dict.fromkeys(("F275W", "F814W"), (image, wcs))).write(tmp_path / "whole.fits")
+    with fits.open(tmp_path / "whole.fits") as hdus:
+        start = hdus.fileinfo(2)["hdrLoc"]
+    content = (tmp_path / "whole.fits").read_bytes()
+    for length in (start + 100, start + 2879):
+        (tmp_path / "cut.fits").write_bytes(content[:length])
+        with pytest.raises(OSError, match="are no whole extension"):
+            ImageSet.read(tmp_path / "cut.fits")
+
+
+def test_coordinates_are_celestial_or_none(image, wcs):
+    assert ImageSet({"V": (image, WCS(naxis=2))}).wcs is None
+    assert ImageSet({"V": CCDData(image, unit="adu", wcs=WCS(naxis=2))}).wcs is None
+    with pytest.raises(TypeError, match="F555W: coordinates must be a WCS, not Header"):
+        ImageSet({"F555W": (image, wcs.to_header())})
+
+
+def test_quantities_keep_their_unit(image, wcs):
+    assert ImageSet({"V": (image * u.electron / u.s, wcs)})["V"].unit == u.electron / u.s
+
+
+def test_keywords_of_the_primary_header(image, wcs, tmp_path):
+    primary = fits.PrimaryHDU()
+    primary.header["EXPTIME"] = 1000.0
+    science = fits.ImageHDU(image, wcs.to_header(), name="SCI")
+    fits.HDUList([primary, science]).writeto(tmp_path / "drc.fits")
+    assert ImageSet({"V": tmp_path / "drc.fits"})["V"].meta["EXPTIME"] == 1000
+    second = fits.ImageHDU(image, wcs.to_header(), name="SCI", ver=2)
+    fits.HDUList([primary, science, second]).writeto(tmp_path / "flc.fits")
+    with pytest.raises(ValueError, match=r"holds 2 images SCI: add one in brackets, as \[SCI,1\]"):
+        ImageSet({"V": tmp_path / "flc.fits"})
 
 
 def test_extensions_are_chosen_by_name(image, wcs, tmp_path):

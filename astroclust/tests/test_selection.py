@@ -19,6 +19,12 @@ def test_cuts():
     assert result["n_filters"].tolist() == [5, 4]
     assert select_candidates(table, min_ci=1.1)["row"].tolist() == [0, 1, 3]
     assert len(select_candidates(table, max_error=0.4, min_filters=3)) == 3
+    table["ci"] = np.ma.array(table["ci"], mask=[1, 0, 0, 0, 0])
+    assert select_candidates(table)["row"].tolist() == [3]
+    with pytest.raises(ValueError, match="n_filters already"):
+        select_candidates(result)
+    with pytest.raises(KeyError, match="no column flux_a"):
+        select_candidates(table["ci", "flux_err_a"])
     with pytest.raises(KeyError, match=r"needs columns ci.*it has ci, row"):
         select_candidates(table["ci", "row"])
 

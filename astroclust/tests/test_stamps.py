@@ -76,8 +76,9 @@ def test_number_types_do_not_matter(dtype):
 
 
 def test_arguments_are_checked(image):
-    with pytest.raises(ValueError, match="size must be a whole number"):
-        make_stamps(_at((1, 1)), {"V": image}, size=0)
+    for size in (0, 50.0, (5, 5)):
+        with pytest.raises(ValueError, match="size must be a whole number"):
+            make_stamps(_at((1, 1)), {"V": image}, size=size)
     with pytest.raises(ValueError, match=r"bands \['R'\] are not among"):
         make_stamps(_at((1, 1)), {"V": image}, bands=("R",))
     with pytest.raises(ValueError, match="must have shape"):
@@ -119,8 +120,11 @@ def test_a_file_a_stamp(field, tmp_path):
     second = Stamps.read(paths[1])
     np.testing.assert_array_equal(second.data, stamps.data[1:])
     assert second.filters == ("NUV", "U", "B", "F555W", "I")
-    with pytest.raises(ValueError, match="all different"):
-        stamps.write_each(tmp_path, names=["a", "a"])
+    for names in (["a", "a"], ["a", "b", "c"]):
+        with pytest.raises(ValueError, match="all different"):
+            stamps.write_each(tmp_path, names=names)
+    with pytest.raises(ValueError, match="plain file names"):
+        stamps.write_each(tmp_path, names=["a", "../b"])
     fits.PrimaryHDU(np.zeros((3, 3))).writeto(tmp_path / "other.fits")
     with pytest.raises(ValueError, match="holds no stamps"):
         Stamps.read(tmp_path / "other.fits")

@@ -29,7 +29,7 @@ def test_training_learns_and_says_so(tmp_path):
         labels,
         held_out=held_out,
         held_out_labels=held_out_labels,
-        epochs=25,
+        epochs=15,
         folder=tmp_path,
         **ARGUMENTS,
     )
@@ -71,6 +71,8 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path):
     whole = train_classifier(stamps, labels, **{**options, "folder": tmp_path / "b"})
     probabilities = [classifier.probabilities(stamps) for classifier in (resumed, whole)]
     np.testing.assert_allclose(*probabilities, atol=0.02)
+    with pytest.raises(ValueError, match="other data or settings: remove it"):
+        train_classifier(stamps, labels, **{**options, "seed": 5})
 
 
 def test_labels_are_checked():
