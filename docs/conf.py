@@ -15,6 +15,7 @@ copyright = f"2026, {author}"  # noqa: A001
 release = version = installed_version("astroclust")
 html_title = f"{project} {release}"
 html_theme_options = {"logo": {"text": project}}
+html_sidebars = {"**": []}  # the top bar holds all pages
 exclude_patterns = ["_build", "**.inc"]
 suppress_warnings = []
 
