@@ -44,7 +44,7 @@ FLAG_MEANINGS = {
     StampFlag.BAND_MISSING: "at least one of the model's bands is absent here; it counts as zero",
     StampFlag.TOO_MANY_MISSING: "more bands are absent than the model allows; not classified",
     StampFlag.OFF_IMAGE: "the position is not finite, or not on the image; not classified",
-    StampFlag.EMPTY: "no band has any structure here; not classified",
+    StampFlag.EMPTY: "no band has structure here that can be computed with; not classified",
 }
 
 

@@ -77,8 +77,7 @@ def _magnitude(rng, conditions):
 def _radius(rng, conditions):
     """Half-light radius in pixels: log-normal about 2.7 pc.
 
-    No smaller than 0.6 pixels: below that a cluster has the concentration index of a star, and
-    is no candidate.
+    No smaller than 0.6 pixels: candidates are those that the concentration index tells from stars.
     """
     parsec = 2.7 * 10 ** rng.normal(0, 0.22)
     return float(np.clip(parsec / conditions.pixel_pc, 0.6, 8.0))
@@ -112,7 +111,7 @@ def _asymmetric(rng, x, y, conditions):
         return "elongated", [Source(x, y, flux, profile)]
     share = rng.uniform(0.15, 0.4)
     dx, dy = _offset(rng, rng.uniform(0.8, 1.5) * np.hypot(radius, 1.0))
-    wing = _cluster_profile(rng, max(0.7 * radius, 0.4), rng.uniform(0.5, 1))
+    wing = _cluster_profile(rng, 0.7 * radius, rng.uniform(0.5, 1))
     main = _cluster_profile(rng, radius, rng.uniform(0.7, 1))
     side = share * _cluster_flux(rng, 0, 2) * flux[3] / _flux(0, np.zeros(4))[3]
     return "lopsided", [
