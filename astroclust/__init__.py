@@ -4,6 +4,8 @@
 from importlib import import_module
 from importlib.metadata import version as _version
 
+from astropy.io import registry as _registry
+
 # Where each public name lives. A name is imported when it is first used, so that
 # ``import astroclust`` is quick and leaves torch, matplotlib and GalSim out.
 _HOMES = {
@@ -20,17 +22,21 @@ _HOMES = {
     "create_network": "networks",
     "decode_flags": "stamps",
     "find_candidates": "selection",
+    "find_field": "catalogs",
     "find_sources": "detection",
     "list_classifiers": "weights",
     "load_classifier": "weights",
     "make_stamps": "stamps",
     "measure_photometry": "photometry",
+    "read_legus": "catalogs",
+    "sample_counts": "catalogs",
     "save_classifier": "weights",
     "select_candidates": "selection",
     "simulate_field": "simulation",
     "simulate_stamps": "simulation",
     "to_regions": "ds9",
     "train_classifier": "training",
+    "training_sample": "catalogs",
 }
 
 __all__ = sorted(_HOMES)
@@ -45,3 +51,12 @@ def __getattr__(name):
 
 def __dir__():
     return [*globals(), *_HOMES]
+
+
+def _read_legus(path, **options):
+    return import_module("astroclust.catalogs").read_legus(path, **options)
+
+
+# ``Table.read(path, format="ascii.legus")``, registered for every class there is: astropy.table
+# itself takes most of a second to import.
+_registry.register_reader("ascii.legus", object, _read_legus, force=True)

@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Candidate tables: their classes, their positions, reading and writing them."""
 
+import re
 import tempfile
 import warnings
 from pathlib import Path
@@ -11,15 +12,26 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from astropy.wcs import NoConvergence
 
+from astroclust.catalogs.fields import LegusField, find_field, legus_fields
+from astroclust.catalogs.legus import CATALOG_FLAG_MEANINGS, CatalogFlag, read_legus
+from astroclust.catalogs.samples import sample_counts, training_sample
 from astroclust.files import check_output, replace_when_done
 
 __all__ = [
+    "CATALOG_FLAG_MEANINGS",
     "CLASSES",
     "CLASS_COLORS",
+    "CatalogFlag",
+    "LegusField",
     "check_table_output",
+    "find_field",
+    "legus_fields",
     "pixel_positions",
+    "read_legus",
     "read_table",
+    "sample_counts",
     "sky_positions",
+    "training_sample",
     "write_table",
 ]
 
@@ -188,12 +200,13 @@ def _world_to_pixel(wcs, sky):
 
 
 def read_table(path):
-    """Read a table from a file, in the format of its ending.
+    """Read a table from a file, in the format of its name.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        A FITS, ECSV, CSV, VOTable or other file that `astropy.table.Table` recognises.
+        A FITS, ECSV, CSV, VOTable or other file that `astropy.table.Table` recognises, or a
+        catalogue of LEGUS (``hlsp_legus_..._multiband_....tab``).
 
     Returns
     -------
@@ -212,6 +225,8 @@ def read_table(path):
         raise FileNotFoundError(f"there is no file {path}")
     if path.stat().st_size == 0:
         raise OSError(f"{path} is empty; fetch or write it again")
+    if re.match(r"hlsp_legus_hst_.+_multiband_.+\.tab", path.name):
+        return read_legus(path)
     try:
         return Table.read(path, format="ascii" if path.suffix.lower() in _PLAIN_TEXT else None)
     except Exception as error:  # each of the many formats fails in its own way

@@ -1,0 +1,162 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The registry of the LEGUS fields: filters, distances, extinction, labels, and their sources."""
+
+import difflib
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
+import numpy as np
+from astropy.table import Table
+
+from astroclust.images import BANDS
+
+__all__ = ["LegusField", "find_field", "legus_fields"]
+
+# Names that do not contain that of the field.
+_ALIASES = {"m51": "ngc5194-ngc5195-mosaic", "m74c": "ngc628-c", "m74e": "ngc628-e"}
+
+
+@dataclass(frozen=True)
+class LegusField:
+    """What is known of a field of LEGUS; `None` and NaN where no source says it.
+
+    Parameters
+    ----------
+    name : str
+        As in the archive, such as ``"ngc628-c"``.
+    galaxy : str
+        Such as ``"NGC 628"``.
+    filters, cameras : tuple of str
+        Filter and camera (``"uvis"`` or ``"acs"``) of each band of `~astroclust.images.BANDS`;
+        None for a band whose camera no source gives.
+    distance : float
+        Megaparsec, as LEGUS used it.
+    extinction : tuple of float
+        Galactic extinction in each band (mag).
+    ci_cut : float
+        Smallest concentration index of a candidate (mag).
+    labels : str or None
+        Who gave the classes of the catalogue: ``"consensus"`` of three people, a ``"single"``
+        person, or ``"hybrid"`` of people and a network.
+    catalog : str or None
+        Path of the catalogue under the folder of LEGUS in the archive; None where there is none.
+    image_name : str
+        Name of the field in the names of its images.
+    table_1, table_2 : tuple of int or None
+        Numbers of classes 1 to 4 in Tables 1 and 2 of Wei et al. (2020).
+    notes : str
+        What is inferred, and where sources contradict one another.
+    """
+
+    name: str
+    galaxy: str
+    filters: tuple
+    cameras: tuple
+    distance: float
+    extinction: tuple
+    ci_cut: float
+    labels: str | None
+    catalog: str | None
+    image_name: str
+    table_1: tuple | None
+    table_2: tuple | None
+    notes: str
+
+
+@lru_cache(maxsize=1)
+def legus_fields():
+    """All fields of LEGUS: 63 of 50 galaxies, and the mosaic of M51.
+
+    Returns
+    -------
+    fields : dict of str to `LegusField`
+        By name, in alphabetical order. The sources of the numbers are in the metadata and the
+        columns of ``astroclust/data/legus_fields.ecsv``.
+
+    Examples
+    --------
+    >>> from astroclust.catalogs import legus_fields
+    >>> legus_fields()["ngc5474"].filters
+    ('F275W', 'F336W', 'F438W', 'F606W', 'F814W')
+    """
+    text = resources.files("astroclust").joinpath("data/legus_fields.ecsv").read_text("utf-8")
+    return {row["field"]: _field(row) for row in Table.read(text, format="ascii.ecsv")}
+
+
+def _field(row):
+    roles = [role.lower() for role in BANDS]
+    catalog = None
+    if row["catalog_tag"] is not np.ma.masked:
+        catalog = (
+            f"{row['catalog_folder']}/hlsp_legus_hst_{row['catalog_tag']}_{row['field']}_multiband_"
+            f"{row['catalog_version']}_padagb-mwext-avgapcor.tab"
+        )
+    return LegusField(
+        name=str(row["field"]),
+        galaxy=str(row["galaxy"]),
+        filters=tuple(_text(row[f"filter_{role}"]) for role in roles),
+        cameras=tuple(_text(row[f"camera_{role}"]) for role in roles),
+        distance=_number(row["distance"]),
+        extinction=tuple(_number(row[f"ext_{role}"]) for role in roles),
+        ci_cut=_number(row["ci_cut"]),
+        labels=_text(row["labels"]),
+        catalog=catalog,
+        image_name=str(row["image_name"]),
+        table_1=_counts(row["table_1"]),
+        table_2=_counts(row["table_2"]),
+        notes=_text(row["notes"]) or "",
+    )
+
+
+def _number(value):
+    return float("nan") if value is np.ma.masked else float(value)
+
+
+def _text(value):
+    return None if value is np.ma.masked else str(value)
+
+
+def _counts(value):
+    return None if value is np.ma.masked else tuple(int(part) for part in value.split("/"))
+
+
+def find_field(name):
+    """The LEGUS field of a name, however it is spelt.
+
+    Parameters
+    ----------
+    name : str
+        ``"ngc628-c"``, ``"NGC 628C"``, ``"ngc0628c"``, ``"M51"`` ...
+
+    Returns
+    -------
+    field : `LegusField`
+        The field.
+
+    Raises
+    ------
+    KeyError
+        Where there is none of that name; similar ones are named.
+
+    Examples
+    --------
+    >>> from astroclust.catalogs import find_field
+    >>> find_field("NGC 628C").name
+    'ngc628-c'
+    """
+    fields = {_plain(field): field for field in legus_fields()}
+    plain = _plain(name)
+    plain = _plain(_ALIASES.get(plain, plain))
+    if plain in fields:
+        return legus_fields()[fields[plain]]
+    similar = [field for field in fields if re.fullmatch(re.escape(plain) + r"\D.*", field)]
+    similar = similar or difflib.get_close_matches(plain, fields, n=4)
+    hint = f": did you mean {', '.join(fields[field] for field in similar)}?" if similar else ""
+    raise KeyError(f"LEGUS has no field {name!r}{hint or '; list_fields() names all'}")
+
+
+def _plain(name):
+    """Small letters and digits, without zeros in front of numbers."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[^a-z0-9]", "", str(name).lower()))

@@ -1,0 +1,331 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+import gzip
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
+
+from astroclust.catalogs import (
+    CATALOG_FLAG_MEANINGS,
+    CatalogFlag,
+    find_field,
+    legus_fields,
+    read_legus,
+    read_table,
+    sample_counts,
+    training_sample,
+)
+
+NAME = "hlsp_legus_hst_{}_multiband_v1_padagb-mwext-avgapcor.tab"
+
+
+def rows(labels, *, mosaic=False, n_filters=5):
+    """The numbers of a catalogue with the given last columns, one row for each."""
+    labels = np.atleast_2d(labels)
+    n = len(labels)
+    number = np.arange(1.0, n + 1)
+    start = [number, 100 + number, 200 + number]
+    start += [1000 + number, 2000 + number] if mosaic else []
+    start += [np.full(n, 24.17), np.full(n, 15.78)]
+    magnitudes = [np.full(n, value) for value in (21, 0.1, 21.5, 0.08, 22, 0.05, 22.2, 0.04, 22, 1)]
+    fit = [np.full(n, value) for value in (1e7, 2e7, 1e6, 5e3, 6e3, 4e3, 0.2, 0.3, 0.1)]
+    rest = [np.full(n, value) for value in (0.1, 0.1, 0.1, 0.1, 0.1, 1.5, 0.8, n_filters)]
+    return np.column_stack([*start, *magnitudes, np.full(n, 1.6), *fit, *rest, labels])
+
+
+def write(folder, values, field="wfc3_ngc1433", **options):
+    path = folder / NAME.format(field)
+    np.savetxt(path, values, fmt="%.5f", **options)
+    return path
+
+
+def test_columns_have_names_units_and_positions_from_zero(tmp_path):
+    path = write(tmp_path, rows([[1, 1.333], [0, 0], [4, 4]]))
+    table = Table.read(path, format="ascii.legus")
+    assert table.colnames[:7] == ["id", "x", "y", "ra", "dec", "mag_f275w", "mag_err_f275w"]
+    np.testing.assert_array_equal(table["x"], [100, 101, 102])
+    np.testing.assert_array_equal(table["y"], [200, 201, 202])
+    assert table["x"].unit == u.pix
+    assert table["ra"].unit == u.deg
+    assert table["mag_f438w"].unit == u.mag
+    assert table["mass"].unit == u.Msun
+    assert "F438W" in table["mag_f438w"].description
+    np.testing.assert_array_equal(table["class_human"], [1, 0, 4])
+    assert table["class_mean"].mask.tolist() == [False, True, False]
+    assert table.meta["FIELD"] == "ngc1433"
+    assert table.meta["LABELS"] == "consensus"
+    assert all(column.description for column in table.itercols())
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        ([[1], [0]], ["class_human"]),
+        ([[1, 1.5], [0, 0]], ["class_human", "class_mean"]),
+        ([[1, 0], [4, 1]], ["class_human", "selection"]),
+        ([[1, 1.5, 0], [0, 0, 1]], ["class_human", "class_mean", "selection"]),
+        ([[1, 1.5, 1], [0, 0, 4]], ["class_human", "class_mean", "class_ml"]),
+        ([[0, 1, 2, 4], [1, 4, 1, 1]], ["selection", "class_human", "quality", "halpha"]),
+        ([[1, 2, 4, 0], [4, 0, 0, 1]], ["class_human", "quality", "halpha", "selection"]),
+        ([[5, 0, 0, 2, 1]], ["class_human", "quality", "halpha", "class_ml", "selection"]),
+    ],
+)
+@pytest.mark.parametrize("mosaic", [False, True])
+def test_layouts_are_told_by_what_they_hold(tmp_path, labels, names, mosaic):
+    table = read_legus(write(tmp_path, rows(labels, mosaic=mosaic)))
+    assert [name for name in table.colnames if name in names] == names
+    assert ("x_mosaic" in table.colnames) == mosaic
+    if mosaic:
+        assert table["x_mosaic"][0] == 1000
+    np.testing.assert_array_equal(table["n_filters"], 5)
+
+
+def test_class_of_ngc1566_is_that_of_three_people(tmp_path):
+    values = rows([[2, 0, 0, 2, 0, 0], [1, 3, 4, 1, 1, 0]])
+    table = read_legus(write(tmp_path, values, "wfc3_ngc1566"))
+    np.testing.assert_array_equal(table["class_human"], [0, 4])
+    np.testing.assert_array_equal(table["class_hybrid"], [2, 1])
+    np.testing.assert_array_equal(table["provenance"], [0, 3])
+
+
+def test_ngc4449_has_the_classes_of_the_others(tmp_path):
+    values = rows([[5, 0, 0, 2, 1], [0, 0, 0, 0, 0], [1, 1, 1, 1, 0]])
+    table = read_legus(write(tmp_path, values, "acs-wfc3_ngc4449"))
+    np.testing.assert_array_equal(table["class_human"], [0, 4, 1])
+
+
+def test_sentinels_are_masked_and_the_reason_is_kept(tmp_path):
+    values = rows(np.ones((6, 2)))
+    magnitude, error = 11, 12  # of V
+    values[0, [magnitude, error]] = 66.666
+    values[1, [magnitude, error]] = 99.999
+    values[2, error] = 99.999
+    values[3, [magnitude, error]] = 44.444
+    values[4, magnitude] = np.nan
+    values[:2, 15] = 78.1, 1.9
+    table = read_legus(write(tmp_path, values))
+    assert table["mag_f555w"].mask.tolist() == [True, True, False, True, True, False]
+    assert table["mag_err_f555w"].mask.tolist() == [True, True, True, True, True, False]
+    assert [CatalogFlag(int(flag)).name for flag in table["flag_f555w"]] == [
+        "OUT_OF_VIEW",
+        "NOT_DETECTED",
+        "NO_ERROR",
+        "NO_CORRECTION",
+        "UNDEFINED",
+        None,
+    ]
+    assert table["ci"].mask.tolist() == [True, False, False, False, False, False]
+    assert table["flag_ci"][0] == CatalogFlag.UNDEFINED
+    assert set(CATALOG_FLAG_MEANINGS) == set(CatalogFlag)
+
+
+def test_fits_that_were_not_made_are_masked(tmp_path):
+    values = rows(np.ones((3, 2)))
+    values[0, 16:33] = 0
+    values[1, 22:33] = 200
+    values[2, 25] = 200
+    table = read_legus(write(tmp_path, values))
+    assert table["age"].mask.tolist() == table["e_bv_max"].mask.tolist() == [True, True, False]
+    assert table["residual_f275w"].mask.tolist() == [True, True, True]
+    assert table["residual_f814w"].mask.tolist() == [True, True, False]
+    assert table["n_filters"].mask.tolist() == [False, True, False]
+
+
+def test_filters_are_those_of_the_field(tmp_path):
+    table = read_legus(write(tmp_path, rows([[1, 1]]), "acs-wfc3_ngc5474"))
+    assert "mag_f606w" in table.colnames
+    assert "flag_f606w" in table.colnames
+    named = read_legus(write(tmp_path, rows([[1, 1]]), "x_unheard-of"), field="NGC 628C")
+    assert "mag_f435w" in named.colnames
+    given = read_legus(
+        tmp_path / NAME.format("x_unheard-of"),
+        filters=["F225W", "F336W", "F438W", "F547M", "F814W"],
+    )
+    assert "mag_f547m" in given.colnames
+    with pytest.warns(AstropyUserWarning, match="filters .* are not known"):
+        unknown = read_legus(tmp_path / NAME.format("x_unheard-of"))
+    assert "mag_f555w" in unknown.colnames
+    assert "FIELD" not in unknown.meta
+    with pytest.raises(ValueError, match="must be five"):
+        read_legus(tmp_path / NAME.format("x_unheard-of"), filters=["F555W"])
+
+
+def test_readme_beside_the_file_says_the_columns(tmp_path):
+    path = write(tmp_path, rows([[3, 0.5]]), "wfc3_x")
+    band = [
+        f"final {what} in ACS/{name}"
+        for name in ("F275W", "F336W", "F435W", "F606W", "F814W")
+        for what in ("total mag", "photometric error")
+    ]
+    fit = [
+        f"{what} {quantity}"
+        for quantity in ("age in yr", "mass in solar masses", "E(B-V)")
+        for what in ("best", "max", "min")
+    ]
+    lines = ["source id", "x coordinates in the ref frame", "y coordinates in the ref frame"]
+    lines += ["RA coordinates", "DEC coordinates", *band, "CI=mag(1px)-mag(3px)", *fit]
+    lines += [f"chi2 fit residual in {name}" for name in "abcde"]
+    lines += ["reduced chi2", "Q probability", "Number of filter. Sources with"]
+    lines += ["Final assigned class of the source after visual inspection, applying the mode."]
+    lines += ["A number that nobody expected"]
+    readme = path.with_suffix(".readme")
+    text = "# LEGUS\n" + "".join(f"{i}. {line}\n" for i, line in enumerate(lines, 1))
+    readme.write_text(text)
+    table = read_legus(path)
+    assert table["class_human"][0] == 3
+    assert table["column_35"][0] == 0.5
+    assert {"mag_f435w", "mag_f606w", "e_bv_min"} <= set(table.colnames)
+    readme.write_text("1. source id\n")
+    with pytest.raises(ValueError, match="describes 1 columns"):
+        read_legus(path)
+
+
+def test_a_torn_last_line_is_an_error(tmp_path):
+    path = write(tmp_path, rows([[1, 1], [2, 2]]))
+    path.write_text(path.read_text()[:-60])
+    with pytest.raises(ValueError, match=r"not a whole LEGUS catalogue.*fetch it again"):
+        read_legus(path)
+
+
+def test_windows_lines_and_gzip_are_read(tmp_path):
+    path = write(tmp_path, rows([[1, 1], [2, 2]]), newline="\r\n")
+    np.testing.assert_array_equal(read_legus(path)["class_human"], [1, 2])
+    packed = path.with_name(path.name + ".gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    np.testing.assert_array_equal(read_table(packed)["class_human"], [1, 2])
+
+
+@pytest.mark.parametrize("n_columns", [3, 32, 33, 45])
+def test_other_numbers_of_columns_are_an_error(tmp_path, n_columns):
+    path = tmp_path / NAME.format("wfc3_ngc1433")
+    np.savetxt(path, np.ones((2, n_columns)))
+    with pytest.raises(ValueError, match=rf"has {n_columns} columns: .* 34 to 39"):
+        read_legus(path)
+
+
+def test_columns_that_are_not_those_of_legus_are_an_error(tmp_path):
+    missing = np.delete(rows([[1, 1, 0]]), 12, axis=1)
+    with pytest.raises(ValueError, match="not in a layout of LEGUS: expected"):
+        read_legus(write(tmp_path, missing))
+
+
+def test_no_file_empty_file_and_words_are_errors(tmp_path):
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        read_legus(tmp_path / "none.tab")
+    empty = tmp_path / "empty.tab"
+    empty.touch()
+    with pytest.raises(ValueError, match="no rows"):
+        read_legus(empty)
+    empty.write_text("<html>Not found</html>\n")
+    with pytest.raises(ValueError, match="not a whole LEGUS catalogue"):
+        read_legus(empty)
+
+
+@pytest.mark.parametrize("ending", [".fits", ".ecsv"])
+def test_nothing_is_lost_on_the_way_to_a_file_and_back(tmp_path, ending):
+    values = rows([[1, 1.3], [0, 0], [4, 4]])
+    values[1, 5:7] = 66.666
+    table = read_legus(write(tmp_path, values))
+    table.write(tmp_path / f"table{ending}")
+    back = Table.read(tmp_path / f"table{ending}")
+    assert back.colnames == table.colnames
+    for name in table.colnames:
+        assert back[name].unit == table[name].unit
+        assert back[name].description == table[name].description
+        mask = np.ma.getmaskarray(back[name])
+        np.testing.assert_array_equal(mask, table[name].mask, err_msg=name)
+        np.testing.assert_array_equal(np.ma.compressed(back[name]), np.ma.compressed(table[name]))
+    assert dict(back.meta) == table.meta
+
+
+def test_fields_are_found_however_they_are_spelt():
+    assert len(legus_fields()) == 64
+    assert len({field.galaxy for field in legus_fields().values()} - {"NGC 5194/NGC 5195"}) == 50
+    for name in ("ngc628-c", "NGC 628C", "ngc0628c", "NGC628-c"):
+        assert find_field(name).name == "ngc628-c"
+    assert find_field("M51").name == "ngc5194-ngc5195-mosaic"
+    with pytest.raises(KeyError, match="did you mean ngc628-c, ngc628-e"):
+        find_field("ngc628")
+    with pytest.raises(KeyError, match="did you mean .*ngc1566"):
+        find_field("ngc1656")
+    with pytest.raises(KeyError, match="list_fields"):
+        find_field("andromeda")
+
+
+def test_registry_agrees_with_the_totals_of_the_paper():
+    fields = legus_fields().values()
+    table_2 = np.sum([field.table_2 for field in fields if field.table_2], axis=0)
+    assert table_2.tolist() == [1799, 2325, 2278, 4866]
+    table_1 = np.sum([field.table_1 for field in fields if field.table_1], axis=0)
+    assert table_1.tolist() == [1393, 1118, 747, 2230]
+
+
+def test_samples_have_the_labels_of_their_table(tmp_path):
+    people = rows([[1, 1.3], [0, 0], [4, 4], [2, 2]])
+    people[3, 32] = 3  # detected in three bands only
+    one = read_legus(
+        write(tmp_path, rows([[1, 2, 4, 0], [4, 0, 0, 1]]), "acs-wfc3_ngc5474"),
+    )
+    catalogs = [read_legus(write(tmp_path, people)), one]
+    with pytest.warns(AstropyUserWarning, match="left out: ngc5474"):
+        sample = training_sample(catalogs)
+    assert sample["class"].tolist() == [1, 4]
+    assert set(sample["field"]) == {"ngc1433"}
+    with pytest.warns(AstropyUserWarning, match="left out: ngc1433"):
+        assert training_sample(catalogs, labels="bcw")["class"].tolist() == [1, 4]
+    with pytest.warns(AstropyUserWarning):
+        assert len(training_sample(catalogs, min_filters=0)) == 3
+    with pytest.raises(ValueError, match="labels must be one of"):
+        training_sample(catalogs, labels="mine")
+    with pytest.raises(ValueError, match="none of the catalogues"):
+        training_sample([one])
+    with pytest.raises(ValueError, match="read_legus"):
+        training_sample([Table({"class": [1]})])
+    counts = sample_counts(catalogs)
+    assert counts["difference_1"].tolist() == [1 - 48, 1 - 51, 1 - 48, 1 - 51]
+
+
+def test_real_catalogues_give_the_tables_of_the_paper(data_folder):
+    paths = sorted((data_folder / "legus_catalogs").glob("*.tab"))
+    catalogs = [read_table(path) for path in paths]
+    counts = sample_counts(catalogs)
+    table_2 = counts[(counts["table"] == 2).filled(False)]
+    assert len(table_2) == 20  # 19 fields and their total
+    for i in (1, 2, 3, 4):
+        assert not table_2[f"difference_{i}"].any()
+    row = {row["field"]: row for row in counts}
+    for name in ("ngc45", "ngc5474"):
+        assert not any(row[name][f"difference_{i}"] for i in (1, 2, 3, 4))
+    assert [row["ngc3351"][f"difference_{i}"] for i in (1, 2, 3, 4)] == [0, 0, -1, 1]
+
+
+def test_real_catalogues_have_no_magnitude_that_is_none(data_folder):
+    for path in sorted((data_folder / "legus_catalogs").glob("*.tab")):
+        table, values = read_legus(path), np.loadtxt(path)
+        first = 7 if "x_mosaic" in table.colnames else 5
+        filters = find_field(table.meta["FIELD"]).filters
+        for band, name in enumerate(filters):
+            column = table[f"mag_{name.lower()}"]
+            lost = values[:, first + 2 * band] > 40
+            np.testing.assert_array_equal(column.mask, lost, err_msg=f"{path.name} {name}")
+            assert column.compressed().max() < 40
+            assert table[f"mag_err_{name.lower()}"].compressed().max() < 40
+            np.testing.assert_array_equal(
+                table[f"flag_{name.lower()}"] != 0, lost | (values[:, first + 2 * band + 1] > 40)
+            )
+        assert table["ci"].compressed().max() < 40
+
+
+def test_format_is_known_without_another_import(tmp_path):
+    path = write(tmp_path, rows([[1, 1.3]]))
+    code = (
+        "import astroclust\nfrom astropy.table import QTable, Table\n"
+        f"print(len(Table.read({str(path)!r}, format='ascii.legus')))\n"
+        f"print(type(QTable.read({str(path)!r}, format='ascii.legus')['x']).__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "MaskedQuantity"]
