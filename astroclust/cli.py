@@ -20,6 +20,7 @@ __all__ = ["main"]
 _EXAMPLES = """\
 examples:
   astroclust demo
+  astroclust fetch ngc1566
   astroclust detect --image F555W=v.fits --image F814W=i.fits -o candidates.fits
   astroclust classify candidates.fits --image F555W=v.fits --image F814W=i.fits -o classified.fits
 
@@ -74,6 +75,8 @@ def _parser():
     parser.add_argument("--version", action="version", version=astroclust.__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_demo(commands)
+    _add_fetch(commands)
+    _add_samples(commands)
     _add_detect(commands)
     _add_classify(commands)
     _add_train(commands)
@@ -268,6 +271,79 @@ def _demo(arguments):
         with replace_when_done(folder / name, overwrite=True) as partial:
             figure.savefig(partial, dpi=110)
     print(f"wrote {', '.join(_DEMO_FILES)} in {folder}")
+
+
+# ---------------------------------------------------------------------------------------------
+
+
+def _add_fetch(commands):
+    command = _add_command(
+        commands, "fetch", _fetch, "fetch catalogues and images of LEGUS and PHANGS-HST from MAST"
+    )
+    command.add_argument(
+        "name",
+        nargs="?",
+        help="field of LEGUS, or phangs-human or phangs-machine for the catalogues of PHANGS-HST",
+    )
+    command.add_argument("--list", action="store_true", help="list the fields of LEGUS")
+    command.add_argument(
+        "--what",
+        type=lambda text: text.split(","),
+        default=["catalog", "images"],
+        metavar="WHAT",
+        help="catalog, images or, by default, catalog,images",
+    )
+    command.add_argument("--folder", type=Path, help="where files go (default: astropy's cache)")
+    command.add_argument("--server", help="in place of those of MAST, such as a mirror")
+    command.add_argument("--offline", action="store_true", help="use what is there, ask no server")
+
+
+def _fetch(arguments):
+    from astroclust.archive import conf
+
+    if arguments.list:
+        astroclust.list_fields().pprint(max_lines=-1, max_width=-1)
+        return
+    if arguments.name is None:
+        raise ValueError("name a field, such as ngc1566; --list lists them")
+    if arguments.server:
+        conf.archive_server = conf.mast_server = arguments.server.rstrip("/")
+    options = {
+        "folder": arguments.folder,
+        "offline": arguments.offline,
+        "progress_bar": not arguments.quiet,
+    }
+    survey, _, labels = arguments.name.partition("-")
+    if survey == "phangs":
+        catalog = astroclust.fetch_phangs(labels=labels, **options)
+        print(f"{len(catalog)} clusters of PHANGS-HST with {labels} labels")
+        return
+    data = astroclust.fetch_legus(arguments.name, what=arguments.what, **options)
+    if data.catalog is not None:
+        print(f"{len(data.catalog)} candidates in {data.folder / data.catalog.meta['CATALOG']}")
+    if data.images is not None:
+        print(f"{data.images!r} in {data.folder}")
+
+
+# ---------------------------------------------------------------------------------------------
+
+
+def _add_samples(commands):
+    command = _add_command(
+        commands, "samples", _samples, "count the classes of LEGUS catalogues beside the paper's"
+    )
+    command.add_argument("folder", type=Path, help="folder of hlsp_legus_..._multiband_....tab")
+
+
+def _samples(arguments):
+    paths = sorted(arguments.folder.glob("hlsp_legus_hst_*_multiband_*.tab*"))
+    if not paths:
+        raise FileNotFoundError(
+            f"{arguments.folder} has no catalogues of LEGUS: fetch some with astroclust fetch FIELD"
+        )
+    counts = astroclust.sample_counts([read_table(path) for path in paths])
+    print("classes 1 to 4 here, in Tables 1 and 2 of Wei et al. (2020), and the difference:")
+    counts.pprint(max_lines=-1, max_width=-1)
 
 
 # ---------------------------------------------------------------------------------------------

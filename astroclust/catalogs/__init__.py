@@ -14,6 +14,7 @@ from astropy.wcs import NoConvergence
 
 from astroclust.catalogs.fields import LegusField, find_field, legus_fields
 from astroclust.catalogs.legus import CATALOG_FLAG_MEANINGS, CatalogFlag, read_legus
+from astroclust.catalogs.phangs import PHANGS_CODES, human_class, read_phangs
 from astroclust.catalogs.samples import sample_counts, training_sample
 from astroclust.files import check_output, replace_when_done
 
@@ -21,13 +22,16 @@ __all__ = [
     "CATALOG_FLAG_MEANINGS",
     "CLASSES",
     "CLASS_COLORS",
+    "PHANGS_CODES",
     "CatalogFlag",
     "LegusField",
     "check_table_output",
     "find_field",
+    "human_class",
     "legus_fields",
     "pixel_positions",
     "read_legus",
+    "read_phangs",
     "read_table",
     "sample_counts",
     "sky_positions",

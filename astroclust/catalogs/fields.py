@@ -12,7 +12,7 @@ from astropy.table import Table
 
 from astroclust.images import BANDS
 
-__all__ = ["LegusField", "find_field", "legus_fields"]
+__all__ = ["LegusField", "find_field", "legus_fields", "plain_name"]
 
 # Names that do not contain that of the field.
 _ALIASES = {"m51": "ngc5194-ngc5195-mosaic", "m74c": "ngc628-c", "m74e": "ngc628-e"}
@@ -146,9 +146,9 @@ def find_field(name):
     >>> find_field("NGC 628C").name
     'ngc628-c'
     """
-    fields = {_plain(field): field for field in legus_fields()}
-    plain = _plain(name)
-    plain = _plain(_ALIASES.get(plain, plain))
+    fields = {plain_name(field): field for field in legus_fields()}
+    plain = plain_name(name)
+    plain = plain_name(_ALIASES.get(plain, plain))
     if plain in fields:
         return legus_fields()[fields[plain]]
     similar = [field for field in fields if re.fullmatch(re.escape(plain) + r"\D.*", field)]
@@ -157,6 +157,17 @@ def find_field(name):
     raise KeyError(f"LEGUS has no field {name!r}{hint or '; list_fields() names all'}")
 
 
-def _plain(name):
-    """Small letters and digits, without zeros in front of numbers."""
+def plain_name(name):
+    """A name in small letters and digits, without zeros in front of numbers.
+
+    Parameters
+    ----------
+    name : str
+        Of a galaxy or a field, such as ``"NGC 0628-c"``.
+
+    Returns
+    -------
+    plain : str
+        Such as ``"ngc628c"``.
+    """
     return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[^a-z0-9]", "", str(name).lower()))

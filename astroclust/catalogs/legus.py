@@ -28,14 +28,14 @@ class CatalogFlag(IntFlag):
     NO_FIT = 32
 
 
-#: Why a value of a LEGUS catalogue is masked.
+#: Why a value of a catalogue is masked; the numbers are those that files of LEGUS have for it.
 CATALOG_FLAG_MEANINGS = {
-    CatalogFlag.OUT_OF_VIEW: "outside the field of view of this band (66.666 in the file)",
-    CatalogFlag.NOT_DETECTED: "no positive flux in this band (99.999 in the file)",
-    CatalogFlag.NO_ERROR: "so little flux that its error is undefined; the magnitude is kept",
-    CatalogFlag.NO_CORRECTION: "its aperture correction is undefined (44.444 in the file)",
-    CatalogFlag.UNDEFINED: "computed from a magnitude that is none",
-    CatalogFlag.NO_FIT: "no model was fitted to the colours (0 or 200 in the file)",
+    CatalogFlag.OUT_OF_VIEW: "outside the field of view of this band (66.666)",
+    CatalogFlag.NOT_DETECTED: "no positive flux in this band (99.999)",
+    CatalogFlag.NO_ERROR: "so little flux that its error is undefined; the value is kept",
+    CatalogFlag.NO_CORRECTION: "its aperture correction is undefined (44.444)",
+    CatalogFlag.UNDEFINED: "not known, or computed from a magnitude that is none",
+    CatalogFlag.NO_FIT: "no model was fitted to the colours (0 or 200)",
 }
 
 # No magnitude, error or concentration index reaches this: what does is a sentinel, or was

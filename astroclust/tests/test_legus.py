@@ -250,7 +250,7 @@ def test_fields_are_found_however_they_are_spelt():
     assert find_field("M51").name == "ngc5194-ngc5195-mosaic"
     with pytest.raises(KeyError, match="did you mean ngc628-c, ngc628-e"):
         find_field("ngc628")
-    with pytest.raises(KeyError, match="did you mean .*ngc1566"):
+    with pytest.raises(KeyError, match=r"did you mean .*ngc1566"):
         find_field("ngc1656")
     with pytest.raises(KeyError, match="list_fields"):
         find_field("andromeda")

@@ -1,0 +1,297 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Catalogues and images of LEGUS and PHANGS-HST: fetched once, from MAST."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from astropy.config import get_cache_dir
+from astropy.table import Table
+
+from astroclust.archive.configuration import Conf, conf
+from astroclust.archive.downloads import (
+    Manifest,
+    Remote,
+    extract_bundle,
+    fetch_files,
+    length_of,
+)
+from astroclust.archive.portal import find_images
+from astroclust.catalogs import LegusField, find_field, legus_fields, read_legus, read_phangs
+from astroclust.images import BANDS, ImageSet
+
+__all__ = ["Conf", "LegusData", "conf", "fetch_legus", "fetch_phangs", "list_fields"]
+
+# Filters and cameras that LEGUS used in each band, the likeliest first; for fields of which no
+# source says them.
+_CHOICES = {
+    "NUV": (("F275W", "uvis"),),
+    "U": (("F336W", "uvis"),),
+    "B": (("F438W", "uvis"), ("F435W", "acs")),
+    "V": (("F555W", "uvis"), ("F555W", "acs"), ("F606W", "acs")),
+    "I": (("F814W", "uvis"), ("F814W", "acs")),
+}
+_PHANGS_DR5 = "phangs-cat/dr5/hlsp_phangs-cat_hst_acs-uvis_dr5-targets_v1_{}-class1+2-primary.fits"
+
+
+@dataclass(frozen=True)
+class LegusData:
+    """A field of LEGUS as the archive has it.
+
+    Parameters
+    ----------
+    name : str
+        Of the field, such as ``"ngc1566"``.
+    catalog : `~astropy.table.Table` or None
+        Its clusters, as `~astroclust.catalogs.read_legus` reads them.
+    images : `~astroclust.images.ImageSet` or None
+        Its mosaics.
+    meta : `~astroclust.catalogs.LegusField`
+        What is known of it.
+    folder : `~pathlib.Path`
+        Where the files are.
+    """
+
+    name: str
+    catalog: Table | None
+    images: ImageSet | None
+    meta: LegusField
+    folder: Path
+
+
+def list_fields():
+    """The fields of LEGUS.
+
+    Returns
+    -------
+    fields : `~astropy.table.Table`
+        ``field``, ``galaxy``, ``distance`` (Mpc), ``filters`` from NUV to I ("?" where no source
+        says it), ``catalog`` (whether there is one) and ``labels``: who classified the clusters in
+        it (empty where that is not known).
+
+    Examples
+    --------
+    >>> from astroclust import list_fields
+    >>> fields = list_fields()
+    >>> print(fields[fields["field"] == "ngc1566"]["filters"][0])
+    F275W F336W F438W F555W F814W
+    """
+    fields = legus_fields().values()
+    return Table(
+        {
+            "field": [field.name for field in fields],
+            "galaxy": [field.galaxy for field in fields],
+            "distance": [field.distance for field in fields],
+            "filters": [" ".join(name or "?" for name in field.filters) for field in fields],
+            "catalog": [field.catalog is not None for field in fields],
+            "labels": [field.labels or "" for field in fields],
+        },
+        units={"distance": "Mpc"},
+    )
+
+
+def fetch_legus(
+    name, *, what=("catalog", "images"), folder=None, offline=False, progress_bar=False
+):
+    """Fetch a field of LEGUS.
+
+    What is there already is not fetched again; what broke off goes on from where it was. Images
+    are looked for in the MAST portal with astroquery, then by their names on the server, then in
+    the bundle of the field.
+
+    Parameters
+    ----------
+    name : str
+        Of the field, as `~astroclust.catalogs.find_field` takes it.
+    what : sequence of str, optional
+        ``"catalog"``, ``"images"`` or both.
+    folder : str or `~pathlib.Path`, optional
+        Where the files go, in a folder for each field; by default ``conf.folder``, or else the
+        cache of astropy.
+    offline : bool, optional
+        Whether to use what is there and ask no server.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    data : `LegusData`
+        With ``catalog`` and ``images``, None where not asked for.
+
+    Raises
+    ------
+    KeyError
+        Where LEGUS has no such field.
+    FileNotFoundError
+        Where the archive has no such file, or none is here and ``offline`` is true.
+    OSError
+        Where the server does not answer, or the disk is full.
+    ValueError
+        For an unknown ``what``, or for the catalogue of a field that has none.
+    """
+    field = find_field(name)
+    unknown = sorted(set(what) - {"catalog", "images"})
+    if unknown or isinstance(what, str):
+        raise ValueError(f"what must be of 'catalog' and 'images', not {what!r}")
+    if "catalog" in what and field.catalog is None:
+        raise ValueError(f"LEGUS has no catalogue of {field.name}: ask for what=('images',)")
+    place = _folder(folder) / "legus" / field.name
+    options = {"offline": offline, "progress_bar": progress_bar}
+    catalog = images = None
+    if "catalog" in what:
+        catalog = read_legus(_fetch_catalog(field, place, **options))
+    if "images" in what:
+        images = ImageSet.read(_fetch_images(field, place, **options))
+    return LegusData(field.name, catalog, images, field, place)
+
+
+def _folder(folder):
+    if folder is None:
+        folder = conf.folder or Path(get_cache_dir()) / "astroclust"
+    return Path(folder).expanduser()
+
+
+def _fetch_catalog(field, place, **options):
+    """The catalogue, with its readme beside it where there is one."""
+    name = Path(field.catalog).name
+    names = Manifest(place).complete_set("catalog")
+    if names is None and options["offline"]:
+        fetch_files([Remote("", name)], place, **options)
+        names = {"catalog": name}
+    if names is None:
+        url = f"{conf.archive_server}/hlsps/legus/{field.catalog}"
+        # Some catalogues were replaced by a second version.
+        versions = [url, url.replace("_v1_", "_v2_"), url.replace("_v2_", "_v1_")]
+        remote = _first(versions)
+        if remote is None:
+            raise FileNotFoundError(f"the server has no {url}")
+        readme = _first([remote.url.removesuffix(".tab") + ".readme"])
+        fetch_files([remote, readme] if readme else [remote], place, **options)
+        names = {"catalog": remote.name}
+        Manifest(place).add_set("catalog", names)
+    return place / names["catalog"]
+
+
+def _first(urls):
+    """The first of some files that the server has, None where it has none of them."""
+    for url in urls:
+        try:
+            return Remote(url, url.rpartition("/")[2], length_of(url))
+        except FileNotFoundError:
+            continue
+    return None
+
+
+def _fetch_images(field, place, **options):
+    """The images, a dict of paths by filter."""
+    names = Manifest(place).complete_set("images")
+    if names is None and options["offline"]:
+        names = _images_in(place)
+    if names is None:
+        remotes = _locate_images(field)
+        if remotes is None:
+            names = _fetch_bundle(field, place, **options)
+        else:
+            fetch_files(list(remotes.values()), place, **options)
+            names = {name: remote.name for name, remote in remotes.items()}
+        Manifest(place).add_set("images", names)
+    return {name: place / file for name, file in names.items()}
+
+
+def _images_in(place):
+    """The names of the images in a folder by filter."""
+    names = {}
+    for path in sorted(place.glob("hlsp_legus_hst_*.fits")):
+        match = re.search(r"_(f\d{3}[a-z]+)_v\d", path.name)
+        if match:
+            names[match[1].upper()] = path.name
+    if len(names) < len(BANDS):
+        have = ", ".join(names) or "none"
+        raise FileNotFoundError(
+            f"{place} has not all images of the field (it has {have}): fetch without the offline "
+            "option"
+        )
+    return names
+
+
+def _locate_images(field):
+    """Where the image of each band is, by filter; None where one is in no place but the bundle."""
+    listed = find_images(field)
+    located = {}
+    for role, filter_, camera in zip(BANDS, field.filters, field.cameras, strict=True):
+        choices = _CHOICES[role] if filter_ is None else _cameras(filter_, camera)
+        remote = next((listed[name] for name, _ in choices if name in listed), None)
+        remote = remote or _first([_image_url(field, *choice) for choice in choices])
+        if remote is None:
+            return None
+        located[re.search(r"_(f\d{3}[a-z]+)_v\d", remote.name)[1].upper()] = remote
+    return located
+
+
+def _cameras(filter_, camera):
+    """A filter with the camera that is known and, since sources err, the other."""
+    return [(filter_, camera), (filter_, "acs" if camera == "uvis" else "uvis")]
+
+
+def _home(field):
+    return f"{conf.archive_server}/hlsps/legus/" + (
+        field.catalog.partition("/cluster_catalogs")[0] if field.catalog else field.name
+    )
+
+
+def _image_url(field, filter_, camera):
+    ending = "v1_drc"
+    if field.name.endswith("-mosaic"):
+        camera, ending = {"uvis": "wfc3"}.get(camera, camera), "v1_sci"
+    name = f"hlsp_legus_hst_{camera}_{field.image_name}_{filter_.lower()}_{ending}.fits"
+    return f"{_home(field)}/{name}"
+
+
+def _fetch_bundle(field, place, **options):
+    remote = _first([f"{_home(field)}/{field.name}_drc.tar.gz"])
+    if remote is None:
+        raise FileNotFoundError(
+            f"the server has not all images of {field.name} under the names that LEGUS gives them, "
+            f"and no bundle of them at {_home(field)}"
+        )
+    (bundle,) = fetch_files([remote], place, **options)
+    for path in extract_bundle(bundle, place):
+        Manifest(place).add_file(path.name, remote.url)
+    return _images_in(place)
+
+
+def fetch_phangs(galaxy=None, *, labels="human", folder=None, offline=False, progress_bar=False):
+    """Fetch the clusters of PHANGS-HST, data release 5 (Maschmann et al. 2024, arXiv:2403.04901).
+
+    Parameters
+    ----------
+    galaxy : str, optional
+        Such as ``"NGC 628C"``; by default all.
+    labels : str, optional
+        Who classified them: ``"human"`` or ``"machine"``.
+    folder, offline, progress_bar : optional
+        As in `fetch_legus`.
+
+    Returns
+    -------
+    catalog : `~astropy.table.Table`
+        Candidates of classes 1 and 2, as `~astroclust.catalogs.read_phangs` reads them.
+
+    Raises
+    ------
+    KeyError
+        Where there is no such galaxy.
+    OSError
+        As `fetch_legus`.
+    ValueError
+        For unknown ``labels``.
+    """
+    if labels not in ("human", "machine"):
+        raise ValueError(f"labels must be 'human' or 'machine', not {labels!r}")
+    file = _PHANGS_DR5.format(labels)
+    # The server takes a bare plus for a blank.
+    remote = Remote(f"{conf.archive_server}/hlsps/{quote(file)}", Path(file).name)
+    place = _folder(folder) / "phangs"
+    (path,) = fetch_files([remote], place, offline=offline, progress_bar=progress_bar)
+    return read_phangs(path, galaxy=galaxy)

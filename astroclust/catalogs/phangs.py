@@ -1,0 +1,399 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The cluster catalogues of PHANGS-HST: FITS tables, of one galaxy or of all."""
+
+import difflib
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+from astropy import units as u
+from astropy.io import fits
+from astropy.table import MaskedColumn, Table
+from astropy.utils.exceptions import AstropyUserWarning
+
+from astroclust.catalogs.fields import plain_name
+from astroclust.catalogs.legus import CatalogFlag
+from astroclust.files import open_fits
+
+__all__ = ["PHANGS_CODES", "human_class", "read_phangs"]
+
+#: The codes given by eye to what is no cluster or association, as the readme of DR4 has them.
+PHANGS_CODES = {
+    4: "star",
+    5: "pair of stars",
+    6: "saturated star",
+    7: "redundant, less than 5 pixels from another source",
+    8: "diffraction spike",
+    9: "background galaxy",
+    10: "too faint",
+    11: "clean stars",
+    12: "edge of the image",
+    13: "triple star",
+    14: "bad pixel",
+    15: "nucleus of the galaxy",
+    16: "fluff",
+    17: "uncategorised",
+    19: "very red star: V-I > 2 and concentration index < 1.45",
+}
+
+# What stands for no value: outside the images, and not known.
+_NOT_COVERED, _UNKNOWN = -9999, -999
+# No magnitude, its error or index exceeds the first; no error of a flux the second (1e19 and more
+# stand for none).
+_LIMIT, _FLUX_ERROR_LIMIT = 40.0, 1e10
+
+_TOTAL = "total, without Galactic extinction"
+_POSITIONS = ("phangs_x", "phangs_y", "phangs_ra", "phangs_dec")
+# Name here, unit and description of each column of the files, whose names are in small letters
+# here, without _tot and with "band" for a filter.
+_COLUMNS = {
+    "index": ("id", None, "number of the source in its list"),
+    "id_phangs_cluster": ("id_cluster", None, "number among the clusters of the galaxy"),
+    "id_phangs_candidate": ("id_candidate", None, "number among the candidates of the galaxy"),
+    "id_phangs_allsources": ("id_allsources", None, "number among all sources of the galaxy"),
+    "phangs_galaxy": ("galaxy", None, "galaxy or part of one, as PHANGS spells it"),
+    "phangs_x": ("x", u.pix, "0-based pixel in the images of the galaxy"),
+    "phangs_y": ("y", u.pix, "0-based pixel in the images of the galaxy"),
+    "phangs_ra": ("ra", u.deg, "right ascension"),
+    "phangs_dec": ("dec", u.deg, "declination"),
+    "phangs_cluster_class_human": ("class_code", None, "code given by eye, as PHANGS_CODES"),
+    "phangs_cluster_class_ml_vgg": ("class_ml", None, "class given by a PHANGS network, 0 none"),
+    "phangs_cluster_class_ml_vgg_qual": (
+        "class_ml_quality",
+        None,
+        "fraction of ten networks that vote for class_ml",
+    ),
+    "phangs_cluster_class_ml_vgg_corr": (
+        "class_ml_corrected",
+        None,
+        "class_ml, but 4 for what is an artefact to the eye",
+    ),
+    "phangs_band_vega": ("mag{end}_{band}", u.mag, f"Vega magnitude in {{filter}}, {_TOTAL}"),
+    "phangs_band_mjy": ("flux{end}_{band}", u.mJy, f"flux in {{filter}}, {_TOTAL}"),
+    "phangs_ci": (
+        "ci",
+        u.mag,
+        "concentration index in V, magnitude within 1 pixel - magnitude within 3",
+    ),
+    "phangs_non_detection_flag": ("n_not_detected", None, "bands with signal-to-noise below 1"),
+    "phangs_no_coverage_flag": ("n_not_covered", None, "bands in which it was not observed"),
+    "phangs_colorcolor_class_ubvi": (
+        "color_class",
+        None,
+        "place in U-B, V-I: ycl young, map middle-aged, ogcc old globular, outside",
+    ),
+    "phangs_age_minchisq": ("age{end}", u.yr, "age of the best fit"),
+    "phangs_mass_minchisq": ("mass{end}", u.Msun, "mass of the best fit"),
+    "phangs_ebv_minchisq": ("e_bv{end}", u.mag, "colour excess of the best fit"),
+    "phangs_reducedchisq_minchisq": ("chi2", None, "reduced chi^2 of the fit"),
+    "phangs_reduced_minchisq": ("chi2", None, "reduced chi^2 of the fit"),
+    "phangs_dr5_thilker25_age": ("age_dr5{end}", u.yr, "age of the fit of DR5"),
+    "phangs_dr5_thilker25_mass": ("mass_dr5{end}", u.Msun, "mass of the fit of DR5"),
+    "phangs_dr5_thilker25_ebv": ("e_bv_dr5{end}", u.mag, "colour excess of the fit of DR5"),
+    "phangs_dr5_thilker25_reduced_minchisq": ("chi2_dr5", None, "reduced chi^2, fit of DR5"),
+}
+_ENDINGS = {
+    "": ("", ""),
+    "_err": ("_err", "error of the "),
+    "_limlo": ("_min", "1-sigma minimum of the "),
+    "_limhi": ("_max", "1-sigma maximum of the "),
+}
+_FILTER = r"(?<=_)f\d{3,4}(?:[wxmn]|lp)(?=_)"
+_CLASSES = ("class_ml", "class_ml_corrected")
+_IDS = ("id", "id_cluster", "id_candidate", "id_allsources")
+_INTEGERS = (*_IDS, "class_code", "n_not_detected", "n_not_covered")
+_MAY_BE_TEXT = (*_IDS, "galaxy", "color_class")
+# The unit of a file whose header has none, where that is not ours.
+_USUAL_UNITS = {u.yr: u.Myr}
+# Units as readmes spell them, which FITS does not know.
+_SPELLINGS = {"m_solar": u.Msun, "pixel": u.pix, "pixels": u.pix, "degrees": u.deg}
+
+
+def human_class(codes):
+    """The class of LEGUS, 1 to 4, for the codes of PHANGS.
+
+    Parameters
+    ----------
+    codes : array_like of number, shape (n,)
+        1 to 3; from 4 on the kinds of artefact of `PHANGS_CODES`; 0, less, NaN or masked where
+        nobody inspected the source.
+
+    Returns
+    -------
+    classes : `~numpy.ndarray` of int32, shape (n,)
+        1 to 3, 4 for every artefact, 0 for what was not inspected.
+
+    Examples
+    --------
+    >>> from astroclust.catalogs.phangs import human_class
+    >>> print(human_class([1, 3, 4, 19, -999]))
+    [1 3 4 4 0]
+    """
+    codes = np.ma.filled(np.ma.asarray(codes, dtype=np.float64), 0)
+    return np.clip(np.nan_to_num(codes, nan=0), 0, 4).astype(np.int32)
+
+
+def read_phangs(path, *, galaxy=None):
+    """Read a cluster catalogue of PHANGS-HST.
+
+    This was written from descriptions, with no original file at hand, for the catalogues of each
+    galaxy in DR4 (``hlsp_phangs-cat_hst_{camera}_{target}_multi_v1_{kind}.fits``, with kinds such
+    as ``obs-human-cluster-class12``, ``sed-machine-compact-association-class3`` and
+    ``obs-sed-candidates``) and those of all galaxies in DR5
+    (``hlsp_phangs-cat_hst_acs-uvis_dr5-targets_v1_human-class1+2-primary.fits`` ...). Names of
+    columns may be in small letters or capitals, with ``_TOT`` or without.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        A file as the archive has it, plain or compressed.
+    galaxy : str, optional
+        Only the sources of this galaxy, however it is spelt: ``"NGC 628C"``, ``"ngc0628c"``.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`, length n
+        What the file has of these: ``id``, ``id_cluster``, ``id_candidate``, ``id_allsources``;
+        ``galaxy`` (from the name of the file where no column says it); ``x``, ``y`` (pixels of
+        0.03962 arcsec, 0-based as in the file); ``ra``, ``dec`` (deg); ``class_human`` (as
+        `human_class`) and ``class_code``, the code of the file; ``class_ml`` (likewise a class),
+        ``class_ml_quality`` (the fraction of ten networks that vote for it) and
+        ``class_ml_corrected`` (4 for what is an artefact to the eye); ``mag_f275w``,
+        ``mag_err_f275w`` ... (Vega mag), ``flux_f275w``, ``flux_err_f275w`` ... (mJy);
+        ``n_not_detected``, ``n_not_covered``; ``ci`` (mag); ``color_class``; ``age`` (yr),
+        ``mass`` (solar masses) and ``e_bv`` (mag), with ``_err``, and ``chi2``; ``age_dr5``,
+        ``mass_dr5`` ... with ``_min`` and ``_max``. All other columns keep their name, in small
+        letters and without ``phangs_``, after ``file_`` where it is one of these. What stood for
+        no value is masked, and ``flag_f275w`` ..., ``flag_ci``, ``flag_fit`` and
+        ``flag_fit_dr5`` say why, in bits of `~astroclust.catalogs.CatalogFlag`.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    OSError
+        Where the file is empty, truncated or not FITS.
+    ValueError
+        Where it has no table with the positions of PHANGS, or text in place of numbers.
+    KeyError
+        Where ``galaxy`` is not in the file; similar ones are named.
+
+    Notes
+    -----
+    The columns are those of Maschmann et al. (2024, arXiv:2403.04901) and of the readmes of DR4
+    and DR5. Where a header has no unit, ages are taken for Myr and masses for solar masses, as
+    code that quotes the readmes has it, which no file was there to verify; where it has one that
+    cannot be converted, the same happens with a warning. An error that is below 0 or 1e19 says
+    that a source was not detected in a band: it is masked, and the value is at best a limit.
+    """
+    name = Path(path).name
+    with open_fits(path) as hdus:
+        source = _read_columns(hdus, path)
+        table = Table()
+        for column, known in zip(source.itercols(), _match(source.colnames), strict=True):
+            _add_column(table, column, *known)
+    _settle_galaxy(table, name)
+    if galaxy is not None:
+        table = table[_rows_of(table, galaxy, path)]
+    table.meta = _meta(table, name)
+    bands = re.findall(r"\b(?:mag|flux)_(f\d+[a-z]+)\b", " ".join(table.colnames))
+    for band in dict.fromkeys(bands):
+        _mask_band(table, band)
+    _mask_rest(table)
+    return table
+
+
+def _read_columns(hdus, path):
+    """The first table that has positions."""
+    there = []
+    for hdu in hdus:
+        if isinstance(hdu, (fits.BinTableHDU, fits.TableHDU)):
+            if set(_POSITIONS) <= {name.lower() for name in hdu.columns.names}:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", u.UnitsWarning)  # _factor looks at them
+                    return Table.read(hdu)
+            there += hdu.columns.names
+    found = f"there are {', '.join(there[:12])}{' ...' * (len(there) > 12)}"
+    raise ValueError(
+        f"{path} is no catalogue of PHANGS-HST: expected is a table with the columns "
+        f"{', '.join(_POSITIONS).upper()}; {found if there else 'there is none: fetch it again'}"
+    )
+
+
+def _match(names):
+    """Name here, unit and description of each column; what is not known keeps its name."""
+    found = {}
+    # Where there are both, the total magnitude gets the name.
+    for name in sorted(names, key=lambda name: "_tot" not in name.lower()):
+        column = _known_column(name.lower())
+        if column and column[0] not in [other for other, *_ in found.values()]:
+            found[name] = column
+    taken = {"class_human"} | {new.format(end="", band="") for new, *_ in _COLUMNS.values()}
+    taken |= {new for new, *_ in found.values()}
+    for name in names:
+        if name not in found:
+            new = name.lower().removeprefix("phangs_")
+            while new in taken or new.startswith("flag_"):
+                new = f"file_{new}"
+            found[name] = new, None, None
+            taken.add(new)
+    return [found[name] for name in names]
+
+
+def _known_column(name):
+    name = re.sub(r"_tot(?=_|$)", "", name)
+    base, end = re.fullmatch(r"(.+?)(_err|_limlo|_limhi)?", name).groups()
+    band = "".join(re.findall(_FILTER, base)[:1])
+    new, unit, description = _COLUMNS.get(re.sub(_FILTER, "band", base), ("", None, ""))
+    if not new or (end and "{end}" not in new):
+        return None
+    ending, start = _ENDINGS[end or ""]
+    description = start + description.format(filter=band.upper())
+    description = description.partition(",")[0] if end else description
+    return new.format(end=ending, band=band), unit, description
+
+
+def _add_column(table, column, name, unit, description):
+    """Add a column in our unit and native byte order, masked where it holds no value."""
+    values, lost = _values(column)
+    is_number = values.dtype.kind in "iuf"
+    if description is None:
+        unit, description = _of_file(column)
+    elif not is_number and name not in _MAY_BE_TEXT:
+        raise ValueError(f"column {column.name} must hold numbers, not {column.dtype}")
+    elif name in _CLASSES:
+        values, lost = human_class(np.ma.array(values, mask=lost)), False
+    elif name in _INTEGERS and is_number:
+        values = np.where(lost, _UNKNOWN, values).astype(np.int32)
+    elif unit is not None:
+        values = np.where(lost, values, values * _factor(column, unit))
+    if name == "class_code":
+        classes, said = human_class(np.ma.array(values, mask=lost)), "1 to 4, 0 not inspected"
+        table["class_human"] = MaskedColumn(classes, description=f"class given by eye: {said}")
+    # In FITS a masked integer would become 999999, which may be the number of a source.
+    fill = _UNKNOWN if values.dtype.kind == "i" else None
+    table[name] = MaskedColumn(
+        values, mask=lost, unit=unit, description=description, fill_value=fill
+    )
+
+
+def _values(column):
+    """The values of a column in native byte order, text decoded, and where there are none."""
+    values, lost = np.array(np.ma.getdata(column)), np.ma.getmaskarray(column)
+    kind = values.dtype.kind
+    if kind in "SU":
+        values = np.strings.decode(values, "utf-8", "replace") if kind == "S" else values
+        values = np.strings.strip(values)
+        return values, lost | (values == "")
+    if kind in "iuf":
+        dtype = np.float64 if kind == "f" else np.promote_types(values.dtype, np.int32)
+        values = values.astype(dtype)
+        lost = lost | ~np.isfinite(values) | np.isin(values, (_NOT_COVERED, _UNKNOWN))
+    return values, lost
+
+
+def _of_file(column):
+    """Unit and description of a column that is not known here."""
+    description = column.description or f"{column.name} of the file"
+    if isinstance(column.unit, u.UnrecognizedUnit):
+        return None, f"{description}, in {column.unit}"
+    return column.unit, description
+
+
+def _factor(column, unit):
+    """What brings a column to our unit."""
+    usual, given = _USUAL_UNITS.get(unit, unit), str(column.unit or "")
+    given = _SPELLINGS.get(given.lower()) or u.Unit(given or usual, parse_strict="silent")
+    if given.is_equivalent(unit):
+        return given.to(unit)
+    warnings.warn(
+        f"column {column.name} is in {given}, which is no {usual}: it is taken for {usual}",
+        AstropyUserWarning,
+        stacklevel=4,
+    )
+    return usual.to(unit)
+
+
+def _settle_galaxy(table, name):
+    """Add the galaxy that the name of a file says, where no column does."""
+    if "galaxy" not in table.colnames and (target := _target(name)):
+        description = _COLUMNS["phangs_galaxy"][-1]
+        column = MaskedColumn(np.full(len(table), target), description=description)
+        table.add_column(column, name="galaxy", index=table.index_column("x"))
+
+
+def _target(name):
+    match = re.match(r"hlsp_phangs-cat_hst_[^_]+_(.+?)_multi_", name)
+    return match[1] if match else None
+
+
+def _rows_of(table, galaxy, path):
+    if "galaxy" not in table.colnames:
+        raise KeyError(f"{path} does not say its galaxies: leave out galaxy={galaxy!r}")
+    galaxies = {str(name): plain_name(name) for name in np.unique(table["galaxy"].compressed())}
+    wanted = plain_name(galaxy)
+    names = [name for name, plain in galaxies.items() if plain == wanted]
+    if names:
+        return np.isin(table["galaxy"].data, names)
+    close = difflib.get_close_matches(wanted, galaxies.values(), n=4)
+    close = [plain for plain in galaxies.values() if wanted and plain.startswith(wanted)] or close
+    similar = [name for name, plain in galaxies.items() if plain in close]
+    hint = f": did you mean {', '.join(similar)}?" if similar else f"; it has {', '.join(galaxies)}"
+    raise KeyError(f"{path} has no galaxy {galaxy!r}{hint}")
+
+
+def _meta(table, name):
+    meta = {"CATALOG": name}
+    if "_dr5-" in name or any("dr5" in column for column in table.colnames):
+        meta["RELEASE"] = "DR5"
+    elif _target(name):
+        meta["RELEASE"] = "DR4"
+    if labels := re.search(r"[_-](human|machine)-", name):
+        meta["LABELS"] = labels[1]
+    galaxies = np.unique(table["galaxy"].compressed()) if "galaxy" in table.colnames else []
+    return meta | ({"GALAXY": str(galaxies[0])} if len(galaxies) == 1 else {})
+
+
+def _mask_band(table, band):
+    """Mask the magnitudes, fluxes and errors of a band that are none, and say why."""
+    flags = np.zeros(len(table), np.int32)
+    for kind, limit in (("mag", _LIMIT), ("flux", _FLUX_ERROR_LIMIT)):
+        if f"{kind}_{band}" not in table.colnames:
+            continue
+        value = table[f"{kind}_{band}"]
+        if kind == "mag":
+            _mask_outside(value, 0, limit)
+        not_covered = value.data.data == _NOT_COVERED
+        flags[not_covered] |= CatalogFlag.OUT_OF_VIEW
+        flags[value.mask & ~not_covered] |= CatalogFlag.UNDEFINED
+        if f"{kind}_err_{band}" in table.colnames:
+            error = table[f"{kind}_err_{band}"]
+            _mask_outside(error, 0, limit)
+            error.mask |= value.mask
+            flags[error.mask & ~value.mask] |= CatalogFlag.NO_ERROR
+    _add_flags(table, f"flag_{band}", flags, f"why a value in {band.upper()} is")
+
+
+def _mask_rest(table):
+    """Mask the indices, ages and masses that are none, and say why."""
+    if "ci" in table.colnames:
+        _mask_outside(table["ci"], -_LIMIT, _LIMIT)
+        _add_flags(table, "flag_ci", table["ci"].mask * CatalogFlag.UNDEFINED.value, "why ci is")
+    for release in ("", "_dr5"):
+        names = [name for name in (f"age{release}", f"mass{release}") if name in table.colnames]
+        for name in names:
+            _mask_outside(table[name], np.nextafter(0, 1), np.inf)
+        if names:
+            flags = np.any([table[name].mask for name in names], axis=0) * CatalogFlag.NO_FIT.value
+            _add_flags(table, f"flag_fit{release}", flags, f"why {' or '.join(names)} is")
+
+
+def _mask_outside(column, low, high):
+    values = column.data.data
+    column.mask |= ~((values >= low) & (values <= high))
+
+
+def _add_flags(table, name, flags, description):
+    description = f"{description} masked: CatalogFlag"
+    table[name] = MaskedColumn(flags.astype(np.int32), description=description)

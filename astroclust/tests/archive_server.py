@@ -1,0 +1,476 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""An archive on this machine that speaks as MAST does, and breaks off when it is told to."""
+
+import argparse
+import hashlib
+import io
+import json
+import logging
+import os
+import re
+import socket
+import struct
+import sys
+import tarfile
+import threading
+import time
+import zlib
+from collections import defaultdict, deque, namedtuple
+from contextlib import suppress
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, unquote_plus, urlsplit
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+from astropy.wcs import WCS
+
+__all__ = ["ArchiveServer", "Request", "sample_archive"]
+
+logger = logging.getLogger(__name__)
+
+#: What was asked and the status of the answer; the path with its query, percent signs decoded.
+Request = namedtuple("Request", "method path range status")
+
+_FAULTS = ("truncate", "reset", "stall", "short", "corrupt")
+_BLOCK = 65536  # bytes
+_STALL = 30  # seconds
+
+_OBSERVATION = (
+    "obsid obs_id obs_collection provenance_name project dataproduct_type target_name filters "
+    "instrument_name s_ra s_dec t_exptime"
+)
+_PRODUCT = (
+    "obsID obs_id obs_collection project dataproduct_type dataURI productFilename productType "
+    "productGroupDescription size"
+)
+_NUMBERS = {"s_ra": "float", "s_dec": "float", "t_exptime": "float", "size": "int"}
+# The cluster catalogues are files of the archive, but no products of the portal.
+_IMAGE = re.compile(
+    r"/hlsps/(?P<path>(?:.+/)?(?P<name>hlsp_(?P<survey>legus|phangs-hst)_hst_(?P<camera>[^_/]+)"
+    r"_(?P<target>[^_/]+)_(?P<filter>f\d+[a-z]+)_[^/]*(?:drc|sci|err-drc-wht))\.fits)"
+)
+
+
+class ArchiveServer(ThreadingHTTPServer):
+    """A server of files and of the part of the MAST portal that `astroquery.mast` uses.
+
+    Parameters
+    ----------
+    files : dict of str to bytes or `~pathlib.Path`
+        What there is, by the path in the URL; may be changed while the server runs. Images of
+        LEGUS and PHANGS-HST under ``/hlsps/`` are observations of the portal too.
+    ranges : bool, optional
+        Whether parts of files can be asked for.
+    port : int, optional
+        The port on 127.0.0.1; 0 for any that is free.
+
+    Attributes
+    ----------
+    url : str
+        Where the server is, without a slash at the end.
+    requests : list of `Request`
+        All that was asked, in the order in which answers began.
+    rate : float or None
+        The bytes a second of each answer that begins from now on.
+    """
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, files, *, ranges=True, port=0):
+        self.files, self.ranges = files, ranges
+        self.requests = []
+        self.rate = None
+        self.created = time.time()
+        self.stopped = threading.Event()
+        self._faults = defaultdict(deque)
+        self._connections = set()
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def start(self):
+        """Answer from now on, in threads."""
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self):
+        """Close the port and all connections, answers under way included."""
+        self.stopped.set()
+        self.shutdown()
+        self.server_close()
+        for connection in self._connections.copy():
+            with suppress(OSError):  # closed by its own thread meanwhile
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def fail(self, path, *faults):
+        """Let the next answers to GET (of the portal: to POST) for a path go wrong, one each.
+
+        Parameters
+        ----------
+        path : str
+            As in ``files``, also for what is fetched through the portal; or a path of the portal.
+        *faults : int or str
+            A status of HTTP, or what happens to the bytes of the answer: ``"truncate"`` closes the
+            connection after half of them, ``"reset"`` resets it there, ``"stall"`` sends no more,
+            ``"short"`` sends half of them as if they were all, ``"corrupt"`` changes one.
+        """
+        for fault in faults:
+            if not isinstance(fault, int) and fault not in _FAULTS:
+                raise ValueError(f"unknown fault {fault!r}: give a status or {', '.join(_FAULTS)}")
+        self._faults[path].extend(faults)
+
+    def take_fault(self, path):
+        """The next fault of a path, which is used up; None where all is well."""
+        with suppress(IndexError):
+            return self._faults[path].popleft()
+
+    def process_request(self, request, client_address):
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request):
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request, client_address):
+        # Clients may go away when they please, and do where a test is about that.
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    # Or each body waits 40 ms until the client has acknowledged the headers.
+    disable_nagle_algorithm = True
+
+    def do_GET(self):
+        url = urlsplit(self.path)
+        path = unquote_plus(url.path)  # the archive takes a bare + for a space
+        if path == "/api/v0.1/Download/file":
+            uri = parse_qs(url.query).get("uri", [""])[0]
+            path = re.sub("^mast:HLSP/", "/hlsps/", uri)
+        fault = self.server.take_fault(path) if self.command == "GET" else None
+        if isinstance(fault, int):
+            self._send_status(fault)
+        elif path not in self.server.files:
+            self._send_status(404)
+        else:
+            self._send_file(self.server.files[path], fault)
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+        fault = self.server.take_fault(self.path)
+        if isinstance(fault, int):
+            self._send_status(fault)
+        elif self.path == "/portal/Mashup/Mashup.asmx/columnsconfig":
+            columns = _PRODUCT if form["colConfigId"] == "Mast.Caom.Products" else _OBSERVATION
+            self._send_json({name: {"type": kind} for name, kind in _types(columns)}, fault)
+        elif self.path == "/api/v0/invoke":
+            self._send_json(_answer(json.loads(form["request"]), self.server.files), fault)
+        else:
+            self._send_status(404)
+
+    def log_request(self, code="-", size="-"):
+        asked = self.command, unquote(self.path), self.headers.get("Range")
+        self.server.requests.append(Request(*asked, int(code)))
+        logger.info("%s %s %s %d", *asked, code)
+
+    def _send_status(self, status, headers=()):
+        body = f"{status} {HTTPStatus(status).phrase}\n".encode()
+        again = {"Retry-After": 0} if status in (429, 503) else {}
+        self._send(status, io.BytesIO(body), {**again, **dict(headers)})
+
+    def _send_json(self, answer, fault):
+        body = json.dumps(answer).encode()
+        self._send(200, io.BytesIO(body), {"Content-Type": "application/json"}, fault=fault)
+
+    def _send_file(self, content, fault):
+        with _open(content) as stream:
+            headers = self._validators(content, stream)
+            wanted = self._wanted(headers)
+            size = stream.seek(0, os.SEEK_END)
+            if self.server.ranges:
+                headers["Accept-Ranges"] = "bytes"
+            if not wanted:
+                self._send(200, stream, headers, fault=fault)
+            elif span := range(size)[int(wanted[1]) : int(wanted[2] or size) + 1]:
+                self._send(206, stream, headers, span=span, fault=fault)
+            else:
+                self._send_status(416, {"Content-Range": f"bytes */{size}"})
+
+    def _validators(self, content, stream):
+        """The headers by which a client knows that a file is the one it has a part of."""
+        changed = content.stat().st_mtime if isinstance(content, Path) else self.server.created
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return {"Last-Modified": self.date_time_string(changed), "ETag": f'"{digest}"'}
+
+    def _wanted(self, validators):
+        """The first and the last byte asked for, as a match; None where the whole file is."""
+        same = self.headers.get("If-Range", validators["ETag"]) in validators.values()
+        if self.command == "GET" and self.server.ranges and same:
+            return re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        return None
+
+    def _send(self, status, stream, headers, *, span=None, fault=None):
+        size = stream.seek(0, os.SEEK_END)
+        span = range(size) if span is None else span
+        half = span[: len(span) // 2]
+        if fault == "short":
+            span = half
+        if status == 206:
+            headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{size}"
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": len(span)}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        breaks = fault in ("truncate", "reset", "stall")
+        self._send_bytes(stream, half if breaks else span, half.stop if fault == "corrupt" else -1)
+        if breaks:
+            self._break_off(fault)
+
+    def _send_bytes(self, stream, span, wrong):
+        rate = self.server.rate
+        length = int(min(_BLOCK, max(1, rate / 20))) if rate else _BLOCK
+        position = stream.seek(span.start)
+        while block := bytearray(stream.read(min(length, span.stop - position))):
+            if position <= wrong < position + len(block):
+                block[wrong - position] ^= 0xFF
+            self.wfile.write(block)
+            position += len(block)
+            if rate and self.server.stopped.wait(len(block) / rate):
+                break
+
+    def _break_off(self, fault):
+        if fault == "stall":
+            self.server.stopped.wait(_STALL)
+        if fault == "reset":  # which is what a socket does that may not linger
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+        self.close_connection = True
+
+
+def _open(content):
+    return content.open("rb") if isinstance(content, Path) else io.BytesIO(content)
+
+
+def _types(columns):
+    return [(name, _NUMBERS.get(name, "string")) for name in columns.split()]
+
+
+def _answer(request, files):
+    """What the portal answers to a query: one page of observations or products."""
+    service, params = request["service"], request["params"]
+    rows = [_row(image, files[image[0]]) for image in map(_IMAGE.fullmatch, [*files]) if image]
+    if service in ("Mast.Caom.Filtered", "Mast.Caom.Filtered.Position"):
+        columns = _OBSERVATION
+        rows = [row for row in rows if all(_passes(row, one) for one in params["filters"])]
+    elif service == "Mast.Caom.Products":
+        columns = _PRODUCT
+        rows = [row for row in rows if row["obsID"] in params["obsid"].split(",")]
+    else:
+        return {"status": "ERROR", "msg": f"there is no service {service}"}
+    length = request["pagesize"]
+    first = (request["page"] - 1) * length
+    return {
+        "status": "COMPLETE",
+        "msg": "",
+        "fields": [{"name": name, "type": kind} for name, kind in _types(columns)],
+        "data": [
+            {name: row[name] for name in columns.split()} for row in rows[first : first + length]
+        ],
+        "paging": {"page": request["page"], "pagesFiltered": -(-len(rows) // length)},
+    }
+
+
+def _row(image, content):
+    """An image as an observation and its only product: the columns of both."""
+    with _open(content) as stream:
+        header = stream.read(_BLOCK)
+        size = stream.seek(0, os.SEEK_END)
+    number = str(zlib.crc32(image["path"].encode()))
+    survey = image["survey"].upper()
+    return {
+        "obsid": number,
+        "obsID": number,
+        "obs_id": image["name"],
+        "obs_collection": "HLSP",
+        "provenance_name": survey,
+        "project": survey,
+        "dataproduct_type": "image",
+        "target_name": image["target"],
+        "filters": image["filter"].upper(),
+        "instrument_name": "ACS/WFC" if image["camera"].startswith("acs") else "WFC3/UVIS",
+        "s_ra": _value(header, "CRVAL1"),
+        "s_dec": _value(header, "CRVAL2"),
+        "t_exptime": _value(header, "EXPTIME"),
+        "dataURI": f"mast:HLSP/{image['path']}",
+        "productFilename": f"{image['name']}.fits",
+        "productType": "SCIENCE",
+        "productGroupDescription": "Minimum Recommended Products",
+        "size": size,
+    }
+
+
+def _value(header, keyword):
+    card = re.search(rf"{keyword:8}= *([-+.\dE]+)".encode(), header)
+    return float(card[1]) if card else None
+
+
+def _passes(row, condition):
+    """Whether a row obeys a filter of a query: ranges, values, a text with % for anything."""
+    value, wanted = row[condition["paramName"]], condition["values"]
+    if wanted and isinstance(wanted[0], dict):
+        return value is not None and wanted[0]["min"] <= value <= wanted[0]["max"]
+    pattern = ".*".join(map(re.escape, condition.get("freeText", "").split("%")))
+    return str(value) in wanted or re.fullmatch(pattern, str(value)) is not None
+
+
+# The sample. NGC 1566 has two columns for the hybrid class, then the class by people and three
+# more; the others have class and mean, NGC 5474 two flags more.
+_CENTERS = {"ngc1566": (65.0, -54.94), "ngc628-c": (24.17, 15.78), "ngc5474": (211.25, 53.66)}
+_FILTERS = {
+    "ngc1566": {"uvis": "f275w f336w f438w f555w f814w"},
+    "ngc628-c": {"uvis": "f275w f336w", "acs": "f435w f555w f814w"},
+    "ngc5474": {"uvis": "f275w f336w f438w", "acs": "f606w f814w"},
+}
+_CLASSES = {
+    "ngc1566": ("1.0 3 1.0 2.0 0.0 0.0", "2.0 4 3.0 2.0 2.0 0.0", "0.0 0 0.0 0.0 0.0 0.0"),
+    "ngc628-c": ("1.0 1.333", "3.0 2.667", "0.0 0.000"),
+    "ngc5474": ("1.0 1.000 1 1", "3.0 3.000 2 1", "0.0 0.000 0 0"),
+}
+_FITTED = "1e+07 3e+07 5e+06 8.1e+03 1.2e+04 6.3e+03 .1 .2 .0 .01 -.02 .03 -.01 .02 1.2 .8"
+# Position from 1; magnitudes with errors and concentration index; number of filters.
+_SOURCES = (
+    (20.25, 31.5, "21.302 .041 21.377 .038 22.540 .032 22.291 .028 21.684 .030 1.512", 5),
+    (40.0, 12.75, "99.999 99.999 23.418 .122 23.905 .071 23.611 .066 22.957 .083 1.640", 4),
+    (50.75, 50.0, "66.666 66.666 66.666 66.666 25.120 .214 24.873 .187 24.306 .205 1.377", 0),
+)
+
+
+def sample_archive():
+    """Small files of made-up content under names and paths of LEGUS and PHANGS.
+
+    Returns
+    -------
+    files : dict of str to bytes
+        Of each field five images, the same in a bundle, and a catalogue of three sources (39
+        columns for ngc1566, 35 for ngc628-c, 37 for ngc5474); and a catalogue of PHANGS.
+    """
+    table = "hlsp_phangs-cat_hst_acs-uvis_dr5-targets_v1_human-class1+2-primary.fits"
+    files = {f"/hlsps/phangs-cat/dr5/{table}": _phangs_catalog()}
+    for field in _FILTERS:
+        folder, images = f"/hlsps/legus/{field}", _images(field)
+        files |= {f"{folder}/{name}": content for name, content in images.items()}
+        files[f"{folder}/{field}_drc.tar.gz"] = _bundle(images, f"{field}_drc")
+        instrument = "acs-wfc3" if "acs" in _FILTERS[field] else "wfc3"
+        table = f"hlsp_legus_hst_{instrument}_{field}_multiband_v1_padagb-mwext-avgapcor.tab"
+        files[f"{folder}/cluster_catalogs/deterministic/{table}"] = _catalog(field)
+    return files
+
+
+def _wcs(field):
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crval = _CENTERS[field]
+    wcs.wcs.crpix = [32.5, 32.5]
+    wcs.wcs.cdelt = [-0.03962 / 3600, 0.03962 / 3600]
+    return wcs
+
+
+def _images(field):
+    rng = np.random.default_rng(0)
+    target = "ngc5474-c" if field == "ngc5474" else field
+    rows, columns = np.indices((64, 64)) + 1
+    header = _wcs(field).to_header()
+    header["EXPTIME"], header["BUNIT"], header["PHOTFLAM"] = 1100.0, "ELECTRONS/S", 1.1e-19
+    images = {}
+    for camera, filters in _FILTERS[field].items():
+        for name in filters.split():
+            header["INSTRUME"] = "ACS" if camera == "acs" else "WFC3"
+            header["FILTER"] = name.upper()
+            pixels = rng.normal(0.02, 0.005, rows.shape)
+            for x, y, *_ in _SOURCES:
+                pixels += np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 4)
+            hdu = fits.PrimaryHDU(pixels.astype(np.float32), header)
+            images[f"hlsp_legus_hst_{camera}_{target}_{name}_v1_drc.fits"] = _fits_bytes(hdu)
+    return images
+
+
+def _fits_bytes(hdu):
+    stream = io.BytesIO()
+    hdu.writeto(stream)
+    return stream.getvalue()
+
+
+def _bundle(contents, folder):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as bundle:
+        for name, content in contents.items():
+            member = tarfile.TarInfo(f"{folder}/{name}")
+            member.size = len(content)
+            bundle.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def _catalog(field):
+    lines = []
+    for number, (x, y, magnitudes, filters) in enumerate(_SOURCES):
+        ra, dec = _wcs(field).all_pix2world(x, y, 1)
+        fitted = _FITTED if filters else "0 " * 16
+        line = f"{number + 1} {x} {y} {ra:.5f} {dec:.5f} {magnitudes} {fitted} {filters}"
+        values = f"{line} {_CLASSES[field][number]}".split()
+        lines.append("".join(f"{value:>12}" for value in values) + "\n")
+    return "".join(lines).encode()
+
+
+def _phangs_catalog():
+    columns = {
+        "INDEX": [1, 2, 3],
+        "PHANGS_X": [19.25, 39.0, 49.75],
+        "PHANGS_Y": [30.5, 11.75, 49.0],
+        "PHANGS_RA": [65.00013, 64.99986, 24.16980],
+        "PHANGS_DEC": [-54.94001, -54.94022, 15.78019],
+        "PHANGS_GALAXY": ["ngc1566", "ngc1566", "ngc0628c"],
+        "PHANGS_CLUSTER_CLASS_HUMAN": [1, 2, 1],
+        "PHANGS_CLUSTER_CLASS_ML_VGG": [1, 2, 2],
+        "PHANGS_CLUSTER_CLASS_ML_VGG_QUAL": [1.0, 0.7, 0.5],
+        "PHANGS_F275W_VEGA": [21.21, -9999.0, 22.84],
+        "PHANGS_F555W_VEGA": [22.18, 23.57, 23.02],
+        "PHANGS_CI": [1.48, 1.61, 1.55],
+    }
+    return _fits_bytes(fits.table_to_hdu(Table(columns)))
+
+
+def main():
+    """Serve a folder, or the sample, until Ctrl-C."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, help="default: the made-up sample")
+    parser.add_argument("--port", type=int, default=0, help="default: any that is free")
+    options = parser.parse_args()
+    if options.folder:
+        found = [path for path in options.folder.rglob("*") if path.is_file()]
+        files = {f"/{path.relative_to(options.folder).as_posix()}": path for path in found}
+    else:
+        files = sample_archive()
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    with ArchiveServer(files, port=options.port) as server, suppress(KeyboardInterrupt):
+        logger.info(server.url)
+        server.stopped.wait()
+
+
+if __name__ == "__main__":
+    main()

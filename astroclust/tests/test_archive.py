@@ -1,0 +1,426 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+import io
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from astropy.utils.exceptions import AstropyUserWarning
+
+from astroclust import classify_table, conf, fetch_legus, fetch_phangs, list_fields
+from astroclust.archive import downloads
+from astroclust.archive.downloads import Manifest, Remote, extract_bundle, fetch_files
+from astroclust.cli import main
+from astroclust.tests.archive_server import ArchiveServer, sample_archive
+
+FIELD = "/hlsps/legus/ngc1566"
+IMAGE = f"{FIELD}/hlsp_legus_hst_uvis_ngc1566_{{}}_v1_drc.fits"
+INVOKE = "/api/v0/invoke"
+CONTENT = np.random.default_rng(0).bytes(300_000)
+
+
+@pytest.fixture(scope="module")
+def archive():
+    return sample_archive()
+
+
+@pytest.fixture
+def server(archive):
+    names = ("archive_server", "mast_server", "timeout", "retry_wait", "retries")
+    with ArchiveServer({"/file": CONTENT, **archive}) as server:
+        values = (server.url, server.url, 2.0, 0.01, 3)
+        before = [getattr(conf, name) for name in names]
+        for name, value in zip(names, values, strict=True):
+            setattr(conf, name, value)
+        yield server
+        for name, value in zip(names, before, strict=True):
+            setattr(conf, name, value)
+
+
+def asked(server, method="GET"):
+    return [request for request in server.requests if request.method == method]
+
+
+def fetch_file(server, folder, **options):
+    (path,) = fetch_files([Remote(f"{server.url}/file", "file", **options)], folder)
+    return path
+
+
+def command(server, folder, *arguments):
+    code = "import sys; from astroclust.cli import main; sys.exit(main())"
+    return [
+        *(sys.executable, "-c", code, "fetch", "ngc1566", "--quiet"),
+        *("--server", server.url, "--folder", str(folder), *arguments),
+    ]
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.02)
+
+
+def test_a_field_comes_with_catalogue_images_and_meta(server, tmp_path):
+    data = fetch_legus("NGC 1566", folder=tmp_path)
+    assert data.name == "ngc1566"
+    assert len(data.catalog) == 3
+    assert list(data.images) == ["F275W", "F336W", "F438W", "F555W", "F814W"]
+    assert data.meta.distance == 18.0
+    assert data.folder == tmp_path / "legus" / "ngc1566"
+    with pytest.warns(AstropyUserWarning, match="EDGE 3"):  # stamps are as large as the images
+        assert len(classify_table(data.catalog, data.images)) == 3
+    assert any(request.path == INVOKE for request in asked(server, "POST"))
+    assert sum("/api/v0.1/Download/file" in request.path for request in asked(server)) == 5
+
+
+def test_what_is_here_is_not_asked_for_again(server, tmp_path):
+    fetch_legus("ngc1566", folder=tmp_path)
+    server.requests.clear()
+    assert len(fetch_legus("ngc1566", folder=tmp_path).images) == 5
+    assert server.requests == []
+    assert len(fetch_legus("ngc1566", folder=tmp_path, offline=True).images) == 5
+    assert server.requests == []
+
+
+def test_one_lost_file_is_fetched_alone(server, tmp_path):
+    folder = fetch_legus("ngc1566", folder=tmp_path).folder
+    lost = folder / Path(IMAGE.format("f555w")).name
+    lost.unlink()
+    server.requests.clear()
+    assert len(fetch_legus("ngc1566", folder=tmp_path).images) == 5
+    assert [lost.name in request.path for request in asked(server)] == [True]
+
+
+def test_a_file_that_was_changed_here_is_fetched_again(server, tmp_path):
+    folder = fetch_legus("ngc1566", what=["catalog"], folder=tmp_path).folder
+    (path,) = folder.glob("*.tab")
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"1", b"2"))
+    fetch_legus("ngc1566", what=["catalog"], folder=tmp_path)
+    assert path.read_bytes() == content
+    os.utime(path)  # touched, not changed
+    server.requests.clear()
+    fetch_legus("ngc1566", what=["catalog"], folder=tmp_path)
+    assert server.requests == []
+
+
+def test_images_come_by_name_where_the_portal_fails(server, tmp_path):
+    server.fail(INVOKE, *[500] * 20)
+    data = fetch_legus("ngc628-c", what=["images"], folder=tmp_path)
+    assert list(data.images) == ["F275W", "F336W", "F435W", "F555W", "F814W"]
+    assert data.catalog is None
+    assert not any("Download" in request.path for request in asked(server))
+
+
+def test_images_come_by_name_without_astroquery(server, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "astroquery.mast", None)
+    assert len(fetch_legus("ngc5474", what=["images"], folder=tmp_path).images) == 5
+    assert not asked(server, "POST")
+
+
+def test_images_come_from_the_bundle_where_the_server_has_no_single_ones(archive, server, tmp_path):
+    for name in [name for name in server.files if name.startswith(f"{FIELD}/hlsp")]:
+        if name.endswith(".fits"):
+            del server.files[name]
+    data = fetch_legus("ngc1566", what=["images"], folder=tmp_path)
+    assert len(data.images) == 5
+    server.requests.clear()
+    fetch_legus("ngc1566", what=["images"], folder=tmp_path)
+    assert server.requests == []
+    del server.files[f"{FIELD}/ngc1566_drc.tar.gz"]
+    with pytest.raises(FileNotFoundError, match="not all images of ngc1566"):
+        fetch_legus("ngc1566", what=["images"], folder=tmp_path / "other")
+
+
+def test_cameras_that_no_source_says_are_tried(server, tmp_path):
+    names = ("uvis_{}_f275w", "uvis_{}_f336w", "acs_{}_f435w", "acs_{}_f606w", "acs_{}_f814w")
+    content = server.files[IMAGE.format("f275w")]
+    for name in names:
+        path = f"/hlsps/legus/ngc4485/hlsp_legus_hst_{name.format('ngc4485')}_v1_drc.fits"
+        server.files[path] = content
+    server.fail(INVOKE, 404)
+    images = fetch_legus("ngc4485", what=["images"], folder=tmp_path).images
+    assert list(images) == ["F275W", "F336W", "F435W", "F606W", "F814W"]
+
+
+def test_the_mosaic_of_m51_has_names_of_its_own(server, tmp_path):
+    for camera, name in zip(
+        ("wfc3", "wfc3", "acs", "acs", "acs"), (275, 336, 435, 555, 814), strict=True
+    ):
+        server.files[
+            "/hlsps/legus/mosaics/ngc5194_ngc5195/"
+            f"hlsp_legus_hst_{camera}_ngc5194-ngc5195-mosaic_f{name}w_v1_sci.fits"
+        ] = server.files[IMAGE.format("f275w")]
+    assert len(fetch_legus("M51", what=["images"], folder=tmp_path / "1").images) == 5
+    server.fail(INVOKE, 404)
+    assert len(fetch_legus("M51", what=["images"], folder=tmp_path / "2").images) == 5
+
+
+def test_a_second_version_of_a_catalogue_is_found(server, tmp_path):
+    first = next(
+        name
+        for name in server.files
+        if name.endswith("ngc1566_multiband_v1_padagb-mwext-avgapcor.tab")
+    )
+    server.files[first.replace("_v1_", "_v2_")] = server.files.pop(first)
+    data = fetch_legus("ngc1566", what=["catalog"], folder=tmp_path)
+    assert "_v2_" in data.catalog.meta["CATALOG"]
+    server.requests.clear()
+    fetch_legus("ngc1566", what=["catalog"], folder=tmp_path)
+    assert server.requests == []
+
+
+def test_fields_and_requests_that_there_are_not(server, tmp_path):
+    with pytest.raises(KeyError, match="did you mean ngc628-c, ngc628-e"):
+        fetch_legus("ngc628", folder=tmp_path)
+    with pytest.raises(ValueError, match="no catalogue of ngc2500"):
+        fetch_legus("ngc2500", folder=tmp_path)
+    with pytest.raises(ValueError, match="what must be of"):
+        fetch_legus("ngc1566", what="images", folder=tmp_path)
+    with pytest.raises(FileNotFoundError, match="offline"):
+        fetch_legus("ngc1566", folder=tmp_path, offline=True)
+    with pytest.raises(FileNotFoundError, match="has not all images"):
+        fetch_legus("ngc1566", what=["images"], folder=tmp_path, offline=True)
+    with pytest.raises(FileNotFoundError, match=r"the server has no .*ngc1433"):
+        fetch_legus("ngc1433", folder=tmp_path)
+    fields = list_fields()
+    assert len(fields) == 64
+    assert fields[fields["field"] == "ngc5474"]["labels"][0] == "single"
+
+
+def test_phangs_comes_from_a_name_with_a_plus(server, tmp_path):
+    catalog = fetch_phangs(folder=tmp_path)
+    assert len(catalog) > 0
+    assert "class_human" in catalog.colnames
+    server.requests.clear()
+    fetch_phangs(folder=tmp_path)
+    assert server.requests == []
+    with pytest.raises(ValueError, match="labels must be"):
+        fetch_phangs(labels="mine")
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        ["truncate"],
+        ["reset"],
+        ["stall"],
+        [500, 503],
+        ["truncate", "reset", 502],
+    ],
+)
+@pytest.mark.parametrize("ranges", [True, False])
+def test_what_breaks_off_comes_whole_in_the_end(server, tmp_path, faults, ranges):
+    server.ranges = ranges
+    server.fail("/file", *faults)
+    assert fetch_file(server, tmp_path).read_bytes() == CONTENT
+    assert len(asked(server)) == len(faults) + 1
+    in_parts = isinstance(faults[0], str)
+    assert any(request.range for request in asked(server)) == in_parts
+    assert asked(server)[-1].status == (206 if in_parts and ranges else 200)
+    assert not list(tmp_path.glob("*.part*"))
+
+
+def test_wrong_lengths_and_checksums_are_found(server, tmp_path):
+    server.fail("/file", "short")
+    path = fetch_file(server, tmp_path / "length", size=len(CONTENT))
+    assert path.read_bytes() == CONTENT
+    sha256 = downloads._sha256(path)
+    server.fail("/file", "corrupt")
+    assert fetch_file(server, tmp_path / "sum", sha256=sha256).read_bytes() == CONTENT
+    server.fail("/file", *["corrupt"] * 4)
+    with pytest.raises(OSError, match=r"has sha256 .* not .*: what came is kept, try again"):
+        fetch_file(server, tmp_path / "never", sha256=sha256)
+    assert not (tmp_path / "never" / "file").exists()
+
+
+def test_nothing_that_came_is_lost_when_the_server_gives_up(server, tmp_path):
+    server.fail("/file", "truncate", 500, 500, 500)
+    with pytest.raises(OSError, match=r"cannot fetch .*status 500.*try again later"):
+        fetch_file(server, tmp_path)
+    part = (tmp_path / "file.part").stat().st_size
+    assert 0 < part < len(CONTENT)
+    server.requests.clear()
+    assert fetch_file(server, tmp_path).read_bytes() == CONTENT
+    assert [request.range for request in asked(server)] == [f"bytes={part}-"]
+
+
+def test_a_file_that_changed_on_the_server_starts_anew(server, tmp_path):
+    server.fail("/file", "truncate", 500, 500, 500)
+    with pytest.raises(OSError, match="cannot fetch"):
+        fetch_file(server, tmp_path)
+    server.files["/file"] = new = CONTENT[::-1]
+    assert fetch_file(server, tmp_path).read_bytes() == new
+
+
+def test_a_shorter_file_on_the_server_starts_anew(server, tmp_path):
+    server.fail("/file", "truncate", 500, 500, 500)
+    with pytest.raises(OSError, match="cannot fetch"):
+        fetch_file(server, tmp_path)
+    server.files["/file"] = b"short"
+    assert fetch_file(server, tmp_path).read_bytes() == b"short"
+
+
+def test_a_file_that_the_server_has_not_is_no_reason_to_wait(server, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"the server has no .*/nothing"):
+        fetch_files([Remote(f"{server.url}/nothing", "nothing")], tmp_path)
+    assert len(asked(server)) == 1
+    server.fail("/file", 403)
+    with pytest.raises(OSError, match="refuses"):
+        fetch_file(server, tmp_path)
+
+
+def test_a_server_that_is_not_there(server, tmp_path):
+    url = server.url
+    server.stop()
+    conf.retries = 1
+    with pytest.raises(OSError, match="cannot fetch"):
+        fetch_files([Remote(f"{url}/file", "file")], tmp_path)
+
+
+def test_one_failure_does_not_hold_up_the_others(server, tmp_path):
+    remotes = [Remote(f"{server.url}{path}", path[1:]) for path in ("/a", "/file", "/b")]
+    with pytest.raises(FileNotFoundError, match=r"2 of 3 files: .*/a.*/b|2 of 3 files: .*/b.*/a"):
+        fetch_files(remotes, tmp_path)
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_a_file_that_was_brought_is_taken_if_its_length_is_right(server, tmp_path):
+    (tmp_path / "file").write_bytes(CONTENT)
+    fetch_file(server, tmp_path)
+    assert not asked(server)
+    assert Manifest(tmp_path).entry("file")["size"] == len(CONTENT)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").write_bytes(CONTENT[:-1])
+    assert fetch_file(server, tmp_path / "other").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_command_goes_on_where_it_was(server, tmp_path, end):
+    server.rate = 12_000
+    process = subprocess.Popen(
+        command(server, tmp_path, "--what", "images"), stderr=subprocess.PIPE, text=True
+    )
+    folder = tmp_path / "legus" / "ngc1566"
+    wait_for(lambda: any(part.stat().st_size > 0 for part in folder.glob("*.fits.part")))
+    process.send_signal(end)
+    _, said = process.communicate(timeout=60)
+    if end == signal.SIGINT:
+        assert process.returncode == 130
+        assert "interrupted" in said
+    started = {part.name for part in folder.glob("*.fits.part") if part.stat().st_size}
+    assert started
+    server.rate = None
+    server.requests.clear()
+    done = subprocess.run(command(server, tmp_path, "--what", "images"), check=True)
+    assert done.returncode == 0
+    resumed = [request for request in asked(server) if request.range]
+    assert len(resumed) == len(started)
+    for name in ("f275w", "f814w"):
+        path = folder / Path(IMAGE.format(name)).name
+        assert path.read_bytes() == server.files[IMAGE.format(name)]
+
+
+def test_two_processes_do_not_fetch_a_file_twice(server, tmp_path):
+    server.rate = 200_000
+    with ThreadPoolExecutor() as pool:
+        arguments = command(server, tmp_path, "--what", "images")
+        list(pool.map(lambda _: subprocess.run(arguments, check=True), range(2)))
+    fetched = [request.path for request in asked(server) if request.status == 200]
+    assert len(fetched) == len(set(fetched)) == 5
+
+
+def test_a_full_disk_is_said_and_nothing_lost(server, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("a small disk can only be mounted by root")
+    try:
+        with pytest.raises(OSError, match=r"no space left in .* for file: make room"):
+            fetch_file(server, disk)
+        came = (disk / "file.part").stat().st_size
+        assert came > 0
+        subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)
+        assert fetch_file(server, disk).read_bytes() == CONTENT
+        assert asked(server)[-1].range == f"bytes={came}-"
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def bundle(path, *members):
+    with tarfile.open(path, "w:gz") as tar:
+        for name, kind in members:
+            member = tarfile.TarInfo(name)
+            member.type = kind
+            member.linkname = "/etc/passwd"
+            member.size = 3 if kind == tarfile.REGTYPE else 0
+            tar.addfile(member, io.BytesIO(b"abc"))
+    return path
+
+
+def test_a_bundle_is_extracted_without_its_folders(tmp_path):
+    path = bundle(tmp_path / "good.tar.gz", ("a/b/one.fits", tarfile.REGTYPE))
+    (file,) = extract_bundle(path, tmp_path)
+    assert file == tmp_path / "one.fits"
+    assert file.read_bytes() == b"abc"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        ("../one.fits", tarfile.REGTYPE),
+        ("a/../../one.fits", tarfile.REGTYPE),
+        ("/tmp/one.fits", tarfile.REGTYPE),
+        ("one.fits", tarfile.SYMTYPE),
+        ("one.fits", tarfile.LNKTYPE),
+        ("one.fits", tarfile.FIFOTYPE),
+    ],
+)
+def test_a_bundle_that_reaches_elsewhere_is_refused_whole(tmp_path, bad):
+    path = bundle(tmp_path / "bad.tar.gz", ("good.fits", tarfile.REGTYPE), bad)
+    with pytest.raises(ValueError, match=r"not to be trusted.*nothing was extracted"):
+        extract_bundle(path, tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_torn_bundle_is_an_error(tmp_path):
+    path = bundle(tmp_path / "torn.tar.gz", *[(f"{i}.fits", tarfile.REGTYPE) for i in range(99)])
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(OSError, match="not a whole bundle"):
+        extract_bundle(path, tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_names_are_quoted_as_the_server_reads_them():
+    assert quote("a+b") == "a%2Bb"
+
+
+def test_fetch_and_samples_from_the_command_line(server, tmp_path, capsys):
+    arguments = ["fetch", "ngc1566", "-q", "--server", server.url, "--folder", str(tmp_path)]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "3 candidates in" in out
+    assert "F275W" in out
+    server.requests.clear()
+    assert main([*arguments, "--what", "catalog", "--offline"]) == 0
+    assert server.requests == []
+    assert main(["samples", str(tmp_path / "legus" / "ngc1566")]) == 0
+    assert "total of table 2" in capsys.readouterr().out
+    assert main(["fetch", "--list"]) == 0
+    assert "ngc628-c" in capsys.readouterr().out
+    for wrong in (["fetch"], ["fetch", "ngc628"], ["samples", str(tmp_path)]):
+        assert main(wrong) == 1
+    assert "did you mean ngc628-c" in capsys.readouterr().err
