@@ -194,13 +194,15 @@ def _add_detect(commands):
 
 
 def _detect(arguments):
+    from astroclust.selection import Cuts
+
     check_table_output(arguments.output, overwrite=arguments.overwrite)
     candidates = astroclust.find_candidates(
         _read_images(arguments),
         detect_in=arguments.detect_in,
         threshold=arguments.threshold,
         n_pixels=arguments.n_pixels,
-        min_ci=arguments.min_ci,
+        cuts=Cuts(min_ci=arguments.min_ci),
         progress_bar=not arguments.quiet,
     )
     write_table(candidates, arguments.output, overwrite=arguments.overwrite)

@@ -9,11 +9,24 @@ from photutils.aperture import ApertureStats, CircularAnnulus, CircularAperture
 from astroclust.catalogs import pixel_positions
 from astroclust.images import ImageSet, read_image
 
-__all__ = ["concentration_index", "measure_photometry"]
+__all__ = ["ci_correction", "concentration_index", "measure_photometry"]
 
 #: LEGUS: aperture radius, and inner and outer radius of the sky annulus, in pixels.
 APERTURE = 4.0
 ANNULUS = (7.0, 8.0)
+
+# Aperture correction as a cubic in the concentration index, by camera and radius of the aperture,
+# and the range of the index in which it was measured on artificial clusters: the pipeline of LEGUS
+# (ci_apcor_rel_{4,5,6}px.dat).
+_CI_CORRECTION = {
+    ("acs", 4): (-4.8105889, 7.1321111, -2.7329333, -0.0047888889),
+    ("acs", 5): (-4.4520333, 6.4638444, -2.3469444, -0.045177778),
+    ("acs", 6): (-4.0917667, 5.8121556, -1.9913667, -0.087666667),
+    ("uvis", 4): (-2.3570385, 3.9190192, -1.7223846, -0.018826923),
+    ("uvis", 5): (-2.2204346, 3.6325577, -1.5316269, -0.029242308),
+    ("uvis", 6): (-2.0995962, 3.3956654, -1.3947615, -0.035992308),
+}
+_CI_RANGE = {"acs": (1.29956, 2.22567), "uvis": (1.09804, 2.23581)}
 
 
 def measure_photometry(table, images, *, radius=APERTURE):
@@ -96,6 +109,46 @@ def concentration_index(table, image, *, radii=(1.0, 3.0)):
     good = (small > 0) & (large > 0)
     index[good] = -2.5 * np.log10(small[good] / large[good])
     return index
+
+
+def ci_correction(index, *, camera="uvis", radius=4):
+    """Aperture correction by concentration index, as LEGUS made it.
+
+    Parameters
+    ----------
+    index : array_like of float, shape (n,)
+        Concentration index of the same band (mag), as `concentration_index` measures it.
+    camera : str, optional
+        ``"uvis"`` or ``"acs"``.
+    radius : int, optional
+        Radius of the aperture in pixels: 4, 5 or 6.
+
+    Returns
+    -------
+    correction : `~numpy.ndarray` of float64, shape (n,)
+        What to add to the magnitude in the aperture for that within 20 pixels, negative; NaN
+        where the index is NaN or masked. An index outside the range of LEGUS's artificial
+        clusters has the correction of its end.
+
+    Raises
+    ------
+    ValueError
+        For another camera or radius.
+
+    Examples
+    --------
+    >>> from astroclust.photometry import ci_correction
+    >>> ci_correction([1.3, 1.8]).round(2)
+    array([-0.21, -0.99])
+    """
+    if (camera, radius) not in _CI_CORRECTION:
+        raise ValueError(
+            f"there is no correction for camera {camera!r} and radius {radius!r}: there are "
+            "'uvis' and 'acs' with 4, 5 and 6 pixels"
+        )
+    index = np.ma.filled(np.ma.asarray(index, dtype=float), np.nan)
+    clipped = np.clip(index, *_CI_RANGE[camera])
+    return np.polynomial.polynomial.polyval(clipped, _CI_CORRECTION[camera, radius])
 
 
 def _exposure_time(band):

@@ -1,73 +1,220 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Which sources are candidates: the cuts, and the whole way from images to candidates."""
 
+import itertools
+from dataclasses import dataclass
+from enum import IntFlag
+
 import numpy as np
+from astropy import units as u
+from astropy.table import Column, Table
+from scipy.spatial import KDTree
 
 from astroclust.detection import find_sources
-from astroclust.images import ImageSet
+from astroclust.images import BANDS, FILTER_ROLES, ImageSet
 from astroclust.photometry import concentration_index, measure_photometry
 
-__all__ = ["find_candidates", "select_candidates"]
+__all__ = [
+    "CUT_MEANINGS",
+    "LEGUS_CUTS",
+    "NGC1559_CUTS",
+    "Cut",
+    "Cuts",
+    "cut_flow",
+    "find_candidates",
+    "select_candidates",
+]
 
 # The bands that sources are looked for in, best first: V is what humans classify by.
 _DETECTION_ORDER = ("V", "I", "B", "U", "NUV")
 
 
-def select_candidates(table, *, min_ci=1.3, max_error=0.3, min_filters=4):
-    """Keep the rows that pass LEGUS's cuts (Wei et al. 2020, sec. 3.1).
+class Cut(IntFlag):
+    """The bits of the ``cuts`` column; `CUT_MEANINGS` says what each means."""
+
+    NEIGHBOURS = 1
+    FILTERS = 2
+    INDEX = 4
+    MAGNITUDE = 8
+    DUPLICATE = 16
+
+
+#: Why a source is no candidate.
+CUT_MEANINGS = {
+    Cut.NEIGHBOURS: "not well measured in two bands that follow one another",
+    Cut.FILTERS: "not well measured in enough bands",
+    Cut.INDEX: "not more extended than a star, or of no concentration index",
+    Cut.MAGNITUDE: "fainter in V than the limit, or of no magnitude there",
+    Cut.DUPLICATE: "another source that is a candidate too has the same place",
+}
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Limits that make a source a candidate.
+
+    Parameters
+    ----------
+    min_ci : float
+        Smallest concentration index (mag): above that of stars, which depends on the camera
+        (LEGUS: 1.2 to 1.4 by field).
+    max_error : float
+        Largest error (mag) of a good measurement.
+    min_filters : int
+        Bands that must have one: B, V and I among them. All, where there are fewer bands.
+    max_absolute_v : float
+        Faintest absolute magnitude in V (Vega).
+    min_separation : float
+        Pixels within which two candidates are one, the later of the table.
+    """
+
+    min_ci: float = 1.3
+    max_error: float = 0.3
+    min_filters: int = 4
+    max_absolute_v: float = -6.0
+    min_separation: float = 0.5
+
+
+#: The cuts of LEGUS (Adamo et al. 2017, and its pipeline; Wei et al. 2020, sec. 3.1).
+LEGUS_CUTS = Cuts()
+#: The cuts for NGC 1559 (Wei et al. 2020, sec. 3.1).
+NGC1559_CUTS = Cuts(max_absolute_v=-7.5)
+
+
+def select_candidates(table, *, cuts=LEGUS_CUTS, distance=None, v_magnitude=None):
+    """Apply cuts to the sources of a table, and keep the reason for each rejection.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        With ``ci`` and, for each filter, ``flux_<filter>`` and ``flux_err_<filter>``, as
-        `find_candidates` measures them.
-    min_ci : float, optional
-        Smallest concentration index in magnitudes: above that of stars, which depends on the
-        camera (LEGUS: 1.2 to 1.4 by field).
-    max_error : float, optional
-        Largest error in magnitudes for a filter to count.
-    min_filters : int, optional
-        Number of filters that must count; all, where the table has fewer.
+        With ``ci`` and, for each filter, ``mag_err_<filter>``, or ``flux_<filter>`` and
+        ``flux_err_<filter>``, as `find_candidates` measures them and
+        `~astroclust.catalogs.read_legus` reads them. Where there is a column ``n_filters``, it is
+        taken for the number of good measurements. Positions are needed to find duplicates.
+    cuts : `Cuts`, optional
+        The limits.
+    distance : `~astropy.units.Quantity` or float, optional
+        Distance of the galaxy (Mpc where it has no unit); without it there is no cut in absolute
+        magnitude.
+    v_magnitude : array_like of float, shape (n,), optional
+        Total magnitudes in V, for that cut; by default those of the table. LEGUS cut in magnitudes
+        that were corrected by the concentration index (`~astroclust.photometry.ci_correction`).
 
     Returns
     -------
-    candidates : `~astropy.table.Table`
-        Those rows, with a column ``n_filters``, the number of filters that count.
+    result : `~astropy.table.Table`, length n
+        A copy of the table with ``cuts`` (bits of `Cut`; 0 for a candidate) and, where the table
+        had none, ``n_filters``.
 
     Raises
     ------
     KeyError
-        Where the table has no ``ci`` or no fluxes.
+        Where the table lacks a column that a cut needs.
     ValueError
-        Where it has a column ``n_filters``.
+        Where it has a column ``cuts``, or an argument is not accepted.
 
     Examples
     --------
     >>> from astropy.table import Table
     >>> from astroclust import select_candidates
-    >>> table = Table({"ci": [1.5, 1.1], "flux_f555w": [9.0, 9.0], "flux_err_f555w": [1.0, 1.0]})
-    >>> len(select_candidates(table))
+    >>> table = Table({"ci": [1.5, 1.1], "mag_err_f555w": [0.1, 0.1]})
+    >>> result = select_candidates(table)
+    >>> candidates = result[result["cuts"] == 0]
+    >>> len(candidates)
     1
     """
-    filters = [
-        name.removeprefix("flux_err_") for name in table.colnames if name.startswith("flux_err_")
-    ]
-    if "ci" not in table.colnames or not filters:
-        raise KeyError(
-            "the table needs columns ci, flux_<filter> and flux_err_<filter>, as find_candidates "
-            f"makes them; it has {', '.join(table.colnames)}"
-        )
-    if "n_filters" in table.colnames:
-        raise ValueError("the table has a column n_filters already; rename it")
-    n_filters = np.zeros(len(table), np.int16)
-    for name in filters:
-        flux, error = _values(table, f"flux_{name}"), _values(table, f"flux_err_{name}")
-        with np.errstate(divide="ignore", invalid="ignore"):
-            n_filters += (flux > 0) & (2.5 / np.log(10) * error / flux <= max_error)
-    good = (n_filters >= min(min_filters, len(filters))) & (_values(table, "ci") >= min_ci)
-    result = table[good]
-    result["n_filters"] = n_filters[good]
+    if "cuts" in table.colnames:
+        raise ValueError("the table has a column cuts already; rename it")
+    errors = _errors(table)
+    with np.errstate(invalid="ignore"):
+        good = {role: error <= cuts.max_error for role, error in errors.items()}
+    n_filters = _values(table, "n_filters") if "n_filters" in table.colnames else _count(good)
+    flags = np.zeros(len(table), np.int32)
+    flags[~_neighbours(good)] |= Cut.NEIGHBOURS
+    flags[~(n_filters >= min(cuts.min_filters, len(good)))] |= Cut.FILTERS
+    flags[~(_values(table, "ci") >= cuts.min_ci)] |= Cut.INDEX
+    if distance is not None:
+        limit = cuts.max_absolute_v + _modulus(distance)
+        flags[~(_v_magnitude(table, v_magnitude) <= limit)] |= Cut.MAGNITUDE
+    if {"x", "y"} <= set(table.colnames):
+        flags[_duplicates(table, flags == 0, cuts.min_separation)] |= Cut.DUPLICATE
+    result = table.copy()
+    if "n_filters" not in table.colnames:
+        result["n_filters"] = Column(n_filters.astype(np.int32), description="bands well measured")
+    result["cuts"] = Column(flags, description="why it is no candidate: Cut; 0 for a candidate")
     return result
+
+
+def _errors(table):
+    """Errors in magnitudes by role, or by filter where it has none; NaN where there is none."""
+    errors = {}
+    for name in table.colnames:
+        kind, _, filter_ = name.rpartition("_err_")
+        if kind not in ("mag", "flux") or (
+            kind == "flux" and f"mag_err_{filter_}" in table.colnames
+        ):
+            continue
+        error = _values(table, name)
+        if kind == "flux":
+            flux = _values(table, f"flux_{filter_}")
+            with np.errstate(divide="ignore", invalid="ignore"):
+                error = np.where(flux > 0, 2.5 / np.log(10) * error / flux, np.nan)
+        errors[FILTER_ROLES.get(filter_.upper(), filter_)] = error
+    if "ci" not in table.colnames or not errors:
+        raise KeyError(
+            "the table needs columns ci and mag_err_<filter>, or flux_<filter> and "
+            f"flux_err_<filter>, as find_candidates makes them; it has {', '.join(table.colnames)}"
+        )
+    return errors
+
+
+def _count(good):
+    """LEGUS's number of filters: those that are good where B, V and I are, else none."""
+    count = np.sum(list(good.values()), axis=0)
+    needed = [good[role] for role in ("B", "V", "I") if role in good]
+    return np.where(np.all(needed, axis=0), count, 0) if needed else count
+
+
+def _neighbours(good):
+    """Whether two bands that follow one another are good; any, where none do."""
+    pairs = [
+        good[first] & good[second]
+        for first, second in itertools.pairwise(BANDS)
+        if first in good and second in good
+    ]
+    return np.any(pairs, axis=0) if pairs else np.any(list(good.values()), axis=0)
+
+
+def _modulus(distance):
+    megaparsec = u.Quantity(distance, u.Mpc).value
+    if not megaparsec > 0:
+        raise ValueError(f"distance must be positive, not {distance!r}")
+    return 5 * np.log10(megaparsec) + 25
+
+
+def _v_magnitude(table, given):
+    if given is not None:
+        values = np.ma.filled(np.ma.asarray(given, dtype=float), np.nan)
+        if values.shape != (len(table),):
+            raise ValueError(f"v_magnitude must have shape ({len(table)},), not {values.shape}")
+        return values
+    for filter_, role in FILTER_ROLES.items():
+        if role == "V" and f"mag_{filter_.lower()}" in table.colnames:
+            return _values(table, f"mag_{filter_.lower()}")
+    raise KeyError(
+        "the table has no magnitude in V, such as mag_f555w, for the cut at a distance: give "
+        "v_magnitude, or leave distance out"
+    )
+
+
+def _duplicates(table, candidates, separation):
+    """The earlier of each two candidates in one place, as LEGUS dropped them."""
+    rows = np.flatnonzero(candidates)
+    places = np.column_stack([_values(table, name)[rows] for name in ("x", "y")])
+    rows = rows[np.isfinite(places).all(axis=1)]
+    places = places[np.isfinite(places).all(axis=1)]
+    pairs = KDTree(places).query_pairs(separation, output_type="ndarray") if len(rows) else []
+    return rows[np.unique([first for first, _ in pairs]).astype(int)]
 
 
 def _values(table, name):
@@ -77,8 +224,43 @@ def _values(table, name):
     return np.ma.filled(np.ma.asarray(table[name], dtype=float), np.nan)
 
 
+def cut_flow(table):
+    """How many sources are left after each cut.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        As `select_candidates` returns it.
+
+    Returns
+    -------
+    flow : `~astropy.table.Table`
+        In the order of the cuts: ``cut``, ``rejected`` (by it, whatever else), ``left`` (after it
+        and those before).
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.selection import cut_flow, select_candidates
+    >>> table = Table({"ci": [1.5, 1.1], "mag_err_f555w": [0.1, 0.5]})
+    >>> print(cut_flow(select_candidates(table)))
+       cut     rejected left
+    ---------- -------- ----
+    NEIGHBOURS        1    1
+       FILTERS        1    1
+         INDEX        1    1
+     MAGNITUDE        0    1
+     DUPLICATE        0    1
+    """
+    flags, rows, passed = np.asarray(table["cuts"]), [], 0
+    for cut in Cut:
+        passed |= cut
+        rows.append((cut.name, int(np.sum(flags & cut != 0)), int(np.sum(flags & passed == 0))))
+    return Table(rows=rows, names=["cut", "rejected", "left"])
+
+
 def find_candidates(
-    images, *, detect_in=None, threshold=5.0, n_pixels=10, min_ci=1.3, progress_bar=False
+    images, *, detect_in=None, threshold=5.0, n_pixels=10, cuts=LEGUS_CUTS, progress_bar=False
 ):
     """Find star-cluster candidates: sources, photometry and cuts in one call.
 
@@ -91,8 +273,9 @@ def find_candidates(
         al. (2020, sec. 3.1), or the first there is of I, B, U and NUV.
     threshold, n_pixels : float and int, optional
         As `find_sources` takes them.
-    min_ci : float, optional
-        As `select_candidates` takes it; measured in the band of the detection.
+    cuts : `Cuts`, optional
+        As `select_candidates` takes them; the concentration index is measured in the band of the
+        detection. There is no cut in magnitude yet.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -117,4 +300,7 @@ def find_candidates(
     sources = measure_photometry(sources, images)
     sources["ci"] = concentration_index(sources, band)
     sources["ci"].unit = "mag"
-    return select_candidates(sources, min_ci=min_ci)
+    result = select_candidates(sources, cuts=cuts)
+    result = result[result["cuts"] == 0]
+    result.remove_column("cuts")
+    return result

@@ -4,7 +4,7 @@ import pytest
 from astropy.nddata import CCDData
 from astropy.table import Table
 
-from astroclust import concentration_index, measure_photometry
+from astroclust import ci_correction, concentration_index, measure_photometry
 
 
 def _star(sigma, flux=1000.0, sky=7.0):
@@ -61,3 +61,16 @@ def test_what_cannot_be_measured_is_nan():
 def test_columns_are_not_replaced():
     with pytest.raises(ValueError, match="has a column flux_v already"):
         measure_photometry(Table({"x": [1.0], "y": [1.0], "flux_v": [0]}), {"V": _star(1.0)})
+
+
+def test_correction_by_index_is_that_of_legus():
+    # Values of the cubics as they were read off independently, to 0.01 mag.
+    index = [1.1, 1.3, 1.4, 1.6, 1.8, 2.0]
+    uvis, acs = [-0.16, -0.21, -0.30, -0.57, -0.99, -1.56], [-0.17, -0.20, -0.42, -0.86, -1.52]
+    np.testing.assert_allclose(ci_correction(index), uvis, atol=0.006)
+    corrections = ci_correction([1.3, 1.4, 1.6, 1.8, 2.0], camera="acs")
+    np.testing.assert_allclose(corrections, acs, atol=0.006)
+    assert ci_correction([0.5])[0] == ci_correction([1.09804])[0]
+    assert np.isnan(ci_correction(np.ma.array([1.5], mask=[True])))[0]
+    with pytest.raises(ValueError, match="no correction for camera 'wfpc2'"):
+        ci_correction([1.5], camera="wfpc2")

@@ -1,32 +1,96 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.table import Table
 
-from astroclust import find_candidates, select_candidates, simulate_field
+from astroclust import Cuts, cut_flow, find_candidates, select_candidates, simulate_field
+from astroclust.selection import CUT_MEANINGS, NGC1559_CUTS, Cut
 
 
-def test_cuts():
-    table = Table({"ci": [1.5, 1.2, np.nan, 1.5, 1.5], "row": range(5)})
-    for name in ("a", "b", "c", "d", "e"):
+def sources():
+    table = Table({"ci": [1.5, 1.2, np.nan, 1.5, 1.5]})
+    for name in ("f275w", "f336w", "f438w", "f555w", "f814w"):
         table[f"flux_{name}"] = [100.0, 100, 100, 100, 100]
         table[f"flux_err_{name}"] = [1.0, 1, 1, 1, 1]
-    table["flux_a"][4] = np.nan
-    table["flux_err_b"][3:] = 30.0  # 0.33 mag
-    table["flux_c"][4] = -100.0
+    table["flux_f275w"][4] = np.nan
+    table["flux_err_f336w"][3:] = 30.0  # 0.33 mag
+    table["flux_f555w"][4] = -100.0
+    return table
+
+
+def test_each_cut_leaves_its_bit():
+    result = select_candidates(sources())
+    assert result["cuts"].tolist() == [0, Cut.INDEX, Cut.INDEX, 0, Cut.NEIGHBOURS | Cut.FILTERS]
+    assert result["n_filters"].tolist() == [5, 5, 5, 4, 0]
+    assert select_candidates(sources(), cuts=Cuts(min_ci=1.1))["cuts"][1] == 0
+    loose = select_candidates(sources(), cuts=Cuts(max_error=0.4, min_filters=0, min_ci=0))
+    assert loose["cuts"].tolist() == [0, 0, Cut.INDEX, 0, 0]
+    flow = cut_flow(result)
+    assert flow["left"].tolist() == [4, 4, 2, 2, 2]
+    assert flow["rejected"].tolist() == [1, 1, 2, 0, 0]
+    assert set(CUT_MEANINGS) == set(Cut)
+
+
+def test_four_filters_are_b_v_i_and_one_more():
+    table = sources()[:3]
+    table["ci"] = 1.5
+    table["flux_err_f275w"][0] = table["flux_err_f438w"][1] = 30.0
+    table["flux_err_f275w"][2] = table["flux_err_f336w"][2] = 30.0
     result = select_candidates(table)
-    assert result["row"].tolist() == [0, 3]
-    assert result["n_filters"].tolist() == [5, 4]
-    assert select_candidates(table, min_ci=1.1)["row"].tolist() == [0, 1, 3]
-    assert len(select_candidates(table, max_error=0.4, min_filters=3)) == 3
-    table["ci"] = np.ma.array(table["ci"], mask=[1, 0, 0, 0, 0])
-    assert select_candidates(table)["row"].tolist() == [3]
-    with pytest.raises(ValueError, match="n_filters already"):
-        select_candidates(result)
-    with pytest.raises(KeyError, match="no column flux_a"):
-        select_candidates(table["ci", "flux_err_a"])
-    with pytest.raises(KeyError, match=r"needs columns ci.*it has ci, row"):
-        select_candidates(table["ci", "row"])
+    assert result["n_filters"].tolist() == [4, 0, 3]
+    assert result["cuts"].tolist() == [0, Cut.FILTERS, Cut.FILTERS]
+
+
+def test_neighbours_follow_one_another():
+    table = Table({"ci": [1.5, 1.5], "mag_err_f275w": [0.1, 9], "mag_err_f438w": [0.1, 0.1]})
+    table["mag_err_f336w"], table["mag_err_f555w"] = [9.0, 9], [9.0, 0.1]
+    result = select_candidates(table, cuts=Cuts(min_filters=0))
+    assert result["cuts"].tolist() == [Cut.NEIGHBOURS, 0]
+
+
+def test_few_filters_are_all_needed():
+    table = Table({"ci": [1.5, 1.5], "mag_err_f275w": [0.1, 9], "mag_err_f814w": [0.1, 0.1]})
+    assert select_candidates(table)["cuts"].tolist() == [0, Cut.FILTERS]
+
+
+def test_the_limit_is_an_absolute_magnitude():
+    table = Table({"ci": [1.5] * 3, "mag_err_f555w": [0.1] * 3})
+    magnitudes = np.ma.array([23.9, 24.1, 20], mask=[0, 0, 1])
+    cuts = select_candidates(table, distance=10 * u.Mpc, v_magnitude=magnitudes)["cuts"]
+    assert cuts.tolist() == [0, Cut.MAGNITUDE, Cut.MAGNITUDE]
+    table["mag_f555w"] = magnitudes
+    assert select_candidates(table, distance=10)["cuts"].tolist() == cuts.tolist()
+    assert select_candidates(table, distance=10, cuts=NGC1559_CUTS)["cuts"][0] == Cut.MAGNITUDE
+    with pytest.raises(ValueError, match="v_magnitude must have shape"):
+        select_candidates(table, distance=10, v_magnitude=[1.0])
+    with pytest.raises(ValueError, match="distance must be positive"):
+        select_candidates(table, distance=-1)
+
+
+def test_of_two_candidates_in_one_place_the_later_stays():
+    table = Table({"x": [1.0, 1.2, 9, 9.2, np.nan], "y": [1.0] * 5, "ci": [1.5, 1.5, 1.5, 1, 1.5]})
+    table["mag_err_f555w"] = 0.1
+    assert select_candidates(table)["cuts"].tolist() == [Cut.DUPLICATE, 0, 0, Cut.INDEX, 0]
+
+
+def test_the_number_of_filters_is_taken_where_it_is_known():
+    table = Table({"ci": [1.5, 1.5], "mag_err_f555w": [0.1, 0.1], "mag_err_f814w": [0.1, 0.1]})
+    table["n_filters"] = np.ma.array([4, 4], mask=[0, 1])
+    assert select_candidates(table)["cuts"].tolist() == [0, Cut.FILTERS]
+
+
+def test_tables_that_cannot_be_selected_from():
+    table = sources()
+    with pytest.raises(ValueError, match="column cuts already"):
+        select_candidates(select_candidates(table))
+    with pytest.raises(KeyError, match="no column flux_f275w"):
+        select_candidates(table["ci", "flux_err_f275w"])
+    with pytest.raises(KeyError, match=r"needs columns ci.*it has ci"):
+        select_candidates(table["ci",])
+    with pytest.raises(KeyError, match="no magnitude in V"):
+        select_candidates(table, distance=10)
+    assert len(select_candidates(table[:0])) == 0
 
 
 def test_candidates_of_a_simulated_field():
