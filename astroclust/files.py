@@ -158,12 +158,17 @@ def open_fits(path):
 def _check_length(hdus):
     """Find out, without reading the pixels, whether a file ends before its data."""
     last = hdus.fileinfo(len(hdus) - 1)
-    if last["file"].compression is None:
-        missing = last["datLoc"] + last["datSpan"] - last["file"].size
-        if missing > 0:
-            raise OSError(f"{missing} bytes are missing at its end")
-        if missing < 0:  # cut within the header of an extension, which is not seen then
-            raise OSError(f"its last {-missing} bytes are no whole extension")
+    file, end = last["file"], last["datLoc"] + last["datSpan"]
+    if file.compression is not None:
+        file.seek(end)  # reads all there is before: an error where the stream breaks off
+        if file.read(1):
+            raise OSError("it goes on after its last whole extension")
+        return
+    missing = end - file.size
+    if missing > 0:
+        raise OSError(f"{missing} bytes are missing at its end")
+    if missing < 0:  # cut within the header of an extension, which is not seen then
+        raise OSError(f"its last {-missing} bytes are no whole extension")
 
 
 def _beside(path):

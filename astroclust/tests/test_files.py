@@ -1,7 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-import pytest
+import gzip
 
-from astroclust.files import check_output, replace_when_done
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from astroclust.files import check_output, open_fits, replace_when_done
 
 
 def test_a_whole_file_appears(tmp_path):
@@ -40,3 +44,20 @@ def test_places_that_cannot_be_written(tmp_path):
         check_output(tmp_path)
     with pytest.raises(OSError, match="cannot write"):
         check_output("/proc/a.fits")  # where not even root makes files
+
+
+@pytest.mark.parametrize("lost", [4, 3000])
+def test_a_torn_compressed_file_is_found_out(tmp_path, lost):
+    values = np.random.default_rng(0).normal(size=2000)
+    hdus = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(values)])
+    hdus.writeto(tmp_path / "whole.fits")
+    packed = gzip.compress((tmp_path / "whole.fits").read_bytes())
+    (tmp_path / "torn.fits.gz").write_bytes(packed[:-lost])
+    with (
+        pytest.raises(OSError, match="not a whole FITS file"),
+        open_fits(tmp_path / "torn.fits.gz"),
+    ):
+        pass
+    (tmp_path / "whole.fits.gz").write_bytes(packed)
+    with open_fits(tmp_path / "whole.fits.gz") as found:
+        assert len(found) == 2
