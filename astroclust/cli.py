@@ -290,7 +290,7 @@ def _add_fetch(commands):
     command.add_argument("--list", action="store_true", help="list the fields of LEGUS")
     command.add_argument(
         "--what",
-        type=lambda text: text.split(","),
+        type=lambda text: [word.strip() for word in text.split(",")],
         default=["catalog", "images"],
         metavar="WHAT",
         help="catalog, images or, by default, catalog,images",
@@ -308,8 +308,15 @@ def _fetch(arguments):
         return
     if arguments.name is None:
         raise ValueError("name a field, such as ngc1566; --list lists them")
-    if arguments.server:
-        conf.archive_server = conf.mast_server = arguments.server.rstrip("/")
+    server = (arguments.server or "").rstrip("/")
+    with (
+        conf.set_temp("archive_server", server or conf.archive_server),
+        conf.set_temp("mast_server", server or conf.mast_server),
+    ):
+        _fetch_and_say(arguments)
+
+
+def _fetch_and_say(arguments):
     options = {
         "folder": arguments.folder,
         "offline": arguments.offline,
@@ -338,14 +345,26 @@ def _add_samples(commands):
 
 
 def _samples(arguments):
-    paths = sorted(arguments.folder.glob("hlsp_legus_hst_*_multiband_*.tab*"))
-    if not paths:
+    # One of each name, whether packed or not; those that are on their way end in .part.
+    found = sorted(arguments.folder.rglob("hlsp_legus_hst_*_multiband_*.tab*"), reverse=True)
+    paths = {path.name.removesuffix(".gz"): path for path in found}
+    catalogs, failures = [], []
+    for name, path in sorted(paths.items()):
+        if name.endswith(".tab"):
+            try:
+                catalogs.append(read_table(path))
+            except (OSError, ValueError) as error:
+                failures.append(str(error))
+    if not catalogs and not failures:
         raise FileNotFoundError(
             f"{arguments.folder} has no catalogues of LEGUS: fetch some with astroclust fetch FIELD"
         )
-    counts = astroclust.sample_counts([read_table(path) for path in paths])
-    print("classes 1 to 4 here, in Tables 1 and 2 of Wei et al. (2020), and the difference:")
-    counts.pprint(max_lines=-1, max_width=-1)
+    if catalogs:
+        counts = astroclust.sample_counts(catalogs)
+        print("classes 1 to 4 here, in Tables 1 and 2 of Wei et al. (2020), and the difference:")
+        counts.pprint(max_lines=-1, max_width=-1)
+    if failures:
+        raise OSError(f"{len(failures)} not counted: " + "; ".join(failures))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -356,6 +375,7 @@ def _add_train(commands):
     command.add_argument(
         "--simulate", type=int, required=True, metavar="N", help="number of stamps to simulate"
     )
+    command.add_argument("--members", type=int, default=1, help="of the ensemble (default: 1)")
     command.add_argument("--epochs", type=int, default=14, help="(default: 14)")
     command.add_argument("--seed", type=int, default=1, help="(default: 1)")
     command.add_argument("--name", default="simulated", help="name in the model card")
@@ -393,8 +413,9 @@ def _train(arguments):
         training_sample=f"{n} stamps of simulate_stamps, seed [{seed}, 0]",
         simulated=True,
         split=f"{len(held_out)} stamps of simulate_stamps, seed [{seed}, 1]",
-        command=f"astroclust train --simulate {n} --epochs {epochs} --seed {seed} "
-        f"--name {arguments.name}",
+        command=f"astroclust train --simulate {n} --members {arguments.members} --epochs {epochs} "
+        f"--seed {seed} --name {arguments.name}",
+        members=arguments.members,
         epochs=epochs,
         seed=seed,
         folder=arguments.checkpoints or arguments.output.with_suffix(".checkpoints"),

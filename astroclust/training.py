@@ -7,6 +7,7 @@ import logging
 import shutil
 import tempfile
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import lightning
@@ -29,7 +30,7 @@ __all__ = ["augment_stamps", "train_classifier"]
 # a mosaic ends, or whether the pixels are linear: pictures made for the eye compress them.
 BAND_LOSS = 0.5
 MISSING_PIXELS = 0.08
-DISPLAY_STRETCH = 0.5
+PICTURES = 0.4
 # Cameras differ in their throughput in a band: ACS and UVIS by a factor of two in I.
 GAIN_SCATTER = 0.35
 
@@ -38,8 +39,9 @@ def augment_stamps(stamps, rng):
     """Change stamps in ways that leave their class as it is.
 
     Quarter turns and mirror images; other gains of the bands; bands left out, any number but all;
-    a side of the stamp without data; and a display stretch (a black point, a power from 0.25 to
-    0.55, blurring and 8-bit steps), as images made for the eye have it.
+    a side of the stamp without data; and colour pictures of at most three bands, as they are made
+    for the eye: balanced, cut at a black point, raised to a power from 0.25 to 0.6, with colour
+    at half the resolution of light, and in 8 bits or less.
 
     Parameters
     ----------
@@ -56,30 +58,46 @@ def augment_stamps(stamps, rng):
     data = np.rot90(stamps.data, rng.integers(4), axes=(2, 3))
     data = data[..., ::-1].copy() if rng.random() < 0.5 else data.copy()
     data *= np.exp(rng.normal(0, GAIN_SCATTER, (*data.shape[:2], 1, 1))).astype(np.float32)
+    missing = np.isnan(data)
+    data[missing] = 0
     present = stamps.present.copy()
+    n_bands = data.shape[1]
+    balance = np.median(_peaks(data), axis=0)
+    balance[balance <= 0] = 1
     for i in range(len(data)):
-        if rng.random() < DISPLAY_STRETCH:
-            _stretch(data[i], rng)
+        shown = np.ones(n_bands, bool)
+        if rng.random() < PICTURES:
+            shown = np.isin(np.arange(n_bands), rng.permutation(n_bands)[:3])
+            data[i, shown] = _picture(data[i, shown], balance[shown], rng)
         if rng.random() < MISSING_PIXELS:
             _lose_side(data[i], rng)
         if rng.random() < BAND_LOSS:
-            kept = rng.permutation(data.shape[1])[: rng.integers(1, data.shape[1])]
-            present[i] &= np.isin(np.arange(data.shape[1]), kept)
+            kept = rng.permutation(np.flatnonzero(shown))
+            shown = np.isin(np.arange(n_bands), kept[: rng.integers(1, len(kept))])
+        present[i] &= shown
+    data[missing] = np.nan
     data[~present] = 0
     return Stamps(data, stamps.filters, bands=stamps.bands, present=present)
 
 
-def _stretch(stamp, rng):
-    power, black, levels = rng.uniform(0.25, 0.55), rng.uniform(-1, 6), 10 ** rng.uniform(1.2, 2.4)
-    blur = rng.uniform(0, 1.3)
-    for pixels in stamp:
-        low, sky = np.percentile(pixels, [16, 50])
-        light = np.maximum(pixels - sky - black * (sky - low), 0)
-        pixels[:] = ndimage.gaussian_filter(light**power, blur)
-    half = stamp.shape[-1] // 2
-    peak = stamp[:, half - 5 : half + 6, half - 5 : half + 6].max()
-    if peak > 0:  # one scale for all bands, as for the colours of one picture
-        stamp[:] = np.floor(np.minimum(stamp / peak, 255 / levels) * levels)
+def _peaks(stamps):
+    """The highest pixel within five of the centre, in each band."""
+    half = stamps.shape[-1] // 2
+    return stamps[..., half - 5 : half + 6, half - 5 : half + 6].max(axis=(-2, -1))
+
+
+def _picture(bands, balance, rng):
+    """A stamp of three bands as a picture for the eye, in which ``balance`` would be white."""
+    power, black, levels = rng.uniform(0.25, 0.6), rng.uniform(-1, 5), 10 ** rng.uniform(1.6, 2.4)
+    low, sky = np.percentile(bands, [16, 50], axis=(1, 2))[..., None, None]
+    light = np.maximum(bands - sky - black * (sky - low), 0)
+    light *= np.exp(rng.normal(0, 0.4, (3, 1, 1))) / balance[:, None, None]
+    light = ndimage.gaussian_filter(light**power, (0, *[rng.uniform(0, 1.0)] * 2))
+    # JPEG keeps the sum of the colours as it is, but their differences at half the resolution.
+    grey = np.tensordot(rng.dirichlet([2, 2, 2]), light, 1)
+    light = grey + ndimage.gaussian_filter(light - grey, (0, 0.9, 0.9))
+    peak = max(_peaks(light).max(), 1e-6)
+    return np.floor(np.clip(light / peak, 0, 255 / levels) * levels)
 
 
 def _lose_side(stamp, rng):
@@ -179,6 +197,7 @@ def train_classifier(
     simulated=False,
     split="",
     command="",
+    members=1,
     epochs=16,
     batch_size=128,
     learning_rate=2e-3,
@@ -207,6 +226,8 @@ def train_classifier(
         Network, as `~astroclust.networks.create_network` names it.
     max_missing_bands : int, optional
         Entry of the card: how many bands may be absent. Training leaves out up to all but one.
+    members : int, optional
+        Networks of the ensemble, which differ in their seeds.
     epochs : int, optional
         Passes through the stamps.
     batch_size : int, optional
@@ -214,8 +235,8 @@ def train_classifier(
     learning_rate : float, optional
         Highest learning rate.
     seed : int, optional
-        Of the first weights, the order and the augmentation; equal seeds give equal networks on
-        one machine's CPU.
+        Of the first weights, the order and the augmentation of the first member; the next have
+        the numbers that follow. Equal seeds give equal networks on one machine's CPU.
     folder : str or `~pathlib.Path`, optional
         Where checkpoints and the log of the learning curve go; by default a temporary folder.
     progress_bar : bool, optional
@@ -233,47 +254,30 @@ def train_classifier(
     """
     targets = _targets(labels, len(stamps))
     held_out_targets = _targets(held_out_labels, len(held_out))
-    lightning.seed_everything(seed, verbose=False)
-    network = create_network(architecture, n_bands=len(stamps.bands), n_classes=len(CLASSES))
-    network.to(memory_format=torch.channels_last)
-    fit = _Fit(network, learning_rate, len(CLASSES), seed)
-    batches = _Batches(stamps, targets, batch_size, seed=seed, epoch=lambda: fit.current_epoch)
-    training = DataLoader(batches, batch_size=None)
-    held_out_loader = DataLoader(_Batches(held_out, held_out_targets, batch_size), batch_size=None)
     work = Path(tempfile.mkdtemp() if folder is None else folder)
-    last = work / "last.ckpt"
-    _claim_folder(
-        work,
-        architecture=architecture,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        seed=seed,
-        data=hashlib.sha256(stamps.data.tobytes() + targets.tobytes()).hexdigest(),
-    )
-    for chatty in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    trainer = lightning.Trainer(
-        max_epochs=epochs,
-        callbacks=[
-            # Over about the last seventh of the run.
-            EMAWeightAveraging(decay=max(1 - 7 / (epochs * len(training)), 0)),
-            ModelCheckpoint(work, filename="last", enable_version_counter=False),
-            *([TQDMProgressBar(refresh_rate=10)] if progress_bar else []),
-        ],
-        logger=CSVLogger(work, name=None, version=""),
-        enable_progress_bar=progress_bar,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=1,
-    )
-    with warnings.catch_warnings():
-        # Batches are made in this process: the stamps are in memory, and worth one core.
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        warnings.filterwarnings("ignore", ".*exists and is not empty.*")
-        warnings.filterwarnings("ignore", ".*LeafSpec.*")
-        trainer.fit(fit, training, held_out_loader, ckpt_path=last if last.exists() else None)
-        (scores,) = trainer.validate(fit, held_out_loader, verbose=False)
+    fingerprint = hashlib.sha256(stamps.data.tobytes() + targets.tobytes()).hexdigest()
+    settings = {
+        "architecture": architecture,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+    }
+    networks = []
+    for number in range(members):
+        member = work / f"member-{number + 1}"
+        _claim_folder(member, **settings, seed=seed + number, data=fingerprint)
+        loader = DataLoader(_Batches(held_out, held_out_targets, batch_size), batch_size=None)
+        networks.append(
+            _fit(
+                stamps,
+                targets,
+                loader,
+                **settings,
+                seed=seed + number,
+                folder=member,
+                progress_bar=progress_bar,
+            )
+        )
     if folder is None:
         shutil.rmtree(work)
     card = ModelCard(
@@ -285,10 +289,72 @@ def train_classifier(
         max_missing_bands=max_missing_bands,
         simulated=simulated,
         split=split,
-        scores={key: round(value, 4) for key, value in scores.items()},
         command=command,
     )
-    return Classifier(card, [network.cpu()])
+    classifier = Classifier(card, networks)
+    classifier.card = replace(card, scores=_scores(classifier, held_out, held_out_targets))
+    return classifier
+
+
+def _fit(
+    stamps,
+    targets,
+    held_out,
+    *,
+    architecture,
+    epochs,
+    batch_size,
+    learning_rate,
+    seed,
+    folder,
+    progress_bar,
+):
+    """Fit one network, from the last checkpoint in the folder where there is one."""
+    lightning.seed_everything(seed, verbose=False)
+    network = create_network(architecture, n_bands=len(stamps.bands), n_classes=len(CLASSES))
+    network.to(memory_format=torch.channels_last)
+    fit = _Fit(network, learning_rate, len(CLASSES), seed)
+    batches = _Batches(stamps, targets, batch_size, seed=seed, epoch=lambda: fit.current_epoch)
+    # A generator of its own: the loader draws from it, and a run that goes on must not be shifted.
+    training = DataLoader(batches, batch_size=None, generator=torch.Generator())
+    last = folder / "last.ckpt"
+    for chatty in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    trainer = lightning.Trainer(
+        max_epochs=epochs,
+        callbacks=[
+            # Over about the last seventh of the run.
+            EMAWeightAveraging(decay=max(1 - 7 / (epochs * len(training)), 0)),
+            ModelCheckpoint(folder, filename="last", enable_version_counter=False),
+            *([TQDMProgressBar(refresh_rate=10)] if progress_bar else []),
+        ],
+        logger=CSVLogger(folder, name=None, version=""),
+        enable_progress_bar=progress_bar,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+    )
+    with warnings.catch_warnings():
+        # Batches are made in this process: the stamps are in memory, and worth one core.
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        warnings.filterwarnings("ignore", ".*exists and is not empty.*")
+        warnings.filterwarnings("ignore", ".*LeafSpec.*")
+        trainer.fit(fit, training, held_out, ckpt_path=last if last.exists() else None)
+    # A run that was whole before would give the last weights in place of their average.
+    fit.load_state_dict(torch.load(last, map_location="cpu", weights_only=True)["state_dict"])
+    return network.cpu()
+
+
+def _scores(classifier, stamps, targets, batch_size=256):
+    """Accuracy and recall of each class, for stamps that nothing was learnt from."""
+    starts = range(0, len(stamps), batch_size)
+    batches = [classifier.probabilities(stamps[i : i + batch_size]).mean(axis=0) for i in starts]
+    right = np.concatenate(batches).argmax(axis=1) == targets
+    scores = {"accuracy": right.mean()}
+    for number in CLASSES:
+        rows = targets == number - 1
+        scores[f"recall_{number}"] = right[rows].mean() if rows.any() else 0.0
+    return {name: round(float(score), 4) for name, score in scores.items()}
 
 
 def _claim_folder(folder, **settings):

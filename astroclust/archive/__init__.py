@@ -1,7 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Catalogues and images of LEGUS and PHANGS-HST: fetched once, from MAST."""
 
+import errno
 import re
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -104,7 +106,7 @@ def fetch_legus(
     ----------
     name : str
         Of the field, as `~astroclust.catalogs.find_field` takes it.
-    what : sequence of str, optional
+    what : str or sequence of str, optional
         ``"catalog"``, ``"images"`` or both.
     folder : str or `~pathlib.Path`, optional
         Where the files go, in a folder for each field; by default ``conf.folder``, or else the
@@ -126,23 +128,26 @@ def fetch_legus(
     FileNotFoundError
         Where the archive has no such file, or none is here and ``offline`` is true.
     OSError
-        Where the server does not answer, or the disk is full.
+        Where the server does not answer, the disk is full, or what came is not whole.
     ValueError
-        For an unknown ``what``, or for the catalogue of a field that has none.
+        For an unknown ``what``, for the catalogue of a field that has none, and for a bundle that
+        is not to be trusted.
     """
     field = find_field(name)
-    unknown = sorted(set(what) - {"catalog", "images"})
-    if unknown or isinstance(what, str):
-        raise ValueError(f"what must be of 'catalog' and 'images', not {what!r}")
+    what = (what,) if isinstance(what, str) else tuple(what)
+    if not what or set(what) - {"catalog", "images"}:
+        raise ValueError(f"what must be 'catalog', 'images' or both, not {what!r}")
     if "catalog" in what and field.catalog is None:
         raise ValueError(f"LEGUS has no catalogue of {field.name}: ask for what=('images',)")
     place = _folder(folder) / "legus" / field.name
     options = {"offline": offline, "progress_bar": progress_bar}
     catalog = images = None
     if "catalog" in what:
-        catalog = read_legus(_fetch_catalog(field, place, **options))
+        with _usable(place, "catalog"):
+            catalog = read_legus(_fetch_catalog(field, place, **options))
     if "images" in what:
-        images = ImageSet.read(_fetch_images(field, place, **options))
+        with _usable(place, "images"):
+            images = ImageSet.read(_fetch_images(field, place, **options))
     return LegusData(field.name, catalog, images, field, place)
 
 
@@ -152,22 +157,36 @@ def _folder(folder):
     return Path(folder).expanduser()
 
 
+@contextmanager
+def _usable(place, key):
+    """Files that cannot be read count as not fetched: the server may have had them wrong."""
+    try:
+        yield
+    except (OSError, ValueError):
+        if place.is_dir():
+            Manifest(place).forget(key)
+        raise
+
+
 def _fetch_catalog(field, place, **options):
     """The catalogue, with its readme beside it where there is one."""
-    name = Path(field.catalog).name
     names = Manifest(place).complete_set("catalog")
     if names is None and options["offline"]:
+        found = sorted(place.glob(f"hlsp_legus_hst_*_{field.name}_multiband_*.tab"))
+        name = found[-1].name if found else Path(field.catalog).name
         fetch_files([Remote("", name)], place, **options)
         names = {"catalog": name}
     if names is None:
         url = f"{conf.archive_server}/hlsps/legus/{field.catalog}"
         # Some catalogues were replaced by a second version.
         versions = [url, url.replace("_v1_", "_v2_"), url.replace("_v2_", "_v1_")]
-        remote = _first(versions)
+        remote = _first(dict.fromkeys(versions))
         if remote is None:
             raise FileNotFoundError(f"the server has no {url}")
-        readme = _first([remote.url.removesuffix(".tab") + ".readme"])
-        fetch_files([remote, readme] if readme else [remote], place, **options)
+        fetch_files([remote], place, **options)
+        with suppress(OSError):  # the catalogue can be read without it
+            readme = _first([remote.url.removesuffix(".tab") + ".readme"])
+            fetch_files([readme] if readme else [], place, **options)
         names = {"catalog": remote.name}
         Manifest(place).add_set("catalog", names)
     return place / names["catalog"]
@@ -187,25 +206,45 @@ def _fetch_images(field, place, **options):
     """The images, a dict of paths by filter."""
     names = Manifest(place).complete_set("images")
     if names is None and options["offline"]:
-        names = _images_in(place)
+        names = _images_in(place, field)
     if names is None:
-        remotes = _locate_images(field)
-        if remotes is None:
-            names = _fetch_bundle(field, place, **options)
-        else:
-            fetch_files(list(remotes.values()), place, **options)
-            names = {name: remote.name for name, remote in remotes.items()}
+        names = _fetch_single_images(field, place, **options)
+        names = names or _fetch_bundle(field, place, **options)
         Manifest(place).add_set("images", names)
     return {name: place / file for name, file in names.items()}
 
 
-def _images_in(place):
+def _fetch_single_images(field, place, **options):
+    """Names of the images by filter; None where one of them is in no place but the bundle."""
+    for listed in (find_images(field), {}):
+        remotes = _locate_images(field, listed)
+        if remotes is None:
+            return None
+        try:
+            fetch_files(list(remotes.values()), place, **options)
+        except InterruptedError:
+            raise
+        except OSError as error:
+            # What the portal lists may be where it does not say; the plain names are left.
+            if not listed or error.errno == errno.ENOSPC:
+                raise
+        else:
+            break
+    return {name: remote.name for name, remote in remotes.items()}
+
+
+def _image_pattern(field):
+    """What the names of a field's images match; the filter is its second group."""
+    filters = {name for choices in _CHOICES.values() for name, _ in choices}
+    names = "|".join(map(re.escape, {field.name, field.image_name}))
+    filters = "|".join(sorted(filters)).lower()
+    return rf"hlsp_legus_hst_[a-z0-9-]+_({names})_({filters})_v\d+_(?:drc|sci)\.fits"
+
+
+def _images_in(place, field):
     """The names of the images in a folder by filter."""
-    names = {}
-    for path in sorted(place.glob("hlsp_legus_hst_*.fits")):
-        match = re.search(r"_(f\d{3}[a-z]+)_v\d", path.name)
-        if match:
-            names[match[1].upper()] = path.name
+    matches = [re.fullmatch(_image_pattern(field), path.name) for path in sorted(place.glob("*"))]
+    names = {match[2].upper(): match[0] for match in matches if match}
     if len(names) < len(BANDS):
         have = ", ".join(names) or "none"
         raise FileNotFoundError(
@@ -215,9 +254,8 @@ def _images_in(place):
     return names
 
 
-def _locate_images(field):
+def _locate_images(field, listed):
     """Where the image of each band is, by filter; None where one is in no place but the bundle."""
-    listed = find_images(field)
     located = {}
     for role, filter_, camera in zip(BANDS, field.filters, field.cameras, strict=True):
         choices = _CHOICES[role] if filter_ is None else _cameras(filter_, camera)
@@ -225,7 +263,7 @@ def _locate_images(field):
         remote = remote or _first([_image_url(field, *choice) for choice in choices])
         if remote is None:
             return None
-        located[re.search(r"_(f\d{3}[a-z]+)_v\d", remote.name)[1].upper()] = remote
+        located[re.fullmatch(_image_pattern(field), remote.name)[2].upper()] = remote
     return located
 
 
@@ -256,9 +294,14 @@ def _fetch_bundle(field, place, **options):
             f"and no bundle of them at {_home(field)}"
         )
     (bundle,) = fetch_files([remote], place, **options)
-    for path in extract_bundle(bundle, place):
-        Manifest(place).add_file(path.name, remote.url)
-    return _images_in(place)
+    manifest = Manifest(place)
+    manifest.add_set("bundle", {"bundle": remote.name})
+    with _usable(place, "bundle"):
+        for path in extract_bundle(bundle, place, _image_pattern(field)):
+            manifest.add_file(path.name, remote.url)
+    bundle.unlink()  # its images are here now
+    manifest.forget("bundle")
+    return _images_in(place, field)
 
 
 def fetch_phangs(galaxy=None, *, labels="human", folder=None, offline=False, progress_bar=False):

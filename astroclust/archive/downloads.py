@@ -6,18 +6,20 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import tarfile
 import tempfile
 import threading
-import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
 import urllib3
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from astroclust.archive.configuration import conf
@@ -28,8 +30,8 @@ __all__ = ["Manifest", "Remote", "extract_bundle", "fetch_files", "length_of"]
 logger = logging.getLogger(__name__)
 
 _BLOCK = 1 << 14  # bytes: as much as a kill may lose
-_ABSENT = (404, 410)
-_TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
+_ABSENT = (403, 404, 410)  # some stores refuse what they do not have
+_BUSY = (408, 425, 429)
 _NO_HEAD = (405, 501)  # a server that only sends whole files
 # What servers compress on the way has another length than the file.
 _HEADERS = {"Accept-Encoding": "identity"}
@@ -92,16 +94,14 @@ class Manifest:
         self._path = folder / "manifest.json"
 
     def _read(self):
-        empty = {"files": {}, "sets": {}}
-        return json.loads(self._path.read_text()) if self._path.exists() else empty
+        return {"files": {}, "sets": {}} | _read_notes(self._path)
 
     def _add(self, kind, name, entry):
         """Add or replace an entry; safe beside other threads and processes."""
         with FileLock(self.folder / ".manifest.lock"):
             content = self._read()
             content[kind][name] = entry
-            with replace_when_done(self._path, overwrite=True) as partial:
-                partial.write_text(json.dumps(content, indent=1, sort_keys=True))
+            _write_notes(self._path, content)
 
     def entry(self, name):
         """The entry of a file, None where there is none."""
@@ -117,6 +117,14 @@ class Manifest:
     def add_set(self, key, names):
         """Note which files belong together: a dict of their names."""
         self._add("sets", key, names)
+
+    def forget(self, key):
+        """Drop a set and the entries of its files, which stay: what they hold was of no use."""
+        with FileLock(self.folder / ".manifest.lock"):
+            content = self._read()
+            for name in content["sets"].pop(key, {}).values():
+                content["files"].pop(name, None)
+            _write_notes(self._path, content)
 
     def complete_set(self, key):
         """The names of a set of files, None where there is none or one of its files is lost."""
@@ -135,6 +143,20 @@ class Manifest:
             return False
         # Reading a mosaic takes long: its checksum is computed again only where it was touched.
         return status.st_mtime_ns == entry["mtime_ns"] or _sha256(path) == entry["sha256"]
+
+
+def _read_notes(path):
+    """What was noted in a file, nothing where a kill or a full disk tore it."""
+    try:
+        notes = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return notes if isinstance(notes, dict) else {}
+
+
+def _write_notes(path, notes):
+    with replace_when_done(path, overwrite=True) as partial:
+        partial.write_text(json.dumps(notes, indent=1, sort_keys=True))
 
 
 def fetch_files(remotes, folder, *, offline=False, progress_bar=False):
@@ -167,15 +189,16 @@ def fetch_files(remotes, folder, *, offline=False, progress_bar=False):
     OSError
         Where a file cannot be fetched after all attempts, or not be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     manifest = Manifest(folder)
     wanted = [r for r in remotes if not manifest.has(r.name, size=r.size, sha256=r.sha256)]
     if offline:
-        wanted = [remote for remote in wanted if not (folder / remote.name).is_file()]
-    if wanted and offline:
-        names = ", ".join(remote.name for remote in wanted)
-        raise FileNotFoundError(f"{folder} has no {names}: fetch without the offline option")
-    if wanted:
+        lost = [r.name for r in wanted if manifest.entry(r.name) or not (folder / r.name).is_file()]
+        if lost:
+            raise FileNotFoundError(
+                f"{folder} has no whole {', '.join(lost)}: fetch without the offline option"
+            )
+    elif wanted:
+        folder.mkdir(parents=True, exist_ok=True)
         _fetch_all(wanted, manifest, progress_bar)
     return [folder / remote.name for remote in remotes]
 
@@ -183,7 +206,7 @@ def fetch_files(remotes, folder, *, offline=False, progress_bar=False):
 def _fetch_all(remotes, manifest, progress_bar):
     stop, errors = threading.Event(), []
     with (
-        ThreadPoolExecutor(conf.parallel) as pool,
+        ThreadPoolExecutor(max(conf.parallel, 1)) as pool,
         tqdm(unit="B", unit_scale=True, desc="fetching", disable=not progress_bar) as bar,
     ):
         progress = _Progress(bar)
@@ -206,96 +229,148 @@ def _fetch(remote, manifest, progress, stop):
     target = manifest.folder / remote.name
     part = target.with_name(target.name + ".part")
     # Another process may be at it: wait, and find the file whole.
-    with FileLock(target.with_name(f".{target.name}.lock")):
+    with _lock(target.with_name(f".{target.name}.lock"), stop):
         if manifest.has(remote.name, size=remote.size, sha256=remote.sha256):
             return
         if _was_brought(remote, target, manifest):
             manifest.add_file(remote.name, remote.url)
             return
         try:
-            _persist(lambda: _transfer(remote, part, progress, stop), remote.url, stop.wait)
+            _persist(
+                lambda: _transfer(remote, part, progress, stop),
+                remote.url,
+                stop,
+                came=lambda: part.stat().st_size if part.exists() else 0,
+            )
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
             raise OSError(
                 errno.ENOSPC,
                 f"no space left in {part.parent} for {remote.name}: make room, and the same call "
-                f"goes on after the {part.stat().st_size} bytes that are there",
+                "goes on with what came",
             ) from error
         os.replace(part, target)
         _notes(part).unlink(missing_ok=True)
         manifest.add_file(remote.name, remote.url)
 
 
+@contextmanager
+def _lock(path, stop):
+    """Hold a lock; an interruption ends the wait for it."""
+    lock = FileLock(path)
+    while not lock.is_locked:
+        _check_stop(stop)
+        with suppress(Timeout):
+            lock.acquire(timeout=0.5)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _check_stop(stop):
+    if stop.is_set():
+        raise InterruptedError("interrupted")
+
+
 def _was_brought(remote, target, manifest):
     """Whether a file came to the folder by another way, and is as long as that of the server."""
     if not target.is_file() or manifest.entry(remote.name) is not None:
         return False
+    if remote.sha256 is not None:
+        return _sha256(target) == remote.sha256
     return target.stat().st_size == (remote.size or length_of(remote.url))
 
 
-def _persist(action, url, wait=time.sleep):
-    """Call a function until the server answers as it should, as often as the settings allow."""
+def _persist(action, url, stop, came=lambda: 0):
+    """Call a function until the server answers as it should, as often as the settings allow.
+
+    An attempt that brought something (``came`` counts bytes) is not held against the server.
+    """
     attempt = 0
     while True:
+        _check_stop(stop)
+        before = came()
         try:
             return action()
         except (requests.RequestException, urllib3.exceptions.HTTPError, _BrokenOffError) as error:
             logger.info("%s: %s", url, error)
+            attempt = 0 if came() > before else attempt
             if attempt >= conf.retries:
                 raise OSError(
                     f"cannot fetch {url} ({error}): what came is kept, try again later"
                 ) from error
-        wait(conf.retry_wait * 2**attempt)
+        stop.wait(conf.retry_wait * 2**attempt)
         attempt += 1
 
 
 def _transfer(remote, part, progress, stop):
     """Append to the part of a file what is missing of it."""
-    headers, start = _resume(remote, part)
-    with requests.get(remote.url, headers=headers, stream=True, timeout=conf.timeout) as response:
-        if response.status_code == 416:  # the part is longer than the file: not of this one
-            part.unlink(missing_ok=True)
-            raise _BrokenOffError("the file has changed on the server")
-        _check_status(response, remote.url)
-        if response.status_code != 206:
-            start = 0
-        length = response.headers.get("Content-Length")
-        total = remote.size or (None if length is None else start + int(length))
-        _note(part, remote, response, total)
-        progress.expect(remote.name, (total or start) - start)
-        with part.open("r+b" if start else "wb", buffering=0) as file:
-            file.seek(start)
-            file.truncate()
-            for block in response.raw.stream(_BLOCK, decode_content=False):
-                if stop.is_set():
-                    raise InterruptedError("interrupted")
-                file.write(block)
-                progress.advance(remote.name, len(block))
-            if total is not None and file.tell() != total:
-                raise _BrokenOffError(f"{file.tell()} of {total} bytes came")
+    headers, start, total = _resume(remote, part)
+    if start != total:
+        with requests.get(
+            remote.url, headers=headers, stream=True, timeout=conf.timeout
+        ) as response:
+            _receive(response, remote, part, start, total, progress, stop)
     _check(remote, part)
 
 
-def _resume(remote, part):
-    """Headers that ask for the rest of a file, and where that starts."""
-    if not (part.exists() and _notes(part).exists()):
-        return dict(_HEADERS), 0
-    notes, start = json.loads(_notes(part).read_text()), part.stat().st_size
-    if notes["url"] != remote.url or start == 0 or start == notes["total"]:
-        return dict(_HEADERS), 0
-    headers = _HEADERS | {"Range": f"bytes={start}-"}
-    if notes["validator"]:  # or else the whole, if it is no longer the same file
-        headers["If-Range"] = notes["validator"]
-    return headers, start
-
-
-def _note(part, remote, response, total):
+def _receive(response, remote, part, start, total, progress, stop):
+    if response.status_code == 416 or not _goes_on(response, start, total):
+        part.unlink(missing_ok=True)  # the part is not of this file
+        raise _BrokenOffError("the file has changed on the server")
+    _check_status(response, remote.url)
+    if response.status_code != 206:
+        start = 0
+    length = response.headers.get("Content-Length")
+    total = remote.size or (None if length is None else start + int(length))
     etag = response.headers.get("ETag", "")
     strong = etag if not etag.startswith("W/") else ""
     validator = strong or response.headers.get("Last-Modified")
-    notes = {"url": remote.url, "validator": validator, "total": total}
-    _notes(part).write_text(json.dumps(notes))
+    _write_notes(_notes(part), {"url": remote.url, "validator": validator, "total": total})
+    progress.expect(remote.name, (total or start) - start)
+    with part.open("r+b" if start else "wb", buffering=0) as file:
+        file.seek(start)
+        file.truncate()
+        for block in response.raw.stream(_BLOCK, decode_content=False):
+            _check_stop(stop)
+            rest = memoryview(block)
+            while rest:  # a disk that is nearly full takes part of a block
+                rest = rest[file.write(rest) :]
+            progress.advance(remote.name, len(block))
+        if total is not None and file.tell() != total:
+            raise _BrokenOffError(f"{file.tell()} of {total} bytes came")
+
+
+def _goes_on(response, start, total):
+    """Whether an answer with part of a file has the part that was asked for."""
+    if response.status_code != 206:
+        return True
+    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    return (
+        match is not None
+        and int(match[1]) == start
+        and (total is None or match[2] in ("*", str(total)))
+    )
+
+
+def _resume(remote, part):
+    """Headers that ask for the rest of a file, where that starts, and the length of the whole."""
+    notes = _read_notes(_notes(part)) if part.exists() else {}
+    start, total = part.stat().st_size if part.exists() else 0, notes.get("total")
+    if notes.get("url") != remote.url or start == 0:
+        return dict(_HEADERS), 0, None
+    if start == total and remote.size in (None, total):  # killed between the last byte and the end
+        return {}, start, total
+    if not notes.get("validator") or (total is not None and start >= total):
+        return dict(_HEADERS), 0, None
+    # The rest, or the whole if it is no longer the same file.
+    return (
+        _HEADERS | {"Range": f"bytes={start}-", "If-Range": notes["validator"]},
+        start,
+        total,
+    )
 
 
 def _notes(part):
@@ -306,9 +381,9 @@ def _check_status(response, url):
     status = response.status_code
     if status in _ABSENT:
         raise FileNotFoundError(f"the server has no {url} (status {status})")
-    if status in _TRANSIENT:
+    if status in _BUSY or status >= 500:
         raise _BrokenOffError(f"status {status}")
-    if not response.ok:
+    if status not in (200, 206):
         raise OSError(f"the server refuses {url} (status {status})")
 
 
@@ -347,16 +422,17 @@ def length_of(url):
 
     def ask():
         response = requests.head(url, headers=_HEADERS, timeout=conf.timeout, allow_redirects=True)
-        if response.status_code not in _NO_HEAD:
-            _check_status(response, url)
-        return response
+        if response.status_code in _NO_HEAD:
+            return None
+        _check_status(response, url)
+        return response.headers.get("Content-Length")
 
-    length = _persist(ask, url).headers.get("Content-Length")
+    length = _persist(ask, url, threading.Event())
     return int(length) if length else None
 
 
-def extract_bundle(path, folder):
-    """Extract a tar bundle, all of it or nothing.
+def extract_bundle(path, folder, pattern):
+    """Extract those files of a tar bundle that are wanted, all of them or nothing.
 
     Parameters
     ----------
@@ -364,6 +440,8 @@ def extract_bundle(path, folder):
         The bundle.
     folder : `~pathlib.Path`
         Where its files go, without the folders of the bundle.
+    pattern : str
+        Regular expression of the names of the files that are wanted.
 
     Returns
     -------
@@ -381,12 +459,15 @@ def extract_bundle(path, folder):
         try:
             with tarfile.open(path) as bundle:
                 members = bundle.getmembers()
+                while bundle.fileobj.read(_BLOCK):  # to the checksum at the end of the stream
+                    pass
                 for member in members:
                     _check_member(member, path)
-                bundle.extractall(inside, members, filter="data")
-        except (tarfile.ReadError, EOFError) as error:
+                wanted = [m for m in members if re.fullmatch(pattern, Path(m.name).name)]
+                bundle.extractall(inside, wanted, filter="data")
+        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
             raise OSError(f"{path} is not a whole bundle ({error}): fetch it again") from error
-        files = [Path(inside) / member.name for member in members if member.isfile()]
+        files = [Path(inside) / member.name for member in wanted]
         return [Path(shutil.move(file, folder / file.name)) for file in files]
 
 

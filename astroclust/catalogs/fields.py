@@ -37,6 +37,8 @@ class LegusField:
         Galactic extinction in each band (mag).
     ci_cut : float
         Smallest concentration index of a candidate (mag).
+    label_columns : tuple of str
+        The last columns of the catalogue, where they are not those of most fields.
     labels : str or None
         Who gave the classes of the catalogue: ``"consensus"`` of three people, a ``"single"``
         person, or ``"hybrid"`` of people and a network.
@@ -57,6 +59,7 @@ class LegusField:
     distance: float
     extinction: tuple
     ci_cut: float
+    label_columns: tuple
     labels: str | None
     catalog: str | None
     image_name: str
@@ -101,6 +104,7 @@ def _field(row):
         distance=_number(row["distance"]),
         extinction=tuple(_number(row[f"ext_{role}"]) for role in roles),
         ci_cut=_number(row["ci_cut"]),
+        label_columns=tuple((_text(row["label_columns"]) or "").split()),
         labels=_text(row["labels"]),
         catalog=catalog,
         image_name=str(row["image_name"]),

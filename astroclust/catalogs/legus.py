@@ -3,12 +3,14 @@
 
 import re
 import warnings
+import zlib
 from enum import IntFlag
 from pathlib import Path
 
 import numpy as np
 from astropy import units as u
 from astropy.table import MaskedColumn, Table
+from astropy.utils.data import get_readable_fileobj
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.catalogs.fields import find_field
@@ -47,6 +49,7 @@ _SENTINELS = {
     44.444: CatalogFlag.NO_CORRECTION,
 }
 _NO_FIT = 200.0
+_NUMBERS_OF_FILTERS = (0, 3, 4, 5, _NO_FIT)
 # The filters of the standard visit of LEGUS, for files that do not say theirs.
 _STANDARD_FILTERS = ("F275W", "F336W", "F438W", "F555W", "F814W")
 
@@ -131,14 +134,14 @@ def read_legus(path, *, field=None, filters=None):
     """Read a cluster catalogue of LEGUS; ``Table.read(path, format="ascii.legus")`` does the same.
 
     The files have no header. Where the ``.readme`` of the archive lies beside one, its columns are
-    as that says. Else they follow from their number and from what they hold: all files begin with
-    the same 33 columns, or with 35 where a field has positions in a mosaic too; what comes after
-    is told apart by its values.
+    as that says. Else all files begin with the same 33 columns, or with 35 where a field has
+    positions in a mosaic too; those after them are as the registry has them for the field, or
+    else told apart by their number and what they hold.
 
     Parameters
     ----------
-    path : str or `~pathlib.Path`
-        A ``.tab`` file as the archive has it, plain or compressed.
+    path : str, `~pathlib.Path` or file-like
+        A ``.tab`` file as the archive has it, or its URL, plain or compressed.
     field : str, optional
         Name of the field, as `~astroclust.catalogs.find_field` takes it; by default that in the
         name of the file.
@@ -172,116 +175,156 @@ def read_legus(path, *, field=None, filters=None):
     LEGUS counts pixels from 1; this is the only place where that matters. In NGC 4449 the file has
     5 for what was not inspected and 0 or 4 for what is not a cluster: here 0 and 4, as elsewhere.
     """
-    path = Path(path)
-    known = _known_field(path, field)
-    values = _read_numbers(path)
-    readme = path.with_name(re.sub(r"\.tab(\.\w+)?$", ".readme", path.name))
-    if readme != path and readme.exists():
-        names, said = _readme_columns(readme, values.shape[1])
-    else:
-        names, said = _layout(values, path), None
-    filters = _filters(path, filters, said, known)
-    table = Table(meta=_meta(path, known))
-    for name, column in zip(names, values.T, strict=True):
-        _add_column(table, name, column, filters)
+    name = Path(str(getattr(path, "name", path))).name
+    known = _known_field(name, field)
+    values = _read_numbers(path, name)
+    names, said = _readme_columns(path, name, values.shape[1]) or (
+        _layout(values, name, known),
+        None,
+    )
+    filters = _filters(name, filters, said, known)
+    table = Table(meta=_meta(name, known))
+    for column, numbers in zip(names, values.T, strict=True):
+        _add_column(table, column, numbers, filters)
     for role, filter_ in zip(_ROLES, filters, strict=True):
         _mask_magnitudes(table, role, filter_.lower())
     _mask_index(table)
     _mask_fit(table)
-    _settle_ngc4449(table)
+    if known is not None and known.name == "ngc4449":
+        _settle_ngc4449(table)
+    _put_nan_under_masks(table)
     return table
 
 
-def _known_field(path, name):
+def _known_field(file, name):
     """The field of a file, None where neither the caller nor the name of the file says it."""
     if name is not None:
         return find_field(name)
-    match = re.match(r"hlsp_legus_hst_[^_]+_(.+)_multiband_", path.name)
+    match = re.match(r"hlsp_legus_hst_[^_]+_(.+)_multiband_", file)
     try:
         return find_field(match[1]) if match else None
     except KeyError:
         return None
 
 
-def _read_numbers(path):
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
+def _read_numbers(path, name):
+    path = str(path) if isinstance(path, Path) else path
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*input contained no data", UserWarning)
-            values = np.loadtxt(path, ndmin=2)
-    except (ValueError, EOFError, UnicodeDecodeError) as error:
+        with get_readable_fileobj(path, encoding="utf-8-sig") as file:
+            text = file.read()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no file {path}") from None
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+        raise ValueError(f"{name} cannot be read ({error}): fetch it again") from error
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise ValueError(f"{name} holds no rows: fetch it again")
+    shortest = min(map(len, lines[:-1]), default=0)
+    if len(lines[-1]) < shortest and not text.endswith(("\n", "\r")):
+        raise ValueError(f"{name} is torn in its last line: fetch it again")
+    try:
+        return np.loadtxt(lines, ndmin=2)
+    except ValueError as error:
         raise ValueError(
-            f"{path} is not a whole LEGUS catalogue ({error}): fetch it again"
+            f"{name} is not a whole LEGUS catalogue ({error}): fetch it again"
         ) from error
-    if values.size == 0:
-        raise ValueError(f"{path} holds no rows: fetch it again")
-    return values
 
 
-def _readme_columns(path, n_columns):
-    """Names of the columns and filters, from lines such as ``16. CI=mag(1px)-mag(3px) ...``."""
-    lines = re.findall(r"^\s*#?\s*(\d+)\.\s+(\S.*)$", path.read_text(errors="replace"), re.M)
-    if len(lines) != n_columns:
-        raise ValueError(
-            f"{path} describes {len(lines)} columns, the catalogue beside it has {n_columns}: "
-            "fetch both again, or move the readme away"
-        )
+def _readme_columns(path, name, n_columns):
+    """Names of the columns and filters, from lines such as ``16. CI=mag(1px)-mag(3px) ...``.
+
+    None where there is no readme beside the file, or none that can be understood.
+    """
+    readme = Path(str(path)).with_name(re.sub(r"\.tab(\.\w+)?$", ".readme", name))
+    if readme.name == name or not readme.is_file():
+        return None
+    texts = []
+    for number, text in re.findall(
+        r"^\s*#?\s*(\d+)\.\s+(\S.*)$", readme.read_text(errors="replace"), re.M
+    ):
+        texts += [text] if int(number) == len(texts) + 1 else []
     names, filters = [], []
     bands = {"mag": iter(_ROLES), "mag_err": iter(_ROLES), "residual": iter(_ROLES)}
-    for number, text in lines:
-        matches = (name for pattern, name in _README_LINES if re.match(pattern, text, re.I))
-        name = next(matches, f"column_{number}")
-        if name == "mag":
+    for number, text in enumerate(texts, start=1):
+        matches = (column for pattern, column in _README_LINES if re.match(pattern, text, re.I))
+        column = next(matches, f"column_{number}")
+        if column == "mag":
             filters += re.findall(r"F\d{3}\w", text)[:1]
-        names.append(f"{name}_{next(bands[name])}" if name in bands else name)
-    return names, filters
+        names.append(f"{column}_{next(bands[column], '')}" if column in bands else column)
+    needed = {"id", "x", "y", "ra", "dec", *_MAGNITUDES, "ci", *_FIT, "n_filters", "class_human"}
+    if len(names) == n_columns == len(set(names)) and needed <= set(names):
+        return names, filters
+    warnings.warn(
+        f"the columns in {readme.name} are not understood: they are told by what they hold",
+        AstropyUserWarning,
+        stacklevel=3,
+    )
+    return None
 
 
-def _layout(values, path):
-    """Names of the columns, from their number and what they hold."""
+def _layout(values, name, known):
+    """Names of the columns: those of the field, or else from their number and what they hold."""
     names = ["id", "x", "y"]
-    if values.shape[1] > 5 and not _on_sky(values[:, 3:5]):
+    if values.shape[1] > 5 and not _mostly(_on_sky(*values[:, 3:5].T)):
         names += ["x_mosaic", "y_mosaic"]
     names += ["ra", "dec", *_MAGNITUDES, "ci", *_FIT, *_RESIDUALS, *_QUALITY_OF_FIT, "n_filters"]
     n = len(names)
-    if not 1 <= values.shape[1] - n <= 6:
-        raise ValueError(
-            f"{path} has {values.shape[1]} columns: a LEGUS catalogue has 34 to 39, or 36 to 41 "
-            "with positions in a mosaic; put its .readme beside it"
+    of_field = known.label_columns if known is not None else ()
+    if not 1 <= values.shape[1] - n <= 6 or (of_field and values.shape[1] != n + len(of_field)):
+        wanted = (
+            f"that of {known.name} {n + len(of_field)}" if of_field else "one of LEGUS 34 to 39"
         )
-    columns, labels = dict(zip(names, values.T, strict=False)), values[:, n:]
-    ages, probability = columns["age"], columns["fit_probability"]
-    is_catalog = (
-        (columns["id"] == np.round(columns["id"])).all()
-        and _on_sky(np.column_stack([columns["ra"], columns["dec"]]))
-        and ((ages == 0) | (ages > 1e4)).all()
-        and (((probability >= 0) & (probability <= 1)) | (probability == _NO_FIT)).all()
-        and np.isin(columns["n_filters"], [*range(6), _NO_FIT]).all()
-        and ((labels >= 0) & (labels <= 6)).all()
-    )
-    if not is_catalog:
         raise ValueError(
-            f"{path} is not in a layout of LEGUS: expected are an integer id, x and y, ra and dec, "
+            f"{name} has {values.shape[1]} columns: {wanted}, or two more with positions in a "
+            "mosaic; fetch it again, or put its .readme beside it"
+        )
+    names += of_field or _label_names(values[:, n:], known)
+    if not _is_catalog(dict(zip(names, values.T, strict=True))):
+        raise ValueError(
+            f"{name} is not in a layout of LEGUS: expected are an integer id, x and y, ra and dec, "
             "five magnitudes with errors, the concentration index, 16 columns of the fit, the "
-            f"number of filters (column {n}) and classes from 0 to 4; put its .readme beside it"
+            f"number of filters (column {n}), then {', '.join(names[n:])}; put its .readme beside "
+            "it"
         )
-    return names + _label_names(labels)
+    return names
 
 
-def _on_sky(positions):
-    ra, dec = positions.T
-    return ((ra >= 0) & (ra <= 360) & (np.abs(dec) <= 90)).all()
+def _is_catalog(columns):
+    """Whether columns hold what their names say: a missing one shifts all that follow."""
+    probability, ages = columns["fit_probability"], columns["age"]
+    labels = [column for name, column in columns.items() if name in _INTEGERS[1:]]
+    return (
+        _mostly(_on_sky(columns["ra"], columns["dec"]))
+        and _mostly((ages == 0) | (ages > 1e4))
+        and _mostly(((probability >= 0) & (probability <= 1)) | (probability == _NO_FIT))
+        and np.isin(columns["n_filters"], _NUMBERS_OF_FILTERS).all()
+        and all((column == np.round(column)).all() for column in [columns["id"], *labels])
+        and all((columns[name] <= 5).all() for name in _LABELS if name in columns)
+        and (
+            "class_mean" not in columns
+            or _mostly((columns["class_mean"] > 0) == (columns["class_human"] > 0))
+        )
+    )
 
 
-def _label_names(labels):
+def _mostly(right):
+    """Whether a condition holds in all rows but a few odd ones."""
+    return np.mean(right) > 0.98
+
+
+def _on_sky(ra, dec):
+    return (ra >= 0) & (ra <= 360) & (np.abs(dec) <= 90)
+
+
+def _label_names(labels, known):
     """Names of the last columns, those with classes and flags."""
     first, last, inspected = labels[:, 0], labels[:, -1], labels > 0
     n_labels = labels.shape[1]
     if n_labels == 1:
         return ["class_human"]
     if n_labels == 2:  # a mean is there for each class that is; a flag is rarely set
-        mean = (inspected[:, 0] == inspected[:, 1]).all()
+        people = known is not None and known.labels == "consensus"
+        mean = people or (inspected[:, 0] == inspected[:, 1]).all()
         return ["class_human", "class_mean" if mean else "selection"]
     if n_labels == 3:
         return ["class_human", "class_mean", "class_ml" if last.max() > 2 else "selection"]
@@ -301,17 +344,18 @@ def _label_names(labels):
     ]
 
 
-def _filters(path, given, said, known):
+def _filters(name, given, said, known):
     if given is not None:
-        if len(given) != len(BANDS):
-            raise ValueError(f"filters must be five, for {BANDS}, not {given!r}")
-        return tuple(str(name).upper() for name in given)
-    if said is not None and len(said) == len(BANDS):
-        return tuple(name.upper() for name in said)
+        given = () if isinstance(given, str) else tuple(str(filter_).upper() for filter_ in given)
+        if len(set(given)) != len(BANDS):
+            raise ValueError(f"filters must be five, one for each of {BANDS}, not {given!r}")
+        return given
+    if said is not None and len(set(said)) == len(BANDS):
+        return tuple(filter_.upper() for filter_ in said)
     if known is not None and None not in known.filters:
         return known.filters
     warnings.warn(
-        f"the filters of {path.name} are not known: they are taken for "
+        f"the filters of {name} are not known: they are taken for "
         f"{', '.join(_STANDARD_FILTERS)}; give field= or filters= if they are others",
         AstropyUserWarning,
         stacklevel=3,
@@ -319,8 +363,8 @@ def _filters(path, given, said, known):
     return _STANDARD_FILTERS
 
 
-def _meta(path, known):
-    meta = {"CATALOG": path.name}
+def _meta(name, known):
+    meta = {"CATALOG": name}
     if known is not None:
         meta |= {"FIELD": known.name, "GALAXY": known.galaxy, "DISTANCE": known.distance}
         meta |= {"LABELS": known.labels} if known.labels else {}
@@ -375,10 +419,16 @@ def _mask_fit(table):
             table[name].mask = ~fitted
         if name.startswith("residual_"):
             table[name].mask |= table[name].data == _NO_FIT
+    # Fits with a best value but without limits have 0 for them.
+    unlimited = fitted & (np.ma.getdata(table["age_max"]) == 0)
+    for name in _FIT:
+        if name.endswith(("_max", "_min")):
+            table[name].mask |= unlimited
     table["n_filters"].mask = table["n_filters"].data == _NO_FIT
     if "class_mean" in table.colnames:
         table["class_mean"].mask = table["class_mean"].data == 0
-    _add_flags(table, "flag_fit", ~fitted * CatalogFlag.NO_FIT.value, "why the fit is masked")
+    flags = ~fitted * CatalogFlag.NO_FIT.value + unlimited * CatalogFlag.UNDEFINED.value
+    _add_flags(table, "flag_fit", flags, "why the fit or its limits are masked")
 
 
 def _add_flags(table, name, flags, description):
@@ -387,6 +437,13 @@ def _add_flags(table, name, flags, description):
 
 def _settle_ngc4449(table):
     """Bring the classes of NGC 4449, where 5 is not inspected and 0 is spurious, to the others'."""
-    if "class_human" in table.colnames and (table["class_human"].data == 5).any():
-        classes = table["class_human"].data
-        table["class_human"][:] = np.select([classes == 0, classes == 5], [4, 0], classes)
+    classes = table["class_human"].data
+    table["class_human"][:] = np.select([classes == 0, classes == 5], [4, 0], classes)
+
+
+def _put_nan_under_masks(table):
+    """So that a sentinel does not come back where a mask is lost."""
+    for column in table.itercols():
+        if column.dtype.kind == "f":
+            column.data.data[column.mask] = np.nan
+            column.fill_value = np.nan

@@ -31,11 +31,11 @@ CLASS_AGES = {1: (7.7, 0.7), 2: (7.0, 0.7), 3: (6.6, 0.5)}
 # The bluest and reddest stars, in the same four colours.
 STAR_COLORS = np.array([[-0.5, -1.3, -0.25, -0.25], [2.0, 1.6, 1.6, 2.2]])
 
-# LEGUS's class 4 is mostly stars and their blends; the rest is rare.
+# What is detected and is no cluster is mostly a star, or a blend of them; the rest is rare.
 KINDS_OF_CLASS_4 = {
-    "star": 0.40,
-    "pair": 0.24,
-    "triple": 0.14,
+    "star": 0.56,
+    "pair": 0.14,
+    "triple": 0.08,
     "saturated": 0.04,
     "galaxy": 0.06,
     "cosmic ray": 0.04,
@@ -63,10 +63,13 @@ def _cluster_flux(rng, magnitude, label):
     return _redden(flux, min(rng.exponential(0.15), 1.0))
 
 
-def _star_flux(rng, magnitude):
+def _star_flux(rng, magnitude, kind=None):
+    """Flux of a ``"blue"`` star of the main sequence or of a ``"giant"``; by default of either."""
+    if kind is None:
+        kind = "blue" if rng.random() < 0.5 else "giant"
+    place = rng.beta(0.6, 2.0) if kind == "blue" else rng.beta(4.0, 1.5)
     blue, red = STAR_COLORS
-    colors = blue + (red - blue) * rng.beta(0.7, 1.0)
-    return _redden(_flux(magnitude, colors), min(rng.exponential(0.1), 1.0))
+    return _redden(_flux(magnitude, blue + (red - blue) * place), min(rng.exponential(0.1), 1.0))
 
 
 def _magnitude(rng, conditions):
@@ -187,16 +190,23 @@ _MAKERS = {1: _symmetric, 2: _asymmetric, 3: _association, 4: _not_a_cluster}
 
 
 def field_stars(rng, shape, conditions):
-    """Single stars from somewhat above the faint limit to far below the noise, as crowding."""
-    area = (shape[0] + MARGIN) * (shape[1] + MARGIN)
-    density = 10 ** rng.uniform(-2.7, -1.2)  # a pixel
-    n = rng.poisson(density * area)
+    """Single stars from somewhat above the faint limit to far below the noise, as crowding.
+
+    The giants of the old disc and the blue stars of the arms are crowded in measures of their own.
+    """
+    giants = _scattered_stars(rng, shape, conditions, "giant", 10 ** rng.uniform(-2.7, -0.9))
+    return giants + _scattered_stars(rng, shape, conditions, "blue", 10 ** rng.uniform(-3.5, -1.4))
+
+
+def _scattered_stars(rng, shape, conditions, kind, density):
+    """Stars of a kind in a density a square pixel."""
+    n = rng.poisson(density * (shape[0] + MARGIN) * (shape[1] + MARGIN))
     x = rng.uniform(-MARGIN / 2, shape[1] + MARGIN / 2, n)
     y = rng.uniform(-MARGIN / 2, shape[0] + MARGIN / 2, n)
     # A luminosity function of slope 0.45 a magnitude, six magnitudes deep.
     depth = np.log10(1 + rng.random(n) * (10 ** (0.45 * 6) - 1)) / 0.45
     magnitudes = conditions.faint_limit - 1 + depth
-    return [Source(*p, _star_flux(rng, m)) for *p, m in zip(x, y, magnitudes, strict=True)]
+    return [Source(*p, _star_flux(rng, m, kind)) for *p, m in zip(x, y, magnitudes, strict=True)]
 
 
 def diffuse_light(rng, shape, conditions):

@@ -1,14 +1,17 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+import hashlib
 import io
+import json
 import os
 import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -183,8 +186,8 @@ def test_fields_and_requests_that_there_are_not(server, tmp_path):
         fetch_legus("ngc628", folder=tmp_path)
     with pytest.raises(ValueError, match="no catalogue of ngc2500"):
         fetch_legus("ngc2500", folder=tmp_path)
-    with pytest.raises(ValueError, match="what must be of"):
-        fetch_legus("ngc1566", what="images", folder=tmp_path)
+    with pytest.raises(ValueError, match="what must be"):
+        fetch_legus("ngc1566", what="spectra", folder=tmp_path)
     with pytest.raises(FileNotFoundError, match="offline"):
         fetch_legus("ngc1566", folder=tmp_path, offline=True)
     with pytest.raises(FileNotFoundError, match="has not all images"):
@@ -273,7 +276,7 @@ def test_a_file_that_the_server_has_not_is_no_reason_to_wait(server, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"the server has no .*/nothing"):
         fetch_files([Remote(f"{server.url}/nothing", "nothing")], tmp_path)
     assert len(asked(server)) == 1
-    server.fail("/file", 403)
+    server.fail("/file", 401)
     with pytest.raises(OSError, match="refuses"):
         fetch_file(server, tmp_path)
 
@@ -372,8 +375,12 @@ def bundle(path, *members):
 
 
 def test_a_bundle_is_extracted_without_its_folders(tmp_path):
-    path = bundle(tmp_path / "good.tar.gz", ("a/b/one.fits", tarfile.REGTYPE))
-    (file,) = extract_bundle(path, tmp_path)
+    path = bundle(
+        tmp_path / "good.tar.gz",
+        ("a/b/one.fits", tarfile.REGTYPE),
+        ("a/manifest.json", tarfile.REGTYPE),
+    )
+    (file,) = extract_bundle(path, tmp_path, r".*\.fits")
     assert file == tmp_path / "one.fits"
     assert file.read_bytes() == b"abc"
 
@@ -392,20 +399,93 @@ def test_a_bundle_is_extracted_without_its_folders(tmp_path):
 def test_a_bundle_that_reaches_elsewhere_is_refused_whole(tmp_path, bad):
     path = bundle(tmp_path / "bad.tar.gz", ("good.fits", tarfile.REGTYPE), bad)
     with pytest.raises(ValueError, match=r"not to be trusted.*nothing was extracted"):
-        extract_bundle(path, tmp_path)
+        extract_bundle(path, tmp_path, r".*\.fits")
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_torn_bundle_is_an_error(tmp_path):
+@pytest.mark.parametrize("damage", [-100, -8, 200])
+def test_a_damaged_bundle_is_an_error(tmp_path, damage):
     path = bundle(tmp_path / "torn.tar.gz", *[(f"{i}.fits", tarfile.REGTYPE) for i in range(99)])
-    path.write_bytes(path.read_bytes()[:-100])
+    content = bytearray(path.read_bytes())
+    if damage > 0:
+        content[damage] ^= 1
+    path.write_bytes(content[:damage] if damage < 0 else content)
     with pytest.raises(OSError, match="not a whole bundle"):
-        extract_bundle(path, tmp_path)
+        extract_bundle(path, tmp_path, r".*\.fits")
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_names_are_quoted_as_the_server_reads_them():
-    assert quote("a+b") == "a%2Bb"
+def test_torn_notes_are_no_hindrance(server, tmp_path):
+    server.fail("/file", "truncate", 500, 500, 500)
+    with pytest.raises(OSError, match="cannot fetch"):
+        fetch_file(server, tmp_path)
+    (tmp_path / "file.part.json").write_text("")
+    (tmp_path / "manifest.json").write_text("{")
+    assert fetch_file(server, tmp_path).read_bytes() == CONTENT
+
+
+def test_a_part_that_is_whole_is_not_asked_for(server, tmp_path):
+    fetch_file(server, tmp_path)
+    (tmp_path / "manifest.json").unlink()
+    (tmp_path / "file").rename(tmp_path / "file.part")
+    notes = {"url": f"{server.url}/file", "validator": "x", "total": len(CONTENT)}
+    (tmp_path / "file.part.json").write_text(json.dumps(notes))
+    server.requests.clear()
+    assert fetch_file(server, tmp_path).read_bytes() == CONTENT
+    assert server.requests == []
+
+
+def test_brought_files_must_have_the_checksum(server, tmp_path):
+    sha256 = hashlib.sha256(CONTENT).hexdigest()
+    (tmp_path / "file").write_bytes(CONTENT[::-1])
+    assert fetch_file(server, tmp_path, sha256=sha256).read_bytes() == CONTENT
+
+
+def test_each_byte_that_comes_starts_the_patience_anew(server, tmp_path):
+    server.fail("/file", *["truncate"] * 6)
+    assert fetch_file(server, tmp_path).read_bytes() == CONTENT
+
+
+def test_what_cannot_be_read_is_fetched_again_once_the_server_has_it_right(server, tmp_path):
+    name = next(name for name in server.files if "ngc1566_multiband" in name)
+    good = server.files[name]
+    server.files[name] = b"<html>we are sorry</html>\n"
+    with pytest.raises(ValueError, match="not a whole LEGUS catalogue"):
+        fetch_legus("ngc1566", what="catalog", folder=tmp_path)
+    server.files[name] = good
+    assert len(fetch_legus("ngc1566", what="catalog", folder=tmp_path).catalog) == 3
+
+
+def test_images_come_by_name_where_those_of_the_portal_do_not(server, tmp_path):
+    for filter_ in ("f275w", "f336w", "f438w", "f555w", "f814w"):
+        server.fail(IMAGE.format(filter_), *[500] * 4)
+    assert len(fetch_legus("ngc1566", what="images", folder=tmp_path).images) == 5
+
+
+def test_a_server_without_head(tmp_path):
+    class OnlyGet(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(CONTENT)))
+            self.end_headers()
+            self.wfile.write(CONTENT)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), OnlyGet) as plain:
+        threading.Thread(target=plain.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{plain.server_port}/file"
+        assert downloads.length_of(url) is None
+        (path,) = fetch_files([Remote(url, "file")], tmp_path)
+        plain.shutdown()
+    assert path.read_bytes() == CONTENT
+
+
+def test_offline_does_not_take_what_is_known_to_be_torn(server, tmp_path):
+    fetch_file(server, tmp_path).write_bytes(CONTENT[:100])
+    with pytest.raises(FileNotFoundError, match="no whole file"):
+        fetch_files([Remote("", "file")], tmp_path, offline=True)
 
 
 def test_fetch_and_samples_from_the_command_line(server, tmp_path, capsys):
@@ -421,6 +501,12 @@ def test_fetch_and_samples_from_the_command_line(server, tmp_path, capsys):
     assert "total of table 2" in capsys.readouterr().out
     assert main(["fetch", "--list"]) == 0
     assert "ngc628-c" in capsys.readouterr().out
-    for wrong in (["fetch"], ["fetch", "ngc628"], ["samples", str(tmp_path)]):
+    (tmp_path / "empty").mkdir()
+    for wrong in (["fetch"], ["fetch", "ngc628"], ["samples", str(tmp_path / "empty")]):
         assert main(wrong) == 1
     assert "did you mean ngc628-c" in capsys.readouterr().err
+    (tmp_path / "hlsp_legus_hst_wfc3_ngc1433_multiband_v1_x.tab").write_text("1 2 3")
+    assert main(["samples", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert "total of table 2" in said.out
+    assert "1 not counted" in said.err

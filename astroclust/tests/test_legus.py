@@ -75,8 +75,9 @@ def test_columns_have_names_units_and_positions_from_zero(tmp_path):
     ],
 )
 @pytest.mark.parametrize("mosaic", [False, True])
+@pytest.mark.filterwarnings("ignore:the filters of")
 def test_layouts_are_told_by_what_they_hold(tmp_path, labels, names, mosaic):
-    table = read_legus(write(tmp_path, rows(labels, mosaic=mosaic)))
+    table = read_legus(write(tmp_path, rows(labels, mosaic=mosaic), "wfc3_ngc9999"))
     assert [name for name in table.colnames if name in names] == names
     assert ("x_mosaic" in table.colnames) == mosaic
     if mosaic:
@@ -119,6 +120,8 @@ def test_sentinels_are_masked_and_the_reason_is_kept(tmp_path):
         None,
     ]
     assert table["ci"].mask.tolist() == [True, False, False, False, False, False]
+    assert np.isnan(np.asarray(table["mag_f555w"])[0])  # also where the mask is lost
+    assert np.isnan(table["mag_f555w"].filled()[1])
     assert table["flag_ci"][0] == CatalogFlag.UNDEFINED
     assert set(CATALOG_FLAG_MEANINGS) == set(CatalogFlag)
 
@@ -133,10 +136,15 @@ def test_fits_that_were_not_made_are_masked(tmp_path):
     assert table["residual_f275w"].mask.tolist() == [True, True, True]
     assert table["residual_f814w"].mask.tolist() == [True, True, False]
     assert table["n_filters"].mask.tolist() == [False, True, False]
+    values[2, [17, 18, 20, 21]] = 0  # a best value without limits
+    table = read_legus(write(tmp_path, values))
+    assert table["age"].mask.tolist() == [True, True, False]
+    assert table["age_max"].mask.tolist() == table["mass_min"].mask.tolist() == [True] * 3
+    assert table["flag_fit"].tolist() == [CatalogFlag.NO_FIT] * 2 + [CatalogFlag.UNDEFINED]
 
 
 def test_filters_are_those_of_the_field(tmp_path):
-    table = read_legus(write(tmp_path, rows([[1, 1]]), "acs-wfc3_ngc5474"))
+    table = read_legus(write(tmp_path, rows([[1, 1, 4, 0]]), "acs-wfc3_ngc5474"))
     assert "mag_f606w" in table.colnames
     assert "flag_f606w" in table.colnames
     named = read_legus(write(tmp_path, rows([[1, 1]]), "x_unheard-of"), field="NGC 628C")
@@ -150,12 +158,13 @@ def test_filters_are_those_of_the_field(tmp_path):
         unknown = read_legus(tmp_path / NAME.format("x_unheard-of"))
     assert "mag_f555w" in unknown.colnames
     assert "FIELD" not in unknown.meta
-    with pytest.raises(ValueError, match="must be five"):
-        read_legus(tmp_path / NAME.format("x_unheard-of"), filters=["F555W"])
+    for wrong in (["F555W"], "F555W", ["F555W"] * 5):
+        with pytest.raises(ValueError, match="must be five"):
+            read_legus(tmp_path / NAME.format("x_unheard-of"), filters=wrong)
 
 
 def test_readme_beside_the_file_says_the_columns(tmp_path):
-    path = write(tmp_path, rows([[3, 0.5]]), "wfc3_x")
+    path = write(tmp_path, rows([[3, 1.5]]), "wfc3_x")
     band = [
         f"final {what} in ACS/{name}"
         for name in ("F275W", "F336W", "F435W", "F606W", "F814W")
@@ -177,18 +186,30 @@ def test_readme_beside_the_file_says_the_columns(tmp_path):
     readme.write_text(text)
     table = read_legus(path)
     assert table["class_human"][0] == 3
-    assert table["column_35"][0] == 0.5
+    assert table["column_35"][0] == 1.5
     assert {"mag_f435w", "mag_f606w", "e_bv_min"} <= set(table.colnames)
-    readme.write_text("1. source id\n")
-    with pytest.raises(ValueError, match="describes 1 columns"):
-        read_legus(path)
+    readme.write_text(text + "\n1. Adamo et al. 2017\n2. Calzetti et al. 2015\n")
+    assert "mag_f606w" in read_legus(path).colnames
+    for bad in ("1. source id\n", text.replace("RA coord", "Right"), ""):
+        readme.write_text(bad)
+        with pytest.warns(AstropyUserWarning, match="not understood"):
+            read_legus(path, field="ngc1433")
 
 
 def test_a_torn_last_line_is_an_error(tmp_path):
     path = write(tmp_path, rows([[1, 1], [2, 2]]))
-    path.write_text(path.read_text()[:-60])
+    whole = path.read_text()
+    path.write_text(whole[:-60])
+    with pytest.raises(ValueError, match=r"torn in its last line: fetch it again"):
+        read_legus(path)
+    path.write_text(whole[:-60] + "\n")
     with pytest.raises(ValueError, match=r"not a whole LEGUS catalogue.*fetch it again"):
         read_legus(path)
+    path.write_text(whole[:-3])  # within the last number
+    with pytest.raises(ValueError, match="torn in its last line"):
+        read_legus(path)
+    path.write_text(whole[:-1])
+    assert len(read_legus(path)) == 2
 
 
 def test_windows_lines_and_gzip_are_read(tmp_path):
@@ -207,10 +228,24 @@ def test_other_numbers_of_columns_are_an_error(tmp_path, n_columns):
         read_legus(path)
 
 
+def test_known_fields_have_their_own_columns_whatever_the_rows(tmp_path):
+    path = write(tmp_path, rows([[1, 1, 2, 4], [1, 2, 2, 4]]), "acs-wfc3_ngc3351")
+    assert read_legus(path)["class_human"].tolist() == [1, 2]
+    path = write(tmp_path, rows([[0, 0, 0, 0]]), "wfc3_ngc45")
+    assert "selection" in read_legus(path).colnames[33:34]
+    path = write(tmp_path, rows([[0, 1], [0, 0]]), "acs-wfc3_ngc3274")
+    assert read_legus(path)["selection"].tolist() == [1, 0]
+    path = write(tmp_path, rows([[1, 1, 2]]), "acs-wfc3_ngc3351")
+    with pytest.raises(ValueError, match="has 36 columns: that of ngc3351 37"):
+        read_legus(path)
+
+
 def test_columns_that_are_not_those_of_legus_are_an_error(tmp_path):
-    missing = np.delete(rows([[1, 1, 0]]), 12, axis=1)
-    with pytest.raises(ValueError, match="not in a layout of LEGUS: expected"):
-        read_legus(write(tmp_path, missing))
+    whole = rows([[1, 1.333, 0], [2, 2, 0], [0, 0, 0]])
+    for column in (1, 4, 8, 12, 16, 20, 25, 31, 32, 33, 34):
+        missing = np.delete(whole, column, axis=1)
+        with pytest.raises(ValueError, match="not in a layout of LEGUS: expected"):
+            read_legus(write(tmp_path, missing))
 
 
 def test_no_file_empty_file_and_words_are_errors(tmp_path):
@@ -222,7 +257,19 @@ def test_no_file_empty_file_and_words_are_errors(tmp_path):
         read_legus(empty)
     empty.write_text("<html>Not found</html>\n")
     with pytest.raises(ValueError, match="not a whole LEGUS catalogue"):
-        read_legus(empty)
+        read_legus(empty, field="ngc1433")
+    packed = tmp_path / "packed.tab.gz"
+    packed.write_bytes(gzip.compress(b"1 2 3" * 1000)[:-20])
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_legus(packed)
+
+
+def test_open_files_are_read(tmp_path):
+    path = write(tmp_path, rows([[1, 1], [2, 2]]))
+    with path.open("rb") as file:
+        assert read_legus(file).meta["FIELD"] == "ngc1433"
+    path.write_text("\ufeff" + path.read_text(), encoding="utf-8")
+    assert len(Table.read(str(path), format="ascii.legus")) == 2
 
 
 @pytest.mark.parametrize("ending", [".fits", ".ecsv"])

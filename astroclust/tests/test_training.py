@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import numpy as np
 import pytest
+import torch
 
 from astroclust import Stamps, simulate_stamps, train_classifier
 from astroclust.images import BANDS
@@ -39,7 +40,7 @@ def test_training_learns_and_says_so(tmp_path):
         np.mean(classes == held_out_labels), abs=1e-3
     )
     assert classifier.card.stamp_size == 24
-    assert (tmp_path / "metrics.csv").exists()
+    assert (tmp_path / "member-1" / "metrics.csv").exists()
 
 
 def test_a_run_goes_on_where_it_was_stopped(tmp_path):
@@ -64,15 +65,33 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path):
     options = {**held_out, **ARGUMENTS, "epochs": 3, "folder": tmp_path / "a"}
     with pytest.raises(StopError):
         train_classifier(fails, labels, **options)
-    assert (tmp_path / "a" / "last.ckpt").exists()
+    assert (tmp_path / "a" / "member-1" / "last.ckpt").exists()
     Fails.calls = -100
     resumed = train_classifier(fails, labels, **options)
     assert Fails.calls == -100 + 4  # two epochs of two batches were left
     whole = train_classifier(stamps, labels, **{**options, "folder": tmp_path / "b"})
-    probabilities = [classifier.probabilities(stamps) for classifier in (resumed, whole)]
-    np.testing.assert_allclose(*probabilities, atol=0.02)
+    again = train_classifier(stamps, labels, **options)  # nothing is left to do
+    for other in (whole, again):
+        pairs = zip(
+            resumed.networks[0].state_dict().values(),
+            other.networks[0].state_dict().values(),
+            strict=True,
+        )
+        assert all(torch.equal(*pair) for pair in pairs)
     with pytest.raises(ValueError, match="other data or settings: remove it"):
         train_classifier(stamps, labels, **{**options, "seed": 5})
+
+
+def test_members_differ_in_their_seeds():
+    stamps, labels = _blobs(64, 0)
+    options = {"held_out": stamps, "held_out_labels": labels, "epochs": 1, **ARGUMENTS}
+    pair = train_classifier(stamps, labels, members=2, seed=3, **options)
+    second = train_classifier(stamps, labels, seed=4, **options)
+    first, last = pair.probabilities(stamps)
+    np.testing.assert_array_equal(last, second.probabilities(stamps)[0])
+    assert np.abs(first - last).max() > 1e-3
+    right = pair.probabilities(stamps).mean(axis=0).argmax(axis=1) + 1 == labels
+    assert pair.card.scores["accuracy"] == pytest.approx(right.mean(), abs=1e-3)
 
 
 def test_labels_are_checked():
