@@ -74,7 +74,7 @@ def test_train(tmp_path, capsys):
     assert "accuracy" in capsys.readouterr().out
     card = astroclust.load_classifier(output).card
     assert card.simulated
-    assert card.command.startswith("astroclust train --simulate 64 --epochs 1 --seed 3")
+    assert card.command.startswith("astroclust train --simulate 64 --members 1 --epochs 1")
 
 
 @pytest.mark.parametrize(
