@@ -11,14 +11,10 @@ from urllib.parse import quote
 from astropy.config import get_cache_dir
 from astropy.table import Table
 
+from astroclust.archive.bundles import extract_bundle
 from astroclust.archive.configuration import Conf, conf
-from astroclust.archive.downloads import (
-    Manifest,
-    Remote,
-    extract_bundle,
-    fetch_files,
-    length_of,
-)
+from astroclust.archive.downloads import Remote, fetch_files, length_of
+from astroclust.archive.manifest import Manifest
 from astroclust.archive.portal import find_images
 from astroclust.catalogs import LegusField, find_field, legus_fields, read_legus, read_phangs
 from astroclust.images import BANDS, ImageSet

@@ -2,20 +2,13 @@
 """Files from a server: only once, in parallel, checked, and resumed where they broke off."""
 
 import errno
-import hashlib
-import json
 import logging
 import os
 import re
-import shutil
-import tarfile
-import tempfile
 import threading
-import zlib
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import requests
 import urllib3
@@ -23,9 +16,9 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from astroclust.archive.configuration import conf
-from astroclust.files import replace_when_done
+from astroclust.archive.manifest import Manifest, read_notes, sha256, write_notes
 
-__all__ = ["Manifest", "Remote", "extract_bundle", "fetch_files", "length_of"]
+__all__ = ["Remote", "fetch_files", "length_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -76,87 +69,6 @@ class Remote:
     name: str
     size: int | None = None
     sha256: str | None = None
-
-
-class Manifest:
-    """What was fetched to a folder: source, length and checksum of each file.
-
-    It is kept in ``manifest.json`` beside the files.
-
-    Parameters
-    ----------
-    folder : `~pathlib.Path`
-        The folder.
-    """
-
-    def __init__(self, folder):
-        self.folder = folder
-        self._path = folder / "manifest.json"
-
-    def _read(self):
-        return {"files": {}, "sets": {}} | _read_notes(self._path)
-
-    def _add(self, kind, name, entry):
-        """Add or replace an entry; safe beside other threads and processes."""
-        with FileLock(self.folder / ".manifest.lock"):
-            content = self._read()
-            content[kind][name] = entry
-            _write_notes(self._path, content)
-
-    def entry(self, name):
-        """The entry of a file, None where there is none."""
-        return self._read()["files"].get(name)
-
-    def add_file(self, name, url):
-        """Add the entry of a file that lies in the folder."""
-        path = self.folder / name
-        status = path.stat()
-        entry = {"url": url, "size": status.st_size, "sha256": _sha256(path)}
-        self._add("files", name, entry | {"mtime_ns": status.st_mtime_ns})
-
-    def add_set(self, key, names):
-        """Note which files belong together: a dict of their names."""
-        self._add("sets", key, names)
-
-    def forget(self, key):
-        """Drop a set and the entries of its files, which stay: what they hold was of no use."""
-        with FileLock(self.folder / ".manifest.lock"):
-            content = self._read()
-            for name in content["sets"].pop(key, {}).values():
-                content["files"].pop(name, None)
-            _write_notes(self._path, content)
-
-    def complete_set(self, key):
-        """The names of a set of files, None where there is none or one of its files is lost."""
-        names = self._read()["sets"].get(key)
-        return names if names and all(map(self.has, names.values())) else None
-
-    def has(self, name, *, size=None, sha256=None):
-        """Whether a file lies in the folder as it was fetched, and as it is asked for."""
-        path, entry = self.folder / name, self.entry(name)
-        if entry is None or not path.is_file():
-            return False
-        if size not in (None, entry["size"]) or sha256 not in (None, entry["sha256"]):
-            return False
-        status = path.stat()
-        if status.st_size != entry["size"]:
-            return False
-        # Reading a mosaic takes long: its checksum is computed again only where it was touched.
-        return status.st_mtime_ns == entry["mtime_ns"] or _sha256(path) == entry["sha256"]
-
-
-def _read_notes(path):
-    """What was noted in a file, nothing where a kill or a full disk tore it."""
-    try:
-        notes = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return notes if isinstance(notes, dict) else {}
-
-
-def _write_notes(path, notes):
-    with replace_when_done(path, overwrite=True) as partial:
-        partial.write_text(json.dumps(notes, indent=1, sort_keys=True))
 
 
 def fetch_files(remotes, folder, *, offline=False, progress_bar=False):
@@ -279,7 +191,7 @@ def _was_brought(remote, target, manifest):
     if not target.is_file() or manifest.entry(remote.name) is not None:
         return False
     if remote.sha256 is not None:
-        return _sha256(target) == remote.sha256
+        return sha256(target) == remote.sha256
     return target.stat().st_size == (remote.size or length_of(remote.url))
 
 
@@ -328,7 +240,7 @@ def _receive(response, remote, part, start, total, progress, stop):
     etag = response.headers.get("ETag", "")
     strong = etag if not etag.startswith("W/") else ""
     validator = strong or response.headers.get("Last-Modified")
-    _write_notes(_notes(part), {"url": remote.url, "validator": validator, "total": total})
+    write_notes(_notes(part), {"url": remote.url, "validator": validator, "total": total})
     progress.expect(remote.name, (total or start) - start)
     with part.open("r+b" if start else "wb", buffering=0) as file:
         file.seek(start)
@@ -357,7 +269,7 @@ def _goes_on(response, start, total):
 
 def _resume(remote, part):
     """Headers that ask for the rest of a file, where that starts, and the length of the whole."""
-    notes = _read_notes(_notes(part)) if part.exists() else {}
+    notes = read_notes(_notes(part)) if part.exists() else {}
     start, total = part.stat().st_size if part.exists() else 0, notes.get("total")
     if notes.get("url") != remote.url or start == 0:
         return dict(_HEADERS), 0, None
@@ -388,15 +300,10 @@ def _check_status(response, url):
 
 
 def _check(remote, part):
-    digest = remote.sha256 and _sha256(part)
+    digest = remote.sha256 and sha256(part)
     if digest != remote.sha256:
         part.unlink()
         raise _BrokenOffError(f"what came has sha256 {digest}, not {remote.sha256}")
-
-
-def _sha256(path):
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def length_of(url):
@@ -429,52 +336,3 @@ def length_of(url):
 
     length = _persist(ask, url, threading.Event())
     return int(length) if length else None
-
-
-def extract_bundle(path, folder, pattern):
-    """Extract those files of a tar bundle that are wanted, all of them or nothing.
-
-    Parameters
-    ----------
-    path : `~pathlib.Path`
-        The bundle.
-    folder : `~pathlib.Path`
-        Where its files go, without the folders of the bundle.
-    pattern : str
-        Regular expression of the names of the files that are wanted.
-
-    Returns
-    -------
-    paths : list of `~pathlib.Path`
-        The files.
-
-    Raises
-    ------
-    ValueError
-        Where a member would leave the folder, or is a link or a device.
-    OSError
-        Where the bundle is not whole.
-    """
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".bundle-") as inside:
-        try:
-            with tarfile.open(path) as bundle:
-                members = bundle.getmembers()
-                while bundle.fileobj.read(_BLOCK):  # to the checksum at the end of the stream
-                    pass
-                for member in members:
-                    _check_member(member, path)
-                wanted = [m for m in members if re.fullmatch(pattern, Path(m.name).name)]
-                bundle.extractall(inside, wanted, filter="data")
-        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-            raise OSError(f"{path} is not a whole bundle ({error}): fetch it again") from error
-        files = [Path(inside) / member.name for member in wanted]
-        return [Path(shutil.move(file, folder / file.name)) for file in files]
-
-
-def _check_member(member, path):
-    parts = Path(member.name).parts
-    if not (member.isfile() or member.isdir()) or ".." in parts or Path(member.name).is_absolute():
-        raise ValueError(
-            f"{path} is not to be trusted: its member {member.name!r} leaves the folder or is no "
-            "plain file; nothing was extracted"
-        )

@@ -13,7 +13,8 @@ from astropy.table import Table
 from astropy.wcs import NoConvergence
 
 from astroclust.catalogs.fields import LegusField, find_field, legus_fields
-from astroclust.catalogs.legus import CATALOG_FLAG_MEANINGS, CatalogFlag, read_legus
+from astroclust.catalogs.flags import CATALOG_FLAG_MEANINGS, CatalogFlag
+from astroclust.catalogs.legus import read_legus
 from astroclust.catalogs.phangs import PHANGS_CODES, human_class, read_phangs
 from astroclust.catalogs.samples import sample_counts, training_sample
 from astroclust.files import check_output, replace_when_done

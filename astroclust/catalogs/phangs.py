@@ -13,7 +13,7 @@ from astropy.table import MaskedColumn, Table
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.catalogs.fields import plain_name
-from astroclust.catalogs.legus import CatalogFlag
+from astroclust.catalogs.flags import CatalogFlag
 from astroclust.files import open_fits
 
 __all__ = ["PHANGS_CODES", "human_class", "read_phangs"]

@@ -19,7 +19,9 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust import classify_table, conf, fetch_legus, fetch_phangs, list_fields
 from astroclust.archive import downloads
-from astroclust.archive.downloads import Manifest, Remote, extract_bundle, fetch_files
+from astroclust.archive.bundles import extract_bundle
+from astroclust.archive.downloads import Remote, fetch_files
+from astroclust.archive.manifest import Manifest
 from astroclust.cli import main
 from astroclust.tests.archive_server import ArchiveServer, sample_archive
 
@@ -236,7 +238,7 @@ def test_wrong_lengths_and_checksums_are_found(server, tmp_path):
     server.fail("/file", "short")
     path = fetch_file(server, tmp_path / "length", size=len(CONTENT))
     assert path.read_bytes() == CONTENT
-    sha256 = downloads._sha256(path)
+    sha256 = hashlib.sha256(CONTENT).hexdigest()
     server.fail("/file", "corrupt")
     assert fetch_file(server, tmp_path / "sum", sha256=sha256).read_bytes() == CONTENT
     server.fail("/file", *["corrupt"] * 4)

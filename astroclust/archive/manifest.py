@@ -1,0 +1,99 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""What was fetched to a folder, in a file beside it."""
+
+import hashlib
+import json
+
+from filelock import FileLock
+
+from astroclust.files import replace_when_done
+
+__all__ = ["Manifest", "read_notes", "sha256", "write_notes"]
+
+
+class Manifest:
+    """What was fetched to a folder: source, length and checksum of each file.
+
+    It is kept in ``manifest.json`` beside the files.
+
+    Parameters
+    ----------
+    folder : `~pathlib.Path`
+        The folder.
+    """
+
+    def __init__(self, folder):
+        self.folder = folder
+        self._path = folder / "manifest.json"
+
+    def _read(self):
+        return {"files": {}, "sets": {}} | read_notes(self._path)
+
+    def _add(self, kind, name, entry):
+        """Add or replace an entry; safe beside other threads and processes."""
+        with FileLock(self.folder / ".manifest.lock"):
+            content = self._read()
+            content[kind][name] = entry
+            write_notes(self._path, content)
+
+    def entry(self, name):
+        """The entry of a file, None where there is none."""
+        return self._read()["files"].get(name)
+
+    def add_file(self, name, url):
+        """Add the entry of a file that lies in the folder."""
+        path = self.folder / name
+        status = path.stat()
+        entry = {"url": url, "size": status.st_size, "sha256": sha256(path)}
+        self._add("files", name, entry | {"mtime_ns": status.st_mtime_ns})
+
+    def add_set(self, key, names):
+        """Note which files belong together: a dict of their names."""
+        self._add("sets", key, names)
+
+    def forget(self, key):
+        """Drop a set and the entries of its files, which stay: what they hold was of no use."""
+        with FileLock(self.folder / ".manifest.lock"):
+            content = self._read()
+            for name in content["sets"].pop(key, {}).values():
+                content["files"].pop(name, None)
+            write_notes(self._path, content)
+
+    def complete_set(self, key):
+        """The names of a set of files, None where there is none or one of its files is lost."""
+        names = self._read()["sets"].get(key)
+        return names if names and all(map(self.has, names.values())) else None
+
+    def has(self, name, *, size=None, sha256=None):
+        """Whether a file lies in the folder as it was fetched, and as it is asked for."""
+        path, entry = self.folder / name, self.entry(name)
+        if entry is None or not path.is_file():
+            return False
+        if size not in (None, entry["size"]) or sha256 not in (None, entry["sha256"]):
+            return False
+        status = path.stat()
+        if status.st_size != entry["size"]:
+            return False
+        # Reading a mosaic takes long: its checksum is computed again only where it was touched.
+        return status.st_mtime_ns == entry["mtime_ns"] or sha256(path) == entry["sha256"]
+
+
+def read_notes(path):
+    """What was noted in a file, nothing where a kill or a full disk tore it: a dict."""
+    try:
+        notes = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return notes if isinstance(notes, dict) else {}
+
+
+def write_notes(path, notes):
+    """Note a dict in a file, whole or not at all."""
+    with replace_when_done(path, overwrite=True) as partial:
+        partial.write_text(json.dumps(notes, indent=1, sort_keys=True))
+
+
+def sha256(path):
+    """The checksum of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

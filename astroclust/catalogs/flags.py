@@ -1,0 +1,28 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Why values of catalogues are masked."""
+
+from enum import IntFlag
+
+__all__ = ["CATALOG_FLAG_MEANINGS", "CatalogFlag"]
+
+
+class CatalogFlag(IntFlag):
+    """The bits of the ``flag_...`` columns; `CATALOG_FLAG_MEANINGS` says what each means."""
+
+    OUT_OF_VIEW = 1
+    NOT_DETECTED = 2
+    NO_ERROR = 4
+    NO_CORRECTION = 8
+    UNDEFINED = 16
+    NO_FIT = 32
+
+
+#: Why a value of a catalogue is masked; the numbers are those that files of LEGUS have for it.
+CATALOG_FLAG_MEANINGS = {
+    CatalogFlag.OUT_OF_VIEW: "outside the field of view of this band (66.666)",
+    CatalogFlag.NOT_DETECTED: "no positive flux in this band (99.999)",
+    CatalogFlag.NO_ERROR: "so little flux that its error is undefined; the value is kept",
+    CatalogFlag.NO_CORRECTION: "its aperture correction is undefined (44.444)",
+    CatalogFlag.UNDEFINED: "not known, or computed from a magnitude that is none",
+    CatalogFlag.NO_FIT: "no model was fitted to the colours (0 or 200)",
+}
