@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from astroclust.archive.configuration import conf
-from astroclust.archive.manifest import Manifest, read_notes, sha256, write_notes
+from astroclust.archive.manifest import Manifest, read_notes, sha256_of, write_notes
 
 __all__ = ["Remote", "fetch_files", "length_of"]
 
@@ -191,7 +191,7 @@ def _was_brought(remote, target, manifest):
     if not target.is_file() or manifest.entry(remote.name) is not None:
         return False
     if remote.sha256 is not None:
-        return sha256(target) == remote.sha256
+        return sha256_of(target) == remote.sha256
     return target.stat().st_size == (remote.size or length_of(remote.url))
 
 
@@ -300,7 +300,7 @@ def _check_status(response, url):
 
 
 def _check(remote, part):
-    digest = remote.sha256 and sha256(part)
+    digest = remote.sha256 and sha256_of(part)
     if digest != remote.sha256:
         part.unlink()
         raise _BrokenOffError(f"what came has sha256 {digest}, not {remote.sha256}")

@@ -8,7 +8,7 @@ from filelock import FileLock
 
 from astroclust.files import replace_when_done
 
-__all__ = ["Manifest", "read_notes", "sha256", "write_notes"]
+__all__ = ["Manifest", "read_notes", "sha256_of", "write_notes"]
 
 
 class Manifest:
@@ -44,7 +44,7 @@ class Manifest:
         """Add the entry of a file that lies in the folder."""
         path = self.folder / name
         status = path.stat()
-        entry = {"url": url, "size": status.st_size, "sha256": sha256(path)}
+        entry = {"url": url, "size": status.st_size, "sha256": sha256_of(path)}
         self._add("files", name, entry | {"mtime_ns": status.st_mtime_ns})
 
     def add_set(self, key, names):
@@ -75,7 +75,7 @@ class Manifest:
         if status.st_size != entry["size"]:
             return False
         # Reading a mosaic takes long: its checksum is computed again only where it was touched.
-        return status.st_mtime_ns == entry["mtime_ns"] or sha256(path) == entry["sha256"]
+        return status.st_mtime_ns == entry["mtime_ns"] or sha256_of(path) == entry["sha256"]
 
 
 def read_notes(path):
@@ -93,7 +93,7 @@ def write_notes(path, notes):
         partial.write_text(json.dumps(notes, indent=1, sort_keys=True))
 
 
-def sha256(path):
+def sha256_of(path):
     """The checksum of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
