@@ -234,9 +234,9 @@ def _receive(response, remote, part, start, total, progress, stop):
         raise _BrokenOffError("the file has changed on the server")
     _check_status(response, remote.url)
     if response.status_code != 206:
-        start = 0
+        start, total = 0, None
     length = response.headers.get("Content-Length")
-    total = remote.size or (None if length is None else start + int(length))
+    total = remote.size or total or (None if length is None else start + int(length))
     etag = response.headers.get("ETag", "")
     strong = etag if not etag.startswith("W/") else ""
     validator = strong or response.headers.get("Last-Modified")

@@ -238,6 +238,8 @@ def test_wrong_lengths_and_checksums_are_found(server, tmp_path):
     server.fail("/file", "short")
     path = fetch_file(server, tmp_path / "length", size=len(CONTENT))
     assert path.read_bytes() == CONTENT
+    server.fail("/file", "truncate", "short")  # the rest is too short, and says it is not
+    assert fetch_file(server, tmp_path / "rest").read_bytes() == CONTENT
     sha256 = hashlib.sha256(CONTENT).hexdigest()
     server.fail("/file", "corrupt")
     assert fetch_file(server, tmp_path / "sum", sha256=sha256).read_bytes() == CONTENT
