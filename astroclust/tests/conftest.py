@@ -1,10 +1,25 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.wcs import WCS
+
+# Ctrl-C is ignored by what a background job starts, such as these tests where they are one.
+COMMAND = """
+import signal, sys
+from astroclust.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
+
+
+@pytest.fixture(scope="session")
+def astroclust_command():
+    """The start of a command line that can be interrupted."""
+    return [sys.executable, "-c", COMMAND]
 
 
 @pytest.fixture(scope="session")

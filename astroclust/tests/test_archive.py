@@ -58,11 +58,11 @@ def fetch_file(server, folder, **options):
     return path
 
 
-def command(server, folder, *arguments):
-    code = "import sys; from astroclust.cli import main; sys.exit(main())"
+@pytest.fixture
+def fetch_images(server, tmp_path, astroclust_command):
     return [
-        *(sys.executable, "-c", code, "fetch", "ngc1566", "--quiet"),
-        *("--server", server.url, "--folder", str(folder), *arguments),
+        *(*astroclust_command, "fetch", "ngc1566", "--quiet", "--what", "images"),
+        *("--server", server.url, "--folder", str(tmp_path)),
     ]
 
 
@@ -311,11 +311,9 @@ def test_a_file_that_was_brought_is_taken_if_its_length_is_right(server, tmp_pat
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
-def test_a_killed_command_goes_on_where_it_was(server, tmp_path, end):
+def test_a_killed_command_goes_on_where_it_was(server, tmp_path, fetch_images, end):
     server.rate = 12_000
-    process = subprocess.Popen(
-        command(server, tmp_path, "--what", "images"), stderr=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(fetch_images, stderr=subprocess.PIPE, text=True)
     folder = tmp_path / "legus" / "ngc1566"
     wait_for(lambda: any(part.stat().st_size > 0 for part in folder.glob("*.fits.part")))
     process.send_signal(end)
@@ -327,8 +325,7 @@ def test_a_killed_command_goes_on_where_it_was(server, tmp_path, end):
     assert started
     server.rate = None
     server.requests.clear()
-    done = subprocess.run(command(server, tmp_path, "--what", "images"), check=True)
-    assert done.returncode == 0
+    subprocess.run(fetch_images, check=True)
     resumed = [request for request in asked(server) if request.range]
     assert len(resumed) == len(started)
     for name in ("f275w", "f814w"):
@@ -336,11 +333,10 @@ def test_a_killed_command_goes_on_where_it_was(server, tmp_path, end):
         assert path.read_bytes() == server.files[IMAGE.format(name)]
 
 
-def test_two_processes_do_not_fetch_a_file_twice(server, tmp_path):
+def test_two_processes_do_not_fetch_a_file_twice(server, fetch_images):
     server.rate = 200_000
     with ThreadPoolExecutor() as pool:
-        arguments = command(server, tmp_path, "--what", "images")
-        list(pool.map(lambda _: subprocess.run(arguments, check=True), range(2)))
+        list(pool.map(lambda _: subprocess.run(fetch_images, check=True), range(2)))
     fetched = [request.path for request in asked(server) if request.status == 200]
     assert len(fetched) == len(set(fetched)) == 5
 

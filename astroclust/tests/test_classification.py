@@ -60,7 +60,10 @@ def test_columns_are_as_documented(field):
     np.testing.assert_array_equal(result["probability"], probabilities.max(axis=1))
     entropy = -np.sum(probabilities * np.log(probabilities), axis=1)
     np.testing.assert_allclose(result["entropy"], entropy, atol=1e-5)
-    assert np.all(result["agreement"] == 1)
+    votes = np.array(result["agreement"]) * load_classifier().card.members
+    np.testing.assert_array_equal(votes, votes.round())
+    assert votes.min() >= 0
+    assert result["agreement"].max() == 1
     assert not result["flags"].any()
     assert PLACES.colnames == ["x", "y", "name"]
 

@@ -2,7 +2,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -124,13 +123,13 @@ def test_arguments_of_the_wrong_form(files, capsys):
     assert "--image V is given more than once" in capsys.readouterr().err
 
 
-def test_ctrl_c_leaves_no_half_written_file(files, field, tmp_path):
+def test_ctrl_c_leaves_no_half_written_file(files, tmp_path, astroclust_command):
     _, images = files
     rng = np.random.default_rng(0)
     Table({"x": rng.uniform(0, 200, 40000), "y": rng.uniform(0, 160, 40000)}).write(
         tmp_path / "long.fits"
     )
-    command = [sys.executable, "-m", "astroclust", "classify", f"{tmp_path}/long.fits", *images]
+    command = [*astroclust_command, "classify", f"{tmp_path}/long.fits", *images]
     run = subprocess.Popen(
         [*command, "-o", f"{tmp_path}/r.fits"],
         stderr=subprocess.PIPE,
