@@ -48,18 +48,22 @@ FLAG_MEANINGS = {
 }
 
 
-def decode_flags(flags):
+def decode_flags(flags, *, kind=StampFlag):
     """Names of the bits that are set.
 
     Parameters
     ----------
     flags : int or array_like of int, shape (n,)
-        Values of the ``flags`` column.
+        Values of a column of flags.
+    kind : type of `~enum.IntFlag`, optional
+        What the bits are: `StampFlag` in the column ``flags``,
+        `~astroclust.selection.Cut` in ``cuts``, `~astroclust.catalogs.CatalogFlag` in
+        ``flag_...``.
 
     Returns
     -------
     names : list of str, or list of n such lists
-        Names of `StampFlag`, in order of their bits.
+        Names of ``kind``, in order of their bits.
 
     Examples
     --------
@@ -68,11 +72,11 @@ def decode_flags(flags):
     [[], ['EDGE', 'BAND_MISSING']]
     """
     if np.ndim(flags):
-        return [decode_flags(int(value)) for value in np.asarray(flags)]
-    known = sum(StampFlag)
+        return [decode_flags(int(value), kind=kind) for value in np.asarray(flags)]
+    known = sum(kind)
     if flags < 0 or flags & ~known:
         raise ValueError(f"flags {flags} has bits that are not in use (all together: {known})")
-    return [flag.name for flag in StampFlag if flags & flag]
+    return [flag.name for flag in kind if flags & flag]
 
 
 class Stamps:

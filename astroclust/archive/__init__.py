@@ -212,7 +212,7 @@ def _fetch_images(field, place, **options):
 
 def _fetch_single_images(field, place, **options):
     """Names of the images by filter; None where one of them is in no place but the bundle."""
-    for listed in (find_images(field), {}):
+    for listed in (find_images(field, _image_pattern(field)), {}):
         remotes = _locate_images(field, listed)
         if remotes is None:
             return None

@@ -38,19 +38,26 @@ def extract_bundle(path, folder, pattern):
         Where the bundle is not whole.
     """
     with tempfile.TemporaryDirectory(dir=folder, prefix=".bundle-") as inside:
-        try:
-            with tarfile.open(path) as bundle:
-                members = bundle.getmembers()
-                while bundle.fileobj.read(_BLOCK):  # to the checksum at the end of the stream
-                    pass
-                for member in members:
-                    _check_member(member, path)
-                wanted = [m for m in members if re.fullmatch(pattern, Path(m.name).name)]
-                bundle.extractall(inside, wanted, filter="data")
-        except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-            raise OSError(f"{path} is not a whole bundle ({error}): fetch it again") from error
+        members = _members(path)
+        for member in members:
+            _check_member(member, path)
+        wanted = [m for m in members if re.fullmatch(pattern, Path(m.name).name)]
+        with tarfile.open(path) as bundle:
+            bundle.extractall(inside, wanted, filter="data")
         files = [Path(inside) / member.name for member in wanted]
         return [Path(shutil.move(file, folder / file.name)) for file in files]
+
+
+def _members(path):
+    """The members of a bundle, which is read to the checksum at its end."""
+    try:
+        with tarfile.open(path) as bundle:
+            members = bundle.getmembers()
+            while bundle.fileobj.read(_BLOCK):
+                pass
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        raise OSError(f"{path} is not a whole bundle ({error}): fetch it again") from error
+    return members
 
 
 def _check_member(member, path):

@@ -17,13 +17,15 @@ __all__ = ["find_images"]
 logger = logging.getLogger(__name__)
 
 
-def find_images(field):
+def find_images(field, pattern):
     """The images that the portal has of a field of LEGUS.
 
     Parameters
     ----------
     field : `~astroclust.catalogs.LegusField`
         The field.
+    pattern : str
+        Regular expression of the names of its images; the filter is the second group.
 
     Returns
     -------
@@ -31,7 +33,11 @@ def find_images(field):
         By filter; empty where the portal has none or cannot be asked.
     """
     try:
-        return {name: remote for name, remote in map(_remote(field), _products(field)) if name}
+        found = [
+            (re.fullmatch(pattern, str(product["productFilename"])), product)
+            for product in _products(field)
+        ]
+        return {match[2].upper(): _remote(product) for match, product in found if match}
     except ModuleNotFoundError:
         logger.info("astroquery is not installed; the images are fetched without the portal")
     except Exception as error:  # each step of a query fails in its own way; https is left
@@ -39,23 +45,14 @@ def find_images(field):
     return {}
 
 
-def _remote(field):
-    """What makes the filter and the file of a product; no filter where it is no image."""
-    names = "|".join({re.escape(field.name), re.escape(field.image_name)})
-    pattern = rf"hlsp_legus_hst_[^_]+_({names})_(f\d+[a-z]+)_v\d+_(drc|sci)\.fits"
-
-    def make(product):
-        match = re.fullmatch(pattern, str(product["productFilename"]))
-        if match is None:
-            return None, None
-        uri = quote(str(product["dataURI"]), safe=":/")
-        size = np.ma.filled(np.ma.asarray(product["size"]), 0)
-        remote = Remote(
-            f"{conf.mast_server}/api/v0.1/Download/file?uri={uri}", match[0], int(size) or None
-        )
-        return match[2].upper(), remote
-
-    return make
+def _remote(product):
+    uri = quote(str(product["dataURI"]), safe=":/")
+    size = np.ma.filled(np.ma.asarray(product["size"]), 0)
+    return Remote(
+        f"{conf.mast_server}/api/v0.1/Download/file?uri={uri}",
+        str(product["productFilename"]),
+        int(size) or None,
+    )
 
 
 def _products(field):

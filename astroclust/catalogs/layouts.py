@@ -38,6 +38,12 @@ FIT_COLUMNS = [
     "e_bv_min",
 ]
 QUALITY_COLUMNS = ["chi2", "fit_probability"]
+# The columns that all catalogues begin with; between the two may be positions in a mosaic.
+_PLACE = ("id", "x", "y")
+_MEASURED = (
+    *("ra", "dec", *_MAGNITUDES, "ci"),
+    *(*FIT_COLUMNS, *_RESIDUALS, *QUALITY_COLUMNS, "n_filters"),
+)
 _LABELS = ("class_human", "class_ml", "class_hybrid", "class_verified", "class_reclassified")
 INTEGERS = ("id", "n_filters", "quality", "halpha", "selection", "provenance", *_LABELS)
 
@@ -96,18 +102,7 @@ def readme_columns(path, name, n_columns):
         if column == "mag":
             filters += re.findall(r"F\d{3}\w", text)[:1]
         names.append(f"{column}_{next(bands[column], '')}" if column in bands else column)
-    needed = {
-        "id",
-        "x",
-        "y",
-        "ra",
-        "dec",
-        *_MAGNITUDES,
-        "ci",
-        *FIT_COLUMNS,
-        "n_filters",
-        "class_human",
-    }
+    needed = {*_PLACE, *_MEASURED, "class_human"}
     if len(names) == n_columns == len(set(names)) and needed <= set(names):
         return names, filters
     warnings.warn(
@@ -120,19 +115,10 @@ def readme_columns(path, name, n_columns):
 
 def layout(values, name, known):
     """Names of the columns: those of the field, or else from their number and what they hold."""
-    names = ["id", "x", "y"]
+    names = list(_PLACE)
     if values.shape[1] > 5 and not _mostly(_on_sky(*values[:, 3:5].T)):
         names += ["x_mosaic", "y_mosaic"]
-    names += [
-        "ra",
-        "dec",
-        *_MAGNITUDES,
-        "ci",
-        *FIT_COLUMNS,
-        *_RESIDUALS,
-        *QUALITY_COLUMNS,
-        "n_filters",
-    ]
+    names += _MEASURED
     n = len(names)
     of_field = known.label_columns if known is not None else ()
     if not 1 <= values.shape[1] - n <= 6 or (of_field and values.shape[1] != n + len(of_field)):

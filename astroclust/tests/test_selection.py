@@ -4,7 +4,14 @@ import pytest
 from astropy import units as u
 from astropy.table import Table
 
-from astroclust import Cuts, cut_flow, find_candidates, select_candidates, simulate_field
+from astroclust import (
+    Cuts,
+    cut_flow,
+    decode_flags,
+    find_candidates,
+    select_candidates,
+    simulate_field,
+)
 from astroclust.selection import CUT_MEANINGS, NGC1559_CUTS, Cut
 
 
@@ -26,6 +33,7 @@ def test_each_cut_leaves_its_bit():
     assert select_candidates(sources(), cuts=Cuts(min_ci=1.1))["cuts"][1] == 0
     loose = select_candidates(sources(), cuts=Cuts(max_error=0.4, min_filters=0, min_ci=0))
     assert loose["cuts"].tolist() == [0, 0, Cut.INDEX, 0, 0]
+    assert decode_flags(result["cuts"], kind=Cut)[-1] == ["NEIGHBOURS", "FILTERS"]
     flow = cut_flow(result)
     assert flow["left"].tolist() == [4, 4, 2, 2, 2]
     assert flow["rejected"].tolist() == [1, 1, 2, 0, 0]
