@@ -1,0 +1,316 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The image to detect in, and the sources in an image."""
+
+import warnings
+from functools import partial
+
+import numpy as np
+from astropy.table import Table, vstack
+from astropy.utils.exceptions import AstropyUserWarning
+from photutils.detection import DAOStarFinder
+from photutils.segmentation import SourceCatalog, deblend_sources, detect_sources
+from photutils.utils.exceptions import NoDetectionsWarning
+from scipy.ndimage import maximum_filter
+from tqdm import tqdm
+
+from astroclust.detection.background import BOX, Background, measure_cells
+from astroclust.detection.tiles import run_tasks, task_pool, tiles_of
+from astroclust.images import Band, ImageSet, read_image
+
+__all__ = ["find_sources", "white_light"]
+
+# LEGUS's white light (facts of its pipeline): signal to noise of two model stars in each band.
+# Each image is divided by that of a star, in units of that in B; so each band shows it alike.
+_STARS = (
+    {"NUV": 55.8, "U": 45.3, "B": 44.2, "V": 65.7, "I": 29.3},  # main sequence, 21 mag
+    {"NUV": 0.5, "U": 0.8, "B": 3.1, "V": 11.2, "I": 13.7},  # red giant, 24 mag
+)
+
+# SExtractor's deblending as LEGUS set it (DEBLEND_NTHRESH, DEBLEND_MINCONT).
+_DEBLEND_LEVELS = 32
+_DEBLEND_CONTRAST = 0.005
+# Full width at half maximum of a star of WFC3/UVIS on drizzled pixels, for DAOFIND.
+_STAR_WIDTH = 2.0
+# Pixels around a tile: few sources are larger, and for those it is made to grow.
+_MARGIN = 64
+# Rows of an image whose white light or background is computed at a time, whole cells of a mesh.
+_STRIP = 16 * BOX
+
+_METHODS = ("segmentation", "daofind")
+
+
+def white_light(images):
+    """Combine all bands of a field for the detection of blue and of red sources, as LEGUS did.
+
+    For each of two model stars, a blue one of the main sequence and a red giant, the bands are
+    scaled so that the star is alike in all of them, and added in quadrature; the result is the
+    mean of the two. For the field of NGC 1559 Wei et al. (2020, sec. 3.1) detected in F555W
+    alone, ``images["V"]``, which close pairs of different colour and small errors of alignment
+    do not blur.
+
+    Parameters
+    ----------
+    images : `~astroclust.images.ImageSet` or mapping
+        The bands of the field, in e-/s; those that there are are combined.
+
+    Returns
+    -------
+    white : `~astroclust.images.Band`
+        The image, float32, of filter ``"WHITE"``. Pixels that are bad in all bands are NaN, the
+        others made of the bands that are good there.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_field, white_light
+    >>> field = simulate_field(shape=(128, 128), seed=1)
+    >>> white_light(field.images).data.shape
+    (128, 128)
+    """
+    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    bands = list(images.values())
+    white = np.empty(images.shape, np.float32)
+    for rows in _strips(images.shape):
+        pixels = np.array([_pixels(band, (rows, slice(None))) for band in bands])
+        good = np.isfinite(pixels)
+        np.square(pixels, out=pixels)
+        white[rows] = sum(_show_star(star, pixels, good, images.roles) for star in _STARS)
+    white /= len(_STARS)
+    first = bands[0]
+    return Band("WHITE", "", white, wcs=images.wcs, unit=first.unit, meta=first.meta)
+
+
+def _show_star(star, squares, good, roles):
+    weights = np.array([(star["B"] / star[role]) ** 2 for role in roles], np.float32)
+    total = np.tensordot(weights, np.where(good, squares, 0), axes=1)
+    norm = np.tensordot(weights, good.astype(np.float32), axes=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.sqrt(total / norm)
+
+
+def find_sources(
+    image,
+    *,
+    threshold=20.0,
+    n_pixels=10,
+    method="segmentation",
+    tile=2000,
+    workers=1,
+    progress_bar=False,
+):
+    """Find sources in an image.
+
+    By default with the settings that LEGUS gave to SExtractor: a background in meshes of 30
+    pixels; sources are groups of 10 or more connected pixels that stand 20 standard deviations
+    above it, and are deblended at 32 levels with a contrast of 0.005. The standard deviation is
+    the median over the meshes, each clipped at three of its own, without those that are blank:
+    that of one pixel of drizzled sky, whose noise is correlated, and the same in crowded and in
+    empty regions.
+
+    Parameters
+    ----------
+    image : `~astropy.nddata.NDData`, HDU, path, (array, wcs) or `~astroclust.images.Band`
+        The image, shape (ny, nx), in any linear unit. Masked and non-finite pixels are left out.
+    threshold : float, optional
+        Height above the background in units of its standard deviation (LEGUS: 20, in white
+        light).
+    n_pixels : int, optional
+        Smallest number of connected pixels (LEGUS: 10). Not used by ``"daofind"``.
+    method : str, optional
+        ``"segmentation"``; or ``"daofind"``, for sources like stars of 2 pixels full width at
+        half maximum, as PHANGS-HST found its candidates (`~photutils.detection.DAOStarFinder`).
+    tile : int, optional
+        Pixels a side of the pieces that the image is worked on in, which bounds the memory. It
+        does not change the sources.
+    workers : int, optional
+        Number of processes.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    sources : `~astropy.table.Table`
+        One row a source, in order of y: ``id`` (from 1); ``x``, ``y`` (0-based pixels);
+        ``ra``, ``dec`` (degrees, where the image has a WCS); ``area`` (pixels; not from
+        ``"daofind"``); ``flux`` (sum over the source above the background, unit of the image).
+        No sources give no rows.
+
+    Raises
+    ------
+    ValueError
+        Where the image is not 2-D, has no good pixels, or an argument is not accepted.
+
+    Examples
+    --------
+    >>> from astroclust import find_sources, simulate_field
+    >>> field = simulate_field(shape=(128, 128), seed=1)
+    >>> sources = find_sources(field.images["F555W"])
+    >>> sources.colnames
+    ['id', 'x', 'y', 'ra', 'dec', 'area', 'flux']
+    """
+    if not threshold > 0:
+        raise ValueError(f"threshold must be positive, not {threshold!r}")
+    for name, value in (("n_pixels", n_pixels), ("tile", tile), ("workers", workers)):
+        if not value >= 1:
+            raise ValueError(f"{name} must be at least 1, not {value!r}")
+    if method not in _METHODS:
+        raise ValueError(f"method must be one of {', '.join(_METHODS)}, not {method!r}")
+    band = read_image(image)
+    if method == "segmentation":
+        find = partial(_find_segments, n_pixels=n_pixels)
+    else:
+        find = _find_stars
+    tiles = tiles_of(band.data.shape, tile, _MARGIN)
+    with (
+        task_pool(workers if len(tiles) > 1 else 1) as pool,
+        tqdm(total=len(tiles), unit="tile", desc="detecting", disable=not progress_bar) as bar,
+    ):
+        background = _background(band, pool, workers)
+        limit = threshold * background.noise
+        found = []
+        while tiles:
+            tasks = ((_pixels(band, tile.slices), tile, background, limit) for tile in tiles)
+            grown = []
+            for i, sources in run_tasks(pool, find, tasks, workers=workers):
+                if sources is None:  # one of them reaches over the margin
+                    grown.append(tiles[i].grown())
+                else:
+                    found.append(sources)
+                    bar.update()
+            tiles = grown
+    return _source_table(vstack(found), band)
+
+
+def _strips(shape):
+    return [slice(y, min(y + _STRIP, shape[0])) for y in range(0, shape[0], _STRIP)]
+
+
+def _pixels(band, slices):
+    """Part of an image as new native float32, NaN where a pixel is bad."""
+    pixels = np.array(band.data[slices], np.float32)
+    pixels[~np.isfinite(pixels)] = np.nan
+    if band.mask is not None:
+        pixels[band.mask[slices]] = np.nan
+    return pixels
+
+
+def _background(band, pool, workers):
+    strips = _strips(band.data.shape)
+    tasks = ((_pixels(band, (rows, slice(None))),) for rows in strips)
+    cells = dict(run_tasks(pool, measure_cells, tasks, workers=workers))
+    background = Background.from_cells(np.concatenate([cells[i] for i in range(len(cells))], 1))
+    if background.noise > 0 and np.isfinite(background.level).all():
+        return background
+    # A small image, or one with a sky of one value: its pixels are all there is to go by.
+    pixels = _pixels(band, (slice(None), slice(None)))
+    good = pixels[np.isfinite(pixels)]
+    if not good.size:
+        raise ValueError(f"{band.filter}: the image has no good pixels")
+    level = np.where(np.isfinite(background.level), background.level, np.median(good))
+    return Background(level, background.noise or float(np.std(good)))
+
+
+def _subtract(pixels, tile, background):
+    """Pixels above the background, and which of them are bad."""
+    rows, columns = tile.slices
+    level = background.at(np.arange(rows.start, rows.stop), np.arange(columns.start, columns.stop))
+    mask = np.isnan(pixels)
+    return np.where(mask, 0, pixels - level).astype(np.float32), mask
+
+
+def _find_segments(pixels, tile, background, limit, *, n_pixels):
+    """Sources whose group of pixels begins in the core of the tile; None where one is cut."""
+    data, mask = _subtract(pixels, tile, background)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoDetectionsWarning)
+        segments = detect_sources(data, limit, n_pixels, mask=mask)
+    if segments is None:
+        return _columns()
+    own = _begin_in_core(segments, tile)
+    if not tile.is_whole and np.isin(own, _on_border(segments.data, tile)).any():
+        return None
+    if not own.size:
+        return _columns()
+    segments.keep_labels(own)
+    several = _with_several_peaks(data, segments.data)
+    if several.size:
+        with warnings.catch_warnings():
+            # Where sources are nearly flat photutils deblends on a linear scale, and says so.
+            warnings.simplefilter("ignore", AstropyUserWarning)
+            segments = deblend_sources(
+                data,
+                segments,
+                n_pixels,
+                labels=several,
+                n_levels=_DEBLEND_LEVELS,
+                contrast=_DEBLEND_CONTRAST,
+                progress_bar=False,
+            )
+    catalog = SourceCatalog(data, segments, mask=mask)
+    x0, y0 = tile.origin
+    return _columns(
+        x=catalog.x_centroid + x0,
+        y=catalog.y_centroid + y0,
+        area=segments.areas,
+        flux=catalog.segment_flux,
+    )
+
+
+def _begin_in_core(segments, tile):
+    """Labels whose first pixel, row by row, lies in the core: each is so in one tile alone."""
+    labels = segments.data.ravel()
+    inside = np.flatnonzero(labels)[::-1]
+    first = np.empty(segments.max_label + 1, int)
+    first[labels[inside]] = inside  # of several assignments the last one stays
+    y, x = np.divmod(first[segments.labels], segments.shape[1])
+    x0, y0 = tile.origin
+    return segments.labels[tile.holds(x + x0, y + y0)]
+
+
+def _on_border(labels, tile):
+    """Labels that touch a border of the tile which is not one of the image."""
+    rows, columns = tile.slices
+    ny, nx = tile.shape
+    borders = (
+        (labels[0], rows.start > 0),
+        (labels[-1], rows.stop < ny),
+        (labels[:, 0], columns.start > 0),
+        (labels[:, -1], columns.stop < nx),
+    )
+    return np.unique(np.concatenate([labels[:0, 0], *(border for border, cut in borders if cut)]))
+
+
+def _with_several_peaks(data, labels):
+    """Labels with more than one local maximum: the others cannot be deblended."""
+    inside = np.where(labels > 0, data, 0)
+    peaks = labels[(labels > 0) & (inside == maximum_filter(inside, 3))]
+    return np.flatnonzero(np.bincount(peaks) > 1)
+
+
+def _find_stars(pixels, tile, background, limit):
+    data, mask = _subtract(pixels, tile, background)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoDetectionsWarning)
+        stars = DAOStarFinder(limit, _STAR_WIDTH)(data, mask=mask)
+    if stars is None:
+        return _columns(area=None)
+    x0, y0 = tile.origin
+    x, y = stars["x_centroid"] + x0, stars["y_centroid"] + y0
+    own = tile.holds(np.round(x), np.round(y))
+    return _columns(x=x[own], y=y[own], area=None, flux=stars["flux"][own])
+
+
+def _columns(x=(), y=(), area=(), flux=()):
+    columns = {"x": np.array(x, float), "y": np.array(y, float)}
+    if area is not None:
+        columns["area"] = np.array(area, np.int32)
+    return Table({**columns, "flux": np.array(flux, float)})
+
+
+def _source_table(columns, band):
+    sources = columns[np.lexsort([columns["x"], columns["y"]])]
+    if band.wcs is not None:
+        sky = band.wcs.pixel_to_world(sources["x"], sources["y"]).icrs
+        sources.add_columns([sky.ra.deg, sky.dec.deg], names=["ra", "dec"], indexes=[2, 2])
+        sources["ra"].unit = sources["dec"].unit = "deg"
+    sources.add_column(np.arange(1, len(sources) + 1), name="id", index=0)
+    return sources

@@ -1,0 +1,97 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Large images piece by piece, on all cores, in bounded memory."""
+
+import itertools
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+__all__ = ["Tile", "run_tasks", "task_pool", "tiles_of"]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A core, the cores of all tiles make the image, and a margin around it.
+
+    Parameters
+    ----------
+    x0, x1, y0, y1 : int
+        First column of the core and the one after its last, and the same for rows.
+    shape : tuple of int
+        Shape of the image, (ny, nx).
+    margin : int
+        Pixels around the core, where the image has them.
+    """
+
+    x0: int
+    x1: int
+    y0: int
+    y1: int
+    shape: tuple
+    margin: int
+
+    @property
+    def origin(self):
+        """First column and row of the tile with its margin."""
+        return max(self.x0 - self.margin, 0), max(self.y0 - self.margin, 0)
+
+    @property
+    def slices(self):
+        """The tile with its margin, as rows and columns of the image."""
+        x, y = self.origin
+        ny, nx = self.shape
+        return slice(y, min(self.y1 + self.margin, ny)), slice(x, min(self.x1 + self.margin, nx))
+
+    @property
+    def is_whole(self):
+        """Whether the tile with its margin is the whole image."""
+        ny, nx = self.shape
+        return self.slices == (slice(0, ny), slice(0, nx))
+
+    def grown(self):
+        """The same core with a margin four times as wide."""
+        return replace(self, margin=4 * self.margin)
+
+    def holds(self, x, y):
+        """Whether pixels of the image lie in the core."""
+        return (x >= self.x0) & (x < self.x1) & (y >= self.y0) & (y < self.y1)
+
+
+def tiles_of(shape, size, margin):
+    """All tiles of an image of shape (ny, nx), with cores of at most ``size`` pixels a side."""
+    ny, nx = shape
+    return [
+        Tile(x, min(x + size, nx), y, min(y + size, ny), shape, margin)
+        for y in range(0, ny, size)
+        for x in range(0, nx, size)
+    ]
+
+
+@contextmanager
+def task_pool(workers):
+    """A pool of processes, or None for one worker: this process does the work then."""
+    if workers == 1:
+        yield None
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        yield pool
+
+
+def run_tasks(pool, function, tasks, *, workers):
+    """Yield ``(i, result)`` of ``function(*task)`` for each task, in the order they end.
+
+    Tasks are made when there is a worker for them, so that few are in memory at a time.
+    """
+    numbered = enumerate(tasks)
+    if pool is None:
+        for i, task in numbered:
+            yield i, function(*task)
+        return
+    running = {}
+    while True:
+        for i, task in itertools.islice(numbered, 2 * workers - len(running)):
+            running[pool.submit(function, *task)] = i
+        if not running:
+            return
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            yield running.pop(future), future.result()
