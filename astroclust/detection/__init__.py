@@ -6,14 +6,14 @@ from functools import partial
 
 import numpy as np
 from astropy.table import Table, vstack
-from astropy.utils.exceptions import AstropyUserWarning
 from photutils.detection import DAOStarFinder
-from photutils.segmentation import SourceCatalog, deblend_sources, detect_sources
+from photutils.segmentation import SegmentationImage, SourceCatalog, detect_sources
 from photutils.utils.exceptions import NoDetectionsWarning
-from scipy.ndimage import maximum_filter
 from tqdm import tqdm
 
 from astroclust.detection.background import BOX, Background, measure_cells
+from astroclust.detection.cleaning import is_spurious, margin_of
+from astroclust.detection.deblending import deblend
 from astroclust.detection.tiles import run_tasks, task_pool, tiles_of
 from astroclust.images import Band, ImageSet, read_image
 
@@ -36,7 +36,11 @@ _MARGIN = 64
 # Rows of an image whose white light or background is computed at a time, whole cells of a mesh.
 _STRIP = 16 * BOX
 
-_METHODS = ("segmentation", "daofind")
+# What each method tells of a source.
+_COLUMNS = {
+    "segmentation": {"x": float, "y": float, "area": np.int32, "flux": float},
+    "daofind": {"x": float, "y": float, "flux": float},
+}
 
 
 def white_light(images):
@@ -101,7 +105,8 @@ def find_sources(
 
     By default with the settings that LEGUS gave to SExtractor: a background in meshes of 30
     pixels; sources are groups of 10 or more connected pixels that stand 20 standard deviations
-    above it, and are deblended at 32 levels with a contrast of 0.005. The standard deviation is
+    above it; they are deblended at 32 levels with a contrast of 0.005, and cleaned of what would
+    not be found without the wings of brighter sources. The standard deviation is
     the median over the meshes, each clipped at three of its own, without those that are blank:
     that of one pixel of drizzled sky, whose noise is correlated, and the same in crowded and in
     empty regions.
@@ -152,8 +157,8 @@ def find_sources(
     for name, value in (("n_pixels", n_pixels), ("tile", tile), ("workers", workers)):
         if not value >= 1:
             raise ValueError(f"{name} must be at least 1, not {value!r}")
-    if method not in _METHODS:
-        raise ValueError(f"method must be one of {', '.join(_METHODS)}, not {method!r}")
+    if method not in _COLUMNS:
+        raise ValueError(f"method must be one of {', '.join(_COLUMNS)}, not {method!r}")
     band = read_image(image)
     if method == "segmentation":
         find = partial(_find_segments, n_pixels=n_pixels)
@@ -177,7 +182,10 @@ def find_sources(
                     found.append(sources)
                     bar.update()
             tiles = grown
-    return _source_table(vstack(found), band)
+    found = vstack([sources for sources in found if len(sources)] or Table(names=_COLUMNS[method]))
+    if method == "segmentation" and len(found):
+        found = found[~is_spurious(found, limit)]
+    return _source_table(found, _COLUMNS[method], band)
 
 
 def _strips(shape):
@@ -224,35 +232,32 @@ def _find_segments(pixels, tile, background, limit, *, n_pixels):
         warnings.simplefilter("ignore", NoDetectionsWarning)
         segments = detect_sources(data, limit, n_pixels, mask=mask)
     if segments is None:
-        return _columns()
+        return Table()
     own = _begin_in_core(segments, tile)
     if not tile.is_whole and np.isin(own, _on_border(segments.data, tile)).any():
         return None
     if not own.size:
-        return _columns()
+        return Table()
     segments.keep_labels(own)
-    several = _with_several_peaks(data, segments.data)
-    if several.size:
-        with warnings.catch_warnings():
-            # Where sources are nearly flat photutils deblends on a linear scale, and says so.
-            warnings.simplefilter("ignore", AstropyUserWarning)
-            segments = deblend_sources(
-                data,
-                segments,
-                n_pixels,
-                labels=several,
-                n_levels=_DEBLEND_LEVELS,
-                contrast=_DEBLEND_CONTRAST,
-                progress_bar=False,
-            )
+    labels = deblend(
+        data, segments.data, limit, n_levels=_DEBLEND_LEVELS, contrast=_DEBLEND_CONTRAST
+    )
+    segments = SegmentationImage(labels)
     catalog = SourceCatalog(data, segments, mask=mask)
     x0, y0 = tile.origin
-    return _columns(
-        x=catalog.x_centroid + x0,
-        y=catalog.y_centroid + y0,
-        area=segments.areas,
-        flux=catalog.segment_flux,
-    )
+    columns = {
+        "x": catalog.x_centroid + x0,
+        "y": catalog.y_centroid + y0,
+        "area": segments.areas,
+        "flux": catalog.segment_flux,
+        "margin": margin_of(data, labels, segments.labels, limit, n_pixels),
+        "major": catalog.semimajor_axis.value,
+        "axes": catalog.semimajor_axis.value * catalog.semiminor_axis.value,
+        "cxx": catalog.ellipse_cxx.value,
+        "cxy": catalog.ellipse_cxy.value,
+        "cyy": catalog.ellipse_cyy.value,
+    }
+    return Table({name: np.atleast_1d(values) for name, values in columns.items()})
 
 
 def _begin_in_core(segments, tile):
@@ -279,35 +284,23 @@ def _on_border(labels, tile):
     return np.unique(np.concatenate([labels[:0, 0], *(border for border, cut in borders if cut)]))
 
 
-def _with_several_peaks(data, labels):
-    """Labels with more than one local maximum: the others cannot be deblended."""
-    inside = np.where(labels > 0, data, 0)
-    peaks = labels[(labels > 0) & (inside == maximum_filter(inside, 3))]
-    return np.flatnonzero(np.bincount(peaks) > 1)
-
-
 def _find_stars(pixels, tile, background, limit):
+    """Stars whose centre lies in the core of the tile."""
     data, mask = _subtract(pixels, tile, background)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDetectionsWarning)
         stars = DAOStarFinder(limit, _STAR_WIDTH)(data, mask=mask)
     if stars is None:
-        return _columns(area=None)
+        return Table()
     x0, y0 = tile.origin
     x, y = stars["x_centroid"] + x0, stars["y_centroid"] + y0
     own = tile.holds(np.round(x), np.round(y))
-    return _columns(x=x[own], y=y[own], area=None, flux=stars["flux"][own])
+    return Table({"x": x[own], "y": y[own], "flux": stars["flux"][own]})
 
 
-def _columns(x=(), y=(), area=(), flux=()):
-    columns = {"x": np.array(x, float), "y": np.array(y, float)}
-    if area is not None:
-        columns["area"] = np.array(area, np.int32)
-    return Table({**columns, "flux": np.array(flux, float)})
-
-
-def _source_table(columns, band):
-    sources = columns[np.lexsort([columns["x"], columns["y"]])]
+def _source_table(found, columns, band):
+    sources = Table({name: np.array(found[name], dtype) for name, dtype in columns.items()})
+    sources = sources[np.lexsort([sources["x"], sources["y"]])]
     if band.wcs is not None:
         sky = band.wcs.pixel_to_world(sources["x"], sources["y"]).icrs
         sources.add_columns([sky.ra.deg, sky.dec.deg], names=["ra", "dec"], indexes=[2, 2])

@@ -1,10 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The background of an image in meshes and the noise of its sky, as SExtractor takes them."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from astropy.stats import SigmaClip
+from astropy.utils.exceptions import AstropyUserWarning
 from photutils.background import SExtractorBackground, StdBackgroundRMS
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import distance_transform_edt
@@ -14,7 +16,11 @@ __all__ = ["BOX", "Background", "measure_cells"]
 #: Pixels a side of a cell of the mesh (LEGUS: BACK_SIZE 30).
 BOX = 30
 
-_CLIP = SigmaClip(sigma=3, maxiters=10)
+# SExtractor's clipping: a first cut about the mean sets the range of its histogram, in which the
+# pixels are clipped about their median until none goes.
+_FIRST_CUT = SigmaClip(sigma=2, maxiters=1, cenfunc="mean")
+_RANGE = 5
+_CLIP = SigmaClip(sigma=3, maxiters=None)
 _LEVEL, _NOISE = SExtractorBackground(sigma_clip=None), StdBackgroundRMS(sigma_clip=None)
 # Good pixels that a cell must have, as a share of those it has.
 _GOOD_SHARE = 0.5
@@ -43,9 +49,18 @@ def measure_cells(data):
     good = np.isfinite(pixels).sum(axis=1) > _GOOD_SHARE * np.outer(height, width).ravel()
     cells = np.full((2, rows * columns), np.nan)
     if good.any():
-        clipped = _CLIP(pixels[good], axis=1, masked=False)
-        cells[:, good] = _LEVEL(clipped, axis=1), _NOISE(clipped, axis=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AstropyUserWarning)  # it counts the bad pixels
+            cells[:, good] = _clipped_statistics(pixels[good])
     return cells.reshape(2, rows, columns)
+
+
+def _clipped_statistics(pixels):
+    core = _FIRST_CUT(pixels, axis=1, masked=False)
+    centre, width = np.nanmean(core, axis=1), np.nanstd(core, axis=1)
+    far = np.abs(pixels - centre[:, None]) > _RANGE * width[:, None]
+    clipped = _CLIP(np.where(far, np.nan, pixels), axis=1, masked=False)
+    return _LEVEL(clipped, axis=1), _NOISE(clipped, axis=1)
 
 
 @dataclass(frozen=True)
