@@ -30,6 +30,7 @@ _HOMES = {
     "find_candidates": "selection",
     "find_field": "catalogs",
     "find_sources": "detection",
+    "growth_curve": "photometry",
     "list_classifiers": "weights",
     "list_fields": "archive",
     "load_classifier": "weights",
@@ -45,6 +46,7 @@ _HOMES = {
     "to_regions": "ds9",
     "train_classifier": "training",
     "training_sample": "catalogs",
+    "white_light": "detection",
 }
 
 __all__ = sorted(_HOMES)

@@ -19,7 +19,7 @@ from astroclust.files import open_fits
 __all__ = ["KEYWORDS", "Band", "is_image", "read_image"]
 
 # What later stages need from the headers.
-KEYWORDS = ("EXPTIME", "PHOTFLAM", "PHOTPLAM", "PHOTZPT")
+KEYWORDS = ("INSTRUME", "DETECTOR", "EXPTIME", "PHOTFLAM", "PHOTPLAM", "PHOTZPT")
 _EXTENSION = re.compile(r"^(?P<path>.+)\[(?P<extension>[^\[\]]+)\]$")
 
 

@@ -207,15 +207,19 @@ def _add(image, patch, x0, y0):
 
 
 def add_noise(image, conditions, rng):
-    """Photon noise and the noise of the sky, correlated as drizzling correlates it."""
+    """Photon noise and the noise of the sky, correlated as drizzling correlates it.
+
+    Drizzling spreads the electrons of a pixel and loses none: their noise gets smaller pixel by
+    pixel, and stays what it is in an aperture. That of the sky was measured on drizzled pixels.
+    """
     exposure = EXPOSURE_TIMES[:, None, None] * conditions.depth
-    sky = SKY_NOISE[:, None, None] / np.sqrt(conditions.depth)
-    noise = rng.standard_normal(image.shape, np.float32)
     kernel = np.array([0.12, 0.76, 0.12], np.float32)
+    sky = SKY_NOISE[:, None, None] / np.sqrt(conditions.depth) / np.sum(kernel**2)
+    noise = rng.standard_normal(image.shape, np.float32)
+    noise *= np.sqrt(np.maximum(image, 0) / exposure + sky**2)
     for axis in (1, 2):
         noise = ndimage.correlate1d(noise, kernel, axis=axis, mode="wrap")
-    noise /= np.sum(kernel**2)
-    image += noise * np.sqrt(np.maximum(image, 0) / exposure + sky**2)
+    image += noise
 
 
 def add_residue(image, kind, x, y, rng):

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Which sources are candidates: the cuts, and the whole way from images to candidates."""
+"""Which sources are candidates: the cuts, and the reason for each rejection."""
 
 import itertools
 from dataclasses import dataclass
@@ -10,24 +10,18 @@ from astropy import units as u
 from astropy.table import Column, Table
 from scipy.spatial import KDTree
 
-from astroclust.detection import find_sources
-from astroclust.images import BANDS, FILTER_ROLES, ImageSet
-from astroclust.photometry import concentration_index, measure_photometry
+from astroclust.images import BANDS, FILTER_ROLES
 
 __all__ = [
     "CUT_MEANINGS",
     "LEGUS_CUTS",
     "NGC1559_CUTS",
+    "PHANGS_CUTS",
     "Cut",
     "Cuts",
     "cut_flow",
-    "find_candidates",
     "select_candidates",
 ]
-
-# The bands that sources are looked for in, best first: V is what humans classify by.
-_DETECTION_ORDER = ("V", "I", "B", "U", "NUV")
-
 
 class Cut(IntFlag):
     """The bits of the ``cuts`` column; `CUT_MEANINGS` says what each means."""
@@ -66,6 +60,9 @@ class Cuts:
         Faintest absolute magnitude in V (Vega).
     min_separation : float
         Pixels within which two candidates are one, the later of the table.
+    needs_v : bool
+        Whether V must be one of the two bands that follow one another, as one text has LEGUS's
+        rule; the released catalogues hold to it without.
     """
 
     min_ci: float = 1.3
@@ -73,12 +70,16 @@ class Cuts:
     min_filters: int = 4
     max_absolute_v: float = -6.0
     min_separation: float = 0.5
+    needs_v: bool = False
 
 
 #: The cuts of LEGUS (Adamo et al. 2017, and its pipeline; Wei et al. 2020, sec. 3.1).
 LEGUS_CUTS = Cuts()
 #: The cuts for NGC 1559 (Wei et al. 2020, sec. 3.1).
 NGC1559_CUTS = Cuts(max_absolute_v=-7.5)
+#: Cuts for PHANGS-HST, whose several concentration indices are not public: one, of its camera,
+#: stands in for them, and there is no limit in magnitude.
+PHANGS_CUTS = Cuts(min_ci=1.25, max_absolute_v=np.inf)
 
 
 def select_candidates(table, *, cuts=LEGUS_CUTS, distance=None, v_magnitude=None):
@@ -130,7 +131,7 @@ def select_candidates(table, *, cuts=LEGUS_CUTS, distance=None, v_magnitude=None
         good = {role: error <= cuts.max_error for role, error in errors.items()}
     n_filters = _values(table, "n_filters") if "n_filters" in table.colnames else _count(good)
     flags = np.zeros(len(table), np.int32)
-    flags[~_neighbours(good)] |= Cut.NEIGHBOURS
+    flags[~_neighbours(good, needs_v=cuts.needs_v)] |= Cut.NEIGHBOURS
     flags[~(n_filters >= min(cuts.min_filters, len(good)))] |= Cut.FILTERS
     flags[~(_values(table, "ci") >= cuts.min_ci)] |= Cut.INDEX
     if distance is not None:
@@ -150,8 +151,9 @@ def _errors(table):
     errors = {}
     for name in table.colnames:
         kind, _, filter_ = name.rpartition("_err_")
+        # Where there are both, those of the fluxes: LEGUS cut before the aperture correction.
         if kind not in ("mag", "flux") or (
-            kind == "flux" and f"mag_err_{filter_}" in table.colnames
+            kind == "mag" and f"flux_err_{filter_}" in table.colnames
         ):
             continue
         error = _values(table, name)
@@ -175,12 +177,12 @@ def _count(good):
     return np.where(np.all(needed, axis=0), count, 0) if needed else count
 
 
-def _neighbours(good):
+def _neighbours(good, *, needs_v):
     """Whether two bands that follow one another are good; any, where none do."""
     pairs = [
         good[first] & good[second]
         for first, second in itertools.pairwise(BANDS)
-        if first in good and second in good
+        if first in good and second in good and (not needs_v or "V" in (first, second))
     ]
     return np.any(pairs, axis=0) if pairs else np.any(list(good.values()), axis=0)
 
@@ -252,55 +254,10 @@ def cut_flow(table):
      MAGNITUDE        0    1
      DUPLICATE        0    1
     """
+    if "cuts" not in table.colnames:
+        raise KeyError("the table has no column cuts: select_candidates makes it")
     flags, rows, passed = np.asarray(table["cuts"]), [], 0
     for cut in Cut:
         passed |= cut
         rows.append((cut.name, int(np.sum(flags & cut != 0)), int(np.sum(flags & passed == 0))))
     return Table(rows=rows, names=["cut", "rejected", "left"])
-
-
-def find_candidates(
-    images, *, detect_in=None, threshold=5.0, n_pixels=10, cuts=LEGUS_CUTS, progress_bar=False
-):
-    """Find star-cluster candidates: sources, photometry and cuts in one call.
-
-    Parameters
-    ----------
-    images : `~astroclust.images.ImageSet` or mapping
-        The bands of the field.
-    detect_in : str, optional
-        Filter or role of the band to find sources in; by default V, as for NGC 1559 in Wei et
-        al. (2020, sec. 3.1), or the first there is of I, B, U and NUV.
-    threshold, n_pixels : float and int, optional
-        As `find_sources` takes them.
-    cuts : `Cuts`, optional
-        As `select_candidates` takes them; the concentration index is measured in the band of the
-        detection. There is no cut in magnitude yet.
-    progress_bar : bool, optional
-        Whether to show progress on standard error.
-
-    Returns
-    -------
-    candidates : `~astropy.table.Table`
-        The table of `find_sources`, of those that pass, with fluxes and their errors in each
-        band, ``ci`` and ``n_filters``. It goes straight into `classify_table`.
-
-    Examples
-    --------
-    >>> from astroclust import find_candidates, simulate_field
-    >>> field = simulate_field(shape=(128, 128), seed=1)
-    >>> find_candidates(field.images).colnames[-2:]
-    ['ci', 'n_filters']
-    """
-    images = images if isinstance(images, ImageSet) else ImageSet(images)
-    if detect_in is None:
-        detect_in = next(role for role in _DETECTION_ORDER if role in images.roles)
-    band = images[detect_in]
-    sources = find_sources(band, threshold=threshold, n_pixels=n_pixels, progress_bar=progress_bar)
-    sources = measure_photometry(sources, images)
-    sources["ci"] = concentration_index(sources, band)
-    sources["ci"].unit = "mag"
-    result = select_candidates(sources, cuts=cuts)
-    result = result[result["cuts"] == 0]
-    result.remove_column("cuts")
-    return result

@@ -1,0 +1,241 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Vega photometry of candidates in circular apertures, their concentration index, corrections."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from astropy.table import Column, MaskedColumn
+
+from astroclust.catalogs import CatalogFlag, pixel_positions
+from astroclust.images import ImageSet
+from astroclust.photometry.apertures import ANNULUS, measure_apertures
+from astroclust.photometry.calibration import (
+    camera_of,
+    counts_to_rate,
+    exposure_time,
+    zero_point,
+)
+from astroclust.photometry.centring import recenter
+from astroclust.photometry.corrections import (
+    average_correction,
+    ci_correction,
+    ci_correction_error,
+)
+from astroclust.photometry.curves import (
+    CI_RADII,
+    concentration_index,
+    growth_curve,
+    index_of_fluxes,
+)
+from astroclust.photometry.noise import flux_error, measure_correlation
+
+__all__ = [
+    "average_correction",
+    "ci_correction",
+    "ci_correction_error",
+    "concentration_index",
+    "growth_curve",
+    "measure_photometry",
+    "recenter",
+]
+
+#: LEGUS: radius of the aperture in pixels.
+APERTURE = 4.0
+
+_POGSON = 2.5 / np.log(10)
+# Radii for which there is a correction by concentration index.
+_CI_CORRECTED = (4, 5, 6)
+
+
+def measure_photometry(
+    table,
+    images,
+    *,
+    radius=APERTURE,
+    annulus=ANNULUS,
+    sky="median",
+    errors="correlated",
+    zero_points=None,
+    aperture_correction=None,
+    extinction=None,
+):
+    """Measure fluxes and Vega magnitudes in circular apertures in each band.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        Positions, as `~astroclust.catalogs.pixel_positions` takes them; they are the same in all
+        bands. `recenter` moves them to the peaks of one band.
+    images : `~astroclust.images.ImageSet` or mapping
+        The bands of the field.
+    radius : float or sequence of float, optional
+        Radius of the aperture in pixels (LEGUS: 4). Of several, the first is that of the
+        magnitudes; each other one has columns of fluxes of its own, such as ``flux_f555w_r1``.
+    annulus : tuple of float, optional
+        Inner and outer radius of the sky in pixels (LEGUS: 7 and 8; PHANGS-HST: 7 and 9).
+    sky : str, optional
+        Level of the sky after rejection at 3 standard deviations: ``"median"``; or ``"mode"``,
+        3 median - 2 mean, as IRAF has it and LEGUS took it, which suits crowded regions and is
+        2.5 times as noisy as the mean.
+    errors : str, optional
+        ``"correlated"``: of pixels whose noise is correlated as it is measured in each image; or
+        ``"iraf"``, of pixels that are independent, the formula of IRAF's ``phot``, by which LEGUS
+        selected. On drizzled images the second is too small, by a half or so.
+    zero_points : str or mapping, optional
+        ``"legus"`` for the Vega zero points of LEGUS; or filters or roles to zero points for
+        1 e-/s. By default those of the headers (``PHOTFLAM``, ``PHOTPLAM``, ``PHOTZPT``), and
+        those of LEGUS where a header has none. The camera is that of the header (``INSTRUME``,
+        ``DETECTOR``); without, ACS for F435W and F606W, WFC3/UVIS for the others.
+    aperture_correction : str or mapping, optional
+        ``"ci"`` for that by the concentration index of each band, as `ci_correction` gives it; or
+        filters or roles to magnitudes, or to pairs of magnitude and error, as
+        `average_correction` gives them. By default none.
+    extinction : mapping, optional
+        Filters or roles to the Galactic extinction (mag) that is taken off.
+
+    Returns
+    -------
+    result : `~astropy.table.Table`, length n
+        A copy of the table with, for each filter, such as F555W:
+
+        - ``flux_f555w``, ``flux_err_f555w``: within the aperture, not corrected, in the unit of
+          the image, which their descriptions name; NaN off the image and where pixels in the
+          aperture are bad;
+        - ``mag_f555w``, ``mag_err_f555w``: Vega magnitude, corrected, masked where there is none;
+          its error has that of the aperture correction in it;
+        - ``flag_f555w``: why they are masked, bits of `~astroclust.catalogs.CatalogFlag`.
+
+    Raises
+    ------
+    ValueError
+        Where the table has one of these columns, or an argument is not accepted.
+
+    Notes
+    -----
+    Images are in electrons or counts a second, which are taken to be electrons, or have no unit
+    and are taken to be in e-/s; or they are in electrons or counts and have ``EXPTIME``; or in a
+    unit of flux density, such as nJy. Magnitudes in another unit are masked.
+
+    Examples
+    --------
+    >>> from astroclust import measure_photometry, simulate_field
+    >>> field = simulate_field(shape=(128, 128), seed=1)
+    >>> result = measure_photometry(field.truth["x", "y"], field.images)
+    >>> result.colnames[2:7]
+    ['flux_f275w', 'flux_err_f275w', 'mag_f275w', 'mag_err_f275w', 'flag_f275w']
+    """
+    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    radii = _check(radius, annulus, sky, errors, aperture_correction)
+    x, y = pixel_positions(table, images.wcs)
+    by_index = isinstance(aperture_correction, str)
+    wanted = (*radii, *CI_RADII) if by_index else radii
+    bands = list(images.values())
+    measured = measure_apertures(bands, x, y, wanted, annulus=annulus, sky=sky)
+    result = table.copy()
+    for band, fluxes in zip(bands, measured, strict=True):
+        correlation = measure_correlation(band) if errors == "correlated" else None
+        exposure = _exposure(band)
+        error = [
+            flux_error(
+                fluxes, k, r, exposure, annulus=annulus, sky=sky, correlation=correlation
+            )
+            for k, r in enumerate(radii)
+        ]
+        _add_fluxes(result, band, fluxes.flux, error, radii)
+        if by_index:
+            index = index_of_fluxes(fluxes.flux[:, -2], fluxes.flux[:, -1])
+            correction = ci_correction(index, camera=camera_of(band), radius=int(radii[0]))
+            correction = correction, ci_correction_error(index)
+        else:
+            correction = _of_band(aperture_correction, band, (0.0, 0.0))
+        zero = zero_point(band, _of_band(zero_points, band, None))
+        zero -= _of_band(extinction, band, 0.0)
+        _add_magnitudes(result, band, fluxes, error[0], zero, correction)
+    return result
+
+
+def _check(radius, annulus, sky, errors, aperture_correction):
+    """The radii of the apertures, if all arguments are accepted."""
+    radii = np.atleast_1d(np.asarray(radius, float))
+    if radii.ndim > 1 or not radii.size or not np.all(radii > 0):
+        raise ValueError(f"radius must be a positive number, or several, not {radius!r}")
+    if not 0 <= annulus[0] < annulus[1]:
+        raise ValueError(f"annulus must be two radii, the smaller first, not {annulus!r}")
+    for name, value, accepted in (
+        ("sky", sky, ("median", "mode")),
+        ("errors", errors, ("correlated", "iraf")),
+    ):
+        if value not in accepted:
+            raise ValueError(f"{name} must be one of {', '.join(accepted)}, not {value!r}")
+    if isinstance(aperture_correction, str):
+        if aperture_correction != "ci":
+            raise ValueError(
+                "aperture_correction must be 'ci', a mapping from filters to magnitudes, or "
+                f"None, not {aperture_correction!r}"
+            )
+        if radii[0] not in _CI_CORRECTED:
+            raise ValueError(
+                f"there is a correction by concentration index for radii of 4, 5 and 6 pixels, "
+                f"not {radii[0]:g}"
+            )
+    return radii.tolist()
+
+
+def _exposure(band):
+    """Electrons for one unit of the image; infinite where that is not known."""
+    rate = counts_to_rate(band)
+    return exposure_time(band) * rate if np.isfinite(rate) else np.inf
+
+
+def _of_band(values, band, default):
+    """What a mapping has for a band by its filter or role; another value is for all bands."""
+    if values is None:
+        return default
+    if not isinstance(values, Mapping):
+        return values
+    known = {str(name).strip().upper(): value for name, value in values.items()}
+    return known.get(band.filter, known.get(band.role, default))
+
+
+def _add_fluxes(result, band, flux, error, radii):
+    # Not as the column's unit: FITS tables do not know electrons.
+    unit = "unit of the image" if band.unit is None else band.unit
+    name = band.filter.lower()
+    for k, radius in enumerate(radii):
+        suffix = "" if k == 0 else f"_r{radius:g}"
+        description = f"within {radius:g} pixels, {unit}"
+        _add(result, Column(flux[:, k], f"flux_{name}{suffix}", description=description))
+        _add(result, Column(error[k], f"flux_err_{name}{suffix}", description=description))
+
+
+def _add_magnitudes(result, band, fluxes, error, zero, correction):
+    flux, name = fluxes.flux[:, 0], band.filter.lower()
+    shift, shift_error = correction if np.ndim(correction) else (correction, 0.0)
+    positive = flux > 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        magnitude = zero - 2.5 * np.log10(flux, where=positive, out=np.full(len(flux), np.nan))
+        magnitude = magnitude + shift
+        magnitude_error = np.hypot(_POGSON * error / flux, shift_error)
+    flags = np.zeros(len(flux), np.int32)
+    outside = ~np.isfinite(flux) | fluxes.blank
+    flags[outside] = CatalogFlag.OUT_OF_VIEW
+    flags[~outside & ~positive] = CatalogFlag.NOT_DETECTED
+    flags[positive & ~np.isfinite(shift)] = CatalogFlag.NO_CORRECTION
+    flags[(flags == 0) & ~np.isfinite(magnitude)] = CatalogFlag.UNDEFINED
+    flags[(flags == 0) & ~np.isfinite(magnitude_error)] = CatalogFlag.NO_ERROR
+    lost = ~np.isfinite(magnitude)
+    for values, kind, masked in (
+        (magnitude, "mag", lost),
+        (magnitude_error, "mag_err", lost | ~np.isfinite(magnitude_error)),
+    ):
+        values = np.where(masked, np.nan, values)
+        column = MaskedColumn(values, f"{kind}_{name}", mask=masked, unit="mag", fill_value=np.nan)
+        _add(result, column)
+    why = f"why mag_{name} or its error is masked: CatalogFlag"
+    _add(result, Column(flags, f"flag_{name}", description=why))
+
+
+def _add(result, column):
+    if column.name in result.colnames:
+        raise ValueError(f"the table has a column {column.name} already; rename it")
+    result[column.name] = column

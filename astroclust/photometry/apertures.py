@@ -1,0 +1,196 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Sums in circular apertures less the sky around them, for many sources and bands at a time."""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from photutils.geometry import circular_overlap_grid
+
+__all__ = ["ANNULUS", "Fluxes", "measure_apertures"]
+
+#: LEGUS: inner and outer radius of the annulus of the sky, in pixels.
+ANNULUS = (7.0, 8.0)
+
+# Sources at a time: bounds the memory.
+_CHUNK = 2000
+# IRAF's rejection of sky pixels (fitskypars): so many standard deviations, at most so many times.
+_SKY_CLIP, _SKY_ROUNDS = 3.0, 50
+# Fewest pixels of sky that give a level and its scatter.
+_MIN_SKY_PIXELS = 10
+
+
+@dataclass(frozen=True)
+class Fluxes:
+    """What `measure_apertures` measures in one band, for n sources and k radii.
+
+    Parameters
+    ----------
+    flux : `~numpy.ndarray`, shape (n, k)
+        Sum less sky, in the unit of the image; NaN where the aperture is not whole.
+    scatter : `~numpy.ndarray`, shape (n,)
+        Standard deviation of a pixel of the sky.
+    noise : `~numpy.ndarray`, shape (n,)
+        The same about a straight line in radius, for the wings of a source are no noise.
+    n_sky : `~numpy.ndarray`, shape (n,)
+        Pixels of sky that were left.
+    blank : `~numpy.ndarray` of bool, shape (n,)
+        Where all pixels are 0, as drizzled images are off their exposures.
+    """
+
+    flux: np.ndarray
+    scatter: np.ndarray
+    noise: np.ndarray
+    n_sky: np.ndarray
+    blank: np.ndarray
+
+
+def measure_apertures(bands, x, y, radii, *, annulus=ANNULUS, sky="median"):
+    """Measure all bands at the same places.
+
+    Parameters
+    ----------
+    bands : list of `~astroclust.images.Band`
+        Images of one shape.
+    x, y : `~numpy.ndarray`, shape (n,)
+        Places in pixels; what is NaN or off the image is not measured.
+    radii : sequence of float, length k
+        Radii of the apertures in pixels; pixels on the rim count by the area inside.
+    annulus : tuple of float, optional
+        Inner and outer radius of the ring whose pixels, by their centres, are sky.
+    sky : str, optional
+        ``"median"``, or ``"mode"``: 3 median - 2 mean, after rejection as in IRAF.
+
+    Returns
+    -------
+    fluxes : list of `Fluxes`
+        One a band.
+    """
+    ny, nx = bands[0].data.shape
+    on_image = (x >= -0.5) & (x < nx - 0.5) & (y >= -0.5) & (y < ny - 0.5)
+    # In the order of y, so that a memory map is read once and from its beginning to its end.
+    rows = np.flatnonzero(on_image)
+    rows = rows[np.argsort(y[rows], kind="stable")]
+    results = [_nothing(len(x), len(radii)) for _ in bands]
+    for start in range(0, len(rows), _CHUNK):
+        chunk = rows[start : start + _CHUNK]
+        grid = _Grid(x[chunk], y[chunk], radii, annulus)
+        for band, result in zip(bands, results, strict=True):
+            measured = grid.measure(band, sky)
+            for values, new in zip(_parts(result), measured, strict=True):
+                values[chunk] = new
+    return results
+
+
+def _nothing(n, k):
+    return Fluxes(
+        flux=np.full((n, k), np.nan),
+        scatter=np.full(n, np.nan),
+        noise=np.full(n, np.nan),
+        n_sky=np.zeros(n, int),
+        blank=np.zeros(n, bool),
+    )
+
+
+def _parts(fluxes):
+    return fluxes.flux, fluxes.scatter, fluxes.noise, fluxes.n_sky, fluxes.blank
+
+
+class _Grid:
+    """The pixels around m sources: which are in the apertures, and which are sky."""
+
+    def __init__(self, x, y, radii, annulus):
+        half = int(np.ceil(max(*radii, annulus[1]) + 0.5))
+        self.columns = np.round(x).astype(int)[:, None] + np.arange(-half, half + 1)
+        self.rows = np.round(y).astype(int)[:, None] + np.arange(-half, half + 1)
+        dx, dy = self.columns - x[:, None], self.rows - y[:, None]
+        self.areas = np.pi * np.asarray(radii, float) ** 2
+        n = 2 * half + 1
+        self.weights = np.empty((len(radii), len(x), n, n), np.float32)
+        for (k, radius), i in itertools.product(enumerate(radii), range(len(x))):
+            edges = dx[i, 0] - 0.5, dx[i, -1] + 0.5, dy[i, 0] - 0.5, dy[i, -1] + 0.5
+            self.weights[k, i] = circular_overlap_grid(*edges, n, n, radius, 1, 1)
+        distance = np.hypot(dx[:, None, :], dy[:, :, None])
+        ring = (distance >= annulus[0]) & (distance < annulus[1])
+        # The pixels that are in the ring of any source, so that few others are sorted.
+        self.near_ring = ring.any(axis=0)
+        self.ring, self.radius = ring[:, self.near_ring], distance[:, self.near_ring]
+
+    def measure(self, band, sky):
+        """The parts of `Fluxes`: shape (m, k), and (m,) of the others."""
+        pixels = self._pixels(band)
+        ring = np.where(self.ring, pixels[:, self.near_ring], np.nan)
+        level, scatter, n_sky = _sky(ring, sky)
+        noise = _scatter_about_line(ring, self.radius, level, scatter)
+        blank = ~np.any(pixels, axis=(1, 2))  # NaN counts as something
+        bad = np.isnan(pixels)
+        pixels = np.where(bad, 0, pixels)
+        total = np.einsum("kmyx,myx->mk", self.weights, pixels, dtype=float)
+        broken = np.einsum("kmyx,myx->mk", self.weights, bad, dtype=float) > 0
+        flux = np.where(broken, np.nan, total - level[:, None] * self.areas)
+        return flux, scatter, noise, n_sky, blank
+
+    def _pixels(self, band):
+        """Pixels around the sources, NaN where they are bad or off the image."""
+        ny, nx = band.data.shape
+        rows, columns = np.clip(self.rows, 0, ny - 1), np.clip(self.columns, 0, nx - 1)
+        index = rows[:, :, None], columns[:, None, :]
+        pixels = np.asarray(band.data[index], float)
+        off = (rows != self.rows)[:, :, None] | (columns != self.columns)[:, None, :]
+        bad = off | ~np.isfinite(pixels)
+        if band.mask is not None:
+            bad |= band.mask[index]
+        pixels[bad] = np.nan
+        return pixels
+
+
+def _sky(ring, statistic):
+    """Level, scatter and number of the pixels of the sky, of each row of ``ring``; NaN is none."""
+    ring = np.sort(ring, axis=1)  # NaN comes last
+    n = len(ring)
+    first, last = np.zeros(n, int), np.isfinite(ring).sum(axis=1)
+    enough = last >= _MIN_SKY_PIXELS
+    # Sums of the sorted values, less their middle lest digits are lost, give those of any range.
+    middle = ring[np.arange(n), np.maximum(last - 1, 0) // 2]
+    values = np.nan_to_num(ring - middle[:, None], posinf=0, neginf=0)
+    sums = [np.pad(np.cumsum(values**power, axis=1), ((0, 0), (1, 0))) for power in (1, 2)]
+    for _ in range(_SKY_ROUNDS):
+        level, scatter = _statistics(values, sums, first, last, statistic)
+        low = np.sum(values < (level - _SKY_CLIP * scatter)[:, None], axis=1)
+        not_high = values <= (level + _SKY_CLIP * scatter)[:, None]
+        inside = np.arange(values.shape[1]) < last[:, None]
+        high = np.sum(not_high & inside, axis=1)
+        new = np.maximum(first, low), np.minimum(last, high)
+        shrinks = enough & (new[1] - new[0] >= _MIN_SKY_PIXELS)
+        shrinks &= (new[0] > first) | (new[1] < last)
+        if not shrinks.any():
+            break
+        first, last = np.where(shrinks, new[0], first), np.where(shrinks, new[1], last)
+    level, scatter = _statistics(values, sums, first, last, statistic)
+    level = np.where(enough, level + middle, np.nan)
+    return level, np.where(enough, scatter, np.nan), np.where(enough, last - first, 0)
+
+
+def _statistics(values, sums, first, last, statistic):
+    """Level and standard deviation of the values from ``first`` to ``last`` in each row."""
+    rows, n = np.arange(len(values)), np.maximum(last - first, 1)
+    total, squares = (part[rows, last] - part[rows, first] for part in sums)
+    mean = total / n
+    scatter = np.sqrt(np.maximum(squares - n * mean**2, 0) / np.maximum(n - 1, 1))
+    lower, upper = first + (n - 1) // 2, first + n // 2
+    median = (values[rows, lower] + values[rows, np.minimum(upper, values.shape[1] - 1)]) / 2
+    return (median if statistic == "median" else 3 * median - 2 * mean), scatter
+
+
+def _scatter_about_line(ring, radius, level, scatter):
+    """Standard deviation, of each row, of what was not rejected about a line in radius."""
+    with np.errstate(invalid="ignore"):
+        good = np.abs(ring - level[:, None]) <= _SKY_CLIP * scatter[:, None]
+        n = good.sum(axis=1)
+        values, radius = (
+            np.where(good, part - np.sum(part, axis=1, where=good, keepdims=True) / n[:, None], 0)
+            for part in (ring, radius)
+        )
+        slope = np.sum(values * radius, axis=1) / np.sum(radius**2, axis=1)
+        rest = values - slope[:, None] * radius
+        return np.sqrt(np.sum(rest**2, axis=1) / (n - 2))

@@ -1,0 +1,121 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""From the unit of an image to Vega magnitudes: zero points, exposure times, units."""
+
+import numpy as np
+from astropy import units as u
+
+from astroclust.images import Band
+
+__all__ = ["camera_of", "counts_to_rate", "exposure_time", "zero_point"]
+
+# Vega zero points for 1 e-/s, as the pipeline of LEGUS had them.
+_LEGUS_ZERO_POINTS = {
+    ("uvis", "F275W"): 22.6322,
+    ("uvis", "F336W"): 23.4836,
+    ("uvis", "F438W"): 24.9738,
+    ("uvis", "F555W"): 25.8160,
+    ("uvis", "F814W"): 24.6803,
+    ("acs", "F435W"): 25.784,
+    ("acs", "F555W"): 25.731,
+    ("acs", "F606W"): 26.407,
+    ("acs", "F814W"): 25.530,
+}
+
+# AB magnitude of Vega: WFC3/UVIS from STScI's notebook of zero points (UVIS1, alpha_lyr_stis_010),
+# ACS/WFC from acstools.acszpt. Those of LEGUS's day differ by at most 0.022 mag.
+_AB_OF_VEGA = {
+    ("uvis", "F225W"): 1.637,
+    ("uvis", "F275W"): 1.481,
+    ("uvis", "F336W"): 1.165,
+    ("uvis", "F438W"): -0.164,
+    ("uvis", "F547M"): -0.003,
+    ("uvis", "F555W"): -0.028,
+    ("uvis", "F606W"): 0.084,
+    ("uvis", "F814W"): 0.428,
+    ("acs", "F435W"): -0.115,
+    ("acs", "F555W"): -0.010,
+    ("acs", "F606W"): 0.087,
+    ("acs", "F814W"): 0.431,
+}
+
+# Of these, an image without a word of its camera is taken to be from ACS.
+_ACS_FILTERS = ("F435W", "F606W")
+_RATES = (u.electron / u.s, u.count / u.s, u.adu / u.s)
+_COUNTS = (u.electron, u.count, u.adu)
+
+
+def camera_of(band):
+    """The camera of an image, ``"acs"`` or ``"uvis"``: by its header, else by its filter."""
+    words = " ".join(str(band.meta.get(key, "")) for key in ("INSTRUME", "DETECTOR")).upper()
+    if "ACS" in words or ("WFC" in words.split() and "WFC3" not in words):
+        return "acs"
+    if "WFC3" in words or "UVIS" in words:
+        return "uvis"
+    return "acs" if band.filter in _ACS_FILTERS else "uvis"
+
+
+def exposure_time(band):
+    """Seconds of exposure from the header (EXPTIME); infinite where they are not known."""
+    seconds = _number(band, "EXPTIME")
+    return seconds if seconds > 0 else np.inf
+
+
+def counts_to_rate(band):
+    """What makes electrons a second of the pixels of an image.
+
+    1 for rates and for images without a unit; 1 over the exposure time for electrons or counts;
+    NaN where the unit is another or the exposure time is needed and not known.
+    """
+    if band.unit is None or band.unit in _RATES:
+        return 1.0
+    if band.unit in _COUNTS:
+        return 1 / exposure_time(band) or np.nan
+    return np.nan
+
+
+def zero_point(band: Band, given=None):
+    """Vega magnitude of one unit of the image a pixel.
+
+    Parameters
+    ----------
+    band : `~astroclust.images.Band`
+        The image.
+    given : float or str, optional
+        A zero point for 1 e-/s; or ``"legus"`` for that of LEGUS. By default that of the header
+        (PHOTFLAM, PHOTPLAM, PHOTZPT), and that of LEGUS where the header has none.
+
+    Returns
+    -------
+    zero_point : float
+        NaN where there is none for this unit, camera and filter.
+    """
+    key = camera_of(band), band.filter
+    try:
+        jansky = band.unit.to(u.Jy) if band.unit is not None else np.nan
+    except u.UnitConversionError:
+        jansky = np.nan
+    if np.isfinite(jansky):
+        return float((jansky * u.Jy).to_value(u.ABmag)) - _AB_OF_VEGA.get(key, np.nan)
+    if given is None:
+        given = _header_zero_point(band, key)
+        given = given if np.isfinite(given) else "legus"
+    if given == "legus":
+        given = _LEGUS_ZERO_POINTS.get(key, np.nan)
+    return float(given) - 2.5 * np.log10(counts_to_rate(band))
+
+
+def _header_zero_point(band, key):
+    """STMAG zero point, then AB, then Vega (WFC3 and ACS Data Handbooks)."""
+    flux, pivot = _number(band, "PHOTFLAM"), _number(band, "PHOTPLAM")
+    constant = _number(band, "PHOTZPT", -21.1)
+    if not (flux > 0 and pivot > 0):
+        return np.nan
+    st = -2.5 * np.log10(flux) + constant
+    return st - 5 * np.log10(pivot) + 18.6921 - _AB_OF_VEGA.get(key, np.nan)
+
+
+def _number(band, key, default=np.nan):
+    try:
+        return float(band.meta[key])
+    except (KeyError, TypeError, ValueError):
+        return default

@@ -1,0 +1,199 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The cut in concentration index that tells the clusters of a field from its stars."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.table import Column, Table
+from scipy.signal import find_peaks
+from scipy.spatial import KDTree
+
+from astroclust.catalogs import pixel_positions
+from astroclust.detection import find_sources
+from astroclust.images import ImageSet
+from astroclust.photometry.apertures import measure_apertures
+from astroclust.photometry.calibration import counts_to_rate, exposure_time
+from astroclust.photometry.centring import recenter
+from astroclust.photometry.curves import CI_RADII, index_of_fluxes
+
+__all__ = ["CICalibration", "calibrate_ci"]
+
+# Pixels to the next source: the annulus of the sky, 8, and the wings of that source.
+_ISOLATION = 15.0
+# Pixels within which a source that was found is one that was given.
+_MATCH = 3.0
+# Electrons in a pixel, over all exposures, that cannot have filled it in any of them: WFC3/UVIS
+# holds 63,000, ACS 80,000 on larger pixels, which is 51,000 on those of 0.04 arcsec.
+_FULL_WELL = 50_000
+# Fewest stars that give a locus.
+_FEWEST = 5
+# Steps in index, and standard deviation, of the smoothed histogram in which the locus is a peak;
+# it is not wider than that for well measured stars, whose index varies with their place in the
+# pixel. A peak stands out of its surroundings by this share of the highest.
+_STEP, _SMOOTHING, _PROMINENCE = 0.005, 0.035, 0.1
+# The widest that stars are: 0.03 to 0.06 in simulated fields. What is wider is a mix.
+_MAX_SCATTER = 0.08
+# The cut in scatters of the stars, and the least above their locus: LEGUS's are 0.1 to 0.2.
+_SCATTERS, _LEAST = 3.0, 0.1
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CICalibration:
+    """The cut of a field in concentration index, and what it was derived from.
+
+    Parameters
+    ----------
+    cut : float
+        Smallest index of a cluster (mag), for ``Cuts(min_ci=...)``.
+    locus : float
+        Index of the stars (mag).
+    scatter : float
+        Standard deviation of the stars about it (mag).
+    stars, clusters : `~astropy.table.Table`
+        ``x``, ``y`` (0-based pixels, recentred), ``ci`` (mag) and ``flux`` (within 3 pixels, unit
+        of the image).
+    """
+
+    cut: float
+    locus: float
+    scatter: float
+    stars: Table
+    clusters: Table
+
+    def __repr__(self):
+        stars = np.count_nonzero(self.stars["ci"] >= self.cut)
+        clusters = np.count_nonzero(self.clusters["ci"] < self.cut)
+        return (
+            f"<CICalibration: cut {self.cut:.3f}, stars at {self.locus:.3f} +- "
+            f"{self.scatter:.3f} mag; {stars} of {len(self.stars)} stars above the cut, "
+            f"{clusters} of {len(self.clusters)} clusters below>"
+        )
+
+
+def calibrate_ci(images, *, stars=None, clusters=None, band="V", threshold=20.0, workers=1):
+    """Find the concentration index above which a source is no star, as LEGUS did by hand.
+
+    The cut is three standard deviations above the locus of the stars, and at least 0.1 mag.
+    Clusters do not move it: it keeps those that can be told from a star. How many of them that
+    are is said by the clusters chosen by eye that lie below it.
+
+    Parameters
+    ----------
+    images : `~astroclust.images.ImageSet` or mapping
+        The bands of the field.
+    stars : `~astropy.table.Table`, optional
+        Isolated stars chosen by eye, at least 5: positions, as
+        `~astroclust.catalogs.pixel_positions` takes them. Their locus is their median. By
+        default isolated sources are found, and the locus is the lowest peak in their
+        distribution, with the scatter of its lower side, which clusters do not reach.
+    clusters : `~astropy.table.Table`, optional
+        Isolated clusters chosen by eye; by default the isolated sources above the cut. Sources
+        given as one are not taken for the other.
+    band : str, optional
+        Filter or role of the band to measure in.
+    threshold : float, optional
+        Of the sources to be found, as `~astroclust.detection.find_sources` takes it. They have
+        no other within 15 pixels, and too few electrons to be saturated where the image tells
+        its exposure time.
+    workers : int, optional
+        Number of processes.
+
+    Returns
+    -------
+    calibration : `CICalibration`
+        ``cut``, ``locus``, ``scatter``, ``stars`` and ``clusters``. Of those that were given, the
+        ones with an index.
+
+    Raises
+    ------
+    KeyError
+        Where there is no such band.
+    ValueError
+        Where there are too few stars, or those that were found are not all stars.
+
+    Examples
+    --------
+    >>> from astroclust import Cuts, simulate_field
+    >>> from astroclust.photometry import calibrate_ci
+    >>> field = simulate_field(shape=(300, 300), seed=1)
+    >>> calibration = calibrate_ci(field.images, threshold=10)
+    >>> cuts = Cuts(min_ci=calibration.cut)
+    """
+    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    image = images[band]
+    given = [None if table is None else _measure(table, image) for table in (stars, clusters)]
+    stars, clusters = given
+    found = None
+    if stars is None or clusters is None:
+        found = _isolated(find_sources(image, threshold=threshold, workers=workers), image)
+        for table in given:
+            found = found if table is None else _without(found, table)
+    if stars is None:
+        locus, scatter = _lowest_peak(np.asarray(found["ci"]))
+    else:
+        locus, scatter = _middle(np.asarray(stars["ci"]))
+    margin = max(_SCATTERS * scatter, _LEAST)
+    if stars is None:
+        stars = found[np.abs(found["ci"] - locus) < margin]
+    if clusters is None:
+        clusters = found[found["ci"] >= locus + margin]
+    return CICalibration(locus + margin, locus, scatter, stars, clusters)
+
+
+def _measure(table, image):
+    """Place, index and flux of the sources that have an index."""
+    x, y = pixel_positions(table, image.wcs)
+    result = recenter(Table({"x": x, "y": y}), image)
+    flux = measure_apertures([image], result["x"].data, result["y"].data, CI_RADII)[0].flux
+    unit = "unit of the image" if image.unit is None else image.unit
+    result["ci"] = Column(index_of_fluxes(*flux.T), unit="mag")
+    result["flux"] = Column(flux[:, 1], description=f"within {CI_RADII[1]:g} pixels, {unit}")
+    return result[np.isfinite(result["ci"])]
+
+
+def _isolated(sources, image):
+    """Those of the sources that stand alone and are not saturated."""
+    if len(sources) > 1:
+        places = np.column_stack([sources["x"], sources["y"]])
+        distance = KDTree(places).query(places, k=2)[0][:, 1]
+        sources = sources[distance > _ISOLATION]
+    sources = _measure(sources, image)
+    row, column = (np.round(sources[name]).astype(int) for name in ("y", "x"))
+    exposure = counts_to_rate(image) * exposure_time(image)
+    if np.isfinite(exposure):
+        sources = sources[np.asarray(image.data[row, column], float) * exposure < _FULL_WELL]
+    return sources
+
+
+def _without(found, given):
+    """The sources that were found, less those that were given."""
+    if not len(given):
+        return found
+    places = KDTree(np.column_stack([given["x"], given["y"]]))
+    return found[places.query(np.column_stack([found["x"], found["y"]]))[0] > _MATCH]
+
+
+def _middle(index):
+    """Median of stars, and their robust standard deviation."""
+    if len(index) < _FEWEST:
+        raise ValueError(
+            f"{len(index)} of the stars given have a concentration index: give at least {_FEWEST}"
+        )
+    locus = np.median(index)
+    return float(locus), float(1.4826 * np.median(np.abs(index - locus)))
+
+
+def _lowest_peak(index):
+    """Where the most compact sources gather, and their standard deviation from its lower side."""
+    mend = "give stars=, or another threshold"
+    if len(index) < _FEWEST:
+        raise ValueError(f"{len(index)} isolated sources, but {_FEWEST} are needed: {mend}")
+    grid = np.arange(index.min() - 0.2, index.max() + 0.2, _STEP)
+    density = np.exp(-0.5 * ((grid[:, None] - index) / _SMOOTHING) ** 2).sum(axis=1)
+    peaks = find_peaks(density, prominence=_PROMINENCE * density.max())[0]
+    locus = grid[peaks[0]]
+    below = index[index <= locus]
+    scatter = 1.4826 * np.median(locus - below)
+    if 2 * len(below) < _FEWEST or scatter > _MAX_SCATTER:
+        raise ValueError()
+    return float(locus), float(scatter)

@@ -1,0 +1,87 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""How light gathers with radius: concentration index and curves of growth."""
+
+import numpy as np
+
+from astroclust.catalogs import pixel_positions
+from astroclust.images import read_image
+from astroclust.photometry.apertures import measure_apertures
+
+__all__ = ["CI_RADII", "concentration_index", "growth_curve", "index_of_fluxes"]
+
+#: Radii of LEGUS's concentration index, in pixels.
+CI_RADII = (1.0, 3.0)
+
+
+def concentration_index(table, image, *, radii=CI_RADII, sky="median"):
+    """Concentration index: magnitude in a small aperture less that in a larger one.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        Positions, as `~astroclust.catalogs.pixel_positions` takes them.
+    image : `~astroclust.images.Band` or any form that `~astroclust.images.ImageSet` takes
+        The image, usually V.
+    radii : tuple of float, optional
+        The two radii in pixels (LEGUS: 1 and 3; Wei et al. 2020, footnote 6).
+    sky : str, optional
+        As `measure_photometry` takes it.
+
+    Returns
+    -------
+    index : `~numpy.ndarray` of float64, shape (n,)
+        In magnitudes, the larger the more extended; NaN where a flux is not positive.
+
+    Examples
+    --------
+    >>> from astroclust import concentration_index, simulate_field
+    >>> field = simulate_field(shape=(128, 128), seed=1)
+    >>> index = concentration_index(field.truth["x", "y"], field.images["V"])
+    >>> len(index) == len(field.truth)
+    True
+    """
+    band = read_image(image)
+    x, y = pixel_positions(table, band.wcs)
+    flux = measure_apertures([band], x, y, radii, sky=sky)[0].flux
+    return index_of_fluxes(*flux.T)
+
+
+def index_of_fluxes(small, large):
+    """Concentration index of the fluxes in two apertures; NaN where one is not positive."""
+    good = (small > 0) & (large > 0)
+    return -2.5 * np.log10(small / large, where=good, out=np.full(len(good), np.nan))
+
+
+def growth_curve(table, image, *, radii=tuple(range(1, 21)), annulus=(21.0, 22.0), sky="median"):
+    """Curve of growth: magnitude within each radius less that within the last.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        Positions, as `~astroclust.catalogs.pixel_positions` takes them.
+    image : `~astroclust.images.Band` or any form that `~astroclust.images.ImageSet` takes
+        The image.
+    radii : sequence of float, length k, optional
+        Radii in pixels, ascending (LEGUS: 1 to 20).
+    annulus : tuple of float, optional
+        Inner and outer radius of the sky in pixels.
+    sky : str, optional
+        As `measure_photometry` takes it.
+
+    Returns
+    -------
+    curve : `~numpy.ndarray` of float64, shape (n, k)
+        In magnitudes, 0 at the last radius; NaN where a flux is not positive.
+
+    Examples
+    --------
+    >>> from astroclust import growth_curve, simulate_field
+    >>> field = simulate_field(shape=(128, 128), seed=1)
+    >>> curve = growth_curve(field.truth["x", "y"], field.images["V"])
+    >>> curve.shape == (len(field.truth), 20)
+    True
+    """
+    band = read_image(image)
+    x, y = pixel_positions(table, band.wcs)
+    flux = measure_apertures([band], x, y, radii, annulus=annulus, sky=sky)[0].flux
+    return np.stack([index_of_fluxes(part, flux[:, -1]) for part in flux.T], axis=1)

@@ -1,0 +1,29 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Which sources are candidates: the cuts, the presets of surveys, and the one-call pipeline."""
+
+from astroclust.selection.cuts import (
+    CUT_MEANINGS,
+    LEGUS_CUTS,
+    NGC1559_CUTS,
+    PHANGS_CUTS,
+    Cut,
+    Cuts,
+    cut_flow,
+    select_candidates,
+)
+from astroclust.selection.pipeline import find_candidates
+from astroclust.selection.presets import PRESETS, Preset
+
+__all__ = [
+    "CUT_MEANINGS",
+    "LEGUS_CUTS",
+    "NGC1559_CUTS",
+    "PHANGS_CUTS",
+    "PRESETS",
+    "Cut",
+    "Cuts",
+    "Preset",
+    "cut_flow",
+    "find_candidates",
+    "select_candidates",
+]

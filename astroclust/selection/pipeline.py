@@ -1,0 +1,120 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The whole way from images to candidates."""
+
+import numpy as np
+
+from astroclust.detection import find_sources, white_light
+from astroclust.images import ImageSet
+from astroclust.photometry import concentration_index, measure_photometry, recenter
+from astroclust.selection.cuts import cut_flow, select_candidates
+from astroclust.selection.presets import get_preset
+
+__all__ = ["find_candidates"]
+
+# The bands that stand in for V where there is none, best first: V is what humans classify by.
+_REFERENCE_ORDER = ("V", "I", "B", "U", "NUV")
+
+
+def find_candidates(
+    images,
+    *,
+    distance=None,
+    preset="legus",
+    extinction=None,
+    keep_rejected=False,
+    workers=1,
+    progress_bar=False,
+):
+    """Find star-cluster candidates: sources, photometry and cuts in one call.
+
+    Parameters
+    ----------
+    images : `~astroclust.images.ImageSet` or mapping
+        The bands of the field.
+    distance : `~astropy.units.Quantity` or float, optional
+        Distance of the galaxy (Mpc where it has no unit); without it there is no cut in absolute
+        magnitude.
+    preset : str or `Preset`, optional
+        ``"legus"``, ``"ngc1559"`` or ``"phangs"``; or settings of your own, such as
+        ``replace(PRESETS["legus"], threshold=10)`` with `dataclasses.replace`. A band that the
+        preset names and there is not is replaced by the first there is of V, I, B, U and NUV.
+    extinction : mapping, optional
+        Filters or roles to the Galactic extinction (mag) that is taken off the magnitudes.
+    keep_rejected : bool, optional
+        Whether to return all sources, with the reasons of each rejection in the column ``cuts``,
+        as `select_candidates` gives it.
+    workers : int, optional
+        Number of processes that detect.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    candidates : `~astropy.table.Table`
+        The table of `~astroclust.detection.find_sources`, of those that pass, with the columns of
+        `~astroclust.photometry.measure_photometry`, ``ci`` (mag, in V) and ``n_filters``. It goes
+        straight into `~astroclust.classify_table`. In its ``meta`` is how many sources were found
+        and how many were left after each cut; `cut_flow` of all sources tells more.
+
+    Raises
+    ------
+    ValueError
+        Where an argument is not accepted.
+
+    Examples
+    --------
+    >>> from astroclust import find_candidates, simulate_field
+    >>> field = simulate_field(shape=(128, 128), seed=1)
+    >>> candidates = find_candidates(field.images, distance=10)
+    >>> candidates.colnames[-2:]
+    ['ci', 'n_filters']
+    """
+    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    preset = get_preset(preset)
+    reference = images[next(role for role in _REFERENCE_ORDER if role in images.roles)]
+    sources = find_sources(
+        _detection_image(images, preset, reference),
+        threshold=preset.threshold,
+        n_pixels=preset.n_pixels,
+        method=preset.method,
+        workers=workers,
+        progress_bar=progress_bar,
+    )
+    if preset.center_in is not None:
+        sources = recenter(sources, _band(images, preset.center_in, reference))
+    sources = measure_photometry(
+        sources,
+        images,
+        radius=preset.radius,
+        annulus=preset.annulus,
+        sky=preset.sky,
+        errors=preset.errors,
+        zero_points=preset.zero_points,
+        aperture_correction=preset.aperture_correction,
+        extinction=extinction,
+    )
+    sources["ci"] = concentration_index(sources, reference, sky=preset.sky)
+    sources["ci"].unit = "mag"
+    v_magnitude = None
+    if distance is not None:
+        v_magnitude = sources[f"mag_{reference.filter.lower()}"]
+    result = select_candidates(
+        sources, cuts=preset.cuts, distance=distance, v_magnitude=v_magnitude
+    )
+    flow = cut_flow(result)
+    result.meta["DETECTED"] = len(result)
+    result.meta.update({row["cut"][:8]: int(row["left"]) for row in flow})
+    if not keep_rejected:
+        result = result[np.asarray(result["cuts"]) == 0]
+        result.remove_column("cuts")
+    return result
+
+
+def _detection_image(images, preset, reference):
+    if preset.detect_in != "white":
+        return _band(images, preset.detect_in, reference)
+    return white_light(images) if len(images) > 1 else reference
+
+
+def _band(images, name, reference):
+    return images[name] if name in images else reference

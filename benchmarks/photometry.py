@@ -1,0 +1,122 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Is the photometry right, and are its errors?
+
+Isolated clusters and stars of known light are drawn with the PSF of HST on a smooth background, in
+five bands, and measured with and without the correlated noise of drizzled images. What they should
+give is summed by brute force, each pixel in many parts, from the image without noise.
+
+- zero points and concentration index: greatest difference from that sum, without noise;
+- pulls, (measured - true) / error of the fluxes: mean and standard deviation in each band, by each
+  formula of the error and statistic of the sky.
+"""
+
+import argparse
+
+import numpy as np
+from astropy.nddata import CCDData
+from astropy.table import Table
+
+from astroclust import ImageSet, concentration_index, measure_photometry
+from astroclust.simulation.scenes import (
+    EXPOSURE_TIMES,
+    FILTERS,
+    ZERO_POINTS,
+    Source,
+    add_noise,
+    draw_conditions,
+    draw_tiles,
+    eff_profile,
+)
+
+SPACING = 48  # pixels from source to source
+# Parts of a pixel in each direction: so many that the area of a circle of 1 pixel is right to
+# 0.0003, for some sources; and fewer, for the pulls of all.
+FINE, COARSE, N_FINE = 200, 40, 100
+HALF = 5  # pixels around a source that have a part in an aperture
+
+
+def draw_field(n, rng):
+    """Images without noise, shape (5, ny, nx), the places of the sources, and the conditions."""
+    conditions = draw_conditions(rng, 8)
+    side = int(np.ceil(np.sqrt(n))) * SPACING
+    grid = np.arange(SPACING / 2, side, SPACING)
+    x, y = (axis.ravel()[:n] + rng.uniform(-2, 2, n) for axis in np.meshgrid(grid, grid))
+    sources = []
+    for place in zip(x, y, strict=True):
+        magnitudes = rng.uniform(19.5, 23.5) + rng.normal(0, 0.4, len(FILTERS))
+        profile = eff_profile(1.5).dilate(rng.uniform(0.3, 3)) if rng.random() < 0.7 else None
+        sources.append(Source(*place, 10 ** (0.4 * (ZERO_POINTS - magnitudes)), profile))
+    image = draw_tiles(sources, (side, side), conditions)
+    slope = np.linspace(0, 0.02, side, dtype=np.float32)
+    return image + 0.05 + slope[:, None], Table({"x": x, "y": y}), conditions
+
+
+def direct_sums(images, x, y, radii, parts):
+    """Light within the radii less the median from 7 to 8 pixels, shape (bands, n, len(radii))."""
+    sums = np.empty((len(images), len(x), len(radii)))
+    n = 2 * HALF + 1
+    for i, (x0, y0) in enumerate(zip(x, y, strict=True)):
+        column, row = round(x0), round(y0)
+        part = (np.arange(n * parts) + 0.5) / parts - 0.5 - HALF
+        squares = (part + column - x0) ** 2 + ((part + row - y0) ** 2)[:, None]
+        inside = [
+            (squares < radius**2).reshape(n, parts, n, parts).mean(axis=(1, 3)) for radius in radii
+        ]
+        centres = np.arange(-9, 10)
+        ring = np.hypot(centres + column - x0, (centres + row - y0)[:, None])
+        ring = (ring >= 7) & (ring < 8)
+        for j, image in enumerate(images):
+            sky = np.median(image[row - 9 : row + 10, column - 9 : column + 10][ring])
+            pixels = image[row - HALF : row + HALF + 1, column - HALF : column + HALF + 1] - sky
+            sums[j, i] = [np.sum(share * pixels) for share in inside]
+    return sums
+
+
+def images_of(pixels, conditions):
+    return ImageSet(
+        {
+            name: CCDData(band, unit="electron / s", meta={"EXPTIME": exposure})
+            for name, band, exposure in zip(
+                FILTERS, pixels, EXPOSURE_TIMES * conditions.depth, strict=True
+            )
+        }
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--sources", type=int, default=1600)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    rng = np.random.default_rng(arguments.seed)
+    clean, places, conditions = draw_field(arguments.sources, rng)
+    noisy = clean.copy()
+    add_noise(noisy, conditions, rng)
+    some = places[:N_FINE]
+    true = direct_sums(clean.astype(float), some["x"], some["y"], (4, 1, 3), FINE)
+    measured = measure_photometry(some, images_of(clean, conditions))
+    print(f"{len(some)} sources; greatest difference from a direct sum, without noise (mag):")
+    for name, zero, flux in zip(FILTERS, ZERO_POINTS, true, strict=True):
+        magnitude = zero - 2.5 * np.log10(flux[:, 0])
+        index = concentration_index(some, images_of(clean, conditions)[name])
+        of_magnitude = np.max(np.abs(measured[f"mag_{name.lower()}"] - magnitude))
+        of_index = np.max(np.abs(index + 2.5 * np.log10(flux[:, 1] / flux[:, 2])))
+        print(f"  {name}  magnitude {of_magnitude:.5f}  concentration index {of_index:.5f}")
+
+    true = direct_sums(clean.astype(float), places["x"], places["y"], (4,), COARSE)
+    print(f"\n{len(places)} sources; pulls, mean and standard deviation:")
+    print(f"  {'errors':<11}{'sky':<8}" + "".join(f"{name:>15}" for name in FILTERS))
+    for errors, sky in (("correlated", "median"), ("correlated", "mode"), ("iraf", "mode")):
+        measured = measure_photometry(
+            places, images_of(noisy, conditions), errors=errors, sky=sky
+        )
+        line = f"  {errors:<11}{sky:<8}"
+        for name, flux in zip(FILTERS, true, strict=True):
+            column = name.lower()
+            pull = (measured[f"flux_{column}"] - flux[:, 0]) / measured[f"flux_err_{column}"]
+            line += f"   {np.mean(pull):+.2f}  {np.std(pull):.2f}  "
+        print(line)
+
+
+if __name__ == "__main__":
+    main()
