@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Figures: a field with its classes, and galleries of stamps."""
+"""Figures: a field with its classes, galleries of stamps, and the cut in concentration index."""
 
 import numpy as np
 from astropy.visualization import AsinhStretch, ManualInterval, make_rgb
@@ -10,8 +10,10 @@ from astroclust.catalogs import CLASS_COLORS, CLASSES, pixel_positions
 from astroclust.images import ImageSet
 from astroclust.stamps import make_stamps
 
-__all__ = ["color_image", "plot_field", "plot_gallery"]
+__all__ = ["color_image", "plot_ci_calibration", "plot_field", "plot_gallery"]
 
+# Blue of the same palette as the classes.
+_STAR_COLOR = "#0072B2"
 _MARKERS = {1: "o", 2: "s", 3: "^", 4: "D"}
 # Which of red, green and blue shows a band (Wei et al. 2020, Fig. 1).
 _CHANNELS = {"I": 0, "V": 1, "B": 1, "U": 2, "NUV": 2}
@@ -170,3 +172,49 @@ def plot_gallery(table, images, *, per_class=8, size=50, column_prefix=""):
                 f"p {probability[members[i]]:.2f}  S {entropy[members[i]]:.2f}", fontsize=8
             )
     return figure
+
+
+def plot_ci_calibration(calibration, *, ax=None):
+    """Draw the concentration indices of stars and clusters, and the cut between them.
+
+    Parameters
+    ----------
+    calibration : `~astroclust.photometry.CICalibration`
+        As `~astroclust.photometry.calibrate_ci` returns it.
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw; by default in a new figure.
+
+    Returns
+    -------
+    ax : `~matplotlib.axes.Axes`
+        With a histogram of each in bins of 0.03 mag, those far from the cut in the first and the
+        last bin, a line at the cut and one at the locus of the stars.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_field
+    >>> from astroclust.photometry import calibrate_ci
+    >>> from astroclust.plotting import plot_ci_calibration
+    >>> field = simulate_field(shape=(300, 300), seed=1)
+    >>> ax = plot_ci_calibration(calibrate_ci(field.images, threshold=10))
+    >>> ax.figure.savefig("cut.png")
+    """
+    if ax is None:
+        ax = Figure(figsize=(7, 4.5), layout="constrained").subplots()
+    stars, clusters = (np.asarray(t["ci"]) for t in (calibration.stars, calibration.clusters))
+    # The cut is an edge, so that no bar lies on both sides of it.
+    bins = calibration.cut + 0.03 * np.arange(-15, 41)
+    cut, locus, scatter = calibration.cut, calibration.locus, calibration.scatter
+    for index, color, label in (
+        (stars, _STAR_COLOR, f"stars ({len(stars)}, {np.sum(stars >= cut)} above the cut)"),
+        (clusters, CLASS_COLORS[1], f"clusters ({len(clusters)}, {np.sum(clusters < cut)} below)"),
+    ):
+        # Half a bin inside, where rounding cannot move a value out.
+        inside = np.clip(index, bins[0] + 0.015, bins[-1] - 0.015)
+        ax.hist(inside, bins, color=color, alpha=0.7, label=label)
+    ax.axvline(locus, color="0.4", ls=":", label=f"locus {locus:.2f} $\\pm$ {scatter:.2f} mag")
+    ax.axvline(cut, color="k", ls="--", label=f"cut {cut:.2f} mag")
+    ax.set(xlim=bins[[0, -1]], xlabel="concentration index (mag)", ylabel="sources")
+    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.legend(frameon=False)
+    return ax

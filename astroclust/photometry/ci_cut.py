@@ -1,10 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The cut in concentration index that tells the clusters of a field from its stars."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from astropy.table import Column, Table
+from astropy.utils.exceptions import AstropyUserWarning
+from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 from scipy.spatial import KDTree
 
@@ -25,16 +28,18 @@ _MATCH = 3.0
 # Electrons in a pixel, over all exposures, that cannot have filled it in any of them: WFC3/UVIS
 # holds 63,000, ACS 80,000 on larger pixels, which is 51,000 on those of 0.04 arcsec.
 _FULL_WELL = 50_000
-# Fewest stars that give a locus.
+# Fewest stars that give a locus; where others are among them, on its lower side.
 _FEWEST = 5
 # Steps in index, and standard deviation, of the smoothed histogram in which the locus is a peak;
 # it is not wider than that for well measured stars, whose index varies with their place in the
 # pixel. A peak stands out of its surroundings by this share of the highest.
 _STEP, _SMOOTHING, _PROMINENCE = 0.005, 0.035, 0.1
-# The widest that stars are: 0.03 to 0.06 in simulated fields. What is wider is a mix.
-_MAX_SCATTER = 0.08
+# Isolated stars scatter by 0.01 to 0.06 in simulated fields; what is wider is not of stars.
+_MAX_SCATTER = 0.07
 # The cut in scatters of the stars, and the least above their locus: LEGUS's are 0.1 to 0.2.
 _SCATTERS, _LEAST = 3.0, 0.1
+# The highest cut of LEGUS is 1.4. A locus from which the cut is this high may be of clusters.
+_SUSPICIOUS = 1.45
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -133,11 +138,19 @@ def calibrate_ci(images, *, stars=None, clusters=None, band="V", threshold=20.0,
     else:
         locus, scatter = _middle(np.asarray(stars["ci"]))
     margin = max(_SCATTERS * scatter, _LEAST)
+    cut = locus + margin
     if stars is None:
         stars = found[np.abs(found["ci"] - locus) < margin]
+        if cut > _SUSPICIOUS:
+            warnings.warn(
+                f"the cut of {cut:.2f} mag is above those of LEGUS, 1.2 to 1.4: look at the stars, "
+                "which may be compact clusters, and give stars= if they are",
+                AstropyUserWarning,
+                stacklevel=2,
+            )
     if clusters is None:
-        clusters = found[found["ci"] >= locus + margin]
-    return CICalibration(locus + margin, locus, scatter, stars, clusters)
+        clusters = found[found["ci"] >= cut]
+    return CICalibration(cut, locus, scatter, stars, clusters)
 
 
 def _measure(table, image):
@@ -185,15 +198,24 @@ def _middle(index):
 
 def _lowest_peak(index):
     """Where the most compact sources gather, and their standard deviation from its lower side."""
-    mend = "give stars=, or another threshold"
     if len(index) < _FEWEST:
-        raise ValueError(f"{len(index)} isolated sources, but {_FEWEST} are needed: {mend}")
-    grid = np.arange(index.min() - 0.2, index.max() + 0.2, _STEP)
-    density = np.exp(-0.5 * ((grid[:, None] - index) / _SMOOTHING) ** 2).sum(axis=1)
-    peaks = find_peaks(density, prominence=_PROMINENCE * density.max())[0]
-    locus = grid[peaks[0]]
+        raise ValueError(
+            f"{len(index)} isolated sources are too few: give stars=, or a lower threshold"
+        )
+    edges = np.arange(index.min() - 0.2, index.max() + 0.2, _STEP)
+    density = gaussian_filter1d(np.histogram(index, edges)[0].astype(float), _SMOOTHING / _STEP)
+    peak = find_peaks(density, prominence=_PROMINENCE * density.max())[0][0]
+    locus = (edges[peak] + edges[peak + 1]) / 2
     below = index[index <= locus]
+    if len(below) < _FEWEST:
+        raise ValueError(
+            f"of {len(index)} isolated sources about {2 * len(below)} are stars, too few: give "
+            "stars=, or a lower threshold"
+        )
     scatter = 1.4826 * np.median(locus - below)
-    if 2 * len(below) < _FEWEST or scatter > _MAX_SCATTER:
-        raise ValueError()
+    if scatter > _MAX_SCATTER:
+        raise ValueError(
+            f"the most compact of {len(index)} isolated sources scatter by {scatter:.2f} mag in "
+            f"concentration index, more than stars do: give stars=, or another threshold"
+        )
     return float(locus), float(scatter)

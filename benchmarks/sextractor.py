@@ -1,0 +1,220 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Sources, speed and memory beside those of SExtractor (Debian's source-extractor).
+
+``match``: the sources that both find with the settings of LEGUS, in a real image of the HDF-South
+and in simulated fields: the share of those brighter than 1.5 times the limit (threshold times
+smallest area) that the other has within a pixel, both ways.
+
+``speed``: detection in white light and photometry in five bands of a simulated mosaic of 8000 x
+8000 pixels; SExtractor runs five times in dual-image mode. The mosaic is made once, of fields of
+500 x 500 pixels in different orientations, and kept in a folder.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+from scipy.spatial import KDTree
+
+from astroclust import ImageSet, find_sources, measure_photometry, simulate_field, white_light
+from astroclust.photometry import recenter
+from astroclust.simulation.scenes import EXPOSURE_TIMES, FILTERS
+
+# LEGUS's settings, and room for large fields; the network of star or galaxy is that of Debian.
+SETTINGS = {
+    "CATALOG_TYPE": "ASCII_HEAD",
+    "DETECT_TYPE": "CCD",
+    "DETECT_MINAREA": 10,
+    "DETECT_THRESH": 20,
+    "ANALYSIS_THRESH": 25,
+    "FILTER": "N",
+    "DEBLEND_NTHRESH": 32,
+    "DEBLEND_MINCONT": 0.005,
+    "CLEAN": "Y",
+    "CLEAN_PARAM": 1.0,
+    "PHOT_APERTURES": "8,2,6",
+    "SATUR_LEVEL": 50000,
+    "MAG_ZEROPOINT": 25.0,
+    "GAIN": 1.53,
+    "PIXEL_SCALE": 0.039622,
+    "SEEING_FWHM": 0.1,
+    "BACK_SIZE": 30,
+    "BACK_FILTERSIZE": 1,
+    "BACKPHOTO_TYPE": "GLOBAL",
+    "MEMORY_OBJSTACK": 50000,
+    "MEMORY_PIXSTACK": 10000000,
+    "STARNNW_NAME": "/usr/share/source-extractor/default.nnw",
+    "VERBOSE_TYPE": "QUIET",
+}
+COLUMNS = (
+    "X_IMAGE Y_IMAGE FWHM_IMAGE CLASS_STAR MAG_BEST FLUX_ISO THRESHOLD FLUX_APER(3) FLUXERR_APER(3)"
+)
+TILE, N_TILES = 500, 16
+
+
+def sextract(folder, *images, **settings):
+    """Run SExtractor on one image, or on two of which it detects in the first."""
+    parameters = folder / "columns.param"
+    parameters.write_text(COLUMNS.replace(" ", "\n"))
+    catalog = folder / "sextractor.cat"
+    options = {**SETTINGS, "PARAMETERS_NAME": parameters, "CATALOG_NAME": catalog, **settings}
+    configuration = folder / "sextractor.conf"
+    configuration.write_text("\n".join(f"{key} {value}" for key, value in options.items()))
+    command = ["source-extractor", ",".join(map(str, images)), "-c", str(configuration)]
+    subprocess.run(command, check=True, cwd=folder)
+    return Table.read(catalog, format="ascii.sextractor")
+
+
+def compare(name, image, threshold):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "image.fits"
+        fits.writeto(path, np.asarray(image, np.float32))
+        theirs = sextract(Path(folder), path, DETECT_THRESH=threshold)
+    ours = find_sources(image, threshold=threshold)
+    limit = 1.5 * theirs["THRESHOLD"][0] * SETTINGS["DETECT_MINAREA"]
+    places = (
+        np.column_stack([theirs["X_IMAGE"] - 1, theirs["Y_IMAGE"] - 1]),
+        np.column_stack([ours["x"], ours["y"]]),
+    )
+    bright = theirs["FLUX_ISO"] > limit, ours["flux"] > limit
+    shares = [
+        np.mean(KDTree(places[1 - i]).query(places[i][bright[i]])[0] < 1) for i in range(2)
+    ]
+    print(
+        f"{name:<34}{threshold:>4} sigma{len(theirs):>7}{len(ours):>7}{bright[0].sum():>8}"
+        f"{bright[1].sum():>6}{100 * shares[0]:>11.1f} %{100 * shares[1]:>9.1f} %"
+    )
+
+
+def match(arguments):
+    print(f"{'':<44}{'SExtr.':>7}{'ours':>7}{'bright':>8}{'':>6}{'of theirs':>13}{'of ours':>11}")
+    data = os.environ.get("ASTROCLUST_DATA", "../shared/data")
+    path = Path(data) / "gal_hst_hdfs_f606w" / "HST-HDFS.fits"
+    if path.exists():
+        for threshold in (20, 10, 5):
+            compare("HDF-South F606W", fits.getdata(path), threshold)
+    else:
+        print(f"{path} is not there: no comparison in the HDF-South")
+    for density in (3e-4, 1.5e-3):
+        images = simulate_field(shape=(1500, 1500), seed=1, distance=8, density=density).images
+        for threshold in (20, 10, 5):
+            compare(f"simulated V, {density:g} a pixel", images["V"].data, threshold)
+            compare("simulated white light", white_light(images).data, threshold)
+
+
+def draw_tile(seed):
+    shape = (TILE, TILE)
+    images = simulate_field(shape=shape, seed=seed, distance=8, density=2e-3).images
+    return np.array([band.data for band in images.values()])
+
+
+def make_mosaic(folder, size):
+    """Files of the five bands and of the white light, unless they are there."""
+    paths = [folder / f"{name.lower()}_{size}.fits" for name in (*FILTERS, "white")]
+    if all(path.exists() for path in paths):
+        return paths
+    folder.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        tiles = list(pool.map(draw_tile, range(N_TILES)))
+    mosaic = np.empty((len(FILTERS), size, size), np.float32)
+    rng = np.random.default_rng(1)
+    for y in range(0, size, TILE):
+        for x in range(0, size, TILE):
+            tile = np.rot90(tiles[rng.integers(N_TILES)], rng.integers(4), axes=(1, 2))
+            mosaic[:, y : y + TILE, x : x + TILE] = tile
+    for path, pixels, exposure in zip(paths, mosaic, EXPOSURE_TIMES, strict=False):
+        header = fits.Header({"EXPTIME": exposure, "BUNIT": "electron / s"})
+        fits.writeto(path, pixels, header, overwrite=True)
+    white = white_light(ImageSet(dict(zip(FILTERS, mosaic, strict=True))))
+    fits.writeto(paths[-1], white.data, overwrite=True)
+    return paths
+
+
+def run_ours(arguments):
+    """What the benchmark runs in a process of its own, so that its memory can be told."""
+    *paths, white = make_mosaic(arguments.folder, arguments.size)
+    start = time.perf_counter()
+    images = ImageSet(dict(zip(FILTERS, map(str, paths), strict=True)))
+    sources = find_sources(str(white), workers=os.cpu_count())
+    found = time.perf_counter()
+    sources = recenter(sources, images["V"])
+    sources = measure_photometry(sources, images, radius=(4, 1, 3))
+    end = time.perf_counter()
+    print(len(sources), found - start, end - found)
+
+
+def memory_of(pid):
+    """Gigabytes of a process and all below it, shared pages counted once."""
+    total, waiting = 0, [pid]
+    while waiting:
+        pid = waiting.pop()
+        try:
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                waiting += map(int, (task / "children").read_text().split())
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1]) * 1024
+        except OSError:  # it ended meanwhile
+            continue
+    return total / 1e9
+
+
+def watch(process, peak):
+    while process.poll() is None:
+        peak[0] = max(peak[0], memory_of(process.pid))
+        time.sleep(0.2)
+
+
+def speed(arguments):
+    *paths, white = make_mosaic(arguments.folder, arguments.size)
+    for path in (*paths, white):
+        path.read_bytes()  # both find the files in memory
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        for path in paths:
+            theirs = sextract(Path(folder), white, path)
+    their_time = time.perf_counter() - start
+    command = [sys.executable, __file__, "ours", "--folder", arguments.folder, "--size"]
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        [*map(str, command), str(arguments.size)], stdout=subprocess.PIPE, text=True
+    )
+    peak = [0.0]
+    watcher = threading.Thread(target=watch, args=(process, peak))
+    watcher.start()
+    n, detection, photometry = process.communicate()[0].split()
+    our_time = time.perf_counter() - start
+    watcher.join()
+    print(f"{arguments.size} x {arguments.size} pixels, five bands, {os.cpu_count()} cores")
+    print(f"SExtractor, five times dual  {len(theirs):>7} sources {their_time:>7.1f} s")
+    print(
+        f"astroclust                   {n:>7} sources {our_time:>7.1f} s  (detection "
+        f"{float(detection):.1f}, photometry {float(photometry):.1f}, the rest is imports)"
+    )
+    print(f"ratio {our_time / their_time:.2f}; peak memory of ours {peak[0]:.2f} GB")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(required=True)
+    for name, run in (("match", match), ("speed", speed), ("ours", run_ours)):
+        command = commands.add_parser(name)
+        command.set_defaults(run=run)
+        if run is not match:
+            command.add_argument("--folder", type=Path, default=Path("sextractor-benchmark"))
+            command.add_argument("--size", type=int, default=8000)
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()
