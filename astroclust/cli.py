@@ -5,6 +5,7 @@ import argparse
 import os
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -181,32 +182,82 @@ def _print_notice(classifier):
 def _add_detect(commands):
     command = _add_command(commands, "detect", _detect, "find star-cluster candidates in images")
     _add_images(command)
-    command.add_argument("--detect-in", help="filter or band to find sources in (default: V)")
+    _add_selection(command)
     command.add_argument(
-        "--threshold", type=float, default=5.0, help="in standard deviations (default: 5)"
+        "--keep-rejected", action="store_true", help="write all sources, and why they are rejected"
+    )
+
+
+def _add_selection(command):
+    command.add_argument(
+        "--preset",
+        default="legus",
+        help="settings of a survey: legus, ngc1559 or phangs (default: legus)",
     )
     command.add_argument(
-        "--n-pixels", type=int, default=10, help="smallest connected area (default: 10)"
+        "--field",
+        help="field of LEGUS, whose distance, extinction and concentration index to cut at are "
+        "taken unless they are given",
     )
     command.add_argument(
-        "--min-ci", type=float, default=1.3, help="smallest concentration index (default: 1.3)"
+        "--distance", type=float, help="in Mpc; without it there is no cut in absolute magnitude"
     )
+    command.add_argument("--detect-in", help="white, or filter or band to find sources in")
+    command.add_argument("--threshold", type=float, help="in standard deviations of the sky")
+    command.add_argument("--n-pixels", type=int, help="smallest connected area")
+    command.add_argument("--min-ci", type=float, help="smallest concentration index")
+    command.add_argument(
+        "--workers", type=int, default=os.cpu_count(), help="processes (default: one a core)"
+    )
+
+
+def _selection(arguments):
+    """Arguments of `find_candidates` that a command was given."""
+    from astroclust.selection.presets import get_preset
+
+    preset, distance, extinction = get_preset(arguments.preset), arguments.distance, None
+    min_ci = arguments.min_ci
+    if arguments.field is not None:
+        field = astroclust.find_field(arguments.field)
+        distance = field.distance if distance is None else distance
+        extinction = {
+            band: value
+            for band, value in zip(astroclust.BANDS, field.extinction, strict=True)
+            if np.isfinite(value)
+        }
+        min_ci = field.ci_cut if min_ci is None and np.isfinite(field.ci_cut) else min_ci
+        if not np.isfinite(distance):
+            raise ValueError(f"the distance of {field.name} is not known: give --distance")
+    given = {
+        name: getattr(arguments, name)
+        for name in ("detect_in", "threshold", "n_pixels")
+        if getattr(arguments, name) is not None
+    }
+    if min_ci is not None:
+        given["cuts"] = replace(preset.cuts, min_ci=min_ci)
+    return {
+        "preset": replace(preset, **given),
+        "distance": distance,
+        "extinction": extinction,
+        "workers": arguments.workers,
+    }
 
 
 def _detect(arguments):
-    from astroclust.selection import Cuts
+    from astroclust.selection import keep_candidates
 
     check_table_output(arguments.output, overwrite=arguments.overwrite)
-    candidates = astroclust.find_candidates(
+    sources = astroclust.find_candidates(
         _read_images(arguments),
-        detect_in=arguments.detect_in,
-        threshold=arguments.threshold,
-        n_pixels=arguments.n_pixels,
-        cuts=Cuts(min_ci=arguments.min_ci),
+        **_selection(arguments),
+        keep_rejected=True,
         progress_bar=not arguments.quiet,
     )
+    print("\n".join(astroclust.cut_flow(sources).pformat()))
+    candidates = sources if arguments.keep_rejected else keep_candidates(sources)
     write_table(candidates, arguments.output, overwrite=arguments.overwrite)
-    print(f"{len(candidates)} candidates\nwrote {arguments.output}")
+    print(f"{np.sum(sources['cuts'] == 0)} candidates of {len(sources)} sources")
+    print(f"wrote {arguments.output}")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -247,7 +298,7 @@ def _demo(arguments):
         check_output(folder / name, overwrite=True)
     field = astroclust.simulate_field(seed=arguments.seed, distance=6)
     print(f"simulated {field.images!r} with {len(field.truth)} objects of known class")
-    candidates = astroclust.find_candidates(field.images)
+    candidates = astroclust.find_candidates(field.images, distance=6)
     result = astroclust.classify_table(candidates, field.images, progress_bar=not arguments.quiet)
     result["class_true"] = match_labels(result, field.truth)
     scores = astroclust.class_scores(result["class_true"], result["class"])

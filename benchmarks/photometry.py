@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Is the photometry right, and are its errors?
+"""How right the photometry is, and how honest its errors.
 
 Isolated clusters and stars of known light are drawn with the PSF of HST on a smooth background, in
 five bands, and measured with and without the correlated noise of drizzled images. What they should
@@ -73,6 +73,7 @@ def direct_sums(images, x, y, radii, parts):
 
 
 def images_of(pixels, conditions):
+    """The images of an array as an ImageSet with exposure times."""
     return ImageSet(
         {
             name: CCDData(band, unit="electron / s", meta={"EXPTIME": exposure})
@@ -84,6 +85,7 @@ def images_of(pixels, conditions):
 
 
 def main():
+    """Draw, measure, sum and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--sources", type=int, default=1600)
     parser.add_argument("--seed", type=int, default=1)
@@ -107,9 +109,7 @@ def main():
     print(f"\n{len(places)} sources; pulls, mean and standard deviation:")
     print(f"  {'errors':<11}{'sky':<8}" + "".join(f"{name:>15}" for name in FILTERS))
     for errors, sky in (("correlated", "median"), ("correlated", "mode"), ("iraf", "mode")):
-        measured = measure_photometry(
-            places, images_of(noisy, conditions), errors=errors, sky=sky
-        )
+        measured = measure_photometry(places, images_of(noisy, conditions), errors=errors, sky=sky)
         line = f"  {errors:<11}{sky:<8}"
         for name, flux in zip(FILTERS, true, strict=True):
             column = name.lower()

@@ -75,6 +75,7 @@ def sextract(folder, *images, **settings):
 
 
 def compare(name, image, threshold):
+    """Print how many of the bright sources of each the other has."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "image.fits"
         fits.writeto(path, np.asarray(image, np.float32))
@@ -86,9 +87,7 @@ def compare(name, image, threshold):
         np.column_stack([ours["x"], ours["y"]]),
     )
     bright = theirs["FLUX_ISO"] > limit, ours["flux"] > limit
-    shares = [
-        np.mean(KDTree(places[1 - i]).query(places[i][bright[i]])[0] < 1) for i in range(2)
-    ]
+    shares = [np.mean(KDTree(places[1 - i]).query(places[i][bright[i]])[0] < 1) for i in range(2)]
     print(
         f"{name:<34}{threshold:>4} sigma{len(theirs):>7}{len(ours):>7}{bright[0].sum():>8}"
         f"{bright[1].sum():>6}{100 * shares[0]:>11.1f} %{100 * shares[1]:>9.1f} %"
@@ -96,6 +95,7 @@ def compare(name, image, threshold):
 
 
 def match(arguments):
+    """Compare the sources in all images."""
     print(f"{'':<44}{'SExtr.':>7}{'ours':>7}{'bright':>8}{'':>6}{'of theirs':>13}{'of ours':>11}")
     data = os.environ.get("ASTROCLUST_DATA", "../shared/data")
     path = Path(data) / "gal_hst_hdfs_f606w" / "HST-HDFS.fits"
@@ -112,6 +112,7 @@ def match(arguments):
 
 
 def draw_tile(seed):
+    """A piece of the mosaic, shape (5, TILE, TILE)."""
     shape = (TILE, TILE)
     images = simulate_field(shape=shape, seed=seed, distance=8, density=2e-3).images
     return np.array([band.data for band in images.values()])
@@ -169,12 +170,14 @@ def memory_of(pid):
 
 
 def watch(process, peak):
+    """Keep the peak of the memory of a process and those below it."""
     while process.poll() is None:
         peak[0] = max(peak[0], memory_of(process.pid))
         time.sleep(0.2)
 
 
 def speed(arguments):
+    """Time both on the mosaic, one after the other."""
     *paths, white = make_mosaic(arguments.folder, arguments.size)
     for path in (*paths, white):
         path.read_bytes()  # both find the files in memory
@@ -204,6 +207,7 @@ def speed(arguments):
 
 
 def main():
+    """Run the part that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(required=True)
     for name, run in (("match", match), ("speed", speed), ("ours", run_ours)):

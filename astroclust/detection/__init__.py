@@ -160,10 +160,10 @@ def find_sources(
     if method not in _COLUMNS:
         raise ValueError(f"method must be one of {', '.join(_COLUMNS)}, not {method!r}")
     band = read_image(image)
-    if method == "segmentation":
-        find = partial(_find_segments, n_pixels=n_pixels)
-    else:
-        find = _find_stars
+    find = {
+        "segmentation": partial(_find_segments, n_pixels=n_pixels),
+        "daofind": _find_stars,
+    }[method]
     tiles = tiles_of(band.data.shape, tile, _MARGIN)
     with (
         task_pool(workers if len(tiles) > 1 else 1) as pool,

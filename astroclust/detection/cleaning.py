@@ -75,9 +75,7 @@ def is_spurious(sources, limit):
         j = np.array(near[i])
         j = j[column["flux"][j] < column["flux"][i]]
         dx, dy = (places[j] - places[i]).T
-        square = (
-            column["cxx"][i] * dx**2 + column["cyy"][i] * dy**2 + column["cxy"][i] * dx * dy
-        )
+        square = column["cxx"][i] * dx**2 + column["cyy"][i] * dy**2 + column["cxy"][i] * dx * dy
         wing = height[i] / (1 + slope[i] * square)
         inside = (np.abs(dx) < reach[i]) & (np.abs(dy) < reach[i])
         spurious[j[inside & (slope[i] > 0) & (wing > column["margin"][j])]] = True

@@ -136,9 +136,7 @@ def measure_photometry(
         correlation = measure_correlation(band) if errors == "correlated" else None
         exposure = _exposure(band)
         error = [
-            flux_error(
-                fluxes, k, r, exposure, annulus=annulus, sky=sky, correlation=correlation
-            )
+            flux_error(fluxes, k, r, exposure, annulus=annulus, sky=sky, correlation=correlation)
             for k, r in enumerate(radii)
         ]
         _add_fluxes(result, band, fluxes.flux, error, radii)

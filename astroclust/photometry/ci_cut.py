@@ -78,9 +78,9 @@ class CICalibration:
 def calibrate_ci(images, *, stars=None, clusters=None, band="V", threshold=20.0, workers=1):
     """Find the concentration index above which a source is no star, as LEGUS did by hand.
 
-    The cut is three standard deviations above the locus of the stars, and at least 0.1 mag.
-    Clusters do not move it: it keeps those that can be told from a star. How many of them that
-    are is said by the clusters chosen by eye that lie below it.
+    The cut is three standard deviations above the locus of the stars, and at least 0.1 mag; LEGUS's
+    are 0.1 to 0.2 above. Clusters do not move it: those chosen by eye show how many it loses, and
+    stars chosen by eye how many it lets pass, as the calibration says where it is printed.
 
     Parameters
     ----------
@@ -114,7 +114,13 @@ def calibrate_ci(images, *, stars=None, clusters=None, band="V", threshold=20.0,
     KeyError
         Where there is no such band.
     ValueError
-        Where there are too few stars, or those that were found are not all stars.
+        Where there are too few stars, or the most compact sources scatter more than stars do.
+
+    Warns
+    -----
+    `~astropy.utils.exceptions.AstropyUserWarning`
+        Where the cut of the sources that were found is above 1.45 mag: in a field without stars
+        they are compact clusters.
 
     Examples
     --------
@@ -216,6 +222,6 @@ def _lowest_peak(index):
     if scatter > _MAX_SCATTER:
         raise ValueError(
             f"the most compact of {len(index)} isolated sources scatter by {scatter:.2f} mag in "
-            f"concentration index, more than stars do: give stars=, or another threshold"
+            "concentration index, more than stars do: give stars=, or another threshold"
         )
     return float(locus), float(scatter)

@@ -23,6 +23,7 @@ __all__ = [
     "select_candidates",
 ]
 
+
 class Cut(IntFlag):
     """The bits of the ``cuts`` column; `CUT_MEANINGS` says what each means."""
 
@@ -134,7 +135,7 @@ def select_candidates(table, *, cuts=LEGUS_CUTS, distance=None, v_magnitude=None
     flags[~_neighbours(good, needs_v=cuts.needs_v)] |= Cut.NEIGHBOURS
     flags[~(n_filters >= min(cuts.min_filters, len(good)))] |= Cut.FILTERS
     flags[~(_values(table, "ci") >= cuts.min_ci)] |= Cut.INDEX
-    if distance is not None:
+    if distance is not None and np.isfinite(cuts.max_absolute_v):
         limit = cuts.max_absolute_v + _modulus(distance)
         flags[~(_v_magnitude(table, v_magnitude) <= limit)] |= Cut.MAGNITUDE
     if {"x", "y"} <= set(table.colnames):

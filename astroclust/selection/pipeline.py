@@ -9,7 +9,7 @@ from astroclust.photometry import concentration_index, measure_photometry, recen
 from astroclust.selection.cuts import cut_flow, select_candidates
 from astroclust.selection.presets import get_preset
 
-__all__ = ["find_candidates"]
+__all__ = ["find_candidates", "keep_candidates"]
 
 # The bands that stand in for V where there is none, best first: V is what humans classify by.
 _REFERENCE_ORDER = ("V", "I", "B", "U", "NUV")
@@ -101,13 +101,28 @@ def find_candidates(
     result = select_candidates(
         sources, cuts=preset.cuts, distance=distance, v_magnitude=v_magnitude
     )
-    flow = cut_flow(result)
-    result.meta["DETECTED"] = len(result)
-    result.meta.update({row["cut"][:8]: int(row["left"]) for row in flow})
-    if not keep_rejected:
-        result = result[np.asarray(result["cuts"]) == 0]
-        result.remove_column("cuts")
-    return result
+    return result if keep_rejected else keep_candidates(result)
+
+
+def keep_candidates(sources):
+    """Take the candidates of all sources, and note in the metadata how many each cut left.
+
+    Parameters
+    ----------
+    sources : `~astropy.table.Table`
+        As `select_candidates` returns it.
+
+    Returns
+    -------
+    candidates : `~astropy.table.Table`
+        The rows without a cut, and without the column ``cuts``.
+    """
+    candidates = sources[np.asarray(sources["cuts"]) == 0]
+    candidates.remove_column("cuts")
+    candidates.meta["DETECTED"] = len(sources)
+    # Keywords of FITS have eight characters.
+    candidates.meta.update({row["cut"][:8]: int(row["left"]) for row in cut_flow(sources)})
+    return candidates
 
 
 def _detection_image(images, preset, reference):
@@ -117,4 +132,4 @@ def _detection_image(images, preset, reference):
 
 
 def _band(images, name, reference):
-    return images[name] if name in images else reference
+    return images.get(name, reference)

@@ -67,7 +67,5 @@ def get_preset(preset):
     if isinstance(preset, Preset):
         return preset
     if preset not in PRESETS:
-        raise ValueError(
-            f"preset must be one of {', '.join(PRESETS)} or a Preset, not {preset!r}"
-        )
+        raise ValueError(f"preset must be one of {', '.join(PRESETS)} or a Preset, not {preset!r}")
     return PRESETS[preset]

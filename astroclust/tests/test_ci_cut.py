@@ -65,21 +65,21 @@ def calibration(drawn):
     return calibrate_ci(drawn[0])
 
 
-def _gaussians(n, *, width, flux=300.0, exposure=None):
-    """An image of equal sources, and where they are."""
+def _gaussians(n, *, width, exposure=None):
+    """An image of sources of a width, or of one each, and where they are."""
     rng = np.random.default_rng(2)
     places = _places(rng, n)
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
     image = rng.normal(1, 0.05, SHAPE)
-    for x0, y0 in places:
-        image += _gaussian(x - x0, y - y0, width, flux)
+    for (x0, y0), sigma in zip(places, np.broadcast_to(width, n), strict=True):
+        image += _gaussian(x - x0, y - y0, sigma)
     meta = {} if exposure is None else {"EXPTIME": exposure}
     images = {"F555W": CCDData(image, unit="electron/s", meta=meta)}
     return images, Table(places.reshape(-1, 2), names=["x", "y"])
 
 
-def _gaussian(dx, dy, width, flux):
-    return flux / (2 * np.pi * width**2) * np.exp(-(dx**2 + dy**2) / (2 * width**2))
+def _gaussian(dx, dy, width):
+    return 300 / (2 * np.pi * width**2) * np.exp(-(dx**2 + dy**2) / (2 * width**2))
 
 
 @pytest.mark.parametrize(("seed", "n_stars", "n_clusters"), [(2, 60, 3), (3, 12, 52), (4, 30, 30)])
@@ -148,17 +148,17 @@ def test_what_is_given_is_not_found_as_something_else(drawn, calibration):
 def test_only_sources_that_stand_alone_are_taken():
     images, places = _gaussians(20, width=0.9)
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
-    images["F555W"].data += _gaussian(x - places["x"][0] - 10, y - places["y"][0], 0.9, 300)
+    images["F555W"].data += _gaussian(x - places["x"][0] - 10, y - places["y"][0], 0.9)
     assert len(calibrate_ci(images).stars) == 19
 
 
 def test_saturated_stars_are_left_out():
-    # At most 59 electrons a second in a pixel, so 59 000 in 1000 seconds.
-    width, flux = 0.9, 300.0
-    assert len(calibrate_ci(_gaussians(20, width=width, flux=flux)[0]).stars) == 20
-    assert len(calibrate_ci(_gaussians(20, width=width, flux=flux, exposure=500.0)[0]).stars) == 20
+    # About 50 electrons a second in the brightest pixel.
+    for exposure in (None, 500.0):
+        images, _ = _gaussians(20, width=0.9, exposure=exposure)
+        assert len(calibrate_ci(images).stars) == 20
     with pytest.raises(ValueError, match="0 isolated sources are too few"):
-        calibrate_ci(_gaussians(20, width=width, flux=flux, exposure=2000.0)[0])
+        calibrate_ci(_gaussians(20, width=0.9, exposure=2000.0)[0])
 
 
 def test_compact_clusters_that_pass_for_stars_warn():
@@ -172,8 +172,11 @@ def test_fields_without_stars_are_refused():
     for n in (0, 3):
         with pytest.raises(ValueError, match=f"{n} isolated sources are too few: give stars="):
             calibrate_ci(_gaussians(n, width=0.9)[0])
-    images, _, clusters = _draw(5, 0, 60)
-    with pytest.raises(ValueError, match="isolated sources .*stars.*: give stars="):
+    images, clusters = _gaussians(40, width=np.linspace(1.2, 2.5, 40))
+    with pytest.raises(ValueError, match="the most compact of 40 isolated sources scatter by"):
+        calibrate_ci(images)
+    images, _ = _gaussians(40, width=np.r_[[0.9] * 5, np.linspace(1.2, 2.5, 35)])
+    with pytest.raises(ValueError, match=r"of 40 isolated sources about [0-9] are stars"):
         calibrate_ci(images)
     with pytest.raises(ValueError, match="4 of the stars given have a concentration index"):
         calibrate_ci(images, stars=clusters[:4])
