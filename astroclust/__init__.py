@@ -16,6 +16,7 @@ _HOMES = {
     "ImageSet": "images",
     "Stamps": "stamps",
     "StampFlag": "stamps",
+    "calibrate_ci": "photometry",
     "classify_table": "classification",
     "ci_correction": "photometry",
     "class_scores": "evaluation",

@@ -15,6 +15,7 @@ from astropy.table import Table, vstack
 from scipy.spatial import KDTree
 from tqdm import tqdm
 
+from astroclust import __version__
 from astroclust.files import check_output, replace_when_done
 from astroclust.images import BANDS, PIXEL_SCALE, Band, ImageSet
 from astroclust.photometry.apertures import measure_apertures
@@ -134,7 +135,7 @@ def measure_completeness(
     15 pixels from the edges and 30 from each other.
 
     Where there is no image in V the magnitudes are still those in V; what is measured is in the
-    first band there is of I, B, U and NUV.
+    first band there is of I, B, U and NUV. A copy of all bands has to fit into memory.
 
     Examples
     --------
@@ -148,56 +149,44 @@ def measure_completeness(
     images = images if isinstance(images, ImageSet) else ImageSet(images)
     if min(images.shape) ** 2 < _AREA:
         raise ValueError(f"the images must be at least 100 x 100 pixels, not {images.shape}")
-    if n < 1:
-        raise ValueError(f"n must be at least 1, not {n!r}")
+    if n < 1 or n % 1:
+        raise ValueError(f"n must be a whole number of at least 1, not {n!r}")
     name, preset = preset, get_preset(preset)
     distance = _megaparsec(distance)
-    magnitudes = _values(magnitudes, "magnitudes")
-    radii = u.Quantity(radii)
-    radii, unit = _values(radii.value, "radii"), radii.unit
-    if not np.all(radii > 0):
-        raise ValueError(f"radii must be positive, not {radii.min():g}")
-    unit = u.pix if unit == u.dimensionless_unscaled else unit
+    magnitudes, radii, unit = _check_grid(magnitudes, radii)
     scale = _pixels(unit, images, distance)
-    bands = [
-        _Light(band, *light)
-        for band, *light in zip(
-            images.values(),
-            _unit_fluxes(images, preset, colors, extinction),
-            _psfs(images, psf),
-            strict=True,
-        )
-    ]
-    settings = {
-        "magnitudes": magnitudes.tolist(),
-        "radii": (radii.tolist(), str(unit)),
-        "n": n,
-        "distance": distance,
-        "preset": preset,
-        "extinction": sorted((extinction or {}).items()),
-        "colors or zero points": [light.unit_flux for light in bands],
-        "psf": [_digest(light.psf) for light in bands],
-        "seed": seed,
-        "images": [_describe(light.band) for light in bands],
-    }
-    settings = {setting: repr(value) for setting, value in settings.items()}
+    bands = _lights(images, preset, colors, extinction, psf)
     done = Table(names=list(_COLUMNS), dtype=list(_COLUMNS.values()))
     if checkpoint is not None:
         checkpoint = check_output(checkpoint, overwrite=True)
+        settings = {
+            "magnitudes": magnitudes.tolist(),
+            "radii": (radii.tolist(), str(unit)),
+            "n": n,
+            "distance": distance,
+            "preset": preset,
+            "extinction": sorted((extinction or {}).items()),
+            "colors or zero points": [light.unit_flux for light in bands],
+            "psf": [_digest(light.psf) for light in bands],
+            "seed": seed,
+            "images": [_describe(light.band) for light in bands],
+            "version of astroclust": __version__,
+        }
+        settings = {setting: repr(value) for setting, value in settings.items()}
         done = _read_checkpoint(checkpoint, settings) if checkpoint.exists() else done
     grid = np.array(list(itertools.product(magnitudes, radii)))
-    total = n * len(grid)
+    n_all = int(n) * len(grid)
     with tqdm(
-        total=total,
+        total=n_all,
         initial=len(done),
         unit="cluster",
         desc="injecting",
         disable=not progress_bar,
     ) as bar:
-        while len(done) < total:
+        while len(done) < n_all:
             number = done["round"][-1] + 1 if len(done) else 0
             rng = np.random.default_rng([seed, number])
-            x, y = _draw_places(images, total - len(done), rng)
+            x, y = _draw_places(images, n_all - len(done), rng)
             # All cells of the grid in turn, over the rounds.
             cells = grid[np.arange(len(done), len(done) + len(x)) % len(grid)]
             clusters = Table([np.full(len(x), number), x, y, *cells.T], names=list(_COLUMNS)[:5])
@@ -231,14 +220,20 @@ class _Light:
     psf: np.ndarray  # unit sum
 
 
-def _values(values, name):
-    """The different values, ascending, if they are finite numbers."""
-    values = np.unique(np.asarray(values, float))
-    if not values.size:
-        raise ValueError(f"{name} is empty: give at least one")
-    if not np.isfinite(values).all():
-        raise ValueError(f"{name} must be finite numbers, not {values.tolist()}")
-    return values
+def _check_grid(magnitudes, radii):
+    """Magnitudes, radii and the unit of the radii, if they are accepted."""
+    radii = u.Quantity(radii)
+    unit = u.pix if radii.unit == u.dimensionless_unscaled else radii.unit
+    grid = {"magnitudes": magnitudes, "radii": radii.value}
+    for name, values in grid.items():
+        grid[name] = values = np.unique(np.asarray(values, float))
+        if not values.size:
+            raise ValueError(f"{name} is empty: give at least one")
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name} must be finite numbers, not {values.tolist()}")
+    if not np.all(grid["radii"] > 0):
+        raise ValueError(f"radii must be positive, not {grid['radii'].min():g}")
+    return *grid.values(), unit
 
 
 def _megaparsec(distance):
@@ -279,6 +274,12 @@ def _of_band(values, band):
 def _reference(images):
     """The band that magnitudes are measured in."""
     return images[next(role for role in _REFERENCE_ORDER if role in images.roles)]
+
+
+def _lights(images, preset, colors, extinction, psf):
+    fluxes = _unit_fluxes(images, preset, colors, extinction)
+    parts = zip(images.values(), fluxes, _psfs(images, psf), strict=True)
+    return [_Light(*part) for part in parts]
 
 
 def _unit_fluxes(images, preset, colors, extinction):
@@ -389,7 +390,7 @@ def _inject(bands, clusters, scale, rng):
 
 
 def _draw_cluster(star, dx, dy, radius):
-    """A cluster of unit flux, as far off the central pixel."""
+    """A cluster of unit flux, at (dx, dy) from the centre of the central pixel."""
     reach = min(int(np.ceil(_EXTENT * radius)) + _PSF_REACH, _MAX_REACH)
     width = 2 * reach + 1
     cluster = galsim.Convolve(_PROFILE.dilate(radius), star)
@@ -446,7 +447,8 @@ def _fractions(done, grid, unit):
         k = np.array([np.count_nonzero(done[name][row]) for row in rows])
         result[name] = k / result["n"]
         low, high = binom_conf_interval(k, result["n"], interval="wilson")
-        result[f"{name}_low"], result[f"{name}_high"] = low, high
+        result[f"{name}_low"] = np.where(k == 0, 0, low)  # but for rounding it is
+        result[f"{name}_high"] = np.where(k == result["n"], 1, high)
     return result
 
 
@@ -484,7 +486,9 @@ def _read_checkpoint(path, settings):
         raise ValueError(f"{path} is not as measure_completeness wrote it: {mend}")
     changed = [name for name, value in settings.items() if known.get(name) != value]
     if changed:
-        raise ValueError(f"{path} is that of a run with other {', '.join(changed)}: {mend}")
+        raise ValueError(
+            f"{path} is that of a run with other settings ({', '.join(changed)}): {mend}"
+        )
     return done
 
 

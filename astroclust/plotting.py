@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Figures: a field with its classes, galleries of stamps, and the cut in concentration index."""
+"""Figures: fields with classes, galleries of stamps, the cut in index, and completeness."""
 
+import matplotlib
 import numpy as np
 from astropy.visualization import AsinhStretch, ManualInterval, make_rgb
 from matplotlib.figure import Figure
@@ -10,7 +11,13 @@ from astroclust.catalogs import CLASS_COLORS, CLASSES, pixel_positions
 from astroclust.images import ImageSet
 from astroclust.stamps import make_stamps
 
-__all__ = ["color_image", "plot_ci_calibration", "plot_field", "plot_gallery"]
+__all__ = [
+    "color_image",
+    "plot_ci_calibration",
+    "plot_completeness",
+    "plot_field",
+    "plot_gallery",
+]
 
 # Blue of the same palette as the classes.
 _STAR_COLOR = "#0072B2"
@@ -195,7 +202,7 @@ def plot_ci_calibration(calibration, *, ax=None):
     >>> from astroclust import simulate_field
     >>> from astroclust.photometry import calibrate_ci
     >>> from astroclust.plotting import plot_ci_calibration
-    >>> field = simulate_field(shape=(300, 300), seed=1)
+    >>> field = simulate_field(shape=(300, 300), seed=2)
     >>> ax = plot_ci_calibration(calibrate_ci(field.images, threshold=10))
     >>> ax.figure.savefig("cut.png")
     """
@@ -217,4 +224,63 @@ def plot_ci_calibration(calibration, *, ax=None):
     ax.set(xlim=bins[[0, -1]], xlabel="concentration index (mag)", ylabel="sources")
     ax.yaxis.get_major_locator().set_params(integer=True)
     ax.legend(frameon=False)
+    return ax
+
+
+def plot_completeness(completeness, *, ax=None):
+    """Draw the fractions of artificial clusters that are found and selected.
+
+    Parameters
+    ----------
+    completeness : `~astropy.table.Table`
+        As `~astroclust.completeness.measure_completeness` returns it.
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw; by default in a new figure.
+
+    Returns
+    -------
+    ax : `~matplotlib.axes.Axes`
+        With two lines and their 68 per cent intervals for each radius against magnitude: dashed
+        with open circles for the found, solid with full ones for the selected; and a line at one
+        half.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_field
+    >>> from astroclust.completeness import measure_completeness
+    >>> from astroclust.plotting import plot_completeness
+    >>> field = simulate_field(shape=(200, 200), seed=1)
+    >>> result = measure_completeness(field.images, magnitudes=[20, 24], radii=[1, 2], n=2)
+    >>> plot_completeness(result).figure.savefig("completeness.png")
+    """
+    if ax is None:
+        ax = Figure(figsize=(7, 4.5), layout="constrained").subplots()
+    radii = np.unique(completeness["radius"])
+    unit = str(completeness["radius"].unit).replace("pix", "pixels")
+    colors = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, len(radii)))
+    # Rings that show around the dots where all that were found are selected.
+    styles = {"found": {"ls": "--", "mfc": "w", "ms": 8}, "selected": {"ls": "-", "ms": 4}}
+    handles = []
+    for radius, color in zip(radii, colors, strict=True):
+        rows = completeness[completeness["radius"] == radius]
+        rows.sort("magnitude")
+        for name, style in styles.items():
+            share, low, high = (rows[name + end].data for end in ("", "_low", "_high"))
+            ax.errorbar(
+                rows["magnitude"].data,
+                share,
+                (share - low, high - share),
+                color=color,
+                marker="o",
+                capsize=2,
+                **style,
+            )
+        handles.append(Line2D([], [], color=color, lw=3, label=f"{radius:g}"))
+    handles += [
+        Line2D([], [], color="0.3", marker="o", label=name, **style)
+        for name, style in styles.items()
+    ]
+    ax.axhline(0.5, color="0.6", lw=0.8, zorder=0)
+    ax.set(ylim=(-0.03, 1.03), xlabel="V (mag)", ylabel="fraction of artificial clusters")
+    ax.legend(handles=handles, title=f"half-light radius ({unit})", frameon=False)
     return ax

@@ -16,6 +16,7 @@ from astroclust.photometry.calibration import (
     zero_point,
 )
 from astroclust.photometry.centring import recenter
+from astroclust.photometry.ci_cut import CICalibration, calibrate_ci
 from astroclust.photometry.corrections import (
     average_correction,
     ci_correction,
@@ -30,7 +31,9 @@ from astroclust.photometry.curves import (
 from astroclust.photometry.noise import flux_error, measure_correlation
 
 __all__ = [
+    "CICalibration",
     "average_correction",
+    "calibrate_ci",
     "ci_correction",
     "ci_correction_error",
     "concentration_index",

@@ -49,6 +49,32 @@ def test_detect_and_classify(files, tmp_path, capsys):
     assert len(Table.read(tmp_path / "r.ecsv")) == n
 
 
+def test_detect_with_settings_of_its_own(files, tmp_path, capsys):
+    _, images = files
+    output = ["-o", f"{tmp_path}/c.ecsv", "--overwrite", "--workers", "1"]
+
+    def detect(*options):
+        assert main(["detect", "-q", *images, *output, *options]) == 0
+        assert "NEIGHBOURS" in capsys.readouterr().out
+        return Table.read(tmp_path / "c.ecsv")
+
+    plain = detect("--threshold", "5", "--detect-in", "V", "--min-ci", "1.25")
+    assert plain["ci"].min() >= 1.25
+    rejected = detect("--threshold", "5", "--detect-in", "V", "--keep-rejected")
+    assert len(rejected) > len(plain)
+    assert np.any(rejected["cuts"] != 0)
+    near = detect("--threshold", "5", "--distance", "3")
+    far = detect("--threshold", "5", "--distance", "30")
+    assert len(near) < len(far)
+    assert len(detect("--preset", "phangs")) > len(detect())
+    legus = detect("--field", "ngc1566", "--keep-rejected", "--threshold", "5")
+    plain = detect("--distance", "18", "--keep-rejected", "--threshold", "5")
+    np.testing.assert_allclose(legus["mag_f555w"], plain["mag_f555w"] - 0.026)
+    assert np.all(legus["ci"][legus["cuts"] & 4 == 0] >= 1.35)
+    assert main(["detect", "-q", *images, *output, "--preset", "hst"]) == 1
+    assert "preset must be one of" in capsys.readouterr().err
+
+
 def test_demo(tmp_path, capsys):
     assert main(["demo", "-q", "--output", str(tmp_path / "out")]) == 0
     out = capsys.readouterr().out
@@ -174,7 +200,8 @@ def test_the_real_clusters_of_m83(data_folder, tmp_path):
 
 def test_sources_of_the_real_hdfs_image(data_folder, tmp_path):
     image = f"F606W={data_folder}/gal_hst_hdfs_f606w/HST-HDFS.fits"
-    assert main(["detect", "-q", "--image", image, "-o", f"{tmp_path}/c.fits"]) == 0
+    options = ["--threshold", "5", "-o", f"{tmp_path}/c.fits"]
+    assert main(["detect", "-q", "--image", image, *options]) == 0
     arguments = ["classify", "-q", f"{tmp_path}/c.fits", "--image", image]
     assert main([*arguments, "-o", f"{tmp_path}/r.fits"]) == 0
     assert len(Table.read(tmp_path / "r.fits")) > 20

@@ -2,8 +2,18 @@
 import numpy as np
 import pytest
 from astropy.nddata import NDData
+from astropy.table import Table
 
-from astroclust import find_sources
+from astroclust import ImageSet, find_sources, simulate_field, white_light
+from astroclust.detection.background import BOX, Background, measure_cells
+from astroclust.detection.cleaning import is_spurious, margin_of
+from astroclust.detection.deblending import deblend
+
+
+def _gaussians(places, shape, height, sigma):
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    squares = [(x - x0) ** 2 + (y - y0) ** 2 for x0, y0 in places]
+    return height * sum(np.exp(-square / (2 * sigma**2)) for square in squares)
 
 
 def _stars(places, shape=(90, 120), flux=200.0):
@@ -20,7 +30,7 @@ PLACES = [(20.3, 15.6), (80.0, 40.0), (33.5, 70.2), (43.5, 70.2)]
 @pytest.mark.parametrize("dtype", ["f8", ">f4", "i2"])
 def test_sources_are_found_where_they_are(dtype, wcs):
     image = (_stars(PLACES) * 100).astype(dtype)
-    sources = find_sources((image, wcs))
+    sources = find_sources((image, wcs), threshold=5)
     assert sources.colnames == ["id", "x", "y", "ra", "dec", "area", "flux"]
     assert len(sources) == 4
     for x, y in PLACES:
@@ -36,7 +46,7 @@ def test_bad_pixels_are_not_sources():
     mask = np.zeros(image.shape, bool)
     mask[70:76, 20:26] = True
     image[mask] = 1000
-    sources = find_sources(NDData(image, mask=mask))
+    sources = find_sources(NDData(image, mask=mask), threshold=5)
     assert len(sources) == 1
     assert "ra" not in sources.colnames
 
@@ -48,14 +58,15 @@ def test_sky_of_one_value_has_no_sources():
     assert len(find_sources(image)) == 1
 
 
-def test_the_threshold_is_local():
+def test_crowding_does_not_raise_the_threshold():
     rng = np.random.default_rng(3)
-    image = rng.normal(0, 1, (90, 270)) * np.repeat([0.5, 1, 2], 90)
-    y, x = np.mgrid[:90, :270]
-    for x0, height in ((45, 6.0), (135, 12.0), (225, 24.0)):  # twelve times the noise
-        image += height * np.exp(-((x - x0) ** 2 + (y - 45) ** 2) / 8)
-    sources = find_sources(image)
-    np.testing.assert_allclose(sorted(sources["x"]), [45, 135, 225], atol=1)
+    image = rng.normal(0, 1, (120, 240))
+    crowd = rng.uniform(0, 60, (40, 2))
+    image[:60, :60] += _gaussians(crowd, (60, 60), 60, 1.0)
+    image += _gaussians([(50, 30), (200, 90)], image.shape, 30, 1.5)
+    sources = find_sources(image, threshold=6)
+    near = [np.hypot(sources["x"] - x, sources["y"] - y).min() for x, y in ((50, 30), (200, 90))]
+    assert max(near) < 1
 
 
 def test_nothing_found_gives_no_rows():
@@ -69,10 +80,116 @@ def test_arguments_are_checked(image):
         find_sources(image, threshold=0)
     with pytest.raises(ValueError, match="n_pixels must be at least 1"):
         find_sources(image, n_pixels=0)
+    with pytest.raises(ValueError, match="tile must be at least 1"):
+        find_sources(image, tile=0)
+    with pytest.raises(ValueError, match="method must be one of segmentation, daofind"):
+        find_sources(image, method="sextractor")
     with pytest.raises(ValueError, match="no good pixels"):
         find_sources(np.full((40, 40), np.nan))
 
 
 def test_real_hubble_pixels(data_folder):
-    sources = find_sources(data_folder / "gal_hst_hdfs_f606w" / "HST-HDFS.fits")
+    sources = find_sources(data_folder / "gal_hst_hdfs_f606w" / "HST-HDFS.fits", threshold=5)
     assert len(sources) > 30
+
+
+@pytest.fixture(scope="module")
+def crowded():
+    return simulate_field(shape=(300, 420), seed=6, distance=8, density=2e-3).images
+
+
+@pytest.mark.parametrize("method", ["segmentation", "daofind"])
+@pytest.mark.parametrize(("tile", "workers"), [(100, 1), (130, 2)])
+def test_tiles_do_not_change_the_sources(crowded, method, tile, workers):
+    whole = find_sources(crowded["V"], threshold=5, method=method)
+    tiled = find_sources(crowded["V"], threshold=5, method=method, tile=tile, workers=workers)
+    assert len(whole) > 50
+    assert tiled.colnames == whole.colnames
+    for name in whole.colnames:
+        np.testing.assert_allclose(tiled[name], whole[name], rtol=1e-6)
+
+
+def test_a_source_larger_than_the_margin_of_a_tile():
+    image = np.random.default_rng(1).normal(0, 0.01, (90, 400))
+    image[40:44, 10:390] = 1 + np.linspace(0, 1, 380)
+    whole, tiled = find_sources(image), find_sources(image, tile=30)
+    assert whole["area"].tolist() == tiled["area"].tolist() == [4 * 380]
+    assert tiled["x"][0] == pytest.approx(whole["x"][0])
+
+
+def test_the_background_is_clipped_and_its_noise_is_that_of_empty_cells():
+    rng = np.random.default_rng(2)
+    image = rng.normal(0, 2, (95, 130)) + np.linspace(10, 20, 130)
+    image[40:44, 50:54] = 1000
+    image[:, 100:] = np.nan
+    cells = measure_cells(image)
+    assert cells.shape == (2, 4, 5)
+    assert np.isnan(cells[0, :, 3:]).all()  # less than half of it is good
+    background = Background.from_cells(cells)
+    assert background.noise == pytest.approx(2, rel=0.05)
+    level = background.at(np.arange(95), np.arange(15, 75))
+    assert np.abs(level - np.linspace(10, 20, 130)[15:75]).max() < 0.6
+    blank = np.where(np.arange(6 * BOX) < 4 * BOX, 0.0, rng.normal(0, 2, (60, 6 * BOX)))
+    assert Background.from_cells(measure_cells(blank)).noise == pytest.approx(2, rel=0.1)
+
+
+def test_a_branch_needs_a_share_of_the_flux_above_its_own_level():
+    pair = _gaussians([(20, 20)], (41, 60), 100, 3.0) + _gaussians([(34, 20)], (41, 60), 20, 2.0)
+    labels = (pair > 1).astype(int)
+    apart = deblend(pair, labels, 1.0, n_levels=32, contrast=0.005)
+    assert set(np.unique(apart)) == {0, 2, 3}
+    assert apart[20, 20] != apart[20, 34]
+    np.testing.assert_array_equal(apart > 0, labels > 0)
+    together = deblend(pair, labels, 1.0, n_levels=32, contrast=0.5)
+    np.testing.assert_array_equal(together, labels)
+    single = _gaussians([(20, 20)], (41, 60), 100, 3.0)
+    np.testing.assert_array_equal(
+        deblend(single, (single > 1) * 7, 1.0, n_levels=32, contrast=0.0), (single > 1) * 7
+    )
+
+
+def test_the_margin_is_that_of_the_last_pixel_needed():
+    data = np.array([[5.0, 4, 3, 2, 0, 9, 8]])
+    labels = np.array([[1, 1, 1, 1, 0, 4, 4]])
+    margin = margin_of(data, labels, np.array([1, 4]), 1.5, 3)
+    assert margin.tolist() == [1.5, 6.5]
+
+
+def test_what_lies_in_the_wings_of_a_bright_source_is_cleaned():
+    rng = np.random.default_rng(4)
+    y, x = np.mgrid[:121, :121] - 60.0
+    image = rng.normal(0, 1, (121, 121)) + 5000 / (1 + (x**2 + y**2) / 4)
+    image[60:64, 78:82] += 8
+    image[100:104, 10:14] += 40
+    names = ["x", "y", "area", "flux", "margin", "major", "axes", "cxx", "cxy", "cyy"]
+    sources = Table(
+        rows=[
+            (60, 60, 900, 90000, 500, 6, 36, 1 / 36, 0, 1 / 36),
+            (80, 62, 16, 200, 2, 1.5, 2.2, 0.4, 0, 0.4),
+            (12, 102, 16, 640, 35, 1.5, 2.2, 0.4, 0, 0.4),
+        ],
+        names=names,
+    )
+    assert is_spurious(sources, 5.0).tolist() == [False, True, False]
+    assert is_spurious(sources[1:2], 5.0).tolist() == [False]
+
+
+def test_white_light_is_the_mean_of_two_stars_in_quadrature(crowded):
+    part = {name: band.data[:40, :50] for name, band in crowded.items()}
+    white = white_light(part).data
+    expected = 0
+    for star in ((55.8, 45.3, 44.2, 65.7, 29.3), (0.5, 0.8, 3.1, 11.2, 13.7)):
+        scale = np.array(star) / star[2]
+        total = sum((image / s) ** 2 for image, s in zip(part.values(), scale, strict=True))
+        expected = expected + 0.5 * np.sqrt(total / np.sum(scale**-2))
+    np.testing.assert_allclose(white, expected, rtol=1e-5)
+
+
+def test_white_light_of_what_there_is():
+    blue, red = np.full((40, 50), 3.0), np.full((40, 50), 4.0)
+    blue[0, 0] = red[0, 0] = red[1, 1] = np.nan
+    white = white_light(ImageSet({"B": blue, "V": red}))
+    assert np.isnan(white.data[0, 0])
+    assert white.data[1, 1] == pytest.approx(3)
+    assert 3 < white.data[2, 2] < 4
+    assert white.filter == "WHITE"

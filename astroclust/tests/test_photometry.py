@@ -1,10 +1,18 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.nddata import CCDData
+from astropy.stats import sigma_clip
 from astropy.table import Table
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from photutils.aperture import CircularAnnulus, CircularAperture, aperture_photometry
+from scipy.ndimage import correlate1d
 
-from astroclust import ci_correction, concentration_index, measure_photometry
+from astroclust import ci_correction, concentration_index, growth_curve, measure_photometry
+from astroclust.catalogs import CatalogFlag, write_table
+from astroclust.photometry import average_correction, ci_correction_error, recenter
 
 
 def _star(sigma, flux=1000.0, sky=7.0):
@@ -16,17 +24,60 @@ CENTRE = Table({"x": [30.0], "y": [30.0]})
 
 
 @pytest.mark.parametrize("sky", [0.0, 7.0])
-def test_flux_and_its_error(sky):
+def test_flux_and_its_error_as_iraf_has_it(sky):
     noise = np.random.default_rng(0).normal(0, 0.5, (61, 61))
     image = CCDData(_star(1.0, sky=sky) + noise, unit="electron/s", meta={"EXPTIME": 100.0})
-    result = measure_photometry(CENTRE, {"F555W": image})
+    result = measure_photometry(CENTRE, {"F555W": image}, errors="iraf")
     assert result["flux_f555w"].description == "within 4 pixels, electron / s"
-    area, in_annulus = np.pi * 16, np.pi * 15
-    variance = 1000 / 100 + area * 0.25 * (1 + area / in_annulus)
-    assert result["flux_err_f555w"][0] == pytest.approx(np.sqrt(variance), rel=0.1)
+    ring = CircularAnnulus((30, 30), 7, 8).to_mask("center").get_values(image.data)
+    area = np.pi * 16
+    variance = 1000 / 100 + area * np.var(ring, ddof=1) * (1 + area / len(ring))
+    assert result["flux_err_f555w"][0] == pytest.approx(np.sqrt(variance), rel=0.03)
     assert abs(result["flux_f555w"][0] - 1000) < 3 * result["flux_err_f555w"][0]
-    without_exposure = measure_photometry(CENTRE, {"F555W": image.data})
+    without_exposure = measure_photometry(CENTRE, {"F555W": image.data}, errors="iraf")
     assert without_exposure["flux_err_f555w"][0] < result["flux_err_f555w"][0]
+
+
+@settings(max_examples=20, deadline=None)
+@given(x=st.floats(12, 48), y=st.floats(12, 48), radius=st.floats(0.5, 6), seed=st.integers(0, 99))
+def test_fluxes_are_those_of_photutils(x, y, radius, seed):
+    image = np.random.default_rng(seed).normal(5, 0.1, (61, 61))
+    table = Table({"x": [x], "y": [y]})
+    flux = measure_photometry(table, {"V": image}, radius=radius, annulus=(7, 9))["flux_v"][0]
+    total = aperture_photometry(image, CircularAperture((x, y), radius))["aperture_sum"][0]
+    ring = CircularAnnulus((x, y), 7, 9).to_mask("center").get_values(image)
+    sky = sigma_clip(ring, sigma=3, maxiters=None, masked=False, stdfunc=_sample_deviation)
+    assert flux == pytest.approx(total - np.median(sky) * np.pi * radius**2, abs=1e-4)
+
+
+def _sample_deviation(values, axis=None):
+    return np.std(values, axis=axis, ddof=1)
+
+
+def _drizzled(rng, shape, scatter):
+    """Noise whose pixels have this scatter and are correlated."""
+    kernel = np.array([0.15, 0.7, 0.15])
+    noise = rng.normal(0, scatter / np.sum(kernel**2), shape)
+    for axis in (0, 1):
+        noise = correlate1d(noise, kernel, axis=axis)
+    return noise
+
+
+@pytest.mark.parametrize("correlated", [False, True])
+@pytest.mark.parametrize("sky", ["median", "mode"])
+def test_errors_are_the_scatter_of_repeated_measurements(correlated, sky):
+    rng = np.random.default_rng(5)
+    shape = (900, 900)
+    noise = _drizzled(rng, shape, 0.2) if correlated else rng.normal(0, 0.2, shape)
+    grid = np.mgrid[15:885:20, 15:885:20].reshape(2, -1) + rng.uniform(-0.5, 0.5, (2, 44**2))
+    table = Table({"x": grid[1], "y": grid[0]})
+    result = measure_photometry(table, {"V": noise}, sky=sky)
+    pull = result["flux_v"] / result["flux_err_v"]
+    assert abs(np.mean(pull)) < 0.08
+    assert np.std(pull) == pytest.approx(1.0, abs=0.08)
+    if correlated:
+        iraf = measure_photometry(table, {"V": noise}, errors="iraf")
+        assert np.std(iraf["flux_v"] / iraf["flux_err_v"]) > 1.3
 
 
 def _direct_sum(image, radius):
@@ -74,3 +125,162 @@ def test_correction_by_index_is_that_of_legus():
     assert np.isnan(ci_correction(np.ma.array([1.5], mask=[True])))[0]
     with pytest.raises(ValueError, match="no correction for camera 'wfpc2'"):
         ci_correction([1.5], camera="wfpc2")
+
+
+RATE = {"unit": "electron/s"}
+
+
+@pytest.mark.parametrize(
+    ("filter_", "meta", "zero"),
+    [
+        ("F555W", {}, 25.8160),
+        ("F435W", {}, 25.784),
+        ("F814W", {}, 24.6803),
+        ("F814W", {"INSTRUME": "ACS", "DETECTOR": "WFC"}, 25.530),
+        ("F814W", {"INSTRUME": "WFC3", "DETECTOR": "UVIS"}, 24.6803),
+        # AB zero point 25.8045 by the definition of PHOTFLAM, and the AB magnitude of Vega
+        ("F555W", {"PHOTFLAM": 1.827e-19, "PHOTPLAM": 5308.4, "PHOTZPT": -21.1}, 25.8275),
+    ],
+)
+def test_zero_points_of_header_and_table(filter_, meta, zero):
+    image = CCDData(_star(1.0), **RATE, meta=meta)
+    result = measure_photometry(CENTRE, {filter_: image})
+    name = filter_.lower()
+    expected = zero - 2.5 * np.log10(result[f"flux_{name}"][0])
+    assert result[f"mag_{name}"][0] == pytest.approx(expected, abs=2e-3)
+    error = 2.5 / np.log(10) * result[f"flux_err_{name}"][0] / result[f"flux_{name}"][0]
+    assert result[f"mag_err_{name}"][0] == pytest.approx(error)
+
+
+def test_zero_points_that_are_given():
+    header = {"PHOTFLAM": 1e-19, "PHOTPLAM": 5308.4}
+    images = {"F555W": CCDData(_star(1.0), **RATE, meta=header)}
+    legus = measure_photometry(CENTRE, images, zero_points="legus")["mag_f555w"][0]
+    given_ = measure_photometry(CENTRE, images, zero_points={"V": 25.816})["mag_f555w"][0]
+    assert legus == pytest.approx(given_)
+    assert measure_photometry(CENTRE, images)["mag_f555w"][0] != pytest.approx(legus, abs=0.01)
+
+
+def test_units_of_the_image():
+    rate = measure_photometry(CENTRE, {"F555W": CCDData(_star(1.0), **RATE)})["mag_f555w"][0]
+    counts = CCDData(_star(1.0) * 500, unit="electron", meta={"EXPTIME": 500})
+    result = measure_photometry(CENTRE, {"F555W": counts})
+    assert result["mag_f555w"][0] == pytest.approx(rate)
+    photons = measure_photometry(CENTRE, {"F555W": counts}, errors="iraf")
+    assert photons["flux_err_f555w"][0] > np.sqrt(500 * 900)
+    # 1 e-/s is 10 ** (-0.4 (25.816 - 0.028 - 8.9)) Jy
+    density = CCDData(_star(1.0) * 10 ** (-0.4 * (25.816 - 0.028 - 31.4)), unit="nJy")
+    assert measure_photometry(CENTRE, {"F555W": density})["mag_f555w"][0] == pytest.approx(
+        rate, abs=1e-3
+    )
+    for unit, meta in (("K", {}), ("electron", {})):
+        image = CCDData(_star(1.0), unit=unit, meta=meta)
+        result = measure_photometry(CENTRE, {"F555W": image})
+        assert result["mag_f555w"].mask.all()
+        assert result["flag_f555w"][0] == CatalogFlag.UNDEFINED
+
+
+def test_corrections_and_extinction():
+    images = {name: CCDData(_star(1.4), **RATE) for name in ("F438W", "F555W")}
+    plain = measure_photometry(CENTRE, images)
+    result = measure_photometry(
+        CENTRE,
+        images,
+        aperture_correction={"F438W": (-0.7, 0.05), "V": -0.6},
+        extinction={"V": 0.2},
+    )
+    assert result["mag_f438w"][0] == pytest.approx(plain["mag_f438w"][0] - 0.7)
+    assert result["mag_err_f438w"][0] == pytest.approx(np.hypot(plain["mag_err_f438w"][0], 0.05))
+    assert result["mag_f555w"][0] == pytest.approx(plain["mag_f555w"][0] - 0.8)
+    assert result["flux_f438w"][0] == plain["flux_f438w"][0]
+    by_index = measure_photometry(CENTRE, images, aperture_correction="ci")
+    index = concentration_index(CENTRE, images["F555W"])
+    shift = by_index["mag_f555w"][0] - plain["mag_f555w"][0]
+    assert shift == pytest.approx(ci_correction(index)[0])
+    assert by_index["mag_err_f555w"][0] == pytest.approx(
+        np.hypot(plain["mag_err_f555w"][0], ci_correction_error(index)[0])
+    )
+
+
+def test_flags_say_why_there_is_no_magnitude(tmp_path):
+    image = np.zeros((80, 80))
+    image[:, :40] = np.random.default_rng(1).normal(0, 0.1, (80, 40))
+    image[20, 20] += 50
+    image[60, 20] -= 50
+    image[45:48, 18:23] += 5
+    image[46, 20] = -20
+    table = Table({"x": [20, 20, 60, 200, 20], "y": [20, 60, 40, 10, 46]})
+    result = measure_photometry(table, {"F555W": CCDData(image, **RATE)}, aperture_correction="ci")
+    assert result["flag_f555w"].tolist() == [
+        0,
+        CatalogFlag.NOT_DETECTED,
+        CatalogFlag.OUT_OF_VIEW,
+        CatalogFlag.OUT_OF_VIEW,
+        CatalogFlag.NO_CORRECTION,
+    ]
+    assert result["mag_f555w"].mask.tolist() == [False, True, True, True, True]
+    assert len(result) == 5
+    write_table(result, tmp_path / "measured.fits")
+    with fits.open(tmp_path / "measured.fits") as hdus:
+        assert np.isnan(hdus[1].data["mag_f555w"][1:]).all()
+
+
+def test_further_radii_have_columns_of_their_own():
+    result = measure_photometry(CENTRE, {"V": _star(1.0)}, radius=(4, 1, 2.5))
+    assert {"flux_v", "flux_v_r1", "flux_err_v_r2.5"} <= set(result.colnames)
+    assert result["flux_v_r1"][0] < result["flux_v_r2.5"][0] < result["flux_v"][0]
+    one = measure_photometry(CENTRE, {"V": _star(1.0)}, radius=1)
+    assert one["flux_v"][0] == pytest.approx(result["flux_v_r1"][0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"radius": 0}, "radius must be a positive number"),
+        ({"radius": []}, "radius must be a positive number"),
+        ({"annulus": (8, 7)}, "annulus must be two radii"),
+        ({"sky": "mean"}, "sky must be one of median, mode"),
+        ({"errors": "poisson"}, "errors must be one of correlated, iraf"),
+        ({"aperture_correction": "average"}, "must be 'ci', a mapping"),
+        ({"aperture_correction": "ci", "radius": 3}, "radii of 4, 5 and 6 pixels"),
+    ],
+)
+def test_arguments_are_checked(options, message):
+    with pytest.raises(ValueError, match=message):
+        measure_photometry(CENTRE, {"V": _star(1.0)}, **options)
+
+
+def test_positions_move_to_the_peak(wcs):
+    image = _star(1.0) + np.random.default_rng(2).normal(0, 0.5, (61, 61))
+    table = Table({"x": [30.6, 34.0, np.nan, 0.0, 5.3], "y": [29.5, 30.0, 5.0, 0.0, 5.4]})
+    table["ra"], table["dec"] = [0.0] * 5, [0.0] * 5
+    moved = recenter(table, (image, wcs))
+    assert (moved["x"][0], moved["y"][0]) == pytest.approx((30, 30), abs=0.1)
+    assert np.hypot(moved["x"] - table["x"], moved["y"] - table["y"])[[1, 3, 4]].max() <= 1
+    assert (moved["x"][3], moved["y"][3]) == (0, 0)
+    sky = wcs.pixel_to_world(moved["x"][0], moved["y"][0])
+    assert (moved["ra"][0], moved["dec"][0]) == pytest.approx((sky.ra.deg, sky.dec.deg))
+    assert table["x"][0] == 30.6
+
+
+def test_growth_curves_rise_to_the_last_radius():
+    curve = growth_curve(CENTRE, _star(2.0), radii=(1, 2, 4, 8, 16), annulus=(21, 22))
+    sigma = np.array([1, 2, 4, 8, 16]) / 2.0
+    expected = -2.5 * np.log10(1 - np.exp(-(sigma**2) / 2))
+    np.testing.assert_allclose(curve[0], expected - expected[-1], atol=0.02)
+
+
+def test_average_correction_of_chosen_clusters():
+    y, x = np.mgrid[:300, :300]
+    image = np.zeros((300, 300))
+    places = [(50.0, 50.0), (150.3, 60.0), (220.0, 200.6), (60.0, 220.0)]
+    for x0, y0 in places:
+        image += 1000 / (1 + ((x - x0) ** 2 + (y - y0) ** 2) / 4) ** 1.8
+    clusters = Table(rows=places, names=["x", "y"])
+    correction, error = average_correction(clusters, {"V": image})["V"]
+    curve = growth_curve(clusters, image)
+    assert -1.2 < correction < -0.5
+    assert error < 0.02
+    assert correction == pytest.approx(-curve[0, 3], abs=0.1)
+    with pytest.raises(ValueError, match="0 of 4 clusters have an aperture correction between"):
+        average_correction(clusters, {"V": image}, limits=(-0.1, 0))

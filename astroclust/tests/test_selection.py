@@ -1,18 +1,24 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy import units as u
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust import (
     Cuts,
+    classify_table,
     cut_flow,
     decode_flags,
     find_candidates,
+    find_sources,
     select_candidates,
     simulate_field,
 )
-from astroclust.selection import CUT_MEANINGS, NGC1559_CUTS, Cut
+from astroclust.catalogs import write_table
+from astroclust.selection import CUT_MEANINGS, NGC1559_CUTS, PRESETS, Cut
 
 
 def sources():
@@ -98,28 +104,86 @@ def test_tables_that_cannot_be_selected_from():
         select_candidates(table["ci",])
     with pytest.raises(KeyError, match="no magnitude in V"):
         select_candidates(table, distance=10)
+    with pytest.raises(KeyError, match="no column cuts"):
+        cut_flow(table)
     assert len(select_candidates(table[:0])) == 0
 
 
-def test_candidates_of_a_simulated_field():
-    field = simulate_field(shape=(256, 256), seed=3, density=8e-4)
-    candidates = find_candidates(field.images)
+def test_v_may_have_to_be_one_of_the_neighbours():
+    table = Table({"ci": [1.5, 1.5], "mag_err_f275w": [0.1, 0.1], "mag_err_f336w": [0.1, 0.1]})
+    table["mag_err_f438w"], table["mag_err_f555w"] = [0.9, 0.1], [0.1, 0.1]
+    cuts = Cuts(min_filters=0, needs_v=True)
+    assert select_candidates(table, cuts=cuts)["cuts"].tolist() == [Cut.NEIGHBOURS, 0]
+
+
+def test_errors_are_those_before_the_aperture_correction():
+    table = Table({"ci": [1.5], "flux_f555w": [100.0], "flux_err_f555w": [1.0]})
+    table["mag_err_f555w"] = [0.5]
+    assert select_candidates(table)["cuts"].tolist() == [0]
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return simulate_field(shape=(300, 300), seed=3, distance=5, density=8e-4)
+
+
+def test_candidates_of_a_simulated_field(simulated):
+    preset = replace(PRESETS["legus"], threshold=5)
+    candidates = find_candidates(simulated.images, distance=5, preset=preset)
     assert candidates["ci"].min() >= 1.3
-    clusters = field.truth[field.truth["class"] < 3]
-    inside = (np.abs(clusters["x"] - 128) < 118) & (np.abs(clusters["y"] - 128) < 118)
-    bright = clusters[inside & (clusters["mag_v"] < 23.5)]
+    assert candidates["mag_f555w"].max() <= 5 * np.log10(5) + 25 - 6
+    assert candidates.meta["DETECTED"] > candidates.meta["NEIGHBOU"] > len(candidates)
+    assert candidates.meta["DUPLICAT"] == len(candidates)
+    clusters = simulated.truth[simulated.truth["class"] < 3]
+    inside = (np.abs(clusters["x"] - 150) < 138) & (np.abs(clusters["y"] - 150) < 138)
+    bright = clusters[inside & (clusters["mag_v"] < 21.5)]
     assert len(bright) > 6
     distance = np.hypot(
         bright["x"][:, None] - candidates["x"], bright["y"][:, None] - candidates["y"]
     )
-    assert np.mean(distance.min(axis=1) < 2) > 0.75
+    assert np.mean(distance.min(axis=1) < 2) > 0.7
 
 
-def test_the_band_to_detect_in(field):
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_every_preset_goes_all_the_way(simulated, name, tmp_path):
+    sources = find_candidates(simulated.images, distance=5, preset=name, keep_rejected=True)
+    candidates = find_candidates(simulated.images, distance=5, preset=name)
+    assert 0 < len(candidates) < len(sources)
+    assert candidates["id"].tolist() == sources["id"][sources["cuts"] == 0].tolist()
+    assert cut_flow(sources)["left"][-1] == len(candidates)
+    with pytest.warns(AstropyUserWarning, match="EDGE"):
+        result = classify_table(candidates, simulated.images)
+    write_table(result, tmp_path / "result.fits")
+    again = Table.read(tmp_path / "result.fits")
+    assert len(again) == len(candidates)
+    assert again.meta["DETECTED"] == len(sources)
+
+
+def test_presets_differ_as_the_surveys_do(simulated):
+    white = find_candidates(simulated.images, preset="legus", keep_rejected=True)
+    v = find_candidates(simulated.images, preset="ngc1559", keep_rejected=True)
+    expected = find_sources(simulated.images["V"])
+    assert len(v) == len(expected) != len(white)
+    legus = find_candidates(simulated.images, distance=5, preset=replace(PRESETS["ngc1559"]))
+    limit = replace(PRESETS["ngc1559"], cuts=PRESETS["legus"].cuts)
+    assert len(find_candidates(simulated.images, distance=5, preset=limit)) > len(legus)
+    with pytest.raises(ValueError, match="preset must be one of legus, ngc1559, phangs"):
+        find_candidates(simulated.images, preset="hst")
+
+
+def test_bands_that_stand_in_for_v(field):
     two = {name: field.images[name] for name in ("F275W", "F814W")}
-    candidates = find_candidates(two)
+    candidates = find_candidates(two, distance=0.5)
     assert np.all(candidates["n_filters"] == 2)
-    again = find_candidates(two, detect_in="F814W")
-    assert again["x"].tolist() == candidates["x"].tolist()
-    with pytest.raises(KeyError, match="no band 'V'"):
-        find_candidates(two, detect_in="V")
+    preset = replace(PRESETS["legus"], detect_in="V")
+    in_i = find_candidates(two, preset=preset, keep_rejected=True)
+    assert len(in_i) == len(find_sources(two["F814W"]))
+    one = find_candidates({"F555W": field.images["V"]}, keep_rejected=True)
+    assert len(one) == len(find_sources(field.images["V"]))
+
+
+def test_extinction_brightens(simulated):
+    plain = find_candidates(simulated.images)
+    corrected = find_candidates(simulated.images, extinction={"V": 0.5})
+    np.testing.assert_allclose(corrected["mag_f555w"], plain["mag_f555w"] - 0.5)
+    np.testing.assert_allclose(corrected["mag_f814w"], plain["mag_f814w"])

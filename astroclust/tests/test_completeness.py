@@ -1,0 +1,318 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.nddata import CCDData
+from astropy.table import Table
+
+from astroclust import ImageSet, completeness, find_candidates, simulate_field
+from astroclust.completeness import limiting_magnitude, measure_completeness
+from astroclust.plotting import plot_completeness
+from astroclust.selection import PRESETS
+
+GRID = {"magnitudes": [20, 26], "radii": [1.0, 2.0]}
+
+
+@pytest.fixture(scope="module")
+def images():
+    return simulate_field(shape=(250, 260), seed=6).images
+
+
+@pytest.fixture(scope="module")
+def result(images):
+    return measure_completeness(images, **GRID, n=5)
+
+
+def star(width):
+    y, x = np.mgrid[-15:16, -15:16]
+    return np.exp(-0.5 * (x**2 + y**2) / width**2)
+
+
+def test_the_bright_are_found_and_the_faint_are_not(result):
+    assert result["magnitude"].tolist() == [20, 20, 26, 26]
+    assert result["radius"].tolist() == [1, 2, 1, 2]
+    assert result["radius"].unit == u.pix
+    assert result["n"].tolist() == [5] * 4
+    for name in ("found", "selected"):
+        assert np.all(result[name][:2] >= 0.8)
+        assert np.all(result[name][2:] == 0)
+        assert np.all(result[f"{name}_low"] <= result[name])
+        assert np.all(result[f"{name}_high"] >= result[name])
+    assert 0 < result["found_high"][-1] < 0.3
+    assert result.meta == {"SEED": 0, "ROUNDS": result.meta["ROUNDS"], "PRESET": "legus"}
+
+
+def test_magnitudes_come_out_as_they_went_in(images, tmp_path):
+    options = {"magnitudes": [20], "radii": [1], "n": 12, "extinction": {"V": 0.5, "I": 0.3}}
+    measure_completeness(images, **options, checkpoint=tmp_path / "c.ecsv")
+    clusters = Table.read(tmp_path / "c.ecsv")
+    assert np.median(clusters["measured_magnitude"]) == pytest.approx(20, abs=0.1)
+    assert np.median(clusters["ci"]) == pytest.approx(1.47, abs=0.07)
+    assert clusters["x"].min() >= 15
+    assert clusters["x"].max() <= 260 - 16
+    for group in clusters.group_by("round").groups:
+        assert len(group) <= 6
+        distance = np.hypot(*(np.subtract.outer(group[name], group[name]) for name in "xy"))
+        assert np.all(distance[~np.eye(len(group), dtype=bool)] >= 30)
+
+
+def test_images_stay_as_they_are(images, result):
+    again = simulate_field(shape=(250, 260), seed=6).images
+    for name in images:
+        np.testing.assert_array_equal(images[name].data, again[name].data)
+
+
+def test_equal_seeds_give_equal_results(images, result):
+    options = GRID | {"n": 5}
+    assert np.all(measure_completeness(images, **options) == result)
+    other = {}
+
+    def remember(injected, **_):
+        other.setdefault("data", []).append(injected["V"].data)
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(completeness, "find_candidates", remember)
+        for seed in (1, 1, 2):
+            with pytest.raises(KeyboardInterrupt):
+                measure_completeness(images, **options, seed=seed)
+    first, same, changed = other["data"]
+    np.testing.assert_array_equal(first, same)
+    assert not np.array_equal(first, changed)
+
+
+def test_light_has_its_flux_colours_and_noise(monkeypatch):
+    """Of a hundred clusters in nothing but faint light."""
+    meta = {"EXPTIME": 100.0}
+    flat = {
+        name: CCDData(np.full((1000, 1000), 0.01), unit=unit, meta=meta)
+        for name, unit in (("F555W", "electron / s"), ("F814W", "electron"))
+    }
+    before, after = ImageSet(flat), {}
+
+    def remember(injected, **_):
+        after.update(injected)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(completeness, "find_candidates", remember)
+    options = {"magnitudes": [24.0], "radii": [1], "n": 500, "colors": {"I": -1.0}}
+    with pytest.raises(KeyboardInterrupt):
+        measure_completeness(before, **options)
+    light = {name: np.asarray(after[name].data) - 0.01 for name in flat}
+    n = round(light["F555W"].sum() / 10 ** (0.4 * (25.816 - 24)))
+    assert 60 < n <= 100
+    electrons = n * 100 * 10 ** (0.4 * (24.6803 - 23))
+    assert light["F814W"].sum() == pytest.approx(electrons, abs=4 * np.sqrt(electrons))
+    # Whole electrons: what was added was counted.
+    np.testing.assert_allclose(100 * light["F555W"], np.round(100 * light["F555W"]), atol=1e-4)
+
+
+def test_a_brighter_neighbour_is_no_detection(images, monkeypatch):
+    y, x = np.mgrid[0 : images.shape[0] : 2, 0 : images.shape[1] : 2].reshape(2, -1).astype(float)
+    everywhere = Table({"id": np.arange(x.size), "x": x, "y": y})
+    monkeypatch.setattr("astroclust.selection.pipeline.find_sources", lambda *_, **__: everywhere)
+    preset = replace(PRESETS["legus"], center_in=None)
+    options = {"magnitudes": [20, 29], "radii": [1], "n": 12, "preset": preset}
+    result = measure_completeness({"F555W": images["V"]}, **options)
+    assert result["found"][0] > 0.9
+    assert result["found"][1] < 0.25  # of empty sky any light is more than half
+    assert "PRESET" not in result.meta
+
+
+def test_no_sources_are_no_detections(monkeypatch):
+    noise = np.random.default_rng(0).normal(0, 0.01, (120, 120))
+    result = measure_completeness({"F555W": noise}, magnitudes=[32], radii=[1], n=2)
+    assert result["found"].tolist() == [0]
+
+
+def test_an_interrupted_run_goes_on(images, result, tmp_path, monkeypatch):
+    path, calls = tmp_path / "clusters.ecsv", []
+
+    def interrupted(*args, **options):
+        calls.append(options)
+        if len(calls) in (2, 4):
+            raise KeyboardInterrupt
+        return find_candidates(*args, **options)
+
+    monkeypatch.setattr(completeness, "find_candidates", interrupted)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            measure_completeness(images, **GRID, n=5, checkpoint=path)
+    assert 0 < len(Table.read(path)) < 20
+    whole = measure_completeness(images, **GRID, n=5, checkpoint=path)
+    assert whole.colnames == result.colnames
+    assert np.all(whole == result)
+    assert whole.meta == result.meta
+    n_calls = len(calls)
+    assert n_calls == result.meta["ROUNDS"] + 2
+    assert np.all(measure_completeness(images, **GRID, n=5, checkpoint=path) == result)
+    assert len(calls) == n_calls
+    monkeypatch.undo()
+    measure_completeness(images, **GRID, n=5, checkpoint=tmp_path / "at_once.ecsv")
+    assert (tmp_path / "at_once.ecsv").read_bytes() == path.read_bytes()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_checkpoints_of_other_runs_are_refused(images, tmp_path):
+    path = tmp_path / "clusters.ecsv"
+    options = {"magnitudes": [20], "radii": [1], "n": 2, "checkpoint": path}
+    measure_completeness(images, **options)
+    part = ImageSet({name: images[name] for name in ("F555W", "F814W")})
+    brighter = ImageSet({n: replace(band, data=2 * band.data) for n, band in images.items()})
+    for changed, name in (
+        ({"magnitudes": [20, 21]}, "magnitudes"),
+        ({"radii": [2]}, "radii"),
+        ({"n": 3}, "n"),
+        ({"seed": 1}, "seed"),
+        ({"preset": "phangs"}, "preset"),
+        ({"distance": 10}, "distance"),
+        ({"extinction": {"V": 0.1}}, "extinction, colors or zero points"),
+        ({"psf": dict.fromkeys(images, star(1))}, "psf"),
+        ({"images": part}, "colors or zero points, psf, images"),
+        ({"images": brighter}, "images"),
+    ):
+        with pytest.raises(ValueError, match=rf"other settings \({name}\): remove it, or choose"):
+            measure_completeness(**({"images": images} | options | changed))
+    measure_completeness(images, **options)
+
+
+def test_torn_and_foreign_files_are_refused(images, tmp_path):
+    path = tmp_path / "clusters.ecsv"
+    options = {"magnitudes": [20], "radii": [1], "n": 2, "checkpoint": path}
+    measure_completeness(images, **options)
+    whole = path.read_bytes()
+    ends = [0, 1, *range(10, len(whole) - 2, 90), len(whole) - 5]
+    others = [b"\x00\xff", b"SIMPLE  =", b"a,b\n1,2\n", whole.replace(b"True", b"False", 1)]
+    for content in [whole[:end] for end in ends] + others:
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="remove it, or choose another file"):
+            measure_completeness(images, **options)
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        measure_completeness(images, **options | {"checkpoint": tmp_path / "no" / "c.ecsv"})
+
+
+@pytest.mark.parametrize("roles", [("V",), ("NUV", "I"), ("B", "V", "I")])
+def test_any_bands(images, roles):
+    part = {images[role].filter: images[role] for role in roles}
+    result = measure_completeness(part, magnitudes=[19, 30], radii=[2], n=3)
+    assert result["found"].tolist() == [1, 0]
+
+
+def test_other_filters_with_the_psf_of_the_user(images, tmp_path):
+    bands = {"F435W": images["B"], "G500": images["V"]}
+    bands = {name: CCDData(band.data, unit=band.unit, wcs=band.wcs) for name, band in bands.items()}
+    bands = ImageSet(bands, roles={"G500": "V"})
+    preset = replace(PRESETS["legus"], zero_points={"V": 25.8, "B": 25.7})
+    sizes = []
+    for width in (0.8, 1.6):
+        path = tmp_path / f"{width}.ecsv"
+        options = {"magnitudes": [19], "radii": [0.5], "n": 4, "preset": preset}
+        psf = {"v": star(width), "F435W": 7 * star(1)}
+        measure_completeness(bands, **options, psf=psf, checkpoint=path)
+        clusters = Table.read(path)
+        assert clusters["found"].all()
+        sizes.append(np.median(clusters["ci"]))
+    assert sizes[1] > sizes[0] + 0.5
+
+
+def test_files_and_masks(images, tmp_path):
+    images.write(tmp_path / "field.fits")
+    path, options = tmp_path / "clusters.ecsv", {"magnitudes": [20], "radii": [1], "n": 12}
+    measure_completeness(ImageSet.read(tmp_path / "field.fits"), **options, checkpoint=path)
+    assert Table.read(path)["found"].sum() >= 11
+    mask = np.zeros(images.shape, bool)
+    mask[:, :150] = True
+    data = np.array(images["I"].data)
+    data[:100] = np.nan
+    data[-60:] = 0  # off the exposures
+    bands = {"F555W": replace(images["V"], mask=mask), "F814W": replace(images["I"], data=data)}
+    measure_completeness(bands, **options, checkpoint=tmp_path / "masked.ecsv")
+    clusters = Table.read(tmp_path / "masked.ecsv")
+    assert clusters["x"].min() > 153
+    assert clusters["y"].min() > 103
+    assert clusters["y"].max() < 250 - 60 - 4
+    mask[:] = True
+    with pytest.raises(ValueError, match="no room for clusters"):
+        measure_completeness(bands, **options)
+
+
+def test_radii_in_parsec(images):
+    options = {"magnitudes": [20], "n": 2, "distance": 10 * u.Mpc}
+    result = measure_completeness(images, radii=[2, 4] * u.pc, **options)
+    assert result["radius"].unit == u.pc
+    assert result.meta["DISTANCE"] == 10
+    pixels = (np.array([2, 4]) * u.pc / (10 * u.Mpc)).to_value(u.arcsec, u.dimensionless_angles())
+    same = measure_completeness(images, radii=pixels * u.arcsec, **options)
+    assert same["selected"].tolist() == result["selected"].tolist()
+    with pytest.raises(ValueError, match="radii in pc need a distance"):
+        measure_completeness(images, radii=2 * u.pc, **options | {"distance": None})
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"magnitudes": []}, "magnitudes is empty"),
+        ({"magnitudes": [20, np.nan]}, "magnitudes must be finite"),
+        ({"radii": []}, "radii is empty"),
+        ({"radii": [1, 0]}, "radii must be positive, not 0"),
+        ({"radii": [1] * u.s}, "radii must be in pixels, parsec or arcsec, not in s"),
+        ({"n": 0}, "n must be a whole number of at least 1, not 0"),
+        ({"distance": -1}, "distance must be positive"),
+        ({"preset": "sdss"}, "preset must be one of"),
+        ({"colors": {"B": 0.1}}, "colors has no F275W: it needs all bands but V, and has V, B"),
+        ({"psf": {"V": np.ones((3, 3))}}, "psf has no F275W: it has V"),
+        ({"psf": {"NUV": np.ones(3)}}, "psf of F275W must be a 2-D array"),
+        ({"psf": {"NUV": np.zeros((3, 3))}}, "psf of F275W must be .* positive sum"),
+    ],
+)
+def test_bad_input(images, changed, message):
+    options = {"magnitudes": [20], "radii": [1]} | changed
+    with pytest.raises(ValueError, match=message):
+        measure_completeness(images, **options)
+
+
+def test_images_that_will_not_do(images, wcs):
+    options = {"magnitudes": [20], "radii": [1]}
+    with pytest.raises(ValueError, match="at least 100 x 100 pixels"):
+        measure_completeness({"F555W": np.ones((99, 500))}, **options)
+    without = CCDData(np.ones((100, 100)), unit="electron")
+    with pytest.raises(ValueError, match="F555W has no zero point for its unit and camera"):
+        measure_completeness({"F555W": without}, **options)
+    coarse = wcs.deepcopy()
+    coarse.wcs.cdelt *= 1.25
+    with pytest.raises(ValueError, match=r"on pixels of 0\.0495: give psf"):
+        measure_completeness({"F555W": (np.ones((100, 100)), coarse)}, **options)
+
+
+def test_limits_are_interpolated():
+    table = Table({"magnitude": [24.0, 22, 23, 22, 23, 24], "radius": [1, 1, 1, 3, 3, 3]})
+    table["selected"] = [0.1, 1, 0.9, 0.4, 0.2, 0.0]
+    table["found"] = [0.7, 1, 0.9, 1.0, 0.4, 0.6]
+    limits = limiting_magnitude(table)
+    assert limits["radius"].tolist() == [1, 3]
+    np.testing.assert_allclose(limits["magnitude"], [23.5, np.nan])
+    found = limiting_magnitude(table, column="found", fraction=0.8)
+    np.testing.assert_allclose(found["magnitude"], [23.5, 22 + 1 / 3])
+    assert np.isnan(limiting_magnitude(table, column="found")["magnitude"][0])
+    for options in ({"fraction": 0}, {"column": "n"}):
+        with pytest.raises(ValueError, match="must be"):
+            limiting_magnitude(table, **options)
+
+
+def test_the_plot_shows_both_fractions_of_each_radius(result):
+    ax = plot_completeness(result)
+    lines = [line for line, _, _ in ax.containers]
+    assert [line.get_linestyle() for line in lines] == ["--", "-"] * 2
+    for line, radius, name in zip(lines, (1, 1, 2, 2), ("found", "selected") * 2, strict=True):
+        rows = result[result["radius"] == radius]
+        np.testing.assert_array_equal(line.get_xdata(), rows["magnitude"])
+        np.testing.assert_array_equal(line.get_ydata(), rows[name])
+    assert lines[0].get_color().tolist() != lines[2].get_color().tolist()
+    assert any(set(line.get_ydata()) == {0.5} for line in ax.lines)
+    legend = ax.get_legend()
+    assert legend.get_title().get_text() == "half-light radius (pixels)"
+    assert [text.get_text() for text in legend.get_texts()] == ["1", "2", "found", "selected"]
+    axes = ax.figure.add_subplot()
+    assert plot_completeness(result, ax=axes) is axes
