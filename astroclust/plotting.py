@@ -227,13 +227,13 @@ def plot_ci_calibration(calibration, *, ax=None):
     return ax
 
 
-def plot_completeness(completeness, *, ax=None):
+def plot_completeness(table, *, ax=None):
     """Draw the fractions of artificial clusters that are found and selected.
 
     Parameters
     ----------
-    completeness : `~astropy.table.Table`
-        As `~astroclust.completeness.measure_completeness` returns it.
+    table : `~astropy.table.Table`
+        As `~astroclust.injection.completeness` returns it.
     ax : `~matplotlib.axes.Axes`, optional
         Where to draw; by default in a new figure.
 
@@ -247,22 +247,22 @@ def plot_completeness(completeness, *, ax=None):
     Examples
     --------
     >>> from astroclust import simulate_field
-    >>> from astroclust.completeness import measure_completeness
+    >>> from astroclust.injection import completeness
     >>> from astroclust.plotting import plot_completeness
     >>> field = simulate_field(shape=(200, 200), seed=1)
-    >>> result = measure_completeness(field.images, magnitudes=[20, 24], radii=[1, 2], n=2)
+    >>> result = completeness(field.images, magnitudes=[20, 24], radii=[1, 2], n=2)
     >>> plot_completeness(result).figure.savefig("completeness.png")
     """
     if ax is None:
         ax = Figure(figsize=(7, 4.5), layout="constrained").subplots()
-    radii = np.unique(completeness["radius"])
-    unit = str(completeness["radius"].unit).replace("pix", "pixels")
+    radii = np.unique(table["radius"])
+    unit = str(table["radius"].unit).replace("pix", "pixels")
     colors = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, len(radii)))
     # Rings that show around the dots where all that were found are selected.
     styles = {"found": {"ls": "--", "mfc": "w", "ms": 8}, "selected": {"ls": "-", "ms": 4}}
     handles = []
     for radius, color in zip(radii, colors, strict=True):
-        rows = completeness[completeness["radius"] == radius]
+        rows = table[table["radius"] == radius]
         rows.sort("magnitude")
         for name, style in styles.items():
             share, low, high = (rows[name + end].data for end in ("", "_low", "_high"))

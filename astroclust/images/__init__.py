@@ -185,6 +185,11 @@ class ImageSet(Mapping):
         return tuple(band.role for band in self._bands.values())
 
     @property
+    def reference(self):
+        """The band that sources are judged by: V, or the first there is of I, B, U and NUV."""
+        return next(self[role] for role in ("V", "I", "B", "U", "NUV") if role in self.roles)
+
+    @property
     def shape(self):
         """Shape of every band, (ny, nx)."""
         return next(iter(self._bands.values())).data.shape

@@ -1,8 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Vega photometry of candidates in circular apertures, their concentration index, corrections."""
 
-from collections.abc import Mapping
-
 import numpy as np
 from astropy.table import Column, MaskedColumn
 
@@ -13,6 +11,7 @@ from astroclust.photometry.calibration import (
     camera_of,
     counts_to_rate,
     exposure_time,
+    value_of_band,
     zero_point,
 )
 from astroclust.photometry.centring import recenter
@@ -148,9 +147,9 @@ def measure_photometry(
             correction = ci_correction(index, camera=camera_of(band), radius=int(radii[0]))
             correction = correction, ci_correction_error(index)
         else:
-            correction = _of_band(aperture_correction, band, (0.0, 0.0))
-        zero = zero_point(band, _of_band(zero_points, band, None))
-        zero -= _of_band(extinction, band, 0.0)
+            correction = value_of_band(aperture_correction, band, (0.0, 0.0))
+        zero = zero_point(band, value_of_band(zero_points, band, None))
+        zero -= value_of_band(extinction, band, 0.0)
         _add_magnitudes(result, band, fluxes, error[0], zero, correction)
     return result
 
@@ -186,16 +185,6 @@ def _exposure(band):
     """Electrons for one unit of the image; infinite where that is not known."""
     rate = counts_to_rate(band)
     return exposure_time(band) * rate if np.isfinite(rate) else np.inf
-
-
-def _of_band(values, band, default):
-    """What a mapping has for a band by its filter or role; another value is for all bands."""
-    if values is None:
-        return default
-    if not isinstance(values, Mapping):
-        return values
-    known = {str(name).strip().upper(): value for name, value in values.items()}
-    return known.get(band.filter, known.get(band.role, default))
 
 
 def _add_fluxes(result, band, flux, error, radii):

@@ -1,12 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """From the unit of an image to Vega magnitudes: zero points, exposure times, units."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from astropy import units as u
 
 from astroclust.images import Band
 
-__all__ = ["camera_of", "counts_to_rate", "exposure_time", "zero_point"]
+__all__ = ["camera_of", "counts_to_rate", "exposure_time", "value_of_band", "zero_point"]
 
 # Vega zero points for 1 e-/s, as the pipeline of LEGUS had them.
 _LEGUS_ZERO_POINTS = {
@@ -119,3 +121,13 @@ def _number(band, key, default=np.nan):
         return float(band.meta[key])
     except (KeyError, TypeError, ValueError):
         return default
+
+
+def value_of_band(values, band, default):
+    """What a mapping has for a band by its filter or role; another value is for all bands."""
+    if values is None:
+        return default
+    if not isinstance(values, Mapping):
+        return values
+    known = {str(name).strip().upper(): value for name, value in values.items()}
+    return known.get(band.filter, known.get(band.role, default))

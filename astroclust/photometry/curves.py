@@ -49,7 +49,9 @@ def concentration_index(table, image, *, radii=CI_RADII, sky="median"):
 def index_of_fluxes(small, large):
     """Concentration index of the fluxes in two apertures; NaN where one is not positive."""
     good = (small > 0) & (large > 0)
-    return -2.5 * np.log10(small / large, where=good, out=np.full(len(good), np.nan))
+    index = np.full(len(good), np.nan)
+    index[good] = -2.5 * np.log10(small[good] / large[good])
+    return index
 
 
 def growth_curve(table, image, *, radii=tuple(range(1, 21)), annulus=(21.0, 22.0), sky="median"):

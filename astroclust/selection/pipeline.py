@@ -11,9 +11,6 @@ from astroclust.selection.presets import get_preset
 
 __all__ = ["find_candidates", "keep_candidates"]
 
-# The bands that stand in for V where there is none, best first: V is what humans classify by.
-_REFERENCE_ORDER = ("V", "I", "B", "U", "NUV")
-
 
 def find_candidates(
     images,
@@ -71,9 +68,8 @@ def find_candidates(
     """
     images = images if isinstance(images, ImageSet) else ImageSet(images)
     preset = get_preset(preset)
-    reference = images[next(role for role in _REFERENCE_ORDER if role in images.roles)]
     sources = find_sources(
-        _detection_image(images, preset, reference),
+        _detection_image(images, preset),
         threshold=preset.threshold,
         n_pixels=preset.n_pixels,
         method=preset.method,
@@ -81,7 +77,7 @@ def find_candidates(
         progress_bar=progress_bar,
     )
     if preset.center_in is not None:
-        sources = recenter(sources, _band(images, preset.center_in, reference))
+        sources = recenter(sources, images.get(preset.center_in, images.reference))
     sources = measure_photometry(
         sources,
         images,
@@ -93,11 +89,11 @@ def find_candidates(
         aperture_correction=preset.aperture_correction,
         extinction=extinction,
     )
-    sources["ci"] = concentration_index(sources, reference, sky=preset.sky)
+    sources["ci"] = concentration_index(sources, images.reference, sky=preset.sky)
     sources["ci"].unit = "mag"
     v_magnitude = None
     if distance is not None:
-        v_magnitude = sources[f"mag_{reference.filter.lower()}"]
+        v_magnitude = sources[f"mag_{images.reference.filter.lower()}"]
     result = select_candidates(
         sources, cuts=preset.cuts, distance=distance, v_magnitude=v_magnitude
     )
@@ -125,11 +121,7 @@ def keep_candidates(sources):
     return candidates
 
 
-def _detection_image(images, preset, reference):
+def _detection_image(images, preset):
     if preset.detect_in != "white":
-        return _band(images, preset.detect_in, reference)
-    return white_light(images) if len(images) > 1 else reference
-
-
-def _band(images, name, reference):
-    return images.get(name, reference)
+        return images.get(preset.detect_in, images.reference)
+    return white_light(images) if len(images) > 1 else images.reference

@@ -7,8 +7,8 @@ from astropy import units as u
 from astropy.nddata import CCDData
 from astropy.table import Table
 
-from astroclust import ImageSet, completeness, find_candidates, simulate_field
-from astroclust.completeness import limiting_magnitude, measure_completeness
+from astroclust import ImageSet, completeness, find_candidates, injection, simulate_field
+from astroclust.injection import limiting_magnitude
 from astroclust.plotting import plot_completeness
 from astroclust.selection import PRESETS
 
@@ -22,7 +22,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def result(images):
-    return measure_completeness(images, **GRID, n=5)
+    return completeness(images, **GRID, n=5)
 
 
 def star(width):
@@ -46,7 +46,7 @@ def test_the_bright_are_found_and_the_faint_are_not(result):
 
 def test_magnitudes_come_out_as_they_went_in(images, tmp_path):
     options = {"magnitudes": [20], "radii": [1], "n": 12, "extinction": {"V": 0.5, "I": 0.3}}
-    measure_completeness(images, **options, checkpoint=tmp_path / "c.ecsv")
+    completeness(images, **options, checkpoint=tmp_path / "c.ecsv")
     clusters = Table.read(tmp_path / "c.ecsv")
     assert np.median(clusters["measured_magnitude"]) == pytest.approx(20, abs=0.1)
     assert np.median(clusters["ci"]) == pytest.approx(1.47, abs=0.07)
@@ -66,7 +66,7 @@ def test_images_stay_as_they_are(images, result):
 
 def test_equal_seeds_give_equal_results(images, result):
     options = GRID | {"n": 5}
-    assert np.all(measure_completeness(images, **options) == result)
+    assert np.all(completeness(images, **options) == result)
     other = {}
 
     def remember(injected, **_):
@@ -74,10 +74,10 @@ def test_equal_seeds_give_equal_results(images, result):
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(completeness, "find_candidates", remember)
+        patch.setattr(injection, "find_candidates", remember)
         for seed in (1, 1, 2):
             with pytest.raises(KeyboardInterrupt):
-                measure_completeness(images, **options, seed=seed)
+                completeness(images, **options, seed=seed)
     first, same, changed = other["data"]
     np.testing.assert_array_equal(first, same)
     assert not np.array_equal(first, changed)
@@ -96,10 +96,10 @@ def test_light_has_its_flux_colours_and_noise(monkeypatch):
         after.update(injected)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(completeness, "find_candidates", remember)
+    monkeypatch.setattr(injection, "find_candidates", remember)
     options = {"magnitudes": [24.0], "radii": [1], "n": 500, "colors": {"I": -1.0}}
     with pytest.raises(KeyboardInterrupt):
-        measure_completeness(before, **options)
+        completeness(before, **options)
     light = {name: np.asarray(after[name].data) - 0.01 for name in flat}
     n = round(light["F555W"].sum() / 10 ** (0.4 * (25.816 - 24)))
     assert 60 < n <= 100
@@ -115,7 +115,7 @@ def test_a_brighter_neighbour_is_no_detection(images, monkeypatch):
     monkeypatch.setattr("astroclust.selection.pipeline.find_sources", lambda *_, **__: everywhere)
     preset = replace(PRESETS["legus"], center_in=None)
     options = {"magnitudes": [20, 29], "radii": [1], "n": 12, "preset": preset}
-    result = measure_completeness({"F555W": images["V"]}, **options)
+    result = completeness({"F555W": images["V"]}, **options)
     assert result["found"][0] > 0.9
     assert result["found"][1] < 0.25  # of empty sky any light is more than half
     assert "PRESET" not in result.meta
@@ -123,7 +123,7 @@ def test_a_brighter_neighbour_is_no_detection(images, monkeypatch):
 
 def test_no_sources_are_no_detections(monkeypatch):
     noise = np.random.default_rng(0).normal(0, 0.01, (120, 120))
-    result = measure_completeness({"F555W": noise}, magnitudes=[32], radii=[1], n=2)
+    result = completeness({"F555W": noise}, magnitudes=[32], radii=[1], n=2)
     assert result["found"].tolist() == [0]
 
 
@@ -136,21 +136,21 @@ def test_an_interrupted_run_goes_on(images, result, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return find_candidates(*args, **options)
 
-    monkeypatch.setattr(completeness, "find_candidates", interrupted)
+    monkeypatch.setattr(injection, "find_candidates", interrupted)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            measure_completeness(images, **GRID, n=5, checkpoint=path)
+            completeness(images, **GRID, n=5, checkpoint=path)
     assert 0 < len(Table.read(path)) < 20
-    whole = measure_completeness(images, **GRID, n=5, checkpoint=path)
+    whole = completeness(images, **GRID, n=5, checkpoint=path)
     assert whole.colnames == result.colnames
     assert np.all(whole == result)
     assert whole.meta == result.meta
     n_calls = len(calls)
     assert n_calls == result.meta["ROUNDS"] + 2
-    assert np.all(measure_completeness(images, **GRID, n=5, checkpoint=path) == result)
+    assert np.all(completeness(images, **GRID, n=5, checkpoint=path) == result)
     assert len(calls) == n_calls
     monkeypatch.undo()
-    measure_completeness(images, **GRID, n=5, checkpoint=tmp_path / "at_once.ecsv")
+    completeness(images, **GRID, n=5, checkpoint=tmp_path / "at_once.ecsv")
     assert (tmp_path / "at_once.ecsv").read_bytes() == path.read_bytes()
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -158,7 +158,7 @@ def test_an_interrupted_run_goes_on(images, result, tmp_path, monkeypatch):
 def test_checkpoints_of_other_runs_are_refused(images, tmp_path):
     path = tmp_path / "clusters.ecsv"
     options = {"magnitudes": [20], "radii": [1], "n": 2, "checkpoint": path}
-    measure_completeness(images, **options)
+    completeness(images, **options)
     part = ImageSet({name: images[name] for name in ("F555W", "F814W")})
     brighter = ImageSet({n: replace(band, data=2 * band.data) for n, band in images.items()})
     for changed, name in (
@@ -174,29 +174,29 @@ def test_checkpoints_of_other_runs_are_refused(images, tmp_path):
         ({"images": brighter}, "images"),
     ):
         with pytest.raises(ValueError, match=rf"other settings \({name}\): remove it, or choose"):
-            measure_completeness(**({"images": images} | options | changed))
-    measure_completeness(images, **options)
+            completeness(**({"images": images} | options | changed))
+    completeness(images, **options)
 
 
 def test_torn_and_foreign_files_are_refused(images, tmp_path):
     path = tmp_path / "clusters.ecsv"
     options = {"magnitudes": [20], "radii": [1], "n": 2, "checkpoint": path}
-    measure_completeness(images, **options)
+    completeness(images, **options)
     whole = path.read_bytes()
     ends = [0, 1, *range(10, len(whole) - 2, 90), len(whole) - 5]
     others = [b"\x00\xff", b"SIMPLE  =", b"a,b\n1,2\n", whole.replace(b"True", b"False", 1)]
     for content in [whole[:end] for end in ends] + others:
         path.write_bytes(content)
         with pytest.raises(ValueError, match="remove it, or choose another file"):
-            measure_completeness(images, **options)
+            completeness(images, **options)
     with pytest.raises(FileNotFoundError, match="there is no folder"):
-        measure_completeness(images, **options | {"checkpoint": tmp_path / "no" / "c.ecsv"})
+        completeness(images, **options | {"checkpoint": tmp_path / "no" / "c.ecsv"})
 
 
 @pytest.mark.parametrize("roles", [("V",), ("NUV", "I"), ("B", "V", "I")])
 def test_any_bands(images, roles):
     part = {images[role].filter: images[role] for role in roles}
-    result = measure_completeness(part, magnitudes=[19, 30], radii=[2], n=3)
+    result = completeness(part, magnitudes=[19, 30], radii=[2], n=3)
     assert result["found"].tolist() == [1, 0]
 
 
@@ -210,7 +210,7 @@ def test_other_filters_with_the_psf_of_the_user(images, tmp_path):
         path = tmp_path / f"{width}.ecsv"
         options = {"magnitudes": [19], "radii": [0.5], "n": 4, "preset": preset}
         psf = {"v": star(width), "F435W": 7 * star(1)}
-        measure_completeness(bands, **options, psf=psf, checkpoint=path)
+        completeness(bands, **options, psf=psf, checkpoint=path)
         clusters = Table.read(path)
         assert clusters["found"].all()
         sizes.append(np.median(clusters["ci"]))
@@ -220,7 +220,7 @@ def test_other_filters_with_the_psf_of_the_user(images, tmp_path):
 def test_files_and_masks(images, tmp_path):
     images.write(tmp_path / "field.fits")
     path, options = tmp_path / "clusters.ecsv", {"magnitudes": [20], "radii": [1], "n": 12}
-    measure_completeness(ImageSet.read(tmp_path / "field.fits"), **options, checkpoint=path)
+    completeness(ImageSet.read(tmp_path / "field.fits"), **options, checkpoint=path)
     assert Table.read(path)["found"].sum() >= 11
     mask = np.zeros(images.shape, bool)
     mask[:, :150] = True
@@ -228,26 +228,26 @@ def test_files_and_masks(images, tmp_path):
     data[:100] = np.nan
     data[-60:] = 0  # off the exposures
     bands = {"F555W": replace(images["V"], mask=mask), "F814W": replace(images["I"], data=data)}
-    measure_completeness(bands, **options, checkpoint=tmp_path / "masked.ecsv")
+    completeness(bands, **options, checkpoint=tmp_path / "masked.ecsv")
     clusters = Table.read(tmp_path / "masked.ecsv")
     assert clusters["x"].min() > 153
     assert clusters["y"].min() > 103
     assert clusters["y"].max() < 250 - 60 - 4
     mask[:] = True
     with pytest.raises(ValueError, match="no room for clusters"):
-        measure_completeness(bands, **options)
+        completeness(bands, **options)
 
 
 def test_radii_in_parsec(images):
     options = {"magnitudes": [20], "n": 2, "distance": 10 * u.Mpc}
-    result = measure_completeness(images, radii=[2, 4] * u.pc, **options)
+    result = completeness(images, radii=[2, 4] * u.pc, **options)
     assert result["radius"].unit == u.pc
     assert result.meta["DISTANCE"] == 10
     pixels = (np.array([2, 4]) * u.pc / (10 * u.Mpc)).to_value(u.arcsec, u.dimensionless_angles())
-    same = measure_completeness(images, radii=pixels * u.arcsec, **options)
+    same = completeness(images, radii=pixels * u.arcsec, **options)
     assert same["selected"].tolist() == result["selected"].tolist()
     with pytest.raises(ValueError, match="radii in pc need a distance"):
-        measure_completeness(images, radii=2 * u.pc, **options | {"distance": None})
+        completeness(images, radii=2 * u.pc, **options | {"distance": None})
 
 
 @pytest.mark.parametrize(
@@ -270,20 +270,20 @@ def test_radii_in_parsec(images):
 def test_bad_input(images, changed, message):
     options = {"magnitudes": [20], "radii": [1]} | changed
     with pytest.raises(ValueError, match=message):
-        measure_completeness(images, **options)
+        completeness(images, **options)
 
 
 def test_images_that_will_not_do(images, wcs):
     options = {"magnitudes": [20], "radii": [1]}
     with pytest.raises(ValueError, match="at least 100 x 100 pixels"):
-        measure_completeness({"F555W": np.ones((99, 500))}, **options)
+        completeness({"F555W": np.ones((99, 500))}, **options)
     without = CCDData(np.ones((100, 100)), unit="electron")
     with pytest.raises(ValueError, match="F555W has no zero point for its unit and camera"):
-        measure_completeness({"F555W": without}, **options)
+        completeness({"F555W": without}, **options)
     coarse = wcs.deepcopy()
     coarse.wcs.cdelt *= 1.25
     with pytest.raises(ValueError, match=r"on pixels of 0\.0495: give psf"):
-        measure_completeness({"F555W": (np.ones((100, 100)), coarse)}, **options)
+        completeness({"F555W": (np.ones((100, 100)), coarse)}, **options)
 
 
 def test_limits_are_interpolated():

@@ -1,0 +1,184 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Artificial clusters: their light, their places, and images with them."""
+
+from dataclasses import dataclass, replace
+
+import galsim
+import numpy as np
+
+from astroclust.images import BANDS, PIXEL_SCALE, Band, ImageSet
+from astroclust.photometry.calibration import (
+    counts_to_rate,
+    exposure_time,
+    value_of_band,
+    zero_point,
+)
+from astroclust.simulation.scenes import Conditions, Source, draw_scene, eff_profile
+
+__all__ = ["AREA", "CLASS_1_COLORS", "Light", "draw_places", "inject", "lights_of", "scale_of"]
+
+#: Band less V (Vega) of the median class-1 cluster of NGC 628C, without extinction.
+CLASS_1_COLORS = {"NUV": -0.52, "U": -0.40, "B": 0.16, "V": 0.0, "I": -0.67}
+
+# LEGUS's artificial clusters: Elson-Fall-Freeman profiles of slope 1.5, which here end at 20 core
+# radii, 12.4 half-light radii.
+_PROFILE, _EXTENT = eff_profile(1.5), 12.4
+# Half the width of the package's own PSF in pixels: LEGUS's total magnitudes are within 20. Its
+# blur is the mean of the simulated fields: a star has a concentration index of 1.14 in V.
+_PSF_REACH, _PSF_BLUR = 32, 0.35
+_SCALE_TOLERANCE = 0.05
+# Light farther from a cluster than this is left out, in pixels.
+_MAX_REACH = 200
+# One cluster is drawn for so many square pixels, which leaves the crowding as it is. Pixels
+# between two of them, from the edges, and from the centre that must be good.
+AREA, _SEPARATION, _EDGE, _CORE = 100**2, 30.0, 15, 4
+# How often places are drawn that turn out to be bad before it is said that there are none.
+_TRIES = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Light:
+    """What makes light of magnitudes in one band."""
+
+    band: Band
+    unit_flux: float  # of V = 0, in the unit of the image
+    psf: np.ndarray  # unit sum
+
+
+def scale_of(images):
+    """Arcseconds a pixel; that of LEGUS without a WCS."""
+    return PIXEL_SCALE if images.pixel_scale is None else images.pixel_scale.value
+
+
+def lights_of(images, preset, colors, extinction, psf):
+    """What makes light in each band, a list of `Light`; see `completeness` for the arguments."""
+    fluxes = _unit_fluxes(images, preset, colors, extinction)
+    parts = zip(images.values(), fluxes, _psfs(images, psf), strict=True)
+    return [Light(*part) for part in parts]
+
+
+def _unit_fluxes(images, preset, colors, extinction):
+    """Flux of a cluster of V = 0 in each band, in the unit of the image."""
+    colors = CLASS_1_COLORS if colors is None else {"V": 0.0, **colors}
+    fluxes = []
+    for band in images.values():
+        given = preset.zero_points
+        zero = zero_point(band, value_of_band(given, band, None))
+        if not np.isfinite(zero):
+            raise ValueError(
+                f"{band.filter} has no zero point for its unit and camera: give a preset of your "
+                f"own with zero_points={{{band.filter!r}: ...}}, or leave the band out"
+            )
+        color = value_of_band(colors, band, None)
+        if color is None:
+            raise ValueError(
+                f"colors has no {band.filter}: it needs all bands but V, and has "
+                f"{', '.join(map(str, colors))}"
+            )
+        dimming = value_of_band(extinction, band, 0.0)
+        fluxes.append(float(10 ** (0.4 * (zero - color - dimming))))
+    return fluxes
+
+
+def _psfs(images, given):
+    """The PSF of each band, shape (ny, nx), of unit sum."""
+    if given is None:
+        if abs(scale_of(images) / PIXEL_SCALE - 1) > _SCALE_TOLERANCE:
+            raise ValueError(
+                f"the default psf is on pixels of {PIXEL_SCALE} arcsec, the images on pixels of "
+                f"{scale_of(images):.4f}: give psf"
+            )
+        given = _own_psfs()
+    psfs = []
+    for band in images.values():
+        psf = value_of_band(given, band, None)
+        if psf is None:
+            raise ValueError(
+                f"psf has no {band.filter}: it has {', '.join(map(str, given))}; add that band, "
+                "or leave it out of the images"
+            )
+        psf = np.array(psf, float)
+        if psf.ndim != 2 or not np.isfinite(psf).all() or not psf.sum() > 0:
+            raise ValueError(
+                f"psf of {band.filter} must be a 2-D array of finite numbers with a positive sum, "
+                f"not of shape {psf.shape} and sum {psf.sum():g}"
+            )
+        psfs.append(psf / psf.sum())
+    return psfs
+
+
+def _own_psfs():
+    """The PSFs of the simulated fields by role."""
+    star = Source(_PSF_REACH, _PSF_REACH, np.ones(len(BANDS)))
+    conditions = Conditions(
+        pixel_pc=1, faint_limit=0, depth=1, blur=np.full(len(BANDS), _PSF_BLUR), angle=0
+    )
+    return dict(zip(BANDS, draw_scene([star], (2 * _PSF_REACH + 1,) * 2, conditions), strict=True))
+
+
+def draw_places(images, most, rng):
+    """Places on good pixels, one for each part of the image at most, in arrays x and y."""
+    size = np.array(images.shape[::-1])
+    for _ in range(_TRIES):
+        places = rng.uniform(_EDGE, size - 1 - _EDGE, (max(size.prod() // AREA, 1), 2))
+        kept = np.empty((0, 2))
+        for place in places:
+            apart = (np.hypot(*(kept - place).T) >= _SEPARATION).all()
+            if apart and all(_is_good(band, *place) for band in images.values()):
+                kept = np.vstack([kept, place])
+        if len(kept):
+            return kept[:most].T
+    raise ValueError(
+        f"there is no room for clusters: at {_TRIES * len(places)} places pixels were bad or "
+        "blank in one band or another; leave out bands that cover little of the field"
+    )
+
+
+def _is_good(band, x, y):
+    """Whether the pixels about a place are good, and no row or column of them is blank."""
+    x, y = round(x), round(y)
+    part = np.s_[y - _CORE : y + _CORE + 1, x - _CORE : x + _CORE + 1]
+    pixels = np.asarray(band.data[part])
+    if not np.isfinite(pixels).all() or (band.mask is not None and band.mask[part].any()):
+        return False
+    return bool((pixels != 0).any(axis=0).all() and (pixels != 0).any(axis=1).all())
+
+
+def inject(bands, clusters, scale, rng):
+    """Copies of the images with the light of clusters and its photon noise."""
+    images = {}
+    for light in bands:
+        band = light.band
+        data = np.array(band.data, np.result_type(band.data, np.float32))
+        star = galsim.InterpolatedImage(
+            galsim.Image(light.psf, scale=1), x_interpolant="lanczos15", normalization="flux"
+        )
+        electrons = exposure_time(band) * counts_to_rate(band)  # for one unit of the image
+        for x, y, magnitude, radius in clusters.iterrows("x", "y", "magnitude", "radius"):
+            image = _draw_cluster(star, x % 1, y % 1, radius * scale)
+            image *= light.unit_flux * 10 ** (-0.4 * magnitude)
+            if np.isfinite(electrons):
+                image = rng.poisson(image * electrons) / electrons
+            _add(data, image, int(x), int(y))
+        images[band.filter] = replace(band, data=data)
+    return ImageSet(images, roles={name: band.role for name, band in images.items()})
+
+
+def _draw_cluster(star, dx, dy, radius):
+    """A cluster of unit flux, at (dx, dy) from the centre of the central pixel."""
+    reach = min(int(np.ceil(_EXTENT * radius)) + _PSF_REACH, _MAX_REACH)
+    width = 2 * reach + 1
+    cluster = galsim.Convolve(_PROFILE.dilate(radius), star)
+    image = cluster.drawImage(
+        nx=width, ny=width, scale=1, offset=(dx, dy), method="no_pixel", dtype=float
+    )
+    return np.maximum(image.array, 0)  # the wings of a sampled PSF ring
+
+
+def _add(data, image, x, y):
+    """Add an image whose centre is pixel (x, y), and which may reach over the edges."""
+    reach = len(image) // 2
+    bottom, left = max(y - reach, 0), max(x - reach, 0)
+    part = data[bottom : y + reach + 1, left : x + reach + 1]
+    bottom, left = bottom - y + reach, left - x + reach
+    part += image[bottom : bottom + part.shape[0], left : left + part.shape[1]].astype(data.dtype)
