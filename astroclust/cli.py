@@ -14,7 +14,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 import astroclust
 from astroclust.catalogs import CLASSES, check_table_output, read_table, write_table
 from astroclust.files import check_output, replace_when_done
-from astroclust.images import ImageSet
+from astroclust.images import ImageSet, read_image
 
 __all__ = ["main"]
 
@@ -79,6 +79,7 @@ def _parser():
     _add_fetch(commands)
     _add_samples(commands)
     _add_detect(commands)
+    _add_completeness(commands)
     _add_classify(commands)
     _add_train(commands)
     return parser
@@ -258,6 +259,94 @@ def _detect(arguments):
     write_table(candidates, arguments.output, overwrite=arguments.overwrite)
     print(f"{np.sum(sources['cuts'] == 0)} candidates of {len(sources)} sources")
     print(f"wrote {arguments.output}")
+
+
+# ---------------------------------------------------------------------------------------------
+
+
+def _add_completeness(commands):
+    command = _add_command(
+        commands,
+        "completeness",
+        _completeness,
+        "inject artificial clusters into images, and count which are found and selected",
+    )
+    _add_images(command)
+    _add_selection(command)
+    command.add_argument(
+        "--magnitudes", type=_numbers, required=True, help="in V: 20,22,24 or 20:26:0.5"
+    )
+    command.add_argument(
+        "--radii", type=_numbers, required=True, help="half-light radii: 0.5,1,2 or 1:4:1"
+    )
+    command.add_argument(
+        "--radii-unit", default="pix", help="pix, pc (with a distance) or arcsec (default: pix)"
+    )
+    command.add_argument(
+        "-n", type=int, default=50, help="clusters of each magnitude and radius (default: 50)"
+    )
+    command.add_argument(
+        "--psf",
+        action="append",
+        default=[],
+        type=_pair,
+        metavar="FILTER=FILE",
+        help="image of a star; once for each band (default: that of WFC3/UVIS)",
+    )
+    command.add_argument("--seed", type=int, default=1, help="(default: 1)")
+    command.add_argument("--plot", type=Path, help="picture to write")
+    command.add_argument(
+        "--checkpoint",
+        type=Path,
+        help="file of all clusters, from which the same command goes on (default: beside the "
+        "output)",
+    )
+
+
+def _numbers(text):
+    """Numbers with commas between them, or first:last:step, the last included."""
+    try:
+        if ":" not in text:
+            return [float(word) for word in text.split(",")]
+        first, last, step = map(float, text.split(":"))
+        if step > 0:
+            return np.arange(first, last + step / 2, step).tolist()
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"expected 20,22,24 or FIRST:LAST:STEP, not {text!r}")
+
+
+def _completeness(arguments):
+    from astropy import units as u
+
+    from astroclust.plotting import plot_completeness
+
+    output = arguments.output
+    check_table_output(output, overwrite=arguments.overwrite)
+    if arguments.plot is not None:
+        check_output(arguments.plot, overwrite=arguments.overwrite)
+    psf = {name: np.asarray(read_image(path).data) for name, path in arguments.psf}
+    result = astroclust.completeness(
+        _read_images(arguments),
+        **_selection(arguments),
+        magnitudes=arguments.magnitudes,
+        radii=arguments.radii * u.Unit(arguments.radii_unit),
+        n=arguments.n,
+        psf=psf or None,
+        seed=arguments.seed,
+        checkpoint=arguments.checkpoint or output.with_name(f"{output.stem}.clusters.ecsv"),
+        progress_bar=not arguments.quiet,
+    )
+    write_table(result, output, overwrite=arguments.overwrite)
+    limits = astroclust.limiting_magnitude(result)
+    print("V magnitude at which half of the clusters are selected:")
+    print("\n".join(limits.pformat()))
+    print(f"wrote {output}")
+    if arguments.plot is not None:
+        figure = plot_completeness(result).figure
+        with replace_when_done(arguments.plot, overwrite=True) as partial:
+            figure.savefig(partial, dpi=110)
+        print(f"wrote {arguments.plot}")
 
 
 # ---------------------------------------------------------------------------------------------

@@ -75,6 +75,37 @@ def test_detect_with_settings_of_its_own(files, tmp_path, capsys):
     assert "preset must be one of" in capsys.readouterr().err
 
 
+def test_completeness_of_images(files, tmp_path, capsys):
+    _, images = files
+    command = [
+        "completeness",
+        "-q",
+        *images,
+        "-o",
+        f"{tmp_path}/c.fits",
+        "-n",
+        "2",
+        "--workers",
+        "1",
+    ]
+    command += ["--magnitudes", "19:31:12", "--radii", "1,2", "--plot", f"{tmp_path}/c.png"]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "half of the clusters are selected" in out
+    result = Table.read(tmp_path / "c.fits")
+    assert result["magnitude"].tolist() == [19, 19, 31, 31]
+    assert result["selected"][2:].max() == 0
+    assert len(Table.read(tmp_path / "c.clusters.ecsv")) == 8
+    assert (tmp_path / "c.png").read_bytes()[:4] == b"\x89PNG"
+    assert main([*command, "--overwrite", "--seed", "2"]) == 1
+    assert "run with other settings (seed)" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*command, "--radii", "1:2"])
+    assert "expected 20,22,24 or FIRST:LAST:STEP" in capsys.readouterr().err
+    assert main([*command, "--overwrite", "--radii-unit", "pc"]) == 1
+    assert "need a distance" in capsys.readouterr().err
+
+
 def test_demo(tmp_path, capsys):
     assert main(["demo", "-q", "--output", str(tmp_path / "out")]) == 0
     out = capsys.readouterr().out
