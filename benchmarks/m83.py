@@ -39,7 +39,7 @@ def area_under_curve(clusters, others):
 
 def comparison_sample(clusters, images):
     """Detections in F814W that are not listed, as bright as all but the faintest listed."""
-    sources = find_sources(images["F814W"])
+    sources = find_sources(images["F814W"], threshold=5)
     distance, _ = KDTree(np.column_stack([clusters["x"], clusters["y"]])).query(
         np.column_stack([sources["x"], sources["y"]])
     )

@@ -3,6 +3,7 @@
 
 import warnings
 from functools import partial
+from numbers import Integral
 
 import numpy as np
 from astropy.table import Table, vstack
@@ -74,7 +75,8 @@ def white_light(images):
     bands = list(images.values())
     white = np.empty(images.shape, np.float32)
     for rows in _strips(images.shape):
-        pixels = np.array([_pixels(band, (rows, slice(None))) for band in bands])
+        # In double precision, for squares of small units underflow.
+        pixels = np.array([_pixels(band, (rows, slice(None))) for band in bands], float)
         good = np.isfinite(pixels)
         np.square(pixels, out=pixels)
         white[rows] = sum(_show_star(star, pixels, good, images.roles) for star in _STARS)
@@ -84,9 +86,9 @@ def white_light(images):
 
 
 def _show_star(star, squares, good, roles):
-    weights = np.array([(star["B"] / star[role]) ** 2 for role in roles], np.float32)
+    weights = np.array([(star["B"] / star[role]) ** 2 for role in roles])
     total = np.tensordot(weights, np.where(good, squares, 0), axes=1)
-    norm = np.tensordot(weights, good.astype(np.float32), axes=1)
+    norm = np.tensordot(weights, good.astype(float), axes=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.sqrt(total / norm)
 
@@ -155,8 +157,8 @@ def find_sources(
     if not threshold > 0:
         raise ValueError(f"threshold must be positive, not {threshold!r}")
     for name, value in (("n_pixels", n_pixels), ("tile", tile), ("workers", workers)):
-        if not value >= 1:
-            raise ValueError(f"{name} must be at least 1, not {value!r}")
+        if not isinstance(value, Integral) or value < 1:
+            raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
     if method not in _COLUMNS:
         raise ValueError(f"method must be one of {', '.join(_COLUMNS)}, not {method!r}")
     band = read_image(image)
@@ -251,13 +253,21 @@ def _find_segments(pixels, tile, background, limit, *, n_pixels):
         "area": segments.areas,
         "flux": catalog.segment_flux,
         "margin": margin_of(data, labels, segments.labels, limit, n_pixels),
-        "major": catalog.semimajor_axis.value,
-        "axes": catalog.semimajor_axis.value * catalog.semiminor_axis.value,
-        "cxx": catalog.ellipse_cxx.value,
-        "cxy": catalog.ellipse_cxy.value,
-        "cyy": catalog.ellipse_cyy.value,
+        **_ellipses(catalog, segments.areas),
     }
     return Table({name: np.atleast_1d(values) for name, values in columns.items()})
+
+
+def _ellipses(catalog, areas):
+    """Shapes of sources; a streak without a width is as round as its area."""
+    major, minor = catalog.semimajor_axis.value, catalog.semiminor_axis.value
+    width = 1 / np.sqrt(12)  # of a pixel
+    flat = ~(minor > 0)
+    major = np.where(flat, np.sqrt(areas) / 2, major)
+    shapes = {"major": major, "axes": np.where(flat, major * width, major * minor)}
+    for name, value in (("cxx", 1 / major**2), ("cxy", 0), ("cyy", 1 / major**2)):
+        shapes[name] = np.where(flat, value, getattr(catalog, f"ellipse_{name}").value)
+    return shapes
 
 
 def _begin_in_core(segments, tile):

@@ -72,7 +72,7 @@ def is_spurious(sources, limit):
     for i in np.argsort(-column["flux"], kind="stable"):
         if spurious[i]:
             continue
-        j = np.array(near[i])
+        j = np.array(near[i], int)
         j = j[column["flux"][j] < column["flux"][i]]
         dx, dy = (places[j] - places[i]).T
         square = column["cxx"][i] * dx**2 + column["cyy"][i] * dy**2 + column["cxy"][i] * dx * dy

@@ -20,6 +20,14 @@ __all__ = ["KEYWORDS", "Band", "is_image", "read_image"]
 
 # What later stages need from the headers.
 KEYWORDS = ("INSTRUME", "DETECTOR", "EXPTIME", "PHOTFLAM", "PHOTPLAM", "PHOTZPT")
+_UNIT_SPELLINGS = {
+    "electrons": "electron",
+    "e-": "electron",
+    "counts": "count",
+    "cps": "count/s",
+    "dn": "adu",
+    "sec": "s",
+}
 _EXTENSION = re.compile(r"^(?P<path>.+)\[(?P<extension>[^\[\]]+)\]$")
 
 
@@ -149,10 +157,20 @@ def _from_hdu(name, hdu, hdus=None):
         # Fixes of old date and unit spellings are of no use to the caller.
         warnings.simplefilter("ignore", FITSFixedWarning)
         wcs = WCS(header, fobj=hdus)
-    unit = None
-    if header.get("BUNIT"):
-        unit = u.Unit(header["BUNIT"], parse_strict="silent")
+    unit = _unit(str(header["BUNIT"])) if header.get("BUNIT") else None
     return Band(name, "", hdu.data, None, _celestial(wcs, name), unit, header)
+
+
+def _unit(text):
+    """A unit, also in the spellings of HST such as ELECTRONS/S; another is kept unrecognised."""
+    unit = u.Unit(text, parse_strict="silent")
+    if not isinstance(unit, u.UnrecognizedUnit):
+        return unit
+    plain = text.strip().lower()
+    for spelling, name in _UNIT_SPELLINGS.items():
+        plain = plain.replace(spelling, name)
+    known = u.Unit(plain, parse_strict="silent")
+    return unit if isinstance(known, u.UnrecognizedUnit) else known
 
 
 def _from_file(name, path):

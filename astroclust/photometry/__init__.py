@@ -2,6 +2,7 @@
 """Vega photometry of candidates in circular apertures, their concentration index, corrections."""
 
 import numpy as np
+from astropy import units as u
 from astropy.table import Column, MaskedColumn
 
 from astroclust.catalogs import CatalogFlag, pixel_positions
@@ -9,8 +10,8 @@ from astroclust.images import ImageSet
 from astroclust.photometry.apertures import ANNULUS, measure_apertures
 from astroclust.photometry.calibration import (
     camera_of,
-    counts_to_rate,
-    exposure_time,
+    check_bands,
+    electrons_of_unit,
     value_of_band,
     zero_point,
 )
@@ -77,17 +78,18 @@ def measure_photometry(
         Inner and outer radius of the sky in pixels (LEGUS: 7 and 8; PHANGS-HST: 7 and 9).
     sky : str, optional
         Level of the sky after rejection at 3 standard deviations: ``"median"``; or ``"mode"``,
-        3 median - 2 mean, as IRAF has it and LEGUS took it, which suits crowded regions and is
-        2.5 times as noisy as the mean.
+        3 median - 2 mean, the mode of IRAF that LEGUS took, which suits crowded regions and is
+        2.5 times as noisy as the mean. (IRAF's median is the mean of some ranks about it.)
     errors : str, optional
         ``"correlated"``: of pixels whose noise is correlated as it is measured in each image; or
         ``"iraf"``, of pixels that are independent, the formula of IRAF's ``phot``, by which LEGUS
         selected. On drizzled images the second is too small, by a half or so.
     zero_points : str or mapping, optional
-        ``"legus"`` for the Vega zero points of LEGUS; or filters or roles to zero points for
-        1 e-/s. By default those of the headers (``PHOTFLAM``, ``PHOTPLAM``, ``PHOTZPT``), and
-        those of LEGUS where a header has none. The camera is that of the header (``INSTRUME``,
-        ``DETECTOR``); without, ACS for F435W and F606W, WFC3/UVIS for the others.
+        ``"legus"`` for the Vega zero points of LEGUS, and where it has none those of the headers;
+        or filters or roles to zero points for 1 e-/s. By default those of the headers
+        (``PHOTFLAM``, ``PHOTPLAM``, ``PHOTZPT``), and those of LEGUS where a header has none. The
+        camera is that of the header (``INSTRUME``, ``DETECTOR``); without, ACS for F435W and
+        F606W, WFC3/UVIS for the others.
     aperture_correction : str or mapping, optional
         ``"ci"`` for that by the concentration index of each band, as `ci_correction` gives it; or
         filters or roles to magnitudes, or to pairs of magnitude and error, as
@@ -101,8 +103,9 @@ def measure_photometry(
         A copy of the table with, for each filter, such as F555W:
 
         - ``flux_f555w``, ``flux_err_f555w``: within the aperture, not corrected, in the unit of
-          the image, which their descriptions name; NaN off the image and where pixels in the
-          aperture are bad;
+          the image, which their descriptions name; NaN off the image, where pixels in the
+          aperture are bad, and where all are exactly 0, as drizzled images are off their
+          exposures;
         - ``mag_f555w``, ``mag_err_f555w``: Vega magnitude, corrected, masked where there is none;
           its error has that of the aperture correction in it;
         - ``flag_f555w``: why they are masked, bits of `~astroclust.catalogs.CatalogFlag`.
@@ -116,7 +119,8 @@ def measure_photometry(
     -----
     Images are in electrons or counts a second, which are taken to be electrons, or have no unit
     and are taken to be in e-/s; or they are in electrons or counts and have ``EXPTIME``; or in a
-    unit of flux density, such as nJy. Magnitudes in another unit are masked.
+    unit of flux density, such as nJy. Magnitudes in another unit are masked. Errors have photon
+    noise only where the number of electrons is known: a rate or a flux density needs ``EXPTIME``.
 
     Examples
     --------
@@ -127,7 +131,13 @@ def measure_photometry(
     ['flux_f275w', 'flux_err_f275w', 'mag_f275w', 'mag_err_f275w', 'flag_f275w']
     """
     images = images if isinstance(images, ImageSet) else ImageSet(images)
-    radii = _check(radius, annulus, sky, errors, aperture_correction)
+    radii = _check(radius, errors, aperture_correction)
+    for name, values in (
+        ("zero_points", zero_points),
+        ("aperture_correction", aperture_correction),
+        ("extinction", extinction),
+    ):
+        check_bands(values, images, name)
     x, y = pixel_positions(table, images.wcs)
     by_index = isinstance(aperture_correction, str)
     wanted = (*radii, *CI_RADII) if by_index else radii
@@ -136,9 +146,9 @@ def measure_photometry(
     result = table.copy()
     for band, fluxes in zip(bands, measured, strict=True):
         correlation = measure_correlation(band) if errors == "correlated" else None
-        exposure = _exposure(band)
+        electrons = electrons_of_unit(band)
         error = [
-            flux_error(fluxes, k, r, exposure, annulus=annulus, sky=sky, correlation=correlation)
+            flux_error(fluxes, k, r, electrons, annulus=annulus, sky=sky, correlation=correlation)
             for k, r in enumerate(radii)
         ]
         _add_fluxes(result, band, fluxes.flux, error, radii)
@@ -149,24 +159,18 @@ def measure_photometry(
         else:
             correction = value_of_band(aperture_correction, band, (0.0, 0.0))
         zero = zero_point(band, value_of_band(zero_points, band, None))
-        zero -= value_of_band(extinction, band, 0.0)
+        zero -= u.Quantity(value_of_band(extinction, band, 0.0), u.mag).value
         _add_magnitudes(result, band, fluxes, error[0], zero, correction)
     return result
 
 
-def _check(radius, annulus, sky, errors, aperture_correction):
+def _check(radius, errors, aperture_correction):
     """The radii of the apertures, if all arguments are accepted."""
     radii = np.atleast_1d(np.asarray(radius, float))
     if radii.ndim > 1 or not radii.size or not np.all(radii > 0):
         raise ValueError(f"radius must be a positive number, or several, not {radius!r}")
-    if not 0 <= annulus[0] < annulus[1]:
-        raise ValueError(f"annulus must be two radii, the smaller first, not {annulus!r}")
-    for name, value, accepted in (
-        ("sky", sky, ("median", "mode")),
-        ("errors", errors, ("correlated", "iraf")),
-    ):
-        if value not in accepted:
-            raise ValueError(f"{name} must be one of {', '.join(accepted)}, not {value!r}")
+    if errors not in ("correlated", "iraf"):
+        raise ValueError(f"errors must be one of correlated, iraf, not {errors!r}")
     if isinstance(aperture_correction, str):
         if aperture_correction != "ci":
             raise ValueError(
@@ -179,12 +183,6 @@ def _check(radius, annulus, sky, errors, aperture_correction):
                 f"not {radii[0]:g}"
             )
     return radii.tolist()
-
-
-def _exposure(band):
-    """Electrons for one unit of the image; infinite where that is not known."""
-    rate = counts_to_rate(band)
-    return exposure_time(band) * rate if np.isfinite(rate) else np.inf
 
 
 def _add_fluxes(result, band, flux, error, radii):
@@ -205,9 +203,11 @@ def _add_magnitudes(result, band, fluxes, error, zero, correction):
     with np.errstate(divide="ignore", invalid="ignore"):
         magnitude = zero - 2.5 * np.log10(flux, where=positive, out=np.full(len(flux), np.nan))
         magnitude = magnitude + shift
+        # No noise at all is noise that is not known.
+        error = np.where(error > 0, error, np.nan)
         magnitude_error = np.hypot(_POGSON * error / flux, shift_error)
     flags = np.zeros(len(flux), np.int32)
-    outside = ~np.isfinite(flux) | fluxes.blank
+    outside = ~np.isfinite(flux)
     flags[outside] = CatalogFlag.OUT_OF_VIEW
     flags[~outside & ~positive] = CatalogFlag.NOT_DETECTED
     flags[positive & ~np.isfinite(shift)] = CatalogFlag.NO_CORRECTION

@@ -12,12 +12,14 @@ __all__ = ["ANNULUS", "Fluxes", "measure_apertures"]
 #: LEGUS: inner and outer radius of the annulus of the sky, in pixels.
 ANNULUS = (7.0, 8.0)
 
-# Sources at a time: bounds the memory.
+# Sources at a time, fewer for wider annuli: bounds the memory.
 _CHUNK = 2000
 # IRAF's rejection of sky pixels (fitskypars): so many standard deviations, at most so many times.
 _SKY_CLIP, _SKY_ROUNDS = 3.0, 50
 # Fewest pixels of sky that give a level and its scatter.
 _MIN_SKY_PIXELS = 10
+# Noise is hardly ever exactly 0: a ring with more zeros than this share is blank in part.
+_BLANK_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -27,22 +29,20 @@ class Fluxes:
     Parameters
     ----------
     flux : `~numpy.ndarray`, shape (n, k)
-        Sum less sky, in the unit of the image; NaN where the aperture is not whole.
+        Sum less sky, in the unit of the image; NaN where the aperture is not whole, or all 0 in
+        an image of floating-point numbers.
     scatter : `~numpy.ndarray`, shape (n,)
         Standard deviation of a pixel of the sky.
     noise : `~numpy.ndarray`, shape (n,)
         The same about a straight line in radius, for the wings of a source are no noise.
     n_sky : `~numpy.ndarray`, shape (n,)
         Pixels of sky that were left.
-    blank : `~numpy.ndarray` of bool, shape (n,)
-        Where all pixels are 0, as drizzled images are off their exposures.
     """
 
     flux: np.ndarray
     scatter: np.ndarray
     noise: np.ndarray
     n_sky: np.ndarray
-    blank: np.ndarray
 
 
 def measure_apertures(bands, x, y, radii, *, annulus=ANNULUS, sky="median"):
@@ -66,14 +66,16 @@ def measure_apertures(bands, x, y, radii, *, annulus=ANNULUS, sky="median"):
     fluxes : list of `Fluxes`
         One a band.
     """
+    _check(annulus, sky)
     ny, nx = bands[0].data.shape
     on_image = (x >= -0.5) & (x < nx - 0.5) & (y >= -0.5) & (y < ny - 0.5)
     # In the order of y, so that a memory map is read once and from its beginning to its end.
     rows = np.flatnonzero(on_image)
     rows = rows[np.argsort(y[rows], kind="stable")]
     results = [_nothing(len(x), len(radii)) for _ in bands]
-    for start in range(0, len(rows), _CHUNK):
-        chunk = rows[start : start + _CHUNK]
+    size = max(1, int(_CHUNK * (10 / max(10, *radii, annulus[1])) ** 2))
+    for start in range(0, len(rows), size):
+        chunk = rows[start : start + size]
         grid = _Grid(x[chunk], y[chunk], radii, annulus)
         for band, result in zip(bands, results, strict=True):
             measured = grid.measure(band, sky)
@@ -82,18 +84,27 @@ def measure_apertures(bands, x, y, radii, *, annulus=ANNULUS, sky="median"):
     return results
 
 
+def _check(annulus, sky):
+    if sky not in ("median", "mode"):
+        raise ValueError(f"sky must be one of median, mode, not {sky!r}")
+    if np.shape(annulus) != (2,) or not 0 <= annulus[0] < annulus[1]:
+        raise ValueError(f"annulus must be two radii, the smaller first, not {annulus!r}")
+    area = np.pi * (annulus[1] ** 2 - annulus[0] ** 2)
+    if area < 2 * _MIN_SKY_PIXELS:
+        raise ValueError(f"annulus must hold at least {2 * _MIN_SKY_PIXELS} pixels, not {area:.1f}")
+
+
 def _nothing(n, k):
     return Fluxes(
         flux=np.full((n, k), np.nan),
         scatter=np.full(n, np.nan),
         noise=np.full(n, np.nan),
         n_sky=np.zeros(n, int),
-        blank=np.zeros(n, bool),
     )
 
 
 def _parts(fluxes):
-    return fluxes.flux, fluxes.scatter, fluxes.noise, fluxes.n_sky, fluxes.blank
+    return fluxes.flux, fluxes.scatter, fluxes.noise, fluxes.n_sky
 
 
 class _Grid:
@@ -120,15 +131,20 @@ class _Grid:
         """The parts of `Fluxes`: shape (m, k), and (m,) of the others."""
         pixels = self._pixels(band)
         ring = np.where(self.ring, pixels[:, self.near_ring], np.nan)
+        _drop_blank(ring)
         level, scatter, n_sky = _sky(ring, sky)
         noise = _scatter_about_line(ring, self.radius, level, scatter)
-        blank = ~np.any(pixels, axis=(1, 2))  # NaN counts as something
         bad = np.isnan(pixels)
-        pixels = np.where(bad, 0, pixels)
-        total = np.einsum("kmyx,myx->mk", self.weights, pixels, dtype=float)
-        broken = np.einsum("kmyx,myx->mk", self.weights, bad, dtype=float) > 0
+        broken = self._sums(bad) > 0
+        if np.asarray(band.data).dtype.kind == "f":
+            broken |= self._sums(pixels != 0) == 0
+        total = self._sums(np.where(bad, 0, pixels))
         flux = np.where(broken, np.nan, total - level[:, None] * self.areas)
-        return flux, scatter, noise, n_sky, blank
+        return flux, scatter, noise, n_sky
+
+    def _sums(self, pixels):
+        """Sums over the apertures, shape (m, k)."""
+        return np.einsum("kmyx,myx->mk", self.weights, pixels, dtype=float)
 
     def _pixels(self, band):
         """Pixels around the sources, NaN where they are bad or off the image."""
@@ -142,6 +158,13 @@ class _Grid:
             bad |= band.mask[index]
         pixels[bad] = np.nan
         return pixels
+
+
+def _drop_blank(ring):
+    """Make NaN of the zeros of rings that reach over the edge of what was exposed."""
+    blank = ring == 0
+    share = blank.sum(axis=1) / np.maximum(np.isfinite(ring).sum(axis=1), 1)
+    ring[blank & ((share > _BLANK_SHARE) & (share < 1))[:, None]] = np.nan
 
 
 def _sky(ring, statistic):

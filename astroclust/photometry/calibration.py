@@ -6,9 +6,17 @@ from collections.abc import Mapping
 import numpy as np
 from astropy import units as u
 
-from astroclust.images import Band
+from astroclust.images import BANDS, Band
 
-__all__ = ["camera_of", "counts_to_rate", "exposure_time", "value_of_band", "zero_point"]
+__all__ = [
+    "camera_of",
+    "check_bands",
+    "counts_to_rate",
+    "electrons_of_unit",
+    "exposure_time",
+    "value_of_band",
+    "zero_point",
+]
 
 # Vega zero points for 1 e-/s, as the pipeline of LEGUS had them.
 _LEGUS_ZERO_POINTS = {
@@ -83,8 +91,8 @@ def zero_point(band: Band, given=None):
     band : `~astroclust.images.Band`
         The image.
     given : float or str, optional
-        A zero point for 1 e-/s; or ``"legus"`` for that of LEGUS. By default that of the header
-        (PHOTFLAM, PHOTPLAM, PHOTZPT), and that of LEGUS where the header has none.
+        A zero point for 1 e-/s; or ``"legus"`` for that of LEGUS, and where it has none that of
+        the header (PHOTFLAM, PHOTPLAM, PHOTZPT). By default the other way round.
 
     Returns
     -------
@@ -94,16 +102,38 @@ def zero_point(band: Band, given=None):
     key = camera_of(band), band.filter
     try:
         jansky = band.unit.to(u.Jy) if band.unit is not None else np.nan
-    except u.UnitConversionError:
+    except ValueError:  # another unit, or one that is not known
         jansky = np.nan
     if np.isfinite(jansky):
         return float((jansky * u.Jy).to_value(u.ABmag)) - _AB_OF_VEGA.get(key, np.nan)
+    return _rate_zero_point(band, key, given) - 2.5 * np.log10(counts_to_rate(band))
+
+
+def _rate_zero_point(band, key, given):
+    """Vega magnitude of 1 e-/s."""
+    legus, header = _LEGUS_ZERO_POINTS.get(key, np.nan), _header_zero_point(band, key)
     if given is None:
-        given = _header_zero_point(band, key)
-        given = given if np.isfinite(given) else "legus"
-    if given == "legus":
-        given = _LEGUS_ZERO_POINTS.get(key, np.nan)
-    return float(given) - 2.5 * np.log10(counts_to_rate(band))
+        return header if np.isfinite(header) else legus
+    if isinstance(given, str):
+        if given != "legus":
+            raise ValueError(f"zero_points must be 'legus', a mapping or None, not {given!r}")
+        return legus if np.isfinite(legus) else header
+    return float(u.Quantity(given, u.mag).value)
+
+
+def electrons_of_unit(band):
+    """Electrons that one unit of an image stands for; infinite where that is not known.
+
+    By the exposure time of images in electrons or counts a second; 1 for electrons and counts;
+    by the zero points, too, for units of flux density.
+    """
+    if band.unit in _COUNTS:
+        return 1.0
+    if band.unit is None or band.unit in _RATES:
+        return exposure_time(band)
+    key = camera_of(band), band.filter
+    rate = 10 ** (0.4 * (_rate_zero_point(band, key, None) - zero_point(band)))
+    return rate * exposure_time(band) if np.isfinite(rate) else np.inf
 
 
 def _header_zero_point(band, key):
@@ -131,3 +161,15 @@ def value_of_band(values, band, default):
         return values
     known = {str(name).strip().upper(): value for name, value in values.items()}
     return known.get(band.filter, known.get(band.role, default))
+
+
+def check_bands(values, images, name):
+    """Raise a `ValueError` where a mapping has a filter that is not one of the images."""
+    if not isinstance(values, Mapping):
+        return
+    for key in values:
+        if str(key).strip().upper() not in (*BANDS, *images.filters):
+            raise ValueError(
+                f"{name} has {key!r}, and the images are {', '.join(images.filters)}: name one of "
+                f"them, or a band ({', '.join(BANDS)})"
+            )

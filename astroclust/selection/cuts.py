@@ -2,6 +2,7 @@
 """Which sources are candidates: the cuts, and the reason for each rejection."""
 
 import itertools
+import re
 from dataclasses import dataclass
 from enum import IntFlag
 
@@ -22,6 +23,10 @@ __all__ = [
     "cut_flow",
     "select_candidates",
 ]
+
+
+# The ending of the columns of further apertures, as `measure_photometry` names them.
+_FURTHER_RADIUS = re.compile(r"_r[0-9.]+$")
 
 
 class Cut(IntFlag):
@@ -83,7 +88,7 @@ NGC1559_CUTS = Cuts(max_absolute_v=-7.5)
 PHANGS_CUTS = Cuts(min_ci=1.25, max_absolute_v=np.inf)
 
 
-def select_candidates(table, *, cuts=LEGUS_CUTS, distance=None, v_magnitude=None):
+def select_candidates(table, *, cuts=LEGUS_CUTS, distance=None, v_magnitude=None, roles=None):
     """Apply cuts to the sources of a table, and keep the reason for each rejection.
 
     Parameters
@@ -101,6 +106,10 @@ def select_candidates(table, *, cuts=LEGUS_CUTS, distance=None, v_magnitude=None
     v_magnitude : array_like of float, shape (n,), optional
         Total magnitudes in V, for that cut; by default those of the table. LEGUS cut in magnitudes
         that were corrected by the concentration index (`~astroclust.photometry.ci_correction`).
+
+    roles : mapping, optional
+        Filters to the bands that they stand for, where `~astroclust.images.FILTER_ROLES` does not
+        know them.
 
     Returns
     -------
@@ -127,7 +136,7 @@ def select_candidates(table, *, cuts=LEGUS_CUTS, distance=None, v_magnitude=None
     """
     if "cuts" in table.colnames:
         raise ValueError("the table has a column cuts already; rename it")
-    errors = _errors(table)
+    errors = _errors(table, roles or {})
     with np.errstate(invalid="ignore"):
         good = {role: error <= cuts.max_error for role, error in errors.items()}
     n_filters = _values(table, "n_filters") if "n_filters" in table.colnames else _count(good)
@@ -147,14 +156,18 @@ def select_candidates(table, *, cuts=LEGUS_CUTS, distance=None, v_magnitude=None
     return result
 
 
-def _errors(table):
+def _errors(table, roles):
     """Errors in magnitudes by role, or by filter where it has none; NaN where there is none."""
+    known = {**{band: band for band in BANDS}, **FILTER_ROLES}
+    known.update({name.upper(): role for name, role in roles.items()})
     errors = {}
     for name in table.colnames:
         kind, _, filter_ = name.rpartition("_err_")
         # Where there are both, those of the fluxes: LEGUS cut before the aperture correction.
-        if kind not in ("mag", "flux") or (
-            kind == "mag" and f"flux_err_{filter_}" in table.colnames
+        if (
+            kind not in ("mag", "flux")
+            or (kind == "mag" and f"flux_err_{filter_}" in table.colnames)
+            or _FURTHER_RADIUS.search(filter_)
         ):
             continue
         error = _values(table, name)
@@ -162,7 +175,7 @@ def _errors(table):
             flux = _values(table, f"flux_{filter_}")
             with np.errstate(divide="ignore", invalid="ignore"):
                 error = np.where(flux > 0, 2.5 / np.log(10) * error / flux, np.nan)
-        errors[FILTER_ROLES.get(filter_.upper(), filter_)] = error
+        errors[known.get(filter_.upper(), filter_)] = error
     if "ci" not in table.colnames or not errors:
         raise KeyError(
             "the table needs columns ci and mag_err_<filter>, or flux_<filter> and "
@@ -224,7 +237,12 @@ def _values(table, name):
     """A column as float, NaN where it is masked."""
     if name not in table.colnames:
         raise KeyError(f"the table has no column {name}; it has {', '.join(table.colnames)}")
-    return np.ma.filled(np.ma.asarray(table[name], dtype=float), np.nan)
+    column = table[name]
+    if isinstance(column, u.Quantity):
+        values = np.array(getattr(column, "unmasked", column).value, float)
+        values[getattr(column, "mask", False)] = np.nan
+        return values
+    return np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)
 
 
 def cut_flow(table):

@@ -1,11 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The whole way from images to candidates."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from astroclust.detection import find_sources, white_light
 from astroclust.images import ImageSet
 from astroclust.photometry import concentration_index, measure_photometry, recenter
+from astroclust.photometry.calibration import value_of_band, zero_point
 from astroclust.selection.cuts import cut_flow, select_candidates
 from astroclust.selection.presets import get_preset
 
@@ -30,7 +33,7 @@ def find_candidates(
         The bands of the field.
     distance : `~astropy.units.Quantity` or float, optional
         Distance of the galaxy (Mpc where it has no unit); without it there is no cut in absolute
-        magnitude.
+        magnitude. Where there is no image in V, the band that stands in for it is cut.
     preset : str or `Preset`, optional
         ``"legus"``, ``"ngc1559"`` or ``"phangs"``; or settings of your own, such as
         ``replace(PRESETS["legus"], threshold=10)`` with `dataclasses.replace`. A band that the
@@ -50,13 +53,14 @@ def find_candidates(
     candidates : `~astropy.table.Table`
         The table of `~astroclust.detection.find_sources`, of those that pass, with the columns of
         `~astroclust.photometry.measure_photometry`, ``ci`` (mag, in V) and ``n_filters``. It goes
-        straight into `~astroclust.classify_table`. In its ``meta`` is how many sources were found
-        and how many were left after each cut; `cut_flow` of all sources tells more.
+        straight into `~astroclust.classification.classify_table`. In its ``meta`` is how many
+        sources were found and how many were left after each cut; `cut_flow` of all sources tells
+        more.
 
     Raises
     ------
     ValueError
-        Where an argument is not accepted.
+        Where an argument is not accepted, or V has no zero point and there is a distance.
 
     Examples
     --------
@@ -68,6 +72,7 @@ def find_candidates(
     """
     images = images if isinstance(images, ImageSet) else ImageSet(images)
     preset = get_preset(preset)
+    _check_zero_point(images, preset, distance)
     sources = find_sources(
         _detection_image(images, preset),
         threshold=preset.threshold,
@@ -77,7 +82,7 @@ def find_candidates(
         progress_bar=progress_bar,
     )
     if preset.center_in is not None:
-        sources = recenter(sources, images.get(preset.center_in, images.reference))
+        sources = recenter(sources, _band(images, preset.center_in))
     sources = measure_photometry(
         sources,
         images,
@@ -95,7 +100,11 @@ def find_candidates(
     if distance is not None:
         v_magnitude = sources[f"mag_{images.reference.filter.lower()}"]
     result = select_candidates(
-        sources, cuts=preset.cuts, distance=distance, v_magnitude=v_magnitude
+        sources,
+        cuts=preset.cuts,
+        distance=distance,
+        v_magnitude=v_magnitude,
+        roles={band.filter: band.role for band in images.values()},
     )
     return result if keep_rejected else keep_candidates(result)
 
@@ -123,5 +132,23 @@ def keep_candidates(sources):
 
 def _detection_image(images, preset):
     if preset.detect_in != "white":
-        return images.get(preset.detect_in, images.reference)
-    return white_light(images) if len(images) > 1 else images.reference
+        return _band(images, preset.detect_in)
+    return white_light(images) if len(images) > 1 else _band(images, "V")
+
+
+def _band(images, name):
+    """A band, or the one to judge by where there is none of that name, with the common WCS."""
+    return replace(images.get(name, images.reference), wcs=images.wcs)
+
+
+def _check_zero_point(images, preset, distance):
+    """Without a zero point no source would pass the cut in magnitude."""
+    if distance is None or not np.isfinite(preset.cuts.max_absolute_v):
+        return
+    band = images.reference
+    if not np.isfinite(zero_point(band, value_of_band(preset.zero_points, band, None))):
+        raise ValueError(
+            f"{band.filter} has no zero point for its unit, camera and filter, which the cut in "
+            f"absolute magnitude needs: give a preset with zero_points={{{band.filter!r}: ...}}, "
+            "or leave distance out"
+        )

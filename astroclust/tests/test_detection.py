@@ -78,9 +78,9 @@ def test_nothing_found_gives_no_rows():
 def test_arguments_are_checked(image):
     with pytest.raises(ValueError, match="threshold must be positive"):
         find_sources(image, threshold=0)
-    with pytest.raises(ValueError, match="n_pixels must be at least 1"):
+    with pytest.raises(ValueError, match="n_pixels must be a whole number"):
         find_sources(image, n_pixels=0)
-    with pytest.raises(ValueError, match="tile must be at least 1"):
+    with pytest.raises(ValueError, match="tile must be a whole number"):
         find_sources(image, tile=0)
     with pytest.raises(ValueError, match="method must be one of segmentation, daofind"):
         find_sources(image, method="sextractor")
@@ -155,6 +155,15 @@ def test_the_margin_is_that_of_the_last_pixel_needed():
     assert margin.tolist() == [1.5, 6.5]
 
 
+def test_a_streak_without_a_width():
+    image = np.random.default_rng(5).normal(0, 0.1, (120, 120))
+    image += _gaussians([(30, 30)], image.shape, 200, 3.0)
+    diagonal = np.arange(12)
+    image[80 + diagonal, 80 + diagonal] = 20
+    sources = find_sources(image)
+    assert np.hypot(sources["x"] - 85.5, sources["y"] - 85.5).min() < 0.5
+
+
 def test_what_lies_in_the_wings_of_a_bright_source_is_cleaned():
     rng = np.random.default_rng(4)
     y, x = np.mgrid[:121, :121] - 60.0
@@ -183,6 +192,12 @@ def test_white_light_is_the_mean_of_two_stars_in_quadrature(crowded):
         total = sum((image / s) ** 2 for image, s in zip(part.values(), scale, strict=True))
         expected = expected + 0.5 * np.sqrt(total / np.sum(scale**-2))
     np.testing.assert_allclose(white, expected, rtol=1e-5)
+
+
+def test_white_light_in_small_units(crowded):
+    white = white_light(crowded).data
+    small = {name: band.data * np.float32(1e-24) for name, band in crowded.items()}
+    np.testing.assert_allclose(white_light(small).data, white * 1e-24, rtol=1e-5)
 
 
 def test_white_light_of_what_there_is():

@@ -168,18 +168,40 @@ def test_units_of_the_image():
     counts = CCDData(_star(1.0) * 500, unit="electron", meta={"EXPTIME": 500})
     result = measure_photometry(CENTRE, {"F555W": counts})
     assert result["mag_f555w"][0] == pytest.approx(rate)
-    photons = measure_photometry(CENTRE, {"F555W": counts}, errors="iraf")
-    assert photons["flux_err_f555w"][0] > np.sqrt(500 * 900)
+    for image in (counts, CCDData(counts.data, unit="electron")):
+        photons = measure_photometry(CENTRE, {"F555W": image}, errors="iraf")
+        assert photons["flux_err_f555w"][0] > np.sqrt(500 * 900)
     # 1 e-/s is 10 ** (-0.4 (25.816 - 0.028 - 8.9)) Jy
-    density = CCDData(_star(1.0) * 10 ** (-0.4 * (25.816 - 0.028 - 31.4)), unit="nJy")
-    assert measure_photometry(CENTRE, {"F555W": density})["mag_f555w"][0] == pytest.approx(
-        rate, abs=1e-3
-    )
+    scale = 10 ** (-0.4 * (25.816 - 0.028 - 31.4))
+    density = CCDData(_star(1.0) * scale, unit="nJy", meta={"EXPTIME": 500})
+    result = measure_photometry(CENTRE, {"F555W": density}, errors="iraf")
+    assert result["mag_f555w"][0] == pytest.approx(rate, abs=1e-3)
+    error = photons["flux_err_f555w"][0] / 500 * scale
+    assert result["flux_err_f555w"][0] == pytest.approx(error, rel=1e-3)
     for unit, meta in (("K", {}), ("electron", {})):
         image = CCDData(_star(1.0), unit=unit, meta=meta)
         result = measure_photometry(CENTRE, {"F555W": image})
         assert result["mag_f555w"].mask.all()
         assert result["flag_f555w"][0] == CatalogFlag.UNDEFINED
+
+
+@pytest.mark.parametrize("unit", ["ELECTRONS/S", "electrons/s", "COUNTS/S", "cps", "e-/s"])
+def test_units_as_headers_spell_them(unit):
+    hdu = fits.ImageHDU(_star(1.0), fits.Header({"BUNIT": unit}))
+    rate = measure_photometry(CENTRE, {"F555W": CCDData(_star(1.0), **RATE)})["mag_f555w"][0]
+    assert measure_photometry(CENTRE, {"F555W": hdu})["mag_f555w"][0] == pytest.approx(rate)
+    hdu.header["BUNIT"] = "ergs of light"
+    assert measure_photometry(CENTRE, {"F555W": hdu})["mag_f555w"].mask.all()
+
+
+def test_at_the_edge_of_what_was_exposed():
+    image = np.random.default_rng(3).normal(0.05, 0.01, (60, 60))
+    image[:, 30:] = 0
+    table = Table({"x": [36.0, 25.0], "y": [30.0, 30.0]})
+    result = measure_photometry(table, {"F555W": CCDData(image, **RATE)})
+    assert result["flag_f555w"][0] == CatalogFlag.OUT_OF_VIEW
+    assert np.isnan(result["flux_f555w"][0])
+    assert abs(result["flux_f555w"][1]) < 4 * result["flux_err_f555w"][1]
 
 
 def test_corrections_and_extinction():
@@ -241,6 +263,10 @@ def test_further_radii_have_columns_of_their_own():
         ({"radius": 0}, "radius must be a positive number"),
         ({"radius": []}, "radius must be a positive number"),
         ({"annulus": (8, 7)}, "annulus must be two radii"),
+        ({"annulus": 7}, "annulus must be two radii"),
+        ({"annulus": (2, 2.5)}, "annulus must hold at least 20 pixels"),
+        ({"zero_points": "vega"}, "zero_points must be 'legus', a mapping"),
+        ({"extinction": {"F435W": 0.1}}, "extinction has 'F435W', and the images are V"),
         ({"sky": "mean"}, "sky must be one of median, mode"),
         ({"errors": "poisson"}, "errors must be one of correlated, iraf"),
         ({"aperture_correction": "average"}, "must be 'ci', a mapping"),

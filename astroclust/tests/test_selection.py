@@ -4,11 +4,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.table import Table
+from astropy.table import QTable, Table
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust import (
+    BANDS,
     Cuts,
+    ImageSet,
     classify_table,
     cut_flow,
     decode_flags,
@@ -19,6 +21,7 @@ from astroclust import (
 )
 from astroclust.catalogs import write_table
 from astroclust.selection import CUT_MEANINGS, NGC1559_CUTS, PRESETS, Cut
+from astroclust.simulation.scenes import ZERO_POINTS
 
 
 def sources():
@@ -180,6 +183,32 @@ def test_bands_that_stand_in_for_v(field):
     assert len(in_i) == len(find_sources(two["F814W"]))
     one = find_candidates({"F555W": field.images["V"]}, keep_rejected=True)
     assert len(one) == len(find_sources(field.images["V"]))
+
+
+def test_images_that_are_named_by_their_band(simulated):
+    by_role = {band.role: band for band in simulated.images.values()}
+    expected = find_candidates(simulated.images)
+    zero_points = dict(zip(BANDS, ZERO_POINTS, strict=True))
+    images = ImageSet({role: (band.data, band.wcs) for role, band in by_role.items()})
+    preset = replace(PRESETS["legus"], zero_points=zero_points, aperture_correction=None)
+    named = find_candidates(images, preset=preset)
+    assert named["n_filters"].tolist() == find_candidates(images)["n_filters"].tolist()
+    assert len(named) == pytest.approx(len(expected), abs=0.2 * len(expected))
+    assert len(find_candidates(images, preset=preset, distance=5)) > 0
+    with pytest.raises(ValueError, match="V has no zero point"):
+        find_candidates(images, distance=5)
+
+
+def test_further_apertures_are_no_further_bands(simulated):
+    preset = replace(PRESETS["legus"], radius=(4, 1, 3))
+    candidates = find_candidates(simulated.images, preset=preset)
+    assert candidates["id"].tolist() == find_candidates(simulated.images)["id"].tolist()
+    assert candidates["n_filters"].max() == 5
+
+
+def test_tables_with_units():
+    table = QTable({"ci": [1.5, 1.1] * u.mag, "mag_err_f555w": [0.1, 0.1] * u.mag})
+    assert select_candidates(table)["cuts"].tolist() == [0, Cut.INDEX]
 
 
 def test_extinction_brightens(simulated):

@@ -1,0 +1,48 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""How deep LEGUS's threshold goes, beside the catalogue that LEGUS released.
+
+Artificial clusters in nothing but noise, that of the quiet sky of NGC 628C: the V magnitude at
+which half of them are found with the preset ``legus``. And the V magnitudes of all rows of the
+catalogue of NGC 628C, where the detections of LEGUS with measured colours and a concentration
+index end.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from astropy.nddata import CCDData
+
+from astroclust import ImageSet, completeness, limiting_magnitude, read_legus
+from astroclust.simulation.scenes import EXPOSURE_TIMES, FILTERS, Conditions, add_noise
+
+SIZE = 600
+CATALOG = "hlsp_legus_hst_acs-wfc3_ngc628-c_multiband_v1_padagb-mwext-avgapcor.tab"
+
+
+def main():
+    """Inject, and print both."""
+    conditions = Conditions(pixel_pc=1, faint_limit=0, depth=1, blur=np.zeros(5), angle=0)
+    pixels = np.zeros((len(FILTERS), SIZE, SIZE), np.float32)
+    add_noise(pixels, conditions, np.random.default_rng(1))
+    images = ImageSet(
+        {
+            name: CCDData(band, unit="electron / s", meta={"EXPTIME": exposure})
+            for name, band, exposure in zip(FILTERS, pixels, EXPOSURE_TIMES, strict=True)
+        }
+    )
+    result = completeness(
+        images, magnitudes=np.arange(22.5, 26.1, 0.5), radii=[0.6, 1, 2], n=30, progress_bar=True
+    )
+    print("V magnitude at which half are found, by half-light radius:")
+    print("\n".join(limiting_magnitude(result, column="found").pformat()))
+    path = Path(os.environ.get("ASTROCLUST_DATA", "../shared/data")) / "legus_catalogs" / CATALOG
+    if path.exists():
+        v = np.ma.compressed(read_legus(path)["mag_f555w"])
+        shares = (5, 25, 50, 75, 95)
+        values = ", ".join(f"{value:.2f}" for value in np.percentile(v, shares))
+        print(f"V of {len(v)} rows of NGC 628C, {shares} per cent below: {values}")
+
+
+if __name__ == "__main__":
+    main()
