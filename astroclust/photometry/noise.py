@@ -49,7 +49,9 @@ def measure_correlation(band):
         [_covariance(values, dy, dx) - far for dx in range(-_LAGS, _LAGS + 1)]
         for dy in range(-_LAGS, _LAGS + 1)
     ]
-    return np.array(result) / result[_LAGS][_LAGS]
+    variance = result[_LAGS][_LAGS]
+    # Without noise there is structure alone, on all scales.
+    return np.clip(np.array(result) / variance, -1, 1) if variance > 0 else alone
 
 
 def _sky_cells(band):
