@@ -76,7 +76,7 @@ def white_light(images):
     white = np.empty(images.shape, np.float32)
     for rows in _strips(images.shape):
         # In double precision, for squares of small units underflow.
-        pixels = np.array([_pixels(band, (rows, slice(None))) for band in bands], float)
+        pixels = np.array([band.pixels(rows, float) for band in bands])
         good = np.isfinite(pixels)
         np.square(pixels, out=pixels)
         white[rows] = sum(_show_star(star, pixels, good, images.roles) for star in _STARS)
@@ -175,7 +175,7 @@ def find_sources(
         limit = threshold * background.noise
         found = []
         while tiles:
-            tasks = ((_pixels(band, tile.slices), tile, background, limit) for tile in tiles)
+            tasks = ((band.pixels(tile.slices), tile, background, limit) for tile in tiles)
             grown = []
             for i, sources in run_tasks(pool, find, tasks, workers=workers):
                 if sources is None:  # one of them reaches over the margin
@@ -194,24 +194,15 @@ def _strips(shape):
     return [slice(y, min(y + _STRIP, shape[0])) for y in range(0, shape[0], _STRIP)]
 
 
-def _pixels(band, slices):
-    """Part of an image as new native float32, NaN where a pixel is bad."""
-    pixels = np.array(band.data[slices], np.float32)
-    pixels[~np.isfinite(pixels)] = np.nan
-    if band.mask is not None:
-        pixels[band.mask[slices]] = np.nan
-    return pixels
-
-
 def _background(band, pool, workers):
     strips = _strips(band.data.shape)
-    tasks = ((_pixels(band, (rows, slice(None))),) for rows in strips)
+    tasks = ((band.pixels(rows),) for rows in strips)
     cells = dict(run_tasks(pool, measure_cells, tasks, workers=workers))
     background = Background.from_cells(np.concatenate([cells[i] for i in range(len(cells))], 1))
     if background.noise > 0 and np.isfinite(background.level).all():
         return background
     # A small image, or one with a sky of one value: its pixels are all there is to go by.
-    pixels = _pixels(band, (slice(None), slice(None)))
+    pixels = band.pixels(slice(None))
     good = pixels[np.isfinite(pixels)]
     if not good.size:
         raise ValueError(f"{band.filter}: the image has no good pixels")

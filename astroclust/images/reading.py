@@ -62,6 +62,27 @@ class Band:
     unit: u.UnitBase | None = None
     meta: Mapping = field(default_factory=dict, repr=False)
 
+    def pixels(self, part, dtype=np.float32):
+        """Copy a part of the image, with NaN where a pixel is bad.
+
+        Parameters
+        ----------
+        part : slices or arrays of int
+            What ``data`` is indexed with.
+        dtype : type, optional
+            A type of floating-point numbers.
+
+        Returns
+        -------
+        pixels : `~numpy.ndarray` of ``dtype``
+            In native byte order; NaN where the mask is set or the value is not finite.
+        """
+        pixels = np.array(self.data[part], dtype)
+        pixels[~np.isfinite(pixels)] = np.nan
+        if self.mask is not None:
+            pixels[self.mask[part]] = np.nan
+        return pixels
+
 
 def read_image(image, *, name="image"):
     """Open one image of any form that `ImageSet` takes, without asking for its filter.

@@ -151,12 +151,8 @@ class _Grid:
         ny, nx = band.data.shape
         rows, columns = np.clip(self.rows, 0, ny - 1), np.clip(self.columns, 0, nx - 1)
         index = rows[:, :, None], columns[:, None, :]
-        pixels = np.asarray(band.data[index], float)
-        off = (rows != self.rows)[:, :, None] | (columns != self.columns)[:, None, :]
-        bad = off | ~np.isfinite(pixels)
-        if band.mask is not None:
-            bad |= band.mask[index]
-        pixels[bad] = np.nan
+        pixels = band.pixels(index, float)
+        pixels[(rows != self.rows)[:, :, None] | (columns != self.columns)[:, None, :]] = np.nan
         return pixels
 
 

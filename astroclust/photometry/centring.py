@@ -72,9 +72,7 @@ def _centroid(band, x, y):
     row = np.round(np.where(known, y, -1)).astype(int)
     whole = (column >= half) & (column < nx - half) & (row >= half) & (row < ny - half)
     index = row[whole, None, None] + offset[:, None], column[whole, None, None] + offset
-    box = np.asarray(band.data[index], float)
-    if band.mask is not None:
-        box[band.mask[index]] = np.nan
+    box = band.pixels(index, float)
     new = []
     for axis, start in ((1, column), (2, row)):
         sums = box.sum(axis=axis)

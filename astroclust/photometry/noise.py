@@ -63,18 +63,13 @@ def _sky_cells(band):
         np.unique(np.linspace(0, n - _CELL, min(_MAX_CELLS, n // _CELL)).astype(int))
         for n in (ny, nx)
     )
-    cells = [_cell(band, y, x) for y in rows for x in columns]
+    cells = [
+        band.pixels((slice(y, y + _CELL), slice(x, x + _CELL)), float)
+        for y in rows
+        for x in columns
+    ]
     cells = [cell for cell in cells if np.isfinite(cell).mean() > 0.9]
     return np.array(cells) if cells else None
-
-
-def _cell(band, y, x):
-    part = slice(y, y + _CELL), slice(x, x + _CELL)
-    cell = np.array(band.data[part], float)
-    cell[~np.isfinite(cell)] = np.nan
-    if band.mask is not None:
-        cell[band.mask[part]] = np.nan
-    return cell
 
 
 def _covariance(values, dy, dx):

@@ -1,0 +1,82 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The command line: parse, call, write."""
+
+import argparse
+import sys
+import warnings
+
+from astropy.utils.exceptions import AstropyUserWarning
+
+import astroclust
+from astroclust.cli.candidates import add_completeness, add_detect
+from astroclust.cli.catalogs import add_fetch, add_samples
+from astroclust.cli.classifiers import add_classify, add_train
+from astroclust.cli.demo import add_demo
+
+__all__ = ["main"]
+
+_EXAMPLES = """\
+examples:
+  astroclust demo
+  astroclust fetch ngc1566
+  astroclust detect --image F555W=v.fits --image F814W=i.fits -o candidates.fits
+  astroclust classify candidates.fits --image F555W=v.fits --image F814W=i.fits -o classified.fits
+
+An image is a file or a URL, with the extension in brackets where it matters: "i.fits[SCI]".
+"""
+
+
+def main(argv=None):
+    """Run ``astroclust``.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        The arguments; by default those of the process.
+
+    Returns
+    -------
+    status : int
+        0 where all went well, 1 where something was wrong with the input, 130 after Ctrl-C.
+    """
+    arguments = _parser().parse_args(argv)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", AstropyUserWarning)
+        warnings.showwarning = _show_warning
+        try:
+            arguments.run(arguments)
+        except KeyboardInterrupt:
+            return _fail("interrupted; no output was left half written", 130)
+        except ModuleNotFoundError as error:
+            return _fail(f'{error.name} is not installed: python -m pip install "astroclust[all]"')
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            return _fail(error.args[0] if isinstance(error, KeyError) else error)
+    return 0
+
+
+def _fail(message, status=1):
+    print(f"astroclust: {message}", file=sys.stderr)
+    return status
+
+
+def _show_warning(message, *_):
+    print(f"astroclust: warning: {message}", file=sys.stderr)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="astroclust",
+        description=astroclust.__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=astroclust.__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_demo(commands)
+    add_fetch(commands)
+    add_samples(commands)
+    add_detect(commands)
+    add_completeness(commands)
+    add_classify(commands)
+    add_train(commands)
+    return parser

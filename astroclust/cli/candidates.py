@@ -1,0 +1,185 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The commands that find candidates, and that tell how complete they are."""
+
+import argparse
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+import astroclust
+from astroclust.catalogs import check_table_output, write_table
+from astroclust.cli.options import add_command, add_images, pair, read_images
+from astroclust.files import check_output, replace_when_done
+from astroclust.images import read_image
+
+__all__ = ["add_completeness", "add_detect"]
+
+
+def add_detect(commands):
+    """Add ``astroclust detect``."""
+    command = add_command(commands, "detect", _detect, "find star-cluster candidates in images")
+    add_images(command)
+    _add_selection(command)
+    command.add_argument(
+        "--keep-rejected", action="store_true", help="write all sources, and why they are rejected"
+    )
+
+
+def _add_selection(command):
+    command.add_argument(
+        "--preset",
+        default="legus",
+        help="settings of a survey: legus, ngc1559 or phangs (default: legus)",
+    )
+    command.add_argument(
+        "--field",
+        help="field of LEGUS, whose distance, extinction and concentration index to cut at are "
+        "taken unless they are given",
+    )
+    command.add_argument(
+        "--distance", type=float, help="in Mpc; without it there is no cut in absolute magnitude"
+    )
+    command.add_argument("--detect-in", help="white, or filter or band to find sources in")
+    command.add_argument("--threshold", type=float, help="in standard deviations of the sky")
+    command.add_argument("--n-pixels", type=int, help="smallest connected area")
+    command.add_argument("--min-ci", type=float, help="smallest concentration index")
+    command.add_argument(
+        "--workers", type=int, default=os.cpu_count(), help="processes (default: one a core)"
+    )
+
+
+def _selection(arguments):
+    """Arguments of `find_candidates` that a command was given."""
+    from astroclust.selection.presets import get_preset
+
+    preset, distance, extinction = get_preset(arguments.preset), arguments.distance, None
+    min_ci = arguments.min_ci
+    if arguments.field is not None:
+        field = astroclust.find_field(arguments.field)
+        distance = field.distance if distance is None else distance
+        extinction = {
+            band: value
+            for band, value in zip(astroclust.BANDS, field.extinction, strict=True)
+            if np.isfinite(value)
+        }
+        min_ci = field.ci_cut if min_ci is None and np.isfinite(field.ci_cut) else min_ci
+        if not np.isfinite(distance):
+            raise ValueError(f"the distance of {field.name} is not known: give --distance")
+    given = {
+        name: getattr(arguments, name)
+        for name in ("detect_in", "threshold", "n_pixels")
+        if getattr(arguments, name) is not None
+    }
+    if min_ci is not None:
+        given["cuts"] = replace(preset.cuts, min_ci=min_ci)
+    return {
+        "preset": replace(preset, **given),
+        "distance": distance,
+        "extinction": extinction,
+        "workers": arguments.workers,
+    }
+
+
+def _detect(arguments):
+    from astroclust.selection import keep_candidates
+
+    check_table_output(arguments.output, overwrite=arguments.overwrite)
+    sources = astroclust.find_candidates(
+        read_images(arguments),
+        **_selection(arguments),
+        keep_rejected=True,
+        progress_bar=not arguments.quiet,
+    )
+    print("\n".join(astroclust.cut_flow(sources).pformat()))
+    candidates = sources if arguments.keep_rejected else keep_candidates(sources)
+    write_table(candidates, arguments.output, overwrite=arguments.overwrite)
+    print(f"{np.sum(sources['cuts'] == 0)} candidates of {len(sources)} sources")
+    print(f"wrote {arguments.output}")
+
+
+def add_completeness(commands):
+    """Add ``astroclust completeness``."""
+    command = add_command(
+        commands,
+        "completeness",
+        _completeness,
+        "inject artificial clusters into images, and count which are found and selected",
+    )
+    add_images(command)
+    _add_selection(command)
+    command.add_argument(
+        "--magnitudes", type=_numbers, required=True, help="in V: 20,22,24 or 20:26:0.5"
+    )
+    command.add_argument(
+        "--radii", type=_numbers, required=True, help="half-light radii: 0.5,1,2 or 1:4:1"
+    )
+    command.add_argument(
+        "--radii-unit", default="pix", help="pix, pc (with a distance) or arcsec (default: pix)"
+    )
+    command.add_argument(
+        "-n", type=int, default=50, help="clusters of each magnitude and radius (default: 50)"
+    )
+    command.add_argument(
+        "--psf",
+        action="append",
+        default=[],
+        type=pair,
+        metavar="FILTER=FILE",
+        help="image of a star; once for each band (default: that of WFC3/UVIS)",
+    )
+    command.add_argument("--seed", type=int, default=1, help="(default: 1)")
+    command.add_argument("--plot", type=Path, help="picture to write")
+    command.add_argument(
+        "--checkpoint",
+        type=Path,
+        help="file of all clusters, from which the same command goes on (default: beside the "
+        "output)",
+    )
+
+
+def _numbers(text):
+    """Numbers with commas between them, or first:last:step, the last included."""
+    try:
+        if ":" not in text:
+            return [float(word) for word in text.split(",")]
+        first, last, step = map(float, text.split(":"))
+        if step > 0:
+            return np.arange(first, last + step / 2, step).tolist()
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"expected 20,22,24 or FIRST:LAST:STEP, not {text!r}")
+
+
+def _completeness(arguments):
+    from astropy import units as u
+
+    from astroclust.plotting import plot_completeness
+
+    output = arguments.output
+    check_table_output(output, overwrite=arguments.overwrite)
+    if arguments.plot is not None:
+        check_output(arguments.plot, overwrite=arguments.overwrite)
+    psf = {name: np.asarray(read_image(path).data) for name, path in arguments.psf}
+    result = astroclust.completeness(
+        read_images(arguments),
+        **_selection(arguments),
+        magnitudes=arguments.magnitudes,
+        radii=arguments.radii * u.Unit(arguments.radii_unit),
+        n=arguments.n,
+        psf=psf or None,
+        seed=arguments.seed,
+        checkpoint=arguments.checkpoint or output.with_name(f"{output.stem}.clusters.ecsv"),
+        progress_bar=not arguments.quiet,
+    )
+    write_table(result, output, overwrite=arguments.overwrite)
+    limits = astroclust.limiting_magnitude(result)
+    print("V magnitude at which half of the clusters are selected:")
+    print("\n".join(limits.pformat()))
+    print(f"wrote {output}")
+    if arguments.plot is not None:
+        figure = plot_completeness(result).figure
+        with replace_when_done(arguments.plot, overwrite=True) as partial:
+            figure.savefig(partial, dpi=110)
+        print(f"wrote {arguments.plot}")

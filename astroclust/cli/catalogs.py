@@ -1,0 +1,98 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The commands for the catalogues and images of surveys."""
+
+from pathlib import Path
+
+import astroclust
+from astroclust.catalogs import read_table
+from astroclust.cli.options import add_command
+
+__all__ = ["add_fetch", "add_samples"]
+
+
+def add_fetch(commands):
+    """Add ``astroclust fetch``."""
+    command = add_command(
+        commands, "fetch", _fetch, "fetch catalogues and images of LEGUS and PHANGS-HST from MAST"
+    )
+    command.add_argument(
+        "name",
+        nargs="?",
+        help="field of LEGUS, or phangs-human or phangs-machine for the catalogues of PHANGS-HST",
+    )
+    command.add_argument("--list", action="store_true", help="list the fields of LEGUS")
+    command.add_argument(
+        "--what",
+        type=lambda text: [word.strip() for word in text.split(",")],
+        default=["catalog", "images"],
+        metavar="WHAT",
+        help="catalog, images or, by default, catalog,images",
+    )
+    command.add_argument("--folder", type=Path, help="where files go (default: astropy's cache)")
+    command.add_argument("--server", help="in place of those of MAST, such as a mirror")
+    command.add_argument("--offline", action="store_true", help="use what is there, ask no server")
+
+
+def _fetch(arguments):
+    from astroclust.archive import conf
+
+    if arguments.list:
+        astroclust.list_fields().pprint(max_lines=-1, max_width=-1)
+        return
+    if arguments.name is None:
+        raise ValueError("name a field, such as ngc1566; --list lists them")
+    server = (arguments.server or "").rstrip("/")
+    with (
+        conf.set_temp("archive_server", server or conf.archive_server),
+        conf.set_temp("mast_server", server or conf.mast_server),
+    ):
+        _fetch_and_say(arguments)
+
+
+def _fetch_and_say(arguments):
+    options = {
+        "folder": arguments.folder,
+        "offline": arguments.offline,
+        "progress_bar": not arguments.quiet,
+    }
+    survey, _, labels = arguments.name.partition("-")
+    if survey == "phangs":
+        catalog = astroclust.fetch_phangs(labels=labels, **options)
+        print(f"{len(catalog)} clusters of PHANGS-HST with {labels} labels")
+        return
+    data = astroclust.fetch_legus(arguments.name, what=arguments.what, **options)
+    if data.catalog is not None:
+        print(f"{len(data.catalog)} candidates in {data.folder / data.catalog.meta['CATALOG']}")
+    if data.images is not None:
+        print(f"{data.images!r} in {data.folder}")
+
+
+def add_samples(commands):
+    """Add ``astroclust samples``."""
+    command = add_command(
+        commands, "samples", _samples, "count the classes of LEGUS catalogues beside the paper's"
+    )
+    command.add_argument("folder", type=Path, help="folder of hlsp_legus_..._multiband_....tab")
+
+
+def _samples(arguments):
+    # One of each name, whether packed or not; those that are on their way end in .part.
+    found = sorted(arguments.folder.rglob("hlsp_legus_hst_*_multiband_*.tab*"), reverse=True)
+    paths = {path.name.removesuffix(".gz"): path for path in found}
+    catalogs, failures = [], []
+    for name, path in sorted(paths.items()):
+        if name.endswith(".tab"):
+            try:
+                catalogs.append(read_table(path))
+            except (OSError, ValueError) as error:
+                failures.append(str(error))
+    if not catalogs and not failures:
+        raise FileNotFoundError(
+            f"{arguments.folder} has no catalogues of LEGUS: fetch some with astroclust fetch FIELD"
+        )
+    if catalogs:
+        counts = astroclust.sample_counts(catalogs)
+        print("classes 1 to 4 here, in Tables 1 and 2 of Wei et al. (2020), and the difference:")
+        counts.pprint(max_lines=-1, max_width=-1)
+    if failures:
+        raise OSError(f"{len(failures)} not counted: " + "; ".join(failures))

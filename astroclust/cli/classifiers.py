@@ -1,0 +1,113 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The commands that classify, and that train classifiers."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+import astroclust
+from astroclust.catalogs import check_table_output, read_table, write_table
+from astroclust.cli.options import add_command, add_images, print_notice, read_images
+from astroclust.files import check_output
+
+__all__ = ["add_classify", "add_train"]
+
+
+def add_classify(commands):
+    """Add ``astroclust classify``."""
+    command = add_command(
+        commands, "classify", _classify, "classify the candidates of a table on its images"
+    )
+    command.add_argument("table", help="candidates, with x and y (from 0) or ra and dec")
+    add_images(command)
+    command.add_argument("--model", help="name or .safetensors file of a classifier")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: auto)")
+    command.add_argument("--batch-size", type=int, help="stamps in memory at a time")
+    command.add_argument("--column-prefix", default="", help="put before the new columns' names")
+
+
+def _classify(arguments):
+    check_table_output(arguments.output, overwrite=arguments.overwrite)
+    table = read_table(arguments.table)
+    images = read_images(arguments)
+    classifier = astroclust.load_classifier(arguments.model)
+    result = astroclust.classify_table(
+        table,
+        images,
+        model=classifier,
+        column_prefix=arguments.column_prefix,
+        device=arguments.device,
+        batch_size=arguments.batch_size,
+        progress_bar=not arguments.quiet,
+    )
+    write_table(result, arguments.output, overwrite=arguments.overwrite)
+    _print_counts(result[f"{arguments.column_prefix}class"], classifier)
+    print_notice(classifier)
+    print(f"wrote {arguments.output}")
+
+
+def _print_counts(classes, classifier):
+    classes = np.ma.asarray(classes)
+    for number, name in classifier.card.classes.items():
+        print(f"{np.ma.filled(classes == number, False).sum():7d}  {number} {name}")
+    print(f"{np.ma.getmaskarray(classes).sum():7d}  not classified (see flags)")
+
+
+def add_train(commands):
+    """Add ``astroclust train``."""
+    command = add_command(commands, "train", _train, "train a classifier on simulated stamps")
+    command.add_argument(
+        "--simulate", type=int, required=True, metavar="N", help="number of stamps to simulate"
+    )
+    command.add_argument("--members", type=int, default=1, help="of the ensemble (default: 1)")
+    command.add_argument("--epochs", type=int, default=14, help="(default: 14)")
+    command.add_argument("--seed", type=int, default=1, help="(default: 1)")
+    command.add_argument("--name", default="simulated", help="name in the model card")
+    command.add_argument(
+        "-o", "--output", type=Path, required=True, help=".safetensors file; the card goes beside"
+    )
+    command.add_argument("--overwrite", action="store_true", help="replace the output")
+    command.add_argument(
+        "--checkpoints",
+        type=Path,
+        help="folder for checkpoints and the learning curve, from which the same command goes on "
+        "(default: beside the output)",
+    )
+
+
+def _train(arguments):
+    from astroclust.training import train_classifier
+    from astroclust.weights import save_classifier
+
+    check_output(arguments.output, overwrite=arguments.overwrite)
+    n, seed, epochs = arguments.simulate, arguments.seed, arguments.epochs
+    progress_bar = not arguments.quiet
+    stamps, held_out = (
+        astroclust.simulate_stamps(
+            count, seed=[seed, part], workers=os.cpu_count(), progress_bar=progress_bar
+        )
+        for part, count in enumerate((n, max(n // 8, 8)))
+    )
+    classifier = train_classifier(
+        stamps,
+        stamps.table["class"],
+        held_out=held_out,
+        held_out_labels=held_out.table["class"],
+        name=arguments.name,
+        training_sample=f"{n} stamps of simulate_stamps, seed [{seed}, 0]",
+        simulated=True,
+        split=f"{len(held_out)} stamps of simulate_stamps, seed [{seed}, 1]",
+        command=f"astroclust train --simulate {n} --members {arguments.members} --epochs {epochs} "
+        f"--seed {seed} --name {arguments.name}",
+        members=arguments.members,
+        epochs=epochs,
+        seed=seed,
+        folder=arguments.checkpoints or arguments.output.with_suffix(".checkpoints"),
+        progress_bar=progress_bar,
+    )
+    card = save_classifier(classifier, arguments.output, overwrite=arguments.overwrite)
+    for name, score in card.scores.items():
+        print(f"{name}: {score:.3f}")
+    print_notice(classifier)
+    print(f"wrote {arguments.output} and its card")

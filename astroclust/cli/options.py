@@ -1,0 +1,64 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""What commands have in common."""
+
+import argparse
+from pathlib import Path
+
+from astroclust.images import ImageSet
+
+__all__ = ["add_command", "add_images", "pair", "print_notice", "read_images"]
+
+
+def add_command(commands, name, run, summary):
+    """Add a command and the options that all have."""
+    command = commands.add_parser(
+        name, help=summary, description=summary[0].upper() + summary[1:] + "."
+    )
+    command.set_defaults(run=run)
+    command.add_argument("-q", "--quiet", action="store_true", help="no progress bars")
+    return command
+
+
+def add_images(command):
+    """Add the options for images and the output."""
+    command.add_argument(
+        "--image",
+        action="append",
+        required=True,
+        type=pair,
+        metavar="FILTER=FILE",
+        help="image of a band; once for each band",
+    )
+    command.add_argument(
+        "--role",
+        action="append",
+        default=[],
+        type=pair,
+        metavar="FILTER=BAND",
+        help="band (NUV, U, B, V or I) that a filter unknown to astroclust stands for",
+    )
+    command.add_argument("-o", "--output", type=Path, required=True, help="table to write")
+    command.add_argument("--overwrite", action="store_true", help="replace the output")
+
+
+def pair(text):
+    """Two words with an equals sign between them."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, such as F555W=v.fits, not {text!r}")
+    return name, value
+
+
+def read_images(arguments):
+    """The images that were given."""
+    names = [name for name, _ in arguments.image]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"--image {name} is given more than once")
+    return ImageSet.read(dict(arguments.image), roles=dict(arguments.role))
+
+
+def print_notice(classifier):
+    """Say what a classifier is not for."""
+    if classifier.card.notice:
+        print(f"note: {classifier.card.notice}")
