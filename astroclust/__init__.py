@@ -46,10 +46,13 @@ _HOMES = {
     "select_candidates": "selection",
     "simulate_field": "simulation",
     "simulate_stamps": "simulation",
+    "stream_stamps": "simulation",
     "to_regions": "ds9",
     "train_classifier": "training",
     "training_sample": "catalogs",
     "white_light": "detection",
+    "write_field": "simulation",
+    "write_legus": "catalogs",
 }
 
 __all__ = sorted(_HOMES)
@@ -70,6 +73,11 @@ def _read_legus(path, **options):
     return import_module("astroclust.catalogs").read_legus(path, **options)
 
 
-# ``Table.read(path, format="ascii.legus")``, registered for every class there is: astropy.table
-# itself takes most of a second to import.
+def _write_legus(table, path, **options):
+    import_module("astroclust.catalogs").write_legus(table, path, **options)
+
+
+# ``Table.read(path, format="ascii.legus")`` and ``table.write(...)``, registered for every class
+# there is: astropy.table itself takes most of a second to import.
 _registry.register_reader("ascii.legus", object, _read_legus, force=True)
+_registry.register_writer("ascii.legus", object, _write_legus, force=True)

@@ -92,9 +92,10 @@ def classify_table(
 
     Examples
     --------
+    >>> from astropy.table import Table
     >>> from astroclust import classify_table, simulate_field
     >>> field = simulate_field(shape=(128, 128), seed=1)
-    >>> result = classify_table(field.truth["x", "y"], field.images)
+    >>> result = classify_table(Table({"x": [50.0, 80.0], "y": [60.0, 70.0]}), field.images)
     >>> result.colnames[2:5]
     ['class', 'probability', 'prob_1']
     """

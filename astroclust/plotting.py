@@ -88,7 +88,7 @@ def plot_field(images, table, *, ax=None, column_prefix=""):
     --------
     >>> from astroclust import simulate_field
     >>> from astroclust.plotting import plot_field
-    >>> field = simulate_field(shape=(64, 64), seed=1)
+    >>> field = simulate_field(shape=(64, 64), seed=1, density=2e-3)
     >>> ax = plot_field(field.images, field.truth)
     >>> ax.figure.savefig("field.png")
     """
@@ -147,10 +147,11 @@ def plot_gallery(table, images, *, per_class=8, size=50, column_prefix=""):
 
     Examples
     --------
+    >>> from astropy.table import Table
     >>> from astroclust import classify_table, simulate_field
     >>> from astroclust.plotting import plot_gallery
     >>> field = simulate_field(shape=(128, 128), seed=1)
-    >>> result = classify_table(field.truth["x", "y"], field.images)
+    >>> result = classify_table(Table({"x": [50.0, 80.0], "y": [60.0, 70.0]}), field.images)
     >>> plot_gallery(result, field.images).savefig("gallery.png")
     """
     images = images if isinstance(images, ImageSet) else ImageSet(images)
@@ -202,7 +203,7 @@ def plot_ci_calibration(calibration, *, ax=None):
     >>> from astroclust import simulate_field
     >>> from astroclust.photometry import calibrate_ci
     >>> from astroclust.plotting import plot_ci_calibration
-    >>> field = simulate_field(shape=(300, 300), seed=2)
+    >>> field = simulate_field(shape=(300, 300), seed=2, density=5e-4)
     >>> ax = plot_ci_calibration(calibrate_ci(field.images, threshold=10))
     >>> ax.figure.savefig("cut.png")
     """

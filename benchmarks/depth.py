@@ -1,10 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """How deep LEGUS's threshold goes, beside the catalogue that LEGUS released.
 
-Artificial clusters in nothing but noise, that of the quiet sky of NGC 628C: the V magnitude at
-which half of them are found with the preset ``legus``. And the V magnitudes of all rows of the
-catalogue of NGC 628C, where the detections of LEGUS with measured colours and a concentration
-index end.
+Artificial clusters in nothing but noise, that of the quiet sky of NGC 628C, with the PSFs of its
+cameras: the V magnitude at which half of them are found with the preset ``legus``. And the V
+magnitudes of all rows of the catalogue of NGC 628C, where the detections of LEGUS with measured
+colours and a concentration index end.
 """
 
 import os
@@ -14,21 +14,30 @@ import numpy as np
 from astropy.nddata import CCDData
 
 from astroclust import ImageSet, completeness, limiting_magnitude, read_legus
-from astroclust.simulation.scenes import EXPOSURE_TIMES, FILTERS, Conditions, add_noise
+from astroclust.catalogs import find_field
+from astroclust.simulation.detector import add_noise
+from astroclust.simulation.headers import header_of
+from astroclust.simulation.observations import observe_like
 
 SIZE = 600
+# Of quiet sky, in e-/s a drizzled pixel, measured in the images of NGC 628C, NUV to I.
+SKY_NOISE = (0.0027, 0.0031, 0.0054, 0.0084, 0.0165)
 CATALOG = "hlsp_legus_hst_acs-wfc3_ngc628-c_multiband_v1_padagb-mwext-avgapcor.tab"
 
 
 def main():
     """Inject, and print both."""
-    conditions = Conditions(pixel_pc=1, faint_limit=0, depth=1, blur=np.zeros(5), angle=0)
-    pixels = np.zeros((len(FILTERS), SIZE, SIZE), np.float32)
-    add_noise(pixels, conditions, np.random.default_rng(1))
+    rng = np.random.default_rng(1)
+    field = find_field("ngc628-c")
+    observation = observe_like(field.name, rng, SKY_NOISE)
+    pixels = np.zeros((len(SKY_NOISE), SIZE, SIZE), np.float32)
+    add_noise(pixels, observation, rng)
     images = ImageSet(
         {
-            name: CCDData(band, unit="electron / s", meta={"EXPTIME": exposure})
-            for name, band, exposure in zip(FILTERS, pixels, EXPOSURE_TIMES, strict=True)
+            name: CCDData(band, unit="electron / s", meta=header)
+            for name, band, header in zip(
+                field.filters, pixels, header_of(observation, field), strict=True
+            )
         }
     )
     result = completeness(

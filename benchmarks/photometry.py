@@ -17,17 +17,13 @@ from astropy.nddata import CCDData
 from astropy.table import Table
 
 from astroclust import ImageSet, concentration_index, measure_photometry
-from astroclust.simulation.scenes import (
-    EXPOSURE_TIMES,
-    FILTERS,
-    ZERO_POINTS,
-    Source,
-    add_noise,
-    draw_conditions,
-    draw_tiles,
-    eff_profile,
-)
+from astroclust.simulation.detector import add_noise
+from astroclust.simulation.drawing import Ellipse, Source, draw_field, split_sources
+from astroclust.simulation.observations import observe_like
 
+# All bands of one camera, with the noise of quiet sky in e-/s a drizzled pixel as measured in the
+# images of NGC 628C, NUV to I.
+LIKE, SKY_NOISE = "ngc1566", (0.0027, 0.0031, 0.0054, 0.0084, 0.0165)
 SPACING = 48  # pixels from source to source
 # Parts of a pixel in each direction: so many that the area of a circle of 1 pixel is right to
 # 0.0003, for some sources; and fewer, for the pulls of all.
@@ -35,20 +31,21 @@ FINE, COARSE, N_FINE = 200, 40, 100
 HALF = 5  # pixels around a source that have a part in an aperture
 
 
-def draw_field(n, rng):
-    """Images without noise, shape (5, ny, nx), the places of the sources, and the conditions."""
-    conditions = draw_conditions(rng, 8)
+def draw_sources(n, rng):
+    """Images without noise, shape (5, ny, nx), the places of the sources, and the observation."""
+    observation = observe_like(LIKE, rng, SKY_NOISE)
     side = int(np.ceil(np.sqrt(n))) * SPACING
     grid = np.arange(SPACING / 2, side, SPACING)
     x, y = (axis.ravel()[:n] + rng.uniform(-2, 2, n) for axis in np.meshgrid(grid, grid))
     sources = []
     for place in zip(x, y, strict=True):
-        magnitudes = rng.uniform(19.5, 23.5) + rng.normal(0, 0.4, len(FILTERS))
-        profile = eff_profile(1.5).dilate(rng.uniform(0.3, 3)) if rng.random() < 0.7 else None
-        sources.append(Source(*place, 10 ** (0.4 * (ZERO_POINTS - magnitudes)), profile))
-    image = draw_tiles(sources, (side, side), conditions)
+        magnitudes = rng.uniform(19.5, 23.5) + rng.normal(0, 0.4, len(SKY_NOISE))
+        profile = Ellipse(("eff", 1.5), rng.uniform(0.3, 3)) if rng.random() < 0.7 else None
+        flux = 10 ** (0.4 * (observation.zero_points - magnitudes))
+        sources.append(Source(*place, flux, profile))
+    image = draw_field(sources, split_sources([])[0], (side, side), observation)
     slope = np.linspace(0, 0.02, side, dtype=np.float32)
-    return image + 0.05 + slope[:, None], Table({"x": x, "y": y}), conditions
+    return image + 0.05 + slope[:, None], Table({"x": x, "y": y}), observation
 
 
 def direct_sums(images, x, y, radii, parts):
@@ -72,13 +69,13 @@ def direct_sums(images, x, y, radii, parts):
     return sums
 
 
-def images_of(pixels, conditions):
+def images_of(pixels, observation):
     """The images of an array as an ImageSet with exposure times."""
     return ImageSet(
         {
             name: CCDData(band, unit="electron / s", meta={"EXPTIME": exposure})
             for name, band, exposure in zip(
-                FILTERS, pixels, EXPOSURE_TIMES * conditions.depth, strict=True
+                observation.filters, pixels, observation.exposure_times, strict=True
             )
         }
     )
@@ -91,27 +88,28 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     rng = np.random.default_rng(arguments.seed)
-    clean, places, conditions = draw_field(arguments.sources, rng)
+    clean, places, observation = draw_sources(arguments.sources, rng)
     noisy = clean.copy()
-    add_noise(noisy, conditions, rng)
+    add_noise(noisy, observation, rng)
     some = places[:N_FINE]
     true = direct_sums(clean.astype(float), some["x"], some["y"], (4, 1, 3), FINE)
-    measured = measure_photometry(some, images_of(clean, conditions))
+    measured = measure_photometry(some, images_of(clean, observation))
     print(f"{len(some)} sources; greatest difference from a direct sum, without noise (mag):")
-    for name, zero, flux in zip(FILTERS, ZERO_POINTS, true, strict=True):
+    zero_points = observation.zero_points
+    for name, zero, flux in zip(observation.filters, zero_points, true, strict=True):
         magnitude = zero - 2.5 * np.log10(flux[:, 0])
-        index = concentration_index(some, images_of(clean, conditions)[name])
+        index = concentration_index(some, images_of(clean, observation)[name])
         of_magnitude = np.max(np.abs(measured[f"mag_{name.lower()}"] - magnitude))
         of_index = np.max(np.abs(index + 2.5 * np.log10(flux[:, 1] / flux[:, 2])))
         print(f"  {name}  magnitude {of_magnitude:.5f}  concentration index {of_index:.5f}")
 
     true = direct_sums(clean.astype(float), places["x"], places["y"], (4,), COARSE)
     print(f"\n{len(places)} sources; pulls, mean and standard deviation:")
-    print(f"  {'errors':<11}{'sky':<8}" + "".join(f"{name:>15}" for name in FILTERS))
+    print(f"  {'errors':<11}{'sky':<8}" + "".join(f"{name:>15}" for name in observation.filters))
     for errors, sky in (("correlated", "median"), ("correlated", "mode"), ("iraf", "mode")):
-        measured = measure_photometry(places, images_of(noisy, conditions), errors=errors, sky=sky)
+        measured = measure_photometry(places, images_of(noisy, observation), errors=errors, sky=sky)
         line = f"  {errors:<11}{sky:<8}"
-        for name, flux in zip(FILTERS, true, strict=True):
+        for name, flux in zip(observation.filters, true, strict=True):
             column = name.lower()
             pull = (measured[f"flux_{column}"] - flux[:, 0]) / measured[f"flux_err_{column}"]
             line += f"   {np.mean(pull):+.2f}  {np.std(pull):.2f}  "

@@ -26,8 +26,9 @@ from astropy.table import Table
 from scipy.spatial import KDTree
 
 from astroclust import ImageSet, find_sources, measure_photometry, simulate_field, white_light
+from astroclust.catalogs import find_field
 from astroclust.photometry import recenter
-from astroclust.simulation.scenes import EXPOSURE_TIMES, FILTERS
+from astroclust.simulation.observations import observe_like
 
 # LEGUS's settings, and room for large fields; the network of star or galaxy is that of Debian.
 SETTINGS = {
@@ -59,6 +60,9 @@ COLUMNS = (
     "X_IMAGE Y_IMAGE FWHM_IMAGE CLASS_STAR MAG_BEST FLUX_ISO THRESHOLD FLUX_APER(3) FLUXERR_APER(3)"
 )
 TILE, N_TILES = 500, 16
+# A field that was observed with one camera.
+LIKE = "ngc1566"
+FILTERS = find_field(LIKE).filters
 
 
 def sextract(folder, *images, **settings):
@@ -105,7 +109,7 @@ def match(arguments):
     else:
         print(f"{path} is not there: no comparison in the HDF-South")
     for density in (3e-4, 1.5e-3):
-        images = simulate_field(shape=(1500, 1500), seed=1, distance=8, density=density).images
+        images = simulate_field(like=LIKE, shape=(1500, 1500), seed=1, density=density).images
         for threshold in (20, 10, 5):
             compare(f"simulated V, {density:g} a pixel", images["V"].data, threshold)
             compare("simulated white light", white_light(images).data, threshold)
@@ -114,7 +118,7 @@ def match(arguments):
 def draw_tile(seed):
     """A piece of the mosaic, shape (5, TILE, TILE)."""
     shape = (TILE, TILE)
-    images = simulate_field(shape=shape, seed=seed, distance=8, density=2e-3).images
+    images = simulate_field(like=LIKE, shape=shape, seed=seed, density=5e-4).images
     return np.array([band.data for band in images.values()])
 
 
@@ -132,7 +136,8 @@ def make_mosaic(folder, size):
         for x in range(0, size, TILE):
             tile = np.rot90(tiles[rng.integers(N_TILES)], rng.integers(4), axes=(1, 2))
             mosaic[:, y : y + TILE, x : x + TILE] = tile
-    for path, pixels, exposure in zip(paths, mosaic, EXPOSURE_TIMES, strict=False):
+    exposures = observe_like(LIKE, rng, np.ones(len(FILTERS))).exposure_times
+    for path, pixels, exposure in zip(paths, mosaic, exposures, strict=False):
         header = fits.Header({"EXPTIME": exposure, "BUNIT": "electron / s"})
         fits.writeto(path, pixels, header, overwrite=True)
     white = white_light(ImageSet(dict(zip(FILTERS, mosaic, strict=True))))

@@ -275,11 +275,7 @@ def _home(field):
 
 
 def _image_url(field, filter_, camera):
-    ending = "v1_drc"
-    if field.name.endswith("-mosaic"):
-        camera, ending = {"uvis": "wfc3"}.get(camera, camera), "v1_sci"
-    name = f"hlsp_legus_hst_{camera}_{field.image_name}_{filter_.lower()}_{ending}.fits"
-    return f"{_home(field)}/{name}"
+    return f"{_home(field)}/{field.image_file(filter_, camera)}"
 
 
 def _fetch_bundle(field, place, **options):

@@ -15,6 +15,7 @@ from astropy.wcs import NoConvergence
 from astroclust.catalogs.fields import LegusField, find_field, legus_fields
 from astroclust.catalogs.flags import CATALOG_FLAG_MEANINGS, CatalogFlag
 from astroclust.catalogs.legus import read_legus
+from astroclust.catalogs.legus_writer import write_legus
 from astroclust.catalogs.phangs import PHANGS_CODES, human_class, read_phangs
 from astroclust.catalogs.samples import sample_counts, training_sample
 from astroclust.files import check_output, replace_when_done
@@ -37,6 +38,7 @@ __all__ = [
     "sample_counts",
     "sky_positions",
     "training_sample",
+    "write_legus",
     "write_table",
 ]
 

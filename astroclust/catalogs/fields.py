@@ -67,6 +67,31 @@ class LegusField:
     table_2: tuple | None
     notes: str
 
+    @property
+    def catalog_file(self):
+        """Name of the catalogue in the archive; where it has none, what it would be called."""
+        if self.catalog is not None:
+            return self.catalog.rpartition("/")[2]
+        return _catalog_file(self.name, "acs-wfc3" if "acs" in self.cameras else "wfc3", "v1")
+
+    def image_file(self, filter_name, camera):
+        """Name of an image in the archive.
+
+        Parameters
+        ----------
+        filter_name, camera : str
+            Such as ``"F555W"`` and ``"uvis"``.
+
+        Returns
+        -------
+        name : str
+            Such as ``"hlsp_legus_hst_uvis_ngc1566_f555w_v1_drc.fits"``.
+        """
+        ending = "v1_drc"
+        if self.name.endswith("-mosaic"):
+            camera, ending = {"uvis": "wfc3"}.get(camera, camera), "v1_sci"
+        return f"hlsp_legus_hst_{camera}_{self.image_name}_{filter_name.lower()}_{ending}.fits"
+
 
 @lru_cache(maxsize=1)
 def legus_fields():
@@ -92,10 +117,8 @@ def _field(row):
     roles = [role.lower() for role in BANDS]
     catalog = None
     if row["catalog_tag"] is not np.ma.masked:
-        catalog = (
-            f"{row['catalog_folder']}/hlsp_legus_hst_{row['catalog_tag']}_{row['field']}_multiband_"
-            f"{row['catalog_version']}_padagb-mwext-avgapcor.tab"
-        )
+        name = _catalog_file(row["field"], row["catalog_tag"], row["catalog_version"])
+        catalog = f"{row['catalog_folder']}/{name}"
     return LegusField(
         name=str(row["field"]),
         galaxy=str(row["galaxy"]),
@@ -112,6 +135,10 @@ def _field(row):
         table_2=_counts(row["table_2"]),
         notes=_text(row["notes"]) or "",
     )
+
+
+def _catalog_file(field, tag, version):
+    return f"hlsp_legus_hst_{tag}_{field}_multiband_{version}_padagb-mwext-avgapcor.tab"
 
 
 def _number(value):

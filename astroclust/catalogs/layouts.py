@@ -8,19 +8,29 @@ from pathlib import Path
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
+from astroclust.catalogs.flags import CatalogFlag
 from astroclust.images import BANDS
 
 __all__ = [
     "FIT_COLUMNS",
     "INTEGERS",
+    "LABEL_COLUMNS",
     "NO_FIT",
     "QUALITY_COLUMNS",
     "ROLES",
+    "SENTINELS",
+    "column_names",
     "layout",
     "readme_columns",
 ]
 
 NO_FIT = 200.0  # in place of what no fit gave
+# In place of magnitudes and errors, and why.
+SENTINELS = {
+    66.666: CatalogFlag.OUT_OF_VIEW,
+    99.999: CatalogFlag.NOT_DETECTED,
+    44.444: CatalogFlag.NO_CORRECTION,
+}
 _NUMBERS_OF_FILTERS = (0, 3, 4, 5, NO_FIT)
 
 ROLES = [role.lower() for role in BANDS]
@@ -45,7 +55,10 @@ _MEASURED = (
     *(*FIT_COLUMNS, *_RESIDUALS, *QUALITY_COLUMNS, "n_filters"),
 )
 _LABELS = ("class_human", "class_ml", "class_hybrid", "class_verified", "class_reclassified")
-INTEGERS = ("id", "n_filters", "quality", "halpha", "selection", "provenance", *_LABELS)
+_NOTES = ("quality", "halpha", "selection", "provenance")
+INTEGERS = ("id", "n_filters", *_NOTES, *_LABELS)
+# All that the last columns may be.
+LABEL_COLUMNS = (*_LABELS, "class_mean", *_NOTES)
 
 # What the numbered lines of a catalogue's readme say, in the order in which they are tried.
 _README_LINES = (
@@ -79,6 +92,12 @@ _README_LINES = (
     (r".*machine learning", "class_ml"),
     (r".*(applying the mode|mode value|visual classification done by)", "class_human"),
 )
+
+
+def column_names(labels=(), *, mosaic=False):
+    """Names of all columns, those of a mosaic and the last, with classes, as they are given."""
+    places = ("x_mosaic", "y_mosaic") if mosaic else ()
+    return [*_PLACE, *places, *_MEASURED, *labels]
 
 
 def readme_columns(path, name, n_columns):
@@ -115,10 +134,8 @@ def readme_columns(path, name, n_columns):
 
 def layout(values, name, known):
     """Names of the columns: those of the field, or else from their number and what they hold."""
-    names = list(_PLACE)
-    if values.shape[1] > 5 and not _mostly(_on_sky(*values[:, 3:5].T)):
-        names += ["x_mosaic", "y_mosaic"]
-    names += _MEASURED
+    mosaic = values.shape[1] > 5 and not _mostly(_on_sky(*values[:, 3:5].T))
+    names = column_names(mosaic=mosaic)
     n = len(names)
     of_field = known.label_columns if known is not None else ()
     if not 1 <= values.shape[1] - n <= 6 or (of_field and values.shape[1] != n + len(of_field)):

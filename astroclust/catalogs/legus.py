@@ -20,22 +20,18 @@ from astroclust.catalogs.layouts import (
     NO_FIT,
     QUALITY_COLUMNS,
     ROLES,
+    SENTINELS,
     layout,
     readme_columns,
 )
 from astroclust.images import BANDS
 
-__all__ = ["read_legus"]
+__all__ = ["field_of_file", "read_legus"]
 
 
 # No magnitude, error or concentration index reaches this: what does is a sentinel, or was
 # computed with one.
 _LIMIT = 40.0
-_SENTINELS = {
-    66.666: CatalogFlag.OUT_OF_VIEW,
-    99.999: CatalogFlag.NOT_DETECTED,
-    44.444: CatalogFlag.NO_CORRECTION,
-}
 # The filters of the standard visit of LEGUS, for files that do not say theirs.
 _STANDARD_FILTERS = ("F275W", "F336W", "F438W", "F555W", "F814W")
 
@@ -121,7 +117,7 @@ def read_legus(path, *, field=None, filters=None):
     5 for what was not inspected and 0 or 4 for what is not a cluster: here 0 and 4, as elsewhere.
     """
     name = Path(str(getattr(path, "name", path))).name
-    known = _known_field(name, field)
+    known = field_of_file(name, field)
     values = _read_numbers(path, name)
     names, said = readme_columns(path, name, values.shape[1]) or (
         layout(values, name, known),
@@ -141,7 +137,7 @@ def read_legus(path, *, field=None, filters=None):
     return table
 
 
-def _known_field(file, name):
+def field_of_file(file, name=None):
     """The field of a file, None where neither the caller nor the name of the file says it."""
     if name is not None:
         return find_field(name)
@@ -225,7 +221,7 @@ def _mask_magnitudes(table, role, filter_):
     """Mask the magnitudes and errors that are none, and say why."""
     magnitude, error = table[f"mag_{filter_}"], table[f"mag_err_{filter_}"]
     flags = np.zeros(len(table), np.int32)
-    for sentinel, flag in _SENTINELS.items():
+    for sentinel, flag in SENTINELS.items():
         flags[np.abs(magnitude.data - sentinel) < 0.01] |= flag
     lost = ~(magnitude.data < _LIMIT)
     flags[lost & (flags == 0)] |= CatalogFlag.UNDEFINED

@@ -12,6 +12,7 @@ from astroclust.cli.candidates import add_completeness, add_detect
 from astroclust.cli.catalogs import add_fetch, add_samples
 from astroclust.cli.classifiers import add_classify, add_train
 from astroclust.cli.demo import add_demo
+from astroclust.cli.simulation import add_simulate
 
 __all__ = ["main"]
 
@@ -19,6 +20,7 @@ _EXAMPLES = """\
 examples:
   astroclust demo
   astroclust fetch ngc1566
+  astroclust simulate --like ngc1566 --shape 1000 1000 --seed 1 -o simulated
   astroclust detect --image F555W=v.fits --image F814W=i.fits -o candidates.fits
   astroclust classify candidates.fits --image F555W=v.fits --image F814W=i.fits -o classified.fits
 
@@ -73,6 +75,7 @@ def _parser():
     parser.add_argument("--version", action="version", version=astroclust.__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_demo(commands)
+    add_simulate(commands)
     add_fetch(commands)
     add_samples(commands)
     add_detect(commands)

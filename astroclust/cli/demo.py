@@ -29,6 +29,7 @@ def add_demo(commands):
     command.add_argument("--seed", type=int, default=2020, help="of the field (default: 2020)")
 
 
+_LIKE = "ngc628-c"
 _DEMO_FILES = (
     "candidates.reg",
     "classified.ecsv",
@@ -47,9 +48,11 @@ def _demo(arguments):
     folder.mkdir(parents=True, exist_ok=True)
     for name in _DEMO_FILES:
         check_output(folder / name, overwrite=True)
-    field = astroclust.simulate_field(seed=arguments.seed, distance=6)
+    # More crowded than NGC 628 is, so that a small field shows all classes.
+    field = astroclust.simulate_field(like=_LIKE, seed=arguments.seed, density=3e-4)
     print(f"simulated {field.images!r} with {len(field.truth)} objects of known class")
-    candidates = astroclust.find_candidates(field.images, distance=6)
+    distance = astroclust.find_field(_LIKE).distance
+    candidates = astroclust.find_candidates(field.images, distance=distance)
     result = astroclust.classify_table(candidates, field.images, progress_bar=not arguments.quiet)
     result["class_true"] = match_labels(result, field.truth)
     scores = astroclust.class_scores(result["class_true"], result["class"])

@@ -114,7 +114,7 @@ class ImageSet(Mapping):
         Examples
         --------
         >>> from astroclust import ImageSet, simulate_field
-        >>> simulate_field(shape=(64, 64), seed=1).images.write("field.fits")
+        >>> simulate_field(like="ngc1566", shape=(64, 64), seed=1).images.write("field.fits")
         >>> ImageSet.read("field.fits").filters
         ('F275W', 'F336W', 'F438W', 'F555W', 'F814W')
         """

@@ -91,8 +91,10 @@ def completeness(
         `CLASS_1_COLORS`.
     psf : mapping, optional
         Filters or roles to the image of a star with the scale of the images, its centre that of
-        the array; normalised here. By default that of WFC3/UVIS on pixels of 0.0396 arcsec, which
-        is sharper than that of ACS.
+        the array; normalised here. By default those of the bands' own cameras (by their headers)
+        and filters, on pixels of 0.0396 arcsec: WFC3/UVIS and ACS/WFC, with the focus of a usual
+        observation. A filter that `~astroclust.simulation.psf.PSF_FILTERS` does not list has that
+        of its camera's nearest one, if their wavelengths differ by less than 15 per cent.
     seed : int, optional
         Equal seeds give equal results.
     checkpoint : str or `~pathlib.Path`, optional
@@ -111,8 +113,9 @@ def completeness(
     Raises
     ------
     ValueError
-        Where an argument is not accepted, a band has no zero point, the images are smaller than
-        100 x 100 pixels or have no room, or ``checkpoint`` is that of another run or not whole.
+        Where an argument is not accepted, a band has no zero point or no PSF, the images are
+        smaller than 100 x 100 pixels or have no room, or ``checkpoint`` is that of another run or
+        not whole.
 
     Notes
     -----

@@ -1,19 +1,23 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Artificial clusters: their light, their places, and images with them."""
 
+import re
 from dataclasses import dataclass, replace
 
 import galsim
 import numpy as np
+from scipy import fft
 
 from astroclust.images import BANDS, PIXEL_SCALE, Band, ImageSet
 from astroclust.photometry.calibration import (
+    camera_of,
     counts_to_rate,
     exposure_time,
     value_of_band,
     zero_point,
 )
-from astroclust.simulation.scenes import Conditions, Source, draw_scene, eff_profile
+from astroclust.simulation.drawing import OVERSAMPLING, unit_profile, wave_numbers
+from astroclust.simulation.psf import PSF_FILTERS, fourier_psf
 
 __all__ = ["AREA", "CLASS_1_COLORS", "Light", "draw_places", "inject", "lights_of", "scale_of"]
 
@@ -22,10 +26,15 @@ CLASS_1_COLORS = {"NUV": -0.52, "U": -0.40, "B": 0.16, "V": 0.0, "I": -0.67}
 
 # LEGUS's artificial clusters: Elson-Fall-Freeman profiles of slope 1.5, which here end at 20 core
 # radii, 12.4 half-light radii.
-_PROFILE, _EXTENT = eff_profile(1.5), 12.4
+_PROFILE, _EXTENT = unit_profile(("eff", 1.5)), 12.4
 # Half the width of the package's own PSF in pixels: LEGUS's total magnitudes are within 20. Its
-# blur is the mean of the simulated fields: a star has a concentration index of 1.14 in V.
-_PSF_REACH, _PSF_BLUR = 32, 0.35
+# blur is the mean of the simulated fields. Samples leave room for the halo.
+_PSF_REACH, _PSF_BLUR, _PSF_SIZE = 32, 0.09, 512
+# A filter without a PSF of its own has the nearest one's if their wavelengths differ by less: the
+# width of the PSF goes with the wavelength. The names of HST's filters say it, in nm; those of
+# long-pass filters do not. Bands are named as LEGUS's.
+_NEAREST = 1.15
+_WAVELENGTHS = dict(zip(BANDS, (275, 336, 438, 555, 814), strict=True))
 _SCALE_TOLERANCE = 0.05
 # Light farther from a cluster than this is left out, in pixels.
 _MAX_REACH = 200
@@ -88,7 +97,7 @@ def _psfs(images, given):
                 f"the default psf is on pixels of {PIXEL_SCALE} arcsec, the images on pixels of "
                 f"{scale_of(images):.4f}: give psf"
             )
-        given = _own_psfs()
+        given = {band.filter: _own_psf(band) for band in images.values()}
     psfs = []
     for band in images.values():
         psf = value_of_band(given, band, None)
@@ -107,13 +116,30 @@ def _psfs(images, given):
     return psfs
 
 
-def _own_psfs():
-    """The PSFs of the simulated fields by role."""
-    star = Source(_PSF_REACH, _PSF_REACH, np.ones(len(BANDS)))
-    conditions = Conditions(
-        pixel_pc=1, faint_limit=0, depth=1, blur=np.full(len(BANDS), _PSF_BLUR), angle=0
-    )
-    return dict(zip(BANDS, draw_scene([star], (2 * _PSF_REACH + 1,) * 2, conditions), strict=True))
+def _own_psf(band):
+    """The PSF of the band's camera and filter, or of the filter nearest to it."""
+    camera, wanted = camera_of(band), _wavelength(band.filter)
+    known = [name for of, name in PSF_FILTERS if of == camera]
+    ratios = [abs(np.log(_wavelength(name) / wanted)) for name in known]
+    if not min(ratios) <= np.log(_NEAREST):
+        raise ValueError(
+            f"there is no PSF of {band.filter} of {camera}, only of {', '.join(known)} and of "
+            "filters near to them: give psf"
+        )
+    nearest = known[int(np.argmin(ratios))]
+    wave = fourier_psf(camera, nearest, angle=0, size=_PSF_SIZE, oversampling=OVERSAMPLING)
+    ky, kx = wave_numbers(_PSF_SIZE)
+    wave = wave * np.exp(-0.5 * _PSF_BLUR**2 * (ky[:, None] ** 2 + kx**2))
+    pixels = OVERSAMPLING * np.arange(-_PSF_REACH, _PSF_REACH + 1)  # around sample (0, 0)
+    return fft.irfft2(wave, s=(_PSF_SIZE, _PSF_SIZE))[np.ix_(pixels, pixels)]
+
+
+def _wavelength(name):
+    """Of a filter by its name, in nm; NaN where it does not say it."""
+    if name in _WAVELENGTHS:
+        return _WAVELENGTHS[name]
+    match = re.fullmatch(r"F(\d{3})[WMNX]", name)
+    return int(match[1]) if match else np.nan
 
 
 def draw_places(images, most, rng):

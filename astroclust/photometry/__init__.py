@@ -125,7 +125,7 @@ def measure_photometry(
     Examples
     --------
     >>> from astroclust import measure_photometry, simulate_field
-    >>> field = simulate_field(shape=(128, 128), seed=1)
+    >>> field = simulate_field(shape=(128, 128), seed=1, density=1e-3)
     >>> result = measure_photometry(field.truth["x", "y"], field.images)
     >>> result.colnames[2:7]
     ['flux_f275w', 'flux_err_f275w', 'mag_f275w', 'mag_err_f275w', 'flag_f275w']

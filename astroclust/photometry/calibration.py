@@ -14,6 +14,8 @@ __all__ = [
     "counts_to_rate",
     "electrons_of_unit",
     "exposure_time",
+    "legus_zero_point",
+    "photflam",
     "value_of_band",
     "zero_point",
 ]
@@ -64,6 +66,18 @@ def camera_of(band):
     return "acs" if band.filter in _ACS_FILTERS else "uvis"
 
 
+def legus_zero_point(camera, filter_name):
+    """Vega magnitude of 1 e-/s as the pipeline of LEGUS had it; NaN where it had none."""
+    return _LEGUS_ZERO_POINTS.get((camera, filter_name), np.nan)
+
+
+def photflam(camera, filter_name, pivot):
+    """PHOTFLAM (erg / s / cm2 / Angstrom for 1 e-/s) that says the Vega zero point of LEGUS."""
+    ab = legus_zero_point(camera, filter_name) + _AB_OF_VEGA[camera, filter_name]
+    st = ab + 5 * np.log10(pivot) - 18.6921
+    return float(10 ** (-0.4 * (st + 21.1)))
+
+
 def exposure_time(band):
     """Seconds of exposure from the header (EXPTIME); infinite where they are not known."""
     seconds = _number(band, "EXPTIME")
@@ -111,7 +125,7 @@ def zero_point(band: Band, given=None):
 
 def _rate_zero_point(band, key, given):
     """Vega magnitude of 1 e-/s."""
-    legus, header = _LEGUS_ZERO_POINTS.get(key, np.nan), _header_zero_point(band, key)
+    legus, header = legus_zero_point(*key), _header_zero_point(band, key)
     if given is None:
         return header if np.isfinite(header) else legus
     if isinstance(given, str):

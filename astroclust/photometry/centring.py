@@ -37,7 +37,7 @@ def recenter(table, image):
     --------
     >>> from astroclust import simulate_field
     >>> from astroclust.photometry import recenter
-    >>> field = simulate_field(shape=(128, 128), seed=1)
+    >>> field = simulate_field(shape=(128, 128), seed=1, density=1e-3)
     >>> result = recenter(field.truth, field.images["V"])
     >>> bool(abs(result["x"] - field.truth["x"]).max() <= 1)
     True

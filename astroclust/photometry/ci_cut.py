@@ -126,7 +126,7 @@ def calibrate_ci(images, *, stars=None, clusters=None, band="V", threshold=20.0,
     --------
     >>> from astroclust import Cuts, simulate_field
     >>> from astroclust.photometry import calibrate_ci
-    >>> field = simulate_field(shape=(300, 300), seed=2)
+    >>> field = simulate_field(shape=(300, 300), seed=2, density=5e-4)
     >>> calibration = calibrate_ci(field.images, threshold=10)
     >>> cuts = Cuts(min_ci=calibration.cut)
     """

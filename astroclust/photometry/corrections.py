@@ -124,7 +124,7 @@ def average_correction(clusters, images, *, radius=4.0, sky="mode", limits=(-1.2
     --------
     >>> from astroclust import simulate_field
     >>> from astroclust.photometry import average_correction
-    >>> field = simulate_field(shape=(300, 300), seed=1)
+    >>> field = simulate_field(like="ngc1566", shape=(300, 300), seed=1, density=5e-4)
     >>> clusters = field.truth[field.truth["class"] == 1]
     >>> sorted(average_correction(clusters, field.images, limits=(-3, 0)))
     ['F275W', 'F336W', 'F438W', 'F555W', 'F814W']

@@ -35,7 +35,7 @@ def concentration_index(table, image, *, radii=CI_RADII, sky="median"):
     Examples
     --------
     >>> from astroclust import concentration_index, simulate_field
-    >>> field = simulate_field(shape=(128, 128), seed=1)
+    >>> field = simulate_field(shape=(128, 128), seed=1, density=1e-3)
     >>> index = concentration_index(field.truth["x", "y"], field.images["V"])
     >>> len(index) == len(field.truth)
     True
@@ -78,7 +78,7 @@ def growth_curve(table, image, *, radii=tuple(range(1, 21)), annulus=(21.0, 22.0
     Examples
     --------
     >>> from astroclust import growth_curve, simulate_field
-    >>> field = simulate_field(shape=(128, 128), seed=1)
+    >>> field = simulate_field(shape=(128, 128), seed=1, density=1e-3)
     >>> curve = growth_curve(field.truth["x", "y"], field.images["V"])
     >>> curve.shape == (len(field.truth), 20)
     True

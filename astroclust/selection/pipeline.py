@@ -65,7 +65,7 @@ def find_candidates(
     Examples
     --------
     >>> from astroclust import find_candidates, simulate_field
-    >>> field = simulate_field(shape=(128, 128), seed=1)
+    >>> field = simulate_field(shape=(128, 128), seed=1, density=1e-3)
     >>> candidates = find_candidates(field.images, distance=10)
     >>> candidates.colnames[-2:]
     ['ci', 'n_filters']

@@ -1,235 +1,259 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""What there is to see: the four classes of candidates, field stars, diffuse light."""
+"""The measured populations of LEGUS's fields: magnitudes, colours, concentration, crowding."""
 
-import galsim
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
 import numpy as np
-from scipy import ndimage
+from astropy.table import Table
+from scipy.stats import norm
 
-from astroclust.simulation.scenes import MARGIN, ZERO_POINTS, Source, eff_profile
+from astroclust.catalogs import find_field
 
-__all__ = ["diffuse_light", "draw_candidate", "field_stars", "v_magnitude"]
+__all__ = [
+    "EXTINCTION",
+    "FieldPopulation",
+    "Population",
+    "age_of_light",
+    "calibrated_fields",
+    "draw_stars",
+    "field_population",
+    "light_of_age",
+]
 
-# Galactic extinction relative to E(B-V), from the LEGUS table (NGC 628), NUV to I.
+# Extinction relative to E(B-V), from the LEGUS table (NGC 628), NUV to I.
 EXTINCTION = np.array([6.1, 4.9, 4.0, 3.1, 1.7])
-
-# Colours NUV-U, U-B, B-V, V-I (Vega, no dust) of young to old clusters by log10(age / yr): medians
-# of classified clusters in NGC 628C by age, NUV-U and B-V filled in by eye from the class medians.
-CLUSTER_AGES = np.array([6.0, 6.5, 7.0, 7.5, 8.0, 8.5, 9.5])
-CLUSTER_COLORS = np.array(
-    [
-        [-0.50, -1.40, -0.05, 0.25],
-        [-0.40, -1.10, -0.05, 0.25],
-        [-0.35, -0.85, 0.10, 0.85],
-        [-0.20, -0.80, 0.10, 0.80],
-        [0.00, -0.45, 0.15, 0.60],
-        [0.30, -0.05, 0.25, 0.60],
-        [1.20, 0.15, 0.70, 1.15],
-    ]
-)
-# Mean and scatter of log10(age / yr) by class, after the SED ages of NGC 628C.
-CLASS_AGES = {1: (7.7, 0.7), 2: (7.0, 0.7), 3: (6.6, 0.5)}
-# The bluest and reddest stars, in the same four colours.
-STAR_COLORS = np.array([[-0.5, -1.3, -0.25, -0.25], [2.0, 1.6, 1.6, 2.2]])
-
-# What is detected and is no cluster is mostly a star, or a blend of them; the rest is rare.
-KINDS_OF_CLASS_4 = {
-    "star": 0.56,
-    "pair": 0.14,
-    "triple": 0.08,
-    "saturated": 0.04,
-    "galaxy": 0.06,
-    "cosmic ray": 0.04,
-    "hot pixel": 0.04,
-    "fluff": 0.04,
-}
+# What a population is a distribution of.
+QUANTITIES = ("v", "nuv_u", "u_b", "b_v", "v_i", "ci", "log_noise")
+# The bluest and reddest stars, in NUV-U, U-B, B-V and V-I.
+_STAR_COLORS = np.array([[-0.5, -1.3, -0.25, -0.25], [2.0, 1.6, 1.6, 2.2]])
 
 
-def _flux(magnitude, colors):
-    """Flux in e-/s in five bands from the V magnitude and the four colours."""
-    nuv_u, u_b, b_v, v_i = colors
-    relative = np.array([nuv_u + u_b + b_v, u_b + b_v, b_v, 0, -v_i])
-    return 10 ** (0.4 * (ZERO_POINTS - magnitude - relative))
+@dataclass(frozen=True, eq=False)
+class Population:
+    """The inspected candidates of one class in one field of LEGUS.
 
+    The distribution of each quantity is that of its quantiles. How they hang together is a mixture
+    of Gaussians of their normal scores. Both are measured on the released catalogue, by
+    ``benchmarks/populations.py``.
 
-def _redden(flux, e_bv):
-    return flux * 10 ** (-0.4 * (EXTINCTION - EXTINCTION[3]) * e_bv)
-
-
-def _cluster_flux(rng, magnitude, label):
-    mean, scatter = CLASS_AGES[label]
-    age = np.clip(rng.normal(mean, scatter), CLUSTER_AGES[0], CLUSTER_AGES[-1])
-    colors = [np.interp(age, CLUSTER_AGES, column) for column in CLUSTER_COLORS.T]
-    flux = _flux(magnitude, np.array(colors) + rng.normal(0, 0.15, 4))
-    return _redden(flux, min(rng.exponential(0.15), 1.0))
-
-
-def _star_flux(rng, magnitude, kind=None):
-    """Flux of a ``"blue"`` star of the main sequence or of a ``"giant"``; by default of either."""
-    if kind is None:
-        kind = "blue" if rng.random() < 0.5 else "giant"
-    place = rng.beta(0.6, 2.0) if kind == "blue" else rng.beta(4.0, 1.5)
-    blue, red = STAR_COLORS
-    return _redden(_flux(magnitude, blue + (red - blue) * place), min(rng.exponential(0.1), 1.0))
-
-
-def _magnitude(rng, conditions):
-    """V of a candidate: a luminosity function of slope -2.2, ended at the faint limit."""
-    return max(conditions.faint_limit - rng.exponential(0.9), 17.5)
-
-
-def _radius(rng, conditions):
-    """Half-light radius in pixels: log-normal about 2.7 pc.
-
-    No smaller than 0.6 pixels: candidates are those that the concentration index tells from stars.
+    Parameters
+    ----------
+    share : float
+        Share of the class among the inspected candidates.
+    quantiles : `~numpy.ndarray` of float64, shape (quantiles, quantities)
+        At equal steps from 0 to 1: V (Vega, as in the catalogue), NUV-U, U-B, B-V, V-I (mag),
+        concentration index (mag), and the decimal logarithm of the scatter of the pixels in V
+        around the candidate (e-/s).
+    weights, means, covariances : `~numpy.ndarray`
+        Of the mixture, shapes (k,), (k, quantities) and (k, quantities, quantities).
     """
-    parsec = 2.7 * 10 ** rng.normal(0, 0.22)
-    return float(np.clip(parsec / conditions.pixel_pc, 0.6, 8.0))
 
+    share: float
+    quantiles: np.ndarray
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
 
-def _cluster_profile(rng, radius, axis_ratio):
-    slope = round(8 * rng.uniform(1.3, 2.5)) / 8
-    profile = eff_profile(slope).dilate(radius)
-    return profile.shear(q=axis_ratio, beta=rng.uniform(0, np.pi) * galsim.radians)
-
-
-def _offset(rng, radius):
-    angle = rng.uniform(0, 2 * np.pi)
-    return radius * np.cos(angle), radius * np.sin(angle)
-
-
-def _symmetric(rng, x, y, conditions):
-    """Class 1: one resolved, round cluster."""
-    profile = _cluster_profile(rng, _radius(rng, conditions), rng.uniform(0.85, 1))
-    flux = _cluster_flux(rng, _magnitude(rng, conditions), 1)
-    return "symmetric", [Source(x, y, flux, profile)]
-
-
-def _asymmetric(rng, x, y, conditions):
-    """Class 2: elongated, or with its light on one side."""
-    radius = _radius(rng, conditions)
-    flux = _cluster_flux(rng, _magnitude(rng, conditions), 2)
-    if rng.random() < 0.5:
-        radius = max(radius, 0.8)  # below this the PSF makes any ellipse round
-        profile = _cluster_profile(rng, radius, rng.uniform(0.3, 0.65))
-        return "elongated", [Source(x, y, flux, profile)]
-    share = rng.uniform(0.15, 0.4)
-    dx, dy = _offset(rng, rng.uniform(0.8, 1.5) * np.hypot(radius, 1.0))
-    wing = _cluster_profile(rng, 0.7 * radius, rng.uniform(0.5, 1))
-    main = _cluster_profile(rng, radius, rng.uniform(0.7, 1))
-    side = share * _cluster_flux(rng, 0, 2) * flux[3] / _flux(0, np.zeros(4))[3]
-    return "lopsided", [
-        Source(x, y, (1 - share) * flux, main),
-        Source(x + dx, y + dy, side, wing),
-    ]
-
-
-def _association(rng, x, y, conditions):
-    """Class 3: several peaks on a diffuse patch."""
-    flux = _cluster_flux(rng, _magnitude(rng, conditions), 3)
-    spread = float(np.clip(rng.normal(25, 8) / conditions.pixel_pc, 2.2, 6.0))
-    diffuse = rng.uniform(0.2, 0.55)
-    patch = galsim.Exponential(half_light_radius=1.2 * spread).shear(
-        q=rng.uniform(0.5, 1), beta=rng.uniform(0, np.pi) * galsim.radians
-    )
-    n_peaks = int(rng.integers(3, 9))
-    shares = rng.uniform(0.25, 1, n_peaks)
-    shares *= (1 - diffuse) / shares.sum()
-    peaks = []
-    for share in shares:
-        dx, dy = rng.normal(0, 0.75 * spread, 2)
-        profile = None if rng.random() < 0.6 else _cluster_profile(rng, rng.uniform(0.4, 1.2), 0.9)
-        color = _cluster_flux(rng, 0, 3) / _flux(0, np.zeros(4))[3]
-        peaks.append(Source(x + dx, y + dy, share * flux[3] * color, profile))
-    if rng.random() < 0.5:  # found by its brightest peak rather than by its centre
-        first = peaks[int(np.argmax(shares))]
-        dx, dy = first.x - x, first.y - y
-    else:
-        dx, dy = 0.0, 0.0
-    sources = [Source(x, y, diffuse * flux, patch), *peaks]
-    return "association", [Source(s.x - dx, s.y - dy, s.flux, s.profile) for s in sources]
-
-
-def _stars(rng, x, y, conditions, n_stars):
-    flux = _star_flux(rng, _magnitude(rng, conditions))
-    sources = [Source(x, y, flux)]
-    for _ in range(n_stars - 1):
-        dx, dy = _offset(rng, rng.uniform(1.2, 4.0))
-        ratio = rng.uniform(0.3, 1)
-        neighbour = _star_flux(rng, 0)
-        sources.append(Source(x + dx, y + dy, ratio * flux[3] * neighbour / neighbour[3]))
-    return sources
-
-
-def _not_a_cluster(rng, x, y, conditions):
-    """Class 4: stars, pairs, triples, spikes, background galaxies, fluff, detector residue."""
-    kinds, shares = zip(*KINDS_OF_CLASS_4.items(), strict=True)
-    kind = str(rng.choice(kinds, p=shares))
-    magnitude = _magnitude(rng, conditions)
-    if kind in ("pair", "triple"):
-        return kind, _stars(rng, x, y, conditions, 2 if kind == "pair" else 3)
-    if kind == "saturated":
-        return kind, [Source(x, y, _star_flux(rng, rng.uniform(14.5, 18)))]
-    if kind == "galaxy":
-        profile = galsim.Sersic(
-            n=float(rng.choice([1, 1.5, 2.5, 4])),
-            half_light_radius=rng.uniform(2.0, 7.0),
-        ).shear(q=rng.uniform(0.25, 0.95), beta=rng.uniform(0, np.pi) * galsim.radians)
-        colors = CLUSTER_COLORS[-1] + rng.normal(0, 0.4, 4)
-        return kind, [Source(x, y, _flux(magnitude - 0.7, colors), profile)]
-    if kind == "fluff":
-        profile = galsim.Exponential(half_light_radius=rng.uniform(4, 9)).shear(
-            q=rng.uniform(0.3, 1), beta=rng.uniform(0, np.pi) * galsim.radians
+    def draw(self, rng):
+        """Draw a candidate: a dict of the quantities, with ``mag`` of shape (5,), NUV to I."""
+        part = rng.choice(len(self.weights), p=self.weights)
+        scores = rng.multivariate_normal(
+            self.means[part], self.covariances[part], method="cholesky"
         )
-        return kind, [Source(x, y, _cluster_flux(rng, magnitude - 0.5, 3), profile)]
-    if kind == "star":
-        return kind, _stars(rng, x, y, conditions, 1)
-    return kind, []  # residue of the detector is added to the pixels, not to the scene
+        steps = np.linspace(0, 1, len(self.quantiles))
+        values = [
+            np.interp(u, steps, column)
+            for u, column in zip(norm.cdf(scores), self.quantiles.T, strict=True)
+        ]
+        drawn = dict(zip(QUANTITIES, values, strict=True))
+        nuv_u, u_b, b_v, v_i = values[1:5]
+        drawn["mag"] = drawn["v"] + np.array([nuv_u + u_b + b_v, u_b + b_v, b_v, 0.0, -v_i])
+        return drawn
 
 
-_MAKERS = {1: _symmetric, 2: _asymmetric, 3: _association, 4: _not_a_cluster}
+@dataclass(frozen=True, eq=False)
+class FieldPopulation:
+    """What the candidates of a field of LEGUS are like, and how they lie.
 
-
-def field_stars(rng, shape, conditions):
-    """Single stars from somewhat above the faint limit to far below the noise, as crowding.
-
-    The giants of the old disc and the blue stars of the arms are crowded in measures of their own.
+    Parameters
+    ----------
+    field : str
+        Name of the field.
+    classes : dict of int to `Population`
+        By class.
+    aperture_correction : float
+        Mean aperture correction in V of the catalogue (mag).
+    density : float
+        Inspected candidates a square pixel.
+    group_share, group_size, group_radius : float
+        Share of the candidates in groups, their mean number in a group, and the scale of a group
+        in pixels.
+    noise : `~numpy.ndarray` of float64, shape (5,)
+        Scatter of the pixels of empty sky by the detector (e-/s), NUV to I.
+    faint_stars : `~numpy.ndarray` of float64, shape (5,)
+        What the stars of the disc add to it where the field is quietest.
+    texture : `~numpy.ndarray` of float64, shape (5,)
+        Light of the faint stars about candidates relative to that in V, e-/s, NUV to I.
     """
-    giants = _scattered_stars(rng, shape, conditions, "giant", 10 ** rng.uniform(-2.7, -0.9))
-    return giants + _scattered_stars(rng, shape, conditions, "blue", 10 ** rng.uniform(-3.5, -1.4))
+
+    field: str
+    classes: dict
+    aperture_correction: float
+    density: float
+    group_share: float
+    group_size: float
+    group_radius: float
+    noise: np.ndarray
+    faint_stars: np.ndarray
+    texture: np.ndarray
+
+    @property
+    def faintest(self):
+        """V of the faintest candidates (Vega): the median of the classes' last but one quantile."""
+        return float(np.median([part.quantiles[-2, 0] for part in self.classes.values()]))
+
+    @property
+    def quiet(self):
+        """Scatter of the pixels in V where the field is quietest (e-/s)."""
+        return float(np.hypot(self.noise[3], self.faint_stars[3]))
 
 
-def _scattered_stars(rng, shape, conditions, kind, density):
-    """Stars of a kind in a density a square pixel."""
-    n = rng.poisson(density * (shape[0] + MARGIN) * (shape[1] + MARGIN))
-    x = rng.uniform(-MARGIN / 2, shape[1] + MARGIN / 2, n)
-    y = rng.uniform(-MARGIN / 2, shape[0] + MARGIN / 2, n)
-    # A luminosity function of slope 0.45 a magnitude, six magnitudes deep.
-    depth = np.log10(1 + rng.random(n) * (10 ** (0.45 * 6) - 1)) / 0.45
-    magnitudes = conditions.faint_limit - 1 + depth
-    return [Source(*p, _star_flux(rng, m, kind)) for *p, m in zip(x, y, magnitudes, strict=True)]
+@lru_cache(maxsize=1)
+def _tables():
+    folder = resources.files("astroclust").joinpath("data")
+    names = ("simulated_fields", "simulated_classes", "simple_populations")
+    return [
+        Table.read(folder.joinpath(f"{name}.ecsv").read_text("utf-8"), format="ascii.ecsv")
+        for name in names
+    ]
 
 
-def diffuse_light(rng, shape, conditions):
-    """The galaxy between its stars: a gradient and clouds, e-/s a pixel in each band."""
-    level = 10 ** rng.uniform(-2.3, -0.7)
-    ny, nx = shape
-    y, x = np.mgrid[-1 : 1 : ny * 1j, -1 : 1 : nx * 1j].astype(np.float32)
-    angle, slope = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.5)
-    light = 1 + slope * (np.cos(angle) * x + np.sin(angle) * y)
-    clouds = ndimage.gaussian_filter(
-        rng.standard_normal(shape, np.float32), rng.uniform(4, 12), mode="wrap"
+def calibrated_fields():
+    """Names of the fields whose catalogues were measured, in alphabetical order."""
+    return [str(name) for name in _tables()[0]["field"]]
+
+
+@lru_cache(maxsize=64)
+def field_population(name):
+    """The population of a field of LEGUS, or of that like it where its own was not measured.
+
+    Parameters
+    ----------
+    name : str
+        A field of `~astroclust.catalogs.legus_fields`.
+
+    Returns
+    -------
+    population : `FieldPopulation`
+        Of the field itself; else of the calibrated field with the same camera in V whose distance
+        is nearest, as a ratio.
+    """
+    fields, classes, _ = _tables()
+    name = find_field(name).name
+    if name not in fields["field"]:
+        name = _most_alike(name)
+    row = fields[fields["field"] == name][0]
+    parts = {int(part["class"]): _population(part) for part in classes[classes["field"] == name]}
+    numbers = [float(row[column]) for column in fields.colnames[1:6]]
+    sky = [np.array(row[column]) for column in ("noise", "faint_stars", "texture")]
+    return FieldPopulation(name, parts, *numbers, *sky)
+
+
+def _most_alike(name):
+    wanted = find_field(name)
+    known = [find_field(field) for field in calibrated_fields()]
+    same = [field for field in known if field.cameras[3] == wanted.cameras[3]] or known
+    return min(same, key=lambda field: abs(np.log(field.distance / wanted.distance))).name
+
+
+def _population(row):
+    k, n = len(row["weights"]), len(QUANTITIES)
+    return Population(
+        share=float(row["share"]),
+        quantiles=np.reshape(row["quantiles"], (-1, n)),
+        weights=np.array(row["weights"], float) / np.sum(row["weights"]),
+        means=np.reshape(row["means"], (k, n)),
+        covariances=np.reshape(row["covariances"], (k, n, n)),
     )
-    light *= np.exp(rng.uniform(0, 0.3) * clouds / max(clouds.std(), 1e-6))
-    colors = _cluster_flux(rng, 0, int(rng.integers(1, 4)))
-    return level * (colors / colors[3])[:, None, None] * light
 
 
-def draw_candidate(label, rng, x, y, conditions):
-    """A candidate of a class at a place: its kind, and its sources (none for detector residue)."""
-    return _MAKERS[label](rng, x, y, conditions)
+def light_of_age(log_age):
+    """Magnitudes of a simple stellar population of a solar mass, without dust.
+
+    Parameters
+    ----------
+    log_age : array_like of float, shape (n,)
+        Decimal logarithm of years.
+
+    Returns
+    -------
+    magnitudes : `~numpy.ndarray` of float64, shape (n, 5)
+        Absolute (Vega), NUV to I: medians of what LEGUS's fits of Padova models gave clusters.
+    """
+    table = _tables()[2]
+    bands = [table[f"mag_{band}"] for band in ("nuv", "u", "b", "v", "i")]
+    return np.array([np.interp(log_age, table["log_age"], band) for band in bands]).T
 
 
-def v_magnitude(sources):
-    """V magnitude (Vega) of sources together; NaN where there are none."""
-    total = sum(source.flux[3] for source in sources)
-    return ZERO_POINTS[3] - 2.5 * np.log10(total) if total > 0 else np.nan
+@lru_cache(maxsize=1)
+def _simple_populations():
+    """Age and reddening of a grid, and V and colours of a solar mass on it."""
+    reddening, ages = np.arange(0, 1.51, 0.05), np.array(_tables()[2]["log_age"])
+    age, e_bv = np.meshgrid(ages, reddening, indexing="ij")
+    light = light_of_age(age.ravel()) + e_bv.reshape(-1, 1) * EXTINCTION
+    return age.ravel(), e_bv.ravel(), light[:, 3], -np.diff(light, axis=1)
+
+
+def age_of_light(magnitudes, distance_modulus):
+    """Age, mass and reddening of the simple stellar population whose colours are nearest.
+
+    Parameters
+    ----------
+    magnitudes : `~numpy.ndarray` of float64, shape (5,)
+        Vega, NUV to I, without Galactic extinction.
+    distance_modulus : float
+        mag.
+
+    Returns
+    -------
+    log_age, log_mass, e_bv : float
+        Decimal logarithms of years and solar masses, and magnitudes.
+    """
+    age, e_bv, v, colors = _simple_populations()
+    # Errors of LEGUS's NUV and U are larger.
+    misfit = (colors + np.diff(magnitudes)) / np.array([0.2, 0.15, 0.1, 0.1])
+    best = np.argmin(np.sum(misfit**2, axis=1) + (e_bv / 0.5) ** 2)
+    log_mass = -0.4 * (magnitudes[3] - distance_modulus - v[best])
+    return float(age[best]), float(log_mass), float(e_bv[best])
+
+
+def draw_stars(rng, magnitudes, zero_points, blue):
+    """Fluxes of single stars.
+
+    Parameters
+    ----------
+    rng : `~numpy.random.Generator`
+        Draws colour and dust.
+    magnitudes : array_like of float, shape (n,)
+        V (Vega).
+    zero_points : `~numpy.ndarray`, shape (5,)
+        Vega magnitude of 1 e-/s, NUV to I.
+    blue : float
+        Share of stars of the upper main sequence; the others are giants.
+
+    Returns
+    -------
+    flux : `~numpy.ndarray` of float64, shape (5, n)
+        e-/s.
+    """
+    n = len(magnitudes)
+    is_blue = rng.random(n) < blue
+    place = np.where(is_blue, rng.beta(0.6, 3.0, n), rng.beta(4.0, 2.0, n))
+    bluest, reddest = _STAR_COLORS
+    nuv_u, u_b, b_v, v_i = bluest[:, None] + (reddest - bluest)[:, None] * place
+    relative = np.array([nuv_u + u_b + b_v, u_b + b_v, b_v, np.zeros(n), -v_i])
+    dust = np.minimum(rng.exponential(0.1, n), 1.0)
+    relative = relative + (EXTINCTION - EXTINCTION[3])[:, None] * dust
+    return 10 ** (0.4 * (zero_points[:, None] - magnitudes - relative))

@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,17 @@ def data_folder(pytestconfig):
 def field():
     from astroclust import simulate_field
 
-    return simulate_field(shape=(160, 200), seed=8, density=6e-4)
+    return simulate_field(like="ngc1566", shape=(160, 200), seed=8, density=8e-4)
+
+
+@pytest.fixture(scope="session")
+def observation():
+    """All bands of WFC3/UVIS, with a usual blur, registered without error."""
+    from astroclust.simulation.observations import observe_like
+
+    noise = (0.0027, 0.0031, 0.0054, 0.0084, 0.0165)
+    plain = observe_like("ngc1566", np.random.default_rng(1), noise)
+    return replace(plain, blur=np.full(5, 0.09), shifts=np.zeros((5, 2)), angle=0)
 
 
 @pytest.fixture

@@ -203,7 +203,9 @@ def test_ctrl_c_leaves_no_half_written_file(files, tmp_path, astroclust_command)
     assert [path.name for path in tmp_path.iterdir()] == ["long.fits"]
 
 
-@pytest.mark.parametrize("command", [[], ["demo"], ["detect"], ["classify"], ["train"]])
+@pytest.mark.parametrize(
+    "command", [[], ["demo"], ["simulate"], ["detect"], ["classify"], ["train"]]
+)
 def test_help(command, capsys):
     with pytest.raises(SystemExit, match="0"):
         main([*command, "--help"])

@@ -95,7 +95,7 @@ def test_real_hubble_pixels(data_folder):
 
 @pytest.fixture(scope="module")
 def crowded():
-    return simulate_field(shape=(300, 420), seed=6, distance=8, density=2e-3).images
+    return simulate_field(like="ngc1566", shape=(300, 420), seed=6, density=1e-3).images
 
 
 @pytest.mark.parametrize("method", ["segmentation", "daofind"])

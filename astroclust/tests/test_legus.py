@@ -2,11 +2,12 @@
 import gzip
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.table import Table
+from astropy.table import MaskedColumn, QTable, Table
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.catalogs import (
@@ -18,6 +19,7 @@ from astroclust.catalogs import (
     read_table,
     sample_counts,
     training_sample,
+    write_legus,
 )
 
 NAME = "hlsp_legus_hst_{}_multiband_v1_padagb-mwext-avgapcor.tab"
@@ -376,3 +378,101 @@ def test_format_is_known_without_another_import(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1", "MaskedQuantity"]
+
+
+def measured(**columns):
+    """A table of two sources with what a catalogue must have."""
+    table = Table({"id": [1, 2], "x": [10.5, 20.0], "y": [3.0, 4.25]})
+    table["ra"], table["dec"] = [24.1, 24.2], [15.7, 15.8]
+    for filter_ in ("f275w", "f336w", "f435w", "f555w", "f814w"):
+        table[f"mag_{filter_}"], table[f"mag_err_{filter_}"] = [21.5, 22.0], [0.05, 0.1]
+    table["ci"], table["n_filters"] = [1.5, 1.7], [5, 4]
+    for name, values in columns.items():
+        table[name] = values
+    return table
+
+
+def test_released_catalogues_are_written_as_they_are_read(data_folder, tmp_path):
+    paths = sorted((data_folder / "legus_catalogs").glob("*.tab"))
+    assert len(paths) > 20
+    for path in paths:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AstropyUserWarning)
+            table = read_legus(path)
+        write_legus(table, tmp_path / path.name)
+        again = read_legus(tmp_path / path.name)
+        assert again.colnames == table.colnames
+        for name in table.colnames:
+            np.testing.assert_array_equal(again[name].mask, table[name].mask, err_msg=name)
+            relative = 6e-4 if name.startswith(("age", "mass")) else 0
+            np.testing.assert_allclose(again[name], table[name], rtol=relative, atol=6e-4)
+        (tmp_path / path.with_suffix(".readme").name).unlink()
+        assert read_legus(tmp_path / path.name, filters=filters_of(table)).colnames == (
+            table.colnames
+        )
+
+
+def filters_of(table):
+    return [name[4:].upper() for name in table.colnames if name.startswith("mag_f")]
+
+
+@pytest.mark.parametrize("kind", [Table, QTable])
+def test_a_table_of_ones_own_is_written(kind, tmp_path):
+    table = measured(class_human=[3, 0], class_mean=[2.667, 0.0], note=["a", "b"])
+    table["mag_f275w"] = MaskedColumn([21.5, 0], mask=[False, True])
+    table["mag_f555w"].unit = "mag"
+    table.meta["comments"] = ["made up", "1. not a column"]
+    path = tmp_path / "my.tab"
+    kind(table).write(path, format="ascii.legus")
+    result = Table.read(path, format="ascii.legus")
+    np.testing.assert_allclose(result["x"], table["x"])
+    np.testing.assert_array_equal(result["class_human"], [3, 0])
+    assert result["mag_f275w"].mask.tolist() == [False, True]
+    assert result["flag_f275w"][1] == CatalogFlag.NOT_DETECTED
+    assert result["age"].mask.all()
+    assert "note" not in result.colnames
+    assert filters_of(result)[2] == "F435W"
+    first = path.read_text().split()
+    assert first[1] == "11.500"
+    assert "made up" in path.with_suffix(".readme").read_text()
+    with pytest.raises(FileExistsError):
+        write_legus(table, path)
+    write_legus(measured(), path, overwrite=True)
+    assert not Table.read(path, format="ascii.legus")["class_human"].any()
+
+
+def test_classes_of_ngc4449_are_written_as_that_has_them(tmp_path):
+    path = tmp_path / find_field("ngc4449").catalog_file
+    write_legus(measured(class_human=[0, 4]), path)
+    assert [line.split()[33] for line in path.read_text().splitlines()] == ["5.0", "4.0"]
+    np.testing.assert_array_equal(read_legus(path)["class_human"], [0, 4])
+
+
+def test_what_cannot_be_written_is_said(tmp_path):
+    with pytest.raises(ValueError, match=r"end its name in \.tab"):
+        write_legus(measured(), tmp_path / "my.fits")
+    for name, message in (("ci", "needs a column ci"), ("mag_err_f555w", "mag_err_f555w")):
+        table = measured()
+        table.remove_column(name)
+        with pytest.raises(KeyError, match=message):
+            write_legus(table, tmp_path / "my.tab")
+    table = measured()
+    table.remove_column("mag_f275w")
+    with pytest.raises(ValueError, match="in five bands, NUV, U, B, V, I"):
+        write_legus(table, tmp_path / "my.tab")
+    table = measured()
+    table.rename_columns(["mag_f275w", "mag_f814w"], ["mag_f814w_", "mag_f275w"])
+    with pytest.raises(ValueError, match="in this order"):
+        write_legus(table, tmp_path / "my.tab")
+    assert not list(tmp_path.iterdir())
+
+
+def test_fields_know_the_names_of_their_files():
+    mosaic = find_field("M51")
+    assert mosaic.image_file("F275W", "uvis") == (
+        "hlsp_legus_hst_wfc3_ngc5194-ngc5195-mosaic_f275w_v1_sci.fits"
+    )
+    assert find_field("ngc5195").catalog is None
+    assert "_ngc5195_multiband_v1_" in find_field("ngc5195").catalog_file
+    for field in legus_fields().values():
+        assert field.catalog is None or field.catalog.endswith(f"/{field.catalog_file}")

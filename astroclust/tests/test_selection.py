@@ -21,7 +21,7 @@ from astroclust import (
 )
 from astroclust.catalogs import write_table
 from astroclust.selection import CUT_MEANINGS, NGC1559_CUTS, PRESETS, Cut
-from astroclust.simulation.scenes import ZERO_POINTS
+from astroclust.simulation.observations import observe_like
 
 
 def sources():
@@ -127,30 +127,30 @@ def test_errors_are_those_before_the_aperture_correction():
 
 @pytest.fixture(scope="module")
 def simulated():
-    return simulate_field(shape=(300, 300), seed=3, distance=5, density=8e-4)
+    return simulate_field(like="ngc1566", shape=(300, 300), seed=3, density=8e-4)
 
 
 def test_candidates_of_a_simulated_field(simulated):
     preset = replace(PRESETS["legus"], threshold=5)
-    candidates = find_candidates(simulated.images, distance=5, preset=preset)
+    candidates = find_candidates(simulated.images, distance=10, preset=preset)
     assert candidates["ci"].min() >= 1.3
-    assert candidates["mag_f555w"].max() <= 5 * np.log10(5) + 25 - 6
+    assert candidates["mag_f555w"].max() <= 5 * np.log10(10) + 25 - 6
     assert candidates.meta["DETECTED"] > candidates.meta["NEIGHBOU"] > len(candidates)
     assert candidates.meta["DUPLICAT"] == len(candidates)
     clusters = simulated.truth[simulated.truth["class"] < 3]
     inside = (np.abs(clusters["x"] - 150) < 138) & (np.abs(clusters["y"] - 150) < 138)
-    bright = clusters[inside & (clusters["mag_v"] < 21.5)]
+    bright = clusters[inside & (clusters["mag_v"] < 23)]
     assert len(bright) > 6
     distance = np.hypot(
         bright["x"][:, None] - candidates["x"], bright["y"][:, None] - candidates["y"]
     )
-    assert np.mean(distance.min(axis=1) < 2) > 0.7
+    assert np.mean(distance.min(axis=1) < 2) > 0.6  # the others are blended: it is crowded
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_every_preset_goes_all_the_way(simulated, name, tmp_path):
-    sources = find_candidates(simulated.images, distance=5, preset=name, keep_rejected=True)
-    candidates = find_candidates(simulated.images, distance=5, preset=name)
+    sources = find_candidates(simulated.images, distance=10, preset=name, keep_rejected=True)
+    candidates = find_candidates(simulated.images, distance=10, preset=name)
     assert 0 < len(candidates) < len(sources)
     assert candidates["id"].tolist() == sources["id"][sources["cuts"] == 0].tolist()
     assert cut_flow(sources)["left"][-1] == len(candidates)
@@ -167,9 +167,9 @@ def test_presets_differ_as_the_surveys_do(simulated):
     v = find_candidates(simulated.images, preset="ngc1559", keep_rejected=True)
     expected = find_sources(simulated.images["V"])
     assert len(v) == len(expected) != len(white)
-    legus = find_candidates(simulated.images, distance=5, preset=replace(PRESETS["ngc1559"]))
+    legus = find_candidates(simulated.images, distance=10, preset=replace(PRESETS["ngc1559"]))
     limit = replace(PRESETS["ngc1559"], cuts=PRESETS["legus"].cuts)
-    assert len(find_candidates(simulated.images, distance=5, preset=limit)) > len(legus)
+    assert len(find_candidates(simulated.images, distance=10, preset=limit)) > len(legus)
     with pytest.raises(ValueError, match="preset must be one of legus, ngc1559, phangs"):
         find_candidates(simulated.images, preset="hst")
 
@@ -188,15 +188,16 @@ def test_bands_that_stand_in_for_v(field):
 def test_images_that_are_named_by_their_band(simulated):
     by_role = {band.role: band for band in simulated.images.values()}
     expected = find_candidates(simulated.images)
-    zero_points = dict(zip(BANDS, ZERO_POINTS, strict=True))
+    observation = observe_like("ngc1566", np.random.default_rng(1), np.ones(5))
+    zero_points = dict(zip(BANDS, observation.zero_points, strict=True))
     images = ImageSet({role: (band.data, band.wcs) for role, band in by_role.items()})
     preset = replace(PRESETS["legus"], zero_points=zero_points, aperture_correction=None)
     named = find_candidates(images, preset=preset)
     assert named["n_filters"].tolist() == find_candidates(images)["n_filters"].tolist()
     assert len(named) == pytest.approx(len(expected), abs=0.2 * len(expected))
-    assert len(find_candidates(images, preset=preset, distance=5)) > 0
+    assert len(find_candidates(images, preset=preset, distance=10)) > 0
     with pytest.raises(ValueError, match="V has no zero point"):
-        find_candidates(images, distance=5)
+        find_candidates(images, distance=10)
 
 
 def test_further_apertures_are_no_further_bands(simulated):

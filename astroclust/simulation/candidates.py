@@ -1,0 +1,337 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The four classes of candidates: what they are made of, and how bright each part is."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from astroclust.simulation.populations import age_of_light
+from astroclust.simulation.profiles import (
+    Component,
+    fit_structure,
+    measured_flux,
+    structure_sources,
+)
+
+__all__ = [
+    "CORRECTION_STEPS",
+    "KINDS",
+    "RESIDUE",
+    "Candidate",
+    "draw_candidate",
+    "draw_structure",
+    "structure_truth",
+    "total_magnitudes",
+]
+
+#: What is drawn of each class, and how often.
+KINDS = {
+    1: {"symmetric": 1.0},
+    2: {"elongated": 0.35, "lopsided": 0.30, "neighbor": 0.20, "gradient": 0.15},
+    3: {"association": 0.75, "sub-clusters": 0.25},
+    4: {
+        "star": 0.30,
+        "pair": 0.30,
+        "triple": 0.18,
+        "galaxy": 0.06,
+        "fluff": 0.07,
+        "saturated": 0.03,
+        "nucleus": 0.01,
+        "cosmic ray": 0.025,
+        "hot pixel": 0.025,
+    },
+}
+#: Kinds that are not light, but flaws of the detector.
+RESIDUE = ("cosmic ray", "hot pixel")
+
+# Slopes of the EFF profiles of NGC 628 and NGC 1313, and how often they were measured (Ryon et al.
+# 2017); a slope near 1 stands for those at its limit, where a profile's light is infinite.
+_SLOPES = (1.0625, 1.125, 1.25, 1.375, 1.5, 1.625, 1.75, 2.0, 2.75)
+_SLOPE_SHARES = np.array([76, 62, 43, 23, 30, 24, 21, 24, 52]) / 355
+# Mean steps of the aperture correction from V (PHANGS-HST, Deger et al. 2022), NUV to I.
+CORRECTION_STEPS = np.array([-0.19, -0.12, -0.03, 0.0, -0.12])
+# How a part that is redder than the whole differs from it in each band.
+_REDDER = np.array([1.6, 1.1, 0.6, 0.0, -0.7])
+# How often an association is as wide as its index allows, its peaks apart, and not a mere blob.
+_WIDE = 0.7
+# How often a class-4 kind is drawn again that cannot have the index it should.
+_TRIES, _NEAR_ENOUGH = 6, 0.08
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A candidate at its place.
+
+    Parameters
+    ----------
+    label : int
+        Class, 1 to 4.
+    kind : str
+        As in `KINDS`.
+    x, y : float
+        0-based pixels.
+    sources : list of `~astroclust.simulation.drawing.Source`
+        Its light; empty for detector residue.
+    truth : dict
+        Half-light radius of its main part (pc), axis ratio, number of parts, and for classes 1 to
+        3 the age, mass and reddening that a population of its colours has.
+    """
+
+    label: int
+    kind: str
+    x: float
+    y: float
+    sources: list
+    truth: dict = field(default_factory=dict)
+
+
+def draw_candidate(label, drawn, correction, x, y, observation, rng):
+    """Draw a candidate of a class with the magnitudes and the index of a catalogue.
+
+    Parameters
+    ----------
+    label : int
+        Class.
+    drawn : dict
+        ``mag``, shape (5,), and ``ci``, as `~astroclust.simulation.populations.Population.draw`
+        gives them.
+    correction : float
+        Mean aperture correction in V of those magnitudes.
+    x, y : float
+        0-based pixels.
+    observation : `~astroclust.simulation.observations.Observation`
+        Its zero points and PSF.
+    rng : `~numpy.random.Generator`
+        Draws the structure.
+
+    Returns
+    -------
+    candidate : `Candidate`
+        Measured alone, without noise, as LEGUS measures it, it has the magnitudes, and the index
+        where its structure allows.
+    """
+    kind, components, scale = draw_structure(KINDS[label], drawn["ci"], observation, rng)
+    if kind in RESIDUE:
+        return Candidate(label, kind, x, y, [])
+    magnitudes = np.array(drawn["mag"])
+    if kind == "saturated":
+        magnitudes = magnitudes - magnitudes[3] + rng.uniform(15, 19)
+    in_aperture = magnitudes + observation.extinction - correction - CORRECTION_STEPS
+    flux = 10 ** (0.4 * (observation.zero_points - in_aperture))
+    flux = flux / np.maximum(measured_flux(components, scale, observation), 1e-3)
+    truth = structure_truth(label, components, scale, magnitudes, observation)
+    sources = structure_sources(components, scale, x, y, flux)
+    return Candidate(label, kind, x, y, sources, truth)
+
+
+def structure_truth(label, components, scale, magnitudes, observation):
+    """What is true of a structure of a class: `Candidate.truth`."""
+    main = components[0]
+    truth = {
+        "radius": main.radius * (1 if main.fixed else scale) * observation.pixel_pc,
+        "axis_ratio": main.axis_ratio,
+        "members": len(components),
+    }
+    if 0 < label < 4 and np.isfinite(magnitudes).all():
+        names = ("log_age", "log_mass", "e_bv")
+        light = age_of_light(magnitudes, observation.distance_modulus)
+        truth |= dict(zip(names, light, strict=True))
+    return truth
+
+
+def draw_structure(kinds, index, observation, rng):
+    """Draw a structure that has a concentration index, or comes near to it.
+
+    Parameters
+    ----------
+    kinds : dict of str to float
+        The kinds of `KINDS` to choose from, and how often each is.
+    index : float
+        Concentration index (mag) as measured in V.
+    observation : `~astroclust.simulation.observations.Observation`
+        Its PSF.
+    rng : `~numpy.random.Generator`
+        Draws kind and structure.
+
+    Returns
+    -------
+    kind : str
+        One of the kinds.
+    components : list of `~astroclust.simulation.profiles.Component`
+        The structure; empty for detector residue.
+    scale : float
+        At which it has the index.
+    """
+    best = None
+    for _ in range(_TRIES):
+        kind = str(rng.choice(list(kinds), p=list(kinds.values())))
+        if kind in RESIDUE:
+            return kind, [], 1.0
+        components = _MAKERS[kind](rng)
+        if kind == "saturated":
+            return kind, components, 1.0
+        widest = kind in KINDS[3] and rng.random() < _WIDE
+        scale, reached = fit_structure(components, index, observation, widest=widest)
+        misfit = abs(reached - index)
+        if best is None or misfit < best[0]:
+            best = misfit, kind, components, scale
+        if misfit < _NEAR_ENOUGH:
+            break
+    return best[1:]
+
+
+def total_magnitudes(sources, zero_points):
+    """Magnitudes (Vega) of all light of sources, shape (bands,); NaN where there is none."""
+    if not sources:
+        return np.full(len(zero_points), np.nan)
+    total = np.sum([source.flux for source in sources], axis=0)
+    return zero_points - 2.5 * np.log10(np.where(total > 0, total, np.nan))
+
+
+def _tint(rng, scatter):
+    """Light in each band of a part whose colour differs from that of the whole, 1 in V."""
+    steps = _REDDER * rng.normal(0, scatter) + rng.normal(0, 0.2 * scatter, 5)
+    return 10 ** (-0.4 * (steps - steps[3]))
+
+
+def _cluster(rng, light, radius, axis_ratio, dx=0.0, dy=0.0):
+    family = ("eff", float(rng.choice(_SLOPES, p=_SLOPE_SHARES)))
+    angle = rng.uniform(0, np.pi)
+    return Component(light, dx, dy, radius, family, axis_ratio, angle)
+
+
+def _aside(rng, distance):
+    angle = rng.uniform(0, 2 * np.pi)
+    return distance * np.cos(angle), distance * np.sin(angle)
+
+
+def _symmetric(rng):
+    """Round to the eye; most clusters are somewhat elongated (Ryon et al. 2017)."""
+    return [_cluster(rng, np.ones(5), 1.0, 1 - 0.35 * rng.beta(1.2, 2.2))]
+
+
+def _elongated(rng):
+    return [_cluster(rng, np.ones(5), 1.0, rng.uniform(0.35, 0.75))]
+
+
+def _lopsided(rng):
+    main = _cluster(rng, np.ones(5), 1.0, rng.uniform(0.7, 1))
+    light = rng.uniform(0.15, 0.5) * _tint(rng, 0.15)
+    wing = _cluster(
+        rng, light, rng.uniform(0.5, 1.2), rng.uniform(0.5, 1), *_aside(rng, rng.uniform(1.0, 2.2))
+    )
+    return [main, wing]
+
+
+def _neighbor(rng):
+    """A cluster with a star or a small cluster in its wings."""
+    main = _cluster(rng, np.ones(5), 1.0, rng.uniform(0.7, 1))
+    place = _aside(rng, rng.uniform(2.2, 5.0))
+    light = rng.uniform(0.12, 0.6) * _tint(rng, 0.5)
+    return [main, Component(light, *place, rng.choice([0.0, 0.5]), fixed=True)]
+
+
+def _gradient(rng):
+    """Two generations, or dust on one side."""
+    main = _cluster(rng, np.ones(5), 1.0, rng.uniform(0.65, 1))
+    light = rng.uniform(0.3, 0.7) * _tint(rng, 0.6)
+    return [main, _cluster(rng, light, 0.9, 1.0, *_aside(rng, rng.uniform(0.5, 1.1)))]
+
+
+def _peaks(rng, n, spread, steepness, scatter, clusters):
+    """Parts with a luminosity function, the brightest in the middle."""
+    lights = np.sort(rng.random(n) ** steepness)[::-1] + 0.05
+    parts = []
+    for i, light in enumerate(lights):
+        dx, dy = (0.0, 0.0) if i == 0 else rng.normal(0, spread, 2)
+        radius = rng.uniform(0.2, 0.7) if rng.random() < clusters else 0.0
+        parts.append(Component(light * _tint(rng, scatter), dx, dy, radius))
+    return parts
+
+
+def _with_patch(rng, parts, share, radius):
+    """Parts on a diffuse patch that has a share of the light."""
+    dx, dy = rng.normal(0, 0.4 * radius, 2)
+    light = share / (1 - share) * np.sum([part.share for part in parts], axis=0)
+    axis_ratio, angle = rng.uniform(0.5, 1), rng.uniform(0, np.pi)
+    return [*parts, Component(light, dx, dy, radius, ("sersic", 1.0), axis_ratio, angle)]
+
+
+def _association(rng):
+    parts = _peaks(rng, int(rng.integers(3, 10)), 2.4, 1.5, 0.35, 0.35)
+    return _with_patch(rng, parts, rng.uniform(0.1, 0.5), 3.0)
+
+
+def _sub_clusters(rng):
+    parts = _peaks(rng, int(rng.integers(2, 5)), 2.6, 0.7, 0.25, 0.9)
+    return _with_patch(rng, parts, rng.uniform(0.05, 0.4), 3.0)
+
+
+def _star(rng):
+    """A star with faint ones about it, which make it seem extended."""
+    stars = [Component(np.ones(5))]
+    for _ in range(int(rng.integers(1, 4))):
+        light = rng.uniform(0.04, 0.22) * _tint(rng, 0.6)
+        stars.append(Component(light, *_aside(rng, rng.uniform(0.7, 2.5))))
+    return stars
+
+
+def _pair(rng):
+    light = rng.uniform(0.25, 1.0) * _tint(rng, 0.7)
+    return [Component(np.ones(5)), Component(light, *_aside(rng, 1.5))]
+
+
+def _triple(rng):
+    parts = [Component(np.ones(5))]
+    for _ in range(2):
+        light = rng.uniform(0.2, 1.0) * _tint(rng, 0.7)
+        parts.append(Component(light, *_aside(rng, rng.uniform(1.0, 2.2))))
+    return parts
+
+
+def _galaxy(rng):
+    """A background galaxy: bulge and disc."""
+    axis_ratio, angle = rng.uniform(0.2, 0.95), rng.uniform(0, np.pi)
+    disc = Component(np.ones(5), 0, 0, 1.0, ("sersic", 1.0), axis_ratio, angle)
+    share = rng.uniform(0.1, 1.0)
+    light = share * 10 ** (-0.4 * 0.4 * _REDDER)
+    index = float(rng.choice([2.0, 4.0]))
+    return [disc, Component(light, 0, 0, 0.4, ("sersic", index), max(axis_ratio, 0.6), angle)]
+
+
+def _fluff(rng):
+    """A patch of the galaxy without a peak of its own, with a few faint stars."""
+    axis_ratio, angle = rng.uniform(0.3, 1), rng.uniform(0, np.pi)
+    patch = Component(np.ones(5), 0, 0, 1.0, ("sersic", 1.0), axis_ratio, angle)
+    stars = []
+    for _ in range(int(rng.integers(0, 4))):
+        light = rng.uniform(0.02, 0.1) * _tint(rng, 0.5)
+        stars.append(Component(light, *rng.normal(0, 1.2, 2)))
+    return [patch, *stars]
+
+
+def _nucleus(rng):
+    angle = rng.uniform(0, np.pi)
+    return [Component(np.ones(5), 0, 0, 1.0, ("sersic", 4.0), rng.uniform(0.6, 1), angle)]
+
+
+def _saturated(rng):
+    return [Component(np.ones(5))]
+
+
+_MAKERS = {
+    "symmetric": _symmetric,
+    "elongated": _elongated,
+    "lopsided": _lopsided,
+    "neighbor": _neighbor,
+    "gradient": _gradient,
+    "association": _association,
+    "sub-clusters": _sub_clusters,
+    "star": _star,
+    "pair": _pair,
+    "triple": _triple,
+    "galaxy": _galaxy,
+    "fluff": _fluff,
+    "nucleus": _nucleus,
+    "saturated": _saturated,
+}

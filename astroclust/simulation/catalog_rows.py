@@ -1,0 +1,239 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""What real catalogues say of the sources that are to be painted."""
+
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
+from scipy.ndimage import gaussian_filter, zoom
+
+from astroclust.catalogs import find_field, pixel_positions
+from astroclust.simulation.galaxy import COLORS
+
+__all__ = [
+    "Rows",
+    "gather_stars",
+    "implied_noise",
+    "open_catalog",
+    "place_on_sky",
+    "read_rows",
+]
+
+# Pixels beyond the last position, and the smallest image.
+_MARGIN, _SMALLEST = 50, 64
+# Young stars are where clusters are: the width over which, in pixels, how many are elsewhere, and
+# their light that is not resolved, relative to that of the galaxy.
+_YOUNG_WIDTH, _YOUNG_ELSEWHERE, _YOUNG_LIGHT, _CELL = 60.0, 0.2, 0.15, 16
+# LEGUS: areas of the aperture and of the ring of sky, square pixels.
+_APERTURE, _SKY = np.pi * 4.0**2, np.pi * (8.0**2 - 7.0**2)
+# Where classes are looked for, and which there are.
+_LABELS, _CLASSES = ("class_human", "class_hybrid", "class_ml"), (1, 2, 3, 4)
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What a catalogue says of n sources; NaN where it does not.
+
+    Parameters
+    ----------
+    id : `~numpy.ndarray` of int, shape (n,)
+        Numbers of the sources.
+    x, y : `~numpy.ndarray` of float64, shape (n,)
+        0-based pixels.
+    label : `~numpy.ndarray` of int, shape (n,)
+        Class, 0 where there is none.
+    class_mean : `~numpy.ndarray` of float64, shape (n,)
+        Mean of the classes that people gave.
+    magnitude, error : `~numpy.ndarray` of float64, shape (n, 5)
+        Vega, total, without Galactic extinction, NUV to I.
+    index : `~numpy.ndarray` of float64, shape (n,)
+        Concentration index in V (mag).
+    """
+
+    id: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    label: np.ndarray
+    class_mean: np.ndarray
+    magnitude: np.ndarray
+    error: np.ndarray
+    index: np.ndarray
+
+    def __getitem__(self, rows):
+        return Rows(*(values[rows] for values in vars(self).values()))
+
+    @property
+    def paintable(self):
+        """Which rows have a place and a V magnitude, shape (n,)."""
+        return np.isfinite(self.x) & np.isfinite(self.y) & np.isfinite(self.magnitude[:, 3])
+
+
+def open_catalog(catalog, like, shape, density):
+    """The field and the shape of a painted catalogue.
+
+    Parameters
+    ----------
+    catalog, like, shape, density
+        As `~astroclust.simulation.simulate_field` takes them.
+
+    Returns
+    -------
+    like : str
+        Name of the field.
+    shape : tuple of int
+        As given; by default up to 50 pixels beyond the last position.
+
+    Raises
+    ------
+    KeyError
+        Where LEGUS has no such field.
+    TypeError
+        Where the catalogue is no table.
+    ValueError
+        Where the arguments do not go together, or the catalogue is empty or has no positions.
+    """
+    if not isinstance(catalog, Table):
+        raise TypeError(f"catalog must be an astropy Table, not {type(catalog).__name__}")
+    if density is not None:
+        raise ValueError("density is that of the catalogue: give one of catalog= and density=")
+    if not len(catalog):
+        raise ValueError("catalog has no rows: there is nothing to paint")
+    like = catalog.meta.get("FIELD") if like is None else like
+    if like is None:
+        raise ValueError("the catalogue does not say its field: give like=, such as 'ngc1566'")
+    if shape is None:
+        _need(catalog, "x", "y")
+        x, y = (place[np.isfinite(place)] for place in pixel_positions(catalog))
+        last = (int(np.ceil(max(place, default=0))) + 1 + _MARGIN for place in (y, x))
+        shape = tuple(max(size, _SMALLEST) for size in last)
+    return find_field(like).name, shape
+
+
+def read_rows(catalog, filters):
+    """The rows of a catalogue.
+
+    Parameters
+    ----------
+    catalog : `~astropy.table.Table`, length n
+        As `~astroclust.catalogs.read_legus` gives it: ``x``, ``y``, ``mag_f275w`` ..., ``ci`` and
+        a class are needed; ``id``, ``mag_err_f275w`` ... and ``class_mean`` are used.
+    filters : sequence of str, length 5
+        NUV to I.
+
+    Returns
+    -------
+    rows : `Rows`
+        The class is that which people gave, else that of the hybrid column or the network.
+
+    Raises
+    ------
+    ValueError
+        Where a column is missing.
+
+    Warns
+    -----
+    `~astropy.utils.exceptions.AstropyUserWarning`
+        Where rows have no V magnitude or no place.
+    """
+    magnitudes = [f"mag_{name.lower()}" for name in filters]
+    _need(catalog, "x", "y", *magnitudes, "ci")
+    if not set(_LABELS) & set(catalog.colnames):
+        raise ValueError(f"catalog has no class: it needs one of {', '.join(_LABELS)}")
+    catalog = Table(catalog)  # without quantities
+    label = np.zeros(len(catalog), int)
+    for name in _LABELS:
+        given = np.nan_to_num(_column(catalog, name)).astype(int)
+        label = np.where((label == 0) & np.isin(given, _CLASSES), given, label)
+    number = _column(catalog, "id")
+    number = np.where(np.isfinite(number), number, np.arange(1, len(catalog) + 1)).astype(int)
+    errors = [name.replace("mag", "mag_err") for name in magnitudes]
+    rows = Rows(
+        number,
+        *pixel_positions(catalog),
+        label,
+        _column(catalog, "class_mean"),
+        *(np.array([_column(catalog, name) for name in names]).T for names in (magnitudes, errors)),
+        _column(catalog, "ci"),
+    )
+    n = np.count_nonzero(~rows.paintable)
+    if n:
+        warnings.warn(
+            f"{n} of {len(catalog)} rows have no {filters[3]} magnitude or no position: they are "
+            f"not painted",
+            AstropyUserWarning,
+            stacklevel=3,
+        )
+    return rows
+
+
+def _need(catalog, *names):
+    missing = [name for name in names if name not in catalog.colnames]
+    if missing:
+        raise ValueError(f"catalog has no column {', '.join(missing)}")
+
+
+def _column(catalog, name):
+    """Numbers of a column, NaN where masked or where there is no such column."""
+    if name not in catalog.colnames:
+        return np.full(len(catalog), np.nan)
+    return np.asarray(np.ma.filled(np.ma.asarray(catalog[name], float), np.nan))
+
+
+def place_on_sky(wcs, catalog):
+    """Move a WCS so that a source in the middle of the catalogue has its coordinates."""
+    x, y = pixel_positions(catalog)
+    ra, dec = _column(catalog, "ra"), _column(catalog, "dec")
+    distance = np.hypot(x - wcs.wcs.crpix[0], y - wcs.wcs.crpix[1])
+    distance = np.where(np.isfinite(ra + dec + distance), distance, np.inf)
+    middle = np.argmin(distance)
+    if np.isfinite(distance[middle]):
+        wcs.wcs.crpix = x[middle] + 1, y[middle] + 1
+        wcs.wcs.crval = ra[middle], dec[middle]
+    return wcs
+
+
+def implied_noise(error, flux, population, observation):
+    """Scatter of the pixels of the sky in V (e-/s) that the errors imply, shape (n,).
+
+    The error of the mean aperture correction, which is part of all, is the smallest that there is.
+    """
+    floor = np.min(error, where=error > 0, initial=np.inf)
+    relative = np.sqrt(np.maximum(error**2 - floor**2, 0)) / 1.0857
+    variance = (relative * flux) ** 2 - flux / observation.exposure_times[3]
+    scatter = np.sqrt(np.maximum(variance, 0) / (_APERTURE + _APERTURE**2 / _SKY))
+    usual = [10 ** np.median(part.quantiles[:, -1]) for part in population.classes.values()]
+    return np.where(np.isfinite(error), scatter, np.median(usual))
+
+
+def gather_stars(galaxy, x, y, observation):
+    """A galaxy without arms with its young stars, and their light, where sources are.
+
+    Parameters
+    ----------
+    galaxy : `~astroclust.simulation.galaxy.Galaxy`
+        Its light is changed in place.
+    x, y : `~numpy.ndarray` of float64, shape (n,)
+        0-based pixels of the sources.
+    observation : `~astroclust.simulation.observations.Observation`
+        Zero points and extinction.
+
+    Returns
+    -------
+    galaxy : `~astroclust.simulation.galaxy.Galaxy`
+        The same with other ``young``.
+    """
+    shape = galaxy.young.shape
+    cells = [np.arange(0, size + _CELL, _CELL) for size in shape]
+    counts = np.histogram2d(y, x, cells)[0]
+    density = gaussian_filter(counts, _YOUNG_WIDTH / _CELL, mode="nearest")
+    density = (density / max(density.mean(), 1e-12)).astype(np.float32)
+    young = zoom(density, _CELL, order=1, grid_mode=True, mode="nearest")[: shape[0], : shape[1]]
+    nuv_u, u_b, b_v, v_i = COLORS["young"]
+    magnitudes = np.array([nuv_u + u_b + b_v, u_b + b_v, b_v, 0, -v_i]) + observation.extinction
+    relative = 10 ** (0.4 * (observation.zero_points - magnitudes))
+    level = _YOUNG_LIGHT * np.median(galaxy.light[3])
+    for band, share in zip(galaxy.light, relative / relative[3], strict=True):
+        band += np.float32(level * share) * young
+    return replace(galaxy, young=young + np.float32(_YOUNG_ELSEWHERE))

@@ -1,0 +1,138 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The catalogue that LEGUS would publish of a simulated field."""
+
+from dataclasses import replace
+
+import numpy as np
+from astropy import units as u
+from astropy.table import MaskedColumn, Table
+from scipy.spatial import KDTree
+
+from astroclust.catalogs import find_field
+from astroclust.photometry import measure_photometry
+from astroclust.selection import PRESETS, find_candidates, select_candidates
+from astroclust.simulation.candidates import CORRECTION_STEPS
+from astroclust.simulation.labels import label_noise
+from astroclust.simulation.populations import field_population
+
+__all__ = ["MATCH_RADIUS", "field_catalog", "field_cuts", "like_of"]
+
+#: Pixels within which a source is taken to be the nearest candidate that was drawn.
+MATCH_RADIUS = 3.0
+# Errors of the mean aperture correction, NUV to I (mag): medians of those in the catalogues of
+# NGC 628-C, NGC 628-E and NGC 1566.
+_CORRECTION_ERRORS = (0.067, 0.060, 0.039, 0.039, 0.051)
+# Bands that the fit of LEGUS needed.
+_MIN_FILTERS = 4
+
+
+def like_of(field):
+    """The field of LEGUS that a simulated one is like; a `KeyError` where its images do not say."""
+    name = field.images.reference.meta.get("FIELD")
+    if name is None:
+        raise KeyError(
+            "the images do not say which field of LEGUS they are like (FIELD in their headers): "
+            "write a field as simulate_field returns it"
+        )
+    return find_field(name)
+
+
+def field_cuts(like):
+    """The cuts of LEGUS with the smallest concentration index of a field, where it is known."""
+    cuts = PRESETS["legus"].cuts
+    return replace(cuts, min_ci=like.ci_cut) if np.isfinite(like.ci_cut) else cuts
+
+
+def field_catalog(field, *, workers=1, progress_bar=False):
+    """The catalogue that LEGUS would publish of a simulated field.
+
+    It holds what `~astroclust.selection.find_candidates` finds with the preset of LEGUS and the
+    distance, extinction and cut in the concentration index of the field, and what differs from
+    that only in too few bands or in too little light, which nobody inspected. Magnitudes have the
+    mean aperture correction of the field.
+
+    Parameters
+    ----------
+    field : `~astroclust.simulation.Field`
+        As `~astroclust.simulation.simulate_field` draws it.
+    workers, progress_bar : optional
+        As `~astroclust.selection.find_candidates` takes them.
+
+    Returns
+    -------
+    catalog : `~astropy.table.Table`
+        As `~astroclust.catalogs.write_legus` takes it. ``class_human`` and ``class_mean`` are
+        those of the nearest drawn candidate within 3 pixels; what is none is a group of stars,
+        class 4, which experts take for other things as often as any of its class. ``age``,
+        ``mass`` and ``e_bv`` are the true ones.
+    """
+    like, legus = like_of(field), PRESETS["legus"]
+    cuts = field_cuts(like)
+    extinction = dict(zip(field.images.filters, np.nan_to_num(like.extinction), strict=True))
+    sources = find_candidates(
+        field.images,
+        preset=replace(legus, cuts=replace(cuts, min_filters=0)),
+        extinction=extinction,
+        workers=workers,
+        progress_bar=progress_bar,
+    )
+    inspected = select_candidates(sources, cuts=cuts, distance=like.distance)["cuts"] == 0
+    corrections = field_population(like.name).aperture_correction + CORRECTION_STEPS
+    corrections = zip(corrections, _CORRECTION_ERRORS, strict=True)
+    catalog = measure_photometry(
+        Table({"id": np.arange(1, len(sources) + 1), "x": sources["x"], "y": sources["y"]}),
+        field.images,
+        radius=legus.radius,
+        annulus=legus.annulus,
+        sky=legus.sky,
+        errors=legus.errors,
+        zero_points=legus.zero_points,
+        aperture_correction=dict(zip(field.images.filters, corrections, strict=True)),
+        extinction=extinction,
+    )
+    catalog["ra"], catalog["dec"] = field.images.wcs.wcs_pix2world(catalog["x"], catalog["y"], 0)
+    catalog["ci"] = sources["ci"]
+    # LEGUS has 0 where neither NUV nor U is good.
+    n_filters = np.asarray(sources["n_filters"])
+    catalog["n_filters"] = np.where(n_filters < _MIN_FILTERS, 0, n_filters)
+    _add_truth(catalog, field, np.asarray(inspected))
+    catalog.meta = {"FIELD": like.name}
+    return catalog
+
+
+def _add_truth(catalog, field, inspected):
+    """Labels of what was inspected, and the true ages and masses of what is bright enough."""
+    place = np.column_stack([catalog["x"], catalog["y"]])
+    nearest, known = _drawn_candidates(place, field.candidates)
+    # What is found where nothing was drawn is a chance group of stars.
+    chance = label_noise(np.full(len(place), 4), seed=len(place))
+    human, mean = np.array(chance["class_mode"]), np.array(chance["class_mean"])
+    human[known] = np.asarray(field.candidates["class_human"])[nearest]
+    mean[known] = _plain(field.candidates["class_mean"])[nearest]
+    catalog["class_human"] = np.where(inspected, human, 0)
+    catalog["class_mean"] = np.where(inspected, np.where(mean > 0, mean, human), 0)
+    fitted = np.asarray(catalog["n_filters"])[known] >= _MIN_FILTERS
+    columns = ("age", "log_age", u.yr), ("mass", "log_mass", u.Msun), ("e_bv", "e_bv", u.mag)
+    for name, true, unit in columns:
+        values = np.full(len(place), np.nan)
+        drawn = np.where(fitted, _plain(field.truth[true])[nearest], np.nan)
+        values[known] = drawn if name == true else 10**drawn
+        catalog[name] = MaskedColumn(values, mask=np.isnan(values), unit=unit)
+    # The true one is the best fit that there can be.
+    catalog["fit_probability"] = np.where(catalog["age"].mask, 0.0, 1.0)
+
+
+def _drawn_candidates(place, candidates):
+    """Which of the candidates there is at each place, of those places where there is one."""
+    drawn = np.column_stack([_plain(candidates["x"]), _plain(candidates["y"])])
+    rows = np.flatnonzero(np.isfinite(drawn).all(axis=1))
+    if not len(rows) or not len(place):
+        return np.empty(0, int), np.zeros(len(place), bool)
+    distance, nearest = KDTree(drawn[rows]).query(place)
+    known = distance < MATCH_RADIUS
+    return rows[nearest[known]], known
+
+
+def _plain(column):
+    """A column as float, NaN where it is masked."""
+    return np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)

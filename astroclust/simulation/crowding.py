@@ -1,0 +1,179 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The stars of a field: those between the candidates, and those that crowd about each."""
+
+import numpy as np
+
+from astroclust.simulation.drawing import MARGIN, Ellipse, Source, Stars
+from astroclust.simulation.places import scatter
+from astroclust.simulation.populations import draw_stars
+
+__all__ = ["field_stars", "missing_scatter", "sky_scatter", "surroundings"]
+
+# Stars as bright as inspected candidates for each of these, the slope of the numbers of stars with
+# magnitude, and how far above and below the faintest candidate they go (mag). The slope is that of
+# red giants; the number was chosen so that as many stars pass the cuts as in LEGUS.
+_BRIGHT_STARS, _SLOPE, _ABOVE, _BELOW = 0.25, 0.36, 2.5, 6.5
+# Share of the stars of the upper main sequence among the young stars, and of the young stars.
+_BLUE_OF_YOUNG, _YOUNG = 0.7, 0.5
+# How much more scatter companions must make than clipping leaves of it; measured.
+_CLIPPED_AWAY = 1.5
+# The annulus of LEGUS's photometry, and how often its pixels are clipped.
+_ANNULUS, _CLIPPINGS = (7.0, 8.0), 4
+# How the colours of faint stars scatter, and how one that is redder differs in each band (mag).
+_COLOR_SCATTER, _REDDER = 0.5, np.array([1.6, 1.1, 0.6, 0.0, -0.7])
+# Where companions lie (pixels from the candidate): in the annulus of the sky and around it, but
+# not in the aperture. How many there are, and the area over which the PSF spreads a star's light.
+_INNER, _OUTER, _N_COMPANIONS, _PSF_AREA = 4.5, 10.0, 12, 14.0
+# A cloud whose light falls off across the annulus: its profile, how far away it is, the light that
+# makes a scatter of 1, and the share of the squared scatter that is its.
+_CLOUD, _CLOUD_AT, _LIGHT_OF_CLOUD = Ellipse(("sersic", 0.5), 9.0), 8.0, 1170.0
+_OF_CLOUD = (0.0, 0.3)
+# In units of the scatter of quiet sky.
+_LOUDEST = 4.0
+# Stars of the disc a square pixel, and how much they differ in brightness (natural logarithm).
+_CROWD, _SPREAD = 0.06, 1.0
+
+
+def field_stars(rng, shape, observation, population, density, galaxy):
+    """Single stars, from brighter than the faintest candidates to far below the noise.
+
+    Parameters
+    ----------
+    rng : `~numpy.random.Generator`
+        Draws them.
+    shape : tuple of int
+        (ny, nx).
+    observation : `~astroclust.simulation.observations.Observation`
+        Zero points.
+    population : `~astroclust.simulation.populations.FieldPopulation`
+        How faint candidates are, and what scatter the unresolved stars make.
+    density : float
+        Candidates a square pixel.
+    galaxy : `~astroclust.simulation.galaxy.Galaxy`
+        Where young and old stars are.
+
+    Returns
+    -------
+    stars : `~astroclust.simulation.drawing.Stars`
+        Also from a margin around the image.
+    """
+    area = (shape[0] + 2 * MARGIN) * (shape[1] + 2 * MARGIN)
+    number = _BRIGHT_STARS * density * area * 10 ** (_SLOPE * _BELOW)
+    parts = [_crowd_of_stars(rng, shape, area, population.faint_stars, galaxy)]
+    for share, blue, weight in (
+        (_YOUNG, _BLUE_OF_YOUNG, galaxy.young),
+        (1 - _YOUNG, 0.0, galaxy.old),
+    ):
+        n = rng.poisson(share * number)
+        low, high = 10 ** (-_SLOPE * _ABOVE), 10 ** (_SLOPE * _BELOW)
+        magnitudes = population.faintest + np.log10(low + (high - low) * rng.random(n)) / _SLOPE
+        places = scatter(rng, shape, n, weight, margin=MARGIN)
+        parts.append(Stars(*places, draw_stars(rng, magnitudes, observation.zero_points, blue)))
+    return Stars.concatenate(parts)
+
+
+def _crowd_of_stars(rng, shape, area, wanted, galaxy):
+    """The stars of the disc, which make the scatter of even the quietest sky in each band."""
+    n = rng.poisson(_CROWD * area)
+    places = scatter(rng, shape, n, galaxy.old, margin=MARGIN)
+    light = rng.lognormal(-(_SPREAD**2), _SPREAD, n)  # with a mean square of 1
+    light = light * 10 ** (-0.4 * _REDDER[:, None] * rng.normal(0, _COLOR_SCATTER, n))
+    return Stars(*places, light * wanted[:, None] * np.sqrt(_PSF_AREA / _CROWD))
+
+
+def missing_scatter(wanted, there, quiet):
+    """Scatter that the surroundings of a candidate must add to what is there.
+
+    Parameters
+    ----------
+    wanted, there : array_like of float
+        Scatter of the sky in V as it should be, and without the surroundings (e-/s).
+    quiet : float
+        That of quiet sky.
+
+    Returns
+    -------
+    scatter : `~numpy.ndarray` of float64
+        At most `_LOUDEST` times that of quiet sky: of more, clouds and stars would be candidates.
+    """
+    missing = np.maximum(np.square(wanted) - np.square(there), 0)
+    return np.minimum(np.sqrt(missing), _LOUDEST * quiet)
+
+
+def surroundings(rng, x, y, scatter, texture):
+    """A cloud and faint stars about a candidate that give the sky there a scatter.
+
+    Parameters
+    ----------
+    rng : `~numpy.random.Generator`
+        Draws them.
+    x, y : float
+        Place of the candidate, 0-based pixels.
+    scatter : float
+        Scatter of the pixels in V that they are to make in the annulus of the sky, e-/s.
+    texture : `~numpy.ndarray` of float64, shape (5,)
+        Their light in each band relative to V, as
+        `~astroclust.simulation.populations.FieldPopulation` has it.
+
+    Returns
+    -------
+    cloud : list of `~astroclust.simulation.drawing.Source`
+        One, or none where there is no scatter to make.
+    stars : `~astroclust.simulation.drawing.Stars`
+        None there, too.
+    """
+    color = rng.normal(0, _COLOR_SCATTER)
+    if scatter <= 0:
+        return [], Stars(*np.empty((2, 0)), np.empty((len(texture), 0)))
+    of_cloud = rng.uniform(*_OF_CLOUD)
+    n = rng.poisson(_N_COMPANIONS)
+    radius = np.sqrt(rng.uniform(_INNER**2, _OUTER**2, n))
+    angle = rng.uniform(0, 2 * np.pi, n)
+    # Blue here and red there, and from star to star.
+    colors = color + rng.normal(0, _COLOR_SCATTER, n)
+    relative = texture[:, None] * 10 ** (-0.4 * _REDDER[:, None] * colors)
+    per_pixel = _N_COMPANIONS / np.pi / (_OUTER**2 - _INNER**2)
+    # The mean square of exponential deviates is twice the square of their mean.
+    mean_flux = _CLIPPED_AWAY * scatter * np.sqrt((1 - of_cloud) * _PSF_AREA / per_pixel / 2)
+    flux = mean_flux * rng.exponential(1.0, n) * relative
+    stars = Stars(x + radius * np.cos(angle), y + radius * np.sin(angle), flux)
+    angle = rng.uniform(0, 2 * np.pi)
+    light = _LIGHT_OF_CLOUD * np.sqrt(of_cloud) * scatter
+    cloud = Source(
+        x + _CLOUD_AT * np.cos(angle),
+        y + _CLOUD_AT * np.sin(angle),
+        light * texture * 10 ** (-0.4 * _REDDER * color),
+        _CLOUD,
+    )
+    return [cloud], stars
+
+
+def sky_scatter(image, x, y):
+    """Scatter of the pixels of an image in the annuli of the sky around places.
+
+    Parameters
+    ----------
+    image : `~numpy.ndarray`, shape (ny, nx)
+        One band.
+    x, y : `~numpy.ndarray`, shape (n,)
+        0-based pixels.
+
+    Returns
+    -------
+    scatter : `~numpy.ndarray` of float64, shape (n,)
+        Standard deviation in the unit of the image, clipped at 3 sigma as LEGUS's photometry
+        does; at the edges of the pixels there are.
+    """
+    reach = int(_ANNULUS[1]) + 1
+    dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    distance = np.hypot(dx, dy)
+    ring = (distance >= _ANNULUS[0]) & (distance < _ANNULUS[1])
+    rows = np.clip(np.round(y).astype(int)[:, None] + dy[ring], 0, image.shape[0] - 1)
+    columns = np.clip(np.round(x).astype(int)[:, None] + dx[ring], 0, image.shape[1] - 1)
+    pixels = np.ma.array(image[rows, columns], dtype=float)
+    for _ in range(_CLIPPINGS):
+        middle, scatter = np.ma.median(pixels, axis=1), pixels.std(axis=1)
+        pixels = np.ma.masked_where(
+            np.abs(pixels - middle[:, None]) > 3 * scatter[:, None] + 1e-12, pixels
+        )
+    return np.asarray(pixels.std(axis=1))

@@ -1,0 +1,361 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""From sources of light to the mean image of a scene: PSF, sampling, registration."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import galsim
+import numpy as np
+from scipy import fft
+from tqdm import tqdm
+
+from astroclust.simulation.psf import fourier_psf
+
+__all__ = [
+    "MARGIN",
+    "OVERSAMPLING",
+    "Ellipse",
+    "Source",
+    "Stars",
+    "add_patch",
+    "draw_field",
+    "draw_patch",
+    "draw_scene",
+    "fourier_image",
+    "split_sources",
+    "unit_profile",
+    "wave_numbers",
+]
+
+OVERSAMPLING = 2  # samples a pixel at which a scene is drawn: HST's pixels undersample its PSF
+MARGIN = 16  # pixels around a scene: light from there falls in, and nothing wraps around
+TILE, TILE_MARGIN = 512, 64  # pixels: stars of large scenes are drawn tile by tile
+PATCH, LARGE_PATCH = 96, 256  # pixels around one extended source, and around one with wide wings
+BRIGHT = 300.0  # e-/s, from which the wings of a star reach farther,
+BRIGHT_PATCH = 400  # over so many pixels
+_GAUSSIAN = ("sersic", 0.5)  # the family without wings
+# Wave numbers at which profiles are tabulated, in radians a half-light radius.
+_WAVE_STEP = 0.01
+_WAVES = np.arange(0, 80, _WAVE_STEP)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Light at one place: a point, or a GalSim profile of unit flux (lengths in pixels)."""
+
+    x: float
+    y: float
+    flux: np.ndarray  # e-/s in each band
+    profile: "galsim.GSObject | Ellipse | None" = None
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """A profile of a family, ``("eff", slope)`` or ``("sersic", index)``, stretched to an ellipse.
+
+    The radius is the half-light radius of the circle of the same area, in pixels; the position
+    angle is that of the longer axis from x, in radians.
+    """
+
+    family: tuple
+    radius: float
+    axis_ratio: float = 1.0
+    position_angle: float = 0.0
+
+    @property
+    def half_light_radius(self):
+        """As GalSim's profiles have it."""
+        return self.radius
+
+
+@dataclass(frozen=True)
+class Stars:
+    """Many points: positions of shape (n,) in pixels, fluxes of shape (bands, n) in e-/s."""
+
+    x: np.ndarray
+    y: np.ndarray
+    flux: np.ndarray
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, rows):
+        return Stars(self.x[rows], self.y[rows], self.flux[:, rows])
+
+    def __add__(self, other):
+        return Stars.concatenate([self, other])
+
+    @classmethod
+    def concatenate(cls, parts):
+        """All stars of a list of at least one."""
+        x, y, flux = zip(*((part.x, part.y, part.flux) for part in parts), strict=True)
+        return cls(np.concatenate(x), np.concatenate(y), np.concatenate(flux, axis=1))
+
+
+def split_sources(sources, n_bands=5):
+    """The points among sources as `Stars`, and the list of the extended ones."""
+    points = [source for source in sources if source.profile is None]
+    flux = np.array([source.flux for source in points], float).reshape(len(points), n_bands)
+    x, y = np.array([(source.x, source.y) for source in points], float).reshape(-1, 2).T
+    return Stars(x, y, flux.T), [source for source in sources if source.profile is not None]
+
+
+@lru_cache(maxsize=64)
+def unit_profile(family):
+    """The GalSim profile of a family with a half-light radius of 1.
+
+    Those of Elson, Fall & Freeman (1987), surface brightness (1 + r^2)^-slope, end at 20 core
+    radii, so that their light is finite.
+    """
+    name, number = family
+    if name == "sersic":
+        return galsim.Sersic(n=number, half_light_radius=1)
+    profile = galsim.Moffat(beta=number, scale_radius=1, trunc=20)
+    return profile.dilate(1 / profile.half_light_radius)
+
+
+@lru_cache(maxsize=64)
+def _radial_table(family):
+    """The Fourier transform of a family at `_WAVES`: round profiles are drawn from it faster."""
+    profile = unit_profile(family)
+    return np.array([profile.kValue(wave, 0).real for wave in _WAVES], np.float32)
+
+
+@lru_cache(maxsize=64)
+def wave_numbers(size):
+    """Wave numbers of ``size`` samples, for `scipy.fft.rfft2`: (ky, kx) in radians a pixel."""
+    spacing = 1 / OVERSAMPLING
+    ky, kx = 2 * np.pi * fft.fftfreq(size, spacing), 2 * np.pi * fft.rfftfreq(size, spacing)
+    return ky.astype(np.float32), kx.astype(np.float32)
+
+
+def fourier_image(profile, size):
+    """A profile of unit flux in Fourier space, shape (size, size // 2 + 1)."""
+    if isinstance(profile, Ellipse):
+        return _fourier_ellipse(profile, size)
+    half = size // 2
+    step = 2 * np.pi * OVERSAMPLING / size
+    image = galsim.ImageCF(bounds=galsim.BoundsI(0, half, -half, half - 1), scale=step)
+    profile.drawKImage(image=image, recenter=False)
+    return fft.ifftshift(image.array, axes=0)
+
+
+def _fourier_ellipse(profile, size):
+    ky, kx = wave_numbers(size)
+    cos, sin = np.cos(profile.position_angle), np.sin(profile.position_angle)
+    stretch = profile.radius / np.sqrt(profile.axis_ratio)
+    along = stretch * (cos * kx + (sin * ky)[:, None])
+    across = stretch * profile.axis_ratio * (-sin * kx + (cos * ky)[:, None])
+    place = np.hypot(along, across).astype(np.float32) * np.float32(1 / _WAVE_STEP)
+    # The nearest value of a fine table is as good as one in between, and faster.
+    place = np.minimum(place + 0.5, len(_WAVES) - 1).astype(np.int32)
+    return _radial_table(profile.family)[place]
+
+
+# Entries: a stamp of any of the observations that stamps are drawn from.
+@lru_cache(maxsize=256)
+def _transfer(observation, size):
+    """What each band makes of a scene in Fourier space: PSF, blur, shift; (bands, ky, kx)."""
+    ky, kx = wave_numbers(size)
+    squared = ky[:, None] ** 2 + kx**2
+    bands = []
+    for camera, name, blur, (dx, dy) in zip(
+        observation.cameras,
+        observation.filters,
+        observation.blur,
+        observation.shifts,
+        strict=True,
+    ):
+        psf = fourier_psf(
+            camera, name, angle=observation.angle, size=size, oversampling=OVERSAMPLING
+        )
+        phase = np.exp(-1j * (dy * ky[:, None] + dx * kx))
+        bands.append((psf * np.exp(-0.5 * blur**2 * squared) * phase).astype(np.complex64))
+    return np.array(bands)
+
+
+def _to_pixels(scene, size):
+    """From Fourier space to pixels, shape (..., size // 2, size // 2)."""
+    image = OVERSAMPLING**2 * fft.irfft2(scene, s=(size, size))
+    return image[..., ::OVERSAMPLING, ::OVERSAMPLING]
+
+
+def _samples(pixels):
+    """An even number of samples that makes the Fourier transform fast."""
+    size = fft.next_fast_len(OVERSAMPLING * pixels, real=True)
+    while size % (2 * OVERSAMPLING):
+        size = fft.next_fast_len(size + 1, real=True)
+    return size
+
+
+def draw_scene(sources, shape, observation, *, stars=None, margin=MARGIN):
+    """Mean image of a small scene.
+
+    Parameters
+    ----------
+    sources : list of `Source`
+        Positions are 0-based pixel centres.
+    shape : tuple of int
+        (ny, nx).
+    observation : `~astroclust.simulation.observations.Observation`
+        PSF and registration.
+    stars : `Stars`, optional
+        More points.
+    margin : int, optional
+        Pixels around the scene from which light falls in.
+
+    Returns
+    -------
+    image : `~numpy.ndarray` of float32, shape (bands, ny, nx)
+        e-/s a pixel.
+    """
+    points, extended = split_sources(sources, len(observation.filters))
+    size = _samples(max(shape) + 2 * margin)
+    ky, kx = wave_numbers(size)
+    # Points have no structure: their sum is one matrix product a band.
+    phase_x = np.exp(-1j * np.outer(points.x + margin, kx).astype(np.float32))
+    phase_y = np.exp(-1j * np.outer(points.y + margin, ky).astype(np.float32))
+    scene = (points.flux.astype(np.float32)[:, :, None] * phase_y).swapaxes(1, 2) @ phase_x
+    if stars is not None and len(stars):
+        scene += _on_grid(stars, margin, margin, size)
+    for source in extended:
+        wave = fourier_image(source.profile, size)
+        phase = np.exp(-1j * ((source.y + margin) * ky)[:, None])
+        wave = wave * phase * np.exp(-1j * (source.x + margin) * kx)
+        scene += source.flux[:, None, None].astype(np.float32) * wave
+    # In place: of a product NumPy may take either factor for the result, which rounds otherwise,
+    # if one is in nobody's hands, such as what a thread computes and another has cached before.
+    scene *= _transfer(observation, size)
+    image = _to_pixels(scene, size)
+    return image[:, margin : margin + shape[0], margin : margin + shape[1]].astype(np.float32)
+
+
+def draw_field(sources, stars, shape, observation, *, workers=2, progress_bar=False):
+    """As `draw_scene`, for images of any size and any number of stars.
+
+    Stars are put on a grid and convolved tile by tile; bright stars, whose wings reach farther,
+    and extended sources are drawn one by one.
+    """
+    image = np.zeros((len(observation.filters), *shape), np.float32)
+    points, extended = split_sources(sources, len(observation.filters))
+    points = points + stars
+    bright = points.flux.max(axis=0, initial=0) > BRIGHT
+    corners = [(y, x) for y in range(0, shape[0], TILE) for x in range(0, shape[1], TILE)]
+    faint = _by_tile(points[~bright], shape)
+    size = _samples(TILE + 2 * TILE_MARGIN)
+    transfer = _transfer(observation, size)
+    lone = [
+        [Source(*place, flux)]
+        for *place, flux in zip(
+            points.x[bright], points.y[bright], points.flux[:, bright].T, strict=True
+        )
+    ]
+    alone = [[source] for source in extended] + lone
+    total = len(corners) + len(alone)
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        tqdm(total=total, unit="patch", desc="drawing", disable=not progress_bar) as bar,
+    ):
+        tiles = pool.map(lambda corner: _draw_tile(faint[corner], corner, transfer, size), corners)
+        for (y0, x0), tile in zip(corners, tiles, strict=True):
+            add_patch(image, tile, x0, y0)
+            bar.update()
+        for patch in pool.map(lambda sources: draw_patch(sources, observation), alone):
+            add_patch(image, *patch)
+            bar.update()
+    return image
+
+
+def _by_tile(stars, shape):
+    """The stars that shine into each tile, by the tile's corner (y, x)."""
+    result = {}
+    for y0 in range(0, shape[0], TILE):
+        row = stars[np.abs(stars.y - y0 - TILE / 2) < TILE / 2 + TILE_MARGIN - 2]
+        for x0 in range(0, shape[1], TILE):
+            result[y0, x0] = row[np.abs(row.x - x0 - TILE / 2) < TILE / 2 + TILE_MARGIN - 2]
+    return result
+
+
+@lru_cache(maxsize=8)
+def _window(size):
+    """What sharing a point's light among four samples does to its Fourier transform."""
+    ky, kx = wave_numbers(size)
+    half = 0.5 / np.pi / OVERSAMPLING
+    return (np.sinc(ky * half)[:, None] * np.sinc(kx * half)) ** 2
+
+
+def _on_grid(stars, left, low, size, bands=slice(None)):
+    """Stars in Fourier space by way of a grid that begins so far left of and below the origin.
+
+    Those off the grid are left out.
+    """
+    x, y = (stars.x + left) * OVERSAMPLING, (stars.y + low) * OVERSAMPLING
+    inside = (x >= 0) & (y >= 0) & (x < size - 1) & (y < size - 1)
+    x, y, flux = x[inside], y[inside], stars.flux[bands][:, inside]
+    column, row = x.astype(np.int64), y.astype(np.int64)
+    right, up = x - column, y - row
+    grid = np.zeros((len(flux), size * size))
+    for dy, in_y in ((0, 1 - up), (1, up)):
+        for dx, in_x in ((0, 1 - right), (1, right)):
+            place, weight = (row + dy) * size + column + dx, in_y * in_x
+            for band, light in zip(grid, flux, strict=True):
+                band += np.bincount(place, light * weight, minlength=size * size)
+    grid = grid.astype(np.float32).reshape(-1, size, size)
+    return fft.rfft2(grid) / _window(size)
+
+
+def _draw_tile(stars, corner, transfer, size):
+    tile = np.empty((len(transfer), TILE, TILE), np.float32)
+    inside = slice(TILE_MARGIN, TILE_MARGIN + TILE)
+    left, low = TILE_MARGIN - corner[1], TILE_MARGIN - corner[0]
+    for band in range(len(transfer)):  # one by one, for the sake of memory
+        scene = _on_grid(stars, left, low, size, slice(band, band + 1)) * transfer[band]
+        tile[band] = _to_pixels(scene, size)[0, inside, inside]
+    return tile
+
+
+def draw_patch(sources, observation):
+    """The image of sources of one place on a patch of its own.
+
+    Parameters
+    ----------
+    sources : list of `Source`
+        At least one; the first is in the middle.
+    observation : `~astroclust.simulation.observations.Observation`
+        PSF and registration.
+
+    Returns
+    -------
+    patch : `~numpy.ndarray` of float32, shape (bands, n, n)
+        e-/s a pixel.
+    x0, y0 : int
+        Its first pixel.
+    """
+    # Where sources take the place of others, as negative ones, the wings of what is left count.
+    flux = np.abs(np.sum([source.flux for source in sources], axis=0))
+    width = BRIGHT_PATCH if flux.max() > BRIGHT else PATCH
+    x, y = sources[0].x, sources[0].y
+    far = max(_wings(source) + np.hypot(source.x - x, source.y - y) for source in sources)
+    if width == PATCH and far > PATCH / 2:
+        width = LARGE_PATCH
+    x0, y0 = int(x) - width // 2, int(y) - width // 2
+    moved = [replace(source, x=source.x - x0, y=source.y - y0) for source in sources]
+    return draw_scene(moved, (width, width), observation), x0, y0
+
+
+def _wings(source):
+    """How far the light of a source reaches beyond the PSF, in pixels."""
+    if source.profile is None:
+        return 0.0
+    radii = 5 if getattr(source.profile, "family", None) == _GAUSSIAN else 8
+    return radii * source.profile.half_light_radius
+
+
+def add_patch(image, patch, x0, y0):
+    """Add a patch whose first pixel is (x0, y0) of the image, and which may reach over it."""
+    ny, nx = image.shape[1:]
+    below, left = max(-y0, 0), max(-x0, 0)
+    inside = patch[:, below : max(ny - y0, 0), left : max(nx - x0, 0)]
+    y1, x1 = y0 + below, x0 + left
+    image[:, y1 : y1 + inside.shape[1], x1 : x1 + inside.shape[2]] += inside

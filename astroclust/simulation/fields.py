@@ -1,0 +1,303 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Whole fields: five images, their candidates, and the truth."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy import units as u
+from astropy.nddata import CCDData
+from astropy.table import Table
+from astropy.wcs import WCS
+from threadpoolctl import threadpool_limits
+
+from astroclust.catalogs import find_field
+from astroclust.images import BANDS, PIXEL_SCALE, ImageSet
+from astroclust.simulation.candidates import Candidate, draw_candidate, total_magnitudes
+from astroclust.simulation.catalog_rows import (
+    gather_stars,
+    open_catalog,
+    place_on_sky,
+    read_rows,
+)
+from astroclust.simulation.crowding import (
+    field_stars,
+    missing_scatter,
+    sky_scatter,
+    surroundings,
+)
+from astroclust.simulation.detector import (
+    add_noise,
+    add_residue,
+    coverage,
+    saturate,
+    scatter_residue,
+    subtract_sky,
+)
+from astroclust.simulation.drawing import Stars, draw_field
+from astroclust.simulation.galaxy import draw_galaxy
+from astroclust.simulation.headers import header_of
+from astroclust.simulation.labels import label_noise
+from astroclust.simulation.observations import observe_like
+from astroclust.simulation.painting import Painting
+from astroclust.simulation.places import crowding_of, draw_places
+from astroclust.simulation.populations import field_population
+
+__all__ = ["Field", "simulate_field"]
+
+# Where simulated fields lie on the sky, for the sake of a WCS: near NGC 628.
+_CENTRE = (24.174, 15.783)
+# How much of class 4 is drawn; the rest are chance groups of stars that detection finds.
+_DRAWN_OF_CLASS_4 = 0.9
+# How loosely the scatter of the sky follows the crowding of candidates.
+_CROWDING_SCATTER = 1.0
+_TRUTH = {
+    "id": np.int32,
+    "x": float,
+    "y": float,
+    "class": np.int16,
+    "kind": "U12",
+    **{f"mag_{band.lower()}": np.float32 for band in BANDS},
+    "radius": np.float32,
+    "axis_ratio": np.float32,
+    "members": np.int16,
+    "log_age": np.float32,
+    "log_mass": np.float32,
+    "e_bv": np.float32,
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """A simulated field.
+
+    Parameters
+    ----------
+    images : `~astroclust.images.ImageSet`
+        Five bands in electrons a second, less the sky, with headers as those of LEGUS.
+    candidates : `~astropy.table.Table`
+        What LEGUS would know: ``id``; ``x``, ``y`` (0-based pixels); ``ra``, ``dec`` (degrees);
+        ``class_human``, the mode of three experts' labels, and ``class_mean``, their mean.
+    truth : `~astropy.table.Table`
+        What was drawn, row by row the same candidates: ``class``; ``kind``; total magnitudes
+        ``mag_nuv`` ... ``mag_i`` (Vega; NaN for detector residue); ``radius``, the half-light
+        radius of the main part (pc); its ``axis_ratio``; ``members``, the number of parts;
+        ``log_age``, ``log_mass`` and ``e_bv`` of the stellar population that has these colours.
+    """
+
+    images: ImageSet
+    candidates: Table
+    truth: Table
+
+
+def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, progress_bar=False):
+    """Draw a field like one of LEGUS, or paint one: its images, its candidates, and the truth.
+
+    Magnitudes, colours, concentration and crowding of the candidates of each class are
+    distributed as in the released catalogue of the field, or of that most like it; so are the
+    classes and the distances of candidates from one another. They lie on the arms of a spiral,
+    among stars down to far below the noise, and are seen by the cameras and with the exposure
+    times of the field.
+
+    Of a catalogue that is given each source lies where it says, on an invented galaxy, and has the
+    light that it takes for LEGUS's apertures to measure in the images what it says: magnitudes and
+    concentration index, with neighbours, sky and noise as they are there.
+
+    Parameters
+    ----------
+    like : str, optional
+        A field of LEGUS, as `~astroclust.catalogs.find_field` knows it; by default that of the
+        catalogue (``FIELD`` of its metadata), without one ``"ngc628-c"``.
+    shape : tuple of int, optional
+        Shape of the images, (ny, nx), in pixels of 0.0396 arcsec; by default just beyond the last
+        position of the catalogue, without one (600, 600).
+    seed : int or sequence of int
+        Equal seeds give equal pixels.
+    density : float, optional
+        Candidates a square pixel; by default that of the field's crowded part.
+    catalog : `~astropy.table.Table`, optional
+        The catalogue to paint, as `~astroclust.catalogs.read_legus` gives it: ``x``, ``y``,
+        ``mag_f275w`` ..., ``ci``, and one of ``class_human``, ``class_hybrid`` and ``class_ml``,
+        of which the first that is not 0 counts. Bands without a magnitude get no light. ``id``,
+        ``ra``, ``dec``, ``class_mean``, and the errors, which tell how crowded it is, are used
+        where there are any.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    field : `Field`
+        ``images``, ``candidates`` and ``truth``; of a catalogue all its rows, in its order, those
+        without V or a position of the kind "none".
+
+    Raises
+    ------
+    KeyError
+        Where LEGUS has no such field.
+    TypeError
+        Where the catalogue is no table.
+    ValueError
+        Where another argument is not accepted, or the catalogue is empty or lacks a column.
+
+    Warns
+    -----
+    `~astropy.utils.exceptions.AstropyUserWarning`
+        Where rows of the catalogue have no V or no position.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_field
+    >>> field = simulate_field(like="ngc1566", shape=(128, 128), seed=1)
+    >>> field.images.shape
+    (128, 128)
+    """
+    if catalog is not None:
+        like, shape = open_catalog(catalog, like, shape, density)
+    like, shape = "ngc628-c" if like is None else like, (600, 600) if shape is None else shape
+    if len(shape) != 2 or min(shape) < 32:
+        raise ValueError(f"shape must be at least 32 x 32 pixels, not {shape}")
+    if density is not None and not density > 0:
+        raise ValueError(f"density must be positive, not {density}")
+    shape = tuple(int(n) for n in shape)
+    rng = np.random.default_rng(seed)
+    population = field_population(like)
+    observation = observe_like(like, rng, population.noise)
+    rows = None if catalog is None else read_rows(catalog, observation.filters)
+    # The arms of a catalogue are where its clusters are.
+    contrast = None if rows is None else 0.0
+    brightness = 10 ** rng.uniform(-2, -1.2)
+    galaxy = draw_galaxy(rng, shape, observation, brightness=brightness, contrast=contrast)
+    if rows is None:
+        density = population.density if density is None else density
+        places, noise, candidates = _draw_candidates(
+            rng, shape, density, population, observation, galaxy
+        )
+    else:
+        painting = Painting(rows, population, observation, find_field(like).ci_cut, rng)
+        places, noise, candidates = painting.places, painting.noise, painting.candidates()
+        density = max(np.count_nonzero(rows.label), 1) / np.prod(shape)
+        galaxy = gather_stars(galaxy, *places, observation)
+    stars = field_stars(rng, shape, observation, population, density, galaxy)
+    stars = stars if rows is None else painting.clear(stars)
+    with threadpool_limits(1):
+        image = galaxy.light + _draw_light(candidates, stars, shape, observation, progress_bar)
+        clouds, stars = _crowd(rng, image, places, noise, population, observation)
+        stars = stars if rows is None else painting.clear(stars)
+        image += draw_field(clouds, stars, shape, observation)
+        if rows is not None:
+            painting.settle(image, observed=False)
+        _observe(rng, image, candidates, observation)
+        if rows is not None:
+            # The catalogue was measured with noise: the noise here is part of what it says.
+            painting.settle(image, observed=True)
+            candidates = painting.candidates()
+    wcs = field_wcs(shape) if rows is None else place_on_sky(field_wcs(shape), catalog)
+    images = {
+        name: CCDData(pixels, unit="electron / s", wcs=wcs, meta=header)
+        for name, pixels, header in zip(
+            observation.filters, image, header_of(observation, find_field(like)), strict=True
+        )
+    }
+    truth = truth_table(candidates, observation, wcs)
+    # Plain numbers, for the sake of files.
+    truth.meta |= {"FIELD": find_field(like).name, "SEED": np.array(seed).tolist()}
+    known = truth["id", "x", "y", "ra", "dec"]
+    if rows is None:
+        labels = label_noise(truth["class"], seed=rng.integers(2**31))
+        known["class_human"], known["class_mean"] = labels["class_mode"], labels["class_mean"]
+    else:
+        truth["id"][:] = known["id"][:] = rows.id
+        known["class_human"], known["class_mean"] = truth["class"], rows.class_mean
+    return Field(ImageSet(images), known, truth)
+
+
+def _draw_candidates(rng, shape, density, population, observation, galaxy):
+    """Places, the scatter of the sky there, and a candidate at each."""
+    places = draw_places(
+        rng,
+        shape,
+        density,
+        population.group_share,
+        population.group_size,
+        population.group_radius,
+        np.sqrt(galaxy.young),
+    )
+    drawn = _draw_quantities(rng, places, population)
+    candidates = [
+        draw_candidate(label, quantities, population.aperture_correction, x, y, observation, rng)
+        for (label, quantities), x, y in zip(drawn, *places, strict=True)
+    ]
+    return places, np.array([10 ** quantities["log_noise"] for _, quantities in drawn]), candidates
+
+
+def _draw_quantities(rng, places, population):
+    """Class and quantities of a candidate at each place, the noisier the more crowded it is."""
+    shares = np.array([part.share for part in population.classes.values()])
+    shares[list(population.classes).index(4)] *= _DRAWN_OF_CLASS_4
+    labels = rng.choice(list(population.classes), size=len(places[0]), p=shares / shares.sum())
+    drawn = [(label, population.classes[label].draw(rng)) for label in labels.tolist()]
+    crowded = crowding_of(places) * np.exp(rng.normal(0, _CROWDING_SCATTER, len(drawn)))
+    by_noise = iter(sorted(drawn, key=lambda pair: pair[1]["log_noise"]))
+    ordered = [None] * len(drawn)
+    for place in np.argsort(crowded):
+        ordered[place] = next(by_noise)
+    return ordered
+
+
+def _draw_light(candidates, stars, shape, observation, progress_bar):
+    sources = [source for candidate in candidates for source in candidate.sources]
+    return draw_field(sources, stars, shape, observation, progress_bar=progress_bar)
+
+
+def _crowd(rng, image, places, wanted, population, observation):
+    """Clouds and faint stars about the candidates that make up what is missing of the scatter."""
+    noise = observation.sky_noise[3]
+    there = np.hypot(sky_scatter(image[3], *places), noise)
+    missing = missing_scatter(wanted, there, population.quiet)
+    clouds, crowd = [], [Stars(*np.empty((2, 0)), np.empty((len(BANDS), 0)))]
+    for x, y, scatter in zip(*places, missing, strict=True):
+        cloud, stars = surroundings(rng, x, y, scatter, population.texture)
+        clouds += cloud
+        crowd.append(stars)
+    return clouds, Stars.concatenate(crowd)
+
+
+def _observe(rng, image, candidates, observation):
+    """What detector and pipeline make of the light, in place."""
+    for candidate in candidates:
+        add_residue(image, candidate.kind, candidate.x, candidate.y, observation, rng)
+    saturate(image, observation)
+    add_noise(image, observation, rng, coverage(image.shape[1:], observation, rng))
+    scatter_residue(image, observation, rng)
+    subtract_sky(image)
+
+
+def field_wcs(shape):
+    """The WCS of a simulated field: north up, pixels of 0.0396 arcsec."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crval = _CENTRE
+    wcs.wcs.crpix = [(shape[1] + 1) / 2, (shape[0] + 1) / 2]
+    wcs.wcs.cdelt = [-PIXEL_SCALE / 3600, PIXEL_SCALE / 3600]
+    wcs.wcs.cunit = ["deg", "deg"]
+    return wcs
+
+
+def truth_table(candidates: list[Candidate], observation, wcs):
+    """The truth of candidates, as `Field` describes it."""
+    rows = []
+    for number, candidate in enumerate(candidates, start=1):
+        magnitudes = total_magnitudes(candidate.sources, observation.zero_points)
+        row = (number, candidate.x, candidate.y, candidate.label, candidate.kind, *magnitudes)
+        names = list(_TRUTH)[len(row) :]
+        # What a star or an artefact does not have.
+        missing = {"members": 0}
+        row += tuple(candidate.truth.get(name, missing.get(name, np.nan)) for name in names)
+        rows.append(row)
+    columns = list(zip(*rows, strict=True)) or [[]] * len(_TRUTH)
+    truth = Table(columns, names=list(_TRUTH), dtype=list(_TRUTH.values()))
+    sky = wcs.pixel_to_world(truth["x"], truth["y"])
+    truth.add_column(np.asarray(sky.ra.deg), name="ra", index=3)
+    truth.add_column(np.asarray(sky.dec.deg), name="dec", index=4)
+    truth["ra"].unit = truth["dec"].unit = u.deg
+    truth["radius"].unit = u.pc
+    return truth

@@ -1,0 +1,299 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The galaxy behind the clusters: its unresolved light, its dust, where its stars are."""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy import fft, ndimage
+
+__all__ = ["Galaxy", "draw_galaxy", "draw_patch"]
+
+# A / E(B-V) of dust, NUV to I, as the Galactic extinction in the LEGUS table (NGC 628).
+EXTINCTION = (6.1, 4.9, 4.0, 3.1, 1.7)
+# Colours NUV-U, U-B, B-V, V-I (Vega): of old clusters and of those some 30 Myr old in NGC 628C,
+# and of H II regions, whose Balmer continuum is in U and whose [O III] in V, chosen to look alike.
+_OLD, _YOUNG, _GAS = (1.0, 0.15, 0.75, 1.1), (-0.35, -0.8, 0.1, 0.5), (0.0, -0.9, 0.3, -0.2)
+COLORS = {"old": _OLD, "young": _YOUNG, "gas": _GAS}
+# Median in V, e-/s a pixel. Discs of 20.5 to 22.5 mag/arcsec2 in their inner parts have 0.2 to
+# 0.03, most of it resolved; quiet parts of sky-subtracted NGC 628C have 0.016.
+BRIGHTNESS = (0.01, 0.2)
+PATCH_BRIGHTNESS = (0.005, 0.2)
+# Chosen to look alike: wavelengths of groups of stars in parsec, and the shortest of clouds in
+# pixels (what is finer is the stars' own texture); H II regions a square parsec.
+GROUPS = (200, 2000)
+FINEST = 16
+HII_DENSITY = 5e-6
+TURN = 1024  # samples of a turn in the pattern of feathers
+
+
+@dataclass(frozen=True)
+class Galaxy:
+    """A window on a galaxy, without its resolved stars.
+
+    Parameters
+    ----------
+    light : `~numpy.ndarray` of float32, shape (bands, ny, nx)
+        Unresolved light in e-/s a pixel, NUV to I, dimmed by ``dust``.
+    young, old : `~numpy.ndarray` of float32, shape (ny, nx)
+        Surface densities of young stars and clusters and of old stars, of mean 1.
+    dust : `~numpy.ndarray` of float32, shape (ny, nx)
+        E(B-V) of the galaxy's own dust in magnitudes.
+    """
+
+    light: np.ndarray
+    young: np.ndarray
+    old: np.ndarray
+    dust: np.ndarray
+
+
+def draw_galaxy(rng, shape, observation, *, brightness=None, contrast=None):
+    """Draw a window on a spiral galaxy: disc, bulge, arms, dust lanes and H II regions.
+
+    Arms are logarithmic spirals broken by noise; young stars crowd on them in groups of groups,
+    and dust lies along their concave edges and in feathers.
+
+    Parameters
+    ----------
+    rng : `~numpy.random.Generator`
+        Equal states give equal galaxies.
+    shape : tuple of int
+        Shape of the window, (ny, nx), in pixels.
+    observation : object
+        ``zero_points`` (Vega magnitudes of 1 e-/s) and ``extinction`` (Galactic, mag), both of
+        shape (5,), NUV to I, and ``pixel_pc`` (parsec a pixel).
+    brightness : float, optional
+        Median of the light in V, e-/s a pixel; by default 0.01 to 0.2.
+    contrast : float, optional
+        Strength of arms, groups, clouds and dust, 1 being usual; 0 leaves disc and bulge.
+
+    Returns
+    -------
+    galaxy : `Galaxy`
+        Its light has next to no structure finer than 5 pixels.
+
+    Raises
+    ------
+    ValueError
+        Where an argument is not accepted.
+    """
+    brightness = _checked(rng, shape, brightness, BRIGHTNESS)
+    if contrast is None:
+        contrast = math.exp(rng.uniform(math.log(0.6), math.log(1.6)))
+    elif not 0 <= contrast < math.inf:
+        raise ValueError(f"contrast must be finite and not negative, not {contrast}")
+    contrast, parsec = float(contrast), 1 / float(observation.pixel_pc)
+    scale = rng.uniform(2000, 4000) * parsec
+    radius, azimuth, bulge_radius = _geometry(rng, shape, scale)
+    disc = np.exp(-radius / scale)
+    # Discs are redder towards their middle: less of their light there is young.
+    share = np.minimum(0.08 + 0.22 * radius / scale, 0.6)
+    old = disc * (1 - share) + _bulge(rng, bulge_radius, scale)
+    shortest, longest = (length * parsec for length in GROUPS)
+    groups = _noise(rng, shape, _window_amplitude(shape, shortest, longest))
+    clouds = _noise(rng, shape, _window_amplitude(shape, FINEST, shortest))
+    arm, lane = _arms(rng, radius, azimuth, groups, scale, parsec)
+    del radius, azimuth, bulge_radius  # each of them is large
+    dust = rng.uniform(0.15, 0.4) * lane + rng.uniform(0.02, 0.06) * disc
+    dust *= contrast * np.exp(0.25 * clouds[::-1])  # clouds of its own: the same upside down
+    dust /= 1 + 1.2 * dust  # some stars lie in front: deep lanes are never black
+    young = np.exp(0.75 * math.sqrt(contrast) * (groups + clouds))
+    young *= disc * (0.15 + contrast * 3 * arm)
+    gas = _gas(rng, young, contrast * disc, clouds, parsec)
+    share += contrast * arm * np.exp(0.4 * groups)
+    # The light is in clouds as the young stars are, but less so.
+    clouds = np.exp(contrast * rng.uniform(0.03, 0.08) * clouds)
+    share *= disc * clouds
+    maps = {"old": old * np.sqrt(clouds), "young": share, "gas": gas}
+    light = _light(observation, brightness, maps, dust)
+    return Galaxy(light, young / young.mean(), old / old.mean(), dust)
+
+
+def draw_patch(rng, shape, observation, *, brightness=None):
+    """Draw a small piece of a galaxy, as `draw_galaxy` does but in a fraction of a millisecond.
+
+    A level, a gradient and clouds; in some patches an arm's edge, a dust lane or an H II region.
+
+    Parameters
+    ----------
+    rng, shape, observation
+        As for `draw_galaxy`.
+    brightness : float, optional
+        Median of the light in V, e-/s a pixel; by default 0.005 to 0.2.
+
+    Returns
+    -------
+    patch : `Galaxy`
+        Too small for groups: ``young`` and ``old`` are 1 everywhere.
+    """
+    brightness = _checked(rng, shape, brightness, PATCH_BRIGHTNESS)
+    parsec = 1 / float(observation.pixel_pc)
+    both = 2 * shape[0], shape[1]  # two fields for one: they touch, but that hardly shows
+    clouds, wisps = np.split(_noise(rng, both, _patch_amplitude(both, FINEST, 100)), 2)
+    share = np.exp(rng.uniform(0.03, 0.15) * clouds) * rng.uniform(0.1, 0.8)
+    old = (1 - 0.5 * share) * (1 + rng.uniform(0, 0.15) / max(shape) * _edge(rng, shape))
+    dust = rng.exponential(0.06) * np.exp(0.35 * wisps)
+    if rng.random() < 0.25:  # the edge of an arm
+        distance = _edge(rng, shape) / (rng.uniform(60, 150) * parsec)
+        share *= 1 + rng.uniform(0.2, 0.8) * (1 + np.tanh(distance + 0.2 * wisps))
+    if rng.random() < 0.25:
+        distance = _edge(rng, shape) / max(rng.uniform(30, 60) * parsec, 6)
+        dust += rng.uniform(0.05, 0.3) * np.exp(-0.5 * np.square(distance + 0.3 * wisps))
+    maps = {"old": old, "young": share}
+    if rng.random() < 0.15:
+        maps["gas"] = np.zeros(shape, np.float32)
+        _add_region(rng, maps["gas"], rng.uniform(-0.2, 1.2, 2) * shape, 1, clouds, parsec)
+    dust /= 1 + 1.2 * dust
+    even = np.ones(shape, np.float32)
+    return Galaxy(_light(observation, brightness, maps, dust), even, even.copy(), dust)
+
+
+def _checked(rng, shape, brightness, bounds):
+    """The brightness, drawn from its bounds if there is none, where it and shape are accepted."""
+    if len(shape) != 2 or min(shape) < FINEST:
+        raise ValueError(f"shape must be at least {FINEST} x {FINEST} pixels, not {shape}")
+    if brightness is None:
+        return math.exp(rng.uniform(math.log(bounds[0]), math.log(bounds[1])))
+    if not 0 < brightness < math.inf:
+        raise ValueError(f"brightness must be positive and finite, not {brightness}")
+    return brightness
+
+
+def _amplitude(squared, nx, lowest, highest):
+    """Amplitudes for `_noise` of sd 1 and a power that falls with the cube of the wave number."""
+    amplitude = (squared + lowest**2) ** -0.75 * np.exp(-0.5 / highest**2 * squared)
+    amplitude[0, 0] = 0
+    power = np.square(amplitude)
+    variance = 4 * power.sum() - 2 * power[:, 0].sum()
+    amplitude[:, 0] *= math.sqrt(2)  # of these waves `irfft2` takes the real part alone
+    amplitude *= len(amplitude) * nx / math.sqrt(variance)
+    return amplitude.astype(np.float32)
+
+
+def _window_amplitude(shape, shortest, longest):
+    """As `_amplitude`, between wavelengths in pixels."""
+    shortest = min(shortest, max(shape) / 2)  # else no wave fits into the window
+    ny, nx = (fft.next_fast_len(size, real=True) for size in shape)
+    ky, kx = fft.fftfreq(ny).astype(np.float32), fft.rfftfreq(nx).astype(np.float32)
+    return _amplitude(np.square(ky)[:, None] + np.square(kx), nx, 1 / longest, 1 / shortest)
+
+
+_patch_amplitude = lru_cache(maxsize=16)(_window_amplitude)  # for many patches of one shape
+
+
+def _noise(rng, shape, amplitude):
+    """A Gaussian random field, periodic but for the few pixels that are cut off."""
+    waves = rng.standard_normal((*amplitude.shape, 2), np.float32).view(np.complex64)[..., 0]
+    waves *= amplitude
+    size = len(amplitude), fft.next_fast_len(shape[1], real=True)
+    return fft.irfft2(waves, s=size, overwrite_x=True)[: shape[0], : shape[1]]
+
+
+def _winding_noise(rng, radius, azimuth, scale, pitch):
+    """Noise drawn out along spirals of a pitch, which are lines in (log radius, azimuth)."""
+    k_azimuth, k_radius = fft.rfftfreq(TURN, 1 / TURN), fft.fftfreq(TURN, 1 / TURN)[:, None]
+    along = math.sin(pitch) * k_radius + math.cos(pitch) * k_azimuth
+    across = math.cos(pitch) * k_radius - math.sin(pitch) * k_azimuth
+    amplitude = _amplitude(np.square(3 * along) + np.square(across), TURN, 8, 90)
+    pattern = _noise(rng, (TURN, TURN), amplitude)
+    samples = TURN / (2 * math.pi)
+    place = [np.log(radius / scale + 1e-3) * samples, azimuth * samples]
+    return ndimage.map_coordinates(pattern, place, np.float32, order=1, mode="grid-wrap")
+
+
+def _geometry(rng, shape, scale):
+    """Radius and azimuth in the plane of the disc, and radius on the sky; lengths in pixels."""
+    axis_ratio, angle, bearing = rng.uniform([0.5, 0, 0], [1, np.pi, 2 * np.pi]).tolist()
+    # Only a window that is large against the disc may have the nucleus in its middle.
+    nearest, farthest = (0.3, 1.5) if min(shape) < 2 * scale else (0.0, 0.5)
+    distance = scale * rng.uniform(nearest, farthest)
+    along = _along(shape, angle, distance * math.cos(bearing))
+    across = _along(shape, angle + math.pi / 2, axis_ratio * distance * math.sin(bearing))
+    sky = np.hypot(along, across)
+    across *= rng.choice([-1, 1]).item() / axis_ratio  # arms wind either way
+    return np.hypot(along, across), np.arctan2(across, along), sky
+
+
+def _bulge(rng, radius, scale):
+    """A Sersic profile with 3 to 20 % of the light of a disc whose centre has 1."""
+    index, size = rng.uniform(1, 4), rng.uniform(0.08, 0.2) * scale
+    b = 2 * index - 1 / 3
+    total = rng.uniform(0.03, 0.2) * scale**2
+    integral = index * size**2 * math.exp(b) * b ** (-2 * index) * math.gamma(2 * index)
+    # Softened by 5 pixels: a nuclear star cluster is not for the smooth light.
+    reduced = (np.hypot(radius, np.float32(5)) / size) ** (1 / index)
+    return np.exp(-b * (reduced - 1)) * (total / integral)
+
+
+def _arms(rng, radius, azimuth, warp, scale, parsec):
+    """Strength of arms, and of the dust along their concave edges, both of the order of 1."""
+    n_arms, pitch = int(rng.integers(2, 5)), math.radians(rng.uniform(10, 30))
+    patches = _winding_noise(rng, radius, azimuth, scale, pitch)
+    feathers = _winding_noise(rng, radius, azimuth, scale, 1.6 * pitch)
+    # A radian of phase in pixels, square to the arm; near the nucleus arms would be too thin.
+    radian = np.maximum(radius, 0.2 * scale) * (math.sin(pitch) / n_arms)
+    phase = n_arms * (azimuth - np.log(radius / scale + 1e-3) / math.tan(pitch))
+    phase += rng.uniform(0, 2 * math.pi) + 60 * parsec * warp / radian
+    width = rng.uniform(300, 500) / 2.355 * parsec
+    fade = 1 - np.exp(-np.square(radius / (0.35 * scale)))
+    arm = (_ridge(phase, radian / width) + 0.12) * fade * np.exp(0.6 * patches - 0.2)
+    phase -= 0.8 * width / radian  # inward
+    lane = 0.3 * _ridge(phase, radian / (2.5 * width)) + 0.06
+    lane += _ridge(phase, radian / max(rng.uniform(30, 60) * parsec, 6))
+    return arm, lane * fade * np.exp(0.9 * feathers - 0.4)
+
+
+def _ridge(phase, narrowness):
+    """A Gaussian of phase times narrowness, made periodic (von Mises)."""
+    return np.exp((np.cos(phase) - 1) * np.square(narrowness))
+
+
+def _gas(rng, young, level, clouds, parsec):
+    """H II regions where the young stars are."""
+    gas = np.zeros_like(young)
+    chance = np.cumsum(young, dtype=float)
+    chosen = rng.random(rng.poisson(HII_DENSITY * young.size / parsec**2)) * chance[-1]
+    for index in np.searchsorted(chance, chosen):
+        place = np.unravel_index(index, young.shape)
+        _add_region(rng, gas, place, float(level[place]), clouds, parsec)
+    return gas
+
+
+def _add_region(rng, gas, place, level, clouds, parsec):
+    """Add an H II region that was round before clouds tore it."""
+    # Of 15 to 60 pc, most of them small, but none so small that it could be a cluster.
+    radius = max(15 * 4 ** (rng.random() ** 2) * parsec, 12)
+    y0, x0 = (max(int(at - 4 * radius), 0) for at in place)
+    y1, x1 = (max(int(at + 4 * radius), 0) for at in place)
+    window = np.s_[y0 : min(y1, gas.shape[0]), x0 : min(x1, gas.shape[1])]
+    y, x = np.ogrid[window]
+    squared = (np.square(y - place[0]) + np.square(x - place[1])) / radius**2
+    gas[window] += level * rng.exponential(0.2) * np.exp(-squared * np.exp(0.5 * clouds[window]))
+
+
+def _light(observation, brightness, maps, dust):
+    """Light in each band from maps in V, behind a screen of dust; its median in V is given."""
+    light = np.zeros((len(EXTINCTION), *dust.shape), np.float32)
+    magnitudes = np.subtract(observation.zero_points, observation.extinction)
+    for name, image in maps.items():
+        nuv_u, u_b, b_v, v_i = COLORS[name]
+        colors = np.array([nuv_u + u_b + b_v, u_b + b_v, b_v, 0, -v_i])
+        for band, flux in zip(light, 10 ** (0.4 * (magnitudes - colors)), strict=True):
+            band += float(flux) * image
+    for band, extinction in zip(light, EXTINCTION, strict=True):
+        band *= np.exp(-0.4 * math.log(10) * extinction * dust)
+    middle = light[3].size // 2
+    light *= brightness / float(np.partition(light[3], middle, axis=None)[middle])
+    return light
+
+
+def _edge(rng, shape):
+    """Distance in pixels from a line of any direction that crosses the patch."""
+    return _along(shape, 2 * math.pi * rng.random(), (rng.random() - 0.5) * max(shape))
+
+
+def _along(shape, angle, middle):
+    """Pixels along a direction, ``middle`` of them in the middle of the window."""
+    y, x = (np.arange(size, dtype=np.float32) - (size - 1) / 2 for size in shape)
+    return (math.cos(angle) * x + middle) + math.sin(angle) * y[:, None]

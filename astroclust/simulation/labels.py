@@ -1,0 +1,133 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The labels that experts would give to objects of known class."""
+
+import numpy as np
+from astropy.table import Table
+
+from astroclust.catalogs import CLASSES
+
+__all__ = ["CONFUSION_ON_BORDER", "DIFFICULTY", "label_noise"]
+
+#: Chances that an expert gives an object on the border of its class the classes 1 to 4: a row a
+#: true class. Fitted by ``benchmarks/labels.py --fit`` to the agreement of experts in Wei et al.
+#: (2020, sec. 2.1) and to the shares of unanimous votes in the catalogues of NGC 628, with the
+#: off-diagonal terms drawn towards the shapes of their Tables 4 and 5.
+CONFUSION_ON_BORDER = (
+    (0.673, 0.263, 0.011, 0.053),
+    (0.210, 0.304, 0.304, 0.182),
+    (0.009, 0.321, 0.358, 0.312),
+    (0.057, 0.130, 0.285, 0.528),
+)
+#: Parameters of the Beta distribution of difficulty, chosen: few candidates are textbook cases.
+#: Flatter ones, Beta(1, 1), make experts agree too often, and the fit misses by 17 points.
+DIFFICULTY = (3.0, 1.0)
+
+
+def label_noise(classes, *, seed, n_experts=3, difficulty=None):
+    """Draw the votes of experts on objects of known class, and their mode and mean.
+
+    The chances of a vote go in a straight line from certainty of the true class, for a textbook
+    case, to `CONFUSION_ON_BORDER`. Experts share nothing but the difficulty of the object. With
+    that, three experts agree with one another, and with a fourth, as in Wei et al. (2020, sec.
+    2.1) and the catalogues of LEGUS, to 5 points. What a single person holds to over years (the
+    repeated classes of NGC 3351) is not drawn: see ``benchmarks/labels.py``.
+
+    Parameters
+    ----------
+    classes : array_like of int, shape (n,)
+        True classes, of `~astroclust.catalogs.CLASSES`.
+    seed : int or sequence of int
+        Equal seeds give equal votes.
+    n_experts : int, optional
+        Votes an object.
+    difficulty : array_like of float, shape (n,), optional
+        How ambiguous each object is, from 0, a textbook case, to 1, on the border of its class;
+        by default drawn from the Beta distribution with the parameters `DIFFICULTY`.
+
+    Returns
+    -------
+    labels : `~astropy.table.Table`, length n
+        ``expert_1`` ... (int16), the votes; ``class_mode`` (int16), the most frequent vote, and
+        ``class_mean`` (float32), the mean of the votes, as ``class_human`` and ``class_mean`` in
+        the catalogues of LEGUS. Where votes are tied, one more expert chooses among the tied
+        classes; the mean is without that choice.
+
+    Raises
+    ------
+    ValueError
+        Where an argument is not accepted.
+
+    Notes
+    -----
+    How LEGUS resolved ties is not published. Not by the middle class alone: in NGC 628-E, where
+    all means are thirds, 11 of 381 rows can only be three different votes with another mode, such
+    as 3 with a mean of 2. In NGC 1433 and NGC 7793-E, 22 of 24 means of four votes can be
+    those of three different votes and a fourth for one of them.
+
+    Examples
+    --------
+    >>> from astroclust.simulation.labels import label_noise
+    >>> labels = label_noise([1, 2, 3, 4], seed=1, difficulty=[0, 0, 0, 0])
+    >>> print(labels["expert_1", "expert_2", "expert_3", "class_mode", "class_mean"])
+    expert_1 expert_2 expert_3 class_mode class_mean
+    -------- -------- -------- ---------- ----------
+           1        1        1          1        1.0
+           2        2        2          2        2.0
+           3        3        3          3        3.0
+           4        4        4          4        4.0
+    """
+    truth = _checked_classes(classes)
+    if not isinstance(n_experts, (int, np.integer)) or n_experts < 1:
+        raise ValueError(f"n_experts must be a whole number of at least 1, not {n_experts!r}")
+    rng = np.random.default_rng(seed)
+    if difficulty is None:
+        difficulty = rng.beta(*DIFFICULTY, size=len(truth))
+    else:
+        difficulty = _checked_difficulty(difficulty, len(truth))
+    certain = np.eye(len(CLASSES))[truth - 1]
+    on_border = np.array(CONFUSION_ON_BORDER)[truth - 1]
+    chances = certain + difficulty[:, np.newaxis] * (on_border - certain)
+    limits = np.cumsum(chances, axis=1)[:, np.newaxis, :-1]
+    draws = rng.random((len(truth), n_experts, 1))
+    votes = np.int16(1) + np.count_nonzero(draws >= limits, axis=2).astype(np.int16)
+    labels = Table({f"expert_{i}": column for i, column in enumerate(votes.T, start=1)})
+    labels["class_mode"] = _modes(votes, chances, rng)
+    labels["class_mean"] = votes.mean(axis=1, dtype=np.float32)
+    return labels
+
+
+def _checked_classes(classes):
+    values = np.ma.asarray(classes)
+    if values.ndim != 1:
+        raise ValueError(f"classes must be a list of one dimension, not of shape {values.shape}")
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"classes has {np.ma.count_masked(values)} masked values: leave those objects out"
+        )
+    unknown = np.unique(values.data[~np.isin(values.data, list(CLASSES))]).tolist()
+    if unknown:
+        raise ValueError(
+            f"{unknown} are not classes: give {list(CLASSES)}, and leave other objects out"
+        )
+    return values.data.astype(np.int16)
+
+
+def _checked_difficulty(difficulty, n):
+    values = np.ma.filled(np.ma.asarray(difficulty, dtype=float), np.nan)
+    if values.shape != (n,):
+        raise ValueError(f"difficulty must have a value for each of {n} classes: {values.shape}")
+    wrong = values[~((values >= 0) & (values <= 1))]
+    if len(wrong):
+        raise ValueError(
+            f"difficulty must be from 0 (textbook case) to 1 (on the border), not {wrong[0]}"
+        )
+    return values
+
+
+def _modes(votes, chances, rng):
+    values = np.array(list(CLASSES), np.int16)
+    counts = np.count_nonzero(votes[:, :, np.newaxis] == values, axis=1)
+    tied = counts == counts.max(axis=1, keepdims=True)
+    # The largest of chances over exponential draws is one more vote, among the tied alone.
+    race = chances / rng.exponential(size=chances.shape)
+    return values[np.argmax(np.where(tied, race, -1), axis=1)]

@@ -1,0 +1,112 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Where things lie in a field: candidates in groups on the arms, stars with their kind."""
+
+import numpy as np
+from scipy.spatial import KDTree
+
+__all__ = ["crowding_of", "draw_places", "scatter"]
+
+# Sources nearer to one another than this are one source.
+_CLOSEST = 3.0
+# How many times more places are drawn than are needed.
+_SPARE = 1.15
+
+
+def scatter(rng, shape, n, weight=None, margin=0):
+    """Draw n places with a density that follows a map, or that is the same everywhere.
+
+    Parameters
+    ----------
+    rng : `~numpy.random.Generator`
+        Draws the places.
+    shape : tuple of int
+        (ny, nx).
+    n : int
+        Number of places.
+    weight : `~numpy.ndarray`, shape (ny, nx), optional
+        Relative density, not negative.
+    margin : float, optional
+        How far beyond the edges places may be, in pixels; there the density is that of the edge.
+
+    Returns
+    -------
+    x, y : `~numpy.ndarray` of float64, shape (n,)
+        0-based pixels.
+    """
+    low = -0.5 - margin
+    size = np.array(shape[::-1]) + 2 * margin
+    if weight is None:
+        return low + size[:, None] * rng.random((2, n))
+    weight = np.pad(weight, int(np.ceil(margin)), mode="edge") if margin else weight
+    total = np.cumsum(weight, dtype=float)
+    pixel = np.searchsorted(total, rng.random(n) * total[-1], side="right")
+    y, x = np.divmod(np.minimum(pixel, weight.size - 1), weight.shape[1])
+    return np.array([x, y]) - int(np.ceil(margin)) + rng.uniform(-0.5, 0.5, (2, n))
+
+
+def draw_places(rng, shape, density, group_share, group_size, group_radius, weight=None):
+    """Draw the places of candidates: some alone, some in groups.
+
+    Parameters
+    ----------
+    rng : `~numpy.random.Generator`
+        Draws the places.
+    shape : tuple of int
+        (ny, nx).
+    density : float
+        Candidates a square pixel.
+    group_share, group_size, group_radius : float
+        Share of them in groups, mean number in a group, and its scale in pixels.
+    weight : `~numpy.ndarray`, shape (ny, nx), optional
+        Relative density of the groups and of those alone.
+
+    Returns
+    -------
+    x, y : `~numpy.ndarray` of float64, shape (n,)
+        0-based pixels, inside the image, none nearer to another than 3 pixels.
+    """
+    n = rng.poisson(_SPARE * density * shape[0] * shape[1])
+    grouped = rng.binomial(n, group_share)
+    alone = scatter(rng, shape, n - grouped, weight)
+    parents = scatter(rng, shape, max(int(grouped / group_size), 1), weight, margin=group_radius)
+    # Groups of a hierarchy: some compact, some loose.
+    radius = group_radius * np.exp(rng.normal(0, 0.7, parents.shape[1]))
+    member = rng.integers(0, parents.shape[1], grouped)
+    places = np.hstack(
+        [alone, parents[:, member] + radius[member] * rng.normal(0, 1, (2, grouped))]
+    )
+    places = places[:, rng.permutation(places.shape[1])]
+    edge = np.array(shape[::-1])[:, None] - 1
+    places = places[:, ((places > 0) & (places < edge)).all(axis=0)]
+    places = _apart(places)
+    return places[:, : rng.poisson(density * shape[0] * shape[1])]
+
+
+def _apart(places):
+    """Leave out each place that is too near to an earlier one."""
+    if not places.size:
+        return places
+    near = KDTree(places.T).query_pairs(_CLOSEST, output_type="ndarray")
+    keep = np.ones(places.shape[1], bool)
+    keep[near.max(axis=1)] = False
+    return places[:, keep]
+
+
+def crowding_of(places):
+    """How crowded each place is by the others: the sum of their inverse squared distances.
+
+    Parameters
+    ----------
+    places : `~numpy.ndarray`, shape (2, n)
+        0-based pixels.
+
+    Returns
+    -------
+    crowding : `~numpy.ndarray` of float64, shape (n,)
+        Of the nearest eight, per square pixel.
+    """
+    if places.shape[1] < 2:
+        return np.zeros(places.shape[1])
+    nearest = min(9, places.shape[1])
+    distances = KDTree(places.T).query(places.T, nearest)[0][:, 1:]
+    return np.sum(distances**-2.0, axis=1)

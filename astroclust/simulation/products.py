@@ -1,0 +1,196 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Simulated fields in files as LEGUS publishes its own, and the truth beside them."""
+
+import warnings
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
+
+import astroclust
+from astroclust.catalogs import find_field
+from astroclust.catalogs.legus_writer import format_legus
+from astroclust.files import check_output, replace_when_done
+from astroclust.simulation.cataloging import field_catalog, field_cuts, like_of
+from astroclust.simulation.observations import bands_of
+
+__all__ = ["FieldFiles", "check_field_output", "write_field"]
+
+
+@dataclass(frozen=True)
+class FieldFiles:
+    """Where the files of a simulated field are.
+
+    Parameters
+    ----------
+    images : dict of str to `~pathlib.Path`
+        By filter, from NUV to I.
+    catalog, readme : `~pathlib.Path`
+        The catalogue in the layout of LEGUS, and what says its columns.
+    truth : `~pathlib.Path`
+        What was drawn.
+    """
+
+    images: dict
+    catalog: Path
+    readme: Path
+    truth: Path
+
+    def __iter__(self):
+        return iter((*self.images.values(), self.catalog, self.readme, self.truth))
+
+
+def _files(like, folder):
+    bands = zip(*bands_of(like), strict=True)
+    catalog = Path(folder) / like.catalog_file
+    return FieldFiles(
+        images={name: Path(folder) / like.image_file(name, camera) for name, camera in bands},
+        catalog=catalog,
+        readme=catalog.with_suffix(".readme"),
+        truth=Path(folder) / "truth.ecsv",
+    )
+
+
+def check_field_output(like, folder, *, overwrite=False):
+    """Check, before a field is drawn, that its files can be written.
+
+    Parameters
+    ----------
+    like : str
+        A field of LEGUS.
+    folder : str or `~pathlib.Path`
+        The folder, which need not exist; the one that it is in must.
+    overwrite : bool, optional
+        Whether the files may exist.
+
+    Returns
+    -------
+    files : `FieldFiles`
+        The files that `write_field` would write.
+
+    Raises
+    ------
+    KeyError
+        Where LEGUS has no such field.
+    OSError
+        As `~astroclust.files.check_output`.
+    """
+    files, folder = _files(find_field(like), folder), Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"cannot write to {folder}: it is a file; name a folder")
+    for path in files if folder.is_dir() else [folder]:
+        check_output(path, overwrite=overwrite)
+    return files
+
+
+def write_field(field, folder, *, overwrite=False, workers=1, progress_bar=False):
+    """Write a simulated field as LEGUS would publish it, and the truth beside it.
+
+    The files are named as those of the field that it is like: a mosaic in each band; the
+    catalogue (``.tab``) with all that the pipeline finds; its ``.readme``; and ``truth.ecsv``.
+    Headers and readme say that all is simulated.
+
+    Parameters
+    ----------
+    field : `~astroclust.simulation.Field`
+        As `~astroclust.simulation.simulate_field` draws it.
+    folder : str or `~pathlib.Path`
+        Is made where it does not exist.
+    overwrite : bool, optional
+        Whether the files may exist.
+    workers : int, optional
+        Number of processes that detect.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    files : `FieldFiles`
+        Where they are. They appear once all of them are whole.
+
+    Raises
+    ------
+    OSError
+        As `~astroclust.files.check_output`.
+    KeyError
+        Where the images do not say which field they are like.
+
+    Examples
+    --------
+    >>> from astroclust import ImageSet, read_legus, simulate_field, write_field
+    >>> field = simulate_field(like="ngc1566", shape=(200, 200), seed=1)
+    >>> files = write_field(field, "simulated")
+    >>> files.images["F555W"].name
+    'hlsp_legus_hst_uvis_ngc1566_f555w_v1_drc.fits'
+    >>> catalog, images = read_legus(files.catalog), ImageSet.read(files.images)
+    """
+    files = check_field_output(like_of(field).name, folder, overwrite=overwrite)
+    catalog = field_catalog(field, workers=workers, progress_bar=progress_bar)
+    if not len(catalog):
+        warnings.warn(
+            "nothing is found in the field, its catalogue is empty: draw a larger one",
+            AstropyUserWarning,
+            stacklevel=2,
+        )
+    catalog.meta["comments"] = _comments(field)
+    tab, readme = format_legus(catalog, files.catalog.name)
+    Path(folder).mkdir(exist_ok=True)
+    with ExitStack() as stack:
+        partial = {
+            path: stack.enter_context(replace_when_done(path, overwrite=overwrite))
+            for path in files
+        }
+        for name, path in files.images.items():
+            _hdu(field, field.images[name], path.name).writeto(partial[path])
+        partial[files.catalog].write_text(tab, encoding="utf-8")
+        partial[files.readme].write_text(readme, encoding="utf-8")
+        field.truth.write(partial[files.truth])
+    return files
+
+
+def _origin(field):
+    """Lines that say where files are from."""
+    seed = field.truth.meta.get("SEED")
+    seeded = "" if seed is None else f", seed {seed}"
+    like = like_of(field)
+    return [
+        f"Simulated by astroclust {astroclust.__version__}: these are no data of HST.",
+        f"Drawn like the field {like.name} of LEGUS ({like.galaxy}){seeded}.",
+    ]
+
+
+def _hdu(field, band, name):
+    """A mosaic as a drizzled image of HST: in electrons a second, with a matrix of coordinates."""
+    header = fits.Header(band.wcs.to_header())
+    for key in [key for key in header if key.startswith(("PC", "CDELT"))]:
+        del header[key]
+    matrix = band.wcs.pixel_scale_matrix
+    for i, j in np.ndindex(2, 2):
+        header[f"CD{i + 1}_{j + 1}"] = matrix[i, j]
+    # Position angle of the y axis, east of north.
+    header["ORIENTAT"] = float(np.degrees(np.arctan2(matrix[0, 1], matrix[1, 1])))
+    header["BUNIT"] = "ELECTRONS/S"
+    header.update(band.meta)
+    header["FILENAME"] = name
+    for line in _origin(field):
+        header["HISTORY"] = line
+    return fits.PrimaryHDU(band.data, header)
+
+
+def _comments(field):
+    """What the readme says of the catalogue."""
+    like, cuts = like_of(field), field_cuts(like_of(field))
+    modulus = 5 * np.log10(like.distance) + 25
+    return [
+        *_origin(field),
+        f"Distance modulus used {modulus:.2f} mag ({like.distance:g} Mpc).",
+        f"Sources have CI>={cuts.min_ci:g} and errors up to {cuts.max_error:g} mag in two "
+        "neighbouring bands.",
+        f"Classified are those with Nflt>={cuts.min_filters} and V<={cuts.max_absolute_v:g} mag, "
+        "with the aperture correction by CI.",
+        "Classes are those that three simulated experts give; the true ones are in truth.ecsv.",
+        "Age, mass and E(B-V) are the true ones, not fitted: without limits and residuals, Q is 1.",
+    ]

@@ -1,0 +1,232 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""What apertures catch of a profile behind the PSF: from structure to index and magnitudes."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy import fft
+from scipy.ndimage import map_coordinates
+from scipy.special import j1
+
+from astroclust.simulation.drawing import (
+    OVERSAMPLING,
+    Ellipse,
+    Source,
+    fourier_image,
+    wave_numbers,
+)
+from astroclust.simulation.psf import fourier_psf
+
+__all__ = [
+    "Component",
+    "concentration",
+    "fit_structure",
+    "measured_flux",
+    "structure_light",
+    "structure_sources",
+]
+
+# LEGUS: the index is that of 1 and 3 pixels, magnitudes are those of 4, the sky is from 7 to 8.
+_INDEX_RADII, _RADIUS, _ANNULUS = (1.0, 3.0), 4.0, (7.0, 8.0)
+# Half-light radii and distances from the aperture at which its light is tabulated, in pixels.
+_RADII = np.array([0, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 12.0])
+_OFFSETS = np.arange(0, 14.1, 0.5)
+_SIZE = 128  # samples, twice oversampled
+_SCALES = np.geomspace(0.05, 2.2, 28)
+# The mean blur of an observation, in pixels; that of each differs little from it.
+_BLUR = 0.09
+# A part smaller than this is a point (pixels).
+_POINT = 0.05
+
+
+@dataclass(frozen=True)
+class Component:
+    """A part of a candidate.
+
+    Parameters
+    ----------
+    share : `~numpy.ndarray` of float64, shape (bands,)
+        Its light relative to that of the other parts.
+    dx, dy : float
+        Its place relative to the candidate's, before scaling, in pixels.
+    radius : float
+        Half-light radius before scaling, in pixels; 0 for a star.
+    family : tuple
+        ``("eff", slope)`` or ``("sersic", index)``.
+    axis_ratio, position_angle : float
+        Of its ellipse (radians from x).
+    fixed : bool
+        Whether its place and size are not scaled.
+    """
+
+    share: np.ndarray
+    dx: float = 0.0
+    dy: float = 0.0
+    radius: float = 0.0
+    family: tuple = ("eff", 1.5)
+    axis_ratio: float = 1.0
+    position_angle: float = 0.0
+    fixed: bool = False
+
+
+def _disc(radius, wave):
+    """Fourier transform of a disc that catches the light in it."""
+    argument = np.maximum(radius * wave, 1e-6)
+    return 2 * np.pi * radius**2 * j1(argument) / argument
+
+
+@lru_cache(maxsize=64)
+def aperture_light(cameras, filters, family):
+    """Light of a source in apertures, less the sky of the annulus.
+
+    Parameters
+    ----------
+    cameras, filters : tuple of str
+        Of the bands, NUV to I.
+    family : tuple
+        Of the profile, as in `Component`.
+
+    Returns
+    -------
+    light : `~numpy.ndarray` of float32, shape (2 + bands, radii, offsets)
+        For unit flux: in V within 1 and 3 pixels, and in each band within 4 pixels, averaged over
+        the places of the centre within a pixel.
+    """
+    ky, kx = wave_numbers(_SIZE)
+    wave = np.hypot(ky[:, None], kx)
+    # The sum over pixels, in part inside, is one over a disc that is blurred by a pixel.
+    pixel = np.sinc(ky / 2 / np.pi)[:, None] * np.sinc(kx / 2 / np.pi)
+    inner, outer = (_disc(radius, wave) for radius in _ANNULUS)
+    sky = (outer - inner) / (np.pi * (_ANNULUS[1] ** 2 - _ANNULUS[0] ** 2))
+    net = {r: (_disc(r, wave) - np.pi * r**2 * sky) * pixel for r in (*_INDEX_RADII, _RADIUS)}
+    bands = [
+        fourier_psf(*band, angle=0, size=_SIZE, oversampling=OVERSAMPLING)
+        * np.exp(-0.5 * (_BLUR * wave) ** 2)
+        for band in zip(cameras, filters, strict=True)
+    ]
+    kernels = [bands[3] * net[r] for r in _INDEX_RADII] + [band * net[_RADIUS] for band in bands]
+    light = np.empty((len(kernels), len(_RADII), len(_OFFSETS)), np.float32)
+    steps = np.round(_OFFSETS * OVERSAMPLING).astype(int)
+    for i, radius in enumerate(_RADII):
+        wave_of_profile = 1.0 if radius == 0 else fourier_image(Ellipse(family, radius), _SIZE)
+        for j, kernel in enumerate(kernels):
+            image = fft.irfft2(wave_of_profile * kernel, s=(_SIZE, _SIZE)) * OVERSAMPLING**2
+            light[j, i] = (image[0, steps] + image[steps, 0]) / 2
+    return light
+
+
+def _light_of(components, scales, observation, layers):
+    """Light in some of the apertures at each scale, by part: (parts, layers, scales)."""
+    result = []
+    for part in components:
+        grow = np.where(part.fixed, 1.0, scales)
+        table = aperture_light(observation.cameras, observation.filters, part.family)
+        row = np.interp(part.radius * grow, _RADII, np.arange(len(_RADII)))
+        column = np.hypot(part.dx, part.dy) * grow * OVERSAMPLING
+        # Beyond the table, nothing of the light falls into the aperture.
+        result.append(
+            [
+                map_coordinates(layer, [row, column], order=1, mode="constant", cval=0.0)
+                for layer in table[layers]
+            ]
+        )
+    return np.array(result)
+
+
+def concentration(components, scales, observation):
+    """Concentration index in V of a structure at each scale (mag), shape (scales,)."""
+    light = _light_of(components, np.atleast_1d(scales), observation, slice(2))
+    shares = np.array([part.share[3] for part in components])
+    core, wide = np.einsum("p,pas->as", shares, light)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return -2.5 * np.log10(core / wide)
+
+
+def fit_structure(components, index, observation, *, widest=False):
+    """The scale at which a structure has a concentration index.
+
+    Parameters
+    ----------
+    components : list of `Component`
+        The structure; the aperture is centred on its origin.
+    index : float
+        Concentration index (mag) as measured in V.
+    observation : `~astroclust.simulation.observations.Observation`
+        Its PSF.
+    widest : bool, optional
+        Whether to take the largest scale that gives the index: the index of several peaks falls
+        again when they leave the aperture. By default the smallest.
+
+    Returns
+    -------
+    scale, reached : float
+        The scale that gives the index, or else that comes nearest; and the index that it has.
+    """
+    indices = concentration(components, _SCALES, observation)
+    off = np.where(np.isfinite(indices), indices, np.inf) - index
+    crossed = np.flatnonzero(np.isfinite(off[1:]) & (off[:-1] * off[1:] <= 0))
+    if not crossed.size:
+        nearest = int(np.argmin(np.abs(off)))
+        return float(_SCALES[nearest]), float(index + off[nearest])
+    pair = crossed[-1 if widest else 0] + np.arange(2)
+    near, far = off[pair]
+    part = near / (near - far) if near != far else 0.0
+    return float(_SCALES[pair] @ [1 - part, part]), float(index)
+
+
+def measured_flux(components, scale, observation):
+    """Light of a structure in the aperture of 4 pixels, in units of its shares, shape (bands,)."""
+    light = _light_of(components, np.array([scale]), observation, slice(2, None))[..., 0]
+    return np.sum([part.share * row for part, row in zip(components, light, strict=True)], axis=0)
+
+
+def structure_light(components, scales, observation):
+    """Light of a structure in the apertures at each scale.
+
+    Parameters
+    ----------
+    components : list of `Component`
+        The structure; the apertures are centred on its origin.
+    scales : `~numpy.ndarray` of float64, shape (scales,)
+        The scales.
+    observation : `~astroclust.simulation.observations.Observation`
+        Its PSF.
+
+    Returns
+    -------
+    light : `~numpy.ndarray` of float64, shape (2 + bands, scales)
+        In V within 1 and 3 pixels, and in each band within 4, less the sky, in units of its shares.
+    """
+    light = _light_of(components, scales, observation, slice(None))
+    shares = np.array([[part.share[3]] * 2 + list(part.share) for part in components])
+    return np.einsum("pa,pas->as", shares, light)
+
+
+def structure_sources(components, scale, x, y, flux):
+    """The sources of a structure at a place.
+
+    Parameters
+    ----------
+    components : list of `Component`
+        The structure.
+    scale : float
+        As `fit_structure` gives it.
+    x, y : float
+        0-based pixels.
+    flux : `~numpy.ndarray` of float64, shape (bands,)
+        e-/s for a share of 1.
+
+    Returns
+    -------
+    sources : list of `~astroclust.simulation.drawing.Source`
+        One for each component.
+    """
+    return [_source(part, 1.0 if part.fixed else scale, x, y, flux) for part in components]
+
+
+def _source(part, grow, x, y, flux):
+    profile, radius = None, part.radius * grow
+    if radius > _POINT:
+        profile = Ellipse(part.family, radius, part.axis_ratio, part.position_angle)
+    return Source(x + part.dx * grow, y + part.dy * grow, flux * part.share, profile)

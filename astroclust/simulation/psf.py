@@ -1,0 +1,250 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The PSF of HST by camera and filter, in Fourier space and on drizzled pixels."""
+
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+
+import galsim
+import numpy as np
+from astropy.io import fits
+from photutils.aperture import CircularAperture
+from scipy import fft
+from scipy.interpolate import RegularGridInterpolator
+
+from astroclust.images import PIXEL_SCALE
+
+__all__ = [
+    "PSF_ANGLES",
+    "PSF_FILTERS",
+    "PSFGrid",
+    "empirical_psf",
+    "encircled_energy",
+    "fourier_psf",
+]
+
+# A PSF is the diffraction pattern of a 2.4-m telescope with struts, blurred, plus a Moffat halo:
+# pivot wavelength in nm, Gaussian blur and half-light radius of the halo in arcsec, slope of the
+# halo and its share. Wavelengths: STScI. The rest: `benchmarks/psf.py --fit`, to UVIS1's energies
+# of STScI, and to those of ACS by Bohlin (2016, AJ 152, 60) with, up to F606W, a concentration
+# index of 1.30, at which LEGUS's correction curve of ACS starts.
+PSF_PARAMETERS = {
+    # UVIS1's row of F225W is a model, and a straight line from 0.12 to 0.04 arcsec: 0.60 there,
+    # where F275W has 0.17 and a fit without blur 0.55. So it has the blur and halo of F275W.
+    ("uvis", "F225W"): (237.2, 0.0484, 0.4979, 1.4270, 0.1850),
+    ("uvis", "F275W"): (270.4, 0.0484, 0.4979, 1.4270, 0.1850),
+    ("uvis", "F336W"): (335.5, 0.0591, 0.0790, 1.2168, 0.4374),
+    ("uvis", "F438W"): (432.5, 0.0372, 0.0719, 1.2498, 0.3634),
+    ("uvis", "F547M"): (544.7, 0.0366, 0.0686, 1.2800, 0.2845),
+    ("uvis", "F555W"): (530.8, 0.0370, 0.0632, 1.2946, 0.3457),
+    ("uvis", "F606W"): (588.7, 0.0350, 0.0626, 1.3092, 0.3223),
+    ("uvis", "F814W"): (802.4, 0.0234, 0.1265, 1.5114, 0.1260),
+    ("acs", "F435W"): (432.8, 0.0396, 0.1314, 1.1345, 0.2118),
+    ("acs", "F555W"): (536.1, 0.0368, 0.1078, 1.1814, 0.1758),
+    ("acs", "F606W"): (592.1, 0.0351, 0.1072, 1.1869, 0.1506),
+    ("acs", "F814W"): (805.7, 0.0247, 0.1166, 1.4573, 0.1431),
+}
+PSF_FILTERS = tuple(PSF_PARAMETERS)  #: Cameras and filters whose PSF is known, as pairs.
+PSF_ANGLES = 8  #: Orientations of the diffraction spikes, over a quarter of a turn.
+TELESCOPE = {"diam": 2.4, "obscuration": 0.36, "nstruts": 4, "strut_thick": 0.025}  # metres, shares
+MAX_RADIUS = 4.0  # arcsec, where the halo ends
+STAR = {"size": 512, "oversampling": 2}  # of images that are measured: 10 arcsec
+NATIVE_PIXEL = {"uvis": 0.0396, "acs": 0.05}  # arcsec, detector pixels of STDPSF files
+STDPSF_SAMPLING = 4  # samples a detector pixel in all STDPSF files
+DIAGONAL = PSF_ANGLES // 2  # angle of the spikes on the detector
+JOIN = (6.0, 10.0)  # detector pixels, over which a STDPSF sinks to zero: it gives way to the halo
+
+
+def _wave_numbers(size, oversampling):
+    """Wave numbers (ky, kx) of `numpy.fft.rfft2`, radians a pixel: a column and a row."""
+    ky, kx = fft.fftfreq(size, 1 / oversampling), fft.rfftfreq(size, 1 / oversampling)
+    return 2 * np.pi * ky[:, None], 2 * np.pi * kx
+
+
+def _square(size, oversampling, width):
+    """A square of a width in drizzled pixels and of unit flux, in Fourier space."""
+    ky, kx = (np.sinc(width * k / (2 * np.pi)) for k in _wave_numbers(size, oversampling))
+    return (ky * kx).astype(np.float32)
+
+
+def _star(parameters, angle, size, oversampling):
+    """The PSF with these parameters in Fourier space, pixel included."""
+    wavelength, blur, halo_radius, halo_slope, halo_share = parameters
+    turn = (90 * angle / PSF_ANGLES) * galsim.degrees
+    optics = galsim.OpticalPSF(lam=wavelength, strut_angle=turn, **TELESCOPE)
+    core = galsim.Convolve(optics, galsim.Gaussian(sigma=blur), real_space=False)
+    halo = galsim.Moffat(beta=halo_slope, half_light_radius=halo_radius, trunc=MAX_RADIUS)
+    light = (core * (1 - halo_share) + halo * halo_share).dilate(1 / PIXEL_SCALE)
+    bounds = galsim.BoundsI(0, size // 2, -size // 2, size // 2 - 1)
+    image = galsim.ImageCF(bounds=bounds, scale=2 * np.pi * oversampling / size)
+    light.drawKImage(image=image, recenter=False)
+    return fft.ifftshift(image.array, axes=0) * _square(size, oversampling, 1)
+
+
+@lru_cache(maxsize=128)
+def fourier_psf(camera, filter_name, *, angle, size, oversampling):
+    """The PSF of a camera and filter in Fourier space, on drizzled pixels of 0.0396 arcsec.
+
+    Parameters
+    ----------
+    camera, filter_name : str
+        ``'uvis'`` or ``'acs'``, and such as ``'F555W'``: one of the pairs of ``PSF_FILTERS``.
+    angle : int
+        Orientation of the spikes, 0 to ``PSF_ANGLES - 1``, in eighths of a quarter turn.
+    size, oversampling : int, float
+        Samples along a side of the image, an even number, and samples a drizzled pixel.
+
+    Returns
+    -------
+    psf : `~numpy.ndarray`, complex64, shape (size, size // 2 + 1), read-only
+        As of `numpy.fft.rfft2`, convolved with a drizzled pixel, of unit flux and centred on
+        sample (0, 0): ``oversampling**2 * irfft2(psf)`` is flux a pixel.
+
+    Raises
+    ------
+    ValueError
+        If the camera has no such filter, or there is no such size or angle.
+    """
+    if (camera, filter_name) not in PSF_PARAMETERS:
+        raise ValueError(f"no PSF of {camera!r}, {filter_name!r}; there are {PSF_FILTERS}")
+    if size < 2 or size % 2 or angle not in range(PSF_ANGLES):
+        raise ValueError(f"size {size} must be even, angle {angle} from 0 to {PSF_ANGLES - 1}")
+    psf = _star(PSF_PARAMETERS[camera, filter_name], angle, size, oversampling)
+    psf.flags.writeable = False
+    return psf
+
+
+def _light_within(wave, radii):
+    """Fraction of a star's light within radii (arcsec), as `encircled_energy` defines it."""
+    radii = np.asarray(radii, float)
+    if not np.all((radii > 0) & (radii <= MAX_RADIUS)):
+        raise ValueError(f"radii must lie between 0 and {MAX_RADIUS} arcsec")
+    # Apertures cut pixels by area, as if light were even in each: a second square. Here they cut
+    # samples, a smaller square, which is taken away.
+    size, sampling = STAR.values()
+    wave = wave * (_square(**STAR, width=1) / _square(**STAR, width=1 / sampling))
+    image = fft.fftshift(fft.irfft2(wave, s=(size, size)))
+    in_samples = sampling / PIXEL_SCALE * radii.ravel()
+    apertures = [CircularAperture((size // 2, size // 2), radius) for radius in in_samples]
+    return np.reshape([a.do_photometry(image)[0][0] for a in apertures], radii.shape)
+
+
+def encircled_energy(camera, filter_name, radii):
+    """Fraction of the light of a star within radii, as photometry on drizzled pixels measures it.
+
+    In exact circular apertures around it, on an image with two samples a pixel. It is the mean
+    over all places of a star in a pixel, which so enters twice: as that of the image, and because
+    apertures cut pixels by their area.
+
+    Parameters
+    ----------
+    camera, filter_name : str
+        As for `fourier_psf`, which raises the same errors.
+    radii : array_like
+        Radii in arcsec, more than 0 and at most 4; otherwise `ValueError`.
+
+    Returns
+    -------
+    fractions : `~numpy.ndarray`, shape of ``radii``
+
+    Examples
+    --------
+    >>> from astroclust.simulation.psf import encircled_energy
+    >>> encircled_energy("uvis", "F555W", [0.04, 0.40]).round(2).tolist()
+    [0.26, 0.91]
+    """
+    return _light_within(fourier_psf(camera, filter_name, angle=0, **STAR), radii)
+
+
+@lru_cache(maxsize=16)
+def _middle(camera, filter_name, samples):
+    """The parametric PSF as a STDPSF has it, and the share that the empirical one takes of it."""
+    sampling = STDPSF_SAMPLING * PIXEL_SCALE / NATIVE_PIXEL[camera]
+    psf = fourier_psf(camera, filter_name, angle=DIAGONAL, size=512, oversampling=sampling)
+    offset = np.arange(samples) - samples // 2
+    image = fft.irfft2(psf, s=(512, 512))[np.ix_(offset, offset)]
+    radius = np.hypot(offset[:, None], offset) / STDPSF_SAMPLING
+    return image, (1 + np.cos(np.interp(radius, JOIN, (0, np.pi)))) / 2
+
+
+@dataclass(frozen=True, eq=False)
+class PSFGrid:
+    """Empirical PSFs over a detector, used in place of `fourier_psf`; see `empirical_psf`."""
+
+    stars: RegularGridInterpolator  # of fractions (y, x) of the detector
+    pair: tuple  # camera and filter
+    drizzled: bool
+
+    def fourier(self, x_fraction, y_fraction, *, size, oversampling):
+        """The PSF as of `fourier_psf`, at a place from 0 to 1 across the detector (both chips)."""
+        if not (0 <= x_fraction <= 1 and 0 <= y_fraction <= 1):
+            raise ValueError(f"({x_fraction}, {y_fraction}) is not from 0 to 1 across the detector")
+        star = self.stars((y_fraction, x_fraction))
+        # A STDPSF ends at 12.5 pixels and holds light within about 10, while a tenth of a star lies
+        # outside. So the parametric PSF, made to agree with the tables, stays as it is far out, and
+        # what light it has in the middle is arranged as the empirical PSF has it.
+        model, share = _middle(*self.pair, len(star))
+        model, star = share * model, share * star
+        star *= model.sum() / star.sum()
+        native = NATIVE_PIXEL[self.pair[0]] / PIXEL_SCALE
+        grid = (native / STDPSF_SAMPLING, *_wave_numbers(size, oversampling))
+        star = _transform(star, *grid)
+        if self.drizzled:
+            # Each detector pixel is dropped onto the pixels of the drizzled image.
+            star *= _square(size, oversampling, native) * _square(size, oversampling, 1)
+        psf = fourier_psf(*self.pair, angle=DIAGONAL, size=size, oversampling=oversampling)
+        return (psf + star - _transform(model, *grid)).astype(np.complex64)
+
+    def encircled_energy(self, radii, *, x_fraction=0.5, y_fraction=0.5):
+        """As `~astroclust.simulation.psf.encircled_energy`, at a place on the detector."""
+        return _light_within(self.fourier(x_fraction, y_fraction, **STAR), radii)
+
+
+def _transform(image, spacing, ky, kx):
+    """Fourier image of samples around the middle one, ``spacing`` pixels apart."""
+    offset = spacing * (np.arange(len(image)) - len(image) // 2)
+    phase_y, phase_x = np.exp(-1j * ky * offset), np.exp(-1j * offset[:, None] * kx)
+    # Beyond the wave numbers that the samples can hold, these would repeat themselves.
+    return (phase_y * (np.abs(ky) < np.pi / spacing)) @ image @ (phase_x * (kx < np.pi / spacing))
+
+
+def empirical_psf(path, *, camera, filter_name, drizzled=True):
+    """Read a grid of empirical PSFs, a STDPSF file of STScI.
+
+    Parameters
+    ----------
+    path : path-like
+        The FITS file: PSFs with 4 samples a detector pixel, which have that pixel in them.
+    camera, filter_name : str
+        As for `fourier_psf`, whose halo completes the PSFs: the files do not say.
+    drizzled : bool, optional
+        As on drizzled images (``pixfrac`` 1), as published energies are; or as is.
+
+    Returns
+    -------
+    grid : `PSFGrid`
+
+    Raises
+    ------
+    ValueError
+        If the file is no STDPSF grid, or the camera has no such filter.
+    """
+    fourier_psf(camera, filter_name, angle=0, size=2, oversampling=1)
+    # photutils wants the name of the detector in that of the file, and reads one chip at a time.
+    try:
+        quiet = warnings.catch_warnings(action="ignore", category=fits.verify.VerifyWarning)
+        with quiet, fits.open(path) as hdus:
+            header, stars = hdus[0].header, np.array(hdus[0].data, float)
+        places = []
+        for key, count in (("JPSFY", header["NYPSFS"]), ("IPSFX", header["NXPSFS"])):
+            axis = np.array([header[f"{key}{i:02d}"] for i in range(1, count + 1)], float)
+            # Two chips meet at one place, which is there twice; interpolation forbids that.
+            places.append((axis - axis[0]) / (axis[-1] - axis[0]) + np.linspace(0, 1e-9, count))
+        stars = stars.reshape(*map(len, places), *(2 * stars.shape[-1:]))
+        if stars.shape[-1] % 2 == 0 or not np.isfinite(stars).all():
+            raise ValueError("its PSFs are not finite, or have no sample in their middle")
+        return PSFGrid(RegularGridInterpolator(places, stars), (camera, filter_name), drizzled)
+    except FileNotFoundError:
+        raise
+    except (OSError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not a grid of PSFs of STScI (STDPSF): {error}") from error

@@ -1,0 +1,193 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Labelled stamps without the detour through a field, as many as are wanted."""
+
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache, partial
+from itertools import count, islice
+
+import numpy as np
+from astropy.table import Table
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from astroclust.catalogs import find_field
+from astroclust.images import BANDS
+from astroclust.simulation.candidates import draw_candidate, total_magnitudes
+from astroclust.simulation.crowding import field_stars, missing_scatter, surroundings
+from astroclust.simulation.detector import add_noise, add_residue, saturate
+from astroclust.simulation.drawing import Stars, draw_scene
+from astroclust.simulation.galaxy import draw_patch
+from astroclust.simulation.observations import observe_like
+from astroclust.simulation.populations import calibrated_fields, field_population
+from astroclust.stamps import Stamps
+
+__all__ = ["simulate_stamps", "stream_stamps"]
+
+_COLUMNS = {"class": np.int16, "kind": "U12", "mag_v": np.float32, "field": "U24"}
+# How much denser than its mean a field is where its candidates are.
+_CROWDED = (0.5, 4.0)
+_CHUNK = 32
+# Scatter of the sky about a candidate without its companions, in units of that of quiet sky.
+_OTHER_LIGHT = 1.25
+# Of how many observations of each field a stamp may be: what the optics do to a scene is kept.
+_NIGHTS = 6
+
+
+def simulate_stamps(n, *, seed, like=None, size=50, workers=1, progress_bar=False):
+    """Draw labelled postage stamps of simulated candidates, equally many of each class.
+
+    The candidates are those of `simulate_field`, with the same light, stars, PSF and noise.
+
+    Parameters
+    ----------
+    n : int
+        Number of stamps.
+    seed : int or sequence of int
+        Equal seeds give equal pixels, whatever ``workers`` is, and the first of many stamps are
+        the same as fewer.
+    like : str or sequence of str, optional
+        Fields of LEGUS to draw from; by default all whose catalogues were measured.
+    size : int, optional
+        Width of a stamp in pixels of 0.0396 arcsec.
+    workers : int, optional
+        Number of processes.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    stamps : `~astroclust.stamps.Stamps`
+        ``data`` in e-/s, shape ``(n, 5, size, size)``, bands NUV, U, B, V and I. ``table`` has the
+        truth: ``class``, ``kind``, ``mag_v`` (total V of the candidate, Vega; NaN for detector
+        residue) and ``field``.
+
+    Raises
+    ------
+    KeyError
+        Where LEGUS has no such field.
+    ValueError
+        Where another argument is not accepted.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_stamps
+    >>> stamps = simulate_stamps(3, seed=1)
+    >>> stamps.data.shape
+    (3, 5, 50, 50)
+    """
+    if n < 0:
+        raise ValueError(f"n must not be negative, got {n}")
+    stream = _stream(seed, like, size, workers, n)
+    drawn = tqdm(stream, total=n, unit="stamp", desc="simulating", disable=not progress_bar)
+    return _stamps(drawn, n, size)
+
+
+def stream_stamps(*, seed, batch_size=256, like=None, size=50, workers=1):
+    """Draw stamps without end, batch by batch: those of `simulate_stamps`, in the same order.
+
+    Parameters
+    ----------
+    seed, like, size, workers
+        As for `simulate_stamps`.
+    batch_size : int, optional
+        Stamps in a batch.
+
+    Yields
+    ------
+    stamps : `~astroclust.stamps.Stamps`
+        ``batch_size`` stamps. Processes end with the generator: take what you need, and close it.
+
+    Examples
+    --------
+    >>> from itertools import islice
+    >>> from astroclust.simulation import stream_stamps
+    >>> [len(stamps) for stamps in islice(stream_stamps(seed=1, batch_size=2), 3)]
+    [2, 2, 2]
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    stream = _stream(seed, like, size, workers, None)
+    while True:
+        yield _stamps(islice(stream, batch_size), batch_size, size)
+
+
+def _stamps(drawn, n, size):
+    data, rows = np.empty((n, len(BANDS), size, size), np.float32), []
+    for i, (image, *row) in enumerate(drawn):
+        data[i] = image
+        rows.append(row)
+    columns = list(zip(*rows, strict=True)) or [[]] * len(_COLUMNS)
+    truth = Table(columns, names=list(_COLUMNS), dtype=list(_COLUMNS.values()))
+    return Stamps(data, BANDS, table=truth)
+
+
+def _stream(seed, like, size, workers, n):
+    """Stamps one by one, endless where n is None."""
+    if size < 8:
+        raise ValueError(f"size must be at least 8 pixels, got {size}")
+    names = calibrated_fields() if like is None else np.atleast_1d(like).tolist()
+    draw = partial(_draw_chunk, seed, [find_field(name).name for name in names], size)
+    chunks = _chunks(n)
+    if workers == 1:
+        with threadpool_limits(1):
+            for chunk in chunks:
+                yield from draw(chunk)
+        return
+    with ProcessPoolExecutor(workers, initializer=threadpool_limits, initargs=(1,)) as pool:
+        # A few chunks ahead, not all: there may be no last one.
+        waiting = [pool.submit(draw, chunk) for chunk in islice(chunks, 2 * workers)]
+        while waiting:
+            stamps = waiting.pop(0).result()
+            waiting += [pool.submit(draw, chunk) for chunk in islice(chunks, 1)]
+            yield from stamps
+
+
+def _chunks(n):
+    starts = count(0, _CHUNK) if n is None else range(0, n, _CHUNK)
+    for start in starts:
+        yield range(start, start + _CHUNK if n is None else min(start + _CHUNK, n))
+
+
+def _draw_chunk(seed, names, size, chunk):
+    return [_draw_stamp(np.random.SeedSequence(seed, spawn_key=(i,)), names, size) for i in chunk]
+
+
+def _draw_stamp(seed, names, size):
+    rng = np.random.default_rng(seed)
+    name, label = str(rng.choice(names)), int(rng.integers(1, 5))
+    population, observation = field_population(name), _observation(name, int(rng.integers(_NIGHTS)))
+    shape = (size, size)
+    # A stamp is centred on a rounded position, and catalogued positions err, some by a pixel.
+    x, y = (size - 1) / 2 + rng.uniform(-0.5, 0.5, 2) + rng.normal(0, rng.exponential(0.3), 2)
+    candidate, sources, stars = _draw(rng, label, x, y, population, observation)
+    crowd = [stars]
+    if rng.random() < population.group_share:
+        distance, angle = rng.uniform(4, 30), rng.uniform(0, 2 * np.pi)
+        place = x + distance * np.cos(angle), y + distance * np.sin(angle)
+        _, others, stars = _draw(rng, int(rng.integers(1, 5)), *place, population, observation)
+        sources += others
+        crowd.append(stars)
+    galaxy = draw_patch(rng, shape, observation)
+    density = population.density * rng.uniform(*_CROWDED)
+    crowd.append(field_stars(rng, shape, observation, population, density, galaxy))
+    image = draw_scene(sources, shape, observation, stars=Stars.concatenate(crowd))
+    image += galaxy.light
+    add_residue(image, candidate.kind, x, y, observation, rng)
+    saturate(image, observation)
+    add_noise(image, observation, rng)
+    magnitudes = total_magnitudes(candidate.sources, observation.zero_points)
+    return image, label, candidate.kind, magnitudes[3], name
+
+
+@lru_cache(maxsize=256)
+def _observation(name, night):
+    return observe_like(name, np.random.default_rng(night), field_population(name).noise)
+
+
+def _draw(rng, label, x, y, population, observation):
+    drawn = population.classes[label].draw(rng)
+    candidate = draw_candidate(label, drawn, population.aperture_correction, x, y, observation, rng)
+    there = _OTHER_LIGHT * population.quiet
+    missing = missing_scatter(10 ** drawn["log_noise"], there, population.quiet)
+    cloud, stars = surroundings(rng, x, y, missing, population.texture)
+    return candidate, [*candidate.sources, *cloud], stars

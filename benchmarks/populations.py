@@ -1,0 +1,254 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Measure on the released LEGUS catalogues what simulated fields are made of.
+
+Writes the tables of ``astroclust/data`` that `astroclust.simulation.populations` reads: the
+distribution of magnitudes, colours, concentration and crowding of each class in each field; how
+the candidates lie; and the light of simple stellar populations by age, as the models that LEGUS
+fitted had it. ``python benchmarks/populations.py`` needs the catalogues in ``$ASTROCLUST_DATA``.
+"""
+
+import argparse
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+from scipy.spatial import KDTree
+from scipy.stats import norm, rankdata
+from sklearn.mixture import GaussianMixture
+
+from astroclust.catalogs import find_field, read_legus
+from astroclust.simulation.observations import observe_like
+from astroclust.simulation.places import draw_places
+from astroclust.simulation.populations import EXTINCTION, QUANTITIES
+
+DATA = Path(os.environ.get("ASTROCLUST_DATA", "../shared/data"))
+PACKAGE = Path(__file__).parents[1] / "astroclust" / "data"
+FIELDS = (
+    "ngc628-c",
+    "ngc628-e",
+    "ngc1313-e",
+    "ngc1433",
+    "ngc1566",
+    "ngc3351",
+    "ngc3738",
+    "ngc5474",
+    "ngc7793-e",
+)
+# Mean aperture correction in V (PHANGS-HST, Deger et al. 2022); of the others a middle one. With
+# these the quietest candidates have the noise of the detector.
+CORRECTIONS = {
+    "ngc628-c": -0.75,
+    "ngc628-e": -0.72,
+    "ngc1433": -0.62,
+    "ngc1566": -0.62,
+    "ngc3351": -0.68,
+}
+DEFAULT_CORRECTION = -0.65
+N_QUANTILES = 17
+# Quantile of the noise at the candidates that is taken for that of the empty sky.
+QUIET = 0.08
+# Sky in e-/s and read noise in e- of a native pixel; the electrons that WFC3/UVIS is flashed with
+# in each exposure of a dark band; and the noise of a drizzled pixel relative to a native one (its
+# area, and the correlation of drizzling): orders of magnitude of the instrument handbooks.
+SKY_LEVELS = {
+    "uvis": {"F555W": 0.035, "F606W": 0.040, "F814W": 0.038},
+    "acs": {"F435W": 0.030, "F555W": 0.050, "F606W": 0.090, "F814W": 0.090},
+}
+DARK_SKY, FLASH, EXPOSURES = 0.001, 12.0, 3
+READ_NOISE = {"uvis": 3.1, "acs": 4.2}
+DRIZZLED = {"uvis": 0.80, "acs": 0.63}
+APERTURE, SKY = np.pi * 4.0**2, np.pi * (8.0**2 - 7.0**2)
+
+
+def read_field(name):
+    """Magnitudes, errors, classes, concentration and places of the inspected rows of a field."""
+    path = next((DATA / "legus_catalogs").glob(f"*_{name}_multiband_*.tab"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table = read_legus(path)
+    hybrid = _column(table, "class_hybrid" if "class_hybrid" in table.colnames else "class_human")
+    table = table[hybrid > 0]
+    filters = [f.lower() for f in find_field(name).filters]
+    return {
+        "class": _column(table, "class_human"),
+        "mag": np.array([_column(table, f"mag_{f}") for f in filters]).T,
+        "error": np.array([_column(table, f"mag_err_{f}") for f in filters]).T,
+        "ci": _column(table, "ci"),
+        "place": np.array([_column(table, "x"), _column(table, "y")]).T,
+        **{key: _column(table, key) for key in ("age", "mass", "e_bv", "chi2")},
+    }
+
+
+def _column(table, name):
+    return np.ma.filled(np.ma.asarray(table[name], float), np.nan)
+
+
+def correction_of(name):
+    """Mean aperture corrections of a field, NUV to I, with the steps of PHANGS-HST from V."""
+    steps = np.array([-0.19, -0.12, -0.03, 0.0, -0.12])
+    return CORRECTIONS.get(name, DEFAULT_CORRECTION) + steps
+
+
+def error_of_correction(errors):
+    """Error of the mean aperture corrections: the smallest error there is in each band."""
+    return np.nanmin(np.where(errors > 0, errors, np.nan), axis=0)
+
+
+def raw_errors(errors):
+    """Errors without that of the mean aperture correction."""
+    return np.sqrt(np.maximum(errors**2 - error_of_correction(errors) ** 2, 0))
+
+
+def noise_of(rows, observation, correction):
+    """Scatter of the pixels in the annulus (e-/s) that the errors imply, shape (n, bands)."""
+    magnitudes = rows["mag"] + observation.extinction - correction
+    flux = 10 ** (0.4 * (observation.zero_points - magnitudes))
+    variance = (raw_errors(rows["error"]) * flux / 1.0857) ** 2 - flux / observation.exposure_times
+    return np.sqrt(np.maximum(variance, 0) / (APERTURE + APERTURE**2 / SKY))
+
+
+def detector_noise(observation):
+    """Scatter of empty sky in e-/s a drizzled pixel, by sky, flash, read noise and exposure."""
+    noise = []
+    for name, camera, seconds in zip(
+        observation.filters, observation.cameras, observation.exposure_times, strict=True
+    ):
+        dark = name not in SKY_LEVELS[camera]
+        sky = SKY_LEVELS[camera].get(name, DARK_SKY)
+        electrons = sky * seconds + EXPOSURES * (READ_NOISE[camera] ** 2 + FLASH * dark)
+        noise.append(DRIZZLED[camera] * np.sqrt(electrons) / seconds)
+    return np.array(noise)
+
+
+def measure_sky(noise, observation):
+    """Scatter of quiet sky by the detector and by stars; light of the stars of louder sky by V."""
+    noise = noise[np.isfinite(noise).all(axis=1) & (noise > 0).all(axis=1)]
+    quiet, middle, loud = np.quantile(noise, (QUIET, 0.5, 0.84), axis=0)
+    detector = np.minimum(detector_noise(observation), quiet)
+    texture = np.sqrt(middle**2 - quiet**2) + np.sqrt(loud**2 - quiet**2)
+    columns = detector, np.sqrt(quiet**2 - detector**2), texture / texture[3]
+    return quiet, [np.round(column, 5).tolist() for column in columns]
+
+
+def measure_class(rows, noise, quiet, label):
+    """Quantiles and mixture of a class, as a row of the table."""
+    ok = (rows["class"] == label) & np.isfinite(rows["mag"]).all(axis=1)
+    ok &= (rows["ci"] < 3) & np.isfinite(noise[:, 3])
+    floor = 0.8 * quiet[3]
+    values = np.column_stack(
+        [
+            rows["mag"][ok, 3],
+            -np.diff(rows["mag"][ok], axis=1),
+            rows["ci"][ok],
+            np.log10(np.maximum(noise[ok, 3], floor)),
+        ]
+    )
+    ranks = np.apply_along_axis(rankdata, 0, values, "ordinal")
+    scores = norm.ppf((ranks - 0.5) / len(values))
+    k = int(np.clip(len(values) // 50, 1, 4))
+    mixture = GaussianMixture(k, reg_covar=0.05, random_state=0, n_init=3).fit(scores)
+    return {
+        "class": label,
+        "share": np.mean(rows["class"][rows["class"] > 0] == label),
+        "quantiles": np.quantile(values, np.linspace(0, 1, N_QUANTILES), axis=0).ravel(),
+        "weights": mixture.weights_,
+        "means": mixture.means_.ravel(),
+        "covariances": mixture.covariances_.ravel(),
+    }
+
+
+def measure_places(rows):
+    """Density and grouping that give the distances to the nearest three neighbours."""
+    place = rows["place"]
+    wanted = distance_quantiles(place)
+    area = np.prod(np.ptp(place, axis=0))
+    best = None
+    for filled in (0.12, 0.18, 0.25, 0.4, 0.6, 0.8):
+        for share in (0.2, 0.35, 0.5, 0.65, 0.8):
+            for size in (2.5, 5.0, 10.0):
+                for radius in (6.0, 12.0, 25.0, 50.0, 100.0):
+                    arguments = (len(place) / area / filled, share, size, radius)
+                    rng = np.random.default_rng(1)
+                    side = int(np.sqrt(600 / arguments[0]))
+                    drawn = draw_places(rng, (side, side), *arguments)
+                    misfit = np.sum((distance_quantiles(np.array(drawn).T) - wanted) ** 2)
+                    if best is None or misfit < best[0]:
+                        best = misfit, arguments
+    print(f"  places: misfit {best[0]:.3f}, {best[1]}")
+    return best[1]
+
+
+def distance_quantiles(place):
+    """Quantiles of the logarithm of the distances to the nearest three neighbours."""
+    distances = KDTree(place).query(place, 4)[0][:, 1:]
+    return np.log10(np.quantile(np.maximum(distances, 1), np.linspace(0.05, 0.95, 10), axis=0))
+
+
+def simple_populations(all_rows):
+    """Median light of a solar mass by age, after the fits to clusters of classes 1 to 3."""
+    samples = []
+    for name, rows in all_rows.items():
+        ok = (rows["class"] > 0) & (rows["class"] < 4) & (rows["chi2"] < 5) & (rows["age"] > 0)
+        ok &= np.isfinite(rows["mag"]).all(axis=1) & (rows["error"] < 0.3).all(axis=1)
+        modulus = 5 * np.log10(find_field(name).distance) + 25
+        light = rows["mag"] - modulus - rows["e_bv"][:, None] * EXTINCTION
+        light = light + 2.5 * np.log10(rows["mass"])[:, None]
+        samples.append(np.column_stack([np.log10(rows["age"]).round(2), light])[ok])
+    samples = np.concatenate(samples)
+    ages, counts = np.unique(samples[:, 0], return_counts=True)
+    ages = ages[counts >= 8]
+    medians = [np.median(samples[samples[:, 0] == age, 1:], axis=0).round(3) for age in ages]
+    names = ["log_age", *(f"mag_{band}" for band in ("nuv", "u", "b", "v", "i"))]
+    return Table(np.column_stack([ages, medians]), names=names)
+
+
+def main():
+    """Measure, and write the three tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.parse_args()
+    all_rows = {name: read_field(name) for name in FIELDS}
+    classes, fields = [], []
+    for name, rows in all_rows.items():
+        observation, correction = (
+            observe_like(name, np.random.default_rng(0), np.zeros(5)),
+            correction_of(name),
+        )
+        print(f"{name}: {len(rows['ci'])} inspected candidates")
+        noise = noise_of(rows, observation, correction)
+        quiet, sky = measure_sky(noise, observation)
+        for label in (1, 2, 3, 4):
+            part = measure_class(rows, noise, quiet, label)
+            classes.append(
+                {"field": name}
+                | {
+                    key: np.round(value, 3).tolist() if isinstance(value, np.ndarray) else value
+                    for key, value in part.items()
+                }
+            )
+        fields.append((name, correction[3], *measure_places(rows), *sky))
+    names = ("field", "aperture_correction", "density", "group_share", "group_size")
+    table = Table(rows=fields, names=(*names, "group_radius", "noise", "faint_stars", "texture"))
+    source = "released LEGUS catalogues, by benchmarks/populations.py"
+    table["density"].format = ".3e"
+    _write(table, "simulated_fields", source)
+    ragged = Table({key: [row[key] for row in classes] for key in ("field", "class")})
+    ragged["share"] = np.round([row["share"] for row in classes], 4)
+    for key in ("quantiles", "weights", "means", "covariances"):
+        column = np.empty(len(classes), object)
+        column[:] = [row[key] for row in classes]
+        ragged[key] = column
+    ragged.meta["quantities"] = list(QUANTITIES)
+    _write(ragged, "simulated_classes", source)
+    _write(simple_populations(all_rows), "simple_populations", source)
+
+
+def _write(table, name, source):
+    table.meta["source"] = source
+    table.write(PACKAGE / f"{name}.ecsv", format="ascii.ecsv", overwrite=True)
+    print(f"wrote {name}.ecsv, {(PACKAGE / name).with_suffix('.ecsv').stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Tell simulated fields from the real ones by their catalogues.
+
+Simulated fields go through the package's own detection, photometry and selection. Gradient
+boosting is then told to tell their candidates from those of the released LEGUS catalogues, by V,
+four colours, five errors, the concentration index and the distances to the nearest three
+neighbours; cross-validated, each of the two weighing the same. An AUC of 0.5 is perfect.
+
+The errors of a catalogue hold that of its mean aperture correction, which is the same for all
+candidates of a field, and are rounded; the same is done to those that are measured here. Rows
+without a magnitude in all five bands are left out of both.
+"""
+
+import argparse
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from astropy.table import Table
+from populations import correction_of, error_of_correction, read_field
+from scipy.spatial import KDTree
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.inspection import permutation_importance
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold
+
+from astroclust import find_candidates, simulate_field
+from astroclust.catalogs import find_field
+from astroclust.photometry import measure_photometry
+from astroclust.selection import PRESETS
+from astroclust.simulation.populations import EXTINCTION, field_population, light_of_age
+
+FIELDS = ("ngc628-c", "ngc628-e", "ngc1566", "ngc1433", "ngc3351")
+# LEGUS's 20 sigma are those of its own image and its own estimate of the noise. With these as faint
+# candidates are found as there are in its catalogues.
+THRESHOLDS = {"ngc628-c": 8.0}
+THRESHOLD = 15.0
+# The limit in absolute magnitude that tells the inspected rows of a catalogue from the others best
+# (benchmarks/legus_selection.py) with the mean aperture corrections of benchmarks/populations.py.
+LIMITS = {"ngc628-c": -5.55, "ngc628-e": -5.51, "ngc1433": -5.92, "ngc1566": -6.22}
+FEATURES = (
+    *("V", "NUV-U", "U-B", "B-V", "V-I"),
+    *("err NUV", "err U", "err B", "err V", "err I"),
+    *("CI", "d1", "d2", "d3"),
+)
+
+
+def features(magnitudes, errors, index, place):
+    """The features of rows, shape (n, 14)."""
+    distances = KDTree(place).query(place, 4)[0][:, 1:]
+    colors = -np.diff(magnitudes, axis=1)
+    return np.column_stack([magnitudes[:, 3], colors, errors, index, np.log10(distances + 0.5)])
+
+
+def real_rows(name):
+    """Features and classes of the candidates that people inspected."""
+    rows = read_field(name)
+    values = features(rows["mag"], rows["error"], rows["ci"], rows["place"])
+    return _usable(values, rows["class"])
+
+
+def _usable(values, label):
+    ok = np.isfinite(values).all(axis=1) & (label > 0) & (values[:, 10] < 3)
+    ok &= (values[:, 5:10] < 5).all(axis=1)
+    return values[ok], label[ok].astype(int)
+
+
+def simulated_rows(name, shape, seed):
+    """Features and true classes of the candidates of a simulated field."""
+    known = find_field(name)
+    field = simulate_field(like=name, shape=(shape, shape), seed=[seed, 5])
+    extinction = dict(zip(known.filters, known.extinction, strict=True))
+    legus = PRESETS["legus"]
+    limit = LIMITS.get(name, legus.cuts.max_absolute_v)
+    cuts = replace(legus.cuts, min_ci=known.ci_cut, max_absolute_v=limit)
+    preset = replace(legus, threshold=THRESHOLDS.get(name, THRESHOLD), cuts=cuts)
+    found = find_candidates(
+        field.images, distance=known.distance, preset=preset, extinction=extinction
+    )
+    correction = dict(zip(known.filters, correction_of(name), strict=True))
+    measured = measure_photometry(
+        found["id", "x", "y"],
+        field.images,
+        sky=legus.sky,
+        errors=legus.errors,
+        zero_points="legus",
+        aperture_correction=correction,
+        extinction=extinction,
+    )
+    columns = {
+        kind: np.array(
+            [
+                np.ma.filled(np.ma.asarray(measured[f"{kind}_{f.lower()}"], float), np.nan)
+                for f in known.filters
+            ]
+        ).T
+        for kind in ("mag", "mag_err")
+    }
+    place = np.column_stack([found["x"], found["y"]])
+    truth = np.column_stack([field.truth["x"], field.truth["y"]])
+    distance, nearest = KDTree(truth).query(place)
+    # What is found where nothing was drawn is a chance group of stars: no cluster.
+    label = np.where(distance < 3, np.asarray(field.truth["class"])[nearest], 4)
+    errors = np.hypot(columns["mag_err"], error_of_correction(read_field(name)["error"]))
+    values = features(
+        columns["mag"].round(3), errors.round(3), np.asarray(found["ci"], float), place
+    )
+    kinds = np.where(distance < 3, np.asarray(field.truth["kind"])[nearest], "chance")
+    counts = len(field.truth), len(found), int(np.sum(distance < 3))
+    ok = np.isfinite(values).all(axis=1) & (values[:, 10] < 3) & (values[:, 5:10] < 5).all(axis=1)
+    return values[ok], label[ok].astype(int), kinds[ok], counts
+
+
+def tell_apart(real, simulated):
+    """AUC with five folds, its scatter over the folds, and what each feature adds to it."""
+    values = np.concatenate([real, simulated])
+    is_simulated = np.repeat([0, 1], [len(real), len(simulated)])
+    weight = np.where(is_simulated, 1 / len(simulated), 1 / len(real)) * len(values) / 2
+    scores, added = np.zeros(len(values)), []
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    for train, test in folds.split(values, is_simulated):
+        model = HistGradientBoostingClassifier(
+            max_iter=100, learning_rate=0.08, max_leaf_nodes=12, min_samples_leaf=15, random_state=0
+        )
+        model.fit(values[train], is_simulated[train], sample_weight=weight[train])
+        scores[test] = model.predict_proba(values[test])[:, 1]
+        result = permutation_importance(
+            model, values[test], is_simulated[test], scoring="roc_auc", n_repeats=5, random_state=0
+        )
+        added.append(result.importances_mean)
+    return roc_auc_score(is_simulated, scores), np.mean(added, axis=0)
+
+
+def compare_colors(name):
+    """Print how well drawn colours are told from a catalogue's: as measured, and as models have.
+
+    The models are simple stellar populations with the catalogue's own ages and reddenings, and
+    errors as large as its own.
+    """
+    rng, rows = np.random.default_rng(0), read_field(name)
+    ok = np.isfinite(rows["mag"]).all(axis=1) & (rows["class"] > 0) & (rows["age"] > 0)
+    real = -np.diff(rows["mag"][ok], axis=1)
+    population = field_population(name)
+    drawn = [population.classes[int(c)].draw(rng)["mag"] for c in rows["class"][ok]]
+    models = light_of_age(np.log10(rows["age"][ok])) + rows["e_bv"][ok, None] * EXTINCTION
+    models = models + rng.normal(0, np.minimum(rows["error"][ok], 0.3))
+    aucs = [tell_apart(real, -np.diff(light, axis=1))[0] for light in (np.array(drawn), models)]
+    print(f"{name}: colours as measured {aucs[0]:.3f}, of stellar populations {aucs[1]:.3f}")
+
+
+def compare(name, real, simulated):
+    """Print how a simulated field differs from the real one; return the AUC."""
+    (values, label), (drawn, drawn_label, kinds) = real, simulated
+    auc, added = tell_apart(values, drawn)
+    print(f"\n{name}: {len(values)} real and {len(drawn)} simulated candidates, AUC {auc:.3f}")
+    table = Table(
+        names=["feature", "16", "50", "84", "16s", "50s", "84s", "AUC"], dtype=["U8", *[float] * 7]
+    )
+    for i, feature in enumerate(FEATURES):
+        quantiles = [np.percentile(x[:, i], (16, 50, 84)) for x in (values, drawn)]
+        table.add_row([feature, *quantiles[0], *quantiles[1], added[i]])
+    for column in table.colnames[1:]:
+        table[column].format = ".3f"
+    table.pprint_all()
+    worst = {"mix": 0.0, "CI": 0.0, "colour": 0.0}
+    for c in (1, 2, 3, 4):
+        ours, theirs = drawn[drawn_label == c], values[label == c]
+        mix = np.mean(drawn_label == c) - np.mean(label == c)
+        off = np.median(ours, axis=0) - np.median(theirs, axis=0)
+        worst["mix"] = max(worst["mix"], abs(mix))
+        worst["CI"] = max(worst["CI"], abs(off[10]))
+        worst["colour"] = max(worst["colour"], np.abs(off[1:5]).max())
+        print(
+            f"  class {c}: share {np.mean(drawn_label == c):.3f} ({mix:+.3f}), CI {off[10]:+.3f}, "
+            f"V {off[0]:+.2f}, colours " + " ".join(f"{x:+.2f}" for x in off[1:5])
+        )
+    names, numbers = np.unique(kinds, return_counts=True)
+    index = [np.median(drawn[kinds == k, 10]) for k in names]
+    parts = zip(names, numbers, index, strict=True)
+    print("  kinds (CI): " + ", ".join(f"{k} {n} ({c:.2f})" for k, n, c in parts))
+    print(
+        f"  worst: mix {100 * worst['mix']:.1f} points, CI {worst['CI']:.3f}, "
+        f"colours {worst['colour']:.2f} mag"
+    )
+    return auc
+
+
+def main():
+    """Compare each field, and print the worst."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fields", nargs="+", default=FIELDS)
+    parser.add_argument("--n", type=int, default=2, help="simulated fields for each real one")
+    parser.add_argument("--shape", type=int, default=2000, help="width of a field in pixels")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument(
+        "--colors", action="store_true", help="only colours: drawn as measured, and from models"
+    )
+    arguments = parser.parse_args()
+    if arguments.colors:
+        for name in arguments.fields:
+            compare_colors(name)
+        return
+    aucs = {}
+    with ProcessPoolExecutor(arguments.workers) as pool:
+        for name in arguments.fields:
+            draw = partial(simulated_rows, name, arguments.shape)
+            parts = list(pool.map(draw, range(arguments.n)))
+            print(f"\ncandidates drawn, found, found of those drawn: {[p[3] for p in parts]}")
+            simulated = [np.concatenate([part[i] for part in parts]) for i in range(3)]
+            aucs[name] = compare(name, real_rows(name), simulated)
+    print("\nAUC: " + ", ".join(f"{name} {auc:.3f}" for name, auc in aucs.items()))
+
+
+if __name__ == "__main__":
+    main()
