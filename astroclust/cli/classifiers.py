@@ -13,6 +13,9 @@ from astroclust.files import check_output
 
 __all__ = ["add_classify", "add_train"]
 
+# Like these galaxies are the stamps on which a classifier is scored, and none on which it learns.
+_HELD_OUT_FIELDS = ("ngc628-e", "ngc1313-e", "ngc1433")
+
 
 def add_classify(commands):
     """Add ``astroclust classify``."""
@@ -76,28 +79,40 @@ def add_train(commands):
     )
 
 
+def _labelled_stamps(n, seed, fields, progress_bar):
+    """Simulated stamps, and the labels that experts would give them."""
+    from astroclust.simulation import label_noise
+
+    stamps = astroclust.simulate_stamps(
+        n, seed=seed, like=fields, workers=os.cpu_count(), progress_bar=progress_bar
+    )
+    return stamps, label_noise(stamps.table["class"], seed=[*seed, 1])["class_mode"]
+
+
 def _train(arguments):
+    from astroclust.simulation.populations import calibrated_fields
     from astroclust.training import train_classifier
     from astroclust.weights import save_classifier
 
     check_output(arguments.output, overwrite=arguments.overwrite)
     n, seed, epochs = arguments.simulate, arguments.seed, arguments.epochs
     progress_bar = not arguments.quiet
-    stamps, held_out = (
-        astroclust.simulate_stamps(
-            count, seed=[seed, part], workers=os.cpu_count(), progress_bar=progress_bar
-        )
-        for part, count in enumerate((n, max(n // 8, 8)))
+    fields = [name for name in calibrated_fields() if name not in _HELD_OUT_FIELDS]
+    (stamps, labels), (held_out, held_out_labels) = (
+        _labelled_stamps(count, [seed, part], like, progress_bar)
+        for part, (count, like) in enumerate(((n, fields), (max(n // 8, 8), _HELD_OUT_FIELDS)))
     )
     classifier = train_classifier(
         stamps,
-        stamps.table["class"],
+        labels,
         held_out=held_out,
-        held_out_labels=held_out.table["class"],
+        held_out_labels=held_out_labels,
         name=arguments.name,
-        training_sample=f"{n} stamps of simulate_stamps, seed [{seed}, 0]",
+        training_sample=f"{n} stamps of simulate_stamps like {', '.join(fields)}, seed [{seed}, 0]; "
+        "labels are the mode of three simulated experts",
         simulated=True,
-        split=f"{len(held_out)} stamps of simulate_stamps, seed [{seed}, 1]",
+        split=f"{len(held_out)} stamps like other galaxies, {', '.join(_HELD_OUT_FIELDS)}, seed "
+        f"[{seed}, 1]; labels are the mode of three simulated experts",
         command=f"astroclust train --simulate {n} --members {arguments.members} --epochs {epochs} "
         f"--seed {seed} --name {arguments.name}",
         members=arguments.members,

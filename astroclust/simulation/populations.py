@@ -132,7 +132,7 @@ def _tables():
 
 def calibrated_fields():
     """Names of the fields whose catalogues were measured, in alphabetical order."""
-    return [str(name) for name in _tables()[0]["field"]]
+    return sorted(str(name) for name in _tables()[0]["field"])
 
 
 @lru_cache(maxsize=64)

@@ -11,6 +11,7 @@ from astropy.io import fits
 from photutils.aperture import CircularAperture
 from scipy import fft
 from scipy.interpolate import RegularGridInterpolator
+from scipy.special import j0
 
 from astroclust.images import PIXEL_SCALE
 
@@ -48,6 +49,8 @@ PSF_FILTERS = tuple(PSF_PARAMETERS)  #: Cameras and filters whose PSF is known, 
 PSF_ANGLES = 8  #: Orientations of the diffraction spikes, over a quarter of a turn.
 TELESCOPE = {"diam": 2.4, "obscuration": 0.36, "nstruts": 4, "strut_thick": 0.025}  # metres, shares
 MAX_RADIUS = 4.0  # arcsec, where the halo ends
+# Rings of the halo, and wave numbers (up to so many radians a pixel) of its Fourier transform.
+HALO_RINGS, HALO_WAVES, HALO_MAX_WAVE = 4000, 1500, 36.0
 STAR = {"size": 512, "oversampling": 2}  # of images that are measured: 10 arcsec
 NATIVE_PIXEL = {"uvis": 0.0396, "acs": 0.05}  # arcsec, detector pixels of STDPSF files
 STDPSF_SAMPLING = 4  # samples a detector pixel in all STDPSF files
@@ -73,12 +76,30 @@ def _star(parameters, angle, size, oversampling):
     turn = (90 * angle / PSF_ANGLES) * galsim.degrees
     optics = galsim.OpticalPSF(lam=wavelength, strut_angle=turn, **TELESCOPE)
     core = galsim.Convolve(optics, galsim.Gaussian(sigma=blur), real_space=False)
-    halo = galsim.Moffat(beta=halo_slope, half_light_radius=halo_radius, trunc=MAX_RADIUS)
-    light = (core * (1 - halo_share) + halo * halo_share).dilate(1 / PIXEL_SCALE)
     bounds = galsim.BoundsI(0, size // 2, -size // 2, size // 2 - 1)
     image = galsim.ImageCF(bounds=bounds, scale=2 * np.pi * oversampling / size)
-    light.drawKImage(image=image, recenter=False)
-    return fft.ifftshift(image.array, axes=0) * _square(size, oversampling, 1)
+    core.dilate(1 / PIXEL_SCALE).drawKImage(image=image, recenter=False)
+    ky, kx = _wave_numbers(size, oversampling)
+    halo = np.interp(np.hypot(ky, kx), *_halo(halo_radius, halo_slope))
+    light = (1 - halo_share) * fft.ifftshift(image.array, axes=0) + halo_share * halo
+    return (light * _square(size, oversampling, 1)).astype(np.complex64)
+
+
+@lru_cache(maxsize=32)
+def _halo(half_light_radius, slope):
+    """Wave numbers (radians a pixel), and the Fourier transform of a Moffat halo there.
+
+    GalSim's own transform of a truncated Moffat is good to 1e-5, which leaves rings about bright
+    stars as bright as the halo itself.
+    """
+    moffat = galsim.Moffat(beta=slope, half_light_radius=half_light_radius, trunc=MAX_RADIUS)
+    scale, end = moffat.scale_radius / PIXEL_SCALE, MAX_RADIUS / PIXEL_SCALE
+    # Rings of equal steps in the logarithm, as the profile is steep in the middle.
+    edges = np.concatenate([[0.0], np.geomspace(1e-3, end, HALO_RINGS)])
+    within = 1 - (1 + (edges / scale) ** 2) ** (1 - slope)
+    light, radius = np.diff(within) / within[-1], (edges[1:] + edges[:-1]) / 2
+    waves = np.linspace(0, HALO_MAX_WAVE, HALO_WAVES)
+    return waves, np.array([light @ j0(wave * radius) for wave in waves])
 
 
 @lru_cache(maxsize=128)
