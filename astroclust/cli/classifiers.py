@@ -108,8 +108,8 @@ def _train(arguments):
         held_out=held_out,
         held_out_labels=held_out_labels,
         name=arguments.name,
-        training_sample=f"{n} stamps of simulate_stamps like {', '.join(fields)}, seed [{seed}, 0]; "
-        "labels are the mode of three simulated experts",
+        training_sample=f"{n} stamps of simulate_stamps like {', '.join(fields)}, seed "
+        f"[{seed}, 0]; labels are the mode of three simulated experts",
         simulated=True,
         split=f"{len(held_out)} stamps like other galaxies, {', '.join(_HELD_OUT_FIELDS)}, seed "
         f"[{seed}, 1]; labels are the mode of three simulated experts",

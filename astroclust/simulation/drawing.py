@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 OVERSAMPLING = 2  # samples a pixel at which a scene is drawn: HST's pixels undersample its PSF
-MARGIN = 16  # pixels around a scene: light from there falls in, and nothing wraps around
+MARGIN = 16  # pixels around a scene from which light falls in; of farther stars wings wrap around
 TILE, TILE_MARGIN = 512, 64  # pixels: stars of large scenes are drawn tile by tile
 PATCH, LARGE_PATCH = 96, 256  # pixels around one extended source, and around one with wide wings
 BRIGHT = 300.0  # e-/s, from which the wings of a star reach farther,
@@ -234,32 +234,30 @@ def draw_scene(sources, shape, observation, *, stars=None, margin=MARGIN):
 def draw_field(sources, stars, shape, observation, *, workers=2, progress_bar=False):
     """As `draw_scene`, for images of any size and any number of stars.
 
-    Stars are put on a grid and convolved tile by tile; bright stars, whose wings reach farther,
-    and extended sources are drawn one by one.
+    Stars are put on a grid and convolved tile by tile; sources, and bright stars, whose wings
+    reach farther, are drawn one by one.
     """
     image = np.zeros((len(observation.filters), *shape), np.float32)
-    points, extended = split_sources(sources, len(observation.filters))
-    points = points + stars
-    bright = points.flux.max(axis=0, initial=0) > BRIGHT
-    corners = [(y, x) for y in range(0, shape[0], TILE) for x in range(0, shape[1], TILE)]
-    faint = _by_tile(points[~bright], shape)
-    size = _samples(TILE + 2 * TILE_MARGIN)
-    transfer = _transfer(observation, size)
+    bright = stars.flux.max(axis=0, initial=0) > BRIGHT
+    tile = min(TILE, max(shape))
+    corners = [(y, x) for y in range(0, shape[0], tile) for x in range(0, shape[1], tile)]
+    faint = _by_tile(stars[~bright], corners, tile)
+    transfer = _transfer(observation, _samples(tile + 2 * TILE_MARGIN))
     lone = [
-        [Source(*place, flux)]
+        Source(*place, flux)
         for *place, flux in zip(
-            points.x[bright], points.y[bright], points.flux[:, bright].T, strict=True
+            stars.x[bright], stars.y[bright], stars.flux[:, bright].T, strict=True
         )
     ]
-    alone = [[source] for source in extended] + lone
+    alone = [[source] for source in [*sources, *lone]]
     total = len(corners) + len(alone)
     with (
         ThreadPoolExecutor(workers) as pool,
         tqdm(total=total, unit="patch", desc="drawing", disable=not progress_bar) as bar,
     ):
-        tiles = pool.map(lambda corner: _draw_tile(faint[corner], corner, transfer, size), corners)
-        for (y0, x0), tile in zip(corners, tiles, strict=True):
-            add_patch(image, tile, x0, y0)
+        tiles = pool.map(lambda corner: _draw_tile(faint[corner], corner, transfer, tile), corners)
+        for (y0, x0), patch in zip(corners, tiles, strict=True):
+            add_patch(image, patch, x0, y0)
             bar.update()
         for patch in pool.map(lambda sources: draw_patch(sources, observation), alone):
             add_patch(image, *patch)
@@ -267,13 +265,13 @@ def draw_field(sources, stars, shape, observation, *, workers=2, progress_bar=Fa
     return image
 
 
-def _by_tile(stars, shape):
+def _by_tile(stars, corners, tile):
     """The stars that shine into each tile, by the tile's corner (y, x)."""
-    result = {}
-    for y0 in range(0, shape[0], TILE):
-        row = stars[np.abs(stars.y - y0 - TILE / 2) < TILE / 2 + TILE_MARGIN - 2]
-        for x0 in range(0, shape[1], TILE):
-            result[y0, x0] = row[np.abs(row.x - x0 - TILE / 2) < TILE / 2 + TILE_MARGIN - 2]
+    reach, rows, result = tile / 2 + TILE_MARGIN - 2, {}, {}
+    for y0, x0 in corners:
+        if y0 not in rows:
+            rows[y0] = stars[np.abs(stars.y - y0 - tile / 2) < reach]
+        result[y0, x0] = rows[y0][np.abs(rows[y0].x - x0 - tile / 2) < reach]
     return result
 
 
@@ -305,14 +303,14 @@ def _on_grid(stars, left, low, size, bands=slice(None)):
     return fft.rfft2(grid) / _window(size)
 
 
-def _draw_tile(stars, corner, transfer, size):
-    tile = np.empty((len(transfer), TILE, TILE), np.float32)
-    inside = slice(TILE_MARGIN, TILE_MARGIN + TILE)
+def _draw_tile(stars, corner, transfer, tile):
+    image = np.empty((len(transfer), tile, tile), np.float32)
+    size, inside = transfer.shape[1], slice(TILE_MARGIN, TILE_MARGIN + tile)
     left, low = TILE_MARGIN - corner[1], TILE_MARGIN - corner[0]
     for band in range(len(transfer)):  # one by one, for the sake of memory
         scene = _on_grid(stars, left, low, size, slice(band, band + 1)) * transfer[band]
-        tile[band] = _to_pixels(scene, size)[0, inside, inside]
-    return tile
+        image[band] = _to_pixels(scene, size)[0, inside, inside]
+    return image
 
 
 def draw_patch(sources, observation):

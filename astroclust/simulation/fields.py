@@ -37,10 +37,10 @@ from astroclust.simulation.drawing import Stars, draw_field
 from astroclust.simulation.galaxy import draw_galaxy
 from astroclust.simulation.headers import header_of
 from astroclust.simulation.labels import label_noise
-from astroclust.simulation.observations import observe_like
+from astroclust.simulation.observations import Observation, observe_like
 from astroclust.simulation.painting import Painting
 from astroclust.simulation.places import crowding_of, draw_places
-from astroclust.simulation.populations import field_population
+from astroclust.simulation.populations import FieldPopulation, field_population
 
 __all__ = ["Field", "simulate_field"]
 
@@ -48,6 +48,8 @@ __all__ = ["Field", "simulate_field"]
 _CENTRE = (24.174, 15.783)
 # How much of class 4 is drawn; the rest are chance groups of stars that detection finds.
 _DRAWN_OF_CLASS_4 = 0.9
+# Decimal logarithms of the least and the most light between the stars, e-/s a pixel in V.
+_LOG_BRIGHTNESS = (-2.0, -1.2)
 # How loosely the scatter of the sky follows the crowding of candidates.
 _CROWDING_SCATTER = 1.0
 _TRUTH = {
@@ -161,36 +163,14 @@ def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, p
     rng = np.random.default_rng(seed)
     population = field_population(like)
     observation = observe_like(like, rng, population.noise)
-    rows = None if catalog is None else read_rows(catalog, observation.filters)
-    # The arms of a catalogue are where its clusters are.
-    contrast = None if rows is None else 0.0
-    brightness = 10 ** rng.uniform(-2, -1.2)
-    galaxy = draw_galaxy(rng, shape, observation, brightness=brightness, contrast=contrast)
-    if rows is None:
-        density = population.density if density is None else density
-        places, noise, candidates = _draw_candidates(
-            rng, shape, density, population, observation, galaxy
-        )
+    scene = _Scene(rng, shape, population, observation, progress_bar)
+    wcs = field_wcs(shape)
+    if catalog is None:
+        image, candidates = _draw(scene, population.density if density is None else density)
     else:
-        painting = Painting(rows, population, observation, find_field(like).ci_cut, rng)
-        places, noise, candidates = painting.places, painting.noise, painting.candidates()
-        density = max(np.count_nonzero(rows.label), 1) / np.prod(shape)
-        galaxy = gather_stars(galaxy, *places, observation)
-    stars = field_stars(rng, shape, observation, population, density, galaxy)
-    stars = stars if rows is None else painting.clear(stars)
-    with threadpool_limits(1):
-        image = galaxy.light + _draw_light(candidates, stars, shape, observation, progress_bar)
-        clouds, stars = _crowd(rng, image, places, noise, population, observation)
-        stars = stars if rows is None else painting.clear(stars)
-        image += draw_field(clouds, stars, shape, observation)
-        if rows is not None:
-            painting.settle(image, observed=False)
-        _observe(rng, image, candidates, observation)
-        if rows is not None:
-            # The catalogue was measured with noise: the noise here is part of what it says.
-            painting.settle(image, observed=True)
-            candidates = painting.candidates()
-    wcs = field_wcs(shape) if rows is None else place_on_sky(field_wcs(shape), catalog)
+        rows = read_rows(catalog, observation.filters)
+        image, candidates = _paint(scene, rows, find_field(like).ci_cut)
+        wcs = place_on_sky(wcs, catalog)
     images = {
         name: CCDData(pixels, unit="electron / s", wcs=wcs, meta=header)
         for name, pixels, header in zip(
@@ -201,7 +181,7 @@ def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, p
     # Plain numbers, for the sake of files.
     truth.meta |= {"FIELD": find_field(like).name, "SEED": np.array(seed).tolist()}
     known = truth["id", "x", "y", "ra", "dec"]
-    if rows is None:
+    if catalog is None:
         labels = label_noise(truth["class"], seed=rng.integers(2**31))
         known["class_human"], known["class_mean"] = labels["class_mode"], labels["class_mean"]
     else:
@@ -210,11 +190,74 @@ def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, p
     return Field(ImageSet(images), known, truth)
 
 
-def _draw_candidates(rng, shape, density, population, observation, galaxy):
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """What the steps of drawing a field share."""
+
+    rng: np.random.Generator
+    shape: tuple
+    population: FieldPopulation
+    observation: Observation
+    progress_bar: bool
+
+    def draw(self, sources, stars):
+        """The mean image of sources and stars."""
+        return draw_field(
+            sources, stars, self.shape, self.observation, progress_bar=self.progress_bar
+        )
+
+    def galaxy(self, contrast=None):
+        """The light between the stars, as bright as between those of LEGUS's fields."""
+        brightness = 10 ** self.rng.uniform(*_LOG_BRIGHTNESS)
+        return draw_galaxy(
+            self.rng, self.shape, self.observation, brightness=brightness, contrast=contrast
+        )
+
+    def stars(self, density, galaxy):
+        """Single stars of the field."""
+        return field_stars(self.rng, self.shape, self.observation, self.population, density, galaxy)
+
+
+def _draw(scene, density):
+    """The images of a field like another, and its candidates."""
+    galaxy = scene.galaxy()
+    places, noise, candidates = _draw_candidates(scene, density, galaxy)
+    stars = scene.stars(density, galaxy)
+    with threadpool_limits(1):
+        sources = [source for candidate in candidates for source in candidate.sources]
+        image = galaxy.light + scene.draw(sources, stars)
+        image += scene.draw(*_crowd(scene, image, places, noise))
+        _observe(scene, image, candidates)
+    return image, candidates
+
+
+def _paint(scene, rows, ci_cut):
+    """The images of a catalogue, and its sources."""
+    # The arms of a catalogue are where its clusters are.
+    galaxy = scene.galaxy(contrast=0.0)
+    painting = Painting(rows, scene.population, scene.observation, ci_cut, scene.rng)
+    density = max(np.count_nonzero(rows.label), 1) / np.prod(scene.shape)
+    galaxy = gather_stars(galaxy, *painting.places, scene.observation)
+    stars = painting.clear(scene.stars(density, galaxy))
+    candidates = painting.candidates()
+    with threadpool_limits(1):
+        sources = [source for candidate in candidates for source in candidate.sources]
+        image = galaxy.light + scene.draw(sources, stars)
+        clouds, stars = _crowd(scene, image, painting.places, painting.noise)
+        image += scene.draw(clouds, painting.clear(stars))
+        painting.settle(image, observed=False)
+        _observe(scene, image, candidates)
+        # The catalogue was measured with noise: the noise here is part of what it says.
+        painting.settle(image, observed=True)
+    return image, painting.candidates()
+
+
+def _draw_candidates(scene, density, galaxy):
     """Places, the scatter of the sky there, and a candidate at each."""
+    rng, population = scene.rng, scene.population
     places = draw_places(
         rng,
-        shape,
+        scene.shape,
         density,
         population.group_share,
         population.group_size,
@@ -223,7 +266,9 @@ def _draw_candidates(rng, shape, density, population, observation, galaxy):
     )
     drawn = _draw_quantities(rng, places, population)
     candidates = [
-        draw_candidate(label, quantities, population.aperture_correction, x, y, observation, rng)
+        draw_candidate(
+            label, quantities, population.aperture_correction, x, y, scene.observation, rng
+        )
         for (label, quantities), x, y in zip(drawn, *places, strict=True)
     ]
     return places, np.array([10 ** quantities["log_noise"] for _, quantities in drawn]), candidates
@@ -243,30 +288,25 @@ def _draw_quantities(rng, places, population):
     return ordered
 
 
-def _draw_light(candidates, stars, shape, observation, progress_bar):
-    sources = [source for candidate in candidates for source in candidate.sources]
-    return draw_field(sources, stars, shape, observation, progress_bar=progress_bar)
-
-
-def _crowd(rng, image, places, wanted, population, observation):
+def _crowd(scene, image, places, wanted):
     """Clouds and faint stars about the candidates that make up what is missing of the scatter."""
-    noise = observation.sky_noise[3]
-    there = np.hypot(sky_scatter(image[3], *places), noise)
-    missing = missing_scatter(wanted, there, population.quiet)
+    there = np.hypot(sky_scatter(image[3], *places), scene.observation.sky_noise[3])
+    missing = missing_scatter(wanted, there, scene.population.quiet)
     clouds, crowd = [], [Stars(*np.empty((2, 0)), np.empty((len(BANDS), 0)))]
     for x, y, scatter in zip(*places, missing, strict=True):
-        cloud, stars = surroundings(rng, x, y, scatter, population.texture)
+        cloud, stars = surroundings(scene.rng, x, y, scatter, scene.population.texture)
         clouds += cloud
         crowd.append(stars)
     return clouds, Stars.concatenate(crowd)
 
 
-def _observe(rng, image, candidates, observation):
+def _observe(scene, image, candidates):
     """What detector and pipeline make of the light, in place."""
+    rng, observation = scene.rng, scene.observation
     for candidate in candidates:
         add_residue(image, candidate.kind, candidate.x, candidate.y, observation, rng)
     saturate(image, observation)
-    add_noise(image, observation, rng, coverage(image.shape[1:], observation, rng))
+    add_noise(image, observation, rng, coverage(scene.shape, observation, rng))
     scatter_residue(image, observation, rng)
     subtract_sky(image)
 

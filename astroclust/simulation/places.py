@@ -10,6 +10,8 @@ __all__ = ["crowding_of", "draw_places", "scatter"]
 _CLOSEST = 3.0
 # How many times more places are drawn than are needed.
 _SPARE = 1.15
+# How far beyond the edges groups lie, in units of their scale.
+_GROUP_MARGIN = 2.0
 
 
 def scatter(rng, shape, n, weight=None, margin=0):
@@ -65,10 +67,12 @@ def draw_places(rng, shape, density, group_share, group_size, group_radius, weig
     x, y : `~numpy.ndarray` of float64, shape (n,)
         0-based pixels, inside the image, none nearer to another than 3 pixels.
     """
-    n = rng.poisson(_SPARE * density * shape[0] * shape[1])
-    grouped = rng.binomial(n, group_share)
-    alone = scatter(rng, shape, n - grouped, weight)
-    parents = scatter(rng, shape, max(int(grouped / group_size), 1), weight, margin=group_radius)
+    margin = _GROUP_MARGIN * group_radius
+    area, padded = (np.prod(np.array(shape) + 2 * m) for m in (0, margin))
+    alone = scatter(rng, shape, rng.poisson(_SPARE * density * (1 - group_share) * area), weight)
+    # Members fall out over the edges; groups beyond them bring as many in.
+    grouped = rng.poisson(_SPARE * density * group_share * padded)
+    parents = scatter(rng, shape, max(int(grouped / group_size), 1), weight, margin=margin)
     # Groups of a hierarchy: some compact, some loose.
     radius = group_radius * np.exp(rng.normal(0, 0.7, parents.shape[1]))
     member = rng.integers(0, parents.shape[1], grouped)
@@ -79,7 +83,7 @@ def draw_places(rng, shape, density, group_share, group_size, group_radius, weig
     edge = np.array(shape[::-1])[:, None] - 1
     places = places[:, ((places > 0) & (places < edge)).all(axis=0)]
     places = _apart(places)
-    return places[:, : rng.poisson(density * shape[0] * shape[1])]
+    return places[:, : rng.poisson(density * area)]
 
 
 def _apart(places):
