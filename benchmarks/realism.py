@@ -35,8 +35,8 @@ from astroclust.simulation.populations import EXTINCTION, field_population, ligh
 FIELDS = ("ngc628-c", "ngc628-e", "ngc1566", "ngc1433", "ngc3351")
 # LEGUS's 20 sigma are those of its own image and its own estimate of the noise. With these as faint
 # candidates are found as there are in its catalogues.
-THRESHOLDS = {"ngc628-c": 8.0}
-THRESHOLD = 15.0
+THRESHOLDS = {"ngc628-c": 10.0, "ngc1566": 13.0, "ngc1433": 8.0, "ngc3351": 8.0}
+THRESHOLD = 20.0
 # The limit in absolute magnitude that tells the inspected rows of a catalogue from the others best
 # (benchmarks/legus_selection.py) with the mean aperture corrections of benchmarks/populations.py.
 LIMITS = {"ngc628-c": -5.55, "ngc628-e": -5.51, "ngc1433": -5.92, "ngc1566": -6.22}

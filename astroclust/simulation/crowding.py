@@ -16,7 +16,7 @@ _BRIGHT_STARS, _SLOPE, _ABOVE, _BELOW = 0.25, 0.36, 2.5, 6.5
 # Share of the stars of the upper main sequence among the young stars, and of the young stars.
 _BLUE_OF_YOUNG, _YOUNG = 0.7, 0.5
 # How much more scatter companions must make than clipping leaves of it; measured.
-_CLIPPED_AWAY = 1.5
+_CLIPPED_AWAY = 1.3
 # The annulus of LEGUS's photometry, and how often its pixels are clipped.
 _ANNULUS, _CLIPPINGS = (7.0, 8.0), 4
 # How the colours of faint stars scatter, and how one that is redder differs in each band (mag).
@@ -29,7 +29,7 @@ _INNER, _OUTER, _N_COMPANIONS, _PSF_AREA = 4.5, 10.0, 12, 14.0
 _CLOUD, _CLOUD_AT, _LIGHT_OF_CLOUD = Ellipse(("sersic", 0.5), 9.0), 8.0, 1170.0
 _OF_CLOUD = (0.0, 0.3)
 # In units of the scatter of quiet sky.
-_LOUDEST = 4.0
+_LOUDEST = 3.0
 # Stars of the disc a square pixel, and how much they differ in brightness (natural logarithm).
 _CROWD, _SPREAD = 0.06, 1.0
 
