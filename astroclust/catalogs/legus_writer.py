@@ -94,7 +94,7 @@ def write_legus(table, path, *, overwrite=False):
         left out. Lines in ``meta["comments"]`` go into the readme.
     path : str or `~pathlib.Path`
         A file whose name ends in ``.tab``; where it is one as the archive has them
-        (`~astroclust.catalogs.LegusField.catalog_file`), it says the field too.
+        (``LegusField.catalog_file``), it says the field too.
     overwrite : bool, optional
         Whether the files may exist.
 
