@@ -135,6 +135,8 @@ def saturate(image, observation):
     for i, band in enumerate(image):
         exposure = observation.exposure_times[i] / EXPOSURES
         level = np.float32(FULL_WELLS[observation.cameras[i]] / exposure)
+        if band.max() <= level:
+            continue
         full = np.flatnonzero(band.max(axis=0) > level)
         columns = band[:, full].astype(float)
         half = np.maximum(columns - level, 0) / 2

@@ -7,7 +7,7 @@ from importlib import resources
 
 import numpy as np
 from astropy.table import Table
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from astroclust.catalogs import find_field
 
@@ -65,7 +65,7 @@ class Population:
         steps = np.linspace(0, 1, len(self.quantiles))
         values = [
             np.interp(u, steps, column)
-            for u, column in zip(norm.cdf(scores), self.quantiles.T, strict=True)
+            for u, column in zip(ndtr(scores), self.quantiles.T, strict=True)
         ]
         drawn = dict(zip(QUANTITIES, values, strict=True))
         nuv_u, u_b, b_v, v_i = values[1:5]

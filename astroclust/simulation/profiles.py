@@ -6,7 +6,6 @@ from functools import lru_cache
 
 import numpy as np
 from scipy import fft
-from scipy.ndimage import map_coordinates
 from scipy.special import j1
 
 from astroclust.simulation.drawing import (
@@ -124,14 +123,21 @@ def _light_of(components, scales, observation, layers):
         table = aperture_light(observation.cameras, observation.filters, part.family)
         row = np.interp(part.radius * grow, _RADII, np.arange(len(_RADII)))
         column = np.hypot(part.dx, part.dy) * grow * OVERSAMPLING
-        # Beyond the table, nothing of the light falls into the aperture.
-        result.append(
-            [
-                map_coordinates(layer, [row, column], order=1, mode="constant", cval=0.0)
-                for layer in table[layers]
-            ]
-        )
+        result.append(_between(table[layers], row, column))
     return np.array(result)
+
+
+def _between(table, row, column):
+    """Values of layers between their entries, by straight lines: (layers, n).
+
+    Beyond the last column nothing of the light falls into the aperture.
+    """
+    low = np.minimum(row.astype(int), table.shape[1] - 2)
+    left = np.minimum(column.astype(int), table.shape[2] - 2)
+    up, right = row - low, column - left
+    below = table[:, low, left] * (1 - right) + table[:, low, left + 1] * right
+    above = table[:, low + 1, left] * (1 - right) + table[:, low + 1, left + 1] * right
+    return np.where(column <= table.shape[2] - 1, below * (1 - up) + above * up, 0.0)
 
 
 def concentration(components, scales, observation):
