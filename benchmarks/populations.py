@@ -19,6 +19,8 @@ from scipy.stats import norm, rankdata
 from sklearn.mixture import GaussianMixture
 
 from astroclust.catalogs import find_field, read_legus
+from astroclust.simulation.candidates import CORRECTION_STEPS
+from astroclust.simulation.catalog_rows import implied_noise
 from astroclust.simulation.observations import observe_like
 from astroclust.simulation.places import draw_places
 from astroclust.simulation.populations import EXTINCTION, QUANTITIES
@@ -59,7 +61,6 @@ SKY_LEVELS = {
 DARK_SKY, FLASH, EXPOSURES = 0.001, 12.0, 3
 READ_NOISE = {"uvis": 3.1, "acs": 4.2}
 DRIZZLED = {"uvis": 0.80, "acs": 0.63}
-APERTURE, SKY = np.pi * 4.0**2, np.pi * (8.0**2 - 7.0**2)
 
 
 def read_field(name):
@@ -87,26 +88,14 @@ def _column(table, name):
 
 def correction_of(name):
     """Mean aperture corrections of a field, NUV to I, with the steps of PHANGS-HST from V."""
-    steps = np.array([-0.19, -0.12, -0.03, 0.0, -0.12])
-    return CORRECTIONS.get(name, DEFAULT_CORRECTION) + steps
-
-
-def error_of_correction(errors):
-    """Error of the mean aperture corrections: the smallest error there is in each band."""
-    return np.nanmin(np.where(errors > 0, errors, np.nan), axis=0)
-
-
-def raw_errors(errors):
-    """Errors without that of the mean aperture correction."""
-    return np.sqrt(np.maximum(errors**2 - error_of_correction(errors) ** 2, 0))
+    return CORRECTIONS.get(name, DEFAULT_CORRECTION) + CORRECTION_STEPS
 
 
 def noise_of(rows, observation, correction):
     """Scatter of the pixels in the annulus (e-/s) that the errors imply, shape (n, bands)."""
     magnitudes = rows["mag"] + observation.extinction - correction
     flux = 10 ** (0.4 * (observation.zero_points - magnitudes))
-    variance = (raw_errors(rows["error"]) * flux / 1.0857) ** 2 - flux / observation.exposure_times
-    return np.sqrt(np.maximum(variance, 0) / (APERTURE + APERTURE**2 / SKY))
+    return implied_noise(rows["error"], flux, observation.exposure_times)
 
 
 def detector_noise(observation):

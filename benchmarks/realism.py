@@ -19,7 +19,7 @@ from functools import partial
 
 import numpy as np
 from astropy.table import Table
-from populations import correction_of, error_of_correction, read_field
+from populations import correction_of, read_field
 from scipy.spatial import KDTree
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.inspection import permutation_importance
@@ -30,6 +30,8 @@ from astroclust import find_candidates, simulate_field
 from astroclust.catalogs import find_field
 from astroclust.photometry import measure_photometry
 from astroclust.selection import PRESETS
+from astroclust.simulation.catalog_rows import error_of_correction
+from astroclust.simulation.cataloging import drawn_candidates
 from astroclust.simulation.populations import EXTINCTION, field_population, light_of_age
 
 FIELDS = ("ngc628-c", "ngc628-e", "ngc1566", "ngc1433", "ngc3351")
@@ -58,13 +60,14 @@ def real_rows(name):
     """Features and classes of the candidates that people inspected."""
     rows = read_field(name)
     values = features(rows["mag"], rows["error"], rows["ci"], rows["place"])
-    return _usable(values, rows["class"])
+    ok = _usable(values) & (rows["class"] > 0)
+    return values[ok], rows["class"][ok].astype(int)
 
 
-def _usable(values, label):
-    ok = np.isfinite(values).all(axis=1) & (label > 0) & (values[:, 10] < 3)
-    ok &= (values[:, 5:10] < 5).all(axis=1)
-    return values[ok], label[ok].astype(int)
+def _usable(values):
+    """Rows with all features, of a sensible index and errors."""
+    ok = np.isfinite(values).all(axis=1) & (values[:, 10] < 3)
+    return ok & (values[:, 5:10] < 5).all(axis=1)
 
 
 def simulated_rows(name, shape, seed):
@@ -99,18 +102,18 @@ def simulated_rows(name, shape, seed):
         for kind in ("mag", "mag_err")
     }
     place = np.column_stack([found["x"], found["y"]])
-    truth = np.column_stack([field.truth["x"], field.truth["y"]])
-    distance, nearest = KDTree(truth).query(place)
+    drawn, known = drawn_candidates(place, field.truth)
     # What is found where nothing was drawn is a chance group of stars: no cluster.
-    label = np.where(distance < 3, np.asarray(field.truth["class"])[nearest], 4)
+    label, kinds = np.full(len(place), 4), np.full(len(place), "chance", dtype="U12")
+    label[known] = field.truth["class"][drawn]
+    kinds[known] = field.truth["kind"][drawn]
     errors = np.hypot(columns["mag_err"], error_of_correction(read_field(name)["error"]))
     values = features(
         columns["mag"].round(3), errors.round(3), np.asarray(found["ci"], float), place
     )
-    kinds = np.where(distance < 3, np.asarray(field.truth["kind"])[nearest], "chance")
-    counts = len(field.truth), len(found), int(np.sum(distance < 3))
-    ok = np.isfinite(values).all(axis=1) & (values[:, 10] < 3) & (values[:, 5:10] < 5).all(axis=1)
-    return values[ok], label[ok].astype(int), kinds[ok], counts
+    counts = len(field.truth), len(found), int(np.sum(known))
+    ok = _usable(values)
+    return values[ok], label[ok], kinds[ok], counts
 
 
 def tell_apart(real, simulated):

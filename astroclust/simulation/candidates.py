@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from astroclust.simulation.populations import age_of_light
+from astroclust.simulation.populations import REDDER, age_of_light
 from astroclust.simulation.profiles import (
     Component,
     fit_structure,
@@ -50,8 +50,6 @@ _SLOPES = (1.0625, 1.125, 1.25, 1.375, 1.5, 1.625, 1.75, 2.0, 2.75)
 _SLOPE_SHARES = np.array([76, 62, 43, 23, 30, 24, 21, 24, 52]) / 355
 # Mean steps of the aperture correction from V (PHANGS-HST, Deger et al. 2022), NUV to I.
 CORRECTION_STEPS = np.array([-0.19, -0.12, -0.03, 0.0, -0.12])
-# How a part that is redder than the whole differs from it in each band.
-_REDDER = np.array([1.6, 1.1, 0.6, 0.0, -0.7])
 # How often an association is as wide as its index allows, its peaks apart, and not a mere blob.
 _WIDE = 0.7
 # How often a class-4 kind is drawn again that cannot have the index it should.
@@ -190,7 +188,7 @@ def total_magnitudes(sources, zero_points):
 
 def _tint(rng, scatter):
     """Light in each band of a part whose colour differs from that of the whole, 1 in V."""
-    steps = _REDDER * rng.normal(0, scatter) + rng.normal(0, 0.2 * scatter, 5)
+    steps = REDDER * rng.normal(0, scatter) + rng.normal(0, 0.2 * scatter, 5)
     return 10 ** (-0.4 * (steps - steps[3]))
 
 
@@ -294,7 +292,7 @@ def _galaxy(rng):
     axis_ratio, angle = rng.uniform(0.2, 0.95), rng.uniform(0, np.pi)
     disc = Component(np.ones(5), 0, 0, 1.0, ("sersic", 1.0), axis_ratio, angle)
     share = rng.uniform(0.1, 1.0)
-    light = share * 10 ** (-0.4 * 0.4 * _REDDER)
+    light = share * 10 ** (-0.4 * 0.4 * REDDER)
     index = float(rng.choice([2.0, 4.0]))
     return [disc, Component(light, 0, 0, 0.4, ("sersic", index), max(axis_ratio, 0.6), angle)]
 

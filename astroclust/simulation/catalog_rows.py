@@ -10,10 +10,12 @@ from astropy.utils.exceptions import AstropyUserWarning
 from scipy.ndimage import gaussian_filter, zoom
 
 from astroclust.catalogs import find_field, pixel_positions
+from astroclust.photometry.apertures import ANNULUS
 from astroclust.simulation.galaxy import COLORS
 
 __all__ = [
     "Rows",
+    "error_of_correction",
     "gather_stars",
     "implied_noise",
     "open_catalog",
@@ -27,7 +29,7 @@ _MARGIN, _SMALLEST = 50, 64
 # their light that is not resolved, relative to that of the galaxy.
 _YOUNG_WIDTH, _YOUNG_ELSEWHERE, _YOUNG_LIGHT, _CELL = 60.0, 0.2, 0.15, 16
 # LEGUS: areas of the aperture and of the ring of sky, square pixels.
-_APERTURE, _SKY = np.pi * 4.0**2, np.pi * (8.0**2 - 7.0**2)
+_APERTURE, _SKY = np.pi * 4.0**2, np.pi * (ANNULUS[1] ** 2 - ANNULUS[0] ** 2)
 # Where classes are looked for, and which there are.
 _LABELS, _CLASSES = ("class_human", "class_hybrid", "class_ml"), (1, 2, 3, 4)
 
@@ -194,17 +196,32 @@ def place_on_sky(wcs, catalog):
     return wcs
 
 
-def implied_noise(error, flux, population, observation):
-    """Scatter of the pixels of the sky in V (e-/s) that the errors imply, shape (n,).
+def error_of_correction(errors):
+    """Error of the mean aperture correction, which is part of all: the smallest that there is.
 
-    The error of the mean aperture correction, which is part of all, is the smallest that there is.
+    Of one band, or of each along the second axis.
     """
-    floor = np.min(error, where=error > 0, initial=np.inf)
-    relative = np.sqrt(np.maximum(error**2 - floor**2, 0)) / 1.0857
-    variance = (relative * flux) ** 2 - flux / observation.exposure_times[3]
-    scatter = np.sqrt(np.maximum(variance, 0) / (_APERTURE + _APERTURE**2 / _SKY))
-    usual = [10 ** np.median(part.quantiles[:, -1]) for part in population.classes.values()]
-    return np.where(np.isfinite(error), scatter, np.median(usual))
+    return np.min(errors, axis=0, where=errors > 0, initial=np.inf)
+
+
+def implied_noise(errors, flux, exposure_times):
+    """Scatter of the pixels of the sky that the errors of a catalogue imply.
+
+    Parameters
+    ----------
+    errors, flux : `~numpy.ndarray` of float64, shape (n,) or (n, bands)
+        Errors (mag) as released, and the light within 4 pixels (e-/s).
+    exposure_times : float or `~numpy.ndarray`, shape (bands,)
+        Seconds.
+
+    Returns
+    -------
+    scatter : `~numpy.ndarray` of float64, shape of the errors
+        e-/s; NaN where there is no error. By IRAF's formula, as the photometry has it.
+    """
+    raw = np.sqrt(np.maximum(errors**2 - error_of_correction(errors) ** 2, 0)) / 1.0857
+    variance = (raw * flux) ** 2 - flux / exposure_times
+    return np.sqrt(np.maximum(variance, 0) / (_APERTURE + _APERTURE**2 / _SKY))
 
 
 def gather_stars(galaxy, x, y, observation):

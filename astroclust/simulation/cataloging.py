@@ -15,7 +15,7 @@ from astroclust.simulation.candidates import CORRECTION_STEPS
 from astroclust.simulation.labels import label_noise
 from astroclust.simulation.populations import field_population
 
-__all__ = ["MATCH_RADIUS", "field_catalog", "field_cuts", "like_of"]
+__all__ = ["MATCH_RADIUS", "drawn_candidates", "field_catalog", "field_cuts", "like_of"]
 
 #: Pixels within which a source is taken to be the nearest candidate that was drawn.
 MATCH_RADIUS = 3.0
@@ -103,7 +103,7 @@ def field_catalog(field, *, workers=1, progress_bar=False):
 def _add_truth(catalog, field, inspected):
     """Labels of what was inspected, and the true ages and masses of what is bright enough."""
     place = np.column_stack([catalog["x"], catalog["y"]])
-    nearest, known = _drawn_candidates(place, field.candidates)
+    nearest, known = drawn_candidates(place, field.candidates)
     # What is found where nothing was drawn is a chance group of stars.
     chance = label_noise(np.full(len(place), 4), seed=len(place))
     human, mean = np.array(chance["class_mode"]), np.array(chance["class_mean"])
@@ -122,7 +122,7 @@ def _add_truth(catalog, field, inspected):
     catalog["fit_probability"] = np.where(catalog["age"].mask, 0.0, 1.0)
 
 
-def _drawn_candidates(place, candidates):
+def drawn_candidates(place, candidates):
     """Which of the candidates there is at each place, of those places where there is one."""
     drawn = np.column_stack([_plain(candidates["x"]), _plain(candidates["y"])])
     rows = np.flatnonzero(np.isfinite(drawn).all(axis=1))

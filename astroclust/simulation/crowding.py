@@ -5,9 +5,9 @@ import numpy as np
 
 from astroclust.simulation.drawing import MARGIN, Ellipse, Source, Stars
 from astroclust.simulation.places import scatter
-from astroclust.simulation.populations import draw_stars
+from astroclust.simulation.populations import REDDER, draw_stars
 
-__all__ = ["field_stars", "missing_scatter", "sky_scatter", "surroundings"]
+__all__ = ["field_stars", "missing_scatter", "surroundings"]
 
 # Stars as bright as inspected candidates for each of these, the slope of the numbers of stars with
 # magnitude, and how far above and below the faintest candidate they go (mag). The slope is that of
@@ -17,10 +17,8 @@ _BRIGHT_STARS, _SLOPE, _ABOVE, _BELOW = 0.25, 0.36, 2.5, 6.5
 _BLUE_OF_YOUNG, _YOUNG = 0.7, 0.5
 # How much more scatter companions must make than clipping leaves of it; measured.
 _CLIPPED_AWAY = 1.3
-# The annulus of LEGUS's photometry, and how often its pixels are clipped.
-_ANNULUS, _CLIPPINGS = (7.0, 8.0), 4
-# How the colours of faint stars scatter, and how one that is redder differs in each band (mag).
-_COLOR_SCATTER, _REDDER = 0.5, np.array([1.6, 1.1, 0.6, 0.0, -0.7])
+# How the colours of faint stars scatter (mag in B-V, nearly).
+_COLOR_SCATTER = 0.5
 # Where companions lie (pixels from the candidate): in the annulus of the sky and around it, but
 # not in the aperture. How many there are, and the area over which the PSF spreads a star's light.
 _INNER, _OUTER, _N_COMPANIONS, _PSF_AREA = 4.5, 10.0, 12, 14.0
@@ -77,7 +75,7 @@ def _crowd_of_stars(rng, shape, area, wanted, galaxy):
     n = rng.poisson(_CROWD * area)
     places = scatter(rng, shape, n, galaxy.old, margin=MARGIN)
     light = rng.lognormal(-(_SPREAD**2), _SPREAD, n)  # with a mean square of 1
-    light = light * 10 ** (-0.4 * _REDDER[:, None] * rng.normal(0, _COLOR_SCATTER, n))
+    light = light * 10 ** (-0.4 * REDDER[:, None] * rng.normal(0, _COLOR_SCATTER, n))
     return Stars(*places, light * wanted[:, None] * np.sqrt(_PSF_AREA / _CROWD))
 
 
@@ -124,14 +122,14 @@ def surroundings(rng, x, y, scatter, texture):
     """
     color = rng.normal(0, _COLOR_SCATTER)
     if scatter <= 0:
-        return [], Stars(*np.empty((2, 0)), np.empty((len(texture), 0)))
+        return [], Stars.none(len(texture))
     of_cloud = rng.uniform(*_OF_CLOUD)
     n = rng.poisson(_N_COMPANIONS)
     radius = np.sqrt(rng.uniform(_INNER**2, _OUTER**2, n))
     angle = rng.uniform(0, 2 * np.pi, n)
     # Blue here and red there, and from star to star.
     colors = color + rng.normal(0, _COLOR_SCATTER, n)
-    relative = texture[:, None] * 10 ** (-0.4 * _REDDER[:, None] * colors)
+    relative = texture[:, None] * 10 ** (-0.4 * REDDER[:, None] * colors)
     per_pixel = _N_COMPANIONS / np.pi / (_OUTER**2 - _INNER**2)
     # The mean square of exponential deviates is twice the square of their mean.
     mean_flux = _CLIPPED_AWAY * scatter * np.sqrt((1 - of_cloud) * _PSF_AREA / per_pixel / 2)
@@ -142,38 +140,7 @@ def surroundings(rng, x, y, scatter, texture):
     cloud = Source(
         x + _CLOUD_AT * np.cos(angle),
         y + _CLOUD_AT * np.sin(angle),
-        light * texture * 10 ** (-0.4 * _REDDER * color),
+        light * texture * 10 ** (-0.4 * REDDER * color),
         _CLOUD,
     )
     return [cloud], stars
-
-
-def sky_scatter(image, x, y):
-    """Scatter of the pixels of an image in the annuli of the sky around places.
-
-    Parameters
-    ----------
-    image : `~numpy.ndarray`, shape (ny, nx)
-        One band.
-    x, y : `~numpy.ndarray`, shape (n,)
-        0-based pixels.
-
-    Returns
-    -------
-    scatter : `~numpy.ndarray` of float64, shape (n,)
-        Standard deviation in the unit of the image, clipped at 3 sigma as LEGUS's photometry
-        does; at the edges of the pixels there are.
-    """
-    reach = int(_ANNULUS[1]) + 1
-    dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    distance = np.hypot(dx, dy)
-    ring = (distance >= _ANNULUS[0]) & (distance < _ANNULUS[1])
-    rows = np.clip(np.round(y).astype(int)[:, None] + dy[ring], 0, image.shape[0] - 1)
-    columns = np.clip(np.round(x).astype(int)[:, None] + dx[ring], 0, image.shape[1] - 1)
-    pixels = np.ma.array(image[rows, columns], dtype=float)
-    for _ in range(_CLIPPINGS):
-        middle, scatter = np.ma.median(pixels, axis=1), pixels.std(axis=1)
-        pixels = np.ma.masked_where(
-            np.abs(pixels - middle[:, None]) > 3 * scatter[:, None] + 1e-12, pixels
-        )
-    return np.asarray(pixels.std(axis=1))

@@ -20,7 +20,7 @@ __all__ = [
     "Stars",
     "add_patch",
     "draw_field",
-    "draw_patch",
+    "draw_group",
     "draw_scene",
     "fourier_image",
     "split_sources",
@@ -85,6 +85,11 @@ class Stars:
 
     def __add__(self, other):
         return Stars.concatenate([self, other])
+
+    @classmethod
+    def none(cls, n_bands=5):
+        """No stars."""
+        return cls(np.empty(0), np.empty(0), np.empty((n_bands, 0)))
 
     @classmethod
     def concatenate(cls, parts):
@@ -259,7 +264,7 @@ def draw_field(sources, stars, shape, observation, *, workers=2, progress_bar=Fa
         for (y0, x0), patch in zip(corners, tiles, strict=True):
             add_patch(image, patch, x0, y0)
             bar.update()
-        for patch in pool.map(lambda sources: draw_patch(sources, observation), alone):
+        for patch in pool.map(lambda sources: draw_group(sources, observation), alone):
             add_patch(image, *patch)
             bar.update()
     return image
@@ -313,7 +318,7 @@ def _draw_tile(stars, corner, transfer, tile):
     return image
 
 
-def draw_patch(sources, observation):
+def draw_group(sources, observation):
     """The image of sources of one place on a patch of its own.
 
     Parameters

@@ -11,7 +11,8 @@ from astropy.wcs import WCS
 from threadpoolctl import threadpool_limits
 
 from astroclust.catalogs import find_field
-from astroclust.images import BANDS, PIXEL_SCALE, ImageSet
+from astroclust.images import BANDS, PIXEL_SCALE, Band, ImageSet
+from astroclust.photometry.apertures import ANNULUS, measure_apertures
 from astroclust.simulation.candidates import Candidate, draw_candidate, total_magnitudes
 from astroclust.simulation.catalog_rows import (
     gather_stars,
@@ -22,7 +23,6 @@ from astroclust.simulation.catalog_rows import (
 from astroclust.simulation.crowding import (
     field_stars,
     missing_scatter,
-    sky_scatter,
     surroundings,
 )
 from astroclust.simulation.detector import (
@@ -290,9 +290,11 @@ def _draw_quantities(rng, places, population):
 
 def _crowd(scene, image, places, wanted):
     """Clouds and faint stars about the candidates that make up what is missing of the scatter."""
-    there = np.hypot(sky_scatter(image[3], *places), scene.observation.sky_noise[3])
+    v_band = Band("V", "V", image[3])
+    scatter = measure_apertures([v_band], *places, ANNULUS[:1], sky="mode")[0].scatter
+    there = np.hypot(np.nan_to_num(scatter), scene.observation.sky_noise[3])
     missing = missing_scatter(wanted, there, scene.population.quiet)
-    clouds, crowd = [], [Stars(*np.empty((2, 0)), np.empty((len(BANDS), 0)))]
+    clouds, crowd = [], [Stars.none()]
     for x, y, scatter in zip(*places, missing, strict=True):
         cloud, stars = surroundings(scene.rng, x, y, scatter, scene.population.texture)
         clouds += cloud

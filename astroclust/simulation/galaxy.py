@@ -8,10 +8,10 @@ from functools import lru_cache
 import numpy as np
 from scipy import fft, ndimage
 
+from astroclust.simulation.populations import EXTINCTION
+
 __all__ = ["Galaxy", "draw_galaxy", "draw_patch"]
 
-# A / E(B-V) of dust, NUV to I, as the Galactic extinction in the LEGUS table (NGC 628).
-EXTINCTION = (6.1, 4.9, 4.0, 3.1, 1.7)
 # Colours NUV-U, U-B, B-V, V-I (Vega): of old clusters and of those some 30 Myr old in NGC 628C,
 # and of H II regions, whose Balmer continuum is in U and whose [O III] in V, chosen to look alike.
 _OLD, _YOUNG, _GAS = (1.0, 0.15, 0.75, 1.1), (-0.35, -0.8, 0.1, 0.5), (0.0, -0.9, 0.3, -0.2)

@@ -9,6 +9,7 @@ from scipy.spatial import KDTree
 
 from astroclust.images import BANDS, Band
 from astroclust.photometry.apertures import measure_apertures
+from astroclust.photometry.curves import CI_RADII
 from astroclust.simulation.candidates import (
     CORRECTION_STEPS,
     KINDS,
@@ -19,13 +20,13 @@ from astroclust.simulation.candidates import (
 )
 from astroclust.simulation.catalog_rows import implied_noise
 from astroclust.simulation.detector import EXPOSURES, FULL_WELLS
-from astroclust.simulation.drawing import add_patch, draw_patch
+from astroclust.simulation.drawing import add_patch, draw_group
 from astroclust.simulation.profiles import structure_light, structure_sources
 
 __all__ = ["Painting"]
 
-# LEGUS: the index is that of 1 and 3 pixels, magnitudes are those of 4, the sky is from 7 to 8.
-_RADII = (1.0, 3.0, 4.0)
+# LEGUS: the index is that of 1 and 3 pixels, magnitudes are those of 4.
+_RADII = (*CI_RADII, 4.0)
 # Rounds of correction. No source is dimmed to less than a share of what its magnitude says.
 _ROUNDS, _FAINTEST = 3, 0.02
 # Light that changes by less than this, and by less than the noise of so many pixels of sky, is left
@@ -85,9 +86,11 @@ class Painting:
         correction = population.aperture_correction + CORRECTION_STEPS
         in_aperture = self.rows.magnitude + observation.extinction - correction
         self.wanted = np.nan_to_num(10 ** (0.4 * (observation.zero_points - in_aperture)))
-        self.noise = implied_noise(
-            self.rows.error[:, 3], self.wanted[:, 3], population, observation
+        noise = implied_noise(
+            self.rows.error[:, 3], self.wanted[:, 3], observation.exposure_times[3]
         )
+        usual = [10 ** np.median(part.quantiles[:, -1]) for part in population.classes.values()]
+        self.noise = np.where(np.isfinite(noise), noise, np.median(usual))
         self._choose_kinds(ci_cut)
         self._draw_structures(rng)
 
@@ -221,7 +224,7 @@ class Painting:
 
         def difference(row):
             less = [replace(source, flux=-source.flux) for source in old[row]]
-            return draw_patch(new[row] + less, self.observation)
+            return draw_group(new[row] + less, self.observation)
 
         with ThreadPoolExecutor(2) as pool:
             for patch in pool.map(difference, rows):

@@ -13,6 +13,8 @@ from astroclust.catalogs import find_field
 
 __all__ = [
     "EXTINCTION",
+    "QUANTITIES",
+    "REDDER",
     "FieldPopulation",
     "Population",
     "age_of_light",
@@ -24,6 +26,8 @@ __all__ = [
 
 # Extinction relative to E(B-V), from the LEGUS table (NGC 628), NUV to I.
 EXTINCTION = np.array([6.1, 4.9, 4.0, 3.1, 1.7])
+# How a star or a part of a candidate that is redder than the others differs in each band (mag).
+REDDER = np.array([1.6, 1.1, 0.6, 0.0, -0.7])
 # What a population is a distribution of.
 QUANTITIES = ("v", "nuv_u", "u_b", "b_v", "v_i", "ci", "log_noise")
 # The bluest and reddest stars, in NUV-U, U-B, B-V and V-I.

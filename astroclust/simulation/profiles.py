@@ -8,6 +8,8 @@ import numpy as np
 from scipy import fft
 from scipy.special import j1
 
+from astroclust.photometry.apertures import ANNULUS
+from astroclust.photometry.curves import CI_RADII
 from astroclust.simulation.drawing import (
     OVERSAMPLING,
     Ellipse,
@@ -26,8 +28,8 @@ __all__ = [
     "structure_sources",
 ]
 
-# LEGUS: the index is that of 1 and 3 pixels, magnitudes are those of 4, the sky is from 7 to 8.
-_INDEX_RADII, _RADIUS, _ANNULUS = (1.0, 3.0), 4.0, (7.0, 8.0)
+# LEGUS: magnitudes are those of 4 pixels.
+_RADIUS = 4.0
 # Half-light radii and distances from the aperture at which its light is tabulated, in pixels.
 _RADII = np.array([0, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 12.0])
 _OFFSETS = np.arange(0, 14.1, 0.5)
@@ -96,15 +98,15 @@ def aperture_light(cameras, filters, family):
     wave = np.hypot(ky[:, None], kx)
     # The sum over pixels, in part inside, is one over a disc that is blurred by a pixel.
     pixel = np.sinc(ky / 2 / np.pi)[:, None] * np.sinc(kx / 2 / np.pi)
-    inner, outer = (_disc(radius, wave) for radius in _ANNULUS)
-    sky = (outer - inner) / (np.pi * (_ANNULUS[1] ** 2 - _ANNULUS[0] ** 2))
-    net = {r: (_disc(r, wave) - np.pi * r**2 * sky) * pixel for r in (*_INDEX_RADII, _RADIUS)}
+    inner, outer = (_disc(radius, wave) for radius in ANNULUS)
+    sky = (outer - inner) / (np.pi * (ANNULUS[1] ** 2 - ANNULUS[0] ** 2))
+    net = {r: (_disc(r, wave) - np.pi * r**2 * sky) * pixel for r in (*CI_RADII, _RADIUS)}
     bands = [
         fourier_psf(*band, angle=0, size=_SIZE, oversampling=OVERSAMPLING)
         * np.exp(-0.5 * (_BLUR * wave) ** 2)
         for band in zip(cameras, filters, strict=True)
     ]
-    kernels = [bands[3] * net[r] for r in _INDEX_RADII] + [band * net[_RADIUS] for band in bands]
+    kernels = [bands[3] * net[r] for r in CI_RADII] + [band * net[_RADIUS] for band in bands]
     light = np.empty((len(kernels), len(_RADII), len(_OFFSETS)), np.float32)
     steps = np.round(_OFFSETS * OVERSAMPLING).astype(int)
     for i, radius in enumerate(_RADII):
