@@ -11,12 +11,14 @@ from scipy.ndimage import gaussian_filter, zoom
 
 from astroclust.catalogs import find_field, pixel_positions
 from astroclust.photometry.apertures import ANNULUS
+from astroclust.simulation.candidates import CORRECTION_STEPS
 from astroclust.simulation.galaxy import COLORS
 
 __all__ = [
     "Rows",
     "error_of_correction",
     "gather_stars",
+    "in_aperture",
     "implied_noise",
     "open_catalog",
     "place_on_sky",
@@ -48,10 +50,14 @@ class Rows:
         Class, 0 where there is none.
     class_mean : `~numpy.ndarray` of float64, shape (n,)
         Mean of the classes that people gave.
-    magnitude, error : `~numpy.ndarray` of float64, shape (n, 5)
+    magnitude : `~numpy.ndarray` of float64, shape (n, 5)
         Vega, total, without Galactic extinction, NUV to I.
     index : `~numpy.ndarray` of float64, shape (n,)
         Concentration index in V (mag).
+    noise : `~numpy.ndarray` of float64, shape (n,)
+        Scatter of the pixels of the sky about it in V (e-/s).
+    kind : `~numpy.ndarray` of str, shape (n,)
+        What it is where there is no light to paint: "none", or residue of the detector.
     """
 
     id: np.ndarray
@@ -60,8 +66,9 @@ class Rows:
     label: np.ndarray
     class_mean: np.ndarray
     magnitude: np.ndarray
-    error: np.ndarray
     index: np.ndarray
+    noise: np.ndarray
+    kind: np.ndarray
 
     def __getitem__(self, rows):
         return Rows(*(values[rows] for values in vars(self).values()))
@@ -113,16 +120,18 @@ def open_catalog(catalog, like, shape, density):
     return find_field(like).name, shape
 
 
-def read_rows(catalog, filters):
+def read_rows(catalog, population, observation):
     """The rows of a catalogue.
 
     Parameters
     ----------
     catalog : `~astropy.table.Table`, length n
         As `~astroclust.catalogs.read_legus` gives it: ``x``, ``y``, ``mag_f275w`` ..., ``ci`` and
-        a class are needed; ``id``, ``mag_err_f275w`` ... and ``class_mean`` are used.
-    filters : sequence of str, length 5
-        NUV to I.
+        a class are needed; ``id``, the error in V and ``class_mean`` are used.
+    population : `~astroclust.simulation.populations.FieldPopulation`
+        Aperture correction, and the noise where the catalogue has no errors.
+    observation : `~astroclust.simulation.observations.Observation`
+        Filters, zero points and exposure times.
 
     Returns
     -------
@@ -139,8 +148,8 @@ def read_rows(catalog, filters):
     `~astropy.utils.exceptions.AstropyUserWarning`
         Where rows have no V magnitude or no place.
     """
-    magnitudes = [f"mag_{name.lower()}" for name in filters]
-    _need(catalog, "x", "y", *magnitudes, "ci")
+    filters = [name.lower() for name in observation.filters]
+    _need(catalog, "x", "y", *(f"mag_{name}" for name in filters), "ci")
     if not set(_LABELS) & set(catalog.colnames):
         raise ValueError(f"catalog has no class: it needs one of {', '.join(_LABELS)}")
     catalog = Table(catalog)  # without quantities
@@ -150,19 +159,26 @@ def read_rows(catalog, filters):
         label = np.where((label == 0) & np.isin(given, _CLASSES), given, label)
     number = _column(catalog, "id")
     number = np.where(np.isfinite(number), number, np.arange(1, len(catalog) + 1)).astype(int)
-    errors = [name.replace("mag", "mag_err") for name in magnitudes]
+    magnitude = np.array([_column(catalog, f"mag_{name}") for name in filters]).T
+    noise = implied_noise(
+        _column(catalog, f"mag_err_{filters[3]}"),
+        in_aperture(magnitude, population, observation)[:, 3],
+        observation.exposure_times[3],
+    )
     rows = Rows(
         number,
         *pixel_positions(catalog),
         label,
         _column(catalog, "class_mean"),
-        *(np.array([_column(catalog, name) for name in names]).T for names in (magnitudes, errors)),
+        magnitude,
         _column(catalog, "ci"),
+        np.where(np.isfinite(noise), noise, population.usual_noise),
+        np.full(len(catalog), "none"),
     )
     n = np.count_nonzero(~rows.paintable)
     if n:
         warnings.warn(
-            f"{n} of {len(catalog)} rows have no {filters[3]} magnitude or no position: they are "
+            f"{n} of {len(catalog)} rows have no {observation.filters[3]} magnitude or no position: they are "
             f"not painted",
             AstropyUserWarning,
             stacklevel=3,
@@ -222,6 +238,13 @@ def implied_noise(errors, flux, exposure_times):
     raw = np.sqrt(np.maximum(errors**2 - error_of_correction(errors) ** 2, 0)) / 1.0857
     variance = (raw * flux) ** 2 - flux / exposure_times
     return np.sqrt(np.maximum(variance, 0) / (_APERTURE + _APERTURE**2 / _SKY))
+
+
+def in_aperture(magnitude, population, observation):
+    """Light within the aperture of magnitudes, e-/s, shape (n, 5); 0 where there is none."""
+    magnitude = magnitude + observation.extinction
+    magnitude = magnitude - population.aperture_correction - CORRECTION_STEPS
+    return np.nan_to_num(10 ** (0.4 * (observation.zero_points - magnitude)))
 
 
 def gather_stars(galaxy, x, y, observation):

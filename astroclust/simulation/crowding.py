@@ -26,8 +26,8 @@ _INNER, _OUTER, _N_COMPANIONS, _PSF_AREA = 4.5, 10.0, 12, 14.0
 # makes a scatter of 1, and the share of the squared scatter that is its.
 _CLOUD, _CLOUD_AT, _LIGHT_OF_CLOUD = Ellipse(("sersic", 0.5), 9.0), 8.0, 1170.0
 _OF_CLOUD = (0.0, 0.3)
-# In units of the scatter of quiet sky.
-_LOUDEST = 3.0
+# The most that is added: in units of the scatter of quiet sky, and of the light of the candidate.
+_LOUDEST, _LOUDEST_OF_LIGHT = 3.0, 0.002
 # Stars of the disc a square pixel, and how much they differ in brightness (natural logarithm).
 _CROWD, _SPREAD = 0.06, 1.0
 
@@ -79,7 +79,7 @@ def _crowd_of_stars(rng, shape, area, wanted, galaxy):
     return Stars(*places, light * wanted[:, None] * np.sqrt(_PSF_AREA / _CROWD))
 
 
-def missing_scatter(wanted, there, quiet):
+def missing_scatter(wanted, there, quiet, light):
     """Scatter that the surroundings of a candidate must add to what is there.
 
     Parameters
@@ -88,14 +88,18 @@ def missing_scatter(wanted, there, quiet):
         Scatter of the sky in V as it should be, and without the surroundings (e-/s).
     quiet : float
         That of quiet sky.
+    light : array_like of float
+        Light of the candidate in V (e-/s).
 
     Returns
     -------
     scatter : `~numpy.ndarray` of float64
-        At most `_LOUDEST` times that of quiet sky: of more, clouds and stars would be candidates.
+        At most `_LOUDEST` times that of quiet sky, or `_LOUDEST_OF_LIGHT` of the candidate's light:
+        of more, clouds and stars would be candidates.
     """
     missing = np.maximum(np.square(wanted) - np.square(there), 0)
-    return np.minimum(np.sqrt(missing), _LOUDEST * quiet)
+    loudest = np.maximum(_LOUDEST * quiet, _LOUDEST_OF_LIGHT * np.asarray(light))
+    return np.minimum(np.sqrt(missing), loudest)
 
 
 def surroundings(rng, x, y, scatter, texture):

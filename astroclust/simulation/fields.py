@@ -13,8 +13,9 @@ from threadpoolctl import threadpool_limits
 from astroclust.catalogs import find_field
 from astroclust.images import BANDS, PIXEL_SCALE, Band, ImageSet
 from astroclust.photometry.apertures import ANNULUS, measure_apertures
-from astroclust.simulation.candidates import Candidate, draw_candidate, total_magnitudes
+from astroclust.simulation.candidates import KINDS, RESIDUE, Candidate, total_magnitudes
 from astroclust.simulation.catalog_rows import (
+    Rows,
     gather_stars,
     open_catalog,
     place_on_sky,
@@ -48,6 +49,8 @@ __all__ = ["Field", "simulate_field"]
 _CENTRE = (24.174, 15.783)
 # How much of class 4 is drawn; the rest are chance groups of stars that detection finds.
 _DRAWN_OF_CLASS_4 = 0.9
+# V of saturated stars (mag).
+_SATURATED = (15.0, 19.0)
 # Decimal logarithms of the least and the most light between the stars, e-/s a pixel in V.
 _LOG_BRIGHTNESS = (-2.0, -1.2)
 # How loosely the scatter of the sky follows the crowding of candidates.
@@ -165,11 +168,13 @@ def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, p
     observation = observe_like(like, rng, population.noise)
     scene = _Scene(rng, shape, population, observation, progress_bar)
     wcs = field_wcs(shape)
+    ci_cut = find_field(like).ci_cut
     if catalog is None:
-        image, candidates = _draw(scene, population.density if density is None else density)
+        density = population.density if density is None else density
+        image, candidates = _draw(scene, density, ci_cut)
     else:
-        rows = read_rows(catalog, observation.filters)
-        image, candidates = _paint(scene, rows, find_field(like).ci_cut)
+        rows = read_rows(catalog, population, observation)
+        image, candidates = _copy(scene, rows, ci_cut)
         wcs = place_on_sky(wcs, catalog)
     images = {
         name: CCDData(pixels, unit="electron / s", wcs=wcs, meta=header)
@@ -218,32 +223,29 @@ class _Scene:
         return field_stars(self.rng, self.shape, self.observation, self.population, density, galaxy)
 
 
-def _draw(scene, density):
+def _draw(scene, density, ci_cut):
     """The images of a field like another, and its candidates."""
     galaxy = scene.galaxy()
-    places, noise, candidates = _draw_candidates(scene, density, galaxy)
-    stars = scene.stars(density, galaxy)
-    with threadpool_limits(1):
-        sources = [source for candidate in candidates for source in candidate.sources]
-        image = galaxy.light + scene.draw(sources, stars)
-        image += scene.draw(*_crowd(scene, image, places, noise))
-        _observe(scene, image, candidates)
-    return image, candidates
+    return _paint(scene, _draw_rows(scene, density, galaxy), galaxy, ci_cut)
 
 
-def _paint(scene, rows, ci_cut):
+def _copy(scene, rows, ci_cut):
     """The images of a catalogue, and its sources."""
     # The arms of a catalogue are where its clusters are.
-    galaxy = scene.galaxy(contrast=0.0)
+    galaxy = gather_stars(scene.galaxy(contrast=0.0), rows.x, rows.y, scene.observation)
+    return _paint(scene, rows, galaxy, ci_cut)
+
+
+def _paint(scene, rows, galaxy, ci_cut):
+    """The images of what a catalogue says on a galaxy, and its sources."""
     painting = Painting(rows, scene.population, scene.observation, ci_cut, scene.rng)
     density = max(np.count_nonzero(rows.label), 1) / np.prod(scene.shape)
-    galaxy = gather_stars(galaxy, *painting.places, scene.observation)
     stars = painting.clear(scene.stars(density, galaxy))
     candidates = painting.candidates()
     with threadpool_limits(1):
         sources = [source for candidate in candidates for source in candidate.sources]
         image = galaxy.light + scene.draw(sources, stars)
-        clouds, stars = _crowd(scene, image, painting.places, painting.noise)
+        clouds, stars = _crowd(scene, image, painting)
         image += scene.draw(clouds, painting.clear(stars))
         painting.settle(image, observed=False)
         _observe(scene, image, candidates)
@@ -252,26 +254,23 @@ def _paint(scene, rows, ci_cut):
     return image, painting.candidates()
 
 
-def _draw_candidates(scene, density, galaxy):
-    """Places, the scatter of the sky there, and a candidate at each."""
+def _draw_rows(scene, density, galaxy):
+    """A catalogue like that of the field, on the arms of a galaxy."""
     rng, population = scene.rng, scene.population
-    places = draw_places(
-        rng,
-        scene.shape,
-        density,
-        population.group_share,
-        population.group_size,
-        population.group_radius,
-        np.sqrt(galaxy.young),
-    )
-    drawn = _draw_quantities(rng, places, population)
-    candidates = [
-        draw_candidate(
-            label, quantities, population.aperture_correction, x, y, scene.observation, rng
-        )
-        for (label, quantities), x, y in zip(drawn, *places, strict=True)
-    ]
-    return places, np.array([10 ** quantities["log_noise"] for _, quantities in drawn]), candidates
+    groups = population.group_share, population.group_size, population.group_radius
+    x, y = places = draw_places(rng, scene.shape, density, *groups, np.sqrt(galaxy.young))
+    label, drawn = _draw_quantities(rng, places, population)
+    magnitude = np.reshape([quantities["mag"] for quantities in drawn], (-1, len(BANDS)))
+    index, log_noise = (np.array([q[name] for q in drawn], float) for name in ("ci", "log_noise"))
+    kind = rng.choice(list(KINDS[4]), size=len(x), p=list(KINDS[4].values()))
+    kind = np.where(label == 4, kind, "none")
+    full = kind == "saturated"
+    magnitude[full] += (rng.uniform(*_SATURATED, len(x)) - magnitude[:, 3])[full, None]
+    is_residue = np.isin(kind, RESIDUE)
+    magnitude[is_residue] = np.nan
+    kind = np.where(is_residue, kind, "none")
+    nobody = np.full(len(x), np.nan)
+    return Rows(1 + np.arange(len(x)), x, y, label, nobody, magnitude, index, 10**log_noise, kind)
 
 
 def _draw_quantities(rng, places, population):
@@ -279,21 +278,21 @@ def _draw_quantities(rng, places, population):
     shares = np.array([part.share for part in population.classes.values()])
     shares[list(population.classes).index(4)] *= _DRAWN_OF_CLASS_4
     labels = rng.choice(list(population.classes), size=len(places[0]), p=shares / shares.sum())
-    drawn = [(label, population.classes[label].draw(rng)) for label in labels.tolist()]
+    drawn = [population.classes[label].draw(rng) for label in labels.tolist()]
     crowded = crowding_of(places) * np.exp(rng.normal(0, _CROWDING_SCATTER, len(drawn)))
-    by_noise = iter(sorted(drawn, key=lambda pair: pair[1]["log_noise"]))
-    ordered = [None] * len(drawn)
-    for place in np.argsort(crowded):
-        ordered[place] = next(by_noise)
-    return ordered
+    by_noise = np.argsort([quantities["log_noise"] for quantities in drawn])
+    order = np.empty(len(drawn), int)
+    order[np.argsort(crowded)] = by_noise
+    return labels[order], [drawn[i] for i in order]
 
 
-def _crowd(scene, image, places, wanted):
+def _crowd(scene, image, painting):
     """Clouds and faint stars about the candidates that make up what is missing of the scatter."""
     v_band = Band("V", "V", image[3])
+    places, light = painting.places, painting.wanted[:, 3]
     scatter = measure_apertures([v_band], *places, ANNULUS[:1], sky="mode")[0].scatter
     there = np.hypot(np.nan_to_num(scatter), scene.observation.sky_noise[3])
-    missing = missing_scatter(wanted, there, scene.population.quiet)
+    missing = missing_scatter(painting.rows.noise, there, scene.population.quiet, light)
     clouds, crowd = [], [Stars.none()]
     for x, y, scatter in zip(*places, missing, strict=True):
         cloud, stars = surroundings(scene.rng, x, y, scatter, scene.population.texture)

@@ -23,7 +23,7 @@ PATCH_BRIGHTNESS = (0.005, 0.2)
 # Chosen to look alike: wavelengths of groups of stars in parsec, and the shortest of clouds in
 # pixels (what is finer is the stars' own texture); H II regions a square parsec.
 GROUPS = (200, 2000)
-FINEST = 16
+FINEST = 40
 HII_DENSITY = 5e-6
 TURN = 1024  # samples of a turn in the pattern of feathers
 
@@ -263,13 +263,13 @@ def _gas(rng, young, level, clouds, parsec):
 def _add_region(rng, gas, place, level, clouds, parsec):
     """Add an H II region that was round before clouds tore it."""
     # Of 15 to 60 pc, most of them small, but none so small that it could be a cluster.
-    radius = max(15 * 4 ** (rng.random() ** 2) * parsec, 12)
+    radius = max(15 * 4 ** (rng.random() ** 2) * parsec, 20)
     y0, x0 = (max(int(at - 4 * radius), 0) for at in place)
     y1, x1 = (max(int(at + 4 * radius), 0) for at in place)
     window = np.s_[y0 : min(y1, gas.shape[0]), x0 : min(x1, gas.shape[1])]
     y, x = np.ogrid[window]
     squared = (np.square(y - place[0]) + np.square(x - place[1])) / radius**2
-    gas[window] += level * rng.exponential(0.2) * np.exp(-squared * np.exp(0.5 * clouds[window]))
+    gas[window] += level * rng.exponential(0.2) * np.exp(-squared * np.exp(0.3 * clouds[window]))
 
 
 def _light(observation, brightness, maps, dust):

@@ -11,14 +11,13 @@ from astroclust.images import BANDS, Band
 from astroclust.photometry.apertures import measure_apertures
 from astroclust.photometry.curves import CI_RADII
 from astroclust.simulation.candidates import (
-    CORRECTION_STEPS,
     KINDS,
     RESIDUE,
     Candidate,
     draw_structure,
     structure_truth,
 )
-from astroclust.simulation.catalog_rows import implied_noise
+from astroclust.simulation.catalog_rows import in_aperture
 from astroclust.simulation.detector import EXPOSURES, FULL_WELLS
 from astroclust.simulation.drawing import add_patch, draw_group
 from astroclust.simulation.profiles import structure_light, structure_sources
@@ -69,7 +68,7 @@ class Painting:
     rows : `~astroclust.simulation.catalog_rows.Rows`
         The catalogue.
     population : `~astroclust.simulation.populations.FieldPopulation`
-        Aperture correction, and noise where the catalogue has no errors.
+        Its aperture correction.
     observation : `~astroclust.simulation.observations.Observation`
         Zero points and PSF.
     ci_cut : float
@@ -83,14 +82,7 @@ class Painting:
         self.observation, self.all_rows = observation, rows
         self.rows = rows[rows.paintable]
         self.places = np.array([self.rows.x, self.rows.y])
-        correction = population.aperture_correction + CORRECTION_STEPS
-        in_aperture = self.rows.magnitude + observation.extinction - correction
-        self.wanted = np.nan_to_num(10 ** (0.4 * (observation.zero_points - in_aperture)))
-        noise = implied_noise(
-            self.rows.error[:, 3], self.wanted[:, 3], observation.exposure_times[3]
-        )
-        usual = [10 ** np.median(part.quantiles[:, -1]) for part in population.classes.values()]
-        self.noise = np.where(np.isfinite(noise), noise, np.median(usual))
+        self.wanted = in_aperture(self.rows.magnitude, population, observation)
         self._choose_kinds(ci_cut)
         self._draw_structures(rng)
 
@@ -138,7 +130,7 @@ class Painting:
         rows, result = self.all_rows, []
         painted = iter(zip(self.kinds, self.structures, self.scales, self._sources(), strict=True))
         for i, is_painted in enumerate(rows.paintable):
-            kind, sources, truth = "none", [], {}
+            kind, sources, truth = str(rows.kind[i]), [], {}
             if is_painted:
                 kind, parts, scale, sources = next(painted)
                 light = rows.label[i], parts, scale, rows.magnitude[i]

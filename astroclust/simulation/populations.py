@@ -123,6 +123,11 @@ class FieldPopulation:
         """Scatter of the pixels in V where the field is quietest (e-/s)."""
         return float(np.hypot(self.noise[3], self.faint_stars[3]))
 
+    @property
+    def usual_noise(self):
+        """Scatter of the pixels in V about a candidate (e-/s): the median of the classes'."""
+        return float(np.median([10 ** np.median(p.quantiles[:, -1]) for p in self.classes.values()]))
+
 
 @lru_cache(maxsize=1)
 def _tables():

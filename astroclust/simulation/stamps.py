@@ -188,6 +188,7 @@ def _draw(rng, label, x, y, population, observation):
     drawn = population.classes[label].draw(rng)
     candidate = draw_candidate(label, drawn, population.aperture_correction, x, y, observation, rng)
     there = _OTHER_LIGHT * population.quiet
-    missing = missing_scatter(10 ** drawn["log_noise"], there, population.quiet)
+    light = sum(source.flux[3] for source in candidate.sources)
+    missing = missing_scatter(10 ** drawn["log_noise"], there, population.quiet, light)
     cloud, stars = surroundings(rng, x, y, missing, population.texture)
     return candidate, [*candidate.sources, *cloud], stars
