@@ -136,6 +136,19 @@ def tell_apart(real, simulated):
     return roc_auc_score(is_simulated, scores), np.mean(added, axis=0)
 
 
+def compare_halves(name):
+    """How well the halves of a real field are told from one another: the AUC along x and y.
+
+    A field is unlike itself from one side to the other; no simulation can be more like it.
+    """
+    rows = read_field(name)
+    values = features(rows["mag"], rows["error"], rows["ci"], rows["place"])
+    ok = _usable(values) & (rows["class"] > 0)
+    values, place = values[ok], rows["place"][ok]
+    halves = [place[:, axis] > np.median(place[:, axis]) for axis in (0, 1)]
+    return [tell_apart(values[~half], values[half])[0] for half in halves]
+
+
 def compare_colors(name):
     """Print how well drawn colours are told from a catalogue's: as measured, and as models have.
 
@@ -214,6 +227,9 @@ def main():
             simulated = [np.concatenate([part[i] for part in parts]) for i in range(3)]
             aucs[name] = compare(name, real_rows(name), simulated)
     print("\nAUC: " + ", ".join(f"{name} {auc:.3f}" for name, auc in aucs.items()))
+    halves = {name: compare_halves(name) for name in arguments.fields}
+    parts = ", ".join(f"{name} {x:.3f} and {y:.3f}" for name, (x, y) in halves.items())
+    print(f"Halves of the real fields, along x and along y: {parts}")
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ from astroclust.simulation.populations import field_population
 
 __all__ = ["MATCH_RADIUS", "drawn_candidates", "field_catalog", "field_cuts", "like_of"]
 
-#: Pixels within which a source is taken to be the nearest candidate that was drawn.
-MATCH_RADIUS = 3.0
+#: Pixels within which a source is taken to be the nearest candidate that was drawn: a peak of an
+#: association may be so far from its middle.
+MATCH_RADIUS = 5.0
 # Errors of the mean aperture correction, NUV to I (mag): medians of those in the catalogues of
 # NGC 628-C, NGC 628-E and NGC 1566.
 _CORRECTION_ERRORS = (0.067, 0.060, 0.039, 0.039, 0.051)
@@ -62,7 +63,7 @@ def field_catalog(field, *, workers=1, progress_bar=False):
     -------
     catalog : `~astropy.table.Table`
         As `~astroclust.catalogs.write_legus` takes it. ``class_human`` and ``class_mean`` are
-        those of the nearest drawn candidate within 3 pixels; what is none is a group of stars,
+        those of the nearest drawn candidate within 5 pixels; what is none is a group of stars,
         class 4, which experts take for other things as often as any of its class. ``age``,
         ``mass`` and ``e_bv`` are the true ones.
     """

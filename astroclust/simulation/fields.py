@@ -53,6 +53,8 @@ _DRAWN_OF_CLASS_4 = 0.9
 _SATURATED = (15.0, 19.0)
 # Decimal logarithms of the least and the most light between the stars, e-/s a pixel in V.
 _LOG_BRIGHTNESS = (-2.0, -1.2)
+# Share of the candidates that detection finds again.
+_FOUND = 0.87
 # How loosely the scatter of the sky follows the crowding of candidates.
 _CROWDING_SCATTER = 1.0
 _TRUTH = {
@@ -118,7 +120,8 @@ def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, p
     seed : int or sequence of int
         Equal seeds give equal pixels.
     density : float, optional
-        Candidates a square pixel; by default that of the field's crowded part.
+        Candidates a square pixel; by default so many that as many are found as in the field's
+        crowded part.
     catalog : `~astropy.table.Table`, optional
         The catalogue to paint, as `~astroclust.catalogs.read_legus` gives it: ``x``, ``y``,
         ``mag_f275w`` ..., ``ci``, and one of ``class_human``, ``class_hybrid`` and ``class_ml``,
@@ -170,7 +173,7 @@ def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, p
     wcs = field_wcs(shape)
     ci_cut = find_field(like).ci_cut
     if catalog is None:
-        density = population.density if density is None else density
+        density = population.density / _FOUND if density is None else density
         image, candidates = _draw(scene, density, ci_cut)
     else:
         rows = read_rows(catalog, population, observation)

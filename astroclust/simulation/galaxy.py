@@ -21,9 +21,10 @@ COLORS = {"old": _OLD, "young": _YOUNG, "gas": _GAS}
 BRIGHTNESS = (0.01, 0.2)
 PATCH_BRIGHTNESS = (0.005, 0.2)
 # Chosen to look alike: wavelengths of groups of stars in parsec, and the shortest of clouds in
-# pixels (what is finer is the stars' own texture); H II regions a square parsec.
+# pixels (what is finer would be found as sources); H II regions a square parsec.
 GROUPS = (200, 2000)
 FINEST = 40
+SMALLEST = 16  # width of a window in pixels
 HII_DENSITY = 5e-6
 TURN = 1024  # samples of a turn in the pattern of feathers
 
@@ -151,8 +152,8 @@ def draw_patch(rng, shape, observation, *, brightness=None):
 
 def _checked(rng, shape, brightness, bounds):
     """The brightness, drawn from its bounds if there is none, where it and shape are accepted."""
-    if len(shape) != 2 or min(shape) < FINEST:
-        raise ValueError(f"shape must be at least {FINEST} x {FINEST} pixels, not {shape}")
+    if len(shape) != 2 or min(shape) < SMALLEST:
+        raise ValueError(f"shape must be at least {SMALLEST} x {SMALLEST} pixels, not {shape}")
     if brightness is None:
         return math.exp(rng.uniform(math.log(bounds[0]), math.log(bounds[1])))
     if not 0 < brightness < math.inf:
