@@ -51,7 +51,7 @@ _SLOPE_SHARES = np.array([76, 62, 43, 23, 30, 24, 21, 24, 52]) / 355
 # Mean steps of the aperture correction from V (PHANGS-HST, Deger et al. 2022), NUV to I.
 CORRECTION_STEPS = np.array([-0.19, -0.12, -0.03, 0.0, -0.12])
 # How often an association is as wide as its index allows, its peaks apart, and not a mere blob.
-_WIDE = 0.7
+_WIDE = 0.95
 # How often a class-4 kind is drawn again that cannot have the index it should.
 _TRIES, _NEAR_ENOUGH = 6, 0.08
 
@@ -209,14 +209,14 @@ def _symmetric(rng):
 
 
 def _elongated(rng):
-    return [_cluster(rng, np.ones(5), 1.0, rng.uniform(0.35, 0.75))]
+    return [_cluster(rng, np.ones(5), 1.0, rng.uniform(0.3, 0.65))]
 
 
 def _lopsided(rng):
     main = _cluster(rng, np.ones(5), 1.0, rng.uniform(0.7, 1))
-    light = rng.uniform(0.15, 0.5) * _tint(rng, 0.15)
+    light = rng.uniform(0.25, 0.7) * _tint(rng, 0.15)
     wing = _cluster(
-        rng, light, rng.uniform(0.5, 1.2), rng.uniform(0.5, 1), *_aside(rng, rng.uniform(1.0, 2.2))
+        rng, light, rng.uniform(0.5, 1.2), rng.uniform(0.5, 1), *_aside(rng, rng.uniform(1.2, 2.5))
     )
     return [main, wing]
 
@@ -225,15 +225,15 @@ def _neighbor(rng):
     """A cluster with a star or a small cluster in its wings."""
     main = _cluster(rng, np.ones(5), 1.0, rng.uniform(0.7, 1))
     place = _aside(rng, rng.uniform(2.2, 5.0))
-    light = rng.uniform(0.12, 0.6) * _tint(rng, 0.5)
+    light = rng.uniform(0.2, 0.8) * _tint(rng, 0.5)
     return [main, Component(light, *place, rng.choice([0.0, 0.5]), fixed=True)]
 
 
 def _gradient(rng):
     """Two generations, or dust on one side."""
     main = _cluster(rng, np.ones(5), 1.0, rng.uniform(0.65, 1))
-    light = rng.uniform(0.3, 0.7) * _tint(rng, 0.6)
-    return [main, _cluster(rng, light, 0.9, 1.0, *_aside(rng, rng.uniform(0.5, 1.1)))]
+    light = rng.uniform(0.4, 0.9) * _tint(rng, 0.8)
+    return [main, _cluster(rng, light, 0.9, 1.0, *_aside(rng, rng.uniform(0.7, 1.4)))]
 
 
 def _peaks(rng, n, spread, steepness, scatter, clusters):
@@ -256,7 +256,7 @@ def _with_patch(rng, parts, share, radius):
 
 
 def _association(rng):
-    parts = _peaks(rng, int(rng.integers(3, 10)), 2.4, 1.5, 0.35, 0.35)
+    parts = _peaks(rng, int(rng.integers(3, 10)), 2.4, 1.0, 0.35, 0.35)
     return _with_patch(rng, parts, rng.uniform(0.1, 0.5), 3.0)
 
 

@@ -18,8 +18,8 @@ __all__ = [
     "Rows",
     "error_of_correction",
     "gather_stars",
-    "in_aperture",
     "implied_noise",
+    "in_aperture",
     "open_catalog",
     "place_on_sky",
     "read_rows",
@@ -178,8 +178,8 @@ def read_rows(catalog, population, observation):
     n = np.count_nonzero(~rows.paintable)
     if n:
         warnings.warn(
-            f"{n} of {len(catalog)} rows have no {observation.filters[3]} magnitude or no position: they are "
-            f"not painted",
+            f"{n} of {len(catalog)} rows have no {observation.filters[3]} magnitude or no position: "
+            "they are not painted",
             AstropyUserWarning,
             stacklevel=3,
         )
@@ -247,15 +247,15 @@ def in_aperture(magnitude, population, observation):
     return np.nan_to_num(10 ** (0.4 * (observation.zero_points - magnitude)))
 
 
-def gather_stars(galaxy, x, y, observation):
+def gather_stars(galaxy, rows, observation):
     """A galaxy without arms with its young stars, and their light, where sources are.
 
     Parameters
     ----------
     galaxy : `~astroclust.simulation.galaxy.Galaxy`
         Its light is changed in place.
-    x, y : `~numpy.ndarray` of float64, shape (n,)
-        0-based pixels of the sources.
+    rows : `Rows`
+        The sources; all have a place.
     observation : `~astroclust.simulation.observations.Observation`
         Zero points and extinction.
 
@@ -266,7 +266,7 @@ def gather_stars(galaxy, x, y, observation):
     """
     shape = galaxy.young.shape
     cells = [np.arange(0, size + _CELL, _CELL) for size in shape]
-    counts = np.histogram2d(y, x, cells)[0]
+    counts = np.histogram2d(rows.y, rows.x, cells)[0]
     density = gaussian_filter(counts, _YOUNG_WIDTH / _CELL, mode="nearest")
     density = (density / max(density.mean(), 1e-12)).astype(np.float32)
     young = zoom(density, _CELL, order=1, grid_mode=True, mode="nearest")[: shape[0], : shape[1]]

@@ -99,15 +99,16 @@ class Field:
 def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, progress_bar=False):
     """Draw a field like one of LEGUS, or paint one: its images, its candidates, and the truth.
 
-    Magnitudes, colours, concentration and crowding of the candidates of each class are
-    distributed as in the released catalogue of the field, or of that most like it; so are the
-    classes and the distances of candidates from one another. They lie on the arms of a spiral,
-    among stars down to far below the noise, and are seen by the cameras and with the exposure
-    times of the field.
+    A catalogue is drawn and then painted. Magnitudes, colours, concentration and crowding of the
+    candidates of each class are distributed as in the released catalogue of the field, or of that
+    most like it; so are the classes and the distances of candidates from one another. They lie on
+    the arms of a spiral, among stars down to far below the noise, and are seen by the cameras and
+    with the exposure times of the field.
 
-    Of a catalogue that is given each source lies where it says, on an invented galaxy, and has the
-    light that it takes for LEGUS's apertures to measure in the images what it says: magnitudes and
-    concentration index, with neighbours, sky and noise as they are there.
+    Painted, each source lies where its catalogue says and has the light that it takes for LEGUS's
+    apertures to measure in the images what it says: magnitudes and concentration index, with
+    neighbours, sky and noise as they are there. A catalogue that is given is painted on a galaxy
+    whose young stars are where its sources are.
 
     Parameters
     ----------
@@ -171,14 +172,17 @@ def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, p
     observation = observe_like(like, rng, population.noise)
     scene = _Scene(rng, shape, population, observation, progress_bar)
     wcs = field_wcs(shape)
-    ci_cut = find_field(like).ci_cut
     if catalog is None:
-        density = population.density / _FOUND if density is None else density
-        image, candidates = _draw(scene, density, ci_cut)
+        galaxy = scene.galaxy()
+        rows = _draw_rows(
+            scene, population.density / _FOUND if density is None else density, galaxy
+        )
     else:
         rows = read_rows(catalog, population, observation)
-        image, candidates = _copy(scene, rows, ci_cut)
+        # The arms of a catalogue are where its clusters are.
+        galaxy = gather_stars(scene.galaxy(contrast=0.0), rows[rows.paintable], observation)
         wcs = place_on_sky(wcs, catalog)
+    image, candidates = _paint(scene, rows, galaxy, find_field(like).ci_cut)
     images = {
         name: CCDData(pixels, unit="electron / s", wcs=wcs, meta=header)
         for name, pixels, header in zip(
@@ -224,19 +228,6 @@ class _Scene:
     def stars(self, density, galaxy):
         """Single stars of the field."""
         return field_stars(self.rng, self.shape, self.observation, self.population, density, galaxy)
-
-
-def _draw(scene, density, ci_cut):
-    """The images of a field like another, and its candidates."""
-    galaxy = scene.galaxy()
-    return _paint(scene, _draw_rows(scene, density, galaxy), galaxy, ci_cut)
-
-
-def _copy(scene, rows, ci_cut):
-    """The images of a catalogue, and its sources."""
-    # The arms of a catalogue are where its clusters are.
-    galaxy = gather_stars(scene.galaxy(contrast=0.0), rows.x, rows.y, scene.observation)
-    return _paint(scene, rows, galaxy, ci_cut)
 
 
 def _paint(scene, rows, galaxy, ci_cut):

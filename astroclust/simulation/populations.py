@@ -126,7 +126,8 @@ class FieldPopulation:
     @property
     def usual_noise(self):
         """Scatter of the pixels in V about a candidate (e-/s): the median of the classes'."""
-        return float(np.median([10 ** np.median(p.quantiles[:, -1]) for p in self.classes.values()]))
+        usual = [10 ** np.median(part.quantiles[:, -1]) for part in self.classes.values()]
+        return float(np.median(usual))
 
 
 @lru_cache(maxsize=1)

@@ -25,7 +25,7 @@ from astroclust.catalogs import legus_fields
 from astroclust.cli import main
 from astroclust.photometry.calibration import zero_point
 from astroclust.selection import PRESETS
-from astroclust.simulation.cataloging import field_catalog
+from astroclust.simulation.cataloging import MATCH_RADIUS, field_catalog
 from astroclust.simulation.headers import header_of
 from astroclust.simulation.observations import observe_like
 from astroclust.simulation.products import check_field_output
@@ -136,7 +136,7 @@ def test_labels_and_fits_are_those_of_the_nearest_candidate(drawn, files):
     for row in table:
         distance = np.hypot(truth["x"] - row["x"], truth["y"] - row["y"])
         nearest = np.argmin(distance)
-        is_drawn = distance[nearest] < 3
+        is_drawn = distance[nearest] < MATCH_RADIUS
         if row["class_human"] > 0 and is_drawn:
             assert row["class_human"] == drawn.candidates["class_human"][nearest]
             assert row["class_mean"] == pytest.approx(
