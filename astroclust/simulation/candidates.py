@@ -12,6 +12,7 @@ from astroclust.simulation.profiles import (
     measured_flux,
     structure_sources,
 )
+from astroclust.simulation.real_data import n_galaxies
 
 __all__ = [
     "CORRECTION_STEPS",
@@ -52,6 +53,8 @@ _SLOPE_SHARES = np.array([76, 62, 43, 23, 30, 24, 21, 24, 52]) / 355
 CORRECTION_STEPS = np.array([-0.19, -0.12, -0.03, 0.0, -0.12])
 # How often an association is as wide as its index allows, its peaks apart, and not a mere blob.
 _WIDE = 0.95
+# How many of the background galaxies are real, where there are any.
+_REAL_GALAXIES = 0.5
 # How often a class-4 kind is drawn again that cannot have the index it should.
 _TRIES, _NEAR_ENOUGH = 6, 0.08
 
@@ -288,7 +291,11 @@ def _triple(rng):
 
 
 def _galaxy(rng):
-    """A background galaxy: bulge and disc."""
+    """A background galaxy: bulge and disc, or a real one where there are any."""
+    number = n_galaxies()
+    if number and rng.random() < _REAL_GALAXIES:
+        family, angle = ("real", int(rng.integers(number))), rng.uniform(0, 2 * np.pi)
+        return [Component(np.ones(5), 0, 0, 1.0, family, position_angle=angle)]
     axis_ratio, angle = rng.uniform(0.2, 0.95), rng.uniform(0, np.pi)
     disc = Component(np.ones(5), 0, 0, 1.0, ("sersic", 1.0), axis_ratio, angle)
     share = rng.uniform(0.1, 1.0)

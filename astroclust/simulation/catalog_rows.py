@@ -178,8 +178,8 @@ def read_rows(catalog, population, observation):
     n = np.count_nonzero(~rows.paintable)
     if n:
         warnings.warn(
-            f"{n} of {len(catalog)} rows have no {observation.filters[3]} magnitude or no position: "
-            "they are not painted",
+            f"{n} of {len(catalog)} rows have no {observation.filters[3]} magnitude or no "
+            "position: they are not painted",
             AstropyUserWarning,
             stacklevel=3,
         )

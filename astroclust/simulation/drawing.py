@@ -11,6 +11,7 @@ from scipy import fft
 from tqdm import tqdm
 
 from astroclust.simulation.psf import fourier_psf
+from astroclust.simulation.real_data import galaxy_profile, real_psf
 
 __all__ = [
     "MARGIN",
@@ -54,8 +55,9 @@ class Source:
 class Ellipse:
     """A profile of a family, ``("eff", slope)`` or ``("sersic", index)``, stretched to an ellipse.
 
-    The radius is the half-light radius of the circle of the same area, in pixels; the position
-    angle is that of the longer axis from x, in radians.
+    Or ``("real", number)``, a galaxy of `~astroclust.simulation.real_data`, which is turned but
+    not stretched. The radius is the half-light radius of the circle of the same area, in pixels;
+    the position angle is that of the longer axis from x, in radians.
     """
 
     family: tuple
@@ -114,6 +116,8 @@ def unit_profile(family):
     radii, so that their light is finite.
     """
     name, number = family
+    if name == "real":
+        return galaxy_profile(number)
     if name == "sersic":
         return galsim.Sersic(n=number, half_light_radius=1)
     profile = galsim.Moffat(beta=number, scale_radius=1, trunc=20)
@@ -137,8 +141,11 @@ def wave_numbers(size):
 
 def fourier_image(profile, size):
     """A profile of unit flux in Fourier space, shape (size, size // 2 + 1)."""
-    if isinstance(profile, Ellipse):
+    if isinstance(profile, Ellipse) and profile.family[0] != "real":
         return _fourier_ellipse(profile, size)
+    if isinstance(profile, Ellipse):
+        turn = profile.position_angle * galsim.radians
+        profile = unit_profile(profile.family).dilate(profile.radius).rotate(turn)
     half = size // 2
     step = 2 * np.pi * OVERSAMPLING / size
     image = galsim.ImageCF(bounds=galsim.BoundsI(0, half, -half, half - 1), scale=step)
@@ -172,9 +179,12 @@ def _transfer(observation, size):
         observation.shifts,
         strict=True,
     ):
-        psf = fourier_psf(
-            camera, name, angle=observation.angle, size=size, oversampling=OVERSAMPLING
-        )
+        sampling = {"size": size, "oversampling": OVERSAMPLING}
+        grid = real_psf(camera, name)
+        if grid is None:
+            psf = fourier_psf(camera, name, angle=observation.angle, **sampling)
+        else:
+            psf = grid.fourier(*observation.on_detector, **sampling)
         phase = np.exp(-1j * (dy * ky[:, None] + dx * kx))
         bands.append((psf * np.exp(-0.5 * blur**2 * squared) * phase).astype(np.complex64))
     return np.array(bands)

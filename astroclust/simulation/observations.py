@@ -47,6 +47,8 @@ class Observation:
         What registration leaves, in x and y, in pixels.
     angle : int
         Orientation of the diffraction spikes, below `~astroclust.simulation.psf.PSF_ANGLES`.
+    on_detector : tuple of float
+        Where on the detector the field is, in x and y from 0 to 1, for a PSF that varies over it.
     """
 
     filters: tuple
@@ -59,6 +61,7 @@ class Observation:
     blur: np.ndarray
     shifts: np.ndarray
     angle: int
+    on_detector: tuple = (0.5, 0.5)
 
     @property
     def pixel_pc(self):
@@ -111,4 +114,6 @@ def observe_like(name, rng, sky_noise):
         blur=rng.uniform(0, 0.12) + rng.uniform(0, 0.06, len(BANDS)),
         shifts=rng.normal(0, 0.1, (len(BANDS), 2)) * (np.array(BANDS) != "V")[:, None],
         angle=int(rng.integers(PSF_ANGLES)),
+        # Of numbers of its own: with and without a grid of PSFs all else is the same.
+        on_detector=tuple(rng.spawn(1)[0].random(2).tolist()),
     )
