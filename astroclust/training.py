@@ -30,7 +30,7 @@ __all__ = ["augment_stamps", "train_classifier"]
 # a mosaic ends, or whether the pixels are linear: pictures made for the eye compress them.
 BAND_LOSS = 0.3
 MISSING_PIXELS = 0.05
-PICTURES = 0.2
+PICTURES = 0.3
 # Cameras differ in their throughput in a band: ACS and UVIS by a factor of two in I.
 GAIN_SCATTER = 0.2
 

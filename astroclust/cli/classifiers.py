@@ -15,6 +15,7 @@ __all__ = ["add_classify", "add_train"]
 
 # Like these galaxies are the stamps on which a classifier is scored, and none on which it learns.
 _HELD_OUT_FIELDS = ("ngc628-e", "ngc1313-e", "ngc1433")
+_LABELS = {"truth": "the classes drawn", "experts": "the mode of three simulated experts"}
 
 
 def add_classify(commands):
@@ -63,6 +64,13 @@ def add_train(commands):
     command.add_argument(
         "--simulate", type=int, required=True, metavar="N", help="number of stamps to simulate"
     )
+    command.add_argument(
+        "--labels",
+        choices=list(_LABELS),
+        default="truth",
+        help="what is learnt: the class that was drawn, or what most of three simulated experts "
+        "call it (default: truth)",
+    )
     command.add_argument("--members", type=int, default=1, help="of the ensemble (default: 1)")
     command.add_argument("--epochs", type=int, default=14, help="(default: 14)")
     command.add_argument("--seed", type=int, default=1, help="(default: 1)")
@@ -79,14 +87,15 @@ def add_train(commands):
     )
 
 
-def _labelled_stamps(n, seed, fields, progress_bar):
-    """Simulated stamps, and the labels that experts would give them."""
+def _labelled_stamps(n, seed, fields, labels, progress_bar):
+    """Simulated stamps, and their true classes or the labels that experts would give them."""
     from astroclust.simulation import label_noise
 
     stamps = astroclust.simulate_stamps(
         n, seed=seed, like=fields, workers=os.cpu_count(), progress_bar=progress_bar
     )
-    return stamps, label_noise(stamps.table["class"], seed=[*seed, 1])["class_mode"]
+    truth = stamps.table["class"]
+    return stamps, truth if labels == "truth" else label_noise(truth, seed=[*seed, 1])["class_mode"]
 
 
 def _train(arguments):
@@ -97,9 +106,10 @@ def _train(arguments):
     check_output(arguments.output, overwrite=arguments.overwrite)
     n, seed, epochs = arguments.simulate, arguments.seed, arguments.epochs
     progress_bar = not arguments.quiet
+    label_source = _LABELS[arguments.labels]
     fields = [name for name in calibrated_fields() if name not in _HELD_OUT_FIELDS]
     (stamps, labels), (held_out, held_out_labels) = (
-        _labelled_stamps(count, [seed, part], like, progress_bar)
+        _labelled_stamps(count, [seed, part], like, arguments.labels, progress_bar)
         for part, (count, like) in enumerate(((n, fields), (max(n // 8, 8), _HELD_OUT_FIELDS)))
     )
     classifier = train_classifier(
@@ -109,12 +119,12 @@ def _train(arguments):
         held_out_labels=held_out_labels,
         name=arguments.name,
         training_sample=f"{n} stamps of simulate_stamps like {', '.join(fields)}, seed "
-        f"[{seed}, 0]; labels are the mode of three simulated experts",
+        f"[{seed}, 0]; labels are {label_source}",
         simulated=True,
         split=f"{len(held_out)} stamps like other galaxies, {', '.join(_HELD_OUT_FIELDS)}, seed "
-        f"[{seed}, 1]; labels are the mode of three simulated experts",
-        command=f"astroclust train --simulate {n} --members {arguments.members} --epochs {epochs} "
-        f"--seed {seed} --name {arguments.name}",
+        f"[{seed}, 1]; labels are {label_source}",
+        command=f"astroclust train --simulate {n} --labels {arguments.labels} "
+        f"--members {arguments.members} --epochs {epochs} --seed {seed} --name {arguments.name}",
         members=arguments.members,
         epochs=epochs,
         seed=seed,

@@ -17,6 +17,7 @@ from astroclust.simulation.real_data import n_galaxies
 __all__ = [
     "CORRECTION_STEPS",
     "KINDS",
+    "POINTS",
     "RESIDUE",
     "Candidate",
     "draw_candidate",
@@ -31,11 +32,12 @@ KINDS = {
     2: {"elongated": 0.35, "lopsided": 0.30, "neighbor": 0.20, "gradient": 0.15},
     3: {"association": 0.75, "sub-clusters": 0.25},
     4: {
-        "star": 0.30,
-        "pair": 0.30,
-        "triple": 0.18,
-        "galaxy": 0.06,
-        "fluff": 0.07,
+        "star": 0.22,
+        "single star": 0.25,
+        "pair": 0.22,
+        "triple": 0.12,
+        "galaxy": 0.05,
+        "fluff": 0.05,
         "saturated": 0.03,
         "nucleus": 0.01,
         "cosmic ray": 0.025,
@@ -44,6 +46,9 @@ KINDS = {
 }
 #: Kinds that are not light, but flaws of the detector.
 RESIDUE = ("cosmic ray", "hot pixel")
+#: Kinds as sharp as a star: the cut in the index keeps them out of catalogues, but classifiers
+#: meet them all the same.
+POINTS = ("single star", "saturated")
 
 # Slopes of the EFF profiles of NGC 628 and NGC 1313, and how often they were measured (Ryon et al.
 # 2017); a slope near 1 stands for those at its limit, where a profile's light is infinite.
@@ -169,7 +174,7 @@ def draw_structure(kinds, index, observation, rng):
         if kind in RESIDUE:
             return kind, [], 1.0
         components = _MAKERS[kind](rng)
-        if kind == "saturated":
+        if kind in POINTS:
             return kind, components, 1.0
         widest = kind in KINDS[3] and rng.random() < _WIDE
         scale, reached = fit_structure(components, index, observation, widest=widest)
@@ -320,7 +325,7 @@ def _nucleus(rng):
     return [Component(np.ones(5), 0, 0, 1.0, ("sersic", 4.0), rng.uniform(0.6, 1), angle)]
 
 
-def _saturated(rng):
+def _point(rng):
     return [Component(np.ones(5))]
 
 
@@ -338,5 +343,6 @@ _MAKERS = {
     "galaxy": _galaxy,
     "fluff": _fluff,
     "nucleus": _nucleus,
-    "saturated": _saturated,
+    "single star": _point,
+    "saturated": _point,
 }

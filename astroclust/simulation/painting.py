@@ -12,6 +12,7 @@ from astroclust.photometry.apertures import measure_apertures
 from astroclust.photometry.curves import CI_RADII
 from astroclust.simulation.candidates import (
     KINDS,
+    POINTS,
     RESIDUE,
     Candidate,
     draw_structure,
@@ -39,7 +40,7 @@ _LEAST_CAUGHT = 0.05
 _REACH = 12.0
 # Kinds that can have the light and the index of a catalogue, by class. What was not inspected (0)
 # is of the kinds of class 4.
-_NOT_PAINTED = (*RESIDUE, "saturated")
+_NOT_PAINTED = (*RESIDUE, *POINTS)
 # What is no cluster is a star where it is as sharp as one, and where a star as bright would fill
 # its brightest pixel, which has this share of the light in the aperture: such are saturated.
 _STAR, _SATURATED, _PEAK = {"star": 1.0}, {"saturated": 1.0}, 0.18
