@@ -118,7 +118,7 @@ def test_demo(tmp_path, capsys):
     )
     accuracy = np.mean(result["class"] == result["class_true"])
     assert f"{accuracy:.3f}" in out
-    assert accuracy > 0.5
+    assert accuracy > 0.4  # chance is a quarter; simulated-1 learnt on simpler fields
     for name in ("field.png", "gallery.png"):
         assert (tmp_path / "out" / name).read_bytes()[:4] == b"\x89PNG"
 
@@ -130,7 +130,8 @@ def test_train(tmp_path, capsys):
     assert "accuracy" in capsys.readouterr().out
     card = astroclust.load_classifier(output).card
     assert card.simulated
-    assert card.command.startswith("astroclust train --simulate 64 --members 1 --epochs 1")
+    start = "astroclust train --simulate 64 --labels truth --members 1 --epochs 1"
+    assert card.command.startswith(start)
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,7 @@ def test_a_brighter_neighbour_is_no_detection(images, monkeypatch):
     everywhere = Table({"id": np.arange(x.size), "x": x, "y": y})
     monkeypatch.setattr("astroclust.selection.pipeline.find_sources", lambda *_, **__: everywhere)
     preset = replace(PRESETS["legus"], center_in=None)
-    options = {"magnitudes": [20, 29], "radii": [1], "n": 12, "preset": preset}
+    options = {"magnitudes": [20, 29], "radii": [1], "n": 60, "preset": preset}
     result = completeness({"F555W": images["V"]}, **options)
     assert result["found"][0] > 0.9
     assert result["found"][1] < 0.25  # of empty sky any light is more than half
