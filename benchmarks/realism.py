@@ -57,11 +57,11 @@ def features(magnitudes, errors, index, place):
 
 
 def real_rows(name):
-    """Features and classes of the candidates that people inspected."""
+    """Features, classes and places of the candidates that people inspected."""
     rows = read_field(name)
     values = features(rows["mag"], rows["error"], rows["ci"], rows["place"])
     ok = _usable(values) & (rows["class"] > 0)
-    return values[ok], rows["class"][ok].astype(int)
+    return values[ok], rows["class"][ok].astype(int), rows["place"][ok]
 
 
 def _usable(values):
@@ -137,14 +137,8 @@ def tell_apart(real, simulated):
 
 
 def compare_halves(name):
-    """How well the halves of a real field are told from one another: the AUC along x and y.
-
-    A field is unlike itself from one side to the other; no simulation can be more like it.
-    """
-    rows = read_field(name)
-    values = features(rows["mag"], rows["error"], rows["ci"], rows["place"])
-    ok = _usable(values) & (rows["class"] > 0)
-    values, place = values[ok], rows["place"][ok]
+    """How well the halves of a real field are told from one another: the AUC along x and y."""
+    values, _, place = real_rows(name)
     halves = [place[:, axis] > np.median(place[:, axis]) for axis in (0, 1)]
     return [tell_apart(values[~half], values[half])[0] for half in halves]
 
@@ -168,7 +162,7 @@ def compare_colors(name):
 
 def compare(name, real, simulated):
     """Print how a simulated field differs from the real one; return the AUC."""
-    (values, label), (drawn, drawn_label, kinds) = real, simulated
+    (values, label, _), (drawn, drawn_label, kinds) = real, simulated
     auc, added = tell_apart(values, drawn)
     print(f"\n{name}: {len(values)} real and {len(drawn)} simulated candidates, AUC {auc:.3f}")
     table = Table(

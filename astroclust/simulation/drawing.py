@@ -141,9 +141,9 @@ def wave_numbers(size):
 
 def fourier_image(profile, size):
     """A profile of unit flux in Fourier space, shape (size, size // 2 + 1)."""
-    if isinstance(profile, Ellipse) and profile.family[0] != "real":
-        return _fourier_ellipse(profile, size)
     if isinstance(profile, Ellipse):
+        if profile.family[0] != "real":
+            return _fourier_ellipse(profile, size)
         turn = profile.position_angle * galsim.radians
         profile = unit_profile(profile.family).dilate(profile.radius).rotate(turn)
     half = size // 2

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import galsim
 import numpy as np
-from astropy.io import fits
 from astropy.stats import sigma_clipped_stats
 from photutils.segmentation import detect_sources
 
+from astroclust.files import open_fits
 from astroclust.simulation.psf import empirical_psf
 
 __all__ = ["galaxy_profile", "n_galaxies", "real_psf"]
@@ -43,7 +43,7 @@ def n_galaxies():
 @lru_cache(maxsize=1)
 def _galaxies(path):
     """Stamps of galaxies without sky, noise and neighbours, each of unit sum."""
-    with fits.open(path) as hdus:
+    with open_fits(path) as hdus:
         stamps = [np.array(hdu.data, float) for hdu in hdus if hdu.data is not None]
     galaxies = [_isolate(stamp) for stamp in stamps]
     return [galaxy for galaxy in galaxies if galaxy is not None]
@@ -60,7 +60,6 @@ def _isolate(stamp):
     return light / light.sum()
 
 
-@lru_cache(maxsize=32)
 def galaxy_profile(number):
     """The GalSim profile of a real galaxy with a half-light radius of 1; its PSF is still in it.
 
@@ -86,7 +85,7 @@ def galaxy_profile(number):
     return profile.dilate(1 / max(half, 1.0))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=1)
 def _grid(path):
     return empirical_psf(path, camera="uvis", filter_name="F814W")
 
