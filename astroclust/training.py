@@ -28,9 +28,9 @@ __all__ = ["augment_stamps", "train_classifier"]
 
 # How often stamps are changed in each way. A network shall not care which bands there are, where
 # a mosaic ends, or whether the pixels are linear: pictures made for the eye compress them.
-BAND_LOSS = 0.3
+BAND_LOSS = 0.4
 MISSING_PIXELS = 0.05
-PICTURES = 0.3
+PICTURES = 0.4
 # Cameras differ in their throughput in a band: ACS and UVIS by a factor of two in I.
 GAIN_SCATTER = 0.2
 

@@ -2,10 +2,10 @@
 """Measure whether simulated classes are as hard to tell as real ones are.
 
 A classifier that learned on simulated stamps (``astroclust train``, with ``--labels experts`` on
-what experts call them) is tested on stamps like those of galaxies that it did not learn from, in the class mix of the LEGUS
-sample of Wei et al. (2020): against the labels that experts would give them (the mode of three,
-`astroclust.simulation.label_noise`), and against the truth. The ResNet18 of Wei et al. has 78 / 54
-/ 58 / 66 per cent of the classes right on real stamps (their table 5).
+what experts call them) is tested on stamps like those of galaxies that it did not learn from, in
+the class mix of the LEGUS sample of Wei et al. (2020): against the labels that experts would give
+them (the mode of three, `astroclust.simulation.label_noise`), and against the truth. The ResNet18
+of Wei et al. has 78 / 54 / 58 / 66 per cent of the classes right on real stamps (their table 5).
 """
 
 import argparse
