@@ -51,7 +51,8 @@ def main():
     rng = np.random.default_rng(arguments.seed)
     stamps = stamps[in_mix(np.asarray(stamps.table["class"]), rng)]
     truth = np.asarray(stamps.table["class"])
-    labels = np.asarray(label_noise(truth, seed=arguments.seed)["class_mode"])
+    experts = label_noise(truth, seed=arguments.seed, kinds=stamps.table["kind"])
+    labels = np.asarray(experts["class_mode"])
     found = 1 + classifier.probabilities(stamps).mean(axis=0).argmax(axis=1)
     print(f"{classifier.card.name}: {len(stamps)} stamps like {', '.join(FIELDS)}")
     for name, reference in (("mode of three experts", labels), ("truth", truth)):

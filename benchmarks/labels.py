@@ -14,11 +14,13 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from scipy.linalg import block_diag
 from scipy.optimize import least_squares
 from scipy.special import roots_sh_jacobi
 
 from astroclust import class_scores, confusion_matrix, read_legus
-from astroclust.simulation.labels import DIFFICULTY, label_noise
+from astroclust.simulation.candidates import KINDS, POINTS
+from astroclust.simulation.labels import DIFFICULTY, confusion_of_kinds, label_noise
 
 N = 100_000
 CLUSTERS = "1+2"
@@ -41,7 +43,12 @@ MIX = {
 # Accuracies of ResNet18 in sec. 4.1.
 NETWORKS = {"three people": (78, 54, 58, 66), "one person": (76, 58, 60, 71)}
 # Share of objects on which a person who comes back repeats himself and does not judge anew.
-REPEATED = 0.37
+REPEATED = 0.34
+# Of what there is in catalogues: of points, the cut in the index leaves none.
+LISTED = {
+    label: {kind: share for kind, share in shares.items() if kind not in POINTS}
+    for label, shares in KINDS.items()
+}
 # Off the diagonal of Tables 4 and 5, summed: what networks confuse.
 SHAPES = np.array(
     [[0, 40.9, 2.8, 9.4], [32.7, 0, 17.3, 28.2], [0.8, 30.3, 0, 49], [13.5, 15, 31.5, 0]]
@@ -74,10 +81,20 @@ def simulate(mix):
     """Draw true classes, three experts, and two others on the same objects."""
     rng = np.random.default_rng(1)
     truth = rng.choice([1, 2, 3, 4], size=N, p=np.array(mix) / sum(mix))
-    difficulty = rng.beta(*DIFFICULTY, size=N)
-    three = label_noise(truth, seed=2, difficulty=difficulty)
-    others = label_noise(truth, seed=3, n_experts=2, difficulty=difficulty)
+    kinds = np.empty(N, "U12")
+    for label, shares in LISTED.items():
+        rows = truth == label
+        kinds[rows] = rng.choice(list(shares), rows.sum(), p=kind_shares(label))
+    known = {"kinds": kinds, "difficulty": rng.beta(*DIFFICULTY, size=N)}
+    three = label_noise(truth, seed=2, **known)
+    others = label_noise(truth, seed=3, n_experts=2, **known)
     return truth, three, others
+
+
+def kind_shares(label):
+    """Shares of the kinds of a class in a catalogue."""
+    values = np.array(list(LISTED[label].values()))
+    return values / values.sum()
 
 
 def shares(joint, keys):
@@ -195,21 +212,24 @@ def agreement(border):
     """Return chances by true class: of modes, mean = mode, expert and mode, and two experts."""
     nodes, weights = roots_sh_jacobi(12, sum(DIFFICULTY) - 1, DIFFICULTY[0])
     weights = weights / weights.sum()
-    certain = np.eye(4)[:, np.newaxis]
-    one = certain + nodes[:, np.newaxis] * (border[:, np.newaxis] - certain)  # truth, node, vote
+    chances = confusion_of_kinds(tuple(map(tuple, border)))
+    of_kind = np.array([chances[kind] for shares in LISTED.values() for kind in shares])
+    mixed = block_diag(*[kind_shares(label) for label in LISTED])  # truth, kind
+    certain = (mixed > 0).T.astype(float)[:, np.newaxis]
+    one = certain + nodes[:, np.newaxis] * (of_kind[:, np.newaxis] - certain)  # kind, node, vote
     votes = np.array(list(product(range(4), repeat=3)))
     number = (votes[:, :, np.newaxis] == np.arange(4)).sum(axis=1)
     tied = number == number.max(axis=1, keepdims=True)
     chosen = one[:, :, np.newaxis] * tied
     chosen /= chosen.sum(axis=-1, keepdims=True)
     chance = np.prod([one[..., column] for column in votes.T], axis=0)
-    three = np.einsum("i,tiv,tivm->tivm", weights, chance, chosen)
+    three = np.einsum("i,kiv,kivm->kivm", weights, chance, chosen)
     is_mean = votes.sum(axis=1)[:, np.newaxis] == 3 * np.arange(4)
     return (
-        three.sum(axis=(1, 2)),
-        np.einsum("tivm,vm->tm", three, is_mean),
-        np.einsum("tivm,tie->tem", three, one),
-        np.einsum("i,tia,tib->tab", weights, one, one),
+        np.einsum("tk,kivm->tm", mixed, three),
+        np.einsum("tk,kivm,vm->tm", mixed, three, is_mean),
+        np.einsum("tk,kivm,kie->tem", mixed, three, one),
+        np.einsum("tk,i,kia,kib->tab", mixed, weights, one, one),
     )
 
 

@@ -94,8 +94,10 @@ def _labelled_stamps(n, seed, fields, labels, progress_bar):
     stamps = astroclust.simulate_stamps(
         n, seed=seed, like=fields, workers=os.cpu_count(), progress_bar=progress_bar
     )
-    truth = stamps.table["class"]
-    return stamps, truth if labels == "truth" else label_noise(truth, seed=[*seed, 1])["class_mode"]
+    truth, kinds = stamps.table["class"], stamps.table["kind"]
+    if labels == "truth":
+        return stamps, truth
+    return stamps, label_noise(truth, seed=[*seed, 1], kinds=kinds)["class_mode"]
 
 
 def _train(arguments):

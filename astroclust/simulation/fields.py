@@ -194,7 +194,7 @@ def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, p
     truth.meta |= {"FIELD": find_field(like).name, "SEED": np.array(seed).tolist()}
     known = truth["id", "x", "y", "ra", "dec"]
     if catalog is None:
-        labels = label_noise(truth["class"], seed=rng.integers(2**31))
+        labels = label_noise(truth["class"], seed=rng.integers(2**31), kinds=truth["kind"])
         known["class_human"], known["class_mean"] = labels["class_mode"], labels["class_mean"]
     else:
         truth["id"][:] = known["id"][:] = rows.id

@@ -1,36 +1,92 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The labels that experts would give to objects of known class."""
 
+from functools import lru_cache
+
 import numpy as np
 from astropy.table import Table
 
 from astroclust.catalogs import CLASSES
+from astroclust.simulation.candidates import KINDS, POINTS
 
-__all__ = ["CONFUSION_ON_BORDER", "DIFFICULTY", "label_noise"]
+__all__ = ["CONFUSION_ON_BORDER", "DIFFICULTY", "TAKEN_FOR", "confusion_of_kinds", "label_noise"]
 
 #: Chances that an expert gives an object on the border of its class the classes 1 to 4: a row a
 #: true class. Fitted by ``benchmarks/labels.py --fit`` to the agreement of experts in Wei et al.
 #: (2020, sec. 2.1) and to the shares of unanimous votes in the catalogues of NGC 628, with the
 #: off-diagonal terms drawn towards the shapes of their Tables 4 and 5.
 CONFUSION_ON_BORDER = (
-    (0.673, 0.263, 0.011, 0.053),
-    (0.210, 0.304, 0.304, 0.182),
-    (0.009, 0.321, 0.358, 0.312),
-    (0.057, 0.130, 0.285, 0.528),
+    (0.674, 0.257, 0.014, 0.055),
+    (0.227, 0.356, 0.343, 0.074),
+    (0.007, 0.188, 0.403, 0.402),
+    (0.076, 0.214, 0.205, 0.505),
 )
 #: Parameters of the Beta distribution of difficulty, chosen: few candidates are textbook cases.
 #: Flatter ones, Beta(1, 1), make experts agree too often, and the fit misses by 17 points.
 DIFFICULTY = (3.0, 1.0)
+#: The class that each kind is taken for, of those whose looks suggest one. Chosen.
+TAKEN_FOR = {
+    "elongated": 1,
+    "gradient": 1,
+    "lopsided": 3,
+    "neighbor": 3,
+    "star": 2,
+    "single star": 1,
+    "pair": 3,
+    "triple": 3,
+    "galaxy": 2,
+    "fluff": 3,
+    "nucleus": 1,
+    "saturated": 4,
+    "cosmic ray": 4,
+    "hot pixel": 4,
+}
+# How much more often than other kinds. Chosen: with more, experts agree too often.
+_LEANING = 5.0
 
 
-def label_noise(classes, *, seed, n_experts=3, difficulty=None):
+@lru_cache
+def confusion_of_kinds(border=CONFUSION_ON_BORDER):
+    """Chances of the votes for objects of each kind on the border of its class.
+
+    Kinds lean as `TAKEN_FOR` says; in the mix of kinds of a catalogue they have, on average, the
+    chances of their class (found by iterative proportional fitting).
+
+    Parameters
+    ----------
+    border : tuple of tuple of float, shape (4, 4)
+        Chances by true class, as `CONFUSION_ON_BORDER`.
+
+    Returns
+    -------
+    chances : dict of str to `~numpy.ndarray`, shape (4,)
+        For every kind of `~astroclust.simulation.candidates.KINDS`.
+    """
+    rows = {}
+    for label, shares in KINDS.items():
+        # Of points, the cut in the index leaves none in a catalogue.
+        listed = np.array([0 if kind in POINTS else share for kind, share in shares.items()])
+        chances = np.ones((len(shares), len(CLASSES)))
+        for row, kind in zip(chances, shares, strict=True):
+            if kind in TAKEN_FOR:
+                row[TAKEN_FOR[kind] - 1] = _LEANING
+        for _ in range(100):
+            chances *= border[label - 1] / (listed / listed.sum() @ chances)
+            chances /= chances.sum(axis=1, keepdims=True)
+        rows |= dict(zip(shares, chances, strict=True))
+    return rows
+
+
+def label_noise(classes, *, seed, kinds=None, n_experts=3, difficulty=None):
     """Draw the votes of experts on objects of known class, and their mode and mean.
 
     The chances of a vote go in a straight line from certainty of the true class, for a textbook
-    case, to `CONFUSION_ON_BORDER`. Experts share nothing but the difficulty of the object. With
-    that, three experts agree with one another, and with a fourth, as in Wei et al. (2020, sec.
-    2.1) and the catalogues of LEGUS, to 5 points. What a single person holds to over years (the
-    repeated classes of NGC 3351) is not drawn: see ``benchmarks/labels.py``.
+    case, to `CONFUSION_ON_BORDER`, or to those of its kind, for experts judge by what they see: a
+    pair of stars is rather taken for an association than for a symmetric cluster. Experts share
+    nothing but difficulty and kind of the object. With that, three experts agree with one another,
+    and with a fourth, as in Wei et al. (2020, sec. 2.1) and the catalogues of LEGUS, to 6 points.
+    What a single person holds to over years (the repeated classes of NGC 3351) is not drawn: see
+    ``benchmarks/labels.py``.
 
     Parameters
     ----------
@@ -38,6 +94,8 @@ def label_noise(classes, *, seed, n_experts=3, difficulty=None):
         True classes, of `~astroclust.catalogs.CLASSES`.
     seed : int or sequence of int
         Equal seeds give equal votes.
+    kinds : array_like of str, shape (n,), optional
+        What each object is, as the column ``kind`` of simulated truth has it.
     n_experts : int, optional
         Votes an object.
     difficulty : array_like of float, shape (n,), optional
@@ -86,6 +144,10 @@ def label_noise(classes, *, seed, n_experts=3, difficulty=None):
         difficulty = _checked_difficulty(difficulty, len(truth))
     certain = np.eye(len(CLASSES))[truth - 1]
     on_border = np.array(CONFUSION_ON_BORDER)[truth - 1]
+    if kinds is not None:
+        on_border = np.reshape(
+            [confusion_of_kinds()[k] for k in _checked_kinds(kinds, truth)], on_border.shape
+        )
     chances = certain + difficulty[:, np.newaxis] * (on_border - certain)
     limits = np.cumsum(chances, axis=1)[:, np.newaxis, :-1]
     draws = rng.random((len(truth), n_experts, 1))
@@ -110,6 +172,20 @@ def _checked_classes(classes):
             f"{unknown} are not classes: give {list(CLASSES)}, and leave other objects out"
         )
     return values.data.astype(np.int16)
+
+
+def _checked_kinds(kinds, truth):
+    values = np.asarray(kinds, dtype=str)
+    if values.shape != truth.shape:
+        raise ValueError(f"kinds must name one for each of {len(truth)} classes: {values.shape}")
+    wrong = [
+        kind for kind, label in zip(values.tolist(), truth, strict=True) if kind not in KINDS[label]
+    ]
+    if wrong:
+        raise ValueError(
+            f"{sorted(set(wrong))} are not kinds of the classes given with them: those are {KINDS}"
+        )
+    return values.tolist()
 
 
 def _checked_difficulty(difficulty, n):
