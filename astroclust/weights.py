@@ -381,7 +381,7 @@ def _load_member(card, weights, i, path):
     prefix = f"{i}."
     given = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
     network = create_network(
-        card.architecture, n_bands=len(card.bands), n_classes=len(card.classes)
+        card.architecture, n_bands=len(card.bands), n_classes=len(card.classes), weights="none"
     )
     wanted = network.state_dict()
     missing, surplus = sorted(wanted.keys() - given.keys()), sorted(given.keys() - wanted.keys())
@@ -391,9 +391,10 @@ def _load_member(card, weights, i, path):
             f"{len(missing)} are missing {missing[:2]}, {len(surplus)} are unknown {surplus[:2]}; "
             "use the card and the astroclust version that it was saved with"
         )
-    if given["pixels.weight"].shape != wanted["pixels.weight"].shape:
+    first = next(name for name, values in wanted.items() if values.ndim == 4)
+    if given[first].shape[1:2] != wanted[first].shape[1:2]:
         raise ModelBandsError(
-            f"{path} was made for {given['pixels.weight'].shape[1]} bands, its card names "
+            f"{path} was made for {given[first].shape[1]} bands, its card names "
             f"{len(card.bands)}; use the card that it was saved with"
         )
     last = list(wanted)[-1]

@@ -1,14 +1,25 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+import re
+
 import pytest
 import torch
+import torchvision
+from safetensors.torch import save_file
 
 from astroclust import create_network
+
+NATIVE = ["native", "native-small", "native-large"]
+
+
+def count_weights(network):
+    return sum(weights.numel() for weights in network.parameters())
 
 
 @pytest.mark.parametrize("size", [25, 50, 100])
 @pytest.mark.parametrize(("n_bands", "n_classes"), [(5, 4), (1, 2)])
-def test_a_network_gives_a_score_a_class(size, n_bands, n_classes):
-    network = create_network("native", n_bands=n_bands, n_classes=n_classes).eval()
+@pytest.mark.parametrize("name", [*NATIVE, "starcnet"])
+def test_a_network_gives_a_score_a_class(name, size, n_bands, n_classes):
+    network = create_network(name, n_bands=n_bands, n_classes=n_classes).eval()
     scores = network(torch.zeros(3, n_bands, size, size), torch.ones(3, n_bands))
     assert scores.shape == (3, n_classes)
 
@@ -22,6 +33,93 @@ def test_an_absent_band_differs_from_a_dark_one():
     assert not torch.allclose(network(pixels, present), network(pixels, absent))
 
 
-def test_unknown_names():
-    with pytest.raises(ValueError, match="network 'resnet' is not known: there are native"):
-        create_network("resnet")
+def test_starcnet_has_the_weights_of_the_published_one_and_sees_the_middle():
+    network = create_network("starcnet").eval()
+    assert count_weights(network) == pytest.approx(15.3e6, rel=0.01)
+    pixels = torch.rand(1, 5, 50, 50)
+    other = pixels.clone()
+    other[..., :9, :], other[..., :9], other[..., 41:, :], other[..., 41:] = 0, 0, 0, 0
+    present = torch.ones(1, 5)
+    torch.testing.assert_close(network(pixels, present), network(other, present))
+    other[..., 25, 25] = 5
+    assert not torch.allclose(network(pixels, present), network(other, present))
+
+
+@pytest.mark.parametrize(("name", "last"), [("resnet18", 512), ("alexnet", 4096)])
+def test_two_copies_and_a_matrix(name, last):
+    single = torchvision.models.get_model(name, weights=None)
+    head = last * 1000 + 1000
+    expected = 2 * (count_weights(single) - head) + 2 * last * 4 + 4
+    assert count_weights(create_network(name, weights="none")) == expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["squeezenet1_1", "googlenet", "vit_b_32", "timm/resnet10t", "timm/vit_tiny_patch16_224"],
+)
+@pytest.mark.filterwarnings("error")
+def test_backbones_of_other_shapes(name):
+    network = create_network(name, n_bands=4, n_classes=3, weights="none")
+    pixels = torch.rand(2, 4, 50, 50)
+    assert network(pixels, torch.ones(2, 4)).shape == (2, 3)  # as in training
+    assert network.eval()(pixels, torch.ones(2, 4)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_branches_with_given_weights_have_the_features_of_torchvision(tmp_path, suffix):
+    torch.manual_seed(0)
+    single = torchvision.models.resnet18(weights=None)
+    path = tmp_path / f"resnet18{suffix}"
+    if suffix == ".pth":
+        torch.save(single.state_dict(), path)
+    else:
+        save_file(single.state_dict(), path)
+    network = create_network("resnet18", weights=path).eval()
+    pixels = torch.rand(2, 5, 299, 299)
+    single.fc = torch.nn.Identity()
+    single.eval()
+    features = []
+    network.head.register_forward_pre_hook(lambda _, given: features.append(given[0]))
+    with torch.inference_mode():
+        network(pixels, torch.ones(2, 5))
+        rest = torch.nn.functional.pad(pixels[:, 3:], (0, 0, 0, 0, 0, 1))
+        expected = torch.cat([single(pixels[:, :3]), single(rest)], dim=1)
+    torch.testing.assert_close(features[0], expected, atol=1e-5, rtol=0)
+
+
+def test_random_branches_differ():
+    first, second = create_network("resnet18", weights="none").branches
+    assert not torch.equal(first.conv1.weight, second.conv1.weight)
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    path = tmp_path / "weights.pth"
+    torch.save(torchvision.models.squeezenet1_1(weights=None).state_dict(), path)
+    with pytest.raises(ValueError, match=r"weights.pth does not hold the weights of resnet18"):
+        create_network("resnet18", weights=path)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "timm/resnet10t"])
+def test_weights_that_cannot_be_had(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(OSError, match=re.escape('give a file with weights="FILE"')):
+        create_network(name)
+
+
+def test_a_missing_file_of_weights(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.pth"):
+        create_network("resnet18", weights=tmp_path / "nowhere.pth")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("resnet", {}, "network 'resnet' is not known: there are native, .*resnet18.*timm/NAME"),
+        ("native", {"weights": "imagenet"}, "'native' has no published weights"),
+        ("resnet18", {"n_bands": 7, "weights": "none"}, "at most 6 bands, not 7"),
+    ],
+)
+def test_what_is_not_accepted_is_named(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        create_network(name, **options)

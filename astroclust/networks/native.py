@@ -1,10 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The architectures: from normalised stamps to one number a class."""
+"""A small network at the resolution of the stamps, for any subset of bands."""
 
 import torch
 from torch import nn
 
-__all__ = ["NativeNetwork", "create_network"]
+__all__ = ["NativeNetwork"]
 
 
 class NativeNetwork(nn.Module):
@@ -80,40 +80,3 @@ def _conv(n_in, n_out, stride=1):
     return nn.Sequential(
         nn.Conv2d(n_in, n_out, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(n_out)
     )
-
-
-_NETWORKS = {"native": NativeNetwork}
-
-
-def create_network(name, *, n_bands=5, n_classes=4):
-    """Make a network with random weights.
-
-    Parameters
-    ----------
-    name : str
-        ``"native"``: `NativeNetwork`.
-    n_bands : int, optional
-        Bands of the stamps.
-    n_classes : int, optional
-        Classes.
-
-    Returns
-    -------
-    network : `~torch.nn.Module`
-        Called with ``(pixels, present)``, it gives scores of shape (n, n_classes).
-
-    Raises
-    ------
-    ValueError
-        For an unknown name.
-
-    Examples
-    --------
-    >>> from astroclust import create_network
-    >>> network = create_network("native")
-    >>> sum(weights.numel() for weights in network.parameters())
-    535828
-    """
-    if name not in _NETWORKS:
-        raise ValueError(f"network {name!r} is not known: there are {', '.join(_NETWORKS)}")
-    return _NETWORKS[name](n_bands, n_classes)

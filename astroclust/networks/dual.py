@@ -1,0 +1,166 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Two copies of a network for pictures, joined over five bands and a channel of zeros."""
+
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+import torchvision
+from safetensors.torch import load_file
+from torch import nn
+
+__all__ = ["DualNetwork", "list_backbones"]
+
+# Wei et al. (2020, sec. 3.2) resize stamps to this many pixels. Some networks take another number
+# alone.
+_INPUT_SIZE = 299
+_TORCHVISION_SIZES = {"vit": 224, "maxvit": 224}
+# What only serves to train such networks on ImageNet.
+_AUXILIARY = ("AuxLogits", "aux1", "aux2")
+_CHANNELS = 3
+
+
+class DualNetwork(nn.Module):
+    """Two copies of a network for pictures, whose features are joined (Wei et al. 2020, sec. 3.3).
+
+    The first three bands go to one copy, the others and a channel of zeros to the other, after
+    bilinear resizing to the 299 pixels of the paper, or the only size that the network takes. What
+    the copies have before their last layer is joined, and one more matrix gives the scores.
+
+    Parameters
+    ----------
+    backbone : str
+        One of `list_backbones`, or ``timm/`` and one of timm, as ``timm.list_models`` names them.
+    n_bands : int
+        Bands of the stamps, at most six.
+    n_classes : int
+        Classes.
+    weights : str or `~pathlib.Path`
+        ``"imagenet"``: those of ImageNet (in torchvision the first published), downloaded to the
+        cache of torch; ``"none"``: random; or a file with a state dict of the backbone,
+        ``.safetensors`` or ``.pth``.
+    """
+
+    def __init__(self, backbone, n_bands, n_classes, *, weights):
+        super().__init__()
+        if n_bands > 2 * _CHANNELS:
+            raise ValueError(f"{backbone} takes at most {2 * _CHANNELS} bands, not {n_bands}")
+        make = _timm_backbone if backbone.startswith("timm/") else _torchvision_backbone
+        first, n_features, self.input_size = make(backbone, weights)
+        second = make(backbone, weights)[0] if weights == "none" else deepcopy(first)
+        self.branches = nn.ModuleList([first, second])
+        self.head = nn.Linear(2 * n_features, n_classes)
+
+    def forward(self, pixels, present):
+        """Scores of the classes before the softmax.
+
+        Parameters
+        ----------
+        pixels : `~torch.Tensor`, shape (n, n_bands, size, size)
+            Normalised stamps.
+        present : `~torch.Tensor`, shape (n, n_bands)
+            Not used: an absent band is zero.
+
+        Returns
+        -------
+        scores : `~torch.Tensor`, shape (n, n_classes)
+            Logits.
+        """
+        pixels = nn.functional.interpolate(
+            pixels, self.input_size, mode="bilinear", align_corners=False
+        )
+        zeros = 2 * _CHANNELS - pixels.shape[1]
+        pixels = nn.functional.pad(pixels, (0, 0, 0, 0, 0, zeros))
+        halves = pixels.split(_CHANNELS, dim=1)
+        features = [
+            branch(half).flatten(1) for branch, half in zip(self.branches, halves, strict=True)
+        ]
+        return self.head(torch.cat(features, dim=1))
+
+
+def list_backbones():
+    """Names of torchvision's classification networks.
+
+    Returns
+    -------
+    names : list of str
+        In alphabetic order.
+    """
+    return torchvision.models.list_models(module=torchvision.models)
+
+
+def _torchvision_backbone(name, weights):
+    """A network of torchvision without its last layer, its features, and its input's width."""
+    options = {}
+    if name in ("googlenet", "inception_v3") and weights != "imagenet":
+        options = {"aux_logits": False, "init_weights": True}
+    with _downloading(name):
+        published = "IMAGENET1K_V1" if weights == "imagenet" else None
+        network = torchvision.models.get_model(name, weights=published, **options)
+    if options or weights == "imagenet":
+        network.aux_logits = False
+    for auxiliary in _AUXILIARY:
+        if hasattr(network, auxiliary):
+            setattr(network, auxiliary, None)
+    path, last = [
+        (path, layer)
+        for path, layer in network.named_modules()
+        if isinstance(layer, (nn.Linear, nn.Conv2d))
+    ][-1]
+    _replace(network, path, nn.Identity())
+    _load(network, path, name, weights)
+    n_features = last.in_features if isinstance(last, nn.Linear) else last.in_channels
+    return network, n_features, _TORCHVISION_SIZES.get(name.split("_")[0], _INPUT_SIZE)
+
+
+def _timm_backbone(name, weights):
+    """A network of timm without its last layer, its features, and its input's width."""
+    try:
+        import timm
+    except ImportError as error:
+        raise ImportError(f"network {name} needs timm: pip install timm") from error
+    with _downloading(name):
+        network = timm.create_model(
+            name.removeprefix("timm/"), pretrained=weights == "imagenet", num_classes=0
+        )
+    _load(network, network.default_cfg["classifier"], name, weights)
+    fixed = network.default_cfg.get("fixed_input_size")
+    size = network.default_cfg["input_size"][-1] if fixed else _INPUT_SIZE
+    with torch.inference_mode():
+        features = network.eval()(torch.zeros(1, _CHANNELS, size, size)).shape[-1]
+    return network.train(), features, size
+
+
+def _replace(network, path, layer):
+    parent, _, name = path.rpartition(".")
+    setattr(network.get_submodule(parent), name, layer)
+
+
+def _load(network, last_layer, name, weights):
+    """Fill a network from a file of weights, if one is given, without those of its last layer."""
+    if weights in ("imagenet", "none"):
+        return
+    path = Path(weights)
+    if path.suffix == ".safetensors":
+        given = load_file(path)
+    else:
+        given = torch.load(path, map_location="cpu", weights_only=True)
+    left_out = tuple(f"{layer}." for layer in (last_layer, *_AUXILIARY))
+    given = {key: value for key, value in given.items() if not key.startswith(left_out)}
+    try:
+        network.load_state_dict(given)
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not hold the weights of {name}: {error}") from error
+
+
+@contextmanager
+def _downloading(name):
+    """Say what can be done where the weights of ImageNet cannot be had."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            f"the ImageNet weights of {name} could not be downloaded ({error}): give a file with "
+            'weights="FILE", or weights="none" for random ones'
+        ) from error
