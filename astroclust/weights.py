@@ -18,7 +18,7 @@ from astroclust.catalogs import CLASSES
 from astroclust.files import check_output, replace_when_done
 from astroclust.images import BANDS, PIXEL_SCALE
 from astroclust.networks import create_network
-from astroclust.stamps import normalize_stamps
+from astroclust.stamps import NORMALIZATIONS, normalize_stamps
 
 __all__ = [
     "DEFAULT_CLASSIFIER",
@@ -78,7 +78,7 @@ class ModelCard:
     pixel_scale : float
         Arcseconds a pixel.
     normalization : str
-        How pixels are prepared; ``"asinh-peak"`` is `~astroclust.stamps.normalize_stamps`.
+        How pixels are prepared, as `~astroclust.stamps.normalize_stamps` names it.
     max_missing_bands : int
         How many bands may be absent.
     members : int
@@ -193,7 +193,7 @@ class Classifier:
                 f"{stamps.size}; cut them with size={self.card.stamp_size}"
             )
         device = next(self.networks[0].parameters()).device
-        pixels = torch.from_numpy(normalize_stamps(stamps))
+        pixels = torch.from_numpy(normalize_stamps(stamps, self.card.normalization))
         pixels = pixels.to(device).contiguous(memory_format=torch.channels_last)
         present = torch.from_numpy(stamps.present.astype(np.float32)).to(device)
         with torch.inference_mode(), torch.autocast(device.type, enabled=device.type == "cuda"):
@@ -370,7 +370,7 @@ def _check_card(card, path):
             raise ValueError(f"the card of {path} has {name} {value!r}, which is not positive")
     if len(card.classes) < 2:
         raise ModelClassesError(f"the card of {path} names fewer than two classes")
-    if card.normalization != "asinh-peak":
+    if card.normalization not in NORMALIZATIONS:
         raise ValueError(
             f"the card of {path} asks for normalization {card.normalization!r}, which this "
             "version of astroclust does not have; update it"

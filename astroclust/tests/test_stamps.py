@@ -148,6 +148,29 @@ def test_normalised_pixels_know_no_units(scale, offset):
     assert pixels.max() <= 1.5
 
 
+@pytest.mark.parametrize("kind", ["unit-stamp", "unit-band"])
+def test_pixels_from_0_to_1(kind):
+    data = np.random.default_rng(3).normal(4, 1, (2, 5, 20, 20))
+    data[:, 1] *= 10
+    data[:, 4] = 0
+    data[0, 2, 3] = np.nan
+    data[1] = np.nan  # no pixel at all
+    pixels = normalize_stamps(Stamps(data, BANDS), kind)
+    assert pixels.dtype == np.float32
+    assert (pixels[0].min(), pixels[0].max()) == (0, 1)
+    assert not pixels[0, 4].any()
+    assert not pixels[0, 2, 3].any()
+    assert not pixels[1].any()
+    highest = pixels[0, :4].max(axis=(1, 2))
+    if kind == "unit-band":
+        np.testing.assert_array_equal(highest, 1)
+    else:
+        assert highest[1] == 1
+        assert highest[0] < 0.5
+    with pytest.raises(ValueError, match="'unit' is not known: there are asinh-peak, unit-stamp"):
+        normalize_stamps(Stamps(data, BANDS), "unit")
+
+
 def test_missing_pixels_become_sky():
     data = np.random.default_rng(3).normal(4, 1, (1, 2, 20, 20))
     data[0, 0, :, :4] = np.nan

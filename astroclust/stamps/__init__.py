@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Postage stamps: cut from images at the rows of a table, kept in MEF files, normalised."""
+"""Postage stamps: cut from images at the rows of a table, and kept in MEF files."""
 
 from enum import IntFlag
 from io import BytesIO
@@ -15,9 +15,11 @@ from tqdm import tqdm
 from astroclust.catalogs import pixel_positions
 from astroclust.files import open_fits, replace_when_done
 from astroclust.images import BANDS, ImageSet
+from astroclust.stamps.normalization import NORMALIZATIONS, normalize_stamps
 
 __all__ = [
     "FLAG_MEANINGS",
+    "NORMALIZATIONS",
     "StampFlag",
     "Stamps",
     "decode_flags",
@@ -346,54 +348,3 @@ def _has_structure(data):
     low = np.where(np.isnan(data), np.inf, data).min(axis=(2, 3), initial=np.inf)
     high = np.where(np.isnan(data), -np.inf, data).max(axis=(2, 3), initial=-np.inf)
     return high > low
-
-
-def normalize_stamps(stamps):
-    """Pixels as the bundled networks take them: free of sky and brightness, with their colours.
-
-    In each band the sky, the median of the outer three pixels of the stamp, is subtracted. Then
-    all bands are divided by one number, the highest pixel of any band within five pixels of the
-    centre, and ``asinh(20 x) / asinh(20)`` compresses what is bright, up to 1.5. Missing pixels
-    become 0, and so do absent bands. As in Wei et al. (2020, sec. 3.4), the brightness of a
-    source does not enter its class; here it is the candidate that spans 0 to 1, not its brightest
-    neighbour. The colours are kept, so all bands must be in one unit, such as electrons a second.
-
-    Parameters
-    ----------
-    stamps : `Stamps`
-        n stamps in n_bands.
-
-    Returns
-    -------
-    pixels : `~numpy.ndarray` of float32, shape (n, n_bands, size, size)
-        Values from -1 to 1.5.
-    """
-    data = stamps.data.copy()
-    size = stamps.size
-    frame = np.ones((size, size), bool)
-    frame[3:-3, 3:-3] = False
-    sky = _median(data[:, :, frame])
-    if np.isnan(sky).any():  # a frame without a single good pixel
-        sky = np.where(np.isnan(sky), _median(data.reshape(*data.shape[:2], -1)), sky)
-    data -= sky[:, :, None, None]
-    np.nan_to_num(data, copy=False, nan=0.0)
-    data *= stamps.present[:, :, None, None]
-    centre = slice(max(size // 2 - 5, 0), size // 2 + 6)
-    peak = data[:, :, centre, centre].max(axis=(1, 2, 3), initial=0)
-    # A hole in the sky has no peak: its depth sets the scale instead.
-    peak = np.where(peak > 0, peak, np.abs(data).max(axis=(1, 2, 3), initial=0))
-    peak[peak == 0] = 1
-    with np.errstate(over="ignore", invalid="ignore"):  # of pixels next to the smallest numbers
-        data *= (20 / peak)[:, None, None, None]
-    np.arcsinh(data, out=data)
-    data /= np.float32(np.arcsinh(20))
-    return np.clip(data, -1, 1.5, out=data)
-
-
-def _median(values):
-    """Median along the last axis without NaN, and without a warning where all are NaN."""
-    values = np.sort(values, axis=-1)  # NaN last
-    count = values.shape[-1] - np.isnan(values).sum(axis=-1)
-    low = np.take_along_axis(values, np.maximum((count - 1) // 2, 0)[..., None], -1)[..., 0]
-    high = np.take_along_axis(values, np.minimum(count // 2, values.shape[-1] - 1)[..., None], -1)
-    return (low + high[..., 0]) / 2
