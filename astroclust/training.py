@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import warnings
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import lightning
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
+from PIL import Image
 from scipy import ndimage
 from torch.utils.data import DataLoader, Dataset
 from torchmetrics.classification import MulticlassAccuracy
@@ -30,7 +32,7 @@ __all__ = ["augment_stamps", "train_classifier"]
 # a mosaic ends, or whether the pixels are linear: pictures made for the eye compress them.
 BAND_LOSS = 0.4
 MISSING_PIXELS = 0.05
-PICTURES = 0.4
+PICTURES = 0.5
 # Cameras differ in their throughput in a band: ACS and UVIS by a factor of two in I.
 GAIN_SCATTER = 0.2
 
@@ -40,8 +42,8 @@ def augment_stamps(stamps, rng):
 
     Quarter turns and mirror images; other gains of the bands; bands left out, any number but all;
     a side of the stamp without data; and colour pictures of at most three bands, as they are made
-    for the eye: balanced, cut at a black point, raised to a power from 0.25 to 0.6, with colour
-    at half the resolution of light, and in 8 bits or less.
+    for the eye: balanced, cut at a black point, raised to a power from 0.25 to 0.6, in 8 bits or
+    less, and kept as JPEG.
 
     Parameters
     ----------
@@ -92,12 +94,20 @@ def _picture(bands, balance, rng):
     low, sky = np.percentile(bands, [16, 50], axis=(1, 2))[..., None, None]
     light = np.maximum(bands - sky - black * (sky - low), 0)
     light *= np.exp(rng.normal(0, 0.4, (3, 1, 1))) / balance[:, None, None]
-    light = ndimage.gaussian_filter(light**power, (0, *[rng.uniform(0, 1.0)] * 2))
-    # JPEG keeps the sum of the colours as it is, but their differences at half the resolution.
-    grey = np.tensordot(rng.dirichlet([2, 2, 2]), light, 1)
-    light = grey + ndimage.gaussian_filter(light - grey, (0, 0.9, 0.9))
+    light = ndimage.gaussian_filter(light**power, (0, *[rng.uniform(0, 0.7)] * 2))
     peak = max(_peaks(light).max(), 1e-6)
-    return np.floor(np.clip(light / peak, 0, 255 / levels) * levels)
+    return _jpeg(np.clip(levels * light / peak, 0, 255).astype(np.uint8), rng)
+
+
+def _jpeg(bands, rng):
+    """Three bands as they come back from a JPEG file, the reddest as red."""
+    # The blocks of the file begin anywhere.
+    top, left = rng.integers(0, 16, 2)
+    picture = np.pad(bands[::-1].transpose(1, 2, 0), ((top, 0), (left, 0), (0, 0)), mode="reflect")
+    file = BytesIO()
+    quality = int(rng.integers(50, 96))
+    Image.fromarray(picture).save(file, "JPEG", quality=quality, subsampling="4:2:0")
+    return np.asarray(Image.open(file))[top:, left:].transpose(2, 0, 1)[::-1]
 
 
 def _lose_side(stamp, rng):

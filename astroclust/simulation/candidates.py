@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from astroclust.simulation.populations import REDDER, age_of_light
+from astroclust.simulation.populations import REDDER, age_of_light, draw_stars
 from astroclust.simulation.profiles import (
     Component,
     fit_structure,
@@ -60,6 +60,8 @@ CORRECTION_STEPS = np.array([-0.19, -0.12, -0.03, 0.0, -0.12])
 _WIDE = 0.95
 # How many of the background galaxies are real, where there are any.
 _REAL_GALAXIES = 0.5
+# Share of blue stars among single ones.
+_BLUE_STARS = 0.35
 # How often a class-4 kind is drawn again that cannot have the index it should.
 _TRIES, _NEAR_ENOUGH = 6, 0.08
 
@@ -122,9 +124,13 @@ def draw_candidate(label, drawn, correction, x, y, observation, rng):
     magnitudes = np.array(drawn["mag"])
     if kind == "saturated":
         magnitudes = magnitudes - magnitudes[3] + rng.uniform(15, 19)
-    in_aperture = magnitudes + observation.extinction - correction - CORRECTION_STEPS
-    flux = 10 ** (0.4 * (observation.zero_points - in_aperture))
-    flux = flux / np.maximum(measured_flux(components, scale, observation), 1e-3)
+    if kind in POINTS:
+        # No catalogue tells of these: stars of all colours, most of them too red for its cuts.
+        flux = draw_stars(rng, magnitudes[3:4], observation.zero_points, _BLUE_STARS)[:, 0]
+    else:
+        in_aperture = magnitudes + observation.extinction - correction - CORRECTION_STEPS
+        flux = 10 ** (0.4 * (observation.zero_points - in_aperture))
+        flux = flux / np.maximum(measured_flux(components, scale, observation), 1e-3)
     truth = structure_truth(label, components, scale, magnitudes, observation)
     sources = structure_sources(components, scale, x, y, flux)
     return Candidate(label, kind, x, y, sources, truth)

@@ -11,7 +11,7 @@ from astroclust.evaluation import match_labels
 from astroclust.images import FILTER_ROLES
 from astroclust.photometry.calibration import camera_of, legus_zero_point, zero_point
 from astroclust.simulation import label_noise, stream_stamps
-from astroclust.simulation.candidates import KINDS, RESIDUE
+from astroclust.simulation.candidates import KINDS, RESIDUE, draw_candidate, total_magnitudes
 from astroclust.simulation.headers import header_of
 from astroclust.simulation.observations import observe_like
 from astroclust.simulation.populations import calibrated_fields, field_population
@@ -229,6 +229,22 @@ def test_classes_and_kinds_come_as_often_as_they_should(stamps):
         assert np.mean(stamps.table["class"] == label) == pytest.approx(0.25, abs=0.1)
     members = stamps.table["kind"][stamps.table["class"] == 2]
     assert set(members) == set(KINDS[2])
+
+
+def test_single_stars_have_the_colours_of_stars():
+    # Most stars are red giants, which no cut in four bands lets into a catalogue.
+    population, rng = field_population("ngc628-c"), np.random.default_rng(0)
+    observation = observe_like("ngc628-c", np.random.default_rng(0), population.noise)
+    colors = {"single star": [], "pair": []}
+    for _ in range(150):
+        drawn = population.classes[4].draw(rng)
+        correction = population.aperture_correction
+        candidate = draw_candidate(4, drawn, correction, 0, 0, observation, rng)
+        if candidate.kind in colors:
+            magnitudes = total_magnitudes(candidate.sources, observation.zero_points)
+            colors[candidate.kind].append(magnitudes[0] - magnitudes[4])
+    assert np.median(colors["single star"]) > np.median(colors["pair"]) + 1
+    assert min(colors["single star"]) < 0
 
 
 def test_stamps_are_centred_on_light(stamps):
