@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 #: The bundled classifier that is used where none is named.
-DEFAULT_CLASSIFIER = "simulated-1"
+DEFAULT_CLASSIFIER = "simulated-2"
 
 _PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
 
@@ -213,7 +213,7 @@ def list_classifiers():
     --------
     >>> from astroclust import list_classifiers
     >>> list(list_classifiers())
-    ['simulated-1']
+    ['simulated-2']
     """
     cards = [_read_card(path) for path in sorted(_bundle().glob("*.json"))]
     return {card.name: card for card in cards}
