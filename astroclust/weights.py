@@ -83,6 +83,8 @@ class ModelCard:
         How many bands may be absent.
     members : int
         Networks in the ensemble.
+    temperature : float
+        What scores are divided by before the softmax, so that probabilities are calibrated.
     simulated : bool
         Whether it learnt from simulated images only, and so is not for science before it is
         fine-tuned on real labels.
@@ -108,6 +110,7 @@ class ModelCard:
     normalization: str = "asinh-peak"
     max_missing_bands: int = 1
     members: int = 1
+    temperature: float = 1.0
     simulated: bool = False
     split: str = ""
     scores: dict = field(default_factory=dict)
@@ -198,7 +201,7 @@ class Classifier:
         present = torch.from_numpy(stamps.present.astype(np.float32)).to(device)
         with torch.inference_mode(), torch.autocast(device.type, enabled=device.type == "cuda"):
             scores = torch.stack([network(pixels, present) for network in self.networks])
-        return torch.softmax(scores.float(), dim=-1).cpu().numpy()
+        return torch.softmax(scores.float() / self.card.temperature, dim=-1).cpu().numpy()
 
 
 def list_classifiers():
@@ -364,9 +367,10 @@ def _check_card(card, path):
         raise ModelBandsError(
             f"the card of {path} names bands {list(card.bands)}; bands are {', '.join(BANDS)}"
         )
-    for name in ("members", "stamp_size", "pixel_scale"):
+    for name in ("members", "stamp_size", "pixel_scale", "temperature"):
         value = getattr(card, name)
-        if not isinstance(value, int if name != "pixel_scale" else (int, float)) or value <= 0:
+        kind = int if name in ("members", "stamp_size") else (int, float)
+        if not isinstance(value, kind) or value <= 0:
             raise ValueError(f"the card of {path} has {name} {value!r}, which is not positive")
     if len(card.classes) < 2:
         raise ModelClassesError(f"the card of {path} names fewer than two classes")

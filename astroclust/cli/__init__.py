@@ -10,9 +10,10 @@ from astropy.utils.exceptions import AstropyUserWarning
 import astroclust
 from astroclust.cli.candidates import add_completeness, add_detect
 from astroclust.cli.catalogs import add_fetch, add_samples
-from astroclust.cli.classifiers import add_classify, add_train
+from astroclust.cli.classification import add_classify
 from astroclust.cli.demo import add_demo
 from astroclust.cli.simulation import add_simulate
+from astroclust.cli.training import add_train
 
 __all__ = ["main"]
 

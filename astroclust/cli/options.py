@@ -19,12 +19,13 @@ def add_command(commands, name, run, summary):
     return command
 
 
-def add_images(command):
+def add_images(command, *, required=True, output="table to write"):
     """Add the options for images and the output."""
     command.add_argument(
         "--image",
         action="append",
-        required=True,
+        required=required,
+        default=None if required else [],
         type=pair,
         metavar="FILTER=FILE",
         help="image of a band; once for each band",
@@ -37,7 +38,7 @@ def add_images(command):
         metavar="FILTER=BAND",
         help="band (NUV, U, B, V or I) that a filter unknown to astroclust stands for",
     )
-    command.add_argument("-o", "--output", type=Path, required=True, help="table to write")
+    command.add_argument("-o", "--output", type=Path, required=True, help=output)
     command.add_argument("--overwrite", action="store_true", help="replace the output")
 
 

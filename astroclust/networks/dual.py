@@ -52,6 +52,18 @@ class DualNetwork(nn.Module):
         self.branches = nn.ModuleList([first, second])
         self.head = nn.Linear(2 * n_features, n_classes)
 
+    def blocks(self):
+        """Parts of the network, from its input to its output.
+
+        Returns
+        -------
+        blocks : list of `~torch.nn.Module`
+            A part of both copies each, and the last matrix. Parts are what the backbone is made
+            of, and the members of what it has in sequence.
+        """
+        layers = zip(*map(_layers, self.branches), strict=True)
+        return [*(nn.ModuleList(copies) for copies in layers), self.head]
+
     def forward(self, pixels, present):
         """Scores of the classes before the softmax.
 
@@ -77,6 +89,14 @@ class DualNetwork(nn.Module):
             branch(half).flatten(1) for branch, half in zip(self.branches, halves, strict=True)
         ]
         return self.head(torch.cat(features, dim=1))
+
+
+def _layers(network):
+    """Parts of a network that have weights, in order."""
+    parts = []
+    for part in network.children():
+        parts += part.children() if isinstance(part, nn.Sequential) else [part]
+    return [part for part in parts if list(part.parameters())]
 
 
 def list_backbones():

@@ -40,6 +40,16 @@ class NativeNetwork(nn.Module):
             nn.Linear(8 * width, n_classes),
         )
 
+    def blocks(self):
+        """Parts of the network, from its input to its output.
+
+        Returns
+        -------
+        blocks : list of `~torch.nn.Module`
+            Which hold all weights once.
+        """
+        return [nn.ModuleList([self.pixels, self.presence, self.norm]), *self.stages, self.head]
+
     def forward(self, pixels, present):
         """Scores of the classes before the softmax.
 

@@ -40,6 +40,19 @@ class StarcNet(nn.Module):
             nn.Linear(512, n_classes),
         )
 
+    def blocks(self):
+        """Parts of the network, from its input to its output.
+
+        Returns
+        -------
+        blocks : list of `~torch.nn.Module`
+            A convolution of all branches and its normalisation each, and the head.
+        """
+        layers = zip(*self.branches, strict=True)
+        layers = [nn.ModuleList(copies) for copies in layers if list(copies[0].parameters())]
+        pairs = zip(layers[::2], layers[1::2], strict=True)
+        return [*(nn.ModuleList(pair) for pair in pairs), self.head]
+
     def forward(self, pixels, present):
         """Scores of the classes before the softmax.
 

@@ -134,6 +134,37 @@ def test_train(tmp_path, capsys):
     assert card.command.startswith(start)
 
 
+def test_train_on_labels_of_a_table(tmp_path, capsys):
+    field = astroclust.simulate_field(like="ngc628-c", shape=(500, 500), seed=4, density=1e-4)
+    images = tmp_path / "field.fits"
+    field.images.write(images)
+    table = field.truth["id", "x", "y", "class"]
+    table["class"][:2] = 0  # not labelled
+    table["one"] = np.arange(len(table)) == 5
+    table.write(tmp_path / "labelled.fits")
+    output = tmp_path / "tuned.safetensors"
+    arguments = ["train", "-q", "--labels", str(tmp_path / "labelled.fits"), "-o", str(output)]
+    images = [f"--image={name}={images}[{name}]" for name in field.images.filters]
+    assert main([*arguments, *images, "--from", "default", "--epochs", "1"]) == 0
+    assert f"{len(table) - 2} rows have a class in class" in capsys.readouterr().out
+    card = astroclust.load_classifier(output).card
+    assert not card.simulated
+    assert card.name == "tuned"
+    assert "from simulated-2, which learnt from 24000 stamps" in card.training_sample
+    assert "share no pixel" in card.split
+    assert "--from default" in card.command
+    for given, message in (
+        (arguments, "labels of a table need their images"),
+        ([*arguments, *images, "--simulate", "9"], "--simulate goes with --labels truth"),
+        ([*arguments, *images, "--label-column", "kind"], "has no column kind"),
+        ([*arguments, *images, "--recipe", "mine"], "recipe 'mine' is not known: there are native"),
+        (["train", "-o", str(output)], "say how many stamps to simulate"),
+        ([*arguments, *images, "--label-column", "one"], "overlap too much for a fifth of them"),
+    ):
+        assert main([*given, "--overwrite"]) == 1
+        assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -1,11 +1,26 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from astroclust import Stamps, simulate_stamps, train_classifier
 from astroclust.images import BANDS
-from astroclust.training import augment_stamps
+from astroclust.training import (
+    RECIPES,
+    Recipe,
+    augment_stamps,
+    overlapping_groups,
+    split_rows,
+    vote_shares,
+)
+from astroclust.training.augmentation import turn_stamps
+from astroclust.training.calibration import fit_temperature
 
 
 def _blobs(n, seed):
@@ -43,41 +58,21 @@ def test_training_learns_and_says_so(tmp_path):
     assert (tmp_path / "member-1" / "metrics.csv").exists()
 
 
-def test_a_run_goes_on_where_it_was_stopped(tmp_path):
+def test_a_run_that_is_whole_is_not_run_again(tmp_path):
     stamps, labels = _blobs(64, 0)
-    held_out = {"held_out": stamps[:8], "held_out_labels": labels[:8]}
-
-    class StopError(Exception):
-        pass
-
-    class Fails(type(stamps)):
-        """Stamps that fail in the second epoch."""
-
-        calls = 0
-
-        def __getitem__(self, rows):
-            Fails.calls += len(np.atleast_1d(rows)) == 32
-            if Fails.calls > 2:
-                raise StopError
-            return super().__getitem__(rows)
-
-    fails = Fails(stamps.data, stamps.filters)
-    options = {**held_out, **ARGUMENTS, "epochs": 3, "folder": tmp_path / "a"}
-    with pytest.raises(StopError):
-        train_classifier(fails, labels, **options)
-    assert (tmp_path / "a" / "member-1" / "last.ckpt").exists()
-    Fails.calls = -100
-    resumed = train_classifier(fails, labels, **options)
-    assert Fails.calls == -100 + 4  # two epochs of two batches were left
-    whole = train_classifier(stamps, labels, **{**options, "folder": tmp_path / "b"})
-    again = train_classifier(stamps, labels, **options)  # nothing is left to do
-    for other in (whole, again):
-        pairs = zip(
-            resumed.networks[0].state_dict().values(),
-            other.networks[0].state_dict().values(),
-            strict=True,
-        )
-        assert all(torch.equal(*pair) for pair in pairs)
+    options = {"held_out": stamps[:8], "held_out_labels": labels[:8], **ARGUMENTS}
+    options |= {"epochs": 2, "folder": tmp_path}
+    whole = train_classifier(stamps, labels, **options)
+    checkpoint = tmp_path / "member-1" / "last.ckpt"
+    made = checkpoint.stat().st_mtime_ns
+    again = train_classifier(stamps, labels, **options)
+    assert checkpoint.stat().st_mtime_ns == made
+    pairs = zip(
+        whole.networks[0].state_dict().values(),
+        again.networks[0].state_dict().values(),
+        strict=True,
+    )
+    assert all(torch.equal(*pair) for pair in pairs)
     with pytest.raises(ValueError, match="other data or settings: remove it"):
         train_classifier(stamps, labels, **{**options, "seed": 5})
 
@@ -85,6 +80,7 @@ def test_a_run_goes_on_where_it_was_stopped(tmp_path):
 def test_members_differ_in_their_seeds():
     stamps, labels = _blobs(64, 0)
     options = {"held_out": stamps, "held_out_labels": labels, "epochs": 1, **ARGUMENTS}
+    options["validation_share"] = 0.0  # or members would share one temperature
     pair = train_classifier(stamps, labels, members=2, seed=3, **options)
     second = train_classifier(stamps, labels, seed=4, **options)
     first, last = pair.probabilities(stamps)
@@ -97,10 +93,146 @@ def test_members_differ_in_their_seeds():
 def test_labels_are_checked():
     stamps, labels = _blobs(4, 0)
     held_out = {"held_out": stamps, "held_out_labels": labels}
-    with pytest.raises(ValueError, match=r"one a stamp, shape \(4,\), not \(3,\)"):
-        train_classifier(stamps, labels[:3], **held_out, **ARGUMENTS)
-    with pytest.raises(ValueError, match=r"labels \[5\] are not classes"):
-        train_classifier(stamps, [1, 1, 4, 5], **held_out, **ARGUMENTS)
+    for wrong, message in (
+        (labels[:3], r"one a stamp, shape \(4,\), or chances .* shape \(4, 4\), not \(3,\)"),
+        ([1, 1, 4, 5], r"labels \[5\] are not classes"),
+        (np.ma.array([1, 1, 4, 4], mask=[0, 0, 0, 1]), "1 masked values: leave those stamps out"),
+        (np.zeros((4, 4)), "above 0 for a class in each row"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            train_classifier(stamps, wrong, **held_out, **ARGUMENTS)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer": "sgd"}, "optimizer 'sgd' is not known: there are adamw, adam"),
+        ({"schedule": "cosine"}, "schedule 'cosine' is not known: there are one-cycle, constant"),
+        ({"augmentation": "mixup"}, "augmentation 'mixup' is not known: there are observations"),
+        ({"validation_share": 1}, "from 0 to 1, not 1"),
+        ({"validation_share": 0, "patience": 2}, "patience needs a validation_share above 0"),
+    ],
+)
+def test_recipes_are_checked(options, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe(**options)
+
+
+def test_the_recipes_of_the_paper():
+    recipe = RECIPES["wei2020"]
+    assert (recipe.architecture, recipe.batch_size) == ("resnet18", 32)
+    assert (recipe.optimizer, recipe.learning_rate, recipe.batches) == ("adam", 1e-4, 10_000)
+    assert RECIPES["wei2020-vgg19"].architecture == "vgg19_bn"
+    assert RECIPES["wei2020-vgg19"].batch_size == 16
+
+
+def test_a_run_may_be_counted_in_batches(tmp_path):
+    stamps, labels = _blobs(64, 0)
+    options = {"held_out": stamps, "held_out_labels": labels, **ARGUMENTS}
+    train_classifier(
+        stamps,
+        labels,
+        recipe="wei2020",
+        architecture="native-small",
+        batches=3,
+        folder=tmp_path,
+        **{**options, "batch_size": 32},
+    )
+    checkpoint = torch.load(tmp_path / "member-1" / "last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 3
+
+
+def test_training_ends_where_it_no_longer_helps(tmp_path):
+    stamps, labels = _blobs(128, 0)
+    labels = np.random.default_rng(2).choice([1, 4], len(labels))  # nothing that can be learnt
+    options = {"held_out": stamps, "held_out_labels": labels, **ARGUMENTS}
+    train_classifier(
+        stamps, labels, epochs=40, patience=2, validation_share=0.3, folder=tmp_path, **options
+    )
+    checkpoint = torch.load(tmp_path / "member-1" / "last.ckpt", weights_only=True)
+    assert checkpoint["epoch"] < 39
+
+
+def test_frozen_blocks_stay_as_they_are():
+    stamps, labels = _blobs(64, 0)
+    options = {"held_out": stamps, "held_out_labels": labels, "epochs": 1, **ARGUMENTS}
+    start = train_classifier(stamps, labels, **options)
+    tuned = train_classifier(stamps, labels, start=start, recipe="fine-tune", frozen=4, **options)
+    before, after = start.networks[0].state_dict(), tuned.networks[0].state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {name for name in before if name.startswith("head")}
+    assert tuned.card.architecture == "native"
+
+
+def test_rare_classes_can_count_as_much_as_others():
+    stamps, labels = _blobs(256, 0)
+    rows = np.concatenate([np.flatnonzero(labels == 1)[:8], np.flatnonzero(labels == 4)])
+    noisy = Stamps(stamps.data + np.random.default_rng(1).normal(0, 2, stamps.data.shape), BANDS)
+    options = {"held_out": stamps, "held_out_labels": labels, "epochs": 6, **ARGUMENTS}
+    mean = [
+        train_classifier(noisy[rows], labels[rows], balance=balance, **options)
+        .probabilities(noisy)[0, :, 0]
+        .mean()
+        for balance in (False, True)
+    ]
+    assert mean[1] > mean[0] + 0.1
+
+
+def test_votes_are_learnt_as_chances():
+    stamps, labels = _blobs(256, 0)
+    chances = np.tile([0.7, 0.0, 0.0, 0.3], (len(labels), 1))
+    options = {"held_out": stamps, "held_out_labels": labels, "epochs": 8, **ARGUMENTS}
+    classifier = train_classifier(stamps, chances, label_smoothing=0.0, **options)
+    mean = classifier.probabilities(stamps)[0].mean(axis=0)
+    np.testing.assert_allclose(mean, [0.7, 0, 0, 0.3], atol=0.12)
+
+
+@pytest.mark.parametrize(
+    ("mode", "mean", "shares"),
+    [
+        (1, 1.0, [1, 0, 0, 0]),
+        (2, 1.67, [1 / 3, 2 / 3, 0, 0]),
+        (1, 2.0, [2 / 3, 0, 0, 1 / 3]),
+        (3, 2.0, [1 / 3, 1 / 3, 1 / 3, 0]),  # three different votes
+        (4, 3.75, [0, 0, 1 / 4, 3 / 4]),  # four experts
+        (2, 3.9, [0, 1, 0, 0]),  # no votes have these
+    ],
+)
+def test_votes_follow_from_mode_and_mean(mode, mean, shares):
+    np.testing.assert_allclose(vote_shares([mode], [mean])[0], shares, atol=1e-6)
+
+
+@given(
+    n=st.integers(0, 60), share=st.floats(0, 1), seed=st.integers(0, 99), n_groups=st.integers(1, 9)
+)
+def test_groups_stay_together(n, share, seed, n_groups):
+    groups = np.random.default_rng(seed).integers(0, n_groups, n)
+    learnt, held_out = split_rows(n, share=share, seed=seed, groups=groups)
+    assert sorted([*learnt, *held_out]) == list(range(n))
+    assert not set(groups[learnt]) & set(groups[held_out])
+    assert len(held_out) <= round(share * n)
+    alone = split_rows(n, share=share, seed=seed)[1]
+    assert len(alone) == round(share * n)
+
+
+def test_stamps_that_share_pixels_are_one_group():
+    x, y = [10, 50, 90, 141, 10], [10, 20, 10, 10, 75]
+    groups = overlapping_groups(x, y, size=50)
+    assert groups[0] == groups[1] == groups[2]
+    assert len(set(groups.tolist())) == 3
+    assert len(set(overlapping_groups(x, y, size=50, field=list("abcde")).tolist())) == 5
+    with pytest.raises(ValueError, match=r"a value for each of 5 rows: \(2,\)"):
+        split_rows(5, share=0.2, seed=1, groups=[1, 2])
+
+
+def test_temperature_undoes_too_much_confidence():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(0, 1, (1, 20_000, 4))
+    chances = np.exp(scores[0]) / np.exp(scores[0]).sum(axis=1, keepdims=True)
+    drawn = np.eye(4)[[rng.choice(4, p=chance) for chance in chances]]
+    sure = np.exp(2.5 * scores)
+    sure /= sure.sum(axis=-1, keepdims=True)
+    assert fit_temperature(sure, drawn) == pytest.approx(2.5, rel=0.05)
 
 
 def test_augmentation_changes_stamps_but_not_the_originals():
@@ -115,3 +247,56 @@ def test_augmentation_changes_stamps_but_not_the_originals():
     assert np.isnan(changed.data).any()
     again = augment_stamps(stamps, np.random.default_rng(1))
     np.testing.assert_array_equal(again.data, changed.data)
+
+
+def test_turned_stamps_keep_their_light_and_their_centre():
+    stamps, _ = _blobs(20, 0)
+    stamps = Stamps(np.roll(stamps.data, 4, axis=3), BANDS)  # a blob beside the centre
+    before = stamps.data.copy()
+    turned = turn_stamps(stamps, np.random.default_rng(1))
+    np.testing.assert_array_equal(stamps.data, before)
+    np.testing.assert_allclose(turned.data.sum(axis=(2, 3)), before.sum(axis=(2, 3)), rtol=0.15)
+    y, x = np.mgrid[:24, :24] - 11.5
+    light = turned.data[:, 0].clip(0.2) - 0.2
+    dx, dy = ((light * axis).sum(axis=(1, 2)) / light.sum(axis=(1, 2)) for axis in (x, y))
+    np.testing.assert_allclose(np.hypot(dx, dy), np.hypot(4.5, 0.5), atol=0.6)
+    assert np.std(np.arctan2(dy, dx)) > 1
+
+
+_RUN = """
+import sys
+from pathlib import Path
+import torch
+from astroclust.tests.test_training import ARGUMENTS, _blobs
+from astroclust import train_classifier
+
+stamps, labels = _blobs(160, 0)
+classifier = train_classifier(
+    stamps, labels, held_out=stamps[:16], held_out_labels=labels[:16], folder=Path(sys.argv[1]),
+    epochs=6, seed=3, **ARGUMENTS,
+)
+torch.save(classifier.networks[0].state_dict(), sys.argv[2])
+"""
+
+
+def test_a_killed_run_ends_as_one_never_killed(tmp_path):
+    def start(folder):
+        weights = tmp_path / f"{folder}.pt"
+        command = [sys.executable, "-c", _RUN, str(tmp_path / folder), str(weights)]
+        return subprocess.Popen(command), weights
+
+    process, _ = start("killed")
+    checkpoint = tmp_path / "killed" / "member-1" / "last.ckpt"
+    while not checkpoint.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    saved = torch.load(checkpoint, weights_only=True)
+    assert 0 < saved["global_step"] < 24
+    results = []
+    for folder in ("killed", "whole"):
+        process, weights = start(folder)
+        assert process.wait() == 0
+        results.append(torch.load(weights, weights_only=True))
+    assert all(torch.equal(results[0][name], results[1][name]) for name in results[1])

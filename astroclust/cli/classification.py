@@ -1,0 +1,50 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The command that classifies."""
+
+import numpy as np
+
+import astroclust
+from astroclust.catalogs import check_table_output, read_table, write_table
+from astroclust.cli.options import add_command, add_images, print_notice, read_images
+
+__all__ = ["add_classify"]
+
+
+def add_classify(commands):
+    """Add ``astroclust classify``."""
+    command = add_command(
+        commands, "classify", _classify, "classify the candidates of a table on its images"
+    )
+    command.add_argument("table", help="candidates, with x and y (from 0) or ra and dec")
+    add_images(command)
+    command.add_argument("--model", help="name or .safetensors file of a classifier")
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: auto)")
+    command.add_argument("--batch-size", type=int, help="stamps in memory at a time")
+    command.add_argument("--column-prefix", default="", help="put before the new columns' names")
+
+
+def _classify(arguments):
+    check_table_output(arguments.output, overwrite=arguments.overwrite)
+    table = read_table(arguments.table)
+    images = read_images(arguments)
+    classifier = astroclust.load_classifier(arguments.model)
+    result = astroclust.classify_table(
+        table,
+        images,
+        model=classifier,
+        column_prefix=arguments.column_prefix,
+        device=arguments.device,
+        batch_size=arguments.batch_size,
+        progress_bar=not arguments.quiet,
+    )
+    write_table(result, arguments.output, overwrite=arguments.overwrite)
+    _print_counts(result[f"{arguments.column_prefix}class"], classifier)
+    print_notice(classifier)
+    print(f"wrote {arguments.output}")
+
+
+def _print_counts(classes, classifier):
+    classes = np.ma.asarray(classes)
+    for number, name in classifier.card.classes.items():
+        print(f"{np.ma.filled(classes == number, False).sum():7d}  {number} {name}")
+    print(f"{np.ma.getmaskarray(classes).sum():7d}  not classified (see flags)")

@@ -1,0 +1,214 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Training: recipes, splits, augmentation, fitting and calibration, on Lightning."""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from copy import deepcopy
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import lightning
+import numpy as np
+
+from astroclust.catalogs import CLASSES
+from astroclust.networks import create_network
+from astroclust.training.augmentation import augment_stamps
+from astroclust.training.calibration import fit_temperature
+from astroclust.training.fitting import fit_network
+from astroclust.training.labels import class_chances, vote_shares
+from astroclust.training.recipes import RECIPES, Recipe
+from astroclust.training.splits import overlapping_groups, split_rows
+from astroclust.weights import Classifier, ModelCard
+
+__all__ = [
+    "RECIPES",
+    "Recipe",
+    "augment_stamps",
+    "overlapping_groups",
+    "split_rows",
+    "train_classifier",
+    "vote_shares",
+]
+
+_BATCH = 256
+
+
+def train_classifier(
+    stamps,
+    labels,
+    *,
+    held_out,
+    held_out_labels,
+    name,
+    training_sample,
+    recipe="native",
+    start=None,
+    groups=None,
+    max_missing_bands=4,
+    simulated=False,
+    split="",
+    command="",
+    members=1,
+    seed=0,
+    folder=None,
+    progress_bar=False,
+    **changes,
+):
+    """Train a classifier, or fine-tune one.
+
+    A checkpoint is written after each epoch; the same call with the same ``folder`` goes on from
+    the last one.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps to learn from.
+    labels : array_like, shape (n,) or (n, n_classes)
+        Their classes, of `~astroclust.catalogs.CLASSES`, or chances of the classes, as
+        `vote_shares` gives them.
+    held_out : `~astroclust.stamps.Stamps`
+        Stamps for the scores of the card; nothing is learnt from them or chosen by them.
+    held_out_labels : array_like
+        Their labels.
+    name, training_sample, simulated, split, command : str or bool
+        Entries of the `~astroclust.weights.ModelCard`.
+    recipe : str or `Recipe`, optional
+        How to train: one of `RECIPES`, or your own.
+    start : `~astroclust.weights.Classifier`, optional
+        A classifier to go on from, in place of the weights that the recipe names; architecture and
+        normalization are its own.
+    groups : array_like, shape (n,), optional
+        What stamps must not be separated from one another when a part is set aside for validation,
+        as for `split_rows`.
+    max_missing_bands : int, optional
+        Entry of the card: how many bands may be absent. Training leaves out up to all but one.
+    members : int, optional
+        Networks of the ensemble, which differ in their seeds.
+    seed : int, optional
+        Of the first weights, the order and the augmentation of the first member; the next have
+        the numbers that follow. Equal seeds give equal networks on one machine's CPU.
+    folder : str or `~pathlib.Path`, optional
+        Where checkpoints and the log of the learning curve go; by default a temporary folder.
+    progress_bar : bool, optional
+        Whether to show progress.
+    **changes
+        Entries of the recipe to change, such as ``epochs=3``.
+
+    Returns
+    -------
+    classifier : `~astroclust.weights.Classifier`
+        With the scores of the held-out stamps in its card.
+
+    Raises
+    ------
+    TypeError
+        For a change that is no entry of the recipe.
+    ValueError
+        Where labels are not classes, or not one a stamp, or ``folder`` is that of another run.
+    """
+    recipe = replace(RECIPES[recipe] if isinstance(recipe, str) else recipe, **changes)
+    if start is not None:
+        recipe = replace(
+            recipe, architecture=start.card.architecture, normalization=start.card.normalization
+        )
+    targets = class_chances(labels, len(stamps))
+    held_out_targets = class_chances(held_out_labels, len(held_out))
+    learnt, validation = split_rows(
+        len(stamps), share=recipe.validation_share, seed=seed, groups=groups
+    )
+    if recipe.patience is not None and not len(validation):
+        raise ValueError(
+            f"none of {len(stamps)} stamps can be set aside to say when to stop: give more, or "
+            "patience=None"
+        )
+    aside = (stamps[validation], targets[validation]) if len(validation) else None
+    work = Path(tempfile.mkdtemp() if folder is None else folder)
+    run = _describe(recipe, stamps, targets, start)
+    networks = []
+    for number in range(members):
+        member = work / f"member-{number + 1}"
+        _claim_folder(member, **run, seed=seed + number)
+        lightning.seed_everything(seed + number, verbose=False)
+        networks.append(_first_weights(recipe, stamps, start, number))
+        fit_network(
+            networks[-1],
+            stamps[learnt],
+            targets[learnt],
+            aside or (held_out, held_out_targets),
+            recipe,
+            seed=seed + number,
+            folder=member,
+            progress_bar=progress_bar,
+        )
+    if folder is None:
+        shutil.rmtree(work)
+    card = ModelCard(
+        name=name,
+        architecture=recipe.architecture,
+        training_sample=training_sample,
+        bands=stamps.bands,
+        stamp_size=stamps.size,
+        normalization=recipe.normalization,
+        max_missing_bands=max_missing_bands,
+        simulated=simulated,
+        split=split,
+        command=command,
+    )
+    classifier = Classifier(card, networks)
+    if aside is not None:
+        temperature = fit_temperature(_probabilities(classifier, aside[0]), aside[1])
+        classifier.card = replace(card, temperature=round(temperature, 4))
+    scores = _scores(classifier, held_out, held_out_targets)
+    classifier.card = replace(classifier.card, scores=scores)
+    return classifier
+
+
+def _first_weights(recipe, stamps, start, number):
+    """The network that a member starts from."""
+    if start is not None:
+        return deepcopy(start.networks[number % len(start.networks)]).train()
+    return create_network(
+        recipe.architecture,
+        n_bands=len(stamps.bands),
+        n_classes=len(CLASSES),
+        weights=recipe.weights,
+    )
+
+
+def _probabilities(classifier, stamps):
+    """Class probabilities of each member, a batch at a time."""
+    starts = range(0, len(stamps), _BATCH)
+    parts = [classifier.probabilities(stamps[i : i + _BATCH]) for i in starts]
+    return np.concatenate(parts, axis=1)
+
+
+def _scores(classifier, stamps, targets):
+    """Accuracy and recall of each class, for stamps that nothing was learnt from."""
+    labels = targets.argmax(axis=1)
+    right = _probabilities(classifier, stamps).mean(axis=0).argmax(axis=1) == labels
+    scores = {"accuracy": right.mean()}
+    for number in CLASSES:
+        rows = labels == number - 1
+        scores[f"recall_{number}"] = right[rows].mean() if rows.any() else 0.0
+    return {name: round(float(score), 4) for name, score in scores.items()}
+
+
+def _describe(recipe, stamps, targets, start):
+    """What makes a run the same run."""
+    data = hashlib.sha256(stamps.data.tobytes() + targets.tobytes()).hexdigest()
+    settings = {name: str(value) for name, value in asdict(recipe).items()}
+    return {**settings, "data": data, "start": "" if start is None else start.card.sha256}
+
+
+def _claim_folder(folder, **settings):
+    """Make sure that the checkpoints of a folder are those of the same run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "settings.json"
+    if path.exists() and json.loads(path.read_text()) != settings:
+        raise ValueError(
+            f"{folder} holds the checkpoints of a run with other data or settings: remove it, or "
+            "choose another folder"
+        )
+    path.write_text(json.dumps(settings))

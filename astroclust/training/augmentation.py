@@ -1,0 +1,136 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Stamps changed in ways that leave their class as it is."""
+
+from io import BytesIO
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy import ndimage
+from torch.nn import functional
+
+from astroclust.stamps import Stamps
+
+__all__ = ["AUGMENTATIONS", "augment_stamps", "turn_stamps"]
+
+# How often stamps are changed in each way. A network shall not care which bands there are, where
+# a mosaic ends, or whether the pixels are linear: pictures made for the eye compress them.
+BAND_LOSS = 0.4
+MISSING_PIXELS = 0.05
+PICTURES = 0.5
+# Cameras differ in their throughput in a band: ACS and UVIS by a factor of two in I.
+GAIN_SCATTER = 0.2
+
+
+def augment_stamps(stamps, rng):
+    """Change stamps in ways that leave their class as it is.
+
+    Quarter turns and mirror images; other gains of the bands; bands left out, any number but all;
+    a side of the stamp without data; and colour pictures of at most three bands, as they are made
+    for the eye: balanced, cut at a black point, raised to a power from 0.25 to 0.6, in 8 bits or
+    less, and kept as JPEG.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps; not changed.
+    rng : `~numpy.random.Generator`
+        Source of the random numbers.
+
+    Returns
+    -------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps in the same order.
+    """
+    data = np.rot90(stamps.data, rng.integers(4), axes=(2, 3))
+    data = data[..., ::-1].copy() if rng.random() < 0.5 else data.copy()
+    data *= np.exp(rng.normal(0, GAIN_SCATTER, (*data.shape[:2], 1, 1))).astype(np.float32)
+    missing = np.isnan(data)
+    data[missing] = 0
+    present = stamps.present.copy()
+    n_bands = data.shape[1]
+    balance = np.median(_peaks(data), axis=0)
+    balance[balance <= 0] = 1
+    for i in range(len(data)):
+        shown = np.ones(n_bands, bool)
+        if rng.random() < PICTURES:
+            shown = np.isin(np.arange(n_bands), rng.permutation(n_bands)[:3])
+            data[i, shown] = _picture(data[i, shown], balance[shown], rng)
+        if rng.random() < MISSING_PIXELS:
+            _lose_side(data[i], rng)
+        if rng.random() < BAND_LOSS:
+            kept = rng.permutation(np.flatnonzero(shown))
+            shown = np.isin(np.arange(n_bands), kept[: rng.integers(1, len(kept))])
+        present[i] &= shown
+    data[missing] = np.nan
+    data[~present] = 0
+    return Stamps(data, stamps.filters, bands=stamps.bands, present=present)
+
+
+def _peaks(stamps):
+    """The highest pixel within five of the centre, in each band."""
+    half = stamps.shape[-1] // 2
+    return stamps[..., half - 5 : half + 6, half - 5 : half + 6].max(axis=(-2, -1))
+
+
+def _picture(bands, balance, rng):
+    """A stamp of three bands as a picture for the eye, in which ``balance`` would be white."""
+    power, black, levels = rng.uniform(0.25, 0.6), rng.uniform(-1, 5), 10 ** rng.uniform(1.6, 2.4)
+    low, sky = np.percentile(bands, [16, 50], axis=(1, 2))[..., None, None]
+    light = np.maximum(bands - sky - black * (sky - low), 0)
+    light *= np.exp(rng.normal(0, 0.4, (3, 1, 1))) / balance[:, None, None]
+    light = ndimage.gaussian_filter(light**power, (0, *[rng.uniform(0, 0.7)] * 2))
+    peak = max(_peaks(light).max(), 1e-6)
+    return _jpeg(np.clip(levels * light / peak, 0, 255).astype(np.uint8), rng)
+
+
+def _jpeg(bands, rng):
+    """Three bands as they come back from a JPEG file, the reddest as red."""
+    # The blocks of the file begin anywhere.
+    top, left = rng.integers(0, 16, 2)
+    picture = np.pad(bands[::-1].transpose(1, 2, 0), ((top, 0), (left, 0), (0, 0)), mode="reflect")
+    file = BytesIO()
+    quality = int(rng.integers(50, 96))
+    Image.fromarray(picture).save(file, "JPEG", quality=quality, subsampling="4:2:0")
+    return np.asarray(Image.open(file))[top:, left:].transpose(2, 0, 1)[::-1]
+
+
+def _lose_side(stamp, rng):
+    half = stamp.shape[-1] // 2
+    axis, edge = rng.integers(1, 3), rng.integers(1, half - 4)
+    side = slice(None, edge) if rng.random() < 0.5 else slice(-edge, None)
+    stamp[(slice(None),) * axis + (side,)] = np.nan
+
+
+def turn_stamps(stamps, rng):
+    """Turn stamps by any angle, and mirror half of them (Wei et al. 2020, sec. 3.4).
+
+    What is turned into the corners from outside is mirrored at the edge; missing pixels become 0.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps; not changed.
+    rng : `~numpy.random.Generator`
+        Source of the random numbers.
+
+    Returns
+    -------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps in the same order.
+    """
+    n = len(stamps)
+    angle, mirror = rng.uniform(0, 2 * np.pi, n), rng.choice([-1, 1], n)
+    matrix = np.zeros((n, 2, 3), np.float32)
+    matrix[:, 0, 0], matrix[:, 0, 1] = mirror * np.cos(angle), -np.sin(angle)
+    matrix[:, 1, 0], matrix[:, 1, 1] = mirror * np.sin(angle), np.cos(angle)
+    pixels = torch.from_numpy(np.nan_to_num(stamps.data))
+    grid = functional.affine_grid(torch.from_numpy(matrix), pixels.shape, align_corners=False)
+    turned = functional.grid_sample(
+        pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False
+    )
+    return Stamps(turned.numpy(), stamps.filters, bands=stamps.bands, present=stamps.present)
+
+
+#: The ways to change stamps in training, by name.
+AUGMENTATIONS = {"observations": augment_stamps, "turns": turn_stamps}

@@ -1,0 +1,215 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Fitting one network, on Lightning."""
+
+import logging
+import warnings
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import (
+    EarlyStopping,
+    EMAWeightAveraging,
+    ModelCheckpoint,
+    TQDMProgressBar,
+)
+from lightning.pytorch.loggers import CSVLogger
+from torch.utils.data import DataLoader, Dataset
+from torchmetrics.classification import MulticlassAccuracy
+
+from astroclust.stamps import normalize_stamps
+from astroclust.training.augmentation import AUGMENTATIONS
+
+__all__ = ["fit_network"]
+
+LAST, BEST = "last.ckpt", "best.ckpt"
+
+
+def fit_network(network, stamps, targets, validation, recipe, *, seed, folder, progress_bar):
+    """Fit a network, from the last checkpoint in the folder where there is one.
+
+    Parameters
+    ----------
+    network : `~torch.nn.Module`
+        Changed in place, and on the CPU in the end.
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps to learn from.
+    targets : `~numpy.ndarray` of float32, shape (n, n_classes)
+        Chances of the classes.
+    validation : tuple
+        Stamps and their targets, which the learning curve is of; with ``recipe.patience``, they
+        end the training.
+    recipe : `~astroclust.training.recipes.Recipe`
+        How.
+    seed : int
+        Of the order and the augmentation of the stamps.
+    folder : `~pathlib.Path`
+        For the checkpoint after each epoch, and ``metrics.csv``.
+    progress_bar : bool
+        Whether to show progress.
+    """
+    network.to(memory_format=torch.channels_last)
+    fit = _Fit(network, recipe, targets, seed)
+    batches = _Batches(stamps, targets, recipe, seed=seed, epoch=lambda: fit.current_epoch)
+    # A generator of its own: the loader draws from it, and a run that goes on must not be shifted.
+    training = DataLoader(batches, batch_size=None, generator=torch.Generator())
+    held_out = DataLoader(_Batches(*validation, recipe), batch_size=None)
+    for chatty in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    trainer = lightning.Trainer(
+        max_epochs=recipe.epochs if recipe.batches is None else -1,
+        max_steps=-1 if recipe.batches is None else recipe.batches,
+        precision=_precision(),
+        callbacks=_callbacks(recipe, n_steps(recipe, len(batches)), folder, progress_bar),
+        logger=CSVLogger(folder, name=None, version=""),
+        enable_progress_bar=progress_bar,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+    )
+    last = folder / LAST
+    with warnings.catch_warnings():
+        # Batches are made in this process: the stamps are in memory, and worth one core.
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        warnings.filterwarnings("ignore", ".*exists and is not empty.*")
+        warnings.filterwarnings("ignore", ".*LeafSpec.*")
+        trainer.fit(fit, training, held_out, ckpt_path=last if last.exists() else None)
+    # A run that was whole before would give the last weights in place of their average.
+    chosen = folder / (BEST if recipe.patience is not None else LAST)
+    fit.load_state_dict(torch.load(chosen, map_location="cpu", weights_only=True)["state_dict"])
+    network.cpu()
+
+
+def n_steps(recipe, n_batches):
+    """Steps of a whole training, of so many batches an epoch."""
+    return recipe.epochs * n_batches if recipe.batches is None else recipe.batches
+
+
+def _precision():
+    if not torch.cuda.is_available():
+        return "32-true"
+    return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+
+
+def _callbacks(recipe, steps, folder, progress_bar):
+    callbacks = []
+    if recipe.moving_average:
+        # Over about the last seventh of the run.
+        callbacks.append(EMAWeightAveraging(decay=max(1 - 7 / steps, 0)))
+    if recipe.patience is not None:
+        callbacks += [
+            EarlyStopping("validation_loss", patience=recipe.patience),
+            ModelCheckpoint(
+                folder, "best", monitor="validation_loss", enable_version_counter=False
+            ),
+        ]
+    callbacks.append(ModelCheckpoint(folder, "last", enable_version_counter=False))
+    if progress_bar:
+        callbacks.append(TQDMProgressBar(refresh_rate=10))
+    return callbacks
+
+
+class _Batches(Dataset):
+    """Normalised batches; with a seed, in an order and augmented as seed and epoch have it."""
+
+    def __init__(self, stamps, targets, recipe, *, seed=None, epoch=None):
+        self.stamps, self.targets, self.seed = stamps, targets, seed
+        self.normalization = recipe.normalization
+        self.augment = AUGMENTATIONS[recipe.augmentation]
+        self.epoch = epoch  # a function: Lightning asks for the first batch before any hook
+        n = len(stamps)
+        if seed is not None and n > recipe.batch_size:
+            n -= n % recipe.batch_size  # a small last batch would have statistics of its own
+        self.starts = range(0, n, recipe.batch_size)
+        self.batch_size = recipe.batch_size
+
+    def __len__(self):
+        return len(self.starts)
+
+    def __getitem__(self, number):
+        rows = np.arange(len(self.stamps))
+        if self.seed is not None:
+            rows = np.random.default_rng([self.seed, self.epoch()]).permutation(rows)
+        rows = rows[self.starts[number] : self.starts[number] + self.batch_size]
+        stamps = self.stamps[rows]
+        if self.seed is not None:
+            rng = np.random.default_rng([self.seed, self.epoch(), number])
+            stamps = self.augment(stamps, rng)
+        pixels = torch.from_numpy(normalize_stamps(stamps, self.normalization))
+        present = torch.from_numpy(stamps.present.astype(np.float32))
+        return pixels, present, torch.from_numpy(self.targets[rows])
+
+
+class _Fit(lightning.LightningModule):
+    """Cross-entropy under Adam, with some blocks at rest or slower than others."""
+
+    def __init__(self, network, recipe, targets, seed):
+        super().__init__()
+        self.network = network
+        self.recipe = recipe
+        self.seed = seed
+        n_classes = targets.shape[1]
+        weights = _class_weights(targets) if recipe.balance else None
+        self.loss = torch.nn.CrossEntropyLoss(weights, label_smoothing=recipe.label_smoothing)
+        self.accuracy = MulticlassAccuracy(n_classes, average="micro")
+        self.recall = MulticlassAccuracy(n_classes, average="none")
+        for block in network.blocks()[: recipe.frozen]:
+            block.requires_grad_(False)
+
+    def on_train_epoch_start(self):
+        # Each epoch has its own random numbers, so that a run that goes on is as one never stopped.
+        torch.manual_seed(self.seed + self.current_epoch)
+        # Frozen means the statistics of the batches, too.
+        for block in self.network.blocks()[: self.recipe.frozen]:
+            block.eval()
+
+    def training_step(self, batch, _):
+        loss = self.loss(self._scores(batch), batch[-1])
+        self.log("loss", loss, prog_bar=True, on_step=False, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch, _):
+        scores, targets = self._scores(batch), batch[-1]
+        loss = torch.nn.functional.cross_entropy(scores, targets)
+        self.log("validation_loss", loss, batch_size=len(targets))
+        self.accuracy.update(scores, targets.argmax(dim=1))
+        self.recall.update(scores, targets.argmax(dim=1))
+
+    def _scores(self, batch):
+        pixels, present, _ = batch
+        return self.network(pixels.contiguous(memory_format=torch.channels_last), present)
+
+    def on_validation_epoch_end(self):
+        self.log("accuracy", self.accuracy.compute(), prog_bar=True)
+        for number, recall in enumerate(self.recall.compute(), start=1):
+            self.log(f"recall_{number}", recall)
+        self.accuracy.reset()
+        self.recall.reset()
+
+    def configure_optimizers(self):
+        recipe = self.recipe
+        rates = recipe.learning_rate * recipe.block_decay ** np.arange(len(self.network.blocks()))
+        groups = [
+            {
+                "params": [weights for weights in block.parameters() if weights.requires_grad],
+                "lr": rate,
+            }
+            for block, rate in zip(self.network.blocks(), rates[::-1].tolist(), strict=True)
+        ]
+        groups = [group for group in groups if group["params"]]
+        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
+        optimizer = kind(groups, weight_decay=recipe.weight_decay)
+        if recipe.schedule == "constant":
+            return optimizer
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            max_lr=[group["lr"] for group in groups],
+            total_steps=int(self.trainer.estimated_stepping_batches),
+        )
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+
+
+def _class_weights(targets):
+    """Weights that give each class the same share of the loss."""
+    counts = targets.sum(axis=0)
+    return torch.from_numpy(np.float32(len(targets) / np.maximum(counts, 1) / len(counts)))

@@ -1,0 +1,116 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""How a network is trained."""
+
+from dataclasses import dataclass
+
+from astroclust.stamps import NORMALIZATIONS
+from astroclust.training.augmentation import AUGMENTATIONS
+
+__all__ = ["RECIPES", "Recipe"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained; the defaults are those of the bundled classifier.
+
+    Parameters
+    ----------
+    architecture : str, optional
+        Network, as `~astroclust.networks.create_network` names it.
+    weights : str or `~pathlib.Path`, optional
+        What it starts from, as `~astroclust.networks.create_network` takes it.
+    normalization : str, optional
+        How pixels are prepared, as `~astroclust.stamps.normalize_stamps` names it.
+    augmentation : str, optional
+        How stamps are changed in training, of
+        `~astroclust.training.augmentation.AUGMENTATIONS`.
+    optimizer : str, optional
+        ``"adamw"`` or ``"adam"``.
+    learning_rate : float, optional
+        The highest learning rate.
+    weight_decay : float, optional
+        Of the optimizer.
+    schedule : str, optional
+        ``"one-cycle"``: the learning rate rises once and falls once; or ``"constant"``.
+    batch_size : int, optional
+        Stamps a step.
+    epochs : int, optional
+        Passes through the stamps.
+    batches : int or None, optional
+        Steps, in place of ``epochs``.
+    label_smoothing : float, optional
+        Share of each label that is spread over all classes.
+    balance : bool, optional
+        Whether rare classes weigh more in the loss, so that all count the same.
+    moving_average : bool, optional
+        Whether the weights are averaged over the last seventh of the steps.
+    validation_share : float, optional
+        Share of the stamps that are not learnt from, but end the training and scale the
+        probabilities.
+    patience : int or None, optional
+        Epochs after which the training ends where the loss of those stamps has not fallen; the
+        weights are then those of the lowest loss.
+    frozen : int, optional
+        Blocks of the network, from its input, that stay as they are, with the statistics of their
+        batch normalisation.
+    block_decay : float, optional
+        Factor on the learning rate from each block to the one before it.
+    """
+
+    architecture: str = "native"
+    weights: str | None = None
+    normalization: str = "asinh-peak"
+    augmentation: str = "observations"
+    optimizer: str = "adamw"
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    schedule: str = "one-cycle"
+    batch_size: int = 64
+    epochs: int = 16
+    batches: int | None = None
+    label_smoothing: float = 0.03
+    balance: bool = False
+    moving_average: bool = True
+    validation_share: float = 0.1
+    patience: int | None = None
+    frozen: int = 0
+    block_decay: float = 1.0
+
+    def __post_init__(self):
+        """Name what cannot be."""
+        for name, known in (
+            ("optimizer", ("adamw", "adam")),
+            ("schedule", ("one-cycle", "constant")),
+            ("augmentation", tuple(AUGMENTATIONS)),
+            ("normalization", tuple(NORMALIZATIONS)),
+        ):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name} {getattr(self, name)!r} is not known: there are {', '.join(known)}"
+                )
+        if not 0 <= self.validation_share < 1:
+            raise ValueError(f"validation_share is from 0 to 1, not {self.validation_share}")
+        if self.patience is not None and not self.validation_share:
+            raise ValueError("patience needs a validation_share above 0, which says when to stop")
+
+
+_WEI2020 = {
+    "normalization": "unit-stamp",
+    "augmentation": "turns",
+    "optimizer": "adam",
+    "learning_rate": 1e-4,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "batches": 10_000,
+    "label_smoothing": 0.0,
+    "moving_average": False,
+    "validation_share": 0.0,
+}
+#: Recipes by name: ``"native"``, that of the bundled classifier; those of Wei et al. (2020, sec.
+#: 3.3 and 3.4) for both of their networks; and a gentle one for a classifier that has learnt.
+RECIPES = {
+    "native": Recipe(),
+    "wei2020": Recipe("resnet18", batch_size=32, **_WEI2020),
+    "wei2020-vgg19": Recipe("vgg19_bn", batch_size=16, **_WEI2020),
+    "fine-tune": Recipe(learning_rate=5e-4, epochs=20, block_decay=0.7),
+}

@@ -1,0 +1,85 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Which stamps are learnt from, and which are held out."""
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
+
+__all__ = ["split_rows"]
+
+
+def split_rows(n, *, share, seed, groups=None):
+    """Divide rows at random in two, and keep those of one group together.
+
+    Parameters
+    ----------
+    n : int
+        Number of rows.
+    share : float
+        Of the rows that are held out, from 0 to 1; whole groups come as near to it as they can
+        from below.
+    seed : int or sequence of int
+        Equal seeds divide equally.
+    groups : array_like, shape (n,), optional
+        What each row belongs to: its field, or what `overlapping_groups` finds; by default each
+        row is a group, as in Wei et al. (2020, sec. 3.4).
+
+    Returns
+    -------
+    learnt, held_out : `~numpy.ndarray` of int
+        Row numbers, in order.
+
+    Raises
+    ------
+    ValueError
+        Where ``share`` is not from 0 to 1, or ``groups`` does not have a value a row.
+
+    Examples
+    --------
+    >>> from astroclust.training import split_rows
+    >>> split_rows(4, share=0.5, seed=1, groups=["a", "a", "b", "b"])
+    (array([0, 1]), array([2, 3]))
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share must be from 0 to 1, not {share}")
+    groups = np.arange(n) if groups is None else np.asarray(groups)
+    if groups.shape != (n,):
+        raise ValueError(f"groups must have a value for each of {n} rows: {groups.shape}")
+    names, group = np.unique(groups, return_inverse=True)
+    wanted = round(share * n)
+    held_out = np.zeros(n, bool)
+    sizes = np.bincount(group, minlength=len(names))
+    taken = 0
+    for number in np.random.default_rng(seed).permutation(len(names)):
+        if taken + sizes[number] <= wanted:
+            held_out[group == number] = True
+            taken += sizes[number]
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def overlapping_groups(x, y, *, size=50, field=None):
+    """Groups of stamps that share pixels, directly or through others.
+
+    Parameters
+    ----------
+    x, y : array_like of float, shape (n,)
+        Positions in pixels.
+    size : int, optional
+        Width of the stamps in pixels.
+    field : array_like, shape (n,), optional
+        The image that each position is on; by default all are on one.
+
+    Returns
+    -------
+    groups : `~numpy.ndarray` of int, shape (n,)
+        A number a group.
+    """
+    place = np.column_stack([np.asarray(x, float), np.asarray(y, float)])
+    if field is not None:
+        # Far enough apart that no stamps of two images meet.
+        number = np.unique(np.asarray(field), return_inverse=True)[1]
+        place[:, 0] += number * 2 * (np.ptp(place[:, 0], initial=0) + size)
+    pairs = KDTree(place).query_pairs(size, p=np.inf, output_type="ndarray")
+    links = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(place), len(place)))
+    return connected_components(links, directed=False)[1]
