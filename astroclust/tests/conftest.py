@@ -16,6 +16,16 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main())
 """
 
+DATA = os.environ.get("ASTROCLUST_DATA")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def simulations_without_real_data():
+    """Draw the same with and without the folder: real galaxies and PSF are for tests that ask."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("ASTROCLUST_DATA", raising=False)
+        yield
+
 
 @pytest.fixture(scope="session")
 def astroclust_command():
@@ -27,7 +37,7 @@ def astroclust_command():
 def data_folder(pytestconfig):
     """The folder of real data, which is not part of the package."""
     beside = pytestconfig.rootpath.parent / "shared" / "data"
-    folder = Path(os.environ.get("ASTROCLUST_DATA", beside))
+    folder = Path(DATA or beside)
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}; set ASTROCLUST_DATA")
     return folder

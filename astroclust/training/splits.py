@@ -79,7 +79,8 @@ def overlapping_groups(x, y, *, size=50, field=None):
     if field is not None:
         # Far enough apart that no stamps of two images meet.
         number = np.unique(np.asarray(field), return_inverse=True)[1]
-        place[:, 0] += number * 2 * (np.ptp(place[:, 0], initial=0) + size)
+        width = np.ptp(place[:, 0]) if len(place) else 0
+        place[:, 0] += number * 2 * (width + size)
     pairs = KDTree(place).query_pairs(size, p=np.inf, output_type="ndarray")
     links = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(place), len(place)))
     return connected_components(links, directed=False)[1]
