@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from astroclust.catalogs import CLASSES
 from astroclust.files import check_output, replace_when_done
@@ -307,7 +307,7 @@ def save_classifier(classifier, path, *, overwrite=False):
         for name, value in network.state_dict().items()
     }
     with replace_when_done(path, overwrite=overwrite) as partial:
-        save_file(weights, partial)
+        partial.write_bytes(save(weights))  # `save_file` lets nobody but its owner read the file
         digest = hashlib.sha256(partial.read_bytes()).hexdigest()
         card = replace(classifier.card, members=len(classifier.networks), sha256=digest)
         # Both are whole before either is in place.

@@ -58,6 +58,8 @@ def test_what_is_saved_is_loaded(saved, field):
         np.testing.assert_array_equal(again.probabilities(stamps), classifier.probabilities(stamps))
     assert again.probabilities(stamps).shape == (2, 5, 4)
     assert load_classifier(classifier) is classifier
+    # Both can be read by the same people.
+    assert path.stat().st_mode == path.with_suffix(".json").stat().st_mode
 
 
 def test_files_are_not_replaced_unless_asked(saved):

@@ -75,8 +75,8 @@ def vote_shares(class_mode, class_mean):
     Examples
     --------
     >>> from astroclust.training import vote_shares
-    >>> vote_shares([2, 2], [2.0, 1.67]).round(2).tolist()
-    [[0.0, 1.0, 0.0, 0.0], [0.33, 0.67, 0.0, 0.0]]
+    >>> (3 * vote_shares([2, 2], [2.0, 1.67])).tolist()
+    [[0.0, 3.0, 0.0, 0.0], [1.0, 2.0, 0.0, 0.0]]
     """
     modes, means = np.asarray(class_mode), np.asarray(class_mean, float)
     shares = class_chances(modes, len(modes))

@@ -23,7 +23,7 @@ class Recipe:
         How pixels are prepared, as `~astroclust.stamps.normalize_stamps` names it.
     augmentation : str, optional
         How stamps are changed in training, of
-        `~astroclust.training.augmentation.AUGMENTATIONS`.
+        ``astroclust.training.augmentation.AUGMENTATIONS``.
     optimizer : str, optional
         ``"adamw"`` or ``"adam"``.
     learning_rate : float, optional

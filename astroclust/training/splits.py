@@ -39,7 +39,7 @@ def split_rows(n, *, share, seed, groups=None):
     --------
     >>> from astroclust.training import split_rows
     >>> split_rows(4, share=0.5, seed=1, groups=["a", "a", "b", "b"])
-    (array([0, 1]), array([2, 3]))
+    (array([2, 3]), array([0, 1]))
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share must be from 0 to 1, not {share}")
