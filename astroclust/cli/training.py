@@ -36,7 +36,8 @@ def add_train(commands):
         "and classes on the images",
     )
     command.add_argument(
-        "--label-column", help=f"column of classes (default: the first of {_LABEL_COLUMNS})"
+        "--label-column",
+        help=f"column of classes (default: the first of {', '.join(_LABEL_COLUMNS)})",
     )
     add_images(command, required=False, output=".safetensors file; the card goes beside")
     command.add_argument(
