@@ -59,20 +59,19 @@ def add_train(commands):
 
 
 def _train(arguments):
-    from astroclust.training import RECIPES, train_classifier
+    from astroclust.training import find_recipe, train_classifier
     from astroclust.weights import save_classifier
 
     check_output(arguments.output, overwrite=arguments.overwrite)
     start = arguments.start
     if start is not None:
         start = astroclust.load_classifier(None if start == "default" else start)
-    recipe = arguments.recipe or ("native" if start is None else "fine-tune")
-    if recipe not in RECIPES:
-        raise ValueError(f"recipe {recipe!r} is not known: there are {', '.join(RECIPES)}")
     known = {name: getattr(arguments, name) for name in ("architecture", "weights", "epochs")}
     changes = {name: value for name, value in known.items() if value is not None}
     if arguments.epochs is not None:
         changes["batches"] = None
+    usual = "native" if start is None else "fine-tune"
+    recipe = find_recipe(arguments.recipe or usual, **changes)
     gather = _simulated if arguments.labels in _SIMULATED else _labelled
     classifier = train_classifier(
         **gather(arguments, start),
@@ -84,7 +83,6 @@ def _train(arguments):
         seed=arguments.seed,
         folder=arguments.checkpoints or arguments.output.with_suffix(".checkpoints"),
         progress_bar=not arguments.quiet,
-        **changes,
     )
     card = save_classifier(classifier, arguments.output, overwrite=arguments.overwrite)
     for name, score in card.scores.items():

@@ -4,9 +4,11 @@
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 import torchvision
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -162,15 +164,24 @@ def _load(network, last_layer, name, weights):
     if weights in ("imagenet", "none"):
         return
     path = Path(weights)
-    if path.suffix == ".safetensors":
-        given = load_file(path)
-    else:
-        given = torch.load(path, map_location="cpu", weights_only=True)
     left_out = tuple(f"{layer}." for layer in (last_layer, *_AUXILIARY))
-    given = {key: value for key, value in given.items() if not key.startswith(left_out)}
     try:
-        network.load_state_dict(given)
-    except RuntimeError as error:
+        if path.suffix == ".safetensors":
+            given = load_file(path)
+        else:
+            given = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(
+            {key: value for key, value in given.items() if not key.startswith(left_out)}
+        )
+    # What a file that holds something else leads to.
+    except (
+        AttributeError,
+        EOFError,
+        LookupError,
+        RuntimeError,
+        SafetensorError,
+        UnpicklingError,
+    ) as error:
         raise ValueError(f"{path} does not hold the weights of {name}: {error}") from error
 
 

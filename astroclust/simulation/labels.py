@@ -145,9 +145,9 @@ def label_noise(classes, *, seed, kinds=None, n_experts=3, difficulty=None):
     certain = np.eye(len(CLASSES))[truth - 1]
     on_border = np.array(CONFUSION_ON_BORDER)[truth - 1]
     if kinds is not None:
-        on_border = np.reshape(
-            [confusion_of_kinds()[k] for k in _checked_kinds(kinds, truth)], on_border.shape
-        )
+        of_kind = confusion_of_kinds()
+        rows = [of_kind[kind] for kind in _checked_kinds(kinds, truth)]
+        on_border = np.reshape(rows, on_border.shape)
     chances = certain + difficulty[:, np.newaxis] * (on_border - certain)
     limits = np.cumsum(chances, axis=1)[:, np.newaxis, :-1]
     draws = rng.random((len(truth), n_experts, 1))

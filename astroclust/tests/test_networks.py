@@ -97,6 +97,10 @@ def test_weights_of_another_network_are_refused(tmp_path):
     torch.save(torchvision.models.squeezenet1_1(weights=None).state_dict(), path)
     with pytest.raises(ValueError, match=r"weights.pth does not hold the weights of resnet18"):
         create_network("resnet18", weights=path)
+    for name in ("no.pth", "no.safetensors"):
+        (tmp_path / name).write_bytes(b"these are no weights")
+        with pytest.raises(ValueError, match=f"{name} does not hold the weights of resnet18"):
+            create_network("resnet18", weights=tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "timm/resnet10t"])

@@ -15,6 +15,7 @@ from astroclust.training import (
     RECIPES,
     Recipe,
     augment_stamps,
+    find_recipe,
     overlapping_groups,
     split_rows,
     vote_shares,
@@ -116,6 +117,14 @@ def test_labels_are_checked():
 def test_recipes_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
         Recipe(**options)
+
+
+def test_recipes_have_names():
+    assert find_recipe("native", epochs=3) == Recipe(epochs=3)
+    with pytest.raises(ValueError, match="recipe 'wei2021' is not known: there are native, wei"):
+        find_recipe("wei2021")
+    with pytest.raises(TypeError, match="epoch"):
+        find_recipe("native", epoch=3)
 
 
 def test_the_recipes_of_the_paper():

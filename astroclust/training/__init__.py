@@ -18,7 +18,7 @@ from astroclust.training.augmentation import augment_stamps
 from astroclust.training.calibration import fit_temperature
 from astroclust.training.fitting import fit_network
 from astroclust.training.labels import class_chances, vote_shares
-from astroclust.training.recipes import RECIPES, Recipe
+from astroclust.training.recipes import RECIPES, Recipe, find_recipe
 from astroclust.training.splits import overlapping_groups, split_rows
 from astroclust.weights import Classifier, ModelCard
 
@@ -26,6 +26,7 @@ __all__ = [
     "RECIPES",
     "Recipe",
     "augment_stamps",
+    "find_recipe",
     "overlapping_groups",
     "split_rows",
     "train_classifier",
@@ -106,9 +107,10 @@ def train_classifier(
     TypeError
         For a change that is no entry of the recipe.
     ValueError
-        Where labels are not classes, or not one a stamp, or ``folder`` is that of another run.
+        For an unknown recipe; where labels are not classes, or not one a stamp; where ``folder``
+        is that of another run.
     """
-    recipe = replace(RECIPES[recipe] if isinstance(recipe, str) else recipe, **changes)
+    recipe = find_recipe(recipe, **changes)
     if start is not None:
         recipe = replace(
             recipe, architecture=start.card.architecture, normalization=start.card.normalization
@@ -126,6 +128,7 @@ def train_classifier(
     aside = (stamps[validation], targets[validation]) if len(validation) else None
     work = Path(tempfile.mkdtemp() if folder is None else folder)
     run = _describe(recipe, stamps, targets, start)
+    learnt_stamps, learnt_targets = stamps[learnt], targets[learnt]
     networks = []
     for number in range(members):
         member = work / f"member-{number + 1}"
@@ -134,8 +137,8 @@ def train_classifier(
         networks.append(_first_weights(recipe, stamps, start, number))
         fit_network(
             networks[-1],
-            stamps[learnt],
-            targets[learnt],
+            learnt_stamps,
+            learnt_targets,
             aside or (held_out, held_out_targets),
             recipe,
             seed=seed + number,

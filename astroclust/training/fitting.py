@@ -22,7 +22,7 @@ from astroclust.training.augmentation import AUGMENTATIONS
 
 __all__ = ["fit_network"]
 
-LAST, BEST = "last.ckpt", "best.ckpt"
+_LAST, _BEST = "last.ckpt", "best.ckpt"
 
 
 def fit_network(network, stamps, targets, validation, recipe, *, seed, folder, progress_bar):
@@ -60,14 +60,14 @@ def fit_network(network, stamps, targets, validation, recipe, *, seed, folder, p
         max_epochs=recipe.epochs if recipe.batches is None else -1,
         max_steps=-1 if recipe.batches is None else recipe.batches,
         precision=_precision(),
-        callbacks=_callbacks(recipe, n_steps(recipe, len(batches)), folder, progress_bar),
+        callbacks=_callbacks(recipe, _n_steps(recipe, len(batches)), folder, progress_bar),
         logger=CSVLogger(folder, name=None, version=""),
         enable_progress_bar=progress_bar,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         log_every_n_steps=1,
     )
-    last = folder / LAST
+    last = folder / _LAST
     with warnings.catch_warnings():
         # Batches are made in this process: the stamps are in memory, and worth one core.
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
@@ -75,12 +75,12 @@ def fit_network(network, stamps, targets, validation, recipe, *, seed, folder, p
         warnings.filterwarnings("ignore", ".*LeafSpec.*")
         trainer.fit(fit, training, held_out, ckpt_path=last if last.exists() else None)
     # A run that was whole before would give the last weights in place of their average.
-    chosen = folder / (BEST if recipe.patience is not None else LAST)
+    chosen = folder / (_BEST if recipe.patience is not None else _LAST)
     fit.load_state_dict(torch.load(chosen, map_location="cpu", weights_only=True)["state_dict"])
     network.cpu()
 
 
-def n_steps(recipe, n_batches):
+def _n_steps(recipe, n_batches):
     """Steps of a whole training, of so many batches an epoch."""
     return recipe.epochs * n_batches if recipe.batches is None else recipe.batches
 

@@ -1,12 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """How a network is trained."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from astroclust.stamps import NORMALIZATIONS
 from astroclust.training.augmentation import AUGMENTATIONS
 
-__all__ = ["RECIPES", "Recipe"]
+__all__ = ["RECIPES", "Recipe", "find_recipe"]
 
 
 @dataclass(frozen=True)
@@ -114,3 +114,32 @@ RECIPES = {
     "wei2020-vgg19": Recipe("vgg19_bn", batch_size=16, **_WEI2020),
     "fine-tune": Recipe(learning_rate=5e-4, epochs=20, block_decay=0.7),
 }
+
+
+def find_recipe(recipe, **changes):
+    """A recipe, with some of its entries changed.
+
+    Parameters
+    ----------
+    recipe : str or `Recipe`
+        One of `RECIPES` by name, or your own.
+    **changes
+        Entries to change.
+
+    Returns
+    -------
+    recipe : `Recipe`
+        A new one.
+
+    Raises
+    ------
+    TypeError
+        For a change that is no entry of a recipe.
+    ValueError
+        For an unknown name, or an entry that is not accepted.
+    """
+    if isinstance(recipe, str):
+        if recipe not in RECIPES:
+            raise ValueError(f"recipe {recipe!r} is not known: there are {', '.join(RECIPES)}")
+        recipe = RECIPES[recipe]
+    return replace(recipe, **changes)
