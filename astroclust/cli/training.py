@@ -45,6 +45,10 @@ def add_train(commands):
     )
     command.add_argument("--recipe", help="how to train (default: native; with --from, fine-tune)")
     command.add_argument("--architecture", help="network, in place of that of the recipe")
+    command.add_argument(
+        "--augmentation",
+        help="how stamps are changed in training (observations, turns), in place of the recipe's",
+    )
     command.add_argument("--weights", help="imagenet, none, or a file; what a backbone starts from")
     command.add_argument("--members", type=int, default=1, help="of the ensemble (default: 1)")
     command.add_argument("--epochs", type=int, help="in place of those of the recipe")
@@ -66,7 +70,8 @@ def _train(arguments):
     start = arguments.start
     if start is not None:
         start = astroclust.load_classifier(None if start == "default" else start)
-    known = {name: getattr(arguments, name) for name in ("architecture", "weights", "epochs")}
+    names = ("architecture", "augmentation", "weights", "epochs")
+    known = {name: getattr(arguments, name) for name in names}
     changes = {name: value for name, value in known.items() if value is not None}
     if arguments.epochs is not None:
         changes["batches"] = None
@@ -94,8 +99,9 @@ def _train(arguments):
 def _command(arguments):
     """The command as it can be given again."""
     words = ["astroclust", "train"]
-    names = ("simulate", "labels", "label_column", "start", "recipe", "architecture", "weights")
-    for name in (*names, "members", "epochs", "seed", "name"):
+    data = ("simulate", "labels", "label_column")
+    recipe = ("start", "recipe", "architecture", "augmentation", "weights")
+    for name in (*data, *recipe, "members", "epochs", "seed", "name"):
         value = getattr(arguments, name)
         if value is not None:
             words += [f"--{'from' if name == 'start' else name.replace('_', '-')}", str(value)]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from astroclust.simulation.populations import REDDER, age_of_light, draw_stars
+from astroclust.simulation.populations import REDDER, STAR_SLOPE, age_of_light, draw_stars
 from astroclust.simulation.profiles import (
     Component,
     fit_structure,
@@ -21,6 +21,7 @@ __all__ = [
     "RESIDUE",
     "Candidate",
     "draw_candidate",
+    "draw_star",
     "draw_structure",
     "structure_truth",
     "total_magnitudes",
@@ -60,8 +61,9 @@ CORRECTION_STEPS = np.array([-0.19, -0.12, -0.03, 0.0, -0.12])
 _WIDE = 0.95
 # How many of the background galaxies are real, where there are any.
 _REAL_GALAXIES = 0.5
-# Share of blue stars among single ones.
-_BLUE_STARS = 0.35
+# Share of blue stars among single ones, and how much fainter in V than candidates those of a crowd
+# may be.
+_BLUE_STARS, _FAINTER_STARS = 0.35, 1.0
 # How often a class-4 kind is drawn again that cannot have the index it should.
 _TRIES, _NEAR_ENOUGH = 6, 0.08
 
@@ -134,6 +136,32 @@ def draw_candidate(label, drawn, correction, x, y, observation, rng):
     truth = structure_truth(label, components, scale, magnitudes, observation)
     sources = structure_sources(components, scale, x, y, flux)
     return Candidate(label, kind, x, y, sources, truth)
+
+
+def draw_star(x, y, faintest, observation, rng):
+    """Draw a single star as a detection without cuts finds it.
+
+    Parameters
+    ----------
+    x, y : float
+        0-based pixels.
+    faintest : float
+        V of the faintest candidates; giants are brighter in I.
+    observation : `~astroclust.simulation.observations.Observation`
+        Its zero points.
+    rng : `~numpy.random.Generator`
+        Draws brightness and colour.
+
+    Returns
+    -------
+    candidate : `Candidate`
+        Of class 4, its brightness drawn from the luminosity function of field stars.
+    """
+    magnitude = faintest + _FAINTER_STARS - rng.exponential(1 / (STAR_SLOPE * np.log(10)))
+    flux = draw_stars(rng, np.array([magnitude]), observation.zero_points, _BLUE_STARS)[:, 0]
+    parts = _point(rng)
+    truth = structure_truth(4, parts, 1.0, np.full(len(flux), np.nan), observation)
+    return Candidate(4, POINTS[0], x, y, structure_sources(parts, 1.0, x, y, flux), truth)
 
 
 def structure_truth(label, components, scale, magnitudes, observation):

@@ -5,14 +5,14 @@ import numpy as np
 
 from astroclust.simulation.drawing import MARGIN, Ellipse, Source, Stars
 from astroclust.simulation.places import scatter
-from astroclust.simulation.populations import REDDER, draw_stars
+from astroclust.simulation.populations import REDDER, STAR_SLOPE, draw_stars
 
 __all__ = ["field_stars", "missing_scatter", "surroundings"]
 
-# Stars as bright as inspected candidates for each of these, the slope of the numbers of stars with
-# magnitude, and how far above and below the faintest candidate they go (mag). The slope is that of
-# red giants; the number was chosen so that as many stars pass the cuts as in LEGUS.
-_BRIGHT_STARS, _SLOPE, _ABOVE, _BELOW = 0.25, 0.36, 2.5, 6.5
+# Stars as bright as inspected candidates for each of these, and how far above and below the
+# faintest candidate they go (mag); the number was chosen so that as many stars pass the cuts as in
+# LEGUS.
+_BRIGHT_STARS, _ABOVE, _BELOW = 0.25, 2.5, 6.5
 # Share of the stars of the upper main sequence among the young stars, and of the young stars.
 _BLUE_OF_YOUNG, _YOUNG = 0.7, 0.5
 # How much more scatter companions must make than clipping leaves of it; measured.
@@ -56,15 +56,15 @@ def field_stars(rng, shape, observation, population, density, galaxy):
         Also from a margin around the image.
     """
     area = (shape[0] + 2 * MARGIN) * (shape[1] + 2 * MARGIN)
-    number = _BRIGHT_STARS * density * area * 10 ** (_SLOPE * _BELOW)
+    number = _BRIGHT_STARS * density * area * 10 ** (STAR_SLOPE * _BELOW)
     parts = [_crowd_of_stars(rng, shape, area, population.faint_stars, galaxy)]
     for share, blue, weight in (
         (_YOUNG, _BLUE_OF_YOUNG, galaxy.young),
         (1 - _YOUNG, 0.0, galaxy.old),
     ):
         n = rng.poisson(share * number)
-        low, high = 10 ** (-_SLOPE * _ABOVE), 10 ** (_SLOPE * _BELOW)
-        magnitudes = population.faintest + np.log10(low + (high - low) * rng.random(n)) / _SLOPE
+        low, high = 10 ** (-STAR_SLOPE * _ABOVE), 10 ** (STAR_SLOPE * _BELOW)
+        magnitudes = population.faintest + np.log10(low + (high - low) * rng.random(n)) / STAR_SLOPE
         places = scatter(rng, shape, n, weight, margin=MARGIN)
         parts.append(Stars(*places, draw_stars(rng, magnitudes, observation.zero_points, blue)))
     return Stars.concatenate(parts)

@@ -15,6 +15,7 @@ __all__ = [
     "EXTINCTION",
     "QUANTITIES",
     "REDDER",
+    "STAR_SLOPE",
     "FieldPopulation",
     "Population",
     "age_of_light",
@@ -28,6 +29,8 @@ __all__ = [
 EXTINCTION = np.array([6.1, 4.9, 4.0, 3.1, 1.7])
 # How a star or a part of a candidate that is redder than the others differs in each band (mag).
 REDDER = np.array([1.6, 1.1, 0.6, 0.0, -0.7])
+# Slope of the numbers of field stars with magnitude, that of red giants.
+STAR_SLOPE = 0.36
 # What a population is a distribution of.
 QUANTITIES = ("v", "nuv_u", "u_b", "b_v", "v_i", "ci", "log_noise")
 # The bluest and reddest stars, in NUV-U, U-B, B-V and V-I.

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from astroclust.catalogs import find_field
 from astroclust.images import BANDS
-from astroclust.simulation.candidates import draw_candidate, total_magnitudes
+from astroclust.simulation.candidates import draw_candidate, draw_star, total_magnitudes
 from astroclust.simulation.crowding import field_stars, missing_scatter, surroundings
 from astroclust.simulation.detector import add_noise, add_residue, saturate
 from astroclust.simulation.drawing import Stars, draw_scene
@@ -24,8 +24,10 @@ from astroclust.stamps import Stamps
 __all__ = ["simulate_stamps", "stream_stamps"]
 
 _COLUMNS = {"class": np.int16, "kind": "U12", "mag_v": np.float32, "field": "U24"}
-# How much denser than its mean a field is where its candidates are.
-_CROWDED = (0.5, 4.0)
+# How much denser than its mean a field is where its candidates are, and where it is crowded.
+_DENSER, _DENSEST = (0.5, 4.0), (4.0, 100.0)
+# How many of the detections of class 4 are single stars where a field is crowded.
+_SINGLE = 0.8
 _CHUNK = 32
 # Scatter of the sky about a candidate without its companions, in units of that of quiet sky.
 _OTHER_LIGHT = 1.25
@@ -33,7 +35,7 @@ _OTHER_LIGHT = 1.25
 _NIGHTS = 6
 
 
-def simulate_stamps(n, *, seed, like=None, size=50, workers=1, progress_bar=False):
+def simulate_stamps(n, *, seed, like=None, size=50, crowded=0.0, workers=1, progress_bar=False):
     """Draw labelled postage stamps of simulated candidates, equally many of each class.
 
     The candidates are those of `simulate_field`, with the same light, stars, PSF and noise.
@@ -49,6 +51,9 @@ def simulate_stamps(n, *, seed, like=None, size=50, workers=1, progress_bar=Fals
         Fields of LEGUS to draw from; by default all whose catalogues were measured.
     size : int, optional
         Width of a stamp in pixels of 0.0396 arcsec.
+    crowded : float, optional
+        Share of stamps with up to a hundred times as many stars, as in the disc of M83. There
+        class 4 is mostly what a detection without cuts finds: single stars, giants many of them.
     workers : int, optional
         Number of processes.
     progress_bar : bool, optional
@@ -77,17 +82,17 @@ def simulate_stamps(n, *, seed, like=None, size=50, workers=1, progress_bar=Fals
     """
     if n < 0:
         raise ValueError(f"n must not be negative, got {n}")
-    stream = _stream(seed, like, size, workers, n)
+    stream = _stream(seed, like, size, crowded, workers, n)
     drawn = tqdm(stream, total=n, unit="stamp", desc="simulating", disable=not progress_bar)
     return _stamps(drawn, n, size)
 
 
-def stream_stamps(*, seed, batch_size=256, like=None, size=50, workers=1):
+def stream_stamps(*, seed, batch_size=256, like=None, size=50, crowded=0.0, workers=1):
     """Draw stamps without end, batch by batch: those of `simulate_stamps`, in the same order.
 
     Parameters
     ----------
-    seed, like, size, workers
+    seed, like, size, crowded, workers
         As for `simulate_stamps`.
     batch_size : int, optional
         Stamps in a batch.
@@ -106,7 +111,7 @@ def stream_stamps(*, seed, batch_size=256, like=None, size=50, workers=1):
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    stream = _stream(seed, like, size, workers, None)
+    stream = _stream(seed, like, size, crowded, workers, None)
     while True:
         yield _stamps(islice(stream, batch_size), batch_size, size)
 
@@ -121,12 +126,14 @@ def _stamps(drawn, n, size):
     return Stamps(data, BANDS, table=truth)
 
 
-def _stream(seed, like, size, workers, n):
+def _stream(seed, like, size, crowded, workers, n):
     """Stamps one by one, endless where n is None."""
     if size < 8:
         raise ValueError(f"size must be at least 8 pixels, got {size}")
+    if not 0 <= crowded <= 1:
+        raise ValueError(f"crowded is a share, from 0 to 1, not {crowded}")
     names = calibrated_fields() if like is None else np.atleast_1d(like).tolist()
-    draw = partial(_draw_chunk, seed, [find_field(name).name for name in names], size)
+    draw = partial(_draw_chunk, seed, [find_field(name).name for name in names], size, crowded)
     chunks = _chunks(n)
     if workers == 1:
         with threadpool_limits(1):
@@ -148,19 +155,24 @@ def _chunks(n):
         yield range(start, start + _CHUNK if n is None else min(start + _CHUNK, n))
 
 
-def _draw_chunk(seed, names, size, chunk):
-    return [_draw_stamp(np.random.SeedSequence(seed, spawn_key=(i,)), names, size) for i in chunk]
+def _draw_chunk(seed, names, size, crowded, chunk):
+    seeds = (np.random.SeedSequence(seed, spawn_key=(i,)) for i in chunk)
+    return [_draw_stamp(np.random.default_rng(seed), names, size, crowded) for seed in seeds]
 
 
-def _draw_stamp(seed, names, size):
-    rng = np.random.default_rng(seed)
+def _draw_stamp(rng, names, size, crowded):
     name, label = str(rng.choice(names)), int(rng.integers(1, 5))
     population, observation = field_population(name), _observation(name, int(rng.integers(_NIGHTS)))
     shape = (size, size)
     # A stamp is centred on a rounded position, and catalogued positions err, some by a pixel.
     x, y = (size - 1) / 2 + rng.uniform(-0.5, 0.5, 2) + rng.normal(0, rng.exponential(0.3), 2)
-    candidate, sources, stars = _draw(rng, label, x, y, population, observation)
-    crowd = [stars]
+    is_crowded = crowded > 0 and rng.random() < crowded
+    if is_crowded and label == 4 and rng.random() < _SINGLE:
+        candidate = draw_star(x, y, population.faintest, observation, rng)
+        sources, crowd = candidate.sources, []
+    else:
+        candidate, sources, stars = _draw(rng, label, x, y, population, observation)
+        crowd = [stars]
     if rng.random() < population.group_share:
         distance, angle = rng.uniform(4, 30), rng.uniform(0, 2 * np.pi)
         place = x + distance * np.cos(angle), y + distance * np.sin(angle)
@@ -168,7 +180,8 @@ def _draw_stamp(seed, names, size):
         sources += others
         crowd.append(stars)
     galaxy = draw_patch(rng, shape, observation)
-    density = population.density * rng.uniform(*_CROWDED)
+    denser = np.exp(rng.uniform(*np.log(_DENSEST))) if is_crowded else rng.uniform(*_DENSER)
+    density = population.density * denser
     crowd.append(field_stars(rng, shape, observation, population, density, galaxy))
     image = draw_scene(sources, shape, observation, stars=Stars.concatenate(crowd))
     image += galaxy.light

@@ -21,8 +21,8 @@ from astroclust.weights import (
     ModelClassesError,
     ModelHashError,
     ModelKeysError,
-    _bundle,
 )
+from astroclust.weights.sources import bundle
 
 
 @pytest.fixture
@@ -158,5 +158,5 @@ def test_the_bundled_cards():
     assert cards["simulated-2"].simulated
     assert "simulate_stamps" in cards["simulated-2"].training_sample
     for name in cards:
-        assert (_bundle() / f"{name}.safetensors").stat().st_size < 10e6
+        assert (bundle() / f"{name}.safetensors").stat().st_size < 10e6
         assert load_classifier(name).card.name == name

@@ -4,21 +4,27 @@
 import hashlib
 import json
 import logging
-import os
-from dataclasses import asdict, dataclass, field, fields, replace
-from importlib import resources
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 
-from astroclust.catalogs import CLASSES
 from astroclust.files import check_output, replace_when_done
-from astroclust.images import BANDS, PIXEL_SCALE
 from astroclust.networks import create_network
-from astroclust.stamps import NORMALIZATIONS, normalize_stamps
+from astroclust.stamps import normalize_stamps
+from astroclust.weights.cards import (
+    ModelBandsError,
+    ModelCard,
+    ModelClassesError,
+    ModelHashError,
+    ModelKeysError,
+    check_card,
+    read_card,
+)
+from astroclust.weights.sources import bundle, find_source
 
 __all__ = [
     "DEFAULT_CLASSIFIER",
@@ -36,97 +42,7 @@ __all__ = [
 #: The bundled classifier that is used where none is named.
 DEFAULT_CLASSIFIER = "simulated-2"
 
-_PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
-
 log = logging.getLogger(__name__)
-
-
-class ModelHashError(ValueError):
-    """The weights are not those that the card describes."""
-
-
-class ModelKeysError(ValueError):
-    """The names or shapes of the weights are not those of the architecture."""
-
-
-class ModelBandsError(ValueError):
-    """The bands of the card are unknown, or not as many as the weights have."""
-
-
-class ModelClassesError(ValueError):
-    """The classes of the card are not numbered names, or not as many as the weights have."""
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """What a classifier is: all that is needed to use it rightly.
-
-    Parameters
-    ----------
-    name : str
-        Name of the classifier.
-    architecture : str
-        Network, as `~astroclust.networks.create_network` names it.
-    training_sample : str
-        What it was trained on, in plain words.
-    classes : dict of int to str
-        Class numbers and their names, in the order of the outputs.
-    bands : tuple of str
-        Roles of the bands, in the order of the inputs.
-    stamp_size : int
-        Width of a stamp in pixels.
-    pixel_scale : float
-        Arcseconds a pixel.
-    normalization : str
-        How pixels are prepared, as `~astroclust.stamps.normalize_stamps` names it.
-    max_missing_bands : int
-        How many bands may be absent.
-    members : int
-        Networks in the ensemble.
-    temperature : float
-        What scores are divided by before the softmax, so that probabilities are calibrated.
-    simulated : bool
-        Whether it learnt from simulated images only, and so is not for science before it is
-        fine-tuned on real labels.
-    split : str
-        How the held-out sample was set apart.
-    scores : dict
-        Scores on the held-out sample.
-    command : str
-        The command that makes it again.
-    licence : str
-        Licence of the weights.
-    sha256 : str
-        Hash of the weights file.
-    """
-
-    name: str
-    architecture: str
-    training_sample: str
-    classes: dict = field(default_factory=lambda: dict(CLASSES))
-    bands: tuple = BANDS
-    stamp_size: int = 50
-    pixel_scale: float = PIXEL_SCALE
-    normalization: str = "asinh-peak"
-    max_missing_bands: int = 1
-    members: int = 1
-    temperature: float = 1.0
-    simulated: bool = False
-    split: str = ""
-    scores: dict = field(default_factory=dict)
-    command: str = ""
-    licence: str = "BSD-3-Clause"
-    sha256: str = ""
-
-    @property
-    def notice(self):
-        """One sentence on what its results may be used for; empty where nothing restricts it."""
-        if not self.simulated:
-            return ""
-        return (
-            f"classifier {self.name} was trained on simulated images only: "
-            "fine-tune it on real labels before scientific use"
-        )
 
 
 class Classifier:
@@ -218,7 +134,7 @@ def list_classifiers():
     >>> list(list_classifiers())
     ['simulated-2']
     """
-    cards = [_read_card(path) for path in sorted(_bundle().glob("*.json"))]
+    cards = [read_card(path) for path in sorted(bundle().glob("*.json"))]
     return {card.name: card for card in cards}
 
 
@@ -228,9 +144,12 @@ def load_classifier(model=None):
     Parameters
     ----------
     model : str, `~pathlib.Path`, `Classifier` or None, optional
-        Name of a bundled classifier, or a ``.safetensors`` file with its card, a ``.json`` file
-        of the same name, beside it. A `Classifier` is returned as it is. By default the bundled
-        `DEFAULT_CLASSIFIER`.
+        Name of a bundled classifier; or a ``.safetensors`` file with its card, a ``.json`` file
+        of the same name, beside it; or the ``https://`` address of one, which astropy's cache
+        keeps; or ``hf://OWNER/REPOSITORY/FILE.safetensors`` on the Hugging Face hub, at a
+        revision with ``REPOSITORY@REVISION``. After an address, ``#sha256=`` and the hash that
+        you know makes sure that the weights are those. A `Classifier` is returned as it is. By
+        default the bundled `DEFAULT_CLASSIFIER`.
 
     Returns
     -------
@@ -244,6 +163,8 @@ def load_classifier(model=None):
         one can run any code.
     FileNotFoundError
         Where the weights or the card are missing.
+    OSError
+        Where they cannot be fetched.
     ModelHashError, ModelKeysError, ModelBandsError, ModelClassesError
         Where the weights and the card do not belong together; all are kinds of `ValueError`.
 
@@ -255,26 +176,28 @@ def load_classifier(model=None):
     """
     if isinstance(model, Classifier):
         return model
-    path = _find(DEFAULT_CLASSIFIER if model is None else model)
-    card = _read_card(path.with_suffix(".json"))
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    source = find_source(DEFAULT_CLASSIFIER if model is None else model)
+    card = read_card(source.card)
+    check_card(card, source.name)
+    content = source.weights.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
     if digest != card.sha256:
         raise ModelHashError(
-            f"{path} has sha256 {digest}, its card says {card.sha256 or 'nothing'}: the file is "
-            "damaged or of another version; fetch both again, or save them with save_classifier"
+            f"{source.name} has sha256 {digest}, its card says {card.sha256 or 'nothing'}: the "
+            "file is damaged or of another version; fetch both again, or save them with "
+            "save_classifier"
         )
-    _check_card(card, path)
     try:
-        weights = load_file(path)
+        weights = load(content)
     except SafetensorError as error:
-        raise ValueError(f"{path} is not a safetensors file ({error})") from error
+        raise ValueError(f"{source.name} is not a safetensors file ({error})") from error
     members = len({name.partition(".")[0] for name in weights})
     if members != card.members:
         raise ModelKeysError(
-            f"{path} holds {members} networks, its card says {card.members}; use the card that it "
-            "was saved with"
+            f"{source.name} holds {members} networks, its card says {card.members}; use the card "
+            "that it was saved with"
         )
-    networks = [_load_member(card, weights, i, path) for i in range(card.members)]
+    networks = [_load_member(card, weights, i, source.name) for i in range(card.members)]
     if card.notice:
         log.info(card.notice)
     return Classifier(card, networks)
@@ -314,71 +237,6 @@ def save_classifier(classifier, path, *, overwrite=False):
         with replace_when_done(card_path, overwrite=overwrite) as partial_card:
             partial_card.write_text(json.dumps(asdict(card), indent=2) + "\n")
     return card
-
-
-def _bundle():
-    return Path(str(resources.files("astroclust") / "data"))
-
-
-def _find(model):
-    """The weights file that a name or a path means."""
-    if not isinstance(model, (str, os.PathLike)):
-        raise TypeError(f"model must be a name, a path or a Classifier, not {model!r}")
-    text = os.fspath(model)
-    if Path(text).suffix in _PICKLES:
-        raise ValueError(
-            f"{text} looks like a pickle, which can run any code when it is loaded: convert it "
-            "to safetensors with save_classifier where you trust it"
-        )
-    path = Path(text).with_suffix(".safetensors") if text.endswith(".json") else Path(text)
-    if path.suffix != ".safetensors":
-        path = _bundle() / f"{text}.safetensors"
-        if not path.exists():
-            raise ValueError(
-                f"there is no classifier {text!r}: bundled are {', '.join(list_classifiers())}; "
-                "or give the path of a .safetensors file"
-            )
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    return path
-
-
-def _read_card(path):
-    if not path.exists():
-        raise FileNotFoundError(
-            f"the model card {path} is missing: it belongs beside the weights, as "
-            "save_classifier writes it"
-        )
-    try:
-        content = json.loads(path.read_text())
-        unknown = set(content) - {item.name for item in fields(ModelCard)}
-        if unknown:
-            raise ValueError(f"unknown entries {', '.join(sorted(unknown))}")
-        content["bands"] = tuple(content["bands"])
-        content["classes"] = {int(number): name for number, name in content["classes"].items()}
-        return ModelCard(**content)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a model card ({error})") from error
-
-
-def _check_card(card, path):
-    unknown = [band for band in card.bands if band not in BANDS]
-    if unknown or not card.bands or len(set(card.bands)) < len(card.bands):
-        raise ModelBandsError(
-            f"the card of {path} names bands {list(card.bands)}; bands are {', '.join(BANDS)}"
-        )
-    for name in ("members", "stamp_size", "pixel_scale", "temperature"):
-        value = getattr(card, name)
-        kind = int if name in ("members", "stamp_size") else (int, float)
-        if not isinstance(value, kind) or value <= 0:
-            raise ValueError(f"the card of {path} has {name} {value!r}, which is not positive")
-    if len(card.classes) < 2:
-        raise ModelClassesError(f"the card of {path} names fewer than two classes")
-    if card.normalization not in NORMALIZATIONS:
-        raise ValueError(
-            f"the card of {path} asks for normalization {card.normalization!r}, which this "
-            "version of astroclust does not have; update it"
-        )
 
 
 def _load_member(card, weights, i, path):

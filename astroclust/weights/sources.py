@@ -1,0 +1,151 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Where weights come from: the package, a file, an address, or the Hugging Face hub."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urldefrag
+
+from astropy.utils.data import clear_download_cache, download_file
+
+from astroclust.weights.cards import ModelHashError
+
+__all__ = ["Source", "bundle", "find_source"]
+
+_PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
+_WEIGHTS, _CARD = ".safetensors", ".json"
+_HUB = "hf://"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Weights and their card as files on this machine.
+
+    Parameters
+    ----------
+    name : str
+        What they were asked for by.
+    weights, card : `~pathlib.Path`
+        The files.
+    """
+
+    name: str
+    weights: Path
+    card: Path
+
+
+def bundle():
+    """The folder of the bundled classifiers."""
+    return Path(str(resources.files("astroclust") / "data"))
+
+
+def find_source(model):
+    """The weights and the card that a name, a path or an address means, fetched where need be.
+
+    Parameters
+    ----------
+    model : str or `~pathlib.Path`
+        As `~astroclust.weights.load_classifier` takes it.
+
+    Returns
+    -------
+    source : `Source`
+        Its files.
+    """
+    if not isinstance(model, (str, os.PathLike)):
+        raise TypeError(f"model must be a name, a path or a Classifier, not {model!r}")
+    text = os.fspath(model)
+    text, fragment = urldefrag(text) if "://" in text else (text, "")
+    if Path(text).suffix in _PICKLES:
+        raise ValueError(
+            f"{text} looks like a pickle, which can run any code when it is loaded: convert it "
+            "to safetensors with save_classifier where you trust it"
+        )
+    if "://" not in text:
+        return _from_disk(text)
+    if not text.startswith(("https://", "http://", _HUB)) or not text.endswith(_WEIGHTS):
+        raise ValueError(
+            f"{text} is no address of weights: those are https://HOST/PATH{_WEIGHTS}, or "
+            f"{_HUB}OWNER/REPOSITORY/PATH{_WEIGHTS} on the Hugging Face hub"
+        )
+    fetch = _from_hub if text.startswith(_HUB) else _from_server
+    source = fetch(text)
+    _check_digest(source, fragment)
+    return source
+
+
+def _from_disk(text):
+    path = Path(text).with_suffix(_WEIGHTS) if text.endswith(_CARD) else Path(text)
+    if path.suffix != _WEIGHTS:
+        path = bundle() / f"{text}{_WEIGHTS}"
+        if not path.exists():
+            known = ", ".join(sorted(card.stem for card in bundle().glob(f"*{_CARD}")))
+            raise ValueError(
+                f"there is no classifier {text!r}: bundled are {known}; or give the path or the "
+                f"address of a {_WEIGHTS} file"
+            )
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    return Source(text, path, path.with_suffix(_CARD))
+
+
+def _from_server(address):
+    """Files that astropy keeps in its cache, so that they are fetched once."""
+    try:
+        weights, card = (
+            Path(download_file(part, cache=True, show_progress=False, pkgname="astroclust"))
+            for part in (address, address.removesuffix(_WEIGHTS) + _CARD)
+        )
+    except OSError as error:
+        if isinstance(error, HTTPError):
+            error.close()  # it holds the connection
+        raise OSError(
+            f"{address}, or the card beside it that ends in {_CARD}, could not be fetched "
+            f"({error}): check the address and the connection"
+        ) from error
+    return Source(address, weights, card)
+
+
+def _from_hub(address):
+    """Files that the hub's own library keeps in its cache."""
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError as error:
+        raise ImportError(
+            f"{address} needs huggingface_hub: pip install huggingface_hub"
+        ) from error
+    parts = address.removeprefix(_HUB).split("/", 2)
+    if len(parts) < 3:
+        raise ValueError(f"{address} names no file: {_HUB}OWNER/REPOSITORY/PATH{_WEIGHTS} does")
+    repository, path = "/".join(parts[:2]), parts[2]
+    repository, _, revision = repository.partition("@")
+    try:
+        weights, card = (
+            Path(hf_hub_download(repository, part, revision=revision or None))
+            for part in (path, path.removesuffix(_WEIGHTS) + _CARD)
+        )
+    except (OSError, ValueError) as error:
+        raise OSError(
+            f"{address}, or the card beside it that ends in {_CARD}, could not be fetched from "
+            f"the hub ({error}): check the name, the connection, and who may read it"
+        ) from error
+    return Source(address, weights, card)
+
+
+def _check_digest(source, fragment):
+    """Compare with the hash that the caller knows: the card comes from the same place."""
+    kind, _, wanted = fragment.partition("=")
+    if not fragment:
+        return
+    if kind != "sha256" or len(wanted) != 64:
+        raise ValueError(f"#{fragment} is not understood: #sha256= and its 64 digits is")
+    found = hashlib.sha256(source.weights.read_bytes()).hexdigest()
+    if found != wanted.lower():
+        clear_download_cache(source.name, pkgname="astroclust")
+        raise ModelHashError(
+            f"{source.name} has sha256 {found}, not {wanted}: it was damaged on its way, or is "
+            "not the file that you know"
+        )
