@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How well classes agree with labels, as tables."""
+"""How well classes and their probabilities agree with labels, as tables."""
 
 import numpy as np
 from astropy.table import Table
@@ -7,7 +7,14 @@ from scipy.spatial import KDTree
 
 from astroclust.catalogs import CLASSES
 
-__all__ = ["class_scores", "confusion_matrix", "match_labels"]
+__all__ = [
+    "calibration_curve",
+    "class_scores",
+    "confusion_matrix",
+    "match_labels",
+    "purity_curve",
+    "purity_threshold",
+]
 
 
 def match_labels(table, truth, *, radius=5.0, unmatched=4):
@@ -134,3 +141,160 @@ def class_scores(labels, classes):
         )
         scores.meta["ACCURACY"] = float(right.sum() / matrix.sum()) if matrix.sum() else np.nan
     return scores
+
+
+def calibration_curve(labels, probabilities, *, bins=15):
+    """How often classes are right, against how probable they were said to be.
+
+    Parameters
+    ----------
+    labels : array_like of int, shape (n,)
+        True classes, of `~astroclust.catalogs.CLASSES`.
+    probabilities : array_like of float, shape (n, n_classes)
+        Those of the classes in their order; a row of NaN, not classified, is left out.
+    bins : int, optional
+        Bins of equal width from 0 to 1.
+
+    Returns
+    -------
+    curve : `~astropy.table.Table`
+        A row a bin: ``low``, ``high``, ``total``, ``probability`` and ``accuracy``, which are the
+        mean probability of the most probable class and how often that is right; NaN in an empty
+        bin. ``meta["ECE"]`` is the expected calibration error, the mean difference of both (Guo et
+        al. 2017, ICML, 1321).
+
+    Raises
+    ------
+    ValueError
+        Where shapes do not fit, a label is not a class, or there are no bins.
+
+    Examples
+    --------
+    >>> from astroclust import calibration_curve
+    >>> curve = calibration_curve([1, 1], [[0.7, 0.1, 0.1, 0.1], [0.3, 0.5, 0.1, 0.1]], bins=2)
+    >>> round(curve.meta["ECE"], 3)
+    0.1
+    """
+    if bins < 1:
+        raise ValueError(f"bins must be at least 1, not {bins}")
+    labels, probabilities = _known(labels, probabilities)
+    chosen = probabilities.max(axis=1, initial=0)
+    right = np.array(list(CLASSES))[probabilities.argmax(axis=1)] == labels
+    edges = np.linspace(0, 1, bins + 1)
+    number = np.clip(np.ceil(chosen * bins).astype(int) - 1, 0, bins - 1)
+    total = np.bincount(number, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        probability = np.bincount(number, chosen, bins) / total
+        accuracy = np.bincount(number, right, bins) / total
+    curve = Table(
+        {
+            "low": edges[:-1],
+            "high": edges[1:],
+            "total": total,
+            "probability": probability,
+            "accuracy": accuracy,
+        }
+    )
+    gaps = np.nan_to_num(np.abs(probability - accuracy))
+    curve.meta["ECE"] = float(np.sum(total * gaps) / len(labels)) if len(labels) else np.nan
+    return curve
+
+
+def purity_curve(labels, probabilities, *, classes=(1, 2, 3)):
+    """Purity and completeness of the samples that thresholds on a probability select.
+
+    Parameters
+    ----------
+    labels, probabilities : array_like
+        As `calibration_curve` takes them.
+    classes : sequence of int, optional
+        Classes that are wanted; the probability is the sum of theirs. By default all clusters.
+
+    Returns
+    -------
+    curve : `~astropy.table.Table`
+        A row a threshold, from the highest: ``threshold``, objects are selected whose probability
+        is not less; ``total`` of those; ``purity``, the share of them that are of the classes; and
+        ``completeness``, the share of the classes that is selected (NaN where there is none).
+
+    Raises
+    ------
+    ValueError
+        Where shapes do not fit, or a label or one of ``classes`` is not a class.
+
+    Examples
+    --------
+    >>> from astroclust import purity_curve
+    >>> curve = purity_curve([1, 4], [[0.7, 0.1, 0.1, 0.1], [0.2, 0.1, 0.1, 0.6]])
+    >>> print(curve["purity"].tolist(), curve["completeness"].tolist())
+    [1.0, 0.5] [1.0, 1.0]
+    """
+    unknown = set(classes) - set(CLASSES)
+    if unknown or not classes:
+        raise ValueError(f"classes must be some of {list(CLASSES)}, not {list(classes)}")
+    labels, probabilities = _known(labels, probabilities)
+    is_wanted = np.isin(list(CLASSES), list(classes))
+    scores = probabilities[:, is_wanted].sum(axis=1)
+    order = np.argsort(-scores, kind="stable")
+    scores, found = scores[order], np.cumsum(np.isin(labels[order], list(classes)))
+    last = np.flatnonzero(np.diff(scores, append=-np.inf))  # of objects with one probability
+    with np.errstate(invalid="ignore"):
+        completeness = found[last] / (found[-1] if len(found) else 0)
+    return Table(
+        {
+            "threshold": scores[last],
+            "total": last + 1,
+            "purity": found[last] / (last + 1),
+            "completeness": completeness,
+        }
+    )
+
+
+def purity_threshold(labels, probabilities, purity, *, classes=(1, 2, 3)):
+    """The lowest threshold on a probability at which a labelled sample has a purity.
+
+    Parameters
+    ----------
+    labels, probabilities, classes
+        As `purity_curve` takes them.
+    purity : float
+        Wanted share of the classes among what is selected, from 0 to 1.
+
+    Returns
+    -------
+    threshold : float
+        Select what is not below it.
+
+    Raises
+    ------
+    ValueError
+        Where no threshold gives that purity.
+
+    Examples
+    --------
+    >>> from astroclust import purity_threshold
+    >>> purity_threshold([1, 4], [[0.7, 0.1, 0.1, 0.1], [0.2, 0.1, 0.1, 0.6]], 0.9, classes=[1])
+    0.7
+    """
+    curve = purity_curve(labels, probabilities, classes=classes)
+    enough = np.flatnonzero(np.asarray(curve["purity"]) >= purity)
+    if not len(enough):
+        best = f"{max(curve['purity']):.3f}" if len(curve) else "that of no object"
+        raise ValueError(f"no threshold gives a purity of {purity}: the best is {best}")
+    return float(curve["threshold"][enough[-1]])
+
+
+def _known(labels, probabilities):
+    """Labels and probabilities of the objects that have both."""
+    labels, probabilities = np.ma.asarray(labels), np.asarray(probabilities, float)
+    if labels.ndim != 1 or probabilities.shape != (len(labels), len(CLASSES)):
+        raise ValueError(
+            f"n labels need probabilities of shape (n, {len(CLASSES)}), not {labels.shape} and "
+            f"{probabilities.shape}"
+        )
+    known = ~(np.ma.getmaskarray(labels) | np.isnan(probabilities).any(axis=1))
+    labels, probabilities = labels.data[known], probabilities[known]
+    unknown = sorted(set(labels.tolist()) - set(CLASSES))
+    if unknown:
+        raise ValueError(f"{unknown} are not classes: those are {list(CLASSES)}")
+    return labels, probabilities

@@ -1,8 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Figures: fields with classes, galleries of stamps, the cut in index, and completeness."""
+"""Figures: fields, galleries of stamps, cuts, completeness, learning and calibration."""
+
+from pathlib import Path
 
 import matplotlib
 import numpy as np
+from astropy.table import Table
 from astropy.visualization import AsinhStretch, ManualInterval, make_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -13,10 +16,12 @@ from astroclust.stamps import make_stamps
 
 __all__ = [
     "color_image",
+    "plot_calibration",
     "plot_ci_calibration",
     "plot_completeness",
     "plot_field",
     "plot_gallery",
+    "plot_learning_curve",
 ]
 
 # Blue of the same palette as the classes.
@@ -284,4 +289,92 @@ def plot_completeness(table, *, ax=None):
     ax.axhline(0.5, color="0.6", lw=0.8, zorder=0)
     ax.set(ylim=(-0.03, 1.03), xlabel="V (mag)", ylabel="fraction of artificial clusters")
     ax.legend(handles=handles, title=f"half-light radius ({unit})", frameon=False)
+    return ax
+
+
+def plot_learning_curve(log, *, ax=None):
+    """Draw how a training went.
+
+    Parameters
+    ----------
+    log : str or `~pathlib.Path`
+        The ``metrics.csv`` that a training leaves in its folder.
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw; by default in a new figure.
+
+    Returns
+    -------
+    ax : `~matplotlib.axes.Axes`
+        With the loss of the stamps learnt from and of those set aside, after each epoch; and, on
+        an axis at the right, the accuracy of the latter.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        Where no epoch is in it.
+    """
+    if not Path(log).exists():
+        raise FileNotFoundError(f"there is no log {log}: train with a folder, which keeps it")
+    table = Table.read(log, format="ascii.csv")
+    if "loss" not in table.colnames:
+        raise ValueError(f"{log} has no loss of any epoch: it is not the log of a training")
+    if ax is None:
+        ax = Figure(figsize=(7, 4.5), layout="constrained").subplots()
+    right = ax.twinx()
+    for axis, name, label, style in (
+        (ax, "loss", "loss, learnt from", {"color": "0.5"}),
+        (ax, "validation_loss", "loss, set aside", {"color": _STAR_COLOR}),
+        (right, "accuracy", "accuracy, set aside (right)", {"color": CLASS_COLORS[1], "ls": "--"}),
+    ):
+        rows = table[~np.ma.getmaskarray(table[name])] if name in table.colnames else []
+        if len(rows):
+            # Lightning counts epochs from 0, and writes them when they are over.
+            axis.plot(rows["epoch"] + 1, rows[name], marker=".", label=label, **style)
+    ax.set(xlabel="epoch", ylabel="cross-entropy (nats)")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    right.set(ylabel="accuracy", ylim=(0, 1))
+    handles = [line for axis in (ax, right) for line in axis.get_lines()]
+    ax.legend(handles=handles, frameon=False)
+    return ax
+
+
+def plot_calibration(curve, *, ax=None):
+    """Draw how often classes are right against how probable they were said to be.
+
+    Parameters
+    ----------
+    curve : `~astropy.table.Table`
+        As `~astroclust.evaluation.calibration_curve` returns it.
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw; by default in a new figure.
+
+    Returns
+    -------
+    ax : `~matplotlib.axes.Axes`
+        With a point a bin, its standard error, and the line where both are equal.
+
+    Examples
+    --------
+    >>> from astroclust import calibration_curve
+    >>> from astroclust.plotting import plot_calibration
+    >>> curve = calibration_curve([1, 1], [[0.7, 0.1, 0.1, 0.1], [0.3, 0.5, 0.1, 0.1]])
+    >>> plot_calibration(curve).figure.savefig("calibration.png")
+    """
+    if ax is None:
+        ax = Figure(figsize=(5, 5), layout="constrained").subplots()
+    rows = curve[np.asarray(curve["total"]) > 0]
+    share = np.asarray(rows["accuracy"])
+    error = np.sqrt(share * (1 - share) / np.asarray(rows["total"]))
+    ax.plot([0, 1], [0, 1], color="0.6", lw=0.8)
+    ax.errorbar(rows["probability"], share, error, color=_STAR_COLOR, marker="o", capsize=2)
+    ax.set(
+        xlim=(0, 1),
+        ylim=(0, 1),
+        aspect="equal",
+        xlabel="mean probability of the class",
+        ylabel="share that is right",
+        title=f"expected calibration error {curve.meta['ECE']:.3f}",
+    )
     return ax

@@ -13,7 +13,7 @@ from astroclust.cli.catalogs import add_fetch, add_samples
 from astroclust.cli.classification import add_classify
 from astroclust.cli.demo import add_demo
 from astroclust.cli.simulation import add_simulate
-from astroclust.cli.training import add_train
+from astroclust.cli.training import add_score, add_train
 
 __all__ = ["main"]
 
@@ -83,4 +83,5 @@ def _parser():
     add_completeness(commands)
     add_classify(commands)
     add_train(commands)
+    add_score(commands)
     return parser

@@ -10,7 +10,7 @@ import numpy as np
 
 import astroclust
 from astroclust.catalogs import check_table_output, write_table
-from astroclust.cli.options import add_command, add_images, pair, read_images
+from astroclust.cli.options import add_command, add_images, add_output, pair, read_images
 from astroclust.files import check_output, replace_when_done
 from astroclust.images import read_image
 
@@ -21,6 +21,7 @@ def add_detect(commands):
     """Add ``astroclust detect``."""
     command = add_command(commands, "detect", _detect, "find star-cluster candidates in images")
     add_images(command)
+    add_output(command)
     _add_selection(command)
     command.add_argument(
         "--keep-rejected", action="store_true", help="write all sources, and why they are rejected"
@@ -108,6 +109,7 @@ def add_completeness(commands):
         "inject artificial clusters into images, and count which are found and selected",
     )
     add_images(command)
+    add_output(command)
     _add_selection(command)
     command.add_argument(
         "--magnitudes", type=_numbers, required=True, help="in V: 20,22,24 or 20:26:0.5"

@@ -5,7 +5,7 @@ import numpy as np
 
 import astroclust
 from astroclust.catalogs import check_table_output, read_table, write_table
-from astroclust.cli.options import add_command, add_images, print_notice, read_images
+from astroclust.cli.options import add_command, add_images, add_output, print_notice, read_images
 
 __all__ = ["add_classify"]
 
@@ -17,6 +17,7 @@ def add_classify(commands):
     )
     command.add_argument("table", help="candidates, with x and y (from 0) or ra and dec")
     add_images(command)
+    add_output(command)
     command.add_argument("--model", help="name or .safetensors file of a classifier")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: auto)")
     command.add_argument("--batch-size", type=int, help="stamps in memory at a time")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from astroclust.images import ImageSet
 
-__all__ = ["add_command", "add_images", "pair", "print_notice", "read_images"]
+__all__ = ["add_command", "add_images", "add_output", "pair", "print_notice", "read_images"]
 
 
 def add_command(commands, name, run, summary):
@@ -19,8 +19,8 @@ def add_command(commands, name, run, summary):
     return command
 
 
-def add_images(command, *, required=True, output="table to write"):
-    """Add the options for images and the output."""
+def add_images(command, *, required=True):
+    """Add the options for images."""
     command.add_argument(
         "--image",
         action="append",
@@ -38,7 +38,11 @@ def add_images(command, *, required=True, output="table to write"):
         metavar="FILTER=BAND",
         help="band (NUV, U, B, V or I) that a filter unknown to astroclust stands for",
     )
-    command.add_argument("-o", "--output", type=Path, required=True, help=output)
+
+
+def add_output(command, what="table to write"):
+    """Add the options for what is written."""
+    command.add_argument("-o", "--output", type=Path, required=True, help=what)
     command.add_argument("--overwrite", action="store_true", help="replace the output")
 
 

@@ -28,7 +28,8 @@ class DualNetwork(nn.Module):
 
     The first three bands go to one copy, the others and a channel of zeros to the other, after
     bilinear resizing to the 299 pixels of the paper, or the only size that the network takes. What
-    the copies have before their last layer is joined, and one more matrix gives the scores.
+    the copies have before their last layer is joined, and one more matrix gives the scores. Of
+    three bands or fewer there is one copy: another would see zeros alone.
 
     Parameters
     ----------
@@ -50,9 +51,11 @@ class DualNetwork(nn.Module):
             raise ValueError(f"{backbone} takes at most {2 * _CHANNELS} bands, not {n_bands}")
         make = _timm_backbone if backbone.startswith("timm/") else _torchvision_backbone
         first, n_features, self.input_size = make(backbone, weights)
-        second = make(backbone, weights)[0] if weights == "none" else deepcopy(first)
-        self.branches = nn.ModuleList([first, second])
-        self.head = nn.Linear(2 * n_features, n_classes)
+        self.branches = nn.ModuleList([first])
+        if n_bands > _CHANNELS:
+            second = make(backbone, weights)[0] if weights == "none" else deepcopy(first)
+            self.branches.append(second)
+        self.head = nn.Linear(len(self.branches) * n_features, n_classes)
 
     def blocks(self):
         """Parts of the network, from its input to its output.
@@ -60,7 +63,7 @@ class DualNetwork(nn.Module):
         Returns
         -------
         blocks : list of `~torch.nn.Module`
-            A part of both copies each, and the last matrix. Parts are what the backbone is made
+            A part of each copy, and the last matrix. Parts are what the backbone is made
             of, and the members of what it has in sequence.
         """
         layers = zip(*map(_layers, self.branches), strict=True)
@@ -84,7 +87,7 @@ class DualNetwork(nn.Module):
         pixels = nn.functional.interpolate(
             pixels, self.input_size, mode="bilinear", align_corners=False
         )
-        zeros = 2 * _CHANNELS - pixels.shape[1]
+        zeros = len(self.branches) * _CHANNELS - pixels.shape[1]
         pixels = nn.functional.pad(pixels, (0, 0, 0, 0, 0, zeros))
         halves = pixels.split(_CHANNELS, dim=1)
         features = [

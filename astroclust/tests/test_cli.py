@@ -1,5 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -130,8 +131,28 @@ def test_train(tmp_path, capsys):
     assert "accuracy" in capsys.readouterr().out
     card = astroclust.load_classifier(output).card
     assert card.simulated
-    start = "astroclust train --simulate 64 --labels truth --members 1 --epochs 1"
+    start = "astroclust train --simulate 64 --labels truth --seed 3 --epochs 1"
     assert card.command.startswith(start)
+    log = tmp_path / "small.checkpoints" / "member-1" / "learning_curve.png"
+    assert log.read_bytes()[:4] == b"\x89PNG"
+
+
+def _printed_scores(capsys):
+    lines = [line.split(": ") for line in capsys.readouterr().out.splitlines()]
+    return {name: float(value) for name, value in lines[1:] if "classifier" not in value}
+
+
+def test_the_scores_of_a_card_are_printed_again(tmp_path, capsys):
+    output = tmp_path / "small.safetensors"
+    arguments = ["train", "-q", "--simulate", "96", "--epochs", "1", "--seed", "3"]
+    assert main([*arguments, "--labels", "experts", "-o", str(output)]) == 0
+    card = astroclust.load_classifier(output).card
+    capsys.readouterr()
+    command = shlex.split(card.score_command)
+    assert command[0] == "astroclust"
+    assert main([*command[1:], "-q"]) == 0
+    assert _printed_scores(capsys) == card.scores
+    assert {"ece", "accuracy_masked", "accuracy_without_NUV_I"} <= set(card.scores)
 
 
 def test_train_on_labels_of_a_table(tmp_path, capsys):
@@ -153,6 +174,10 @@ def test_train_on_labels_of_a_table(tmp_path, capsys):
     assert "from simulated-2, which learnt from 24000 stamps" in card.training_sample
     assert "share no pixel" in card.split
     assert "--from default" in card.command
+    assert main([*shlex.split(card.score_command)[1:], "-q"]) == 0
+    out = capsys.readouterr().out
+    assert f"accuracy: {card.scores['accuracy']:.4f}" in out
+    assert f"{card.split.split()[0]} stamps" in out
     for given, message in (
         (arguments, "labels of a table need their images"),
         ([*arguments, *images, "--simulate", "9"], "--simulate goes with --labels truth"),

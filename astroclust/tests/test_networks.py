@@ -127,3 +127,9 @@ def test_a_missing_file_of_weights(tmp_path):
 def test_what_is_not_accepted_is_named(name, options, message):
     with pytest.raises(ValueError, match=message):
         create_network(name, **options)
+
+
+def test_three_bands_need_one_copy():
+    network = create_network("resnet18", n_bands=3, weights="none")
+    assert len(network.branches) == 1
+    assert network(torch.zeros(2, 3, 50, 50), torch.ones(2, 3)).shape == (2, 4)

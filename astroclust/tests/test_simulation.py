@@ -298,3 +298,15 @@ def test_arguments_of_stamps_are_checked():
             simulate(like="ngc9999", seed=1)
     with pytest.raises(KeyError, match="did you mean ngc628-c, ngc628-e"):
         simulate_field(like="ngc628", seed=1)
+
+
+def test_crowded_stamps_have_more_stars_and_class_4_is_mostly_single_ones():
+    plain = simulate_stamps(60, seed=3)
+    crowded = simulate_stamps(60, seed=3, crowded=1.0)
+    kinds = crowded.table["kind"][crowded.table["class"] == 4]
+    assert np.mean(kinds == "single star") > 0.6
+    # Light at the rim, where the candidate is not.
+    light = [np.median(stamps.data[:, 4, :10].std(axis=(1, 2))) for stamps in (crowded, plain)]
+    assert light[0] > 1.5 * light[1]
+    with pytest.raises(ValueError, match="crowded is a share, from 0 to 1, not 2"):
+        simulate_stamps(1, seed=1, crowded=2)

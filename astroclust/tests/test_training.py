@@ -6,10 +6,11 @@ import time
 import numpy as np
 import pytest
 import torch
+from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astroclust import Stamps, simulate_stamps, train_classifier
+from astroclust import Classifier, Stamps, simulate_stamps, train_classifier
 from astroclust.images import BANDS
 from astroclust.training import (
     RECIPES,
@@ -17,11 +18,13 @@ from astroclust.training import (
     augment_stamps,
     find_recipe,
     overlapping_groups,
+    score_classifier,
     split_rows,
     vote_shares,
 )
-from astroclust.training.augmentation import turn_stamps
+from astroclust.training.augmentation import crop_stamps, turn_stamps
 from astroclust.training.calibration import fit_temperature
+from astroclust.weights import ModelCard
 
 
 def _blobs(n, seed):
@@ -270,6 +273,66 @@ def test_turned_stamps_keep_their_light_and_their_centre():
     dx, dy = ((light * axis).sum(axis=(1, 2)) / light.sum(axis=(1, 2)) for axis in (x, y))
     np.testing.assert_allclose(np.hypot(dx, dy), np.hypot(4.5, 0.5), atol=0.6)
     assert np.std(np.arctan2(dy, dx)) > 1
+
+
+def test_cropped_stamps_are_enlarged():
+    stamps, labels = _blobs(200, 0)
+    stamps = Stamps(stamps.data[labels == 4], BANDS)
+    cropped = crop_stamps(stamps, np.random.default_rng(1))
+    assert cropped.data.shape == stamps.data.shape
+    wider = np.sqrt(
+        np.sum(cropped.data > 0.5, axis=(1, 2, 3)) / np.sum(stamps.data > 0.5, axis=(1, 2, 3))
+    )
+    assert wider.min() == pytest.approx(1, abs=0.15)
+    assert 2.5 < wider.max() < 4.6
+
+
+def test_a_network_that_is_not_watched_learns_the_same(tmp_path):
+    stamps, labels = _blobs(64, 0)
+    options = {"epochs": 2, "validation_share": 0.0, **ARGUMENTS}
+    alone = train_classifier(stamps, labels, **options)
+    assert alone.card.scores == {}
+    watched = train_classifier(
+        stamps, labels, held_out=stamps[:9], held_out_labels=labels[:9], **options
+    )
+    pairs = zip(
+        alone.networks[0].state_dict().values(),
+        watched.networks[0].state_dict().values(),
+        strict=True,
+    )
+    assert all(torch.equal(*pair) for pair in pairs)
+
+
+def test_the_average_forgets_the_first_weights(tmp_path):
+    # One step in a long run: an average over a seventh of it would still be the random weights.
+    stamps, labels = _blobs(256, 0)
+    train_classifier(stamps, labels, epochs=30, patience=29, folder=tmp_path, **ARGUMENTS)
+    log = Table.read(tmp_path / "member-1" / "metrics.csv", format="ascii.csv")
+    watched = log[~log["validation_loss"].mask]
+    assert watched["validation_loss"][4] < 0.7
+
+
+def test_scores_count_what_is_missing():
+    stamps, labels = _blobs(60, 1)
+    # A class for the wide and one for the narrow, told by the first band alone.
+    card = ModelCard("first band", "native", "nothing", stamp_size=24, max_missing_bands=1)
+
+    class FirstBand(torch.nn.Module):
+        def forward(self, pixels, present):
+            wide = (pixels[:, 0, 12, 16] > 0.3) & (present[:, 0] > 0)
+            scores = torch.stack([wide, wide & False, wide & False, ~wide], dim=1)
+            return 3.0 * scores.float()
+
+    scores = score_classifier(Classifier(card, [FirstBand()]), stamps, labels)
+    assert scores["accuracy"] == scores["accuracy_without_I"] == 1
+    assert scores["recall_1"] == 1
+    assert scores["recall_2"] == 0
+    assert scores["accuracy_without_NUV"] == pytest.approx(np.mean(labels == 4), abs=1e-4)
+    assert scores["accuracy_masked"] < 1
+    assert scores["ece"] == pytest.approx(1 - np.exp(3) / (np.exp(3) + 3), abs=1e-3)
+    assert "accuracy_without_NUV_U" not in scores
+    with pytest.raises(ValueError, match="there are no stamps"):
+        score_classifier(Classifier(card, [FirstBand()]), stamps[:0], labels[:0])
 
 
 _RUN = """

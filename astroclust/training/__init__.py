@@ -10,7 +10,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import lightning
-import numpy as np
 
 from astroclust.catalogs import CLASSES
 from astroclust.networks import create_network
@@ -19,6 +18,7 @@ from astroclust.training.calibration import fit_temperature
 from astroclust.training.fitting import fit_network
 from astroclust.training.labels import class_chances, vote_shares
 from astroclust.training.recipes import RECIPES, Recipe, find_recipe
+from astroclust.training.scores import member_probabilities, score_classifier
 from astroclust.training.splits import overlapping_groups, split_rows
 from astroclust.weights import Classifier, ModelCard
 
@@ -28,20 +28,19 @@ __all__ = [
     "augment_stamps",
     "find_recipe",
     "overlapping_groups",
+    "score_classifier",
     "split_rows",
     "train_classifier",
     "vote_shares",
 ]
-
-_BATCH = 256
 
 
 def train_classifier(
     stamps,
     labels,
     *,
-    held_out,
-    held_out_labels,
+    held_out=None,
+    held_out_labels=None,
     name,
     training_sample,
     recipe="native",
@@ -51,6 +50,7 @@ def train_classifier(
     simulated=False,
     split="",
     command="",
+    score_command="",
     members=1,
     seed=0,
     folder=None,
@@ -69,11 +69,12 @@ def train_classifier(
     labels : array_like, shape (n,) or (n, n_classes)
         Their classes, of `~astroclust.catalogs.CLASSES`, or chances of the classes, as
         `vote_shares` gives them.
-    held_out : `~astroclust.stamps.Stamps`
-        Stamps for the scores of the card; nothing is learnt from them or chosen by them.
-    held_out_labels : array_like
+    held_out : `~astroclust.stamps.Stamps`, optional
+        Stamps for the scores of the card, as `score_classifier` gives them; nothing is learnt from
+        them or chosen by them. By default the card has no scores.
+    held_out_labels : array_like, optional
         Their labels.
-    name, training_sample, simulated, split, command : str or bool
+    name, training_sample, simulated, split, command, score_command : str or bool
         Entries of the `~astroclust.weights.ModelCard`.
     recipe : str or `Recipe`, optional
         How to train: one of `RECIPES`, or your own.
@@ -116,7 +117,8 @@ def train_classifier(
             recipe, architecture=start.card.architecture, normalization=start.card.normalization
         )
     targets = class_chances(labels, len(stamps))
-    held_out_targets = class_chances(held_out_labels, len(held_out))
+    if held_out is not None:
+        held_out_labels = class_chances(held_out_labels, len(held_out))
     learnt, validation = split_rows(
         len(stamps), share=recipe.validation_share, seed=seed, groups=groups
     )
@@ -126,6 +128,7 @@ def train_classifier(
             "patience=None"
         )
     aside = (stamps[validation], targets[validation]) if len(validation) else None
+    watched = aside or (None if held_out is None else (held_out, held_out_labels))
     work = Path(tempfile.mkdtemp() if folder is None else folder)
     run = _describe(recipe, stamps, targets, start)
     learnt_stamps, learnt_targets = stamps[learnt], targets[learnt]
@@ -139,7 +142,7 @@ def train_classifier(
             networks[-1],
             learnt_stamps,
             learnt_targets,
-            aside or (held_out, held_out_targets),
+            watched,
             recipe,
             seed=seed + number,
             folder=member,
@@ -158,13 +161,15 @@ def train_classifier(
         simulated=simulated,
         split=split,
         command=command,
+        score_command=score_command,
     )
     classifier = Classifier(card, networks)
     if aside is not None:
-        temperature = fit_temperature(_probabilities(classifier, aside[0]), aside[1])
+        temperature = fit_temperature(member_probabilities(classifier, aside[0]), aside[1])
         classifier.card = replace(card, temperature=round(temperature, 4))
-    scores = _scores(classifier, held_out, held_out_targets)
-    classifier.card = replace(classifier.card, scores=scores)
+    if held_out is not None:
+        scores = score_classifier(classifier, held_out, held_out_labels)
+        classifier.card = replace(classifier.card, scores=scores)
     return classifier
 
 
@@ -178,24 +183,6 @@ def _first_weights(recipe, stamps, start, number):
         n_classes=len(CLASSES),
         weights=recipe.weights,
     )
-
-
-def _probabilities(classifier, stamps):
-    """Class probabilities of each member, a batch at a time."""
-    starts = range(0, len(stamps), _BATCH)
-    parts = [classifier.probabilities(stamps[i : i + _BATCH]) for i in starts]
-    return np.concatenate(parts, axis=1)
-
-
-def _scores(classifier, stamps, targets):
-    """Accuracy and recall of each class, for stamps that nothing was learnt from."""
-    labels = targets.argmax(axis=1)
-    right = _probabilities(classifier, stamps).mean(axis=0).argmax(axis=1) == labels
-    scores = {"accuracy": right.mean()}
-    for number in CLASSES:
-        rows = labels == number - 1
-        scores[f"recall_{number}"] = right[rows].mean() if rows.any() else 0.0
-    return {name: round(float(score), 4) for name, score in scores.items()}
 
 
 def _describe(recipe, stamps, targets, start):

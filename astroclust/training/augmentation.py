@@ -11,13 +11,15 @@ from torch.nn import functional
 
 from astroclust.stamps import Stamps
 
-__all__ = ["AUGMENTATIONS", "augment_stamps", "turn_stamps"]
+__all__ = ["AUGMENTATIONS", "augment_stamps", "crop_stamps", "turn_stamps"]
 
 # How often stamps are changed in each way. A network shall not care which bands there are, where
 # a mosaic ends, or whether the pixels are linear: pictures made for the eye compress them.
 BAND_LOSS = 0.4
 MISSING_PIXELS = 0.05
 PICTURES = 0.5
+# The most noise that is added, in units of that of the sky, and how often.
+NOISE, NOISY = 0.7, 0.15
 # Cameras differ in their throughput in a band: ACS and UVIS by a factor of two in I.
 GAIN_SCATTER = 0.2
 
@@ -25,10 +27,10 @@ GAIN_SCATTER = 0.2
 def augment_stamps(stamps, rng):
     """Change stamps in ways that leave their class as it is.
 
-    Quarter turns and mirror images; other gains of the bands; bands left out, any number but all;
-    a side of the stamp without data; and colour pictures of at most three bands, as they are made
-    for the eye: balanced, cut at a black point, raised to a power from 0.25 to 0.6, in 8 bits or
-    less, and kept as JPEG.
+    Quarter turns, mirror images and shifts by a pixel; other gains of the bands; more noise; bands
+    left out, any number but all; a side of the stamp without data; and colour pictures of at most
+    three bands, as they are made for the eye: balanced, cut at a black point, raised to a power
+    from 0.25 to 0.6, in 8 bits or less, and kept as JPEG.
 
     Parameters
     ----------
@@ -43,7 +45,8 @@ def augment_stamps(stamps, rng):
         n stamps in the same order.
     """
     data = np.rot90(stamps.data, rng.integers(4), axes=(2, 3))
-    data = data[..., ::-1].copy() if rng.random() < 0.5 else data.copy()
+    data = data[..., ::-1] if rng.random() < 0.5 else data
+    data = _shift(data, *rng.integers(-1, 2, 2))
     data *= np.exp(rng.normal(0, GAIN_SCATTER, (*data.shape[:2], 1, 1))).astype(np.float32)
     missing = np.isnan(data)
     data[missing] = 0
@@ -53,6 +56,8 @@ def augment_stamps(stamps, rng):
     balance[balance <= 0] = 1
     for i in range(len(data)):
         shown = np.ones(n_bands, bool)
+        if rng.random() < NOISY:
+            data[i] += rng.uniform(0, NOISE) * _sky_noise(data[i], rng)
         if rng.random() < PICTURES:
             shown = np.isin(np.arange(n_bands), rng.permutation(n_bands)[:3])
             data[i, shown] = _picture(data[i, shown], balance[shown], rng)
@@ -65,6 +70,19 @@ def augment_stamps(stamps, rng):
     data[missing] = np.nan
     data[~present] = 0
     return Stamps(data, stamps.filters, bands=stamps.bands, present=present)
+
+
+def _shift(data, dy, dx):
+    """Stamps moved by up to a pixel, whose edge is repeated; a copy."""
+    padded = np.pad(data, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
+    height, width = data.shape[2:]
+    return padded[:, :, 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width].copy()
+
+
+def _sky_noise(stamp, rng):
+    """Noise like that of the sky in each band."""
+    low, sky = np.percentile(stamp, [16, 50], axis=(1, 2))
+    return (sky - low)[:, None, None] * rng.standard_normal(stamp.shape, np.float32)
 
 
 def _peaks(stamps):
@@ -119,13 +137,43 @@ def turn_stamps(stamps, rng):
     stamps : `~astroclust.stamps.Stamps`
         n stamps in the same order.
     """
+    return _resample(stamps, rng, np.ones(len(stamps)))
+
+
+def crop_stamps(stamps, rng):
+    """Turn and mirror stamps as `turn_stamps`, and enlarge the middle of each.
+
+    Its width is drawn from a quarter to all of the stamp: of stamps of 100 pixels, the crops of
+    random size of Wei et al. (2020, sec. 4.3).
+
+    Parameters
+    ----------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps; not changed.
+    rng : `~numpy.random.Generator`
+        Source of the random numbers.
+
+    Returns
+    -------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps in the same order, as many pixels wide as before.
+    """
+    return _resample(stamps, rng, rng.uniform(0.25, 1.0, len(stamps)))
+
+
+def _resample(stamps, rng, share):
+    """The middle of each stamp, that share of it wide, turned by any angle and mirrored or not."""
     n = len(stamps)
     angle, mirror = rng.uniform(0, 2 * np.pi, n), rng.choice([-1, 1], n)
     matrix = np.zeros((n, 2, 3), np.float32)
     matrix[:, 0, 0], matrix[:, 0, 1] = mirror * np.cos(angle), -np.sin(angle)
     matrix[:, 1, 0], matrix[:, 1, 1] = mirror * np.sin(angle), np.cos(angle)
     pixels = torch.from_numpy(np.nan_to_num(stamps.data))
-    grid = functional.affine_grid(torch.from_numpy(matrix), pixels.shape, align_corners=False)
+    grid = functional.affine_grid(
+        torch.from_numpy(matrix * share[:, None, None].astype(np.float32)),
+        pixels.shape,
+        align_corners=False,
+    )
     turned = functional.grid_sample(
         pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
@@ -133,4 +181,8 @@ def turn_stamps(stamps, rng):
 
 
 #: The ways to change stamps in training, by name.
-AUGMENTATIONS = {"observations": augment_stamps, "turns": turn_stamps}
+AUGMENTATIONS = {
+    "observations": augment_stamps,
+    "turns": turn_stamps,
+    "crops": crop_stamps,
+}

@@ -3,15 +3,16 @@
 
 import logging
 import warnings
+from functools import partial
 
 import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import (
     EarlyStopping,
-    EMAWeightAveraging,
     ModelCheckpoint,
     TQDMProgressBar,
+    WeightAveraging,
 )
 from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader, Dataset
@@ -36,8 +37,8 @@ def fit_network(network, stamps, targets, validation, recipe, *, seed, folder, p
         n stamps to learn from.
     targets : `~numpy.ndarray` of float32, shape (n, n_classes)
         Chances of the classes.
-    validation : tuple
-        Stamps and their targets, which the learning curve is of; with ``recipe.patience``, they
+    validation : tuple or None
+        Stamps and their targets, on which the network is watched; with ``recipe.patience``, they
         end the training.
     recipe : `~astroclust.training.recipes.Recipe`
         How.
@@ -53,7 +54,7 @@ def fit_network(network, stamps, targets, validation, recipe, *, seed, folder, p
     batches = _Batches(stamps, targets, recipe, seed=seed, epoch=lambda: fit.current_epoch)
     # A generator of its own: the loader draws from it, and a run that goes on must not be shifted.
     training = DataLoader(batches, batch_size=None, generator=torch.Generator())
-    held_out = DataLoader(_Batches(*validation, recipe), batch_size=None)
+    watched = validation and DataLoader(_Batches(*validation, recipe), batch_size=None)
     for chatty in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     trainer = lightning.Trainer(
@@ -73,7 +74,7 @@ def fit_network(network, stamps, targets, validation, recipe, *, seed, folder, p
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*exists and is not empty.*")
         warnings.filterwarnings("ignore", ".*LeafSpec.*")
-        trainer.fit(fit, training, held_out, ckpt_path=last if last.exists() else None)
+        trainer.fit(fit, training, watched, ckpt_path=last if last.exists() else None)
     # A run that was whole before would give the last weights in place of their average.
     chosen = folder / (_BEST if recipe.patience is not None else _LAST)
     fit.load_state_dict(torch.load(chosen, map_location="cpu", weights_only=True)["state_dict"])
@@ -94,8 +95,7 @@ def _precision():
 def _callbacks(recipe, steps, folder, progress_bar):
     callbacks = []
     if recipe.moving_average:
-        # Over about the last seventh of the run.
-        callbacks.append(EMAWeightAveraging(decay=max(1 - 7 / steps, 0)))
+        callbacks.append(WeightAveraging(avg_fn=partial(_average, window=max(steps / 7, 1))))
     if recipe.patience is not None:
         callbacks += [
             EarlyStopping("validation_loss", patience=recipe.patience),
@@ -107,6 +107,14 @@ def _callbacks(recipe, steps, folder, progress_bar):
     if progress_bar:
         callbacks.append(TQDMProgressBar(refresh_rate=10))
     return callbacks
+
+
+def _average(averaged, current, n, window):
+    """Moving average over so many steps, in the beginning over the last ninth of those there are.
+
+    Without the latter it would be of the first random weights for long, and the learning curve too.
+    """
+    return averaged + max(1 / window, 9 / (10 + float(n))) * (current - averaged)
 
 
 class _Batches(Dataset):

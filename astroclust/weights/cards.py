@@ -72,6 +72,8 @@ class ModelCard:
         Scores on the held-out sample.
     command : str
         The command that makes it again.
+    score_command : str
+        The command that prints the scores again.
     licence : str
         Licence of the weights.
     sha256 : str
@@ -93,6 +95,7 @@ class ModelCard:
     split: str = ""
     scores: dict = field(default_factory=dict)
     command: str = ""
+    score_command: str = ""
     licence: str = "BSD-3-Clause"
     sha256: str = ""
 

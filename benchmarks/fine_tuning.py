@@ -1,0 +1,56 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""How long the bundled classifier takes to learn from some hundred labels, and what it gains.
+
+The labels are what one simulated expert calls stamps like one galaxy of which it has seen none: an
+expert's classes are not the truth that it learnt, and a galaxy has its own colours and crowding. It
+is scored on other stamps and the same expert, before and after.
+"""
+
+import argparse
+import os
+from time import perf_counter
+
+import numpy as np
+
+from astroclust import load_classifier, simulate_stamps, train_classifier
+from astroclust.simulation import label_noise
+from astroclust.training import score_classifier
+
+FIELD = "ngc1433"
+
+
+def labelled_stamps(n, seed):
+    """Stamps, and what one expert calls them."""
+    stamps = simulate_stamps(n, seed=seed, like=FIELD, workers=os.cpu_count())
+    table = stamps.table
+    return stamps, label_noise(table["class"], seed=seed, kinds=table["kind"])["expert_1"]
+
+
+def main():
+    """Print the time and the accuracy before and after."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", help="name or file of a classifier (default: the bundled one)")
+    parser.add_argument("--n", type=int, default=500, help="labels")
+    parser.add_argument("--tests", type=int, default=2000, help="stamps to score on")
+    parser.add_argument("--seed", type=int, default=3)
+    arguments = parser.parse_args()
+    start = load_classifier(arguments.model)
+    stamps, labels = labelled_stamps(arguments.n, [arguments.seed, 0])
+    tests = labelled_stamps(arguments.tests, [arguments.seed, 1])
+    begun = perf_counter()
+    tuned = train_classifier(
+        stamps, labels, name="tuned", training_sample=FIELD, recipe="fine-tune", start=start
+    )
+    took = perf_counter() - begun
+    print(f"fine-tuning {start.card.name} on {len(stamps)} stamps like {FIELD}: {took:.0f} s")
+    for name, classifier in (("before", start), ("after", tuned)):
+        scores = score_classifier(classifier, *tests)
+        recalls = np.array([scores[f"recall_{number}"] for number in (1, 2, 3, 4)])
+        print(
+            f"{name}: accuracy {scores['accuracy']:.3f}, mean recall {recalls.mean():.3f}, "
+            f"calibration error {scores['ece']:.3f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
