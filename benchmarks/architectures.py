@@ -3,8 +3,8 @@
 
 Each network has the same minutes on this machine, in which it takes as many batches as it can, and
 is scored on the same stamps like galaxies that none has learnt from. Ours follow the recipe of the
-bundled classifier, those of Wei et al. (2020) theirs, with the weights of ImageNet where they can be
-had.
+bundled classifier, those of Wei et al. (2020) theirs, with the weights of ImageNet where they can
+be had.
 """
 
 import argparse

@@ -139,7 +139,7 @@ def test_train(tmp_path, capsys):
 
 def _printed_scores(capsys):
     lines = [line.split(": ") for line in capsys.readouterr().out.splitlines()]
-    return {name: float(value) for name, value in lines[1:] if "classifier" not in value}
+    return {line[0]: float(line[1]) for line in lines if len(line) == 2 and line[0] != "note"}
 
 
 def test_the_scores_of_a_card_are_printed_again(tmp_path, capsys):

@@ -318,10 +318,14 @@ def test_scores_count_what_is_missing():
     card = ModelCard("first band", "native", "nothing", stamp_size=24, max_missing_bands=1)
 
     class FirstBand(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.tensor(3.0))
+
         def forward(self, pixels, present):
             wide = (pixels[:, 0, 12, 16] > 0.3) & (present[:, 0] > 0)
             scores = torch.stack([wide, wide & False, wide & False, ~wide], dim=1)
-            return 3.0 * scores.float()
+            return self.scale * scores.float()
 
     scores = score_classifier(Classifier(card, [FirstBand()]), stamps, labels)
     assert scores["accuracy"] == scores["accuracy_without_I"] == 1

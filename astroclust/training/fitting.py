@@ -2,6 +2,7 @@
 """Fitting one network, on Lightning."""
 
 import logging
+import sys
 import warnings
 from functools import partial
 
@@ -24,6 +25,9 @@ from astroclust.training.augmentation import AUGMENTATIONS
 __all__ = ["fit_network"]
 
 _LAST, _BEST = "last.ckpt", "best.ckpt"
+# One process changes stamps while this one learns; where processes do not share memory from the
+# start, each epoch would copy all stamps.
+_WORKERS = 1 if sys.platform == "linux" else 0
 
 
 def fit_network(network, stamps, targets, validation, recipe, *, seed, folder, progress_bar):
@@ -53,7 +57,9 @@ def fit_network(network, stamps, targets, validation, recipe, *, seed, folder, p
     fit = _Fit(network, recipe, targets, seed)
     batches = _Batches(stamps, targets, recipe, seed=seed, epoch=lambda: fit.current_epoch)
     # A generator of its own: the loader draws from it, and a run that goes on must not be shifted.
-    training = DataLoader(batches, batch_size=None, generator=torch.Generator())
+    training = DataLoader(
+        batches, batch_size=None, num_workers=_WORKERS, generator=torch.Generator()
+    )
     watched = validation and DataLoader(_Batches(*validation, recipe), batch_size=None)
     for chatty in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -70,7 +76,6 @@ def fit_network(network, stamps, targets, validation, recipe, *, seed, folder, p
     )
     last = folder / _LAST
     with warnings.catch_warnings():
-        # Batches are made in this process: the stamps are in memory, and worth one core.
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*exists and is not empty.*")
         warnings.filterwarnings("ignore", ".*LeafSpec.*")
