@@ -225,25 +225,38 @@ def draw_scene(sources, shape, observation, *, stars=None, margin=MARGIN):
     image : `~numpy.ndarray` of float32, shape (bands, ny, nx)
         e-/s a pixel.
     """
-    points, extended = split_sources(sources, len(observation.filters))
+    n_bands = len(observation.filters)
+    points, extended = split_sources(sources, n_bands)
     size = _samples(max(shape) + 2 * margin)
     ky, kx = wave_numbers(size)
-    # Points have no structure: their sum is one matrix product a band.
+    # Points have no structure: their sum is one matrix product.
     phase_x = np.exp(-1j * np.outer(points.x + margin, kx).astype(np.float32))
-    phase_y = np.exp(-1j * np.outer(points.y + margin, ky).astype(np.float32))
-    scene = (points.flux.astype(np.float32)[:, :, None] * phase_y).swapaxes(1, 2) @ phase_x
+    phase_y = np.exp(-1j * np.outer(ky, points.y + margin).astype(np.float32))
+    rows = points.flux.astype(np.float32)[:, None, :] * phase_y
+    scene = rows.reshape(n_bands * size, len(points)) @ phase_x
+    scene = scene.reshape(n_bands, size, len(kx))
     if stars is not None and len(stars):
         scene += _on_grid(stars, margin, margin, size)
-    for source in extended:
-        wave = fourier_image(source.profile, size)
-        phase = np.exp(-1j * ((source.y + margin) * ky)[:, None])
-        wave = wave * phase * np.exp(-1j * (source.x + margin) * kx)
-        scene += source.flux[:, None, None].astype(np.float32) * wave
+    if extended:
+        flux = np.array([source.flux for source in extended], np.complex64)
+        waves = _waves(extended, margin, size)
+        scene += (flux.T @ waves.reshape(len(extended), -1)).reshape(scene.shape)
     # In place: of a product NumPy may take either factor for the result, which rounds otherwise,
     # if one is in nobody's hands, such as what a thread computes and another has cached before.
     scene *= _transfer(observation, size)
     image = _to_pixels(scene, size)
     return image[:, margin : margin + shape[0], margin : margin + shape[1]].astype(np.float32)
+
+
+def _waves(sources, margin, size):
+    """Extended sources of unit flux at their places in Fourier space, (sources, ky, kx)."""
+    ky, kx = wave_numbers(size)
+    waves = np.empty((len(sources), len(ky), len(kx)), np.complex64)
+    for wave, source in zip(waves, sources, strict=True):
+        phase = np.exp(-1j * (source.y + margin) * ky)[:, None]
+        np.multiply(fourier_image(source.profile, size), phase, out=wave, casting="same_kind")
+        wave *= np.exp(-1j * (source.x + margin) * kx)
+    return waves
 
 
 def draw_field(sources, stars, shape, observation, *, workers=2, progress_bar=False):
@@ -292,10 +305,10 @@ def _by_tile(stars, corners, tile):
 
 @lru_cache(maxsize=8)
 def _window(size):
-    """What sharing a point's light among four samples does to its Fourier transform."""
+    """What undoes the sharing of a point's light among four samples, in Fourier space."""
     ky, kx = wave_numbers(size)
     half = 0.5 / np.pi / OVERSAMPLING
-    return (np.sinc(ky * half)[:, None] * np.sinc(kx * half)) ** 2
+    return ((np.sinc(ky * half)[:, None] * np.sinc(kx * half)) ** -2).astype(np.float32)
 
 
 def _on_grid(stars, left, low, size, bands=slice(None)):
@@ -308,14 +321,16 @@ def _on_grid(stars, left, low, size, bands=slice(None)):
     x, y, flux = x[inside], y[inside], stars.flux[bands][:, inside]
     column, row = x.astype(np.int64), y.astype(np.int64)
     right, up = x - column, y - row
-    grid = np.zeros((len(flux), size * size))
-    for dy, in_y in ((0, 1 - up), (1, up)):
-        for dx, in_x in ((0, 1 - right), (1, right)):
-            place, weight = (row + dy) * size + column + dx, in_y * in_x
-            for band, light in zip(grid, flux, strict=True):
-                band += np.bincount(place, light * weight, minlength=size * size)
-    grid = grid.astype(np.float32).reshape(-1, size, size)
-    return fft.rfft2(grid) / _window(size)
+    shares = [
+        ((row + dy) * size + column + dx, in_y * in_x)
+        for dy, in_y in ((0, 1 - up), (1, up))
+        for dx, in_x in ((0, 1 - right), (1, right))
+    ]
+    places, weights = (np.concatenate(parts) for parts in zip(*shares, strict=True))
+    grid = np.empty((len(flux), size * size), np.float32)
+    for band, light in zip(grid, flux, strict=True):
+        band[:] = np.bincount(places, np.tile(light, 4) * weights, minlength=size * size)
+    return fft.rfft2(grid.reshape(-1, size, size)) * _window(size)
 
 
 def _draw_tile(stars, corner, transfer, tile):
