@@ -1,19 +1,24 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
 from astroclust import (
+    accuracy_against,
+    agreement,
     calibration_curve,
     class_scores,
     confusion_matrix,
+    entropy_distribution,
+    mean_confusion,
     purity_curve,
     purity_threshold,
 )
-from astroclust.evaluation import match_labels
+from astroclust.evaluation import crowding, match_labels
 
 pairs = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4)), min_size=1, max_size=40)
 
@@ -108,3 +113,119 @@ def test_labels_and_probabilities_are_checked(labels, probabilities, options, me
         purity_curve(labels, probabilities, **options)
     with pytest.raises(ValueError, match="bins must be at least 1, not 0"):
         calibration_curve([], np.zeros((0, 4)), bins=0)
+
+
+@given(pairs)
+def test_merged_classes_are_one(pairs):
+    labels, classes = np.array(pairs).T
+    merge = {2: 1, 3: 1}
+    counts = confusion_matrix(labels, classes, merge=merge)
+    assert counts.colnames == ["class", "class_1", "class_4", "total"]
+    scores = class_scores(labels, classes, merge=merge)
+    assert scores.meta["ACCURACY"] == pytest.approx(np.mean((labels == 4) == (classes == 4)))
+    assert "association" in scores["name"][0]
+
+
+def test_classes_are_merged_once():
+    with pytest.raises(ValueError, match="merged itself"):
+        confusion_matrix([1], [1], merge={2: 1, 1: 4})
+    with pytest.raises(ValueError, match="are not classes"):
+        confusion_matrix([1], [1], merge={7: 1})
+
+
+def test_the_bootstrap_knows_the_error_of_a_share():
+    labels = np.repeat([1, 4], 200)
+    classes = np.where(np.arange(400) % 4 == 0, 3, labels)
+    scores = class_scores(labels, classes, resamples=400)
+    assert scores.meta["ACCURACY_ERROR"] == pytest.approx(np.sqrt(0.75 * 0.25 / 400), rel=0.15)
+    assert scores["recall_error"][0] == pytest.approx(np.sqrt(0.75 * 0.25 / 200), rel=0.15)
+
+
+def test_trainings_have_a_mean_and_a_scatter():
+    runs = [confusion_matrix([1] * 10, [1] * right + [2] * (10 - right)) for right in (6, 8, 10)]
+    mean = mean_confusion(runs)
+    assert mean["class_1"][0] == pytest.approx(80)
+    assert mean["class_1_std"][0] == pytest.approx(20)
+    assert mean["class_2"][0] == pytest.approx(20)
+    assert np.isnan(mean["class_1"][1])
+    assert np.isnan(mean_confusion(runs[:1])["class_1_std"][0])
+    with pytest.raises(ValueError, match="no confusion matrices"):
+        mean_confusion([])
+    with pytest.raises(ValueError, match="different classes"):
+        mean_confusion([runs[0], confusion_matrix([1], [1], merge={2: 1})])
+
+
+def test_entropies_are_from_none_to_that_of_equal_chances():
+    distribution = entropy_distribution([0, 0.1, np.log(4), np.nan], bins=4)
+    assert distribution["total"].tolist() == [2, 0, 0, 1]
+    width = distribution["high"] - distribution["low"]
+    assert np.sum(distribution["density"] * width) == pytest.approx(1)
+    assert distribution.meta["MEAN"] == pytest.approx((0.1 + np.log(4)) / 3)
+    assert entropy_distribution(np.float32([np.log(4)])).meta["MEAN"] > 1.38
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        entropy_distribution([1.5])
+    with pytest.raises(ValueError, match="at least 1"):
+        entropy_distribution([1], bins=0)
+
+
+def _sky(ra, classes, name="class"):
+    return Table({"ra": np.array(ra) / 3600 + 10, "dec": np.zeros(len(ra)), name: classes})
+
+
+def test_catalogues_are_matched_each_to_its_nearest():
+    # The second row of a and the first are both near the first of b: the nearer one has it.
+    a, b = _sky([0, 0.08, 5, 9], [1, 2, 3, 4]), _sky([0.02, 5.3, 9.05], [1, 3, 1], "class_human")
+    pairs = agreement(a, b)
+    assert pairs["row_a"].tolist() == [0, 3]
+    assert pairs["row_b"].tolist() == [0, 2]
+    assert pairs["agree"].tolist() == [True, False]
+    np.testing.assert_allclose(
+        pairs["separation"].quantity.to_value("arcsec"), [0.02, 0.05], atol=1e-6
+    )
+    assert pairs.meta["ONLY_A"] == 2
+    assert pairs.meta["ONLY_B"] == 1
+    assert len(agreement(a, b, match=0.5 * u.arcsec)) == 3
+    assert confusion_matrix(pairs["class_a"], pairs["class_b"])["total"].sum() == 2
+
+
+def test_catalogues_are_matched_in_pixels_and_by_name():
+    a = Table({"x": [1.0, 50.0, np.nan], "y": [1.0, 1.0, 1.0], "class": [1, 2, 3], "id": [1, 2, 3]})
+    b = Table({"x": [1.5, 50.0], "y": [1.0, 1.0], "class": [1, 0], "id": [2, 3]})
+    pairs = agreement(a, b, match=1 * u.pix)
+    assert pairs["row_a"].tolist() == [0]
+    assert pairs.meta["NO_CLASS"] == 1
+    assert agreement(a, b, match="id")["class_b"].tolist() == [1]
+    assert np.isnan(agreement(a, b[:0], match=1 * u.pix).meta["AGREEMENT"])
+
+
+def test_catalogues_that_cannot_be_compared():
+    a = _sky([0, 1], [1, 2])
+    with pytest.raises(KeyError, match="second catalogue has no column class or class_human"):
+        agreement(a, a["ra", "dec"])
+    with pytest.raises(KeyError, match="no column 'id'"):
+        agreement(a, a, match="id")
+    a["id"] = [1, 1]
+    with pytest.raises(ValueError, match="more than once"):
+        agreement(a, a, match="id")
+    with pytest.raises(ValueError, match="an angle, pixels or a column"):
+        agreement(a, a, match=3 * u.s)
+
+
+def test_accuracy_falls_where_it_is_faint():
+    magnitudes = np.ma.array(np.linspace(20, 25, 101), mask=np.arange(101) == 3)
+    labels = np.ones(101, int)
+    classes = np.where(magnitudes.data >= 24, 4, 1)
+    trend = accuracy_against(magnitudes, labels, classes, bins=[20, 22, 24, 25, 30, 31])
+    assert trend["total"].tolist() == [39, 40, 20, 1, 0]
+    np.testing.assert_allclose(trend["accuracy"], [1, 1, 0, 0, np.nan])
+    assert trend["accuracy_low"][0] < 1
+    assert np.all(np.diff(accuracy_against(magnitudes, labels, classes, bins=4)["total"]) <= 1)
+    with pytest.raises(ValueError, match="as many values"):
+        accuracy_against([1.0], labels, classes)
+    with pytest.raises(ValueError, match="at least 1"):
+        accuracy_against(magnitudes, labels, classes, bins=0)
+
+
+def test_neighbours_are_counted_without_oneself():
+    table = Table({"x": [0.0, 3.0, 40.0, np.nan], "y": [0.0, 4.0, 0.0, 0.0]})
+    assert crowding(table, radius=5).tolist() == [1, 1, 0, 0]

@@ -55,7 +55,11 @@ def fit_network(network, stamps, targets, validation, recipe, *, seed, folder, p
     """
     network.to(memory_format=torch.channels_last)
     fit = _Fit(network, recipe, targets, seed)
-    batches = _Batches(stamps, targets, recipe, seed=seed, epoch=lambda: fit.current_epoch)
+    # Counted from the steps: a run that goes on asks for its first batch before Lightning has
+    # raised its own count of epochs.
+    batches = _Batches(
+        stamps, targets, recipe, seed=seed, epoch=lambda: fit.global_step // len(batches)
+    )
     # A generator of its own: the loader draws from it, and a run that goes on must not be shifted.
     training = DataLoader(
         batches, batch_size=None, num_workers=_WORKERS, generator=torch.Generator()
@@ -79,6 +83,7 @@ def fit_network(network, stamps, targets, validation, recipe, *, seed, folder, p
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*exists and is not empty.*")
         warnings.filterwarnings("ignore", ".*LeafSpec.*")
+        warnings.filterwarnings("ignore", ".*no `val_dataloader`.*")
         trainer.fit(fit, training, watched, ckpt_path=last if last.exists() else None)
     # A run that was whole before would give the last weights in place of their average.
     chosen = folder / (_BEST if recipe.patience is not None else _LAST)
@@ -129,7 +134,7 @@ class _Batches(Dataset):
         self.stamps, self.targets, self.seed = stamps, targets, seed
         self.normalization = recipe.normalization
         self.augment = AUGMENTATIONS[recipe.augmentation]
-        self.epoch = epoch  # a function: Lightning asks for the first batch before any hook
+        self.epoch = epoch  # a function
         n = len(stamps)
         if seed is not None and n > recipe.batch_size:
             n -= n % recipe.batch_size  # a small last batch would have statistics of its own

@@ -1,0 +1,30 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""How well classes and their probabilities agree with labels, as tables."""
+
+from astroclust.evaluation.comparison import accuracy_against, agreement, crowding
+from astroclust.evaluation.confusion import (
+    class_scores,
+    confusion_matrix,
+    match_labels,
+    mean_confusion,
+)
+from astroclust.evaluation.probabilities import (
+    calibration_curve,
+    entropy_distribution,
+    purity_curve,
+    purity_threshold,
+)
+
+__all__ = [
+    "accuracy_against",
+    "agreement",
+    "calibration_curve",
+    "class_scores",
+    "confusion_matrix",
+    "crowding",
+    "entropy_distribution",
+    "match_labels",
+    "mean_confusion",
+    "purity_curve",
+    "purity_threshold",
+]

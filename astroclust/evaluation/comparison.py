@@ -1,0 +1,218 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Classes of two catalogues against each other, and accuracy against what may cost it."""
+
+import numpy as np
+from astropy import units as u
+from astropy.stats import binom_conf_interval
+from astropy.table import Table, join
+from scipy.spatial import KDTree
+
+from astroclust.catalogs import CLASSES, pixel_positions, sky_positions
+from astroclust.evaluation.confusion import known_classes
+
+__all__ = ["accuracy_against", "agreement", "crowding"]
+
+# Where a catalogue has its class, the likeliest first.
+_CLASS_COLUMNS = ("class", "class_human")
+
+
+def agreement(a, b, *, match=0.1 * u.arcsec):
+    """Objects that two catalogues have in common, and whether they agree on their class.
+
+    What it returns goes on to `confusion_matrix` (Wei et al. 2020, Fig. 2), `class_scores` and
+    `accuracy_against`; those to look at are ``pairs[~pairs["agree"]]``.
+
+    Parameters
+    ----------
+    a, b : `~astropy.table.Table`
+        With ``class`` or else ``class_human``, and positions as
+        `~astroclust.classification.classify_table` takes them, or the column to match by.
+    match : `~astropy.units.Quantity` or str, optional
+        Largest separation, on the sky as an angle or in pixels; or the column, such as ``"id"``,
+        whose values are those of one object in both.
+
+    Returns
+    -------
+    pairs : `~astropy.table.Table`
+        A row an object that both have and give a class, each nearest to the other: the columns of
+        ``a``, then ``row_a`` and ``row_b`` (from 0), ``class_a``, ``class_b``, ``agree`` and, by
+        position, ``separation``. Its ``meta``: ``AGREEMENT``, the share that agrees; ``ONLY_A``
+        and ``ONLY_B``, rows without a partner; ``NO_CLASS``, pairs left out as one has no class.
+
+    Raises
+    ------
+    KeyError
+        Where a table has no class, no positions or not the column to match by.
+    ValueError
+        Where values of that column are not unique, or ``match`` is neither an angle nor pixels.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust import agreement
+    >>> ours = Table({"id": [1, 2, 3], "class": [1, 2, 4]})
+    >>> theirs = Table({"id": [3, 2, 7], "class_human": [4, 1, 1]})
+    >>> pairs = agreement(ours, theirs, match="id")
+    >>> print(pairs["id", "class_a", "class_b", "agree"])
+     id class_a class_b agree
+    --- ------- ------- -----
+      2       2       1 False
+      3       4       4  True
+    >>> pairs.meta["AGREEMENT"]
+    0.5
+    """
+    class_a, class_b = _classes(a, "the first"), _classes(b, "the second")
+    if isinstance(match, str):
+        rows_a, rows_b, separation = *_same_values(a, b, match), None
+    else:
+        rows_a, rows_b, separation = _same_places(a, b, u.Quantity(match))
+    known = np.isin(class_a[rows_a], list(CLASSES)) & np.isin(class_b[rows_b], list(CLASSES))
+    pairs = a[rows_a[known]]
+    pairs.meta = {
+        "ONLY_A": len(a) - len(rows_a),
+        "ONLY_B": len(b) - len(rows_b),
+        "NO_CLASS": int(np.count_nonzero(~known)),
+    }
+    pairs["row_a"], pairs["row_b"] = rows_a[known], rows_b[known]
+    pairs["class_a"], pairs["class_b"] = class_a[pairs["row_a"]], class_b[pairs["row_b"]]
+    pairs["agree"] = pairs["class_a"] == pairs["class_b"]
+    if separation is not None:
+        pairs["separation"] = separation[known]
+    pairs.meta["AGREEMENT"] = float(pairs["agree"].mean()) if len(pairs) else np.nan
+    return pairs
+
+
+def _classes(table, which):
+    """Classes of a catalogue, 0 where there is none."""
+    for name in _CLASS_COLUMNS:
+        if name in table.colnames:
+            classes = np.ma.asarray(table[name], float)
+            return np.nan_to_num(np.ma.filled(classes, 0)).astype(np.int16)
+    raise KeyError(f"{which} catalogue has no column {' or '.join(_CLASS_COLUMNS)}")
+
+
+def _same_values(a, b, name):
+    """Rows of both tables that have the same value of a column."""
+    keys = []
+    for table, which in ((a, "first"), (b, "second")):
+        if name not in table.colnames:
+            raise KeyError(f"the {which} catalogue has no column {name!r} to match by")
+        if len(set(np.asarray(table[name]).tolist())) < len(table):
+            raise ValueError(
+                f"column {name!r} of the {which} catalogue has values more than once: match by "
+                "position, or one field at a time"
+            )
+        keys.append(Table({"key": np.asarray(table[name]), "row": np.arange(len(table))}))
+    pairs = join(*keys, keys="key", table_names=["a", "b"])
+    pairs.sort("row_a")
+    return np.asarray(pairs["row_a"]), np.asarray(pairs["row_b"])
+
+
+def _same_places(a, b, radius):
+    """Rows of both tables, each nearest to the other, and their separation."""
+    if radius.unit.is_equivalent(u.pix):
+        places, unit = [np.column_stack(pixel_positions(table)) for table in (a, b)], u.pix
+    elif radius.unit.is_equivalent(u.rad):
+        skies = [sky_positions(table) for table in (a, b)]
+        places, unit = [sky.cartesian.xyz.value.T.copy() for sky in skies], u.arcsec
+    else:
+        raise ValueError(f"match must be an angle, pixels or a column, not {radius}")
+    found = [np.flatnonzero(np.isfinite(place).all(axis=1)) for place in places]
+    if not all(map(len, found)):
+        return np.empty(0, int), np.empty(0, int), np.empty(0) * unit
+    trees = [KDTree(place[rows]) for place, rows in zip(places, found, strict=True)]
+    distance, partner = trees[1].query(trees[0].data)
+    mutual = trees[0].query(trees[1].data)[1][partner] == np.arange(len(partner))
+    if unit == u.arcsec:  # of the chord
+        distance = np.rad2deg(2 * np.arcsin(np.minimum(distance / 2, 1))) * 3600
+    near = mutual & (distance <= radius.to_value(unit))
+    return found[0][near], found[1][partner[near]], distance[near] * unit
+
+
+def accuracy_against(values, labels, classes, *, bins=8):
+    """How often classes are right, as a function of something: magnitude, CI, crowding, entropy.
+
+    Parameters
+    ----------
+    values : array_like of float, shape (n,)
+        What may matter; objects where it is NaN or masked are left out.
+    labels, classes : array_like of int, shape (n,)
+        As `confusion_matrix` takes them.
+    bins : int or array_like of float, optional
+        How many bins of about equally many objects, or their edges.
+
+    Returns
+    -------
+    trend : `~astropy.table.Table`
+        A row a bin: ``low``, ``high``, ``total``, ``accuracy`` (NaN of none), and ``accuracy_low``
+        and ``accuracy_high``, its interval of 68 % (Wilson 1927, JASA 22, 209).
+
+    Raises
+    ------
+    ValueError
+        Where the lengths differ, a value is not a class, or there are no bins.
+
+    Examples
+    --------
+    >>> from astroclust import accuracy_against
+    >>> trend = accuracy_against([20, 21, 24, 25], [1, 2, 3, 4], [1, 2, 4, 4], bins=2)
+    >>> print(trend["total"].tolist(), trend["accuracy"].tolist())
+    [2, 2] [1.0, 0.5]
+    """
+    values = np.ma.filled(np.ma.asarray(values, float), np.nan)
+    if values.shape != np.shape(labels):
+        raise ValueError(f"{np.shape(labels)} labels need as many values, not {values.shape}")
+    hidden = ~np.isfinite(values)
+    known = ~(hidden | np.ma.getmaskarray(np.ma.asarray(labels)))
+    known &= ~np.ma.getmaskarray(np.ma.asarray(classes))
+    labels, classes = known_classes(
+        np.ma.array(labels, mask=~known), np.ma.array(classes, mask=~known)
+    )
+    values = values[known]
+    if np.ndim(bins) == 0:
+        if bins < 1:
+            raise ValueError(f"bins must be at least 1, not {bins}")
+        bins = (
+            np.unique(np.quantile(values, np.linspace(0, 1, bins + 1))) if len(values) else [0, 1]
+        )
+    edges = np.asarray(bins, float)
+    total = np.histogram(values, edges)[0]
+    right = np.histogram(values[labels == classes], edges)[0]
+    trend = Table({"low": edges[:-1], "high": edges[1:], "total": total})
+    interval = np.full((2, len(total)), np.nan)
+    some = total > 0
+    interval[:, some] = binom_conf_interval(right[some], total[some], interval="wilson")
+    trend["accuracy"] = np.divide(right, total, out=np.full(len(total), np.nan), where=some)
+    trend["accuracy_low"], trend["accuracy_high"] = interval
+    return trend
+
+
+def crowding(table, *, radius=25.0):
+    """How many other rows of a table are near each.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        With positions in pixels.
+    radius : float, optional
+        In pixels; by default half a stamp.
+
+    Returns
+    -------
+    neighbors : `~numpy.ndarray` of int, shape (n,)
+        Within the radius, without the row itself; 0 where there is no position.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.evaluation import crowding
+    >>> print(crowding(Table({"x": [0.0, 10.0, 90.0], "y": [0.0, 0.0, 0.0]})))
+    [1 1 0]
+    """
+    places = np.column_stack(pixel_positions(table))
+    found = np.flatnonzero(np.isfinite(places).all(axis=1))
+    neighbors = np.zeros(len(table), int)
+    if len(found):
+        near = KDTree(places[found]).query_ball_point(places[found], radius, return_length=True)
+        neighbors[found] = near - 1
+    return neighbors

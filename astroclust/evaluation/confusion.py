@@ -1,0 +1,252 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""How classes agree with labels: confusion and scores."""
+
+import numpy as np
+from astropy.table import Table
+from scipy.spatial import KDTree
+
+from astroclust.catalogs import CLASSES
+
+__all__ = ["class_scores", "confusion_matrix", "match_labels", "mean_confusion"]
+
+_SCORES = ("recall", "precision", "f1")
+
+
+def match_labels(table, truth, *, radius=5.0, unmatched=4):
+    """Labels of candidates, from the nearest objects of known class.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        Candidates, with ``x`` and ``y`` in pixels.
+    truth : `~astropy.table.Table`, length m
+        Objects of known class, with ``x``, ``y`` and ``class``.
+    radius : float, optional
+        Largest distance in pixels; by default about the extent of an association, any peak of
+        which may be its candidate.
+    unmatched : int, optional
+        Label of candidates with no object that near: by default not a cluster.
+
+    Returns
+    -------
+    labels : `~numpy.ndarray` of int16, shape (n,)
+        In the order of the candidates.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.evaluation import match_labels
+    >>> truth = Table({"x": [10.0], "y": [10.0], "class": [1]})
+    >>> print(match_labels(Table({"x": [11.0, 40.0], "y": [10.0, 10.0]}), truth))
+    [1 4]
+    """
+    labels = np.full(len(table), unmatched, np.int16)
+    if len(table) and len(truth):
+        tree = KDTree(np.column_stack([truth["x"], truth["y"]]))
+        distance, nearest = tree.query(np.column_stack([table["x"], table["y"]]))
+        near = distance <= radius
+        labels[near] = np.asarray(truth["class"])[nearest[near]]
+    return labels
+
+
+def confusion_matrix(labels, classes, *, merge=None):
+    """Count objects by their label and the class they were given.
+
+    Parameters
+    ----------
+    labels : array_like of int, shape (n,)
+        True classes, of `~astroclust.catalogs.CLASSES`.
+    classes : array_like of int, shape (n,)
+        Classes given; masked where not classified, which leaves the object out.
+    merge : dict of int to int, optional
+        Classes that count as another one: ``{2: 1}`` for compact clusters, ``{2: 1, 3: 1}`` for
+        clusters against all else.
+
+    Returns
+    -------
+    counts : `~astropy.table.Table`
+        A row a true class: ``class``; ``class_1`` ... ``class_4``, objects given each class; and
+        ``total``. As in Wei et al. (2020, Fig. 3), rows are true classes. Merged classes have
+        neither row nor column.
+
+    Raises
+    ------
+    ValueError
+        Where the lengths differ, or a value is not a class.
+
+    Examples
+    --------
+    >>> from astroclust import confusion_matrix
+    >>> print(confusion_matrix([1, 1, 4], [1, 2, 4])["class", "class_1", "class_2", "total"])
+    class class_1 class_2 total
+    ----- ------- ------- -----
+        1       1       1     2
+        2       0       0     0
+        3       0       0     0
+        4       0       0     1
+    """
+    labels, classes = known_classes(labels, classes)
+    merge = dict(merge or {})
+    _check_classes([*merge, *merge.values()])
+    kept = [number for number in CLASSES if number not in merge]
+    if set(merge.values()) - set(kept):
+        raise ValueError(f"{merge} merges into a class that is merged itself")
+    home = np.array([0, *(merge.get(number, number) for number in CLASSES)])
+    labels, classes = home[labels], home[classes]
+    counts = Table({"class": np.array(kept, np.int16)})
+    for given in kept:
+        counts[f"class_{given}"] = [
+            np.count_nonzero((labels == true) & (classes == given)) for true in kept
+        ]
+    counts["total"] = [np.count_nonzero(labels == true) for true in kept]
+    return counts
+
+
+def class_scores(labels, classes, *, merge=None, resamples=0, seed=0):
+    """Recall, precision and F1 of each class, and the accuracy of all.
+
+    Parameters
+    ----------
+    labels, classes, merge
+        As `confusion_matrix` takes them.
+    resamples : int, optional
+        Samples of as many objects drawn with replacement, whose scatter is the error of each score
+        (bootstrap; Efron 1979, Ann. Statist. 7, 1). None by default.
+    seed : int, optional
+        Of those samples.
+
+    Returns
+    -------
+    scores : `~astropy.table.Table`
+        A row a class: ``class``, ``name``, ``total``, ``recall``, ``precision`` and ``f1``
+        (fractions; NaN where there is nothing to divide by). ``meta["ACCURACY"]`` is the
+        fraction of all objects whose class is their label. With ``resamples``, also
+        ``recall_error``, ``precision_error``, ``f1_error`` and ``meta["ACCURACY_ERROR"]``.
+
+    Examples
+    --------
+    >>> from astroclust import class_scores
+    >>> scores = class_scores([1, 1, 4, 4], [1, 2, 4, 4])
+    >>> scores.meta["ACCURACY"]
+    0.75
+    >>> class_scores([1, 1, 4, 4], [1, 2, 4, 4], merge={2: 1}).meta["ACCURACY"]
+    1.0
+    """
+    labels, classes = known_classes(labels, classes)
+    scores = _scores(confusion_matrix(labels, classes, merge=merge))
+    names = {number: CLASSES[number] for number in scores["class"].tolist()}
+    for merged, home in (merge or {}).items():
+        names[home] += f" or {CLASSES[merged]}"
+    scores.add_column(list(names.values()), name="name", index=1)
+    if resamples:
+        rng = np.random.default_rng(seed)
+        drawn = [rng.integers(0, len(labels), len(labels)) for _ in range(resamples)]
+        samples = [
+            _scores(confusion_matrix(labels[rows], classes[rows], merge=merge)) for rows in drawn
+        ]
+        for score in _SCORES:
+            scores[f"{score}_error"] = _known_scatter([sample[score] for sample in samples])
+        scores.meta["ACCURACY_ERROR"] = float(np.std([s.meta["ACCURACY"] for s in samples]))
+    return scores
+
+
+def _known_scatter(values):
+    """Standard deviation along the first axis of what is not NaN; NaN of nothing."""
+    return np.ma.masked_invalid(values).std(axis=0).filled(np.nan)
+
+
+def _scores(counts):
+    matrix = np.column_stack([counts[name] for name in counts.colnames[1:-1]]).astype(float)
+    right, true, given = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = (right / true, right / given, 2 * right / (true + given))
+        accuracy = float(right.sum() / matrix.sum())
+    scores = Table([counts["class"], counts["total"], *values], names=("class", "total", *_SCORES))
+    scores.meta["ACCURACY"] = accuracy
+    return scores
+
+
+def mean_confusion(matrices):
+    """Mean and scatter of the confusion of several trainings, in percent of each true class.
+
+    Parameters
+    ----------
+    matrices : iterable of `~astropy.table.Table`
+        One a training, as `confusion_matrix` gives them.
+
+    Returns
+    -------
+    mean : `~astropy.table.Table`
+        As Tables 4 to 7 of Wei et al. (2020): a row a true class: ``class``; ``class_1``,
+        ``class_1_std`` ..., the mean percentage that was given each class and its standard
+        deviation over the trainings (NaN of one alone); and ``total``, objects on average.
+
+    Raises
+    ------
+    ValueError
+        Where there are no matrices, or they are of different classes.
+
+    Examples
+    --------
+    >>> from astroclust import confusion_matrix, mean_confusion
+    >>> runs = [confusion_matrix([1, 1], [1, 2]), confusion_matrix([1, 1], [1, 1])]
+    >>> print(mean_confusion(runs)["class_1", "total"][0])
+    class_1 total
+    ------- -----
+       75.0   2.0
+    """
+    matrices = list(matrices)
+    if not matrices:
+        raise ValueError("there are no confusion matrices to take the mean of")
+    if any(matrix.colnames != matrices[0].colnames for matrix in matrices):
+        raise ValueError("the confusion matrices are of different classes")
+    totals = np.array([matrix["total"] for matrix in matrices], float)
+    mean = Table({"class": matrices[0]["class"]})
+    for name in matrices[0].colnames[1:-1]:
+        counts = np.array([matrix[name] for matrix in matrices], float)
+        percent = 100 * np.divide(
+            counts, totals, out=np.full_like(counts, np.nan), where=totals > 0
+        )
+        mean[name] = percent.mean(axis=0)
+        mean[f"{name}_std"] = _scatter(percent)
+    mean["total"] = totals.mean(axis=0)
+    return mean
+
+
+def _scatter(values):
+    if len(values) < 2:
+        return np.full(values.shape[1:], np.nan)
+    return values.std(axis=0, ddof=1)
+
+
+def known_classes(labels, classes):
+    """Labels and classes of the objects that have both.
+
+    Parameters
+    ----------
+    labels, classes : array_like of int, shape (n,)
+        Masked where there is none.
+
+    Returns
+    -------
+    labels, classes : `~numpy.ndarray` of int, shape (m,)
+        Neither masked, in their order.
+
+    Raises
+    ------
+    ValueError
+        Where the lengths differ, or a value is not a class.
+    """
+    labels, classes = np.ma.asarray(labels), np.ma.asarray(classes)
+    if labels.shape != classes.shape or labels.ndim != 1:
+        raise ValueError(f"labels and classes differ in shape: {labels.shape}, {classes.shape}")
+    known = ~(np.ma.getmaskarray(labels) | np.ma.getmaskarray(classes))
+    labels, classes = labels.data[known], classes.data[known]
+    _check_classes([*labels.tolist(), *classes.tolist()])
+    return labels.astype(int), classes.astype(int)
+
+
+def _check_classes(values):
+    unknown = sorted(set(values) - set(CLASSES))
+    if unknown:
+        raise ValueError(f"{unknown} are not classes: those are {list(CLASSES)}")
