@@ -2,6 +2,7 @@
 """Fitting one network, on Lightning."""
 
 import logging
+import math
 import sys
 import warnings
 from functools import partial
@@ -54,12 +55,9 @@ def fit_network(network, stamps, targets, validation, recipe, *, seed, folder, p
         Whether to show progress.
     """
     network.to(memory_format=torch.channels_last)
-    fit = _Fit(network, recipe, targets, seed)
-    # Counted from the steps: a run that goes on asks for its first batch before Lightning has
-    # raised its own count of epochs.
-    batches = _Batches(
-        stamps, targets, recipe, seed=seed, epoch=lambda: fit.global_step // len(batches)
-    )
+    batches = _Batches(stamps, targets, recipe, seed=seed)
+    fit = _Fit(network, recipe, targets, seed, n_batches=len(batches))
+    batches.epoch = fit.next_epoch
     # A generator of its own: the loader draws from it, and a run that goes on must not be shifted.
     training = DataLoader(
         batches, batch_size=None, num_workers=_WORKERS, generator=torch.Generator()
@@ -130,11 +128,11 @@ def _average(averaged, current, n, window):
 class _Batches(Dataset):
     """Normalised batches; with a seed, in an order and augmented as seed and epoch have it."""
 
-    def __init__(self, stamps, targets, recipe, *, seed=None, epoch=None):
+    def __init__(self, stamps, targets, recipe, *, seed=None):
         self.stamps, self.targets, self.seed = stamps, targets, seed
         self.normalization = recipe.normalization
         self.augment = AUGMENTATIONS[recipe.augmentation]
-        self.epoch = epoch  # a function
+        self.epoch = None  # a function that says it
         n = len(stamps)
         if seed is not None and n > recipe.batch_size:
             n -= n % recipe.batch_size  # a small last batch would have statistics of its own
@@ -161,11 +159,12 @@ class _Batches(Dataset):
 class _Fit(lightning.LightningModule):
     """Cross-entropy under Adam, with some blocks at rest or slower than others."""
 
-    def __init__(self, network, recipe, targets, seed):
+    def __init__(self, network, recipe, targets, seed, n_batches):
         super().__init__()
         self.network = network
         self.recipe = recipe
         self.seed = seed
+        self.n_batches = n_batches
         n_classes = targets.shape[1]
         weights = _class_weights(targets) if recipe.balance else None
         self.loss = torch.nn.CrossEntropyLoss(weights, label_smoothing=recipe.label_smoothing)
@@ -173,6 +172,16 @@ class _Fit(lightning.LightningModule):
         self.recall = MulticlassAccuracy(n_classes, average="none")
         for block in network.blocks()[: recipe.frozen]:
             block.requires_grad_(False)
+
+    def next_epoch(self):
+        """The epoch that the next step belongs to.
+
+        A run that goes on asks for its first batch before Lightning has raised its own count.
+        """
+        return self.global_step // self._steps_of_epoch()
+
+    def _steps_of_epoch(self):
+        return math.ceil(self.n_batches / self.trainer.world_size)
 
     def on_train_epoch_start(self):
         # Each epoch has its own random numbers, so that a run that goes on is as one never stopped.
@@ -219,10 +228,11 @@ class _Fit(lightning.LightningModule):
         optimizer = kind(groups, weight_decay=recipe.weight_decay)
         if recipe.schedule == "constant":
             return optimizer
+        # Not the estimate of Lightning, which asks for the first batch before the run is restored.
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=[group["lr"] for group in groups],
-            total_steps=int(self.trainer.estimated_stepping_batches),
+            total_steps=_n_steps(recipe, self._steps_of_epoch()),
         )
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
