@@ -25,7 +25,8 @@ def create_network(name, *, n_bands=5, n_classes=4, weights=None):
         ``"native"``, ``"native-small"`` or ``"native-large"``: `NativeNetwork` in three widths;
         ``"starcnet"``: `StarcNet`; any classification network of torchvision, as ``"resnet18"``
         or ``"vgg19_bn"``, or of timm, as ``"timm/efficientnet_lite0"``: a
-        `~astroclust.networks.dual.DualNetwork` of it.
+        `~astroclust.networks.dual.DualNetwork` of it, on stamps resized to 299 pixels as in Wei et
+        al. (2020), or to those after an ``@``, as in ``"resnet18@64"``: cheaper by the square.
     n_bands : int, optional
         Bands of the stamps.
     n_classes : int, optional
@@ -66,7 +67,7 @@ def create_network(name, *, n_bands=5, n_classes=4, weights=None):
     from astroclust.networks.dual import DualNetwork, list_backbones
 
     known = list_backbones()
-    if name not in known and not name.startswith("timm/"):
+    if name.partition("@")[0] not in known and not name.startswith("timm/"):
         raise ValueError(
             f"network {name!r} is not known: there are {', '.join(_WITHOUT_BACKBONE)}, those of "
             f"torchvision ({', '.join(known)}), and timm/NAME"

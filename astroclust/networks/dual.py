@@ -34,7 +34,8 @@ class DualNetwork(nn.Module):
     Parameters
     ----------
     backbone : str
-        One of `list_backbones`, or ``timm/`` and one of timm, as ``timm.list_models`` names them.
+        One of `list_backbones`, or ``timm/`` and one of timm, as ``timm.list_models`` names them;
+        with ``@`` and a number of pixels, as ``"resnet18@64"``, stamps are resized to that many.
     n_bands : int
         Bands of the stamps, at most six.
     n_classes : int
@@ -49,8 +50,11 @@ class DualNetwork(nn.Module):
         super().__init__()
         if n_bands > 2 * _CHANNELS:
             raise ValueError(f"{backbone} takes at most {2 * _CHANNELS} bands, not {n_bands}")
+        backbone, at, size = backbone.partition("@")
         make = _timm_backbone if backbone.startswith("timm/") else _torchvision_backbone
         first, n_features, self.input_size = make(backbone, weights)
+        if at:
+            self.input_size = _chosen_size(backbone, size, self.input_size)
         self.branches = nn.ModuleList([first])
         if n_bands > _CHANNELS:
             second = make(backbone, weights)[0] if weights == "none" else deepcopy(first)
@@ -94,6 +98,14 @@ class DualNetwork(nn.Module):
             branch(half).flatten(1) for branch, half in zip(self.branches, halves, strict=True)
         ]
         return self.head(torch.cat(features, dim=1))
+
+
+def _chosen_size(backbone, size, usual):
+    if not size.isdecimal() or not int(size):
+        raise ValueError(f"{backbone}@{size}: after the @ comes a number of pixels, such as 64")
+    if usual != _INPUT_SIZE and int(size) != usual:
+        raise ValueError(f"{backbone} takes {usual} pixels alone, not {size}")
+    return int(size)
 
 
 def _layers(network):

@@ -122,6 +122,8 @@ def test_a_missing_file_of_weights(tmp_path):
         ("resnet", {}, "network 'resnet' is not known: there are native, .*resnet18.*timm/NAME"),
         ("native", {"weights": "imagenet"}, "'native' has no published weights"),
         ("resnet18", {"n_bands": 7, "weights": "none"}, "at most 6 bands, not 7"),
+        ("resnet18@small", {"weights": "none"}, "after the @ comes a number of pixels"),
+        ("vit_b_16@64", {"weights": "none"}, "takes 224 pixels alone, not 64"),
     ],
 )
 def test_what_is_not_accepted_is_named(name, options, message):
@@ -133,3 +135,13 @@ def test_three_bands_need_one_copy():
     network = create_network("resnet18", n_bands=3, weights="none")
     assert len(network.branches) == 1
     assert network(torch.zeros(2, 3, 50, 50), torch.ones(2, 3)).shape == (2, 4)
+
+
+def test_stamps_are_resized_to_the_size_that_is_asked_for():
+    network = create_network("resnet18@64", weights="none").eval()
+    pixels = torch.rand(2, 5, 50, 50)
+    given = []
+    network.branches[0].register_forward_pre_hook(lambda _, inputs: given.append(inputs[0].shape))
+    with torch.inference_mode():
+        assert network(pixels, torch.ones(2, 5)).shape == (2, 4)
+    assert given == [(2, 3, 64, 64)]

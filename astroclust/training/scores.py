@@ -10,7 +10,7 @@ from astroclust.evaluation import calibration_curve
 from astroclust.stamps import Stamps
 from astroclust.training.labels import class_chances
 
-__all__ = ["member_probabilities", "score_classifier"]
+__all__ = ["member_probabilities", "score_classifier", "without_bands"]
 
 _BATCH = 256
 # Share of the pixels of each stamp that are taken away, as a tenth may be of a worn detector.
@@ -77,10 +77,31 @@ def _with_less(stamps, max_missing_bands):
     for n_missing in range(1, min(2, max_missing_bands, len(stamps.bands) - 1) + 1):
         for missing in combinations(range(len(stamps.bands)), n_missing):
             names = "_".join(stamps.bands[i] for i in missing)
-            yield f"without_{names}", _without(stamps, list(missing))
+            yield f"without_{names}", without_bands(stamps, list(missing))
 
 
-def _without(stamps, missing):
+def without_bands(stamps, missing):
+    """Stamps without some of their bands.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps; not changed.
+    missing : sequence of int
+        Numbers of the bands, from 0, that become zero and absent.
+
+    Returns
+    -------
+    stamps : `~astroclust.stamps.Stamps`
+        With their flags and table.
+    """
     data, present = stamps.data.copy(), stamps.present.copy()
     data[:, missing], present[:, missing] = 0, False
-    return Stamps(data, stamps.filters, bands=stamps.bands, present=present)
+    return Stamps(
+        data,
+        stamps.filters,
+        bands=stamps.bands,
+        present=present,
+        flags=stamps.flags,
+        table=stamps.table,
+    )

@@ -1,0 +1,31 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The studies of the papers, from data to a report."""
+
+from astroclust.experiments.catalog_only import (
+    catalog_features,
+    classify_without_images,
+    scores_by_field,
+)
+from astroclust.experiments.pretraining import (
+    accuracy_by_epochs,
+    peak_accuracies,
+    pretraining_study,
+    sign_test,
+)
+from astroclust.experiments.report import Report
+from astroclust.experiments.samples import labelled_stamps, sample_fields
+from astroclust.experiments.wei2020 import reproduce_wei2020
+
+__all__ = [
+    "Report",
+    "accuracy_by_epochs",
+    "catalog_features",
+    "classify_without_images",
+    "labelled_stamps",
+    "peak_accuracies",
+    "pretraining_study",
+    "reproduce_wei2020",
+    "sample_fields",
+    "scores_by_field",
+    "sign_test",
+]

@@ -1,0 +1,166 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""What the catalogue says of a candidate's class without its image: the floor for networks."""
+
+from itertools import pairwise
+
+import numpy as np
+from astropy.table import Table, vstack
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from astroclust.catalogs import CLASSES, find_field
+from astroclust.evaluation import class_scores, crowding
+from astroclust.images import BANDS, FILTER_ROLES
+
+__all__ = ["catalog_features", "classify_without_images", "scores_by_field"]
+
+# Results of LEGUS's fits of populations, and what it counts.
+_FITTED = ("age", "mass", "e_bv", "chi2", "fit_probability", "n_filters")
+_MEMBERS, _SEED = 5, 0
+
+
+def catalog_features(catalog):
+    """Numbers that trees can learn from, of a catalogue of LEGUS.
+
+    Parameters
+    ----------
+    catalog : `~astropy.table.Table`, length n
+        As `~astroclust.catalogs.read_legus` reads it.
+
+    Returns
+    -------
+    features : `~astropy.table.Table`, length n
+        NaN where there is no value: magnitude, error and absolute magnitude in V, the colours of
+        neighbouring bands and errors in all, concentration index, age, mass, reddening and quality
+        of the fitted population, number of filters, neighbours within 25 pixels.
+    """
+    columns = {FILTER_ROLES[name[4:].upper()]: name for name in catalog.colnames if _is_mag(name)}
+    magnitudes = {band: _values(catalog, columns.get(band)) for band in BANDS}
+    errors = {
+        band: _values(catalog, columns.get(band, "").replace("mag_", "mag_err_")) for band in BANDS
+    }
+    modulus = 5 * np.log10(catalog.meta.get("DISTANCE", np.nan)) + 25
+    features = {"mag_V": magnitudes["V"], "abs_V": magnitudes["V"] - modulus}
+    for blue, red in pairwise(BANDS):
+        features[f"{blue}-{red}"] = magnitudes[blue] - magnitudes[red]
+    features |= {f"err_{band}": errors[band] for band in BANDS}
+    features |= {name: _values(catalog, name) for name in ("ci", *_FITTED)}
+    features["neighbors"] = crowding(catalog).astype(float)
+    return Table(features)
+
+
+def _is_mag(name):
+    return name.startswith("mag_f") and name[4:].upper() in FILTER_ROLES
+
+
+def _values(catalog, name):
+    if not name or name not in catalog.colnames:
+        return np.full(len(catalog), np.nan)
+    return np.ma.filled(np.ma.asarray(catalog[name], float), np.nan)
+
+
+def classify_without_images(catalogs, *, probabilities=None, progress=iter):
+    """Classify the labelled candidates of each field by gradient boosting on those of the others.
+
+    Parameters
+    ----------
+    catalogs : sequence of `~astropy.table.Table`
+        Catalogues of fields with labels, as `~astroclust.catalogs.read_legus` reads them. Fields
+        of one galaxy are held out together.
+    probabilities : sequence of array_like, shape (n, 4), optional
+        Class probabilities of the rows of each catalogue, from images, to learn from beside the
+        columns: both together.
+    progress : callable, optional
+        Called on the galaxies to go through, such as `tqdm.tqdm`.
+
+    Returns
+    -------
+    classified : `~astropy.table.Table`
+        A row a labelled candidate: ``field``, ``id``, ``label`` (1 to 4, by people), ``class``, and
+        ``class_1_prob`` ... ``class_4_prob``.
+
+    Raises
+    ------
+    ValueError
+        Where there are fewer than two galaxies with labels, or probabilities of other rows.
+    """
+    parts = []
+    for number, catalog in enumerate(catalogs):
+        part = catalog_features(catalog)
+        if probabilities is not None:
+            given = np.asarray(probabilities[number], float)
+            if given.shape != (len(catalog), len(CLASSES)):
+                raise ValueError(
+                    f"probabilities of {catalog.meta['FIELD']} must have shape "
+                    f"({len(catalog)}, {len(CLASSES)}), not {given.shape}"
+                )
+            part.add_columns(list(given.T), names=[f"image_{c}" for c in CLASSES])
+        field = find_field(catalog.meta["FIELD"])
+        head = Table(
+            {"field": [field.name] * len(catalog), "galaxy": [field.galaxy] * len(catalog)}
+        )
+        head["id"], head["label"] = catalog["id"], np.ma.filled(catalog["class_human"], 0)
+        for column in reversed(list(head.itercols())):
+            part.add_column(column, index=0)
+        parts.append(part[np.isin(head["label"], list(CLASSES))])
+    sample = vstack(parts, metadata_conflicts="silent") if parts else Table({"galaxy": []})
+    galaxies = sorted(set(sample["galaxy"]))
+    if len(galaxies) < 2:
+        raise ValueError(f"one galaxy is held out at a time: two are needed, not {len(galaxies)}")
+    features = np.column_stack([sample[name] for name in sample.colnames[4:]])
+    labels = np.asarray(sample["label"])
+    chances = np.zeros((len(sample), len(CLASSES)))
+    for galaxy in progress(galaxies):
+        held_out = np.asarray(sample["galaxy"] == galaxy)
+        chances[held_out] = _boost(features[~held_out], labels[~held_out], features[held_out])
+    classified = sample["field", "id", "label"]
+    classified["class"] = np.array(list(CLASSES))[chances.argmax(axis=1)]
+    for number, column in zip(CLASSES, chances.T, strict=True):
+        classified[f"class_{number}_prob"] = column
+    return classified
+
+
+def _boost(features, labels, others):
+    """Mean class probabilities of some members, which differ in what they set aside."""
+    chances = np.zeros((len(others), len(CLASSES)))
+    for member in range(_MEMBERS):
+        model = HistGradientBoostingClassifier(
+            learning_rate=0.05, max_leaf_nodes=15, early_stopping=True, random_state=_SEED + member
+        )
+        model.fit(features, labels)
+        chances[:, model.classes_.astype(int) - 1] += model.predict_proba(others) / _MEMBERS
+    return chances
+
+
+def scores_by_field(classified):
+    """Accuracy in each field, and in all.
+
+    Parameters
+    ----------
+    classified : `~astropy.table.Table`
+        With ``field``, ``label`` and ``class``.
+
+    Returns
+    -------
+    scores : `~astropy.table.Table`
+        A row a field, and ``all``: ``field``, ``total``, ``accuracy``, ``accuracy_error``
+        (bootstrap), ``recall_1`` ... ``recall_4`` (NaN of none), ``accuracy_clusters`` (classes 1
+        to 3 against 4) and ``largest_class``, the share of the commonest label, which the accuracy
+        is to be measured by.
+    """
+    rows = []
+    for name in [*sorted(set(classified["field"])), "all"]:
+        part = classified if name == "all" else classified[classified["field"] == name]
+        scores = class_scores(part["label"], part["class"], resamples=200)
+        merged = class_scores(part["label"], part["class"], merge={2: 1, 3: 1})
+        rows.append(
+            {
+                "field": name,
+                "total": len(part),
+                "accuracy": scores.meta["ACCURACY"],
+                "accuracy_error": scores.meta["ACCURACY_ERROR"],
+                **{f"recall_{c}": scores["recall"][i] for i, c in enumerate(CLASSES)},
+                "accuracy_clusters": merged.meta["ACCURACY"],
+                "largest_class": max(scores["total"]) / len(part),
+            }
+        )
+    return Table(rows)

@@ -1,0 +1,265 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Does what was learnt elsewhere help? The study of Schneider et al. (2023), on any stamps."""
+
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table, vstack
+from scipy.stats import binomtest
+
+from astroclust.catalogs import CLASSES
+from astroclust.evaluation import class_scores, confusion_matrix, mean_confusion
+from astroclust.files import replace_when_done
+from astroclust.training import split_rows, train_classifier
+from astroclust.training.scores import member_probabilities
+
+__all__ = ["accuracy_by_epochs", "peak_accuracies", "pretraining_study", "sign_test"]
+
+#: Epochs after which Schneider et al. (2023, Table 1) look at the accuracy.
+EPOCHS = (5, 10, 20, 50, 200, 400)
+
+
+def pretraining_study(
+    stamps,
+    labels,
+    starts,
+    *,
+    folder,
+    groups=None,
+    runs=10,
+    share=0.15,
+    seed=0,
+    recipe="wei2020",
+    progress_bar=False,
+    **changes,
+):
+    """Train from each of several starts on the same random splits, many times.
+
+    The same call goes on where an earlier one stopped.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps.
+    labels : array_like of int, shape (n,)
+        Their classes.
+    starts : dict of str to dict
+        Names of the starts, and what the recipe of each has of its own: ``{"pretrained":
+        {"weights": "imagenet"}, "from scratch": {"weights": "none"}}``. An entry ``start`` is a
+        classifier to go on from.
+    folder : str or `~pathlib.Path`
+        Where the trainings and their results go.
+    groups : array_like, shape (n,), optional
+        What must not be on both sides of a split.
+    runs : int, optional
+        Random splits; Schneider et al. have 100.
+    share : float, optional
+        Share of the stamps that is tested on; Schneider et al. have 2034 of 14 034.
+    seed : int, optional
+        Of the first split and its trainings; the next have the numbers that follow.
+    recipe : str or `~astroclust.training.Recipe`, optional
+        How to train.
+    progress_bar : bool, optional
+        Whether to show progress.
+    **changes
+        Entries of the recipe to change, for all starts.
+
+    Returns
+    -------
+    curves : `~astropy.table.Table`
+        A row an epoch of a training: ``start``, ``run`` and ``epoch`` (from 1), ``accuracy`` on
+        the stamps that are tested on.
+    classified : `~astropy.table.Table`
+        A row a tested stamp of a training: ``start``, ``run``, ``row`` in the stamps, ``label`` and
+        the ``class`` that the network has in the end.
+
+    Raises
+    ------
+    ValueError
+        Where labels are not classes or not one a stamp, or the folder is that of another study.
+    """
+    labels = np.asarray(labels)
+    curves, classified = [], []
+    for run in range(1, runs + 1):
+        learnt, tested = split_rows(len(stamps), share=share, seed=seed + run - 1, groups=groups)
+        for name, own in starts.items():
+            place = Path(folder) / name.replace(" ", "-") / f"run-{run:03}"
+            result = place / "classified.ecsv"
+            if not result.exists():
+                classifier = train_classifier(
+                    stamps[learnt],
+                    labels[learnt],
+                    held_out=stamps[tested],
+                    held_out_labels=labels[tested],
+                    name=name,
+                    training_sample="",
+                    recipe=recipe,
+                    max_missing_bands=0,
+                    seed=seed + run - 1,
+                    folder=place,
+                    progress_bar=progress_bar,
+                    **{"validation_share": 0.0, **changes, **own},
+                )
+                chances = member_probabilities(classifier, stamps[tested]).mean(axis=0)
+                table = Table({"row": tested, "label": labels[tested]})
+                table["class"] = np.array(list(CLASSES))[chances.argmax(axis=1)]
+                with replace_when_done(result) as partial:
+                    table.write(partial, format="ascii.ecsv")
+                (place / "member-1" / "last.ckpt").unlink()  # what weighs, and is done with
+            for parts, table in (
+                (curves, _curve(place / "member-1" / "metrics.csv")),
+                (classified, Table.read(result, format="ascii.ecsv")),
+            ):
+                table.add_columns(
+                    [[name] * len(table), [run] * len(table)], [0, 0], ["start", "run"]
+                )
+                parts.append(table)
+    return vstack(curves), vstack(classified)
+
+
+def _curve(log):
+    table = Table.read(log, format="ascii.csv")
+    rows = table[~np.ma.getmaskarray(table["accuracy"])]
+    return Table({"epoch": np.asarray(rows["epoch"]) + 1, "accuracy": np.asarray(rows["accuracy"])})
+
+
+def peak_accuracies(curves, *, within=None):
+    """The best accuracy of each training, and when it was first there.
+
+    Parameters
+    ----------
+    curves : `~astropy.table.Table`
+        As `pretraining_study` returns them.
+    within : int, optional
+        Epochs to look at; by default all.
+
+    Returns
+    -------
+    peaks : `~astropy.table.Table`
+        A row a training: ``start``, ``run``, ``accuracy`` and ``epoch``, as in Table 2 of Schneider
+        et al. (2023).
+    """
+    if within is not None:
+        curves = curves[curves["epoch"] <= within]
+    rows = []
+    for key, training in zip(*_trainings(curves), strict=True):
+        best = training[np.argmax(training["accuracy"])]
+        rows.append((*key, best["accuracy"], best["epoch"]))
+    return Table(rows=rows, names=("start", "run", "accuracy", "epoch"))
+
+
+def _trainings(table):
+    grouped = table.group_by(["start", "run"]).groups
+    return [tuple(key) for key in grouped.keys], list(grouped)
+
+
+def accuracy_by_epochs(curves, *, epochs=EPOCHS):
+    """Best accuracy within so many epochs, as in Table 1 of Schneider et al. (2023).
+
+    Parameters
+    ----------
+    curves : `~astropy.table.Table`
+        As `pretraining_study` returns them.
+    epochs : sequence of int, optional
+        Numbers of epochs; those that a start was not trained for have no row.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        A row a start and a number of epochs: ``start``, ``epochs``, ``runs``, ``accuracy`` and
+        ``accuracy_std``, mean and standard deviation over the runs, and ``peak_epoch`` and
+        ``peak_epoch_std``, when the best was there.
+    """
+    rows = []
+    for start in dict.fromkeys(curves["start"]):
+        own = curves[curves["start"] == start]
+        for number in sorted({n for n in epochs if n < max(own["epoch"])} | {max(own["epoch"])}):
+            peaks = peak_accuracies(own, within=number)
+            ddof = min(len(peaks) - 1, 1)
+            values = [
+                value
+                for name in ("accuracy", "epoch")
+                for value in (np.mean(peaks[name]), np.std(peaks[name], ddof=ddof))
+            ]
+            rows.append((start, number, len(peaks), *values))
+    names = ("start", "epochs", "runs", "accuracy", "accuracy_std", "peak_epoch", "peak_epoch_std")
+    return Table(rows=rows, names=names)
+
+
+def sign_test(better, worse):
+    """Whether one of two ways is better on more splits than chance would have it.
+
+    Parameters
+    ----------
+    better, worse : array_like of float, shape (n_runs,)
+        What both reach on the same splits; equal values say nothing and are left out.
+
+    Returns
+    -------
+    wins, losses : int
+        Splits on which the first is above, and below, the second.
+    p : float
+        Of the two-sided sign test, 1 where there are no differences.
+
+    Examples
+    --------
+    >>> from astroclust.experiments import sign_test
+    >>> sign_test([3, 4, 5, 6, 7, 8], [1, 1, 1, 1, 1, 1])
+    (6, 0, 0.03125)
+    """
+    difference = np.asarray(better, float) - np.asarray(worse, float)
+    wins, losses = int(np.sum(difference > 0)), int(np.sum(difference < 0))
+    if not wins + losses:
+        return wins, losses, 1.0
+    return wins, losses, float(binomtest(wins, wins + losses).pvalue)
+
+
+def scores_by_start(classified):
+    """Precision, recall and F1 of each class, with their scatter over the runs.
+
+    Parameters
+    ----------
+    classified : `~astropy.table.Table`
+        As `pretraining_study` returns it.
+
+    Returns
+    -------
+    scores : `~astropy.table.Table`
+        A row a start and a class, as in Table 4 of Schneider et al. (2023): ``start``, ``class``,
+        ``precision``, ``precision_std`` and so on. Classes without objects are left out.
+    """
+    rows = []
+    for start in dict.fromkeys(classified["start"]):
+        _, runs = _trainings(classified[classified["start"] == start])
+        scores = [class_scores(run["label"], run["class"]) for run in runs]
+        for i, number in enumerate(CLASSES):
+            if not any(score["total"][i] for score in scores):
+                continue
+            row = {"start": start, "class": number}
+            for name in ("precision", "recall", "f1"):
+                values = np.ma.masked_invalid([score[name][i] for score in scores])
+                row |= {name: values.mean(), f"{name}_std": values.std(ddof=min(len(runs) - 1, 1))}
+            rows.append(row)
+    return Table(rows)
+
+
+def confusion_by_start(classified):
+    """Mean confusion of the runs of each start, as in Fig. 11 of Schneider et al. (2023).
+
+    Parameters
+    ----------
+    classified : `~astropy.table.Table`
+        As `pretraining_study` returns it.
+
+    Returns
+    -------
+    confusion : dict of str to `~astropy.table.Table`
+        By start, as `~astroclust.evaluation.mean_confusion` gives it.
+    """
+    confusion = {}
+    for start in dict.fromkeys(classified["start"]):
+        _, runs = _trainings(classified[classified["start"] == start])
+        confusion[start] = mean_confusion(
+            confusion_matrix(run["label"], run["class"]) for run in runs
+        )
+    return confusion

@@ -1,0 +1,145 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The report of a study: one page with its tables and figures, and the tables for programs."""
+
+import base64
+import html
+import io
+import os
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from astropy.table import Table
+
+import astroclust
+from astroclust.files import replace_when_done
+
+__all__ = ["Report", "describe_machine"]
+
+_STYLE = """\
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+       color: #222; }
+h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
+table { border-collapse: collapse; font-size: 0.9rem; margin: 1rem 0; display: block;
+        overflow-x: auto; }
+th, td { padding: 0.2rem 0.7rem; text-align: right; border-bottom: 1px solid #ddd; }
+th { border-bottom: 2px solid #888; } img { max-width: 100%; }
+.note { background: #fff4d6; border-left: 4px solid #e69f00; padding: 0.5rem 1rem; }
+"""
+
+
+@dataclass
+class _Section:
+    heading: str
+    text: str
+    name: str | None
+    table: Table | None
+    figure: object | None
+
+
+class Report:
+    """What a study found, section by section.
+
+    Parameters
+    ----------
+    title : str
+        Of the page.
+    note : str, optional
+        What a reader must know first, such as that images are simulated.
+    """
+
+    def __init__(self, title, *, note=""):
+        self.title, self.note = title, note
+        self._sections = []
+
+    def add(self, heading, text="", *, name=None, table=None, figure=None):
+        """Add a section.
+
+        Parameters
+        ----------
+        heading, text : str
+            Plain text.
+        name : str, optional
+            Of the file of the table, without ``.ecsv``.
+        table : `~astropy.table.Table`, optional
+            Shown whole.
+        figure : `~matplotlib.figure.Figure`, optional
+            Shown below.
+        """
+        self._sections.append(_Section(heading, text, name, table, figure))
+
+    def write(self, folder):
+        """Write ``report.html``, one file with all, and each table as ECSV.
+
+        Parameters
+        ----------
+        folder : str or `~pathlib.Path`
+            Where they go; what is there is replaced.
+
+        Returns
+        -------
+        path : `~pathlib.Path`
+            The page.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        for section in self._sections:
+            if section.name is not None:
+                with replace_when_done(folder / f"{section.name}.ecsv", overwrite=True) as partial:
+                    section.table.write(partial, format="ascii.ecsv")
+        page = folder / "report.html"
+        with replace_when_done(page, overwrite=True) as partial:
+            Path(partial).write_text(self._page(), encoding="utf-8")
+        return page
+
+    def _page(self):
+        note = f'<p class="note">{html.escape(self.note)}</p>' if self.note else ""
+        sections = "".join(map(_section_html, self._sections))
+        title = html.escape(self.title)
+        return (
+            f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+            f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>'
+            f"<body><h1>{title}</h1>{note}{sections}</body></html>\n"
+        )
+
+
+def _section_html(section):
+    parts = [f"<h2>{html.escape(section.heading)}</h2>"]
+    if section.text:
+        parts.append(f"<p>{html.escape(section.text)}</p>")
+    if section.table is not None:
+        parts += section.table.pformat(max_lines=-1, max_width=-1, html=True, show_unit=False)
+    if section.figure is not None:
+        stream = io.BytesIO()
+        section.figure.savefig(stream, format="png", dpi=120)
+        picture = base64.b64encode(stream.getvalue()).decode()
+        alternative = html.escape(section.heading, quote=True)
+        parts.append(f'<img alt="{alternative}" src="data:image/png;base64,{picture}">')
+    return "\n".join(parts)
+
+
+def describe_machine(seconds):
+    """What a study ran on.
+
+    Parameters
+    ----------
+    seconds : float
+        How long it took.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        ``what`` and ``value``.
+    """
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    facts = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "astroclust": astroclust.__version__,
+        "torch": torch.__version__,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "GPU": gpu,
+        "minutes": f"{seconds / 60:.1f}",
+    }
+    return Table(rows=list(facts.items()), names=("what", "value"))

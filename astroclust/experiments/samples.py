@@ -1,0 +1,147 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Labelled stamps of LEGUS: fetched, cut once, kept."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from astropy.table import vstack
+
+from astroclust.archive import fetch_legus
+from astroclust.catalogs import legus_fields, training_sample
+from astroclust.images import BANDS
+from astroclust.stamps import Stamps, make_stamps
+
+__all__ = ["center_crop", "join_stamps", "labelled_stamps", "sample_fields"]
+
+# Width of what is cut: the largest of Wei et al. (2020, sec. 4.3), from which come the others.
+SIZE = 100
+_KINDS = {"bcw": ("single", "table_1"), "consensus": ("consensus", "table_2")}
+
+
+def sample_fields(labels):
+    """Fields of a sample of Wei et al. (2020) whose catalogues are public.
+
+    Parameters
+    ----------
+    labels : str
+        ``"bcw"`` (Table 1) or ``"consensus"`` (Table 2).
+
+    Returns
+    -------
+    names : list of str
+        In alphabetic order.
+    """
+    if labels not in _KINDS:
+        raise ValueError(f"labels must be one of {', '.join(_KINDS)}, not {labels!r}")
+    who, table = _KINDS[labels]
+    return sorted(
+        field.name
+        for field in legus_fields().values()
+        if field.catalog and field.labels == who and getattr(field, table) is not None
+    )
+
+
+def labelled_stamps(name, *, labels, folder, data_folder=None, progress_bar=False):
+    """The labelled stamps of one field of LEGUS, fetched and cut unless they are there.
+
+    Parameters
+    ----------
+    name : str
+        Of the field.
+    labels : str
+        ``"bcw"`` or ``"consensus"``.
+    folder : str or `~pathlib.Path`
+        Where the stamps are kept.
+    data_folder : str or `~pathlib.Path`, optional
+        Where catalogues and images go, as for `~astroclust.archive.fetch_legus`.
+    progress_bar : bool, optional
+        Whether to show progress.
+
+    Returns
+    -------
+    stamps : `~astroclust.stamps.Stamps`
+        Of 100 pixels, with the columns of `~astroclust.catalogs.training_sample`; all bands but
+        one are present in each, as Wei et al. (2020, sec. 3.2) demand.
+
+    Raises
+    ------
+    OSError
+        Where the field cannot be fetched.
+    ValueError
+        Where it has no labels of that kind.
+    """
+    path = Path(folder) / f"{labels}-{name}.fits"
+    if path.exists():
+        return Stamps.read(path)
+    data = fetch_legus(name, folder=data_folder, progress_bar=progress_bar)
+    sample = training_sample([data.catalog], labels=labels)
+    stamps = make_stamps(sample, data.images, size=SIZE, progress_bar=progress_bar)
+    stamps = stamps[stamps.present.sum(axis=1) >= len(BANDS) - 1]
+    # One name for a band in all fields.
+    stamps = Stamps(
+        stamps.data, BANDS, present=stamps.present, flags=stamps.flags, table=stamps.table
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    stamps.write(path)
+    return stamps
+
+
+def join_stamps(parts):
+    """Stamps of several fields as one.
+
+    Parameters
+    ----------
+    parts : sequence of `~astroclust.stamps.Stamps`
+        Of the same size and bands.
+
+    Returns
+    -------
+    stamps : `~astroclust.stamps.Stamps`
+        All, in that order, with the columns that all tables have.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # units and meta differ from field to field
+        table = vstack([part.table for part in parts], join_type="inner")
+    return Stamps(
+        np.concatenate([part.data for part in parts]),
+        parts[0].filters,
+        bands=parts[0].bands,
+        present=np.concatenate([part.present for part in parts]),
+        flags=np.concatenate([part.flags for part in parts]),
+        table=table,
+    )
+
+
+def center_crop(stamps, size):
+    """The middle of each stamp.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps.
+    size : int
+        Width wanted, at most that of the stamps.
+
+    Returns
+    -------
+    stamps : `~astroclust.stamps.Stamps`
+        As `~astroclust.stamps.make_stamps` cuts that size, to half a pixel.
+
+    Raises
+    ------
+    ValueError
+        Where the stamps are smaller.
+    """
+    if not 0 < size <= stamps.size:
+        raise ValueError(f"stamps of {stamps.size} pixels have no middle of {size}")
+    start = stamps.size // 2 - size // 2
+    middle = slice(start, start + size)
+    return Stamps(
+        np.ascontiguousarray(stamps.data[:, :, middle, middle]),
+        stamps.filters,
+        bands=stamps.bands,
+        present=stamps.present,
+        flags=stamps.flags,
+        table=stamps.table,
+    )

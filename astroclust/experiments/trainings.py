@@ -1,0 +1,157 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""One training of an experiment: what it learns from, what it says of the rest, kept in a file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table, vstack
+
+from astroclust.catalogs import CLASSES
+from astroclust.experiments.samples import SIZE, center_crop
+from astroclust.files import replace_when_done
+from astroclust.training import overlapping_groups, split_rows, train_classifier
+from astroclust.training.augmentation import crop_stamps
+from astroclust.training.scores import member_probabilities
+
+__all__ = ["Training", "run_training"]
+
+# Share that is tested on (Wei et al. 2020, sec. 3.4).
+_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of an experiment.
+
+    Parameters
+    ----------
+    labels : str
+        Sample of `~astroclust.experiments.samples.labelled_stamps` to learn from.
+    architecture : str
+        Network.
+    recipe : str
+        How.
+    run : int
+        Number, from 1; the seed of split and training.
+    size : int or str, optional
+        Width of the stamps, or ``"random"``: from 25 to 100 pixels.
+    split : str, optional
+        What is tested on: ``"random"``, a fifth of the stamps; ``"grouped"``, a fifth that shares
+        no pixel with what is learnt from; or a field, which is left out.
+    n_learnt : int or None, optional
+        How many stamps to learn from, at most.
+    """
+
+    labels: str
+    architecture: str
+    recipe: str
+    run: int
+    size: int | str = 50
+    split: str = "random"
+    n_learnt: int | None = None
+
+    @property
+    def experiment(self):
+        """Name of what all runs of it have in common; that of a folder."""
+        parts = [self.labels, self.architecture.replace("/", "-"), f"{self.size}px", self.split]
+        return "_".join(parts if self.n_learnt is None else [*parts, f"n{self.n_learnt}"])
+
+
+def run_training(training, stamps, *, folder, others=None, progress_bar=False, **changes):
+    """Train, and classify what was not learnt from; or read what an earlier call wrote.
+
+    Parameters
+    ----------
+    training : `Training`
+        What to do.
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps of 100 pixels with ``field``, ``x``, ``y`` and ``class``.
+    folder : str or `~pathlib.Path`
+        Where trainings are kept. One that was stopped goes on.
+    others : dict of str to `~astroclust.stamps.Stamps`, optional
+        More to classify, by name, with ``class``.
+    progress_bar : bool, optional
+        Whether to show progress.
+    **changes
+        Entries of the recipe to change.
+
+    Returns
+    -------
+    classified : `~astropy.table.Table`
+        A row an object: ``part`` (``"validation"``, or the name of another), ``row`` in its stamps,
+        ``label``, ``class``, and ``class_1_prob`` ... ``class_4_prob``.
+    """
+    place = Path(folder) / training.experiment / f"run-{training.run:02}"
+    result = place / "classified.ecsv"
+    if result.exists():
+        return Table.read(result, format="ascii.ecsv")
+    labels = np.asarray(stamps.table["class"])
+    learnt, tested = _split(training, stamps)
+    options = {"recipe": training.recipe, "architecture": training.architecture, **changes}
+    if training.size == "random":
+        options["augmentation"] = "crops"
+    classifier = train_classifier(
+        _of_size(stamps[learnt], training),
+        labels[learnt],
+        name=training.experiment,
+        training_sample="",
+        max_missing_bands=4,
+        seed=training.run,
+        folder=place,
+        progress_bar=progress_bar,
+        **options,
+    )
+    parts = {"validation": stamps[tested], **(others or {})}
+    rows = {"validation": tested}
+    tables = []
+    for name, part in parts.items():
+        part = _tested_size(part, training)
+        chances = member_probabilities(classifier, part).mean(axis=0)
+        table = Table({"part": [name] * len(part), "row": rows.get(name, np.arange(len(part)))})
+        table["label"] = np.asarray(part.table["class"])
+        table["class"] = np.array(list(CLASSES))[chances.argmax(axis=1)]
+        for number, column in zip(CLASSES, chances.T, strict=True):
+            table[f"class_{number}_prob"] = column
+        tables.append(table)
+    classified = vstack(tables)
+    with replace_when_done(result) as partial:
+        classified.write(partial, format="ascii.ecsv")
+    for checkpoint in place.glob("member-*/*.ckpt"):
+        checkpoint.unlink()  # what weighs, and is done with
+    return classified
+
+
+def _split(training, stamps):
+    """Rows to learn from and rows to test on."""
+    table = stamps.table
+    if training.split in ("random", "grouped"):
+        groups = None
+        if training.split == "grouped":
+            groups = overlapping_groups(
+                table["x"],
+                table["y"],
+                size=SIZE if training.size == "random" else training.size,
+                field=table["field"],
+            )
+        learnt, tested = split_rows(len(stamps), share=_SHARE, seed=training.run, groups=groups)
+    else:
+        held_out = np.asarray(table["field"]) == training.split
+        if not held_out.any():
+            raise ValueError(f"there are no stamps of {training.split} to leave out")
+        learnt, tested = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    if training.n_learnt is not None:
+        rng = np.random.default_rng(training.run)
+        learnt = np.sort(rng.permutation(learnt)[: training.n_learnt])
+    return learnt, tested
+
+
+def _of_size(stamps, training):
+    return center_crop(stamps, SIZE if training.size == "random" else training.size)
+
+
+def _tested_size(stamps, training):
+    """As `_of_size`, but of random size once and for all."""
+    if training.size == "random":
+        stamps = crop_stamps(stamps, np.random.default_rng(training.run))
+    return _of_size(stamps, training)

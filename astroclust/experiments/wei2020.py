@@ -1,0 +1,458 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The experiments of Wei et al. (2020, sec. 4), from the archive to a report."""
+
+import warnings
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from astropy.table import Table, vstack
+from astropy.utils.exceptions import AstropyUserWarning
+from matplotlib.figure import Figure
+from scipy.special import entr
+from tqdm import tqdm
+
+from astroclust.catalogs import CLASS_COLORS, CLASSES
+from astroclust.evaluation import (
+    calibration_curve,
+    class_scores,
+    confusion_matrix,
+    entropy_distribution,
+    mean_confusion,
+)
+from astroclust.experiments.report import Report, describe_machine
+from astroclust.experiments.samples import join_stamps, labelled_stamps, sample_fields
+from astroclust.experiments.trainings import Training, run_training
+from astroclust.images import BANDS
+from astroclust.networks import create_network
+from astroclust.plotting import plot_calibration, plot_confusion, plot_entropy
+from astroclust.training.scores import without_bands
+
+__all__ = ["reproduce_wei2020"]
+
+_LABELS = ("bcw", "consensus")
+# As far as NGC 1559, the galaxy that the paper did not learn from, and public: 18 Mpc.
+_NEW_GALAXY = "ngc1566"
+_WITHOUT = {band: f"without {band}" for band in BANDS}
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How large a reproduction is."""
+
+    networks: dict  # architecture by recipe
+    runs: int
+    sizes: tuple = (25, 50, 100, "random")
+    batches: dict = field(default_factory=dict)  # by recipe, in place of its own
+    n_fields: int | None = None
+    n_learnt: int | None = None
+
+
+_PLANS = {
+    False: _Plan({"wei2020": "resnet18", "wei2020-vgg19": "vgg19_bn", "native": "native"}, 10),
+    True: _Plan(
+        {"wei2020": "resnet18@48", "wei2020-vgg19": "vgg19_bn@48", "native": "native-small"},
+        2,
+        batches={"wei2020": 20, "wei2020-vgg19": 8, "native": 60},
+        n_fields=2,
+        n_learnt=1000,
+    ),
+}
+
+
+def reproduce_wei2020(
+    folder,
+    *,
+    quick=False,
+    data_folder=None,
+    weights=None,
+    new_galaxy=_NEW_GALAXY,
+    progress_bar=False,
+):
+    """Repeat the experiments of Wei et al. (2020), and put our numbers beside theirs.
+
+    Catalogues and mosaics are fetched, stamps cut, both networks of the paper and ours trained ten
+    times on the labels of B. C. Whitmore and on those of three people, and on stamps of other
+    sizes; each is tested on a fifth that it has not learnt from and on a galaxy that none has, with
+    all bands and without each. The same call goes on where an earlier one stopped.
+
+    Parameters
+    ----------
+    folder : str or `~pathlib.Path`
+        Where stamps, trainings and the report go.
+    quick : bool, optional
+        Whether to go through all of it in minutes, to see that it works: two fields a sample,
+        two trainings of few batches, smaller pictures. Its numbers are not those of the paper.
+    data_folder : str or `~pathlib.Path`, optional
+        Where catalogues and mosaics go, as for `~astroclust.archive.fetch_legus`.
+    weights : str or `~pathlib.Path`, optional
+        What the networks of the paper start from, as for `~astroclust.networks.create_network`: by
+        default the weights of ImageNet; in a quick run random ones where those cannot be had.
+    new_galaxy : str, optional
+        Field of LEGUS in place of NGC 1559, whose labels were never published: by default NGC
+        1566, at 18 Mpc. It is left out of the samples.
+    progress_bar : bool, optional
+        Whether to show progress.
+
+    Returns
+    -------
+    page : `~pathlib.Path`
+        The report.
+
+    Raises
+    ------
+    OSError
+        Where no field of a sample can be fetched, or ImageNet's weights cannot.
+    ValueError
+        Where the folder holds trainings of other data or settings.
+    """
+    began, folder, plan = perf_counter(), Path(folder), _PLANS[quick]
+    fetch = partial(
+        labelled_stamps,
+        folder=folder / "stamps",
+        data_folder=data_folder,
+        progress_bar=progress_bar,
+    )
+    new = fetch(new_galaxy, labels="consensus")
+    samples = {}
+    for labels in _LABELS:
+        names = [name for name in sample_fields(labels) if name != new_galaxy]
+        samples[labels] = _gather(partial(fetch, labels=labels), names, plan.n_fields)
+    weights = _weights(plan, weights, quick)
+    others = {"new galaxy": new}
+    bare = {_WITHOUT[band]: without_bands(new, [i]) for i, band in enumerate(BANDS)}
+    classified = []
+    for training in tqdm(_trainings(plan), unit="training", disable=not progress_bar):
+        table = run_training(
+            training,
+            samples[training.labels],
+            folder=folder / "trainings",
+            others=others | (bare if training.labels == "bcw" else {})
+            if training.size == 50
+            else {},
+            **_changes(training, plan, weights),
+        )
+        for name in ("run", "size", "architecture", "labels"):
+            table.add_column([str(getattr(training, name))] * len(table), name=name, index=0)
+        classified.append(table)
+    classified = vstack(classified, metadata_conflicts="silent")
+    report = _report(classified, plan, quick)
+    _add_data(report, samples, new, new_galaxy, weights, perf_counter() - began)
+    return report.write(folder)
+
+
+def _gather(fetch, names, enough):
+    """Stamps of the fields that the archive has, as far as so many are enough."""
+    parts, lost = [], {}
+    for name in names:
+        if len(parts) == enough:
+            break
+        try:
+            parts.append(fetch(name))
+        except FileNotFoundError as error:
+            lost[name] = error
+    if not parts:
+        raise OSError(f"no field of the sample can be fetched: {next(iter(lost.values()))}")
+    if lost and enough is None:
+        warnings.warn(
+            f"the archive lacks {', '.join(lost)}: they are left out of the sample",
+            AstropyUserWarning,
+            stacklevel=3,
+        )
+    return join_stamps(parts)
+
+
+def _weights(plan, weights, quick):
+    """What the networks of the paper start from."""
+    if weights is not None or not quick:
+        return weights
+    try:
+        create_network(plan.networks["wei2020"])
+    except OSError:
+        return "none"
+    return None
+
+
+def _trainings(plan):
+    """All trainings, of the first run first: a report can be had of what there is."""
+    for run in range(1, plan.runs + 1):
+        for recipe, architecture in plan.networks.items():
+            for labels in _LABELS:
+                yield Training(labels, architecture, recipe, run, n_learnt=plan.n_learnt)
+            for size in plan.sizes:
+                if size != 50 and recipe != "native":
+                    yield Training(
+                        "consensus", architecture, recipe, run, size, n_learnt=plan.n_learnt
+                    )
+
+
+def _changes(training, plan, weights):
+    changes = {}
+    if training.recipe in plan.batches:
+        changes["batches"] = plan.batches[training.recipe]
+    if weights is not None and training.recipe != "native":
+        changes["weights"] = weights
+    return changes
+
+
+def _published():
+    with resources.as_file(resources.files("astroclust") / "data" / "wei2020.ecsv") as path:
+        return Table.read(path, format="ascii.ecsv")
+
+
+def _confusion(classified, *, part, size="50", **chosen):
+    """Mean confusion of the runs of one experiment, or None where there is none."""
+    rows = (classified["part"] == part) & (classified["size"] == size)
+    for name, value in chosen.items():
+        rows &= classified[name] == value
+    table = classified[rows]
+    if not len(table):
+        return None
+    runs = table.group_by("run").groups
+    return mean_confusion(confusion_matrix(run["label"], run["class"]) for run in runs)
+
+
+def _report(classified, plan, quick):
+    note = "A quick run: it shows that every step works; its numbers are not to be compared."
+    report = Report("The experiments of Wei et al. (2020)", note=note if quick else "")
+    comparison = _compare(classified, plan)
+    report.add(
+        "All numbers of the paper",
+        "Percent of each true class that was given each class. The difference is in standard "
+        "deviations of both, where both are known. The paper's new galaxy is NGC 1559.",
+        name="comparison",
+        table=comparison,
+    )
+    for labels in _LABELS:
+        for architecture in plan.networks.values():
+            _add_confusion(report, classified, labels, architecture)
+    _add_entropy(report, classified, plan)
+    _add_calibration(report, classified, plan)
+    _add_sizes(report, classified, plan)
+    _add_filters(report, classified, plan)
+    return report
+
+
+def _compare(classified, plan):
+    """The published numbers beside ours, a row each."""
+    paper = _published()
+    architectures = dict(zip(("resnet18", "vgg19_bn"), plan.networks.values(), strict=False))
+    parts = {"validation": "validation", "new-galaxy": "new galaxy"}
+    rows = []
+    for row in paper:
+        ours = _confusion(
+            classified,
+            part=parts[row["tested_on"]],
+            labels=row["labels"],
+            architecture=architectures[row["network"]],
+        )
+        of_class = ours[ours["class"] == row["true_class"]][0]
+        given = f"class_{row['given_class']}"
+        std = row["std"] if row["std"] is not np.ma.masked else np.nan
+        error = np.hypot(std, of_class[f"{given}_std"])
+        rows.append((of_class[given], of_class[f"{given}_std"], of_class["total"], error))
+    ours, ours_std, total, error = np.array(rows).T
+    table = paper.copy()
+    table.rename_columns(("percent", "std"), ("paper", "paper_std"))
+    table["ours"], table["ours_std"], table["ours_total"] = ours, ours_std, total
+    with np.errstate(divide="ignore", invalid="ignore"):
+        table["difference"] = (ours - table["paper"]) / error
+    for name in ("ours", "ours_std", "ours_total", "difference"):
+        table[name].format = ".1f"
+    return table
+
+
+def _add_confusion(report, classified, labels, architecture):
+    for part in ("validation", "new galaxy"):
+        confusion = _confusion(classified, part=part, labels=labels, architecture=architecture)
+        report.add(
+            f"Confusion: {architecture}, labels {labels}, {part}",
+            "Mean and standard deviation over the trainings, in percent (Tables 4 to 7, Figs 3 "
+            "and 4).",
+            name=f"confusion_{labels}_{architecture}_{part.replace(' ', '-')}".replace("/", "-"),
+            table=_rounded(confusion),
+            figure=plot_confusion(confusion).figure,
+        )
+    of_one = (classified["labels"] == labels) & (classified["architecture"] == architecture)
+    rows = classified[of_one & (classified["size"] == "50") & (classified["part"] == "validation")]
+    merged = [("four classes", None), ("1 and 2 merged", {2: 1}), ("clusters", {2: 1, 3: 1})]
+    tables = []
+    for name, merge in merged:
+        scores = class_scores(rows["label"], rows["class"], merge=merge, resamples=200)
+        scores.add_column([name] * len(scores), name="classes", index=0)
+        scores.add_column([scores.meta["ACCURACY"]] * len(scores), name="accuracy")
+        tables.append(scores)
+    report.add(
+        f"Scores: {architecture}, labels {labels}, validation",
+        "All trainings together; errors are of the bootstrap over objects.",
+        name=f"scores_{labels}_{architecture}".replace("/", "-"),
+        table=_rounded(vstack(tables, metadata_conflicts="silent"), ".3f"),
+    )
+
+
+def _rounded(table, form=".1f"):
+    for column in table.itercols():
+        if column.dtype.kind == "f":
+            column.format = form
+    return table
+
+
+def _chances(table):
+    return np.column_stack([table[f"class_{number}_prob"] for number in CLASSES])
+
+
+def _fiducial(classified, part, labels="bcw", **chosen):
+    rows = (classified["part"] == part) & (classified["labels"] == labels)
+    for name, value in {"size": "50", **chosen}.items():
+        rows &= classified[name] == value
+    return classified[rows]
+
+
+def _add_entropy(report, classified, plan):
+    for architecture in plan.networks.values():
+        table = _fiducial(classified, "new galaxy", architecture=architecture)
+        distribution = entropy_distribution(entr(_chances(table)).sum(axis=1))
+        report.add(
+            f"Entropy: {architecture}, labels bcw, new galaxy",
+            f"Mean {distribution.meta['MEAN']:.2f} nats of at most 1.39 (Fig. 5).",
+            name=f"entropy_{architecture}".replace("/", "-"),
+            table=_rounded(distribution, ".3f"),
+            figure=plot_entropy(distribution).figure,
+        )
+
+
+def _add_calibration(report, classified, plan):
+    for architecture in plan.networks.values():
+        table = _fiducial(classified, "validation", "consensus", architecture=architecture)
+        curve = calibration_curve(table["label"], _chances(table))
+        report.add(
+            f"Calibration: {architecture}, labels consensus, validation",
+            "Not in the paper: how often classes are right, against their probability.",
+            name=f"calibration_{architecture}".replace("/", "-"),
+            table=_rounded(curve, ".3f"),
+            figure=plot_calibration(curve).figure,
+        )
+
+
+def _add_sizes(report, classified, plan):
+    rows = []
+    for architecture in list(plan.networks.values())[:2]:
+        for size in map(str, plan.sizes):
+            confusion = _confusion(
+                classified,
+                part="validation",
+                size=size,
+                labels="consensus",
+                architecture=architecture,
+            )
+            for row in confusion:
+                given = f"class_{row['class']}"
+                values = (row["class"], row[given], row[f"{given}_std"])
+                rows.append((architecture, size, *values))
+    names = ("architecture", "size", "class", "percent", "std")
+    table = Table(rows=rows, names=names)
+    report.add(
+        "Size of the stamps",
+        "Percent of each class that is right, of stamps of 25, 50 and 100 pixels and of random "
+        "size (Fig. 6; labels consensus, validation). The paper sees no significant differences.",
+        name="sizes",
+        table=_rounded(table),
+        figure=_plot_sizes(table),
+    )
+
+
+def _plot_sizes(table):
+    architectures = list(dict.fromkeys(table["architecture"]))
+    figure = Figure(figsize=(4.5 * len(architectures), 3.5), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(1, len(architectures), sharey=True))
+    for ax, architecture in zip(axes, architectures, strict=True):
+        own = table[table["architecture"] == architecture]
+        for number in CLASSES:
+            rows = own[own["class"] == number]
+            ax.errorbar(
+                rows["size"],
+                rows["percent"],
+                rows["std"],
+                label=f"class {number}",
+                color=CLASS_COLORS[number],
+                marker="o",
+                capsize=3,
+            )
+        ax.set(title=architecture, xlabel="width of the stamps (pixels)", ylim=(0, 100))
+    axes[0].set(ylabel="percent right")
+    axes[-1].legend(frameon=False)
+    return figure
+
+
+def _add_filters(report, classified, plan):
+    rows = []
+    for architecture in plan.networks.values():
+        whole = _fiducial(classified, "new galaxy", architecture=architecture)
+        base = class_scores(whole["label"], whole["class"])
+        for band in BANDS:
+            table = _fiducial(classified, _WITHOUT[band], architecture=architecture)
+            scores = class_scores(table["label"], table["class"], resamples=100)
+            accuracy = scores.meta["ACCURACY"]
+            rows.append(
+                (
+                    architecture,
+                    band,
+                    100 * (accuracy - base.meta["ACCURACY"]),
+                    100 * scores.meta["ACCURACY_ERROR"],
+                    *(100 * (scores["recall"] - base["recall"])),
+                )
+            )
+    names = ("architecture", "without", "change", "error", *(f"change_{c}" for c in CLASSES))
+    table = Table(rows=rows, names=names)
+    text = "Change of the accuracy, in points, where one band is set to zero (Fig. 7)."
+    for architecture in plan.networks.values():
+        own = table[table["architecture"] == architecture]
+        worst = own["without"][np.argmin(own["change"])]
+        same = "as in the paper" if worst == "V" else "in the paper that is V"
+        text += f" {architecture} needs {worst} the most; {same}."
+    report.add(
+        "Leaving one filter out",
+        text,
+        name="filters",
+        table=_rounded(table),
+        figure=_plot_filters(table),
+    )
+
+
+def _plot_filters(table):
+    architectures = list(dict.fromkeys(table["architecture"]))
+    figure = Figure(figsize=(4 * len(architectures), 3.5), layout="constrained")
+    axes = np.atleast_1d(figure.subplots(1, len(architectures), sharey=True))
+    for ax, architecture in zip(axes, architectures, strict=True):
+        own = table[table["architecture"] == architecture]
+        ax.bar(own["without"], own["change"], yerr=own["error"], capsize=3, color="#0072B2")
+        ax.axhline(0, color="0.4", lw=0.8)
+        ax.set(title=architecture, xlabel="band left out")
+    axes[0].set(ylabel="change of accuracy (points)")
+    return figure
+
+
+def _add_data(report, samples, new, new_galaxy, weights, seconds):
+    rows = []
+    for name, stamps in {**samples, "new galaxy": new}.items():
+        for galaxy in dict.fromkeys(stamps.table["field"]):
+            classes = stamps.table["class"][stamps.table["field"] == galaxy]
+            rows.append((name, galaxy, *(np.count_nonzero(classes == c) for c in CLASSES)))
+    names = ("sample", "field", *(f"class_{c}" for c in CLASSES))
+    report.add(
+        "What this was made of",
+        f"Stamps of each class (Tables 1 to 3 of the paper). {new_galaxy} stands for NGC 1559, "
+        "whose labels are not public. The networks of the paper start from "
+        + ("the weights of ImageNet." if weights is None else f"weights: {weights}."),
+        name="samples",
+        table=Table(rows=rows, names=names),
+    )
+    report.add(
+        "The machine",
+        "Minutes are those of this call; earlier ones that it went on from are not counted.",
+        name="machine",
+        table=describe_machine(seconds),
+    )

@@ -1,0 +1,23 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Figures: fields, galleries of stamps, cuts, completeness, learning, confusion, calibration."""
+
+from astroclust.plotting.images import color_image, plot_field, plot_gallery
+from astroclust.plotting.samples import plot_ci_calibration, plot_completeness
+from astroclust.plotting.scores import (
+    plot_calibration,
+    plot_confusion,
+    plot_entropy,
+    plot_learning_curve,
+)
+
+__all__ = [
+    "color_image",
+    "plot_calibration",
+    "plot_ci_calibration",
+    "plot_completeness",
+    "plot_confusion",
+    "plot_entropy",
+    "plot_field",
+    "plot_gallery",
+    "plot_learning_curve",
+]

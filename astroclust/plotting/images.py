@@ -1,0 +1,173 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Figures of fields and galleries of stamps."""
+
+import numpy as np
+from astropy.visualization import AsinhStretch, ManualInterval, make_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from astroclust.catalogs import CLASS_COLORS, CLASSES, pixel_positions
+from astroclust.images import ImageSet
+from astroclust.stamps import make_stamps
+
+__all__ = ["color_image", "plot_field", "plot_gallery"]
+
+_MARKERS = {1: "o", 2: "s", 3: "^", 4: "D"}
+# Which of red, green and blue shows a band (Wei et al. 2020, Fig. 1).
+_CHANNELS = {"I": 0, "V": 1, "B": 1, "U": 2, "NUV": 2}
+
+
+def color_image(data, bands, *, limits=(40.0, 99.7)):
+    """Make a colour picture of several bands.
+
+    Red is I, green the mean of V and B, blue that of U and NUV; a colour that has none of its
+    bands is the mean of the others. Each is scaled by its own pixels.
+
+    Parameters
+    ----------
+    data : array_like, shape (n_bands, ny, nx)
+        The images; NaN is black.
+    bands : sequence of str
+        Their roles, of `~astroclust.images.BANDS`.
+    limits : tuple of float, optional
+        Percentiles of each colour that become black and white.
+
+    Returns
+    -------
+    picture : `~numpy.ndarray` of uint8, shape (ny, nx, 3)
+        Red, green and blue, on an asinh scale.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroclust.plotting import color_image
+    >>> color_image(np.zeros((1, 4, 6)), ["V"]).shape
+    (4, 6, 3)
+    """
+    data = np.nan_to_num(np.asarray(data, np.float32))
+    channels = np.array([_CHANNELS[band] for band in bands])
+    layers = {i: data[channels == i].mean(axis=0) for i in sorted(set(channels.tolist()))}
+    rest = np.mean(list(layers.values()), axis=0)
+    scaled = []
+    for i in range(3):
+        layer = layers.get(i, rest)
+        black, white = np.percentile(layer, limits)
+        scaled.append((layer - black) / (white - black if white > black else 1))
+    return make_rgb(*scaled, interval=ManualInterval(0, 1), stretch=AsinhStretch(0.08))
+
+
+def plot_field(images, table, *, ax=None, column_prefix=""):
+    """Draw a field in colour and mark the classes.
+
+    Parameters
+    ----------
+    images : `~astroclust.images.ImageSet` or mapping
+        The bands of the field.
+    table : `~astropy.table.Table`, length n
+        Positions and a column ``class``.
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw; by default in a new figure.
+    column_prefix : str, optional
+        That of the class column.
+
+    Returns
+    -------
+    ax : `~matplotlib.axes.Axes`
+        With the picture and one set of markers a class; pixels count from 0, y goes up.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_field
+    >>> from astroclust.plotting import plot_field
+    >>> field = simulate_field(shape=(64, 64), seed=1, density=2e-3)
+    >>> ax = plot_field(field.images, field.truth)
+    >>> ax.figure.savefig("field.png")
+    """
+    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    if ax is None:
+        ax = Figure(figsize=(9, 9), layout="constrained").subplots()
+    data = np.array([np.asarray(band.data, np.float32) for band in images.values()])
+    ax.imshow(color_image(data, images.roles), origin="lower", interpolation="nearest")
+    x, y = pixel_positions(table, images.wcs)
+    classes = np.ma.filled(np.ma.asarray(table[f"{column_prefix}class"]), 0)
+    handles = []
+    for number, name in CLASSES.items():
+        rows = classes == number
+        ax.scatter(
+            x[rows],
+            y[rows],
+            s=90,
+            marker=_MARKERS[number],
+            facecolors="none",
+            edgecolors=CLASS_COLORS[number],
+            linewidths=1.3,
+        )
+        label = f"{number} {name} ({np.count_nonzero(rows)})"
+        handles.append(
+            Line2D([], [], ls="", marker=_MARKERS[number], mfc="none", mew=1.5, ms=9, label=label)
+        )
+        handles[-1].set_markeredgecolor(CLASS_COLORS[number])
+    ny, nx = images.shape
+    ax.set(xlim=(-0.5, nx - 0.5), ylim=(-0.5, ny - 0.5), xlabel="x (pixels)", ylabel="y (pixels)")
+    ax.legend(
+        handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False
+    )
+    return ax
+
+
+def plot_gallery(table, images, *, per_class=8, size=50, column_prefix=""):
+    """Draw the most and the least certain stamps of each class.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        Classified candidates.
+    images : `~astroclust.images.ImageSet` or mapping
+        The bands of the field.
+    per_class : int, optional
+        Stamps a class: the surest, falling evenly to the least sure.
+    size : int, optional
+        Width of a stamp in pixels.
+    column_prefix : str, optional
+        That of the class columns.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+        A row a class; above each stamp its probability p and entropy S.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust import classify_table, simulate_field
+    >>> from astroclust.plotting import plot_gallery
+    >>> field = simulate_field(shape=(128, 128), seed=1)
+    >>> result = classify_table(Table({"x": [50.0, 80.0], "y": [60.0, 70.0]}), field.images)
+    >>> plot_gallery(result, field.images).savefig("gallery.png")
+    """
+    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    classes = np.ma.filled(np.ma.asarray(table[f"{column_prefix}class"]), 0)
+    probability = np.asarray(table[f"{column_prefix}probability"])
+    entropy = np.asarray(table[f"{column_prefix}entropy"])
+    figure = Figure(figsize=(1.45 * per_class, 1.9 * len(CLASSES)), layout="constrained")
+    axes = figure.subplots(len(CLASSES), per_class, squeeze=False)
+    for row, (number, name) in zip(axes, CLASSES.items(), strict=True):
+        members = np.flatnonzero(classes == number)
+        members = members[np.argsort(-probability[members], kind="stable")]
+        if len(members) > per_class:
+            members = members[np.linspace(0, len(members) - 1, per_class).astype(int)]
+        stamps = make_stamps(table[members], images, size=size, bands=images.roles)
+        row[0].set_ylabel(
+            f"{number}\n{name.replace(' ', chr(10))}", rotation=0, labelpad=34, va="center"
+        )
+        for i, ax in enumerate(row):
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set(color=CLASS_COLORS[number], linewidth=2)
+            if i >= len(members):
+                ax.spines[:].set_visible(False)
+                continue
+            ax.imshow(color_image(stamps.data[i], stamps.bands), origin="lower")
+            ax.set_title(
+                f"p {probability[members[i]]:.2f}  S {entropy[members[i]]:.2f}", fontsize=8
+            )
+    return figure

@@ -1,0 +1,68 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Make the files of a small archive: parts of LEGUS fields, painted from their real catalogues.
+
+    python benchmarks/local_archive.py archive
+    python -m astroclust.tests.archive_server archive --port 8765
+    astroclust reproduce wei2020 --quick --server http://127.0.0.1:8765 -o wei2020
+
+Each part is that square of a field in which most candidates were classified by eye; its catalogue
+is that of LEGUS, cut to the square.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+
+from astroclust import find_field, read_legus, simulate_field, write_field, write_legus
+
+FIELDS = ("ngc45", "ngc5474", "ngc1433", "ngc628-e", "ngc1566")
+
+
+def densest_part(catalog, width):
+    """The rows in the square with most labels, with positions from its corner."""
+    x, y = np.asarray(catalog["x"]), np.asarray(catalog["y"])
+    known = np.ma.filled(catalog["class_human"], 0) > 0
+    corners = np.column_stack([x, y])[known] - width / 2
+    counts = [
+        np.count_nonzero(
+            known & (abs(x - a - width / 2) < width / 2) & (abs(y - b - width / 2) < width / 2)
+        )
+        for a, b in corners
+    ]
+    left, bottom = np.floor(corners[np.argmax(counts)])
+    part = catalog[(x >= left) & (x < left + width) & (y >= bottom) & (y < bottom + width)]
+    part["x"], part["y"] = part["x"] - left, part["y"] - bottom
+    return part
+
+
+def main():
+    """Paint the fields and lay them out as the archive does."""
+    data = Path(os.environ.get("ASTROCLUST_DATA", "../shared/data")) / "legus_catalogs"
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="where the archive goes")
+    parser.add_argument("--catalogs", type=Path, default=data, help="folder of LEGUS's catalogues")
+    parser.add_argument("--fields", nargs="+", default=FIELDS)
+    parser.add_argument("--width", type=int, default=1200, help="of each part, in pixels")
+    arguments = parser.parse_args()
+    for name in arguments.fields:
+        field = find_field(name)
+        place = arguments.folder / "hlsps" / "legus" / name
+        if place.exists():
+            continue
+        catalog = read_legus(arguments.catalogs / Path(field.catalog).name)
+        part = densest_part(catalog, arguments.width)
+        painted = simulate_field(catalog=part, shape=(arguments.width,) * 2, seed=1)
+        files = write_field(painted, place)
+        files.catalog.unlink()
+        # The catalogue of LEGUS in place of what is detected in the painting.
+        target = arguments.folder / "hlsps" / "legus" / field.catalog
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_legus(part, target)
+        labelled = np.ma.filled(part["class_human"], 0) > 0
+        print(f"{name}: {len(part)} sources, {labelled.sum()} with labels", flush=True)
+
+
+if __name__ == "__main__":
+    main()
