@@ -54,6 +54,7 @@ def main():
         catalog = read_legus(arguments.catalogs / Path(field.catalog).name)
         part = densest_part(catalog, arguments.width)
         painted = simulate_field(catalog=part, shape=(arguments.width,) * 2, seed=1)
+        place.parent.mkdir(parents=True, exist_ok=True)
         files = write_field(painted, place)
         files.catalog.unlink()
         # The catalogue of LEGUS in place of what is detected in the painting.

@@ -12,6 +12,7 @@ from astroclust.cli.candidates import add_completeness, add_detect
 from astroclust.cli.catalogs import add_fetch, add_samples
 from astroclust.cli.classification import add_classify
 from astroclust.cli.demo import add_demo
+from astroclust.cli.experiments import add_reproduce
 from astroclust.cli.simulation import add_simulate
 from astroclust.cli.training import add_score, add_train
 
@@ -84,4 +85,5 @@ def _parser():
     add_classify(commands)
     add_train(commands)
     add_score(commands)
+    add_reproduce(commands)
     return parser

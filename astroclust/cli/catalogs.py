@@ -5,7 +5,7 @@ from pathlib import Path
 
 import astroclust
 from astroclust.catalogs import read_table
-from astroclust.cli.options import add_command
+from astroclust.cli.options import add_command, use_server
 
 __all__ = ["add_fetch", "add_samples"]
 
@@ -34,18 +34,12 @@ def add_fetch(commands):
 
 
 def _fetch(arguments):
-    from astroclust.archive import conf
-
     if arguments.list:
         astroclust.list_fields().pprint(max_lines=-1, max_width=-1)
         return
     if arguments.name is None:
         raise ValueError("name a field, such as ngc1566; --list lists them")
-    server = (arguments.server or "").rstrip("/")
-    with (
-        conf.set_temp("archive_server", server or conf.archive_server),
-        conf.set_temp("mast_server", server or conf.mast_server),
-    ):
+    with use_server(arguments.server):
         _fetch_and_say(arguments)
 
 

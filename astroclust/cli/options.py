@@ -2,11 +2,20 @@
 """What commands have in common."""
 
 import argparse
+from contextlib import contextmanager
 from pathlib import Path
 
 from astroclust.images import ImageSet
 
-__all__ = ["add_command", "add_images", "add_output", "pair", "print_notice", "read_images"]
+__all__ = [
+    "add_command",
+    "add_images",
+    "add_output",
+    "pair",
+    "print_notice",
+    "read_images",
+    "use_server",
+]
 
 
 def add_command(commands, name, run, summary):
@@ -67,3 +76,16 @@ def print_notice(classifier):
     """Say what a classifier is not for."""
     if classifier.card.notice:
         print(f"note: {classifier.card.notice}")
+
+
+@contextmanager
+def use_server(url):
+    """Fetch from a server in place of those of MAST, where one is given."""
+    from astroclust.archive import conf
+
+    url = (url or "").rstrip("/")
+    with (
+        conf.set_temp("archive_server", url or conf.archive_server),
+        conf.set_temp("mast_server", url or conf.mast_server),
+    ):
+        yield

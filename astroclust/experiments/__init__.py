@@ -4,6 +4,7 @@
 from astroclust.experiments.catalog_only import (
     catalog_features,
     classify_without_images,
+    reproduce_catalog_only,
     scores_by_field,
 )
 from astroclust.experiments.pretraining import (
@@ -14,6 +15,7 @@ from astroclust.experiments.pretraining import (
 )
 from astroclust.experiments.report import Report
 from astroclust.experiments.samples import labelled_stamps, sample_fields
+from astroclust.experiments.schneider2023 import read_labelled, reproduce_schneider2023
 from astroclust.experiments.wei2020 import reproduce_wei2020
 
 __all__ = [
@@ -24,6 +26,9 @@ __all__ = [
     "labelled_stamps",
     "peak_accuracies",
     "pretraining_study",
+    "read_labelled",
+    "reproduce_catalog_only",
+    "reproduce_schneider2023",
     "reproduce_wei2020",
     "sample_fields",
     "scores_by_field",

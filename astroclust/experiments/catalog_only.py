@@ -1,17 +1,26 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """What the catalogue says of a candidate's class without its image: the floor for networks."""
 
+from functools import partial
 from itertools import pairwise
+from time import perf_counter
 
 import numpy as np
 from astropy.table import Table, vstack
-from sklearn.ensemble import HistGradientBoostingClassifier
+from tqdm import tqdm
 
 from astroclust.catalogs import CLASSES, find_field
-from astroclust.evaluation import class_scores, crowding
+from astroclust.evaluation import class_scores, confusion_matrix, crowding
+from astroclust.experiments.report import Report, describe_machine
 from astroclust.images import BANDS, FILTER_ROLES
+from astroclust.plotting import plot_confusion
 
-__all__ = ["catalog_features", "classify_without_images", "scores_by_field"]
+__all__ = [
+    "catalog_features",
+    "classify_without_images",
+    "reproduce_catalog_only",
+    "scores_by_field",
+]
 
 # Results of LEGUS's fits of populations, and what it counts.
 _FITTED = ("age", "mass", "e_bv", "chi2", "fit_probability", "n_filters")
@@ -121,6 +130,8 @@ def classify_without_images(catalogs, *, probabilities=None, progress=iter):
 
 def _boost(features, labels, others):
     """Mean class probabilities of some members, which differ in what they set aside."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
     chances = np.zeros((len(others), len(CLASSES)))
     for member in range(_MEMBERS):
         model = HistGradientBoostingClassifier(
@@ -164,3 +175,58 @@ def scores_by_field(classified):
             }
         )
     return Table(rows)
+
+
+def reproduce_catalog_only(folder, catalogs, *, progress_bar=False):
+    """Classify from the columns of catalogues alone, a galaxy held out at a time, and report.
+
+    Parameters
+    ----------
+    folder : str or `~pathlib.Path`
+        Where the report goes.
+    catalogs : sequence of `~astropy.table.Table`
+        As `~astroclust.catalogs.read_legus` reads them; those without labels are left out.
+    progress_bar : bool, optional
+        Whether to show progress.
+
+    Returns
+    -------
+    page : `~pathlib.Path`
+        The report.
+
+    Raises
+    ------
+    ValueError
+        Where there are fewer than two galaxies with labels.
+    """
+    began = perf_counter()
+    labelled = [
+        catalog
+        for catalog in catalogs
+        if "class_human" in catalog.colnames
+        and np.isin(np.ma.filled(catalog["class_human"], 0), list(CLASSES)).any()
+    ]
+    progress = partial(tqdm, unit="galaxy", disable=not progress_bar)
+    classified = classify_without_images(labelled, progress=progress)
+    scores = scores_by_field(classified)
+    everything = class_scores(classified["label"], classified["class"], resamples=200)
+    report = Report("Classes from the catalogue alone")
+    report.add(
+        "Each field",
+        "Gradient boosting on magnitudes, errors, colours, concentration index, fitted age, mass "
+        "and reddening, and neighbours; the galaxy of a field is held out. What images add is what "
+        "they are above this.",
+        name="fields",
+        table=scores,
+        form=".3f",
+    )
+    confusion = confusion_matrix(classified["label"], classified["class"])
+    report.add(
+        "All fields",
+        name="scores",
+        table=everything,
+        form=".3f",
+        figure=plot_confusion(confusion).figure,
+    )
+    report.add("The machine", name="machine", table=describe_machine(perf_counter() - began))
+    return report.write(folder)

