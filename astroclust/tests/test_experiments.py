@@ -1,0 +1,308 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+import csv
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from PIL import Image
+
+from astroclust import Stamps, simulate_field, write_field
+from astroclust.cli import main
+from astroclust.experiments import (
+    Report,
+    accuracy_by_epochs,
+    catalog_features,
+    classify_without_images,
+    peak_accuracies,
+    pretraining_study,
+    read_labelled,
+    sample_fields,
+    scores_by_field,
+    sign_test,
+    wei2020,
+)
+from astroclust.experiments.samples import center_crop, join_stamps
+from astroclust.experiments.trainings import Training, run_training
+from astroclust.images import BANDS
+from astroclust.tests.archive_server import ArchiveServer
+
+
+def _stamps(n=60, size=100):
+    """Class 1 is wide, class 4 narrow; of two fields, two to a place."""
+    rng = np.random.default_rng(0)
+    labels = np.where(np.arange(n) % 2, 1, 4)
+    y, x = np.mgrid[:size, :size] - size // 2
+    width = np.where(labels == 1, 4.0, 1.5)[:, None, None]
+    light = np.exp(-(x**2 + y**2) / (2 * width**2))[:, None]
+    table = Table({"field": np.where(np.arange(n) < 40, "ngc45", "ngc5474"), "class": labels})
+    table["x"], table["y"] = 200.0 * (np.arange(n) // 2), np.zeros(n)
+    return Stamps(light + rng.normal(0, 0.02, (n, 5, size, size)), BANDS, table=table)
+
+
+QUICK = {"epochs": 1, "batch_size": 16, "moving_average": False}
+
+
+def test_a_training_is_kept_and_read_again(tmp_path):
+    stamps = _stamps()
+    training = Training("bcw", "native-small", "native", run=1)
+    options = {"folder": tmp_path, "others": {"new": stamps[:7]}, **QUICK}
+    first = run_training(training, stamps, **options)
+    assert set(first["part"]) == {"validation", "new"}
+    validation = first[first["part"] == "validation"]
+    assert len(validation) == 12
+    np.testing.assert_array_equal(validation["label"], stamps.table["class"][validation["row"]])
+    chances = np.column_stack([first[f"prob_{i}"] for i in (1, 2, 3, 4)])
+    np.testing.assert_allclose(chances.sum(axis=1), 1, atol=1e-5)
+    assert not list(tmp_path.rglob("*.ckpt"))
+    (tmp_path / training.experiment / "run-01" / "settings.json").unlink()
+    again = run_training(training, stamps[:0], **options)
+    assert again.pformat() == first.pformat()
+
+
+@pytest.mark.parametrize("size", [25, "random"])
+def test_trainings_on_other_sizes(tmp_path, size):
+    training = Training("bcw", "native-small", "native", run=1, size=size, n_learnt=32)
+    assert len(run_training(training, _stamps(), folder=tmp_path, **QUICK)) == 12
+
+
+def test_a_field_or_neighbours_stay_out(tmp_path):
+    stamps = _stamps()
+    training = Training("bcw", "native-small", "native", run=1, split="ngc5474")
+    classified = run_training(training, stamps, folder=tmp_path, **QUICK)
+    assert sorted(classified["row"]) == list(range(40, 60))
+    training = Training("bcw", "native-small", "native", run=1, split="grouped")
+    rows = run_training(training, stamps, folder=tmp_path, **QUICK)["row"]
+    assert set(rows // 2 * 2) | set(rows // 2 * 2 + 1) == set(rows)
+    with pytest.raises(ValueError, match="no stamps of ngc628-c to leave out"):
+        run_training(
+            Training("bcw", "native", "native", run=1, split="ngc628-c"), stamps, folder=tmp_path
+        )
+
+
+def test_crops_keep_the_centre():
+    stamps = _stamps(4)
+    for size in (25, 50, 100):
+        cropped = center_crop(stamps, size)
+        assert cropped.data.shape[-2:] == (size, size)
+        np.testing.assert_array_equal(
+            cropped.data[:, :, size // 2, size // 2], stamps.data[:, :, 50, 50]
+        )
+    with pytest.raises(ValueError, match="no middle of 101"):
+        center_crop(stamps, 101)
+    assert len(join_stamps([stamps, cropped])) == 8
+
+
+def test_the_samples_are_those_of_public_catalogues():
+    assert {"ngc45", "ngc5474"} <= set(sample_fields("bcw"))
+    assert "ngc1566" in sample_fields("consensus") or "ngc1433" in sample_fields("consensus")
+    with pytest.raises(ValueError, match="bcw, consensus"):
+        sample_fields("votes")
+
+
+def test_the_sign_test_counts_what_differs():
+    assert sign_test([1, 2, 3], [1, 2, 3]) == (0, 0, 1.0)
+    wins, losses, p = sign_test(np.arange(100) + 1, np.arange(100))
+    assert (wins, losses) == (100, 0)
+    assert p == pytest.approx(1.58e-30, rel=0.01)  # Schneider et al. (2023, sec. 4.2)
+    assert sign_test([1, 5, 1], [2, 2, 2])[:2] == (1, 2)
+
+
+def test_peaks_are_found_where_they_first_are():
+    curves = Table(
+        {
+            "start": ["a"] * 6,
+            "run": [1] * 3 + [2] * 3,
+            "epoch": [1, 2, 3] * 2,
+            "accuracy": [0.2, 0.9, 0.9, 0.1, 0.3, 0.7],
+        }
+    )
+    assert peak_accuracies(curves)["epoch"].tolist() == [2, 3]
+    assert peak_accuracies(curves, within=2)["accuracy"].tolist() == [0.9, 0.3]
+    table = accuracy_by_epochs(curves, epochs=(1, 2, 9))
+    assert table["epochs"].tolist() == [1, 2, 3]
+    np.testing.assert_allclose(table["accuracy"], [0.15, 0.6, 0.8])
+    np.testing.assert_allclose(table["accuracy_std"][1], np.std([0.9, 0.3], ddof=1))
+
+
+def test_a_pretraining_study_goes_on(tmp_path):
+    stamps = _stamps(size=24)
+    labels = stamps.table["class"]
+    starts = {"one": {}, "the other": {"learning_rate": 1e-4}}
+    options = {"folder": tmp_path, "recipe": "native", "architecture": "native-small", **QUICK}
+    options |= {"epochs": 2, "groups": stamps.table["x"]}
+    curves, classified = pretraining_study(stamps, labels, starts, runs=1, **options)
+    assert len(curves) == 4
+    assert len(set(classified["row"])) * 2 == len(classified)
+    result = tmp_path / "one" / "run-001" / "classified.ecsv"
+    written = result.stat().st_mtime_ns
+    curves, _ = pretraining_study(stamps, labels, starts, runs=2, **options)
+    assert len(curves) == 8
+    assert result.stat().st_mtime_ns == written
+
+
+def _pictures(folder, labels):
+    (folder / "png").mkdir()
+    rng = np.random.default_rng(0)
+    with (folder / "labels.csv").open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("file", "object", "label"))
+        for number, label in enumerate(labels):
+            Image.fromarray(rng.integers(0, 255, (32, 32), np.uint8)).save(
+                folder / "png" / f"{number}.png"
+            )
+            writer.writerow((f"{number}.png", f"object {number // 2}", label))
+
+
+def test_labelled_pictures_and_stamps_are_read(tmp_path):
+    _pictures(tmp_path, [1, 4, 8, 1])
+    with pytest.warns(UserWarning, match=r"1 stamps have the labels \[8\]"):
+        stamps, labels, groups = read_labelled(tmp_path)
+    assert labels.tolist() == [1, 4, 1]
+    assert groups.tolist() == ["object 0", "object 0", "object 1"]
+    assert stamps.data.shape == (3, 3, 32, 32)
+    _stamps(4).write(tmp_path / "stamps.fits")
+    assert read_labelled(tmp_path / "stamps.fits")[1].tolist() == [4, 1, 4, 1]
+    with pytest.raises(FileNotFoundError, match=r"labels\.csv"):
+        read_labelled(tmp_path / "png")
+    (tmp_path / "labels.csv").write_text("name\n")
+    with pytest.raises(ValueError, match="columns file and label"):
+        read_labelled(tmp_path)
+
+
+def test_schneider_2023_as_a_command(tmp_path, capsys):
+    data = tmp_path / "data"
+    data.mkdir()
+    _pictures(data, [1, 4] * 20)
+    weights = tmp_path / "weights.pth"
+    import torch
+    import torchvision
+
+    torch.save(torchvision.models.get_model("shufflenet_v2_x0_5").state_dict(), weights)
+    command = ["reproduce", "schneider2023", "-q", "--data", str(data), "-o", f"{tmp_path}/out"]
+    command += ["--network", "shufflenet_v2_x0_5", "--weights", str(weights)]
+    assert main([*command, "--runs", "1", "--epochs", "1"]) == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "two-sided sign test" in page
+    assert page.count("data:image/png") == 4
+    assert Table.read(tmp_path / "out" / "peaks.ecsv")["start"].tolist() == [
+        "from scratch",
+        "pretrained",
+    ]
+    assert main(["reproduce", "schneider2023", "-o", f"{tmp_path}/out"]) == 1
+    assert "needs --data" in capsys.readouterr().err
+
+
+def _catalog(field, distance, seed, n=120):
+    """Class 4 is compact, class 1 extended: the concentration index says it all."""
+    rng = np.random.default_rng(seed)
+    labels = rng.choice([0, 1, 4], n)
+    catalog = Table({"id": np.arange(n), "x": rng.uniform(0, 900, n), "y": rng.uniform(0, 900, n)})
+    for name in ("f275w", "f336w", "f438w", "f555w", "f814w"):
+        catalog[f"mag_{name}"] = np.ma.array(rng.normal(23, 1, n), mask=rng.random(n) < 0.1)
+        catalog[f"mag_err_{name}"] = rng.uniform(0.01, 0.2, n)
+    catalog["ci"] = np.where(labels == 1, 1.8, 1.4) + rng.normal(0, 0.05, n)
+    catalog["n_filters"], catalog["class_human"] = 5, labels
+    catalog.meta = {"FIELD": field, "DISTANCE": distance}
+    return catalog
+
+
+def test_trees_learn_from_catalogues_of_other_galaxies():
+    catalogs = [
+        _catalog("ngc1433", 8.3, 1),
+        _catalog("ngc628-c", 9.9, 2),
+        _catalog("ngc628-e", 9.9, 3),
+    ]
+    features = catalog_features(catalogs[0])
+    np.testing.assert_allclose(
+        np.ma.filled(catalogs[0]["mag_f555w"], np.nan) - features["abs_V"],
+        np.where(np.isnan(features["abs_V"]), np.nan, 5 * np.log10(8.3) + 25),
+    )
+    assert np.isnan(features["mass"]).all()
+    classified = classify_without_images(catalogs)
+    assert len(classified) == sum(np.sum(catalog["class_human"] > 0) for catalog in catalogs)
+    scores = scores_by_field(classified)
+    assert scores["field"].tolist() == ["ngc1433", "ngc628-c", "ngc628-e", "all"]
+    assert scores["accuracy"][-1] > 0.95
+    assert scores["total"][-1] == len(classified)
+
+
+def test_images_and_catalogues_together():
+    catalogs = [_catalog("ngc1433", 8.3, 1), _catalog("ngc628-c", 9.9, 2)]
+    for catalog in catalogs:
+        catalog["ci"] = 1.5
+    known = [np.eye(5)[np.asarray(catalog["class_human"])][:, 1:] for catalog in catalogs]
+    alone = scores_by_field(classify_without_images(catalogs))["accuracy"][-1]
+    both = scores_by_field(classify_without_images(catalogs, probabilities=known))["accuracy"][-1]
+    assert alone < 0.8
+    assert both > 0.95
+    with pytest.raises(ValueError, match=r"must have shape \(120, 4\)"):
+        classify_without_images(catalogs, probabilities=[known[0][:3], known[1]])
+    with pytest.raises(ValueError, match="two are needed, not 1"):
+        classify_without_images(catalogs[:1])
+
+
+def test_a_report_is_one_file_and_keeps_numbers_in_full(tmp_path):
+    report = Report("A <title>", note="quick")
+    table = Table({"value": [1 / 3]})
+    report.add("Section", "a & b", name="table", table=table)
+    page = report.write(tmp_path).read_text()
+    assert "A &lt;title&gt;" in page
+    assert "a &amp; b" in page
+    assert ">0.3<" in page
+    assert "http" not in page
+    assert Table.read(tmp_path / "table.ecsv")["value"][0] == 1 / 3
+    assert table["value"].format is None
+
+
+@pytest.fixture(scope="module")
+def small_archive(tmp_path_factory):
+    """Three small simulated fields, laid out as the archive does."""
+    folder = tmp_path_factory.mktemp("archive")
+    files = {}
+    for seed, name in enumerate(("ngc45", "ngc1433", "ngc1566")):
+        field = simulate_field(like=name, shape=(250, 250), seed=seed, density=1.5e-3)
+        written = write_field(field, folder / name)
+        paths = [*written.images.values(), written.catalog]
+        for path in paths:
+            sub = "cluster_catalogs/deterministic/" if path.suffix == ".tab" else ""
+            files[f"/hlsps/legus/{name}/{sub}{path.name}"] = path
+    return files
+
+
+def test_wei_2020_as_a_command(small_archive, tmp_path, monkeypatch, capsys):
+    networks = {"wei2020": "resnet18@32", "wei2020-vgg19": "shufflenet_v2_x0_5@32"}
+    plan = wei2020._Plan(
+        {**networks, "native": "native-small"},
+        2,
+        sizes=(25, 50),
+        batches=dict.fromkeys((*networks, "native"), 2),
+        n_fields=1,
+    )
+    monkeypatch.setattr(wei2020, "_PLANS", {True: plan})
+    with ArchiveServer(small_archive) as server:
+        command = ["reproduce", "wei2020", "--quick", "-q", "--server", server.url]
+        command += ["--data", f"{tmp_path}/data", "-o", f"{tmp_path}/out", "--weights", "none"]
+        assert main(command) == 0
+        asked = len(server.requests)
+        assert main(command) == 0
+        assert len(server.requests) == asked
+    comparison = Table.read(tmp_path / "out" / "comparison.ecsv")
+    assert len(comparison) == 80
+    row = comparison[0]
+    assert (row["item"], row["paper"], row["paper_std"]) == ("table-4", 76.0, 4.2)
+    confusion = Table.read(tmp_path / "out" / "confusion_bcw_resnet18@32_validation.ecsv")
+    assert row["ours"] == confusion["class_1"][0]
+    filters = Table.read(tmp_path / "out" / "filters.ecsv")
+    assert len(filters) == 3 * 5
+    assert len(Table.read(tmp_path / "out" / "sizes.ecsv")) == 2 * 2 * 4
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "its numbers are not to be compared" in page
+    assert "needs" in page
+    assert "wrote" in capsys.readouterr().out
+
+
+def test_a_study_without_an_archive(tmp_path, capsys):
+    with ArchiveServer({}) as server:
+        command = ["reproduce", "wei2020", "--quick", "-q", "--server", server.url]
+        assert main([*command, "--data", f"{tmp_path}/data", "-o", f"{tmp_path}/out"]) == 1
+    assert "ngc1566" in capsys.readouterr().err
