@@ -80,7 +80,7 @@ def test_the_result_is_written_and_read(field, tmp_path):
         assert again.colnames == result.colnames
         assert again["class"].mask.tolist() == [False, True, False]
         np.testing.assert_array_equal(again["class"].filled(0), result["class"].filled(0))
-        assert again.meta["ACMOD"] == "simulated-2"
+        assert again.meta["ACMOD"] == "simulated-3"
         assert again.meta["ACDATA"] == "simulated images only"
 
 
@@ -215,7 +215,7 @@ def test_names_that_are_taken(field):
     result = classify_table(table, field.images, column_prefix="ml_")
     assert result.colnames[-9:] == ["ml_" + name for name in NEW]
     again = classify_table(result, field.images, column_prefix="b_", model=_ensemble(1))
-    assert (again.meta["ACMOD"], again.meta["ACMOD2"]) == ("simulated-2", "random")
+    assert (again.meta["ACMOD"], again.meta["ACMOD2"]) == ("simulated-3", "random")
     assert all(len(key) <= 8 and key == key.upper() for key in again.meta)
 
 
@@ -251,7 +251,7 @@ def test_other_classes(field):
         ({"device": "abacus"}, ValueError, "device 'abacus' cannot be used here"),
         ({"batch_size": 0}, ValueError, "batch_size must be a whole number"),
         ({"batch_size": 2.5}, ValueError, "batch_size must be a whole number"),
-        ({"model": "best"}, ValueError, "no classifier 'best': bundled are simulated-2"),
+        ({"model": "best"}, ValueError, "no classifier 'best': bundled are simulated-3"),
     ],
 )
 def test_arguments_are_checked(arguments, error, message, field):

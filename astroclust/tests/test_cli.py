@@ -171,7 +171,7 @@ def test_train_on_labels_of_a_table(tmp_path, capsys):
     card = astroclust.load_classifier(output).card
     assert not card.simulated
     assert card.name == "tuned"
-    assert "from simulated-2, which learnt from 24000 stamps" in card.training_sample
+    assert "from simulated-3, which learnt from 24000 stamps" in card.training_sample
     assert "share no pixel" in card.split
     assert "--from default" in card.command
     assert main([*shlex.split(card.score_command)[1:], "-q"]) == 0

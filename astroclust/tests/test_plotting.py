@@ -6,9 +6,24 @@ import pytest
 from astropy.utils.exceptions import AstropyUserWarning
 from matplotlib.figure import Figure
 
-from astroclust import CLASSES, classify_table
+from astroclust import (
+    CLASSES,
+    calibration_curve,
+    classify_table,
+    confusion_matrix,
+    entropy_distribution,
+    mean_confusion,
+)
 from astroclust.images import BANDS
-from astroclust.plotting import color_image, plot_field, plot_gallery
+from astroclust.plotting import (
+    color_image,
+    plot_calibration,
+    plot_confusion,
+    plot_entropy,
+    plot_field,
+    plot_gallery,
+    plot_learning_curve,
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +72,44 @@ def test_the_gallery_has_a_row_a_class(field, result):
     assert shown[0].get_title().startswith("p ")
     first = result[result["class"] == result["class"][0]]
     assert f"{first['probability'].max():.2f}" in " ".join(ax.get_title() for ax in shown)
+
+
+def test_a_learning_curve_has_both_losses_and_the_accuracy(tmp_path):
+    log = tmp_path / "metrics.csv"
+    log.write_text(
+        "accuracy,epoch,loss,step,validation_loss\n"
+        "0.4,0,,9,1.2\n,0,1.3,9,\n0.6,1,,19,0.9\n,1,1.1,19,\n"
+    )
+    ax = plot_learning_curve(log)
+    lines = {line.get_label(): line.get_xydata().tolist() for line in ax.get_lines()}
+    assert lines["loss, learnt from"] == [[1, 1.3], [2, 1.1]]
+    assert lines["loss, set aside"] == [[1, 1.2], [2, 0.9]]
+    assert len(ax.get_legend().get_texts()) == 3
+    with pytest.raises(FileNotFoundError, match="train with a folder"):
+        plot_learning_curve(tmp_path / "none.csv")
+    log.write_text("epoch\n1\n")
+    with pytest.raises(ValueError, match="not the log of a training"):
+        plot_learning_curve(log)
+
+
+def test_empty_bins_have_no_point():
+    curve = calibration_curve([1, 1, 2], np.eye(4)[[0, 1, 1]] * 0.6 + 0.1, bins=10)
+    ax = plot_calibration(curve)
+    (line,) = [line for line in ax.get_lines() if line.get_marker() == "o"]
+    np.testing.assert_allclose(line.get_xydata(), [[0.7, 2 / 3]])
+    assert f"{curve.meta['ECE']:.3f}" in ax.get_title()
+
+
+def test_a_confusion_matrix_is_in_percent_of_true_classes():
+    counts = confusion_matrix([1, 1, 1, 4], [1, 1, 4, 4])
+    texts = [text.get_text() for text in plot_confusion(counts).texts]
+    assert texts[:4] == ["67", "0", "0", "33"]
+    assert texts[4] == "-"
+    mean = mean_confusion([counts, confusion_matrix([1, 1, 4], [1, 4, 4])])
+    assert plot_confusion(mean).texts[0].get_text() == "58\n$\\pm$12"
+
+
+def test_the_area_of_entropies_is_one():
+    ax = plot_entropy(entropy_distribution([0.1, 0.1, 1.3]))
+    values, edges, _ = ax.patches[0].get_data()
+    assert np.sum(values * np.diff(edges)) == pytest.approx(1)

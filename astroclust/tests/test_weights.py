@@ -155,8 +155,8 @@ def test_stamps_must_fit(field):
 
 def test_the_bundled_cards():
     cards = list_classifiers()
-    assert cards["simulated-2"].simulated
-    assert "simulate_stamps" in cards["simulated-2"].training_sample
+    assert cards["simulated-3"].simulated
+    assert "simulate_stamps" in cards["simulated-3"].training_sample
     for name in cards:
         assert (bundle() / f"{name}.safetensors").stat().st_size < 10e6
         assert load_classifier(name).card.name == name

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 #: The bundled classifier that is used where none is named.
-DEFAULT_CLASSIFIER = "simulated-2"
+DEFAULT_CLASSIFIER = "simulated-3"
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ def list_classifiers():
     --------
     >>> from astroclust import list_classifiers
     >>> list(list_classifiers())
-    ['simulated-2']
+    ['simulated-3']
     """
     cards = [read_card(path) for path in sorted(bundle().glob("*.json"))]
     return {card.name: card for card in cards}
