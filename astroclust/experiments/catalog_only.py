@@ -132,6 +132,8 @@ def _boost(features, labels, others):
     """Mean class probabilities of some members, which differ in what they set aside."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
+    known = np.isfinite(features).any(axis=0)
+    features, others = features[:, known], others[:, known]
     chances = np.zeros((len(others), len(CLASSES)))
     for member in range(_MEMBERS):
         model = HistGradientBoostingClassifier(

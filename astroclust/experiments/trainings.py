@@ -106,8 +106,7 @@ def run_training(training, stamps, *, folder, others=None, progress_bar=False, *
     rows = {"validation": tested}
     tables = []
     for name, part in parts.items():
-        part = _tested_size(part, training)
-        chances = member_probabilities(classifier, part).mean(axis=0)
+        chances = member_probabilities(classifier, _tested_size(part, training)).mean(axis=0)
         table = Table({"part": [name] * len(part), "row": rows.get(name, np.arange(len(part)))})
         table["label"] = np.asarray(part.table["class"])
         table["class"] = np.array(list(CLASSES))[chances.argmax(axis=1)]
