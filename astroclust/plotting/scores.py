@@ -7,7 +7,7 @@ import numpy as np
 from astropy.table import Table
 from matplotlib.figure import Figure
 
-from astroclust.catalogs import CLASS_COLORS, CLASSES
+from astroclust.catalogs import CLASS_COLORS
 
 __all__ = ["plot_calibration", "plot_confusion", "plot_entropy", "plot_learning_curve"]
 
@@ -144,8 +144,7 @@ def plot_confusion(confusion, *, ax=None):
         text += "" if np.isnan(spread) else f"\n$\\pm${spread:.0f}"
         color = "black" if value > 55 else "white"
         ax.text(column, row, text, ha="center", va="center", color=color)
-    names = [f"{number}\n{CLASSES[number].split()[0]}" for number in classes]
-    ax.set_xticks(range(len(classes)), names)
+    ax.set_xticks(range(len(classes)), classes)
     ax.set_yticks(
         range(len(classes)),
         [
