@@ -213,7 +213,11 @@ def efficientnet_lite0_weights(folder):
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "efficientnet_lite0.safetensors"
     save_file(
-        {name: value.clone() for name, value in zip(names, given.values(), strict=True)}, path
+        {
+            name: value.clone(memory_format=torch.contiguous_format)
+            for name, value in zip(names, given.values(), strict=True)
+        },
+        path,
     )
     return str(path)
 
