@@ -19,7 +19,9 @@ def add_reproduce(commands):
         "study",
         choices=tuple(_STUDIES),
         help="wei2020: every experiment, from the archive on; schneider2023: whether pretraining "
-        "helps, on labelled stamps; catalog-only: classes from the columns of catalogues alone",
+        "helps, on labelled stamps; catalog-only: classes from the columns of catalogues alone; "
+        "leak, held-out-fields, sample-size: how accuracy depends on what is held out, and on how "
+        "much there is to learn from",
     )
     command.add_argument(
         "-o",
@@ -31,18 +33,21 @@ def add_reproduce(commands):
     command.add_argument(
         "--data",
         type=Path,
-        help="wei2020: where catalogues and mosaics are kept (default: astropy's cache); "
-        "schneider2023: file of stamps, or folder of labels.csv and png; catalog-only: folder of "
-        "LEGUS catalogues",
+        help="schneider2023: file of stamps, or folder of labels.csv and png; catalog-only: folder "
+        "of LEGUS catalogues; of the others where catalogues and mosaics are kept (default: astropy's "
+        "cache)",
     )
-    command.add_argument("--server", help="in place of those of MAST, such as a mirror (wei2020)")
+    command.add_argument("--server", help="in place of those of MAST, such as a mirror")
     command.add_argument(
         "--quick", action="store_true", help="all steps in minutes, to see that they work (wei2020)"
     )
     command.add_argument("--weights", help="of pretrained networks: a file, or none")
     command.add_argument("--network", help="backbone (schneider2023)")
-    command.add_argument("--runs", type=int, help="random splits (schneider2023)")
-    command.add_argument("--epochs", type=int, help="of each training (schneider2023)")
+    command.add_argument("--runs", type=int, help="trainings of each kind (not of wei2020)")
+    command.add_argument("--epochs", type=int, help="of each training (not of wei2020)")
+    command.add_argument(
+        "--fields", nargs="+", help="of LEGUS (leak, held-out-fields, sample-size; default: all)"
+    )
 
 
 def _reproduce(arguments):
@@ -70,13 +75,11 @@ def _wei2020(arguments, folder):
 def _schneider2023(arguments, folder):
     from astroclust.experiments import reproduce_schneider2023
 
-    names = ("network", "weights", "runs", "epochs")
-    given = {name: getattr(arguments, name) for name in names}
     return reproduce_schneider2023(
         folder,
         _data(arguments),
         progress_bar=not arguments.quiet,
-        **{name: value for name, value in given.items() if value is not None},
+        **_given(arguments, "network", "weights", "runs", "epochs"),
     )
 
 
@@ -86,6 +89,25 @@ def _catalog_only(arguments, folder):
     paths = sorted(_data(arguments).rglob("hlsp_legus_hst_*_multiband_*.tab"))
     catalogs = [read_table(path) for path in paths]
     return reproduce_catalog_only(folder, catalogs, progress_bar=not arguments.quiet)
+
+
+def _split_study(arguments, folder):
+    from astroclust.experiments import reproduce_split_study
+
+    with use_server(arguments.server):
+        return reproduce_split_study(
+            arguments.study,
+            folder,
+            data_folder=arguments.data,
+            progress_bar=not arguments.quiet,
+            **_given(arguments, "runs", "epochs", "fields"),
+        )
+
+
+def _given(arguments, *names):
+    """Those options that were given."""
+    given = {name: getattr(arguments, name) for name in names}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _data(arguments):
@@ -98,4 +120,7 @@ _STUDIES = {
     "wei2020": _wei2020,
     "schneider2023": _schneider2023,
     "catalog-only": _catalog_only,
+    "leak": _split_study,
+    "held-out-fields": _split_study,
+    "sample-size": _split_study,
 }

@@ -16,9 +16,11 @@ from astroclust.experiments.pretraining import (
 from astroclust.experiments.report import Report
 from astroclust.experiments.samples import labelled_stamps, sample_fields
 from astroclust.experiments.schneider2023 import read_labelled, reproduce_schneider2023
+from astroclust.experiments.splits import SPLIT_STUDIES, reproduce_split_study
 from astroclust.experiments.wei2020 import reproduce_wei2020
 
 __all__ = [
+    "SPLIT_STUDIES",
     "Report",
     "accuracy_by_epochs",
     "catalog_features",
@@ -29,6 +31,7 @@ __all__ = [
     "read_labelled",
     "reproduce_catalog_only",
     "reproduce_schneider2023",
+    "reproduce_split_study",
     "reproduce_wei2020",
     "sample_fields",
     "scores_by_field",

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import vstack
+from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.archive import fetch_legus
 from astroclust.catalogs import legus_fields, training_sample
 from astroclust.images import BANDS
 from astroclust.stamps import Stamps, make_stamps
 
-__all__ = ["center_crop", "join_stamps", "labelled_stamps", "sample_fields"]
+__all__ = ["center_crop", "gather_sample", "join_stamps", "labelled_stamps", "sample_fields"]
 
 # Width of what is cut: the largest of Wei et al. (2020, sec. 4.3), from which come the others.
 SIZE = 100
@@ -111,6 +112,52 @@ def join_stamps(parts):
         flags=np.concatenate([part.flags for part in parts]),
         table=table,
     )
+
+
+def gather_sample(fetch, names, enough=None):
+    """Stamps of the fields that the archive has.
+
+    Parameters
+    ----------
+    fetch : callable
+        Gives the stamps of a field by its name, as `labelled_stamps`.
+    names : sequence of str
+        Fields, in this order.
+    enough : int, optional
+        How many of those that there are to take; by default all.
+
+    Returns
+    -------
+    stamps : `~astroclust.stamps.Stamps`
+        Of all fields.
+
+    Raises
+    ------
+    OSError
+        Where the archive has none.
+
+    Warns
+    -----
+    `~astropy.utils.exceptions.AstropyUserWarning`
+        Where all are wanted, and the archive lacks some.
+    """
+    parts, lost = [], {}
+    for name in names:
+        if len(parts) == enough:
+            break
+        try:
+            parts.append(fetch(name))
+        except FileNotFoundError as error:
+            lost[name] = error
+    if not parts:
+        raise OSError(f"no field of the sample can be fetched: {next(iter(lost.values()))}")
+    if lost and enough is None:
+        warnings.warn(
+            f"the archive lacks {', '.join(lost)}: they are left out of the sample",
+            AstropyUserWarning,
+            stacklevel=3,
+        )
+    return join_stamps(parts)
 
 
 def center_crop(stamps, size):

@@ -1,7 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The experiments of Wei et al. (2020, sec. 4), from the archive to a report."""
 
-import warnings
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import resources
@@ -10,7 +9,6 @@ from time import perf_counter
 
 import numpy as np
 from astropy.table import Table, vstack
-from astropy.utils.exceptions import AstropyUserWarning
 from matplotlib.figure import Figure
 from scipy.special import entr
 from tqdm import tqdm
@@ -24,7 +22,7 @@ from astroclust.evaluation import (
     mean_confusion,
 )
 from astroclust.experiments.report import Report, describe_machine
-from astroclust.experiments.samples import join_stamps, labelled_stamps, sample_fields
+from astroclust.experiments.samples import gather_sample, labelled_stamps, sample_fields
 from astroclust.experiments.trainings import Training, run_training
 from astroclust.images import BANDS
 from astroclust.networks import create_network
@@ -120,7 +118,7 @@ def reproduce_wei2020(
     samples = {}
     for labels in _LABELS:
         names = [name for name in sample_fields(labels) if name != new_galaxy]
-        samples[labels] = _gather(partial(fetch, labels=labels), names, plan.n_fields)
+        samples[labels] = gather_sample(partial(fetch, labels=labels), names, plan.n_fields)
     weights = _weights(plan, weights, quick)
     others = {"new galaxy": new}
     bare = {_WITHOUT[band]: without_bands(new, [i]) for i, band in enumerate(BANDS)}
@@ -142,27 +140,6 @@ def reproduce_wei2020(
     report = _report(classified, plan, quick)
     _add_data(report, samples, new, new_galaxy, weights, perf_counter() - began)
     return report.write(folder)
-
-
-def _gather(fetch, names, enough):
-    """Stamps of the fields that the archive has, as far as so many are enough."""
-    parts, lost = [], {}
-    for name in names:
-        if len(parts) == enough:
-            break
-        try:
-            parts.append(fetch(name))
-        except FileNotFoundError as error:
-            lost[name] = error
-    if not parts:
-        raise OSError(f"no field of the sample can be fetched: {next(iter(lost.values()))}")
-    if lost and enough is None:
-        warnings.warn(
-            f"the archive lacks {', '.join(lost)}: they are left out of the sample",
-            AstropyUserWarning,
-            stacklevel=3,
-        )
-    return join_stamps(parts)
 
 
 def _weights(plan, weights, quick):

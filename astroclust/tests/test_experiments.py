@@ -19,6 +19,7 @@ from astroclust.experiments import (
     sample_fields,
     scores_by_field,
     sign_test,
+    splits,
     wei2020,
 )
 from astroclust.experiments.samples import center_crop, join_stamps
@@ -305,3 +306,25 @@ def test_a_study_without_an_archive(tmp_path, capsys):
         command = ["reproduce", "wei2020", "--quick", "-q", "--server", server.url]
         assert main([*command, "--data", f"{tmp_path}/data", "-o", f"{tmp_path}/out"]) == 1
     assert "ngc1566" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("study", ["leak", "sample-size", "held-out-fields"])
+def test_split_studies_as_commands(small_archive, study, tmp_path, monkeypatch):
+    monkeypatch.setattr(splits, "_NUMBERS", (32,))
+    with ArchiveServer(small_archive) as server:
+        command = ["reproduce", study, "-q", "--server", server.url, "--data", f"{tmp_path}/data"]
+        command += ["--fields", "ngc1433", "ngc1566", "--runs", "1", "--epochs", "1"]
+        assert main([*command, "-o", f"{tmp_path}/out"]) == 0
+    scores = Table.read(tmp_path / "out" / "scores.ecsv")
+    kinds = {
+        "leak": ["random", "grouped"],
+        "sample-size": ["32", "all"],
+        "held-out-fields": ["ngc1433", "ngc1566"],
+    }
+    assert list(map(str, scores["kind"])) == kinds[study]
+    assert np.all((scores["accuracy"] >= 0) & (scores["accuracy"] <= 100))
+
+
+def test_an_unknown_study():
+    with pytest.raises(ValueError, match="leak, held-out-fields, sample-size"):
+        splits.reproduce_split_study("luck", "nowhere")

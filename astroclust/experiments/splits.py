@@ -1,0 +1,148 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""How accuracy depends on what is held out, and on how much there is to learn from."""
+
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from astropy.table import Table
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from astroclust.catalogs import CLASSES
+from astroclust.evaluation import class_scores
+from astroclust.experiments.report import Report, describe_machine
+from astroclust.experiments.samples import gather_sample, labelled_stamps, sample_fields
+from astroclust.experiments.trainings import Training, run_training
+
+__all__ = ["SPLIT_STUDIES", "reproduce_split_study"]
+
+#: Studies by name, and what they ask.
+SPLIT_STUDIES = {
+    "leak": "Stamps that overlap on both sides of a random split: what does that add?",
+    "held-out-fields": "How well is a field classified that nothing was learnt from?",
+    "sample-size": "How much would more labels help?",
+}
+_NUMBERS = (250, 500, 1000, 2000, 4000, 8000)
+
+
+def reproduce_split_study(
+    study,
+    folder,
+    *,
+    labels="consensus",
+    architecture="native",
+    recipe="native",
+    runs=3,
+    fields=None,
+    data_folder=None,
+    progress_bar=False,
+    **changes,
+):
+    """Train on one sample of LEGUS, split in different ways, and report.
+
+    The same call goes on where an earlier one stopped.
+
+    Parameters
+    ----------
+    study : str
+        One of `SPLIT_STUDIES`.
+    folder : str or `~pathlib.Path`
+        Where stamps, trainings and the report go.
+    labels : str, optional
+        Sample: ``"consensus"`` or ``"bcw"``.
+    architecture, recipe : str, optional
+        What is trained, and how.
+    runs : int, optional
+        Trainings of each kind, with other splits and first weights.
+    fields : sequence of str, optional
+        Fields of the sample to take; by default all that the archive has.
+    data_folder : str or `~pathlib.Path`, optional
+        Where catalogues and mosaics go, as for `~astroclust.archive.fetch_legus`.
+    progress_bar : bool, optional
+        Whether to show progress.
+    **changes
+        Entries of the recipe to change.
+
+    Returns
+    -------
+    page : `~pathlib.Path`
+        The report.
+
+    Raises
+    ------
+    OSError
+        Where no field can be fetched.
+    ValueError
+        For an unknown study.
+    """
+    if study not in SPLIT_STUDIES:
+        raise ValueError(f"study must be one of {', '.join(SPLIT_STUDIES)}, not {study!r}")
+    began, folder = perf_counter(), Path(folder)
+    fetch = partial(
+        labelled_stamps,
+        labels=labels,
+        folder=folder / "stamps",
+        data_folder=data_folder,
+        progress_bar=progress_bar,
+    )
+    stamps = gather_sample(fetch, sample_fields(labels) if fields is None else fields)
+    kinds = _kinds(study, stamps)
+    tables = {name: [] for name in kinds}
+    todo = [(run, name) for run in range(1, runs + 1) for name in kinds]
+    for run, name in tqdm(todo, unit="training", disable=not progress_bar):
+        training = Training(labels, architecture, recipe, run, **kinds[name])
+        tables[name].append(run_training(training, stamps, folder=folder / "trainings", **changes))
+    scores = Table(rows=[_row(name, tables[name]) for name in kinds])
+    report = Report(SPLIT_STUDIES[study])
+    report.add(
+        study,
+        f"{architecture}, labels {labels}, {len(stamps)} stamps, {runs} trainings of each kind. "
+        "Percent, mean and standard deviation over the trainings.",
+        name="scores",
+        table=scores,
+        figure=_plot(scores),
+    )
+    machine = describe_machine(perf_counter() - began)
+    report.add("The machine", name="machine", table=machine)
+    return report.write(folder)
+
+
+def _kinds(study, stamps):
+    """Names of the kinds of training, and what is particular to each."""
+    if study == "leak":
+        return {"random": {"split": "random"}, "grouped": {"split": "grouped"}}
+    if study == "held-out-fields":
+        return {name: {"split": name} for name in sorted(set(stamps.table["field"]))}
+    numbers = [number for number in _NUMBERS if number < 0.8 * len(stamps)]
+    return {str(number): {"n_learnt": number} for number in numbers} | {"all": {}}
+
+
+def _row(name, tables):
+    """Mean and scatter of accuracy and recalls over the trainings of a kind."""
+    scores = [class_scores(table["label"], table["class"]) for table in tables]
+    values = {"accuracy": [score.meta["ACCURACY"] for score in scores]}
+    for i, number in enumerate(CLASSES):
+        values[f"recall_{number}"] = [score["recall"][i] for score in scores]
+    row = {"kind": name, "tested": int(np.mean([len(table) for table in tables]))}
+    for key, given in values.items():
+        given = 100 * np.array(given)
+        row |= {key: given.mean(), f"{key}_std": given.std(ddof=min(len(given) - 1, 1))}
+    return row
+
+
+def _plot(scores):
+    figure = Figure(figsize=(max(4.5, 0.6 * len(scores)), 4), layout="constrained")
+    ax = figure.subplots()
+    ax.errorbar(
+        scores["kind"],
+        scores["accuracy"],
+        scores["accuracy_std"],
+        fmt="o",
+        color="#0072B2",
+        capsize=3,
+    )
+    ax.set(ylabel="accuracy (percent)", ylim=(0, 100))
+    ax.tick_params(axis="x", rotation=45)
+    return figure
