@@ -34,8 +34,8 @@ def add_reproduce(commands):
         "--data",
         type=Path,
         help="schneider2023: file of stamps, or folder of labels.csv and png; catalog-only: folder "
-        "of LEGUS catalogues; of the others where catalogues and mosaics are kept (default: astropy's "
-        "cache)",
+        "of LEGUS catalogues; of the others where catalogues and mosaics are kept (default: "
+        "astropy's cache)",
     )
     command.add_argument("--server", help="in place of those of MAST, such as a mirror")
     command.add_argument(

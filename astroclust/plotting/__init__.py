@@ -1,7 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Figures: fields, galleries of stamps, cuts, completeness, learning, confusion, calibration."""
 
-from astroclust.plotting.images import color_image, plot_field, plot_gallery
+from astroclust.plotting.images import color_image, plot_field, plot_gallery, plot_saliency
 from astroclust.plotting.samples import plot_ci_calibration, plot_completeness
 from astroclust.plotting.scores import (
     plot_calibration,
@@ -20,4 +20,5 @@ __all__ = [
     "plot_field",
     "plot_gallery",
     "plot_learning_curve",
+    "plot_saliency",
 ]

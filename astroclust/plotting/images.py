@@ -10,7 +10,7 @@ from astroclust.catalogs import CLASS_COLORS, CLASSES, pixel_positions
 from astroclust.images import ImageSet
 from astroclust.stamps import make_stamps
 
-__all__ = ["color_image", "plot_field", "plot_gallery"]
+__all__ = ["color_image", "plot_field", "plot_gallery", "plot_saliency"]
 
 _MARKERS = {1: "o", 2: "s", 3: "^", 4: "D"}
 # Which of red, green and blue shows a band (Wei et al. 2020, Fig. 1).
@@ -170,4 +170,48 @@ def plot_gallery(table, images, *, per_class=8, size=50, column_prefix=""):
             ax.set_title(
                 f"p {probability[members[i]]:.2f}  S {entropy[members[i]]:.2f}", fontsize=8
             )
+    return figure
+
+
+def plot_saliency(stamps, maps, *, row=0):
+    """Draw a stamp band by band, and below it what says for its class and what against.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps.
+    maps : array_like of float, shape (n, n_bands, size, size)
+        As `~astroclust.attribution.saliency` returns them.
+    row : int, optional
+        Which of them.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+        With the share of each band above it. North is not turned up: pixels are as in the image.
+
+    Examples
+    --------
+    >>> from astroclust import saliency, simulate_stamps
+    >>> from astroclust.plotting import plot_saliency
+    >>> stamps = simulate_stamps(1, seed=1)
+    >>> plot_saliency(stamps, saliency(stamps)).savefig("saliency.png")
+    """
+    pixels, shown = stamps.data[row], np.asarray(maps)[row]
+    shares = np.abs(shown).sum(axis=(1, 2))
+    shares = shares / max(shares.sum(), np.finfo(float).tiny)
+    largest = np.percentile(np.abs(shown), 99.8) or 1
+    n_bands = len(stamps.bands)
+    figure = Figure(figsize=(2 * n_bands, 4.4), layout="constrained")
+    axes = figure.subplots(2, n_bands, squeeze=False)
+    for i, band in enumerate(stamps.bands):
+        low, high = np.nanpercentile(pixels[i], [5, 99.8])
+        axes[0, i].imshow(pixels[i], origin="lower", cmap="gray", vmin=low, vmax=high)
+        image = axes[1, i].imshow(
+            shown[i], origin="lower", cmap="PuOr_r", vmin=-largest, vmax=largest
+        )
+        axes[0, i].set(title=f"{band}: {100 * shares[i]:.0f} %")
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[])
+    figure.colorbar(image, ax=axes[1], label="for the class (score)", shrink=0.8)
     return figure
