@@ -123,7 +123,7 @@ def reproduce_wei2020(
     others = {"new galaxy": new}
     bare = {_WITHOUT[band]: without_bands(new, [i]) for i, band in enumerate(BANDS)}
     classified = []
-    for training in tqdm(_trainings(plan), unit="training", disable=not progress_bar):
+    for training in tqdm(list(_trainings(plan)), unit="training", disable=not progress_bar):
         table = run_training(
             training,
             samples[training.labels],
