@@ -24,6 +24,7 @@ from astroclust.images import BANDS
 FOLDS = 5
 # MegaCam's pixels, two by two, see a star as wide as HST's do.
 BINNING, SIZE = 2, 50
+STARTS, STATES = ("random", "imagenet", "ours"), ("frozen", "free")
 
 
 def read_stamps(folder):
@@ -64,6 +65,8 @@ def main():
     parser.add_argument("--epochs", type=int, default=6, help="of EfficientNet-Lite0")
     parser.add_argument("--native-epochs", type=int, default=30, help="of ours, 50 times as fast")
     parser.add_argument("--folds", type=int, default=FOLDS, help="folds to run, of five")
+    parser.add_argument("--starts", nargs="+", default=STARTS, choices=STARTS)
+    parser.add_argument("--states", nargs="+", default=STATES, choices=STATES)
     arguments = parser.parse_args()
     pixels, table = read_stamps(arguments.folder)
     labels = np.where(np.asarray(table["label"]) == 4, 4, 1)
@@ -79,19 +82,25 @@ def main():
         lite0 |= {"epochs": arguments.epochs, "learning_rate": 1e-3}
         ours = {"start": start, "epochs": arguments.native_epochs, "batch_size": 32}
         n_frozen = len(create_network(backbone, n_bands=3, weights="none").blocks()) - 1
-        for name, bands, options, frozen in (
-            ("EfficientNet-Lite0, random", rgb, lite0 | {"weights": "none"}, n_frozen),
-            ("EfficientNet-Lite0, ImageNet", rgb, lite0 | {"weights": weights}, n_frozen),
-            (
+        kinds = {
+            "random": ("EfficientNet-Lite0, random", rgb, lite0 | {"weights": "none"}, n_frozen),
+            "imagenet": (
+                "EfficientNet-Lite0, ImageNet",
+                rgb,
+                lite0 | {"weights": weights},
+                n_frozen,
+            ),
+            "ours": (
                 f"{start.card.architecture}, {start.card.name}",
                 {"bands": BANDS, "shown": ("V",)},
                 ours,
                 len(start.networks[0].blocks()) - 1,
             ),
-        ):
+        }
+        for name, bands, options, frozen in (kinds[kind] for kind in arguments.starts):
             stamps = as_bands(pixels, **bands)
-            for state, blocks in (("frozen", frozen), ("free", 0)):
-                options = common | options | {"frozen": blocks}
+            for state in arguments.states:
+                options = common | options | {"frozen": frozen if state == "frozen" else 0}
                 if state == "frozen":
                     options["learning_rate"] = 1e-2  # of the last part alone
                 right = [accuracy_of_fold(stamps, labels, *fold, **options) for fold in folds]
