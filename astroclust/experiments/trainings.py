@@ -139,6 +139,11 @@ def _split(training, stamps):
         if not held_out.any():
             raise ValueError(f"there are no stamps of {training.split} to leave out")
         learnt, tested = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    if not len(tested):
+        raise ValueError(
+            f"{len(stamps)} stamps overlap so much that no fifth of them can be held out: take "
+            "more fields"
+        )
     if training.n_learnt is not None:
         rng = np.random.default_rng(training.run)
         learnt = np.sort(rng.permutation(learnt)[: training.n_learnt])

@@ -308,21 +308,28 @@ def test_a_study_without_an_archive(tmp_path, capsys):
     assert "ngc1566" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("study", ["leak", "sample-size", "held-out-fields"])
-def test_split_studies_as_commands(small_archive, study, tmp_path, monkeypatch):
-    monkeypatch.setattr(splits, "_NUMBERS", (32,))
-    with ArchiveServer(small_archive) as server:
+def _split_study(study, archive, tmp_path):
+    with ArchiveServer(archive) as server:
         command = ["reproduce", study, "-q", "--server", server.url, "--data", f"{tmp_path}/data"]
         command += ["--fields", "ngc1433", "ngc1566", "--runs", "1", "--epochs", "1"]
-        assert main([*command, "-o", f"{tmp_path}/out"]) == 0
+        return main([*command, "-o", f"{tmp_path}/out"])
+
+
+@pytest.mark.parametrize(
+    ("study", "kinds"),
+    [("sample-size", ["32", "all"]), ("held-out-fields", ["ngc1433", "ngc1566"])],
+)
+def test_split_studies_as_commands(small_archive, study, kinds, tmp_path, monkeypatch):
+    monkeypatch.setattr(splits, "_NUMBERS", (32,))
+    assert _split_study(study, small_archive, tmp_path) == 0
     scores = Table.read(tmp_path / "out" / "scores.ecsv")
-    kinds = {
-        "leak": ["random", "grouped"],
-        "sample-size": ["32", "all"],
-        "held-out-fields": ["ngc1433", "ngc1566"],
-    }
-    assert list(map(str, scores["kind"])) == kinds[study]
+    assert list(map(str, scores["kind"])) == kinds
     assert np.all((scores["accuracy"] >= 0) & (scores["accuracy"] <= 100))
+
+
+def test_fields_that_are_one_crowd_cannot_be_split(small_archive, tmp_path, capsys):
+    assert _split_study("leak", small_archive, tmp_path) == 1
+    assert "take more fields" in capsys.readouterr().err
 
 
 def test_an_unknown_study():
