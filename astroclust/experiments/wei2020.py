@@ -52,9 +52,9 @@ class _Plan:
 _PLANS = {
     False: _Plan({"wei2020": "resnet18", "wei2020-vgg19": "vgg19_bn", "native": "native"}, 10),
     True: _Plan(
-        {"wei2020": "resnet18@48", "wei2020-vgg19": "vgg19_bn@48", "native": "native-small"},
+        {"wei2020": "resnet18@32", "wei2020-vgg19": "vgg19_bn@32", "native": "native-small"},
         2,
-        batches={"wei2020": 20, "wei2020-vgg19": 8, "native": 60},
+        batches={"wei2020": 12, "wei2020-vgg19": 6, "native": 60},
         n_fields=2,
         n_learnt=1000,
     ),
