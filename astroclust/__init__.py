@@ -21,6 +21,7 @@ _HOMES = {
     "band_importance": "attribution",
     "calibrate_ci": "photometry",
     "calibration_curve": "evaluation",
+    "classify_fields": "distributed",
     "classify_table": "classification",
     "ci_correction": "photometry",
     "class_scores": "evaluation",

@@ -54,7 +54,7 @@ _PLANS = {
     True: _Plan(
         {"wei2020": "resnet18@32", "wei2020-vgg19": "vgg19_bn@32", "native": "native-small"},
         2,
-        batches={"wei2020": 12, "wei2020-vgg19": 6, "native": 60},
+        batches={"wei2020": 10, "wei2020-vgg19": 2, "native": 60},
         n_fields=2,
         n_learnt=1000,
     ),
