@@ -50,6 +50,8 @@ _HOMES = {
     "purity_threshold": "evaluation",
     "read_legus": "catalogs",
     "read_phangs": "catalogs",
+    "read_regions": "ds9",
+    "regions_mask": "ds9",
     "saliency": "attribution",
     "sample_counts": "catalogs",
     "save_classifier": "weights",
@@ -63,6 +65,7 @@ _HOMES = {
     "white_light": "detection",
     "write_field": "simulation",
     "write_legus": "catalogs",
+    "write_regions": "ds9",
 }
 
 __all__ = sorted(_HOMES)
