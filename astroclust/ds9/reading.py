@@ -20,6 +20,9 @@ _CLASS_TEXT = re.compile(r"\s*(\d{1,2})(?:\s+(\d?\.\d+|[01]))?\s*")
 _CLASS_TAG = re.compile(r"class=(\d{1,2})")
 # DS9 writes these as comments, over which the regions package reads.
 _COMMENTS = re.compile(r"^\s*#\s*(vector|ruler|compass|projection|segment)\s*\(", re.M | re.I)
+# Put before each text, for the regions package makes 7 of "007", and taken off again.
+_MARK = "\x02"
+_TEXT_START = re.compile(r"""\btext\s*=\s*[{'"]""", re.I)
 # Most reasons that one warning names.
 _MAX_REASONS = 5
 
@@ -184,7 +187,8 @@ def _read(path):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            regions = list(Regions.parse(content, format="ds9"))
+            marked = _TEXT_START.sub(lambda start: start.group() + _MARK, content)
+            regions = list(Regions.parse(marked, format="ds9"))
         except (ValueError, TypeError, IndexError) as error:
             raise ValueError(
                 f"{path} is no region file of DS9 ({error}); save it again in that format"
@@ -237,7 +241,7 @@ def _pixel_table(regions):
 
 
 def _text(region):
-    return str(region.meta.get("text", getattr(region, "text", "")))
+    return str(region.meta.get("text", getattr(region, "text", ""))).replace(_MARK, "")
 
 
 def _label(region, text):

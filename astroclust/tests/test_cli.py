@@ -81,7 +81,7 @@ def test_regions_there_and_back(files, tmp_path, capsys):
     output = f"{tmp_path}/r.reg"
     assert main(["regions", str(table), "-o", output, "--text", "id", "--color", "id"]) == 0
     regions = Regions.read(output)
-    assert regions[0].meta["text"] == str(Table.read(table)["id"][0])
+    assert regions[0].meta["text"] == int(Table.read(table)["id"][0])
     assert main(["regions", str(table), "-o", output]) == 1
     assert "exists already" in capsys.readouterr().err
     (tmp_path / "all.reg").write_text("image\nbox(100,80,400,400,0)\n")
