@@ -53,13 +53,14 @@ AB_OF_VEGA = {
     ("acs", "F814W"): 0.431,
 }
 
-#: Pivot wavelengths in Angstrom (Calzetti et al. 2015; instrument handbooks).
+#: Pivot wavelengths in Angstrom (Calzetti et al. 2015; instrument handbooks; of UVIS's F225W, F547M
+#: and F606W those of the curves of `~astroclust.sed.synthetic_magnitudes`).
 PIVOTS = {
-    ("uvis", "F225W"): 2372.0,
+    ("uvis", "F225W"): 2373.0,
     ("uvis", "F275W"): 2704.0,
     ("uvis", "F336W"): 3355.0,
     ("uvis", "F438W"): 4325.0,
-    ("uvis", "F547M"): 5447.0,
+    ("uvis", "F547M"): 5448.0,
     ("uvis", "F555W"): 5308.0,
     ("uvis", "F606W"): 5887.0,
     ("uvis", "F814W"): 8024.0,

@@ -8,7 +8,7 @@ from astropy import units as u
 from astropy.nddata import StdDevUncertainty, VarianceUncertainty
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
-from astropy.wcs import WCS
+from astropy.wcs import WCS, WCSSUB_LATITUDE, WCSSUB_LONGITUDE
 from astropy.wcs.utils import proj_plane_pixel_scales
 from photutils.aperture import CircularAnnulus, CircularAperture
 from specutils import Spectrum
@@ -55,8 +55,9 @@ def extract_spectra(table, cube, *, radius, annulus=None):
     TypeError
         Where ``cube`` is no `~specutils.Spectrum`.
     ValueError
-        Where it is not 3-D; where it has no celestial WCS and the table no ``x`` and ``y``, or a
-        radius is an angle; or where a radius is not accepted.
+        Where it is not 3-D, or its WCS has the spectral axis elsewhere; where it has no celestial
+        WCS and the table no ``x`` and ``y``, or a radius is an angle; or where a radius is not
+        accepted.
     KeyError
         Where the table has no positions.
 
@@ -89,7 +90,9 @@ def extract_spectra(table, cube, *, radius, annulus=None):
     if cube.flux.ndim != 3:
         raise ValueError(f"cube must have three axes, not shape {cube.flux.shape}")
     x_axis, y_axis = _spatial_axes(cube)
-    wcs = cube.wcs.celestial if _is_celestial(cube.wcs) else None
+    wcs = None
+    if _is_celestial(cube.wcs):
+        wcs = cube.wcs.sub([WCSSUB_LONGITUDE, WCSSUB_LATITUDE])  # in this order
     x, y = _positions(table, wcs)
     radius, annulus = _radii(radius, annulus, wcs)
     order = cube.spectral_axis_index, y_axis, x_axis
@@ -130,7 +133,13 @@ def _is_celestial(wcs):
 def _spatial_axes(cube):
     """Axes of the array along x and y: specutils may have put the spectral axis last or first."""
     if _is_celestial(cube.wcs):
-        return 2 - cube.wcs.wcs.lng, 2 - cube.wcs.wcs.lat
+        x_axis, y_axis = 2 - cube.wcs.wcs.lng, 2 - cube.wcs.wcs.lat
+        if cube.spectral_axis_index in (x_axis, y_axis):
+            raise ValueError(
+                f"cube has its spectral axis at {cube.spectral_axis_index}, where its WCS has the "
+                "sky, as specutils makes it of move_spectral_axis=1: have it first or last"
+            )
+        return x_axis, y_axis
     y_axis, x_axis = (axis for axis in range(3) if axis != cube.spectral_axis_index)
     return x_axis, y_axis
 
