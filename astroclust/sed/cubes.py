@@ -33,7 +33,8 @@ def extract_spectra(table, cube, *, radius, annulus=None):
         and ``dec``, which go first, for ``x`` and ``y`` are mostly those of other images; else
         ``x`` and ``y``, the 0-based pixels of the cube along right ascension and declination.
     cube : `~specutils.Spectrum`, 3-D
-        Such as ``Spectrum.read("cube.fits")``, with the spectral axis anywhere.
+        With the spectral axis anywhere, and the FITS WCS for positions on the sky; the guide has
+        how to read one.
     radius : float or `~astropy.units.Quantity`
         Radius of the aperture, in pixels of the cube, or an angle where it has a celestial WCS.
         Pixels on the rim count by the area inside.
@@ -237,7 +238,8 @@ class _Pixels:
         enough = n >= _MIN_SKY_PIXELS
         level, variance = np.full((2, len(values)), np.nan)
         if enough.any():
-            level[enough] = np.nanmedian(values[enough], axis=1)
+            median = np.median if good[enough].all() else np.nanmedian  # the second is slow
+            level[enough] = median(values[enough], axis=1)
             mean = np.where(good, variances, 0)[enough].sum(axis=1) / n[enough]
             variance[enough] = _OF_MEDIAN * mean / n[enough]
         return level, variance
