@@ -11,6 +11,7 @@ from astropy.table import Row
 from astropy.utils.exceptions import AstropyUserWarning
 from specutils import Spectrum
 
+from astroclust.catalogs import find_field
 from astroclust.photometry.calibration import AB_OF_VEGA, PIVOTS
 from astroclust.sed.filters import check_camera, filter_key
 
@@ -36,8 +37,8 @@ def to_spectrum(row, *, unit="Jy", camera=None):
         Unit of the flux density: ``"Jy"``, ``"erg / (s cm2 Angstrom)"`` or any other that it can
         be converted to.
     camera : str or mapping, optional
-        ``"uvis"`` or ``"acs"``, or filters to these; by default ACS for F435W and F606W and
-        WFC3/UVIS for the others.
+        ``"uvis"`` or ``"acs"``, or filters to these; by default those of the field of LEGUS, where
+        the table is of one, else ACS for F435W and F606W and WFC3/UVIS for the others.
 
     Returns
     -------
@@ -80,7 +81,7 @@ def to_spectrum(row, *, unit="Jy", camera=None):
         raise TypeError(f"row must be a row of a table, such as table[0], not {type(row).__name__}")
     check_camera(camera)
     unit = _unit(unit)
-    bands = _bands(row, camera)
+    bands = _bands(row, _cameras_of_field(row) if camera is None else camera)
     if not bands:
         names = [name for name in row.colnames if _MAGNITUDE.fullmatch(name)]
         raise ValueError(f"none of {', '.join(names)} has a value in this row: choose another row")
@@ -107,6 +108,16 @@ def _unit(unit):
             f"unit must be one of flux density, such as Jy or erg / (s cm2 Angstrom), not {unit}"
         )
     return unit
+
+
+def _cameras_of_field(row):
+    """Filters to cameras in the field of LEGUS that a table says it is of, or None."""
+    name = row.meta.get("FIELD")
+    try:
+        field = find_field(name) if isinstance(name, str) else None
+    except KeyError:
+        return None
+    return field and dict(zip(field.filters, field.cameras, strict=True))
 
 
 def _bands(row, camera):

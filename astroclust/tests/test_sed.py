@@ -45,6 +45,10 @@ def test_bands_at_their_pivot_wavelengths():
     acs = to_spectrum(table[0], camera={"f814w": "acs"})
     assert acs.spectral_axis.to_value(u.AA).tolist() == [2704, 8057]
     assert to_spectrum(table["mag_f814w",][0]).uncertainty is None
+    table.meta["FIELD"] = "ic4247"  # whose F814W is of ACS
+    assert to_spectrum(table[0]).spectral_axis.to_value(u.AA).tolist() == [2704, 8057]
+    table.meta["FIELD"] = "nowhere"
+    assert to_spectrum(table[0]).spectral_axis.to_value(u.AA).tolist() == [2704, 8024]
 
 
 @pytest.mark.parametrize("unit", ["mJy", F_LAMBDA, "W / (m2 um)"])
