@@ -30,6 +30,13 @@ __all__ = ["FieldsError", "classify_fields"]
 
 # What a row of the list says beside the images.
 _NOT_IMAGES = ("field", "catalog", "distance")
+# Where a cluster of this machine alone listens.
+_LOOPBACK = {
+    "protocol": "tcp",
+    "host": "127.0.0.1",
+    "dashboard_address": "127.0.0.1:0",
+    "worker_dashboard_address": "127.0.0.1:0",
+}
 # Fields at a time, however many workers there are.
 _MOST_FIELDS = 64
 
@@ -109,13 +116,12 @@ def classify_fields(
 
     Examples
     --------
-    >>>     >>> from dask.distributed import Client
+    >>> from astropy.table import Table
     >>> from astroclust import classify_fields, simulate_field, write_field
     >>> files = write_field(simulate_field(shape=(128, 128), seed=1), "ngc628-c")
-    >>> images = {band: [str(files[band])] for band in ("F555W", "F814W")}
-    >>> fields = Table({"field": ["ngc628-c"], "catalog": [str(files["catalog"])], **images})
-    >>> with Client(processes=False, dashboard_address=None) as client:
-    ...     paths = classify_fields(fields, ".", client=client)
+    >>> images = {band: [str(files.images[band])] for band in ("F555W", "F814W")}
+    >>> fields = Table({"field": ["ngc628-c"], "catalog": [str(files.catalog)], **images})
+    >>> paths = classify_fields(fields, ".")
     >>> [path.name for path in paths]
     ['ngc628-c.fits']
     """
@@ -217,7 +223,7 @@ def _connect(client):
             yield connected
     else:
         with (
-            LocalCluster(threads_per_worker=1, dashboard_address=None) as cluster,
+            LocalCluster(threads_per_worker=1, **_LOOPBACK) as cluster,
             Client(cluster) as connected,
         ):
             yield connected

@@ -11,6 +11,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust import ImageSet, classify_fields, classify_table, find_candidates
 from astroclust.cli import main
+from astroclust.distributed import _LOOPBACK as LOOPBACK
 from astroclust.distributed import FieldsError
 
 distributed = pytest.importorskip("distributed")
@@ -18,7 +19,7 @@ distributed = pytest.importorskip("distributed")
 
 @pytest.fixture(scope="module")
 def client():
-    with distributed.Client(processes=False, dashboard_address=None) as client:
+    with distributed.Client(processes=False, **LOOPBACK) as client:
         yield client
 
 
@@ -26,7 +27,7 @@ def client():
 def fields(field, tmp_path):
     """A list of two fields, in a file beside them: one with a catalogue, one without."""
     field.images.write(tmp_path / "images.fits")
-    table = Table({"x": np.linspace(20, 180, 40), "y": np.linspace(140, 10, 40)})
+    table = Table({"x": np.linspace(30, 160, 40), "y": np.linspace(130, 30, 40)})
     table["name"] = [f"object {i}" for i in range(40)]
     table.write(tmp_path / "candidates.ecsv")
     images = {
@@ -48,6 +49,8 @@ def _images(fields, filters):
     return ImageSet.read({band: f"{fields.parent}/images.fits[{band}]" for band in filters})
 
 
+# Of candidates that are found some are near the edge.
+@pytest.mark.filterwarnings("ignore:.*rows have flags:astropy.utils.exceptions.AstropyUserWarning")
 def test_fields_are_classified_as_by_one_call(fields, client, tmp_path):
     paths = classify_fields(fields, tmp_path / "out", client=client, rows_per_task=7)
     assert [path.name for path in paths] == ["known.fits", "new.fits"]
@@ -65,6 +68,7 @@ def test_fields_are_classified_as_by_one_call(fields, client, tmp_path):
         assert found.meta["ACMOD"] == wanted.meta["ACMOD"]
 
 
+@pytest.mark.filterwarnings("ignore:.*rows have flags:astropy.utils.exceptions.AstropyUserWarning")
 def test_what_is_written_is_not_done_again(fields, client, tmp_path):
     folder = tmp_path / "out"
     first = classify_fields(fields, folder, client=client)
@@ -133,10 +137,10 @@ def test_bad_lists(change, error, message, client, tmp_path):
 def test_a_lost_worker_costs_its_tiles_only(fields, tmp_path):
     n = 3000
     rng = np.random.default_rng(1)
-    table = Table({"x": rng.uniform(0, 200, n), "y": rng.uniform(0, 160, n)})
+    table = Table({"x": rng.uniform(25, 170, n), "y": rng.uniform(25, 130, n)})
     table.write(tmp_path / "candidates.ecsv", overwrite=True)
     with (
-        distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(2, threads_per_worker=1, **LOOPBACK) as cluster,
         distributed.Client(cluster) as client,
     ):
         pids = list(client.run(os.getpid).values())
@@ -162,9 +166,7 @@ def test_a_lost_worker_costs_its_tiles_only(fields, tmp_path):
 
 def test_the_command(fields, tmp_path, capsys):
     arguments = ["classify", "-q", "--fields", str(_first(fields)), "-o", f"{tmp_path}/out"]
-    with distributed.LocalCluster(
-        1, threads_per_worker=1, processes=False, dashboard_address=None
-    ) as cluster:
+    with distributed.LocalCluster(1, processes=False, **LOOPBACK) as cluster:
         assert main([*arguments, "--scheduler", cluster.scheduler_address]) == 0
     assert "1 fields are in" in capsys.readouterr().out
     assert len(Table.read(tmp_path / "out" / "known.fits")) == 40
