@@ -117,10 +117,12 @@ def classify_fields(
     Examples
     --------
     >>> from astropy.table import Table
-    >>> from astroclust import classify_fields, simulate_field, write_field
-    >>> files = write_field(simulate_field(shape=(128, 128), seed=1), "ngc628-c")
-    >>> images = {band: [str(files.images[band])] for band in ("F555W", "F814W")}
-    >>> fields = Table({"field": ["ngc628-c"], "catalog": [str(files.catalog)], **images})
+    >>> from astroclust import classify_fields, simulate_field
+    >>> simulate_field(shape=(128, 128), seed=1).images.write("ngc628-c-images.fits")
+    >>> Table({"x": [60.0, 70.0], "y": [50.0, 80.0]}).write("ngc628-c.ecsv")
+    >>> fields = Table({"field": ["ngc628-c"], "catalog": ["ngc628-c.ecsv"]})
+    >>> for name in ("F555W", "F814W"):
+    ...     fields[name] = [f"ngc628-c-images.fits[{name}]"]
     >>> paths = classify_fields(fields, ".")
     >>> [path.name for path in paths]
     ['ngc628-c.fits']
