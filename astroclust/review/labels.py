@@ -1,0 +1,416 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""What reviewers call each object: a file that grows by a line a label, and the votes in it."""
+
+import csv
+import io
+import logging
+import os
+import stat
+import threading
+from dataclasses import astuple, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+from filelock import FileLock
+from scipy.spatial import KDTree
+
+from astroclust.catalogs import CLASSES
+from astroclust.review.votes import fold_votes, votes_table
+
+__all__ = ["Entry", "LabelStore"]
+
+log = logging.getLogger(__name__)
+
+# Seconds to wait for another program that writes to the same file.
+_LOCK_TIMEOUT = 5
+# Pixels by which the position of a label and that of its row may differ: float32 rounds by less.
+_NEAR = 0.05
+_LONGEST_NAME, _LONGEST_NOTE = 60, 2000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a label file: all that a reviewer says of an object from then on.
+
+    Parameters
+    ----------
+    row : int
+        Of the table, from 0.
+    id : str
+        The object's name in the table, or its row.
+    x, y : float
+        Its position in pixels, from 0.
+    reviewer : str
+        Who says so.
+    label : int or None
+        The class, of `~astroclust.catalogs.CLASSES`; None takes an earlier one back.
+    note : str
+        Free text of one line.
+    time : str
+        When, in UTC.
+    """
+
+    row: int
+    id: str
+    x: float
+    y: float
+    reviewer: str
+    label: int | None
+    note: str
+    time: str
+
+
+# ``time`` ends each line, so that a line that was cut short is known by its end.
+_COLUMNS = tuple("class" if field.name == "label" else field.name for field in fields(Entry))
+_TYPES = (np.int64, str, np.float64, np.float64, str, np.int16, str, str)
+
+
+class LabelStore:
+    """The labels of a table, kept in an ECSV file to which each label adds a line.
+
+    A line is on the disk before `add` returns, and no line is ever changed: what is killed or
+    loses power loses nothing that was saved, undoing is one more line, and the last line of a
+    reviewer about an object holds. Any number of reviewers and programs may add to one file at
+    once. Labels find their rows by position, also in a table that was sorted or cut since.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        The file; made with the first label.
+    x, y : array_like of float, shape (n,)
+        Positions of the rows in pixels.
+    ids : sequence of str, length n, optional
+        Their names; by default their numbers.
+
+    Raises
+    ------
+    ValueError
+        Where the file holds something else, or a line that is no label.
+    OSError
+        Where it cannot be read.
+
+    Examples
+    --------
+    >>> from astroclust.review import LabelStore
+    >>> store = LabelStore("mine.labels.ecsv", [10.0, 20.0], [5.0, 6.0])
+    >>> store.add(1, reviewer="anna", label=2).label
+    2
+    >>> store.votes()["anna"].tolist()
+    [0, 2]
+    """
+
+    def __init__(self, path, x, y, *, ids=None):
+        self.path = Path(path)
+        self.x, self.y = np.asarray(x, float), np.asarray(y, float)
+        self.ids = [str(i) for i in (range(len(self.x)) if ids is None else ids)]
+        self._lock = threading.RLock()
+        self._start_anew()
+        self.refresh()
+
+    def _start_anew(self):
+        self.entries, self.strangers = [], 0
+        self.generation = getattr(self, "generation", 0) + 1
+        self._offset, self._inode, self._names = 0, None, {}
+
+    def __len__(self):
+        return len(self.x)
+
+    def add(self, row, *, reviewer, label=None, note=""):
+        """Save a label; it is on the disk when this returns.
+
+        Parameters
+        ----------
+        row : int
+            Of the table, from 0.
+        reviewer : str
+            Who labels.
+        label : int, optional
+            The class; None takes an earlier one back.
+        note : str, optional
+            What to remember of the object; line breaks become blanks.
+
+        Returns
+        -------
+        entry : `Entry`
+            As it was saved.
+
+        Raises
+        ------
+        ValueError
+            For a row, class or name that is none.
+        OSError
+            Where the file cannot be written; nothing is lost of what was saved before.
+        """
+        if isinstance(row, bool) or not isinstance(row, (int, np.integer)):
+            raise ValueError(f"row must be a whole number, not {row!r}")
+        if not 0 <= row < len(self):
+            raise ValueError(f"there is no row {row}: rows are 0 to {len(self) - 1}")
+        if label is not None and (isinstance(label, bool) or label not in CLASSES):
+            raise ValueError(f"class must be one of {list(CLASSES)} or None, not {label!r}")
+        reviewer, note = check_name(reviewer), _one_line(note)[:_LONGEST_NOTE]
+        with self._lock, self._only_writer():
+            self.refresh()
+            entry = Entry(
+                int(row),
+                self.ids[row],
+                round(float(self.x[row]), 4),
+                round(float(self.y[row]), 4),
+                self._names.get(reviewer.casefold(), reviewer),
+                label,
+                note,
+                f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            )
+            self._append([entry])
+            self.refresh()
+        return entry
+
+    def merge(self, path):
+        """Add the labels of another file, such as one that came by mail.
+
+        Parameters
+        ----------
+        path : str or `~pathlib.Path`
+            A file that a store, or a page of `~astroclust.review.write_review`, made.
+
+        Returns
+        -------
+        n : int
+            Labels that were added; those that are there already are not added twice.
+
+        Raises
+        ------
+        ValueError
+            Where none of its labels belongs to this table, or it is no such file.
+        """
+        if not Path(path).exists():
+            raise FileNotFoundError(f"there is no file {path}")
+        other = LabelStore(path, self.x, self.y, ids=self.ids)
+        if other.strangers and not other.entries:
+            raise ValueError(f"{path} has labels, but none at a position of this table")
+        with self._lock, self._only_writer():
+            self.refresh()
+            known = {(e.row, e.reviewer.casefold(), e.label, e.note, e.time) for e in self.entries}
+            new = [
+                e
+                for e in other.entries
+                if (e.row, e.reviewer.casefold(), e.label, e.note, e.time) not in known
+            ]
+            self._append(new)
+            self.refresh()
+        return len(new)
+
+    def votes(self):
+        """The class that each reviewer gives each row.
+
+        Returns
+        -------
+        votes : dict of str to `~numpy.ndarray` of int16, shape (n,)
+            By reviewer, in order of their first label; 0 where there is none.
+        """
+        return fold_votes(self.entries, len(self))[0]
+
+    def table(self):
+        """Votes and mode, as LEGUS keeps them, of the rows that have any.
+
+        Returns
+        -------
+        table : `~astropy.table.Table`
+            As `astroclust.review.votes.votes_table` makes it.
+        """
+        votes, notes = fold_votes(self.entries, len(self))
+        return votes_table(votes, notes, self.x, self.y, ids=self.ids)
+
+    def refresh(self):
+        """Read what was added since, also by other programs.
+
+        Raises
+        ------
+        ValueError
+            Where a line is no label.
+        OSError
+            Where the file cannot be read.
+        """
+        with self._lock:
+            try:
+                with open(self.path, "rb") as file:
+                    status = os.fstat(file.fileno())
+                    if self._offset and (
+                        status.st_ino != self._inode or status.st_size < self._offset
+                    ):
+                        self._start_anew()  # an editor wrote it anew
+                    self._inode = status.st_ino
+                    file.seek(self._offset)
+                    new = file.read()
+            except FileNotFoundError:
+                if self._offset:
+                    self._start_anew()
+                return
+            except OSError as error:
+                raise OSError(f"cannot read {self.path}: {error.strerror or error}") from error
+            whole = new.rfind(b"\n") + 1
+            if _is_whole(new[whole:]):
+                whole = len(new)
+            if whole:
+                self._take(new[:whole])
+                self._offset += whole
+
+    def _take(self, new):
+        """Turn new bytes, whole lines, into entries."""
+        try:
+            lines = new.decode("utf-8").split("\n")
+        except UnicodeDecodeError:
+            raise self._is_other("it is no text") from None
+        if self._offset == 0:
+            header = [i for i, line in enumerate(lines) if not line.startswith("#")]
+            if not lines[0].startswith("# %ECSV") or lines[header[0]] != ",".join(_COLUMNS):
+                raise self._is_other("it has other columns")
+            lines = lines[header[0] + 1 :]
+        read = [self._read_line(line) for line in lines if line.strip()]
+        rows = self._find_rows(read)
+        for entry, row in zip(read, rows, strict=True):
+            if row < 0:
+                self.strangers += 1
+                continue
+            name = self._names.setdefault(entry.reviewer.casefold(), entry.reviewer)
+            self.entries.append(Entry(int(row), self.ids[row], *astuple(entry)[2:4], name,
+                                      entry.label, entry.note, entry.time))  # fmt: skip
+
+    def _is_other(self, why):
+        return ValueError(
+            f"{self.path} is no label file of astroclust review ({why}): keep labels in another "
+            "file with --labels"
+        )
+
+    def _read_line(self, line):
+        try:
+            row, name, x, y, reviewer, label, note, time = next(csv.reader([line]))
+            label = int(label) if label else None
+            if label is not None and label not in CLASSES:
+                raise ValueError(f"{label} is no class")
+            return Entry(int(row), name, float(x), float(y), reviewer, label, note, time)
+        except (ValueError, StopIteration) as error:
+            raise ValueError(
+                f"{self.path} has a line that is no label ({error}): {line!r}; mend or delete it"
+            ) from None
+
+    def _find_rows(self, entries):
+        """The rows that entries speak of, -1 where there is none at their position."""
+        found = np.full(len(entries), -1)
+        if not entries or not len(self):
+            return found
+        rows = np.array([entry.row for entry in entries])
+        places = np.array([(entry.x, entry.y) for entry in entries])
+        here = np.stack([self.x, self.y], axis=1)
+        same = np.flatnonzero((rows >= 0) & (rows < len(self)))
+        near = np.abs(here[rows[same]] - places[same]).max(axis=1) < _NEAR
+        found[same[near]] = rows[same[near]]
+        lost = np.flatnonzero((found < 0) & np.isfinite(places).all(axis=1))
+        finite = np.flatnonzero(np.isfinite(here).all(axis=1))
+        if len(lost) and len(finite):
+            distance, nearest = KDTree(here[finite]).query(places[lost])
+            good = distance < _NEAR
+            found[lost[good]] = finite[nearest[good]]
+        return found
+
+    def _only_writer(self):
+        return FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=_LOCK_TIMEOUT)
+
+    def _append(self, entries):
+        """Add lines, all or none of them, and see them to the disk."""
+        if self.path.exists() and not self.path.stat().st_mode & (
+            stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+        ):
+            # The system lets the superuser write even so.
+            raise PermissionError(f"{self.path} is read-only: allow it to be written")
+        try:
+            with open(self.path, "ab+") as file:
+                size = file.seek(0, os.SEEK_END)
+                size = self._mend_end(file, size)
+                text = "" if size else _header(self.path)
+                text += "".join(map(_line, entries))
+                try:
+                    file.write(text.encode("utf-8"))
+                    file.flush()
+                    os.fsync(file.fileno())
+                except OSError:
+                    file.truncate(size)  # a full disk: no half line stays
+                    raise
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise type(error)(f"cannot write {self.path}: {reason}") from error
+
+    def _mend_end(self, file, size):
+        """Close or cut a last line without an end, which a kill or an editor left."""
+        file.seek(0)
+        last = file.read().rpartition(b"\n")[2] if size and not _ends(file, size) else b""
+        if not last:
+            return size
+        if _is_whole(last):
+            file.write(b"\n")
+            file.flush()
+            return size + 1
+        log.warning("%s ended in half a line, which was never saved: cut", self.path)
+        file.truncate(size - len(last))
+        return size - len(last)
+
+
+def check_name(name):
+    """The name of a reviewer, if it is one.
+
+    Parameters
+    ----------
+    name : str
+        What was given.
+
+    Returns
+    -------
+    name : str
+        Without blanks around it.
+
+    Raises
+    ------
+    ValueError
+        Where it is empty, too long or no string.
+    """
+    plain = _one_line(name) if isinstance(name, str) else ""
+    if not 0 < len(plain) <= _LONGEST_NAME:
+        raise ValueError(f"reviewer must be a name of 1 to {_LONGEST_NAME} letters, not {name!r}")
+    return plain
+
+
+def _one_line(text):
+    if not isinstance(text, str):
+        raise ValueError(f"note must be a string, not {text!r}")
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _ends(file, size):
+    file.seek(size - 1)
+    ends = file.read(1) == b"\n"
+    file.seek(0)
+    return ends
+
+
+def _is_whole(line):
+    """Whether a line without an end is whole: its last column is a time with all its parts."""
+    time = line.rpartition(b",")[2]
+    return len(time) == len("2025-01-01T00:00:00Z") and time.endswith(b"Z")
+
+
+def _header(path):
+    empty = Table(names=_COLUMNS, dtype=_TYPES)
+    empty["x"].unit = empty["y"].unit = "pix"
+    empty.meta["ABOUT"] = "a line a label; the last of a reviewer about an object holds"
+    buffer = io.StringIO()
+    empty.write(buffer, format="ascii.ecsv", delimiter=",")
+    return buffer.getvalue()
+
+
+def _line(entry):
+    buffer = io.StringIO()
+    label = "" if entry.label is None else entry.label
+    values = *astuple(entry)[:5], label, *astuple(entry)[6:]
+    csv.writer(buffer, lineterminator="\n").writerow(values)
+    return buffer.getvalue()
