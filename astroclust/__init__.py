@@ -49,6 +49,7 @@ _HOMES = {
     "purity_threshold": "evaluation",
     "read_legus": "catalogs",
     "read_phangs": "catalogs",
+    "review_table": "review",
     "saliency": "attribution",
     "sample_counts": "catalogs",
     "save_classifier": "weights",
@@ -62,6 +63,7 @@ _HOMES = {
     "white_light": "detection",
     "write_field": "simulation",
     "write_legus": "catalogs",
+    "write_review": "review",
 }
 
 __all__ = sorted(_HOMES)

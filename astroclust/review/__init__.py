@@ -4,11 +4,13 @@
 from pathlib import Path
 
 from astroclust.files import check_output
-from astroclust.review.labels import Entry, LabelStore, check_name
+from astroclust.review.labels import LabelStore
+from astroclust.review.lines import Entry, check_name
 from astroclust.review.objects import read_objects
+from astroclust.review.pages import write_review
 from astroclust.review.server import ReviewServer
 
-__all__ = ["Entry", "LabelStore", "ReviewServer", "review_table"]
+__all__ = ["Entry", "LabelStore", "ReviewServer", "review_table", "write_review"]
 
 
 def review_table(

@@ -1,25 +1,33 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """What reviewers call each object: a file that grows by a line a label, and the votes in it."""
 
-import csv
-import io
 import logging
 import os
 import stat
 import threading
-from dataclasses import astuple, dataclass, fields
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Table
 from filelock import FileLock
 from scipy.spatial import KDTree
 
 from astroclust.catalogs import CLASSES
+from astroclust.files import replace_when_done
+from astroclust.review.lines import (
+    COLUMNS,
+    Entry,
+    check_name,
+    header_text,
+    is_whole,
+    one_line,
+    read_line,
+    write_line,
+)
 from astroclust.review.votes import fold_votes, votes_table
 
-__all__ = ["Entry", "LabelStore"]
+__all__ = ["LabelStore"]
 
 log = logging.getLogger(__name__)
 
@@ -27,44 +35,7 @@ log = logging.getLogger(__name__)
 _LOCK_TIMEOUT = 5
 # Pixels by which the position of a label and that of its row may differ: float32 rounds by less.
 _NEAR = 0.05
-_LONGEST_NAME, _LONGEST_NOTE = 60, 2000
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of a label file: all that a reviewer says of an object from then on.
-
-    Parameters
-    ----------
-    row : int
-        Of the table, from 0.
-    id : str
-        The object's name in the table, or its row.
-    x, y : float
-        Its position in pixels, from 0.
-    reviewer : str
-        Who says so.
-    label : int or None
-        The class, of `~astroclust.catalogs.CLASSES`; None takes an earlier one back.
-    note : str
-        Free text of one line.
-    time : str
-        When, in UTC.
-    """
-
-    row: int
-    id: str
-    x: float
-    y: float
-    reviewer: str
-    label: int | None
-    note: str
-    time: str
-
-
-# ``time`` ends each line, so that a line that was cut short is known by its end.
-_COLUMNS = tuple("class" if field.name == "label" else field.name for field in fields(Entry))
-_TYPES = (np.int64, str, np.float64, np.float64, str, np.int16, str, str)
+_LONGEST_NOTE = 2000
 
 
 class LabelStore:
@@ -104,7 +75,7 @@ class LabelStore:
     def __init__(self, path, x, y, *, ids=None):
         self.path = Path(path)
         self.x, self.y = np.asarray(x, float), np.asarray(y, float)
-        self.ids = [str(i) for i in (range(len(self.x)) if ids is None else ids)]
+        self.ids = [one_line(str(i)) for i in (range(len(self.x)) if ids is None else ids)]
         self._lock = threading.RLock()
         self._start_anew()
         self.refresh()
@@ -149,7 +120,9 @@ class LabelStore:
             raise ValueError(f"there is no row {row}: rows are 0 to {len(self) - 1}")
         if label is not None and (isinstance(label, bool) or label not in CLASSES):
             raise ValueError(f"class must be one of {list(CLASSES)} or None, not {label!r}")
-        reviewer, note = check_name(reviewer), _one_line(note)[:_LONGEST_NOTE]
+        if not np.isfinite(self.x[row] + self.y[row]):
+            raise ValueError(f"row {row} has no position, by which its label would be known")
+        reviewer, note = check_name(reviewer), one_line(note)[:_LONGEST_NOTE]
         with self._lock, self._only_writer():
             self.refresh()
             entry = Entry(
@@ -191,12 +164,8 @@ class LabelStore:
             raise ValueError(f"{path} has labels, but none at a position of this table")
         with self._lock, self._only_writer():
             self.refresh()
-            known = {(e.row, e.reviewer.casefold(), e.label, e.note, e.time) for e in self.entries}
-            new = [
-                e
-                for e in other.entries
-                if (e.row, e.reviewer.casefold(), e.label, e.note, e.time) not in known
-            ]
+            known = set(map(_gist, self.entries))
+            new = [entry for entry in other.entries if _gist(entry) not in known]
             self._append(new)
             self.refresh()
         return len(new)
@@ -250,7 +219,7 @@ class LabelStore:
             except OSError as error:
                 raise OSError(f"cannot read {self.path}: {error.strerror or error}") from error
             whole = new.rfind(b"\n") + 1
-            if _is_whole(new[whole:]):
+            if is_whole(new[whole:]):
                 whole = len(new)
             if whole:
                 self._take(new[:whole])
@@ -264,7 +233,9 @@ class LabelStore:
             raise self._is_other("it is no text") from None
         if self._offset == 0:
             header = [i for i, line in enumerate(lines) if not line.startswith("#")]
-            if not lines[0].startswith("# %ECSV") or lines[header[0]] != ",".join(_COLUMNS):
+            if not header or not lines[0].startswith("# %ECSV"):
+                raise self._is_other("it is no ECSV")
+            if lines[header[0]] != ",".join(COLUMNS):
                 raise self._is_other("it has other columns")
             lines = lines[header[0] + 1 :]
         read = [self._read_line(line) for line in lines if line.strip()]
@@ -274,8 +245,8 @@ class LabelStore:
                 self.strangers += 1
                 continue
             name = self._names.setdefault(entry.reviewer.casefold(), entry.reviewer)
-            self.entries.append(Entry(int(row), self.ids[row], *astuple(entry)[2:4], name,
-                                      entry.label, entry.note, entry.time))  # fmt: skip
+            entry = replace(entry, row=int(row), id=self.ids[row], reviewer=name)
+            self.entries.append(entry)
 
     def _is_other(self, why):
         return ValueError(
@@ -285,12 +256,8 @@ class LabelStore:
 
     def _read_line(self, line):
         try:
-            row, name, x, y, reviewer, label, note, time = next(csv.reader([line]))
-            label = int(label) if label else None
-            if label is not None and label not in CLASSES:
-                raise ValueError(f"{label} is no class")
-            return Entry(int(row), name, float(x), float(y), reviewer, label, note, time)
-        except (ValueError, StopIteration) as error:
+            return read_line(line)
+        except ValueError as error:
             raise ValueError(
                 f"{self.path} has a line that is no label ({error}): {line!r}; mend or delete it"
             ) from None
@@ -324,14 +291,16 @@ class LabelStore:
         ):
             # The system lets the superuser write even so.
             raise PermissionError(f"{self.path} is read-only: allow it to be written")
+        text = "".join(map(write_line, entries)).encode("utf-8")
         try:
+            if not self.path.exists() or not self.path.stat().st_size:
+                with replace_when_done(self.path, overwrite=True) as partial:
+                    _write(partial, header_text().encode("utf-8") + text)
+                return
             with open(self.path, "ab+") as file:
-                size = file.seek(0, os.SEEK_END)
-                size = self._mend_end(file, size)
-                text = "" if size else _header(self.path)
-                text += "".join(map(_line, entries))
+                size = self._mend_end(file, file.seek(0, os.SEEK_END))
                 try:
-                    file.write(text.encode("utf-8"))
+                    file.write(text)
                     file.flush()
                     os.fsync(file.fileno())
                 except OSError:
@@ -347,7 +316,7 @@ class LabelStore:
         last = file.read().rpartition(b"\n")[2] if size and not _ends(file, size) else b""
         if not last:
             return size
-        if _is_whole(last):
+        if is_whole(last):
             file.write(b"\n")
             file.flush()
             return size + 1
@@ -356,34 +325,11 @@ class LabelStore:
         return size - len(last)
 
 
-def check_name(name):
-    """The name of a reviewer, if it is one.
-
-    Parameters
-    ----------
-    name : str
-        What was given.
-
-    Returns
-    -------
-    name : str
-        Without blanks around it.
-
-    Raises
-    ------
-    ValueError
-        Where it is empty, too long or no string.
-    """
-    plain = _one_line(name) if isinstance(name, str) else ""
-    if not 0 < len(plain) <= _LONGEST_NAME:
-        raise ValueError(f"reviewer must be a name of 1 to {_LONGEST_NAME} letters, not {name!r}")
-    return plain
-
-
-def _one_line(text):
-    if not isinstance(text, str):
-        raise ValueError(f"note must be a string, not {text!r}")
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+def _write(path, text):
+    with open(path, "wb") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _ends(file, size):
@@ -393,24 +339,6 @@ def _ends(file, size):
     return ends
 
 
-def _is_whole(line):
-    """Whether a line without an end is whole: its last column is a time with all its parts."""
-    time = line.rpartition(b",")[2]
-    return len(time) == len("2025-01-01T00:00:00Z") and time.endswith(b"Z")
-
-
-def _header(path):
-    empty = Table(names=_COLUMNS, dtype=_TYPES)
-    empty["x"].unit = empty["y"].unit = "pix"
-    empty.meta["ABOUT"] = "a line a label; the last of a reviewer about an object holds"
-    buffer = io.StringIO()
-    empty.write(buffer, format="ascii.ecsv", delimiter=",")
-    return buffer.getvalue()
-
-
-def _line(entry):
-    buffer = io.StringIO()
-    label = "" if entry.label is None else entry.label
-    values = *astuple(entry)[:5], label, *astuple(entry)[6:]
-    csv.writer(buffer, lineterminator="\n").writerow(values)
-    return buffer.getvalue()
+def _gist(entry):
+    """What makes two entries the same."""
+    return entry.row, entry.reviewer.casefold(), entry.label, entry.note, entry.time

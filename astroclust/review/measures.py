@@ -12,119 +12,115 @@ from PIL import Image
 from astroclust.photometry import concentration_index, growth_curve, measure_photometry
 from astroclust.stamps import make_stamps
 
-__all__ = ["GROWTH_RADII", "Saliency", "measure_object"]
+__all__ = ["GROWTH_RADII", "Saliency", "measure_objects"]
 
 #: Radii of the curve of growth in pixels (LEGUS: 1 to 20).
 GROWTH_RADII = tuple(range(1, 21))
 
 # The sky of profiles, as that of the curve of growth.
 _SKY = (21.0, 22.0)
+_PROFILE_SIZE = 2 * int(_SKY[1]) + 3
+_RADII = np.arange(len(GROWTH_RADII)) + 0.5
 # Colours of saliency against, neutral and for a class: ends and middle of PuOr.
 _AGAINST, _NEUTRAL, _FOR = np.array([[84, 39, 136], [18, 18, 20], [253, 150, 40]], float)
 
 
-def measure_object(objects, row):
-    """Profile, curve of growth, magnitudes and concentration index of one object.
+def measure_objects(objects, rows):
+    """Profile, curve of growth, magnitudes and concentration index of some objects.
 
     Parameters
     ----------
     objects : `~astroclust.review.objects.Objects`
         All rows.
-    row : int
+    rows : sequence of int
         Which.
 
     Returns
     -------
-    measured : dict
-        ``radii`` (pixels) of ``profile``, by band the mean light of rings of a pixel less the sky,
-        1 at its highest; ``growth_radii`` of ``growth``, by band magnitudes less that within 20
-        pixels; ``magnitudes``, by band magnitude and error, of the table where it has them, else
-        within 4 pixels, not corrected; ``measured``, the bands of which they were measured here;
-        ``fwhm`` in pixels of the profile of the reference band; ``ci`` there. None stands for
-        what is not known.
+    measured : list of dict
+        One a row: ``radii`` (pixels) of ``profile``, by band the mean light of rings of a pixel
+        less the sky, 1 at its highest; ``growth_radii`` of ``growth``, by band magnitudes less
+        that within 20 pixels; ``magnitudes``, by band magnitude and error, of the table where it
+        has them, else within 4 pixels, not corrected; ``measured``, the bands of which they were
+        measured here; ``fwhm`` in pixels of the profile of the ``reference`` band; ``ci`` there.
+        None stands for what is not known.
     """
-    images = objects.images
-    place = Table({"x": objects.x[[row]], "y": objects.y[[row]]})
-    growth = {band.role: growth_curve(place, band)[0] for band in images.values()}
-    index = concentration_index(place, images.reference)[0]
-    magnitudes, measured = _magnitudes(objects, row, place)
-    radii, profiles = _profiles(objects, row)
-    width = _half_width(radii, profiles[images.reference.role])
-    return {
-        "radii": _plain(radii),
-        "profile": {role: _plain(values) for role, values in profiles.items()},
-        "growth_radii": list(GROWTH_RADII),
-        "growth": {role: _plain(values) for role, values in growth.items()},
-        "magnitudes": magnitudes,
-        "measured": measured,
-        "fwhm": _plain(np.array([width]))[0],
-        "ci": _plain(np.array([index]))[0],
-        "reference": images.reference.role,
-    }
+    images, rows = objects.images, np.asarray(rows)
+    places = Table({"x": objects.x[rows], "y": objects.y[rows]})
+    growth = {band.role: growth_curve(places, band) for band in images.values()}
+    index = concentration_index(places, images.reference)
+    magnitudes, here = _magnitudes(objects, rows, places)
+    data = make_stamps(places, images, size=_PROFILE_SIZE, bands=images.roles).data
+    reference = images.reference.role
+    measured = []
+    for i in range(len(rows)):
+        profiles = _profiles(data[i], places["x"][i], places["y"][i])
+        profiles = dict(zip(images.roles, profiles, strict=True))
+        measured.append(
+            {
+                "radii": _plain(_RADII),
+                "profile": {role: _plain(values) for role, values in profiles.items()},
+                "growth_radii": list(GROWTH_RADII),
+                "growth": {role: _plain(curve[i]) for role, curve in growth.items()},
+                "magnitudes": {role: _plain(pair[i]) for role, pair in magnitudes.items()},
+                "measured": here,
+                "fwhm": _plain([_half_width(profiles[reference])])[0],
+                "ci": _plain([index[i]])[0],
+                "reference": reference,
+            }
+        )
+    return measured
 
 
-def _profiles(objects, row):
-    """Mean light in rings about the position, by band."""
-    x, y = objects.x[row], objects.y[row]
-    images = objects.images
-    size = 2 * int(_SKY[1]) + 3
-    place = Table({"x": [x], "y": [y]})
-    data = make_stamps(place, images, size=size, bands=images.roles).data[0]
+def _profiles(data, x, y):
+    """Mean light in rings about the position, for each band of a stamp."""
     # `Cutout2D` puts the first pixel at ceil(x - size / 2).
-    first_x, first_y = np.ceil(x - size / 2), np.ceil(y - size / 2)
-    yy, xx = np.mgrid[:size, :size]
+    yy, xx = np.mgrid[:_PROFILE_SIZE, :_PROFILE_SIZE]
+    first_x, first_y = np.ceil(x - _PROFILE_SIZE / 2), np.ceil(y - _PROFILE_SIZE / 2)
     radius = np.hypot(xx + first_x - x, yy + first_y - y)
     ring = np.floor(radius).astype(int)
-    radii = np.arange(len(GROWTH_RADII)) + 0.5
-    profiles = {}
-    for role, pixels in zip(images.roles, data, strict=True):
+    for pixels in data:
         good = np.isfinite(pixels)
         sky = pixels[good & (radius >= _SKY[0]) & (radius < _SKY[1])]
-        level = np.median(sky) if sky.size else np.nan
-        inside = good & (ring < len(radii))
-        total = np.bincount(ring[inside], pixels[inside], len(radii))
-        number = np.bincount(ring[inside], minlength=len(radii))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            profile = total / number - level
-            highest = np.nanmax(profile) if np.isfinite(profile).any() else np.nan
-            profiles[role] = profile / highest if highest > 0 else np.full(len(radii), np.nan)
-    return radii, profiles
+        inside = good & (ring < len(_RADII))
+        total = np.bincount(ring[inside], pixels[inside], len(_RADII))
+        number = np.bincount(ring[inside], minlength=len(_RADII))
+        profile = np.full(len(_RADII), np.nan)
+        if sky.size:
+            np.divide(total, number, out=profile, where=number > 0)
+            profile -= np.median(sky)
+        highest = np.nanmax(profile) if np.isfinite(profile).any() else 0.0
+        yield profile / highest if highest > 0 else np.full(len(_RADII), np.nan)
 
 
-def _half_width(radii, profile):
+def _half_width(profile):
     """Full width at half of the innermost ring, NaN where it never falls so low."""
-    with np.errstate(invalid="ignore"):
-        below = np.flatnonzero(profile < profile[0] / 2)
-    if not below.size or not profile[0] > 0:
+    if not profile[0] > 0:
+        return np.nan
+    below = np.flatnonzero(profile < profile[0] / 2)
+    if not below.size:
         return np.nan
     i = below[0]
     inner, outer = profile[i - 1], profile[i]
     share = (inner - profile[0] / 2) / (inner - outer)
-    return 2 * (radii[i - 1] + share * (radii[i] - radii[i - 1]))
+    return 2 * (_RADII[i - 1] + share * (_RADII[i] - _RADII[i - 1]))
 
 
-def _magnitudes(objects, row, place):
-    """Magnitude and error by band, and the bands that were measured here."""
+def _magnitudes(objects, rows, places):
+    """Magnitudes and errors by band, shape (n, 2), and the bands that were measured here."""
     table, images = objects.table, objects.images
-    own = None
-    magnitudes, measured = {}, []
-    for band in images.values():
-        name = band.filter.lower()
-        source = table
-        if f"mag_{name}" not in table.colnames:
-            if own is None:
-                own = measure_photometry(place, images, errors="iraf")
-            source = own
-            measured.append(band.role)
-        i = row if source is table else 0
-        pair = [
-            float(np.ma.filled(np.ma.asarray(source[column], float), np.nan)[i])
-            if column in source.colnames
-            else np.nan
-            for column in (f"mag_{name}", f"mag_err_{name}")
-        ]
-        magnitudes[band.role] = _plain(np.array(pair))
-    return magnitudes, measured
+    names = {band.role: band.filter.lower() for band in images.values()}
+    here = [role for role, name in names.items() if f"mag_{name}" not in table.colnames]
+    own = measure_photometry(places, images, errors="iraf") if here else None
+    magnitudes = {}
+    for role, name in names.items():
+        source = own if role in here else table[rows]
+        pair = np.full((len(rows), 2), np.nan)
+        for k, column in enumerate((f"mag_{name}", f"mag_err_{name}")):
+            if column in source.colnames:
+                pair[:, k] = np.ma.filled(np.ma.asarray(source[column], float), np.nan)
+        magnitudes[role] = pair
+    return magnitudes, here
 
 
 def _plain(values):
@@ -176,9 +172,7 @@ class Saliency:
                 self._model = load_classifier(self._model)
             card = self._model.card
             place = Table({"x": self.objects.x[[row]], "y": self.objects.y[[row]]})
-            stamps = make_stamps(
-                place, self.objects.images, size=card.stamp_size, bands=card.bands
-            )
+            stamps = make_stamps(place, self.objects.images, size=card.stamp_size, bands=card.bands)
             if not stamps.present.any():
                 raise ValueError("there is nothing here that can be classified")
             number = int(self._model.probabilities(stamps).mean(axis=0)[0].argmax())

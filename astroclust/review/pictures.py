@@ -25,6 +25,7 @@ TILE = 256
 # Pictures kept: some 75 MB of 50 pixels in colour.
 _KEPT = 10_000
 _GREY_LIMITS = (20.0, 99.8)
+_FIELD_LIMITS = (30.0, 99.4)
 # Pixels along a side that the levels of a field are found from.
 _SAMPLE = 1000
 
@@ -46,7 +47,7 @@ class Pictures:
         self.objects, self.size = objects, size
         self.names = (COLOR, *objects.images.roles)
         self._kept, self._lock = OrderedDict(), Lock()
-        self._levels = None
+        self._levels, self._levels_lock = None, Lock()
 
     def stamps(self, rows):
         """Stamps of some rows, in the bands that there are.
@@ -174,8 +175,9 @@ class Pictures:
         return _encode(full, "JPEG")
 
     def _draw_field(self, data, name):
-        if self._levels is None:
-            self._levels = self._find_levels()
+        with self._levels_lock:
+            if self._levels is None:
+                self._levels = self._find_levels()
         if name == COLOR:
             return color_image(data, self.objects.images.roles, levels=self._levels[COLOR])
         return _grey(data[0], self._levels[name])
@@ -185,9 +187,9 @@ class Pictures:
         images = self.objects.images
         step = max(1, max(images.shape) // _SAMPLE)
         sample = np.stack([_pixels(band, np.s_[::step, ::step]) for band in images.values()])
-        levels = {COLOR: color_levels(sample, images.roles, limits=(30.0, 99.9))}
+        levels = {COLOR: color_levels(sample, images.roles, limits=_FIELD_LIMITS)}
         for role, pixels in zip(images.roles, sample, strict=True):
-            levels[role] = _percentiles(pixels)
+            levels[role] = _percentiles(pixels, _FIELD_LIMITS)
         return levels
 
 
@@ -215,7 +217,9 @@ def _sampled(band, rows, step, top):
     parts = [
         _pixels(
             band,
-            np.s_[first + dy : first + n_y * step : step, x.start + dx : x.start + n_x * step : step],
+            np.s_[
+                first + dy : first + n_y * step : step, x.start + dx : x.start + n_x * step : step
+            ],
         )
         for dy in offsets
         for dx in offsets
@@ -223,9 +227,9 @@ def _sampled(band, rows, step, top):
     return np.nan_to_num(np.stack(parts)).mean(axis=0)
 
 
-def _percentiles(pixels):
+def _percentiles(pixels, limits=_GREY_LIMITS):
     finite = pixels[np.isfinite(pixels)]
-    return np.percentile(finite, _GREY_LIMITS) if finite.size else (0.0, 1.0)
+    return np.percentile(finite, limits) if finite.size else (0.0, 1.0)
 
 
 def _grey(pixels, levels=None):

@@ -13,8 +13,8 @@ from ipaddress import ip_address
 
 from aiohttp import web
 
-from astroclust.review.measures import Saliency, measure_object
-from astroclust.review.pictures import COLOR, SHEET_COLUMNS, TILE, Pictures
+from astroclust.review.measures import Saliency, measure_objects
+from astroclust.review.pictures import SHEET_COLUMNS, TILE, Pictures
 
 __all__ = ["DEFAULT_PORT", "ReviewServer"]
 
@@ -177,9 +177,7 @@ class ReviewServer:
             "generation": self.store.generation,
             "since": since,
             "next": since + len(entries),
-            "entries": [
-                [e.row, e.reviewer, e.label, e.note] for e in entries
-            ],
+            "entries": [[e.row, e.reviewer, e.label, e.note] for e in entries],
         }
 
     async def _post_label(self, request):
@@ -200,7 +198,8 @@ class ReviewServer:
 
     async def _get_measures(self, request):
         row = self._row(request.match_info["row"])
-        return web.json_response(await asyncio.to_thread(measure_object, self.objects, row))
+        measured = await asyncio.to_thread(measure_objects, self.objects, [row])
+        return web.json_response(measured[0])
 
     async def _get_saliency(self, request):
         row = self._row(request.match_info["row"])
@@ -333,6 +332,4 @@ def _bind(port):
                 ) from error
         else:
             return bound
-    raise OSError(
-        f"ports {tried[0]} to {tried[-1]} are all in use: choose another one with --port"
-    )
+    raise OSError(f"ports {tried[0]} to {tried[-1]} are all in use: choose another one with --port")

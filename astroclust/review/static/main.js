@@ -44,8 +44,8 @@ function fillControls(state) {
   for (const number of counts.has(0) ? [...state.classes, 0] : state.classes) {
     const name = number ? data.classes[number] : "not classified";
     const chip = make("button", { className: "chip", title: `Show or hide ${name}` }, [
-      make("span", { className: "shape", textContent: `${shapeOf(number)} ${number || ""}` }),
-      ` ${(counts.get(number) ?? 0).toLocaleString("en")}`,
+      make("span", { className: "shape", textContent: `${shapeOf(number)} ${number || "none"}` }),
+      make("span", { className: "quiet", textContent: (counts.get(number) ?? 0).toLocaleString("en") }),
     ]);
     chip.setAttribute("aria-label", `${name}: ${counts.get(number) ?? 0}`);
     chip.setAttribute("aria-pressed", "true");

@@ -74,7 +74,8 @@ export class Saver {
         await this.source.save(entry);
       } catch (error) {
         this.sending = false;
-        this.fail(error);
+        if (error.refused) this.drop(entry, error);
+        else this.fail(error);
         return;
       }
       this.waiting.shift();
@@ -82,7 +83,7 @@ export class Saver {
       this.state.tell("saved", entry.row);
     }
     this.sending = false;
-    this.alarm.hidden = true;
+    if (!this.alarm.textContent.includes("refused")) this.alarm.hidden = true;
     this.show("saved");
   }
 
@@ -105,6 +106,18 @@ export class Saver {
     this.alarm.hidden = false;
     this.state.tell("saved");
     this.timer = setTimeout(() => this.send(), AGAIN_AFTER);
+  }
+
+  // What will never be saved is taken back, and does not hold up what can be.
+  drop(entry, error) {
+    this.waiting.shift();
+    this.keep();
+    this.next = this.generation = 0; // read all anew
+    this.alarm.textContent = `A change was refused and taken back: ${error.message}`;
+    this.alarm.hidden = false;
+    this.show("refused");
+    this.listen().catch(() => {});
+    if (this.waiting.length) this.send();
   }
 
   // Read what others have labelled since.

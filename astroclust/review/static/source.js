@@ -1,15 +1,18 @@
 // Where objects, pictures and labels come from: the server, or what is embedded in the page.
 
-const RETRIES_AFTER = 10_000; // ms after which a server that does not answer counts as gone
+const TIME_OUT = 60_000; // ms after which a server that does not answer counts as gone
 
 async function ask(url, options = {}) {
   let reply;
   try {
-    reply = await fetch(url, { ...options, signal: AbortSignal.timeout(RETRIES_AFTER * 6) });
+    reply = await fetch(url, { ...options, signal: AbortSignal.timeout(TIME_OUT) });
   } catch {
     throw new Error("astroclust review does not answer: has it been stopped?");
   }
-  if (!reply.ok) throw new Error((await reply.text()) || reply.statusText);
+  if (!reply.ok) {
+    const error = new Error((await reply.text()) || reply.statusText);
+    throw Object.assign(error, { refused: reply.status === 400 });
+  }
   return reply;
 }
 
@@ -27,7 +30,7 @@ class Server {
   }
 
   stamp(name, row) {
-    return { url: `/stamps/${name}/${row}`, column: 0, line: 0, whole: true };
+    return { url: `/stamps/${name}/${row}`, column: 0, line: 0 };
   }
 
   tile(name, level, column, line) {
@@ -59,6 +62,7 @@ class Embedded {
 
   constructor(data) {
     this.data = data;
+    this.urls = new Map();
     this.key = `astroclust-review:${data.key}`;
   }
 
@@ -67,10 +71,20 @@ class Embedded {
   }
 
   fixedPlace(name, row) {
-    const { per_sheet: perSheet, sheets, sheet_columns: columns } = this.data;
+    const { per_sheet: perSheet, sheet_columns: columns } = this.data;
     const index = row % perSheet;
-    const url = sheets[name][Math.floor(row / perSheet)];
+    const url = this.sheetUrl(name, Math.floor(row / perSheet));
     return { url, column: index % columns, line: Math.floor(index / columns) };
+  }
+
+  // A short address of an embedded picture.
+  sheetUrl(name, number) {
+    const key = `${name} ${number}`;
+    if (!this.urls.has(key)) {
+      const bytes = Uint8Array.from(atob(this.data.sheets[name][number]), (c) => c.charCodeAt(0));
+      this.urls.set(key, URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" })));
+    }
+    return this.urls.get(key);
   }
 
   stamp(name, row) {
