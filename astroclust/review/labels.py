@@ -3,6 +3,7 @@
 
 import logging
 import os
+import secrets
 import stat
 import threading
 from dataclasses import replace
@@ -31,8 +32,8 @@ __all__ = ["LabelStore"]
 
 log = logging.getLogger(__name__)
 
-# Seconds to wait for another program that writes to the same file.
-_LOCK_TIMEOUT = 5
+# Seconds to wait for another program that writes to the same file, and between looks.
+_LOCK_TIMEOUT, _LOCK_POLL = 5, 0.005
 # Pixels by which the position of a label and that of its row may differ: float32 rounds by less.
 _NEAR = 0.05
 _LONGEST_NOTE = 2000
@@ -82,7 +83,8 @@ class LabelStore:
 
     def _start_anew(self):
         self.entries, self.strangers = [], 0
-        self.generation = getattr(self, "generation", 0) + 1
+        # Tells those who ask for what is new that all of it is.
+        self.generation = secrets.randbits(32) + 1
         self._offset, self._inode, self._names = 0, None, {}
 
     def __len__(self):
@@ -114,11 +116,11 @@ class LabelStore:
         OSError
             Where the file cannot be written; nothing is lost of what was saved before.
         """
-        if isinstance(row, bool) or not isinstance(row, (int, np.integer)):
+        if not _is_whole_number(row):
             raise ValueError(f"row must be a whole number, not {row!r}")
         if not 0 <= row < len(self):
             raise ValueError(f"there is no row {row}: rows are 0 to {len(self) - 1}")
-        if label is not None and (isinstance(label, bool) or label not in CLASSES):
+        if label is not None and not (_is_whole_number(label) and label in CLASSES):
             raise ValueError(f"class must be one of {list(CLASSES)} or None, not {label!r}")
         if not np.isfinite(self.x[row] + self.y[row]):
             raise ValueError(f"row {row} has no position, by which its label would be known")
@@ -131,7 +133,7 @@ class LabelStore:
                 round(float(self.x[row]), 4),
                 round(float(self.y[row]), 4),
                 self._names.get(reviewer.casefold(), reviewer),
-                label,
+                None if label is None else int(label),
                 note,
                 f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
             )
@@ -282,7 +284,8 @@ class LabelStore:
         return found
 
     def _only_writer(self):
-        return FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=_LOCK_TIMEOUT)
+        lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
+        return lock.acquire(timeout=_LOCK_TIMEOUT, poll_interval=_LOCK_POLL)
 
     def _append(self, entries):
         """Add lines, all or none of them, and see them to the disk."""
@@ -337,6 +340,10 @@ def _ends(file, size):
     ends = file.read(1) == b"\n"
     file.seek(0)
     return ends
+
+
+def _is_whole_number(value):
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def _gist(entry):

@@ -107,6 +107,12 @@ function tieControls(state, grid) {
   for (const button of document.querySelectorAll("[data-view]")) {
     button.addEventListener("click", () => state.setView(button.dataset.view));
   }
+  // After a click with the mouse too; Enter then opens an object.
+  addEventListener("click", (event) => {
+    const inBar = event.target.closest("header, .bar")?.contains(event.target);
+    const held = event.target.closest("button, a, [type=checkbox], [type=range]");
+    if (inBar && held && event.detail > 0) find(state.view).focus({ preventScroll: true });
+  });
   find("help-button").addEventListener("click", () => find("help").showModal());
   if (!source.live) offerFile(state);
 }

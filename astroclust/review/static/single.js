@@ -91,9 +91,10 @@ export class Single {
     this.facts.textContent = [where, `x ${x[row] ?? "–"}`, `y ${y[row] ?? "–"}`, ...this.oddities(row)].join("  ·  ");
     this.drawLarge();
     const { size, inside } = state.data;
-    for (const { role, canvas } of this.bands) {
+    for (const { role, canvas, button } of this.bands) {
       canvas.width = canvas.width; // clears it
-      if (inside[row] && this.hasPicture(role)) drawStamp(canvas, this.source, role, row, size);
+      button.hidden = !this.hasPicture(role);
+      if (inside[row] && !button.hidden) drawStamp(canvas, this.source, role, row, size);
     }
     this.drawVotes();
     this.drawChances(row);
