@@ -104,22 +104,26 @@ export class Grid {
       if (!cell) {
         cell = spare.pop() ?? this.field.appendChild(makeCell());
         this.cells.set(position, cell);
-        const x = this.left + (position % this.columns) * (this.size + GAP);
-        cell.style.transform = `translate(${x}px, ${Math.floor(position / this.columns) * this.line + GAP}px)`;
         cell.dataset.row = order[position];
         cell.id = `cell-${position}`;
-      } else if (this.drawnColumns !== this.columns || this.drawnSize !== this.size) {
-        const x = this.left + (position % this.columns) * (this.size + GAP);
-        cell.style.transform = `translate(${x}px, ${Math.floor(position / this.columns) * this.line + GAP}px)`;
       }
+      this.put(cell, position);
       this.fill(cell, position);
     }
     spare.forEach((cell) => cell.remove());
-    [this.drawnColumns, this.drawnSize] = [this.columns, this.size];
     const inView = order.slice(first, last).filter((row) => this.state.data.inside[row]);
     this.pictures.want(picture, inView);
     this.root.setAttribute("aria-activedescendant", `cell-${this.state.position[this.state.chosen]}`);
     if (!this.painted && inView.every((row) => this.pictures.place(picture, row))) this.mark();
+  }
+
+  put(cell, position) {
+    const x = this.left + (position % this.columns) * (this.size + GAP);
+    const y = Math.floor(position / this.columns) * this.line + GAP;
+    const place = `translate(${x}px, ${y}px)`;
+    if (cell.place === place) return;
+    cell.place = place;
+    cell.style.transform = place;
   }
 
   // For the benchmark: when the first stamps are on the screen.
@@ -135,24 +139,27 @@ export class Grid {
     this.paint(stamp, row);
     const label = state.labelOf(row);
     const given = state.modelClass(row);
+    const caption = this.caption(row);
     const chosen = row === state.chosen;
+    const unsaved = state.unsaved.has(row);
+    const differ = new Set(state.votesOf(row).map((vote) => vote.label)).size > 1;
+    // Most cells are as they were when they were last drawn.
+    const drawn = [row, position, state.order.length, label, caption, chosen, unsaved, differ].join();
+    if (cell.drawn === drawn) return;
+    cell.drawn = drawn;
     cell.setAttribute("aria-selected", chosen);
-    cell.classList.toggle("unsaved", state.unsaved.has(row));
-    const others = new Set(state.votesOf(row).map((vote) => vote.label));
-    cell.classList.toggle("differ", others.size > 1);
+    cell.classList.toggle("unsaved", unsaved);
+    cell.classList.toggle("differ", differ);
     mine.textContent = label || "";
     mine.dataset.class = label;
     model.textContent = given ? `${shapeOf(given)} ${given}` : "";
     model.dataset.class = given;
-    number.textContent = this.caption(row);
+    number.textContent = caption;
     cell.setAttribute("aria-posinset", position + 1);
     cell.setAttribute("aria-setsize", state.order.length);
-    const names = state.data.classes;
-    const said = given ? `class ${given}, ${names[given]}, ${number.textContent}` : "not classified";
-    cell.setAttribute(
-      "aria-label",
-      `object ${state.data.ids[row]}, ${said}${label ? `, you say ${label}` : ""}`,
-    );
+    const said = given ? `class ${given}, ${state.data.classes[given]}, ${caption}` : "not classified";
+    const name = `object ${state.data.ids[row]}, ${said}${label ? `, you say ${label}` : ""}`;
+    cell.setAttribute("aria-label", name);
   }
 
   // The number that the stamps are sorted by.
