@@ -71,7 +71,8 @@ def _review(arguments):
         _keep_labels(arguments, table, images, path)
     if arguments.static is not None or arguments.export is not None:
         return
-    with _serve(arguments, table, images, path) as server:
+    # Ctrl-C is how it ends.
+    with _serve(arguments, table, images, path) as server, suppress(KeyboardInterrupt):
         if arguments.port is None and server.port != DEFAULT_PORT:
             print(f"port {DEFAULT_PORT} is in use")
         n = len(server.store.entries)
@@ -81,8 +82,7 @@ def _review(arguments):
         print(f"{len(table)} objects at {server.url} - Ctrl-C ends", flush=True)
         if not arguments.no_browser and _has_screen():
             webbrowser.open(server.url)
-        with suppress(KeyboardInterrupt):
-            server.wait()
+        server.wait()
     print(f"ended; all labels are in {path}")
 
 

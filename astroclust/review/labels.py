@@ -172,6 +172,28 @@ class LabelStore:
             self.refresh()
         return len(new)
 
+    def since(self, n, *, generation=0):
+        """What is new to someone who has read some of it.
+
+        Parameters
+        ----------
+        n : int
+            How many entries were read.
+        generation : int, optional
+            Of which ``generation`` of this store; all is new to those who read another.
+
+        Returns
+        -------
+        start : int
+            Where the new ones start: ``n``, or 0.
+        entries : list of `Entry`
+            They.
+        """
+        with self._lock:
+            self.refresh()
+            start = n if generation == self.generation and n <= len(self.entries) else 0
+            return start, self.entries[start:]
+
     def votes(self):
         """The class that each reviewer gives each row.
 

@@ -166,19 +166,13 @@ class ReviewServer:
 
     async def _get_labels(self, request):
         since, generation = (_whole(request.query.get(name, "0")) for name in ("since", "gen"))
-        return web.json_response(await asyncio.to_thread(self._labels_since, since, generation))
-
-    def _labels_since(self, since, generation):
-        self.store.refresh()
-        if generation != self.store.generation:
-            since = 0
-        entries = self.store.entries[since:]
-        return {
+        start, entries = await asyncio.to_thread(self.store.since, since, generation=generation)
+        told = {
             "generation": self.store.generation,
-            "since": since,
-            "next": since + len(entries),
+            "next": start + len(entries),
             "entries": [[e.row, e.reviewer, e.label, e.note] for e in entries],
         }
+        return web.json_response(told)
 
     async def _post_label(self, request):
         if request.content_type != "application/json":

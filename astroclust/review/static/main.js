@@ -256,8 +256,10 @@ async function start() {
   state.tell("labelled");
   document.documentElement.dataset.ready = "yes";
   if (source.live) {
+    let connected = true;
     follow(saver, (error) => {
-      if (!saver.waiting.length) saver.show(error ? "no connection" : "saved");
+      if (connected !== !error && !saver.waiting.length) saver.show(error ? "no connection" : "connected");
+      connected = !error;
     });
   }
 }

@@ -109,7 +109,7 @@ class Embedded {
 
   async labels(since) {
     const entries = this.entries().map((e) => [e.row, e.reviewer, e.class, e.note]);
-    return { generation: 1, since, next: entries.length, entries: entries.slice(since) };
+    return { generation: 1, next: entries.length, entries: entries.slice(since) };
   }
 
   async save(entry) {
