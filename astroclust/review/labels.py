@@ -210,7 +210,9 @@ class LabelStore:
         Returns
         -------
         table : `~astropy.table.Table`
-            As `astroclust.review.votes.votes_table` makes it.
+            ``row``, ``id``, ``x``, ``y``; a column ``vote_...`` a reviewer, masked where there is
+            no vote; ``n_votes``; ``class_mode``, the most frequent vote, masked where votes are
+            tied or absent; ``class_mean``, their mean, NaN where there is none; ``note``.
         """
         votes, notes = fold_votes(self.entries, len(self))
         return votes_table(votes, notes, self.x, self.y, ids=self.ids)

@@ -44,9 +44,9 @@ class ReviewServer:
 
     Parameters
     ----------
-    objects : `~astroclust.review.objects.Objects`
+    objects : ``astroclust.review.objects.Objects``
         What is reviewed.
-    store : `~astroclust.review.labels.LabelStore`
+    store : `LabelStore`
         Where labels go.
     title : str, optional
         Of the page.

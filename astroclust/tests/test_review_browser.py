@@ -201,6 +201,9 @@ def test_two_reviewers_see_each_other(browser, page, server):
     other.wait_for_selector(".cell.differ")
     assert _labels(page) == {0: 1}
     assert _labels(other) == {0: 2}
+    other.reload()
+    other.wait_for_selector(".cell.differ")
+    assert other.input_value("#reviewer") == "ben"
     page.select_option("#shown", "tied")
     assert page.locator(".cell").count() == 1
     page.keyboard.press("Enter")

@@ -93,7 +93,7 @@ function tieControls(state, grid) {
   find("reviewer").value = state.me;
   find("reviewer").addEventListener("change", (event) => {
     state.me = event.target.value.trim();
-    keepName(state.me);
+    keepName(state);
     state.tell("labelled");
     state.tell("chosen");
   });
@@ -123,17 +123,21 @@ function showPicture(state, name) {
   state.tell("picture");
 }
 
-function keepName(name) {
+// A name that was typed holds in its tab; in a page that was mailed, for good.
+const names = () => (source.live ? sessionStorage : localStorage);
+const nameKey = (data) => `astroclust-reviewer:${data.reviewer}`;
+
+function keepName(state) {
   try {
-    localStorage.setItem("astroclust-reviewer", name);
+    names().setItem(nameKey(state.data), state.me);
   } catch {
     // A browser that keeps nothing: the name is typed again next time.
   }
 }
 
-function keptName() {
+function keptName(data) {
   try {
-    return localStorage.getItem("astroclust-reviewer") ?? "";
+    return names().getItem(nameKey(data)) ?? "";
   } catch {
     return "";
   }
@@ -228,7 +232,7 @@ async function follow(saver, lost) {
 async function start() {
   const data = await source.describe();
   const state = new State(data);
-  state.me = keptName() || data.reviewer;
+  state.me = keptName(data) || data.reviewer;
   document.documentElement.classList.toggle("live", source.live);
   colourClasses(data);
   fillControls(state);
