@@ -277,7 +277,9 @@ def _is_own(request):
     origin = request.headers.get("Origin")
     if origin is not None and origin != f"http://{host}":
         return False
-    return request.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin")
+    # A link to the page may stand anywhere, such as in a notebook: alone it has nothing to tell.
+    link = request.method == "GET" and request.path == "/"
+    return link or request.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin")
 
 
 def _is_loopback(name):

@@ -386,6 +386,11 @@ def test_a_tunnel_of_ssh_is_answered(server, host):
     assert requests.get(server.url, headers=headers, timeout=10).status_code == 200
 
 
+def test_a_link_elsewhere_opens_the_page(server):
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert requests.get(server.url, headers=headers, timeout=10).status_code == 200
+
+
 def test_only_this_machine_is_served(server):
     assert server._socket.getsockname()[0] == "127.0.0.1"
 

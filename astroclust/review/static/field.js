@@ -74,7 +74,15 @@ export class Field {
     ];
   }
 
-  zoom(factor, x = this.width / 2, y = this.height / 2) {
+  // The chosen object stays where it is, if it is in view.
+  zoomByKey(factor) {
+    const { chosen, data } = this.state;
+    const [x, y] = data.inside[chosen] ? this.toScreen(data.x[chosen], data.y[chosen]) : [-1, -1];
+    if (x >= 0 && y >= 0 && x <= this.width && y <= this.height) this.zoom(factor, x, y);
+    else this.zoom(factor, this.width / 2, this.height / 2);
+  }
+
+  zoom(factor, x, y) {
     const before = this.toImage(x, y);
     const [ny, nx] = this.state.data.shape;
     const least = 0.5 * Math.min(this.width / nx, this.height / ny);
@@ -188,7 +196,7 @@ export class Field {
   drawMarkers(context) {
     const { state } = this;
     const { x, y, inside, colors } = state.data;
-    const radius = Math.min(16, Math.max(3, 7 * this.scale));
+    const radius = Math.min(48, Math.max(3, 7 * this.scale));
     for (const row of state.order) {
       if (!inside[row]) continue;
       const [px, py] = this.toScreen(x[row], y[row]);

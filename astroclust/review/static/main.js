@@ -205,7 +205,7 @@ function actionsOf(state, saver, views) {
     },
     help: () => find("help").showModal(),
     zoom: (sign) => {
-      if (state.view === "field") views.field.zoom(1.4 ** sign);
+      if (state.view === "field") views.field.zoomByKey(1.4 ** sign);
       else {
         find("size").value = Number(find("size").value) + 16 * sign;
         views.grid.resize(Number(find("size").value));
