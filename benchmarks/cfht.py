@@ -3,8 +3,9 @@
 
 The 544 stamps are of CFHT's g band, 8-bit and stretched, of 470 objects. Five folds by object:
 nothing is scored on an object that was learnt from. Compared are one copy of EfficientNet-Lite0
-with random weights and with those of ImageNet, and the bundled classifier, which learnt from
-simulated HST stamps; each with all but its last part frozen, and free.
+with random weights and with those of ImageNet, which sees whole stamps; and the bundled
+classifier, which learnt from simulated HST stamps and sees their middle at the sampling of HST.
+Each has all but its last part frozen, or is free.
 """
 
 import argparse
@@ -28,13 +29,17 @@ STARTS, STATES = ("random", "imagenet", "ours"), ("frozen", "free")
 
 
 def read_stamps(folder):
-    """The middle of each stamp, binned to the sampling of HST, shape (n, 50, 50), and its row."""
+    """The stamps, shape (n, 128, 128), and their rows."""
     table = Table.read(folder / "labels.csv", format="ascii.csv")
     pixels = np.array([np.asarray(Image.open(folder / "png" / row["file"])) for row in table])
+    return pixels.astype(np.float32), table
+
+
+def as_hst(pixels):
+    """The middle of each stamp, binned to the sampling of HST, shape (n, 50, 50)."""
     edge = (pixels.shape[-1] - BINNING * SIZE) // 2
-    pixels = pixels[:, edge : edge + BINNING * SIZE, edge : edge + BINNING * SIZE]
-    binned = pixels.reshape(len(pixels), SIZE, BINNING, SIZE, BINNING).mean(axis=(2, 4))
-    return binned.astype(np.float32), table
+    middle = pixels[:, edge : edge + BINNING * SIZE, edge : edge + BINNING * SIZE]
+    return middle.reshape(len(pixels), SIZE, BINNING, SIZE, BINNING).mean(axis=(2, 4))
 
 
 def as_bands(pixels, shown, bands):
@@ -63,6 +68,7 @@ def main():
     parser.add_argument("--model", help="name or file of a classifier (default: the bundled one)")
     parser.add_argument("--size", type=int, default=128, help="pixels EfficientNet-Lite0 sees")
     parser.add_argument("--epochs", type=int, default=6, help="of EfficientNet-Lite0")
+    parser.add_argument("--learning-rate", type=float, default=1e-3, help="of the same")
     parser.add_argument("--native-epochs", type=int, default=30, help="of ours, 50 times as fast")
     parser.add_argument("--folds", type=int, default=FOLDS, help="folds to run, of five")
     parser.add_argument("--starts", nargs="+", default=STARTS, choices=STARTS)
@@ -77,28 +83,28 @@ def main():
     common = {"recipe": "native", "augmentation": "turns", "validation_share": 0.0}
     with TemporaryDirectory() as work:
         weights = efficientnet_lite0_weights(Path(work))
-        rgb = {"bands": ("B", "V", "I"), "shown": ("B", "V", "I")}
         lite0 = {"architecture": backbone, "batch_size": 16, "normalization": "unit-stamp"}
-        lite0 |= {"epochs": arguments.epochs, "learning_rate": 1e-3}
+        lite0 |= {"epochs": arguments.epochs, "learning_rate": arguments.learning_rate}
+        whole = as_bands(pixels, shown=("B", "V", "I"), bands=("B", "V", "I"))
+        middle = as_bands(as_hst(pixels), shown=("V",), bands=BANDS)
         ours = {"start": start, "epochs": arguments.native_epochs, "batch_size": 32}
         n_frozen = len(create_network(backbone, n_bands=3, weights="none").blocks()) - 1
         kinds = {
-            "random": ("EfficientNet-Lite0, random", rgb, lite0 | {"weights": "none"}, n_frozen),
+            "random": ("EfficientNet-Lite0, random", whole, lite0 | {"weights": "none"}, n_frozen),
             "imagenet": (
                 "EfficientNet-Lite0, ImageNet",
-                rgb,
+                whole,
                 lite0 | {"weights": weights},
                 n_frozen,
             ),
             "ours": (
                 f"{start.card.architecture}, {start.card.name}",
-                {"bands": BANDS, "shown": ("V",)},
+                middle,
                 ours,
                 len(start.networks[0].blocks()) - 1,
             ),
         }
-        for name, bands, options, frozen in (kinds[kind] for kind in arguments.starts):
-            stamps = as_bands(pixels, **bands)
+        for name, stamps, options, frozen in (kinds[kind] for kind in arguments.starts):
             for state in arguments.states:
                 options = common | options | {"frozen": frozen if state == "frozen" else 0}
                 if state == "frozen":

@@ -26,6 +26,7 @@ intersphinx_mapping = {
     "numpy": ("https://numpy.org/doc/stable/", None),
     "python": ("https://docs.python.org/3/", None),
     "regions": ("https://astropy-regions.readthedocs.io/en/stable/", None),
+    "specutils": ("https://specutils.readthedocs.io/en/stable/", None),
     "torch": ("https://docs.pytorch.org/docs/stable/", None),
 }
 if os.environ.get("ASTROCLUST_DOCS_OFFLINE"):

@@ -9,7 +9,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 import astroclust
 from astroclust.cli.candidates import add_completeness, add_detect
-from astroclust.cli.catalogs import add_fetch, add_samples
+from astroclust.cli.catalogs import add_fetch, add_regions, add_samples
 from astroclust.cli.classification import add_classify
 from astroclust.cli.demo import add_demo
 from astroclust.cli.experiments import add_reproduce
@@ -86,6 +86,7 @@ def _parser():
     add_completeness(commands)
     add_classify(commands)
     add_review(commands)
+    add_regions(commands)
     add_train(commands)
     add_score(commands)
     add_reproduce(commands)

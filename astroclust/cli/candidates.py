@@ -24,6 +24,10 @@ def add_detect(commands):
     add_output(command)
     _add_selection(command)
     command.add_argument(
+        "--exclude", type=Path, help="region file of what to leave out: a nucleus, bright stars"
+    )
+    command.add_argument("--footprint", type=Path, help="region file of where to look")
+    command.add_argument(
         "--keep-rejected", action="store_true", help="write all sources, and why they are rejected"
     )
 
@@ -90,6 +94,8 @@ def _detect(arguments):
     sources = astroclust.find_candidates(
         read_images(arguments),
         **_selection(arguments),
+        exclude=arguments.exclude,
+        footprint=arguments.footprint,
         keep_rejected=True,
         progress_bar=not arguments.quiet,
     )

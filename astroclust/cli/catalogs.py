@@ -5,9 +5,9 @@ from pathlib import Path
 
 import astroclust
 from astroclust.catalogs import read_table
-from astroclust.cli.options import add_command, use_server
+from astroclust.cli.options import add_command, add_output, use_server
 
-__all__ = ["add_fetch", "add_samples"]
+__all__ = ["add_fetch", "add_regions", "add_samples"]
 
 
 def add_fetch(commands):
@@ -90,3 +90,28 @@ def _samples(arguments):
         counts.pprint(max_lines=-1, max_width=-1)
     if failures:
         raise OSError(f"{len(failures)} not counted: " + "; ".join(failures))
+
+
+def add_regions(commands):
+    """Add ``astroclust regions``."""
+    command = add_command(commands, "regions", _regions, "write a table as a region file of DS9")
+    command.add_argument("table", type=Path, help="table of candidates")
+    add_output(command, "region file to write, ending in .reg")
+    command.add_argument("--text", metavar="COLUMN", help="written beside (default: the class)")
+    command.add_argument("--color", metavar="COLUMN", help="coloured by (default: the class)")
+    command.add_argument("--prefix", default="", help="of the columns of the class")
+    command.add_argument("--pixels", action="store_true", help="pixels where there is the sky too")
+
+
+def _regions(arguments):
+    table = read_table(arguments.table)
+    astroclust.write_regions(
+        table,
+        arguments.output,
+        column_prefix=arguments.prefix,
+        text=arguments.text,
+        color=arguments.color,
+        sky=False if arguments.pixels else None,
+        overwrite=arguments.overwrite,
+    )
+    print(f"wrote {arguments.output}")

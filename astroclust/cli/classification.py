@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The command that classifies."""
+"""The command that classifies: one table, or many fields."""
 
 import numpy as np
 
@@ -15,9 +15,16 @@ def add_classify(commands):
     command = add_command(
         commands, "classify", _classify, "classify the candidates of a table on its images"
     )
-    command.add_argument("table", help="candidates, with x and y (from 0) or ra and dec")
-    add_images(command)
-    add_output(command)
+    command.add_argument("table", nargs="?", help="candidates, with x and y (from 0) or ra and dec")
+    add_images(command, required=False)
+    add_output(command, "table to write, or folder for those of many fields")
+    command.add_argument(
+        "--fields",
+        metavar="LIST",
+        help="classify many fields in place of one table: a table with a row a field, of columns "
+        "field, catalog and a column of paths for each filter",
+    )
+    command.add_argument("--scheduler", metavar="ADDRESS", help="of the Dask cluster for --fields")
     command.add_argument("--model", help="name or .safetensors file of a classifier")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: auto)")
     command.add_argument("--batch-size", type=int, help="stamps in memory at a time")
@@ -25,6 +32,32 @@ def add_classify(commands):
 
 
 def _classify(arguments):
+    one, many = arguments.table and arguments.image, arguments.fields
+    if bool(one) == bool(many):
+        raise ValueError("give a table and its images with --image, or --fields")
+    if many:
+        _classify_fields(arguments)
+    else:
+        _classify_one(arguments)
+
+
+def _classify_fields(arguments):
+    classifier = astroclust.load_classifier(arguments.model)
+    paths = astroclust.classify_fields(
+        arguments.fields,
+        arguments.output,
+        client=arguments.scheduler,
+        model=classifier,
+        column_prefix=arguments.column_prefix,
+        device=arguments.device,
+        overwrite=arguments.overwrite,
+        progress_bar=not arguments.quiet,
+    )
+    print_notice(classifier)
+    print(f"{len(paths)} fields are in {arguments.output}")
+
+
+def _classify_one(arguments):
     check_table_output(arguments.output, overwrite=arguments.overwrite)
     table = read_table(arguments.table)
     images = read_images(arguments)

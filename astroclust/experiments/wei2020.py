@@ -47,6 +47,7 @@ class _Plan:
     batches: dict = field(default_factory=dict)  # by recipe, in place of its own
     n_fields: int | None = None
     n_learnt: int | None = None
+    n_tested: int | None = None  # of the new galaxy
 
 
 _PLANS = {
@@ -54,9 +55,10 @@ _PLANS = {
     True: _Plan(
         {"wei2020": "resnet18@32", "wei2020-vgg19": "vgg19_bn@32", "native": "native-small"},
         2,
-        batches={"wei2020": 12, "wei2020-vgg19": 6, "native": 60},
+        batches={"wei2020": 10, "wei2020-vgg19": 2, "native": 60},
         n_fields=2,
         n_learnt=1000,
+        n_tested=60,
     ),
 }
 
@@ -114,7 +116,7 @@ def reproduce_wei2020(
         data_folder=data_folder,
         progress_bar=progress_bar,
     )
-    new = fetch(new_galaxy, labels="consensus")
+    new = fetch(new_galaxy, labels="consensus")[: plan.n_tested]
     samples = {}
     for labels in _LABELS:
         names = [name for name in sample_fields(labels) if name != new_galaxy]

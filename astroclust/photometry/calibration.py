@@ -9,7 +9,10 @@ from astropy import units as u
 from astroclust.images import BANDS, Band
 
 __all__ = [
+    "AB_OF_VEGA",
+    "PIVOTS",
     "camera_of",
+    "camera_of_filter",
     "check_bands",
     "counts_to_rate",
     "electrons_of_unit",
@@ -33,9 +36,9 @@ _LEGUS_ZERO_POINTS = {
     ("acs", "F814W"): 25.530,
 }
 
-# AB magnitude of Vega: WFC3/UVIS from STScI's notebook of zero points (UVIS1, alpha_lyr_stis_010),
-# ACS/WFC from acstools.acszpt. Those of LEGUS's day differ by at most 0.022 mag.
-_AB_OF_VEGA = {
+#: AB magnitude of Vega: WFC3/UVIS from STScI's notebook of zero points (UVIS1, alpha_lyr_stis_010),
+#: ACS/WFC from acstools.acszpt. Those of LEGUS's day differ by at most 0.022 mag.
+AB_OF_VEGA = {
     ("uvis", "F225W"): 1.637,
     ("uvis", "F275W"): 1.481,
     ("uvis", "F336W"): 1.165,
@@ -48,6 +51,23 @@ _AB_OF_VEGA = {
     ("acs", "F555W"): -0.010,
     ("acs", "F606W"): 0.087,
     ("acs", "F814W"): 0.431,
+}
+
+#: Pivot wavelengths in Angstrom (Calzetti et al. 2015; instrument handbooks; of UVIS's F225W, F547M
+#: and F606W those of the curves of `~astroclust.sed.synthetic_magnitudes`).
+PIVOTS = {
+    ("uvis", "F225W"): 2373.0,
+    ("uvis", "F275W"): 2704.0,
+    ("uvis", "F336W"): 3355.0,
+    ("uvis", "F438W"): 4325.0,
+    ("uvis", "F547M"): 5448.0,
+    ("uvis", "F555W"): 5308.0,
+    ("uvis", "F606W"): 5887.0,
+    ("uvis", "F814W"): 8024.0,
+    ("acs", "F435W"): 4328.0,
+    ("acs", "F555W"): 5360.0,
+    ("acs", "F606W"): 5921.0,
+    ("acs", "F814W"): 8057.0,
 }
 
 # Of these, an image without a word of its camera is taken to be from ACS.
@@ -63,7 +83,12 @@ def camera_of(band):
         return "acs"
     if "WFC3" in words or "UVIS" in words:
         return "uvis"
-    return "acs" if band.filter in _ACS_FILTERS else "uvis"
+    return camera_of_filter(band.filter)
+
+
+def camera_of_filter(filter_name):
+    """The camera that LEGUS and PHANGS-HST mostly took a filter with."""
+    return "acs" if filter_name in _ACS_FILTERS else "uvis"
 
 
 def legus_zero_point(camera, filter_name):
@@ -73,7 +98,7 @@ def legus_zero_point(camera, filter_name):
 
 def photflam(camera, filter_name, pivot):
     """PHOTFLAM (erg / s / cm2 / Angstrom for 1 e-/s) that says the Vega zero point of LEGUS."""
-    ab = legus_zero_point(camera, filter_name) + _AB_OF_VEGA[camera, filter_name]
+    ab = legus_zero_point(camera, filter_name) + AB_OF_VEGA[camera, filter_name]
     st = ab + 5 * np.log10(pivot) - 18.6921
     return float(10 ** (-0.4 * (st + 21.1)))
 
@@ -119,7 +144,7 @@ def zero_point(band: Band, given=None):
     except ValueError:  # another unit, or one that is not known
         jansky = np.nan
     if np.isfinite(jansky):
-        return float((jansky * u.Jy).to_value(u.ABmag)) - _AB_OF_VEGA.get(key, np.nan)
+        return float((jansky * u.Jy).to_value(u.ABmag)) - AB_OF_VEGA.get(key, np.nan)
     return _rate_zero_point(band, key, given) - 2.5 * np.log10(counts_to_rate(band))
 
 
@@ -157,7 +182,7 @@ def _header_zero_point(band, key):
     if not (flux > 0 and pivot > 0):
         return np.nan
     st = -2.5 * np.log10(flux) + constant
-    return st - 5 * np.log10(pivot) + 18.6921 - _AB_OF_VEGA.get(key, np.nan)
+    return st - 5 * np.log10(pivot) + 18.6921 - AB_OF_VEGA.get(key, np.nan)
 
 
 def _number(band, key, default=np.nan):

@@ -37,6 +37,7 @@ class Cut(IntFlag):
     INDEX = 4
     MAGNITUDE = 8
     DUPLICATE = 16
+    REGION = 32
 
 
 #: Why a source is no candidate.
@@ -46,6 +47,7 @@ CUT_MEANINGS = {
     Cut.INDEX: "not more extended than a star, or of no concentration index",
     Cut.MAGNITUDE: "fainter in V than the limit, or of no magnitude there",
     Cut.DUPLICATE: "another source that is a candidate too has the same place",
+    Cut.REGION: "in a region to leave out, or outside of the footprint",
 }
 
 
@@ -88,7 +90,9 @@ NGC1559_CUTS = Cuts(max_absolute_v=-7.5)
 PHANGS_CUTS = Cuts(min_ci=1.25, max_absolute_v=np.inf)
 
 
-def select_candidates(table, *, cuts=LEGUS_CUTS, distance=None, v_magnitude=None, roles=None):
+def select_candidates(
+    table, *, cuts=LEGUS_CUTS, distance=None, v_magnitude=None, roles=None, left_out=None
+):
     """Apply cuts to the sources of a table, and keep the reason for each rejection.
 
     Parameters
@@ -106,10 +110,11 @@ def select_candidates(table, *, cuts=LEGUS_CUTS, distance=None, v_magnitude=None
     v_magnitude : array_like of float, shape (n,), optional
         Total magnitudes in V, for that cut; by default those of the table. LEGUS cut in magnitudes
         that were corrected by the concentration index (`~astroclust.photometry.ci_correction`).
-
     roles : mapping, optional
         Filters to the bands that they stand for, where `~astroclust.images.FILTER_ROLES` does not
         know them.
+    left_out : array_like of bool, shape (n,), optional
+        Rows that are no candidates for where they are.
 
     Returns
     -------
@@ -147,6 +152,8 @@ def select_candidates(table, *, cuts=LEGUS_CUTS, distance=None, v_magnitude=None
     if distance is not None and np.isfinite(cuts.max_absolute_v):
         limit = cuts.max_absolute_v + _modulus(distance)
         flags[~(_v_magnitude(table, v_magnitude) <= limit)] |= Cut.MAGNITUDE
+    if left_out is not None:
+        flags[_rows(left_out, len(table))] |= Cut.REGION
     if {"x", "y"} <= set(table.colnames):
         flags[_duplicates(table, flags == 0, cuts.min_separation)] |= Cut.DUPLICATE
     result = table.copy()
@@ -154,6 +161,15 @@ def select_candidates(table, *, cuts=LEGUS_CUTS, distance=None, v_magnitude=None
         result["n_filters"] = Column(n_filters.astype(np.int32), description="bands well measured")
     result["cuts"] = Column(flags, description="why it is no candidate: Cut; 0 for a candidate")
     return result
+
+
+def _rows(left_out, n):
+    rows = np.asarray(left_out)
+    if rows.shape != (n,) or rows.dtype != bool:
+        raise ValueError(
+            f"left_out must be bool of shape ({n},), not {rows.dtype} of shape {rows.shape}"
+        )
+    return rows
 
 
 def _errors(table, roles):
@@ -272,6 +288,7 @@ def cut_flow(table):
          INDEX        1    1
      MAGNITUDE        0    1
      DUPLICATE        0    1
+        REGION        0    1
     """
     if "cuts" not in table.colnames:
         raise KeyError("the table has no column cuts: select_candidates makes it")

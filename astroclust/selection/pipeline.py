@@ -21,6 +21,8 @@ def find_candidates(
     distance=None,
     preset="legus",
     extinction=None,
+    exclude=None,
+    footprint=None,
     keep_rejected=False,
     workers=1,
     progress_bar=False,
@@ -40,6 +42,11 @@ def find_candidates(
         preset names and there is not is replaced by the first there is of V, I, B, U and NUV.
     extinction : mapping, optional
         Filters or roles to the Galactic extinction (mag) that is taken off the magnitudes.
+    exclude : str, `~pathlib.Path`, `~regions.Regions` or `~numpy.ndarray` of bool, optional
+        What to leave out, such as a nucleus or bright stars: a region file of DS9, regions, as
+        `~astroclust.ds9.regions_mask` takes them, or a mask of the shape of the images.
+    footprint : str, `~pathlib.Path`, `~regions.Regions` or `~numpy.ndarray` of bool, optional
+        Outside of which to leave out everything, in the same forms.
     keep_rejected : bool, optional
         Whether to return all sources, with the reasons of each rejection in the column ``cuts``,
         as `select_candidates` gives it.
@@ -61,6 +68,8 @@ def find_candidates(
     ------
     ValueError
         Where an argument is not accepted, or V has no zero point and there is a distance.
+    ModuleNotFoundError
+        For regions, where the package of that name is not installed.
 
     Examples
     --------
@@ -73,6 +82,7 @@ def find_candidates(
     images = images if isinstance(images, ImageSet) else ImageSet(images)
     preset = get_preset(preset)
     _check_zero_point(images, preset, distance)
+    blocked = _blocked(images, exclude, footprint)
     sources = find_sources(
         _detection_image(images, preset),
         threshold=preset.threshold,
@@ -105,6 +115,7 @@ def find_candidates(
         distance=distance,
         v_magnitude=v_magnitude,
         roles={band.filter: band.role for band in images.values()},
+        left_out=None if blocked is None else _on_mask(sources, blocked),
     )
     return result if keep_rejected else keep_candidates(result)
 
@@ -139,6 +150,38 @@ def _detection_image(images, preset):
 def _band(images, name):
     """A band, or the one to judge by where there is none of that name, with the common WCS."""
     return replace(images.get(name, images.reference), wcs=images.wcs)
+
+
+def _blocked(images, exclude, footprint):
+    """Where no candidate may be: a mask of the shape of the images, or None."""
+    if exclude is None and footprint is None:
+        return None
+    blocked = np.zeros(images.shape, bool)
+    if exclude is not None:
+        blocked |= _mask(exclude, images, "exclude")
+    if footprint is not None:
+        blocked |= ~_mask(footprint, images, "footprint")
+    return blocked
+
+
+def _mask(regions, images, name):
+    if not (isinstance(regions, np.ndarray) and regions.dtype == bool):
+        from astroclust.ds9 import regions_mask
+
+        return regions_mask(regions, images.shape, wcs=images.wcs)
+    if regions.shape != images.shape:
+        raise ValueError(f"{name} has shape {regions.shape}, the images {images.shape}")
+    return regions
+
+
+def _on_mask(sources, mask):
+    """Which sources are in the pixels of a mask; those that are on no pixel are not."""
+    x, y = (np.round(np.asarray(sources[name], float)) for name in ("x", "y"))
+    ny, nx = mask.shape
+    rows = np.flatnonzero((x >= 0) & (x < nx) & (y >= 0) & (y < ny))
+    result = np.zeros(len(sources), bool)
+    result[rows] = mask[y[rows].astype(int), x[rows].astype(int)]
+    return result
 
 
 def _check_zero_point(images, preset, distance):

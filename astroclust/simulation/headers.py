@@ -4,22 +4,10 @@
 import numpy as np
 
 from astroclust.images import PIXEL_SCALE
-from astroclust.photometry.calibration import photflam
+from astroclust.photometry.calibration import PIVOTS, photflam
 
 __all__ = ["header_of"]
 
-# Pivot wavelengths in Angstrom (Calzetti et al. 2015; instrument handbooks).
-PIVOTS = {
-    ("uvis", "F275W"): 2704.0,
-    ("uvis", "F336W"): 3355.0,
-    ("uvis", "F438W"): 4325.0,
-    ("uvis", "F555W"): 5308.0,
-    ("uvis", "F814W"): 8024.0,
-    ("acs", "F435W"): 4328.0,
-    ("acs", "F555W"): 5360.0,
-    ("acs", "F606W"): 5921.0,
-    ("acs", "F814W"): 8057.0,
-}
 _CAMERAS = {"uvis": ("WFC3", "UVIS"), "acs": ("ACS", "WFC")}
 # The filters of ACS are on two wheels; the other wheel is at its clear place (ACS Handbook, ch. 5).
 _SECOND_WHEEL = ("F435W", "F814W")

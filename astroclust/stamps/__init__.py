@@ -1,21 +1,24 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Postage stamps: cut from images at the rows of a table, and kept in MEF files."""
 
-from enum import IntFlag
 from io import BytesIO
 from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from astropy.nddata import Cutout2D, NoOverlapError
 from astropy.table import Table
-from tqdm import tqdm
 
 from astroclust.catalogs import pixel_positions
 from astroclust.files import open_fits, replace_when_done
 from astroclust.images import BANDS, ImageSet
-from astroclust.stamps.normalization import NORMALIZATIONS, normalize_stamps
+from astroclust.stamps.cutting import cut_stamps
+from astroclust.stamps.flags import FLAG_MEANINGS, StampFlag, decode_flags
+from astroclust.stamps.normalization import (
+    NORMALIZATIONS,
+    normalize_pixels,
+    normalize_stamps,
+)
 
 __all__ = [
     "FLAG_MEANINGS",
@@ -24,61 +27,9 @@ __all__ = [
     "Stamps",
     "decode_flags",
     "make_stamps",
+    "normalize_pixels",
     "normalize_stamps",
 ]
-
-
-class StampFlag(IntFlag):
-    """The bits of the ``flags`` column; `FLAG_MEANINGS` says what each means."""
-
-    EDGE = 1
-    NON_FINITE = 2
-    BAND_MISSING = 4
-    TOO_MANY_MISSING = 8
-    OFF_IMAGE = 16
-    EMPTY = 32
-
-
-#: What each bit of the ``flags`` column means.
-FLAG_MEANINGS = {
-    StampFlag.EDGE: "the stamp reaches over the edge of the image; what is outside counts as sky",
-    StampFlag.NON_FINITE: "masked or non-finite pixels in the stamp were taken as sky",
-    StampFlag.BAND_MISSING: "at least one of the model's bands is absent here; it counts as zero",
-    StampFlag.TOO_MANY_MISSING: "more bands are absent than the model allows; not classified",
-    StampFlag.OFF_IMAGE: "the position is not finite, or not on the image; not classified",
-    StampFlag.EMPTY: "no band has structure here that can be computed with; not classified",
-}
-
-
-def decode_flags(flags, *, kind=StampFlag):
-    """Names of the bits that are set.
-
-    Parameters
-    ----------
-    flags : int or array_like of int, shape (n,)
-        Values of a column of flags.
-    kind : type of `~enum.IntFlag`, optional
-        What the bits are: `StampFlag` in the column ``flags``,
-        `~astroclust.selection.Cut` in ``cuts``, `~astroclust.catalogs.CatalogFlag` in
-        ``flag_...``.
-
-    Returns
-    -------
-    names : list of str, or list of n such lists
-        Names of ``kind``, in order of their bits.
-
-    Examples
-    --------
-    >>> from astroclust import decode_flags
-    >>> decode_flags([0, 5])
-    [[], ['EDGE', 'BAND_MISSING']]
-    """
-    if np.ndim(flags):
-        return [decode_flags(int(value), kind=kind) for value in np.asarray(flags)]
-    known = sum(kind)
-    if flags < 0 or flags & ~known:
-        raise ValueError(f"flags {flags} has bits that are not in use (all together: {known})")
-    return [flag.name for flag in kind if flags & flag]
 
 
 class Stamps:
@@ -295,10 +246,8 @@ def make_stamps(table, images, *, size=50, bands=BANDS, progress_bar=False):
         raise ValueError(f"bands {unknown} are not among {BANDS}")
     x, y = pixel_positions(table, images.wcs)
     given = {band.role: band for band in images.values()}
-    data = np.zeros((len(x), len(bands), size, size), np.float32)
-    flags = np.zeros(len(x), np.int32)
-    for i in tqdm(range(len(x)), unit="stamp", disable=not progress_bar):
-        flags[i] = _cut(data[i], x[i], y[i], [given.get(role) for role in bands])
+    chosen = [given.get(role) for role in bands]
+    data, flags = cut_stamps(x, y, chosen, size, progress_bar=progress_bar)
     present = _has_structure(data)
     data[~present] = 0
     off_image = flags & StampFlag.OFF_IMAGE != 0
@@ -314,37 +263,8 @@ def make_stamps(table, images, *, size=50, bands=BANDS, progress_bar=False):
     )
 
 
-def _cut(stamp, x, y, bands):
-    """Fill a stamp of shape (n_bands, size, size); return its flags."""
-    flags = StampFlag(0)
-    size = stamp.shape[-1]
-    for pixels, band in zip(stamp, bands, strict=True):
-        if band is None:
-            continue
-        ny, nx = band.data.shape
-        if not (-0.5 <= x < nx - 0.5 and -0.5 <= y < ny - 0.5):
-            return StampFlag.OFF_IMAGE
-        pixels[:] = np.nan
-        try:
-            cutout = Cutout2D(band.data, (x, y), size, mode="partial", fill_value=0)
-        except NoOverlapError:  # a stamp of one pixel whose position rounds off the image
-            return StampFlag.OFF_IMAGE
-        inside = cutout.slices_cutout
-        with np.errstate(over="ignore"):  # what float32 cannot hold is not finite, and flagged
-            values = cutout.data[inside].astype(np.float32)
-        values[~np.isfinite(values)] = np.nan
-        if band.mask is not None:
-            values[band.mask[cutout.slices_original]] = np.nan
-        pixels[inside] = values
-        if values.size < size * size:
-            flags |= StampFlag.EDGE
-        if np.isnan(values).any():
-            flags |= StampFlag.NON_FINITE
-    return flags
-
-
 def _has_structure(data):
     """Which stamps are more than a constant, or nothing: bool, shape (n, n_bands)."""
-    low = np.where(np.isnan(data), np.inf, data).min(axis=(2, 3), initial=np.inf)
-    high = np.where(np.isnan(data), -np.inf, data).max(axis=(2, 3), initial=-np.inf)
-    return high > low
+    pixels = data.reshape(*data.shape[:2], data.shape[2] * data.shape[3])
+    # These know no order with NaN but among themselves; where all are NaN, neither is greater.
+    return np.fmax.reduce(pixels, axis=-1) > np.fmin.reduce(pixels, axis=-1)

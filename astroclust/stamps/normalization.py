@@ -1,9 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Pixels as networks take them."""
 
-import numpy as np
+import math
 
-__all__ = ["NORMALIZATIONS", "normalize_stamps"]
+__all__ = ["NORMALIZATIONS", "normalize_pixels", "normalize_stamps"]
 
 
 def normalize_stamps(stamps, kind="asinh-peak"):
@@ -35,64 +35,76 @@ def normalize_stamps(stamps, kind="asinh-peak"):
     ValueError
         For an unknown kind.
     """
+    # Cutting stamps needs no torch, which takes seconds to import.
+    import torch
+
+    pixels = torch.from_numpy(stamps.data)
+    return normalize_pixels(pixels, torch.from_numpy(stamps.present), kind).numpy()
+
+
+def normalize_pixels(pixels, present, kind="asinh-peak"):
+    """The same as `normalize_stamps` for tensors, on the device where they are.
+
+    Parameters
+    ----------
+    pixels : `~torch.Tensor` of float32, shape (n, n_bands, size, size)
+        NaN where there are none; not changed.
+    present : `~torch.Tensor` of bool, shape (n, n_bands)
+        Whether a band was observed.
+    kind : str, optional
+        As for `normalize_stamps`.
+
+    Returns
+    -------
+    pixels : `~torch.Tensor` of float32, shape (n, n_bands, size, size)
+        New ones.
+
+    Raises
+    ------
+    ValueError
+        For an unknown kind.
+    """
     if kind not in NORMALIZATIONS:
         raise ValueError(
             f"normalization {kind!r} is not known: there are {', '.join(NORMALIZATIONS)}"
         )
-    return NORMALIZATIONS[kind](stamps)
+    return NORMALIZATIONS[kind](pixels, present[:, :, None, None])
 
 
-def _asinh_peak(stamps):
-    data = stamps.data.copy()
-    size = stamps.size
-    frame = np.ones((size, size), bool)
+def _asinh_peak(pixels, present):
+    size = pixels.shape[-1]
+    frame = pixels.new_ones((size, size), dtype=bool)
     frame[3:-3, 3:-3] = False
-    sky = _median(data[:, :, frame])
-    if np.isnan(sky).any():  # a frame without a single good pixel
-        sky = np.where(np.isnan(sky), _median(data.reshape(*data.shape[:2], -1)), sky)
-    data -= sky[:, :, None, None]
-    np.nan_to_num(data, copy=False, nan=0.0)
-    data *= stamps.present[:, :, None, None]
+    sky = pixels[:, :, frame].nanmedian(dim=-1).values
+    lost = sky.isnan()  # a frame without a single good pixel
+    if lost.any():
+        sky[lost] = pixels[lost].flatten(1).nanmedian(dim=-1).values
+    pixels = (pixels - sky[:, :, None, None]).nan_to_num_(nan=0.0).mul_(present)
     centre = slice(max(size // 2 - 5, 0), size // 2 + 6)
-    peak = data[:, :, centre, centre].max(axis=(1, 2, 3), initial=0)
+    peak = pixels[:, :, centre, centre].amax(dim=(1, 2, 3), keepdim=True)
     # A hole in the sky has no peak: its depth sets the scale instead.
-    peak = np.where(peak > 0, peak, np.abs(data).max(axis=(1, 2, 3), initial=0))
+    depth = pixels.abs().amax(dim=(1, 2, 3), keepdim=True)
+    peak = peak.where(peak > 0, depth)
     peak[peak == 0] = 1
-    with np.errstate(over="ignore", invalid="ignore"):  # of pixels next to the smallest numbers
-        data *= (20 / peak)[:, None, None, None]
-    np.arcsinh(data, out=data)
-    data /= np.float32(np.arcsinh(20))
-    return np.clip(data, -1, 1.5, out=data)
+    return pixels.mul_(20 / peak).asinh_().div_(math.asinh(20)).clamp_(-1, 1.5)
 
 
-def _unit_stamp(stamps):
-    return _to_unit(stamps, axis=(1, 2, 3))
+def _unit_stamp(pixels, present):
+    return _to_unit(pixels, present, dim=(1, 2, 3))
 
 
-def _unit_band(stamps):
-    return _to_unit(stamps, axis=(2, 3))
+def _unit_band(pixels, present):
+    return _to_unit(pixels, present, dim=(2, 3))
 
 
-def _to_unit(stamps, axis):
-    """From the lowest to the highest of the pixels along axes."""
-    present = stamps.present[:, :, None, None]
-    missing = np.isnan(stamps.data) | ~present
-    low = np.where(missing, np.inf, stamps.data).min(axis, keepdims=True, initial=np.inf)
-    high = np.where(missing, -np.inf, stamps.data).max(axis, keepdims=True, initial=-np.inf)
-    with np.errstate(over="ignore", invalid="ignore"):  # nothing but missing pixels, or one value
-        span = high - low
-        pixels = (stamps.data - low) / np.where(span > 0, span, np.inf)
-    pixels[missing] = 0
-    return np.nan_to_num(pixels, copy=False)
-
-
-def _median(values):
-    """Median along the last axis without NaN, and without a warning where all are NaN."""
-    values = np.sort(values, axis=-1)  # NaN last
-    count = values.shape[-1] - np.isnan(values).sum(axis=-1)
-    low = np.take_along_axis(values, np.maximum((count - 1) // 2, 0)[..., None], -1)[..., 0]
-    high = np.take_along_axis(values, np.minimum(count // 2, values.shape[-1] - 1)[..., None], -1)
-    return (low + high[..., 0]) / 2
+def _to_unit(pixels, present, dim):
+    """From the lowest to the highest of the pixels along dimensions."""
+    missing = pixels.isnan() | ~present
+    low = pixels.masked_fill(missing, math.inf).amin(dim, keepdim=True)
+    high = pixels.masked_fill(missing, -math.inf).amax(dim, keepdim=True)
+    # Nothing but missing pixels, or one value, has no span.
+    span = (high - low).where(high > low, math.inf)
+    return ((pixels - low) / span).masked_fill_(missing, 0).nan_to_num_(nan=0.0)
 
 
 #: The ways to prepare pixels, by name.

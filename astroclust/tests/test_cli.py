@@ -76,6 +76,22 @@ def test_detect_with_settings_of_its_own(files, tmp_path, capsys):
     assert "preset must be one of" in capsys.readouterr().err
 
 
+def test_regions_there_and_back(files, tmp_path, capsys):
+    table, images = files
+    output = f"{tmp_path}/r.reg"
+    assert main(["regions", str(table), "-o", output, "--text", "id", "--color", "id"]) == 0
+    regions = Regions.read(output)
+    assert regions[0].meta["text"] == int(Table.read(table)["id"][0])
+    assert main(["regions", str(table), "-o", output]) == 1
+    assert "exists already" in capsys.readouterr().err
+    (tmp_path / "all.reg").write_text("image\nbox(100,80,400,400,0)\n")
+    detect = ["detect", "-q", *images, "-o", f"{tmp_path}/c.ecsv", "--exclude"]
+    assert main([*detect, f"{tmp_path}/all.reg"]) == 0
+    assert "0 candidates of" in capsys.readouterr().out
+    assert main([*detect, f"{tmp_path}/no.reg", "--overwrite"]) == 1
+    assert "there is no file" in capsys.readouterr().err
+
+
 def test_completeness_of_images(files, tmp_path, capsys):
     _, images = files
     command = [

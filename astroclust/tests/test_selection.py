@@ -45,8 +45,8 @@ def test_each_cut_leaves_its_bit():
     assert loose["cuts"].tolist() == [0, 0, Cut.INDEX, 0, 0]
     assert decode_flags(result["cuts"], kind=Cut)[-1] == ["NEIGHBOURS", "FILTERS"]
     flow = cut_flow(result)
-    assert flow["left"].tolist() == [4, 4, 2, 2, 2]
-    assert flow["rejected"].tolist() == [1, 1, 2, 0, 0]
+    assert flow["left"].tolist() == [4, 4, 2, 2, 2, 2]
+    assert flow["rejected"].tolist() == [1, 1, 2, 0, 0, 0]
     assert set(CUT_MEANINGS) == set(Cut)
 
 
@@ -223,3 +223,42 @@ def test_extinction_brightens(simulated):
     corrected = find_candidates(simulated.images, extinction={"V": 0.5})
     np.testing.assert_allclose(corrected["mag_f555w"], plain["mag_f555w"] - 0.5)
     np.testing.assert_allclose(corrected["mag_f814w"], plain["mag_f814w"])
+
+
+def test_regions_leave_candidates_out(simulated, tmp_path):
+    from regions import CirclePixelRegion, PixCoord, RectanglePixelRegion, Regions
+
+    plain = find_candidates(simulated.images)
+    star = CirclePixelRegion(PixCoord(plain["x"][0], plain["y"][0]), 5.0)
+    footprint = RectanglePixelRegion(PixCoord(149.5, 149.5), 200, 300)
+    Regions([star]).write(tmp_path / "stars.reg", format="ds9")
+    sources = find_candidates(
+        simulated.images,
+        exclude=tmp_path / "stars.reg",
+        footprint=Regions([footprint]),
+        keep_rejected=True,
+    )
+    inside = star.contains(PixCoord(sources["x"], sources["y"]))
+    inside |= ~footprint.contains(PixCoord(sources["x"], sources["y"]))
+    assert np.sum(inside) > 3
+    assert np.mean((sources["cuts"] & Cut.REGION != 0) == inside) > 0.98  # by whole pixels
+    candidates = find_candidates(simulated.images, exclude=[star], footprint=footprint)
+    assert plain["id"][0] not in candidates["id"]
+    assert set(candidates["id"]) <= set(plain["id"])
+    assert candidates.meta["REGION"] == len(candidates)
+    nowhere = find_candidates(simulated.images, exclude=np.ones((300, 300), bool))
+    assert len(nowhere) == 0
+    everywhere = find_candidates(simulated.images, footprint=np.ones((300, 300), bool))
+    assert everywhere["id"].tolist() == plain["id"].tolist()
+
+
+def test_regions_that_do_not_fit(simulated, tmp_path):
+    with pytest.raises(ValueError, match=r"exclude has shape \(3, 3\), the images \(300, 300\)"):
+        find_candidates(simulated.images, exclude=np.ones((3, 3), bool))
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        find_candidates(simulated.images, footprint=tmp_path / "none.reg")
+    with pytest.raises(TypeError, match="a region file or regions, not"):
+        find_candidates(simulated.images, exclude=np.ones((300, 300)))
+    with pytest.raises(ValueError, match=r"left_out must be bool of shape \(5,\)"):
+        select_candidates(sources(), left_out=[True])
+    assert select_candidates(sources(), left_out=[True] * 5)["cuts"][0] == Cut.REGION

@@ -5,12 +5,13 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.nddata import NDData
 from astropy.table import Table
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astroclust import ImageSet, StampFlag, Stamps, decode_flags, make_stamps
-from astroclust.images import BANDS
+from astroclust.images import BANDS, Band
 from astroclust.stamps import FLAG_MEANINGS, normalize_stamps
+from astroclust.stamps.cutting import cut_one, cut_stamps
 
 
 def _at(*places):
@@ -43,6 +44,24 @@ def test_positions_off_the_image(image):
     stamps = make_stamps(_at(*places), {"V": image}, size=8, bands=("V",))
     assert decode_flags(stamps.flags) == [["OFF_IMAGE"]] * 6 + [["EDGE"]]
     assert not stamps.present[:6].any()
+
+
+@given(seed=st.integers(0, 99), size=st.integers(1, 40), masked=st.booleans())
+def test_stamps_are_those_of_cutout2d(seed, size, masked):
+    rng = np.random.default_rng(seed)
+    image = rng.normal(size=(37, 43)).astype(rng.choice([">f4", "<f8", ">i2"]))
+    if image.dtype.kind == "f":
+        image[rng.random(image.shape) < 0.01] = np.nan
+    mask = rng.random(image.shape) < 0.01 if masked else None
+    bands = [Band("F555W", "V", image, mask), None, Band("F814W", "I", image[::-1], mask)]
+    x, y = rng.uniform(-5, 50, (2, 100))
+    x[:20], y[:20] = np.round(x[:20]), np.round(y[:20]) + 0.5
+    x[0] = np.nan
+    data, flags = cut_stamps(x, y, bands, size)
+    wanted = np.zeros_like(data)
+    one_by_one = [cut_one(*row, bands) for row in zip(wanted, x, y, strict=True)]
+    np.testing.assert_array_equal(data, wanted)
+    np.testing.assert_array_equal(flags, one_by_one)
 
 
 def test_masked_and_non_finite_pixels_are_nan(image):
@@ -137,6 +156,7 @@ def test_rows_can_be_chosen(field):
     np.testing.assert_array_equal(chosen.table["id"], [4, 2])
 
 
+@settings(deadline=None)  # the first one imports torch
 @given(scale=st.floats(1e-3, 1e3), offset=st.floats(-10, 10))
 def test_normalised_pixels_know_no_units(scale, offset):
     rng = np.random.default_rng(3)

@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Training: recipes, splits, augmentation, fitting and calibration, on Lightning."""
 
+import gc
 import hashlib
 import json
 import shutil
@@ -148,6 +149,8 @@ def train_classifier(
             folder=member,
             progress_bar=progress_bar,
         )
+        # Lightning's parts know one another, and would keep gradients and the optimizer's memory.
+        gc.collect()
     if folder is None:
         shutil.rmtree(work)
     card = ModelCard(

@@ -85,7 +85,9 @@ def fit_network(network, stamps, targets, validation, recipe, *, seed, folder, p
         trainer.fit(fit, training, watched, ckpt_path=last if last.exists() else None)
     # A run that was whole before would give the last weights in place of their average.
     chosen = folder / (_BEST if recipe.patience is not None else _LAST)
-    fit.load_state_dict(torch.load(chosen, map_location="cpu", weights_only=True)["state_dict"])
+    # Mapped, for the optimizer's part of it is twice as large and not wanted.
+    saved = torch.load(chosen, map_location="cpu", weights_only=True, mmap=True)
+    fit.load_state_dict(saved["state_dict"])
     network.cpu()
 
 

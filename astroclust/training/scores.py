@@ -44,6 +44,7 @@ def score_classifier(classifier, stamps, labels):
     targets = class_chances(labels, len(stamps))
     if not len(stamps):
         raise ValueError("there are no stamps to score a classifier on")
+    classifier = classifier.prepared()
     numbers = np.array(list(CLASSES))[targets.argmax(axis=1)]
     probabilities = member_probabilities(classifier, stamps).mean(axis=0)
     right = _right(probabilities, numbers)

@@ -14,7 +14,8 @@ from safetensors.torch import load, save
 
 from astroclust.files import check_output, replace_when_done
 from astroclust.networks import create_network
-from astroclust.stamps import normalize_stamps
+from astroclust.networks.fusion import fuse_network
+from astroclust.stamps import normalize_pixels
 from astroclust.weights.cards import (
     ModelBandsError,
     ModelCard,
@@ -65,27 +66,29 @@ class Classifier:
         members = f"{len(self.networks)} x {self.card.architecture}"
         return f"<Classifier {self.card.name}: {members}{notice}>"
 
-    def to(self, device):
-        """Move the networks to a device, in place.
+    def prepared(self, device="cpu"):
+        """A copy that only classifies, and does so fast.
 
         Parameters
         ----------
-        device : `~torch.device`
-            Where they shall run.
+        device : str or `~torch.device`, optional
+            Where its networks shall run.
 
         Returns
         -------
         classifier : `Classifier`
-            Itself.
+            With the same probabilities but for rounding.
         """
-        for network in self.networks:
-            network.to(device, memory_format=torch.channels_last)
-        return self
+        card = self.card
+        fused = [fuse_network(one, len(card.bands), card.stamp_size) for one in self.networks]
+        return Classifier(
+            card, [one.to(device, memory_format=torch.channels_last) for one in fused]
+        )
 
     def probabilities(self, stamps):
         """Class probabilities of each member, on the device of the networks.
 
-        On a GPU the networks run in mixed precision.
+        On a GPU the networks run in mixed precision, and in as many parts as its memory wants.
 
         Parameters
         ----------
@@ -111,10 +114,23 @@ class Classifier:
                 f"{self.card.name} takes stamps of {self.card.stamp_size} pixels, these have "
                 f"{stamps.size}; cut them with size={self.card.stamp_size}"
             )
+        try:
+            return self._compute(stamps)
+        except torch.OutOfMemoryError:
+            if len(stamps) < 2:
+                raise
+        # Out of the clause, as an exception in flight would keep the memory taken.
+        half = len(stamps) // 2
+        parts = [self.probabilities(stamps[:half]), self.probabilities(stamps[half:])]
+        return np.concatenate(parts, axis=1)
+
+    def _compute(self, stamps):
         device = next(self.networks[0].parameters()).device
-        pixels = torch.from_numpy(normalize_stamps(stamps, self.card.normalization))
-        pixels = pixels.to(device).contiguous(memory_format=torch.channels_last)
-        present = torch.from_numpy(stamps.present.astype(np.float32)).to(device)
+        pixels = torch.from_numpy(stamps.data).to(device)
+        present = torch.from_numpy(stamps.present).to(device)
+        pixels = normalize_pixels(pixels, present, self.card.normalization)
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        present = present.to(pixels.dtype)
         with torch.inference_mode(), torch.autocast(device.type, enabled=device.type == "cuda"):
             scores = torch.stack([network(pixels, present) for network in self.networks])
         return torch.softmax(scores.float() / self.card.temperature, dim=-1).cpu().numpy()

@@ -1,0 +1,192 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The one call: a table and images in, the table with its classes out."""
+
+import warnings
+from numbers import Integral
+
+import torch
+from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
+
+from astroclust.catalogs import pixel_positions
+from astroclust.classification.chances import Chances, classify_positions
+from astroclust.classification.columns import add_classes, check_names
+from astroclust.images import ImageSet
+from astroclust.weights import load_classifier
+
+__all__ = [
+    "Chances",
+    "add_classes",
+    "check_images",
+    "check_names",
+    "choose_device",
+    "classify_positions",
+    "classify_table",
+]
+
+
+def classify_table(
+    table,
+    images,
+    *,
+    model=None,
+    column_prefix="",
+    device="auto",
+    batch_size=None,
+    progress_bar=False,
+):
+    """Classify star-cluster candidates (Wei et al. 2020).
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        Candidates, with positions in columns ``x`` and ``y`` (0-based pixel centres), or ``ra``
+        and ``dec`` (degrees), or a `~astropy.coordinates.SkyCoord` column. Any other column is
+        carried through.
+    images : `~astroclust.images.ImageSet` or mapping
+        The bands of the field, or what `~astroclust.images.ImageSet` makes them from.
+    model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
+        As `~astroclust.weights.load_classifier` takes it; by default the bundled classifier,
+        which was trained on simulated images only.
+    column_prefix : str, optional
+        Put before the names of the new columns.
+    device : str or `~torch.device`, optional
+        Where the network runs; ``"auto"`` is the GPU where there is one, else the CPU. On a GPU
+        it runs in mixed precision.
+    batch_size : int, optional
+        Stamps in memory at a time; the result does not depend on it.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    result : `~astropy.table.Table`, length n
+        A copy of the table, of the same class, with the same rows in the same order, and
+
+        - ``class`` (int16): most probable class, of `~astroclust.catalogs.CLASSES`; masked where
+          a row is not classified;
+        - ``probability`` (float32): probability of that class; NaN where not classified, as all
+          that follow;
+        - ``prob_1`` ... ``prob_K`` (float32): the distribution over the K classes;
+        - ``entropy`` (float32): its Shannon entropy in nats, 0 to ln K (sec. 4.2.1);
+        - ``agreement`` (float32): fraction of the ensemble's members that vote for ``class``;
+        - ``flags`` (int32): bits that `~astroclust.stamps.decode_flags` names.
+
+        Its ``meta`` names the version, the classifier and what that was trained on.
+
+    Raises
+    ------
+    TypeError
+        For a table that is no `~astropy.table.Table`, or positions that are not numbers.
+    KeyError
+        Where the table has no positions.
+    ValueError
+        Where the table has a column of a new name already, the images have none of the
+        classifier's bands, or an argument is not accepted.
+
+    Warns
+    -----
+    AstropyUserWarning
+        Once, where rows were odd: it counts their flags. Once, where the pixels of the images are
+        not of the size that the classifier was trained for.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust import classify_table, simulate_field
+    >>> field = simulate_field(shape=(128, 128), seed=1)
+    >>> result = classify_table(Table({"x": [50.0, 80.0], "y": [60.0, 70.0]}), field.images)
+    >>> result.colnames[2:5]
+    ['class', 'probability', 'prob_1']
+    """
+    if not isinstance(table, Table):
+        raise TypeError(f"table must be an astropy Table, not {type(table).__name__}")
+    if not isinstance(column_prefix, str):
+        raise TypeError(f"column_prefix must be a string, not {column_prefix!r}")
+    classifier = load_classifier(model)
+    device = choose_device(device)
+    _check_batch_size(batch_size)
+    check_names(table, classifier.card, column_prefix)
+    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    check_images(images, classifier.card)
+    chances = classify_positions(
+        *pixel_positions(table, images.wcs),
+        images,
+        classifier.prepared(device),
+        batch_size=batch_size,
+        progress_bar=progress_bar,
+    )
+    return add_classes(table, chances, classifier.card, column_prefix)
+
+
+def choose_device(device):
+    """Make sure that networks can run somewhere.
+
+    Parameters
+    ----------
+    device : str or `~torch.device`
+        ``"auto"`` for the GPU where there is one, else the CPU.
+
+    Returns
+    -------
+    device : `~torch.device`
+        The device.
+
+    Raises
+    ------
+    ValueError
+        Where it cannot be used here.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ValueError(
+            f"device {device!r} cannot be used here ({str(error).splitlines()[0]}); use 'auto' "
+            "or 'cpu'"
+        ) from None
+    return chosen
+
+
+def _check_batch_size(batch_size):
+    if batch_size is not None and (not isinstance(batch_size, Integral) or batch_size < 1):
+        raise ValueError(f"batch_size must be a whole number of at least 1, not {batch_size!r}")
+
+
+def check_images(images, card):
+    """Make sure that a classifier can do something with images.
+
+    Parameters
+    ----------
+    images : `~astroclust.images.ImageSet`
+        The bands of the field.
+    card : `~astroclust.weights.ModelCard`
+        Of the classifier.
+
+    Raises
+    ------
+    ValueError
+        Where they have no band in common.
+
+    Warns
+    -----
+    AstropyUserWarning
+        Where the pixels are not of the size that the classifier was trained for.
+    """
+    if not set(images.roles) & set(card.bands):
+        raise ValueError(
+            f"classifier {card.name} takes bands {', '.join(card.bands)}, the images have "
+            f"{', '.join(images.roles)} only"
+        )
+    if images.wcs is None:
+        return
+    scale = images.pixel_scale.value
+    if not 0.9 < scale / card.pixel_scale < 1.1:
+        warnings.warn(
+            f"the images have pixels of {scale:.4f} arcsec, classifier {card.name} was trained "
+            f"at {card.pixel_scale}: resample them, or do not trust the classes",
+            AstropyUserWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,124 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""From positions on images to the probabilities of the classes."""
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.table import Table
+from tqdm import tqdm
+
+from astroclust.stamps import StampFlag, make_stamps
+
+__all__ = ["NOT_CLASSIFIED", "Chances", "classify_positions"]
+
+# Stamps in memory at a time: some hundred keep a CPU's caches warm, a GPU wants thousands.
+_BATCH_SIZES = {"cpu": 256, "cuda": 4096}
+# Batches that are read while the network runs.
+_READERS = 2
+
+#: Flags of rows that have no class.
+NOT_CLASSIFIED = StampFlag.OFF_IMAGE | StampFlag.EMPTY | StampFlag.TOO_MANY_MISSING
+
+
+@dataclass
+class Chances:
+    """What images tell of n positions.
+
+    Parameters
+    ----------
+    probabilities : `~numpy.ndarray` of float32, shape (n_members, n, n_classes)
+        Of each member of the ensemble; NaN where not classified.
+    flags : `~numpy.ndarray` of int32, shape (n,)
+        Bits of `~astroclust.stamps.StampFlag`.
+    lost : `~numpy.ndarray` of bool, shape (n,)
+        Whether a band that the images have is absent there.
+    """
+
+    probabilities: np.ndarray
+    flags: np.ndarray
+    lost: np.ndarray
+
+    @classmethod
+    def unknown(cls, n, classifier):
+        """Those of n positions before anything is known."""
+        shape = len(classifier.networks), n, len(classifier.card.classes)
+        probabilities = np.full(shape, np.nan, np.float32)
+        return cls(probabilities, np.zeros(n, np.int32), np.zeros(n, bool))
+
+    def fill(self, rows, part):
+        """Put in what is known of some rows."""
+        self.probabilities[:, rows] = part.probabilities
+        self.flags[rows] = part.flags
+        self.lost[rows] = part.lost
+
+
+def classify_positions(x, y, images, classifier, *, batch_size=None, progress_bar=False):
+    """Classify what is at positions of images.
+
+    Parameters
+    ----------
+    x, y : `~numpy.ndarray` of float, shape (n,)
+        0-based pixels.
+    images : `~astroclust.images.ImageSet`
+        The bands of the field.
+    classifier : `~astroclust.weights.Classifier`
+        Where it shall run, as its `~astroclust.weights.Classifier.prepared` gives it.
+    batch_size : int, optional
+        Stamps in memory at a time; by default as many as suit the device and the network.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    chances : `Chances`
+        In the order of the positions.
+    """
+    card = classifier.card
+    batch_size = batch_size or _choose_batch_size(classifier)
+    chances = Chances.unknown(len(x), classifier)
+    with tqdm(total=len(x), unit="stamp", desc="classifying", disable=not progress_bar) as bar:
+        for rows, stamps in _read_stamps(x, y, images, card, batch_size):
+            n_missing = len(card.bands) - stamps.present.sum(axis=1)
+            n_missing[stamps.flags & StampFlag.OFF_IMAGE != 0] = 0
+            stamps.flags[n_missing > card.max_missing_bands] |= StampFlag.TOO_MANY_MISSING
+            good = stamps.flags & NOT_CLASSIFIED == 0
+            if good.any():
+                found = classifier.probabilities(stamps if good.all() else stamps[good])
+                chances.probabilities[:, rows[good]] = found
+                # Pixels too small or too large to compute with.
+                stamps.flags[good] |= np.isnan(found).any(axis=(0, 2)) * np.int32(StampFlag.EMPTY)
+            chances.flags[rows] = stamps.flags
+            chances.lost[rows] = n_missing > len(set(card.bands) - set(images.roles))
+            bar.update(len(stamps))
+    return chances
+
+
+def _choose_batch_size(classifier):
+    network, size = classifier.networks[0], classifier.card.stamp_size
+    device = next(network.parameters()).device.type
+    # Networks that enlarge stamps need as much more memory for each.
+    enlarged = (getattr(network, "input_size", size) / size) ** 2
+    usual = _BATCH_SIZES.get(device, _BATCH_SIZES["cpu"])
+    return max(1, round(usual / max(1, enlarged)))
+
+
+def _read_stamps(x, y, images, card, batch_size):
+    """Row numbers and their stamps, a batch at a time; the next is read while one is in use."""
+    # Neighbours on the image are neighbours on the disk.
+    order = np.argsort(y, kind="stable")
+    batches = [order[start : start + batch_size] for start in range(0, len(x), batch_size)]
+
+    def cut(rows):
+        positions = Table({"x": x[rows], "y": y[rows]})
+        return rows, make_stamps(positions, images, size=card.stamp_size, bands=card.bands)
+
+    with ThreadPoolExecutor(_READERS) as readers:
+        ahead = deque()
+        for rows in batches:
+            ahead.append(readers.submit(cut, rows))
+            if len(ahead) > _READERS:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()

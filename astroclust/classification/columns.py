@@ -1,0 +1,132 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The columns that a table gets."""
+
+import warnings
+
+import numpy as np
+from astropy.table import Column, MaskedColumn
+from astropy.utils.exceptions import AstropyUserWarning
+from scipy.special import entr
+
+import astroclust
+from astroclust.classification.chances import NOT_CLASSIFIED
+from astroclust.stamps import StampFlag
+
+__all__ = ["add_classes", "check_names"]
+
+
+def _names(card):
+    numbers = [f"prob_{number}" for number in card.classes]
+    return ["class", "probability", *numbers, "entropy", "agreement", "flags"]
+
+
+def check_names(table, card, column_prefix=""):
+    """Make sure that no column is replaced.
+
+    Parameters
+    ----------
+    table, card, column_prefix
+        As for `add_classes`.
+
+    Raises
+    ------
+    ValueError
+        Where the table has a column of a new name.
+    """
+    # FITS does not tell small letters from capitals.
+    given = {name.lower(): name for name in table.colnames}
+    new = [(column_prefix + name).lower() for name in _names(card)]
+    taken = ", ".join(repr(given[name]) for name in new if name in given)
+    if taken:
+        raise ValueError(
+            f"the table has columns {taken} already: set column_prefix (for example 'ml_') so "
+            "that nothing is replaced, or rename them"
+        )
+
+
+def add_classes(table, chances, card, column_prefix=""):
+    """Add the columns that `classify_table` adds.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        Not changed.
+    chances : `Chances`
+        What is known of its rows.
+    card : `~astroclust.weights.ModelCard`
+        Of the classifier.
+    column_prefix : str, optional
+        Put before the names of the columns.
+
+    Returns
+    -------
+    result : `~astropy.table.Table`, length n
+        A copy of the table with the columns.
+
+    Warns
+    -----
+    AstropyUserWarning
+        Once, where rows were odd: it counts their flags.
+    """
+    _warn_of_odd_rows(chances.flags, chances.lost)
+    result = table.copy()
+    for column in _result_columns(chances.probabilities, chances.flags, card):
+        column.name = column_prefix + column.name
+        result.add_column(column)
+    _describe_run(result.meta, card)
+    return result
+
+
+def _result_columns(probabilities, flags, card):
+    """The new columns, from probabilities of shape (n_members, n, n_classes)."""
+    numbers = np.array(list(card.classes), np.int16)
+    mean = probabilities.mean(axis=0)
+    bad = np.isnan(mean).any(axis=1)
+    best = np.where(bad, 0, np.nan_to_num(mean).argmax(axis=1))
+    votes = np.nan_to_num(probabilities).argmax(axis=-1)
+    agreement = np.where(bad, np.nan, (votes == best).mean(axis=0))
+    entropy = np.where(bad, np.nan, entr(mean.astype(np.float64)).sum(axis=1))
+    classes = ", ".join(f"{number} {name}" for number, name in card.classes.items())
+    yield MaskedColumn(numbers[best], "class", mask=bad, description=f"most probable: {classes}")
+    yield Column(
+        np.take_along_axis(mean, best[:, None], axis=1)[:, 0],
+        "probability",
+        description="probability of the class",
+    )
+    for i, number in enumerate(numbers):
+        yield Column(mean[:, i], f"prob_{number}", description=f"probability of class {number}")
+    yield Column(
+        entropy.astype(np.float32),
+        "entropy",
+        description=f"entropy in nats, 0 to ln {len(numbers)}",
+    )
+    yield Column(
+        agreement.astype(np.float32), "agreement", description="fraction of votes for the class"
+    )
+    meanings = ", ".join(f"{flag.value} {flag.name}" for flag in StampFlag)
+    yield Column(flags, "flags", description=f"bits: {meanings}")
+
+
+def _describe_run(meta, card):
+    """What made the columns; a second run on the same table adds to what the first one says."""
+    run = 1 + sum(str(key).startswith("ACMOD") for key in meta)
+    suffix = "" if run == 1 else str(run)
+    meta[f"ACVERS{suffix}"] = astroclust.__version__
+    meta[f"ACMOD{suffix}"] = card.name
+    meta[f"ACSHA{suffix}"] = card.sha256[:16]
+    meta[f"ACDATA{suffix}"] = "simulated images only" if card.simulated else "see model card"
+
+
+def _warn_of_odd_rows(flags, lost):
+    odd = np.where(lost, flags, flags & ~StampFlag.BAND_MISSING)
+    if not odd.any():
+        return
+    counts = {flag.name: np.count_nonzero(odd & flag) for flag in StampFlag}
+    listed = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+    skipped = np.count_nonzero(flags & NOT_CLASSIFIED)
+    warnings.warn(
+        f"{np.count_nonzero(odd)} of {len(flags)} rows have flags ({listed}); {skipped} rows "
+        "are not classified",
+        AstropyUserWarning,
+        stacklevel=4,
+    )

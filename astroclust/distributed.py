@@ -1,0 +1,344 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Many fields on many machines, by Dask."""
+
+import warnings
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
+from tqdm import tqdm
+
+from astroclust.catalogs import check_table_output, pixel_positions, read_table, write_table
+from astroclust.classification import (
+    Chances,
+    add_classes,
+    check_images,
+    check_names,
+    choose_device,
+    classify_positions,
+)
+from astroclust.images import ImageSet
+from astroclust.selection import find_candidates
+from astroclust.weights import load_classifier
+
+__all__ = ["FieldsError", "classify_fields"]
+
+# What a row of the list says beside the images.
+_NOT_IMAGES = ("field", "catalog", "distance")
+# Where a cluster of this machine alone listens.
+_LOOPBACK = {
+    "protocol": "tcp",
+    "host": "127.0.0.1",
+    "dashboard_address": "127.0.0.1:0",
+    "worker_dashboard_address": "127.0.0.1:0",
+}
+# Fields at a time, however many workers there are.
+_MOST_FIELDS = 64
+
+
+class FieldsError(OSError):
+    """Some of many fields could not be classified."""
+
+
+def classify_fields(
+    fields,
+    folder,
+    *,
+    client=None,
+    model=None,
+    column_prefix="",
+    preset="legus",
+    rows_per_task=5000,
+    device="auto",
+    overwrite=False,
+    progress_bar=False,
+):
+    """Classify the candidates of many fields on a Dask cluster.
+
+    A task is a tile of a field: the candidates between two rows of its mosaic. The table of a
+    field is written as soon as its tiles are there; the same call goes on with those that are not
+    written yet. What a lost worker was at is done again by another.
+
+    Parameters
+    ----------
+    fields : `~astropy.table.Table`, str or `~pathlib.Path`
+        A list of n fields, or its file, in whose folder its paths begin. A row a field: ``field``,
+        its name; a column a filter or band, with the path of the image, empty where there is
+        none; ``catalog``, the path of its candidates, as `~astroclust.catalogs.read_table` reads
+        them. Where it is empty or there is no such column,
+        `~astroclust.selection.find_candidates` finds them, with ``distance`` (Mpc) if there is
+        such a column. All workers must see the files under the same paths.
+    folder : str or `~pathlib.Path`
+        Where the table of each field goes, as ``FIELD.fits``, with the columns of
+        `~astroclust.classification.classify_table`.
+    client : `~distributed.Client` or str, optional
+        The cluster, or the address of its scheduler; by default one of all cores of this machine.
+        A script that uses the default must guard its call by ``if __name__ == "__main__":``.
+    model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
+        As `~astroclust.weights.load_classifier` takes it.
+    column_prefix : str, optional
+        Put before the names of the new columns.
+    preset : str, optional
+        How candidates are found where there is no catalogue.
+    rows_per_task : int, optional
+        Candidates of a tile.
+    device : str, optional
+        Where the networks run on each worker.
+    overwrite : bool, optional
+        Whether to do anew what is written already.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    paths : list of `~pathlib.Path`, length n
+        The tables, in the order of the fields.
+
+    Raises
+    ------
+    KeyError, ValueError
+        Where the list of fields, or an argument, is not accepted.
+    ImportError
+        Where Dask is not installed.
+    FieldsError
+        After all other fields are written, where some could not be; it names each and why, and is
+        a kind of `OSError`.
+
+    Warns
+    -----
+    AstropyUserWarning
+        Once a field, where rows were odd.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust import classify_fields, simulate_field
+    >>> simulate_field(shape=(128, 128), seed=1).images.write("ngc628-c-images.fits")
+    >>> Table({"x": [60.0, 70.0], "y": [50.0, 80.0]}).write("ngc628-c.ecsv")
+    >>> fields = Table({"field": ["ngc628-c"], "catalog": ["ngc628-c.ecsv"]})
+    >>> for name in ("F555W", "F814W"):
+    ...     fields[name] = [f"ngc628-c-images.fits[{name}]"]
+    >>> paths = classify_fields(fields, ".")
+    >>> [path.name for path in paths]
+    ['ngc628-c.fits']
+    """
+    if rows_per_task < 1:
+        raise ValueError(f"rows_per_task must be at least 1, not {rows_per_task!r}")
+    classifier = load_classifier(model)
+    folder = Path(folder)
+    jobs = _read_jobs(fields, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    waiting = [job for job in jobs if overwrite or not job.output.exists()]
+    for job in waiting:
+        check_table_output(job.output, overwrite=overwrite)
+    failed = {}
+    with _connect(client) as cluster:
+        tiles = _Tiles(cluster, classifier, device, rows_per_task)
+        classify = partial(_classify_field, tiles=tiles, preset=preset, prefix=column_prefix)
+        for job, ended in _in_threads(classify, waiting, tiles, progress_bar):
+            try:
+                table, chances = ended.result()
+            except Exception as error:  # the trouble of one field shall not be that of others
+                failed[job.name] = error
+                continue
+            with _named(job.name):
+                result = add_classes(table, chances, classifier.card, column_prefix)
+            write_table(result, job.output, overwrite=overwrite)
+    if failed:
+        reasons = "; ".join(f"{name}: {error}" for name, error in failed.items())
+        raise FieldsError(
+            f"{len(failed)} of {len(jobs)} fields could not be classified ({reasons}); the others "
+            "are written, and the same call goes on with these"
+        ) from next(iter(failed.values()))
+    return [job.output for job in jobs]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A field, and where its table goes."""
+
+    name: str
+    images: dict
+    catalog: str
+    distance: float | None
+    output: Path
+
+
+def _read_jobs(fields, folder):
+    """The rows of a list of fields."""
+    root = Path()
+    if not isinstance(fields, Table):
+        root, fields = Path(fields).parent, read_table(fields)
+    if "field" not in fields.colnames:
+        raise KeyError("the list of fields has no column 'field' with their names")
+    names = [str(name) for name in fields["field"]]
+    if len(set(names)) < len(names) or any(Path(name).name != name for name in names):
+        raise ValueError("names of fields must be plain file names, all different")
+    jobs = []
+    for row, name in zip(fields, names, strict=True):
+        given = {key: _entry(row, key) for key in fields.colnames if key not in _NOT_IMAGES}
+        images = {key: _absolute(root, path) for key, path in given.items() if path}
+        if not images:
+            raise ValueError(f"field {name} has no image: give its path in the column of a filter")
+        distance = float(_entry(row, "distance") or "nan")
+        jobs.append(
+            _Job(
+                name,
+                images,
+                catalog=_absolute(root, _entry(row, "catalog")),
+                distance=distance if np.isfinite(distance) else None,
+                output=folder / f"{name}.fits",
+            )
+        )
+    return jobs
+
+
+def _entry(row, name):
+    """What a row says, empty where it says nothing."""
+    if name not in row.colnames or row[name] is np.ma.masked:
+        return ""
+    text = str(row[name]).strip()
+    return "" if text == "nan" else text
+
+
+def _absolute(root, path):
+    """A path as workers that were started in other folders find it."""
+    return path if not path or "://" in path else str((root / path).resolve())
+
+
+@contextmanager
+def _connect(client):
+    """The cluster, or one of this machine for as long as it is needed."""
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise ImportError('classify_fields needs Dask: pip install "dask[distributed]"') from error
+    if isinstance(client, Client):
+        yield client
+    elif client is not None:
+        with Client(client) as connected:
+            yield connected
+    else:
+        with (
+            LocalCluster(threads_per_worker=1, **_LOOPBACK) as cluster,
+            Client(cluster) as connected,
+        ):
+            yield connected
+
+
+@contextmanager
+def _named(name):
+    """Put the name of a field before its warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        warnings.warn(f"{name}: {warning.message}", AstropyUserWarning, stacklevel=4)
+
+
+class _Tiles:
+    """Tiles of fields, on the workers.
+
+    Parameters
+    ----------
+    client : `~distributed.Client`
+        The cluster.
+    classifier : `~astroclust.weights.Classifier`
+        The classifier.
+    device : str
+        Where it runs on each worker.
+    rows_per_task : int
+        Candidates of a tile.
+    """
+
+    def __init__(self, client, classifier, device, rows_per_task):
+        self.client = client
+        self.classifier = classifier
+        self.device = device
+        self.rows_per_task = rows_per_task
+        # By a task, and not scattered: where a lost worker had it, the task is done again.
+        self.shared = client.submit(_as_it_is, classifier, pure=False)
+        self.tasks = []
+
+    def submit(self, function, *arguments):
+        """Have a function called by a worker."""
+        task = self.client.submit(function, *arguments, pure=False)
+        self.tasks.append(task)
+        return task
+
+    def classify(self, x, y, images):
+        """Chances at positions on images of the given paths."""
+        order = np.argsort(y, kind="stable")
+        starts = range(0, len(x), self.rows_per_task)
+        parts = [order[start : start + self.rows_per_task] for start in starts]
+        tasks = [
+            self.submit(_classify_tile, x[rows], y[rows], images, self.shared, self.device)
+            for rows in parts
+        ]
+        chances = Chances.unknown(len(x), self.classifier)
+        for rows, task in zip(parts, tasks, strict=True):
+            chances.fill(rows, task.result())
+        return chances
+
+    def cancel(self):
+        """Give up all tasks that have not ended."""
+        self.client.cancel(self.tasks)
+
+
+def _classify_field(job, *, tiles, preset, prefix):
+    """The candidates of a field, and their chances."""
+    images = ImageSet.read(job.images)
+    check_images(images, tiles.classifier.card)
+    if job.catalog:
+        table = read_table(job.catalog)
+    else:
+        table = tiles.submit(_find_candidates, job.images, job.distance, preset).result()
+    check_names(table, tiles.classifier.card, prefix)
+    return table, tiles.classify(*pixel_positions(table, images.wcs), job.images)
+
+
+def _in_threads(function, jobs, tiles, progress_bar):
+    """Yield each job and its `~concurrent.futures.Future`, in the order they end.
+
+    A thread a field does no more than wait; there are as many as keep all workers busy.
+    """
+    n_threads = 1 + 2 * sum(tiles.client.nthreads().values())
+    pool = ThreadPoolExecutor(min(n_threads, _MOST_FIELDS))
+    running = {pool.submit(function, job): job for job in jobs}
+    try:
+        with tqdm(total=len(jobs), unit="field", disable=not progress_bar) as bar:
+            for ended in as_completed(list(running)):
+                yield running.pop(ended), ended
+                bar.update()
+    finally:  # of a call that is interrupted, too
+        pool.shutdown(wait=False, cancel_futures=True)
+        tiles.cancel()
+
+
+# What workers do.
+def _as_it_is(value):
+    return value
+
+
+def _find_candidates(images, distance, preset):
+    return find_candidates(ImageSet.read(images), distance=distance, preset=preset)
+
+
+def _classify_tile(x, y, images, classifier, device):
+    ready = _prepared(classifier, device)
+    return classify_positions(x, y, _open(tuple(images.items())), ready)
+
+
+@lru_cache(maxsize=8)
+def _open(images):
+    return ImageSet.read(dict(images))
+
+
+@lru_cache(maxsize=1)
+def _prepared(classifier, device):
+    return classifier.prepared(choose_device(device))

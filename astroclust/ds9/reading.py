@@ -1,0 +1,254 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Regions as candidates, and as masks of images."""
+
+import re
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.table import MaskedColumn, Table
+from astropy.utils.exceptions import AstropyUserWarning
+from regions import Region, Regions, SkyRegion
+
+__all__ = ["read_regions", "regions_mask"]
+
+# A class as `to_regions` writes it or a person types it, alone or with its probability.
+_CLASS_TEXT = re.compile(r"\s*(\d{1,2})(?:\s+(\d?\.\d+|[01]))?\s*")
+_CLASS_TAG = re.compile(r"class=(\d{1,2})")
+# DS9 writes these as comments, over which the regions package reads.
+_COMMENTS = re.compile(r"^\s*#\s*(vector|ruler|compass|projection|segment)\s*\(", re.M | re.I)
+# Put before each text, for the regions package makes 7 of "007", and taken off again.
+_MARK = "\x02"
+_TEXT_START = re.compile(r"""\btext\s*=\s*[{'"]""", re.I)
+# Most reasons that one warning names.
+_MAX_REASONS = 5
+
+
+def read_regions(regions):
+    """Make a candidate table of regions, such as those that people drew or named in DS9.
+
+    Parameters
+    ----------
+    regions : str, `~pathlib.Path`, `~regions.Regions` or sequence of `~regions.Region`
+        A region file of DS9, or regions. Any shape with a centre is a candidate: circles, boxes,
+        ellipses, annuli, points and texts.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`, length n
+        In the order of the regions: ``x`` and ``y`` (0-based pixels), or ``ra`` and ``dec`` (deg,
+        ICRS) of regions on the sky; ``class`` (int16, masked where there is none); where any has
+        one, ``probability``; and ``text``, all of it. The class is a text such as ``2`` or
+        ``2 0.88``, or the tag ``class=2`` that `to_regions` gives where the text is another.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        Where the file has no region that can be read, or some are in pixels and some on the sky.
+
+    Warns
+    -----
+    AstropyUserWarning
+        Once, where something is left out, with what and how often: shapes without a centre, those
+        that DS9 excludes (``-circle``), and what the regions package does not know.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust import read_regions, to_regions
+    >>> read_regions(to_regions(Table({"x": [10.0], "y": [20.0], "class": [2]})))["class"].tolist()
+    [2]
+    """
+    given, lost, name = _open(regions)
+    kept = []
+    for region in given:
+        if not _included(region):
+            lost["excluded " + _shape(region)] += 1
+        elif not hasattr(region, "center"):
+            lost[f"{_shape(region)} (it has no centre)"] += 1
+        else:
+            kept.append(region)
+    _warn_of_lost(lost, name)
+    on_sky = {isinstance(region, SkyRegion) for region in kept}
+    if len(on_sky) > 1:
+        raise ValueError(
+            f"{name} has regions in pixels and on the sky: save them in one coordinate system"
+        )
+    table = _sky_table(kept) if on_sky == {True} else _pixel_table(kept)
+    texts = [_text(region) for region in kept]
+    labels = [_label(region, text) for region, text in zip(kept, texts, strict=True)]
+    numbers, probabilities = [label[0] for label in labels], [label[1] for label in labels]
+    mask = [number is None for number in numbers]
+    table["class"] = MaskedColumn([number or 0 for number in numbers], mask=mask, dtype=np.int16)
+    if np.isfinite(probabilities).any():
+        table["probability"] = np.array(probabilities, np.float32)
+    table["text"] = np.array(texts, dtype=str)
+    return table
+
+
+def regions_mask(regions, shape, *, wcs=None):
+    """Pixels of an image whose centres are within regions.
+
+    Parameters
+    ----------
+    regions : str, `~pathlib.Path`, `~regions.Regions` or sequence of `~regions.Region`
+        A region file of DS9, or regions, such as a footprint, a nucleus or bright stars. What DS9
+        excludes (``-circle``) is taken off the others, or off the whole image where there are no
+        others.
+    shape : tuple of int
+        Shape of the image, (ny, nx).
+    wcs : WCS, optional
+        The coordinates of the image; needed for regions on the sky.
+
+    Returns
+    -------
+    mask : `~numpy.ndarray` of bool, shape (ny, nx)
+        True within the regions.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ValueError
+        Where regions are on the sky and there is no WCS, or none can be used.
+
+    Warns
+    -----
+    AstropyUserWarning
+        Once, where something is left out, with what and how often: shapes without an area, such as
+        points and lines, and what the regions package does not know.
+
+    Examples
+    --------
+    >>> from regions import CirclePixelRegion, PixCoord
+    >>> from astroclust import regions_mask
+    >>> mask = regions_mask([CirclePixelRegion(PixCoord(5, 5), 2.5)], (20, 30))
+    >>> int(mask.sum())
+    21
+    """
+    shape = tuple(shape)
+    if len(shape) != 2:
+        raise ValueError(f"shape must be (ny, nx), not {shape!r}")
+    given, lost, name = _open(regions)
+    inside = {True: np.zeros(shape, bool), False: np.zeros(shape, bool)}
+    used = Counter()
+    for region in given:
+        if isinstance(region, SkyRegion):
+            if wcs is None:
+                raise ValueError(
+                    f"{name} has regions on the sky: give wcs, or images with a celestial WCS"
+                )
+            region = region.to_pixel(wcs)
+        try:
+            pixels = region.to_mask(mode="center")
+        except NotImplementedError:
+            lost[f"{_shape(region)} (it has no area)"] += 1
+            continue
+        used[_included(region)] += 1
+        of_image, of_mask = pixels.get_overlap_slices(shape)
+        if of_image is not None:
+            inside[_included(region)][of_image] |= pixels.data[of_mask] > 0
+    if lost and not used:
+        raise ValueError(f"{name} has no region with an area: it has {_listing(lost)}")
+    _warn_of_lost(lost, name)
+    if used[False] and not used[True]:
+        return ~inside[False]
+    return inside[True] & ~inside[False]
+
+
+def _open(regions):
+    """The regions, what of them was left out, and what to call them."""
+    if isinstance(regions, str | Path):
+        return _read(Path(regions))
+    if isinstance(regions, Region):
+        regions = [regions]
+    try:
+        given = list(regions)
+    except TypeError:
+        given = [regions]
+    for region in given:
+        if not isinstance(region, Region):
+            raise TypeError(
+                f"regions must be a region file or regions, not {type(region).__name__}"
+            )
+    return given, Counter(), "the list"
+
+
+def _read(path):
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    content = path.read_text(encoding="utf-8", errors="replace")
+    lost = Counter(shape.lower() for shape in _COMMENTS.findall(content))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            marked = _TEXT_START.sub(lambda start: start.group() + _MARK, content)
+            regions = list(Regions.parse(marked, format="ds9"))
+        except (ValueError, TypeError, IndexError) as error:
+            raise ValueError(
+                f"{path} is no region file of DS9 ({error}); save it again in that format"
+            ) from error
+    for warning in caught:
+        lost[_reason(str(warning.message))] += 1
+    if lost and not regions:
+        raise ValueError(
+            f"{path} has no region that can be read: it has {_listing(lost)}; save circles, boxes, "
+            "ellipses or polygons in the format of DS9, in image or fk5 coordinates"
+        )
+    return regions, lost, str(path)
+
+
+def _reason(message):
+    """What a warning of the regions package is about, in few words."""
+    if message.startswith("A coordinate frame was not found"):
+        return "shape without coordinates in image, fk5, icrs or galactic"
+    quoted = re.match(r'"([^"]*)" frame or shape', message)
+    return quoted.group(1) if quoted else message
+
+
+def _listing(lost):
+    named = [f"{count} x {what}" for what, count in list(lost.items())[:_MAX_REASONS]]
+    return ", ".join([*named, "and others"] if len(lost) > _MAX_REASONS else named)
+
+
+def _warn_of_lost(lost, name):
+    if lost:
+        warnings.warn(f"{name}: left out {_listing(lost)}", AstropyUserWarning, stacklevel=3)
+
+
+def _included(region):
+    return bool(int(region.meta.get("include", 1)))
+
+
+def _shape(region):
+    return re.sub("(Pixel|Sky)Region$", "", type(region).__name__).lower()
+
+
+def _sky_table(regions):
+    places = [region.center.icrs for region in regions]
+    sky = SkyCoord([place.ra for place in places], [place.dec for place in places])
+    return Table({"ra": sky.ra.deg * u.deg, "dec": sky.dec.deg * u.deg}, copy=False)
+
+
+def _pixel_table(regions):
+    x, y = (np.array([getattr(r.center, axis) for r in regions], float) for axis in "xy")
+    return Table({"x": x, "y": y})
+
+
+def _text(region):
+    return str(region.meta.get("text", getattr(region, "text", ""))).replace(_MARK, "")
+
+
+def _label(region, text):
+    """Class, or None, and probability, or NaN."""
+    for tag in region.meta.get("tag") or ():
+        if match := _CLASS_TAG.fullmatch(tag):
+            return int(match.group(1)), np.nan
+    if match := _CLASS_TEXT.fullmatch(text):
+        return int(match.group(1)), float(match.group(2) or np.nan)
+    return None, np.nan

@@ -1,0 +1,198 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Candidates as regions: coloured circles with a text."""
+
+import re
+
+import numpy as np
+from astropy import units as u
+from regions import CirclePixelRegion, CircleSkyRegion, PixCoord, Regions
+
+from astroclust.catalogs import CLASS_COLORS, pixel_positions, sky_positions
+from astroclust.files import replace_when_done
+from astroclust.images import PIXEL_SCALE
+
+__all__ = ["to_regions", "write_regions"]
+
+_UNCLASSIFIED = "#999999"
+# Told apart by the colour-blind too (Okabe & Ito 2008, https://jfly.uni-koeln.de/color).
+_PALETTE = ("#E69F00", "#56B4E9", "#F0E442", "#CC79A7", "#009E73", "#0072B2", "#D55E00")
+# The ends of the scale for columns of many numbers, dark blue and yellow, as 0 ... 255.
+_SCALE = np.array([(0, 68, 136), (255, 234, 70)])
+# What ends a text in a region file before its end.
+_UNFIT = re.compile(r"[{}\r\n]")
+# Digits after the point of pixels and degrees: 1e-12 deg is 4e-9 arcsec.
+_PRECISION = 12
+
+
+def to_regions(table, *, radius=7.0, column_prefix="", text=None, color=None, sky=None):
+    """Circles around candidates, coloured and named by class or by any column.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        With ``ra`` and ``dec`` or a `~astropy.coordinates.SkyCoord` column, which make sky
+        regions, or else ``x`` and ``y`` (0-based pixels), which make pixel regions; and
+        ``class`` and ``probability`` where it has been classified.
+    radius : float, optional
+        Radius in pixels (of 0.0396 arcsec on the sky).
+    column_prefix : str, optional
+        That of the class columns.
+    text : str, optional
+        Column to write beside the circles; by default class and probability. The class is then
+        kept in a tag, by which DS9 selects groups too.
+    color : str, optional
+        Column to colour by: up to seven different values have a colour each, more numbers a scale
+        from blue to yellow; by default the class.
+    sky : bool, optional
+        Whether regions are on the sky; by default where the table has positions there.
+
+    Returns
+    -------
+    regions : `~regions.Regions`, length n
+        In the order of the rows, less those without a position.
+
+    Raises
+    ------
+    KeyError
+        Where the table has no such positions, or no such column.
+    ValueError
+        Where a text has a brace or a line break, which region files cannot hold.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust import to_regions
+    >>> table = Table({"x": [10.0], "y": [20.0], "class": [2], "id": [17]})
+    >>> to_regions(table)[0].meta["text"]
+    '2'
+    >>> to_regions(table, text="id")[0].meta["text"]
+    '17'
+    """
+    circle, places, size, good = _circles(table, radius, sky)
+    classes = _classes(table, column_prefix)
+    texts = _class_texts(table, column_prefix, classes) if text is None else _texts(table, text)
+    if color is None:
+        colors = [CLASS_COLORS.get(number, _UNCLASSIFIED) for number in classes]
+    else:
+        colors = _colors(table, color)
+    regions = []
+    for i in np.flatnonzero(good):
+        meta = {"text": texts[i]}
+        if text is not None and classes[i] is not None:
+            meta["tag"] = [f"class={classes[i]}"]
+        regions.append(circle(places[i], size, meta=meta, visual={"color": colors[i]}))
+    return Regions(regions)
+
+
+def write_regions(
+    table, path, *, radius=7.0, column_prefix="", text=None, color=None, sky=None, overwrite=False
+):
+    """Write candidates as a region file of DS9.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        As `to_regions` takes it.
+    path : str or `~pathlib.Path`
+        The file, ending in ``.reg``; it appears once it is whole.
+    radius, column_prefix, text, color, sky : optional
+        As `to_regions` takes them.
+    overwrite : bool, optional
+        Whether the file may exist.
+
+    Raises
+    ------
+    OSError
+        As `~astroclust.files.check_output`.
+
+    Notes
+    -----
+    Positions have 12 digits after the point, so that `read_regions` gives them back.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust import read_regions, write_regions
+    >>> write_regions(Table({"x": [10.0], "y": [20.0], "class": [2]}), "candidates.reg")
+    >>> print(read_regions("candidates.reg"))
+     x    y   class text
+    ---- ---- ----- ----
+    10.0 20.0     2    2
+    """
+    regions = to_regions(
+        table, radius=radius, column_prefix=column_prefix, text=text, color=color, sky=sky
+    )
+    content = regions.serialize(format="ds9", precision=_PRECISION)
+    with replace_when_done(path, overwrite=overwrite) as partial:
+        partial.write_text(content or "# Region file format: DS9\n", encoding="utf-8")
+
+
+def _circles(table, radius, sky):
+    """Class of region, places, size, and which rows have a place."""
+    if sky is not False:
+        try:
+            places = sky_positions(table)
+        except KeyError:
+            if sky:
+                raise
+        else:
+            good = np.isfinite(places.ra.deg)
+            return CircleSkyRegion, places, radius * PIXEL_SCALE * u.arcsec, good
+    x, y = pixel_positions(table)
+    return CirclePixelRegion, PixCoord(x, y), radius, np.isfinite(x) & np.isfinite(y)
+
+
+def _classes(table, column_prefix):
+    """The class of each row, None where it has none."""
+    name = f"{column_prefix}class"
+    if name not in table.colnames:
+        return [None] * len(table)
+    return [None if value is np.ma.masked else int(value) for value in table[name]]
+
+
+def _class_texts(table, column_prefix, classes):
+    texts = ["" if number is None else str(number) for number in classes]
+    name = f"{column_prefix}probability"
+    if name in table.colnames:
+        for i, value in enumerate(np.ma.filled(np.ma.asarray(table[name], dtype=float), np.nan)):
+            if texts[i] and np.isfinite(value):
+                texts[i] += f" {value:.2f}"
+    return texts
+
+
+def _column(table, name):
+    if name not in table.colnames:
+        raise KeyError(f"the table has no column {name}; it has {', '.join(table.colnames)}")
+    return table[name]
+
+
+def _texts(table, name):
+    texts = ["" if value is np.ma.masked else str(value) for value in _column(table, name)]
+    for i, text in enumerate(texts):
+        if _UNFIT.search(text):
+            raise ValueError(
+                f"column {name} has {text!r} in row {i}: region files cannot hold braces and line "
+                "breaks; replace them"
+            )
+    return texts
+
+
+def _colors(table, name):
+    """A colour for each value of a column, grey where there is none."""
+    values = np.ma.asarray(_column(table, name))
+    lost = np.ma.getmaskarray(values).copy()
+    numbers = values.dtype.kind in "fiu"
+    if numbers:
+        lost |= ~np.isfinite(values.filled(0).astype(float))
+    different, which = np.unique(values.data[~lost], return_inverse=True)
+    if numbers and len(different) > len(_PALETTE):
+        share = np.interp(values.data[~lost], different[[0, -1]], [0, 1])[:, None]
+        of_rows = [
+            "#{:02X}{:02X}{:02X}".format(*row)
+            for row in np.round(_SCALE[0] + share * (_SCALE[1] - _SCALE[0])).astype(int)
+        ]
+    else:
+        of_rows = [_PALETTE[i % len(_PALETTE)] for i in which]
+    colors = np.full(len(table), _UNCLASSIFIED, dtype=object)
+    colors[~lost] = of_rows
+    return colors.tolist()

@@ -1,0 +1,174 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from astropy.table import MaskedColumn, Table
+from astropy.utils.exceptions import AstropyUserWarning
+
+from astroclust import ImageSet, classify_fields, classify_table, find_candidates
+from astroclust.cli import main
+from astroclust.distributed import _LOOPBACK as LOOPBACK
+from astroclust.distributed import FieldsError
+
+distributed = pytest.importorskip("distributed")
+
+
+@pytest.fixture(scope="module")
+def client():
+    with distributed.Client(processes=False, **LOOPBACK) as client:
+        yield client
+
+
+@pytest.fixture
+def fields(field, tmp_path):
+    """A list of two fields, in a file beside them: one with a catalogue, one without."""
+    field.images.write(tmp_path / "images.fits")
+    table = Table({"x": np.linspace(30, 160, 40), "y": np.linspace(130, 30, 40)})
+    table["name"] = [f"object {i}" for i in range(40)]
+    table.write(tmp_path / "candidates.ecsv")
+    images = {
+        band: [f"images.fits[{band}]"] * 2 for band in field.images.filters if band != "F336W"
+    }
+    listed = Table(
+        {
+            "field": ["known", "new"],
+            "catalog": MaskedColumn(["candidates.ecsv", ""], mask=[False, True]),
+            "distance": [np.nan, 10.0],
+            **images,
+        }
+    )
+    listed.write(tmp_path / "fields.ecsv")
+    return tmp_path / "fields.ecsv"
+
+
+def _images(fields, filters):
+    return ImageSet.read({band: f"{fields.parent}/images.fits[{band}]" for band in filters})
+
+
+# Of candidates that are found some are near the edge.
+@pytest.mark.filterwarnings("ignore:.*rows have flags:astropy.utils.exceptions.AstropyUserWarning")
+def test_fields_are_classified_as_by_one_call(fields, client, tmp_path):
+    paths = classify_fields(fields, tmp_path / "out", client=client, rows_per_task=7)
+    assert [path.name for path in paths] == ["known.fits", "new.fits"]
+    images = _images(fields, Table.read(fields).colnames[3:])
+    candidates = (
+        Table.read(tmp_path / "candidates.ecsv"),
+        find_candidates(images, distance=10.0),
+    )
+    for path, table in zip(paths, candidates, strict=True):
+        wanted, found = classify_table(table, images), Table.read(path)
+        assert found.colnames == wanted.colnames
+        assert len(found) == len(wanted) > 0
+        np.testing.assert_array_equal(found["class"], wanted["class"])
+        np.testing.assert_allclose(found["prob_1"], wanted["prob_1"], atol=1e-5)
+        assert found.meta["ACMOD"] == wanted.meta["ACMOD"]
+
+
+@pytest.mark.filterwarnings("ignore:.*rows have flags:astropy.utils.exceptions.AstropyUserWarning")
+def test_what_is_written_is_not_done_again(fields, client, tmp_path):
+    folder = tmp_path / "out"
+    first = classify_fields(fields, folder, client=client)
+    times = [path.stat().st_mtime_ns for path in first]
+    first[1].unlink()
+    classify_fields(fields, folder, client=client)
+    assert first[0].stat().st_mtime_ns == times[0]
+    assert first[1].exists()
+    classify_fields(fields, folder, client=client, overwrite=True)
+    assert first[0].stat().st_mtime_ns > times[0]
+
+
+def test_the_trouble_of_a_field_is_its_own(fields, client, tmp_path):
+    listed = Table.read(fields)
+    listed["catalog"] = ["candidates.ecsv", "absent.ecsv"]
+    listed.write(fields, overwrite=True)
+    with pytest.raises(FieldsError, match=r"1 of 2 fields .*\(new: there is no file .*absent"):
+        classify_fields(fields, tmp_path / "out", client=client)
+    assert len(Table.read(tmp_path / "out" / "known.fits")) == 40
+    assert not (tmp_path / "out" / "new.fits").exists()
+
+
+def test_warnings_name_the_field(fields, client, tmp_path):
+    table = Table({"x": [-50.0, 60.0], "y": [20.0, 30.0]})
+    table.write(tmp_path / "candidates.ecsv", overwrite=True)
+    with pytest.warns(AstropyUserWarning, match="known: 1 of 2 rows have flags"):
+        classify_fields(_first(fields), tmp_path / "out", client=client)
+
+
+def _first(fields):
+    listed = Table.read(fields)[:1]
+    path = fields.with_name("first.ecsv")
+    listed.write(path)
+    return path
+
+
+def test_a_catalogue_without_rows(fields, client, tmp_path):
+    Table({"x": np.empty(0), "y": np.empty(0)}).write(tmp_path / "candidates.ecsv", overwrite=True)
+    (path,) = classify_fields(_first(fields), tmp_path / "out", client=client)
+    found = Table.read(path)
+    assert len(found) == 0
+    assert "prob_4" in found.colnames
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"field": None}, KeyError, "no column 'field'"),
+        ({"field": ["a", "a"]}, ValueError, "all different"),
+        ({"field": ["a/b", "c"]}, ValueError, "plain file names"),
+        ({"F555W": ["", ""]}, ValueError, "field known has no image"),
+    ],
+)
+def test_bad_lists(change, error, message, client, tmp_path):
+    listed = Table({"field": ["known", "new"], "F555W": ["v.fits", "v.fits"]})
+    for name, values in change.items():
+        listed.remove_column(name)
+        if values is not None:
+            listed[name] = values
+    with pytest.raises(error, match=message):
+        classify_fields(listed, tmp_path, client=client)
+    with pytest.raises(ValueError, match="rows_per_task must be at least 1"):
+        classify_fields(listed, tmp_path, client=client, rows_per_task=0)
+
+
+def test_a_lost_worker_costs_its_tiles_only(fields, tmp_path):
+    n = 3000
+    rng = np.random.default_rng(1)
+    table = Table({"x": rng.uniform(25, 170, n), "y": rng.uniform(25, 130, n)})
+    table.write(tmp_path / "candidates.ecsv", overwrite=True)
+    with (
+        distributed.LocalCluster(2, threads_per_worker=1, **LOOPBACK) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        pids = list(client.run(os.getpid).values())
+
+        def kill():
+            while not any(client.processing().values()):
+                time.sleep(0.05)
+            time.sleep(0.5)
+            os.kill(pids[0], signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        (path,) = classify_fields(
+            _first(fields), tmp_path / "out", client=client, rows_per_task=100
+        )
+        killer.join()
+    found = Table.read(path)
+    images = _images(fields, Table.read(fields).colnames[3:])
+    wanted = classify_table(table, images)
+    np.testing.assert_array_equal(found["x"], wanted["x"])
+    np.testing.assert_allclose(found["prob_1"], wanted["prob_1"], atol=1e-5)
+
+
+def test_the_command(fields, tmp_path, capsys):
+    arguments = ["classify", "-q", "--fields", str(_first(fields)), "-o", f"{tmp_path}/out"]
+    with distributed.LocalCluster(1, processes=False, **LOOPBACK) as cluster:
+        assert main([*arguments, "--scheduler", cluster.scheduler_address]) == 0
+    assert "1 fields are in" in capsys.readouterr().out
+    assert len(Table.read(tmp_path / "out" / "known.fits")) == 40
+    assert main([*arguments, "table.ecsv", "--image", "V=v.fits"]) == 1
+    assert "or --fields" in capsys.readouterr().err

@@ -1,0 +1,240 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""How fast is it? Each line is a ratio of two things timed in turn in one run.
+
+With no names all lines are measured, which takes a quarter of an hour and 2 GB of disk.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from astropy.io import fits
+from astropy.table import Table
+from torch.utils.flop_counter import FlopCounterMode
+
+from astroclust import (
+    Classifier,
+    ImageSet,
+    Stamps,
+    classify_table,
+    create_network,
+    load_classifier,
+    make_stamps,
+)
+from astroclust.images import BANDS
+from astroclust.stamps.cutting import cut_one, cut_stamps
+from astroclust.weights import ModelCard
+
+FILTERS = ("F275W", "F336W", "F438W", "F555W", "F814W")
+ROUNDS = 3
+
+
+def write_mosaics(folder, shape):
+    """Five mosaics of noise, as files."""
+    rng = np.random.default_rng(1)
+    paths = {}
+    for name in FILTERS:
+        paths[name] = folder / f"{name.lower()}-{shape[0]}.fits"
+        pixels = rng.standard_normal(shape, np.float32)
+        fits.writeto(paths[name], pixels, overwrite=True)
+    return paths
+
+
+def random_table(n, shape):
+    """Positions all over an image."""
+    rng = np.random.default_rng(2)
+    return Table({"x": rng.uniform(0, shape[1], n), "y": rng.uniform(0, shape[0], n)})
+
+
+def seconds(function, *arguments, **options):
+    """Time of one call."""
+    start = time.perf_counter()
+    function(*arguments, **options)
+    return time.perf_counter() - start
+
+
+def in_turn(first, second):
+    """Median times of two functions that are called in turn, after a first call of each."""
+    first(), second()
+    times = [(seconds(first), seconds(second)) for _ in range(ROUNDS)]
+    return np.median(times, axis=0)
+
+
+def random_classifier(architecture):
+    """A classifier whose weights nothing was learnt by: as fast as one that did."""
+    card = ModelCard("random", architecture, "nothing", max_missing_bands=4)
+    return Classifier(card, [create_network(architecture, weights="none")])
+
+
+def against_starcnet(folder):
+    """The bundled classifier against a StarcNet-shaped network, from images to table."""
+    shape = (2000, 2000)
+    images = ImageSet.read(write_mosaics(folder, shape))
+    ours, starcnet = load_classifier(), random_classifier("starcnet")
+    many, few = random_table(5000, shape), random_table(250, shape)
+    fast, slow = in_turn(
+        lambda: classify_table(many, images, model=ours),
+        lambda: classify_table(few, images, model=starcnet),
+    )
+    fast, slow = fast / len(many), slow / len(few)
+    return f"{1e3 * fast:.3f} ms an object, StarcNet-shaped {1e3 * slow:.1f}", slow / fast
+
+
+def against_matrix_products(_):
+    """The dual ResNet18 at 299 pixels against the rate of matrix products, both in fp32."""
+    classifier = random_classifier("resnet18").prepared()
+    n = 8
+    stamps = Stamps(np.random.default_rng(1).random((n, 5, 50, 50)), BANDS)
+    with FlopCounterMode(display=False) as counter:
+        classifier.networks[0](torch.zeros(1, 5, 50, 50), torch.ones(1, 5))
+    work = n * counter.get_total_flops()
+    size = 4096
+    matrix = torch.rand(size, size)
+    network, product = in_turn(lambda: classifier.probabilities(stamps), lambda: matrix @ matrix)
+    rates = work / network / 1e9, 2 * size**3 / product / 1e9
+    return "{:.0f} GFLOP/s, matrix products {:.0f}".format(*rates), rates[0] / rates[1]
+
+
+def against_cutouts(folder):
+    """Stamps in blocks against a loop with Cutout2D; the pixels are equal."""
+    shape = (2000, 2000)
+    images = ImageSet.read(write_mosaics(folder, shape))
+    bands = list(images.values())
+    x, y = (np.array(random_table(1000, shape)[name]) for name in "xy")
+    wanted = np.zeros((len(x), len(bands), 50, 50), np.float32)
+
+    def loop():
+        for stamp, *place in zip(wanted, x, y, strict=True):
+            cut_one(stamp, *place, bands)
+
+    fast, slow = in_turn(lambda: cut_stamps(x, y, bands, 50), loop)
+    np.testing.assert_array_equal(cut_stamps(x, y, bands, 50)[0], wanted)
+    both = 1e6 * np.array([fast, slow]) / len(x)
+    return "{:.0f} us a stamp of five bands, loop {:.0f}".format(*both), slow / fast
+
+
+def classify_many(paths, n, shape):
+    """Seconds and memory of one classification in a process of its own."""
+    code = "import sys; from benchmarks.speed import report_one; report_one(*sys.argv[1:])"
+    command = [sys.executable, "-c", code, str(n), str(shape[0]), *map(str, paths.values())]
+    root = Path(__file__).parents[1]
+    run = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+    return map(float, run.stdout.split())
+
+
+def report_one(n, width, *paths):
+    """Print the seconds of one classification, and the most memory in GB."""
+    images = ImageSet.read(dict(zip(FILTERS, paths, strict=True)))
+    table = random_table(int(n), (int(width), int(width)))
+    classify_table(table[:256], images)
+    spent = seconds(classify_table, table, images)
+    print(spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+
+
+def many_rows(folder):
+    """200,000 rows against 20,000, on five mosaics of 8000 x 8000 pixels."""
+    shape = (8000, 8000)
+    paths = write_mosaics(folder, shape)
+    few, _ = classify_many(paths, 20_000, shape)
+    many, memory = classify_many(paths, 200_000, shape)
+    return f"{many:.0f} s and {memory:.2f} GB, 20,000 rows {few:.1f} s", many / few
+
+
+def two_workers(folder):
+    """One worker of Dask against two, of one thread each."""
+    from distributed import Client, LocalCluster
+
+    from astroclust import classify_fields
+
+    shape = (2000, 2000)
+    paths = write_mosaics(folder, shape)
+    random_table(4000, shape).write(folder / "candidates.ecsv", overwrite=True)
+    fields = Table({name: [str(path)] * 4 for name, path in paths.items()})
+    fields["field"], fields["catalog"] = list("abcd"), str(folder / "candidates.ecsv")
+    times = {}
+    for n_workers in (1, 2, 1, 2):
+        with (
+            LocalCluster(n_workers, threads_per_worker=1, dashboard_address=None) as cluster,
+            Client(cluster) as client,
+        ):
+            options = {"client": client, "overwrite": True, "rows_per_task": 1000}
+            classify_fields(fields[:1], folder / "out", **options)  # what is loaded once
+            spent = seconds(classify_fields, fields, folder / "out", **options)
+            times[n_workers] = min(spent, times.get(n_workers, np.inf))
+    return f"{times[2]:.1f} s, one {times[1]:.1f} s, for 16,000 rows of 4 fields", times[1] / times[
+        2
+    ]
+
+
+def on_gpu(folder):
+    """On a GPU: the bundled classifier end to end, and the dual ResNet18, against the CPU."""
+    if not torch.cuda.is_available():
+        return "there is no GPU here", np.nan
+    shape = (4000, 4000)
+    images = ImageSet.read(write_mosaics(folder, shape))
+    many, few = random_table(200_000, shape), random_table(5000, shape)
+    fast, slow = in_turn(
+        lambda: classify_table(many, images, device="cuda"),
+        lambda: classify_table(few, images, device="cpu"),
+    )
+    alone = {}
+    for name, n in (("simulated-3", 8192), ("resnet18", 512)):
+        classifier = load_classifier() if name == "simulated-3" else random_classifier(name)
+        classifier = classifier.prepared("cuda")
+        stamps = make_stamps(many[:n], images)
+        classifier.probabilities(stamps)
+        alone[name] = n / min(seconds(classifier.probabilities, stamps) for _ in range(5))
+    rates = ", ".join(f"{name} {rate:.0f}" for name, rate in alone.items())
+    total = len(many) / fast
+    return f"{total:.0f} stamps a second end to end; alone: {rates}", total / (len(few) / slow)
+
+
+def start_up(_):
+    """Import and the command's help, against a bare interpreter."""
+
+    def run(code):
+        return lambda: subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+    bare, package = in_turn(run("pass"), run("import astroclust"))
+    _, command = in_turn(
+        run("pass"), run("from astroclust.cli import main\ntry: main(['-h'])\nexcept SystemExit: 0")
+    )
+    return f"import {package:.2f} s, astroclust -h {command:.2f} s", package / bare
+
+
+#: What is measured: the line, and the ratio that is wanted.
+LINES = {
+    "a": (against_starcnet, "at least 40"),
+    "b": (against_matrix_products, "at least 0.75"),
+    "c": (against_cutouts, "at least 15"),
+    "d": (many_rows, "at most 10.5, and 2.5 GB"),
+    "e": (two_workers, "at least 1.7"),
+    "f": (on_gpu, ""),
+    "g": (start_up, ""),
+}
+
+
+def main():
+    """Print the lines."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("lines", nargs="*", default=list(LINES), help="of a to g (default: all)")
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    for name in parser.parse_args().lines:
+        measure, wanted = LINES[name]
+        with TemporaryDirectory() as folder:
+            text, ratio = measure(Path(folder))
+        print(
+            f"({name}) {measure.__doc__.splitlines()[0]} {text}: ratio {ratio:.2f}"
+            + (f" ({wanted})" if wanted else ""),
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
