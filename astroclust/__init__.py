@@ -53,6 +53,7 @@ _HOMES = {
     "read_phangs": "catalogs",
     "read_regions": "ds9",
     "regions_mask": "ds9",
+    "review_table": "review",
     "saliency": "attribution",
     "sample_counts": "catalogs",
     "save_classifier": "weights",
@@ -69,6 +70,7 @@ _HOMES = {
     "write_field": "simulation",
     "write_legus": "catalogs",
     "write_regions": "ds9",
+    "write_review": "review",
 }
 
 __all__ = sorted(_HOMES)

@@ -13,6 +13,7 @@ from astroclust.cli.catalogs import add_fetch, add_regions, add_samples
 from astroclust.cli.classification import add_classify
 from astroclust.cli.demo import add_demo
 from astroclust.cli.experiments import add_reproduce
+from astroclust.cli.review import add_review
 from astroclust.cli.simulation import add_simulate
 from astroclust.cli.training import add_score, add_train
 
@@ -25,6 +26,7 @@ examples:
   astroclust simulate --like ngc1566 --shape 1000 1000 --seed 1 -o simulated
   astroclust detect --image F555W=v.fits --image F814W=i.fits -o candidates.fits
   astroclust classify candidates.fits --image F555W=v.fits --image F814W=i.fits -o classified.fits
+  astroclust review classified.fits --image F555W=v.fits --image F814W=i.fits
 
 An image is a file or a URL, with the extension in brackets where it matters: "i.fits[SCI]".
 """
@@ -83,6 +85,7 @@ def _parser():
     add_detect(commands)
     add_completeness(commands)
     add_classify(commands)
+    add_review(commands)
     add_regions(commands)
     add_train(commands)
     add_score(commands)

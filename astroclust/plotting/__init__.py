@@ -1,7 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Figures: fields, galleries of stamps, cuts, completeness, learning, confusion, calibration."""
 
-from astroclust.plotting.images import color_image, plot_field, plot_gallery, plot_saliency
+from astroclust.plotting.images import (
+    color_image,
+    color_levels,
+    plot_field,
+    plot_gallery,
+    plot_saliency,
+)
 from astroclust.plotting.samples import plot_ci_calibration, plot_completeness
 from astroclust.plotting.scores import (
     plot_calibration,
@@ -12,6 +18,7 @@ from astroclust.plotting.scores import (
 
 __all__ = [
     "color_image",
+    "color_levels",
     "plot_calibration",
     "plot_ci_calibration",
     "plot_completeness",

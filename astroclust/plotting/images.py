@@ -10,18 +10,18 @@ from astroclust.catalogs import CLASS_COLORS, CLASSES, pixel_positions
 from astroclust.images import ImageSet
 from astroclust.stamps import make_stamps
 
-__all__ = ["color_image", "plot_field", "plot_gallery", "plot_saliency"]
+__all__ = ["color_image", "color_levels", "plot_field", "plot_gallery", "plot_saliency"]
 
 _MARKERS = {1: "o", 2: "s", 3: "^", 4: "D"}
 # Which of red, green and blue shows a band (Wei et al. 2020, Fig. 1).
 _CHANNELS = {"I": 0, "V": 1, "B": 1, "U": 2, "NUV": 2}
 
 
-def color_image(data, bands, *, limits=(40.0, 99.7)):
+def color_image(data, bands, *, limits=(40.0, 99.7), levels=None):
     """Make a colour picture of several bands.
 
     Red is I, green the mean of V and B, blue that of U and NUV; a colour that has none of its
-    bands is the mean of the others. Each is scaled by its own pixels.
+    bands is the mean of the others. Each is scaled by its own pixels, or as ``levels`` says.
 
     Parameters
     ----------
@@ -31,6 +31,9 @@ def color_image(data, bands, *, limits=(40.0, 99.7)):
         Their roles, of `~astroclust.images.BANDS`.
     limits : tuple of float, optional
         Percentiles of each colour that become black and white.
+    levels : array_like of float, shape (3, 2), optional
+        What becomes black and white in red, green and blue, as `color_levels` finds it in a
+        larger image; by default the percentiles here.
 
     Returns
     -------
@@ -44,16 +47,49 @@ def color_image(data, bands, *, limits=(40.0, 99.7)):
     >>> color_image(np.zeros((1, 4, 6)), ["V"]).shape
     (4, 6, 3)
     """
+    layers = _color_layers(data, bands)
+    levels = np.percentile(layers, limits, axis=(1, 2)).T if levels is None else levels
+    scaled = [
+        (layer - black) / (white - black if white > black else 1)
+        for layer, (black, white) in zip(layers, levels, strict=True)
+    ]
+    return make_rgb(*scaled, interval=ManualInterval(0, 1), stretch=AsinhStretch(0.08))
+
+
+def color_levels(data, bands, *, limits=(40.0, 99.7)):
+    """What becomes black and white in a colour picture, for its parts to look alike.
+
+    Parameters
+    ----------
+    data : array_like, shape (n_bands, ny, nx)
+        The images, or every so many of their pixels.
+    bands : sequence of str
+        Their roles, of `~astroclust.images.BANDS`.
+    limits : tuple of float, optional
+        Percentiles of each colour.
+
+    Returns
+    -------
+    levels : `~numpy.ndarray`, shape (3, 2)
+        Black and white of red, green and blue, for `color_image`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroclust.plotting import color_levels
+    >>> color_levels(np.arange(6.0).reshape(1, 2, 3), ["V"], limits=(0, 100)).tolist()
+    [[0.0, 5.0], [0.0, 5.0], [0.0, 5.0]]
+    """
+    return np.percentile(_color_layers(data, bands), limits, axis=(1, 2)).T
+
+
+def _color_layers(data, bands):
+    """Red, green and blue light, shape (3, ny, nx)."""
     data = np.nan_to_num(np.asarray(data, np.float32))
     channels = np.array([_CHANNELS[band] for band in bands])
     layers = {i: data[channels == i].mean(axis=0) for i in sorted(set(channels.tolist()))}
     rest = np.mean(list(layers.values()), axis=0)
-    scaled = []
-    for i in range(3):
-        layer = layers.get(i, rest)
-        black, white = np.percentile(layer, limits)
-        scaled.append((layer - black) / (white - black if white > black else 1))
-    return make_rgb(*scaled, interval=ManualInterval(0, 1), stretch=AsinhStretch(0.08))
+    return np.stack([layers.get(i, rest) for i in range(3)])
 
 
 def plot_field(images, table, *, ax=None, column_prefix=""):

@@ -1,0 +1,151 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The command for a look by eye."""
+
+import getpass
+import os
+import sys
+import webbrowser
+from contextlib import suppress
+from pathlib import Path
+
+from astroclust.catalogs import check_table_output, read_table, write_table
+from astroclust.cli.options import add_command, add_images, read_images
+
+__all__ = ["add_review"]
+
+
+def add_review(commands):
+    """Add ``astroclust review``."""
+    command = add_command(
+        commands, "review", _review, "look at candidates in the browser, and label them"
+    )
+    command.add_argument("table", help="candidates, best those of astroclust classify")
+    add_images(command, required=False)
+    command.add_argument(
+        "--labels",
+        type=Path,
+        help="file to which each label adds a line (default: TABLE with the ending .labels.ecsv)",
+    )
+    command.add_argument("--reviewer", help="your name (default: that of your account)")
+    command.add_argument(
+        "--add-labels",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="take in the labels of another reviewer's file; may be given more than once",
+    )
+    command.add_argument(
+        "--export", type=Path, help="write votes and mode, for astroclust train, and end"
+    )
+    command.add_argument(
+        "--static", type=Path, help="write one page that needs no server, to be mailed, and end"
+    )
+    command.add_argument(
+        "--overwrite", action="store_true", help="replace the files of --export and --static"
+    )
+    command.add_argument("--model", help="classifier whose saliency is shown")
+    command.add_argument("--column-prefix", default="", help="that of the columns of classes")
+    command.add_argument("--size", type=int, default=50, help="of stamps in pixels (default: 50)")
+    command.add_argument("--port", type=int, help="(default: 8710, or the next that is free)")
+    command.add_argument("--no-browser", action="store_true", help="only say the address")
+
+
+def _review(arguments):
+    from astroclust.review.server import DEFAULT_PORT
+
+    if arguments.export is not None:
+        check_table_output(arguments.export, overwrite=arguments.overwrite)
+    if not arguments.image:
+        raise ValueError(
+            "a review shows the images: give --image F555W=v.fits, one a band, as to "
+            "astroclust classify"
+        )
+    table, images = read_table(arguments.table), read_images(arguments)
+    path = arguments.labels or Path(arguments.table).with_suffix(".labels.ecsv")
+    if path.resolve() == Path(arguments.table).resolve():
+        raise ValueError(f"--labels {path} is the table itself: name another file")
+    if arguments.static is not None:
+        _write_page(arguments, table, images)
+    if arguments.export is not None or arguments.add_labels:
+        _keep_labels(arguments, table, images, path)
+    if arguments.static is not None or arguments.export is not None:
+        return
+    # Ctrl-C is how it ends.
+    with _serve(arguments, table, images, path) as server, suppress(KeyboardInterrupt):
+        if arguments.port is None and server.port != DEFAULT_PORT:
+            print(f"port {DEFAULT_PORT} is in use")
+        n = len(server.store.entries)
+        print(f"labels go to {path}" + (f", which has {n} already" if n else ""))
+        if server.store.strangers:
+            print(f"{server.store.strangers} labels there belong to no row of {arguments.table}")
+        print(f"{len(table)} objects at {server.url} - Ctrl-C ends", flush=True)
+        if not arguments.no_browser and _has_screen():
+            webbrowser.open(server.url)
+        server.wait()
+    print(f"ended; all labels are in {path}")
+
+
+def _serve(arguments, table, images, path):
+    import astroclust
+
+    return astroclust.review_table(
+        table,
+        images,
+        labels=path,
+        reviewer=arguments.reviewer or _account(),
+        title=Path(arguments.table).name,
+        column_prefix=arguments.column_prefix,
+        model=arguments.model,
+        port=arguments.port,
+        size=arguments.size,
+    )
+
+
+def _write_page(arguments, table, images):
+    import astroclust
+    from astroclust.review.pages import DETAILED
+
+    n_bytes = astroclust.write_review(
+        table,
+        images,
+        arguments.static,
+        title=Path(arguments.table).name,
+        column_prefix=arguments.column_prefix,
+        size=arguments.size,
+        overwrite=arguments.overwrite,
+    )
+    if len(table) > DETAILED:
+        print(f"more than {DETAILED} objects: their pictures are in colour alone, without curves")
+    print(f"wrote {arguments.static} ({n_bytes / 1e6:.1f} MB)")
+
+
+def _keep_labels(arguments, table, images, path):
+    """Take in labels of others, write votes."""
+    from astroclust.review import LabelStore
+    from astroclust.review.objects import read_objects
+
+    objects = read_objects(table, images)
+    store = LabelStore(path, objects.x, objects.y, ids=objects.ids)
+    for other in arguments.add_labels:
+        print(f"{store.merge(other)} labels of {other} are new in {path}")
+    if arguments.export is not None:
+        votes = store.table()
+        write_table(votes, arguments.export, overwrite=arguments.overwrite)
+        n = (~votes["class_mode"].mask).sum()
+        print(f"{len(votes)} objects with votes or notes, {n} of them with a mode")
+        print(f"wrote {arguments.export}")
+
+
+def _account():
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # an account without a name, as containers have
+        return ""
+
+
+def _has_screen():
+    """Whether a browser would open a window, not take over the terminal."""
+    if sys.platform.startswith("linux"):
+        return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return True

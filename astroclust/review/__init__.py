@@ -1,0 +1,82 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Candidates looked at and labelled by people, in the browser."""
+
+from pathlib import Path
+
+from astroclust.files import check_output
+from astroclust.review.labels import LabelStore
+from astroclust.review.lines import Entry, check_name
+from astroclust.review.objects import read_objects
+from astroclust.review.pages import write_review
+from astroclust.review.server import ReviewServer
+
+__all__ = ["Entry", "LabelStore", "ReviewServer", "review_table", "write_review"]
+
+
+def review_table(
+    table,
+    images,
+    *,
+    labels,
+    reviewer="",
+    title="review",
+    column_prefix="",
+    model=None,
+    port=None,
+    size=50,
+):
+    """Serve a page in which candidates are looked at and labelled.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        Candidates with positions; those that `~astroclust.classification.classify_table` returns
+        can be sorted by class, probability and entropy.
+    images : `~astroclust.images.ImageSet` or mapping
+        The bands of the field.
+    labels : str or `~pathlib.Path`
+        ECSV file to which each label adds a line; what is in it is shown. See `LabelStore`.
+    reviewer : str, optional
+        Name that labels go by until another is typed into the page.
+    title : str, optional
+        Of the page.
+    column_prefix : str, optional
+        That of the class columns.
+    model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
+        Classifier whose saliency is shown; by default the bundled one.
+    port : int, optional
+        Of the address; by default 8710, or the next that is free; 0 for any.
+    size : int, optional
+        Width of the stamps in pixels.
+
+    Returns
+    -------
+    server : `ReviewServer`
+        Its ``url`` is the address, which only this machine can reach; ``stop`` ends it, as does
+        the end of a ``with`` block.
+
+    Raises
+    ------
+    ValueError
+        Where the table has no rows, or none on the images; or the file has something else in it.
+    OSError
+        Where the folder of the labels cannot be written, or the port is in use.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust import review_table, simulate_field
+    >>> field = simulate_field(shape=(64, 64), seed=1)
+    >>> table = Table({"x": [30.0], "y": [40.0]})
+    >>> with review_table(table, field.images, labels="mine.labels.ecsv", port=0) as server:
+    ...     server.url.startswith("http://127.0.0.1:")
+    True
+    """
+    objects = read_objects(table, images, column_prefix=column_prefix)
+    reviewer = check_name(reviewer) if reviewer else ""
+    store = LabelStore(
+        check_output(Path(labels), overwrite=True), objects.x, objects.y, ids=objects.ids
+    )
+    return ReviewServer(
+        objects, store, title=title, reviewer=reviewer, model=model, port=port, size=size
+    )

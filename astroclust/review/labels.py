@@ -1,0 +1,375 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""What reviewers call each object: a file that grows by a line a label, and the votes in it."""
+
+import logging
+import os
+import secrets
+import stat
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from scipy.spatial import KDTree
+
+from astroclust.catalogs import CLASSES
+from astroclust.files import replace_when_done
+from astroclust.review.lines import (
+    COLUMNS,
+    Entry,
+    check_name,
+    header_text,
+    is_whole,
+    one_line,
+    read_line,
+    write_line,
+)
+from astroclust.review.votes import fold_votes, votes_table
+
+__all__ = ["LabelStore"]
+
+log = logging.getLogger(__name__)
+
+# Seconds to wait for another program that writes to the same file, and between looks.
+_LOCK_TIMEOUT, _LOCK_POLL = 5, 0.005
+# Pixels by which the position of a label and that of its row may differ: float32 rounds by less.
+_NEAR = 0.05
+_LONGEST_NOTE = 2000
+
+
+class LabelStore:
+    """The labels of a table, kept in an ECSV file to which each label adds a line.
+
+    A line is on the disk before `add` returns, and no line is ever changed: what is killed or
+    loses power loses nothing that was saved, undoing is one more line, and the last line of a
+    reviewer about an object holds. Any number of reviewers and programs may add to one file at
+    once. Labels find their rows by position, also in a table that was sorted or cut since.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        The file; made with the first label.
+    x, y : array_like of float, shape (n,)
+        Positions of the rows in pixels.
+    ids : sequence of str, length n, optional
+        Their names; by default their numbers.
+
+    Raises
+    ------
+    ValueError
+        Where the file holds something else, or a line that is no label.
+    OSError
+        Where it cannot be read.
+
+    Examples
+    --------
+    >>> from astroclust.review import LabelStore
+    >>> store = LabelStore("mine.labels.ecsv", [10.0, 20.0], [5.0, 6.0])
+    >>> store.add(1, reviewer="anna", label=2).label
+    2
+    >>> store.votes()["anna"].tolist()
+    [0, 2]
+    """
+
+    def __init__(self, path, x, y, *, ids=None):
+        self.path = Path(path)
+        self.x, self.y = np.asarray(x, float), np.asarray(y, float)
+        self.ids = [one_line(str(i)) for i in (range(len(self.x)) if ids is None else ids)]
+        self._lock = threading.RLock()
+        self._start_anew()
+        self.refresh()
+
+    def _start_anew(self):
+        self.entries, self.strangers = [], 0
+        # Tells those who ask for what is new that all of it is.
+        self.generation = secrets.randbits(32) + 1
+        self._offset, self._inode, self._names = 0, None, {}
+
+    def __len__(self):
+        return len(self.x)
+
+    def add(self, row, *, reviewer, label=None, note=""):
+        """Save a label; it is on the disk when this returns.
+
+        Parameters
+        ----------
+        row : int
+            Of the table, from 0.
+        reviewer : str
+            Who labels.
+        label : int, optional
+            The class; None takes an earlier one back.
+        note : str, optional
+            What to remember of the object; line breaks become blanks.
+
+        Returns
+        -------
+        entry : `Entry`
+            As it was saved.
+
+        Raises
+        ------
+        ValueError
+            For a row, class or name that is none.
+        OSError
+            Where the file cannot be written; nothing is lost of what was saved before.
+        """
+        if not _is_whole_number(row):
+            raise ValueError(f"row must be a whole number, not {row!r}")
+        if not 0 <= row < len(self):
+            raise ValueError(f"there is no row {row}: rows are 0 to {len(self) - 1}")
+        if label is not None and not (_is_whole_number(label) and label in CLASSES):
+            raise ValueError(f"class must be one of {list(CLASSES)} or None, not {label!r}")
+        if not np.isfinite(self.x[row] + self.y[row]):
+            raise ValueError(f"row {row} has no position, by which its label would be known")
+        reviewer, note = check_name(reviewer), one_line(note)[:_LONGEST_NOTE]
+        with self._lock, self._only_writer():
+            self.refresh()
+            entry = Entry(
+                int(row),
+                self.ids[row],
+                round(float(self.x[row]), 4),
+                round(float(self.y[row]), 4),
+                self._names.get(reviewer.casefold(), reviewer),
+                None if label is None else int(label),
+                note,
+                f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            )
+            self._append([entry])
+            self.refresh()
+        return entry
+
+    def merge(self, path):
+        """Add the labels of another file, such as one that came by mail.
+
+        Parameters
+        ----------
+        path : str or `~pathlib.Path`
+            A file that a store, or a page of `~astroclust.review.write_review`, made.
+
+        Returns
+        -------
+        n : int
+            Labels that were added; those that are there already are not added twice.
+
+        Raises
+        ------
+        ValueError
+            Where none of its labels belongs to this table, or it is no such file.
+        """
+        if not Path(path).exists():
+            raise FileNotFoundError(f"there is no file {path}")
+        other = LabelStore(path, self.x, self.y, ids=self.ids)
+        if other.strangers and not other.entries:
+            raise ValueError(f"{path} has labels, but none at a position of this table")
+        with self._lock, self._only_writer():
+            self.refresh()
+            known = set(map(_gist, self.entries))
+            new = [entry for entry in other.entries if _gist(entry) not in known]
+            self._append(new)
+            self.refresh()
+        return len(new)
+
+    def since(self, n, *, generation=0):
+        """What is new to someone who has read some of it.
+
+        Parameters
+        ----------
+        n : int
+            How many entries were read.
+        generation : int, optional
+            Of which ``generation`` of this store; all is new to those who read another.
+
+        Returns
+        -------
+        start : int
+            Where the new ones start: ``n``, or 0.
+        entries : list of `Entry`
+            They.
+        """
+        with self._lock:
+            self.refresh()
+            start = n if generation == self.generation and n <= len(self.entries) else 0
+            return start, self.entries[start:]
+
+    def votes(self):
+        """The class that each reviewer gives each row.
+
+        Returns
+        -------
+        votes : dict of str to `~numpy.ndarray` of int16, shape (n,)
+            By reviewer, in order of their first label; 0 where there is none.
+        """
+        return fold_votes(self.entries, len(self))[0]
+
+    def table(self):
+        """Votes and mode, as LEGUS keeps them, of the rows that have any.
+
+        Returns
+        -------
+        table : `~astropy.table.Table`
+            ``row``, ``id``, ``x``, ``y``; a column ``vote_...`` a reviewer, masked where there is
+            no vote; ``n_votes``; ``class_mode``, the most frequent vote, masked where votes are
+            tied or absent; ``class_mean``, their mean, NaN where there is none; ``note``.
+        """
+        votes, notes = fold_votes(self.entries, len(self))
+        return votes_table(votes, notes, self.x, self.y, ids=self.ids)
+
+    def refresh(self):
+        """Read what was added since, also by other programs.
+
+        Raises
+        ------
+        ValueError
+            Where a line is no label.
+        OSError
+            Where the file cannot be read.
+        """
+        with self._lock:
+            try:
+                with open(self.path, "rb") as file:
+                    status = os.fstat(file.fileno())
+                    if self._offset and (
+                        status.st_ino != self._inode or status.st_size < self._offset
+                    ):
+                        self._start_anew()  # an editor wrote it anew
+                    self._inode = status.st_ino
+                    file.seek(self._offset)
+                    new = file.read()
+            except FileNotFoundError:
+                if self._offset:
+                    self._start_anew()
+                return
+            except OSError as error:
+                raise OSError(f"cannot read {self.path}: {error.strerror or error}") from error
+            whole = new.rfind(b"\n") + 1
+            if is_whole(new[whole:]):
+                whole = len(new)
+            if whole:
+                self._take(new[:whole])
+                self._offset += whole
+
+    def _take(self, new):
+        """Turn new bytes, whole lines, into entries."""
+        try:
+            lines = new.decode("utf-8").split("\n")
+        except UnicodeDecodeError:
+            raise self._is_other("it is no text") from None
+        if self._offset == 0:
+            header = [i for i, line in enumerate(lines) if not line.startswith("#")]
+            if not header or not lines[0].startswith("# %ECSV"):
+                raise self._is_other("it is no ECSV")
+            if lines[header[0]] != ",".join(COLUMNS):
+                raise self._is_other("it has other columns")
+            lines = lines[header[0] + 1 :]
+        read = [self._read_line(line) for line in lines if line.strip()]
+        rows = self._find_rows(read)
+        for entry, row in zip(read, rows, strict=True):
+            if row < 0:
+                self.strangers += 1
+                continue
+            name = self._names.setdefault(entry.reviewer.casefold(), entry.reviewer)
+            entry = replace(entry, row=int(row), id=self.ids[row], reviewer=name)
+            self.entries.append(entry)
+
+    def _is_other(self, why):
+        return ValueError(
+            f"{self.path} is no label file of astroclust review ({why}): keep labels in another "
+            "file with --labels"
+        )
+
+    def _read_line(self, line):
+        try:
+            return read_line(line)
+        except ValueError as error:
+            raise ValueError(
+                f"{self.path} has a line that is no label ({error}): {line!r}; mend or delete it"
+            ) from None
+
+    def _find_rows(self, entries):
+        """The rows that entries speak of, -1 where there is none at their position."""
+        found = np.full(len(entries), -1)
+        if not entries or not len(self):
+            return found
+        rows = np.array([entry.row for entry in entries])
+        places = np.array([(entry.x, entry.y) for entry in entries])
+        here = np.stack([self.x, self.y], axis=1)
+        same = np.flatnonzero((rows >= 0) & (rows < len(self)))
+        near = np.abs(here[rows[same]] - places[same]).max(axis=1) < _NEAR
+        found[same[near]] = rows[same[near]]
+        lost = np.flatnonzero((found < 0) & np.isfinite(places).all(axis=1))
+        finite = np.flatnonzero(np.isfinite(here).all(axis=1))
+        if len(lost) and len(finite):
+            distance, nearest = KDTree(here[finite]).query(places[lost])
+            good = distance < _NEAR
+            found[lost[good]] = finite[nearest[good]]
+        return found
+
+    def _only_writer(self):
+        lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
+        return lock.acquire(timeout=_LOCK_TIMEOUT, poll_interval=_LOCK_POLL)
+
+    def _append(self, entries):
+        """Add lines, all or none of them, and see them to the disk."""
+        if self.path.exists() and not self.path.stat().st_mode & (
+            stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+        ):
+            # The system lets the superuser write even so.
+            raise PermissionError(f"{self.path} is read-only: allow it to be written")
+        text = "".join(map(write_line, entries)).encode("utf-8")
+        try:
+            if not self.path.exists() or not self.path.stat().st_size:
+                with replace_when_done(self.path, overwrite=True) as partial:
+                    _write(partial, header_text().encode("utf-8") + text)
+                return
+            with open(self.path, "ab+") as file:
+                size = self._mend_end(file, file.seek(0, os.SEEK_END))
+                try:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())
+                except OSError:
+                    file.truncate(size)  # a full disk: no half line stays
+                    raise
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise type(error)(f"cannot write {self.path}: {reason}") from error
+
+    def _mend_end(self, file, size):
+        """Close or cut a last line without an end, which a kill or an editor left."""
+        file.seek(0)
+        last = file.read().rpartition(b"\n")[2] if size and not _ends(file, size) else b""
+        if not last:
+            return size
+        if is_whole(last):
+            file.write(b"\n")
+            file.flush()
+            return size + 1
+        log.warning("%s ended in half a line, which was never saved: cut", self.path)
+        file.truncate(size - len(last))
+        return size - len(last)
+
+
+def _write(path, text):
+    with open(path, "wb") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _ends(file, size):
+    file.seek(size - 1)
+    ends = file.read(1) == b"\n"
+    file.seek(0)
+    return ends
+
+
+def _is_whole_number(value):
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _gist(entry):
+    """What makes two entries the same."""
+    return entry.row, entry.reviewer.casefold(), entry.label, entry.note, entry.time

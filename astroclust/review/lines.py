@@ -1,0 +1,151 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The lines of a label file: what a reviewer says of an object."""
+
+import csv
+import io
+from dataclasses import astuple, dataclass, fields
+
+import numpy as np
+from astropy.table import Table
+
+from astroclust.catalogs import CLASSES
+
+__all__ = [
+    "COLUMNS",
+    "Entry",
+    "check_name",
+    "header_text",
+    "is_whole",
+    "one_line",
+    "read_line",
+    "write_line",
+]
+
+_LONGEST_NAME = 60
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a label file: all that a reviewer says of an object from then on.
+
+    Parameters
+    ----------
+    row : int
+        Of the table, from 0.
+    id : str
+        The object's name in the table, or its row.
+    x, y : float
+        Its position in pixels, from 0.
+    reviewer : str
+        Who says so.
+    label : int or None
+        The class, of `~astroclust.catalogs.CLASSES`; None takes an earlier one back.
+    note : str
+        Free text of one line.
+    time : str
+        When, in UTC.
+    """
+
+    row: int
+    id: str
+    x: float
+    y: float
+    reviewer: str
+    label: int | None
+    note: str
+    time: str
+
+
+#: The columns of a label file. ``time`` ends each line: one that was cut short is known by its end.
+COLUMNS = tuple("class" if field.name == "label" else field.name for field in fields(Entry))
+_TYPES = (np.int64, str, np.float64, np.float64, str, np.int16, str, str)
+
+
+def check_name(name):
+    """The name of a reviewer, if it is one.
+
+    Parameters
+    ----------
+    name : str
+        What was given.
+
+    Returns
+    -------
+    name : str
+        Without blanks around it.
+
+    Raises
+    ------
+    ValueError
+        Where it is empty, too long or no string.
+    """
+    plain = one_line(name) if isinstance(name, str) else ""
+    if not 0 < len(plain) <= _LONGEST_NAME:
+        raise ValueError(f"reviewer must be a name of 1 to {_LONGEST_NAME} letters, not {name!r}")
+    return plain
+
+
+def one_line(text):
+    """Text without line breaks and whatever else does not print."""
+    if not isinstance(text, str):
+        raise ValueError(f"note must be a string, not {text!r}")
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def is_whole(line):
+    """Whether a line without an end, as bytes, is whole: it ends with a time."""
+    time = line.rpartition(b",")[2]
+    return len(time) == len("2025-01-01T00:00:00Z") and time.endswith(b"Z")
+
+
+def header_text():
+    """The lines of a label file before its first label.
+
+    Returns
+    -------
+    text : str
+        The header of ECSV and the names of the columns.
+    """
+    empty = Table(names=COLUMNS, dtype=_TYPES)
+    empty["x"].unit = empty["y"].unit = "pix"
+    empty.meta["ABOUT"] = "a line a label; the last of a reviewer about an object holds"
+    buffer = io.StringIO()
+    empty.write(buffer, format="ascii.ecsv", delimiter=",")
+    return buffer.getvalue()
+
+
+def write_line(entry):
+    """An entry as a line of a label file."""
+    buffer = io.StringIO()
+    label = "" if entry.label is None else entry.label
+    values = *astuple(entry)[:5], label, *astuple(entry)[6:]
+    csv.writer(buffer, lineterminator="\n").writerow(values)
+    return buffer.getvalue()
+
+
+def read_line(line):
+    """The entry of a line.
+
+    Parameters
+    ----------
+    line : str
+        Without its end.
+
+    Returns
+    -------
+    entry : `Entry`
+        What it says.
+
+    Raises
+    ------
+    ValueError
+        Where it is no label.
+    """
+    values = next(csv.reader([line]))
+    if len(values) != len(COLUMNS):
+        raise ValueError(f"{len(values)} values, not {len(COLUMNS)}")
+    row, name, x, y, reviewer, label, note, time = values
+    label = int(label) if label else None
+    if label is not None and label not in CLASSES:
+        raise ValueError(f"{label} is no class")
+    return Entry(int(row), name, float(x), float(y), reviewer, label, note, time)

@@ -1,0 +1,245 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Pictures for a page: stamps, sheets of stamps, and the field in tiles."""
+
+import io
+from collections import OrderedDict
+from threading import Lock
+
+import numpy as np
+from astropy.table import Table
+from astropy.visualization import AsinhStretch
+from PIL import Image
+
+from astroclust.plotting import color_image, color_levels
+from astroclust.stamps import make_stamps
+
+__all__ = ["COLOR", "SHEET_COLUMNS", "TILE", "Pictures"]
+
+#: The picture of all bands in colour; others are named by their band.
+COLOR = "color"
+#: Stamps side by side in a sheet.
+SHEET_COLUMNS = 8
+#: Width of a tile of the field in pixels.
+TILE = 256
+
+# Pictures kept: some 75 MB of 50 pixels in colour.
+_KEPT = 10_000
+_GREY_LIMITS = (20.0, 99.8)
+_FIELD_LIMITS = (30.0, 99.4)
+# Pixels along a side that the levels of a field are found from.
+_SAMPLE = 1000
+
+
+class Pictures:
+    """Pictures of the rows of a table and of their field, made when they are asked for.
+
+    All have y going up, as figures have.
+
+    Parameters
+    ----------
+    objects : `~astroclust.review.objects.Objects`
+        The rows and their images.
+    size : int, optional
+        Width of a stamp in pixels.
+    """
+
+    def __init__(self, objects, *, size=50):
+        self.objects, self.size = objects, size
+        self.names = (COLOR, *objects.images.roles)
+        self._kept, self._lock = OrderedDict(), Lock()
+        self._levels, self._levels_lock = None, Lock()
+
+    def stamps(self, rows):
+        """Stamps of some rows, in the bands that there are.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Of the table.
+
+        Returns
+        -------
+        stamps : `~astroclust.stamps.Stamps`
+            One a row.
+        """
+        places = Table({"x": self.objects.x[rows], "y": self.objects.y[rows]})
+        images = self.objects.images
+        return make_stamps(places, images, size=self.size, bands=images.roles)
+
+    def sheet(self, rows, name=COLOR):
+        """Small pictures of some rows, side by side.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Of the table.
+        name : str, optional
+            ``"color"`` or a band.
+
+        Returns
+        -------
+        jpeg : bytes
+            `SHEET_COLUMNS` stamps a line.
+        """
+        pictures = self._pictures(rows, name)
+        lines = -(-len(rows) // SHEET_COLUMNS)
+        size = self.size
+        sheet = np.zeros((lines * size, SHEET_COLUMNS * size, *pictures[0].shape[2:]), np.uint8)
+        for i, picture in enumerate(pictures):
+            line, column = divmod(i, SHEET_COLUMNS)
+            sheet[line * size :, column * size :][:size, :size] = picture
+        return _encode(sheet, "JPEG")
+
+    def stamp(self, row, name=COLOR):
+        """One picture without loss.
+
+        Parameters
+        ----------
+        row : int
+            Of the table.
+        name : str, optional
+            ``"color"`` or a band.
+
+        Returns
+        -------
+        png : bytes
+            Of ``size`` pixels.
+        """
+        return _encode(self._pictures([row], name)[0], "PNG")
+
+    def _pictures(self, rows, name):
+        if name not in self.names:
+            raise KeyError(f"no picture {name!r}: there are {', '.join(self.names)}")
+        with self._lock:
+            have = {row: self._kept[row, name] for row in rows if (row, name) in self._kept}
+            for row in have:
+                self._kept.move_to_end((row, name))
+        missing = [row for row in dict.fromkeys(rows) if row not in have]
+        if missing:
+            data = self.stamps(missing).data
+            for row, bands in zip(missing, data, strict=True):
+                have[row] = self._draw(bands, name)[::-1]
+            with self._lock:
+                self._kept.update({(row, name): have[row] for row in missing})
+                while len(self._kept) > _KEPT:
+                    self._kept.popitem(last=False)
+        return [have[row] for row in rows]
+
+    def _draw(self, bands, name):
+        roles = self.objects.images.roles
+        if name == COLOR:
+            return color_image(bands, roles)
+        return _grey(bands[roles.index(name)])
+
+    def levels(self):
+        """How many times the field is halved until it fits into a tile."""
+        return max(0, int(np.ceil(np.log2(max(self.objects.images.shape) / TILE))))
+
+    def tile(self, level, column, line, name=COLOR):
+        """A part of the field.
+
+        Parameters
+        ----------
+        level : int
+            How many times the field is halved: 0 shows each pixel.
+        column, line : int
+            Which tile, from the left and from the top.
+        name : str, optional
+            ``"color"`` or a band.
+
+        Returns
+        -------
+        jpeg : bytes
+            Of `TILE` pixels, black off the field.
+
+        Raises
+        ------
+        KeyError
+            Where there is no such tile or picture.
+        """
+        images = self.objects.images
+        if name not in self.names:
+            raise KeyError(f"no picture {name!r}: there are {', '.join(self.names)}")
+        step = 2**level if 0 <= level <= self.levels() else 0
+        ny, nx = images.shape
+        top = ny - line * TILE * step if step else 0
+        left = column * TILE * step
+        if not step or not (0 <= left < nx and 0 < top <= ny):
+            raise KeyError(f"no tile {level}/{column}/{line}")
+        rows = slice(max(0, top - TILE * step), top), slice(left, min(nx, left + TILE * step))
+        bands = images.roles if name == COLOR else (name,)
+        data = np.stack([_sampled(images[role], rows, step, top) for role in bands])
+        picture = self._draw_field(data, name)[::-1]
+        full = np.zeros((TILE, TILE, *picture.shape[2:]), np.uint8)
+        full[: picture.shape[0], : picture.shape[1]] = picture[:TILE, :TILE]
+        return _encode(full, "JPEG")
+
+    def _draw_field(self, data, name):
+        with self._levels_lock:
+            if self._levels is None:
+                self._levels = self._find_levels()
+        if name == COLOR:
+            return color_image(data, self.objects.images.roles, levels=self._levels[COLOR])
+        return _grey(data[0], self._levels[name])
+
+    def _find_levels(self):
+        """What is black and white all over the field."""
+        images = self.objects.images
+        step = max(1, max(images.shape) // _SAMPLE)
+        sample = np.stack([_pixels(band, np.s_[::step, ::step]) for band in images.values()])
+        levels = {COLOR: color_levels(sample, images.roles, limits=_FIELD_LIMITS)}
+        for role, pixels in zip(images.roles, sample, strict=True):
+            levels[role] = _percentiles(pixels, _FIELD_LIMITS)
+        return levels
+
+
+def _pixels(band, where):
+    """Part of a band as floats, NaN where it is masked."""
+    values = np.array(band.data[where], np.float32)
+    if band.mask is not None:
+        values[band.mask[where]] = np.nan
+    return values
+
+
+def _sampled(band, rows, step, top):
+    """Part of a band at a coarser scale: the mean of four pixels of each square.
+
+    Squares count from the top of the field, so that tiles meet.
+    """
+    if step == 1:
+        return _pixels(band, rows)
+    y, x = rows
+    first = y.start + (top - y.start) % step  # what does not fill a square at the foot is left out
+    offsets = (0, step // 2)
+    n_y, n_x = (top - first) // step, (x.stop - x.start) // step
+    if not n_y or not n_x:
+        return np.full((max(n_y, 1), max(n_x, 1)), np.nan, np.float32)
+    parts = [
+        _pixels(
+            band,
+            np.s_[
+                first + dy : first + n_y * step : step, x.start + dx : x.start + n_x * step : step
+            ],
+        )
+        for dy in offsets
+        for dx in offsets
+    ]
+    return np.nan_to_num(np.stack(parts)).mean(axis=0)
+
+
+def _percentiles(pixels, limits=_GREY_LIMITS):
+    finite = pixels[np.isfinite(pixels)]
+    return np.percentile(finite, limits) if finite.size else (0.0, 1.0)
+
+
+def _grey(pixels, levels=None):
+    black, white = _percentiles(pixels) if levels is None else levels
+    scaled = np.clip((np.nan_to_num(pixels, nan=black) - black) / (white - black or 1), 0, 1)
+    return (255 * AsinhStretch(0.1)(scaled)).astype(np.uint8)
+
+
+def _encode(picture, form):
+    stream = io.BytesIO()
+    options = {"quality": 88} if form == "JPEG" else {"compress_level": 1}
+    Image.fromarray(np.ascontiguousarray(picture)).save(stream, form, **options)
+    return stream.getvalue()

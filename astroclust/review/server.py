@@ -1,0 +1,331 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The page, its pictures and its labels over HTTP, for this machine alone."""
+
+import asyncio
+import errno
+import io
+import json
+import logging
+import socket
+import threading
+from importlib.resources import files
+from ipaddress import ip_address
+
+from aiohttp import web
+
+from astroclust.review.measures import Saliency, measure_objects
+from astroclust.review.pictures import SHEET_COLUMNS, TILE, Pictures
+
+__all__ = ["DEFAULT_PORT", "ReviewServer"]
+
+log = logging.getLogger(__name__)
+
+#: Where the page is served, or on the next port that is free.
+DEFAULT_PORT = 8710
+
+_HOST = "127.0.0.1"
+_PORTS_TRIED = 50
+_LARGEST_SHEET = 256
+_TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html"}
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class ReviewServer:
+    """A review that is being served, in a thread of its own, until it is stopped.
+
+    Other machines cannot reach it, and pages of other servers in the same browser can neither
+    read it nor label. Whoever has an account on this machine can.
+
+    Parameters
+    ----------
+    objects : ``astroclust.review.objects.Objects``
+        What is reviewed.
+    store : `LabelStore`
+        Where labels go.
+    title : str, optional
+        Of the page.
+    reviewer : str, optional
+        Name that labels go by until another is typed into the page.
+    model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
+        Classifier whose saliency is shown.
+    port : int, optional
+        By default `DEFAULT_PORT`, or the next that is free; 0 for any.
+    size : int, optional
+        Width of the stamps in pixels.
+
+    Raises
+    ------
+    OSError
+        Where the port is in use.
+    """
+
+    def __init__(
+        self, objects, store, *, title="review", reviewer="", model=None, port=None, size=50
+    ):
+        self.objects, self.store = objects, store
+        self.title, self.reviewer = title, reviewer
+        self._pictures = Pictures(objects, size=size)
+        self._saliency = Saliency(objects, model=model)
+        self._described = json.dumps(self._describe(), allow_nan=False).encode()
+        self._socket = _bind(port)
+        self.port = self._socket.getsockname()[1]
+        self._loop, self._stopped, self._error = None, None, None
+        ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(ready,), daemon=True)
+        self._thread.start()
+        ready.wait()
+        if self._error is not None:
+            raise self._error
+
+    @property
+    def url(self):
+        """The address of the page."""
+        return f"http://{_HOST}:{self.port}/"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        """Stop serving; labels are on the disk already."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stopped.set)
+            self._thread.join()
+
+    def wait(self):
+        """Wait until it is stopped, as by Ctrl-C."""
+        while self._thread.is_alive():
+            self._thread.join(0.5)
+
+    def _run(self, ready):
+        try:
+            asyncio.run(self._serve(ready))
+        except Exception as error:
+            if ready.is_set():
+                raise
+            self._error = error
+            ready.set()
+
+    async def _serve(self, ready):
+        self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
+        runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        try:
+            await web.SockSite(runner, self._socket).start()
+            ready.set()
+            await self._stopped.wait()
+        finally:
+            await runner.cleanup()
+
+    def _application(self):
+        application = web.Application(middlewares=[_guard], client_max_size=1 << 16)
+        application.add_routes(
+            [
+                web.get("/", self._page),
+                web.get("/static/{name}", self._static),
+                web.get("/api/objects", self._get_objects),
+                web.get("/api/labels", self._get_labels),
+                web.post("/api/labels", self._post_label),
+                web.get("/api/measures/{row:\\d+}", self._get_measures),
+                web.get("/api/saliency/{row:\\d+}", self._get_saliency),
+                web.get("/api/votes.ecsv", self._get_votes),
+                web.get("/sheets/{name}", self._get_sheet),
+                web.get("/stamps/{name}/{row:\\d+}", self._get_stamp),
+                web.get("/tiles/{name}/{level:\\d+}/{column:\\d+}/{line:\\d+}", self._get_tile),
+            ]
+        )
+        return application
+
+    def _describe(self):
+        return self.objects.as_dict() | {
+            "title": self.title,
+            "reviewer": self.reviewer,
+            "size": self._pictures.size,
+            "sheet_columns": SHEET_COLUMNS,
+            "tile": TILE,
+            "levels": self._pictures.levels(),
+            "labels_file": str(self.store.path),
+        }
+
+    async def _page(self, _):
+        return _static_file("index.html")
+
+    async def _static(self, request):
+        return _static_file(request.match_info["name"])
+
+    async def _get_objects(self, _):
+        return web.Response(body=self._described, content_type="application/json")
+
+    async def _get_labels(self, request):
+        since, generation = (_whole(request.query.get(name, "0")) for name in ("since", "gen"))
+        start, entries = await asyncio.to_thread(self.store.since, since, generation=generation)
+        told = {
+            "generation": self.store.generation,
+            "next": start + len(entries),
+            "entries": [[e.row, e.reviewer, e.label, e.note] for e in entries],
+        }
+        return web.json_response(told)
+
+    async def _post_label(self, request):
+        if request.content_type != "application/json":
+            raise web.HTTPUnsupportedMediaType(text="labels are sent as JSON")
+        try:
+            sent = json.loads(await request.text())
+            row, reviewer, label = sent["row"], sent["reviewer"], sent["class"]
+            note = sent.get("note", "")
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise web.HTTPBadRequest(text="a label has row, class, reviewer and note") from None
+        entry = await asyncio.to_thread(
+            self.store.add, row, reviewer=reviewer, label=label, note=note
+        )
+        return web.json_response(
+            {"row": entry.row, "reviewer": entry.reviewer, "class": entry.label, "note": entry.note}
+        )
+
+    async def _get_measures(self, request):
+        row = self._row(request.match_info["row"])
+        measured = await asyncio.to_thread(measure_objects, self.objects, [row])
+        return web.json_response(measured[0])
+
+    async def _get_saliency(self, request):
+        row = self._row(request.match_info["row"])
+        try:
+            shown = await asyncio.to_thread(self._saliency, row)
+        except ModuleNotFoundError as error:
+            raise web.HTTPNotImplemented(
+                text=f'{error.name} is not installed: python -m pip install "astroclust[all]"'
+            ) from error
+        return web.json_response(shown)
+
+    async def _get_votes(self, _):
+        headers = {"Content-Disposition": 'attachment; filename="votes.ecsv"'}
+        return web.Response(text=await asyncio.to_thread(self._votes_text), headers=headers)
+
+    def _votes_text(self):
+        self.store.refresh()
+        text = io.StringIO()
+        self.store.table().write(text, format="ascii.ecsv")
+        return text.getvalue()
+
+    async def _get_sheet(self, request):
+        words = request.query.get("rows", "").split(",")
+        if len(words) > _LARGEST_SHEET:
+            raise web.HTTPBadRequest(text=f"a sheet has at most {_LARGEST_SHEET} rows")
+        rows = [self._row(word) for word in words]
+        name = request.match_info["name"]
+        body = await asyncio.to_thread(self._pictures.sheet, rows, name)
+        return web.Response(body=body, content_type="image/jpeg")
+
+    async def _get_stamp(self, request):
+        row, name = self._row(request.match_info["row"]), request.match_info["name"]
+        body = await asyncio.to_thread(self._pictures.stamp, row, name)
+        return web.Response(body=body, content_type="image/png")
+
+    async def _get_tile(self, request):
+        found = request.match_info
+        place = [int(found[key]) for key in ("level", "column", "line")]
+        body = await asyncio.to_thread(self._pictures.tile, *place, found["name"])
+        return web.Response(body=body, content_type="image/jpeg")
+
+    def _row(self, word):
+        row = _whole(word)
+        if row >= len(self.objects):
+            raise web.HTTPNotFound(text=f"there is no row {row}")
+        return row
+
+
+@web.middleware
+async def _guard(request, handler):
+    """Answer this machine's own pages only, and say in words what went wrong."""
+    if not _is_own(request):
+        raise web.HTTPForbidden(text="only this machine's own page is answered")
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        response = web.Response(status=error.status, text=error.text)
+    except KeyError as error:
+        response = web.Response(status=404, text=str(error.args[0]))
+    except (ValueError, TypeError) as error:
+        response = web.Response(status=400, text=str(error))
+    except OSError as error:
+        log.warning("%s", error)
+        response = web.Response(status=507, text=str(error))
+    response.headers.update(_HEADERS)
+    # Another table may be served here next.
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _is_own(request):
+    """Whether a request is for this machine by name, and from no page of another server.
+
+    A page elsewhere may give its own name the address of this machine (DNS rebinding): then that
+    name is in ``Host``. It may send a form here: then its name is in ``Origin``. The port is not
+    looked at, as it is another one behind ``ssh -L``.
+    """
+    host = request.headers.get("Host", "")
+    if not _is_loopback(host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host):
+        return False
+    origin = request.headers.get("Origin")
+    if origin is not None and origin != f"http://{host}":
+        return False
+    # A link to the page may stand anywhere, such as in a notebook: alone it has nothing to tell.
+    link = request.method == "GET" and request.path == "/"
+    return link or request.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin")
+
+
+def _is_loopback(name):
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _whole(word):
+    if not (word.isascii() and word.isdigit() and len(word) < 16):
+        raise web.HTTPBadRequest(text=f"{word!r} is no whole number")
+    return int(word)
+
+
+def _static_file(name):
+    folder = files("astroclust.review") / "static"
+    names = {path.name for path in folder.iterdir()}
+    suffix = "." + name.rpartition(".")[2]
+    if name not in names or suffix not in _TYPES:
+        raise web.HTTPNotFound(text=f"there is no file {name}")
+    text = (folder / name).read_text(encoding="utf-8")
+    return web.Response(text=text, content_type=_TYPES[suffix])
+
+
+def _bind(port):
+    """A socket on this machine alone."""
+    tried = range(DEFAULT_PORT, DEFAULT_PORT + _PORTS_TRIED) if port is None else [port]
+    for number in tried:
+        bound = socket.socket()
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            bound.bind((_HOST, number))
+            bound.listen(128)
+        except (OSError, OverflowError) as error:
+            bound.close()
+            if isinstance(error, OverflowError) or error.errno != errno.EADDRINUSE:
+                raise OSError(f"cannot serve on port {number} ({error}): choose another --port") \
+                    from error  # fmt: skip
+            if port is not None:
+                raise OSError(
+                    f"port {number} is in use: choose another --port, or none for the next that "
+                    "is free"
+                ) from error
+        else:
+            return bound
+    raise OSError(f"ports {tried[0]} to {tried[-1]} are all in use: choose another one with --port")

@@ -1,0 +1,86 @@
+// Stamps in sheets: asked for when they come into view, a few sheets at a time, the latest first.
+
+const PER_SHEET = 32;
+const AT_ONCE = 3;
+const KEPT = 400; // sheets
+
+export class Pictures extends EventTarget {
+  constructor(source, data) {
+    super();
+    this.source = source;
+    this.columns = data.sheet_columns;
+    this.fixed = !source.live;
+    this.sheets = new Map(); // in order of use
+    this.places = new Map(); // "name row" to place
+    this.busy = 0;
+  }
+
+  // Where the picture of a row is, or null while it is on its way.
+  place(name, row) {
+    if (this.fixed) return this.source.fixedPlace(name, row);
+    const place = this.places.get(`${name} ${row}`);
+    return place?.sheet.url ? place : null;
+  }
+
+  // Ask for the pictures of rows that are in view; "loaded" tells when there are more.
+  want(name, rows) {
+    if (this.fixed) return;
+    const missing = rows.filter((row) => !this.places.has(`${name} ${row}`));
+    while (missing.length && this.busy < AT_ONCE) this.load(name, missing.splice(0, PER_SHEET));
+  }
+
+  async load(name, rows) {
+    const sheet = { keys: rows.map((row) => `${name} ${row}`), url: null };
+    rows.forEach((row, i) => {
+      const place = { sheet, column: i % this.columns, line: Math.floor(i / this.columns) };
+      Object.defineProperty(place, "url", { get: () => sheet.url });
+      this.places.set(`${name} ${row}`, place);
+    });
+    this.busy++;
+    try {
+      sheet.url = await this.source.sheet(name, rows);
+      this.sheets.set(sheet, true);
+      this.dropOldest();
+    } catch {
+      // Asked for again when it is next drawn, not at once: the server may be gone.
+      setTimeout(() => {
+        sheet.keys.forEach((key) => this.places.delete(key));
+        this.dispatchEvent(new Event("loaded"));
+      }, 2000);
+    }
+    this.busy--;
+    this.dispatchEvent(new Event("loaded"));
+  }
+
+  dropOldest() {
+    while (this.sheets.size > KEPT) {
+      const sheet = this.sheets.keys().next().value;
+      this.sheets.delete(sheet);
+      sheet.keys.forEach((key) => this.places.delete(key));
+      URL.revokeObjectURL(sheet.url);
+    }
+  }
+}
+
+const images = new Map();
+
+function load(url) {
+  if (!images.has(url)) {
+    const image = new Image();
+    image.src = url;
+    images.set(url, image.decode().then(() => image));
+    if (images.size > 200) images.delete(images.keys().next().value);
+  }
+  return images.get(url);
+}
+
+// Draw the stamp of a row into a canvas, pixel by pixel.
+export async function drawStamp(canvas, source, name, row, size) {
+  canvas.width = canvas.height = size;
+  canvas.dataset.row = row;
+  const { url, column, line } = source.stamp(name, row);
+  const image = await load(url).catch(() => images.delete(url) && null);
+  if (!image || canvas.dataset.row !== String(row)) return;
+  const context = canvas.getContext("2d");
+  context.drawImage(image, column * size, line * size, size, size, 0, 0, size, size);
+}

@@ -1,0 +1,141 @@
+// Where objects, pictures and labels come from: the server, or what is embedded in the page.
+
+const TIME_OUT = 60_000; // ms after which a server that does not answer counts as gone
+
+async function ask(url, options = {}) {
+  let reply;
+  try {
+    reply = await fetch(url, { ...options, signal: AbortSignal.timeout(TIME_OUT) });
+  } catch {
+    throw new Error("astroclust review does not answer: has it been stopped?");
+  }
+  if (!reply.ok) {
+    const error = new Error((await reply.text()) || reply.statusText);
+    throw Object.assign(error, { refused: reply.status === 400 });
+  }
+  return reply;
+}
+
+class Server {
+  live = true;
+
+  async describe() {
+    return (await ask("/api/objects")).json();
+  }
+
+  // The address of a picture of several rows, side by side.
+  async sheet(name, rows) {
+    const reply = await ask(`/sheets/${name}?rows=${rows.join(",")}`);
+    return URL.createObjectURL(await reply.blob());
+  }
+
+  stamp(name, row) {
+    return { url: `/stamps/${name}/${row}`, column: 0, line: 0 };
+  }
+
+  tile(name, level, column, line) {
+    return `/tiles/${name}/${level}/${column}/${line}`;
+  }
+
+  async measures(row) {
+    return (await ask(`/api/measures/${row}`)).json();
+  }
+
+  async saliency(row) {
+    return (await ask(`/api/saliency/${row}`)).json();
+  }
+
+  async labels(since, generation) {
+    return (await ask(`/api/labels?since=${since}&gen=${generation}`)).json();
+  }
+
+  async save(entry) {
+    const body = JSON.stringify(entry);
+    const headers = { "Content-Type": "application/json" };
+    return (await ask("/api/labels", { method: "POST", headers, body })).json();
+  }
+}
+
+// A page that was mailed: labels stay in this browser until they are exported.
+class Embedded {
+  live = false;
+
+  constructor(data) {
+    this.data = data;
+    this.urls = new Map();
+    this.key = `astroclust-review:${data.key}`;
+  }
+
+  async describe() {
+    return this.data;
+  }
+
+  fixedPlace(name, row) {
+    const { per_sheet: perSheet, sheet_columns: columns } = this.data;
+    const index = row % perSheet;
+    const url = this.sheetUrl(name, Math.floor(row / perSheet));
+    return { url, column: index % columns, line: Math.floor(index / columns) };
+  }
+
+  // A short address of an embedded picture.
+  sheetUrl(name, number) {
+    const key = `${name} ${number}`;
+    if (!this.urls.has(key)) {
+      const bytes = Uint8Array.from(atob(this.data.sheets[name][number]), (c) => c.charCodeAt(0));
+      this.urls.set(key, URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" })));
+    }
+    return this.urls.get(key);
+  }
+
+  stamp(name, row) {
+    return this.fixedPlace(name, row);
+  }
+
+  tile() {
+    return null;
+  }
+
+  async measures(row) {
+    return this.data.measures?.[row] ?? null;
+  }
+
+  entries() {
+    try {
+      return JSON.parse(localStorage.getItem(this.key)) ?? [];
+    } catch {
+      return this.kept ?? [];
+    }
+  }
+
+  async labels(since) {
+    const entries = this.entries().map((e) => [e.row, e.reviewer, e.class, e.note]);
+    return { generation: 1, next: entries.length, entries: entries.slice(since) };
+  }
+
+  async save(entry) {
+    const time = new Date().toISOString().slice(0, 19) + "Z";
+    const entries = [...this.entries(), { ...entry, time }];
+    this.kept = entries;
+    try {
+      localStorage.setItem(this.key, JSON.stringify(entries));
+    } catch (error) {
+      throw new Error(`this browser keeps nothing (${error.name}): export the labels now`);
+    }
+    return entry;
+  }
+
+  // The same file that astroclust review writes.
+  file() {
+    const quote = (text) => (/[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+    const { ids, exact } = this.data;
+    const lines = this.entries().map((e) => {
+      const place = [e.row, quote(ids[e.row]), exact.x[e.row], exact.y[e.row]];
+      return [...place, quote(e.reviewer), e.class ?? "", quote(e.note), e.time].join(",");
+    });
+    return this.data.header + lines.map((line) => `${line}\n`).join("");
+  }
+}
+
+const embedded = document.getElementById("review-data");
+
+export const source = embedded ? new Embedded(JSON.parse(embedded.textContent)) : new Server();

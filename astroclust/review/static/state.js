@@ -1,0 +1,155 @@
+// What the page knows: the objects, who called them what, which are shown and which is chosen.
+
+export class State extends EventTarget {
+  constructor(data) {
+    super();
+    this.data = data;
+    this.n = data.n;
+    this.classes = Object.keys(data.classes).map(Number);
+    this.columns = data.columns;
+    this.me = data.reviewer || "";
+    this.votes = new Map(); // reviewer, in small letters, to {name, labels}
+    this.notes = new Map(); // row to Map of reviewer to note
+    this.picture = "color";
+    this.sort = { key: "row", down: false };
+    this.hidden = new Set(); // classes that are not shown
+    this.shown = "all";
+    this.order = [];
+    this.position = new Int32Array(this.n).fill(-1);
+    this.chosen = 0;
+    this.unsaved = new Set();
+  }
+
+  tell(what, detail) {
+    this.dispatchEvent(new CustomEvent(what, { detail }));
+  }
+
+  on(names, listener) {
+    for (const name of names.split(" ")) this.addEventListener(name, listener);
+  }
+
+  modelClass(row) {
+    return this.columns.class?.[row] ?? 0;
+  }
+
+  labelOf(row, reviewer = this.me) {
+    return this.votes.get(reviewer.toLowerCase())?.labels[row] ?? 0;
+  }
+
+  noteOf(row, reviewer = this.me) {
+    return this.notes.get(row)?.get(reviewer.toLowerCase())?.note ?? "";
+  }
+
+  // The name and label of each reviewer who gave one.
+  votesOf(row) {
+    const votes = [...this.votes.values()].map(({ name, labels }) => ({ name, label: labels[row] }));
+    return votes.filter(({ label }) => label);
+  }
+
+  // Take in what a reviewer says of an object.
+  take(row, reviewer, label, note) {
+    const key = reviewer.toLowerCase();
+    if (!this.votes.has(key)) {
+      this.votes.set(key, { name: reviewer, labels: new Int8Array(this.n) });
+    }
+    this.votes.get(key).labels[row] = label ?? 0;
+    if (!this.notes.has(row)) this.notes.set(row, new Map());
+    this.notes.get(row).set(key, { name: reviewer, note });
+  }
+
+  forget() {
+    this.votes.clear();
+    this.notes.clear();
+  }
+
+  labelled() {
+    const labels = this.votes.get(this.me.toLowerCase())?.labels ?? [];
+    return labels.reduce((sum, label) => sum + (label > 0), 0);
+  }
+
+  // Share of votes that are not for the commonest class: reviewers, and the classifier as one more;
+  // or, before anyone has voted, that of the members of the ensemble.
+  disagreement(row) {
+    const votes = this.votesOf(row).map(({ label }) => label);
+    if (!votes.length) return 1 - (this.columns.agreement?.[row] ?? 1);
+    if (this.modelClass(row)) votes.push(this.modelClass(row));
+    const counts = this.classes.map((c) => votes.filter((vote) => vote === c).length);
+    return 1 - Math.max(...counts) / votes.length;
+  }
+
+  value(row, key = this.sort.key) {
+    if (key === "row") return row;
+    if (key === "disagreement") return this.disagreement(row);
+    if (key === "label") return this.labelOf(row) || 9;
+    if (key === "class") return this.modelClass(row) || 9;
+    return this.columns[key]?.[row] ?? NaN;
+  }
+
+  isShown(row) {
+    if (this.hidden.has(this.modelClass(row))) return false;
+    const mine = this.labelOf(row);
+    switch (this.shown) {
+      case "open":
+        return !mine;
+      case "mine":
+        return mine > 0;
+      case "tied":
+        return new Set(this.votesOf(row).map(({ label }) => label)).size > 1;
+      case "noted":
+        return [...(this.notes.get(row)?.values() ?? [])].some(({ note }) => note);
+      default:
+        return true;
+    }
+  }
+
+  // Sort and filter. Only what the user asks for moves stamps, never a label.
+  arrange() {
+    const rows = [];
+    for (let row = 0; row < this.n; row++) if (this.isShown(row)) rows.push(row);
+    const values = new Float64Array(this.n);
+    for (const row of rows) values[row] = this.value(row);
+    const sign = this.sort.down ? -1 : 1;
+    rows.sort((a, b) => {
+      const [u, v] = [values[a], values[b]];
+      if (Number.isNaN(u) || Number.isNaN(v)) return Number.isNaN(u) - Number.isNaN(v) || a - b;
+      return sign * (u - v) || a - b;
+    });
+    this.order = rows;
+    this.position.fill(-1);
+    rows.forEach((row, i) => (this.position[row] = i));
+    if (this.position[this.chosen] < 0 && rows.length) this.chosen = rows[0];
+    this.tell("arranged");
+    this.tell("chosen");
+  }
+
+  choose(row) {
+    if (row === undefined || row < 0 || row >= this.n) return;
+    this.chosen = row;
+    this.tell("chosen");
+  }
+
+  move(steps) {
+    if (!this.order.length) return;
+    const here = this.position[this.chosen];
+    const there = Math.min(Math.max((here < 0 ? -1 : here) + steps, 0), this.order.length - 1);
+    this.choose(this.order[there]);
+  }
+
+  // The most uncertain object, among those shown, that is not labelled by me.
+  nextUncertain() {
+    let best = -1;
+    let most = -Infinity;
+    for (const row of this.order) {
+      if (this.labelOf(row) || row === this.chosen) continue;
+      const entropy = this.columns.entropy?.[row] ?? -1;
+      if (entropy > most) [best, most] = [row, entropy];
+    }
+    return best;
+  }
+
+  setView(view) {
+    if (view === this.view) return;
+    this.view = view;
+    this.tell("view");
+  }
+}
