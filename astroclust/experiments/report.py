@@ -24,7 +24,8 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto
 h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
 table { border-collapse: collapse; font-size: 0.9rem; margin: 1rem 0; display: block;
         overflow-x: auto; }
-th, td { padding: 0.2rem 0.7rem; text-align: right; border-bottom: 1px solid #ddd; }
+th, td { padding: 0.2rem 0.7rem; text-align: right; white-space: nowrap;
+         border-bottom: 1px solid #ddd; }
 th { border-bottom: 2px solid #888; } img { max-width: 100%; }
 .note { background: #fff4d6; border-left: 4px solid #e69f00; padding: 0.5rem 1rem; }
 """

@@ -18,7 +18,8 @@ def cut_stamps(x, y, bands, size, *, progress_bar=False):
     """Cut stamps at positions out of bands.
 
     Stamps wholly inside are gathered in blocks from a view of the image that has a window at each
-    pixel; those at an edge are cut by `cut_one`, which defines what both give.
+    pixel; those at an edge are cut by `cut_one`, which defines what both give. Positions in the
+    order of y are read from the disk fastest.
 
     Parameters
     ----------
@@ -45,41 +46,50 @@ def cut_stamps(x, y, bands, size, *, progress_bar=False):
     ny, nx = next(band for band in bands if band is not None).data.shape
     on_image = (x >= -0.5) & (x < nx - 0.5) & (y >= -0.5) & (y < ny - 0.5)
     flags[~on_image] = StampFlag.OFF_IMAGE
-    corners = np.ceil(np.stack([y, x])[:, on_image] - size / 2).astype(int)
-    fits = ((corners >= 0) & (corners <= [[ny - size], [nx - size]])).all(axis=0)
-    rows = np.flatnonzero(on_image)
-    for i in rows[~fits]:
+    # As Cutout2D rounds.
+    corners = np.ceil(np.where(on_image, [y, x], 0) - size / 2).astype(int)
+    inside = ((corners >= 0) & (corners <= [[ny - size], [nx - size]])).all(axis=0) & on_image
+    for i in np.flatnonzero(on_image & ~inside):
         flags[i] = cut_one(data[i], x[i], y[i], bands)
-    rows, corners = rows[fits], corners[:, fits]
-    # Rows of the image one after the other are read from disk faster than to and fro.
-    order = np.argsort(corners[0], kind="stable")
-    done = len(x) - len(rows)
-    with tqdm(total=len(x), initial=done, unit="stamp", disable=not progress_bar) as bar:
-        for start in range(0, len(rows), _BLOCK):
-            block = order[start : start + _BLOCK]
-            flags[rows[block]] = _gather(data, rows[block], corners[:, block], bands)
-            bar.update(len(block))
+    with tqdm(total=len(x), unit="stamp", disable=not progress_bar) as bar:
+        for start in range(0, len(x), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            rows = inside[block]
+            bar.update(len(rows))
+            if rows.all():
+                flags[block] = _gather(data[block], corners[:, block], bands)
+            elif rows.any():
+                part = data[block][rows]
+                flags[block][rows] = _gather(part, corners[:, block][:, rows], bands)
+                data[block][rows] = part
     return data, flags
 
 
-def _gather(data, rows, corners, bands):
-    """Fill rows of the stamps whose lowest pixels are given; return their flags."""
-    size = data.shape[-1]
-    bad = np.zeros(len(rows), bool)
+def _gather(stamps, corners, bands):
+    """Fill stamps whose lowest pixels are given; return their flags."""
+    size = stamps.shape[-1]
+    flags = np.zeros(len(stamps), np.int32)
     for k, band in enumerate(bands):
         if band is None:
             continue
         windows = sliding_window_view(band.data, (size, size))
-        with np.errstate(over="ignore"):  # what float32 cannot hold is not finite, and flagged
-            pixels = windows[tuple(corners)].astype(np.float32)
-        good = np.isfinite(pixels)
+        with np.errstate(over="ignore", invalid="ignore"):
+            # What float32 cannot hold is not finite, and flagged.
+            stamps[:, k] = windows[tuple(corners)]
+            # A sum is not finite where a pixel is not, and seldom else.
+            doubtful = ~np.isfinite(stamps[:, k].sum(axis=(1, 2)))
         if band.mask is not None:
-            good &= ~sliding_window_view(band.mask, (size, size))[tuple(corners)]
-        if not good.all():
-            pixels[~good] = np.nan
-            bad |= ~good.all(axis=(1, 2))
-        data[rows, k] = pixels
-    return np.where(bad, StampFlag.NON_FINITE, 0)
+            doubtful |= sliding_window_view(band.mask, (size, size))[tuple(corners)].any(
+                axis=(1, 2)
+            )
+        for i in np.flatnonzero(doubtful):
+            bad = ~np.isfinite(stamps[i, k])
+            if band.mask is not None:
+                row, column = corners[:, i]
+                bad |= band.mask[row : row + size, column : column + size]
+            stamps[i, k][bad] = np.nan
+            flags[i] |= bad.any() * StampFlag.NON_FINITE
+    return flags
 
 
 def cut_one(stamp, x, y, bands):

@@ -129,7 +129,6 @@ class Classifier:
         pixels = torch.from_numpy(stamps.data).to(device)
         present = torch.from_numpy(stamps.present).to(device)
         pixels = normalize_pixels(pixels, present, self.card.normalization)
-        pixels = pixels.contiguous(memory_format=torch.channels_last)
         present = present.to(pixels.dtype)
         with torch.inference_mode(), torch.autocast(device.type, enabled=device.type == "cuda"):
             scores = torch.stack([network(pixels, present) for network in self.networks])
