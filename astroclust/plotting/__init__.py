@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Figures: fields, galleries of stamps, cuts, completeness, learning, confusion, calibration."""
+"""Figures: fields, stamps, diagrams of magnitudes, cuts, completeness, learning, scores."""
 
 from astroclust.plotting.images import (
     color_image,
@@ -7,6 +7,12 @@ from astroclust.plotting.images import (
     plot_field,
     plot_gallery,
     plot_saliency,
+)
+from astroclust.plotting.magnitudes import (
+    plot_color_color,
+    plot_color_magnitude,
+    plot_luminosity_function,
+    plot_map,
 )
 from astroclust.plotting.samples import plot_ci_calibration, plot_completeness
 from astroclust.plotting.scores import (
@@ -21,11 +27,15 @@ __all__ = [
     "color_levels",
     "plot_calibration",
     "plot_ci_calibration",
+    "plot_color_color",
+    "plot_color_magnitude",
     "plot_completeness",
     "plot_confusion",
     "plot_entropy",
     "plot_field",
     "plot_gallery",
     "plot_learning_curve",
+    "plot_luminosity_function",
+    "plot_map",
     "plot_saliency",
 ]

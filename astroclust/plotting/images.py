@@ -10,9 +10,17 @@ from astroclust.catalogs import CLASS_COLORS, CLASSES, pixel_positions
 from astroclust.images import ImageSet
 from astroclust.stamps import make_stamps
 
-__all__ = ["color_image", "color_levels", "plot_field", "plot_gallery", "plot_saliency"]
+__all__ = [
+    "CLASS_MARKERS",
+    "color_image",
+    "color_levels",
+    "plot_field",
+    "plot_gallery",
+    "plot_saliency",
+]
 
-_MARKERS = {1: "o", 2: "s", 3: "^", 4: "D"}
+#: A shape a class, beside `~astroclust.catalogs.CLASS_COLORS`.
+CLASS_MARKERS = {1: "o", 2: "s", 3: "^", 4: "D"}
 # Which of red, green and blue shows a band (Wei et al. 2020, Fig. 1).
 _CHANNELS = {"I": 0, "V": 1, "B": 1, "U": 2, "NUV": 2}
 
@@ -133,14 +141,16 @@ def plot_field(images, table, *, ax=None, column_prefix=""):
             x[rows],
             y[rows],
             s=90,
-            marker=_MARKERS[number],
+            marker=CLASS_MARKERS[number],
             facecolors="none",
             edgecolors=CLASS_COLORS[number],
             linewidths=1.3,
         )
         label = f"{number} {name} ({np.count_nonzero(rows)})"
         handles.append(
-            Line2D([], [], ls="", marker=_MARKERS[number], mfc="none", mew=1.5, ms=9, label=label)
+            Line2D(
+                [], [], ls="", marker=CLASS_MARKERS[number], mfc="none", mew=1.5, ms=9, label=label
+            )
         )
         handles[-1].set_markeredgecolor(CLASS_COLORS[number])
     ny, nx = images.shape

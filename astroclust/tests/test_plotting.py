@@ -3,6 +3,7 @@ import warnings
 
 import numpy as np
 import pytest
+from astropy.table import MaskedColumn, Table
 from astropy.utils.exceptions import AstropyUserWarning
 from matplotlib.figure import Figure
 
@@ -18,11 +19,15 @@ from astroclust.images import BANDS
 from astroclust.plotting import (
     color_image,
     plot_calibration,
+    plot_color_color,
+    plot_color_magnitude,
     plot_confusion,
     plot_entropy,
     plot_field,
     plot_gallery,
     plot_learning_curve,
+    plot_luminosity_function,
+    plot_map,
 )
 
 
@@ -113,3 +118,46 @@ def test_the_area_of_entropies_is_one():
     ax = plot_entropy(entropy_distribution([0.1, 0.1, 1.3]))
     values, edges, _ = ax.patches[0].get_data()
     assert np.sum(values * np.diff(edges)) == pytest.approx(1)
+
+
+@pytest.fixture
+def measured():
+    rng = np.random.default_rng(1)
+    table = Table({f"mag_f{n}w": rng.uniform(20, 25, 60) for n in (336, 438, 555, 814)})
+    table["mag_f814w"][0] = np.nan
+    table["class"] = MaskedColumn(np.repeat([1, 2, 3, 4], 15), mask=np.arange(60) == 59)
+    table["ra"], table["dec"] = 24 + rng.random(60) / 50, 15 + rng.random(60) / 50
+    return table
+
+
+@pytest.mark.parametrize("plot", [plot_color_magnitude, plot_color_color])
+def test_diagrams_have_a_marker_a_class(plot, measured):
+    ax = plot(measured)
+    labels = [line.get_label() for line in ax.lines]
+    assert set(labels) == {*(f"{n} {name}" for n, name in CLASSES.items()), "no class"}
+    assert sum(len(line.get_xdata()) for line in ax.lines) == 59  # one has no colour
+    assert len({line.get_marker() for line in ax.lines}) == 5
+    assert ax.yaxis_inverted()
+    with pytest.raises(KeyError, match="mag_f"):
+        plot(measured["class", "ra"])
+
+
+def test_luminosities_are_counted(measured):
+    ax = plot_luminosity_function(measured, width=1.0)
+    steps = [np.nansum(patch.get_data().values) for patch in ax.patches]
+    assert steps == [15, 15, 15, 14]
+    points = ax.containers[0].lines[0]
+    assert points.get_ydata().sum() == 45
+    assert ax.get_yscale() == "log"
+    measured["mag_f555w"] = np.nan
+    with pytest.raises(ValueError, match="no row has a magnitude in F555W"):
+        plot_luminosity_function(measured)
+
+
+def test_east_is_to_the_left(measured):
+    ax = plot_map(measured)
+    assert ax.xaxis_inverted()
+    assert not ax.yaxis_inverted()
+    assert sum(len(line.get_xdata()) for line in ax.lines) == 60
+    measured.rename_columns(["ra", "dec"], ["x", "y"])
+    assert not plot_map(measured).xaxis_inverted()

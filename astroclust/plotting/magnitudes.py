@@ -1,0 +1,261 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Figures of classified tables: colours, magnitudes, numbers and places of each class."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from astroclust.catalogs import CLASS_COLORS, CLASSES, pixel_positions, sky_positions
+from astroclust.plotting.images import CLASS_MARKERS
+
+__all__ = ["plot_color_color", "plot_color_magnitude", "plot_luminosity_function", "plot_map"]
+
+
+def plot_color_magnitude(
+    table, *, color=("F555W", "F814W"), magnitude="F555W", column_prefix="", ax=None
+):
+    """Draw a colour-magnitude diagram with a marker a class.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        With ``class`` and magnitudes ``mag_f555w`` ..., as
+        `~astroclust.photometry.measure_photometry` and `~astroclust.catalogs.read_legus` name
+        them.
+    color : tuple of two str, optional
+        Filters of the colour, the bluer first.
+    magnitude : str, optional
+        Filter of the magnitude.
+    column_prefix : str, optional
+        That of the class columns.
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw; by default in a new figure.
+
+    Returns
+    -------
+    ax : `~matplotlib.axes.Axes`
+        With blue to the left and bright above. Rows without one of the magnitudes are left out.
+
+    Raises
+    ------
+    KeyError
+        Where the table has not these columns.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.plotting import plot_color_magnitude
+    >>> table = Table({"class": [1, 4], "mag_f555w": [21.0, 22.0], "mag_f814w": [20.2, 21.9]})
+    >>> plot_color_magnitude(table).figure.savefig("diagram.png")
+    """
+    x, y = _color(table, color), _magnitude(table, magnitude)
+    ax = _draw_classes(table, x, y, column_prefix, ax)
+    ax.invert_yaxis()
+    ax.set(xlabel=_color_label(color), ylabel=f"{magnitude} (mag)")
+    return ax
+
+
+def plot_color_color(
+    table,
+    *,
+    x=("F555W", "F814W"),
+    y=("F336W", "F438W"),
+    column_prefix="",
+    ax=None,
+):
+    """Draw a colour-colour diagram with a marker a class.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        As for `plot_color_magnitude`.
+    x, y : tuple of two str, optional
+        Filters of the colours, the bluer first.
+    column_prefix : str, optional
+        That of the class columns.
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw; by default in a new figure.
+
+    Returns
+    -------
+    ax : `~matplotlib.axes.Axes`
+        With blue to the left and, as usual, above. Rows without one of the magnitudes are left
+        out.
+
+    Raises
+    ------
+    KeyError
+        Where the table has not these columns.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.plotting import plot_color_color
+    >>> magnitudes = {f"mag_f{n}w": [21.0, 22.0] for n in (336, 438, 555, 814)}
+    >>> plot_color_color(Table({"class": [1, 4], **magnitudes})).figure.savefig("colors.png")
+    """
+    ax = _draw_classes(table, _color(table, x), _color(table, y), column_prefix, ax)
+    ax.invert_yaxis()
+    ax.set(xlabel=_color_label(x), ylabel=_color_label(y))
+    return ax
+
+
+def plot_luminosity_function(table, *, band="F555W", width=0.5, column_prefix="", ax=None):
+    """Draw how many objects of each class there are by magnitude.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        As for `plot_color_magnitude`.
+    band : str, optional
+        Filter of the magnitude.
+    width : float, optional
+        Of a bin in mag.
+    column_prefix : str, optional
+        That of the class columns.
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw; by default in a new figure.
+
+    Returns
+    -------
+    ax : `~matplotlib.axes.Axes`
+        With steps a class and their sum for classes 1 to 3, with errors of Poisson, on a
+        logarithmic scale.
+
+    Raises
+    ------
+    KeyError
+        Where the table has not these columns.
+    ValueError
+        Where no row has a magnitude.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.plotting import plot_luminosity_function
+    >>> table = Table({"class": [1, 2, 4, 1], "mag_f555w": [21.0, 22.0, 23.1, 22.4]})
+    >>> plot_luminosity_function(table).figure.savefig("luminosities.png")
+    """
+    values, classes = _magnitude(table, band), _classes(table, column_prefix)
+    good = np.isfinite(values)
+    if not good.any():
+        raise ValueError(f"no row has a magnitude in {band}: choose another band")
+    first = np.floor(values[good].min() / width)
+    edges = width * np.arange(first, np.floor(values[good].max() / width) + 2)
+    ax = _new_axes() if ax is None else ax
+    for number, name in CLASSES.items():
+        counts, _ = np.histogram(values[good & (classes == number)], edges)
+        ax.stairs(
+            np.where(counts, counts, np.nan),
+            edges,
+            baseline=None,
+            color=CLASS_COLORS[number],
+            lw=2,
+            label=f"{number} {name} ({counts.sum()})",
+        )
+    counts, _ = np.histogram(values[good & (classes > 0) & (classes < 4)], edges)
+    shown = counts > 0
+    ax.errorbar(
+        (edges[:-1] + width / 2)[shown],
+        counts[shown],
+        np.sqrt(counts[shown]),
+        color="0.2",
+        marker="o",
+        ls="none",
+        capsize=2,
+        label=f"1 to 3 ({counts.sum()})",
+    )
+    ax.set(yscale="log", xlabel=f"{band} (mag)", ylabel=f"objects per {width:g} mag")
+    ax.legend(frameon=False)
+    return ax
+
+
+def plot_map(table, *, column_prefix="", ax=None):
+    """Draw where the objects of each class are, without images.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        With ``class`` and positions; those on the sky go first.
+    column_prefix : str, optional
+        That of the class columns.
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw; by default in a new figure.
+
+    Returns
+    -------
+    ax : `~matplotlib.axes.Axes`
+        With north up and east to the left where there are positions on the sky, in true shape.
+
+    Raises
+    ------
+    KeyError
+        Where the table has no positions or classes.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.plotting import plot_map
+    >>> table = Table({"class": [1, 4], "ra": [24.17, 24.18], "dec": [15.78, 15.79]})
+    >>> plot_map(table).figure.savefig("map.png")
+    """
+    try:
+        sky = sky_positions(table)
+    except KeyError:
+        x, y = pixel_positions(table)
+        ax = _draw_classes(table, x, y, column_prefix, ax)
+        ax.set(xlabel="x (pixel)", ylabel="y (pixel)", aspect="equal")
+        return ax
+    ax = _draw_classes(table, sky.ra.deg, sky.dec.deg, column_prefix, ax)
+    ax.invert_xaxis()
+    ax.set(xlabel="right ascension (deg)", ylabel="declination (deg)")
+    ax.set_aspect(1 / np.cos(np.nanmean(sky.dec.rad)))
+    ax.ticklabel_format(useOffset=False)
+    return ax
+
+
+def _draw_classes(table, x, y, column_prefix, ax):
+    """Draw points with the marker of their class, the most numerous first."""
+    ax = _new_axes() if ax is None else ax
+    classes = _classes(table, column_prefix)
+    good = np.isfinite(x) & np.isfinite(y)
+    for number in sorted([0, *CLASSES], key=lambda number: -np.sum(classes == number)):
+        rows = good & (classes == number)
+        if rows.any():
+            ax.plot(
+                x[rows],
+                y[rows],
+                ls="none",
+                marker=CLASS_MARKERS.get(number, "."),
+                color=CLASS_COLORS.get(number, "0.6"),
+                mec="0.2",
+                mew=0.4,
+                ms=6,
+                label=f"{number} {CLASSES[number]}" if number else "no class",
+            )
+    handles, labels = ax.get_legend_handles_labels()
+    order = np.argsort(labels)
+    ax.legend([handles[i] for i in order], [labels[i] for i in order], frameon=False)
+    return ax
+
+
+def _new_axes():
+    return Figure(figsize=(7, 5.5), layout="constrained").subplots()
+
+
+def _classes(table, column_prefix):
+    """Numbers of the classes, 0 where there is none."""
+    return np.ma.filled(np.ma.asarray(table[f"{column_prefix}class"]), 0).astype(int)
+
+
+def _magnitude(table, name):
+    """Magnitudes in a filter, NaN where there are none."""
+    values = np.ma.asarray(table[f"mag_{name.lower()}"], float)
+    return np.ma.filled(values, np.nan)
+
+
+def _color(table, names):
+    return _magnitude(table, names[0]) - _magnitude(table, names[1])
+
+
+def _color_label(names):
+    return f"{names[0]} $-$ {names[1]} (mag)"
