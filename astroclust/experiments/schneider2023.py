@@ -170,7 +170,7 @@ def reproduce_schneider2023(
     report = Report("Pretraining, as Schneider et al. (2023)")
     _add_accuracy(report, curves)
     _add_scores(report, classified)
-    counts = [np.count_nonzero(labels == number) for number in CLASSES]
+    counts = ", ".join(str(np.count_nonzero(labels == number)) for number in CLASSES)
     report.add(
         "What this was made of",
         f"{len(stamps)} stamps of {data} in classes 1 to 4: {counts}; {network} at {size} pixels, "
@@ -272,12 +272,13 @@ def _plot_gains(better, worse):
     for ax, name, label in zip(
         figure.subplots(1, 2),
         ("accuracy", "epoch"),
-        ("gain in peak accuracy", "epochs to the peak, difference"),
+        ("gain in peak accuracy", "epochs to the peak"),
         strict=True,
     ):
         ax.hist(np.asarray(better[name]) - np.asarray(worse[name]), bins=12, color="#0072B2")
         ax.axvline(0, color="black", lw=0.8)
-        ax.set(xlabel=f"{label} (pretrained - from scratch)", ylabel="splits")
+        ax.set(xlabel=f"{label} (pretrained $-$ from scratch)", ylabel="splits")
+        ax.yaxis.get_major_locator().set_params(integer=True)
     return figure
 
 

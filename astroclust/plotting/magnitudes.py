@@ -229,12 +229,13 @@ def _draw_classes(table, x, y, column_prefix, ax):
                 color=CLASS_COLORS.get(number, "0.6"),
                 mec="0.2",
                 mew=0.4,
-                ms=6,
+                ms=5,
                 label=f"{number} {CLASSES[number]}" if number else "no class",
             )
     handles, labels = ax.get_legend_handles_labels()
     order = np.argsort(labels)
-    ax.legend([handles[i] for i in order], [labels[i] for i in order], frameon=False)
+    ordered = [handles[i] for i in order], [labels[i] for i in order]
+    ax.legend(*ordered, framealpha=0.8, edgecolor="none")
     return ax
 
 
