@@ -2,8 +2,10 @@
 """The command line: parse, call, write."""
 
 import argparse
+import shlex
 import sys
 import warnings
+from contextlib import suppress
 
 from astropy.utils.exceptions import AstropyUserWarning
 
@@ -29,6 +31,7 @@ examples:
   astroclust review classified.fits --image F555W=v.fits --image F814W=i.fits
 
 An image is a file or a URL, with the extension in brackets where it matters: "i.fits[SCI]".
+@FILE stands for the arguments in a file.
 """
 
 
@@ -69,14 +72,26 @@ def _show_warning(message, *_):
     print(f"astroclust: warning: {message}", file=sys.stderr)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that reads arguments from files, as a shell would, and ignores comments."""
+
+    def convert_arg_line_to_args(self, line):
+        return shlex.split(line, comments=True)
+
+
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="astroclust",
         description=astroclust.__doc__,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        fromfile_prefix_chars="@",
     )
     parser.add_argument("--version", action="version", version=astroclust.__version__)
+    with suppress(ModuleNotFoundError):
+        import shtab
+
+        shtab.add_argument_to(parser, help="print what completes commands in your shell")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_demo(commands)
     add_simulate(commands)

@@ -285,6 +285,25 @@ def test_help(command, capsys):
     assert "usage: astroclust" in capsys.readouterr().out
 
 
+def test_arguments_from_a_file(files, tmp_path, capsys):
+    table, images = files
+    given = tmp_path / "field.args"
+    given.write_text("# of the field\nclassify -q\n" + " ".join(f"'{word}'" for word in images))
+    assert main([f"@{given}", str(table), "-o", f"{tmp_path}/r.fits"]) == 0
+    assert (tmp_path / "r.fits").exists()
+    with pytest.raises(SystemExit, match="2"):
+        main(["@absent.args"])
+    assert "absent.args" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion(shell, capsys):
+    pytest.importorskip("shtab")
+    with pytest.raises(SystemExit, match="0"):
+        main(["--print-completion", shell])
+    assert "fields" in capsys.readouterr().out
+
+
 def test_version(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--version"])
