@@ -5,6 +5,7 @@ With no names all lines are measured, which takes a quarter of an hour and 2 GB 
 """
 
 import argparse
+import os
 import resource
 import subprocess
 import sys
@@ -121,10 +122,14 @@ def against_cutouts(folder):
 
 def classify_many(paths, n, shape):
     """Seconds and memory of one classification in a process of its own."""
+    # Clusters of Dask set it for their workers, and for this process too.
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
     code = "import sys; from benchmarks.speed import report_one; report_one(*sys.argv[1:])"
     command = [sys.executable, "-c", code, str(n), str(shape[0]), *map(str, paths.values())]
     root = Path(__file__).parents[1]
-    run = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+    run = subprocess.run(
+        command, cwd=root, env=environment, check=True, capture_output=True, text=True
+    )
     return map(float, run.stdout.split())
 
 

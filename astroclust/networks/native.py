@@ -65,8 +65,8 @@ class NativeNetwork(nn.Module):
         scores : `~torch.Tensor`, shape (n, n_classes)
             Logits.
         """
-        maps = self.pixels(pixels) + self.presence(present)[:, :, None, None]
-        maps = self.stages(torch.relu(self.norm(maps)))
+        maps = self.pixels(pixels).add_(self.presence(present)[:, :, None, None])
+        maps = self.stages(self.norm(maps).relu_())
         middle = maps.shape[-1] // 2
         centre = maps[:, :, middle - 1 : middle + 2, middle - 1 : middle + 2].mean(dim=(2, 3))
         pooled = torch.cat([centre, maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
@@ -79,11 +79,11 @@ class _Stage(nn.Module):
     def __init__(self, n_in, n_out):
         super().__init__()
         self.reduce = _conv(n_in, n_out, stride=2)
-        self.block = nn.Sequential(_conv(n_out, n_out), nn.ReLU(), _conv(n_out, n_out))
+        self.block = nn.Sequential(_conv(n_out, n_out), nn.ReLU(inplace=True), _conv(n_out, n_out))
 
     def forward(self, maps):
-        maps = torch.relu(self.reduce(maps))
-        return torch.relu(maps + self.block(maps))
+        maps = self.reduce(maps).relu_()
+        return self.block(maps).add_(maps).relu_()
 
 
 def _conv(n_in, n_out, stride=1):

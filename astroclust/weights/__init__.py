@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 
 from astroclust.files import check_output, replace_when_done
 from astroclust.networks import create_network
-from astroclust.networks.fusion import fuse_network
+from astroclust.networks.inference import fuse_network, keep_memory
 from astroclust.stamps import normalize_pixels
 from astroclust.weights.cards import (
     ModelBandsError,
@@ -79,6 +79,7 @@ class Classifier:
         classifier : `Classifier`
             With the same probabilities but for rounding.
         """
+        keep_memory()
         card = self.card
         fused = [fuse_network(one, len(card.bands), card.stamp_size) for one in self.networks]
         return Classifier(
