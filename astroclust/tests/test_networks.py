@@ -5,8 +5,10 @@ import pytest
 import torch
 import torchvision
 from safetensors.torch import save_file
+from torch import nn
 
 from astroclust import create_network
+from astroclust.networks.inference import fuse_network
 
 NATIVE = ["native", "native-small", "native-large"]
 
@@ -145,3 +147,50 @@ def test_stamps_are_resized_to_the_size_that_is_asked_for():
     with torch.inference_mode():
         assert network(pixels, torch.ones(2, 5)).shape == (2, 4)
     assert given == [(2, 3, 64, 64)]
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        ("native", 1),
+        ("starcnet", 0),
+        ("resnet18@32", 0),
+        ("vgg11_bn@32", 0),
+        ("densenet121@32", None),
+        ("timm/efficientnet_lite0@32", None),
+    ],
+)
+def test_fused_networks_give_the_same(name, left):
+    torch.manual_seed(1)
+    network = create_network(name, weights="none").eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.normal_(module.weight, 1, 0.1)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    fused = fuse_network(network, 5, 50)
+    pixels, present = torch.rand(3, 5, 50, 50), torch.ones(3, 5)
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            fused(pixels, present), network(pixels, present), rtol=1e-3, atol=1e-4
+        )
+    if left is not None:
+        assert sum(isinstance(module, nn.BatchNorm2d) for module in fused.modules()) == left
+    for key, value in network.state_dict().items():
+        torch.testing.assert_close(value, before[key], rtol=0, atol=0)
+
+
+def test_what_is_not_in_sequence_is_not_fused():
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution, self.norm = nn.Conv2d(5, 5, 1), nn.BatchNorm2d(5)
+
+        def forward(self, pixels, present):
+            return self.convolution(self.norm(pixels)).mean(dim=(2, 3))
+
+    network = Odd().eval()
+    nn.init.constant_(network.norm.running_mean, 3)
+    fused = fuse_network(network, 5, 8)
+    assert isinstance(fused.norm, nn.BatchNorm2d)

@@ -160,3 +160,35 @@ def test_the_bundled_cards():
     for name in cards:
         assert (bundle() / f"{name}.safetensors").stat().st_size < 10e6
         assert load_classifier(name).card.name == name
+
+
+def test_a_device_without_memory_gets_smaller_batches(field, monkeypatch):
+    classifier = load_classifier()
+    stamps = make_stamps(field.truth[:7], field.images)
+    wanted, compute = classifier.probabilities(stamps), Classifier._compute
+
+    def scarce(self, stamps):
+        if len(stamps) > 2:
+            raise torch.OutOfMemoryError("out of memory")
+        return compute(self, stamps)
+
+    monkeypatch.setattr(Classifier, "_compute", scarce)
+    np.testing.assert_allclose(classifier.probabilities(stamps), wanted, atol=1e-5)
+
+    def none(self, stamps):
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(Classifier, "_compute", none)
+    with pytest.raises(torch.OutOfMemoryError):
+        classifier.probabilities(stamps)
+
+
+def test_classifying_leaves_the_classifier_as_it_is(field):
+    classifier = load_classifier()
+    prepared = classifier.prepared()
+    stamps = make_stamps(field.truth[:3], field.images)
+    np.testing.assert_allclose(
+        prepared.probabilities(stamps), classifier.probabilities(stamps), atol=1e-5
+    )
+    assert prepared.card is classifier.card
+    assert any(isinstance(m, torch.nn.BatchNorm2d) for m in classifier.networks[0].stages.modules())
