@@ -18,8 +18,7 @@ def cut_stamps(x, y, bands, size, *, progress_bar=False):
     """Cut stamps at positions out of bands.
 
     Stamps wholly inside are gathered in blocks from a view of the image that has a window at each
-    pixel; those at an edge are cut by `cut_one`, which defines what both give. Positions in the
-    order of y are read from the disk fastest.
+    pixel; those at an edge are cut one by one.
 
     Parameters
     ----------
@@ -50,18 +49,19 @@ def cut_stamps(x, y, bands, size, *, progress_bar=False):
     corners = np.ceil(np.where(on_image, [y, x], 0) - size / 2).astype(int)
     inside = ((corners >= 0) & (corners <= [[ny - size], [nx - size]])).all(axis=0) & on_image
     for i in np.flatnonzero(on_image & ~inside):
-        flags[i] = cut_one(data[i], x[i], y[i], bands)
-    with tqdm(total=len(x), unit="stamp", disable=not progress_bar) as bar:
-        for start in range(0, len(x), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            rows = inside[block]
-            bar.update(len(rows))
-            if rows.all():
-                flags[block] = _gather(data[block], corners[:, block], bands)
-            elif rows.any():
-                part = data[block][rows]
-                flags[block][rows] = _gather(part, corners[:, block][:, rows], bands)
-                data[block][rows] = part
+        flags[i] = _cut_at_edge(data[i], corners[:, i], bands)
+    # In the order of y neighbours share what was read, from the disk as from memory.
+    rows = np.flatnonzero(inside)
+    rows = rows[np.argsort(corners[0, rows], kind="stable")]
+    part = np.zeros((min(_BLOCK, len(rows)), *data.shape[1:]), np.float32)
+    done = len(x) - len(rows)
+    with tqdm(total=len(x), initial=done, unit="stamp", disable=not progress_bar) as bar:
+        for start in range(0, len(rows), _BLOCK):
+            block = rows[start : start + _BLOCK]
+            stamps = part[: len(block)]
+            flags[block] = _gather(stamps, corners[:, block], bands)
+            data[block] = stamps
+            bar.update(len(block))
     return data, flags
 
 
@@ -92,8 +92,27 @@ def _gather(stamps, corners, bands):
     return flags
 
 
+def _cut_at_edge(stamp, corner, bands):
+    """Fill a stamp that reaches over the edge of the image; return its flags."""
+    flags, size = StampFlag.EDGE, stamp.shape[-1]
+    for pixels, band in zip(stamp, bands, strict=True):
+        if band is None:
+            continue
+        low = np.maximum(corner, 0)
+        high = np.minimum(corner + size, band.data.shape)
+        if (low >= high).any():  # a stamp of one pixel whose position rounds off the image
+            return StampFlag.OFF_IMAGE
+        with np.errstate(over="ignore"):
+            values = band.pixels(tuple(map(slice, low, high)))
+        pixels[:] = np.nan
+        pixels[tuple(map(slice, low - corner, high - corner))] = values
+        if np.isnan(values).any():
+            flags |= StampFlag.NON_FINITE
+    return flags
+
+
 def cut_one(stamp, x, y, bands):
-    """Fill one stamp with `~astropy.nddata.Cutout2D`.
+    """Fill one stamp with `~astropy.nddata.Cutout2D`: what `cut_stamps` is held to.
 
     Parameters
     ----------
@@ -117,12 +136,12 @@ def cut_one(stamp, x, y, bands):
         ny, nx = band.data.shape
         if not (-0.5 <= x < nx - 0.5 and -0.5 <= y < ny - 0.5):
             return StampFlag.OFF_IMAGE
-        pixels[:] = np.nan
         try:
             cutout = Cutout2D(band.data, (x, y), size, mode="partial", fill_value=0)
         except NoOverlapError:  # a stamp of one pixel whose position rounds off the image
             return StampFlag.OFF_IMAGE
         inside = cutout.slices_cutout
+        pixels[:] = np.nan
         with np.errstate(over="ignore"):
             values = cutout.data[inside].astype(np.float32)
         values[~np.isfinite(values)] = np.nan
