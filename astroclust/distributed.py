@@ -1,16 +1,15 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Many fields on many machines, by Dask."""
 
-import warnings
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
-from astropy.utils.exceptions import AstropyUserWarning
 from tqdm import tqdm
 
 from astroclust.catalogs import check_table_output, pixel_positions, read_table, write_table
@@ -127,8 +126,10 @@ def classify_fields(
     >>> [path.name for path in paths]
     ['ngc628-c.fits']
     """
-    if rows_per_task < 1:
-        raise ValueError(f"rows_per_task must be at least 1, not {rows_per_task!r}")
+    if not isinstance(rows_per_task, Integral) or rows_per_task < 1:
+        raise ValueError(
+            f"rows_per_task must be a whole number of at least 1, not {rows_per_task!r}"
+        )
     classifier = load_classifier(model)
     folder = Path(folder)
     jobs = _read_jobs(fields, folder)
@@ -146,8 +147,7 @@ def classify_fields(
             except Exception as error:  # the trouble of one field shall not be that of others
                 failed[job.name] = error
                 continue
-            with _named(job.name):
-                result = add_classes(table, chances, classifier.card, column_prefix)
+            result = add_classes(table, chances, classifier.card, column_prefix, field=job.name)
             write_table(result, job.output, overwrite=overwrite)
     if failed:
         reasons = "; ".join(f"{name}: {error}" for name, error in failed.items())
@@ -231,16 +231,6 @@ def _connect(client):
             yield connected
 
 
-@contextmanager
-def _named(name):
-    """Put the name of a field before its warnings."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    for warning in caught:
-        warnings.warn(f"{name}: {warning.message}", AstropyUserWarning, stacklevel=4)
-
-
 class _Tiles:
     """Tiles of fields, on the workers.
 
@@ -263,13 +253,19 @@ class _Tiles:
         self.rows_per_task = rows_per_task
         # By a task, and not scattered: where a lost worker had it, the task is done again.
         self.shared = client.submit(_as_it_is, classifier, pure=False)
-        self.tasks = []
+        self.tasks = set()
 
     def submit(self, function, *arguments):
         """Have a function called by a worker."""
         task = self.client.submit(function, *arguments, pure=False)
-        self.tasks.append(task)
+        self.tasks.add(task)
         return task
+
+    def take(self, task):
+        """The result of a task, which the cluster need not keep any longer."""
+        result = task.result()
+        self.tasks.discard(task)
+        return result
 
     def classify(self, x, y, images):
         """Chances at positions on images of the given paths."""
@@ -282,22 +278,22 @@ class _Tiles:
         ]
         chances = Chances.unknown(len(x), self.classifier)
         for rows, task in zip(parts, tasks, strict=True):
-            chances.fill(rows, task.result())
+            chances.fill(rows, self.take(task))
         return chances
 
     def cancel(self):
         """Give up all tasks that have not ended."""
-        self.client.cancel(self.tasks)
+        self.client.cancel(list(self.tasks))
 
 
 def _classify_field(job, *, tiles, preset, prefix):
     """The candidates of a field, and their chances."""
     images = ImageSet.read(job.images)
-    check_images(images, tiles.classifier.card)
+    check_images(images, tiles.classifier.card, field=f"the images of {job.name}")
     if job.catalog:
         table = read_table(job.catalog)
     else:
-        table = tiles.submit(_find_candidates, job.images, job.distance, preset).result()
+        table = tiles.take(tiles.submit(_find_candidates, job.images, job.distance, preset))
     check_names(table, tiles.classifier.card, prefix)
     return table, tiles.classify(*pixel_positions(table, images.wcs), job.images)
 

@@ -155,7 +155,7 @@ def _check_batch_size(batch_size):
         raise ValueError(f"batch_size must be a whole number of at least 1, not {batch_size!r}")
 
 
-def check_images(images, card):
+def check_images(images, card, *, field="the images"):
     """Make sure that a classifier can do something with images.
 
     Parameters
@@ -164,6 +164,8 @@ def check_images(images, card):
         The bands of the field.
     card : `~astroclust.weights.ModelCard`
         Of the classifier.
+    field : str, optional
+        What messages call the images.
 
     Raises
     ------
@@ -185,8 +187,8 @@ def check_images(images, card):
     scale = images.pixel_scale.value
     if not 0.9 < scale / card.pixel_scale < 1.1:
         warnings.warn(
-            f"the images have pixels of {scale:.4f} arcsec, classifier {card.name} was trained "
-            f"at {card.pixel_scale}: resample them, or do not trust the classes",
+            f"{field} have pixels of {scale:.4f} arcsec, classifier {card.name} was trained at "
+            f"{card.pixel_scale}: resample them, or do not trust the classes",
             AstropyUserWarning,
             stacklevel=3,
         )

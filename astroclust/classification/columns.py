@@ -44,7 +44,7 @@ def check_names(table, card, column_prefix=""):
         )
 
 
-def add_classes(table, chances, card, column_prefix=""):
+def add_classes(table, chances, card, column_prefix="", *, field=""):
     """Add the columns that `classify_table` adds.
 
     Parameters
@@ -57,6 +57,8 @@ def add_classes(table, chances, card, column_prefix=""):
         Of the classifier.
     column_prefix : str, optional
         Put before the names of the columns.
+    field : str, optional
+        Name that the warning begins with.
 
     Returns
     -------
@@ -68,7 +70,7 @@ def add_classes(table, chances, card, column_prefix=""):
     AstropyUserWarning
         Once, where rows were odd: it counts their flags.
     """
-    _warn_of_odd_rows(chances.flags, chances.lost)
+    _warn_of_odd_rows(chances.flags, chances.lost, field)
     result = table.copy()
     for column in _result_columns(chances.probabilities, chances.flags, card):
         column.name = column_prefix + column.name
@@ -117,16 +119,17 @@ def _describe_run(meta, card):
     meta[f"ACDATA{suffix}"] = "simulated images only" if card.simulated else "see model card"
 
 
-def _warn_of_odd_rows(flags, lost):
+def _warn_of_odd_rows(flags, lost, field):
     odd = np.where(lost, flags, flags & ~StampFlag.BAND_MISSING)
     if not odd.any():
         return
     counts = {flag.name: np.count_nonzero(odd & flag) for flag in StampFlag}
     listed = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+    start = f"{field}: " if field else ""
     skipped = np.count_nonzero(flags & NOT_CLASSIFIED)
     warnings.warn(
-        f"{np.count_nonzero(odd)} of {len(flags)} rows have flags ({listed}); {skipped} rows "
-        "are not classified",
+        f"{start}{np.count_nonzero(odd)} of {len(flags)} rows have flags ({listed}); {skipped} "
+        "rows are not classified",
         AstropyUserWarning,
         stacklevel=4,
     )

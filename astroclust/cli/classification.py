@@ -32,13 +32,21 @@ def add_classify(commands):
 
 
 def _classify(arguments):
-    one, many = arguments.table and arguments.image, arguments.fields
-    if bool(one) == bool(many):
-        raise ValueError("give a table and its images with --image, or --fields")
-    if many:
-        _classify_fields(arguments)
-    else:
+    if not arguments.fields:
+        if not (arguments.table and arguments.image):
+            raise ValueError("give a table and its images with --image, or --fields")
         _classify_one(arguments)
+        return
+    of_one = {
+        "TABLE": arguments.table,
+        "--image": arguments.image,
+        "--role": arguments.role,
+        "--batch-size": arguments.batch_size,
+    }
+    given = ", ".join(name for name, value in of_one.items() if value)
+    if given:
+        raise ValueError(f"--fields goes without {given}, which are of one table: leave them out")
+    _classify_fields(arguments)
 
 
 def _classify_fields(arguments):

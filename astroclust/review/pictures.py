@@ -186,19 +186,11 @@ class Pictures:
         """What is black and white all over the field."""
         images = self.objects.images
         step = max(1, max(images.shape) // _SAMPLE)
-        sample = np.stack([_pixels(band, np.s_[::step, ::step]) for band in images.values()])
+        sample = np.stack([band.pixels(np.s_[::step, ::step]) for band in images.values()])
         levels = {COLOR: color_levels(sample, images.roles, limits=_FIELD_LIMITS)}
         for role, pixels in zip(images.roles, sample, strict=True):
             levels[role] = _percentiles(pixels, _FIELD_LIMITS)
         return levels
-
-
-def _pixels(band, where):
-    """Part of a band as floats, NaN where it is masked."""
-    values = np.array(band.data[where], np.float32)
-    if band.mask is not None:
-        values[band.mask[where]] = np.nan
-    return values
 
 
 def _sampled(band, rows, step, top):
@@ -207,7 +199,7 @@ def _sampled(band, rows, step, top):
     Squares count from the top of the field, so that tiles meet.
     """
     if step == 1:
-        return _pixels(band, rows)
+        return band.pixels(rows)
     y, x = rows
     first = y.start + (top - y.start) % step  # what does not fill a square at the foot is left out
     offsets = (0, step // 2)
@@ -215,11 +207,10 @@ def _sampled(band, rows, step, top):
     if not n_y or not n_x:
         return np.full((max(n_y, 1), max(n_x, 1)), np.nan, np.float32)
     parts = [
-        _pixels(
-            band,
+        band.pixels(
             np.s_[
                 first + dy : first + n_y * step : step, x.start + dx : x.start + n_x * step : step
-            ],
+            ]
         )
         for dy in offsets
         for dx in offsets

@@ -130,7 +130,7 @@ def test_bad_lists(change, error, message, client, tmp_path):
             listed[name] = values
     with pytest.raises(error, match=message):
         classify_fields(listed, tmp_path, client=client)
-    with pytest.raises(ValueError, match="rows_per_task must be at least 1"):
+    with pytest.raises(ValueError, match="rows_per_task must be a whole number"):
         classify_fields(listed, tmp_path, client=client, rows_per_task=0)
 
 
@@ -171,4 +171,6 @@ def test_the_command(fields, tmp_path, capsys):
     assert "1 fields are in" in capsys.readouterr().out
     assert len(Table.read(tmp_path / "out" / "known.fits")) == 40
     assert main([*arguments, "table.ecsv", "--image", "V=v.fits"]) == 1
+    assert "--fields goes without TABLE, --image" in capsys.readouterr().err
+    assert main(["classify", "-o", f"{tmp_path}/out"]) == 1
     assert "or --fields" in capsys.readouterr().err
