@@ -2,12 +2,14 @@
 """Configuration of Sphinx."""
 
 import os
+from dataclasses import fields
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
 from sphinx_astropy.conf.v2 import *  # noqa: F403
 
 from astroclust.stamps import FLAG_MEANINGS
+from astroclust.weights import ModelCard, list_classifiers
 
 project = "astroclust"
 author = "The astroclust developers"
@@ -18,6 +20,13 @@ html_theme_options = {"logo": {"text": project}}
 html_sidebars = {"**": []}  # the top bar holds all pages
 exclude_patterns = ["_build", "**.inc"]
 suppress_warnings = []
+
+# Notebooks are kept without outputs, and run here.
+extensions.append("myst_nb")  # noqa: F405
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 900
+nb_output_stderr = "remove"  # progress bars
 
 nitpicky = True
 intersphinx_mapping = {
@@ -34,13 +43,38 @@ if os.environ.get("ASTROCLUST_DOCS_OFFLINE"):
     intersphinx_mapping = {}
     nitpick_ignore_regex = [("py:.*", r"(?!astroclust).*")]
 
-# The table of flags is made from the registry, so that the two cannot drift apart.
-_rows = "\n".join(
-    f"   * - {flag.value}\n     - ``{flag.name}``\n     - {meaning}"
-    for flag, meaning in FLAG_MEANINGS.items()
+
+def _as_text(value):
+    """An entry of a card, as a cell of a table."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {entry}" for name, entry in value.items())
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    text = str(value)
+    return f"``{text}``" if text.startswith("astroclust ") or len(text) == 64 else text
+
+
+# Tables of what the package itself knows are made from there, so that the two cannot drift apart.
+def _write_table(name, titles, rows):
+    """A file with a list-table, to be included."""
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for row in [titles, *rows]:
+        lines += [f"   {'  -' if i else '* -'} {entry}".rstrip() for i, entry in enumerate(row)]
+    Path(__file__).with_name(name).write_text("\n".join(lines) + "\n")
+
+
+_write_table(
+    "flags.inc",
+    ("bit", "name", "meaning"),
+    [(flag.value, f"``{flag.name}``", meaning) for flag, meaning in FLAG_MEANINGS.items()],
 )
-Path(__file__).with_name("flags.inc").write_text(
-    ".. list-table::\n   :header-rows: 1\n\n   * - bit\n     - name\n     - meaning\n"
-    + _rows
-    + "\n"
+_cards = list_classifiers().values()
+_write_table(
+    "cards.inc",
+    ("entry", *(f"``{card.name}``" for card in _cards)),
+    [
+        (f"``{entry.name}``", *(_as_text(getattr(card, entry.name)) for card in _cards))
+        for entry in fields(ModelCard)
+        if entry.name != "name"
+    ],
 )

@@ -29,6 +29,7 @@ from astroclust.injection.clusters import (
 )
 from astroclust.photometry.apertures import measure_apertures
 from astroclust.selection import find_candidates
+from astroclust.selection.pipeline import blocked_pixels
 from astroclust.selection.presets import get_preset
 
 __all__ = ["CLASS_1_COLORS", "completeness", "limiting_magnitude"]
@@ -57,6 +58,8 @@ def completeness(
     distance=None,
     preset="legus",
     extinction=None,
+    exclude=None,
+    footprint=None,
     colors=None,
     psf=None,
     seed=0,
@@ -84,8 +87,9 @@ def completeness(
     distance : `~astropy.units.Quantity` or float, optional
         Distance of the galaxy (Mpc where it has no unit); without it there is no cut in absolute
         magnitude.
-    preset, extinction, workers : optional
-        As `~astroclust.selection.find_candidates` takes them.
+    preset, extinction, exclude, footprint, workers : optional
+        As `~astroclust.selection.find_candidates` takes them. No cluster is injected where none
+        may be found.
     colors : mapping, optional
         Filters or roles to the magnitude there less that in V, of all bands but V; by default
         `CLASS_1_COLORS`.
@@ -146,6 +150,7 @@ def completeness(
     magnitudes, radii, unit = _check_grid(magnitudes, radii)
     scale = _pixels(unit, images, distance)
     bands = lights_of(images, preset, colors, extinction, psf)
+    blocked = blocked_pixels(images, exclude, footprint)
     done = Table(names=list(_COLUMNS), dtype=list(_COLUMNS.values()))
     if checkpoint is not None:
         checkpoint = check_output(checkpoint, overwrite=True)
@@ -157,6 +162,7 @@ def completeness(
             distance=distance,
             preset=preset,
             extinction=sorted((extinction or {}).items()),
+            blocked=None if blocked is None else digest_of(blocked),
             seed=seed,
         )
         done = read_checkpoint(checkpoint, settings) if checkpoint.exists() else done
@@ -172,7 +178,7 @@ def completeness(
         while len(done) < n_all:
             number = done["round"][-1] + 1 if len(done) else 0
             rng = np.random.default_rng([seed, number])
-            x, y = draw_places(images, n_all - len(done), rng)
+            x, y = draw_places(images, n_all - len(done), rng, blocked)
             # All cells of the grid in turn, over the rounds.
             cells = grid[np.arange(len(done), len(done) + len(x)) % len(grid)]
             clusters = Table([np.full(len(x), number), x, y, *cells.T], names=list(_COLUMNS)[:5])
@@ -181,6 +187,7 @@ def completeness(
                 distance=distance,
                 preset=preset,
                 extinction=extinction,
+                exclude=blocked,
                 keep_rejected=True,
                 workers=workers,
             )

@@ -142,7 +142,7 @@ def _wavelength(name):
     return int(match[1]) if match else np.nan
 
 
-def draw_places(images, most, rng):
+def draw_places(images, most, rng, blocked=None):
     """Places on good pixels, one for each part of the image at most, in arrays x and y."""
     size = np.array(images.shape[::-1])
     for _ in range(_TRIES):
@@ -150,13 +150,15 @@ def draw_places(images, most, rng):
         kept = np.empty((0, 2))
         for place in places:
             apart = (np.hypot(*(kept - place).T) >= _SEPARATION).all()
-            if apart and all(_is_good(band, *place) for band in images.values()):
+            free = blocked is None or not blocked[tuple(np.round(place[::-1]).astype(int))]
+            if free and apart and all(_is_good(band, *place) for band in images.values()):
                 kept = np.vstack([kept, place])
         if len(kept):
             return kept[:most].T
     raise ValueError(
         f"there is no room for clusters: at {_TRIES * len(places)} places pixels were bad or "
-        "blank in one band or another; leave out bands that cover little of the field"
+        "blank in one band or another, or in a region to leave out; leave out bands that cover "
+        "little of the field, or less of it"
     )
 
 

@@ -12,7 +12,7 @@ from astroclust.photometry.calibration import value_of_band, zero_point
 from astroclust.selection.cuts import cut_flow, select_candidates
 from astroclust.selection.presets import get_preset
 
-__all__ = ["find_candidates", "keep_candidates"]
+__all__ = ["blocked_pixels", "find_candidates", "keep_candidates"]
 
 
 def find_candidates(
@@ -82,7 +82,7 @@ def find_candidates(
     images = images if isinstance(images, ImageSet) else ImageSet(images)
     preset = get_preset(preset)
     _check_zero_point(images, preset, distance)
-    blocked = _blocked(images, exclude, footprint)
+    blocked = blocked_pixels(images, exclude, footprint)
     sources = find_sources(
         _detection_image(images, preset),
         threshold=preset.threshold,
@@ -152,8 +152,21 @@ def _band(images, name):
     return replace(images.get(name, images.reference), wcs=images.wcs)
 
 
-def _blocked(images, exclude, footprint):
-    """Where no candidate may be: a mask of the shape of the images, or None."""
+def blocked_pixels(images, exclude=None, footprint=None):
+    """Where no candidate may be.
+
+    Parameters
+    ----------
+    images : `~astroclust.images.ImageSet`
+        The bands of the field.
+    exclude, footprint : optional
+        As `find_candidates` takes them.
+
+    Returns
+    -------
+    blocked : `~numpy.ndarray` of bool, shape (ny, nx), or None
+        None where neither is given.
+    """
     if exclude is None and footprint is None:
         return None
     blocked = np.zeros(images.shape, bool)

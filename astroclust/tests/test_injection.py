@@ -290,6 +290,22 @@ def test_files_and_masks(images, tmp_path):
         completeness(bands, **options)
 
 
+def test_nothing_is_injected_where_nothing_may_be_found(images, tmp_path):
+    left = np.zeros(images.shape, bool)
+    left[:, :130] = True
+    options = {"magnitudes": [20], "radii": [1], "n": 8}
+    result = completeness(images, **options, exclude=left, checkpoint=tmp_path / "c.ecsv")
+    clusters = Table.read(tmp_path / "c.ecsv")
+    assert clusters["x"].min() >= 129.5
+    assert result["selected"][0] >= 0.7
+    same = completeness(images, **options, footprint=~left)
+    np.testing.assert_array_equal(same["selected"], result["selected"])
+    with pytest.raises(ValueError, match=r"other settings \(blocked\)"):
+        completeness(images, **options, exclude=~left, checkpoint=tmp_path / "c.ecsv")
+    with pytest.raises(ValueError, match="in a region to leave out"):
+        completeness(images, **options, exclude=np.ones(images.shape, bool))
+
+
 def test_radii_in_parsec(images):
     options = {"magnitudes": [20], "n": 2, "distance": 10 * u.Mpc}
     result = completeness(images, radii=[2, 4] * u.pc, **options)
