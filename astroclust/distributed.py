@@ -12,15 +12,11 @@ import numpy as np
 from astropy.table import Table
 from tqdm import tqdm
 
-from astroclust.catalogs import check_table_output, pixel_positions, read_table, write_table
-from astroclust.classification import (
-    Chances,
-    add_classes,
-    check_images,
-    check_names,
-    choose_device,
-    classify_positions,
-)
+from astroclust.catalogs import pixel_positions, read_table, write_table
+from astroclust.catalogs.tables import check_table_output
+from astroclust.classification.chances import Chances, classify_positions
+from astroclust.classification.checks import check_images, choose_device
+from astroclust.classification.columns import add_classes, check_names
 from astroclust.images import ImageSet
 from astroclust.selection import find_candidates
 from astroclust.weights import load_classifier

@@ -1,10 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Candidate tables: their classes, their positions, reading and writing them."""
 
-import re
-import tempfile
 import warnings
-from pathlib import Path
 
 import numpy as np
 from astropy import units as u
@@ -18,7 +15,7 @@ from astroclust.catalogs.legus import read_legus
 from astroclust.catalogs.legus_writer import write_legus
 from astroclust.catalogs.phangs import PHANGS_CODES, human_class, read_phangs
 from astroclust.catalogs.samples import sample_counts, training_sample
-from astroclust.files import check_output, replace_when_done
+from astroclust.catalogs.tables import read_table, write_table
 
 __all__ = [
     "CATALOG_FLAG_MEANINGS",
@@ -27,7 +24,6 @@ __all__ = [
     "PHANGS_CODES",
     "CatalogFlag",
     "LegusField",
-    "check_table_output",
     "find_field",
     "human_class",
     "legus_fields",
@@ -61,8 +57,6 @@ _SIMILAR = {"x", "y", "xcentroid", "ycentroid", "ximage", "yimage"} | {
 _SPELLINGS = dict.fromkeys(("pix", "px", "pixel", "pixels"), u.pix) | dict.fromkeys(
     ("deg", "degree", "degrees"), u.deg
 )
-# Endings that say no more than text.
-_PLAIN_TEXT = ("", ".cat", ".coo", ".dat", ".tab", ".txt")
 
 #: A colour for each class in pictures and region files, told apart by the colour-blind too
 #: (Okabe & Ito 2008, https://jfly.uni-koeln.de/color).
@@ -204,84 +198,3 @@ def _world_to_pixel(wcs, sky):
             if rows is not None:
                 x[rows] = y[rows] = np.nan
         return x, y
-
-
-def read_table(path):
-    """Read a table from a file, in the format of its name.
-
-    Parameters
-    ----------
-    path : str or `~pathlib.Path`
-        A FITS, ECSV, CSV, VOTable or other file that `astropy.table.Table` recognises, or a
-        catalogue of LEGUS (``hlsp_legus_..._multiband_....tab``).
-
-    Returns
-    -------
-    table : `~astropy.table.Table`
-        The table.
-
-    Raises
-    ------
-    FileNotFoundError
-        Where there is no such file.
-    OSError
-        Where the file cannot be read as a table.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    if path.stat().st_size == 0:
-        raise OSError(f"{path} is empty; fetch or write it again")
-    if re.match(r"hlsp_legus_hst_.+_multiband_.+\.tab", path.name):
-        return read_legus(path)
-    try:
-        return Table.read(path, format="ascii" if path.suffix.lower() in _PLAIN_TEXT else None)
-    except Exception as error:  # each of the many formats fails in its own way
-        reason = str(error).strip().partition("\n")[0]
-        raise OSError(
-            f"cannot read a table from {path} ({reason}); fetch it again, or convert it to .ecsv"
-        ) from error
-
-
-def check_table_output(path, *, overwrite=False):
-    """Check, before long work starts, that a table can be written to a file.
-
-    Parameters
-    ----------
-    path : str or `~pathlib.Path`
-        The file.
-    overwrite : bool, optional
-        Whether it may exist.
-
-    Raises
-    ------
-    OSError
-        As `~astroclust.files.check_output`.
-    ValueError
-        Where the ending of the name is that of no table format.
-    """
-    path = check_output(path, overwrite=overwrite)
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            Table({"x": [1.0]}).write(Path(folder) / path.name)
-        except Exception as error:  # each of the many formats fails in its own way
-            raise ValueError(
-                f"cannot write a table to {path}: end its name in .fits or, without any loss, .ecsv"
-            ) from error
-
-
-def write_table(table, path, *, overwrite=False):
-    """Write a table to a file that is whole or absent, in the format of its ending.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-        The table.
-    path : str or `~pathlib.Path`
-        The file, ending in ``.fits`` or ``.ecsv`` (the lossless format), or another ending that
-        `astropy.table.Table` knows.
-    overwrite : bool, optional
-        Whether the file may exist.
-    """
-    with replace_when_done(path, overwrite=overwrite) as partial:
-        table.write(partial)

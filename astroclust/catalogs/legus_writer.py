@@ -101,7 +101,7 @@ def write_legus(table, path, *, overwrite=False):
     Raises
     ------
     OSError
-        As `~astroclust.files.check_output`.
+        Where a file exists and ``overwrite`` is false, or cannot be written.
     KeyError
         Where the table lacks a column.
     ValueError

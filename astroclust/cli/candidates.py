@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 import astroclust
-from astroclust.catalogs import check_table_output, write_table
+from astroclust.catalogs import write_table
+from astroclust.catalogs.tables import check_table_output
 from astroclust.cli.options import add_command, add_images, add_output, pair, read_images
 from astroclust.files import check_output, replace_when_done
 from astroclust.images import read_image
@@ -88,7 +89,7 @@ def _selection(arguments):
 
 
 def _detect(arguments):
-    from astroclust.selection import keep_candidates
+    from astroclust.selection.pipeline import keep_candidates
 
     check_table_output(arguments.output, overwrite=arguments.overwrite)
     sources = astroclust.find_candidates(

@@ -8,7 +8,8 @@ import webbrowser
 from contextlib import suppress
 from pathlib import Path
 
-from astroclust.catalogs import check_table_output, read_table, write_table
+from astroclust.catalogs import read_table, write_table
+from astroclust.catalogs.tables import check_table_output
 from astroclust.cli.options import add_command, add_images, read_images
 
 __all__ = ["add_review"]

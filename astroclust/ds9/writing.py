@@ -103,7 +103,7 @@ def write_regions(
     Raises
     ------
     OSError
-        As `~astroclust.files.check_output`.
+        Where the file exists and ``overwrite`` is false, or cannot be written.
 
     Notes
     -----

@@ -59,7 +59,7 @@ def write_review(
     ValueError
         Where the table has no rows, or none on the images.
     OSError
-        As `~astroclust.files.check_output`.
+        Where the file exists and ``overwrite`` is false, or cannot be written.
 
     Examples
     --------

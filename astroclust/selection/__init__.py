@@ -11,7 +11,7 @@ from astroclust.selection.cuts import (
     cut_flow,
     select_candidates,
 )
-from astroclust.selection.pipeline import find_candidates, keep_candidates
+from astroclust.selection.pipeline import find_candidates
 from astroclust.selection.presets import PRESETS, Preset
 
 __all__ = [
@@ -25,6 +25,5 @@ __all__ = [
     "Preset",
     "cut_flow",
     "find_candidates",
-    "keep_candidates",
     "select_candidates",
 ]

@@ -76,7 +76,7 @@ def check_field_output(like, folder, *, overwrite=False):
     KeyError
         Where LEGUS has no such field.
     OSError
-        As `~astroclust.files.check_output`.
+        Where a file exists and ``overwrite`` is false, or cannot be written.
     """
     files, folder = _files(find_field(like), folder), Path(folder)
     if folder.exists() and not folder.is_dir():
@@ -114,7 +114,7 @@ def write_field(field, folder, *, overwrite=False, workers=1, progress_bar=False
     Raises
     ------
     OSError
-        As `~astroclust.files.check_output`.
+        Where a file exists and ``overwrite`` is false, or cannot be written.
     KeyError
         Where the images do not say which field they are like.
 

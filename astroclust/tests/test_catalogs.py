@@ -6,12 +6,8 @@ from astropy.coordinates import SkyCoord
 from astropy.table import MaskedColumn, QTable, Table
 from astropy.utils.masked import Masked
 
-from astroclust.catalogs import (
-    check_table_output,
-    pixel_positions,
-    read_table,
-    write_table,
-)
+from astroclust.catalogs import pixel_positions, read_table, write_table
+from astroclust.catalogs.tables import check_table_output
 
 
 def test_pixels_are_taken_as_they_are():
