@@ -49,6 +49,21 @@ class LegusData:
         What is known of it.
     folder : `~pathlib.Path`
         Where the files are.
+
+    Examples
+    --------
+    Files that are there already need no server; here they are those of a simulated field:
+
+    >>> from pathlib import Path
+    >>> from astroclust import fetch_legus, simulate_field, write_field
+    >>> Path("archive/legus").mkdir(parents=True)
+    >>> field = simulate_field(like="ngc1566", shape=(100, 100), seed=1, density=2e-3)
+    >>> files = write_field(field, "archive/legus/ngc1566")
+    >>> data = fetch_legus("ngc1566", folder="archive", offline=True)
+    >>> data.name, data.meta.galaxy
+    ('ngc1566', 'NGC 1566')
+    >>> data.images["V"].filter
+    'F555W'
     """
 
     name: str
@@ -128,6 +143,30 @@ def fetch_legus(
     ValueError
         For an unknown ``what``, for the catalogue of a field that has none, and for a bundle that
         is not to be trusted.
+
+    Examples
+    --------
+    Without a server, what is not in the folder is an error:
+
+    >>> from astroclust import fetch_legus
+    >>> fetch_legus("NGC 1566", folder="archive", offline=True)
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: archive/legus/ngc1566 has no whole hlsp_legus_...: fetch without the offline
+    option
+
+    What is there is read; here it is a simulated field, in files named as those of the archive:
+
+    >>> from pathlib import Path
+    >>> from astroclust import fetch_legus, simulate_field, write_field
+    >>> Path("archive/legus").mkdir(parents=True)
+    >>> field = simulate_field(like="ngc1566", shape=(100, 100), seed=1, density=2e-3)
+    >>> files = write_field(field, "archive/legus/ngc1566")
+    >>> data = fetch_legus("NGC 1566", folder="archive", offline=True)
+    >>> data.images.filters
+    ('F275W', 'F336W', 'F438W', 'F555W', 'F814W')
+    >>> data.catalog.meta["FIELD"]
+    'ngc1566'
     """
     field = find_field(name)
     what = (what,) if isinstance(what, str) else tuple(what)
@@ -321,6 +360,27 @@ def fetch_phangs(galaxy=None, *, labels="human", folder=None, offline=False, pro
         As `fetch_legus`.
     ValueError
         For unknown ``labels``.
+
+    Examples
+    --------
+    Without a server, what is in the folder is read; here it is a source in a file as the archive
+    has them:
+
+    >>> from pathlib import Path
+    >>> from astropy.table import Table
+    >>> from astroclust import fetch_phangs
+    >>> columns = {"GALAXY": ["ngc1566"], "X": [10.0], "Y": [30.0], "RA": [65.0], "DEC": [-54.94]}
+    >>> columns |= {"CLUSTER_CLASS_HUMAN": [2]}
+    >>> Path("archive/phangs").mkdir(parents=True)
+    >>> Table({f"PHANGS_{name}": values for name, values in columns.items()}).write(
+    ...     "archive/phangs/hlsp_phangs-cat_hst_acs-uvis_dr5-targets_v1_human-class1+2-primary.fits"
+    ... )
+    >>> catalog = fetch_phangs("NGC 1566", folder="archive", offline=True)
+    >>> print(catalog["galaxy", "x", "y", "class_human"])
+     galaxy  x    y   class_human
+            pix  pix
+    ------- ---- ---- -----------
+    ngc1566 10.0 30.0           2
     """
     if labels not in ("human", "machine"):
         raise ValueError(f"labels must be 'human' or 'machine', not {labels!r}")

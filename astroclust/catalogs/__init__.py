@@ -136,6 +136,14 @@ def sky_positions(table):
     ------
     KeyError
         Where the table has neither.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.catalogs import sky_positions
+    >>> sky_positions(Table({"ra": [24.17, 24.18], "dec": [15.78, 99.0]}))
+    <SkyCoord (ICRS): (ra, dec) in deg
+        [(24.17, 15.78), (  nan,   nan)]>
     """
     ra, dec = _right_ascension_and_declination(table)
     lost = ~np.isfinite(ra) | ~np.isfinite(dec) | (np.abs(dec) > 90)

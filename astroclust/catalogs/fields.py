@@ -50,6 +50,15 @@ class LegusField:
         Numbers of classes 1 to 4 in Tables 1 and 2 of Wei et al. (2020).
     notes : str
         What is inferred, and where sources contradict one another.
+
+    Examples
+    --------
+    >>> from astroclust import find_field
+    >>> field = find_field("ngc1566")
+    >>> field.galaxy, field.distance, field.ci_cut
+    ('NGC 1566', 18.0, 1.35)
+    >>> field.image_file("F555W", "uvis")
+    'hlsp_legus_hst_uvis_ngc1566_f555w_v1_drc.fits'
     """
 
     name: str

@@ -7,7 +7,17 @@ __all__ = ["CATALOG_FLAG_MEANINGS", "CatalogFlag"]
 
 
 class CatalogFlag(IntFlag):
-    """The bits of the ``flag_...`` columns; `CATALOG_FLAG_MEANINGS` says what each means."""
+    """The bits of the ``flag_...`` columns; `CATALOG_FLAG_MEANINGS` says what each means.
+
+    Examples
+    --------
+    >>> from astroclust import decode_flags
+    >>> from astroclust.catalogs import CATALOG_FLAG_MEANINGS, CatalogFlag
+    >>> decode_flags([0, 2, 5], kind=CatalogFlag)
+    [[], ['NOT_DETECTED'], ['OUT_OF_VIEW', 'NO_ERROR']]
+    >>> CATALOG_FLAG_MEANINGS[CatalogFlag.NOT_DETECTED]
+    'no positive flux in this band (99.999)'
+    """
 
     OUT_OF_VIEW = 1
     NOT_DETECTED = 2

@@ -115,6 +115,30 @@ def read_legus(path, *, field=None, filters=None):
     -----
     LEGUS counts pixels from 1; this is the only place where that matters. In NGC 4449 the file has
     5 for what was not inspected and 0 or 4 for what is not a cluster: here 0 and 4, as elsewhere.
+
+    Examples
+    --------
+    A catalogue with one detection missing, under a name that tells its field:
+
+    >>> from astropy.table import Table
+    >>> from astroclust import decode_flags, find_field, read_legus, write_legus
+    >>> from astroclust.catalogs import CatalogFlag
+    >>> columns = {"id": [1], "x": [99.25], "y": [49.0], "ra": [24.17], "dec": [15.78]}
+    >>> for name in ("f275w", "f336w", "f435w", "f555w", "f814w"):
+    ...     magnitude = 99.999 if name == "f275w" else 21.5
+    ...     columns |= {f"mag_{name}": [magnitude], f"mag_err_{name}": [0.05]}
+    >>> path = find_field("ngc628-c").catalog_file
+    >>> write_legus(Table(columns | {"ci": [1.6], "n_filters": [4]}), path)
+    >>> table = read_legus(path)
+    >>> table.meta["GALAXY"]
+    'NGC 628'
+    >>> print(table["x", "y", "mag_f275w", "mag_f435w"])
+      x    y   mag_f275w mag_f435w
+     pix  pix     mag       mag
+    ----- ---- --------- ---------
+    99.25 49.0        --      21.5
+    >>> decode_flags(table["flag_f275w"], kind=CatalogFlag)
+    [['NOT_DETECTED']]
     """
     name = Path(str(getattr(path, "name", path))).name
     known = field_of_file(name, field)

@@ -186,6 +186,23 @@ def read_phangs(path, *, galaxy=None):
     code that quotes the readmes has it, which no file was there to verify; where it has one that
     cannot be converted, the same happens with a warning. An error that is below 0 or 1e19 says
     that a source was not detected in a band: it is masked, and the value is at best a limit.
+
+    Examples
+    --------
+    Two sources with names of columns as the archive has them; 19 is the code of a very red star:
+
+    >>> from astropy.table import Table
+    >>> from astroclust import read_phangs
+    >>> columns = {"GALAXY": ["ngc1566", "ngc1566"], "X": [10.0, 20.5], "Y": [30.0, 40.0]}
+    >>> columns |= {"RA": [65.0, 65.01], "DEC": [-54.94, -54.93]}
+    >>> columns |= {"CLUSTER_CLASS_HUMAN": [1, 19], "AGE_MINCHISQ": [10.0, -999.0]}
+    >>> Table({f"PHANGS_{name}": values for name, values in columns.items()}).write("phangs.fits")
+    >>> print(read_phangs("phangs.fits", galaxy="NGC 1566")["x", "y", "class_human", "age"])
+     x    y   class_human    age
+    pix  pix                  yr
+    ---- ---- ----------- ----------
+    10.0 30.0           1 10000000.0
+    20.5 40.0           4         --
     """
     name = Path(path).name
     with open_fits(path) as hdus:

@@ -42,6 +42,17 @@ def training_sample(catalogs, *, labels="consensus", min_filters=4):
     ------
     ValueError
         For unknown ``labels``, or where no catalogue belongs to the table.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust import training_sample
+    >>> catalog = Table({"id": [1, 2, 3], "n_filters": [5, 5, 3], "class_human": [1, 0, 4]})
+    >>> catalog.meta["FIELD"] = "ngc628-c"
+    >>> print(training_sample([catalog]))
+     field    id n_filters class
+    -------- --- --------- -----
+    ngc628-c   1         5     1
     """
     if labels not in _TABLES:
         raise ValueError(f"labels must be one of {', '.join(_TABLES)}, not {labels!r}")
@@ -99,6 +110,21 @@ def sample_counts(catalogs):
         paper: 1, 2, or masked); ``rows``; ``class_1`` ... ``class_4``; ``paper_1`` ... and
         ``difference_1`` ... (masked where the paper has no row); ``min_4_filters`` (labelled
         candidates that are detected in at least four bands).
+
+    Examples
+    --------
+    Of a catalogue of three rows almost all that the paper counts is missing:
+
+    >>> from astropy.table import Table
+    >>> from astroclust import sample_counts
+    >>> catalog = Table({"id": [1, 2, 3], "n_filters": [5, 5, 3], "class_human": [1, 0, 4]})
+    >>> catalog.meta["FIELD"] = "ngc628-c"
+    >>> counts = sample_counts([catalog])
+    >>> print(counts["field", "table", "class_1", "paper_1", "difference_1"])
+         field       table class_1 paper_1 difference_1
+    ---------------- ----- ------- ------- ------------
+            ngc628-c     2       1     334         -333
+    total of table 2     2       1     334         -333
     """
     rows = sorted(map(_count, catalogs), key=lambda row: (row[1] or 9, row[0]))
     for number in (1, 2):

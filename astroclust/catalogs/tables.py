@@ -36,6 +36,16 @@ def read_table(path):
         Where there is no such file.
     OSError
         Where the file cannot be read as a table.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.catalogs import read_table
+    >>> Table({"x": [10.5], "y": [20.0]}).write("candidates.csv")
+    >>> print(read_table("candidates.csv"))
+     x    y
+    ---- ----
+    10.5 20.0
     """
     path = Path(path)
     if not path.exists():
@@ -92,6 +102,23 @@ def write_table(table, path, *, overwrite=False):
         `astropy.table.Table` knows.
     overwrite : bool, optional
         Whether the file may exist.
+
+    Raises
+    ------
+    OSError
+        Where the file exists and ``overwrite`` is false, or cannot be written.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.catalogs import read_table, write_table
+    >>> write_table(Table({"x": [10.5], "y": [20.0]}), "candidates.ecsv")
+    >>> read_table("candidates.ecsv").colnames
+    ['x', 'y']
+    >>> write_table(Table({"x": [11.5]}), "candidates.ecsv")
+    Traceback (most recent call last):
+        ...
+    FileExistsError: candidates.ecsv exists already: choose another name, or allow it ...
     """
     with replace_when_done(path, overwrite=overwrite) as partial:
         table.write(partial)

@@ -52,6 +52,17 @@ class Band:
         Unit of ``data``, where it was given.
     meta : dict
         The FITS header, or the ``meta`` of the image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroclust import ImageSet
+    >>> band = ImageSet({"F555W": np.arange(12.0).reshape(3, 4)})["V"]
+    >>> band
+    Band(filter='F555W', role='V', unit=None)
+    >>> band.pixels(np.s_[:2, 1:])
+    array([[1., 2., 3.],
+           [5., 6., 7.]], dtype=float32)
     """
 
     filter: str

@@ -30,7 +30,19 @@ _FURTHER_RADIUS = re.compile(r"_r[0-9.]+$")
 
 
 class Cut(IntFlag):
-    """The bits of the ``cuts`` column; `CUT_MEANINGS` says what each means."""
+    """The bits of the ``cuts`` column; `CUT_MEANINGS` says what each means.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust import decode_flags, select_candidates
+    >>> from astroclust.selection import CUT_MEANINGS, Cut
+    >>> table = Table({"ci": [1.5, 1.1], "mag_err_f555w": [0.1, 0.5]})
+    >>> decode_flags(select_candidates(table)["cuts"], kind=Cut)
+    [[], ['NEIGHBOURS', 'FILTERS', 'INDEX']]
+    >>> CUT_MEANINGS[Cut.INDEX]
+    'not more extended than a star, or of no concentration index'
+    """
 
     NEIGHBOURS = 1
     FILTERS = 2
@@ -71,6 +83,14 @@ class Cuts:
     needs_v : bool
         Whether V must be one of the two bands that follow one another, as one text has LEGUS's
         rule; the released catalogues hold to it without.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust import Cuts, select_candidates
+    >>> table = Table({"ci": [1.35, 1.45], "mag_err_f555w": [0.1, 0.1]})
+    >>> print(select_candidates(table, cuts=Cuts(min_ci=1.4))["cuts"].tolist())
+    [4, 0]
     """
 
     min_ci: float = 1.3

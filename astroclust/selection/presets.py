@@ -29,6 +29,17 @@ class Preset:
         As `~astroclust.photometry.measure_photometry` takes them.
     cuts : `Cuts`
         As `select_candidates` takes them.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from astroclust import find_candidates, simulate_field
+    >>> from astroclust.selection import PRESETS
+    >>> deeper = replace(PRESETS["legus"], threshold=10)
+    >>> deeper.method, deeper.threshold, deeper.cuts.min_ci
+    ('segmentation', 10, 1.3)
+    >>> field = simulate_field(shape=(128, 128), seed=1, density=1e-3)
+    >>> candidates = find_candidates(field.images, preset=deeper)
     """
 
     detect_in: str = "white"

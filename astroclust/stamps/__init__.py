@@ -54,6 +54,18 @@ class Stamps:
     ------
     ValueError
         Where the shapes do not agree.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust import Stamps, make_stamps, simulate_field
+    >>> field = simulate_field(shape=(64, 64), seed=1)
+    >>> stamps = make_stamps(Table({"x": [30.0, 2.0], "y": [40.0, 9.0]}), field.images, size=20)
+    >>> stamps.data.shape, stamps.flags.tolist()
+    ((2, 5, 20, 20), [0, 1])
+    >>> stamps[stamps.flags == 0].write("stamps.fits")
+    >>> Stamps.read("stamps.fits")
+    <Stamps: 1 of 20 x 20 pixels in NUV F275W, U F336W, B F435W, V F555W, I F814W>
     """
 
     def __init__(self, data, filters, *, bands=BANDS, present=None, flags=None, table=None):

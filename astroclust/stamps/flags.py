@@ -9,7 +9,18 @@ __all__ = ["FLAG_MEANINGS", "StampFlag", "decode_flags"]
 
 
 class StampFlag(IntFlag):
-    """The bits of the ``flags`` column; `FLAG_MEANINGS` says what each means."""
+    """The bits of the ``flags`` column; `FLAG_MEANINGS` says what each means.
+
+    Examples
+    --------
+    >>> from astroclust.stamps import FLAG_MEANINGS, StampFlag, decode_flags
+    >>> StampFlag.EDGE | StampFlag.BAND_MISSING
+    <StampFlag.EDGE|BAND_MISSING: 5>
+    >>> decode_flags(5)
+    ['EDGE', 'BAND_MISSING']
+    >>> FLAG_MEANINGS[StampFlag.EMPTY]
+    'no band has structure here that can be computed with; not classified'
+    """
 
     EDGE = 1
     NON_FINITE = 2

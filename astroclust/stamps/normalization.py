@@ -37,6 +37,19 @@ def normalize_stamps(stamps, kind="asinh-peak"):
     ------
     ValueError
         For an unknown kind.
+
+    Examples
+    --------
+    A star of 1000 electrons a second, on a sky of 3:
+
+    >>> import numpy as np
+    >>> from astroclust import Stamps
+    >>> from astroclust.stamps import normalize_stamps
+    >>> data = np.full((1, 1, 50, 50), 3.0)
+    >>> data[0, 0, 25, 25] = 1003.0
+    >>> pixels = normalize_stamps(Stamps(data, ["F555W"], bands=["V"]))
+    >>> float(pixels.min()), float(pixels.max())
+    (0.0, 1.0)
     """
     import torch
 
@@ -65,6 +78,16 @@ def normalize_pixels(pixels, present, kind="asinh-peak"):
     ------
     ValueError
         For an unknown kind.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astroclust.stamps import normalize_pixels
+    >>> pixels = torch.zeros(1, 2, 50, 50)
+    >>> pixels[:, :, 25, 25] = torch.tensor([5.0, 10.0])
+    >>> present = torch.ones(1, 2, dtype=torch.bool)
+    >>> normalize_pixels(pixels, present, "unit-stamp")[0, :, 25, 25]
+    tensor([0.5000, 1.0000])
     """
     # Cutting stamps needs no torch, which takes seconds to import.
     import torch
