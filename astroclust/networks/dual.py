@@ -44,6 +44,16 @@ class DualNetwork(nn.Module):
         ``"imagenet"``: those of ImageNet (in torchvision the first published), downloaded to the
         cache of torch; ``"none"``: random; or a file with a state dict of the backbone,
         ``.safetensors`` or ``.pth``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astroclust.networks.dual import DualNetwork
+    >>> network = DualNetwork("squeezenet1_1@64", 5, 4, weights="none").eval()
+    >>> len(network.branches), network.input_size
+    (2, 64)
+    >>> network(torch.zeros(2, 5, 50, 50), torch.ones(2, 5)).shape
+    torch.Size([2, 4])
     """
 
     def __init__(self, backbone, n_bands, n_classes, *, weights):
@@ -123,6 +133,12 @@ def list_backbones():
     -------
     names : list of str
         In alphabetic order.
+
+    Examples
+    --------
+    >>> from astroclust.networks.dual import list_backbones
+    >>> [name for name in list_backbones() if name.startswith("resnet")]
+    ['resnet101', 'resnet152', 'resnet18', 'resnet34', 'resnet50']
     """
     return torchvision.models.list_models(module=torchvision.models)
 

@@ -22,6 +22,14 @@ class NativeNetwork(nn.Module):
         Classes.
     width : int, optional
         Channels at full resolution; each stage doubles them.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astroclust.networks import NativeNetwork
+    >>> network = NativeNetwork(5, 4, width=8).eval()
+    >>> network(torch.zeros(2, 5, 50, 50), torch.ones(2, 5)).shape
+    torch.Size([2, 4])
     """
 
     def __init__(self, n_bands, n_classes, *, width=16):

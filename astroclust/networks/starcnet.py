@@ -26,6 +26,14 @@ class StarcNet(nn.Module):
         Bands of the stamps.
     n_classes : int
         Classes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astroclust.networks import StarcNet
+    >>> network = StarcNet(5, 4).eval()
+    >>> network(torch.zeros(2, 5, 50, 50), torch.ones(2, 5)).shape
+    torch.Size([2, 4])
     """
 
     def __init__(self, n_bands, n_classes):

@@ -89,6 +89,17 @@ class Field:
         ``mag_nuv`` ... ``mag_i`` (Vega; NaN for detector residue); ``radius``, the half-light
         radius of the main part (pc); its ``axis_ratio``; ``members``, the number of parts;
         ``log_age``, ``log_mass`` and ``e_bv`` of the stellar population that has these colours.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_field
+    >>> field = simulate_field(like="ngc1566", shape=(64, 64), seed=1, density=2e-3)
+    >>> field.images.filters
+    ('F275W', 'F336W', 'F438W', 'F555W', 'F814W')
+    >>> field.candidates.colnames
+    ['id', 'x', 'y', 'ra', 'dec', 'class_human', 'class_mean']
+    >>> len(field.truth) == len(field.candidates)
+    True
     """
 
     images: ImageSet

@@ -32,6 +32,16 @@ class FieldFiles:
         The catalogue in the layout of LEGUS, and what says its columns.
     truth : `~pathlib.Path`
         What was drawn.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_field, write_field
+    >>> field = simulate_field(like="ngc1566", shape=(100, 100), seed=1, density=2e-3)
+    >>> files = write_field(field, "simulated")
+    >>> files.catalog.name
+    'hlsp_legus_hst_wfc3_ngc1566_multiband_v1_padagb-mwext-avgapcor.tab'
+    >>> len(list(files))
+    8
     """
 
     images: dict

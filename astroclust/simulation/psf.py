@@ -125,6 +125,17 @@ def fourier_psf(camera, filter_name, *, angle, size, oversampling):
     ------
     ValueError
         If the camera has no such filter, or there is no such size or angle.
+
+    Examples
+    --------
+    The flux is 1, and the highest pixel is the first:
+
+    >>> import numpy as np
+    >>> from astroclust.simulation.psf import fourier_psf
+    >>> psf = fourier_psf("uvis", "F555W", angle=0, size=64, oversampling=1)
+    >>> image = np.fft.irfft2(psf)
+    >>> image.sum().round(3), image.argmax()
+    (np.float32(1.0), np.int64(0))
     """
     if (camera, filter_name) not in PSF_PARAMETERS:
         raise ValueError(f"no PSF of {camera!r}, {filter_name!r}; there are {PSF_FILTERS}")
@@ -167,6 +178,7 @@ def encircled_energy(camera, filter_name, radii):
     Returns
     -------
     fractions : `~numpy.ndarray`, shape of ``radii``
+        From 0 to 1.
 
     Examples
     --------
@@ -190,10 +202,36 @@ def _middle(camera, filter_name, samples):
 
 @dataclass(frozen=True, eq=False)
 class PSFGrid:
-    """Empirical PSFs over a detector, used in place of `fourier_psf`; see `empirical_psf`."""
+    """Empirical PSFs over a detector, used in place of `fourier_psf`; `empirical_psf` reads them.
 
-    stars: RegularGridInterpolator  # of fractions (y, x) of the detector
-    pair: tuple  # camera and filter
+    Parameters
+    ----------
+    stars : `~scipy.interpolate.RegularGridInterpolator`
+        PSFs with 4 samples a detector pixel, of fractions (y, x) of the detector.
+    pair : tuple of str
+        Camera and filter.
+    drizzled : bool
+        Whether they are as on drizzled images.
+
+    Examples
+    --------
+    Of a file with the same round star in each corner of the detector:
+
+    >>> import numpy as np
+    >>> from astropy.io import fits
+    >>> from astroclust.simulation.psf import empirical_psf
+    >>> y, x = np.indices((101, 101)) - 50
+    >>> star = np.exp(-(x**2 + y**2) / 18)
+    >>> hdu = fits.PrimaryHDU(np.array([star] * 4))
+    >>> hdu.header.update(NXPSFS=2, NYPSFS=2, IPSFX01=0, IPSFX02=4096, JPSFY01=0, JPSFY02=2048)
+    >>> hdu.writeto("stdpsf.fits")
+    >>> grid = empirical_psf("stdpsf.fits", camera="uvis", filter_name="F814W")
+    >>> grid.fourier(0.5, 0.5, size=64, oversampling=1).shape
+    (64, 33)
+    """
+
+    stars: RegularGridInterpolator
+    pair: tuple
     drizzled: bool
 
     def fourier(self, x_fraction, y_fraction, *, size, oversampling):
@@ -244,11 +282,28 @@ def empirical_psf(path, *, camera, filter_name, drizzled=True):
     Returns
     -------
     grid : `PSFGrid`
+        Which gives the PSF at any place on the detector.
 
     Raises
     ------
     ValueError
         If the file is no STDPSF grid, or the camera has no such filter.
+
+    Examples
+    --------
+    A file with the same round star in each corner of the detector:
+
+    >>> import numpy as np
+    >>> from astropy.io import fits
+    >>> from astroclust.simulation.psf import empirical_psf
+    >>> y, x = np.indices((101, 101)) - 50
+    >>> star = np.exp(-(x**2 + y**2) / 18)
+    >>> hdu = fits.PrimaryHDU(np.array([star] * 4))
+    >>> hdu.header.update(NXPSFS=2, NYPSFS=2, IPSFX01=0, IPSFX02=4096, JPSFY01=0, JPSFY02=2048)
+    >>> hdu.writeto("stdpsf.fits")
+    >>> grid = empirical_psf("stdpsf.fits", camera="uvis", filter_name="F814W")
+    >>> grid.encircled_energy([0.04, 0.4]).round(1).tolist()
+    [0.4, 0.9]
     """
     fourier_psf(camera, filter_name, angle=0, size=2, oversampling=1)
     # photutils wants the name of the detector in that of the file, and reads one chip at a time.

@@ -111,6 +111,27 @@ def train_classifier(
     ValueError
         For an unknown recipe; where labels are not classes, or not one a stamp; where ``folder``
         is that of another run.
+
+    Examples
+    --------
+    Twenty small stamps of noise, a small network and one pass, which teach it nothing:
+
+    >>> import numpy as np
+    >>> from astroclust import Stamps, save_classifier, train_classifier
+    >>> from astroclust.images import BANDS
+    >>> labels = np.tile([1, 4], 10)
+    >>> stamps = Stamps(np.random.default_rng(1).normal(size=(20, 5, 24, 24)), BANDS)
+    >>> classifier = train_classifier(
+    ...     stamps,
+    ...     labels,
+    ...     name="mine",
+    ...     training_sample="noise",
+    ...     architecture="native-small",
+    ...     epochs=1,
+    ... )
+    >>> classifier
+    <Classifier mine: 1 x native-small>
+    >>> card = save_classifier(classifier, "mine.safetensors")
     """
     recipe = find_recipe(recipe, **changes)
     if start is not None:

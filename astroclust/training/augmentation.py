@@ -43,6 +43,21 @@ def augment_stamps(stamps, rng):
     -------
     stamps : `~astroclust.stamps.Stamps`
         n stamps in the same order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroclust import Stamps
+    >>> from astroclust.images import BANDS
+    >>> from astroclust.training import augment_stamps
+    >>> rng = np.random.default_rng(1)
+    >>> stamps = Stamps(rng.normal(size=(100, 5, 50, 50)), BANDS)
+    >>> changed = augment_stamps(stamps, rng)
+    >>> changed.data.shape
+    (100, 5, 50, 50)
+    >>> bands_left = changed.present.sum(axis=1)
+    >>> int(bands_left.min()), int(bands_left.max())
+    (1, 5)
     """
     data = np.rot90(stamps.data, rng.integers(4), axes=(2, 3))
     data = data[..., ::-1] if rng.random() < 0.5 else data

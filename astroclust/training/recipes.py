@@ -55,6 +55,16 @@ class Recipe:
         batch normalisation.
     block_decay : float, optional
         Factor on the learning rate from each block to the one before it.
+
+    Examples
+    --------
+    >>> from astroclust.training import Recipe
+    >>> Recipe(architecture="starcnet", epochs=30).learning_rate
+    0.002
+    >>> Recipe(optimizer="sgd")
+    Traceback (most recent call last):
+        ...
+    ValueError: optimizer 'sgd' is not known: there are adamw, adam
     """
 
     architecture: str = "native"
@@ -137,6 +147,13 @@ def find_recipe(recipe, **changes):
         For a change that is no entry of a recipe.
     ValueError
         For an unknown name, or an entry that is not accepted.
+
+    Examples
+    --------
+    >>> from astroclust.training import find_recipe
+    >>> recipe = find_recipe("fine-tune", epochs=5)
+    >>> recipe.epochs, recipe.learning_rate, recipe.block_decay
+    (5, 0.0005, 0.7)
     """
     if isinstance(recipe, str):
         if recipe not in RECIPES:

@@ -40,6 +40,17 @@ def score_classifier(classifier, stamps, labels):
     ------
     ValueError
         Where labels are not classes, or not one a stamp, or there are no stamps.
+
+    Examples
+    --------
+    >>> from astroclust import load_classifier, simulate_stamps
+    >>> from astroclust.training import score_classifier
+    >>> stamps = simulate_stamps(8, seed=1)
+    >>> scores = score_classifier(load_classifier(), stamps, stamps.table["class"])
+    >>> list(scores)[:6]
+    ['accuracy', 'recall_1', 'recall_2', 'recall_3', 'recall_4', 'ece']
+    >>> 0 <= scores["accuracy_without_NUV"] <= 1
+    True
     """
     targets = class_chances(labels, len(stamps))
     if not len(stamps):

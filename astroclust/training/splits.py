@@ -74,6 +74,14 @@ def overlapping_groups(x, y, *, size=50, field=None):
     -------
     groups : `~numpy.ndarray` of int, shape (n,)
         A number a group.
+
+    Examples
+    --------
+    >>> from astroclust.training import overlapping_groups
+    >>> overlapping_groups([10, 40, 200], [10, 20, 30], size=50).tolist()
+    [0, 0, 1]
+    >>> overlapping_groups([10, 40], [10, 20], field=["ngc45", "ngc1566"]).tolist()
+    [0, 1]
     """
     place = np.column_stack([np.asarray(x, float), np.asarray(y, float)])
     if field is not None:

@@ -55,6 +55,22 @@ class Classifier:
         What the networks are.
     networks : sequence of `~torch.nn.Module`
         The members of the ensemble.
+
+    Examples
+    --------
+    A network that has learnt nothing, on stamps that hold nothing but noise:
+
+    >>> import numpy as np
+    >>> from astroclust import Classifier, Stamps, create_network
+    >>> from astroclust.images import BANDS
+    >>> from astroclust.weights import ModelCard
+    >>> card = ModelCard("mine", "native-small", "nothing yet")
+    >>> classifier = Classifier(card, [create_network("native-small")])
+    >>> classifier
+    <Classifier mine: 1 x native-small>
+    >>> noise = np.random.default_rng(1).normal(size=(3, 5, 50, 50))
+    >>> classifier.probabilities(Stamps(noise, BANDS)).shape
+    (1, 3, 4)
     """
 
     def __init__(self, card, networks):
@@ -235,6 +251,24 @@ def save_classifier(classifier, path, *, overwrite=False):
     -------
     card : `ModelCard`
         The card as written, with the hash of the weights.
+
+    Raises
+    ------
+    ValueError
+        Where the name does not end in ``.safetensors``.
+    OSError
+        Where a file exists and ``overwrite`` is false, or cannot be written.
+
+    Examples
+    --------
+    >>> from astroclust import load_classifier, save_classifier
+    >>> card = save_classifier(load_classifier(), "mine.safetensors")
+    >>> load_classifier("mine.safetensors").card == card
+    True
+    >>> save_classifier(load_classifier(), "mine.pth")
+    Traceback (most recent call last):
+        ...
+    ValueError: weights go to a file ending in .safetensors, not mine.pth
     """
     path = Path(path)
     if path.suffix != ".safetensors":

@@ -20,19 +20,76 @@ __all__ = [
 
 
 class ModelHashError(ValueError):
-    """The weights are not those that the card describes."""
+    """The weights are not those that the card describes.
+
+    Examples
+    --------
+    >>> from astroclust import load_classifier, save_classifier
+    >>> card = save_classifier(load_classifier(), "mine.safetensors")
+    >>> with open("mine.safetensors", "ab") as file:
+    ...     length = file.write(b"what does not belong there")
+    >>> load_classifier("mine.safetensors")
+    Traceback (most recent call last):
+        ...
+    astroclust.weights.cards.ModelHashError: mine.safetensors ...
+    """
 
 
 class ModelKeysError(ValueError):
-    """The names or shapes of the weights are not those of the architecture."""
+    """The names or shapes of the weights are not those of the architecture.
+
+    Examples
+    --------
+    Weights of one network, and the card of another:
+
+    >>> from dataclasses import replace
+    >>> from astroclust import Classifier, load_classifier, save_classifier
+    >>> classifier = load_classifier()
+    >>> card = replace(classifier.card, architecture="native-small")
+    >>> card = save_classifier(Classifier(card, classifier.networks), "mine.safetensors")
+    >>> load_classifier("mine.safetensors")
+    Traceback (most recent call last):
+        ...
+    astroclust.weights.cards.ModelKeysError: mine.safetensors does not fit ...
+    """
 
 
 class ModelBandsError(ValueError):
-    """The bands of the card are unknown, or not as many as the weights have."""
+    """The bands of the card are unknown, or not as many as the weights have.
+
+    Examples
+    --------
+    Weights for five bands, and a card with two:
+
+    >>> from dataclasses import replace
+    >>> from astroclust import Classifier, load_classifier, save_classifier
+    >>> classifier = load_classifier()
+    >>> card = replace(classifier.card, bands=("V", "I"))
+    >>> card = save_classifier(Classifier(card, classifier.networks), "mine.safetensors")
+    >>> load_classifier("mine.safetensors")
+    Traceback (most recent call last):
+        ...
+    astroclust.weights.cards.ModelBandsError: mine.safetensors was made for 5 bands, ...
+    """
 
 
 class ModelClassesError(ValueError):
-    """The classes of the card are not numbered names, or not as many as the weights have."""
+    """The classes of the card are not numbered names, or not as many as the weights have.
+
+    Examples
+    --------
+    Weights for four classes, and a card with two:
+
+    >>> from dataclasses import replace
+    >>> from astroclust import Classifier, load_classifier, save_classifier
+    >>> classifier = load_classifier()
+    >>> card = replace(classifier.card, classes={1: "cluster", 4: "other"})
+    >>> card = save_classifier(Classifier(card, classifier.networks), "mine.safetensors")
+    >>> load_classifier("mine.safetensors")
+    Traceback (most recent call last):
+        ...
+    astroclust.weights.cards.ModelClassesError: mine.safetensors was made for 4 classes, ...
+    """
 
 
 @dataclass(frozen=True)
@@ -78,6 +135,15 @@ class ModelCard:
         Licence of the weights.
     sha256 : str
         Hash of the weights file.
+
+    Examples
+    --------
+    >>> from astroclust.weights import ModelCard
+    >>> card = ModelCard("mine", "native", "1000 stamps that I simulated", simulated=True)
+    >>> card.bands, card.stamp_size
+    (('NUV', 'U', 'B', 'V', 'I'), 50)
+    >>> card.notice
+    'classifier mine was trained on simulated images only: fine-tune it on real labels before ...'
     """
 
     name: str
