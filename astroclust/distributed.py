@@ -37,7 +37,21 @@ _MOST_FIELDS = 64
 
 
 class FieldsError(OSError):
-    """Some of many fields could not be classified."""
+    """Some of many fields could not be classified.
+
+    Examples
+    --------
+    A field whose image is missing:
+
+    >>> from astropy.table import Table
+    >>> from astroclust import classify_fields
+    >>> fields = Table({"field": ["ngc45"], "F555W": ["missing.fits"]})
+    >>> classify_fields(fields, ".")
+    Traceback (most recent call last):
+        ...
+    astroclust.distributed.FieldsError: 1 of 1 fields could not be classified (ngc45: there is no
+    file ...missing.fits); the others are written, and the same call goes on with these
+    """
 
 
 def classify_fields(

@@ -41,6 +41,20 @@ def catalog_features(catalog):
         NaN where there is no value: magnitude, error and absolute magnitude in V, the colours of
         neighbouring bands and errors in all, concentration index, age, mass, reddening and quality
         of the fitted population, number of filters, neighbours within 25 pixels.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.experiments import catalog_features
+    >>> catalog = Table({"x": [10.0, 20.0, 500.0], "y": [10.0, 10.0, 10.0], "ci": [1.5, 1.6, 1.4]})
+    >>> catalog["mag_f438w"], catalog["mag_f555w"] = [23.0, 22.5, 24.0], [22.5, 22.25, 23.5]
+    >>> catalog.meta["DISTANCE"] = 10.0
+    >>> print(catalog_features(catalog)["mag_V", "abs_V", "B-V", "V-I", "ci", "neighbors"])
+    mag_V abs_V B-V  V-I  ci neighbors
+    ----- ----- ---- --- --- ---------
+     22.5  -7.5  0.5 nan 1.5       1.0
+    22.25 -7.75 0.25 nan 1.6       1.0
+     23.5  -6.5  0.5 nan 1.4       0.0
     """
     columns = {FILTER_ROLES[name[4:].upper()]: name for name in catalog.colnames if _is_mag(name)}
     magnitudes = {band: _values(catalog, columns.get(band)) for band in BANDS}
@@ -91,6 +105,27 @@ def classify_without_images(catalogs, *, probabilities=None, progress=iter):
     ------
     ValueError
         Where there are fewer than two galaxies with labels, or probabilities of other rows.
+
+    Examples
+    --------
+    Two galaxies in which the concentration index says it all:
+
+    >>> import numpy as np
+    >>> from astropy.table import Table
+    >>> from astroclust.experiments import classify_without_images
+    >>> catalogs = []
+    >>> for field in ("ngc1566", "ngc628-c"):
+    ...     catalog = Table({"id": np.arange(60), "x": 100.0 * np.arange(60), "y": np.zeros(60)})
+    ...     catalog["class_human"] = np.tile([1, 4], 30)
+    ...     catalog["ci"] = np.where(catalog["class_human"] == 1, 1.8, 1.4)
+    ...     catalog.meta["FIELD"] = field
+    ...     catalogs.append(catalog)
+    >>> classified = classify_without_images(catalogs)
+    >>> print(classified["field", "id", "label", "class"][:2])
+     field   id label class
+    ------- --- ----- -----
+    ngc1566   0     1     1
+    ngc1566   1     4     4
     """
     parts = []
     for number, catalog in enumerate(catalogs):
@@ -159,6 +194,17 @@ def scores_by_field(classified):
         (bootstrap), ``recall_1`` ... ``recall_4`` (NaN of none), ``accuracy_clusters`` (classes 1
         to 3 against 4) and ``largest_class``, the share of the commonest label, which the accuracy
         is to be measured by.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.experiments import scores_by_field
+    >>> classified = Table({"field": ["ngc1566"] * 4, "label": [1, 1, 2, 4], "class": [1, 2, 2, 1]})
+    >>> print(scores_by_field(classified)["field", "accuracy", "recall_1", "accuracy_clusters"])
+     field  accuracy recall_1 accuracy_clusters
+    ------- -------- -------- -----------------
+    ngc1566      0.5      0.5              0.75
+        all      0.5      0.5              0.75
     """
     rows = []
     for name in [*sorted(set(classified["field"])), "all"]:
@@ -200,6 +246,30 @@ def reproduce_catalog_only(folder, catalogs, *, progress_bar=False):
     ------
     ValueError
         Where there are fewer than two galaxies with labels.
+
+    Examples
+    --------
+    Two galaxies in which the concentration index says it all:
+
+    >>> import numpy as np
+    >>> from astropy.table import Table
+    >>> from astroclust.experiments import reproduce_catalog_only
+    >>> catalogs = []
+    >>> for field in ("ngc1566", "ngc628-c"):
+    ...     catalog = Table({"id": np.arange(60), "x": 100.0 * np.arange(60), "y": np.zeros(60)})
+    ...     catalog["class_human"] = np.tile([1, 4], 30)
+    ...     catalog["ci"] = np.where(catalog["class_human"] == 1, 1.8, 1.4)
+    ...     catalog.meta["FIELD"] = field
+    ...     catalogs.append(catalog)
+    >>> page = reproduce_catalog_only("study", catalogs)
+    >>> sorted(path.name for path in page.parent.iterdir())
+    ['fields.ecsv', 'machine.ecsv', 'report.html', 'scores.ecsv']
+    >>> print(Table.read("study/fields.ecsv")["field", "total", "accuracy"])
+     field   total accuracy
+    -------- ----- --------
+     ngc1566    60      1.0
+    ngc628-c    60      1.0
+         all   120      1.0
     """
     began = perf_counter()
     labelled = [

@@ -77,6 +77,36 @@ def pretraining_study(
     ------
     ValueError
         Where labels are not classes or not one a stamp, or the folder is that of another study.
+
+    Examples
+    --------
+    Twenty small stamps of noise, on which neither way can be better:
+
+    >>> import numpy as np
+    >>> from astroclust import Stamps
+    >>> from astroclust.images import BANDS
+    >>> labels = np.tile([1, 4], 10)
+    >>> stamps = Stamps(np.random.default_rng(1).normal(size=(20, 5, 24, 24)), BANDS)
+    >>> from astroclust.experiments import pretraining_study
+    >>> curves, classified = pretraining_study(
+    ...     stamps,
+    ...     labels,
+    ...     {"slow": {"learning_rate": 1e-4}, "fast": {"learning_rate": 1e-2}},
+    ...     folder="study",
+    ...     runs=1,
+    ...     recipe="native",
+    ...     architecture="native-small",
+    ...     epochs=2,
+    ... )
+    >>> curves["start", "run", "epoch"].pprint()
+    start run epoch
+    ----- --- -----
+     slow   1     1
+     slow   1     2
+     fast   1     1
+     fast   1     2
+    >>> len(classified)
+    6
     """
     labels = np.asarray(labels)
     curves, classified = [], []
@@ -138,6 +168,18 @@ def peak_accuracies(curves, *, within=None):
     peaks : `~astropy.table.Table`
         A row a training: ``start``, ``run``, ``accuracy`` and ``epoch``, as in Table 2 of Schneider
         et al. (2023).
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.experiments import peak_accuracies
+    >>> curves = Table({"start": ["pretrained"] * 4, "run": [1, 1, 2, 2], "epoch": [1, 2, 1, 2]})
+    >>> curves["accuracy"] = [0.5, 0.75, 0.5, 0.25]
+    >>> print(peak_accuracies(curves))
+      start    run accuracy epoch
+    ---------- --- -------- -----
+    pretrained   1     0.75     2
+    pretrained   2      0.5     1
     """
     if within is not None:
         curves = curves[curves["epoch"] <= within]
@@ -169,6 +211,19 @@ def accuracy_by_epochs(curves, *, epochs=EPOCHS):
         A row a start and a number of epochs: ``start``, ``epochs``, ``runs``, ``accuracy`` and
         ``accuracy_std``, mean and standard deviation over the runs, and ``peak_epoch`` and
         ``peak_epoch_std``, when the best was there.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.experiments import accuracy_by_epochs
+    >>> curves = Table({"start": ["pretrained"] * 4, "run": [1, 1, 2, 2], "epoch": [1, 2, 1, 2]})
+    >>> curves["accuracy"] = [0.5, 0.75, 0.5, 0.25]
+    >>> table = accuracy_by_epochs(curves, epochs=[1])
+    >>> print(table["start", "epochs", "runs", "accuracy", "peak_epoch"])
+      start    epochs runs accuracy peak_epoch
+    ---------- ------ ---- -------- ----------
+    pretrained      1    2      0.5        1.0
+    pretrained      2    2    0.625        1.5
     """
     rows = []
     for start in dict.fromkeys(curves["start"]):

@@ -50,6 +50,17 @@ class Report:
         Of the page.
     note : str, optional
         What a reader must know first, such as that images are simulated.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.experiments import Report
+    >>> report = Report("My study", note="All images are simulated.")
+    >>> table = Table({"class": [1, 4], "percent": [81.25, 90.0]})
+    >>> report.add("Scores", "Percent of each class that is right.", name="scores", table=table)
+    >>> page = report.write("study")
+    >>> sorted(path.name for path in page.parent.iterdir())
+    ['report.html', 'scores.ecsv']
     """
 
     def __init__(self, title, *, note=""):

@@ -32,6 +32,12 @@ def sample_fields(labels):
     -------
     names : list of str
         In alphabetic order.
+
+    Examples
+    --------
+    >>> from astroclust.experiments import sample_fields
+    >>> sample_fields("consensus")[:3]
+    ['ic4247', 'ic559', 'ngc1313-e']
     """
     if labels not in _KINDS:
         raise ValueError(f"labels must be one of {', '.join(_KINDS)}, not {labels!r}")
@@ -71,6 +77,23 @@ def labelled_stamps(name, *, labels, folder, data_folder=None, progress_bar=Fals
         Where the field cannot be fetched.
     ValueError
         Where it has no labels of that kind.
+
+    Examples
+    --------
+    What is cut already is read; here it is stamps of noise that stand for those of a field:
+
+    >>> import numpy as np
+    >>> from astropy.table import Table
+    >>> from astroclust import Stamps
+    >>> from astroclust.experiments import labelled_stamps
+    >>> from astroclust.images import BANDS
+    >>> noise = np.random.default_rng(1).normal(size=(4, 5, 100, 100))
+    >>> Stamps(noise, BANDS, table=Table({"class": [1, 2, 3, 4]})).write("bcw-ngc45.fits")
+    >>> stamps = labelled_stamps("ngc45", labels="bcw", folder=".")
+    >>> stamps
+    <Stamps: 4 of 100 x 100 pixels in NUV NUV, U U, B B, V V, I I>
+    >>> stamps.table["class"].tolist()
+    [1, 2, 3, 4]
     """
     path = Path(folder) / f"{labels}-{name}.fits"
     if path.exists():

@@ -64,6 +64,20 @@ def read_labelled(path):
     -----
     `~astropy.utils.exceptions.AstropyUserWarning`
         Where rows have a label that is none of the classes; they are left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.table import Table
+    >>> from astroclust import Stamps
+    >>> from astroclust.experiments import read_labelled
+    >>> from astroclust.images import BANDS
+    >>> noise = np.random.default_rng(1).normal(size=(3, 5, 24, 24))
+    >>> table = Table({"class": [1, 4, 1], "object": ["a", "a", "b"]})
+    >>> Stamps(noise, BANDS, table=table).write("labelled.fits")
+    >>> stamps, labels, groups = read_labelled("labelled.fits")
+    >>> len(stamps), labels.tolist(), groups.tolist()
+    (3, [1, 4, 1], ['a', 'a', 'b'])
     """
     path = Path(path)
     if path.is_file():
@@ -149,6 +163,33 @@ def reproduce_schneider2023(
         Where the package with the weights is not installed.
     OSError
         Where data or weights cannot be had.
+
+    Examples
+    --------
+    One split and one epoch on twenty stamps of noise; without weights to download, both starts are
+    random:
+
+    >>> import numpy as np
+    >>> from astropy.table import Table
+    >>> from astroclust import Stamps
+    >>> from astroclust.experiments import reproduce_schneider2023
+    >>> from astroclust.images import BANDS
+    >>> noise = np.random.default_rng(1).normal(size=(20, 5, 24, 24))
+    >>> Stamps(noise, BANDS, table=Table({"class": [1, 4] * 10})).write("labelled.fits")
+    >>> page = reproduce_schneider2023(
+    ...     "study",
+    ...     "labelled.fits",
+    ...     network="squeezenet1_1",
+    ...     size=24,
+    ...     weights="none",
+    ...     runs=1,
+    ...     epochs=1,
+    ... )
+    >>> print(Table.read("study/peaks.ecsv")["start", "run", "epoch"])
+       start     run epoch
+    ------------ --- -----
+    from scratch   1     1
+      pretrained   1     1
     """
     began, folder = perf_counter(), Path(folder)
     stamps, labels, groups = read_labelled(data)

@@ -104,10 +104,23 @@ def reproduce_wei2020(
 
     Raises
     ------
+    KeyError
+        Where LEGUS does not have the new galaxy.
     OSError
         Where no field of a sample can be fetched, or ImageNet's weights cannot.
     ValueError
         Where the folder holds trainings of other data or settings.
+
+    Examples
+    --------
+    Even a quick run takes minutes and needs the archive. A galaxy that LEGUS does not have is
+    refused before anything is fetched:
+
+    >>> from astroclust.experiments import reproduce_wei2020
+    >>> reproduce_wei2020("study", quick=True, new_galaxy="ngc1559")
+    Traceback (most recent call last):
+        ...
+    KeyError: "LEGUS has no field 'ngc1559': did you mean ...?"
     """
     began, folder, plan = perf_counter(), Path(folder), _PLANS[quick]
     fetch = partial(

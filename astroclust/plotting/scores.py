@@ -37,6 +37,15 @@ def plot_learning_curve(log, *, ax=None):
         Where there is no such file.
     ValueError
         Where no epoch is in it.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.plotting import plot_learning_curve
+    >>> log = Table({"epoch": [0, 1], "loss": [1.2, 0.9], "validation_loss": [1.3, 1.1]})
+    >>> log["accuracy"] = [0.4, 0.6]
+    >>> log.write("metrics.csv")
+    >>> plot_learning_curve("metrics.csv").figure.savefig("learning.png")
     """
     if not Path(log).exists():
         raise FileNotFoundError(f"there is no log {log}: train with a folder, which keeps it")

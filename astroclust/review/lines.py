@@ -44,6 +44,14 @@ class Entry:
         Free text of one line.
     time : str
         When, in UTC.
+
+    Examples
+    --------
+    >>> from astroclust.review import LabelStore
+    >>> store = LabelStore("mine.labels.ecsv", [10.0, 20.0], [5.0, 6.0])
+    >>> entry = store.add(1, reviewer="anna", label=2, note="two peaks")
+    >>> entry.row, entry.x, entry.y, entry.label, entry.note
+    (1, 20.0, 6.0, 2, 'two peaks')
     """
 
     row: int

@@ -63,6 +63,19 @@ class ReviewServer:
     ------
     OSError
         Where the port is in use.
+
+    Examples
+    --------
+    `~astroclust.review.review_table` makes one:
+
+    >>> from astropy.table import Table
+    >>> from astroclust import review_table, simulate_field
+    >>> field = simulate_field(shape=(64, 64), seed=1)
+    >>> table = Table({"x": [30.0], "y": [40.0]})
+    >>> server = review_table(table, field.images, labels="mine.labels.ecsv", port=0)
+    >>> server.url == f"http://127.0.0.1:{server.port}/"
+    True
+    >>> server.stop()
     """
 
     def __init__(
