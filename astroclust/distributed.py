@@ -69,9 +69,9 @@ def classify_fields(
 ):
     """Classify the candidates of many fields on a Dask cluster.
 
-    A task is a tile of a field: the candidates between two rows of its mosaic. The table of a
-    field is written as soon as its tiles are there; the same call goes on with those that are not
-    written yet. What a lost worker was at is done again by another.
+    A task is a tile of a field: a piece of the mosaic to detect in, or the candidates between two
+    of its rows. The table of a field is written as soon as its tiles are there; the same call goes
+    on with those that are not written yet. What a lost worker was at is done again by another.
 
     Parameters
     ----------
@@ -332,7 +332,13 @@ def _as_it_is(value):
 
 
 def _find_candidates(images, distance, preset):
-    return find_candidates(ImageSet.read(images), distance=distance, preset=preset)
+    from distributed import worker_client
+
+    # All workers detect in tiles of the field; the one that waits for them works for others.
+    with worker_client() as client:
+        return find_candidates(
+            ImageSet.read(images), distance=distance, preset=preset, workers=client.get_executor()
+        )
 
 
 def _classify_tile(x, y, images, classifier, device):

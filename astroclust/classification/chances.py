@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from astropy.table import Table
 from tqdm import tqdm
 
@@ -16,7 +17,7 @@ __all__ = ["NOT_CLASSIFIED", "Chances", "classify_positions"]
 # Stamps in memory at a time: some hundred keep a CPU's caches warm, a GPU wants thousands.
 _BATCH_SIZES = {"cpu": 256, "cuda": 4096}
 # Batches that are read while the network runs.
-_READERS = 2
+_AHEAD = 2
 
 #: Flags of rows that have no class.
 NOT_CLASSIFIED = StampFlag.OFF_IMAGE | StampFlag.EMPTY | StampFlag.TOO_MANY_MISSING
@@ -114,11 +115,14 @@ def _read_stamps(x, y, images, card, batch_size):
         positions = Table({"x": x[rows], "y": y[rows]})
         return rows, make_stamps(positions, images, size=card.stamp_size, bands=card.bands)
 
-    with ThreadPoolExecutor(_READERS) as readers:
+    if torch.get_num_threads() == 1:  # as a worker of many on a machine has: all others are busy
+        yield from map(cut, batches)
+        return
+    with ThreadPoolExecutor(_AHEAD) as readers:
         ahead = deque()
         for rows in batches:
             ahead.append(readers.submit(cut, rows))
-            if len(ahead) > _READERS:
+            if len(ahead) > _AHEAD:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()

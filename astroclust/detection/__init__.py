@@ -2,6 +2,7 @@
 """The image to detect in, and the sources in an image."""
 
 import warnings
+from concurrent.futures import Executor
 from functools import partial
 from numbers import Integral
 
@@ -128,8 +129,9 @@ def find_sources(
     tile : int, optional
         Pixels a side of the pieces that the image is worked on in, which bounds the memory. It
         does not change the sources.
-    workers : int, optional
-        Number of processes.
+    workers : int or `~concurrent.futures.Executor`, optional
+        Number of processes; or a pool that works on the tiles, such as ``client.get_executor()``
+        of a Dask cluster.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -156,7 +158,8 @@ def find_sources(
     """
     if not threshold > 0:
         raise ValueError(f"threshold must be positive, not {threshold!r}")
-    for name, value in (("n_pixels", n_pixels), ("tile", tile), ("workers", workers)):
+    n_workers = 1 if isinstance(workers, Executor) else workers
+    for name, value in (("n_pixels", n_pixels), ("tile", tile), ("workers", n_workers)):
         if not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
     if method not in _COLUMNS:

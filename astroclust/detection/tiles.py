@@ -2,11 +2,14 @@
 """Large images piece by piece, on all cores, in bounded memory."""
 
 import itertools
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 __all__ = ["Tile", "run_tasks", "task_pool", "tiles_of"]
+
+# Tasks at a time in a pool that does not tell how many workers it has.
+_AHEAD = 64
 
 
 @dataclass(frozen=True)
@@ -69,9 +72,9 @@ def tiles_of(shape, size, margin):
 
 @contextmanager
 def task_pool(workers):
-    """A pool of processes, or None for one worker: this process does the work then."""
-    if workers == 1:
-        yield None
+    """A pool of so many processes, or the one given; None for one: this process works then."""
+    if workers == 1 or isinstance(workers, Executor):
+        yield None if workers == 1 else workers
         return
     with ProcessPoolExecutor(workers) as pool:
         yield pool
@@ -87,9 +90,10 @@ def run_tasks(pool, function, tasks, *, workers):
         for i, task in numbered:
             yield i, function(*task)
         return
+    ahead = _AHEAD if workers is pool else 2 * workers
     running = {}
     while True:
-        for i, task in itertools.islice(numbered, 2 * workers - len(running)):
+        for i, task in itertools.islice(numbered, ahead - len(running)):
             running[pool.submit(function, *task)] = i
         if not running:
             return

@@ -50,8 +50,9 @@ def find_candidates(
     keep_rejected : bool, optional
         Whether to return all sources, with the reasons of each rejection in the column ``cuts``,
         as `select_candidates` gives it.
-    workers : int, optional
-        Number of processes that detect.
+    workers : int or `~concurrent.futures.Executor`, optional
+        Number of processes that detect, or a pool, as `~astroclust.detection.find_sources` takes
+        it.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 

@@ -1,4 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from astropy.nddata import NDData
@@ -99,7 +101,7 @@ def crowded():
 
 
 @pytest.mark.parametrize("method", ["segmentation", "daofind"])
-@pytest.mark.parametrize(("tile", "workers"), [(100, 1), (130, 2)])
+@pytest.mark.parametrize(("tile", "workers"), [(100, 1), (130, 2), (90, ThreadPoolExecutor(2))])
 def test_tiles_do_not_change_the_sources(crowded, method, tile, workers):
     whole = find_sources(crowded["V"], threshold=5, method=method)
     tiled = find_sources(crowded["V"], threshold=5, method=method, tile=tile, workers=workers)

@@ -9,7 +9,13 @@ import pytest
 from astropy.table import MaskedColumn, Table
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astroclust import ImageSet, classify_fields, classify_table, find_candidates
+from astroclust import (
+    ImageSet,
+    classify_fields,
+    classify_table,
+    find_candidates,
+    find_sources,
+)
 from astroclust.cli import main
 from astroclust.distributed import _LOOPBACK as LOOPBACK
 from astroclust.distributed import FieldsError
@@ -66,6 +72,14 @@ def test_fields_are_classified_as_by_one_call(fields, client, tmp_path):
         np.testing.assert_array_equal(found["class"], wanted["class"])
         np.testing.assert_allclose(found["prob_1"], wanted["prob_1"], atol=1e-5)
         assert found.meta["ACMOD"] == wanted.meta["ACMOD"]
+
+
+def test_a_cluster_detects_in_tiles(field, client):
+    image = field.images["F555W"]
+    whole = find_sources(image, threshold=5)
+    tiled = find_sources(image, threshold=5, tile=60, workers=client.get_executor())
+    assert len(tiled) == len(whole) > 5
+    np.testing.assert_allclose(tiled["flux"], whole["flux"], rtol=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:.*rows have flags:astropy.utils.exceptions.AstropyUserWarning")
