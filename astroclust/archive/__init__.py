@@ -19,7 +19,15 @@ from astroclust.archive.portal import find_images
 from astroclust.catalogs import LegusField, find_field, legus_fields, read_legus, read_phangs
 from astroclust.images import BANDS, ImageSet
 
-__all__ = ["Conf", "LegusData", "conf", "fetch_legus", "fetch_phangs", "list_fields"]
+__all__ = [
+    "Conf",
+    "LegusData",
+    "archive_folder",
+    "conf",
+    "fetch_legus",
+    "fetch_phangs",
+    "list_fields",
+]
 
 # Filters and cameras that LEGUS used in each band, the likeliest first; for fields of which no
 # source says them.
@@ -49,6 +57,8 @@ class LegusData:
         What is known of it.
     folder : `~pathlib.Path`
         Where the files are.
+    files : dict of str to `~pathlib.Path`
+        Those that were asked for: ``"catalog"``, and each filter.
 
     Examples
     --------
@@ -71,6 +81,7 @@ class LegusData:
     images: ImageSet | None
     meta: LegusField
     folder: Path
+    files: dict
 
 
 def list_fields():
@@ -174,19 +185,40 @@ def fetch_legus(
         raise ValueError(f"what must be 'catalog', 'images' or both, not {what!r}")
     if "catalog" in what and field.catalog is None:
         raise ValueError(f"LEGUS has no catalogue of {field.name}: ask for what=('images',)")
-    place = _folder(folder) / "legus" / field.name
+    place = archive_folder(folder) / "legus" / field.name
     options = {"offline": offline, "progress_bar": progress_bar}
-    catalog = images = None
+    catalog, images, files = None, None, {}
     if "catalog" in what:
         with _usable(place, "catalog"):
-            catalog = read_legus(_fetch_catalog(field, place, **options))
+            files["catalog"] = _fetch_catalog(field, place, **options)
+            catalog = read_legus(files["catalog"])
     if "images" in what:
         with _usable(place, "images"):
-            images = ImageSet.read(_fetch_images(field, place, **options))
-    return LegusData(field.name, catalog, images, field, place)
+            mosaics = _fetch_images(field, place, **options)
+            images = ImageSet.read(mosaics)
+            files |= mosaics
+    return LegusData(field.name, catalog, images, field, place, files)
 
 
-def _folder(folder):
+def archive_folder(folder=None):
+    """The folder in which fetched files are kept.
+
+    Parameters
+    ----------
+    folder : str or `~pathlib.Path`, optional
+        That of the user; by default ``conf.folder``, or else the cache of astropy.
+
+    Returns
+    -------
+    folder : `~pathlib.Path`
+        It has a folder ``legus`` with one for each field, and a folder ``phangs``.
+
+    Examples
+    --------
+    >>> from astroclust.archive import archive_folder
+    >>> print(archive_folder("data") / "legus" / "ngc1566")
+    data/legus/ngc1566
+    """
     if folder is None:
         folder = conf.folder or Path(get_cache_dir()) / "astroclust"
     return Path(folder).expanduser()
@@ -387,6 +419,6 @@ def fetch_phangs(galaxy=None, *, labels="human", folder=None, offline=False, pro
     file = _PHANGS_DR5.format(labels)
     # The server takes a bare plus for a blank.
     remote = Remote(f"{conf.archive_server}/hlsps/{quote(file)}", Path(file).name)
-    place = _folder(folder) / "phangs"
+    place = archive_folder(folder) / "phangs"
     (path,) = fetch_files([remote], place, offline=offline, progress_bar=progress_bar)
     return read_phangs(path, galaxy=galaxy)
