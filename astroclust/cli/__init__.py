@@ -5,7 +5,7 @@ import argparse
 import shlex
 import sys
 import warnings
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 
 from astropy.utils.exceptions import AstropyUserWarning
 
@@ -15,6 +15,7 @@ from astroclust.cli.catalogs import add_fetch, add_regions, add_samples
 from astroclust.cli.classification import add_classify
 from astroclust.cli.demo import add_demo
 from astroclust.cli.experiments import add_reproduce
+from astroclust.cli.report import Report
 from astroclust.cli.review import add_review
 from astroclust.cli.simulation import add_simulate
 from astroclust.cli.training import add_score, add_train
@@ -31,7 +32,7 @@ examples:
   astroclust review classified.fits --image F555W=v.fits --image F814W=i.fits
 
 An image is a file or a URL, with the extension in brackets where it matters: "i.fits[SCI]".
-@FILE stands for the arguments in a file.
+@FILE stands for the arguments in a file. astroclust COMMAND --help has examples of each command.
 """
 
 
@@ -47,13 +48,21 @@ def main(argv=None):
     -------
     status : int
         0 where all went well, 1 where something was wrong with the input, 130 after Ctrl-C.
+
+    Raises
+    ------
+    SystemExit
+        With 2 for arguments of the wrong form, with 0 after ``--help`` and its like.
     """
     arguments = _parser().parse_args(argv)
-    with warnings.catch_warnings():
+    report = Report(as_json=arguments.json)
+    # Standard output is for the report: what libraries print there, as astropy's log does, is not.
+    with warnings.catch_warnings(), redirect_stdout(sys.stderr):
         warnings.simplefilter("always", AstropyUserWarning)
         warnings.showwarning = _show_warning
         try:
-            arguments.run(arguments)
+            arguments.run(arguments, report)
+            report.end()
         except KeyboardInterrupt:
             return _fail("interrupted; no output was left half written", 130)
         except ModuleNotFoundError as error:

@@ -2,7 +2,6 @@
 """The commands that find candidates, and that tell how complete they are."""
 
 import argparse
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,14 @@ import numpy as np
 import astroclust
 from astroclust.catalogs import write_table
 from astroclust.catalogs.tables import check_table_output
-from astroclust.cli.options import add_command, add_images, add_output, pair, read_images
+from astroclust.cli.options import (
+    add_command,
+    add_images,
+    add_output,
+    add_workers,
+    pair,
+    read_images,
+)
 from astroclust.files import check_output, replace_when_done
 from astroclust.images import read_image
 
@@ -20,7 +26,17 @@ __all__ = ["add_completeness", "add_detect"]
 
 def add_detect(commands):
     """Add ``astroclust detect``."""
-    command = add_command(commands, "detect", _detect, "find star-cluster candidates in images")
+    command = add_command(
+        commands,
+        "detect",
+        _detect,
+        "find star-cluster candidates in images",
+        "astroclust detect --image F555W=v.fits --image F814W=i.fits -o candidates.fits",
+        "# with the distance, the extinction and the concentration index of a field of LEGUS",
+        "astroclust detect --field ngc1566 --image F555W=v.fits --image F814W=i.fits -o c.fits",
+        "# all sources, with why each is rejected; none of a nucleus drawn in DS9",
+        "astroclust detect --image V=v.fits --exclude nucleus.reg --keep-rejected -o sources.ecsv",
+    )
     add_images(command)
     add_output(command)
     _add_selection(command)
@@ -51,9 +67,7 @@ def _add_selection(command):
     command.add_argument("--threshold", type=float, help="in standard deviations of the sky")
     command.add_argument("--n-pixels", type=int, help="smallest connected area")
     command.add_argument("--min-ci", type=float, help="smallest concentration index")
-    command.add_argument(
-        "--workers", type=int, default=os.cpu_count(), help="processes (default: one a core)"
-    )
+    add_workers(command)
 
 
 def _selection(arguments):
@@ -88,7 +102,7 @@ def _selection(arguments):
     }
 
 
-def _detect(arguments):
+def _detect(arguments, report):
     from astroclust.selection.pipeline import keep_candidates
 
     check_table_output(arguments.output, overwrite=arguments.overwrite)
@@ -100,11 +114,15 @@ def _detect(arguments):
         keep_rejected=True,
         progress_bar=not arguments.quiet,
     )
-    print("\n".join(astroclust.cut_flow(sources).pformat()))
+    report.say("{cut_flow}", cut_flow=astroclust.cut_flow(sources))
     candidates = sources if arguments.keep_rejected else keep_candidates(sources)
     write_table(candidates, arguments.output, overwrite=arguments.overwrite)
-    print(f"{np.sum(sources['cuts'] == 0)} candidates of {len(sources)} sources")
-    print(f"wrote {arguments.output}")
+    report.say(
+        "{candidates} candidates of {sources} sources",
+        candidates=np.sum(sources["cuts"] == 0),
+        sources=len(sources),
+    )
+    report.say("wrote {output}", output=arguments.output)
 
 
 def add_completeness(commands):
@@ -114,6 +132,11 @@ def add_completeness(commands):
         "completeness",
         _completeness,
         "inject artificial clusters into images, and count which are found and selected",
+        "astroclust completeness --image F555W=v.fits --image F814W=i.fits \\",
+        "    --magnitudes 20:26:0.5 --radii 1,2,4 -o completeness.fits",
+        "# radii in parsecs, and a picture",
+        "astroclust completeness --image F555W=v.fits --image F814W=i.fits --distance 10 \\",
+        "    --magnitudes 20:26:1 --radii 2,5 --radii-unit pc --plot c.png -o c.fits",
     )
     add_images(command)
     add_output(command)
@@ -128,7 +151,11 @@ def add_completeness(commands):
         "--radii-unit", default="pix", help="pix, pc (with a distance) or arcsec (default: pix)"
     )
     command.add_argument(
-        "-n", type=int, default=50, help="clusters of each magnitude and radius (default: 50)"
+        "-n",
+        "--number",
+        type=int,
+        default=50,
+        help="clusters of each magnitude and radius (default: 50)",
     )
     command.add_argument(
         "--psf",
@@ -161,7 +188,7 @@ def _numbers(text):
     raise argparse.ArgumentTypeError(f"expected 20,22,24 or FIRST:LAST:STEP, not {text!r}")
 
 
-def _completeness(arguments):
+def _completeness(arguments, report):
     from astropy import units as u
 
     from astroclust.plotting import plot_completeness
@@ -176,7 +203,7 @@ def _completeness(arguments):
         **_selection(arguments),
         magnitudes=arguments.magnitudes,
         radii=arguments.radii * u.Unit(arguments.radii_unit),
-        n=arguments.n,
+        n=arguments.number,
         psf=psf or None,
         seed=arguments.seed,
         checkpoint=arguments.checkpoint or output.with_name(f"{output.stem}.clusters.ecsv"),
@@ -184,11 +211,14 @@ def _completeness(arguments):
     )
     write_table(result, output, overwrite=arguments.overwrite)
     limits = astroclust.limiting_magnitude(result)
-    print("V magnitude at which half of the clusters are selected:")
-    print("\n".join(limits.pformat()))
-    print(f"wrote {output}")
+    report.say(
+        "V magnitude at which half of the clusters are selected:\n{limits}",
+        limits=limits,
+        radii_unit=arguments.radii_unit,
+    )
+    report.say("wrote {output}", output=output)
     if arguments.plot is not None:
         figure = plot_completeness(result).figure
         with replace_when_done(arguments.plot, overwrite=True) as partial:
             figure.savefig(partial, dpi=110)
-        print(f"wrote {arguments.plot}")
+        report.say("wrote {plot}", plot=arguments.plot)

@@ -4,6 +4,7 @@
 from pathlib import Path
 
 import astroclust
+from astroclust.archive import archive_folder
 from astroclust.catalogs import read_table
 from astroclust.cli.options import add_command, add_output, use_server
 
@@ -13,7 +14,13 @@ __all__ = ["add_fetch", "add_regions", "add_samples"]
 def add_fetch(commands):
     """Add ``astroclust fetch``."""
     command = add_command(
-        commands, "fetch", _fetch, "fetch catalogues and images of LEGUS and PHANGS-HST from MAST"
+        commands,
+        "fetch",
+        _fetch,
+        "fetch catalogues and images of LEGUS and PHANGS-HST from MAST",
+        "astroclust fetch --list",
+        "astroclust fetch ngc1566 --data data",
+        "astroclust fetch phangs-human",
     )
     command.add_argument(
         "name",
@@ -28,48 +35,63 @@ def add_fetch(commands):
         metavar="WHAT",
         help="catalog, images or, by default, catalog,images",
     )
-    command.add_argument("--folder", type=Path, help="where files go (default: astropy's cache)")
+    command.add_argument(
+        "--data", type=Path, help="folder that files go to (default: astropy's cache)"
+    )
     command.add_argument("--server", help="in place of those of MAST, such as a mirror")
     command.add_argument("--offline", action="store_true", help="use what is there, ask no server")
 
 
-def _fetch(arguments):
+def _fetch(arguments, report):
     if arguments.list:
-        astroclust.list_fields().pprint(max_lines=-1, max_width=-1)
+        report.say("{fields}", fields=astroclust.list_fields())
         return
     if arguments.name is None:
         raise ValueError("name a field, such as ngc1566; --list lists them")
     with use_server(arguments.server):
-        _fetch_and_say(arguments)
+        _fetch_and_say(arguments, report)
 
 
-def _fetch_and_say(arguments):
+def _fetch_and_say(arguments, report):
     options = {
-        "folder": arguments.folder,
+        "folder": arguments.data,
         "offline": arguments.offline,
         "progress_bar": not arguments.quiet,
     }
     survey, _, labels = arguments.name.partition("-")
     if survey == "phangs":
         catalog = astroclust.fetch_phangs(labels=labels, **options)
-        print(f"{len(catalog)} clusters of PHANGS-HST with {labels} labels")
+        path = archive_folder(arguments.data) / "phangs" / catalog.meta["CATALOG"]
+        report.say(
+            "{clusters} clusters of PHANGS-HST with {labels} labels in {files[catalog]}",
+            clusters=len(catalog),
+            labels=labels,
+            files={"catalog": path},
+        )
         return
     data = astroclust.fetch_legus(arguments.name, what=arguments.what, **options)
+    report.say("", field=data.name, files=data.files)
     if data.catalog is not None:
-        print(f"{len(data.catalog)} candidates in {data.folder / data.catalog.meta['CATALOG']}")
+        n, path = len(data.catalog), data.files["catalog"]
+        report.say("{candidates} candidates in {}", path, candidates=n)
     if data.images is not None:
-        print(f"{data.images!r} in {data.folder}")
+        report.say("{!r} in {}", data.images, data.folder)
 
 
 def add_samples(commands):
     """Add ``astroclust samples``."""
     command = add_command(
-        commands, "samples", _samples, "count the classes of LEGUS catalogues beside the paper's"
+        commands,
+        "samples",
+        _samples,
+        "count the classes of LEGUS catalogues beside the paper's",
+        "astroclust fetch ngc1566 --what catalog --data data",
+        "astroclust samples data",
     )
     command.add_argument("folder", type=Path, help="folder of hlsp_legus_..._multiband_....tab")
 
 
-def _samples(arguments):
+def _samples(arguments, report):
     # One of each name, whether packed or not; those that are on their way end in .part.
     found = sorted(arguments.folder.rglob("hlsp_legus_hst_*_multiband_*.tab*"), reverse=True)
     paths = {path.name.removesuffix(".gz"): path for path in found}
@@ -86,32 +108,45 @@ def _samples(arguments):
         )
     if catalogs:
         counts = astroclust.sample_counts(catalogs)
-        print("classes 1 to 4 here, in Tables 1 and 2 of Wei et al. (2020), and the difference:")
-        counts.pprint(max_lines=-1, max_width=-1)
+        report.say(
+            "classes 1 to 4 here, in Tables 1 and 2 of Wei et al. (2020), and the difference:\n"
+            "{fields}",
+            fields=counts,
+            failures=failures,
+        )
+        report.end()  # the counts are good, whatever else failed
     if failures:
         raise OSError(f"{len(failures)} not counted: " + "; ".join(failures))
 
 
 def add_regions(commands):
     """Add ``astroclust regions``."""
-    command = add_command(commands, "regions", _regions, "write a table as a region file of DS9")
+    command = add_command(
+        commands,
+        "regions",
+        _regions,
+        "write a table as a region file of DS9",
+        "astroclust regions classified.fits -o classified.reg",
+        "# named and coloured by other columns",
+        "astroclust regions candidates.fits --text id --color n_filters -o candidates.reg",
+    )
     command.add_argument("table", type=Path, help="table of candidates")
     add_output(command, "region file to write, ending in .reg")
     command.add_argument("--text", metavar="COLUMN", help="written beside (default: the class)")
     command.add_argument("--color", metavar="COLUMN", help="coloured by (default: the class)")
-    command.add_argument("--prefix", default="", help="of the columns of the class")
+    command.add_argument("--column-prefix", default="", help="that of the columns of classes")
     command.add_argument("--pixels", action="store_true", help="pixels where there is the sky too")
 
 
-def _regions(arguments):
+def _regions(arguments, report):
     table = read_table(arguments.table)
     astroclust.write_regions(
         table,
         arguments.output,
-        column_prefix=arguments.prefix,
+        column_prefix=arguments.column_prefix,
         text=arguments.text,
         color=arguments.color,
         sky=False if arguments.pixels else None,
         overwrite=arguments.overwrite,
     )
-    print(f"wrote {arguments.output}")
+    report.say("wrote {output}", output=arguments.output)

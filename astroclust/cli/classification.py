@@ -6,7 +6,14 @@ import numpy as np
 import astroclust
 from astroclust.catalogs import read_table, write_table
 from astroclust.catalogs.tables import check_table_output
-from astroclust.cli.options import add_command, add_images, add_output, print_notice, read_images
+from astroclust.cli.options import (
+    add_command,
+    add_images,
+    add_output,
+    read_images,
+    say_counts,
+    say_notice,
+)
 
 __all__ = ["add_classify"]
 
@@ -14,7 +21,16 @@ __all__ = ["add_classify"]
 def add_classify(commands):
     """Add ``astroclust classify``."""
     command = add_command(
-        commands, "classify", _classify, "classify the candidates of a table on its images"
+        commands,
+        "classify",
+        _classify,
+        "classify the candidates of a table on its images",
+        "astroclust classify candidates.fits --image F555W=v.fits --image F814W=i.fits -o c.fits",
+        "# with a classifier of your own, on a GPU",
+        "astroclust classify candidates.fits --image F555W=v.fits --image F814W=i.fits \\",
+        "    --model mine.safetensors --device cuda -o classified.fits",
+        "# many fields, on a Dask cluster",
+        "astroclust classify --fields fields.ecsv --scheduler tcp://10.0.0.1:8786 -o classified",
     )
     command.add_argument("table", nargs="?", help="candidates, with x and y (from 0) or ra and dec")
     add_images(command, required=False)
@@ -32,11 +48,11 @@ def add_classify(commands):
     command.add_argument("--column-prefix", default="", help="put before the new columns' names")
 
 
-def _classify(arguments):
+def _classify(arguments, report):
     if not arguments.fields:
         if not (arguments.table and arguments.image):
             raise ValueError("give a table and its images with --image, or --fields")
-        _classify_one(arguments)
+        _classify_one(arguments, report)
         return
     of_one = {
         "TABLE": arguments.table,
@@ -47,10 +63,10 @@ def _classify(arguments):
     given = ", ".join(name for name, value in of_one.items() if value)
     if given:
         raise ValueError(f"--fields goes without {given}, which are of one table: leave them out")
-    _classify_fields(arguments)
+    _classify_fields(arguments, report)
 
 
-def _classify_fields(arguments):
+def _classify_fields(arguments, report):
     classifier = astroclust.load_classifier(arguments.model)
     paths = astroclust.classify_fields(
         arguments.fields,
@@ -62,11 +78,11 @@ def _classify_fields(arguments):
         overwrite=arguments.overwrite,
         progress_bar=not arguments.quiet,
     )
-    print_notice(classifier)
-    print(f"{len(paths)} fields are in {arguments.output}")
+    say_notice(report, classifier)
+    report.say("{} fields are in {output}", len(paths), output=arguments.output, files=paths)
 
 
-def _classify_one(arguments):
+def _classify_one(arguments, report):
     check_table_output(arguments.output, overwrite=arguments.overwrite)
     table = read_table(arguments.table)
     images = read_images(arguments)
@@ -81,13 +97,13 @@ def _classify_one(arguments):
         progress_bar=not arguments.quiet,
     )
     write_table(result, arguments.output, overwrite=arguments.overwrite)
-    _print_counts(result[f"{arguments.column_prefix}class"], classifier)
-    print_notice(classifier)
-    print(f"wrote {arguments.output}")
-
-
-def _print_counts(classes, classifier):
-    classes = np.ma.asarray(classes)
-    for number, name in classifier.card.classes.items():
-        print(f"{np.ma.filled(classes == number, False).sum():7d}  {number} {name}")
-    print(f"{np.ma.getmaskarray(classes).sum():7d}  not classified (see flags)")
+    classes = np.ma.asarray(result[f"{arguments.column_prefix}class"])
+    names = classifier.card.classes
+    counts = {number: np.ma.filled(classes == number, False).sum() for number in names}
+    say_counts(report, counts, names)
+    report.say(
+        "{not_classified:7d}  not classified (see flags)",
+        not_classified=np.ma.getmaskarray(classes).sum(),
+    )
+    say_notice(report, classifier)
+    report.say("wrote {output}", output=arguments.output)

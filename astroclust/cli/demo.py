@@ -7,7 +7,7 @@ import numpy as np
 
 import astroclust
 from astroclust.catalogs import CLASSES, write_table
-from astroclust.cli.options import add_command, print_notice
+from astroclust.cli.options import add_command, say_notice
 from astroclust.files import check_output, replace_when_done
 
 __all__ = ["add_demo"]
@@ -16,7 +16,11 @@ __all__ = ["add_demo"]
 def add_demo(commands):
     """Add ``astroclust demo``."""
     command = add_command(
-        commands, "demo", _demo, "find and classify the candidates of a simulated field"
+        commands,
+        "demo",
+        _demo,
+        "find and classify the candidates of a simulated field",
+        "astroclust demo --output demo",
     )
     command.add_argument(
         "-o",
@@ -40,7 +44,7 @@ _DEMO_FILES = (
 )
 
 
-def _demo(arguments):
+def _demo(arguments, report):
     from astroclust.evaluation import match_labels
     from astroclust.plotting import plot_field, plot_gallery
 
@@ -50,7 +54,11 @@ def _demo(arguments):
         check_output(folder / name, overwrite=True)
     # More crowded than NGC 628 is, so that a small field shows all classes.
     field = astroclust.simulate_field(like=_LIKE, seed=arguments.seed, density=3e-4)
-    print(f"simulated {field.images!r} with {len(field.truth)} objects of known class")
+    report.say(
+        "simulated {!r} with {objects} objects of known class",
+        field.images,
+        objects=len(field.truth),
+    )
     distance = astroclust.find_field(_LIKE).distance
     candidates = astroclust.find_candidates(field.images, distance=distance)
     result = astroclust.classify_table(candidates, field.images, progress_bar=not arguments.quiet)
@@ -63,10 +71,11 @@ def _demo(arguments):
     )
     for column in ("recall", "precision", "f1"):
         scores[column].format = ".2f"
-    print(f"{len(result)} candidates found and classified:")
-    print("\n".join(scores.pformat()))
-    print(f"accuracy against the known truth: {scores.meta['ACCURACY']:.3f}")
-    print_notice(astroclust.load_classifier())
+    report.say("{candidates} candidates found and classified:", candidates=len(result))
+    report.say("{classes}", classes=scores)
+    accuracy = scores.meta["ACCURACY"]
+    report.say("accuracy against the known truth: {accuracy:.3f}", accuracy=accuracy)
+    say_notice(report, astroclust.load_classifier())
     field.images.write(folder / "field.fits", overwrite=True)
     for name in ("classified.fits", "classified.ecsv"):
         write_table(result, folder / name, overwrite=True)
@@ -77,4 +86,5 @@ def _demo(arguments):
     for name, figure in (("field.png", picture), ("gallery.png", gallery)):
         with replace_when_done(folder / name, overwrite=True) as partial:
             figure.savefig(partial, dpi=110)
-    print(f"wrote {', '.join(_DEMO_FILES)} in {folder}")
+    files = [folder / name for name in _DEMO_FILES]
+    report.say("wrote {} in {output}", ", ".join(_DEMO_FILES), output=folder, files=files)

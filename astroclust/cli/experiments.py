@@ -13,7 +13,14 @@ __all__ = ["add_reproduce"]
 def add_reproduce(commands):
     """Add ``astroclust reproduce``."""
     command = add_command(
-        commands, "reproduce", _reproduce, "repeat the studies of the papers, and report on them"
+        commands,
+        "reproduce",
+        _reproduce,
+        "repeat the studies of the papers, and report on them",
+        "# all of it in minutes, to see that it works",
+        "astroclust reproduce wei2020 --quick -o quick",
+        "astroclust reproduce schneider2023 --data stamps -o schneider2023",
+        "astroclust reproduce leak --field ngc1566 --field ngc628-c --runs 3 -o leak",
     )
     command.add_argument(
         "study",
@@ -42,21 +49,23 @@ def add_reproduce(commands):
         "--quick", action="store_true", help="all steps in minutes, to see that they work (wei2020)"
     )
     command.add_argument("--weights", help="of pretrained networks: a file, or none")
-    command.add_argument("--network", help="backbone (schneider2023)")
+    command.add_argument("--architecture", help="network (schneider2023)")
     command.add_argument("--runs", type=int, help="trainings of each kind (not of wei2020)")
     command.add_argument("--epochs", type=int, help="of each training (not of wei2020)")
     command.add_argument(
-        "--fields", nargs="+", help="of LEGUS (leak, held-out-fields, sample-size; default: all)"
+        "--field",
+        action="append",
+        help="of LEGUS; once for each (leak, held-out-fields, sample-size; default: all)",
     )
 
 
-def _reproduce(arguments):
+def _reproduce(arguments, report):
     folder = arguments.output or Path(arguments.study)
     folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK):
         raise OSError(f"{folder} cannot be written to")
     page = _STUDIES[arguments.study](arguments, folder)
-    print(f"wrote {page}")
+    report.say("wrote {report}", report=page)
 
 
 def _wei2020(arguments, folder):
@@ -79,7 +88,12 @@ def _schneider2023(arguments, folder):
         folder,
         _data(arguments),
         progress_bar=not arguments.quiet,
-        **_given(arguments, "network", "weights", "runs", "epochs"),
+        **_given(
+            network=arguments.architecture,
+            weights=arguments.weights,
+            runs=arguments.runs,
+            epochs=arguments.epochs,
+        ),
     )
 
 
@@ -100,14 +114,13 @@ def _split_study(arguments, folder):
             folder,
             data_folder=arguments.data,
             progress_bar=not arguments.quiet,
-            **_given(arguments, "runs", "epochs", "fields"),
+            **_given(fields=arguments.field, runs=arguments.runs, epochs=arguments.epochs),
         )
 
 
-def _given(arguments, *names):
+def _given(**options):
     """Those options that were given."""
-    given = {name: getattr(arguments, name) for name in names}
-    return {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _data(arguments):

@@ -2,6 +2,7 @@
 """What commands have in common."""
 
 import argparse
+import os
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,20 +12,29 @@ __all__ = [
     "add_command",
     "add_images",
     "add_output",
+    "add_workers",
     "pair",
-    "print_notice",
     "read_images",
+    "say_counts",
+    "say_notice",
     "use_server",
 ]
 
 
-def add_command(commands, name, run, summary):
-    """Add a command and the options that all have."""
+def add_command(commands, name, run, summary, *examples):
+    """Add a command, lines of examples for its help, and the options that all have."""
     command = commands.add_parser(
-        name, help=summary, description=summary[0].upper() + summary[1:] + "."
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog="\n  ".join(("examples:", *examples)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.set_defaults(run=run)
     command.add_argument("-q", "--quiet", action="store_true", help="no progress bars")
+    command.add_argument(
+        "--json", action="store_true", help="say all in one JSON object, for scripts"
+    )
     return command
 
 
@@ -55,6 +65,13 @@ def add_output(command, what="table to write"):
     command.add_argument("--overwrite", action="store_true", help="replace the output")
 
 
+def add_workers(command):
+    """Add the option for processes."""
+    command.add_argument(
+        "--workers", type=int, default=os.cpu_count(), help="processes (default: one a core)"
+    )
+
+
 def pair(text):
     """Two words with an equals sign between them."""
     name, equals, value = text.partition("=")
@@ -72,10 +89,16 @@ def read_images(arguments):
     return ImageSet.read(dict(arguments.image), roles=dict(arguments.role))
 
 
-def print_notice(classifier):
+def say_counts(report, counts, names):
+    """Say how many there are of each class."""
+    lines = [f"{counts[number]:7d}  {number} {name}" for number, name in names.items()]
+    report.say("{}", "\n".join(lines), counts=counts)
+
+
+def say_notice(report, classifier):
     """Say what a classifier is not for."""
-    if classifier.card.notice:
-        print(f"note: {classifier.card.notice}")
+    card = classifier.card
+    report.say("note: {notice}" if card.notice else "", model=card.name, notice=card.notice)
 
 
 @contextmanager

@@ -18,7 +18,16 @@ __all__ = ["add_review"]
 def add_review(commands):
     """Add ``astroclust review``."""
     command = add_command(
-        commands, "review", _review, "look at candidates in the browser, and label them"
+        commands,
+        "review",
+        _review,
+        "look at candidates in the browser, and label them",
+        "astroclust review classified.fits --image F555W=v.fits --image F814W=i.fits",
+        "# labels of all reviewers together, as a table to train on",
+        "astroclust review classified.fits --image F555W=v.fits --image F814W=i.fits \\",
+        "    --add-labels ben.labels.ecsv --export votes.ecsv",
+        "# a page to be mailed",
+        "astroclust review classified.fits --image V=v.fits --image I=i.fits --static page.html",
     )
     command.add_argument("table", help="candidates, best those of astroclust classify")
     add_images(command, required=False)
@@ -52,7 +61,7 @@ def add_review(commands):
     command.add_argument("--no-browser", action="store_true", help="only say the address")
 
 
-def _review(arguments):
+def _review(arguments, report):
     from astroclust.review.server import DEFAULT_PORT
 
     if arguments.export is not None:
@@ -67,24 +76,30 @@ def _review(arguments):
     if path.resolve() == Path(arguments.table).resolve():
         raise ValueError(f"--labels {path} is the table itself: name another file")
     if arguments.static is not None:
-        _write_page(arguments, table, images)
+        _write_page(arguments, report, table, images)
     if arguments.export is not None or arguments.add_labels:
-        _keep_labels(arguments, table, images, path)
+        _keep_labels(arguments, report, table, images, path)
     if arguments.static is not None or arguments.export is not None:
         return
     # Ctrl-C is how it ends.
     with _serve(arguments, table, images, path) as server, suppress(KeyboardInterrupt):
         if arguments.port is None and server.port != DEFAULT_PORT:
-            print(f"port {DEFAULT_PORT} is in use")
-        n = len(server.store.entries)
-        print(f"labels go to {path}" + (f", which has {n} already" if n else ""))
-        if server.store.strangers:
-            print(f"{server.store.strangers} labels there belong to no row of {arguments.table}")
-        print(f"{len(table)} objects at {server.url} - Ctrl-C ends", flush=True)
+            report.say("port {} is in use", DEFAULT_PORT)
+        _say_labels(arguments, report, server.store, path)
+        report.say("{objects} objects at {url} - Ctrl-C ends", objects=len(table), url=server.url)
+        report.end()
         if not arguments.no_browser and _has_screen():
             webbrowser.open(server.url)
         server.wait()
-    print(f"ended; all labels are in {path}")
+    report.say("ended; all labels are in {labels}", labels=path)
+
+
+def _say_labels(arguments, report, store, path):
+    kept, strangers = len(store.entries), store.strangers
+    text = "labels go to {labels}" + (", which has {kept} already" if kept else "")
+    report.say(text, labels=path, kept=kept)
+    text = "{strangers} labels there belong to no row of {}" if strangers else ""
+    report.say(text, arguments.table, strangers=strangers)
 
 
 def _serve(arguments, table, images, path):
@@ -103,7 +118,7 @@ def _serve(arguments, table, images, path):
     )
 
 
-def _write_page(arguments, table, images):
+def _write_page(arguments, report, table, images):
     import astroclust
     from astroclust.review.pages import DETAILED
 
@@ -117,25 +132,32 @@ def _write_page(arguments, table, images):
         overwrite=arguments.overwrite,
     )
     if len(table) > DETAILED:
-        print(f"more than {DETAILED} objects: their pictures are in colour alone, without curves")
-    print(f"wrote {arguments.static} ({n_bytes / 1e6:.1f} MB)")
+        report.say(
+            "more than {} objects: their pictures are in colour alone, without curves", DETAILED
+        )
+    report.say("wrote {static} ({:.1f} MB)", n_bytes / 1e6, static=arguments.static, bytes=n_bytes)
 
 
-def _keep_labels(arguments, table, images, path):
+def _keep_labels(arguments, report, table, images, path):
     """Take in labels of others, write votes."""
     from astroclust.review import LabelStore
     from astroclust.review.objects import read_objects
 
     objects = read_objects(table, images)
     store = LabelStore(path, objects.x, objects.y, ids=objects.ids)
-    for other in arguments.add_labels:
-        print(f"{store.merge(other)} labels of {other} are new in {path}")
+    added = {other: store.merge(other) for other in arguments.add_labels}
+    for other, n in added.items():
+        report.say("{} labels of {} are new in {}", n, other, path)
+    report.say("", labels=path, added=added)
     if arguments.export is not None:
         votes = store.table()
         write_table(votes, arguments.export, overwrite=arguments.overwrite)
-        n = (~votes["class_mode"].mask).sum()
-        print(f"{len(votes)} objects with votes or notes, {n} of them with a mode")
-        print(f"wrote {arguments.export}")
+        report.say(
+            "{voted} objects with votes or notes, {with_mode} of them with a mode",
+            voted=len(votes),
+            with_mode=(~votes["class_mode"].mask).sum(),
+        )
+        report.say("wrote {export}", export=arguments.export)
 
 
 def _account():

@@ -1,14 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The command that simulates a field and writes it as LEGUS publishes its own."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 
 import astroclust
 from astroclust.catalogs import CLASSES, read_legus, read_table
-from astroclust.cli.options import add_command
+from astroclust.cli.options import add_command, add_output, add_workers, say_counts
 
 __all__ = ["add_simulate"]
 
@@ -20,6 +17,9 @@ def add_simulate(commands):
         "simulate",
         _simulate,
         "simulate a field: images, catalogue and readme as LEGUS publishes them, and the truth",
+        "astroclust simulate --like ngc628-c --shape 2000 2000 --seed 1 -o simulated",
+        "# the candidates of a real catalogue, painted where they are",
+        "astroclust simulate --catalog hlsp_legus_catalog.tab -o painted",
     )
     command.add_argument(
         "--like",
@@ -44,14 +44,11 @@ def add_simulate(commands):
         metavar="FILE",
         help="catalogue of LEGUS, whose candidates are painted in place of random ones",
     )
-    command.add_argument(
-        "--workers", type=int, default=os.cpu_count(), help="processes (default: one a core)"
-    )
-    command.add_argument("-o", "--output", type=Path, required=True, help="folder of the files")
-    command.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    add_workers(command)
+    add_output(command, "folder of the files")
 
 
-def _simulate(arguments):
+def _simulate(arguments, report):
     from astroclust.simulation.products import check_field_output
 
     folder, progress_bar = arguments.output, not arguments.quiet
@@ -71,15 +68,25 @@ def _simulate(arguments):
         workers=arguments.workers,
         progress_bar=progress_bar,
     )
-    print(f"simulated {field.images!r} with {len(field.truth)} candidates of known class")
-    _print_classes(files.catalog)
-    print(f"wrote {', '.join(path.name for path in files)} in {folder}")
+    report.say(
+        "simulated {!r} with {objects} candidates of known class",
+        field.images,
+        objects=len(field.truth),
+    )
+    _say_classes(report, files.catalog)
+    names = ", ".join(path.name for path in files)
+    report.say("wrote {} in {output}", names, output=folder, files=list(files))
 
 
-def _print_classes(path):
+def _say_classes(report, path):
     if not path.stat().st_size:
+        report.say("", sources=0)
         return
     catalog = read_legus(path)
-    print(f"{len(catalog)} sources in the catalogue, by the class that simulated experts give:")
-    for number, name in {**CLASSES, 0: "not inspected"}.items():
-        print(f"{np.sum(catalog['class_human'] == number):7d}  {number} {name}")
+    report.say(
+        "{sources} sources in the catalogue, by the class that simulated experts give:",
+        sources=len(catalog),
+    )
+    names = {**CLASSES, 0: "not inspected"}
+    counts = {number: np.sum(catalog["class_human"] == number) for number in names}
+    say_counts(report, counts, names)

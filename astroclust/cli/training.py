@@ -1,7 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The commands that train classifiers and score them."""
 
-import os
 import shlex
 from pathlib import Path
 
@@ -13,8 +12,9 @@ from astroclust.cli.options import (
     add_command,
     add_images,
     add_output,
-    print_notice,
+    add_workers,
     read_images,
+    say_notice,
 )
 from astroclust.files import check_output
 
@@ -38,7 +38,14 @@ _TRAIN = (*_DATA, "start", *_RECIPE, "members", "name")
 def add_train(commands):
     """Add ``astroclust train``."""
     command = add_command(
-        commands, "train", _train, "train a classifier on simulated stamps or on your labels"
+        commands,
+        "train",
+        _train,
+        "train a classifier on simulated stamps or on your labels",
+        "astroclust train --simulate 24000 --epochs 16 --seed 1 -o mine.safetensors",
+        "# go on from the bundled classifier with labels of yours",
+        "astroclust train --from default --labels votes.ecsv \\",
+        "    --image F555W=v.fits --image F814W=i.fits -o mine.safetensors",
     )
     _add_data(command)
     add_output(command, ".safetensors file; the card goes beside")
@@ -56,7 +63,7 @@ def add_train(commands):
     command.add_argument("--epochs", type=int, help="in place of those of the recipe")
     command.add_argument("--name", help="name in the model card (default: that of the output)")
     command.add_argument(
-        "--checkpoints",
+        "--checkpoint",
         type=Path,
         help="folder for checkpoints and the learning curve, from which the same command goes on "
         "(default: beside the output)",
@@ -66,7 +73,14 @@ def add_train(commands):
 def add_score(commands):
     """Add ``astroclust score``."""
     command = add_command(
-        commands, "score", _score, "score a classifier on simulated stamps or on your labels"
+        commands,
+        "score",
+        _score,
+        "score a classifier on simulated stamps or on your labels",
+        "astroclust score --simulate 3000 --seed 1 --model mine.safetensors",
+        "# on the labels of a table, those alone that training held out",
+        "astroclust score --model mine.safetensors --labels votes.ecsv --held-out \\",
+        "    --image F555W=v.fits --image F814W=i.fits",
     )
     command.add_argument("--model", help="as for astroclust classify (default: the bundled one)")
     _add_data(command)
@@ -93,9 +107,10 @@ def _add_data(command):
     )
     add_images(command, required=False)
     command.add_argument("--seed", type=int, default=1, help="(default: 1)")
+    add_workers(command)
 
 
-def _train(arguments):
+def _train(arguments, report):
     from astroclust.plotting import plot_learning_curve
     from astroclust.training import find_recipe, train_classifier
     from astroclust.weights import save_classifier
@@ -111,10 +126,10 @@ def _train(arguments):
         changes["batches"] = None
     usual = "native" if start is None else "fine-tune"
     recipe = find_recipe(arguments.recipe or usual, **changes)
-    folder = arguments.checkpoints or arguments.output.with_suffix(".checkpoints")
+    folder = arguments.checkpoint or arguments.output.with_suffix(".checkpoints")
     gather = _simulated_sample if arguments.labels in _SIMULATED else _labelled_sample
     classifier = train_classifier(
-        **gather(arguments, start),
+        **gather(arguments, report, start),
         name=arguments.name or arguments.output.stem,
         recipe=recipe,
         start=start,
@@ -127,30 +142,32 @@ def _train(arguments):
     for log in folder.glob("member-*/metrics.csv"):
         plot_learning_curve(log).figure.savefig(log.with_name("learning_curve.png"))
     card = save_classifier(classifier, arguments.output, overwrite=arguments.overwrite)
-    _print_scores(card.scores)
-    print_notice(classifier)
-    print(f"wrote {arguments.output} and its card")
+    _say_scores(report, card.scores)
+    say_notice(report, classifier)
+    report.say("wrote {output} and its card", output=arguments.output)
 
 
-def _score(arguments):
+def _score(arguments, report):
     from astroclust.training import score_classifier
 
     classifier = astroclust.load_classifier(arguments.model)
     if arguments.labels in _SIMULATED:
         stamps, labels = _simulate(arguments, _number(arguments), *_HELD_OUT)
     else:
-        stamps, labels, groups = _labelled(arguments, classifier)
+        stamps, labels, groups = _labelled(arguments, report, classifier)
         if arguments.held_out:
             _, rows = _split(labels, groups, arguments.seed)
             stamps, labels = stamps[rows], labels[rows]
-    print(f"classifier {classifier.card.name}, {len(stamps)} stamps")
-    _print_scores(score_classifier(classifier, stamps, labels))
-    print_notice(classifier)
+    report.say(
+        "classifier {model}, {stamps} stamps", model=classifier.card.name, stamps=len(stamps)
+    )
+    _say_scores(report, score_classifier(classifier, stamps, labels))
+    say_notice(report, classifier)
 
 
-def _print_scores(scores):
-    for name, score in scores.items():
-        print(f"{name}: {score:.4f}")
+def _say_scores(report, scores):
+    lines = [f"{name}: {score:.4f}" for name, score in scores.items()]
+    report.say("{}", "\n".join(lines), scores=scores)
 
 
 def _command(name, arguments, options, **others):
@@ -186,7 +203,7 @@ def _number(arguments):
     return arguments.simulate
 
 
-def _simulated_sample(arguments, start):
+def _simulated_sample(arguments, _, start):
     """Stamps like fields of LEGUS, and those like others that are held out."""
     from astroclust.simulation.populations import calibrated_fields
 
@@ -220,7 +237,7 @@ def _simulate(arguments, n, part, fields, crowded=0.0):
         seed=seed,
         like=fields,
         crowded=crowded,
-        workers=os.cpu_count(),
+        workers=arguments.workers,
         progress_bar=not arguments.quiet,
     )
     truth, kinds = stamps.table["class"], stamps.table["kind"]
@@ -229,7 +246,7 @@ def _simulate(arguments, n, part, fields, crowded=0.0):
     return stamps, label_noise(truth, seed=[*seed, 1], kinds=kinds)["class_mode"]
 
 
-def _labelled(arguments, classifier):
+def _labelled(arguments, report, classifier):
     """Stamps at the rows of a table that have a class, the classes, and what overlaps."""
     from astroclust.training import overlapping_groups
 
@@ -251,7 +268,11 @@ def _labelled(arguments, classifier):
     stamps = astroclust.make_stamps(table, images, progress_bar=not arguments.quiet, **card)
     usable = stamps.present.any(axis=1)
     stamps, labels = stamps[usable], labels[usable]
-    print(f"{len(labels)} rows have a class in {column} and pixels")
+    report.say(
+        "{labelled} rows have a class in {label_column} and pixels",
+        labelled=len(labels),
+        label_column=column,
+    )
     x, y = (values[usable] for values in pixel_positions(table, images.wcs))
     return stamps, labels, overlapping_groups(x, y, size=stamps.size)
 
@@ -277,9 +298,9 @@ def _split(labels, groups, seed):
     return learnt, held_out
 
 
-def _labelled_sample(arguments, start):
+def _labelled_sample(arguments, report, start):
     """Stamps with the classes of a table, and a fifth of them that is held out."""
-    stamps, labels, groups = _labelled(arguments, start)
+    stamps, labels, groups = _labelled(arguments, report, start)
     learnt, held_out = _split(labels, groups, arguments.seed)
     sample = (
         f"{len(learnt)} stamps with classes of {Path(arguments.labels).name} and "

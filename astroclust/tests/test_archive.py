@@ -62,7 +62,7 @@ def fetch_file(server, folder, **options):
 def fetch_images(server, tmp_path, astroclust_command):
     return [
         *(*astroclust_command, "fetch", "ngc1566", "--quiet", "--what", "images"),
-        *("--server", server.url, "--folder", str(tmp_path)),
+        *("--server", server.url, "--data", str(tmp_path)),
     ]
 
 
@@ -489,7 +489,7 @@ def test_offline_does_not_take_what_is_known_to_be_torn(server, tmp_path):
 
 
 def test_fetch_and_samples_from_the_command_line(server, tmp_path, capsys):
-    arguments = ["fetch", "ngc1566", "-q", "--server", server.url, "--folder", str(tmp_path)]
+    arguments = ["fetch", "ngc1566", "-q", "--server", server.url, "--data", str(tmp_path)]
     assert main(arguments) == 0
     out = capsys.readouterr().out
     assert "3 candidates in" in out

@@ -179,7 +179,7 @@ def test_schneider_2023_as_a_command(tmp_path, capsys):
 
     torch.save(torchvision.models.get_model("shufflenet_v2_x0_5").state_dict(), weights)
     command = ["reproduce", "schneider2023", "-q", "--data", str(data), "-o", f"{tmp_path}/out"]
-    command += ["--network", "shufflenet_v2_x0_5", "--weights", str(weights)]
+    command += ["--architecture", "shufflenet_v2_x0_5", "--weights", str(weights)]
     assert main([*command, "--runs", "1", "--epochs", "1"]) == 0
     page = (tmp_path / "out" / "report.html").read_text()
     assert "two-sided sign test" in page
@@ -311,7 +311,7 @@ def test_a_study_without_an_archive(tmp_path, capsys):
 def _split_study(study, archive, tmp_path):
     with ArchiveServer(archive) as server:
         command = ["reproduce", study, "-q", "--server", server.url, "--data", f"{tmp_path}/data"]
-        command += ["--fields", "ngc1433", "ngc1566", "--runs", "1", "--epochs", "1"]
+        command += ["--field", "ngc1433", "--field", "ngc1566", "--runs", "1", "--epochs", "1"]
         return main([*command, "-o", f"{tmp_path}/out"])
 
 
