@@ -48,20 +48,24 @@ def _demo(arguments, report):
     from astroclust.evaluation import match_labels
     from astroclust.plotting import plot_field, plot_gallery
 
-    folder = arguments.output
+    folder, progress_bar = arguments.output, not arguments.quiet
     folder.mkdir(parents=True, exist_ok=True)
     for name in _DEMO_FILES:
         check_output(folder / name, overwrite=True)
     # More crowded than NGC 628 is, so that a small field shows all classes.
-    field = astroclust.simulate_field(like=_LIKE, seed=arguments.seed, density=3e-4)
+    field = astroclust.simulate_field(
+        like=_LIKE, seed=arguments.seed, density=3e-4, progress_bar=progress_bar
+    )
     report.say(
         "simulated {!r} with {objects} objects of known class",
         field.images,
         objects=len(field.truth),
     )
     distance = astroclust.find_field(_LIKE).distance
-    candidates = astroclust.find_candidates(field.images, distance=distance)
-    result = astroclust.classify_table(candidates, field.images, progress_bar=not arguments.quiet)
+    candidates = astroclust.find_candidates(
+        field.images, distance=distance, progress_bar=progress_bar
+    )
+    result = astroclust.classify_table(candidates, field.images, progress_bar=progress_bar)
     result["class_true"] = match_labels(result, field.truth)
     scores = astroclust.class_scores(result["class_true"], result["class"])
     scores.rename_column("total", "true")

@@ -42,13 +42,21 @@ class Report:
         """
         self._facts |= facts
         if text and not self._as_json:
-            print(text.format(*words, **facts), file=self._stream, flush=True)
+            shown = {name: _whole(fact) for name, fact in facts.items()}
+            print(text.format(*words, **shown), file=self._stream, flush=True)
 
     def end(self):
         """Print the object, only once: a command that serves does so when it starts."""
         if self._as_json and not self._ended:
             print(json.dumps(_plain(self._facts), allow_nan=False), file=self._stream, flush=True)
         self._ended = True
+
+
+def _whole(value):
+    """A value to put into text: of tables all rows and columns, however small the terminal."""
+    if isinstance(value, Table):
+        return "\n".join(value.pformat(max_lines=-1, max_width=-1))
+    return value
 
 
 def _plain(value):

@@ -74,8 +74,9 @@ def _simulate(arguments, report):
         objects=len(field.truth),
     )
     _say_classes(report, files.catalog)
-    names = ", ".join(path.name for path in files)
-    report.say("wrote {} in {output}", names, output=folder, files=list(files))
+    paths = files.images | {"catalog": files.catalog, "readme": files.readme, "truth": files.truth}
+    names = ", ".join(path.name for path in paths.values())
+    report.say("wrote {} in {output}", names, output=folder, files=paths)
 
 
 def _say_classes(report, path):
