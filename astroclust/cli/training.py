@@ -161,7 +161,8 @@ def _score(arguments, report):
     report.say(
         "classifier {model}, {stamps} stamps", model=classifier.card.name, stamps=len(stamps)
     )
-    _say_scores(report, score_classifier(classifier, stamps, labels))
+    scores = score_classifier(classifier, stamps, labels, progress_bar=not arguments.quiet)
+    _say_scores(report, scores)
     say_notice(report, classifier)
 
 

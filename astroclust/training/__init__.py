@@ -192,7 +192,7 @@ def train_classifier(
         temperature = fit_temperature(member_probabilities(classifier, aside[0]), aside[1])
         classifier.card = replace(card, temperature=round(temperature, 4))
     if held_out is not None:
-        scores = score_classifier(classifier, held_out, held_out_labels)
+        scores = score_classifier(classifier, held_out, held_out_labels, progress_bar=progress_bar)
         classifier.card = replace(classifier.card, scores=scores)
     return classifier
 

@@ -4,6 +4,7 @@
 from itertools import combinations
 
 import numpy as np
+from tqdm import tqdm
 
 from astroclust.catalogs import CLASSES
 from astroclust.evaluation import calibration_curve
@@ -17,7 +18,7 @@ _BATCH = 256
 _MASKED, _SEED = 0.1, 0
 
 
-def score_classifier(classifier, stamps, labels):
+def score_classifier(classifier, stamps, labels, *, progress_bar=False):
     """How well a classifier does on labelled stamps, also where bands or pixels are missing.
 
     Parameters
@@ -28,6 +29,8 @@ def score_classifier(classifier, stamps, labels):
         n stamps in its bands and of its size, from which it did not learn.
     labels : array_like, shape (n,) or (n, n_classes)
         Their classes, or chances of them.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
 
     Returns
     -------
@@ -64,7 +67,15 @@ def score_classifier(classifier, stamps, labels):
         rows = numbers == number
         scores[f"recall_{number}"] = right[rows].mean() if rows.any() else 0.0
     scores["ece"] = calibration_curve(numbers, probabilities).meta["ECE"]
-    for name, changed in _with_less(stamps, classifier.card.max_missing_bands):
+    losses = _losses(len(stamps.bands), classifier.card.max_missing_bands)
+    changes = tqdm(
+        _with_less(stamps, losses),
+        total=1 + len(losses),
+        unit="score",
+        desc="scoring",
+        disable=not progress_bar,
+    )
+    for name, changed in changes:
         probabilities = member_probabilities(classifier, changed).mean(axis=0)
         scores[f"accuracy_{name}"] = _right(probabilities, numbers).mean()
     return {name: round(float(score), 4) for name, score in scores.items()}
@@ -81,15 +92,20 @@ def _right(probabilities, numbers):
     return np.array(list(CLASSES))[probabilities.argmax(axis=1)] == numbers
 
 
-def _with_less(stamps, max_missing_bands):
-    """Names and stamps with pixels, one band and two bands missing."""
+def _losses(n_bands, max_missing_bands):
+    """Numbers of the bands to be taken away: each, and each pair."""
+    sizes = range(1, min(2, max_missing_bands, n_bands - 1) + 1)
+    return [missing for size in sizes for missing in combinations(range(n_bands), size)]
+
+
+def _with_less(stamps, losses):
+    """Names and stamps with pixels missing, then bands."""
     lost = np.random.default_rng(_SEED).random((len(stamps), 1, *stamps.data.shape[2:])) < _MASKED
     data = np.where(lost, np.nan, stamps.data)
     yield "masked", Stamps(data, stamps.filters, bands=stamps.bands, present=stamps.present)
-    for n_missing in range(1, min(2, max_missing_bands, len(stamps.bands) - 1) + 1):
-        for missing in combinations(range(len(stamps.bands)), n_missing):
-            names = "_".join(stamps.bands[i] for i in missing)
-            yield f"without_{names}", without_bands(stamps, list(missing))
+    for missing in losses:
+        names = "_".join(stamps.bands[i] for i in missing)
+        yield f"without_{names}", without_bands(stamps, list(missing))
 
 
 def without_bands(stamps, missing):
