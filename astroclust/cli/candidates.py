@@ -41,10 +41,6 @@ def add_detect(commands):
     add_output(command)
     _add_selection(command)
     command.add_argument(
-        "--exclude", type=Path, help="region file of what to leave out: a nucleus, bright stars"
-    )
-    command.add_argument("--footprint", type=Path, help="region file of where to look")
-    command.add_argument(
         "--keep-rejected", action="store_true", help="write all sources, and why they are rejected"
     )
 
@@ -67,6 +63,10 @@ def _add_selection(command):
     command.add_argument("--threshold", type=float, help="in standard deviations of the sky")
     command.add_argument("--n-pixels", type=int, help="smallest connected area")
     command.add_argument("--min-ci", type=float, help="smallest concentration index")
+    command.add_argument(
+        "--exclude", type=Path, help="region file of what to leave out: a nucleus, bright stars"
+    )
+    command.add_argument("--footprint", type=Path, help="region file of where to look")
     add_workers(command)
 
 
@@ -98,6 +98,8 @@ def _selection(arguments):
         "preset": replace(preset, **given),
         "distance": distance,
         "extinction": extinction,
+        "exclude": arguments.exclude,
+        "footprint": arguments.footprint,
         "workers": arguments.workers,
     }
 
@@ -109,8 +111,6 @@ def _detect(arguments, report):
     sources = astroclust.find_candidates(
         read_images(arguments),
         **_selection(arguments),
-        exclude=arguments.exclude,
-        footprint=arguments.footprint,
         keep_rejected=True,
         progress_bar=not arguments.quiet,
     )
