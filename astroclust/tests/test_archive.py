@@ -499,6 +499,11 @@ def test_fetch_and_samples_from_the_command_line(server, tmp_path, capsys):
     assert server.requests == []
     assert main(["samples", str(tmp_path / "legus" / "ngc1566")]) == 0
     assert "total of table 2" in capsys.readouterr().out
+    assert main([*arguments, "--offline", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["field"], facts["candidates"]) == ("ngc1566", 3)
+    assert list(facts["files"]) == ["catalog", "F275W", "F336W", "F438W", "F555W", "F814W"]
+    assert all(Path(path).is_file() for path in facts["files"].values())
     assert main(["fetch", "--list"]) == 0
     assert "ngc628-c" in capsys.readouterr().out
     (tmp_path / "empty").mkdir()
@@ -510,3 +515,7 @@ def test_fetch_and_samples_from_the_command_line(server, tmp_path, capsys):
     said = capsys.readouterr()
     assert "total of table 2" in said.out
     assert "1 not counted" in said.err
+    assert main(["samples", str(tmp_path), "--json"]) == 1
+    facts = json.loads(capsys.readouterr().out)
+    assert [row["field"] for row in facts["fields"]][-1] == "total of table 2"
+    assert len(facts["failures"]) == 1

@@ -1,8 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+import argparse
+import json
 import os
 import shlex
 import signal
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -11,7 +14,19 @@ from astropy.table import Table
 from regions import Regions
 
 import astroclust
-from astroclust.cli import main
+from astroclust.cli import _parser, main
+
+(_COMMANDS,) = (
+    list(action.choices)
+    for action in _parser()._actions
+    if isinstance(action, argparse._SubParsersAction)
+)
+
+
+def said(capsys):
+    """The object that a command printed, and nothing else."""
+    (line,) = capsys.readouterr().out.splitlines()
+    return json.loads(line, parse_constant=pytest.fail)
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +103,9 @@ def test_regions_there_and_back(files, tmp_path, capsys):
     detect = ["detect", "-q", *images, "-o", f"{tmp_path}/c.ecsv", "--exclude"]
     assert main([*detect, f"{tmp_path}/all.reg"]) == 0
     assert "0 candidates of" in capsys.readouterr().out
+    complete = ["completeness", "-q", *images, "-o", f"{tmp_path}/n.ecsv", "--magnitudes", "20"]
+    assert main([*complete, "--radii", "1", "--exclude", f"{tmp_path}/all.reg"]) == 1
+    assert "in a region to leave out" in capsys.readouterr().err
     assert main([*detect, f"{tmp_path}/no.reg", "--overwrite"]) == 1
     assert "there is no file" in capsys.readouterr().err
 
@@ -140,6 +158,15 @@ def test_demo(tmp_path, capsys):
         assert (tmp_path / "out" / name).read_bytes()[:4] == b"\x89PNG"
 
 
+def test_json_of_the_demo(tmp_path, capsys):
+    assert main(["demo", "-q", "--json", "--output", str(tmp_path)]) == 0
+    facts = said(capsys)
+    assert facts["candidates"] == len(Table.read(tmp_path / "classified.fits"))
+    assert sum(row["true"] for row in facts["classes"]) <= facts["candidates"]
+    assert 0.5 < facts["accuracy"] < 1
+    assert set(facts["files"]) == set(map(str, tmp_path.iterdir()))
+
+
 def test_train(tmp_path, capsys):
     output = tmp_path / "small.safetensors"
     arguments = ["train", "-q", "--simulate", "64", "--epochs", "1", "--seed", "3"]
@@ -161,13 +188,19 @@ def _printed_scores(capsys):
 def test_the_scores_of_a_card_are_printed_again(tmp_path, capsys):
     output = tmp_path / "small.safetensors"
     arguments = ["train", "-q", "--simulate", "96", "--epochs", "1", "--seed", "3"]
-    assert main([*arguments, "--labels", "experts", "-o", str(output)]) == 0
+    assert main([*arguments, "--labels", "experts", "-o", str(output), "--json"]) == 0
     card = astroclust.load_classifier(output).card
-    capsys.readouterr()
+    facts = said(capsys)
+    assert facts.pop("notice") == card.notice
+    assert facts == {"scores": card.scores, "model": "small", "output": str(output)}
     command = shlex.split(card.score_command)
     assert command[0] == "astroclust"
     assert main([*command[1:], "-q"]) == 0
     assert _printed_scores(capsys) == card.scores
+    assert main([*command[1:], "-q", "--json"]) == 0
+    facts = said(capsys)
+    assert facts["scores"] == card.scores
+    assert (facts["model"], facts["stamps"]) == ("small", 12)
     assert {"ece", "accuracy_masked", "accuracy_without_NUV_I"} <= set(card.scores)
 
 
@@ -276,13 +309,104 @@ def test_ctrl_c_leaves_no_half_written_file(files, tmp_path, astroclust_command)
     assert [path.name for path in tmp_path.iterdir()] == ["long.fits"]
 
 
-@pytest.mark.parametrize(
-    "command", [[], ["demo"], ["simulate"], ["detect"], ["classify"], ["train"]]
-)
-def test_help(command, capsys):
+@pytest.mark.parametrize("command", [[], *([name] for name in _COMMANDS)])
+def test_help_has_examples_that_are_accepted(command, capsys):
     with pytest.raises(SystemExit, match="0"):
         main([*command, "--help"])
-    assert "usage: astroclust" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert text.startswith(" ".join(["usage: astroclust", *command]))
+    lines = text.partition("\nexamples:\n")[2].replace("\\\n", "").splitlines()
+    examples = [shlex.split(line) for line in lines if line.startswith("  astroclust ")]
+    assert examples
+    assert not command or command[0] in [example[1] for example in examples]
+    for _, *arguments in examples:
+        assert callable(_parser().parse_args(arguments).run)
+
+
+@pytest.mark.parametrize("name", _COMMANDS)
+def test_every_command_has_the_options_of_all(name, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main([name, "--help"])
+    text = capsys.readouterr().out
+    assert "-q, --quiet" in text
+    assert "--json" in text
+
+
+def test_json_of_what_is_found_and_classified(files, tmp_path, capsys):
+    _, images = files
+    candidates, output = f"{tmp_path}/c.ecsv", f"{tmp_path}/r.ecsv"
+    assert main(["detect", "--json", *images, "-o", candidates]) == 0
+    facts = said(capsys)
+    assert facts["output"] == candidates
+    assert facts["candidates"] == len(Table.read(candidates)) <= facts["sources"]
+    assert facts["cut_flow"][-1]["left"] == facts["candidates"]
+    assert main(["classify", "--json", candidates, *images, "-o", output]) == 0
+    captured = capsys.readouterr()
+    assert "classifying" in captured.err
+    facts = json.loads(captured.out)
+    classes = Table.read(output)["class"]
+    counts = {str(i): int(np.ma.filled(classes == i, False).sum()) for i in (1, 2, 3, 4)}
+    assert facts.pop("notice").startswith("classifier simulated-3 was trained on simulated")
+    assert facts == {
+        "counts": counts,
+        "not_classified": int(np.ma.getmaskarray(classes).sum()),
+        "model": "simulated-3",
+        "output": output,
+    }
+    assert main(["regions", "--json", output, "-o", f"{tmp_path}/r.reg"]) == 0
+    assert said(capsys) == {"output": f"{tmp_path}/r.reg"}
+
+
+def test_json_has_null_where_there_is_no_number(files, tmp_path, capsys):
+    _, images = files
+    output = f"{tmp_path}/c.ecsv"
+    command = ["completeness", "-q", "--json", *images, "-o", output, "-n", "1"]
+    options = ["--magnitudes", "31", "--radii", "1", "--plot", f"{tmp_path}/c.png"]
+    assert main([*command, *options]) == 0
+    assert said(capsys) == {
+        "limits": [{"radius": 1.0, "magnitude": None}],
+        "radii_unit": "pix",
+        "output": output,
+        "plot": f"{tmp_path}/c.png",
+    }
+
+
+def test_an_error_is_no_json(files, tmp_path, capsys):
+    table, images = files
+    for given, status in (
+        (["classify", f"{tmp_path}/no.fits", *images, "-o", f"{tmp_path}/r.fits"], 1),
+        (["classify", str(table), "-o", f"{tmp_path}/r.fits"], 1),
+        (["fetch"], 1),
+    ):
+        assert main([*given, "--json"]) == status
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.startswith("astroclust: ")
+    with pytest.raises(SystemExit, match="2"):
+        main(["classify", str(table), "--json=yes", "-o", "r.fits"])
+    assert capsys.readouterr().out == ""
+
+
+def _noisy_fields():
+    sys.stdout.write("noise\n")
+    return Table({"a": [1]})
+
+
+def test_what_libraries_print_is_not_in_the_report(monkeypatch, capsys):
+    monkeypatch.setattr(astroclust, "list_fields", _noisy_fields)
+    assert main(["fetch", "--list", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == {"fields": [{"a": 1}]}
+    assert captured.err == "noise\n"
+
+
+def test_ctrl_c_prints_no_json(monkeypatch, capsys):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(astroclust, "list_fields", interrupt)
+    assert main(["fetch", "--list", "--json"]) == 130
+    assert capsys.readouterr().out == ""
 
 
 def test_arguments_from_a_file(files, tmp_path, capsys):

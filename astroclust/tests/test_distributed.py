@@ -1,4 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+import json
 import os
 import signal
 import threading
@@ -184,6 +185,10 @@ def test_the_command(fields, tmp_path, capsys):
         assert main([*arguments, "--scheduler", cluster.scheduler_address]) == 0
     assert "1 fields are in" in capsys.readouterr().out
     assert len(Table.read(tmp_path / "out" / "known.fits")) == 40
+    assert main([*arguments, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["files"] == [f"{tmp_path}/out/known.fits"]
+    assert (facts["output"], facts["model"]) == (f"{tmp_path}/out", "simulated-3")
     assert main([*arguments, "table.ecsv", "--image", "V=v.fits"]) == 1
     assert "--fields goes without TABLE, --image" in capsys.readouterr().err
     assert main(["classify", "-o", f"{tmp_path}/out"]) == 1

@@ -1,5 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -188,6 +189,9 @@ def test_schneider_2023_as_a_command(tmp_path, capsys):
         "from scratch",
         "pretrained",
     ]
+    capsys.readouterr()
+    assert main([*command, "--runs", "1", "--epochs", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"report": f"{tmp_path}/out/report.html"}
     assert main(["reproduce", "schneider2023", "-o", f"{tmp_path}/out"]) == 1
     assert "needs --data" in capsys.readouterr().err
 

@@ -1,4 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+import json
 import mmap
 import warnings
 from dataclasses import replace
@@ -236,9 +237,14 @@ def test_simulate(drawn, tmp_path, capsys):
     assert main([*command, "-q"]) == 1
     assert "exists already" in capsys.readouterr().err
     catalog.unlink()
-    assert main([*command, "-q", "--overwrite"]) == 0
-    assert capsys.readouterr().err == ""
-    assert catalog.exists()
+    assert main([*command, "-q", "--json", "--overwrite"]) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    facts = json.loads(captured.out)
+    assert facts["objects"] == len(drawn.truth)
+    assert facts["sources"] == sum(facts["counts"].values()) == len(read_legus(catalog))
+    assert facts["files"]["catalog"] == str(catalog)
+    assert set(facts["files"].values()) == set(map(str, folder.iterdir()))
 
 
 @pytest.mark.parametrize(

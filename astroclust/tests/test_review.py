@@ -589,6 +589,14 @@ def test_command_writes_votes_that_train_takes(tmp_path, capsys):
     assert f"{n} objects with votes or notes, {n - 1} of them with a mode" in out
     assert main(command) == 1
     assert "exists already" in capsys.readouterr().err
+    assert main([*command, "--overwrite", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "labels": str(tmp_path / "rows.labels.ecsv"),
+        "added": {str(mailed): 0},
+        "voted": n,
+        "with_mode": n - 1,
+        "export": str(tmp_path / "votes.fits"),
+    }
     tuned = ["--from", "default", "--epochs", "1", "-o", str(tmp_path / "tuned.safetensors")]
     assert main(["train", "-q", "--labels", str(tmp_path / "votes.fits"), *images, *tuned]) == 0
     assert f"{n - 1} rows have a class in class_mode" in capsys.readouterr().out
@@ -600,6 +608,12 @@ def test_command_writes_a_page(files, tmp_path, capsys):
     assert main(["review", str(table), *images, "--static", str(page)]) == 0
     assert f"wrote {page}" in capsys.readouterr().out
     assert page.stat().st_size > 50_000
+    command = ["review", str(table), *images, "--static", str(page), "--overwrite", "--json"]
+    assert main(command) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "static": str(page),
+        "bytes": page.stat().st_size,
+    }
 
 
 def test_command_says_what_is_wrong(files, tmp_path, capsys):
@@ -619,13 +633,19 @@ def test_command_says_what_is_wrong(files, tmp_path, capsys):
         assert message in capsys.readouterr().err
 
 
-def test_command_serves_until_it_is_interrupted(files, tmp_path, astroclust_command):
+@pytest.mark.parametrize("as_json", [False, True])
+def test_command_serves_until_it_is_interrupted(as_json, files, tmp_path, astroclust_command):
     table, images = files
     options = ["--labels", str(tmp_path / "l.ecsv"), "--port", "0", "--no-browser"]
     command = [*astroclust_command, "review", str(table), *images, *options, "--reviewer", "eva"]
+    command += ["--json"] if as_json else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         url = None
         for line in running.stdout:
+            if as_json:
+                facts = json.loads(line)
+                url = facts["url"]
+                break
             if found := re.search(r"objects at (http://\S+)", line):
                 url = found[1]
                 break
@@ -634,4 +654,10 @@ def test_command_serves_until_it_is_interrupted(files, tmp_path, astroclust_comm
         rest = running.communicate(timeout=20)[0]
     assert told["reviewer"] == "eva"
     assert running.returncode == 0
-    assert "all labels are in" in rest
+    if as_json:
+        assert rest == ""
+        assert facts["labels"] == str(tmp_path / "l.ecsv")
+        assert facts["objects"] == len(told["ids"])
+        assert (facts["kept"], facts["strangers"]) == (0, 0)
+    else:
+        assert "all labels are in" in rest
