@@ -488,6 +488,22 @@ def test_offline_does_not_take_what_is_known_to_be_torn(server, tmp_path):
         fetch_files([Remote("", "file")], tmp_path, offline=True)
 
 
+def test_fetch_phangs_from_the_command_line(server, tmp_path, capsys):
+    arguments = ["fetch", "phangs-human", "-q", "--server", server.url, "--data", str(tmp_path)]
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert main([*arguments, "--offline", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    path = facts["files"]["catalog"]
+    assert Path(path).is_file()
+    words = f"{facts['clusters']} clusters of PHANGS-HST with human labels"
+    assert said == f"{words} in {path}\n"
+    assert main(["fetch", "phangs-mine", "--json", "--data", str(tmp_path)]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "labels must be" in captured.err
+
+
 def test_fetch_and_samples_from_the_command_line(server, tmp_path, capsys):
     arguments = ["fetch", "ngc1566", "-q", "--server", server.url, "--data", str(tmp_path)]
     assert main(arguments) == 0
