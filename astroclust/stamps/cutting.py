@@ -54,39 +54,45 @@ def cut_stamps(x, y, bands, size, *, progress_bar=False):
     rows = np.flatnonzero(inside)
     rows = rows[np.argsort(corners[0, rows], kind="stable")]
     part = np.zeros((min(_BLOCK, len(rows)), *data.shape[1:]), np.float32)
+    # An image smaller than a stamp has no windows, nor rows that need them.
+    windows = [_windows(band, size) for band in bands if len(rows)]
     done = len(x) - len(rows)
     with tqdm(total=len(x), initial=done, unit="stamp", disable=not progress_bar) as bar:
         for start in range(0, len(rows), _BLOCK):
             block = rows[start : start + _BLOCK]
             stamps = part[: len(block)]
-            flags[block] = _gather(stamps, corners[:, block], bands)
+            flags[block] = _gather(stamps, corners[:, block], windows)
             data[block] = stamps
             bar.update(len(block))
     return data, flags
 
 
-def _gather(stamps, corners, bands):
+def _windows(band, size):
+    """Views of the pixels and of the mask of a band with a stamp at each pixel; None for none."""
+    if band is None:
+        return None, None
+    mask = None if band.mask is None else sliding_window_view(band.mask, (size, size))
+    return sliding_window_view(band.data, (size, size)), mask
+
+
+def _gather(stamps, corners, windows):
     """Fill stamps whose lowest pixels are given; return their flags."""
-    size = stamps.shape[-1]
     flags = np.zeros(len(stamps), np.int32)
-    for k, band in enumerate(bands):
-        if band is None:
+    places = tuple(corners)
+    for k, (pixels, mask) in enumerate(windows):
+        if pixels is None:
             continue
-        windows = sliding_window_view(band.data, (size, size))
         with np.errstate(over="ignore", invalid="ignore"):
             # What float32 cannot hold is not finite, and flagged.
-            stamps[:, k] = windows[tuple(corners)]
+            stamps[:, k] = pixels[places]
             # A sum is not finite where a pixel is not, and seldom else.
             doubtful = ~np.isfinite(stamps[:, k].sum(axis=(1, 2)))
-        if band.mask is not None:
-            doubtful |= sliding_window_view(band.mask, (size, size))[tuple(corners)].any(
-                axis=(1, 2)
-            )
+        if mask is not None:
+            doubtful |= mask[places].any(axis=(1, 2))
         for i in np.flatnonzero(doubtful):
             bad = ~np.isfinite(stamps[i, k])
-            if band.mask is not None:
-                row, column = corners[:, i]
-                bad |= band.mask[row : row + size, column : column + size]
+            if mask is not None:
+                bad |= mask[tuple(corners[:, i])]
             stamps[i, k][bad] = np.nan
             flags[i] |= bad.any() * StampFlag.NON_FINITE
     return flags
@@ -95,17 +101,18 @@ def _gather(stamps, corners, bands):
 def _cut_at_edge(stamp, corner, bands):
     """Fill a stamp that reaches over the edge of the image; return its flags."""
     flags, size = StampFlag.EDGE, stamp.shape[-1]
+    shape = next(band for band in bands if band is not None).data.shape
+    low, high = np.maximum(corner, 0), np.minimum(corner + size, shape)
+    if (low >= high).any():  # a stamp of one pixel whose position rounds off the image
+        return StampFlag.OFF_IMAGE
+    of_image, of_stamp = (tuple(map(slice, low - o, high - o)) for o in (0, corner))
     for pixels, band in zip(stamp, bands, strict=True):
         if band is None:
             continue
-        low = np.maximum(corner, 0)
-        high = np.minimum(corner + size, band.data.shape)
-        if (low >= high).any():  # a stamp of one pixel whose position rounds off the image
-            return StampFlag.OFF_IMAGE
         with np.errstate(over="ignore"):
-            values = band.pixels(tuple(map(slice, low, high)))
+            values = band.pixels(of_image)
         pixels[:] = np.nan
-        pixels[tuple(map(slice, low - corner, high - corner))] = values
+        pixels[of_stamp] = values
         if np.isnan(values).any():
             flags |= StampFlag.NON_FINITE
     return flags
