@@ -155,7 +155,7 @@ def test_a_lost_worker_costs_its_tiles_only(fields, tmp_path):
     table = Table({"x": rng.uniform(25, 170, n), "y": rng.uniform(25, 130, n)})
     table.write(tmp_path / "candidates.ecsv", overwrite=True)
     with (
-        distributed.LocalCluster(2, threads_per_worker=1, **LOOPBACK) as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, **LOOPBACK) as cluster,
         distributed.Client(cluster) as client,
     ):
         pids = list(client.run(os.getpid).values())
@@ -181,7 +181,7 @@ def test_a_lost_worker_costs_its_tiles_only(fields, tmp_path):
 
 def test_the_command(fields, tmp_path, capsys):
     arguments = ["classify", "-q", "--fields", str(_first(fields)), "-o", f"{tmp_path}/out"]
-    with distributed.LocalCluster(1, processes=False, **LOOPBACK) as cluster:
+    with distributed.LocalCluster(n_workers=1, processes=False, **LOOPBACK) as cluster:
         assert main([*arguments, "--scheduler", cluster.scheduler_address]) == 0
     assert "1 fields are in" in capsys.readouterr().out
     assert len(Table.read(tmp_path / "out" / "known.fits")) == 40
