@@ -112,7 +112,8 @@ def test_numbers_stay_as_they_are_written(text, tmp_path):
     assert read_regions(tmp_path / "r.reg")["text"].tolist() == table["id"].tolist()
 
 
-fitting = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="{}\r\n\x02"))
+# Columns of text lose NULs at the end, since numpy fills up with them.
+fitting = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="{}\r\n\x00\x02"))
 
 
 @settings(max_examples=60, deadline=None)
