@@ -4,7 +4,6 @@
 from pathlib import Path
 
 import astroclust
-from astroclust.archive import archive_folder
 from astroclust.catalogs import read_table
 from astroclust.cli.options import add_command, add_output, use_server
 
@@ -53,6 +52,8 @@ def _fetch(arguments, report):
 
 
 def _fetch_and_say(arguments, report):
+    from astroclust.archive import archive_folder
+
     options = {
         "folder": arguments.data,
         "offline": arguments.offline,

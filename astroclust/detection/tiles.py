@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 __all__ = ["Tile", "run_tasks", "task_pool", "tiles_of"]
 
 # Tasks at a time in a pool that does not tell how many workers it has.
-_AHEAD = 64
+_AHEAD = 32
 
 
 @dataclass(frozen=True)
