@@ -9,7 +9,10 @@ from astropy import units as u
 from astropy.io import fits
 
 from astroclust.files import open_fits, replace_when_done
-from astroclust.images.reading import KEYWORDS, Band, is_image, read_image
+from astroclust.images.band import Band
+from astroclust.images.headers import inspect_observation
+from astroclust.images.reading import KEYWORDS, is_image, open_image, read_image, tell_remarks
+from astroclust.images.units import to_one_unit
 
 __all__ = ["BANDS", "FILTER_ROLES", "PIXEL_SCALE", "Band", "ImageSet", "read_image"]
 
@@ -50,21 +53,35 @@ class ImageSet(Mapping):
         compressed, with the extension in brackets where it matters (``"m83.fits[F814W]"``); a
         pair ``(array, wcs)``; or an array. The key may be a role (``"V"``) in place of a filter.
     roles : mapping, optional
-        Filter names to roles, for filters that are not in `FILTER_ROLES`.
+        Filter names to roles, for filters that are not in `FILTER_ROLES`. It also silences the
+        comparison of these filters with the headers.
 
     Raises
     ------
     ValueError
         For an unknown filter or role, two bands of one role, an image that is not 2-D or not of
-        numbers, or bands whose shapes or coordinates differ; the message says by how much.
+        numbers, bands in units that cannot be brought to one, or bands whose shapes or
+        coordinates differ; the message says by how much.
     TypeError
         For an image of another kind.
     OSError
         For a file that is missing, empty, truncated or not FITS.
 
+    Warns
+    -----
+    AstropyUserWarning
+        Once, about everything in which headers contradict the caller, themselves or the pixels.
+
     Notes
     -----
     Pixels are counted from 0, and position (x, y) is pixel ``data[y, x]``.
+
+    All bands are brought to electrons per second: counts by ``EXPTIME``, flux densities by
+    ``PHOTFLAM`` and ``PHOTPLAM`` or the zero points of LEGUS. Images without a unit are taken to
+    be in electrons per second.
+
+    Pixels off the exposures are treated as NaN: zeros of drizzled images, zeros that ``fpack``
+    has dithered, and pixels of no weight (extension ``WHT``).
 
     Examples
     --------
@@ -86,7 +103,14 @@ class ImageSet(Mapping):
         if not images:
             raise ValueError("images is empty: give at least one band")
         roles = {_key(name): role for name, role in (roles or {}).items()}
-        bands = [_open(name, image, roles) for name, image in images.items()]
+        bands = to_one_unit([_open(name, image, roles) for name, image in images.items()])
+        fresh = [not isinstance(image, Band) for image in images.values()]
+        bands = tell_remarks(
+            [
+                _with_remarks(band, band.filter in roles) if new else band
+                for band, new in zip(bands, fresh, strict=True)
+            ]
+        )
         self._bands = {band.filter: band for band in sorted(bands, key=_by_role)}
         if len({band.role for band in bands}) < len(bands):
             given = ", ".join(f"{band.filter} ({band.role})" for band in bands)
@@ -149,9 +173,7 @@ class ImageSet(Mapping):
             header["FILTER"], header["ROLE"] = band.filter, band.role
             if band.unit is not None:
                 header["BUNIT"] = band.unit.to_string()
-            data = band.data
-            if band.mask is not None:
-                data = np.where(band.mask, np.nan, data).astype(np.float32)
+            data = band.data if band.is_plain else band.pixels(slice(None))
             hdus.append(fits.ImageHDU(data, header, name=band.filter))
         with replace_when_done(path, overwrite=overwrite) as partial:
             hdus.writeto(partial)
@@ -235,7 +257,12 @@ def _role(name, roles):
 def _open(name, image, roles):
     name = _key(name)
     role = _role(name, roles)
-    return replace(read_image(image, name=name), filter=name, role=role)
+    return replace(open_image(image, name=name), filter=name, role=role)
+
+
+def _with_remarks(band, insisted):
+    remarks = inspect_observation(band, insisted=insisted)
+    return replace(band, remarks=(*band.remarks, *remarks))
 
 
 def _check_shapes(bands):

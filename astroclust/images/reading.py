@@ -3,96 +3,35 @@
 
 import re
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from astropy import units as u
 from astropy.io import fits
-from astropy.nddata import NDData
-from astropy.wcs import WCS, FITSFixedWarning
-from astropy.wcs.wcsapi import BaseHighLevelWCS
+from astropy.nddata import NDData, UnknownUncertainty, VarianceUncertainty
+from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.files import open_fits
+from astroclust.images.band import Band
+from astroclust.images.compression import dithered_zeros
+from astroclust.images.coordinates import wcs_of, wcs_of_header
+from astroclust.images.headers import inspect_band
+from astroclust.images.units import parse_unit
 
-__all__ = ["KEYWORDS", "Band", "is_image", "read_image"]
+__all__ = ["KEYWORDS", "is_image", "open_image", "read_image", "tell_remarks"]
 
 # What later stages need from the headers.
-KEYWORDS = ("INSTRUME", "DETECTOR", "EXPTIME", "PHOTFLAM", "PHOTPLAM", "PHOTZPT")
-_UNIT_SPELLINGS = {
-    "electrons": "electron",
-    "e-": "electron",
-    "counts": "count",
-    "cps": "count/s",
-    "dn": "adu",
-    "sec": "s",
-}
+KEYWORDS = (
+    *("TELESCOP", "INSTRUME", "DETECTOR", "EXPTIME", "TEXPTIME"),
+    *("PHOTMODE", "PHOTFLAM", "PHOTPLAM", "PHOTZPT", "PIXAR_SR"),
+)
+# Read from the primary header too, to be compared with what the caller says.
+_PRIMARY_KEYWORDS = (
+    *KEYWORDS,
+    *("BUNIT", "D001OUUN", "FILTER", "FILTER1", "FILTER2", "FILTNAM1", "FILTNAM2", "PUPIL"),
+)
 _EXTENSION = re.compile(r"^(?P<path>.+)\[(?P<extension>[^\[\]]+)\]$")
-
-
-@dataclass(frozen=True, eq=False)
-class Band:
-    """One band of a field.
-
-    Parameters
-    ----------
-    filter : str
-        Name of the filter, such as ``"F555W"``.
-    role : str
-        One of `BANDS`.
-    data : `~numpy.ndarray`, shape (ny, nx)
-        The image as it was given: memory-mapped where it came from a plain FITS file, of any
-        real number type and byte order.
-    mask : `~numpy.ndarray` of bool, shape (ny, nx), or None
-        True where a pixel is bad.
-    wcs : WCS or None
-        Celestial coordinates of the image.
-    unit : `~astropy.units.Unit` or None
-        Unit of ``data``, where it was given.
-    meta : dict
-        The FITS header, or the ``meta`` of the image.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from astroclust import ImageSet
-    >>> band = ImageSet({"F555W": np.arange(12.0).reshape(3, 4)})["V"]
-    >>> band
-    Band(filter='F555W', role='V', unit=None)
-    >>> band.pixels(np.s_[:2, 1:])
-    array([[1., 2., 3.],
-           [5., 6., 7.]], dtype=float32)
-    """
-
-    filter: str
-    role: str
-    data: np.ndarray = field(repr=False)
-    mask: np.ndarray | None = field(default=None, repr=False)
-    wcs: object = field(default=None, repr=False)
-    unit: u.UnitBase | None = None
-    meta: Mapping = field(default_factory=dict, repr=False)
-
-    def pixels(self, part, dtype=np.float32):
-        """Copy a part of the image, with NaN where a pixel is bad.
-
-        Parameters
-        ----------
-        part : slices or arrays of int
-            What ``data`` is indexed with.
-        dtype : type, optional
-            A type of floating-point numbers.
-
-        Returns
-        -------
-        pixels : `~numpy.ndarray` of ``dtype``
-            In native byte order; NaN where the mask is set or the value is not finite.
-        """
-        pixels = np.array(self.data[part], dtype)
-        pixels[~np.isfinite(pixels)] = np.nan
-        if self.mask is not None:
-            pixels[self.mask[part]] = np.nan
-        return pixels
 
 
 def read_image(image, *, name="image"):
@@ -108,7 +47,7 @@ def read_image(image, *, name="image"):
     Returns
     -------
     band : `Band`
-        The image, with an empty ``role``.
+        The image, with an empty ``role``, in the unit of its header.
 
     Examples
     --------
@@ -117,16 +56,32 @@ def read_image(image, *, name="image"):
     >>> read_image(np.zeros((20, 30))).data.shape
     (20, 30)
     """
+    return tell_remarks([open_image(image, name=name)])[0]
+
+
+def open_image(image, *, name):
+    """Open one image as `read_image` does, but leave its remarks for the caller to tell."""
     if isinstance(image, Band):
         return image
-    return _check_image(_parse(name, image))
+    return inspect_band(_check_image(_parse(name, image)))
+
+
+def tell_remarks(bands):
+    """Warn once about all that was odd in some bands, and return them without their remarks."""
+    told = {}
+    for band in bands:
+        for remark in band.remarks:
+            told.setdefault(remark, []).append(band.label)
+    if told:
+        text = "; ".join(f"{', '.join(labels)}: {remark}" for remark, labels in told.items())
+        warnings.warn(text, AstropyUserWarning, stacklevel=3)
+    return [replace(band, remarks=()) if band.remarks else band for band in bands]
 
 
 def _parse(name, image):
-    """The one door for images: any accepted form becomes a `Band` without a role."""
+    """Make a `Band` without a role of any accepted form."""
     if isinstance(image, NDData):
-        wcs = _celestial(image.wcs, name)
-        return Band(name, "", image.data, image.mask, wcs, image.unit, image.meta)
+        return _from_nddata(name, image)
     if isinstance(image, (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)):
         return _from_hdu(name, image)
     if isinstance(image, fits.HDUList):
@@ -134,7 +89,7 @@ def _parse(name, image):
     if isinstance(image, (str, Path)):
         return _from_file(name, image)
     if isinstance(image, tuple) and len(image) == 2:
-        return _from_array(name, image[0], _celestial(image[1], name))
+        return _from_array(name, *image)
     if isinstance(image, np.ndarray):
         return _from_array(name, image)
     raise TypeError(
@@ -144,28 +99,65 @@ def _parse(name, image):
 
 
 def _from_array(name, array, wcs=None):
+    wcs, remark = wcs_of(wcs, name)
+    remarks = (remark,) if remark else ()
     if isinstance(array, u.Quantity):
-        return Band(name, "", array.value, None, wcs, array.unit)
+        return Band(name, "", array.value, None, wcs, array.unit, remarks=remarks)
     mask = np.ma.getmaskarray(array) if np.ma.is_masked(array) else None
-    return Band(name, "", np.ma.asanyarray(array).data, mask, wcs)
+    return Band(name, "", np.ma.asanyarray(array).data, mask, wcs, remarks=remarks)
 
 
-def _celestial(wcs, name):
-    """The celestial part of a WCS, or None where it has none."""
-    if isinstance(wcs, WCS):
-        return wcs.celestial if wcs.has_celestial else None
-    if wcs is None or isinstance(wcs, BaseHighLevelWCS):
-        return wcs
-    raise TypeError(
-        f"{name}: coordinates must be a WCS, not {type(wcs).__name__}; make one with "
-        "astropy.wcs.WCS(header)"
+def _from_nddata(name, image):
+    wcs, remark = wcs_of(image.wcs, name)
+    unit = image.unit if image.unit is not None else _header_unit(image.meta)
+    unit = None if unit == u.dimensionless_unscaled else unit
+    variance, note = _variance_of(image)
+    mask = image.mask
+    if variance is not None and not np.isfinite(variance).all():
+        # No information at all, such as an inverse variance of 0.
+        mask = ~np.isfinite(variance) | (False if mask is None else mask)
+    remarks = tuple(text for text in (remark, note) if text)
+    return Band(
+        name, "", image.data, mask, wcs, unit, image.meta, variance=variance, remarks=remarks
     )
 
 
+def _variance_of(image):
+    """Variance of the pixels of an `~astropy.nddata.NDData`, and a remark if it has none."""
+    uncertainty = image.uncertainty
+    if uncertainty is None:
+        return None, ""
+    if isinstance(uncertainty, UnknownUncertainty):
+        return None, (
+            "its uncertainty is of unknown kind and is not used; make it a StdDevUncertainty, "
+            "VarianceUncertainty or InverseVariance"
+        )
+    with np.errstate(divide="ignore"):
+        variance = uncertainty.represent_as(VarianceUncertainty)
+    values = np.asarray(variance.array, float)
+    if variance.unit is not None and image.unit is not None:
+        values = values * variance.unit.to(image.unit**2)
+    return np.broadcast_to(values, np.shape(image.data)), ""
+
+
 def _check_image(band):
-    data, name = band.data, band.filter
+    data, name = band.data, band.label
+    planes = len(np.shape(data)) - 2
+    if planes > 0 and np.shape(data)[:planes] == (1,) * planes:  # a cube of one plane
+        band = replace(
+            band,
+            **{
+                key: value if np.ndim(value) < 2 else value.reshape(value.shape[planes:])
+                for key in ("data", "mask", "variance")
+                if (value := getattr(band, key)) is not None
+            },
+        )
+        data = band.data
     if getattr(data, "ndim", None) != 2:
-        raise ValueError(f"{name}: the image must have 2 dimensions, not {np.shape(data)}")
+        raise ValueError(
+            f"{name}: the image must have 2 dimensions, not {np.shape(data)}; give one plane of "
+            "it, such as (array[0], wcs)"
+        )
     if data.dtype.kind not in "fiu":
         raise ValueError(f"{name}: the image must hold real numbers, not {data.dtype}")
     if 0 in data.shape:
@@ -179,30 +171,46 @@ def _check_image(band):
     return replace(band, mask=np.broadcast_to(mask, data.shape) if mask.any() else None)
 
 
-def _from_hdu(name, hdu, hdus=None):
+def _from_hdu(name, hdu, hdus=None, file=""):
     header = hdu.header.copy()
     if hdus is not None:  # HST keeps these in the primary header, beside the image in SCI
-        for key in KEYWORDS:
+        for key in _PRIMARY_KEYWORDS:
             if key not in header and key in hdus[0].header:
                 header[key] = hdus[0].header[key]
-    with warnings.catch_warnings():
-        # Fixes of old date and unit spellings are of no use to the caller.
-        warnings.simplefilter("ignore", FITSFixedWarning)
-        wcs = WCS(header, fobj=hdus)
-    unit = _unit(str(header["BUNIT"])) if header.get("BUNIT") else None
-    return Band(name, "", hdu.data, None, _celestial(wcs, name), unit, header)
+    label = f"{name} ({file})" if file else name
+    try:
+        wcs, remark = wcs_of_header(header, hdus)
+    except ValueError as error:
+        raise ValueError(f"{label}: {error}") from error
+    mask = _mask_of_compression(hdu, hdus)
+    remarks = [remark] if remark else []
+    if mask is not None:
+        remarks.append(
+            f"{mask.mean():.0%} of its pixels are taken to be off the exposures, as zeros that "
+            "fpack has dithered; compress with fpack -qz to keep zeros, or give a mask"
+        )
+    band = Band(name, "", hdu.data, mask, wcs, _header_unit(header), header)
+    return replace(band, weight=_weight_of(hdu, hdus), file=file, remarks=tuple(remarks))
 
 
-def _unit(text):
-    """A unit, also in the spellings of HST such as ELECTRONS/S; another is kept unrecognised."""
-    unit = u.Unit(text, parse_strict="silent")
-    if not isinstance(unit, u.UnrecognizedUnit):
-        return unit
-    plain = text.strip().lower()
-    for spelling, name in _UNIT_SPELLINGS.items():
-        plain = plain.replace(spelling, name)
-    known = u.Unit(plain, parse_strict="silent")
-    return unit if isinstance(known, u.UnrecognizedUnit) else known
+def _mask_of_compression(hdu, hdus):
+    if not isinstance(hdu, fits.CompImageHDU) or hdus is None or not hdus.filename():
+        return None
+    return dithered_zeros(hdu, hdus.filename())
+
+
+def _weight_of(hdu, hdus):
+    """The weight map that belongs to an image: extension WHT of the same version and shape."""
+    for other in hdus or ():
+        if other.name == "WHT" and other is not hdu and is_image(other) and other.ver == hdu.ver:
+            return other.data if other.shape == hdu.shape else None
+    return None
+
+
+def _header_unit(header):
+    """Unit by BUNIT, else by that of DrizzlePac's output."""
+    text = next((header[key] for key in ("BUNIT", "D001OUUN") if header.get(key)), "")
+    return parse_unit(str(text))
 
 
 def _from_file(name, path):
@@ -213,7 +221,7 @@ def _from_file(name, path):
         except ValueError as error:
             raise ValueError(f"{name}: {path}: {error}") from None
         # Inside the block the file is open; a memory map outlives it.
-        return _from_hdu(name, hdu, hdus)
+        return _from_hdu(name, hdu, hdus, str(path))
 
 
 def _split_extension(path):

@@ -8,7 +8,7 @@ import numpy as np
 from astropy.table import Table
 
 from astroclust.files import replace_when_done
-from astroclust.photometry.calibration import exposure_time
+from astroclust.instruments import exposure_time
 
 __all__ = ["describe", "digest_of", "read_checkpoint", "write_checkpoint"]
 
@@ -16,9 +16,7 @@ __all__ = ["describe", "digest_of", "read_checkpoint", "write_checkpoint"]
 def describe(band):
     """What tells an image from another: a hundredth of its pixels, and its header."""
     rows = slice(None, None, max(len(band.data) // 100, 1))
-    pixels = np.array(band.data[rows], np.float64)
-    if band.mask is not None:
-        pixels[band.mask[rows]] = np.nan
+    pixels = band.pixels(rows, np.float64)
     unit = "" if band.unit is None else band.unit.to_string()
     return band.filter, band.data.shape, unit, exposure_time(band), digest_of(pixels)
 

@@ -9,13 +9,8 @@ import numpy as np
 from scipy import fft
 
 from astroclust.images import BANDS, PIXEL_SCALE, Band, ImageSet
-from astroclust.photometry.calibration import (
-    camera_of,
-    counts_to_rate,
-    exposure_time,
-    value_of_band,
-    zero_point,
-)
+from astroclust.instruments import camera_label, camera_of, exposure_time
+from astroclust.photometry.calibration import counts_to_rate, value_of_band, zero_point
 from astroclust.simulation.drawing import OVERSAMPLING, unit_profile, wave_numbers
 from astroclust.simulation.psf import PSF_FILTERS, fourier_psf
 
@@ -121,10 +116,10 @@ def _own_psf(band):
     camera, wanted = camera_of(band), _wavelength(band.filter)
     known = [name for of, name in PSF_FILTERS if of == camera]
     ratios = [abs(np.log(_wavelength(name) / wanted)) for name in known]
-    if not min(ratios) <= np.log(_NEAREST):
+    if not min(ratios, default=np.inf) <= np.log(_NEAREST):
         raise ValueError(
-            f"there is no PSF of {band.filter} of {camera}, only of {', '.join(known)} and of "
-            "filters near to them: give psf"
+            f"there is no PSF of {band.filter} of {camera_label(camera)}, only of "
+            f"{', '.join(known) or 'other cameras'}: give psf"
         )
     nearest = known[int(np.argmin(ratios))]
     wave = fourier_psf(camera, nearest, angle=0, size=_PSF_SIZE, oversampling=OVERSAMPLING)
@@ -166,8 +161,8 @@ def _is_good(band, x, y):
     """Whether the pixels about a place are good, and no row or column of them is blank."""
     x, y = round(x), round(y)
     part = np.s_[y - _CORE : y + _CORE + 1, x - _CORE : x + _CORE + 1]
-    pixels = np.asarray(band.data[part])
-    if not np.isfinite(pixels).all() or (band.mask is not None and band.mask[part].any()):
+    pixels = band.pixels(part)
+    if not np.isfinite(pixels).all():
         return False
     return bool((pixels != 0).any(axis=0).all() and (pixels != 0).any(axis=1).all())
 
@@ -177,7 +172,7 @@ def inject(bands, clusters, scale, rng):
     images = {}
     for light in bands:
         band = light.band
-        data = np.array(band.data, np.result_type(band.data, np.float32))
+        data = band.pixels(slice(None), np.result_type(band.data, np.float32).type)
         star = galsim.InterpolatedImage(
             galsim.Image(light.psf, scale=1), x_interpolant="lanczos15", normalization="flux"
         )
@@ -188,7 +183,16 @@ def inject(bands, clusters, scale, rng):
             if np.isfinite(electrons):
                 image = rng.poisson(image * electrons) / electrons
             _add(data, image, int(x), int(y))
-        images[band.filter] = replace(band, data=data)
+        # Bad pixels are NaN now, and light on them is lost.
+        images[band.filter] = replace(
+            band,
+            data=data,
+            mask=None,
+            weight=None,
+            variance=band.variances(slice(None)),
+            blank_zeros=False,
+            scale=1.0,
+        )
     return ImageSet(images, roles={name: band.role for name, band in images.items()})
 
 

@@ -7,9 +7,9 @@ from astropy.table import Column, MaskedColumn
 
 from astroclust.catalogs import CatalogFlag, pixel_positions
 from astroclust.images import ImageSet
+from astroclust.instruments import camera_of
 from astroclust.photometry.apertures import ANNULUS, measure_apertures
 from astroclust.photometry.calibration import (
-    camera_of,
     check_bands,
     electrons_of_unit,
     value_of_band,
@@ -117,10 +117,11 @@ def measure_photometry(
 
     Notes
     -----
-    Images are in electrons or counts a second, which are taken to be electrons, or have no unit
-    and are taken to be in e-/s; or they are in electrons or counts and have ``EXPTIME``; or in a
-    unit of flux density, such as nJy. Magnitudes in another unit are masked. Errors have photon
-    noise only where the number of electrons is known: a rate or a flux density needs ``EXPTIME``.
+    Fluxes are in electrons per second, to which `~astroclust.images.ImageSet` brings all images;
+    counts are taken to be electrons. If a unit or an exposure time is unknown, they stay in the
+    unit of the image, and magnitudes are masked. Errors include photon noise if ``EXPTIME`` is
+    known. Uncertainties of `~astropy.nddata.CCDData` or `~astropy.nddata.NDData` replace the
+    noise of sky and photons in the aperture; that of the sky level is added.
 
     Examples
     --------
@@ -154,7 +155,8 @@ def measure_photometry(
         _add_fluxes(result, band, fluxes.flux, error, radii)
         if by_index:
             index = index_of_fluxes(fluxes.flux[:, -2], fluxes.flux[:, -1])
-            correction = ci_correction(index, camera=camera_of(band), radius=int(radii[0]))
+            camera = "acs" if camera_of(band) in ("acs", "hrc", "sbc") else "uvis"
+            correction = ci_correction(index, camera=camera, radius=int(radii[0]))
             correction = correction, ci_correction_error(index)
         else:
             correction = value_of_band(aperture_correction, band, (0.0, 0.0))

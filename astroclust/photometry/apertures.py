@@ -37,12 +37,15 @@ class Fluxes:
         The same about a straight line in radius, for the wings of a source are no noise.
     n_sky : `~numpy.ndarray`, shape (n,)
         Pixels of sky that were left.
+    variance : `~numpy.ndarray`, shape (n, k)
+        Sum of the variances of the pixels; NaN if the image came without uncertainties.
     """
 
     flux: np.ndarray
     scatter: np.ndarray
     noise: np.ndarray
     n_sky: np.ndarray
+    variance: np.ndarray
 
 
 def measure_apertures(bands, x, y, radii, *, annulus=ANNULUS, sky="median"):
@@ -100,11 +103,12 @@ def _nothing(n, k):
         scatter=np.full(n, np.nan),
         noise=np.full(n, np.nan),
         n_sky=np.zeros(n, int),
+        variance=np.full((n, k), np.nan),
     )
 
 
 def _parts(fluxes):
-    return fluxes.flux, fluxes.scatter, fluxes.noise, fluxes.n_sky
+    return fluxes.flux, fluxes.scatter, fluxes.noise, fluxes.n_sky, fluxes.variance
 
 
 class _Grid:
@@ -128,7 +132,7 @@ class _Grid:
         self.ring, self.radius = ring[:, self.near_ring], distance[:, self.near_ring]
 
     def measure(self, band, sky):
-        """The parts of `Fluxes`: shape (m, k), and (m,) of the others."""
+        """The parts of `Fluxes`: shape (m, k) for the first and the last, (m,) for the others."""
         pixels = self._pixels(band)
         ring = np.where(self.ring, pixels[:, self.near_ring], np.nan)
         _drop_blank(ring)
@@ -140,18 +144,29 @@ class _Grid:
             broken |= self._sums(pixels != 0) == 0
         total = self._sums(np.where(bad, 0, pixels))
         flux = np.where(broken, np.nan, total - level[:, None] * self.areas)
-        return flux, scatter, noise, n_sky
+        return flux, scatter, noise, n_sky, self._variance(band, flux)
 
     def _sums(self, pixels):
         """Sums over the apertures, shape (m, k)."""
         return np.einsum("kmyx,myx->mk", self.weights, pixels, dtype=float)
 
+    def _variance(self, band, flux):
+        """Sums of the variances, shape (m, k)."""
+        if band.variance is None:
+            return np.full_like(flux, np.nan)
+        rows, columns = self._on_image(band)
+        variances = band.variances((rows[:, :, None], columns[:, None, :]))
+        return np.einsum("kmyx,myx->mk", self.weights**2, variances, dtype=float)
+
+    def _on_image(self, band):
+        """Rows and columns around the sources; those off the image are of its edge."""
+        ny, nx = band.data.shape
+        return np.clip(self.rows, 0, ny - 1), np.clip(self.columns, 0, nx - 1)
+
     def _pixels(self, band):
         """Pixels around the sources, NaN where they are bad or off the image."""
-        ny, nx = band.data.shape
-        rows, columns = np.clip(self.rows, 0, ny - 1), np.clip(self.columns, 0, nx - 1)
-        index = rows[:, :, None], columns[:, None, :]
-        pixels = band.pixels(index, float)
+        rows, columns = self._on_image(band)
+        pixels = band.pixels((rows[:, :, None], columns[:, None, :]), float)
         pixels[(rows != self.rows)[:, :, None] | (columns != self.columns)[:, None, :]] = np.nan
         return pixels
 

@@ -14,8 +14,9 @@ from scipy.spatial import KDTree
 from astroclust.catalogs import pixel_positions
 from astroclust.detection import find_sources
 from astroclust.images import ImageSet
+from astroclust.instruments import exposure_time
 from astroclust.photometry.apertures import measure_apertures
-from astroclust.photometry.calibration import counts_to_rate, exposure_time
+from astroclust.photometry.calibration import counts_to_rate
 from astroclust.photometry.centring import recenter
 from astroclust.photometry.curves import CI_RADII, index_of_fluxes
 
@@ -197,7 +198,7 @@ def _isolated(sources, image):
     row, column = (np.round(sources[name]).astype(int) for name in ("y", "x"))
     exposure = counts_to_rate(image) * exposure_time(image)
     if np.isfinite(exposure):
-        sources = sources[np.asarray(image.data[row, column], float) * exposure < _FULL_WELL]
+        sources = sources[image.pixels((row, column), float) * exposure < _FULL_WELL]
     return sources
 
 

@@ -103,6 +103,7 @@ def flux_error(fluxes, k, radius, exposure, *, annulus, sky, correlation=None):
         number n of the pixels of the sky. With it, the noise of pixels is added up with its
         correlation, and the level of the sky has the error that the statistic has (a median that
         of π / 2 times the pixels, a mode of 6); the noise of photons is that of the photons.
+        Uncertainties that came with the image replace the first two terms.
 
     Returns
     -------
@@ -114,10 +115,11 @@ def flux_error(fluxes, k, radius, exposure, *, annulus, sky, correlation=None):
     if correlation is not None:
         pixels, level = _correlated(radius, annulus, sky, correlation)
         scatter = fluxes.noise
-    variance = np.maximum(fluxes.flux[:, k], 0) / exposure
+    own = np.maximum(fluxes.flux[:, k], 0) / exposure + scatter**2 * pixels
+    given = fluxes.variance[:, k] * pixels / area
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance = variance + scatter**2 * (pixels + area**2 * level / fluxes.n_sky)
-    return np.sqrt(variance)
+        sky_level = scatter**2 * area**2 * level / fluxes.n_sky
+        return np.sqrt(np.where(np.isnan(given), own, given) + sky_level)
 
 
 def _correlated(radius, annulus, sky, correlation):

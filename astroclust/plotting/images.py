@@ -130,7 +130,7 @@ def plot_field(images, table, *, ax=None, column_prefix=""):
     images = images if isinstance(images, ImageSet) else ImageSet(images)
     if ax is None:
         ax = Figure(figsize=(9, 9), layout="constrained").subplots()
-    data = np.array([np.asarray(band.data, np.float32) for band in images.values()])
+    data = np.array([band.pixels(slice(None)) for band in images.values()])
     ax.imshow(color_image(data, images.roles), origin="lower", interpolation="nearest")
     x, y = pixel_positions(table, images.wcs)
     classes = np.ma.filled(np.ma.asarray(table[f"{column_prefix}class"]), 0)

@@ -12,7 +12,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from specutils import Spectrum
 
 from astroclust.catalogs import find_field
-from astroclust.photometry.calibration import AB_OF_VEGA, PIVOTS
+from astroclust.instruments import AB_OF_VEGA, PIVOTS
 from astroclust.sed.filters import check_camera, filter_key
 
 __all__ = ["to_spectrum"]

@@ -8,7 +8,7 @@ from importlib.resources import as_file, files
 import numpy as np
 from astropy.table import Table
 
-from astroclust.photometry.calibration import AB_OF_VEGA, camera_of_filter
+from astroclust.instruments import AB_OF_VEGA, camera_of_filter
 
 __all__ = ["check_camera", "filter_curve", "filter_key"]
 

@@ -11,7 +11,7 @@ from astropy.table import MaskedColumn, Table
 from astropy.utils.exceptions import AstropyUserWarning
 from specutils import Spectrum
 
-from astroclust.photometry.calibration import AB_OF_VEGA
+from astroclust.instruments import AB_OF_VEGA
 from astroclust.sed.filters import check_camera, filter_curve, filter_key
 
 __all__ = ["synthetic_magnitudes"]

@@ -4,7 +4,7 @@
 import numpy as np
 
 from astroclust.images import PIXEL_SCALE
-from astroclust.photometry.calibration import PIVOTS, photflam
+from astroclust.instruments import PIVOTS, photflam
 
 __all__ = ["header_of"]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from astroclust.catalogs import find_field
 from astroclust.images import BANDS, PIXEL_SCALE
-from astroclust.photometry.calibration import legus_zero_point
+from astroclust.instruments import legus_zero_point
 from astroclust.simulation.psf import PSF_ANGLES
 
 __all__ = ["Observation", "bands_of", "observe_like"]

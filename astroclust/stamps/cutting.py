@@ -55,7 +55,7 @@ def cut_stamps(x, y, bands, size, *, progress_bar=False):
     rows = rows[np.argsort(corners[0, rows], kind="stable")]
     part = np.zeros((min(_BLOCK, len(rows)), *data.shape[1:]), np.float32)
     # An image smaller than a stamp has no windows, nor rows that need them.
-    windows = [_windows(band, size) for band in bands if len(rows)]
+    windows = [band and _Windows(band, size) for band in bands if len(rows)]
     done = len(x) - len(rows)
     with tqdm(total=len(x), initial=done, unit="stamp", disable=not progress_bar) as bar:
         for start in range(0, len(rows), _BLOCK):
@@ -67,34 +67,56 @@ def cut_stamps(x, y, bands, size, *, progress_bar=False):
     return data, flags
 
 
-def _windows(band, size):
-    """Views of the pixels and of the mask of a band with a stamp at each pixel; None for none."""
-    if band is None:
-        return None, None
-    mask = None if band.mask is None else sliding_window_view(band.mask, (size, size))
-    return sliding_window_view(band.data, (size, size)), mask
+class _Windows:
+    """Views of a band with a stamp at each pixel."""
+
+    def __init__(self, band, size):
+        self.blank_zeros, self.scale = band.blank_zeros, band.scale
+        self.data = sliding_window_view(band.data, (size, size))
+        self.mask, self.weight = (
+            None if values is None else sliding_window_view(values, (size, size))
+            for values in (band.mask, band.weight)
+        )
+
+    def fill(self, stamps, corners):
+        """Fill stamps whose lowest pixels are given; return which have bad pixels."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            # What float32 cannot hold is not finite, and flagged.
+            stamps[:] = self.data[corners]
+            # A sum is not finite where a pixel is not, and seldom else.
+            doubtful = ~np.isfinite(stamps.sum(axis=(1, 2)))
+        if self.blank_zeros:
+            doubtful |= (stamps == 0).any(axis=(1, 2))
+        if self.mask is not None:
+            doubtful |= self.mask[corners].any(axis=(1, 2))
+        if self.weight is not None:
+            doubtful |= ~(self.weight[corners] > 0).all(axis=(1, 2))
+        flagged = np.zeros(len(stamps), bool)
+        for i in np.flatnonzero(doubtful):
+            bad = self._bad(stamps[i], tuple(corner[i] for corner in corners))
+            stamps[i][bad] = np.nan
+            flagged[i] = bad.any()
+        if self.scale != 1:
+            stamps *= np.float32(self.scale)
+        return flagged
+
+    def _bad(self, stamp, corner):
+        bad = ~np.isfinite(stamp)
+        if self.blank_zeros:
+            bad |= stamp == 0
+        if self.mask is not None:
+            bad |= self.mask[corner]
+        if self.weight is not None:
+            bad |= ~(self.weight[corner] > 0)
+        return bad
 
 
 def _gather(stamps, corners, windows):
     """Fill stamps whose lowest pixels are given; return their flags."""
     flags = np.zeros(len(stamps), np.int32)
-    places = tuple(corners)
-    for k, (pixels, mask) in enumerate(windows):
-        if pixels is None:
-            continue
-        with np.errstate(over="ignore", invalid="ignore"):
-            # What float32 cannot hold is not finite, and flagged.
-            stamps[:, k] = pixels[places]
-            # A sum is not finite where a pixel is not, and seldom else.
-            doubtful = ~np.isfinite(stamps[:, k].sum(axis=(1, 2)))
-        if mask is not None:
-            doubtful |= mask[places].any(axis=(1, 2))
-        for i in np.flatnonzero(doubtful):
-            bad = ~np.isfinite(stamps[i, k])
-            if mask is not None:
-                bad |= mask[tuple(corners[:, i])]
-            stamps[i, k][bad] = np.nan
-            flags[i] |= bad.any() * StampFlag.NON_FINITE
+    for k, window in enumerate(windows):
+        if window is not None:
+            flags[window.fill(stamps[:, k], tuple(corners))] |= StampFlag.NON_FINITE
     return flags
 
 
@@ -152,9 +174,10 @@ def cut_one(stamp, x, y, bands):
         with np.errstate(over="ignore"):
             values = cutout.data[inside].astype(np.float32)
         values[~np.isfinite(values)] = np.nan
-        if band.mask is not None:
-            values[band.mask[cutout.slices_original]] = np.nan
-        pixels[inside] = values
+        blanks = band.blanks(cutout.slices_original, values)
+        if blanks is not None:
+            values[blanks] = np.nan
+        pixels[inside] = values * np.float32(band.scale)
         if values.size < size * size:
             flags |= StampFlag.EDGE
         if np.isnan(values).any():

@@ -33,7 +33,8 @@ class StampFlag(IntFlag):
 #: What each bit of the ``flags`` column means.
 FLAG_MEANINGS = {
     StampFlag.EDGE: "the stamp reaches over the edge of the image; what is outside counts as sky",
-    StampFlag.NON_FINITE: "masked or non-finite pixels in the stamp were taken as sky",
+    StampFlag.NON_FINITE: "pixels in the stamp are masked, not finite or off the exposures; those "
+    "with good neighbors are filled from them, the others taken as sky",
     StampFlag.BAND_MISSING: "at least one of the model's bands is absent here; it counts as zero",
     StampFlag.TOO_MANY_MISSING: "more bands are absent than the model allows; not classified",
     StampFlag.OFF_IMAGE: "the position is not finite, or not on the image; not classified",

@@ -5,6 +5,8 @@ import math
 
 import numpy as np
 
+from astroclust.stamps.holes import fill_holes
+
 __all__ = ["NORMALIZATIONS", "normalize_pixels", "normalize_stamps"]
 
 # Stamps at a time on a CPU, whose cache they shall not leave.
@@ -14,7 +16,8 @@ _BLOCK = 64
 def normalize_stamps(stamps, kind="asinh-peak"):
     """Pixels as networks take them: free of brightness, which shall not enter the class.
 
-    Missing pixels become 0, and so do absent bands.
+    Missing pixels are filled from their neighbors if these are good, as by
+    `~astroclust.stamps.holes.fill_holes`; others become 0, and so do absent bands.
 
     Parameters
     ----------
@@ -102,7 +105,8 @@ def normalize_pixels(pixels, present, kind="asinh-peak"):
     block = _BLOCK if pixels.device.type == "cpu" else max(len(pixels), 1)
     for start in range(0, len(pixels), block):
         rows = slice(start, start + block)
-        prepared[rows] = NORMALIZATIONS[kind](pixels[rows], present[rows, :, None, None])
+        filled = fill_holes(pixels[rows])
+        prepared[rows] = NORMALIZATIONS[kind](filled, present[rows, :, None, None])
     return prepared
 
 

@@ -22,7 +22,7 @@ from astroclust import (
     synthetic_magnitudes,
     to_spectrum,
 )
-from astroclust.photometry.calibration import AB_OF_VEGA, PIVOTS
+from astroclust.instruments import AB_OF_VEGA, PIVOTS
 from astroclust.sed.filters import filter_curve
 
 F_LAMBDA = u.erg / u.s / u.cm**2 / u.AA

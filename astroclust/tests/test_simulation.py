@@ -9,7 +9,8 @@ from astroclust import ImageSet, find_candidates, simulate_field, simulate_stamp
 from astroclust.catalogs import CLASSES, find_field, legus_fields
 from astroclust.evaluation import match_labels
 from astroclust.images import FILTER_ROLES
-from astroclust.photometry.calibration import camera_of, legus_zero_point, zero_point
+from astroclust.instruments import camera_of, legus_zero_point
+from astroclust.photometry.calibration import zero_point
 from astroclust.simulation import label_noise, stream_stamps
 from astroclust.simulation.candidates import KINDS, RESIDUE, draw_candidate, total_magnitudes
 from astroclust.simulation.headers import header_of

@@ -10,6 +10,7 @@ from scipy import ndimage
 from torch.nn import functional
 
 from astroclust.stamps import Stamps
+from astroclust.stamps.holes import fill_holes
 
 __all__ = ["AUGMENTATIONS", "augment_stamps", "crop_stamps", "turn_stamps"]
 
@@ -138,7 +139,8 @@ def _lose_side(stamp, rng):
 def turn_stamps(stamps, rng):
     """Turn stamps by any angle, and mirror half of them (Wei et al. 2020, sec. 3.4).
 
-    What is turned into the corners from outside is mirrored at the edge; missing pixels become 0.
+    Corners that come from outside are mirrored at the edge; missing pixels are filled from their
+    neighbors, or become 0.
 
     Parameters
     ----------
@@ -183,7 +185,7 @@ def _resample(stamps, rng, share):
     matrix = np.zeros((n, 2, 3), np.float32)
     matrix[:, 0, 0], matrix[:, 0, 1] = mirror * np.cos(angle), -np.sin(angle)
     matrix[:, 1, 0], matrix[:, 1, 1] = mirror * np.sin(angle), np.cos(angle)
-    pixels = torch.from_numpy(np.nan_to_num(stamps.data))
+    pixels = fill_holes(torch.from_numpy(stamps.data)).nan_to_num(nan=0.0)
     grid = functional.affine_grid(
         torch.from_numpy(matrix * share[:, None, None].astype(np.float32)),
         pixels.shape,

@@ -1,0 +1,137 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""One band of a field: its pixels, and what is known of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from astropy import units as u
+
+__all__ = ["Band"]
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """One band of a field.
+
+    Parameters
+    ----------
+    filter : str
+        Name of the filter, such as ``"F555W"``.
+    role : str
+        One of `BANDS`.
+    data : `~numpy.ndarray`, shape (ny, nx)
+        The image as stored: memory-mapped if it comes from a plain FITS file, of any real number
+        type and byte order. `pixels` returns it calibrated, with NaN for bad pixels.
+    mask : `~numpy.ndarray` of bool, shape (ny, nx), or None
+        True for bad pixels.
+    wcs : WCS or None
+        Celestial coordinates of the image.
+    unit : `~astropy.units.Unit` or None
+        Unit of `pixels`; None if unknown, which is taken to be electrons per second.
+    meta : dict
+        The FITS header, or the ``meta`` of the image.
+    scale : float
+        Factor from ``data`` to ``unit``, such as one over the exposure time.
+    weight : `~numpy.ndarray`, shape (ny, nx), or None
+        Weight map of a drizzled image (extension ``WHT``); 0 where there are no data.
+    variance : `~numpy.ndarray`, shape (ny, nx), or None
+        Variance of ``data``, in the square of its stored unit.
+    blank_zeros : bool
+        Whether pixels of exactly 0 are off the exposures, as in drizzled images.
+    file : str
+        The file that the image comes from; empty if none.
+    remarks : tuple of str
+        Contradictions in the header that the caller has not been told yet.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroclust import ImageSet
+    >>> band = ImageSet({"F555W": np.arange(12.0).reshape(3, 4)})["V"]
+    >>> band
+    Band(filter='F555W', role='V', unit=None)
+    >>> band.pixels(np.s_[:2, 1:])
+    array([[1., 2., 3.],
+           [5., 6., 7.]], dtype=float32)
+    """
+
+    filter: str
+    role: str
+    data: np.ndarray = field(repr=False)
+    mask: np.ndarray | None = field(default=None, repr=False)
+    wcs: object = field(default=None, repr=False)
+    unit: u.UnitBase | None = None
+    meta: Mapping = field(default_factory=dict, repr=False)
+    scale: float = field(default=1.0, repr=False)
+    weight: np.ndarray | None = field(default=None, repr=False)
+    variance: np.ndarray | None = field(default=None, repr=False)
+    blank_zeros: bool = field(default=False, repr=False)
+    file: str = field(default="", repr=False)
+    remarks: tuple = field(default=(), repr=False)
+
+    @property
+    def label(self):
+        """Name of the band in messages, with its file if it comes from one."""
+        return f"{self.filter} ({self.file})" if self.file else self.filter
+
+    @property
+    def is_plain(self):
+        """Whether `pixels` are ``data`` but for non-finite values."""
+        bare = self.mask is None and self.weight is None
+        return bare and not self.blank_zeros and self.scale == 1
+
+    def pixels(self, part, dtype=np.float32):
+        """Copy a part of the image, in ``unit``, with NaN for bad pixels.
+
+        Parameters
+        ----------
+        part : slices or arrays of int
+            Index into ``data``.
+        dtype : type, optional
+            A floating-point type.
+
+        Returns
+        -------
+        pixels : `~numpy.ndarray` of ``dtype``
+            In native byte order; NaN where the mask is set, the value is not finite or the pixel
+            is off the exposures.
+        """
+        pixels = np.array(self.data[part], dtype)
+        pixels[~np.isfinite(pixels)] = np.nan
+        bad = self.blanks(part, pixels)
+        if bad is not None:
+            pixels[bad] = np.nan
+        if self.scale != 1:
+            pixels *= dtype(self.scale)
+        return pixels
+
+    def blanks(self, part, pixels):
+        """Pixels of a part that are masked or off the exposures; None if there can be none.
+
+        Parameters
+        ----------
+        part : slices or arrays of int
+            Index into ``data``.
+        pixels : `~numpy.ndarray`
+            ``data[part]``.
+
+        Returns
+        -------
+        blanks : `~numpy.ndarray` of bool, or None
+            In the shape of ``pixels``.
+        """
+        tests = []
+        if self.blank_zeros:
+            tests.append(pixels == 0)
+        if self.weight is not None:
+            tests.append(~(self.weight[part] > 0))
+        if self.mask is not None:
+            tests.append(self.mask[part])
+        return np.logical_or.reduce(tests) if tests else None
+
+    def variances(self, part):
+        """Variance of `pixels`, float64; None if the image came without uncertainties."""
+        if self.variance is None:
+            return None
+        return np.array(self.variance[part], float) * self.scale**2

@@ -1,0 +1,125 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Celestial coordinates of images, without the distortions that drizzling has removed."""
+
+import re
+import warnings
+
+from astropy.wcs import WCS, FITSFixedWarning
+from astropy.wcs.wcsapi import BaseHighLevelWCS
+
+__all__ = ["wcs_of", "wcs_of_header"]
+
+# Keywords of distortions by kind: SIP, lookup tables, detector columns, TPV (or SCAMP's).
+_DISTORTIONS = {
+    "SIP": r"(A|B|AP|BP)_(ORDER|DMAX|\d+_\d+)",
+    "CPDIS": r"(CPDIS|CQDIS|CPERR|CQERR)\d|D[PQ]\d(\..+)?",
+    "D2IM": r"D2IM(DIS|ERR)\d|D2IM\d(\..+)?|D2IMARR|AXISCORR",
+    "PV": r"PV[12]_\d+",
+}
+_TABLES = {"CPDIS": "WCSDVARR", "D2IM": "D2IMARR"}
+
+
+def wcs_of_header(header, hdus=None):
+    """Celestial WCS of a header.
+
+    Parameters
+    ----------
+    header : `~astropy.io.fits.Header`
+        Not changed.
+    hdus : `~astropy.io.fits.HDUList`, optional
+        The file, which may hold lookup tables of distortions.
+
+    Returns
+    -------
+    wcs : `~astropy.wcs.WCS` or None
+        None if the header has no celestial coordinates.
+    remark : str
+        The distortions that were dropped, and why; empty if none.
+
+    Raises
+    ------
+    ValueError
+        If the coordinates cannot be used; the message says why.
+    """
+    dropped, reason = _stale_distortions(header, hdus)
+    if dropped:
+        header = header.copy()
+        for key in _keywords(header, dropped):
+            header.remove(key, ignore_missing=True, remove_all=True)
+        for axis in (1, 2):
+            if "SIP" in dropped and f"CTYPE{axis}" in header:
+                header[f"CTYPE{axis}"] = header[f"CTYPE{axis}"].removesuffix("-SIP")
+    with warnings.catch_warnings():
+        # Fixes of old date and unit spellings are of no use to the caller.
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        try:
+            wcs = WCS(header, fobj=hdus)
+            celestial = wcs.celestial if wcs.has_celestial else None
+            if celestial is not None:
+                celestial.wcs.set()
+        except Exception as error:  # wcslib has many kinds, astropy adds its own
+            reason = str(error).strip().partition("\n")[0]
+            raise ValueError(
+                f"the coordinates in its header cannot be used ({reason}); correct CTYPE, CRPIX, "
+                "CRVAL and the CD matrix, or delete them and give pixel positions"
+            ) from error
+    return celestial, _remark(dropped, reason) if celestial is not None else ""
+
+
+def wcs_of(wcs, name):
+    """Celestial part of a WCS that the caller gives, and a remark as in `wcs_of_header`."""
+    if wcs is None:
+        return None, ""
+    if not isinstance(wcs, BaseHighLevelWCS):
+        raise TypeError(
+            f"{name}: coordinates must be a WCS, not {type(wcs).__name__}; make one with "
+            "astropy.wcs.WCS(header)"
+        )
+    if not isinstance(wcs, WCS):
+        return wcs, ""
+    if not wcs.has_celestial:
+        return None, ""
+    wcs = wcs.celestial
+    kinds = {
+        "SIP": wcs.sip is not None,
+        "CPDIS": wcs.cpdis1 is not None or wcs.cpdis2 is not None,
+        "D2IM": wcs.det2im1 is not None or wcs.det2im2 is not None,
+    }
+    dropped = [kind for kind, given in kinds.items() if given]
+    if not dropped or any(ctype.endswith("-SIP") for ctype in wcs.wcs.ctype):
+        return wcs, ""
+    wcs = wcs.deepcopy()
+    wcs.sip = wcs.cpdis1 = wcs.cpdis2 = wcs.det2im1 = wcs.det2im2 = None
+    return wcs, _remark(dropped, "CTYPE says that there is no distortion")
+
+
+def _stale_distortions(header, hdus):
+    """Kinds of distortion keywords that do not apply, and the reason."""
+    ctypes = [str(header.get(f"CTYPE{axis}", "")).upper() for axis in (1, 2)]
+    given = [kind for kind in _DISTORTIONS if any(_keywords(header, [kind]))]
+    if any(ctype.endswith("-SIP") for ctype in ctypes):
+        if "SIP" not in given:
+            return ["SIP"], "CTYPE says -SIP, but there is no polynomial"
+        lost = [kind for kind in given if kind in _TABLES and not _has_table(hdus, kind)]
+        return lost, "their lookup tables are missing"
+    if not any(ctype.endswith("-TAN") for ctype in ctypes):
+        return [], ""
+    return given, "CTYPE says that there is no distortion"
+
+
+def _has_table(hdus, kind):
+    return hdus is not None and any(hdu.name == _TABLES[kind] for hdu in hdus)
+
+
+def _keywords(header, kinds):
+    pattern = re.compile("|".join(f"(?:{_DISTORTIONS[kind]})" for kind in kinds))
+    return [key for key in dict.fromkeys(header) if pattern.fullmatch(key)]
+
+
+def _remark(dropped, reason):
+    if not dropped:
+        return ""
+    return (
+        f"{', '.join(dropped)} keywords of a distortion are ignored, as {reason}; "
+        "if it applies, end CTYPE1 and CTYPE2 in -SIP or -TPV and keep its tables in the file"
+    )

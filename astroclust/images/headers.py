@@ -1,0 +1,144 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Contradictions between the header of an image, its pixels and the words of the caller."""
+
+from dataclasses import replace
+
+import numpy as np
+from astropy import units as u
+
+from astroclust.images.inspection import noise_remark, sample_cells, zeros_are_blank
+from astroclust.instruments import (
+    ab_of_vega,
+    ab_zero_point,
+    camera_label,
+    camera_of,
+    camera_of_photmode,
+    exposure_time,
+    filters_of_header,
+    header_number,
+    legus_zero_point,
+)
+
+__all__ = ["inspect_band", "inspect_observation"]
+
+_RATE = u.electron / u.s
+# Cameras that have zero points, PSF and aperture corrections here.
+_KNOWN_CAMERAS = ("uvis", "acs")
+# EXPTIME and TEXPTIME may be rounded differently.
+_SAME_TIME = 0.01
+
+
+def inspect_band(band):
+    """Look at a few pixels: settle what zeros mean.
+
+    Parameters
+    ----------
+    band : `~astroclust.images.Band`
+        As read.
+
+    Returns
+    -------
+    band : `~astroclust.images.Band`
+        With ``blank_zeros`` set, and without a weight map that is 0 everywhere.
+    """
+    weight = band.weight
+    if weight is not None and not (sample_cells(weight) > 0).any():
+        remark = "its WHT extension is 0 everywhere and is ignored"
+        band = replace(band, weight=None, remarks=(*band.remarks, remark))
+    return replace(band, blank_zeros=bool(zeros_are_blank(sample_cells(band.data))))
+
+
+def inspect_observation(band, *, insisted=False):
+    """Compare a header with the filter that the caller names, and with itself.
+
+    Parameters
+    ----------
+    band : `~astroclust.images.Band`
+        In its final unit.
+    insisted : bool, optional
+        Whether the caller gave the role of the filter: then filter and camera are not questioned.
+
+    Returns
+    -------
+    remarks : list of str
+        One per contradiction.
+    """
+    remarks = [] if insisted else [_filter_remark(band), _camera_remark(band)]
+    remarks += [_exposure_remark(band), _zero_point_remark(band)]
+    return [remark for remark in remarks if remark]
+
+
+def _filter_remark(band):
+    named = filters_of_header(band.meta)
+    if not band.filter.startswith("F") or not named:
+        return ""
+    others = [f"{key} {name}" for key, name in named.items() if name != band.filter]
+    if not others:
+        return ""
+    return (
+        f"its header says {', '.join(others)}, but the image is given as {band.filter}; give it "
+        "under its own filter, or insist with roles="
+    )
+
+
+def _camera_remark(band):
+    if not {"INSTRUME", "PHOTMODE"} & set(band.meta):
+        return ""
+    camera, other = camera_of(band), camera_of_photmode(band.meta)
+    if other not in (None, camera):
+        return f"INSTRUME says {camera_label(camera)}, PHOTMODE {camera_label(other)}"
+    if camera in _KNOWN_CAMERAS:
+        return ""
+    label = camera_label(camera)
+    if not np.isfinite(ab_zero_point(band)):
+        return (
+            f"it is from {label}, for which there are no zero points here: photometry gives no "
+            f"magnitudes; give zero_points={{'{band.filter}': ...}}"
+        )
+    return (
+        f"it is from {label}: photometry uses PHOTFLAM, the color of Vega in WFC3/UVIS or ACS/WFC "
+        f"and their aperture corrections; for others give zero_points={{'{band.filter}': ...}}"
+    )
+
+
+def _exposure_remark(band):
+    given = band.meta.get("EXPTIME")
+    if given is None or band.unit not in (None, _RATE, u.ct / u.s, u.adu / u.s):
+        return ""
+    seconds, total = exposure_time(band), header_number(band.meta, "TEXPTIME")
+    if not np.isfinite(seconds):
+        return f"EXPTIME is {given}: photometric errors have no photon noise; set EXPTIME"
+    uses = f"photometric errors assume the photon noise of {seconds:g} s; correct EXPTIME"
+    if seconds == 1:
+        return f"EXPTIME is 1 s: {uses}"
+    if total > 0 and abs(total / seconds - 1) > _SAME_TIME:
+        return f"EXPTIME is {seconds:g} s, but TEXPTIME {total:g} s: {uses}"
+    if "INSTRUME" not in band.meta or np.asarray(band.data).dtype.kind != "f":
+        return ""
+    contradiction = noise_remark(sample_cells(band.data) * band.scale, seconds)
+    if not contradiction:
+        return ""
+    unit = "electron / s" if band.unit is None else band.unit
+    return f"its noise is {contradiction} for {seconds:g} s (EXPTIME) in {unit}: {uses} or BUNIT"
+
+
+def _zero_point_remark(band):
+    if not {"INSTRUME", "PHOTFLAM", "PHOTMODE"} & set(band.meta):
+        return ""
+    if np.isfinite(ab_zero_point(band)) or camera_of(band) not in _KNOWN_CAMERAS:
+        return ""
+    if band.unit is not None and band.unit.is_equivalent(u.Jy):
+        return ""
+    given = band.meta.get("PHOTFLAM")
+    what = "PHOTFLAM or PHOTPLAM is missing" if given is None else f"PHOTFLAM is {given}"
+    if given is not None and header_number(band.meta, "PHOTFLAM") > 0:
+        what = "PHOTPLAM is missing"
+    key = camera_of(band), band.filter
+    if np.isfinite(legus_zero_point(*key)):
+        return f"{what}: photometry uses the zero point of LEGUS, {legus_zero_point(*key):g} mag"
+    if np.isfinite(ab_of_vega(*key)):
+        return (
+            f"{what} and LEGUS has no zero point: photometry gives no magnitudes; set PHOTFLAM "
+            f"and PHOTPLAM, or give zero_points={{'{band.filter}': ...}}"
+        )
+    return ""

@@ -1,0 +1,122 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""What the pixels of an image reveal: zeros that stand for no data, and the depth of the noise."""
+
+import numpy as np
+from scipy import ndimage
+
+__all__ = ["noise_remark", "sample_cells", "zeros_are_blank"]
+
+# Pixels a side of the cells that are looked at, and how many in each direction.
+_CELL, _N_CELLS = 24, 12
+# Noise jumps from pixel to pixel; even drizzled noise has second differences above this fraction of
+# its first ones, which smooth models do not reach.
+_ROUGH = 0.3
+# More lone zeros than this, in units of the other pixels, and 0 is a common value.
+_COMMON = 1e-3
+
+
+def sample_cells(data):
+    """Squares of pixels from all over an image, shape (n, size, size), float64.
+
+    Parameters
+    ----------
+    data : `~numpy.ndarray`, shape (ny, nx)
+        The image; a memory map is read only at these cells.
+    """
+    size = min(_CELL, *data.shape)
+    corners = [
+        np.unique(np.linspace(0, n - size, min(_N_CELLS, max(n // size, 1))).astype(int))
+        for n in data.shape
+    ]
+    return np.array(
+        [data[y : y + size, x : x + size] for y in corners[0] for x in corners[1]], float
+    )
+
+
+def zeros_are_blank(cells):
+    """Whether exact zeros stand for pixels without data, as off the exposures of a mosaic.
+
+    They do if 0 is not a value that the data take: if pixels are noisy and either scatter to both
+    sides of 0 without repeating values, or all stay clear of it. Counts of few photons, pictures
+    that are clipped at black, and models without noise have zeros of their own.
+
+    Parameters
+    ----------
+    cells : `~numpy.ndarray`, shape (n, size, size)
+        As `sample_cells` returns them.
+    """
+    zero = cells == 0
+    complete = cells[~(zero | ~np.isfinite(cells)).any(axis=(1, 2))]
+    if not len(complete) or min(cells.shape[1:]) < 3:
+        return False
+    rough, clear = _is_rough(complete), _is_clear_of_zero(complete)
+    negative = (complete < 0).any(axis=(1, 2))
+    if not np.mean(rough & (clear | negative)) >= 0.5:
+        return False
+    lone = zero & ~(_in_runs(zero, (1, 1, 3)) | _in_runs(zero, (1, 3, 1)))
+    if lone.sum() <= _COMMON * np.count_nonzero(~zero):
+        return True
+    return bool(negative.mean() > 0.1 and np.unique(complete).size > 0.9 * complete.size)
+
+
+def _is_rough(cells):
+    second = np.diff(cells, 2, axis=2).std(axis=(1, 2))
+    first = (cells[:, :, 2:] - cells[:, :, :-2]).std(axis=(1, 2))
+    return (second > _ROUGH * first) & (second > 0)
+
+
+def _is_clear_of_zero(cells):
+    middle = np.median(cells, axis=(1, 2))
+    scatter = 1.4826 * np.median(np.abs(cells - middle[:, None, None]), axis=(1, 2))
+    return middle > 3 * scatter
+
+
+def _in_runs(zero, shape):
+    """Zeros in a line of three, which may reach over the edge of a cell."""
+    line = np.ones(shape, bool)
+    core = ndimage.binary_erosion(zero, line, border_value=1)
+    return ndimage.binary_dilation(core, line)
+
+
+def noise_remark(cells, seconds):
+    """Contradiction between the noise of an image and its exposure time; empty if none.
+
+    Parameters
+    ----------
+    cells : `~numpy.ndarray`, shape (n, size, size)
+        As `sample_cells` returns them, in electrons per second.
+    seconds : float
+        The exposure time of the header.
+
+    Notes
+    -----
+    Noise cannot be below that of the photons, and that of the sky is a few to some tens of
+    electrons a pixel. Drizzling lowers both by a factor of up to 3; the limits are wider still, so
+    that only factors of ten in the exposure time are told.
+    """
+    level, noise = _levels(cells)
+    if not len(level):
+        return ""
+    quiet = np.percentile(noise, 25) * seconds  # electrons in a pixel
+    photons = np.sqrt(np.maximum(level, 0) / seconds)
+    bright = level > np.percentile(level, 75)
+    if bright.any() and np.median(noise[bright] / np.maximum(photons[bright], 1e-30)) < 0.2:
+        return "far below that of its photons"
+    if quiet < 0.2:
+        return "far below one electron"
+    if quiet > 30 * np.sqrt(100 + 0.2 * seconds):
+        return "far above that of sky and detector"
+    return ""
+
+
+def _levels(cells):
+    """Level and pixel-to-pixel noise of the cells that have noise."""
+    good = np.isfinite(cells).all(axis=(1, 2)) & (cells != 0).all(axis=(1, 2))
+    cells = cells[good]
+    if not len(cells) or cells.shape[2] < 3:
+        return np.empty(0), np.empty(0)
+    level = np.median(cells, axis=(1, 2))
+    # Sources and gradients cancel in differences; two pixels apart, drizzled noise is independent.
+    steps = cells[:, :, 2:] - cells[:, :, :-2]
+    noise = 1.4826 * np.median(np.abs(steps), axis=(1, 2)) / np.sqrt(2)
+    return level[noise > 0], noise[noise > 0]

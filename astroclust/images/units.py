@@ -1,0 +1,255 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Units of images: every usual spelling, and all bands of a field in one unit."""
+
+import re
+import warnings
+from dataclasses import replace
+
+import numpy as np
+from astropy import units as u
+
+from astroclust.instruments import (
+    PIVOTS,
+    ab_of_vega,
+    ab_zero_point,
+    camera_of,
+    exposure_time,
+    header_number,
+    legus_zero_point,
+)
+
+__all__ = ["parse_unit", "to_one_unit"]
+
+_RATE = u.electron / u.s
+_QUANTA = (u.electron, u.ct, u.adu, u.photon)
+_SPECTRAL = u.erg / u.s / u.cm**2 / u.AA
+
+# What pipelines write for one electron or count, and for "per second".
+_NAMES = (
+    (r"e-?|els?|electrons?|eps(?=$)", u.electron),
+    (r"c(?:ou)?n?ts?|count-?s?", u.ct),
+    (r"dn|adu|du|data ?units?|data ?numbers?", u.adu),
+    (r"ph|photons?", u.photon),
+)
+_PER_SECOND = r"(?:/| per |[ .*]?(?=s\w*[ ^*(]*-1))(?:s|secs?|seconds?)(?:[ ^*(]*-1\)?)?"
+_SHORT = {"cps": u.ct / u.s, "eps": _RATE}
+_FLUX_DENSITIES = {
+    "jy": u.Jy,
+    "mjy": u.mJy,
+    "ujy": u.uJy,
+    "microjy": u.uJy,
+    "njy": u.nJy,
+    "nanojy": u.nJy,
+    "nmgy": 3.631e-6 * u.Jy,
+    "nanomaggy": 3.631e-6 * u.Jy,
+}
+_NO_UNIT = ("", "none", "unitless", "dimensionless", "unknown", "n/a", "na", "null")
+_REMEDY = (
+    "set BUNIT to 'electron/s', 'electron', 'count/s', 'Jy' or 'MJy/sr', for example with "
+    "astropy.io.fits.setval"
+)
+
+
+def parse_unit(text):
+    """Unit of an image from the text of its header.
+
+    Parameters
+    ----------
+    text : str
+        Value of ``BUNIT``, in any usual spelling: ``ELECTRONS/S``, ``e-/s``, ``CNTS/SEC``,
+        ``cps``, ``DN``, ``electrons per second``, ``erg/cm2/s/Angstrom``, ``MJy/sr`` ...
+
+    Returns
+    -------
+    unit : `~astropy.units.Unit` or None
+        None if the text names no unit; an `~astropy.units.UnrecognizedUnit` if it cannot be
+        understood.
+    """
+    text = re.sub(r"\s+", " ", text.strip().strip("[]'\"")).strip()
+    text = re.sub(r" ?/ ?", "/", text)
+    text = re.sub(r"/pix(el)?s?$", "", text, flags=re.I)  # what a pixel holds
+    plain = text.lower()
+    if plain in _NO_UNIT:
+        return None
+    if plain in _SHORT:
+        return _SHORT[plain]
+    for name, quantum in _NAMES:
+        if re.fullmatch(name, plain):
+            return quantum
+        if re.fullmatch(rf"(?:{name}) ?{_PER_SECOND}", plain):
+            return quantum / u.s
+    return _flux_density(text, plain)
+
+
+def _flux_density(text, plain):
+    if re.match(r"erg", plain) and re.search(r"(?:/|\s)(?:a|ang\w*|aa)(?:\W|$)", plain):
+        return _SPECTRAL
+    area = re.fullmatch(r"(\w+) ?(?:/| per )? ?(?:sr|ster)(?:\^?-1)?", text, re.I)
+    base = area[1] if area else text
+    # The prefix of JWST's MJy/sr is told from that of mJy by its case, unless all is in capitals.
+    unit = u.MJy if base in ("MJy", "MJY") else _FLUX_DENSITIES.get(base.lower())
+    if unit is not None:
+        return unit / u.sr if area else u.Unit(unit)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", u.UnitsWarning)  # about several slashes
+        unit = u.Unit(text, parse_strict="silent")
+    return None if unit == u.dimensionless_unscaled else unit
+
+
+def to_one_unit(bands):
+    """Bring all bands of a field to one unit.
+
+    Counts and electrons are divided by the exposure time; flux densities and surface brightnesses
+    become electrons per second by the zero points of their headers, or else those of LEGUS. Bands
+    of a field that are all flux densities and have no zero points stay flux densities, in the
+    unit of the first.
+
+    Parameters
+    ----------
+    bands : list of `Band`
+        Each in a unit of its own.
+
+    Returns
+    -------
+    bands : list of `Band`
+        With ``scale`` and ``unit`` set, and remarks about what is not known.
+
+    Raises
+    ------
+    ValueError
+        If bands differ in unit and one cannot be converted; the message names all bands, their
+        units and the remedy.
+    """
+    rates = [_in_rate(band) for band in bands]
+    if not any(isinstance(rate, str) for rate in rates):
+        return _as_rates(bands, rates)
+    janskys = [_in_jansky(band) for band in bands]
+    if all(np.isfinite(jansky) for jansky in janskys):
+        return _as_flux_densities(bands, janskys)
+    if len({_kind(band) for band in bands}) > 1:
+        raise ValueError(_different(bands, rates))
+    reasons = [rate if isinstance(rate, str) else "" for rate in rates]
+    return [_with_remark(band, reason) for band, reason in zip(bands, reasons, strict=True)]
+
+
+def _in_rate(band):
+    """Factor that makes electrons per second of ``data``, or the reason why there is none."""
+    unit = band.unit
+    if unit is None:
+        return 1.0
+    for quantum in _QUANTA:
+        if unit.is_equivalent(quantum / u.s):
+            return unit.to(quantum / u.s)
+        if unit.is_equivalent(quantum):
+            seconds = exposure_time(band)
+            return unit.to(quantum) / seconds if np.isfinite(seconds) else _no_exposure(band)
+    jansky = _in_jansky(band)
+    if not np.isfinite(jansky):
+        return _not_understood(band)
+    zero = ab_zero_point(band)
+    if not np.isfinite(zero):
+        key = camera_of(band), band.filter
+        zero = legus_zero_point(*key) + ab_of_vega(*key)
+    if not np.isfinite(zero):
+        return "PHOTFLAM and PHOTPLAM are missing"
+    return jansky * 10 ** (0.4 * (zero - u.Jy.to(u.ABmag)))
+
+
+def _no_exposure(band):
+    given = band.meta.get("EXPTIME")
+    return "EXPTIME is missing" if given is None else f"EXPTIME is {given}"
+
+
+def _not_understood(band):
+    if isinstance(band.unit, u.UnrecognizedUnit):
+        return f"BUNIT '{band.unit}' is not understood"
+    if band.unit.is_equivalent(u.Jy / u.sr):
+        return "the pixel area is unknown without a WCS or PIXAR_SR"
+    return f"'{band.unit}' is not a unit of counts or flux density"
+
+
+def _in_jansky(band):
+    """Flux density in Jy of one unit of ``data``; NaN if the unit is another."""
+    unit = band.unit
+    if unit is None or isinstance(unit, u.UnrecognizedUnit):
+        return np.nan
+    if unit.is_equivalent(u.Jy):
+        return unit.to(u.Jy)
+    if unit.is_equivalent(u.Jy / u.sr):
+        return unit.to(u.Jy / u.sr) * _pixel_area(band)
+    if unit.is_equivalent(_SPECTRAL):
+        pivot = header_number(band.meta, "PHOTPLAM")
+        if not pivot > 0:
+            pivot = PIVOTS.get((camera_of(band), band.filter), np.nan)
+        return unit.to(u.Jy, equivalencies=u.spectral_density(pivot * u.AA))
+    return np.nan
+
+
+def _pixel_area(band):
+    """Solid angle of a pixel in steradian; NaN if unknown."""
+    area = header_number(band.meta, "PIXAR_SR")
+    if area > 0 or band.wcs is None:
+        return area
+    try:
+        return abs(band.wcs.celestial.proj_plane_pixel_area().to_value(u.sr))
+    except AttributeError:  # of a generalized WCS
+        return np.nan
+
+
+def _as_rates(bands, rates):
+    units = {band.unit for band in bands}
+    if len(units) == 1 and all(rate == 1 for rate in rates):
+        return bands
+    unknown = [band.filter for band in bands if band.unit is None]
+    changed = []
+    for band, rate in zip(bands, rates, strict=True):
+        if band.filter in unknown:
+            band = _with_remark(band, "no unit is given; taken to be electron / s")
+        changed.append(replace(band, scale=band.scale * rate, unit=_RATE))
+    return changed
+
+
+def _as_flux_densities(bands, janskys):
+    first = bands[0].unit if bands[0].unit.is_equivalent(u.Jy) else u.Jy
+    reason = "in a unit of flux density without zero points, which the classifier's colors need"
+    changed = []
+    for band, jansky in zip(bands, janskys, strict=True):
+        band = _with_remark(band, reason if len(bands) > 1 else "")
+        changed.append(replace(band, scale=band.scale * jansky * u.Jy.to(first), unit=first))
+    return changed
+
+
+def _kind(band):
+    return "electron / s" if band.unit is None else str(band.unit)
+
+
+def _different(bands, rates):
+    listed = ", ".join(
+        f"{band.label} in {_kind(band)}" + (f" ({rate})" if isinstance(rate, str) else "")
+        for band, rate in zip(bands, rates, strict=True)
+    )
+    reasons = " ".join(rate for rate in rates if isinstance(rate, str))
+    if "EXPTIME" in reasons:
+        remedy = (
+            "set EXPTIME to the exposure time, for example with astropy.io.fits.setval, or divide "
+            "the pixels by it and set BUNIT to 'electron/s'"
+        )
+    elif "PHOTFLAM" in reasons:
+        remedy = "set PHOTFLAM and PHOTPLAM in the header, or give all bands in electron/s"
+    else:
+        remedy = f"{_REMEDY}, or give all bands in one unit"
+    return f"the bands are in different units: {listed}; {remedy}"
+
+
+def _with_remark(band, reason):
+    """A band that has its unit for a reason: what photometry will do, and the remedy."""
+    if not reason:
+        return band
+    if reason.startswith("EXPTIME"):
+        reason = (
+            f"{reason} in an image in {band.unit}: photometry gives no magnitudes; set EXPTIME, "
+            "for example with astropy.io.fits.setval"
+        )
+    elif "not understood" in reason or "not a unit" in reason:
+        reason = f"{reason}: photometry gives no magnitudes; {_REMEDY}"
+    return replace(band, remarks=(*band.remarks, reason))
