@@ -1,6 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """What the pixels of an image reveal: zeros that stand for no data, and the depth of the noise."""
 
+import warnings
+
 import numpy as np
 from scipy import ndimage
 
@@ -46,29 +48,35 @@ def zeros_are_blank(cells):
         As `sample_cells` returns them.
     """
     zero = cells == 0
-    complete = cells[~(zero | ~np.isfinite(cells)).any(axis=(1, 2))]
-    if not len(complete) or min(cells.shape[1:]) < 3:
+    good = np.where(zero | ~np.isfinite(cells), np.nan, cells)
+    good = good[np.isfinite(good).mean(axis=(1, 2)) > 0.5]
+    if not len(good) or min(cells.shape[1:]) < 3:
         return False
-    rough, clear = _is_rough(complete), _is_clear_of_zero(complete)
-    negative = (complete < 0).any(axis=(1, 2))
-    if not np.mean(rough & (clear | negative)) >= 0.5:
+    negative = (good < 0).any(axis=(1, 2))
+    if not np.mean(_is_rough(good) & (_is_clear_of_zero(good) | negative)) >= 0.5:
         return False
     lone = zero & ~(_in_runs(zero, (1, 1, 3)) | _in_runs(zero, (1, 3, 1)))
     if lone.sum() <= _COMMON * np.count_nonzero(~zero):
         return True
-    return bool(negative.mean() > 0.1 and np.unique(complete).size > 0.9 * complete.size)
+    values = good[np.isfinite(good)]
+    return bool(negative.mean() > 0.1 and np.unique(values).size > 0.9 * values.size)
 
 
 def _is_rough(cells):
-    second = np.diff(cells, 2, axis=2).std(axis=(1, 2))
-    first = (cells[:, :, 2:] - cells[:, :, :-2]).std(axis=(1, 2))
+    second = _scatter(np.diff(cells, 2, axis=2))
+    first = _scatter(cells[:, :, 2:] - cells[:, :, :-2])
     return (second > _ROUGH * first) & (second > 0)
 
 
 def _is_clear_of_zero(cells):
-    middle = np.median(cells, axis=(1, 2))
-    scatter = 1.4826 * np.median(np.abs(cells - middle[:, None, None]), axis=(1, 2))
-    return middle > 3 * scatter
+    middle = np.nanmedian(cells, axis=(1, 2))
+    return middle > 3 * 1.4826 * np.nanmedian(np.abs(cells - middle[:, None, None]), axis=(1, 2))
+
+
+def _scatter(cells):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # about cells without neighbors
+        return np.nan_to_num(np.nanstd(cells, axis=(1, 2)))
 
 
 def _in_runs(zero, shape):
@@ -98,12 +106,12 @@ def noise_remark(cells, seconds):
     if not len(level):
         return ""
     quiet = np.percentile(noise, 25) * seconds  # electrons in a pixel
+    if quiet < 0.2:
+        return "far below one electron"
     photons = np.sqrt(np.maximum(level, 0) / seconds)
     bright = level > np.percentile(level, 75)
     if bright.any() and np.median(noise[bright] / np.maximum(photons[bright], 1e-30)) < 0.2:
         return "far below that of its photons"
-    if quiet < 0.2:
-        return "far below one electron"
     if quiet > 30 * np.sqrt(100 + 0.2 * seconds):
         return "far above that of sky and detector"
     return ""

@@ -4,6 +4,7 @@
 from dataclasses import replace
 
 import numpy as np
+from astropy import units as u
 
 from astroclust.detection import find_sources, white_light
 from astroclust.images import ImageSet
@@ -205,7 +206,18 @@ def _check_zero_point(images, preset, distance):
     band = images.reference
     if not np.isfinite(zero_point(band, value_of_band(preset.zero_points, band, None))):
         raise ValueError(
-            f"{band.filter} has no zero point for its unit, camera and filter, which the cut in "
-            f"absolute magnitude needs: give a preset with zero_points={{{band.filter!r}: ...}}, "
-            "or leave distance out"
+            f"{band.label} has no zero point, which the cut in absolute magnitude needs: "
+            f"{_zero_point_remedy(band)}, or leave distance out"
         )
+
+
+def _zero_point_remedy(band):
+    if band.unit in (u.electron, u.ct, u.adu):
+        given = band.meta.get("EXPTIME", "missing")
+        return (
+            f"it is in {band.unit} and EXPTIME is {given}; set EXPTIME, for example with "
+            "astropy.io.fits.setval"
+        )
+    if band.unit is None or band.unit.is_equivalent(u.electron / u.s):
+        return f"give a preset with zero_points={{{band.filter!r}: ...}}"
+    return f"it is in {band.unit}; set BUNIT, or convert the image to 'electron/s'"

@@ -6,7 +6,7 @@ __all__ = ["fill_holes"]
 # A hole has more good neighbors than this, of eight. No pixel beyond a straight edge, at any
 # angle, has as many, so sides that are cut off are never filled.
 _MOST_AT_AN_EDGE = 4
-# Each round fills a ring: three fill holes of up to six pixels across.
+# Each round fills a ring: three fill holes of up to five pixels across.
 _ROUNDS = 3
 
 
