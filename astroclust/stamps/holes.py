@@ -6,16 +6,17 @@ __all__ = ["fill_holes"]
 # A hole has more good neighbors than this, of eight. No pixel beyond a straight edge, at any
 # angle, has as many, so sides that are cut off are never filled.
 _MOST_AT_AN_EDGE = 4
-# Each round fills a ring: three fill holes of up to five pixels across.
+# Holes of up to three pixels across are filled from their corners in so many rounds.
 _ROUNDS = 3
 
 
 def fill_holes(pixels):
     """Fill missing pixels that are surrounded by good ones.
 
-    A missing pixel with at least five good neighbors becomes their mean, those that share a side
-    counting twice; again for what was beside it, three times in all. Sides that are cut off, gaps
-    between chips and missing bands stay as they are.
+    A missing pixel whose eight neighbors are good takes the value of a parabola through them; one
+    with at least five, their mean, those that share a side counting twice. This is repeated for
+    holes of up to three pixels across. Sides that are cut off, gaps between chips and missing
+    bands stay as they are.
 
     Parameters
     ----------
@@ -53,8 +54,12 @@ def _fill_planes(planes):
         fillable = missing & (_around(good, corner=1.0) > _MOST_AT_AN_EDGE)
         if not fillable.any():
             break
-        total = _around(planes.nan_to_num(nan=0.0), corner=0.5)
-        planes = (total / _around(good, corner=0.5)).where(fillable, planes)
+        values = planes.nan_to_num(nan=0.0)
+        mean = _around(values, corner=0.5) / _around(good, corner=0.5)
+        # Peaks are higher than the mean of what is around them.
+        parabola = _around(values, corner=-0.5) / 2
+        surrounded = _around(good, corner=1.0) == 8
+        planes = parabola.where(surrounded, mean).where(fillable, planes)
     return planes
 
 
