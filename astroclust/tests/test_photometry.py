@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 from photutils.aperture import CircularAnnulus, CircularAperture, aperture_photometry
 from scipy.ndimage import correlate1d
 
-from astroclust import ci_correction, concentration_index, growth_curve, measure_photometry
+from astroclust import (
+    ImageSet,
+    ci_correction,
+    concentration_index,
+    growth_curve,
+    measure_photometry,
+)
 from astroclust.catalogs import CatalogFlag, write_table
 from astroclust.photometry import average_correction, ci_correction_error, recenter
 
