@@ -8,7 +8,7 @@ import pytest
 import torch
 from astropy import units as u
 from astropy.coordinates import SkyCoord
-from astropy.nddata import CCDData
+from astropy.nddata import CCDData, NDData
 from astropy.table import MaskedColumn, QTable, Table, vstack
 from astropy.utils.exceptions import AstropyUserWarning
 from hypothesis import HealthCheck, given, settings
@@ -111,10 +111,10 @@ def test_every_form_of_image(form, field):
     bad = np.zeros(field.images.shape, bool)
     images = {
         "ImageSet": ImageSet(scaled),
-        "CCDData": {name: CCDData(data, unit="adu") for name, data in scaled.items()},
+        "CCDData": {name: CCDData(data, unit="adu/s") for name, data in scaled.items()},
         "integers": {name: data.astype(np.int32) for name, data in scaled.items()},
         "big-endian": {name: data.astype(">f8") for name, data in scaled.items()},
-        "masked": {name: CCDData(d, unit="adu", mask=bad) for name, d in scaled.items()},
+        "masked": {name: CCDData(d, unit="adu/s", mask=bad) for name, d in scaled.items()},
     }[form]
     result = classify_table(PLACES, images)
     expected = classify_table(PLACES, ImageSet(scaled))
@@ -186,7 +186,7 @@ def test_bad_pixels_are_replaced_and_flagged(field):
     assert np.isfinite(result["entropy"]).all()
     mask = np.zeros(field.images.shape, bool)
     mask[45, 52] = True
-    images["F555W"] = CCDData(field.images["F555W"].data, unit="adu", mask=mask)
+    images["F555W"] = NDData(field.images["F555W"].data, mask=mask)
     with pytest.warns(AstropyUserWarning, match="NON_FINITE 1"):
         masked = classify_table(PLACES, images)
     np.testing.assert_array_equal(masked["prob_1"], result["prob_1"])

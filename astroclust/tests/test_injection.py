@@ -6,6 +6,7 @@ import pytest
 from astropy import units as u
 from astropy.nddata import CCDData
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust import ImageSet, completeness, find_candidates, injection, simulate_field
 from astroclust.injection import limiting_magnitude
@@ -60,6 +61,9 @@ def test_magnitudes_come_out_as_they_went_in(images, tmp_path):
         assert np.all(distance[~np.eye(len(group), dtype=bool)] >= 30)
 
 
+ZERO_POINT = {"PHOTFLAM": 1.8e-19, "PHOTPLAM": 5308.0}
+
+
 @pytest.mark.parametrize(
     ("meta", "instrument"),
     [
@@ -70,6 +74,7 @@ def test_magnitudes_come_out_as_they_went_in(images, tmp_path):
 )
 def test_the_psf_is_that_of_the_camera(meta, instrument, tmp_path):
     rng = np.random.default_rng(3)
+    meta = {**meta, **ZERO_POINT}
     sky = CCDData(rng.normal(0, 0.005, (400, 400)), unit="electron / s", meta=meta)
     options = {"magnitudes": [19], "radii": [0.1, 1], "n": 12, "checkpoint": tmp_path / "c.ecsv"}
     completeness({"F555W": sky}, **options)
@@ -85,9 +90,10 @@ def test_the_psf_is_that_of_the_camera(meta, instrument, tmp_path):
 
 
 def test_filters_without_a_psf_have_that_of_the_nearest():
-    acs = {"INSTRUME": "ACS", "DETECTOR": "WFC"}
+    acs = {"INSTRUME": "ACS", "DETECTOR": "WFC", **ZERO_POINT}
+    wfc3 = {"INSTRUME": "WFC3", **ZERO_POINT}
     psfs = {}
-    for name, meta in (("F606W", acs), ("F625W", acs), ("F606W", {"INSTRUME": "WFC3"})):
+    for name, meta in (("F606W", acs), ("F625W", acs), ("F606W", wfc3)):
         images = ImageSet(
             {name: CCDData(np.ones((8, 8)), unit="electron / s", meta=meta)}, roles={name: "V"}
         )
@@ -150,7 +156,9 @@ def test_light_has_its_flux_colours_and_noise(monkeypatch):
     options = {"magnitudes": [24.0], "radii": [1], "n": 500, "colors": {"I": -1.0}}
     with pytest.raises(KeyboardInterrupt):
         completeness(before, **options)
-    light = {name: np.asarray(after[name].data) - 0.01 for name in flat}
+    background = {"F555W": 0.01, "F814W": 0.01 / 100}
+    light = {name: after[name].pixels(np.s_[:], float) - background[name] for name in flat}
+    light["F814W"] *= 100  # electrons
     n = round(light["F555W"].sum() / 10 ** (0.4 * (25.816 - 24)))
     assert 60 < n <= 100
     electrons = n * 100 * 10 ** (0.4 * (24.6803 - 23))
@@ -345,9 +353,10 @@ def test_images_that_will_not_do(images, wcs):
     options = {"magnitudes": [20], "radii": [1]}
     with pytest.raises(ValueError, match="at least 100 x 100 pixels"):
         completeness({"F555W": np.ones((99, 500))}, **options)
-    without = CCDData(np.ones((100, 100)), unit="electron")
+    with pytest.warns(AstropyUserWarning, match="EXPTIME is missing"):
+        without = ImageSet({"F555W": CCDData(np.ones((100, 100)), unit="electron")})
     with pytest.raises(ValueError, match="F555W has no zero point for its unit and camera"):
-        completeness({"F555W": without}, **options)
+        completeness(without, **options)
     coarse = wcs.deepcopy()
     coarse.wcs.cdelt *= 1.25
     with pytest.raises(ValueError, match=r"on pixels of 0\.0495: give psf"):
