@@ -248,7 +248,8 @@ def _filters(name, given, said, known):
         return known.filters
     warnings.warn(
         f"the filters of {name} are not known: they are taken for "
-        f"{', '.join(_STANDARD_FILTERS)}; give field= or filters= if they are others",
+        f"{', '.join(_STANDARD_FILTERS)}; if they are others, give field= or filters=, or the file "
+        "the name that it has in the archive (hlsp_legus_hst_..._multiband_....tab)",
         AstropyUserWarning,
         stacklevel=3,
     )

@@ -176,8 +176,8 @@ def test_what_is_left_out_is_said_once(tmp_path):
     [
         ("galaxy,ra,dec\n", "no region that can be read: it has 1 x galaxy"),
         ("physical\n" + "circle(1,2,3)\n" * 9, "1 x physical, 9 x shape without coordinates"),
-        ("image\ncircle(1,two,3)\n", "is no region file of DS9"),
-        ("image\ncircle(1,2)\n", "is no region file of DS9"),
+        ("image\ncircle(1,two,3)\n", "is not a region file of DS9"),
+        ("image\ncircle(1,2)\n", "is not a region file of DS9"),
         ("image\ncircle(1,2,3)\nicrs\ncircle(1,2,3)\n", "regions in pixels and on the sky"),
     ],
 )
