@@ -189,8 +189,9 @@ def _pixels_within(region, shape, wcs):
         region = region.to_pixel(wcs)
     box = region.bounding_box
     if box.shape[0] * box.shape[1] > 4 * shape[0] * shape[1]:  # as large as to fill the memory
-        part = np.s_[max(box.iymin, 0) : max(box.iymax, 0), max(box.ixmin, 0) : max(box.ixmax, 0)]
-        y, x = (axis[part] for axis in np.indices(shape, sparse=False))
+        limits = zip((box.iymin, box.ixmin), (box.iymax, box.ixmax), shape, strict=True)
+        part = tuple(slice(max(low, 0), max(min(high, n), 0)) for low, high, n in limits)
+        y, x = np.mgrid[part]
         return part, region.contains(PixCoord(x, y))
     pixels = region.to_mask(mode="center")
     of_image, of_mask = pixels.get_overlap_slices(shape)
