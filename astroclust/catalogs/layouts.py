@@ -17,6 +17,7 @@ __all__ = [
     "INTEGERS",
     "LABEL_COLUMNS",
     "NO_FIT",
+    "NUMBERS_OF_FILTERS",
     "QUALITY_COLUMNS",
     "ROLES",
     "SENTINELS",
@@ -33,7 +34,7 @@ SENTINELS = {
     99.999: CatalogFlag.NOT_DETECTED,
     44.444: CatalogFlag.NO_CORRECTION,
 }
-_NUMBERS_OF_FILTERS = (0, 3, 4, 5, NO_FIT)
+NUMBERS_OF_FILTERS = (0, 3, 4, 5, NO_FIT)
 
 ROLES = [role.lower() for role in BANDS]
 _MAGNITUDES = [f"{kind}_{role}" for role in ROLES for kind in ("mag", "mag_err")]
@@ -178,7 +179,7 @@ def _is_catalog(columns):
         _mostly(_on_sky(columns["ra"], columns["dec"]))
         and _mostly((ages == 0) | (ages > 1e4))
         and _mostly(((probability >= 0) & (probability <= 1)) | (probability == NO_FIT))
-        and _mostly(np.isin(columns["n_filters"], _NUMBERS_OF_FILTERS))
+        and _mostly(np.isin(columns["n_filters"], NUMBERS_OF_FILTERS))
         and _are_whole(columns["id"])
         and _are_labels(columns)
     )

@@ -18,6 +18,7 @@ from astroclust.catalogs.layouts import (
     HIGHEST,
     INTEGERS,
     NO_FIT,
+    NUMBERS_OF_FILTERS,
     QUALITY_COLUMNS,
     ROLES,
     SENTINELS,
@@ -284,6 +285,8 @@ def _add_column(table, name, values, filters):
         return {}
     highest = 4 if name.startswith("class_") else HIGHEST.get(name, np.iinfo(np.int32).max)
     good = (values >= 0) & (values <= highest) & (values == np.round(values))
+    if name == "n_filters":
+        good &= np.isin(values, NUMBERS_OF_FILTERS)
     whole = np.where(good, values, 0).astype(np.int32)
     table[name] = MaskedColumn(whole, mask=~good, unit=unit, description=description)
     return {} if good.all() else {name: values}
@@ -351,7 +354,7 @@ def _mask_fit(table):
     for name in FIT_COLUMNS:
         if name.endswith(("_max", "_min")):
             table[name].mask |= unlimited
-    table["n_filters"].mask = table["n_filters"].data == NO_FIT
+    table["n_filters"].mask |= table["n_filters"].data == NO_FIT
     if "class_mean" in table.colnames:
         table["class_mean"].mask = table["class_mean"].data == 0
     flags = ~fitted * CatalogFlag.NO_FIT.value + unlimited * CatalogFlag.UNDEFINED.value

@@ -229,13 +229,20 @@ def _read_columns(hdus, path):
             if set(_POSITIONS) <= {name.lower() for name in hdu.columns.names}:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", u.UnitsWarning)  # _factor looks at them
-                    return Table.read(hdu)
+                    return _table_of(hdu, path)
             there += hdu.columns.names
     found = f"there are {', '.join(there[:12])}{' ...' * (len(there) > 12)}"
     raise ValueError(
         f"{path} is no catalogue of PHANGS-HST: expected is a table with the columns "
         f"{', '.join(_POSITIONS).upper()}; {found if there else 'there is none: fetch it again'}"
     )
+
+
+def _table_of(hdu, path):
+    try:
+        return Table.read(hdu)
+    except Exception as error:  # what is damaged fails in many ways
+        raise OSError(f"{path} has a damaged table ({error}); fetch it again") from error
 
 
 def _match(names):

@@ -49,6 +49,8 @@ _SKY = (
     *(("right_ascension", "declination"), ("rightascension", "declination")),
     *(("matchra", "matchdec"), ("s_ra", "s_dec"), ("ra", "de"), ("ra_hms", "dec_dms")),
 )
+# The parts of sexagesimal positions in machine-readable tables of journals.
+_PARTS = ("RAh", "RAm", "RAs", "DE-", "DEd", "DEm", "DEs")
 # The columns of StarcNet's predictions; its X and Y are those of the files of LEGUS, from 1.
 _STARCNET = {"galaxy", "id", "x", "y", "prediction"}
 # Units as other programs spell them.
@@ -168,6 +170,8 @@ def sky_positions(table):
     if len(columns) == 1:
         sky = table[columns[0]].icrs
         ra, dec = _unmasked(sky.ra.deg), _unmasked(sky.dec.deg)
+    elif columns == _PARTS:
+        ra, dec = _from_parts(table)
     else:
         ra, dec = (
             _numbers(table[name], u.deg, hours=hours)
@@ -205,7 +209,7 @@ def find_pixel_columns(table):
 
 
 def find_sky_columns(table):
-    """The `~astropy.coordinates.SkyCoord` column, or the two columns, of positions on the sky.
+    """The columns with positions on the sky.
 
     Parameters
     ----------
@@ -215,12 +219,14 @@ def find_sky_columns(table):
     Returns
     -------
     columns : tuple of str, or None
-        One or two names, or None if there are none.
+        A `~astropy.coordinates.SkyCoord` column, two columns, or the seven of sexagesimal parts;
+        None if there are none.
     """
     for name in table.colnames:
         if isinstance(table[name], SkyCoord):
             return (name,)
-    return next(filter(None, (_pair(table, pair) for pair in _SKY)), None)
+    pairs = filter(None, (_pair(table, pair) for pair in _SKY))
+    return next(pairs, _PARTS if set(_PARTS) <= set(table.colnames) else None)
 
 
 def _origin(table, pair, columns, origin):
@@ -252,6 +258,16 @@ def _one_column(table, wanted):
 
 def _plain(name):
     return re.sub(r"[\s.-]+", "_", _BRACKETS.sub("", name).strip().lower()).lstrip("_")
+
+
+def _from_parts(table):
+    """Degrees from hours or degrees, minutes, seconds and the sign of declination."""
+    parts = [_unmasked(table[name]) for name in _PARTS if name != "DE-"]
+    signs = np.where([str(sign).strip() == "-" for sign in table["DE-"]], -1.0, 1.0)
+    ra, dec = (
+        whole + minutes / 60 + seconds / 3600 for whole, minutes, seconds in (parts[:3], parts[3:])
+    )
+    return 15 * ra, signs * dec
 
 
 def _from_sky(sky, wcs):

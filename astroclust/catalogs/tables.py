@@ -99,6 +99,10 @@ def _split_extension(path):
     return Path(match["path"]), (name, int(version)) if version.isdigit() else match["extension"]
 
 
+def _bracketed(extension):
+    return f"[{','.join(map(str, extension)) if isinstance(extension, tuple) else extension}]"
+
+
 def _content(path):
     """The bytes of a file, uncompressed."""
     if path.is_dir():
@@ -129,7 +133,7 @@ def _read(path, content, extension):
     if start[:1] == b"<":
         return _read_markup(path, content, extension)
     if extension is not None:
-        raise UnreadableError(f"it has one table, without names: leave out [{extension}]")
+        raise UnreadableError(f"it has one table, without names: leave out {_bracketed(extension)}")
     if path.suffix.lower() in (".fits", ".fit", ".fits.gz"):
         raise UnreadableError("it is not FITS; fetch it again, or correct its name")
     text = decode(content)
@@ -161,7 +165,7 @@ def _reason(path, error):
 
 def _read_fits(path, content, extension):
     with open_fits(path) as hdus:
-        number = hdus.index_of(_choose_table(hdus, extension))
+        number = _choose_table(hdus, extension)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", u.UnitsWarning)  # positions look at their units
         return Table.read(io.BytesIO(content), format="fits", hdu=number)
@@ -171,13 +175,7 @@ def _choose_table(hdus, extension):
     """The named extension; else the only table, LDAC_OBJECTS, or the only one with positions."""
     known = ", ".join(f"{i} {hdu.name}" for i, hdu in enumerate(hdus))
     if extension is not None:
-        try:
-            chosen = hdus[extension]
-        except (KeyError, IndexError):
-            raise UnreadableError(f"it has no extension {extension!r}: there are {known}") from None
-        if not _is_table(chosen):
-            raise UnreadableError(f"extension {extension!r} is not a table: there are {known}")
-        return extension
+        return _named_table(hdus, extension, known)
     tables = [i for i, hdu in enumerate(hdus) if _is_table(hdu)]
     objects = [i for i in tables if hdus[i].name == "LDAC_OBJECTS"]
     for chosen in (objects, tables, [i for i in tables if _has_positions(hdus[i].columns.names)]):
@@ -185,9 +183,20 @@ def _choose_table(hdus, extension):
             return chosen[0]
     if not tables:
         raise UnreadableError(f"it has no table, only {known}: name another file")
-    raise UnreadableError(
-        f"it has several tables: add one of {known} in brackets, as [{tables[0]}]"
-    )
+    raise UnreadableError(f"it has several tables ({known}): add one in brackets, as [{tables[0]}]")
+
+
+def _named_table(hdus, extension, known):
+    """The extension of a number, a name, or a name and which of those with it."""
+    name, version = extension if isinstance(extension, tuple) else (extension, 1)
+    numbers = [i for i, hdu in enumerate(hdus) if str(name).upper() in (str(i), hdu.name)]
+    if not 1 <= version <= len(numbers):
+        raise UnreadableError(f"it has no extension {_bracketed(extension)}: there are {known}")
+    if not _is_table(hdus[numbers[version - 1]]):
+        raise UnreadableError(
+            f"extension {_bracketed(extension)} is not a table: there are {known}"
+        )
+    return numbers[version - 1]
 
 
 def _is_table(hdu):
@@ -227,7 +236,7 @@ def _choose_votable(tables, extension):
         return tables[extension]
     if names.count(extension) == 1:
         return tables[names.index(extension)]
-    raise UnreadableError(f"it has no table {extension!r}: there are {known}")
+    raise UnreadableError(f"it has no table {_bracketed(extension)}: there are {known}")
 
 
 def check_table_output(path, *, overwrite=False):

@@ -42,6 +42,7 @@ _FORMATS = (
 _DAOPHOT_II = re.compile(r"\s*NL\s+NX\s+NY\s+LOWBAD.*\n\s*(\d)\s.*\n")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([edq][+-]?\d+)?|[+-]?(nan|inf(inity)?)", re.I)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([ed][+-]?\d+)?", re.I)
+_NOT_VALUE = re.compile(r"-+|\d*[NS]")
 _WORDS = re.compile(r'"([^"]*)"|(\S+)')
 _DELIMITERS = ("\t", ";", ",", "|")
 _NAMES = {"\t": "tab", None: "space", ";": "';'", ",": "','", "|": "'|'"}
@@ -103,9 +104,7 @@ def decode(content):
         text = content.decode(encoding or "utf-8")
     except UnicodeDecodeError:
         if encoding is not None:
-            raise UnreadableError(
-                f"it is not {encoding} throughout: save it again in UTF-8"
-            ) from None
+            raise UnreadableError(f"it is not {encoding}: save it again in UTF-8") from None
         text = content.decode("latin-1")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
@@ -173,6 +172,8 @@ def read_text_table(text):
 def _read_astropy(text, name):
     if name == "daophot" and text.rstrip("\n").endswith("\\"):
         raise UnreadableError("its last row is truncated: fetch or write it again")
+    if name == "sextractor" and not re.search(r"^\s*[^#\s]", text, re.M):
+        raise UnreadableError("it has no rows: run SExtractor again, or name another file")
     if name == "cds" and re.match(r"\s*(Title|Authors|Table):", text):
         name = "mrt"
     return astropy_ascii.read(text.split("\n"), format=name, guess=False)
@@ -195,42 +196,39 @@ def _read_delimited(lines):
     hint = re.match(r"sep=(.)\s*$", lines[0]) if lines else None
     lines = lines[1:] if hint else lines  # which Excel puts there
     lines = _without_frame(lines)
-    numbers = [i for i, line in enumerate(lines) if line.strip() and not line.startswith("#")]
+    numbers = [
+        i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")
+    ]
     before = lines[: numbers[0]] if numbers else lines
-    comments = [line.lstrip("#").strip() for line in before if line.startswith("#")]
+    comments = [
+        line.strip().lstrip("#").strip() for line in before if line.lstrip().startswith("#")
+    ]
     if not numbers:
-        return _empty(comments)
+        raise UnreadableError("it has no rows, but comments at most: fetch or write it again")
     delimiter = hint[1] if hint else _delimiter([lines[i] for i in numbers[:_SAMPLE]])
     rows, numbers = _split([lines[i] for i in numbers], delimiter, numbers)
-    names = None if any(map(is_number, rows[0])) else rows[0]
-    commented = _commented_names(comments, rows, delimiter)
-    if commented and (names is None or not _has_numbers(rows[1:])):
-        names = commented
-    elif names is None:
+    if not any(map(is_number, rows[0])):
+        return _table(rows[0], rows[1:], numbers[1:], delimiter)
+    names = _commented_names(comments, rows, delimiter)
+    if names is None:
         raise NoColumnNamesError(
             f"its first line has numbers ({next(filter(is_number, rows[0]))}), so it has no "
             "column names: put a line with names above it, such as x,y"
         )
-    else:
-        rows, numbers = rows[1:], numbers[1:]
     return _table(names, rows, numbers, delimiter)
+
+
+def _is_comment(line):
+    return line.lstrip().startswith("#")
 
 
 def _without_frame(lines):
     """Lines without the bars and rules that frame tables in print."""
     lines = ["\n" if _RULE.fullmatch(line) else line for line in lines]
-    full = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    full = [line.strip() for line in lines if line.strip() and not _is_comment(line)]
     if not full or not all(line.startswith("|") and line.endswith("|") for line in full):
         return lines
     return [line.strip().strip("|") + "\n" for line in lines]
-
-
-def _empty(comments):
-    """A table without rows, whose names are in a comment."""
-    names = re.split(r"[,;\s]+", comments[-1]) if comments else []
-    if len(set(names)) < len(names) or not all(names):
-        raise UnreadableError("it has no rows: fetch or write it again")
-    return Table(names=names)
 
 
 def _delimiter(sample):
@@ -239,7 +237,8 @@ def _delimiter(sample):
         counts = {len(row) for row in csv.reader(sample, delimiter=delimiter) if row}
         if len(counts) == 1 and counts != {1}:
             return delimiter
-    if len({len(_WORDS.findall(line)) for line in sample}) == 1:
+    words = {len(_WORDS.findall(line)) for line in sample}
+    if len(words) == 1 and (words != {1} or not any(mark in sample[0] for mark in _DELIMITERS)):
         return None
     # No delimiter gives all lines the same number of fields: that of the first line is meant.
     return next((delimiter for delimiter in _DELIMITERS if delimiter in sample[0]), None)
@@ -278,15 +277,11 @@ def _commented_names(comments, rows, delimiter):
     return None
 
 
-def _has_numbers(rows):
-    return any(any(map(is_number, row)) for row in rows[:_SAMPLE])
-
-
 def _table(names, rows, numbers, delimiter):
     """A table of rows of text, whose lines have numbers."""
     units = None
-    for skip in (1, 0):  # VizieR has a line of units, then a line of dashes
-        if len(rows) > skip and all(re.fullmatch("-+", field) for field in rows[skip]):
+    for skip in (1, 0):  # VizieR has a line of units, then a line of dashes; RDB has types
+        if len(rows) > skip and all(_NOT_VALUE.fullmatch(field) for field in rows[skip]):
             units = rows[0] if skip else None
             rows, numbers = rows[skip + 1 :], numbers[skip + 1 :]
             break

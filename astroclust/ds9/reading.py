@@ -13,7 +13,7 @@ from astropy.table import MaskedColumn, Table
 from astropy.utils.exceptions import AstropyUserWarning
 from regions import PixCoord, Region, Regions, SkyRegion
 
-from astroclust.catalogs.text import check_last_line, decode
+from astroclust.catalogs.text import UnreadableError, check_last_line, decode
 
 __all__ = ["read_regions", "regions_mask"]
 
@@ -263,6 +263,8 @@ def _content(path):
     """The text of a region file, with the coordinate frame that sexagesimal ones must have."""
     try:
         content = decode(path.read_bytes())
+        if not content:
+            raise UnreadableError("it is empty; save it again")
         check_last_line(content)
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no file {path}") from None
