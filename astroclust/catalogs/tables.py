@@ -84,6 +84,8 @@ def read_table(path):
             raise OSError(f"{path} {advice}")
     try:
         return _read(path, content, extension)
+    except Warning:  # for those who turn warnings into errors
+        raise
     except Exception as error:  # each of the many formats fails in its own way
         raise OSError(f"cannot read a table from {path}: {_reason(path, error)}") from error
 
