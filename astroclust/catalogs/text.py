@@ -41,6 +41,8 @@ _FORMATS = (
 # The first line of a file of DAOPHOT II or ALLSTAR; the second begins with the kind of file.
 _DAOPHOT_II = re.compile(r"\s*NL\s+NX\s+NY\s+LOWBAD.*\n\s*(\d)\s.*\n")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([edq][+-]?\d+)?|[+-]?(nan|inf(inity)?)", re.I)
+_OF_INTEGERS = frozenset("+-0123456789")
+_OF_NUMBERS = _OF_INTEGERS | frozenset(".eEnaN")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([ed][+-]?\d+)?", re.I)
 _NOT_VALUE = re.compile(r"-+|\d*[NS]")
 _WORDS = re.compile(r'"([^"]*)"|(\S+)')
@@ -321,10 +323,13 @@ def _without_empty_ends(names, rows):
 
 def _column(name, texts, points):
     """A column of integers, of floats or of text, masked if an entry stands for no value."""
+    values = _plain_numbers(texts)
+    if values is not None:
+        return MaskedColumn(values)
     lost = np.array([text.lower() in MISSING for text in texts], bool)
     given = [text for text, missing in zip(texts, lost, strict=True) if not missing]
-    values = _numbers(name, given, points)
-    if values is None or not given:
+    values = _numbers(name, given, points) if given else None
+    if values is None:
         lost = np.array([not text for text in texts], bool)
         values = np.array(texts, str)
     elif lost.any():
@@ -334,8 +339,20 @@ def _column(name, texts, points):
     return MaskedColumn(values, mask=lost) if lost.any() else MaskedColumn(values)
 
 
+def _plain_numbers(texts):
+    """Texts as integers or floats, or None if any has another form than those of Python."""
+    characters = set("".join(texts))
+    if not characters or not characters <= _OF_NUMBERS:
+        return None
+    try:
+        values = np.array(texts)
+        return values.astype(np.int64 if characters <= _OF_INTEGERS else np.float64)
+    except (ValueError, OverflowError):
+        return None
+
+
 def _numbers(name, texts, points):
-    """Texts as integers or floats, or None if any is neither."""
+    """Texts as integers or floats, also with decimal commas and exponents of Fortran, or None."""
     if any(map(_DECIMAL_COMMA.fullmatch, texts[:_SAMPLE])):
         if points:
             raise UnreadableError(
@@ -346,9 +363,6 @@ def _numbers(name, texts, points):
         texts = [text.replace(",", ".") for text in texts]
     if not all(map(_NUMBER.fullmatch, texts)):
         return None
-    try:
-        return np.array(texts).astype(np.int64)
-    except (ValueError, OverflowError):
-        pass
-    # Fortran writes exponents with D.
-    return np.array([re.sub("[dDqQ]", "e", text) for text in texts]).astype(np.float64)
+    texts = [re.sub("[dDqQ]", "e", text) for text in texts]
+    values = _plain_numbers(texts)
+    return np.array(texts).astype(np.float64) if values is None else values
