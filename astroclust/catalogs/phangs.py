@@ -209,7 +209,7 @@ def read_phangs(path, *, galaxy=None):
     with open_fits(path) as hdus:
         try:
             table = _read_table(hdus)
-        except Warning:
+        except AstropyUserWarning:  # for those who turn warnings into errors
             raise
         except UnreadableError as error:
             raise ValueError(f"{path}: {error}") from None

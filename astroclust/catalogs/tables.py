@@ -10,6 +10,7 @@ from pathlib import Path
 from astropy import units as u
 from astropy.io import fits, votable
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.catalogs.legus import read_legus
 from astroclust.catalogs.positions import find_pixel_columns, find_sky_columns
@@ -84,7 +85,7 @@ def read_table(path):
             raise OSError(f"{path} {advice}")
     try:
         return _read(path, content, extension)
-    except Warning:  # for those who turn warnings into errors
+    except AstropyUserWarning:  # for those who turn warnings into errors
         raise
     except Exception as error:  # each of the many formats fails in its own way
         raise OSError(f"cannot read a table from {path}: {_reason(path, error)}") from error
@@ -151,7 +152,9 @@ def _read(path, content, extension):
 
 
 def _may_be_legus(text):
-    return len(text[: text.find("\n")].replace(",", " ").split()) >= 34
+    """Whether the first row has as many fields as the catalogs of LEGUS."""
+    first = re.search(r"^\s*[^#\s].*", text, re.M)
+    return len(re.split(r"[\s,]+", first[0].strip())) >= 34
 
 
 def _reason(path, error):

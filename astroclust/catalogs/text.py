@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 from astropy.io import ascii as astropy_ascii
-from astropy.table import MaskedColumn, Table
+from astropy.table import Column, MaskedColumn, Table
 
 from astroclust.catalogs.sexagesimal import MISSING, SEXAGESIMAL
 
@@ -325,7 +325,7 @@ def _column(name, texts, points):
     """A column of integers, of floats or of text, masked if an entry stands for no value."""
     values = _plain_numbers(texts)
     if values is not None:
-        return MaskedColumn(values)
+        return Column(values)
     lost = np.array([text.lower() in MISSING for text in texts], bool)
     given = [text for text, missing in zip(texts, lost, strict=True) if not missing]
     values = _numbers(name, given, points) if given else None
@@ -336,7 +336,7 @@ def _column(name, texts, points):
         full = np.zeros(len(texts), values.dtype)
         full[~lost] = values
         values = full
-    return MaskedColumn(values, mask=lost) if lost.any() else MaskedColumn(values)
+    return MaskedColumn(values, mask=lost) if lost.any() else Column(values)
 
 
 def _plain_numbers(texts):

@@ -317,6 +317,8 @@ def test_catalogs_are_known_by_what_they_hold(name, tmp_path):
     table = read_table(tmp_path / name)
     assert table.colnames == expected.colnames
     np.testing.assert_array_equal(table["x"], [100, 101, 102])
+    (tmp_path / name).write_text("# of a script\n" + text)
+    assert read_table(tmp_path / name).colnames == expected.colnames
     packed = tmp_path / "packed"
     packed.write_bytes(gzip.compress(path.read_bytes()))
     assert read_table(packed).colnames == expected.colnames

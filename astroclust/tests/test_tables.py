@@ -239,6 +239,11 @@ def test_votables(tmp_path):
         path.write_bytes(content[:end])
         with pytest.raises(OSError, match=r"t\.xml: it is truncated; fetch it again"):
             read_table(path)
+    table.write(path, format="votable", overwrite=True)
+    row = b"<TD>90</TD>"
+    path.write_bytes(path.read_bytes().replace(row, 3 * row))
+    with pytest.raises(OSError, match=r"cannot read a table from .*t\.xml"):
+        read_table(path)
     document = from_table(table)
     document.resources[0].tables.append(from_table(table[:1]).resources[0].tables[0])
     for number, name in enumerate(("first", "second")):
