@@ -1,20 +1,24 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """How well the cuts of LEGUS, applied to its released columns, pick the rows that were inspected.
 
-For each field with labels of three people: the share of rows in which `select_candidates` agrees
-with class > 0. The cut in magnitude was made with a correction by concentration index, the released
-magnitudes have the average correction instead; it is the one number that is fitted for each field.
-Sources that were added by eye passed no cut and are left out. With the aperture of 4 pixels, which
-LEGUS says it used, and with whichever of 4, 5 and 6 agrees best.
+For each field with labels of three people: the fraction of rows in which `select_candidates` agrees
+with class > 0. The cut in concentration index is that of the registry or, if the registry does not
+know it or with --without-registry-cuts, the smallest index in the catalog. The cut in magnitude was
+made with a correction by concentration index, the released magnitudes have the average correction
+instead; it is the one number that is fitted for each field. Sources that were added by eye passed
+no cut and are excluded. With the aperture of 4 pixels, which LEGUS says it used, and with whichever
+of 4, 5 and 6 agrees best.
 """
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from astroclust import Cuts, ci_correction, find_field, read_legus, select_candidates
+from astroclust.photometry import catalog_ci_cut
 
 # Average aperture corrections to try (mag); LEGUS's limits for one star cluster are -1.2 and -0.5.
 AVERAGE_CORRECTIONS = np.arange(-1.6, 0.41, 0.02)
@@ -27,7 +31,7 @@ def inspected(table):
 
 
 def agreement(table, field, average, radius):
-    """Share of rows in which the cuts and the people agree, for an average correction."""
+    """Fraction of rows in which the cuts and the people agree, for an average correction."""
     v = f"mag_{field.filters[3].lower()}"
     correction = ci_correction(table["ci"], camera=field.cameras[3], radius=radius)
     result = select_candidates(
@@ -48,15 +52,25 @@ def main():
     """Print a row a field."""
     data = Path(os.environ.get("ASTROCLUST_DATA", "../shared/data")) / "legus_catalogs"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, default=data, help="folder of the catalogues")
-    print(
-        "field         rows inspected added  4 px: agrees  average   best: agrees  average  radius"
+    parser.add_argument("--folder", type=Path, default=data, help="folder of the catalogs")
+    parser.add_argument(
+        "--without-registry-cuts",
+        action="store_true",
+        help="take the cuts in concentration index from the catalogs, not from the registry",
     )
-    for path in sorted(parser.parse_args().folder.glob("*.tab")):
+    arguments = parser.parse_args()
+    print(
+        "field         cut   rows inspected added  4 px: agrees  average   "
+        "best: agrees  average  radius"
+    )
+    for path in sorted(arguments.folder.glob("*.tab")):
         table = read_legus(path)
         field = find_field(table.meta["FIELD"])
         if field.table_2 is None:
             continue
+        if arguments.without_registry_cuts:
+            del table.meta["FIELD"]
+        field = replace(field, ci_cut=catalog_ci_cut(table))
         by_eye = np.zeros(len(table), bool)
         if "selection" in table.colnames:
             by_eye = np.asarray(table["selection"]) > 0
@@ -64,7 +78,7 @@ def main():
         found = {radius: best(table, field, radius) for radius in (4, 5, 6)}
         radius = max(found, key=lambda radius: found[radius][0])
         print(
-            f"{field.name:12s}{len(table):6d}{inspected(table).sum():10d}{added:6d}"
+            f"{field.name:12s}{field.ci_cut:6.2f}{len(table):6d}{inspected(table).sum():10d}{added:6d}"
             f"{found[4][0]:14.1%}{found[4][1]:9.2f}{found[radius][0]:15.1%}{found[radius][1]:9.2f}"
             f"{radius:8d}",
             flush=True,

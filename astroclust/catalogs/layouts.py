@@ -13,12 +13,15 @@ from astroclust.images import BANDS
 
 __all__ = [
     "FIT_COLUMNS",
+    "HIGHEST",
     "INTEGERS",
     "LABEL_COLUMNS",
     "NO_FIT",
+    "NUMBERS_OF_FILTERS",
     "QUALITY_COLUMNS",
     "ROLES",
     "SENTINELS",
+    "class_5_is_not_inspected",
     "column_names",
     "layout",
     "readme_columns",
@@ -31,7 +34,7 @@ SENTINELS = {
     99.999: CatalogFlag.NOT_DETECTED,
     44.444: CatalogFlag.NO_CORRECTION,
 }
-_NUMBERS_OF_FILTERS = (0, 3, 4, 5, NO_FIT)
+NUMBERS_OF_FILTERS = (0, 3, 4, 5, NO_FIT)
 
 ROLES = [role.lower() for role in BANDS]
 _MAGNITUDES = [f"{kind}_{role}" for role in ROLES for kind in ("mag", "mag_err")]
@@ -57,6 +60,14 @@ _MEASURED = (
 _LABELS = ("class_human", "class_ml", "class_hybrid", "class_verified", "class_reclassified")
 _NOTES = ("quality", "halpha", "selection", "provenance")
 INTEGERS = ("id", "n_filters", *_NOTES, *_LABELS)
+# The highest number in each column of classes and notes; NGC 4449 has a class 5 as well.
+HIGHEST = dict.fromkeys(_LABELS, 4) | {
+    "class_human": 5,
+    "quality": 4,
+    "halpha": 4,
+    "selection": 2,
+    "provenance": 6,
+}
 # All that the last columns may be.
 LABEL_COLUMNS = (*_LABELS, "class_mean", *_NOTES)
 
@@ -122,7 +133,7 @@ def readme_columns(path, name, n_columns):
             filters += re.findall(r"F\d{3}\w", text)[:1]
         names.append(f"{column}_{next(bands[column], '')}" if column in bands else column)
     needed = {*_PLACE, *_MEASURED, "class_human"}
-    if len(names) == n_columns == len(set(names)) and needed <= set(names):
+    if len(set(names)) == len(names) <= n_columns and needed <= set(names):
         return names, filters
     warnings.warn(
         f"the columns in {readme.name} are not understood: they are told by what they hold",
@@ -133,26 +144,30 @@ def readme_columns(path, name, n_columns):
 
 
 def layout(values, name, known):
-    """Names of the columns: those of the field, or else from their number and what they hold."""
+    """Names of the columns: those of the field, or else from their number and what they hold.
+
+    They may be fewer than the columns: those that another program appended have none.
+    """
     mosaic = values.shape[1] > 5 and not _mostly(_on_sky(*values[:, 3:5].T))
     names = column_names(mosaic=mosaic)
     n = len(names)
     of_field = known.label_columns if known is not None else ()
-    if not 1 <= values.shape[1] - n <= 6 or (of_field and values.shape[1] != n + len(of_field)):
-        wanted = (
-            f"that of {known.name} {n + len(of_field)}" if of_field else "one of LEGUS 34 to 39"
-        )
+    if values.shape[1] < n + max(1, len(of_field)):
+        wanted = "those of LEGUS have 34 to 39"
+        if of_field:
+            wanted = f"that of {known.name} has {n + len(of_field)}"
         raise ValueError(
-            f"{name} has {values.shape[1]} columns: {wanted}, or two more with positions in a "
+            f"{name} has {values.shape[1]} columns, but {wanted}, or two more with positions in a "
             "mosaic; fetch it again, or put its .readme beside it"
         )
-    names += of_field or _label_names(values[:, n:], known)
-    if not _is_catalog(dict(zip(names, values.T, strict=True))):
+    labels = of_field or _label_names(values[:, n:], known)
+    names += labels
+    if not labels or not _is_catalog(dict(zip(names, values.T, strict=False))):
+        expected = f", then {', '.join(labels)}" if labels else ""
         raise ValueError(
             f"{name} is not in a layout of LEGUS: expected are an integer id, x and y, ra and dec, "
             "five magnitudes with errors, the concentration index, 16 columns of the fit, the "
-            f"number of filters (column {n}), then {', '.join(names[n:])}; put its .readme beside "
-            "it"
+            f"number of filters (column {n}){expected}; put its .readme beside it"
         )
     return names
 
@@ -160,24 +175,41 @@ def layout(values, name, known):
 def _is_catalog(columns):
     """Whether columns hold what their names say: a missing one shifts all that follow."""
     probability, ages = columns["fit_probability"], columns["age"]
-    labels = [column for name, column in columns.items() if name in INTEGERS[1:]]
     return (
         _mostly(_on_sky(columns["ra"], columns["dec"]))
         and _mostly((ages == 0) | (ages > 1e4))
         and _mostly(((probability >= 0) & (probability <= 1)) | (probability == NO_FIT))
-        and np.isin(columns["n_filters"], _NUMBERS_OF_FILTERS).all()
-        and all((column == np.round(column)).all() for column in [columns["id"], *labels])
-        and all((columns[name] <= 5).all() for name in _LABELS if name in columns)
-        and (
-            "class_mean" not in columns
-            or _mostly((columns["class_mean"] > 0) == (columns["class_human"] > 0))
-        )
+        and _mostly(np.isin(columns["n_filters"], NUMBERS_OF_FILTERS))
+        and _are_whole(columns["id"])
+        and _are_labels(columns)
     )
+
+
+def _are_labels(columns):
+    """Whether columns hold the classes and notes that their names say."""
+    return all(
+        _are_whole(column) and _mostly((column >= 0) & (column <= HIGHEST[name]))
+        for name, column in columns.items()
+        if name in HIGHEST
+    ) and (
+        "class_mean" not in columns
+        or _mostly((columns["class_mean"] > 0) == (columns["class_human"] > 0))
+    )
+
+
+def _are_whole(column):
+    return np.all((column == np.round(column)) | ~np.isfinite(column))
 
 
 def _mostly(right):
     """Whether a condition holds in all rows but a few odd ones."""
-    return np.mean(right) > 0.98
+    wrong = np.count_nonzero(~right)
+    return wrong < len(right) and wrong <= max(1, 0.02 * len(right))
+
+
+def class_5_is_not_inspected(classes):
+    """Whether a catalog has classes as that of NGC 4449, with 5 for what was not inspected."""
+    return not _mostly(classes != 5)
 
 
 def _on_sky(ra, dec):
@@ -185,7 +217,15 @@ def _on_sky(ra, dec):
 
 
 def _label_names(labels, known):
-    """Names of the last columns, those with classes and flags."""
+    """Names of the last columns, those with classes and flags, as many as hold these."""
+    for number in range(min(6, labels.shape[1]), 0, -1):
+        names = _names_of(labels[:, :number], known)
+        if _are_labels(dict(zip(names, labels.T, strict=False))):
+            return names
+    return []
+
+
+def _names_of(labels, known):
     first, last, inspected = labels[:, 0], labels[:, -1], labels > 0
     n_labels = labels.shape[1]
     if n_labels == 1:
@@ -195,7 +235,9 @@ def _label_names(labels, known):
         mean = people or (inspected[:, 0] == inspected[:, 1]).all()
         return ["class_human", "class_mean" if mean else "selection"]
     if n_labels == 3:
-        return ["class_human", "class_mean", "class_ml" if last.max() > 2 else "selection"]
+        # No known field has a class of a network here, but other programs append theirs.
+        by_network = known is None and last.max() > 2
+        return ["class_human", "class_mean", "class_ml" if by_network else "selection"]
     if n_labels == 4:  # what one person said of a source comes together, class first
         by_one = ["class_human", "quality", "halpha"]
         flag_first = first.max() <= 2 and (inspected[:, 1] & ~inspected[:, 0]).any()

@@ -3,7 +3,6 @@
 
 import re
 import warnings
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +15,19 @@ from astroclust.catalogs.fields import find_field
 from astroclust.catalogs.flags import CatalogFlag
 from astroclust.catalogs.layouts import (
     FIT_COLUMNS,
+    HIGHEST,
     INTEGERS,
     NO_FIT,
+    NUMBERS_OF_FILTERS,
     QUALITY_COLUMNS,
     ROLES,
     SENTINELS,
+    class_5_is_not_inspected,
     layout,
     readme_columns,
 )
+from astroclust.catalogs.sexagesimal import MISSING
+from astroclust.catalogs.text import check_last_line, decode, unpack
 from astroclust.images import BANDS
 
 __all__ = ["field_of_file", "read_legus"]
@@ -32,6 +36,10 @@ __all__ = ["field_of_file", "read_legus"]
 # No magnitude, error or concentration index reaches this: what does is a sentinel, or was
 # computed with one.
 _LIMIT = 40.0
+# StarcNet appends its class and its scores, such as [0.00 - 0.00 - 0.02 - 0.98].
+_ENTRIES = re.compile(r"\[[^\]]*\]|\"[^\"]*\"|[^\s,]+")
+# The most numbers out of range that the warning names.
+_MOST_NAMED = 3
 # The filters of the standard visit of LEGUS, for files that do not say theirs.
 _STANDARD_FILTERS = ("F275W", "F336W", "F438W", "F555W", "F814W")
 
@@ -77,7 +85,8 @@ def read_legus(path, *, field=None, filters=None):
     The files have no header. Where the ``.readme`` of the archive lies beside one, its columns are
     as that says. Else all files begin with the same 33 columns, or with 35 where a field has
     positions in a mosaic too; those after them are as the registry has them for the field, or
-    else told apart by their number and what they hold.
+    else told apart by their number and what they hold. Columns that another program appended
+    follow as ``extra_1``, ``extra_2`` ...
 
     Parameters
     ----------
@@ -100,7 +109,9 @@ def read_legus(path, *, field=None, filters=None):
         ``class_mean``, ``class_ml``, ``class_hybrid``, ``class_verified``,
         ``class_reclassified``, ``provenance``, ``quality``, ``halpha`` and ``selection`` those
         that the file has. What stood for no value is masked, and ``flag_f275w`` ...,
-        ``flag_ci`` and ``flag_fit`` say why, in bits of `CatalogFlag`.
+        ``flag_ci`` and ``flag_fit`` say why, in bits of `CatalogFlag`. If a whole-number column
+        holds a number that is not one of its own, such as a class of 50, that entry is masked,
+        and ``flag_class_human`` ... says so.
 
     Raises
     ------
@@ -110,6 +121,11 @@ def read_legus(path, *, field=None, filters=None):
         Where the file is not such a catalogue, is torn, or has a layout that is not known.
     KeyError
         Where ``field`` is not a field of LEGUS.
+
+    Warns
+    -----
+    AstropyUserWarning
+        If filters are unknown, or entries are masked because their column cannot have them.
 
     Notes
     -----
@@ -142,22 +158,24 @@ def read_legus(path, *, field=None, filters=None):
     """
     name = Path(str(getattr(path, "name", path))).name
     known = field_of_file(name, field)
-    values = _read_numbers(path, name)
+    values, texts = _read_columns(path, name)
     names, said = readme_columns(path, name, values.shape[1]) or (
         layout(values, name, known),
         None,
     )
     filters = _filters(name, filters, said, known)
     table = Table(meta=_meta(name, known))
-    for column, numbers in zip(names, values.T, strict=True):
-        _add_column(table, column, numbers, filters)
+    values = _settle_classes(names, values, known)
+    odd = {}
+    for column, numbers in zip(names, values.T, strict=False):
+        odd |= _add_column(table, column, numbers, filters)
     for role, filter_ in zip(ROLES, filters, strict=True):
         _mask_magnitudes(table, role, filter_.lower())
     _mask_index(table)
     _mask_fit(table)
-    if known is not None and known.name == "ngc4449":
-        _settle_ngc4449(table)
+    _mask_odd(table, odd, name)
     _put_nan_under_masks(table)
+    _add_extras(table, [*values.T[len(names) :], *texts], first=len(names) + 1)
     return table
 
 
@@ -172,27 +190,51 @@ def field_of_file(file, name=None):
         return None
 
 
-def _read_numbers(path, name):
+def _read_columns(path, name):
+    """Numbers of shape (rows, columns), and columns of text that may follow them."""
+    text = _read_text(path, name)
+    try:
+        check_last_line(text)
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be read: {error}") from None
+    lines = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
+    if not lines:
+        raise ValueError(f"{name} has no rows: fetch it again")
+    try:
+        return np.loadtxt(lines, ndmin=2), []
+    except ValueError as error:
+        return _split_columns(lines, name, error)
+
+
+def _read_text(path, name):
     path = str(path) if isinstance(path, Path) else path
     try:
-        with get_readable_fileobj(path, encoding="utf-8-sig") as file:
-            text = file.read()
+        with get_readable_fileobj(path, encoding="binary") as file:
+            content = file.read()
+        return content if isinstance(content, str) else decode(unpack(content))
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no file {path}") from None
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
+    except Exception as error:  # what is damaged fails in many ways
         raise ValueError(f"{name} cannot be read ({error}): fetch it again") from error
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not lines:
-        raise ValueError(f"{name} holds no rows: fetch it again")
-    shortest = min(map(len, lines[:-1]), default=0)
-    if len(lines[-1]) < shortest and not text.endswith(("\n", "\r")):
-        raise ValueError(f"{name} is torn in its last line: fetch it again")
-    try:
-        return np.loadtxt(lines, ndmin=2)
-    except ValueError as error:
-        raise ValueError(
-            f"{name} is not a whole LEGUS catalogue ({error}): fetch it again"
-        ) from error
+
+
+def _split_columns(lines, name, error):
+    """As `_read_columns`, of lines with text at their ends."""
+    rows = [_ENTRIES.findall(line) for line in lines]
+    lengths = {len(row) for row in rows}
+    columns = list(zip(*rows, strict=True)) if len(lengths) == 1 else []
+    numbers = []
+    for column in columns:
+        try:
+            numbers.append([np.nan if entry in MISSING else float(entry) for entry in column])
+        except ValueError:
+            break
+    texts = [np.array(column, str) for column in columns[len(numbers) :]]
+    if texts and texts[0][0].startswith("["):  # before the scores of a network is its class
+        texts.insert(0, np.array(numbers.pop(), int) if numbers else texts[0])
+    if len(numbers) < 34:
+        raise ValueError(f"{name} is not a complete LEGUS catalog ({error}): fetch it again")
+    return np.array(numbers).T, texts
 
 
 def _filters(name, given, said, known):
@@ -207,7 +249,8 @@ def _filters(name, given, said, known):
         return known.filters
     warnings.warn(
         f"the filters of {name} are not known: they are taken for "
-        f"{', '.join(_STANDARD_FILTERS)}; give field= or filters= if they are others",
+        f"{', '.join(_STANDARD_FILTERS)}; if they are others, give field= or filters=, or the file "
+        "the name that it has in the archive (hlsp_legus_hst_..._multiband_....tab)",
         AstropyUserWarning,
         stacklevel=3,
     )
@@ -237,8 +280,44 @@ def _add_column(table, name, values, filters):
         }[kind]
     elif role in ("max", "min"):
         description = f"{role}imum of {kind} at 68 per cent confidence"
-    dtype = np.int32 if name in INTEGERS else np.float64
-    table[name] = MaskedColumn(values.astype(dtype), unit=unit, description=description)
+    if name not in INTEGERS:
+        table[name] = MaskedColumn(values, unit=unit, description=description)
+        return {}
+    highest = 4 if name.startswith("class_") else HIGHEST.get(name, np.iinfo(np.int32).max)
+    good = (values >= 0) & (values <= highest) & (values == np.round(values))
+    if name == "n_filters":
+        good &= np.isin(values, NUMBERS_OF_FILTERS)
+    whole = np.where(good, values, 0).astype(np.int32)
+    table[name] = MaskedColumn(whole, mask=~good, unit=unit, description=description)
+    return {} if good.all() else {name: values}
+
+
+def _mask_odd(table, odd, name):
+    """Say which numbers were masked because their columns cannot have them, and flag them."""
+    if not odd:
+        return
+    said = []
+    for column, values in odd.items():
+        rows = np.flatnonzero(table[column].mask)
+        flags = table[column].mask * CatalogFlag.OUT_OF_RANGE.value
+        _add_flags(table, f"flag_{column}", flags, f"why {column} is masked")
+        said += [f"{column} {values[row]:g} in row {row}" for row in rows]
+    more = f" and {len(said) - _MOST_NAMED} more" if len(said) > _MOST_NAMED else ""
+    warnings.warn(
+        f"{name}: masked what its column cannot have: {', '.join(said[:_MOST_NAMED])}{more}; the "
+        "columns flag_... say where",
+        AstropyUserWarning,
+        stacklevel=3,
+    )
+
+
+def _add_extras(table, columns, first):
+    """Add the columns that another program appended."""
+    for number, values in enumerate(columns, start=1):
+        description = f"column {first + number - 1} of the file, which LEGUS does not have"
+        if values.dtype.kind == "f" and np.isfinite(values).all() and not (values % 1).any():
+            values = values.astype(np.int64)
+        table[f"extra_{number}"] = MaskedColumn(values, description=description)
 
 
 def _mask_magnitudes(table, role, filter_):
@@ -275,7 +354,7 @@ def _mask_fit(table):
     for name in FIT_COLUMNS:
         if name.endswith(("_max", "_min")):
             table[name].mask |= unlimited
-    table["n_filters"].mask = table["n_filters"].data == NO_FIT
+    table["n_filters"].mask |= table["n_filters"].data == NO_FIT
     if "class_mean" in table.colnames:
         table["class_mean"].mask = table["class_mean"].data == 0
     flags = ~fitted * CatalogFlag.NO_FIT.value + unlimited * CatalogFlag.UNDEFINED.value
@@ -286,10 +365,14 @@ def _add_flags(table, name, flags, description):
     table[name] = MaskedColumn(flags.astype(np.int32), description=f"{description}: CatalogFlag")
 
 
-def _settle_ngc4449(table):
+def _settle_classes(names, values, known):
     """Bring the classes of NGC 4449, where 5 is not inspected and 0 is spurious, to the others'."""
-    classes = table["class_human"].data
-    table["class_human"][:] = np.select([classes == 0, classes == 5], [4, 0], classes)
+    if "class_human" not in names:
+        return values
+    classes = values[:, names.index("class_human")]
+    if known.name == "ngc4449" if known is not None else class_5_is_not_inspected(classes):
+        classes[:] = np.select([classes == 0, classes == 5], [4, 0], classes)
+    return values
 
 
 def _put_nan_under_masks(table):

@@ -14,6 +14,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.catalogs.fields import plain_name
 from astroclust.catalogs.flags import CatalogFlag
+from astroclust.catalogs.text import UnreadableError
 from astroclust.files import open_fits
 
 __all__ = ["PHANGS_CODES", "human_class", "read_phangs"]
@@ -206,10 +207,14 @@ def read_phangs(path, *, galaxy=None):
     """
     name = Path(path).name
     with open_fits(path) as hdus:
-        source = _read_columns(hdus, path)
-        table = Table()
-        for column, known in zip(source.itercols(), _match(source.colnames), strict=True):
-            _add_column(table, column, *known)
+        try:
+            table = _read_table(hdus)
+        except AstropyUserWarning:  # for those who turn warnings into errors
+            raise
+        except UnreadableError as error:
+            raise ValueError(f"{path}: {error}") from None
+        except Exception as error:  # what is damaged fails in many ways
+            raise OSError(f"{path} has a damaged table ({error}); fetch it again") from error
     _settle_galaxy(table, name)
     if galaxy is not None:
         table = table[_rows_of(table, galaxy, path)]
@@ -221,7 +226,15 @@ def read_phangs(path, *, galaxy=None):
     return table
 
 
-def _read_columns(hdus, path):
+def _read_table(hdus):
+    source = _read_columns(hdus)
+    table = Table()
+    for column, known in zip(source.itercols(), _match(source.colnames), strict=True):
+        _add_column(table, column, *known)
+    return table
+
+
+def _read_columns(hdus):
     """The first table that has positions."""
     there = []
     for hdu in hdus:
@@ -232,8 +245,8 @@ def _read_columns(hdus, path):
                     return Table.read(hdu)
             there += hdu.columns.names
     found = f"there are {', '.join(there[:12])}{' ...' * (len(there) > 12)}"
-    raise ValueError(
-        f"{path} is no catalogue of PHANGS-HST: expected is a table with the columns "
+    raise UnreadableError(
+        "it is not a catalog of PHANGS-HST: expected is a table with the columns "
         f"{', '.join(_POSITIONS).upper()}; {found if there else 'there is none: fetch it again'}"
     )
 
@@ -278,7 +291,7 @@ def _add_column(table, column, name, unit, description):
     if description is None:
         unit, description = _of_file(column)
     elif not is_number and name not in _MAY_BE_TEXT:
-        raise ValueError(f"column {column.name} must hold numbers, not {column.dtype}")
+        raise UnreadableError(f"column {column.name} must hold numbers, not {column.dtype}")
     elif name in _CLASSES:
         values, lost = human_class(np.ma.array(values, mask=lost)), False
     elif name in _INTEGERS and is_number:
@@ -327,7 +340,7 @@ def _factor(column, unit):
     warnings.warn(
         f"column {column.name} is in {given}, which is no {usual}: it is taken for {usual}",
         AstropyUserWarning,
-        stacklevel=4,
+        stacklevel=5,
     )
     return usual.to(unit)
 

@@ -1,29 +1,56 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Tables from files and to files."""
 
+import io
 import re
 import tempfile
+import warnings
 from pathlib import Path
 
+from astropy import units as u
+from astropy.io import fits, votable
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.catalogs.legus import read_legus
-from astroclust.files import check_output, replace_when_done
+from astroclust.catalogs.positions import find_pixel_columns, find_sky_columns
+from astroclust.catalogs.text import (
+    NoColumnNamesError,
+    UnreadableError,
+    decode,
+    read_text_table,
+    unpack,
+)
+from astroclust.files import check_output, open_fits, replace_when_done
 
 __all__ = ["check_table_output", "read_table", "write_table"]
 
-# Endings that say no more than text.
-_PLAIN_TEXT = ("", ".cat", ".coo", ".dat", ".tab", ".txt")
+_EXTENSION = re.compile(r"(?P<path>.+)\[(?P<extension>[^\[\]]+)\]")
+_LEGUS_NAME = re.compile(r"hlsp_legus_hst_.+_multiband_.+\.tab")
+# What files of other kinds begin with, and what to do with them.
+_NOT_TABLES = (
+    (b"PK\x03\x04", "is a workbook or an archive: save its sheet as CSV"),
+    (b"\xd0\xcf\x11\xe0", "is a workbook: save its sheet as CSV"),
+    (b"\x93NUMPY", "is an array of numpy: save it as a table with column names"),
+    (b"# Region file format", "is a region file: read it with astroclust.read_regions"),
+    (b"\x89PNG", "is a picture, not a table: name the table"),
+    (b"%PDF", "is a PDF document, not a table: name the table"),
+)
+# Formats that astropy reads from the file itself.
+_OF_ASTROPY = (b"\x89HDF", b"PAR1", b"#ASDF", b"OBS1")
 
 
 def read_table(path):
-    """Read a table from a file, in the format of its name.
+    """Read a table from a file, in the format that its content tells.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        A FITS, ECSV, CSV, VOTable or other file that `astropy.table.Table` recognises, or a
-        catalogue of LEGUS (``hlsp_legus_..._multiband_....tab``).
+        FITS (also SExtractor's FITS_LDAC), VOTable, ECSV, CSV with any delimiter, with decimal
+        points or commas, text in columns of any program (SExtractor, IRAF, photutils, TOPCAT), or
+        a catalog of LEGUS under any name; plain, or compressed by gzip, bzip2 or xz. If a FITS
+        file or a VOTable has several tables, add the name or number of one in brackets:
+        ``"catalog.fits[LDAC_OBJECTS,2]"``.
 
     Returns
     -------
@@ -33,9 +60,11 @@ def read_table(path):
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        If there is no such file.
     OSError
-        Where the file cannot be read as a table.
+        If the file cannot be read as a table, is truncated, or has no column names.
+    ValueError
+        If a file has the name of a catalog of LEGUS, but is not one.
 
     Examples
     --------
@@ -47,20 +76,172 @@ def read_table(path):
     ---- ----
     10.5 20.0
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    if path.stat().st_size == 0:
-        raise OSError(f"{path} is empty; fetch or write it again")
-    if re.match(r"hlsp_legus_hst_.+_multiband_.+\.tab", path.name):
+    path, extension = _split_extension(path)
+    if _LEGUS_NAME.match(path.name) and path.is_file() and path.stat().st_size:
         return read_legus(path)
+    content = _content(path)
+    for start, advice in _NOT_TABLES:
+        if content.startswith(start):
+            raise OSError(f"{path} {advice}")
     try:
-        return Table.read(path, format="ascii" if path.suffix.lower() in _PLAIN_TEXT else None)
+        return _read(path, content, extension)
+    except AstropyUserWarning:  # for those who turn warnings into errors
+        raise
     except Exception as error:  # each of the many formats fails in its own way
-        reason = str(error).strip().partition("\n")[0]
-        raise OSError(
-            f"cannot read a table from {path} ({reason}); fetch it again, or convert it to .ecsv"
-        ) from error
+        raise OSError(f"cannot read a table from {path}: {_reason(path, error)}") from error
+
+
+def _split_extension(path):
+    """A path, and what is in brackets after it."""
+    match = _EXTENSION.fullmatch(str(path))
+    if match is None or Path(path).exists():
+        return Path(path), None
+    name, _, version = (part.strip() for part in match["extension"].partition(","))
+    if name.isdigit() and not version:
+        return Path(match["path"]), int(name)
+    return Path(match["path"]), (name, int(version)) if version.isdigit() else match["extension"]
+
+
+def _bracketed(extension):
+    return f"[{','.join(map(str, extension)) if isinstance(extension, tuple) else extension}]"
+
+
+def _content(path):
+    """The bytes of a file, uncompressed."""
+    if path.is_dir():
+        raise IsADirectoryError(f"cannot read a table from {path}: it is a folder; name a file")
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no file {path}") from None
+    except OSError as error:
+        raise OSError(f"cannot read {path}: {error.strerror or error}; check it") from error
+    except MemoryError:
+        raise OSError(f"cannot read {path}: it does not fit into memory; split it") from None
+    try:
+        content = unpack(content)
+    except Exception as error:  # what is damaged fails in many ways
+        raise OSError(f"{path} is damaged or truncated ({error}); fetch it again") from error
+    if not content.strip():
+        raise OSError(f"{path} is empty; fetch or write it again")
+    return content
+
+
+def _read(path, content, extension):
+    start = content[:1000].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if content.startswith(b"SIMPLE  ="):
+        return _read_fits(path, content, extension)
+    if content.startswith(_OF_ASTROPY):
+        return Table.read(path)
+    if start[:1] == b"<":
+        return _read_markup(path, content, extension)
+    if extension is not None:
+        raise UnreadableError(f"it has one table, without names: leave out {_bracketed(extension)}")
+    if path.suffix.lower() in (".fits", ".fit", ".fits.gz"):
+        raise UnreadableError("it is not FITS; fetch it again, or correct its name")
+    text = decode(content)
+    try:
+        return read_text_table(text)
+    except NoColumnNamesError as error:
+        if not _may_be_legus(text):
+            raise
+        try:
+            return read_legus(path)
+        except ValueError as of_legus:
+            raise NoColumnNamesError(f"{error}; nor is it a catalog of LEGUS: {of_legus}") from None
+
+
+def _may_be_legus(text):
+    """Whether the first row has as many fields as the catalogs of LEGUS."""
+    first = re.search(r"^\s*[^#\s].*", text, re.M)
+    return len(re.split(r"[\s,]+", first[0].strip())) >= 34
+
+
+def _reason(path, error):
+    """What an error says in its first line, and what to do."""
+    if isinstance(error, MemoryError):
+        return "it does not fit into memory; fetch it again if it should, or split it"
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    reason = reason.replace(f"{path} ", "it ")
+    if isinstance(error, UnreadableError | OSError):
+        return reason
+    return f"{reason}; fetch it again, or convert it to .ecsv"
+
+
+def _read_fits(path, content, extension):
+    with open_fits(path) as hdus:
+        number = _choose_table(hdus, extension)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", u.UnitsWarning)  # positions look at their units
+        return Table.read(io.BytesIO(content), format="fits", hdu=number)
+
+
+def _choose_table(hdus, extension):
+    """The named extension; else the only table, LDAC_OBJECTS, or the only one with positions."""
+    known = ", ".join(f"{i} {hdu.name}" for i, hdu in enumerate(hdus))
+    if extension is not None:
+        return _named_table(hdus, extension, known)
+    tables = [i for i, hdu in enumerate(hdus) if _is_table(hdu)]
+    objects = [i for i in tables if hdus[i].name == "LDAC_OBJECTS"]
+    for chosen in (objects, tables, [i for i in tables if _has_positions(hdus[i].columns.names)]):
+        if len(chosen) == 1:
+            return chosen[0]
+    if not tables:
+        raise UnreadableError(f"it has no table, only {known}: name another file")
+    raise UnreadableError(f"it has several tables ({known}): add one in brackets, as [{tables[0]}]")
+
+
+def _named_table(hdus, extension, known):
+    """The extension of a number, a name, or a name and which of those with it."""
+    name, version = extension if isinstance(extension, tuple) else (extension, 1)
+    numbers = [i for i, hdu in enumerate(hdus) if str(name).upper() in (str(i), hdu.name)]
+    if not 1 <= version <= len(numbers):
+        raise UnreadableError(f"it has no extension {_bracketed(extension)}: there are {known}")
+    if not _is_table(hdus[numbers[version - 1]]):
+        raise UnreadableError(
+            f"extension {_bracketed(extension)} is not a table: there are {known}"
+        )
+    return numbers[version - 1]
+
+
+def _is_table(hdu):
+    return isinstance(hdu, fits.BinTableHDU | fits.TableHDU) and not hdu.is_image
+
+
+def _has_positions(names):
+    table = Table(names=names)
+    return find_pixel_columns(table)[0] is not None or find_sky_columns(table) is not None
+
+
+def _read_markup(path, content, extension):
+    """Read a VOTable; of other files that begin so, those of HTML are read by name."""
+    if b"VOTABLE" not in content[:2000]:
+        if path.suffix.lower() in (".html", ".htm"):
+            return Table.read(path, format="ascii.html")
+        raise UnreadableError("it is a page of the web or XML, not a table; fetch it again")
+    if not re.search(rb"</(\w+:)?VOTABLE>\s*\Z", content[-1000:]):
+        raise UnreadableError("it is truncated; fetch it again")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # almost no VOTable keeps to the standard throughout
+        tables = list(votable.parse(io.BytesIO(content)).iter_tables())
+        chosen = _choose_votable(tables, extension)
+        return chosen.to_table(use_names_over_ids=True)
+
+
+def _choose_votable(tables, extension):
+    names = [table.name or table.ID or "" for table in tables]
+    known = ", ".join(f"{i} {name}".strip() for i, name in enumerate(names))
+    if not tables:
+        raise UnreadableError("it has no table; fetch it again")
+    if extension is None and len(tables) > 1:
+        raise UnreadableError(f"it has several tables: add one of {known} in brackets, as [0]")
+    if extension is None:
+        return tables[0]
+    if isinstance(extension, int) and extension < len(tables):
+        return tables[extension]
+    if names.count(extension) == 1:
+        return tables[names.index(extension)]
+    raise UnreadableError(f"it has no table {_bracketed(extension)}: there are {known}")
 
 
 def check_table_output(path, *, overwrite=False):

@@ -14,6 +14,11 @@ from astroclust.stamps import StampFlag
 
 __all__ = ["add_classes", "check_names"]
 
+_OFF_IMAGE_ADVICE = (
+    ": no position is on the image; check that the table and the images are of the same field, "
+    "that x and y are pixels that count from 0, and that ra and dec are in degrees, not hours"
+)
+
 
 def _names(card):
     numbers = [f"prob_{number}" for number in card.classes]
@@ -127,9 +132,11 @@ def _warn_of_odd_rows(flags, lost, field):
     listed = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
     start = f"{field}: " if field else ""
     skipped = np.count_nonzero(flags & NOT_CLASSIFIED)
+    nowhere = bool(len(flags)) and bool((flags & StampFlag.OFF_IMAGE).all())
+    advice = _OFF_IMAGE_ADVICE if nowhere else ""
     warnings.warn(
         f"{start}{np.count_nonzero(odd)} of {len(flags)} rows have flags ({listed}); {skipped} "
-        "rows are not classified",
+        f"rows are not classified{advice}",
         AstropyUserWarning,
         stacklevel=4,
     )

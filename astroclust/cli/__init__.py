@@ -59,7 +59,7 @@ def main(argv=None):
     # Standard output is for the report: what libraries print there, as astropy's log does, is not.
     with warnings.catch_warnings(), redirect_stdout(sys.stderr):
         warnings.simplefilter("always", AstropyUserWarning)
-        warnings.showwarning = _show_warning
+        warnings.showwarning = _Warnings()
         try:
             arguments.run(arguments, report)
             report.end()
@@ -77,8 +77,16 @@ def _fail(message, status=1):
     return status
 
 
-def _show_warning(message, *_):
-    print(f"astroclust: warning: {message}", file=sys.stderr)
+class _Warnings:
+    """Shows each warning once, however many steps of a command give it."""
+
+    def __init__(self):
+        self.shown = set()
+
+    def __call__(self, message, *_):
+        if str(message) not in self.shown:
+            self.shown.add(str(message))
+            print(f"astroclust: warning: {message}", file=sys.stderr)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -2,10 +2,12 @@
 """The commands that find candidates, and that tell how complete they are."""
 
 import argparse
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from astropy.utils.exceptions import AstropyUserWarning
 
 import astroclust
 from astroclust.catalogs import write_table
@@ -84,7 +86,8 @@ def _selection(arguments):
             for band, value in zip(astroclust.BANDS, field.extinction, strict=True)
             if np.isfinite(value)
         }
-        min_ci = field.ci_cut if min_ci is None and np.isfinite(field.ci_cut) else min_ci
+        if min_ci is None:
+            min_ci = _index_cut(field, preset)
         if not np.isfinite(distance):
             raise ValueError(f"the distance of {field.name} is not known: give --distance")
     given = {
@@ -102,6 +105,20 @@ def _selection(arguments):
         "footprint": arguments.footprint,
         "workers": arguments.workers,
     }
+
+
+def _index_cut(field, preset):
+    """The cut of a field in concentration index, or that of the preset, which is said."""
+    if np.isfinite(field.ci_cut):
+        return field.ci_cut
+    warnings.warn(
+        f"the registry has no cut in concentration index for {field.name}: that of the preset, "
+        f"{preset.cuts.min_ci:g} mag, is used; give --min-ci, such as the smallest index in its "
+        "catalog (astroclust.photometry.catalog_ci_cut)",
+        AstropyUserWarning,
+        stacklevel=2,
+    )
+    return None
 
 
 def _detect(arguments, report):

@@ -32,7 +32,11 @@ def add_classify(commands):
         "# many fields, on a Dask cluster",
         "astroclust classify --fields fields.ecsv --scheduler tcp://10.0.0.1:8786 -o classified",
     )
-    command.add_argument("table", nargs="?", help="candidates, with x and y (from 0) or ra and dec")
+    command.add_argument(
+        "table",
+        nargs="?",
+        help="candidates, with x and y (from 0), ra and dec, or names of other programs",
+    )
     add_images(command, required=False)
     add_output(command, "table to write, or folder for those of many fields")
     command.add_argument(

@@ -11,13 +11,24 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import MaskedColumn, Table
 from astropy.utils.exceptions import AstropyUserWarning
-from regions import Region, Regions, SkyRegion
+from regions import PixCoord, Region, Regions, SkyRegion
+
+from astroclust.catalogs.text import UnreadableError, check_last_line, decode
 
 __all__ = ["read_regions", "regions_mask"]
 
 # A class as `to_regions` writes it or a person types it, alone or with its probability.
 _CLASS_TEXT = re.compile(r"\s*(\d{1,2})(?:\s+(\d?\.\d+|[01]))?\s*")
 _CLASS_TAG = re.compile(r"class=(\d{1,2})")
+# A shape, which may be excluded, and what is between its name and its comment.
+_SHAPE = re.compile(r"[+-]?\s*[a-z]+\s*[\s(](?P<numbers>[^#]*)", re.I)
+_FRAMES = (
+    "image|physical|detector|amplifier|linear|wcs[a-z]?|fk[45]|j2000|b1950|icrs|galactic|ecliptic"
+)
+_FRAME = re.compile(rf"({_FRAMES})\s*", re.I)
+_SEXAGESIMAL = re.compile(r"\d+\s*[:h]\s*\d+\s*[:m]", re.I)
+_PROPERTY = re.compile(r"""(\w+)\s*=\s*(\{[^}]*\}|"[^"]*"|'[^']*'|[^\s;]+)""")
+_UNKNOWN_KEY = re.compile(r"(\w+) is not a valid key")
 # DS9 writes these as comments, over which the regions package reads.
 _COMMENTS = re.compile(r"^\s*#\s*(vector|ruler|compass|projection|segment)\s*\(", re.M | re.I)
 # Put before each text, for the regions package makes 7 of "007", and taken off again.
@@ -48,8 +59,11 @@ def read_regions(regions):
     ------
     FileNotFoundError
         Where there is no such file.
+    OSError
+        If the file cannot be read.
     ValueError
-        Where the file has no region that can be read, or some are in pixels and some on the sky.
+        If it is truncated, has no region that can be read, or has some in pixels and some on the
+        sky.
 
     Warns
     -----
@@ -114,8 +128,10 @@ def regions_mask(regions, shape, *, wcs=None):
     ------
     FileNotFoundError
         Where there is no such file.
+    OSError
+        If the file cannot be read.
     ValueError
-        Where regions are on the sky and there is no WCS, or none can be used.
+        If regions are on the sky and there is no WCS, or a file has none that can be used.
 
     Warns
     -----
@@ -135,30 +151,53 @@ def regions_mask(regions, shape, *, wcs=None):
     if len(shape) != 2:
         raise ValueError(f"shape must be (ny, nx), not {shape!r}")
     given, lost, name = _open(regions)
+    if not given and isinstance(regions, str | Path):
+        raise ValueError(
+            f"{name} has no regions, so that it would exclude nothing, or all: draw some and save "
+            "it again, or do without it"
+        )
     inside = {True: np.zeros(shape, bool), False: np.zeros(shape, bool)}
     used = Counter()
     for region in given:
-        if isinstance(region, SkyRegion):
-            if wcs is None:
-                raise ValueError(
-                    f"{name} has regions on the sky: give wcs, or images with a celestial WCS"
-                )
-            region = region.to_pixel(wcs)
+        if isinstance(region, SkyRegion) and wcs is None:
+            raise ValueError(
+                f"{name} has regions on the sky: give wcs, or images with a celestial WCS"
+            )
         try:
-            pixels = region.to_mask(mode="center")
+            part, within = _pixels_within(region, shape, wcs)
         except NotImplementedError:
             lost[f"{_shape(region)} (it has no area)"] += 1
             continue
+        except Exception as error:  # the regions package and the WCS fail in many ways
+            raise ValueError(
+                f"{name}: a {_shape(region)} cannot be drawn on the image ({error}); correct or "
+                "delete it"
+            ) from error
         used[_included(region)] += 1
-        of_image, of_mask = pixels.get_overlap_slices(shape)
-        if of_image is not None:
-            inside[_included(region)][of_image] |= pixels.data[of_mask] > 0
+        inside[_included(region)][part] |= within
     if lost and not used:
         raise ValueError(f"{name} has no region with an area: it has {_listing(lost)}")
     _warn_of_lost(lost, name)
     if used[False] and not used[True]:
         return ~inside[False]
     return inside[True] & ~inside[False]
+
+
+def _pixels_within(region, shape, wcs):
+    """A part of the image, and which of its pixels are within a region."""
+    if isinstance(region, SkyRegion):
+        region = region.to_pixel(wcs)
+    box = region.bounding_box
+    if box.shape[0] * box.shape[1] > 4 * shape[0] * shape[1]:  # as large as to fill the memory
+        limits = zip((box.iymin, box.ixmin), (box.iymax, box.ixmax), shape, strict=True)
+        part = tuple(slice(max(low, 0), max(min(high, n), 0)) for low, high, n in limits)
+        y, x = np.mgrid[part]
+        return part, region.contains(PixCoord(x, y))
+    pixels = region.to_mask(mode="center")
+    of_image, of_mask = pixels.get_overlap_slices(shape)
+    if of_image is None:
+        return np.s_[:0, :0], np.zeros((0, 0), bool)
+    return of_image, pixels.data[of_mask] > 0
 
 
 def _open(regions):
@@ -180,18 +219,16 @@ def _open(regions):
 
 
 def _read(path):
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    content = path.read_text(encoding="utf-8", errors="replace")
+    content = _content(path)
     lost = Counter(shape.lower() for shape in _COMMENTS.findall(content))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             marked = _TEXT_START.sub(lambda start: start.group() + _MARK, content)
-            regions = list(Regions.parse(marked, format="ds9"))
-        except (ValueError, TypeError, IndexError) as error:
+            regions = _parse(marked)
+        except Exception as error:  # the regions package fails in many ways
             raise ValueError(
-                f"{path} is no region file of DS9 ({error}); save it again in that format"
+                f"{path} is not a region file of DS9 ({error}); save it again in that format"
             ) from error
     for warning in caught:
         lost[_reason(str(warning.message))] += 1
@@ -201,6 +238,49 @@ def _read(path):
             "ellipses or polygons in the format of DS9, in image or fk5 coordinates"
         )
     return regions, lost, str(path)
+
+
+def _parse(content):
+    """Regions, without properties that DS9 ignores and the regions package refuses."""
+    while True:
+        try:
+            return list(Regions.parse(content, format="ds9"))
+        except Exception as error:
+            unknown = _UNKNOWN_KEY.match(str(error).strip("'\""))
+            fewer = content
+            if unknown:
+                fewer = _without_property(content, unknown[1])
+            if fewer == content:
+                raise
+            content = fewer
+
+
+def _without_property(content, key):
+    return _PROPERTY.sub(lambda match: "" if match[1] == key else match[0], content)
+
+
+def _content(path):
+    """The text of a region file, with the coordinate frame that sexagesimal ones must have."""
+    try:
+        content = decode(path.read_bytes())
+        if not content:
+            raise UnreadableError("it is empty; save it again")
+        check_last_line(content)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no file {path}") from None
+    except OSError as error:
+        raise OSError(f"cannot read {path}: {error.strerror or error}; check it") from error
+    except ValueError as error:
+        raise ValueError(f"{path} is not a complete region file of DS9: {error}") from None
+    shapes = []
+    for line in re.split(r"[\n;]", content):
+        line = line.strip()
+        if _FRAME.fullmatch(line):
+            break
+        if (shape := _SHAPE.match(line)) and not line.lower().startswith("global"):
+            shapes.append(shape["numbers"])
+    sexagesimal = bool(shapes) and all(map(_SEXAGESIMAL.search, shapes))
+    return f"fk5\n{content}" if sexagesimal else content
 
 
 def _reason(message):

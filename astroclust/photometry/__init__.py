@@ -16,7 +16,7 @@ from astroclust.photometry.calibration import (
     zero_point,
 )
 from astroclust.photometry.centring import recenter
-from astroclust.photometry.ci_cut import CICalibration, calibrate_ci
+from astroclust.photometry.ci_cut import CICalibration, calibrate_ci, catalog_ci_cut
 from astroclust.photometry.corrections import (
     average_correction,
     ci_correction,
@@ -34,6 +34,7 @@ __all__ = [
     "CICalibration",
     "average_correction",
     "calibrate_ci",
+    "catalog_ci_cut",
     "ci_correction",
     "ci_correction_error",
     "concentration_index",

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 from scipy.spatial import KDTree
 
-from astroclust.catalogs import pixel_positions
+from astroclust.catalogs import find_field, pixel_positions
 from astroclust.detection import find_sources
 from astroclust.images import ImageSet
 from astroclust.instruments import exposure_time
@@ -20,7 +20,7 @@ from astroclust.photometry.calibration import counts_to_rate
 from astroclust.photometry.centring import recenter
 from astroclust.photometry.curves import CI_RADII, index_of_fluxes
 
-__all__ = ["CICalibration", "calibrate_ci"]
+__all__ = ["CICalibration", "calibrate_ci", "catalog_ci_cut"]
 
 # Pixels to the next source: the annulus of the sky, 8, and the wings of that source.
 _ISOLATION = 15.0
@@ -175,6 +175,66 @@ def calibrate_ci(images, *, stars=None, clusters=None, band="V", threshold=20.0,
     if clusters is None:
         clusters = found[found["ci"] >= cut]
     return CICalibration(cut, locus, scatter, stars, clusters)
+
+
+def catalog_ci_cut(catalog):
+    """The cut in concentration index with which a catalog of LEGUS was selected.
+
+    It is the cut of the field in the registry or, if that does not know it, the smallest index in
+    the catalog, rounded down to 0.01 mag. Sources that were added by eye passed no cut and do not
+    count.
+
+    Parameters
+    ----------
+    catalog : `~astropy.table.Table`
+        A catalog of candidates with ``ci``, and ``selection`` if it has sources added by eye; see
+        `~astroclust.catalogs.read_legus`.
+
+    Returns
+    -------
+    cut : float
+        Smallest index of a candidate (mag), for ``Cuts(min_ci=...)``.
+
+    Raises
+    ------
+    KeyError
+        If the catalog has no column ``ci``.
+    ValueError
+        If no row has a concentration index.
+
+    Warns
+    -----
+    `~astropy.utils.exceptions.AstropyUserWarning`
+        If the cut is taken from the catalog.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.photometry import catalog_ci_cut
+    >>> catalog = Table({"ci": [1.62, 1.45]}, meta={"FIELD": "ngc1566"})
+    >>> catalog_ci_cut(catalog)
+    1.35
+    """
+    field = find_field(catalog.meta["FIELD"]) if "FIELD" in catalog.meta else None
+    if field is not None and np.isfinite(field.ci_cut):
+        return field.ci_cut
+    if "ci" not in catalog.colnames:
+        raise KeyError(f"the catalog has no column ci; it has {', '.join(catalog.colnames)}")
+    index = np.ma.filled(np.ma.asarray(catalog["ci"], dtype=float), np.nan)
+    if "selection" in catalog.colnames:
+        index = index[np.ma.filled(catalog["selection"], 0) == 0]
+    index = index[np.isfinite(index)]
+    if not len(index):
+        raise ValueError("the catalog has no row with a concentration index: give the cut itself")
+    # What was 1.3 in the file may be a little less in binary.
+    cut = float(np.round(np.floor(index.min() * 100 + 1e-6) / 100, 2))
+    warnings.warn(
+        f"the registry has no cut in concentration index for {field.name if field else 'the field'}"
+        f": {cut:g} mag, the smallest index in the catalog, is used",
+        AstropyUserWarning,
+        stacklevel=2,
+    )
+    return cut
 
 
 def _measure(table, image):

@@ -2,14 +2,14 @@
 import numpy as np
 import pytest
 from astropy.nddata import CCDData
-from astropy.table import Table
+from astropy.table import MaskedColumn, Table
 from astropy.utils.exceptions import AstropyUserWarning
 from matplotlib.figure import Figure
 
-from astroclust import concentration_index, simulate_field
+from astroclust import concentration_index, read_legus, simulate_field
 from astroclust.images import ImageSet
 from astroclust.photometry import average_correction
-from astroclust.photometry.ci_cut import CICalibration, calibrate_ci
+from astroclust.photometry.ci_cut import CICalibration, calibrate_ci, catalog_ci_cut
 from astroclust.plotting import plot_ci_calibration
 from astroclust.selection import Cuts
 from astroclust.simulation.detector import add_noise
@@ -197,3 +197,28 @@ def test_the_figure_keeps_what_lies_far_off():
     calibration = CICalibration(1.3, 1.1, 0.05, index, index[:0])
     bars = plot_ci_calibration(calibration).containers[0]
     assert [bars[0].get_height(), bars[-1].get_height()] == [1, 1]
+
+
+def test_the_cut_of_a_catalog_is_that_of_the_registry_or_its_smallest_index():
+    index = MaskedColumn([1.62, 1.301, 1.0, 0.5], mask=[0, 0, 0, 1])
+    catalog = Table({"ci": index, "selection": [0, 0, 1, 0]}, meta={"FIELD": "ngc1566"})
+    assert catalog_ci_cut(catalog) == 1.35
+    catalog.meta["FIELD"] = "ngc6503"
+    with pytest.warns(AstropyUserWarning, match=r"ngc6503: 1\.3 mag, the smallest"):
+        assert catalog_ci_cut(catalog) == 1.3
+    del catalog.meta["FIELD"]
+    with pytest.warns(AstropyUserWarning, match=r"for the field: 1\.3 mag"):
+        assert catalog_ci_cut(catalog) == 1.3
+    with pytest.raises(ValueError, match="no row with a concentration index: give the cut itself"):
+        catalog_ci_cut(catalog[3:])
+    with pytest.raises(KeyError, match="no column ci; it has id"):
+        catalog_ci_cut(Table({"id": [1]}))
+
+
+def test_cuts_of_real_catalogs_are_those_of_the_registry(data_folder):
+    for path in sorted((data_folder / "legus_catalogs").glob("*.tab")):
+        catalog = read_legus(path)
+        expected = catalog_ci_cut(catalog)
+        del catalog.meta["FIELD"]
+        with pytest.warns(AstropyUserWarning, match="the smallest index in the catalog, is used"):
+            assert catalog_ci_cut(catalog) == expected

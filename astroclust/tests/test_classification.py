@@ -139,6 +139,12 @@ def test_rows_that_cannot_be_classified_are_kept(field):
     assert result["x"].mask.tolist() == table["x"].mask.tolist()
 
 
+def test_rows_that_are_all_off_the_image_are_said(field):
+    table = Table({"x": [1e4, 2e4], "y": [1.0, 2.0]})
+    with pytest.warns(AstropyUserWarning, match="no position is on the image; check .* not hours"):
+        classify_table(table, field.images)
+
+
 @pytest.mark.parametrize("value", [np.nan, 0.0, 3.0])
 def test_empty_stamps(value, field):
     images = {name: band.data.copy() for name, band in field.images.items()}

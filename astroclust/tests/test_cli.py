@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
 from regions import Regions
 
 import astroclust
@@ -63,6 +65,51 @@ def test_detect_and_classify(files, tmp_path, capsys):
     arguments = ["classify", "-q", f"{tmp_path}/c.ecsv", *images, "-o", f"{tmp_path}/r.ecsv"]
     assert main(arguments) == 0
     assert len(Table.read(tmp_path / "r.ecsv")) == n
+
+
+def test_tables_of_other_programs(files, tmp_path, capsys):
+    table, images = files
+    plain = Table.read(table)[:4]
+    x, y = plain["x"].tolist(), plain["y"].tolist()
+    Table({"X_IMAGE": [value + 1 for value in x], "Y_IMAGE": [value + 1 for value in y]}).write(
+        tmp_path / "sex.fits"
+    )
+    lines = [f"{a};{b}".replace(".", ",") for a, b in zip(x, y, strict=True)]
+    (tmp_path / "excel.csv").write_text("\n".join(["\ufeffx;y", *lines, ""]), encoding="utf-8")
+    plain.write(tmp_path / "plain.ecsv")
+    results = []
+    for name, said_once in (("plain.ecsv", 0), ("sex.fits[1]", 1), ("excel.csv", 0)):
+        output = f"{tmp_path}/{name[:3]}.ecsv"
+        assert main(["classify", "-q", f"{tmp_path}/{name}", *images, "-o", output]) == 0
+        assert capsys.readouterr().err.count("count pixels from 1: 1 was subtracted") == said_once
+        results.append(Table.read(output))
+    for result in results[1:]:
+        np.testing.assert_allclose(result["prob_1"], results[0]["prob_1"], atol=1e-5)
+    assert main(["regions", f"{tmp_path}/sex.fits", "-o", f"{tmp_path}/r.reg"]) == 0
+    assert Regions.read(f"{tmp_path}/r.reg")[0].center.x == pytest.approx(x[0])
+
+
+def test_a_warning_is_shown_once(monkeypatch, capsys):
+    def run(arguments, report):
+        for place in range(3):
+            warnings.warn_explicit("a source", AstropyUserWarning, "module", place)
+
+    monkeypatch.setattr("astroclust.cli.catalogs._regions", run)
+    assert main(["regions", "t.fits", "-o", "r.reg"]) == 0
+    assert capsys.readouterr().err == "astroclust: warning: a source\n"
+
+
+def test_region_files_and_fields_that_say_nothing(files, tmp_path, capsys):
+    _, images = files
+    (tmp_path / "empty.reg").write_text("# Region file format: DS9\n")
+    detect = ["detect", "-q", *images, "-o", f"{tmp_path}/c.ecsv", "--workers", "1"]
+    for option in ("--exclude", "--footprint"):
+        assert main([*detect, option, f"{tmp_path}/empty.reg"]) == 1
+        assert "empty.reg has no regions" in capsys.readouterr().err
+    for given, said_once in (([], 1), (["--min-ci", "1.3"], 0)):
+        assert main([*detect, "--field", "ngc6503", "--overwrite", *given]) == 0
+        message = "no cut in concentration index for ngc6503: that of the preset, 1.3 mag"
+        assert capsys.readouterr().err.count(message) == said_once
 
 
 def test_detect_with_settings_of_its_own(files, tmp_path, capsys):

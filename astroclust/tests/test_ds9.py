@@ -23,7 +23,7 @@ from regions import (
     Regions,
 )
 
-from astroclust import read_regions, regions_mask, to_regions, write_regions
+from astroclust import find_candidates, read_regions, regions_mask, to_regions, write_regions
 from astroclust.catalogs import CLASS_COLORS
 
 
@@ -176,8 +176,8 @@ def test_what_is_left_out_is_said_once(tmp_path):
     [
         ("galaxy,ra,dec\n", "no region that can be read: it has 1 x galaxy"),
         ("physical\n" + "circle(1,2,3)\n" * 9, "1 x physical, 9 x shape without coordinates"),
-        ("image\ncircle(1,two,3)\n", "is no region file of DS9"),
-        ("image\ncircle(1,2)\n", "is no region file of DS9"),
+        ("image\ncircle(1,two,3)\n", "is not a region file of DS9"),
+        ("image\ncircle(1,2)\n", "is not a region file of DS9"),
         ("image\ncircle(1,2,3)\nicrs\ncircle(1,2,3)\n", "regions in pixels and on the sky"),
     ],
 )
@@ -185,6 +185,92 @@ def test_files_that_cannot_be_read(content, message, tmp_path):
     (tmp_path / "r.reg").write_text(content)
     with pytest.raises(ValueError, match=message):
         read_regions(tmp_path / "r.reg")
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        'box 10:00:00.0 +02:00:00.0 0.5" 0.5" # colour=yellow width=2',
+        'circle(10:00:00.0,+02:00:00.0,0.5")',
+        'circle(10h00m00.0s,+02d00m00.0s,0.5") # text={3; 4 (a)}',
+        "point(10:00:00.0,+02:00:00.0) # point=x",
+    ],
+)
+def test_sexagesimal_shapes_without_a_frame_are_fk5(shape, tmp_path):
+    path = tmp_path / "r.reg"
+    for header in ("", "# Region file format: DS9 version 4.1\nglobal color=green\n"):
+        path.write_text(f"{header}{shape}\n{shape}\n")
+        result = read_regions(path)
+        np.testing.assert_allclose(result["ra"], 150, atol=1e-5)
+        np.testing.assert_allclose(result["dec"], 2, atol=1e-5)
+    path.write_text(f"{shape}\ncircle(100,200,3)\n")  # the other is in pixels of an unknown frame
+    with pytest.raises(ValueError, match="2 x shape without coordinates"):
+        read_regions(path)
+
+
+def test_text_is_kept_though_a_property_is_dropped(tmp_path):
+    (tmp_path / "r.reg").write_text("image\ncircle(1,2,3) # colour=red text={a colour=b; 2}\n")
+    assert read_regions(tmp_path / "r.reg")["text"][0] == "a colour=b; 2"
+
+
+def test_region_files_cut_anywhere_are_errors_or_right(tmp_path):
+    path = tmp_path / "r.reg"
+    text = "# Region file format: DS9\nimage\ncircle(10.25,20,3) # text={2}\ncircle 30.5 40 5\n"
+    unnamed = 0
+    for end in range(len(text)):
+        path.write_text(text[:end])
+        try:
+            result = read_regions(path)
+        except ValueError as error:
+            unnamed += "r.reg" not in str(error)
+            continue
+        assert text[end - 1] == "\n"
+        assert result["x"].tolist() == [9.25, 29.5][: len(result)]
+    assert not unnamed
+    path.write_text(text[:-1])
+    with pytest.raises(ValueError, match="if it is complete, add a newline at its end"):
+        read_regions(path)
+    path.write_text(text)
+    assert len(read_regions(path)) == 2
+
+
+def test_files_without_regions_are_no_masks(tmp_path, image):
+    path = tmp_path / "r.reg"
+    for text in ("# Region file format: DS9 version 4.1\nglobal color=green\nimage\n", "image\n"):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"r\.reg has no regions.*draw some .* or do without"):
+            regions_mask(path, (60, 80))
+        for option in ("exclude", "footprint"):
+            with pytest.raises(ValueError, match=r"r\.reg has no regions"):
+                find_candidates({"F555W": image}, **{option: path})
+    path.write_text(path.read_text() + "circle(5,5,2)\n")
+    assert regions_mask(path, (60, 80)).any()
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"r\.reg is not a compl.* it is empty; save it again"):
+        regions_mask(path, (60, 80))
+
+
+def test_region_files_in_other_encodings(tmp_path):
+    path = tmp_path / "r.reg"
+    for encoding in ("utf-16", "utf-8-sig", "latin-1"):
+        path.write_text("image\ncircle(1,2,3) # text={é}\n", encoding=encoding)
+        assert read_regions(path)["text"][0] == "é"
+    path.write_bytes(b"image\n\x00\x01circle(1,2,3)\n")
+    with pytest.raises(ValueError, match=r"r\.reg is not a complete .*: it is not text"):
+        read_regions(path)
+    with pytest.raises(OSError, match="cannot read"):
+        read_regions(tmp_path)
+
+
+def test_shapes_larger_than_memory(tmp_path):
+    (tmp_path / "r.reg").write_text("image\ncircle(41,31,1e8)\n-circle(41,31,4)\n")
+    mask = regions_mask(tmp_path / "r.reg", (60, 80))
+    assert (~mask).sum() == regions_mask([circle(40, 30, 4)], (60, 80)).sum()
+    half = RectanglePixelRegion(PixCoord(-1e8, 20), 2e8 + 1, 9)
+    np.testing.assert_array_equal(np.nonzero(regions_mask(half, (60, 80)))[1], np.zeros(9))
+    (tmp_path / "r.reg").write_text("image\ncircle(41,31,nan)\n")
+    with pytest.raises(ValueError, match=r"r\.reg"):
+        regions_mask(tmp_path / "r.reg", (60, 80))
 
 
 def test_what_are_no_regions(tmp_path):
