@@ -9,6 +9,7 @@ from astropy import units as u
 from astropy.io import fits
 
 from astroclust.files import open_fits, replace_when_done
+from astroclust.fits_structure import add_checksums
 from astroclust.images.band import Band
 from astroclust.images.headers import inspect_observation
 from astroclust.images.reading import KEYWORDS, is_image, open_image, read_image, tell_remarks
@@ -175,6 +176,7 @@ class ImageSet(Mapping):
                 header["BUNIT"] = band.unit.to_string()
             data = band.data if band.is_plain else band.pixels(slice(None))
             hdus.append(fits.ImageHDU(data, header, name=band.filter))
+        add_checksums(hdus)
         with replace_when_done(path, overwrite=overwrite) as partial:
             hdus.writeto(partial)
 
