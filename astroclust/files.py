@@ -125,8 +125,10 @@ def reading(path, *, remedy="download or write it again"):
     OSError
         For any exception of another package, such as `ValueError`, `MemoryError` or
         `~astropy.io.fits.VerifyError`. A missing file, a folder in its place or a missing
-        permission keeps its own kind of `OSError`. Errors of ``astroclust`` that name the file, and
-        warnings that are turned into exceptions, pass unchanged.
+        permission keeps its own kind of `OSError`. Warnings that are turned into exceptions, and
+        errors of ``astroclust`` that name the file, pass unchanged.
+    ValueError
+        For a `ValueError` of ``astroclust`` that does not name the file.
 
     Examples
     --------
@@ -226,8 +228,9 @@ def _named(error, path, remedy):
         return PermissionError(f"cannot read {path}: permission denied; allow it to be read")
     if isinstance(error, MemoryError):
         remedy = "free memory, or use a machine with more"
-    kind = ValueError if isinstance(error, ValueError) and _is_ours(error) else OSError
-    return kind(f"cannot read {path}: {_reason(error)}; {remedy}")
+    if isinstance(error, ValueError) and _is_ours(error):
+        return ValueError(f"{path}: {error}")
+    return OSError(f"cannot read {path}: {_reason(error)}; {remedy}")
 
 
 def _reason(error):

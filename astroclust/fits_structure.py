@@ -110,7 +110,11 @@ def _read_header(file, number):
         if len(block) < _BLOCK:
             raise OSError(f"it ends within the header of {_name(number)}")
         blocks.append(block)
-        if any(block[i : i + _CARD].rstrip() == b"END" for i in range(0, _BLOCK, _CARD)):
+        cards = [block[i : i + _CARD] for i in range(0, _BLOCK, _CARD)]
+        ends = [i for i, card in enumerate(cards) if re.match(rb"END(?![A-Z0-9_-])", card)]
+        if ends:
+            if b"".join(cards[ends[0] :]).rstrip(b" \0") != b"END":
+                raise OSError(f"the header of {_name(number)} goes on after its END")
             return b"".join(blocks)
     raise OSError(f"the header of {_name(number)} has no END in {_MAX_BLOCKS * _BLOCK:,} bytes")
 

@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from astropy import units as u
@@ -153,7 +154,12 @@ class ImageSet(Mapping):
                 f"{paths} has no image extension named by a filter; give a mapping such as "
                 f'{{"F555W": "{paths}"}}'
             )
-        return cls({name: f"{paths}[{name}]" for name in names}, roles=roles)
+        try:
+            return cls({name: f"{paths}[{name}]" for name in names}, roles=roles)
+        except ValueError as error:
+            if Path(paths).name in str(error):
+                raise
+            raise ValueError(f"{paths}: {error}") from error
 
     def write(self, path, *, overwrite=False):
         """Write all bands to one FITS file with an extension a band, named by filter.
