@@ -186,11 +186,14 @@ def open_fits(path):
             raise OSError(f"cannot fetch {path}: {error}") from error
     try:
         with reading(path), warnings.catch_warnings():
-            # The structure of the file was checked before: these say no more.
+            # The structure of the file and the number of HDUs are checked here.
             warnings.filterwarnings("ignore", "File may have been truncated", AstropyUserWarning)
             warnings.filterwarnings("ignore", "Error validating header", AstropyUserWarning)
-            _warn_of_changes(check_structure(local), path)
+            n_hdus, changed = check_structure(local)
+            _warn_of_changes(changed, path)
             with fits.open(local) as hdus:
+                if len(hdus) < n_hdus:
+                    raise OSError(f"the header of extension {len(hdus)} cannot be read")
                 yield hdus
     except OSError:
         if is_url:

@@ -19,6 +19,8 @@ __all__ = ["add_checksums", "check_structure", "drop_unreadable_cards"]
 
 _BLOCK, _CARD = 2880, 80  # bytes
 _BITPIX = (8, 16, 32, 64, -32, -64)
+# With those that are registered but hold no images or tables.
+_EXTENSIONS = ("IMAGE", "BINTABLE", "TABLE", "IUEIMAGE", "A3DTABLE", "FOREIGN", "DUMP")
 _MAX_AXES = 32  # numpy has 64
 _MAX_FIELDS = 999  # of the FITS standard, sec. 7.3.1
 _MAX_BLOCKS = 1000  # of a header, 36,000 cards
@@ -49,8 +51,10 @@ def check_structure(path):
 
     Returns
     -------
+    n_hdus : int
+        Number of HDUs.
     changed : list of str
-        Extensions whose ``DATASUM`` or ``CHECKSUM`` does not match their content. Those of plain
+        HDUs whose ``DATASUM`` or ``CHECKSUM`` does not match their content. Those of plain
         files larger than 256 MiB are not verified.
 
     Raises
@@ -67,7 +71,7 @@ def check_structure(path):
     >>> hdu = fits.PrimaryHDU(np.zeros((3, 4)))
     >>> hdu.writeto("image.fits")
     >>> check_structure("image.fits")
-    []
+    (1, [])
     >>> with open("image.fits", "r+b") as file:
     ...     size = file.truncate(5000)
     >>> check_structure("image.fits")
@@ -83,7 +87,7 @@ def check_structure(path):
         for number in range(_MAX_HDUS + 1):
             text = _read_header(file, number)
             if text is None:
-                return changed
+                return number, changed
             header = _parse(text)
             size = _data_size(header, number)
             _check_end(file.tell() + size, limit, is_plain)
@@ -137,6 +141,8 @@ def _data_size(header, number):
     name = _name(number, header)
     if not number and header.get("SIMPLE") != "T":
         raise OSError("SIMPLE is not T, so it does not claim to be FITS")
+    if number and header.get("XTENSION", "").strip("' ") not in _EXTENSIONS:
+        raise OSError(f"XTENSION of {name} is {header.get('XTENSION')}, which FITS does not know")
     for key, value in header.items():
         if _SCALING.fullmatch(key):
             _check_scaling(key, value, name)
