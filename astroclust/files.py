@@ -213,7 +213,9 @@ def _warn_of_changes(changed, path):
 
 
 def _is_ours(error):
-    """Whether an exception was raised by this package."""
+    """Whether an exception was raised by this package, and not by the system."""
+    if getattr(error, "errno", None) is not None:
+        return False
     trace = error.__traceback__
     while trace.tb_next is not None:
         trace = trace.tb_next
