@@ -21,7 +21,8 @@ from astroclust.tests.fuzzing import Kind, decode_images
 
 __all__ = ["make_kinds"]
 
-_FILTERS = ("F275W", "F336W", "F438W", "F555W", "F814W")
+# With pivot wavelengths in angstroms.
+_FILTERS = {"F275W": 2710, "F336W": 3355, "F438W": 4326, "F555W": 5308, "F814W": 8034}
 
 
 def make_kinds(folder):
@@ -80,13 +81,14 @@ def _gzip(content):
     return gzip.compress(content, 1, mtime=0)
 
 
-def _header():
+def _header(name="F555W"):
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
     wcs.wcs.crval, wcs.wcs.crpix, wcs.wcs.cdelt = [150.0, 2.0], [40.0, 30.0], [-1.1e-5, 1.1e-5]
     header = wcs.to_header()
     header["EXPTIME"], header["PHOTFLAM"], header["BUNIT"] = 1143.0, 1.1e-19, "ELECTRONS/S"
-    header["INSTRUME"], header["DETECTOR"], header["FILTER"] = "WFC3", "UVIS", "F555W"
+    header["PHOTPLAM"], header["FILTER"] = _FILTERS[name], name
+    header["INSTRUME"], header["DETECTOR"] = "WFC3", "UVIS"
     return header
 
 
@@ -126,9 +128,8 @@ def _compressed(rng):
 def _mef(rng):
     hdus = [fits.PrimaryHDU()]
     for name in _FILTERS:
-        header = _header()
-        header["FILTER"] = name
-        hdus.append(fits.ImageHDU(rng.normal(size=(20, 24)).astype(">f4"), header, name=name))
+        pixels = rng.normal(0.2, 0.1, (20, 24)).astype(np.float32)
+        hdus.append(fits.ImageHDU(pixels, _header(name), name=name))
     return _saved(hdus)
 
 
@@ -258,7 +259,7 @@ def _read_table(path):
 
 
 def _read_legus(path):
-    return _columns(read_legus(path, filters=_FILTERS))
+    return _columns(read_legus(path, filters=tuple(_FILTERS)))
 
 
 def _read_phangs(path):

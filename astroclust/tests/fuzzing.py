@@ -127,7 +127,8 @@ def fuzz(kind, number, folder, *, seed=0, seconds=10):
     good = kind.good.get(content)
     if good is None:
         path.write_bytes(kind.pack(content))
-        good = kind.good[content] = kind.read(path)
+        with warnings.catch_warnings(action="error"):
+            good = kind.good[content] = kind.read(path)
     path.write_bytes(kind.pack(damaged))
     try:
         with watchdog(seconds), warnings.catch_warnings(record=True, action="always") as caught:
