@@ -235,10 +235,10 @@ def _named(error, path, remedy):
         remedy = "free memory, or use a machine with more"
     if isinstance(error, ValueError) and _is_ours(error):
         return ValueError(f"{path}: {error}")
-    return OSError(f"cannot read {path}: {_reason(error)}; {remedy}")
+    return OSError(f"cannot read {path}: {_in_one_line(error)}; {remedy}")
 
 
-def _reason(error):
+def _in_one_line(error):
     """What an exception says, in one line."""
     if isinstance(error, MemoryError):
         return "there is not enough memory"
