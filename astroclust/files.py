@@ -6,6 +6,7 @@ import re
 import secrets
 import warnings
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 
 from astropy.io import fits
@@ -145,7 +146,9 @@ def reading(path, *, remedy="download or write it again"):
     try:
         yield
     except Exception as error:
-        if isinstance(error, Warning) or (_is_ours(error) and Path(path).name in str(error)):
+        # Only the errors of VOTables are warnings as well.
+        is_warning = isinstance(error, Warning) and not isinstance(error, ValueError)
+        if is_warning or (_is_ours(error) and Path(path).name in str(error)):
             raise
         raise _named(error, path, remedy) from error
 
@@ -182,8 +185,10 @@ def open_fits(path):
     if is_url:
         try:
             local = download_file(local, cache=True)
-        except OSError as error:
-            raise OSError(f"cannot fetch {path}: {error}") from error
+        except (OSError, ValueError, HTTPException) as error:
+            raise OSError(
+                f"cannot fetch {path}: {error}; check the address and the connection"
+            ) from error
     try:
         with reading(path), warnings.catch_warnings():
             # The structure of the file and the number of HDUs are checked here.
