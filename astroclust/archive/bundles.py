@@ -1,29 +1,35 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Bundles of files: whole, and only what they should hold."""
+"""Bundles of files, checked before anything is extracted."""
 
 import re
 import shutil
 import tarfile
 import tempfile
-import zlib
+from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
+
+from astroclust.compression import CHUNK, expanded
+from astroclust.files import reading
 
 __all__ = ["extract_bundle"]
 
-_BLOCK = 1 << 20  # bytes
+# Five mosaics of 20,000 x 20,000 pixels are 8 GB.
+_MAX_TOTAL = 50 * 10**9  # bytes
+_MAX_MEMBERS = 10_000
 
 
 def extract_bundle(path, folder, pattern):
-    """Extract those files of a tar bundle that are wanted, all of them or nothing.
+    """Extract the wanted files of a tar bundle, all of them or none.
 
     Parameters
     ----------
     path : `~pathlib.Path`
-        The bundle.
+        The bundle, plain or compressed.
     folder : `~pathlib.Path`
         Where its files go, without the folders of the bundle.
     pattern : str
-        Regular expression of the names of the files that are wanted.
+        Regular expression of the names of the wanted files.
 
     Returns
     -------
@@ -33,31 +39,82 @@ def extract_bundle(path, folder, pattern):
     Raises
     ------
     ValueError
-        Where a member would leave the folder, or is a link or a device.
+        If a member would leave the folder, is a link or a device, or has the name of another; or
+        if the members are too many, more than 50 GB in total, or expand to more than 200 times
+        the size of the bundle.
     OSError
-        Where the bundle is not whole.
+        If the bundle is truncated or damaged, or if its files cannot be written.
     """
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".bundle-") as inside:
-        members = _members(path)
-        for member in members:
-            _check_member(member, path)
-        wanted = [m for m in members if re.fullmatch(pattern, Path(m.name).name)]
-        with tarfile.open(path) as bundle:
+    with reading(path, remedy="download it again"):
+        wanted = [m for m in _members(path) if re.fullmatch(pattern, Path(m.name).name)]
+    _check_names(wanted, path)
+    try:
+        with (
+            tempfile.TemporaryDirectory(dir=folder, prefix=".bundle-") as inside,
+            _opened(path) as (bundle, _),
+        ):
             bundle.extractall(inside, wanted, filter="data")
-        files = [Path(inside) / member.name for member in wanted]
-        return [Path(shutil.move(file, folder / file.name)) for file in files]
+            files = [Path(inside) / member.name for member in wanted]
+            return [Path(shutil.move(file, folder / file.name)) for file in files]
+    except OSError as error:
+        raise OSError(
+            f"cannot extract {path} to {folder}: {error.strerror or error}; make room in the "
+            "folder, or allow it to be written"
+        ) from error
+
+
+class _Bounded:
+    """A stream for `tarfile`, which would read headers of any size at once."""
+
+    def __init__(self, stream):
+        self._stream, self.seek, self.tell = stream, stream.seek, stream.tell
+
+    def read(self, size):
+        """Read some bytes of the content."""
+        if size > CHUNK:
+            raise OSError(f"a header in it has {size} bytes")
+        return self._stream.read(size)
+
+
+@contextmanager
+def _opened(path):
+    """The bundle, and the largest total size that it may expand to."""
+    with (
+        expanded(path) as (stream, limit, _),
+        tarfile.open(fileobj=_Bounded(stream), mode="r:") as bundle,
+    ):
+        yield bundle, min(limit, _MAX_TOTAL)
 
 
 def _members(path):
     """The members of a bundle, which is read to the checksum at its end."""
-    try:
-        with tarfile.open(path) as bundle:
-            members = bundle.getmembers()
-            while bundle.fileobj.read(_BLOCK):
-                pass
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise OSError(f"{path} is not a whole bundle ({error}): fetch it again") from error
+    members, total = [], 0
+    with _opened(path) as (bundle, limit):
+        for member in bundle:
+            _check_member(member, path)
+            members.append(member)
+            total += member.size
+            if total > limit or len(members) > _MAX_MEMBERS:
+                raise ValueError(
+                    f"{path} is not to be trusted: it expands to {total:,} bytes in {len(members)} "
+                    f"files or more ({limit:,} bytes in {_MAX_MEMBERS} files are allowed); if you "
+                    "know that it is right, extract it with tar; nothing was extracted"
+                )
+        _check_rest(bundle.fileobj, bundle.offset)
     return members
+
+
+def _check_rest(stream, start):
+    """Make sure that zeros follow the last member: `tarfile` stops silently at a damaged header."""
+    stream.seek(start)
+    if not stream.read(tarfile.BLOCKSIZE):
+        raise OSError("its end is missing")
+    stream.seek(start)
+    while chunk := stream.read(CHUNK):
+        if chunk.strip(b"\0"):
+            raise OSError("the header of a file in it is damaged")
+    if stream.tell() % tarfile.BLOCKSIZE:
+        raise OSError("its length is not a multiple of 512 bytes")
 
 
 def _check_member(member, path):
@@ -67,3 +124,10 @@ def _check_member(member, path):
             f"{path} is not to be trusted: its member {member.name!r} leaves the folder or is no "
             "plain file; nothing was extracted"
         )
+
+
+def _check_names(wanted, path):
+    names = Counter(Path(member.name).name for member in wanted)
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise ValueError(f"{path} holds {names[twice[0]]} files {twice[0]}; nothing was extracted")

@@ -82,7 +82,7 @@ def read_notes(path):
     """What was noted in a file, nothing where a kill or a full disk tore it: a dict."""
     try:
         notes = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return notes if isinstance(notes, dict) else {}
 

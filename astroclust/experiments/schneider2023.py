@@ -23,6 +23,7 @@ from astroclust.experiments.pretraining import (
     sign_test,
 )
 from astroclust.experiments.report import Report, describe_machine
+from astroclust.files import reading
 from astroclust.plotting import plot_confusion
 from astroclust.stamps import Stamps
 
@@ -107,12 +108,15 @@ def _read_pictures(folder):
     listing = folder / "labels.csv"
     if not listing.exists():
         raise FileNotFoundError(f"there is neither a file {folder} of stamps nor {listing}")
-    with listing.open(newline="", encoding="utf-8") as stream:
+    with reading(listing), listing.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     if not rows or not {"file", "label"} <= set(rows[0]):
         raise ValueError(f"{listing} must have the columns file and label, and rows")
     table = Table({name: [row[name] for row in rows] for name in rows[0]})
-    pixels = [np.asarray(Image.open(folder / "png" / name).convert("L")) for name in table["file"]]
+    pixels = []
+    for name in table["file"]:
+        with reading(folder / "png" / name):
+            pixels.append(np.asarray(Image.open(folder / "png" / name).convert("L")))
     data = np.repeat(np.float32(pixels)[:, None], len(_RGB), axis=1)
     return table, Stamps(data, _RGB, bands=_RGB)
 

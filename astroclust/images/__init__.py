@@ -3,12 +3,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from astropy import units as u
 from astropy.io import fits
 
 from astroclust.files import open_fits, replace_when_done
+from astroclust.fits_structure import add_checksums
 from astroclust.images.band import Band
 from astroclust.images.headers import inspect_observation
 from astroclust.images.reading import KEYWORDS, is_image, open_image, read_image, tell_remarks
@@ -152,7 +154,12 @@ class ImageSet(Mapping):
                 f"{paths} has no image extension named by a filter; give a mapping such as "
                 f'{{"F555W": "{paths}"}}'
             )
-        return cls({name: f"{paths}[{name}]" for name in names}, roles=roles)
+        try:
+            return cls({name: f"{paths}[{name}]" for name in names}, roles=roles)
+        except ValueError as error:
+            if Path(paths).name in str(error):
+                raise
+            raise ValueError(f"{paths}: {error}") from error
 
     def write(self, path, *, overwrite=False):
         """Write all bands to one FITS file with an extension a band, named by filter.
@@ -175,6 +182,7 @@ class ImageSet(Mapping):
                 header["BUNIT"] = band.unit.to_string()
             data = band.data if band.is_plain else band.pixels(slice(None))
             hdus.append(fits.ImageHDU(data, header, name=band.filter))
+        add_checksums(hdus)
         with replace_when_done(path, overwrite=overwrite) as partial:
             hdus.writeto(partial)
 

@@ -13,6 +13,7 @@ from astropy.nddata import NDData, UnknownUncertainty, VarianceUncertainty
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.files import open_fits
+from astroclust.fits_structure import drop_unreadable_cards
 from astroclust.images.band import Band
 from astroclust.images.compression import dithered_zeros
 from astroclust.images.coordinates import wcs_of, wcs_of_header
@@ -220,6 +221,8 @@ def _from_file(name, path):
             hdu = _choose_hdu(hdus, name, extension)
         except ValueError as error:
             raise ValueError(f"{name}: {path}: {error}") from None
+        for one in {id(one): one for one in (hdus[0], hdu)}.values():
+            drop_unreadable_cards(one.header, path)
         # Inside the block the file is open; a memory map outlives it.
         return _from_hdu(name, hdu, hdus, str(path))
 

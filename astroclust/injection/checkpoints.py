@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 from astropy.table import Table
 
-from astroclust.files import replace_when_done
+from astroclust.files import reading, replace_when_done
 from astroclust.instruments import exposure_time
 
 __all__ = ["describe", "digest_of", "read_checkpoint", "write_checkpoint"]
@@ -36,13 +36,11 @@ def write_checkpoint(done, path, settings):
 def read_checkpoint(path, settings):
     """The clusters of a checkpoint, if it is whole and that of the same run."""
     mend = "remove it, or choose another file"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what other files have in their headers
-            done = Table.read(path, format="ascii.ecsv")
-        known, whole = done.meta["settings"], done.meta["digest"] == digest_of(*done.itercols())
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no checkpoint of completeness: {mend}") from error
+    with reading(path, remedy=mend), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what other files have in their headers
+        done = Table.read(path, format="ascii.ecsv")
+        known, whole = dict(done.meta["settings"]), done.meta["digest"]
+        whole = whole == digest_of(*done.itercols())
     if not whole:
         raise ValueError(f"{path} is not as completeness wrote it: {mend}")
     changed = [name for name, value in settings.items() if known.get(name) != value]

@@ -4,11 +4,9 @@
 from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 import torchvision
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -204,16 +202,13 @@ def _load(network, last_layer, name, weights):
         network.load_state_dict(
             {key: value for key, value in given.items() if not key.startswith(left_out)}
         )
-    # What a file that holds something else leads to.
-    except (
-        AttributeError,
-        EOFError,
-        LookupError,
-        RuntimeError,
-        SafetensorError,
-        UnpicklingError,
-    ) as error:
-        raise ValueError(f"{path} does not hold the weights of {name}: {error}") from error
+    except (FileNotFoundError, Warning):
+        raise
+    except Exception as error:  # what holds something else, or is damaged, fails in many ways
+        raise ValueError(
+            f"{path} does not hold the weights of {name}: {error}; save its state_dict() with "
+            "torch.save"
+        ) from error
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from astropy.table import Table
 from matplotlib.figure import Figure
 
 from astroclust.catalogs import CLASS_COLORS
+from astroclust.files import reading
 
 __all__ = ["plot_calibration", "plot_confusion", "plot_entropy", "plot_learning_curve"]
 
@@ -49,7 +50,8 @@ def plot_learning_curve(log, *, ax=None):
     """
     if not Path(log).exists():
         raise FileNotFoundError(f"there is no log {log}: train with a folder, which keeps it")
-    table = Table.read(log, format="ascii.csv")
+    with reading(log, remedy="train again, or name another log"):
+        table = Table.read(log, format="ascii.csv")
     if "loss" not in table.colnames:
         raise ValueError(f"{log} has no loss of any epoch: it is not the log of a training")
     if ax is None:

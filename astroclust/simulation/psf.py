@@ -13,6 +13,7 @@ from scipy import fft
 from scipy.interpolate import RegularGridInterpolator
 from scipy.special import j0
 
+from astroclust.files import open_fits
 from astroclust.images import PIXEL_SCALE
 
 __all__ = [
@@ -309,7 +310,7 @@ def empirical_psf(path, *, camera, filter_name, drizzled=True):
     # photutils wants the name of the detector in that of the file, and reads one chip at a time.
     try:
         quiet = warnings.catch_warnings(action="ignore", category=fits.verify.VerifyWarning)
-        with quiet, fits.open(path) as hdus:
+        with quiet, open_fits(path) as hdus:
             header, stars = hdus[0].header, np.array(hdus[0].data, float)
         places = []
         for key, count in (("JPSFY", header["NYPSFS"]), ("IPSFX", header["NXPSFS"])):

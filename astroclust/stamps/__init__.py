@@ -11,6 +11,7 @@ from astropy.table import Table
 
 from astroclust.catalogs import pixel_positions
 from astroclust.files import open_fits, replace_when_done
+from astroclust.fits_structure import add_checksums
 from astroclust.images import BANDS, ImageSet
 from astroclust.stamps.cutting import cut_stamps
 from astroclust.stamps.flags import FLAG_MEANINGS, StampFlag, decode_flags
@@ -145,6 +146,7 @@ class Stamps:
             self.table.write(buffer, format="fits")
             hdus.append(fits.HDUList.fromstring(buffer.getvalue())[1])
             hdus[-1].name = "CATALOG"
+        add_checksums(hdus)
         with replace_when_done(path, overwrite=overwrite) as partial:
             hdus.writeto(partial)
 
@@ -193,6 +195,18 @@ class Stamps:
         -------
         stamps : `Stamps`
             The stamps, with their flags and table.
+
+        Raises
+        ------
+        OSError
+            If the file is missing, truncated, damaged or not FITS.
+        ValueError
+            If it is another kind of FITS file.
+
+        Warns
+        -----
+        AstropyUserWarning
+            If its checksums show that it was changed since it was written.
         """
         with open_fits(path) as hdus:
             images = [hdu for hdu in hdus if hdu.is_image and "ROLE" in hdu.header]
@@ -200,9 +214,15 @@ class Stamps:
                 raise ValueError(f"{path} holds no stamps, as Stamps.write makes them")
             status = Table.read(hdus, hdu="STATUS")
             table = Table.read(hdus, hdu="CATALOG") if "CATALOG" in hdus else None
-            size = images[0].data.shape[-1]
+            shapes = {np.shape(hdu.data) for hdu in images}
+            shape = min(shapes)
+            if len(shapes) > 1 or len(shape) not in (2, 3) or shape[-1] != shape[-2]:
+                raise ValueError(
+                    f"{path} holds images of shapes {sorted(shapes)}, not stamps of one size, as "
+                    "Stamps.write makes them"
+                )
             return cls(
-                np.stack([hdu.data.reshape(-1, size, size) for hdu in images], axis=1),
+                np.stack([hdu.data.reshape(-1, *shape[-2:]) for hdu in images], axis=1),
                 [hdu.header["FILTER"] for hdu in images],
                 bands=[hdu.header["ROLE"] for hdu in images],
                 present=np.reshape(status["PRESENT"], (-1, len(images))),

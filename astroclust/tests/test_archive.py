@@ -1,4 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+import gzip
 import hashlib
 import io
 import json
@@ -410,9 +411,75 @@ def test_a_damaged_bundle_is_an_error(tmp_path, damage):
     if damage > 0:
         content[damage] ^= 1
     path.write_bytes(content[:damage] if damage < 0 else content)
-    with pytest.raises(OSError, match="not a whole bundle"):
+    with pytest.raises(OSError, match=r"cannot read .*torn.tar.gz: .*; download it again"):
         extract_bundle(path, tmp_path, r".*\.fits")
     assert list(tmp_path.iterdir()) == [path]
+
+
+def tar_of(path, sizes, *, pack=gzip.compress, kind=tarfile.REGTYPE):
+    """A bundle of which the members have zeros, or claim to."""
+    content = b""
+    for name, size in sizes.items():
+        member = tarfile.TarInfo(name)
+        member.size, member.type = size, kind
+        content += member.tobuf(tarfile.GNU_FORMAT) + bytes(min(-(-size // 512) * 512, 70_000_000))
+    path.write_bytes(pack(content + bytes(1024)))
+    return path
+
+
+def test_a_bundle_that_expands_beyond_measure_is_refused(tmp_path):
+    path = tar_of(tmp_path / "bomb.tar.gz", {"a/one.fits": 70_000_000})
+    message = r"bomb\.tar\.gz is not to be trusted: it expands to 70,000,000 bytes .* with tar"
+    with pytest.raises(ValueError, match=message):
+        extract_bundle(path, tmp_path, r".*\.fits")
+    assert list(tmp_path.iterdir()) == [path]
+    with tarfile.open(path) as bundle:  # the remedy
+        bundle.extractall(tmp_path, filter="data")
+    assert (tmp_path / "a" / "one.fits").stat().st_size == 70_000_000
+
+
+@pytest.mark.parametrize("size", [10**10, 10**12])
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_sizes_that_a_bundle_claims_are_not_believed(tmp_path, size, kind):
+    path = tar_of(tmp_path / "false.tar.gz", {"one.fits": size}, kind=kind)
+    with pytest.raises((OSError, ValueError), match=r"false\.tar\.gz"):
+        extract_bundle(path, tmp_path, r".*\.fits")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_members_of_one_name_are_refused(tmp_path):
+    path = tar_of(tmp_path / "two.tar", {"a/one.fits": 3, "b/one.fits": 4}, pack=bytes)
+    with pytest.raises(
+        ValueError, match=r"two\.tar holds 2 files one\.fits; nothing was extracted"
+    ):
+        extract_bundle(path, tmp_path, r".*\.fits")
+
+
+def test_too_many_members_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("astroclust.archive.bundles._MAX_MEMBERS", 20)
+    path = tar_of(tmp_path / "many.tar.gz", {f"{i}.fits": 0 for i in range(21)})
+    with pytest.raises(ValueError, match="in 21 files or more"):
+        extract_bundle(path, tmp_path, r".*\.fits")
+
+
+def test_a_damaged_header_does_not_end_a_bundle(tmp_path):
+    path = tar_of(tmp_path / "plain.tar", {"one.fits": 600, "two.fits": 600}, pack=bytes)
+    content = path.read_bytes()
+    assert len(extract_bundle(path, tmp_path, r".*\.fits")) == 2
+    path.write_bytes(content.replace(b"two", b"six"))
+    with pytest.raises(OSError, match=r"plain\.tar: the header of a file in it is damaged"):
+        extract_bundle(path, tmp_path, r".*\.fits")
+    path.write_bytes(content[:-1024])
+    with pytest.raises(OSError, match=r"plain\.tar: its end is missing; download it again"):
+        extract_bundle(path, tmp_path, r".*\.fits")
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    path = tar_of(tmp_path / "good.tar", {"one.fits": 600}, pack=bytes)
+    with pytest.raises(OSError, match=r"cannot extract .*good\.tar to .*none: .*; make room"):
+        extract_bundle(path, tmp_path / "none", r".*\.fits")
+    (tmp_path / "none").mkdir()
+    assert len(extract_bundle(path, tmp_path / "none", r".*\.fits")) == 1
 
 
 def test_torn_notes_are_no_hindrance(server, tmp_path):

@@ -163,17 +163,17 @@ def test_files_that_cannot_be_read(image, wcs, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no file .*none\.fits"):
         ImageSet.read({"F555W": tmp_path / "none.fits"})
     (tmp_path / "zero.fits").touch()
-    with pytest.raises(OSError, match=r"zero\.fits is not a whole FITS file.*fetch"):
+    with pytest.raises(OSError, match=r"cannot read .*zero\.fits: it is empty; download"):
         ImageSet.read({"F555W": tmp_path / "zero.fits"})
     (tmp_path / "text.fits").write_text("<html>404</html>")
-    with pytest.raises(OSError, match="not a whole FITS file"):
+    with pytest.raises(OSError, match=r"cannot read .*; download"):
         ImageSet.read({"F555W": tmp_path / "text.fits"})
     whole = _write(tmp_path / "whole.fits", image, wcs).read_bytes()
     (tmp_path / "half.fits").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(OSError, match="not a whole FITS file"):
+    with pytest.raises(OSError, match=r"cannot read .*; download"):
         ImageSet.read({"F555W": tmp_path / "half.fits"})
     (tmp_path / "half.fits.gz").write_bytes(gzip.compress(whole)[:-500])
-    with pytest.raises(OSError, match="not a whole FITS file"):
+    with pytest.raises(OSError, match=r"cannot read .*; download"):
         ImageSet.read({"F555W": tmp_path / "half.fits.gz"})
 
 
@@ -207,7 +207,7 @@ def test_a_file_cut_in_a_header_is_not_whole(image, wcs, tmp_path):
     content = (tmp_path / "whole.fits").read_bytes()
     for length in (start + 100, start + 2879):
         (tmp_path / "cut.fits").write_bytes(content[:length])
-        with pytest.raises(OSError, match="are no whole extension"):
+        with pytest.raises(OSError, match=r"are not a complete extension|ends within the header"):
             ImageSet.read(tmp_path / "cut.fits")
 
 
