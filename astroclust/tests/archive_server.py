@@ -396,7 +396,8 @@ def _images(field):
     target = "ngc5474-c" if field == "ngc5474" else field
     rows, columns = np.indices((64, 64)) + 1
     header = _wcs(field).to_header()
-    header["EXPTIME"], header["BUNIT"], header["PHOTFLAM"] = 1100.0, "ELECTRONS/S", 1.1e-19
+    header["EXPTIME"], header["BUNIT"] = 1100.0, "ELECTRONS/S"
+    header["PHOTFLAM"], header["PHOTPLAM"] = 1.1e-19, 5921.0
     images = {}
     for camera, filters in _FILTERS[field].items():
         for name in filters.split():
