@@ -151,7 +151,7 @@ def test_cameras_that_no_source_says_are_tried(server, tmp_path):
     content = server.files[IMAGE.format("f275w")]
     for name in names:
         path = f"/hlsps/legus/ngc4485/hlsp_legus_hst_{name.format('ngc4485')}_v1_drc.fits"
-        server.files[path] = content
+        server.files[path] = content.replace(b"F275W", name[-5:].upper().encode())
     server.fail(INVOKE, 404)
     images = fetch_legus("ngc4485", what=["images"], folder=tmp_path).images
     assert list(images) == ["F275W", "F336W", "F435W", "F606W", "F814W"]
@@ -164,7 +164,7 @@ def test_the_mosaic_of_m51_has_names_of_its_own(server, tmp_path):
         server.files[
             "/hlsps/legus/mosaics/ngc5194_ngc5195/"
             f"hlsp_legus_hst_{camera}_ngc5194-ngc5195-mosaic_f{name}w_v1_sci.fits"
-        ] = server.files[IMAGE.format("f275w")]
+        ] = server.files[IMAGE.format("f275w")].replace(b"F275W", f"F{name}W".encode())
     assert len(fetch_legus("M51", what=["images"], folder=tmp_path / "1").images) == 5
     server.fail(INVOKE, 404)
     assert len(fetch_legus("M51", what=["images"], folder=tmp_path / "2").images) == 5
@@ -517,7 +517,7 @@ def test_what_cannot_be_read_is_fetched_again_once_the_server_has_it_right(serve
     name = next(name for name in server.files if "ngc1566_multiband" in name)
     good = server.files[name]
     server.files[name] = b"<html>we are sorry</html>\n"
-    with pytest.raises(ValueError, match="not a whole LEGUS catalogue"):
+    with pytest.raises(ValueError, match="not a complete LEGUS catalog"):
         fetch_legus("ngc1566", what="catalog", folder=tmp_path)
     server.files[name] = good
     assert len(fetch_legus("ngc1566", what="catalog", folder=tmp_path).catalog) == 3
