@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Files that are whole: FITS is checked when opened, output is written beside, then renamed."""
+"""Validated FITS input and atomic output."""
 
+import errno
 import os
 import re
 import secrets
@@ -16,6 +17,18 @@ from astropy.utils.exceptions import AstropyUserWarning
 from astroclust.fits_structure import check_structure
 
 __all__ = ["check_output", "open_fits", "reading", "replace_when_done"]
+
+_REMEDIES = {
+    errno.ENOSPC: "make space on that disk, or choose a folder on another one",
+    errno.EDQUOT: "remove files of yours there, or choose a folder on another disk",
+    errno.EFBIG: "allow larger files (ulimit -f), or choose a folder on another disk",
+    errno.ENOMEM: "close other programs, or write less at a time",
+}
+# Numbers of the errors of a disk that takes no more.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_CANNOT_WRITE = "cannot write"
+# Bytes that are written to find out whether a disk is full.
+_TRIED = 1 << 16
 
 
 def check_output(path, *, overwrite=False):
@@ -41,8 +54,8 @@ def check_output(path, *, overwrite=False):
         Where a folder has that name.
     FileExistsError
         Where the file exists and ``overwrite`` is false.
-    PermissionError
-        Where the folder does not let files be made.
+    OSError
+        If no file can be made in the folder.
 
     Examples
     --------
@@ -57,55 +70,74 @@ def check_output(path, *, overwrite=False):
         raise FileNotFoundError(
             f"cannot write {path}: there is no folder {path.parent}; make it first"
         )
-    if path.is_dir():
-        raise IsADirectoryError(f"cannot write {path}: it is a folder; name a file in it")
-    if path.exists() and not overwrite:
-        raise FileExistsError(
-            f"{path} exists already: choose another name, or allow it to be overwritten"
-        )
-    trial = _beside(path)
+    target = _target(path)
+    trial = _beside(target)
     try:
+        if target.is_dir():
+            raise IsADirectoryError(f"cannot write {path}: it is a folder; name a file in it")
+        if target.exists() and not target.is_file():
+            raise OSError(f"cannot write {path}: it is not a regular file; choose another name")
+        if target.exists() and not overwrite:
+            raise FileExistsError(
+                f"{path} exists already: choose another name, or allow it to be overwritten"
+            )
         trial.touch(exist_ok=False)
+        trial.unlink()
     except OSError as error:
-        raise PermissionError(f"cannot write {path}: {error.strerror or error}") from error
-    trial.unlink()
+        if error.errno is None:
+            raise
+        raise _cannot_write(path, error) from error
     return path
 
 
 @contextmanager
-def replace_when_done(path, *, overwrite=False):
-    """Write a file beside its place and rename it once it is whole.
+def replace_when_done(path, *, overwrite=False, previous=None):
+    """Write a file under a temporary name beside it, and rename it once it is complete.
 
-    Whatever ends the block early, Ctrl-C included, leaves ``path`` as it was.
+    Whatever ends the block early, Ctrl-C and a full disk included, leaves ``path`` as it was. The
+    content is on the disk before the file is renamed.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        The file to write.
+        The file to write. If it is a link, the file that it points to is written.
     overwrite : bool, optional
         Whether the file may exist.
+    previous : `~pathlib.Path`, optional
+        New name for the file that is replaced. By default it is not kept.
 
     Yields
     ------
     partial : `~pathlib.Path`
-        The file to write to, with the same ending; renamed to ``path`` at the end of the block.
+        The file to write to, with the same ending as ``path``.
 
     Raises
     ------
     OSError
-        As `check_output`.
+        As `check_output`; or if there is no space on the disk or no memory, or the file cannot be
+        written for another reason.
 
     Examples
     --------
     >>> from astroclust.files import replace_when_done
     >>> with replace_when_done("notes.txt") as partial:
-    ...     size = partial.write_text("whole or absent")
+    ...     size = partial.write_text("complete or absent")
     """
-    path = check_output(path, overwrite=overwrite).resolve()  # a link stays a link
-    partial = _beside(path)
+    path = check_output(path, overwrite=overwrite)
+    target = _target(path)  # a link stays a link
+    partial = _beside(target, path.name)  # but the format is that of the name that was given
     try:
         yield partial
-        os.replace(partial, path)
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        if previous is not None and target.exists():
+            os.replace(target, previous)
+        os.replace(partial, target)
+    except Exception as error:
+        reason = _reason(error, partial)
+        if reason is None:
+            raise
+        raise _cannot_write(path, reason) from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -253,6 +285,55 @@ def _in_one_line(error):
     return text.rstrip(".;")
 
 
-def _beside(path):
+def _target(path):
+    """The file that a path, or the link that it is, stands for."""
+    try:
+        target = path.resolve()
+    except RuntimeError as error:  # a loop of links
+        raise OSError(f"cannot write {path}: it is a link to itself; remove it") from error
+    if not target.parent.is_dir():
+        raise FileNotFoundError(
+            f"cannot write {path}: it is a link to {target}, whose folder does not exist; remove "
+            "the link, or make the folder"
+        )
+    return target
+
+
+def _beside(path, name=None):
     """A new hidden name in the folder of ``path``, with all its suffixes (``.fits.gz``)."""
-    return path.with_name(f".{secrets.token_hex(4)}.part-{path.name}")
+    return path.with_name(f".{secrets.token_hex(4)}.part-{name or path.name}")
+
+
+def _reason(error, partial):
+    """The error that kept a file from being written, or None if ``error`` is of another kind."""
+    if str(error).startswith(_CANNOT_WRITE):  # of a file that was written meanwhile
+        return None
+    chain = [error]
+    while (earlier := chain[-1].__cause__ or chain[-1].__context__) and len(chain) < 9:
+        chain.append(earlier)
+    for one in chain:
+        if isinstance(one, MemoryError) or getattr(one, "errno", None) in _FULL:
+            return one
+        if isinstance(one, OSError) and one.errno and str(one.filename) == str(partial):
+            return one
+    # Some libraries say no more than that they could not write: see whether anybody can.
+    try:
+        with open(partial, "ab") as file:
+            file.write(bytes(_TRIED))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as tried:
+        return tried if tried.errno in _FULL else None
+    return None
+
+
+def _cannot_write(path, error):
+    """An error that names the file and the remedy, of the same kind where it is an `OSError`."""
+    if isinstance(error, MemoryError):
+        kind, number, reason = OSError, errno.ENOMEM, "not enough memory"
+    else:
+        kind, number, reason = type(error), error.errno, error.strerror or str(error)
+    remedy = _REMEDIES.get(number, "check the folder, or choose another one")
+    known = kind(f"{_CANNOT_WRITE} {path}: {reason}; {remedy}")
+    known.errno = number
+    return known

@@ -1,9 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+import errno
 import gzip
 import json
+import os
+import resource
 import struct
 import warnings
 import zlib
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -52,6 +56,130 @@ def test_places_that_cannot_be_written(tmp_path):
         check_output(tmp_path)
     with pytest.raises(OSError, match="cannot write"):
         check_output("/proc/a.fits")  # where not even root makes files
+    with pytest.raises(OSError, match="cannot write .*File name too long"):
+        check_output(tmp_path / ("a" * 250))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a regular file; choose another name"):
+        check_output(tmp_path / "pipe", overwrite=True)
+
+
+@contextmanager
+def small_files(size=4096):
+    """No file may grow beyond so many bytes: then writing fails as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def _fail(number):
+    def write(_):
+        raise OSError(number, os.strerror(number))
+
+    return write
+
+
+def _no_memory(_):
+    raise MemoryError
+
+
+def _words_of_a_library(partial):
+    try:
+        partial.write_bytes(bytes(10_000))
+    except OSError:
+        raise RuntimeError("unexpected pos 4096") from None
+
+
+def _say_nothing(partial):
+    """As a library that keeps neither the error nor its number."""
+    file = os.open(partial, os.O_WRONLY | os.O_CREAT)
+    os.write(file, bytes(4096))
+    os.close(file)
+    raise RuntimeError("unexpected pos 4096")
+
+
+@pytest.mark.parametrize(
+    ("write", "number", "message"),
+    [
+        (lambda partial: partial.write_bytes(bytes(10_000)), errno.EFBIG, "ulimit -f"),
+        (_words_of_a_library, errno.EFBIG, "File too large"),
+        (_say_nothing, errno.EFBIG, "File too large"),
+        (_fail(errno.ENOSPC), errno.ENOSPC, "No space left on device; make space"),
+        (_fail(errno.EDQUOT), errno.EDQUOT, "remove files of yours"),
+        (_no_memory, errno.ENOMEM, "not enough memory; close other programs"),
+        (lambda _: None, errno.ENOENT, "No such file or directory; check the folder"),
+    ],
+)
+def test_a_full_disk_leaves_the_old_file(tmp_path, write, number, message):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with (
+        pytest.raises(OSError, match=f"cannot write .*a.txt: .*{message}") as caught,
+        small_files(),
+        replace_when_done(path, overwrite=True) as partial,
+    ):
+        write(partial)
+    assert caught.value.errno == number
+    assert path.read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+    # As the message says: with room, or in another folder.
+    with replace_when_done(path, overwrite=True) as partial:
+        partial.write_bytes(bytes(10_000))
+    assert path.stat().st_size == 10_000
+
+
+def test_other_errors_stay_as_they_are(tmp_path):
+    with pytest.raises(KeyError), replace_when_done(tmp_path / "a.txt") as partial:
+        partial.write_text("half")
+        raise KeyError("no such column")
+    with (
+        pytest.raises(OSError, match="cannot write .*inner.txt: .*No space"),
+        replace_when_done(tmp_path / "outer.txt"),
+        replace_when_done(tmp_path / "inner.txt"),
+    ):
+        _fail(errno.ENOSPC)(None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_link_keeps_the_format_of_its_name(tmp_path):
+    (tmp_path / "far").mkdir()
+    target = tmp_path / "far" / "data.bin"
+    target.write_text("old")
+    link = tmp_path / "table.ecsv"
+    link.symlink_to(target)
+    with replace_when_done(link, overwrite=True) as partial:
+        assert partial.suffix == ".ecsv"
+        assert partial.parent == target.parent
+        partial.write_text("new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    target.unlink()
+    with replace_when_done(link) as partial:
+        partial.write_text("made")
+    assert target.read_text() == "made"
+
+
+def test_links_that_lead_nowhere(tmp_path):
+    link = tmp_path / "a.txt"
+    link.symlink_to(tmp_path / "none" / "a.txt")
+    with pytest.raises(FileNotFoundError, match="link to .*whose folder does not exist"):
+        check_output(link)
+    (tmp_path / "none").mkdir()
+    check_output(link)
+    link.unlink()
+    link.symlink_to(link)
+    with pytest.raises(OSError, match="link to itself; remove it"):
+        check_output(link)
+
+
+def test_the_file_before_is_kept(tmp_path):
+    path, previous = tmp_path / "a", tmp_path / "previous"
+    for text in ("first", "second", "third"):
+        with replace_when_done(path, overwrite=True, previous=previous) as partial:
+            partial.write_text(text)
+    assert (path.read_text(), previous.read_text()) == ("third", "second")
 
 
 @pytest.mark.parametrize("lost", [4, 3000])
