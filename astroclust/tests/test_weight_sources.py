@@ -69,8 +69,22 @@ def test_a_known_hash_is_checked_and_another_file_forgotten(server, files):
         load_classifier(f"{address}#sha256={'0' * 64}")
     assert load_classifier(f"{address}#sha256={digest.upper()}").card.sha256 == digest
     assert server.requests.count("/models/far.safetensors") == 2
-    with pytest.raises(ValueError, match="#md5=1 is not understood: #sha256= and its 64 digits"):
+    with pytest.raises(ValueError, match="invalid fragment #md5=1; expected #sha256=<64 hex"):
         load_classifier(f"{address}#md5=1")
+
+
+def test_a_known_hash_covers_the_card(server, files):
+    address = f"{server.address}/models/far.safetensors"
+    digest = hashlib.sha256((files / "far.safetensors").read_bytes()).hexdigest()
+    card = files / "far.json"
+    right = card.read_text()
+    card.write_text(right.replace("not a cluster", "a star"))
+    try:
+        with pytest.raises(ModelHashError, match=r"saved with another card.*load it again"):
+            load_classifier(f"{address}#sha256={digest}")
+    finally:
+        card.write_text(right)
+    assert load_classifier(f"{address}#sha256={digest}").card.classes[4] == "not a cluster"
 
 
 def test_what_is_not_there_is_said(server):

@@ -1,11 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+import hashlib
 import json
 import pickle
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from astroclust import (
     Classifier,
@@ -15,13 +16,16 @@ from astroclust import (
     make_stamps,
     save_classifier,
 )
+from astroclust.tests.test_files import small_files
 from astroclust.weights import (
     ModelBandsError,
     ModelCard,
     ModelClassesError,
     ModelHashError,
     ModelKeysError,
+    sign_classifier,
 )
+from astroclust.weights.cards import card_digest, read_card
 from astroclust.weights.sources import bundle
 
 
@@ -39,14 +43,19 @@ def _change_card(path, **entries):
     card.write_text(json.dumps({**json.loads(card.read_text()), **entries}))
 
 
+def _sign(path, weights=None, metadata=None):
+    """Sign weights and card anew, without a look at either."""
+    if metadata is None:
+        metadata = {"card_sha256": card_digest(read_card(path.with_suffix(".json")))}
+    path.write_bytes(save(load_file(path) if weights is None else weights, metadata))
+    _change_card(path, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
 def _change_weights(path, change):
     """Change the weights and sign them anew, as somebody would who means well."""
-    import hashlib
-
     weights = load_file(path)
     change(weights)
-    save_file(weights, path)
-    _change_card(path, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    _sign(path, weights)
 
 
 def test_what_is_saved_is_loaded(saved, field):
@@ -76,13 +85,136 @@ def test_another_hash(saved):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ModelHashError, match="fetch both again"):
+    with pytest.raises(ModelHashError, match=r"has sha256 .*copy both from where they came from"):
         load_classifier(path)
+
+
+def test_a_card_belongs_to_its_weights(saved):
+    path, _ = saved
+    card = path.with_suffix(".json")
+    original = card.read_text()
+    for entries in (
+        {"classes": {"1": "star", "2": "cluster", "3": "other", "4": "nothing"}},
+        {"classes": dict(reversed(json.loads(original)["classes"].items()))},  # another order
+        {"temperature": 2.0},
+        {"scores": {"accuracy": 1.0}},
+    ):
+        card.write_text(original)
+        _change_card(path, **entries)
+        with pytest.raises(ModelHashError, match=r"another card.*sign them with astroclust\."):
+            load_classifier(path)
+    # As the message says: the last change was meant.
+    assert sign_classifier(path).scores == {"accuracy": 1.0}
+    assert load_classifier(path).card.scores == {"accuracy": 1.0}
+    # The layout of the file does not matter.
+    card.write_text(json.dumps(json.loads(card.read_text()), indent=7, sort_keys=True))
+    assert load_classifier(path).card.scores == {"accuracy": 1.0}
+
+
+def test_weights_that_do_not_name_their_card(saved):
+    path, classifier = saved
+    _sign(path, metadata={})
+    with pytest.raises(
+        ModelHashError, match=r"does not name the hash of its card.*sign_classifier"
+    ):
+        load_classifier(path)
+    sign_classifier(path)
+    again = load_classifier(path).networks[1].state_dict()
+    wanted = classifier.networks[1].state_dict()
+    assert all(torch.equal(again[name], wanted[name]) for name in wanted)
+    with pytest.raises(ValueError, match=r"give a file ending in \.safetensors"):
+        sign_classifier(path.with_suffix(".json"))
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"name": ""}, "name '', which is not a name"),
+        ({"name": "two\nlines"}, "which is not a line of text"),
+        ({"training_sample": 3}, "training_sample 3, which is not a line of text"),
+        ({"architecture": "native-huge"}, "network 'native-huge' is not known"),
+        ({"members": True}, "members True, which is not a whole number from 1 to"),
+        ({"members": 2.0}, "members 2.0, which is not a whole number"),
+        ({"stamp_size": 0}, "stamp_size 0, which is not a whole number from 1 to 1024"),
+        ({"stamp_size": 10**9}, "stamp_size 1000000000, which is not"),
+        ({"max_missing_bands": -1}, "max_missing_bands -1, which is not a whole number from 0"),
+        ({"pixel_scale": "0.04"}, "pixel_scale '0.04', which is not a number from"),
+        ({"temperature": 0}, "temperature 0, which is not a number from 0.01 to 100"),
+        ({"temperature": float("nan")}, "NaN is not a finite number"),
+        ({"temperature": 1e-300}, "temperature 1e-300, which is not a number from"),
+        ({"simulated": "false"}, "simulated 'false', which is not true or false"),
+        ({"normalization": "zscale"}, "normalization 'zscale', which is not one of"),
+        ({"normalization": []}, r"normalization \[\], which is not one of"),
+        ({"bands": "VI"}, "bands is 'VI', not a list"),
+        ({"bands": [1, 2]}, "bands .*which is not some of"),
+        ({"classes": {"one": "cluster", "2": "other"}}, "which are not all whole numbers"),
+        ({"classes": {"1": "cluster", "01": "other"}}, "which are not all whole numbers"),
+        ({"classes": {"0": "cluster", "1": "other"}}, "whole numbers from 1 to 32767"),
+        ({"classes": {"1": "cluster", "99999": "other"}}, "whole numbers from 1 to 32767"),
+        ({"classes": {"1": "cluster", "2": 2}}, "two or more names"),
+        ({"scores": {"accuracy": "high"}}, "score accuracy 'high', which is not a finite number"),
+        ({"scores": [1]}, r"scores \[1\], which is not numbers by name"),
+        ({"surprise": 1}, "unknown entries surprise"),
+    ],
+)
+def test_entries_of_a_card_are_checked(saved, entries, message):
+    path, _ = saved
+    right = path.with_suffix(".json").read_text()
+    _change_card(path, **entries)
+    with pytest.raises(ValueError, match=message) as caught:
+        load_classifier(path) if "architecture" not in entries else sign_classifier(path)
+    assert path.stem in str(caught.value)
+    path.with_suffix(".json").write_text(right)  # as the message says
+    assert len(load_classifier(path).networks) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"name": "a", "name": "b"}', "more than one entry name"),
+        ('{"scores": {"a": 1, "a": 2}}', "more than one entry a"),
+        ("[" * 100_000, "not a model card"),
+        ("[]", "it is not a JSON object"),
+        ("{}", "bands is None, not a list"),
+        ("\xff", "not a model card"),
+        (" " * 2_000_000, "more than 1048576 bytes"),
+    ],
+)
+def test_files_that_are_no_cards(saved, text, message):
+    path, _ = saved
+    path.with_suffix(".json").write_text(text, encoding="latin-1")
+    with pytest.raises(ValueError, match=message):
+        load_classifier(path)
+
+
+def test_a_card_is_checked_before_it_is_saved(tmp_path):
+    card = ModelCard("mine", "native-small", "nothing", scores={"accuracy": np.nan})
+    network = create_network("native-small")
+    with pytest.raises(ValueError, match="score accuracy nan, which is not a finite number"):
+        save_classifier(Classifier(card, [network]), tmp_path / "mine.safetensors")
+    with torch.no_grad():
+        network.norm.weight[0] = np.inf
+    card = ModelCard("mine", "native-small", "", temperature=np.float32(1.5))
+    with pytest.raises(ValueError, match=r"1 values of 0.norm.weight that are not finite.*train"):
+        save_classifier(Classifier(card, [network]), tmp_path / "mine.safetensors")
+    assert not list(tmp_path.iterdir())
+    # Numbers of NumPy are numbers.
+    save_classifier(Classifier(card, [create_network("native-small")]), tmp_path / "a.safetensors")
+    assert load_classifier(tmp_path / "a.safetensors").card.temperature == 1.5
+
+
+def test_a_full_disk_leaves_the_old_classifier(saved):
+    path, classifier = saved
+    before = path.read_bytes(), path.with_suffix(".json").read_bytes()
+    with small_files(), pytest.raises(OSError, match=r"cannot write .*mine\.safetensors.*ulimit"):
+        save_classifier(classifier, path, overwrite=True)
+    assert (path.read_bytes(), path.with_suffix(".json").read_bytes()) == before
 
 
 def test_other_keys(saved):
     path, _ = saved
     _change_card(path, members=1)
+    _sign(path)
     with pytest.raises(ModelKeysError, match="holds 2 networks, its card says 1"):
         load_classifier(path)
     _change_card(path, members=2)
@@ -94,10 +226,40 @@ def test_other_keys(saved):
         load_classifier(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        (
+            "0.norm.weight",
+            torch.ones(16, dtype=torch.float16),
+            "in torch.float16, not torch.float32",
+        ),
+        (
+            "0.norm.weight",
+            torch.full((16,), np.nan),
+            "16 values of norm.weight that are",
+        ),
+        (
+            "1.pixels.weight",
+            torch.tensor(1.0),
+            r"pixels.weight has shape \(\), not \(16, 5, 3, 3\)",
+        ),
+        ("1.head.3.bias", torch.tensor(1.0), r"head.3.bias has shape \(\), not \(4,\)"),
+    ],
+)
+def test_weights_are_checked(saved, name, values, message):
+    path, _ = saved
+    _change_weights(path, lambda weights: weights.update({name: values}))
+    with pytest.raises(ValueError, match=message) as caught:
+        load_classifier(path)
+    assert "mine.safetensors" in str(caught.value)
+
+
 @pytest.mark.parametrize("bands", [["NUV", "U"], ["NUV", "U", "B", "V", "K"], ["V"] * 5, []])
 def test_other_bands(saved, bands):
     path, _ = saved
     _change_card(path, bands=bands)
+    _sign(path)
     with pytest.raises(ModelBandsError, match="bands"):
         load_classifier(path)
 
@@ -106,6 +268,7 @@ def test_other_bands(saved, bands):
 def test_other_classes(saved, classes):
     path, _ = saved
     _change_card(path, classes=classes)
+    _sign(path)
     with pytest.raises(ModelClassesError, match="classes"):
         load_classifier(path)
 
@@ -121,23 +284,12 @@ def test_other_files(saved, tmp_path):
         load_classifier(tmp_path / "evil.pt")
     with pytest.raises(TypeError, match="model must be a name, a path or a Classifier, not 3"):
         load_classifier(3)
-    _change_card(path, stamp_size=0)
-    with pytest.raises(ValueError, match="stamp_size 0, which is not positive"):
-        load_classifier(path)
-    _change_card(path, stamp_size=50, normalization="zscale")
-    with pytest.raises(ValueError, match="normalization 'zscale'"):
-        load_classifier(path)
-    path.with_suffix(".json").write_text('{"surprise": 1}')
-    with pytest.raises(ValueError, match="not a model card"):
-        load_classifier(path)
     path.with_suffix(".json").unlink()
     with pytest.raises(FileNotFoundError, match=r"card .*mine\.json is missing"):
         load_classifier(path)
 
 
 def test_a_pickle_in_disguise_is_refused(saved):
-    import hashlib
-
     path, _ = saved
     path.write_bytes(pickle.dumps({"0.norm.weight": 1}))
     _change_card(path, sha256=hashlib.sha256(path.read_bytes()).hexdigest())

@@ -1,10 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Classifiers: networks with the card that says what they are; saved, loaded, checked."""
+"""Classifiers: networks with their model card; saved, loaded and validated."""
 
 import hashlib
 import json
 import logging
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,8 @@ from astroclust.weights.cards import (
     ModelClassesError,
     ModelHashError,
     ModelKeysError,
+    card_digest,
+    card_text,
     check_card,
     read_card,
 )
@@ -38,7 +40,11 @@ __all__ = [
     "list_classifiers",
     "load_classifier",
     "save_classifier",
+    "sign_classifier",
 ]
+
+# Name of the card's hash in the metadata of the weights, so that their hash covers both.
+_CARD_DIGEST = "card_sha256"
 
 #: The bundled classifier that is used where none is named.
 DEFAULT_CLASSIFIER = "simulated-3"
@@ -180,7 +186,7 @@ def load_classifier(model=None):
         of the same name, beside it; or the ``https://`` address of one, which astropy's cache
         keeps; or ``hf://OWNER/REPOSITORY/FILE.safetensors`` on the Hugging Face hub, at a
         revision with ``REPOSITORY@REVISION``. After an address, ``#sha256=`` and the hash that
-        you know makes sure that the weights are those. A `Classifier` is returned as it is. By
+        you know makes sure that weights and card are those. A `Classifier` is returned as it is. By
         default the bundled `DEFAULT_CLASSIFIER`.
 
     Returns
@@ -196,9 +202,11 @@ def load_classifier(model=None):
     FileNotFoundError
         Where the weights or the card are missing.
     OSError
-        Where they cannot be fetched.
+        If they cannot be fetched or read.
     ModelHashError, ModelKeysError, ModelBandsError, ModelClassesError
-        Where the weights and the card do not belong together; all are kinds of `ValueError`.
+        If the weights and the card do not belong together; all are kinds of `ValueError`.
+    ValueError
+        If an entry of the card has another type or is out of range, or weights are not finite.
 
     Examples
     --------
@@ -209,30 +217,10 @@ def load_classifier(model=None):
     if isinstance(model, Classifier):
         return model
     source = find_source(DEFAULT_CLASSIFIER if model is None else model)
-    card = read_card(source.card)
-    check_card(card, source.name)
-    content = source.weights.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != card.sha256:
-        raise ModelHashError(
-            f"{source.name} has sha256 {digest}, its card says {card.sha256 or 'nothing'}: the "
-            "file is damaged or of another version; fetch both again, or save them with "
-            "save_classifier"
-        )
-    try:
-        weights = load(content)
-    except SafetensorError as error:
-        raise ValueError(f"{source.name} is not a safetensors file ({error})") from error
-    members = len({name.partition(".")[0] for name in weights})
-    if members != card.members:
-        raise ModelKeysError(
-            f"{source.name} holds {members} networks, its card says {card.members}; use the card "
-            "that it was saved with"
-        )
-    networks = [_load_member(card, weights, i, source.name) for i in range(card.members)]
-    if card.notice:
-        log.info(card.notice)
-    return Classifier(card, networks)
+    classifier = _read_classifier(source)
+    if classifier.card.notice:
+        log.info(classifier.card.notice)
+    return classifier
 
 
 def save_classifier(classifier, path, *, overwrite=False):
@@ -274,27 +262,125 @@ def save_classifier(classifier, path, *, overwrite=False):
     if path.suffix != ".safetensors":
         raise ValueError(f"weights go to a file ending in .safetensors, not {path.name}")
     card_path = check_output(path.with_suffix(".json"), overwrite=overwrite)
+    card = replace(classifier.card, members=len(classifier.networks))
+    check_card(card, path)
     weights = {
         f"{i}.{name}": value.detach().cpu().contiguous()
         for i, network in enumerate(classifier.networks)
         for name, value in network.state_dict().items()
     }
+    for name, values in weights.items():
+        _check_finite(values, name, path)
     with replace_when_done(path, overwrite=overwrite) as partial:
-        partial.write_bytes(save(weights))  # `save_file` lets nobody but its owner read the file
-        digest = hashlib.sha256(partial.read_bytes()).hexdigest()
-        card = replace(classifier.card, members=len(classifier.networks), sha256=digest)
-        # Both are whole before either is in place.
+        # `save_file` lets nobody but its owner read the file
+        content = save(weights, metadata={_CARD_DIGEST: card_digest(card)})
+        partial.write_bytes(content)
+        card = replace(card, sha256=hashlib.sha256(content).hexdigest())
+        # Both are complete before either is renamed.
         with replace_when_done(card_path, overwrite=overwrite) as partial_card:
-            partial_card.write_text(json.dumps(asdict(card), indent=2) + "\n")
+            partial_card.write_text(card_text(card), encoding="utf-8")
     return card
+
+
+def sign_classifier(path):
+    """Write a classifier again after its card or its weights were changed on purpose.
+
+    `load_classifier` refuses weights and a card that do not carry the hash of each other. This
+    function trusts the files as they are, validates them and writes them with new hashes.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        The ``.safetensors`` file, with its card beside it.
+
+    Returns
+    -------
+    card : `ModelCard`
+        The card as written.
+
+    Raises
+    ------
+    ValueError
+        If the card or the weights are not accepted for another reason than their hashes.
+    OSError
+        If a file is missing, or cannot be read or written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from astroclust import load_classifier, save_classifier
+    >>> from astroclust.weights import sign_classifier
+    >>> card = save_classifier(load_classifier(), "mine.safetensors")
+    >>> text = Path("mine.json").read_text().replace('"split": "', '"split": "held out: ')
+    >>> size = Path("mine.json").write_text(text)
+    >>> sign_classifier("mine.safetensors").split[:8]
+    'held out'
+    """
+    if Path(path).suffix != ".safetensors":
+        raise ValueError(f"give a file ending in .safetensors, not {path}")
+    classifier = _read_classifier(find_source(path), verify=False)
+    return save_classifier(classifier, path, overwrite=True)
+
+
+def _read_classifier(source, *, verify=True):
+    """The classifier of weights and card; their hashes are compared unless both are trusted."""
+    card = read_card(source.card)
+    check_card(card, source.name)
+    try:
+        content = source.weights.read_bytes()
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(f"cannot read {source.name}: {reason}; check the file") from error
+    except MemoryError as error:
+        raise OSError(f"{source.name} does not fit into memory; check the file") from error
+    digest = hashlib.sha256(content).hexdigest()
+    if verify and digest != card.sha256:
+        raise _mismatch(
+            source, f"has sha256 {digest}, but its card says {card.sha256 or 'nothing'}"
+        )
+    try:
+        weights = load(content)
+    except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{source.name} is not a safetensors file of torch ({error}); get it again from where "
+            "it came from"
+        ) from error
+    signed = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    signed = signed.get("__metadata__", {}).get(_CARD_DIGEST)
+    if verify and signed != card_digest(card):
+        raise _mismatch(
+            source,
+            "does not name the hash of its card"
+            if signed is None
+            else f"was saved with another card, of the hash {signed}",
+        )
+    members = len({name.partition(".")[0] for name in weights})
+    if members != card.members:
+        raise ModelKeysError(
+            f"{source.name} holds {members} networks, its card says {card.members}; use the card "
+            "that it was saved with"
+        )
+    networks = [_load_member(card, weights, i, source.name) for i in range(card.members)]
+    return Classifier(card, networks)
+
+
+def _mismatch(source, problem):
+    source.forget()
+    return ModelHashError(
+        f"{source.name} {problem}: the weights or the card are damaged, changed or of another "
+        f"version; {source.remedy}"
+    )
 
 
 def _load_member(card, weights, i, path):
     prefix = f"{i}."
     given = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
-    network = create_network(
-        card.architecture, n_bands=len(card.bands), n_classes=len(card.classes), weights="none"
-    )
+    try:
+        network = create_network(
+            card.architecture, n_bands=len(card.bands), n_classes=len(card.classes), weights="none"
+        )
+    except ValueError as error:
+        raise ValueError(f"the card of {path} is not accepted: {error}") from error
     wanted = network.state_dict()
     missing, surplus = sorted(wanted.keys() - given.keys()), sorted(given.keys() - wanted.keys())
     if missing or surplus:
@@ -303,23 +389,40 @@ def _load_member(card, weights, i, path):
             f"{len(missing)} are missing {missing[:2]}, {len(surplus)} are unknown {surplus[:2]}; "
             "use the card and the astroclust version that it was saved with"
         )
+    shapes = {name: (tuple(given[name].shape), tuple(wanted[name].shape)) for name in wanted}
     first = next(name for name, values in wanted.items() if values.ndim == 4)
-    if given[first].shape[1:2] != wanted[first].shape[1:2]:
+    found, expected = shapes[first]
+    if len(found) == 4 and found[1] != expected[1]:
         raise ModelBandsError(
-            f"{path} was made for {given[first].shape[1]} bands, its card names "
-            f"{len(card.bands)}; use the card that it was saved with"
+            f"{path} was made for {found[1]} bands, its card names {len(card.bands)}; use the card "
+            "that it was saved with"
         )
-    last = list(wanted)[-1]
-    if given[last].shape != wanted[last].shape:
+    found, expected = shapes[list(wanted)[-1]]
+    if len(found) == 1 and found != expected:
         raise ModelClassesError(
-            f"{path} was made for {len(given[last])} classes, its card names "
-            f"{len(card.classes)}; use the card that it was saved with"
+            f"{path} was made for {found[0]} classes, its card names {len(card.classes)}; use the "
+            "card that it was saved with"
         )
-    wrong = [name for name in wanted if given[name].shape != wanted[name].shape]
-    if wrong:
-        raise ModelKeysError(
-            f"{path} does not fit a {card.architecture} network: {wrong[0]} has shape "
-            f"{tuple(given[wrong[0]].shape)}, not {tuple(wanted[wrong[0]].shape)}"
-        )
+    for name, (found, expected) in shapes.items():
+        if found != expected:
+            raise ModelKeysError(
+                f"{path} does not fit a {card.architecture} network: {name} has shape {found}, "
+                f"not {expected}; use the card that it was saved with"
+            )
+        if given[name].dtype != wanted[name].dtype:
+            raise ModelKeysError(
+                f"{path} has {name} in {given[name].dtype}, not {wanted[name].dtype}; convert the "
+                "weights and save them with save_classifier"
+            )
+        _check_finite(given[name], name, path)
     network.load_state_dict(given)
     return network
+
+
+def _check_finite(values, name, path):
+    bad = int((~torch.isfinite(values)).sum())
+    if bad:
+        raise ValueError(
+            f"the weights of {path} have {bad} values of {name} that are not finite: the training "
+            "failed; train again, with a lower learning rate"
+        )

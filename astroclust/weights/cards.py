@@ -1,8 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Model cards: what a classifier is, written, read and checked."""
+"""Model cards: metadata of a classifier; written, read and validated."""
 
+import hashlib
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
+from math import isfinite
+from numbers import Integral, Real
 
 from astroclust.catalogs import CLASSES
 from astroclust.images import BANDS, PIXEL_SCALE
@@ -14,13 +17,24 @@ __all__ = [
     "ModelClassesError",
     "ModelHashError",
     "ModelKeysError",
+    "card_digest",
+    "card_text",
     "check_card",
     "read_card",
 ]
 
+# Whole numbers of a card, and other numbers; each with its smallest and largest value. Stamps of
+# more pixels, or ensembles of more networks, would not fit into the memory of a computer.
+_WHOLE = {"members": (1, 1000), "stamp_size": (1, 1024), "max_missing_bands": (0, len(BANDS) - 1)}
+_REAL = {"pixel_scale": (0.001, 10), "temperature": (0.01, 100)}
+_TEXTS = ("name", "architecture", "training_sample", "split", "command", "score_command", "licence")
+# The column of classes holds 16-bit integers.
+_LARGEST_CLASS = 32767
+_LARGEST_CARD = 1 << 20
+
 
 class ModelHashError(ValueError):
-    """The weights are not those that the card describes.
+    """The weights and the card are not those that were saved together.
 
     Examples
     --------
@@ -134,7 +148,7 @@ class ModelCard:
     licence : str
         Licence of the weights.
     sha256 : str
-        Hash of the weights file.
+        Hash of the weights file, which holds the hash of all other entries of the card.
 
     Examples
     --------
@@ -176,6 +190,55 @@ class ModelCard:
         )
 
 
+def card_text(card):
+    """The content of a card's file.
+
+    Parameters
+    ----------
+    card : `ModelCard`
+        The card.
+
+    Returns
+    -------
+    text : str
+        JSON.
+    """
+    return json.dumps(_content(card), indent=2, default=_plain, allow_nan=False) + "\n"
+
+
+def card_digest(card):
+    """SHA-256 of all entries of a card but the hash of the weights, which holds this one.
+
+    Parameters
+    ----------
+    card : `ModelCard`
+        The card.
+
+    Returns
+    -------
+    digest : str
+        64 hexadecimal digits. The order of the classes matters, the layout of the file does not.
+    """
+    content = _content(card)
+    del content["sha256"]
+    content["classes"] = list(content["classes"].items())
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _content(card):
+    """The entries of a card as JSON has them."""
+    content = asdict(card)
+    content["bands"] = list(card.bands)
+    content["classes"] = {str(number): name for number, name in card.classes.items()}
+    return content
+
+
+def _plain(number):
+    """A number of NumPy as one of Python."""
+    return number.item()
+
+
 def read_card(path):
     """Read the card of a classifier.
 
@@ -187,14 +250,16 @@ def read_card(path):
     Returns
     -------
     card : `ModelCard`
-        As it is there; `check_card` checks its entries.
+        The card; `check_card` validates its entries.
 
     Raises
     ------
     FileNotFoundError
-        Where there is none.
+        If there is no such file.
+    OSError
+        If it cannot be read.
     ValueError
-        Where the file is not a card.
+        If it is not a card.
     """
     if not path.exists():
         raise FileNotFoundError(
@@ -202,46 +267,129 @@ def read_card(path):
             "save_classifier writes it"
         )
     try:
-        content = json.loads(path.read_text())
-        unknown = set(content) - {item.name for item in fields(ModelCard)}
-        if unknown:
-            raise ValueError(f"unknown entries {', '.join(sorted(unknown))}")
-        content["bands"] = tuple(content["bands"])
-        content["classes"] = {int(number): name for number, name in content["classes"].items()}
-        return ModelCard(**content)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a model card ({error})") from error
+        if path.stat().st_size > _LARGEST_CARD:
+            raise ValueError(f"it has more than {_LARGEST_CARD} bytes")
+        content = json.loads(
+            path.read_text(encoding="utf-8"),
+            object_pairs_hook=_without_duplicates,
+            parse_constant=_refuse_constant,
+        )
+        return ModelCard(**_entries(content))
+    except OSError as error:
+        raise OSError(f"cannot read the model card {path}: {error.strerror or error}") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"{path} is not a model card ({error}); use the card that was saved with the weights"
+        ) from error
+
+
+def _entries(content):
+    """Entries of a card, with the types that JSON lacks."""
+    if not isinstance(content, dict):
+        raise ValueError("it is not a JSON object")
+    unknown = set(content) - {item.name for item in fields(ModelCard)}
+    if unknown:
+        raise ValueError(f"unknown entries {', '.join(sorted(unknown))}")
+    for name, kind in {"bands": list, "classes": dict}.items():
+        if not isinstance(content.get(name), kind):
+            raise ValueError(f"{name} is {content.get(name)!r}, not a {kind.__name__}")
+    numbers = list(content["classes"])
+    if any(not number.isdecimal() or str(int(number)) != number for number in numbers):
+        raise ValueError(f"classes have numbers {numbers}, which are not all whole numbers")
+    classes = {int(number): name for number, name in content["classes"].items()}
+    return {**content, "bands": tuple(content["bands"]), "classes": classes}
+
+
+def _without_duplicates(pairs):
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"more than one entry {', '.join(twice)}")
+    return content
+
+
+def _refuse_constant(name):
+    raise ValueError(f"{name} is not a finite number")
 
 
 def check_card(card, path):
-    """Refuse a card by which no classifier can be made.
+    """Validate the type and range of every entry of a card.
 
     Parameters
     ----------
     card : `ModelCard`
         The card.
     path : str or `~pathlib.Path`
-        What the error shall name.
+        Name for the error message.
 
     Raises
     ------
     ModelBandsError, ModelClassesError, ValueError
-        For bands, classes or other entries that are not accepted.
+        If the bands, the classes or other entries are not accepted.
     """
-    unknown = [band for band in card.bands if band not in BANDS]
-    if unknown or not card.bands or len(set(card.bands)) < len(card.bands):
-        raise ModelBandsError(
-            f"the card of {path} names bands {list(card.bands)}; bands are {', '.join(BANDS)}"
-        )
-    for name in ("members", "stamp_size", "pixel_scale", "temperature"):
+    for name in _TEXTS:
         value = getattr(card, name)
-        kind = int if name in ("members", "stamp_size") else (int, float)
-        if not isinstance(value, kind) or value <= 0:
-            raise ValueError(f"the card of {path} has {name} {value!r}, which is not positive")
-    if len(card.classes) < 2:
-        raise ModelClassesError(f"the card of {path} names fewer than two classes")
-    if card.normalization not in NORMALIZATIONS:
-        raise ValueError(
-            f"the card of {path} asks for normalization {card.normalization!r}, which this "
-            "version of astroclust does not have; update it"
-        )
+        if not isinstance(value, str) or not value.isprintable():
+            raise _wrong(path, name, value, "a line of text")
+    for name in ("name", "architecture"):
+        if not getattr(card, name).strip():
+            raise _wrong(path, name, getattr(card, name), "a name")
+    for name, (low, high) in _WHOLE.items():
+        value = getattr(card, name)
+        if not _is_number(value, Integral) or not low <= value <= high:
+            raise _wrong(path, name, value, f"a whole number from {low} to {high}")
+    for name, (low, high) in _REAL.items():
+        value = getattr(card, name)
+        if not _is_number(value, Real) or not low <= value <= high:
+            raise _wrong(path, name, value, f"a number from {low} to {high}")
+    if not isinstance(card.simulated, bool):
+        raise _wrong(path, "simulated", card.simulated, "true or false")
+    if not isinstance(card.normalization, str) or card.normalization not in NORMALIZATIONS:
+        known = ", ".join(NORMALIZATIONS)
+        raise _wrong(path, "normalization", card.normalization, f"one of {known}")
+    _check_bands(card.bands, path)
+    _check_classes(card.classes, path)
+    _check_scores(card.scores, path)
+
+
+def _check_bands(bands, path):
+    known = isinstance(bands, tuple) and all(isinstance(b, str) and b in BANDS for b in bands)
+    if not known or not bands or len(set(bands)) < len(bands):
+        raise _wrong(path, "bands", bands, f"some of {', '.join(BANDS)}", ModelBandsError)
+
+
+def _check_classes(classes, path):
+    known = isinstance(classes, dict) and all(
+        _is_number(number, Integral)
+        and 1 <= number <= _LARGEST_CLASS
+        and isinstance(name, str)
+        and name.strip()
+        and name.isprintable()
+        for number, name in classes.items()
+    )
+    if not known or len(classes) < 2:
+        wanted = f"two or more names by whole numbers from 1 to {_LARGEST_CLASS}"
+        raise _wrong(path, "classes", classes, wanted, ModelClassesError)
+
+
+def _check_scores(scores, path):
+    if not isinstance(scores, dict):
+        raise _wrong(path, "scores", scores, "numbers by name")
+    for name, value in scores.items():
+        if not isinstance(name, str) or not _is_number(value, Real) or not isfinite(value):
+            raise _wrong(path, f"score {name}", value, "a finite number")
+
+
+def _is_number(value, kind):
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _wrong(path, entry, value, wanted, kind=ValueError):
+    text = repr(value)
+    text = text if len(text) < 200 else f"{text[:200]}..."
+    return kind(
+        f"the card of {path} has {entry} {text}, which is not {wanted}; use the card that was "
+        "saved with the weights, or correct the entry and sign both with "
+        "astroclust.weights.sign_classifier"
+    )

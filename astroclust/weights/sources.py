@@ -1,8 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Where weights come from: the package, a file, an address, or the Hugging Face hub."""
+"""Locate weights in the package, in files, on servers and on the Hugging Face hub."""
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,7 +18,7 @@ __all__ = ["Source", "bundle", "find_source"]
 
 _PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
 _WEIGHTS, _CARD = ".safetensors", ".json"
-_HUB = "hf://"
+_HUB, _SERVERS = "hf://", ("https://", "http://")
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,23 @@ class Source:
     Parameters
     ----------
     name : str
-        What they were asked for by.
+        The name, path or address that was given.
     weights, card : `~pathlib.Path`
         The files.
+    remedy : str
+        What to do if they are damaged.
     """
 
     name: str
     weights: Path
     card: Path
+    remedy: str
+
+    def forget(self):
+        """Remove what was fetched from a server from the cache, so that it is fetched again."""
+        if self.name.startswith(_SERVERS):
+            for address in (self.name, self.name.removesuffix(_WEIGHTS) + _CARD):
+                clear_download_cache(address, pkgname="astroclust")
 
 
 def bundle():
@@ -66,7 +76,7 @@ def find_source(model):
         )
     if "://" not in text:
         return _from_disk(text)
-    if not text.startswith(("https://", "http://", _HUB)) or not text.endswith(_WEIGHTS):
+    if not text.startswith((*_SERVERS, _HUB)) or not text.endswith(_WEIGHTS):
         raise ValueError(
             f"{text} is no address of weights: those are https://HOST/PATH{_WEIGHTS}, or "
             f"{_HUB}OWNER/REPOSITORY/PATH{_WEIGHTS} on the Hugging Face hub"
@@ -89,7 +99,11 @@ def _from_disk(text):
             )
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
-    return Source(text, path, path.with_suffix(_CARD))
+    remedy = (
+        "copy both from where they came from; if you changed one of them yourself, sign them with "
+        f"astroclust.weights.sign_classifier({str(path)!r})"
+    )
+    return Source(text, path, path.with_suffix(_CARD), remedy)
 
 
 def _from_server(address):
@@ -106,7 +120,8 @@ def _from_server(address):
             f"{address}, or the card beside it that ends in {_CARD}, could not be fetched "
             f"({error}): check the address and the connection"
         ) from error
-    return Source(address, weights, card)
+    remedy = "load it again, which fetches both again; if that does not help, tell its owner"
+    return Source(address, weights, card, remedy)
 
 
 def _from_hub(address):
@@ -132,7 +147,8 @@ def _from_hub(address):
             f"{address}, or the card beside it that ends in {_CARD}, could not be fetched from "
             f"the hub ({error}): check the name, the connection, and who may read it"
         ) from error
-    return Source(address, weights, card)
+    remedy = f"remove {weights} and {card}, and load it again, which fetches both again"
+    return Source(address, weights, card, remedy)
 
 
 def _check_digest(source, fragment):
@@ -140,12 +156,12 @@ def _check_digest(source, fragment):
     kind, _, wanted = fragment.partition("=")
     if not fragment:
         return
-    if kind != "sha256" or len(wanted) != 64:
-        raise ValueError(f"#{fragment} is not understood: #sha256= and its 64 digits is")
+    if kind != "sha256" or not re.fullmatch("[0-9a-fA-F]{64}", wanted):
+        raise ValueError(f"invalid fragment #{fragment}; expected #sha256=<64 hex digits>")
     found = hashlib.sha256(source.weights.read_bytes()).hexdigest()
     if found != wanted.lower():
-        clear_download_cache(source.name, pkgname="astroclust")
+        source.forget()
         raise ModelHashError(
             f"{source.name} has sha256 {found}, not {wanted}: it was damaged on its way, or is "
-            "not the file that you know"
+            f"another version; check the hash, or {source.remedy}"
         )
