@@ -16,7 +16,7 @@ from astroclust.cli.options import (
     read_images,
     say_notice,
 )
-from astroclust.files import check_output
+from astroclust.files import replace_when_done
 
 __all__ = ["add_score", "add_train"]
 
@@ -113,9 +113,9 @@ def _add_data(command):
 def _train(arguments, report):
     from astroclust.plotting import plot_learning_curve
     from astroclust.training import find_recipe, train_classifier
-    from astroclust.weights import save_classifier
+    from astroclust.weights import check_classifier_output, save_classifier
 
-    check_output(arguments.output, overwrite=arguments.overwrite)
+    check_classifier_output(arguments.output, overwrite=arguments.overwrite)
     start = arguments.start
     if start is not None:
         start = astroclust.load_classifier(None if start == "default" else start)
@@ -139,9 +139,10 @@ def _train(arguments, report):
         folder=folder,
         progress_bar=not arguments.quiet,
     )
-    for log in folder.glob("member-*/metrics.csv"):
-        plot_learning_curve(log).figure.savefig(log.with_name("learning_curve.png"))
     card = save_classifier(classifier, arguments.output, overwrite=arguments.overwrite)
+    for log in folder.glob("member-*/metrics.csv"):
+        with replace_when_done(log.with_name("learning_curve.png"), overwrite=True) as partial:
+            plot_learning_curve(log).figure.savefig(partial)
     _say_scores(report, card.scores)
     say_notice(report, classifier)
     report.say("wrote {output} and its card", output=arguments.output)

@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 from astroclust.catalogs import CLASSES
 from astroclust.evaluation import class_scores, confusion_matrix, mean_confusion
 from astroclust.files import replace_when_done
+from astroclust.locks import only_process
 from astroclust.training import split_rows, train_classifier
 from astroclust.training.scores import member_probabilities
 
@@ -115,27 +116,30 @@ def pretraining_study(
         for name, own in starts.items():
             place = Path(folder) / name.replace(" ", "-") / f"run-{run:03}"
             result = place / "classified.ecsv"
-            if not result.exists():
-                classifier = train_classifier(
-                    stamps[learnt],
-                    labels[learnt],
-                    held_out=stamps[tested],
-                    held_out_labels=labels[tested],
-                    name=name,
-                    training_sample="",
-                    recipe=recipe,
-                    max_missing_bands=0,
-                    seed=seed + run - 1,
-                    folder=place,
-                    progress_bar=progress_bar,
-                    **{"validation_share": 0.0, **changes, **own},
-                )
-                chances = member_probabilities(classifier, stamps[tested]).mean(axis=0)
-                table = Table({"row": tested, "label": labels[tested]})
-                table["class"] = np.array(list(CLASSES))[chances.argmax(axis=1)]
-                with replace_when_done(result) as partial:
-                    table.write(partial, format="ascii.ecsv")
-                (place / "member-1" / "last.ckpt").unlink()  # what weighs, and is done with
+            place.mkdir(parents=True, exist_ok=True)
+            with only_process(result):
+                if not result.exists():
+                    classifier = train_classifier(
+                        stamps[learnt],
+                        labels[learnt],
+                        held_out=stamps[tested],
+                        held_out_labels=labels[tested],
+                        name=name,
+                        training_sample="",
+                        recipe=recipe,
+                        max_missing_bands=0,
+                        seed=seed + run - 1,
+                        folder=place,
+                        progress_bar=progress_bar,
+                        **{"validation_share": 0.0, **changes, **own},
+                    )
+                    chances = member_probabilities(classifier, stamps[tested]).mean(axis=0)
+                    table = Table({"row": tested, "label": labels[tested]})
+                    table["class"] = np.array(list(CLASSES))[chances.argmax(axis=1)]
+                    with replace_when_done(result) as partial:
+                        table.write(partial, format="ascii.ecsv")
+                    for checkpoint in place.glob("member-1/*.ckpt"):
+                        checkpoint.unlink()  # what weighs, and is done with
             for parts, table in (
                 (curves, _curve(place / "member-1" / "metrics.csv")),
                 (classified, Table.read(result, format="ascii.ecsv")),

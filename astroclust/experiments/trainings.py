@@ -10,6 +10,7 @@ from astropy.table import Table, vstack
 from astroclust.catalogs import CLASSES
 from astroclust.experiments.samples import SIZE, center_crop
 from astroclust.files import replace_when_done
+from astroclust.locks import only_process
 from astroclust.training import overlapping_groups, split_rows, train_classifier
 from astroclust.training.augmentation import crop_stamps
 from astroclust.training.scores import member_probabilities
@@ -81,11 +82,23 @@ def run_training(training, stamps, *, folder, others=None, progress_bar=False, *
     classified : `~astropy.table.Table`
         A row an object: ``part`` (``"validation"``, or the name of another), ``row`` in its stamps,
         ``label``, ``class``, and ``prob_1`` ... ``prob_4``.
+
+    Raises
+    ------
+    OSError
+        If another process runs the same training in the same folder.
     """
     place = Path(folder) / training.experiment / f"run-{training.run:02}"
+    place.mkdir(parents=True, exist_ok=True)
     result = place / "classified.ecsv"
-    if result.exists():
-        return Table.read(result, format="ascii.ecsv")
+    with only_process(result):
+        if not result.exists():
+            _train(training, stamps, place, result, others or {}, progress_bar, changes)
+    return Table.read(result, format="ascii.ecsv")
+
+
+def _train(training, stamps, place, result, others, progress_bar, changes):
+    """Train, classify the rest, and write the table."""
     labels = np.asarray(stamps.table["class"])
     learnt, tested = _split(training, stamps)
     options = {"recipe": training.recipe, "architecture": training.architecture, **changes}
@@ -102,7 +115,7 @@ def run_training(training, stamps, *, folder, others=None, progress_bar=False, *
         progress_bar=progress_bar,
         **options,
     )
-    parts = {"validation": stamps[tested], **(others or {})}
+    parts = {"validation": stamps[tested], **others}
     rows = {"validation": tested}
     tables = []
     for name, part in parts.items():
@@ -118,7 +131,6 @@ def run_training(training, stamps, *, folder, others=None, progress_bar=False, *
         classified.write(partial, format="ascii.ecsv")
     for checkpoint in place.glob("member-*/*.ckpt"):
         checkpoint.unlink()  # what weighs, and is done with
-    return classified
 
 
 def _split(training, stamps):

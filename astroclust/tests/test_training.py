@@ -1,17 +1,26 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+import logging
+import os
+import random
+import signal
 import subprocess
 import sys
-import time
+import tempfile
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
 from hypothesis import given
 from hypothesis import strategies as st
 
 from astroclust import Classifier, Stamps, simulate_stamps, train_classifier
 from astroclust.images import BANDS
+from astroclust.locks import only_process
+from astroclust.tests.test_files import small_files
 from astroclust.training import (
     RECIPES,
     Recipe,
@@ -24,6 +33,12 @@ from astroclust.training import (
 )
 from astroclust.training.augmentation import crop_stamps, turn_stamps
 from astroclust.training.calibration import fit_temperature
+from astroclust.training.checkpoints import (
+    AtomicCheckpoints,
+    LearningCurve,
+    check_best,
+    find_checkpoint,
+)
 from astroclust.weights import ModelCard
 
 
@@ -339,40 +354,189 @@ def test_scores_count_what_is_missing():
         score_classifier(Classifier(card, [FirstBand()]), stamps[:0], labels[:0])
 
 
-_RUN = """
-import sys
-from pathlib import Path
+# A training that is killed in the middle of its third checkpoint.
+_KILLED = """
+import os, signal, sys
 import torch
-from astroclust.tests.test_training import ARGUMENTS, _blobs
-from astroclust import train_classifier
+from astroclust.tests.test_training import train_in
 
-stamps, labels = _blobs(160, 0)
-classifier = train_classifier(
-    stamps, labels, held_out=stamps[:16], held_out_labels=labels[:16], folder=Path(sys.argv[1]),
-    epochs=6, seed=3, **ARGUMENTS,
-)
-torch.save(classifier.networks[0].state_dict(), sys.argv[2])
+def die(content, file, save=torch.save, calls=[]):
+    calls.append(content)
+    if len(calls) == 3:
+        file.write(bytes(1000))
+        file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    save(content, file)
+
+torch.save = die
+train_in(sys.argv[1])
 """
 
 
-def test_a_killed_run_ends_as_one_never_killed(tmp_path):
-    def start(folder):
-        weights = tmp_path / f"{folder}.pt"
-        command = [sys.executable, "-c", _RUN, str(tmp_path / folder), str(weights)]
-        return subprocess.Popen(command), weights
+def train_in(folder):
+    stamps, labels = _blobs(160, 0)
+    options = {"held_out": stamps[:16], "held_out_labels": labels[:16], "epochs": 5, "seed": 3}
+    classifier = train_classifier(stamps, labels, folder=folder, **options, **ARGUMENTS)
+    return classifier.networks[0].state_dict(), Path(folder, "member-1", "metrics.csv").read_text()
 
-    process, _ = start("killed")
-    checkpoint = tmp_path / "killed" / "member-1" / "last.ckpt"
-    while not checkpoint.exists():
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    saved = torch.load(checkpoint, weights_only=True)
-    assert 0 < saved["global_step"] < 24
-    results = []
-    for folder in ("killed", "whole"):
-        process, weights = start(folder)
-        assert process.wait() == 0
-        results.append(torch.load(weights, weights_only=True))
-    assert all(torch.equal(results[0][name], results[1][name]) for name in results[1])
+
+@pytest.fixture
+def another_disk(tmp_path):
+    """A folder on another file system than the tests, if there is one."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no other file system")
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield folder
+
+
+def test_a_killed_run_ends_as_one_never_killed(tmp_path, another_disk, monkeypatch):
+    code = [sys.executable, "-c", _KILLED, str(tmp_path / "killed")]
+    done = subprocess.run(code, env=os.environ | {"TMPDIR": another_disk})
+    assert done.returncode == -signal.SIGKILL
+    folder = tmp_path / "killed" / "member-1"
+    assert len(list(folder.glob(".*.part-last.ckpt"))) == 1
+    assert torch.load(folder / "last.ckpt", weights_only=True)["epoch"] == 1
+    # As if the machine had failed, too.
+    with open(folder / "last.ckpt", "r+b") as file:
+        file.truncate(1000)
+    monkeypatch.setattr(tempfile, "tempdir", another_disk)
+    with pytest.warns(AstropyUserWarning, match=r"last\.ckpt is damaged .*from previous\.ckpt"):
+        resumed, log = train_in(tmp_path / "killed")
+    weights, whole_log = train_in(tmp_path / "whole")
+    assert all(torch.equal(resumed[name], weights[name]) for name in weights)
+    assert log == whole_log
+    assert not list(folder.glob(".*.part-*"))
+
+
+def test_a_second_process_is_told(tmp_path):
+    stamps, labels = _blobs(32, 0)
+    options = {"architecture": "native-small", "epochs": 1, **ARGUMENTS}
+    with only_process(tmp_path), pytest.raises(OSError, match=f"{tmp_path} is in use by another"):
+        train_classifier(stamps, labels, folder=tmp_path, **options)
+    train_classifier(stamps, labels, folder=tmp_path, **options)  # as the message says
+
+
+def _checkpoint(path, step):
+    content = {"state_dict": {"weight": torch.full((100,), float(step))}, "optimizer_states": []}
+    AtomicCheckpoints().save_checkpoint(content | {"global_step": step, "epoch": step}, path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[:500],
+        lambda content: content.replace(np.float32([2.0] * 9).tobytes(), bytes(36)),
+        lambda content: b"no checkpoint",
+    ],
+)
+def test_a_damaged_checkpoint_is_named(tmp_path, damage):
+    last, previous = tmp_path / "last.ckpt", tmp_path / "previous.ckpt"
+    assert find_checkpoint(tmp_path) is None
+    for step in (1, 2):
+        _checkpoint(last, step)
+    assert find_checkpoint(tmp_path) == last
+    last.write_bytes(damage(last.read_bytes()))
+    with pytest.warns(AstropyUserWarning, match=r"last\.ckpt is damaged .*resuming from previous"):
+        assert find_checkpoint(tmp_path) == previous
+    previous.write_bytes(b"")
+    with pytest.raises(OSError, match=rf"last\.ckpt .*previous\.ckpt .*remove {tmp_path} to train"):
+        find_checkpoint(tmp_path)
+    last.unlink()
+    previous.unlink()
+    assert find_checkpoint(tmp_path) is None
+    # A kill between the two renames.
+    _checkpoint(last, 1)
+    last.rename(previous)
+    assert find_checkpoint(tmp_path) == previous
+
+
+def test_a_best_checkpoint_that_is_damaged(tmp_path):
+    check_best(tmp_path)
+    _checkpoint(tmp_path / "best.ckpt", 1)
+    check_best(tmp_path)
+    assert not (tmp_path / "previous.ckpt").exists()
+    torch.save({"other": 1}, tmp_path / "best.ckpt")
+    with pytest.raises(OSError, match=r"best\.ckpt is damaged \(it lacks epoch, global_step"):
+        check_best(tmp_path)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path):
+    last = tmp_path / "last.ckpt"
+    _checkpoint(last, 1)
+    content = {"state_dict": torch.zeros(100_000)}
+    with small_files(), pytest.raises(OSError, match=r"cannot write .*last\.ckpt: File too large"):
+        AtomicCheckpoints().save_checkpoint(content, last)
+    assert torch.load(find_checkpoint(tmp_path), weights_only=True)["epoch"] == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_a_learning_curve_is_continued(tmp_path):
+    path = tmp_path / "metrics.csv"
+    curve = LearningCurve(path)
+    for epoch in range(3):
+        curve.log_metrics({"epoch": epoch, "validation_loss": torch.tensor(1.0)}, epoch * 4)
+        curve.log_metrics({"epoch": epoch, "loss": 2.0}, epoch * 4)
+    before = path.read_text()
+    curve = LearningCurve(path)  # of a run that was complete, nothing is logged
+    assert path.read_text() == before
+    curve.log_metrics({"epoch": 1, "loss": 5.0}, 4)
+    log = Table.read(path, format="ascii.csv")
+    assert log["epoch"].tolist() == [0, 0, 1]
+    assert log["loss"].tolist() == [None, 2, 5]
+    path.write_text("nothing\n1\n")
+    with pytest.raises(ValueError, match="damaged: remove it"):
+        LearningCurve(path).log_metrics({"epoch": 1, "loss": 5.0}, 4)
+    path.unlink()
+    LearningCurve(path).log_metrics({"epoch": 1, "loss": 5.0}, 4)
+
+
+def test_training_leaves_the_process_as_it_was(tmp_path):
+    def state():
+        loggers = [logging.getLogger(name) for name in sorted(logging.root.manager.loggerDict)]
+        levels = {one.name: (one.level, len(one.handlers), len(one.filters)) for one in loggers}
+        known = {name: levels[name] for name in levels if name.startswith("lightning")}
+        signals = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+        return (
+            random.getstate(),
+            str(np.random.get_state()),  # noqa: NPY002
+            torch.get_rng_state().tolist(),
+            dict(os.environ),
+            torch.get_num_threads(),
+            list(warnings.filters),
+            known,
+            signals,
+        )
+
+    stamps, labels = _blobs(64, 0)
+    options = {"architecture": "native-small", "epochs": 1, **ARGUMENTS}
+    before = state()
+    train_classifier(stamps, labels, **options)
+    assert state() == before
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_is_that_of_python(tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    stamps, labels = _blobs(64, 0)
+    monkeypatch.setattr("astroclust.training.fitting._Fit.training_step", interrupted)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train_classifier(stamps, labels, folder=tmp_path, **ARGUMENTS)
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_settings_that_are_damaged(tmp_path):
+    (tmp_path / "member-1").mkdir()
+    (tmp_path / "member-1" / "settings.json").write_text("{")
+    stamps, labels = _blobs(64, 0)
+    with pytest.raises(ValueError, match="other data or settings: remove it"):
+        train_classifier(stamps, labels, folder=tmp_path, **ARGUMENTS)
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"cannot make the folder .*file.*choose another one"):
+        train_classifier(stamps, labels, folder=tmp_path / "file", **ARGUMENTS)
+    with pytest.raises(ValueError, match="name '', which is not a name"):
+        train_classifier(stamps, labels, **{**ARGUMENTS, "name": ""})

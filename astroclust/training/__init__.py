@@ -4,15 +4,18 @@
 import gc
 import hashlib
 import json
-import shutil
 import tempfile
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import lightning
+import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from astroclust.catalogs import CLASSES
+from astroclust.files import replace_when_done
+from astroclust.locks import only_process
 from astroclust.networks import create_network
 from astroclust.training.augmentation import augment_stamps
 from astroclust.training.calibration import fit_temperature
@@ -22,6 +25,7 @@ from astroclust.training.recipes import RECIPES, Recipe, find_recipe
 from astroclust.training.scores import member_probabilities, score_classifier
 from astroclust.training.splits import overlapping_groups, split_rows
 from astroclust.weights import Classifier, ModelCard
+from astroclust.weights.cards import check_card
 
 __all__ = [
     "RECIPES",
@@ -60,8 +64,9 @@ def train_classifier(
 ):
     """Train a classifier, or fine-tune one.
 
-    A checkpoint is written after each epoch; the same call with the same ``folder`` goes on from
-    the last one.
+    A checkpoint is written after each epoch, and the one before is kept; the same call with the
+    same ``folder`` resumes from the last one that is intact. The random numbers of the caller are
+    left as they are.
 
     Parameters
     ----------
@@ -109,8 +114,16 @@ def train_classifier(
     TypeError
         For a change that is no entry of the recipe.
     ValueError
-        For an unknown recipe; where labels are not classes, or not one a stamp; where ``folder``
-        is that of another run.
+        For an unknown recipe; if labels are not classes, or not one per stamp; if ``folder`` is
+        that of another run.
+    OSError
+        If another process trains in ``folder``, its checkpoints are damaged, or a checkpoint
+        cannot be written.
+
+    Warns
+    -----
+    AstropyUserWarning
+        If the last checkpoint is damaged and the one before is used.
 
     Examples
     --------
@@ -151,29 +164,6 @@ def train_classifier(
         )
     aside = (stamps[validation], targets[validation]) if len(validation) else None
     watched = aside or (None if held_out is None else (held_out, held_out_labels))
-    work = Path(tempfile.mkdtemp() if folder is None else folder)
-    run = _describe(recipe, stamps, targets, start)
-    learnt_stamps, learnt_targets = stamps[learnt], targets[learnt]
-    networks = []
-    for number in range(members):
-        member = work / f"member-{number + 1}"
-        _claim_folder(member, **run, seed=seed + number)
-        lightning.seed_everything(seed + number, verbose=False)
-        networks.append(_first_weights(recipe, stamps, start, number))
-        fit_network(
-            networks[-1],
-            learnt_stamps,
-            learnt_targets,
-            watched,
-            recipe,
-            seed=seed + number,
-            folder=member,
-            progress_bar=progress_bar,
-        )
-        # Lightning's parts know one another, and would keep gradients and the optimizer's memory.
-        gc.collect()
-    if folder is None:
-        shutil.rmtree(work)
     card = ModelCard(
         name=name,
         architecture=recipe.architecture,
@@ -187,6 +177,29 @@ def train_classifier(
         command=command,
         score_command=score_command,
     )
+    check_card(card, name)  # or a training would end with a classifier that cannot be saved
+    run = _describe(recipe, stamps, targets, start)
+    learnt_stamps, learnt_targets = stamps[learnt], targets[learnt]
+    networks = []
+    with _work_folder(folder) as work:
+        for number in range(members):
+            member = work / f"member-{number + 1}"
+            _claim_folder(member, **run, seed=seed + number)
+            with _random_numbers(seed + number):
+                networks.append(_first_weights(recipe, stamps, start, number))
+                fit_network(
+                    networks[-1],
+                    learnt_stamps,
+                    learnt_targets,
+                    watched,
+                    recipe,
+                    seed=seed + number,
+                    folder=member,
+                    progress_bar=progress_bar,
+                )
+            # Lightning's parts know one another, and would keep gradients and the optimizer's
+            # memory.
+            gc.collect()
     classifier = Classifier(card, networks)
     if aside is not None:
         temperature = fit_temperature(member_probabilities(classifier, aside[0]), aside[1])
@@ -195,6 +208,34 @@ def train_classifier(
         scores = score_classifier(classifier, held_out, held_out_labels, progress_bar=progress_bar)
         classifier.card = replace(classifier.card, scores=scores)
     return classifier
+
+
+@contextmanager
+def _work_folder(folder):
+    """The folder of the checkpoints, for this process alone; a temporary one by default."""
+    with ExitStack() as stack:
+        if folder is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(
+                f"cannot make the folder {folder}: {error.strerror or error}; choose another one"
+            ) from error
+        if rank_zero_only.rank == 0:  # the processes of a training on more than one GPU share it
+            stack.enter_context(only_process(folder))
+            for partial in folder.glob("member-*/.*.part-*"):  # of a process that was killed
+                partial.unlink(missing_ok=True)
+        yield folder
+
+
+@contextmanager
+def _random_numbers(seed):
+    """Random numbers of torch from a seed, which leaves those of the caller as they were."""
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        yield
 
 
 def _first_weights(recipe, stamps, start, number):
@@ -218,11 +259,18 @@ def _describe(recipe, stamps, targets, start):
 
 def _claim_folder(folder, **settings):
     """Make sure that the checkpoints of a folder are those of the same run."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     path = folder / "settings.json"
-    if path.exists() and json.loads(path.read_text()) != settings:
-        raise ValueError(
-            f"{folder} holds the checkpoints of a run with other data or settings: remove it, or "
-            "choose another folder"
-        )
-    path.write_text(json.dumps(settings))
+    if path.exists():
+        try:
+            known = json.loads(path.read_text())
+        except ValueError:
+            known = None
+        if known != settings:
+            raise ValueError(
+                f"{folder} holds the checkpoints of a run with other data or settings: remove it, "
+                "or choose another folder"
+            )
+        return
+    with replace_when_done(path, overwrite=True) as partial:
+        partial.write_text(json.dumps(settings))

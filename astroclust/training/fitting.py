@@ -3,8 +3,10 @@
 
 import logging
 import math
+import signal
 import sys
 import warnings
+from contextlib import contextmanager
 from functools import partial
 
 import lightning
@@ -16,16 +18,22 @@ from lightning.pytorch.callbacks import (
     TQDMProgressBar,
     WeightAveraging,
 )
-from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader, Dataset
 from torchmetrics.classification import MulticlassAccuracy
 
 from astroclust.stamps import normalize_stamps
 from astroclust.training.augmentation import AUGMENTATIONS
+from astroclust.training.checkpoints import (
+    BEST,
+    LAST,
+    AtomicCheckpoints,
+    LearningCurve,
+    check_best,
+    find_checkpoint,
+)
 
 __all__ = ["fit_network"]
 
-_LAST, _BEST = "last.ckpt", "best.ckpt"
 # One process changes stamps while this one learns; where processes do not share memory from the
 # start, each epoch would copy all stamps.
 _WORKERS = 1 if sys.platform == "linux" else 0
@@ -53,7 +61,14 @@ def fit_network(network, stamps, targets, validation, recipe, *, seed, folder, p
         For the checkpoint after each epoch, and ``metrics.csv``.
     progress_bar : bool
         Whether to show progress.
+
+    Raises
+    ------
+    OSError
+        If checkpoints are damaged or cannot be written.
     """
+    last = find_checkpoint(folder)
+    check_best(folder)
     network.to(memory_format=torch.channels_last)
     batches = _Batches(stamps, targets, recipe, seed=seed)
     fit = _Fit(network, recipe, targets, seed, n_batches=len(batches))
@@ -63,32 +78,63 @@ def fit_network(network, stamps, targets, validation, recipe, *, seed, folder, p
         batches, batch_size=None, num_workers=_WORKERS, generator=torch.Generator()
     )
     watched = validation and DataLoader(_Batches(*validation, recipe), batch_size=None)
-    for chatty in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    trainer = lightning.Trainer(
-        max_epochs=recipe.epochs if recipe.batches is None else -1,
-        max_steps=-1 if recipe.batches is None else recipe.batches,
-        precision=_precision(),
-        callbacks=_callbacks(recipe, _n_steps(recipe, len(batches)), folder, progress_bar),
-        logger=CSVLogger(folder, name=None, version=""),
-        enable_progress_bar=progress_bar,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=1,
-    )
-    last = folder / _LAST
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        warnings.filterwarnings("ignore", ".*exists and is not empty.*")
-        warnings.filterwarnings("ignore", ".*LeafSpec.*")
-        warnings.filterwarnings("ignore", ".*no `val_dataloader`.*")
-        trainer.fit(fit, training, watched, ckpt_path=last if last.exists() else None)
-    # A run that was whole before would give the last weights in place of their average.
-    chosen = folder / (_BEST if recipe.patience is not None else _LAST)
+    with _quiet_lightning(), _interruptible():
+        trainer = lightning.Trainer(
+            max_epochs=recipe.epochs if recipe.batches is None else -1,
+            max_steps=-1 if recipe.batches is None else recipe.batches,
+            precision=_precision(),
+            callbacks=_callbacks(recipe, _n_steps(recipe, len(batches)), folder, progress_bar),
+            logger=LearningCurve(folder / "metrics.csv"),
+            plugins=[AtomicCheckpoints()],
+            enable_progress_bar=progress_bar,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+        )
+        trainer.fit(fit, training, watched, ckpt_path=last)
+    # A run that was complete before would give the last weights in place of their average.
+    chosen = folder / (BEST if recipe.patience is not None else LAST)
     # Mapped, for the optimizer's part of it is twice as large and not wanted.
     saved = torch.load(chosen, map_location="cpu", weights_only=True, mmap=True)
     fit.load_state_dict(saved["state_dict"])
     network.cpu()
+
+
+@contextmanager
+def _quiet_lightning():
+    """Keep back the notes and warnings of Lightning that say nothing about this training."""
+    # By filters: the levels of loggers are the user's.
+    names = [name for name in logging.root.manager.loggerDict if name.startswith("lightning.")]
+    loggers = [logging.getLogger(name) for name in names]
+    for logger in loggers:
+        logger.addFilter(_is_warning)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*does not have many workers.*")
+            warnings.filterwarnings("ignore", ".*exists and is not empty.*")
+            warnings.filterwarnings("ignore", ".*LeafSpec.*")
+            warnings.filterwarnings("ignore", ".*no `val_dataloader`.*")
+            yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(_is_warning)
+
+
+def _is_warning(record):
+    return record.levelno >= logging.WARNING
+
+
+@contextmanager
+def _interruptible():
+    """Let Ctrl-C be a `KeyboardInterrupt`: Lightning exits, and ignores any later Ctrl-C."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if not isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from error
 
 
 def _n_steps(recipe, n_batches):

@@ -258,10 +258,7 @@ def save_classifier(classifier, path, *, overwrite=False):
         ...
     ValueError: weights go to a file ending in .safetensors, not mine.pth
     """
-    path = Path(path)
-    if path.suffix != ".safetensors":
-        raise ValueError(f"weights go to a file ending in .safetensors, not {path.name}")
-    card_path = check_output(path.with_suffix(".json"), overwrite=overwrite)
+    path, card_path = check_classifier_output(path, overwrite=overwrite)
     card = replace(classifier.card, members=len(classifier.networks))
     check_card(card, path)
     weights = {
@@ -280,6 +277,29 @@ def save_classifier(classifier, path, *, overwrite=False):
         with replace_when_done(card_path, overwrite=overwrite) as partial_card:
             partial_card.write_text(card_text(card), encoding="utf-8")
     return card
+
+
+def check_classifier_output(path, *, overwrite=False):
+    """Check, before a long training, that a classifier can be saved.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        The file of the weights.
+    overwrite : bool, optional
+        Whether the files may exist.
+
+    Returns
+    -------
+    weights, card : `~pathlib.Path`
+        The files.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"weights go to a file ending in .safetensors, not {path.name}")
+    return tuple(
+        check_output(one, overwrite=overwrite) for one in (path, path.with_suffix(".json"))
+    )
 
 
 def sign_classifier(path):

@@ -1,0 +1,174 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Checkpoints and the learning curve of a training, which are complete after any kind of stop."""
+
+import csv
+import warnings
+import zipfile
+from pathlib import Path
+
+import torch
+from astropy.utils.exceptions import AstropyUserWarning
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from astroclust.files import replace_when_done
+
+__all__ = ["BEST", "LAST", "AtomicCheckpoints", "LearningCurve", "check_best", "find_checkpoint"]
+
+BEST, LAST, _PREVIOUS = "best.ckpt", "last.ckpt", "previous.ckpt"
+_ENTRIES = {"state_dict", "optimizer_states", "global_step", "epoch"}
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Writes checkpoints beside the old ones and renames them, and keeps the last but one.
+
+    Lightning's own are written in ``$TMPDIR`` and copied over the old ones, which on another file
+    system leaves neither if the process is killed.
+    """
+
+    def save_checkpoint(self, checkpoint, path, storage_options=None):
+        """Write a checkpoint, as Lightning calls it."""
+        path = Path(path)
+        previous = path.with_name(_PREVIOUS) if path.name == LAST else None
+        with (
+            replace_when_done(path, overwrite=True, previous=previous) as partial,
+            open(partial, "wb") as file,
+        ):
+            torch.save(checkpoint, file)
+
+
+class LearningCurve(Logger):
+    """Writes ``metrics.csv``, one row per epoch and kind; a resumed run continues it.
+
+    Parameters
+    ----------
+    path : `~pathlib.Path`
+        The file.
+    """
+
+    def __init__(self, path):
+        super().__init__()
+        self._path, self._rows = path, []
+        self._resumed = path.exists()
+        if self._resumed:
+            with open(path, newline="") as file:
+                self._rows = list(csv.DictReader(file))
+
+    @property
+    def name(self):
+        """No name, as Lightning asks for one."""
+        return None
+
+    @property
+    def version(self):
+        """No version, as Lightning asks for one."""
+        return None
+
+    def log_hyperparams(self, *_, **__):
+        """Keep no parameters: ``settings.json`` has them."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics, step=None):
+        """Write a row."""
+        row = {**metrics, "step": step}
+        if self._resumed:  # rows of an epoch that is done again
+            self._rows = [old for old in self._rows if _epoch(old, self._path) < row["epoch"]]
+            self._resumed = False
+        self._rows.append(row)
+        names = sorted(set().union(*self._rows))
+        with (
+            replace_when_done(self._path, overwrite=True) as partial,
+            open(partial, "w", newline="") as file,
+        ):
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(self._rows)
+
+
+def _epoch(row, path):
+    try:
+        return int(float(row["epoch"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} is damaged: remove it to start the learning curve anew"
+        ) from error
+
+
+def find_checkpoint(folder):
+    """The last intact checkpoint in a folder.
+
+    Parameters
+    ----------
+    folder : `~pathlib.Path`
+        Folder of one network.
+
+    Returns
+    -------
+    path : `~pathlib.Path` or None
+        The checkpoint; None if there is none yet.
+
+    Raises
+    ------
+    OSError
+        If all that there are are damaged.
+
+    Warns
+    -----
+    AstropyUserWarning
+        If the last one is damaged and the one before is not.
+    """
+    problems = []
+    for path in (folder / LAST, folder / _PREVIOUS):
+        if not path.exists():
+            continue
+        problem = _damage(path)
+        if problem is None:
+            if problems:
+                warnings.warn(
+                    f"{' and '.join(problems)}; resuming from {path.name}, the checkpoint before",
+                    AstropyUserWarning,
+                    stacklevel=2,
+                )
+            return path
+        problems.append(f"{path} is damaged ({problem})")
+    if problems:
+        raise OSError(f"{' and '.join(problems)}: remove {folder} to train again from the start")
+    return None
+
+
+def check_best(folder):
+    """Check that the best checkpoint, if there is one, is intact.
+
+    Parameters
+    ----------
+    folder : `~pathlib.Path`
+        Folder of one network.
+
+    Raises
+    ------
+    OSError
+        If it is damaged.
+    """
+    path = folder / BEST
+    problem = _damage(path) if path.exists() else None
+    if problem is not None:
+        raise OSError(
+            f"{path} is damaged ({problem}): remove {folder} to train again from the start"
+        )
+
+
+def _damage(path):
+    """What is wrong with a checkpoint, or None. Torch itself does not notice changed bytes."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            part = archive.testzip()
+        if part is not None:
+            return f"{part} in it has changed"
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        missing = sorted(_ENTRIES - set(content))
+    except PermissionError as error:
+        raise OSError(f"cannot read {path}: {error.strerror}; allow it to be read") from error
+    except Exception as error:  # zipfile and torch fail in many ways
+        return str(error).partition("\n")[0] or type(error).__name__
+    return f"it lacks {', '.join(missing)}" if missing else None
