@@ -1,8 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Find star-cluster candidates in HST images of nearby galaxies, and classify them."""
 
+import sys as _sys
 from importlib import import_module
 from importlib.metadata import version as _version
+from importlib.util import find_spec as _find_spec
 
 from astropy.io import registry as _registry
 
@@ -95,7 +97,32 @@ def _write_legus(table, path, **options):
     import_module("astroclust.catalogs").write_legus(table, path, **options)
 
 
-# ``Table.read(path, format="ascii.legus")`` and ``table.write(...)``, registered for every class
-# there is: astropy.table itself takes most of a second to import.
-_registry.register_reader("ascii.legus", object, _read_legus, force=True)
-_registry.register_writer("ascii.legus", object, _write_legus, force=True)
+def _register():
+    """Register ``Table.read(path, format="ascii.legus")`` and ``table.write(...)``."""
+    table = _sys.modules["astropy.table"].Table
+    _registry.register_reader("ascii.legus", table, _read_legus, force=True)
+    _registry.register_writer("ascii.legus", table, _write_legus, force=True)
+
+
+class _RegisterLater:
+    """Registers the format as soon as somebody imports astropy.table, which takes a second."""
+
+    def find_spec(self, name, *_):
+        if name != "astropy.table":
+            return None
+        _sys.meta_path.remove(self)
+        spec = _find_spec(name)
+        execute = spec.loader.exec_module
+
+        def execute_and_register(module):
+            execute(module)
+            _register()
+
+        spec.loader.exec_module = execute_and_register
+        return spec
+
+
+if hasattr(_sys.modules.get("astropy.table"), "Table"):
+    _register()
+else:
+    _sys.meta_path.insert(0, _RegisterLater())

@@ -18,6 +18,7 @@ from astroclust.classification.chances import Chances, classify_positions
 from astroclust.classification.checks import check_images, choose_device
 from astroclust.classification.columns import add_classes, check_names
 from astroclust.images import ImageSet
+from astroclust.locks import only_process
 from astroclust.selection import find_candidates
 from astroclust.weights import load_classifier
 
@@ -49,8 +50,8 @@ class FieldsError(OSError):
     >>> classify_fields(fields, ".")
     Traceback (most recent call last):
         ...
-    astroclust.distributed.FieldsError: 1 of 1 fields could not be classified (ngc45: there is no
-    file ...missing.fits); the others are written, and the same call goes on with these
+    astroclust.distributed.FieldsError: 1 of 1 fields could not be classified or written (ngc45:
+    there is no file ...missing.fits); the others are written, and the same call resumes with these
     """
 
 
@@ -114,8 +115,10 @@ def classify_fields(
         Where the list of fields, or an argument, is not accepted.
     ImportError
         Where Dask is not installed.
+    OSError
+        If the folder cannot be made, or another process writes to it.
     FieldsError
-        After all other fields are written, where some could not be; it names each and why, and is
+        After all other fields are written, if some could not be; it names each and why, and is
         a kind of `OSError`.
 
     Warns
@@ -143,29 +146,47 @@ def classify_fields(
     classifier = load_classifier(model)
     folder = Path(folder)
     jobs = _read_jobs(fields, folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    waiting = [job for job in jobs if overwrite or not job.output.exists()]
-    for job in waiting:
-        check_table_output(job.output, overwrite=overwrite)
-    failed = {}
-    with _connect(client) as cluster:
-        tiles = _Tiles(cluster, classifier, device, rows_per_task)
-        classify = partial(_classify_field, tiles=tiles, preset=preset, prefix=column_prefix)
-        for job, ended in _in_threads(classify, waiting, tiles, progress_bar):
-            try:
-                table, chances = ended.result()
-            except Exception as error:  # the trouble of one field shall not be that of others
-                failed[job.name] = error
-                continue
-            result = add_classes(table, chances, classifier.card, column_prefix, field=job.name)
-            write_table(result, job.output, overwrite=overwrite)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"cannot make the folder {folder}: {error.strerror or error}; choose another one"
+        ) from error
+    with only_process(folder):
+        waiting, failed = _sort_jobs(jobs, overwrite)
+        with _connect(client) as cluster:
+            tiles = _Tiles(cluster, classifier, device, rows_per_task)
+            classify = partial(_classify_field, tiles=tiles, preset=preset, prefix=column_prefix)
+            for job, ended in _in_threads(classify, waiting, tiles, progress_bar):
+                try:
+                    table, chances = ended.result()
+                    result = add_classes(
+                        table, chances, classifier.card, column_prefix, field=job.name
+                    )
+                    write_table(result, job.output, overwrite=overwrite)
+                except Exception as error:  # the trouble of one field shall not be that of others
+                    failed[job.name] = error
     if failed:
         reasons = "; ".join(f"{name}: {error}" for name, error in failed.items())
         raise FieldsError(
-            f"{len(failed)} of {len(jobs)} fields could not be classified ({reasons}); the others "
-            "are written, and the same call goes on with these"
+            f"{len(failed)} of {len(jobs)} fields could not be classified or written ({reasons}); "
+            "the others are written, and the same call resumes with these"
         ) from next(iter(failed.values()))
     return [job.output for job in jobs]
+
+
+def _sort_jobs(jobs, overwrite):
+    """Fields that are to be classified, and the errors of those that cannot be written, by name."""
+    waiting, failed = [], {}
+    for job in jobs:
+        if job.output.is_file() and not overwrite:
+            continue
+        try:
+            check_table_output(job.output, overwrite=overwrite)
+            waiting.append(job)
+        except (OSError, ValueError) as error:
+            failed[job.name] = error
+    return waiting, failed
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,9 @@ def _read_stamps(x, y, images, card, batch_size):
         positions = Table({"x": x[rows], "y": y[rows]})
         return rows, make_stamps(positions, images, size=card.stamp_size, bands=card.bands)
 
-    if torch.get_num_threads() == 1:  # as a worker of many on a machine has: all others are busy
+    # A worker of many on a machine has one thread: all others are busy. And for one batch there is
+    # nothing to read ahead.
+    if torch.get_num_threads() == 1 or len(batches) < 2:
         yield from map(cut, batches)
         return
     with ThreadPoolExecutor(_AHEAD) as readers:

@@ -2,6 +2,7 @@
 """Completeness: artificial clusters in the user's own images, and the share that is found."""
 
 import itertools
+from contextlib import nullcontext
 
 import numpy as np
 from astropy import units as u
@@ -27,6 +28,7 @@ from astroclust.injection.clusters import (
     lights_of,
     scale_of,
 )
+from astroclust.locks import only_process
 from astroclust.photometry.apertures import measure_apertures
 from astroclust.selection import find_candidates
 from astroclust.selection.pipeline import blocked_pixels
@@ -102,8 +104,9 @@ def completeness(
     seed : int, optional
         Equal seeds give equal results.
     checkpoint : str or `~pathlib.Path`, optional
-        File of all clusters (ECSV), written after each round; the same call goes on from the last
-        one. By default nothing is kept.
+        File of all clusters (ECSV), written after each round, with the one before beside it, which
+        ends in ``.previous``; the same call resumes from the last one that is intact. By default
+        nothing is kept.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -119,7 +122,14 @@ def completeness(
     ValueError
         Where an argument is not accepted, a band has no zero point or no PSF, the images are
         smaller than 100 x 100 pixels or have no room, or ``checkpoint`` is that of another run or
-        not whole.
+        damaged.
+    OSError
+        If another process uses ``checkpoint``, or it cannot be written.
+
+    Warns
+    -----
+    AstropyUserWarning
+        If ``checkpoint`` is damaged and the one before is used.
 
     Notes
     -----
@@ -165,16 +175,19 @@ def completeness(
             blocked=None if blocked is None else digest_of(blocked),
             seed=seed,
         )
-        done = read_checkpoint(checkpoint, settings) if checkpoint.exists() else done
+        done = read_checkpoint(checkpoint, settings) or done
     grid = np.array(list(itertools.product(magnitudes, radii)))
     n_all = int(n) * len(grid)
-    with tqdm(
-        total=n_all,
-        initial=len(done),
-        unit="cluster",
-        desc="injecting",
-        disable=not progress_bar,
-    ) as bar:
+    with (
+        nullcontext() if checkpoint is None else only_process(checkpoint),
+        tqdm(
+            total=n_all,
+            initial=len(done),
+            unit="cluster",
+            desc="injecting",
+            disable=not progress_bar,
+        ) as bar,
+    ):
         while len(done) < n_all:
             number = done["round"][-1] + 1 if len(done) else 0
             rng = np.random.default_rng([seed, number])

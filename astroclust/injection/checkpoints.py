@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.files import reading, replace_when_done
 from astroclust.instruments import exposure_time
@@ -27,25 +28,56 @@ def digest_of(*arrays):
 
 
 def write_checkpoint(done, path, settings):
-    """Write the clusters that are done; the file is the old one or the whole new one."""
+    """Write the clusters that are done; the checkpoint before is kept beside."""
     done.meta = {"settings": settings, "digest": digest_of(*done.itercols())}
-    with replace_when_done(path, overwrite=True) as partial:
+    with replace_when_done(path, overwrite=True, previous=_previous(path)) as partial:
         done.write(partial, format="ascii.ecsv")
 
 
 def read_checkpoint(path, settings):
-    """The clusters of a checkpoint, if it is whole and that of the same run."""
-    mend = "remove it, or choose another file"
+    """The clusters of a checkpoint or, if that is damaged, of the one before; None without one.
+
+    Both must be those of a run with the same settings.
+    """
+    damaged = None
+    found = [one for one in (path, _previous(path)) if one.exists()]
+    mend = f"remove {' and '.join(one.name for one in found)}, or choose another file"
+    for one in found:
+        try:
+            done = _read(one, mend)
+        except PermissionError:
+            raise
+        except (OSError, ValueError) as error:
+            damaged = damaged or error
+            continue
+        known = done.meta["settings"]
+        changed = [name for name, value in settings.items() if known.get(name) != value]
+        if changed:
+            raise ValueError(
+                f"{one} is that of a run with other settings ({', '.join(changed)}): {mend}"
+            )
+        if damaged is not None:
+            warnings.warn(
+                f"resuming from {one}, the checkpoint before the last: {damaged}",
+                AstropyUserWarning,
+                stacklevel=3,
+            )
+        return done
+    if damaged is not None:
+        raise damaged
+    return None
+
+
+def _previous(path):
+    return path.with_name(f"{path.name}.previous")
+
+
+def _read(path, mend):
     with reading(path, remedy=mend), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what other files have in their headers
         done = Table.read(path, format="ascii.ecsv")
-        known, whole = dict(done.meta["settings"]), done.meta["digest"]
-        whole = whole == digest_of(*done.itercols())
-    if not whole:
+        dict(done.meta["settings"])
+        intact = done.meta["digest"] == digest_of(*done.itercols())
+    if not intact:
         raise ValueError(f"{path} is not as completeness wrote it: {mend}")
-    changed = [name for name, value in settings.items() if known.get(name) != value]
-    if changed:
-        raise ValueError(
-            f"{path} is that of a run with other settings ({', '.join(changed)}): {mend}"
-        )
     return done

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from scipy.spatial import KDTree
 
 from astroclust.catalogs import CLASSES
@@ -309,7 +309,18 @@ class LabelStore:
 
     def _only_writer(self):
         lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
-        return lock.acquire(timeout=_LOCK_TIMEOUT, poll_interval=_LOCK_POLL)
+        try:
+            return lock.acquire(timeout=_LOCK_TIMEOUT, poll_interval=_LOCK_POLL)
+        except Timeout as error:
+            raise OSError(
+                f"cannot write {self.path}: another program holds {lock.lock_file}; the label is "
+                "not saved: label again when that has ended"
+            ) from error
+        except OSError as error:
+            raise type(error)(
+                f"cannot write {lock.lock_file}: {error.strerror or error}; the label is not "
+                "saved: mend that, and label again"
+            ) from error
 
     def _append(self, entries):
         """Add lines, all or none of them, and see them to the disk."""
@@ -324,18 +335,24 @@ class LabelStore:
                 with replace_when_done(self.path, overwrite=True) as partial:
                     _write(partial, header_text().encode("utf-8") + text)
                 return
-            with open(self.path, "ab+") as file:
+            # Without a buffer, which would be written once more when the file is closed.
+            with open(self.path, "ab+", buffering=0) as file:
                 size = self._mend_end(file, file.seek(0, os.SEEK_END))
                 try:
-                    file.write(text)
-                    file.flush()
-                    os.fsync(file.fileno())
-                except OSError:
-                    file.truncate(size)  # a full disk: no half line stays
+                    _write_all(file, text)
+                except BaseException:
+                    file.truncate(size)  # a full disk, or Ctrl-C: no part of a line stays
                     raise
         except OSError as error:
+            if error.errno is None:  # of `replace_when_done`, which says it all
+                raise
             reason = error.strerror or str(error)
-            raise type(error)(f"cannot write {self.path}: {reason}") from error
+            told = type(error)(
+                f"cannot write {self.path}: {reason}; the label is not saved: mend that, and label "
+                "again"
+            )
+            told.errno = error.errno
+            raise told from error
 
     def _mend_end(self, file, size):
         """Close or cut a last line without an end, which a kill or an editor left."""
@@ -344,8 +361,7 @@ class LabelStore:
         if not last:
             return size
         if is_whole(last):
-            file.write(b"\n")
-            file.flush()
+            _write_all(file, b"\n")
             return size + 1
         log.warning("%s ended in half a line, which was never saved: cut", self.path)
         file.truncate(size - len(last))
@@ -353,10 +369,16 @@ class LabelStore:
 
 
 def _write(path, text):
-    with open(path, "wb") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    with open(path, "wb", buffering=0) as file:
+        _write_all(file, text)
+
+
+def _write_all(file, text):
+    """Write bytes to a file without a buffer and see them to the disk."""
+    rest = memoryview(text)
+    while rest:  # a disk that is nearly full takes some of them
+        rest = rest[file.write(rest) :]
+    os.fsync(file.fileno())
 
 
 def _ends(file, size):

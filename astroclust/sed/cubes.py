@@ -2,6 +2,7 @@
 """Spectra of candidates in the cubes of integral-field spectrographs."""
 
 import warnings
+from math import prod
 
 import numpy as np
 from astropy import units as u
@@ -21,6 +22,8 @@ __all__ = ["extract_spectra"]
 _MIN_SKY_PIXELS = 10
 # Variance of the median of n values of variance 1 is this over n.
 _OF_MEDIAN = np.pi / 2
+# Units of values whose sum is not a flux.
+_NOT_LINEAR = {"mag", "dex", "dB", "K", "deg_C"}
 
 
 def extract_spectra(table, cube, *, radius, annulus=None):
@@ -46,19 +49,22 @@ def extract_spectra(table, cube, *, radius, annulus=None):
     -------
     spectra : `~specutils.Spectrum`, shape (n, n_wavelengths)
         One spectrum a row, in the order of the table: ``spectra[i]`` is the 1-D spectrum of row i.
-        In the unit of the cube, summed over pixels, with the uncertainty where the cube has one
-        (of independent pixels). NaN, and masked, at wavelengths where a pixel in the aperture is
-        masked or not finite, or there are fewer than 10 pixels of sky, and all along where the
-        aperture is not whole on the cube.
+        Sums over pixels, in the unit of the cube. Sums of a surface brightness (per sr, per
+        arcsec2) are multiplied by the solid angle of a pixel from the WCS, and sums of fluxes per
+        pixel are in the unit without it. With the uncertainty if the cube has one (of independent
+        pixels). NaN, and masked, at wavelengths where a pixel in the aperture is masked or not
+        finite, or there are fewer than 10 pixels of sky, and at all wavelengths if the aperture is
+        not completely on the cube.
 
     Raises
     ------
     TypeError
         Where ``cube`` is no `~specutils.Spectrum`.
     ValueError
-        Where it is not 3-D, or its WCS has the spectral axis elsewhere; where it has no celestial
-        WCS and the table no ``x`` and ``y``, or a radius is an angle; or where a radius is not
-        accepted.
+        If it is not 3-D, or its WCS has the spectral axis elsewhere; if it has no celestial WCS
+        and the table no ``x`` and ``y``, a radius is an angle or the cube a surface brightness; if
+        its unit is one of which a sum is no flux (per beam, magnitudes, temperatures); or if a
+        radius is not accepted.
     KeyError
         Where the table has no positions.
 
@@ -97,6 +103,7 @@ def extract_spectra(table, cube, *, radius, annulus=None):
     x, y = _positions(table, wcs)
     radius, annulus = _radii(radius, annulus, wcs)
     order = cube.spectral_axis_index, y_axis, x_axis
+    unit, area = _flux_unit(cube.flux.unit, wcs)
     pixels = _Pixels(cube, order)
     n, n_wavelengths = len(x), len(cube.spectral_axis)
     flux, variance = np.full((2, n, n_wavelengths), np.nan)
@@ -116,9 +123,9 @@ def extract_spectra(table, cube, *, radius, annulus=None):
         )
     uncertainty = None
     if pixels.variance is not None:
-        uncertainty = StdDevUncertainty(np.sqrt(variance), unit=cube.flux.unit)
+        uncertainty = StdDevUncertainty(np.sqrt(variance) * area, unit=unit)
     return Spectrum(
-        flux=flux * cube.flux.unit,
+        flux=flux * area * unit,
         spectral_axis=cube.spectral_axis,
         spectral_axis_index=1,
         uncertainty=uncertainty,
@@ -157,6 +164,45 @@ def _positions(table, wcs):
             "a cube with its FITS WCS (slices of a Spectrum in space lose theirs)"
         )
     return pixel_positions(table)
+
+
+def _flux_unit(unit, wcs):
+    """Unit of sums over pixels, and the factor from sums of the values to it."""
+    if not isinstance(unit, u.UnitBase) or {base.name for base in unit.bases} & _NOT_LINEAR:
+        raise ValueError(
+            f"the cube is in {unit}, in which pixels cannot be summed: convert it to a flux "
+            "density, such as Jy, or a surface brightness, such as MJy / sr"
+        )
+    if u.beam in unit.bases:
+        raise ValueError(
+            f"the cube is in {unit}, and the solid angle of its beam is not known here: convert "
+            "its flux to MJy / sr, with u.beam_angular_area(solid_angle) as the equivalency"
+        )
+    per_angle = _product(unit, u.rad)
+    if per_angle == u.dimensionless_unscaled and u.rad in unit.decompose().bases:
+        unit = unit.decompose()  # rayleighs have it in their name
+        per_angle = _product(unit, u.rad)
+    if per_angle.is_equivalent(u.dimensionless_unscaled):
+        return unit / _product(unit, u.pix), 1.0  # what is per pixel is summed over pixels
+    if not per_angle.is_equivalent(u.sr**-1):
+        raise ValueError(
+            f"the cube is in {unit}, which is neither a flux density nor a surface brightness: "
+            "correct its unit to one, such as Jy or MJy / sr"
+        )
+    if wcs is None:
+        raise ValueError(
+            f"the cube is in {unit} and has no celestial WCS, which has the solid angle of a "
+            "pixel: multiply its flux by that angle, or give the cube with its FITS WCS (slices of "
+            "a Spectrum in space lose theirs)"
+        )
+    return unit / per_angle, wcs.proj_plane_pixel_area().to_value(per_angle**-1)
+
+
+def _product(unit, kind):
+    """The part of a unit that is in powers of units of one kind, such as angles."""
+    parts = zip(unit.bases, unit.powers, strict=True)
+    chosen = [base**power for base, power in parts if base.decompose().bases == [kind]]
+    return prod(chosen, start=u.dimensionless_unscaled)
 
 
 def _radii(radius, annulus, wcs):

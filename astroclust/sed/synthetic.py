@@ -130,7 +130,8 @@ def _values(spectrum):
         per_unit = (1 * flux.unit).to(_FLUX_UNIT, u.spectral_density(wavelength)).value
     except u.UnitConversionError:
         raise ValueError(
-            f"spectrum is in {flux.unit}, which is no flux density: calibrate it first"
+            f"spectrum is in {flux.unit}, which is not a unit of flux density: calibrate it or, if "
+            "it is a surface brightness, multiply its flux by the solid angle"
         ) from None
     values = np.atleast_2d(flux.value * per_unit)
     values = values.copy() if spectrum.mask is None else _masked(values, spectrum.mask, axis)

@@ -1,4 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+import os
 import subprocess
 import sys
 import warnings
@@ -351,3 +352,46 @@ def test_importing_the_package_is_light():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+_FORK = """
+import multiprocessing, warnings
+import numpy as np
+import torch
+from astropy.table import Table
+from astroclust import classify_table
+
+def work():
+    images = {"F555W": np.random.default_rng(1).normal(5, 1, (120, 120)).astype(np.float32)}
+    x = np.linspace(30, 90, 40)
+    return classify_table(Table({"x": x, "y": x}), images)["prob_1"].tolist()
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(2)
+    here = work()
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        there = pool.apply_async(work).get(timeout=120)
+    print(np.allclose(here, there, atol=1e-5), torch.get_num_threads())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_processes_forked_afterwards_classify():
+    done = subprocess.run(
+        [sys.executable, "-c", _FORK], capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout.split() == ["True", "2"], done.stderr
+
+
+def test_a_small_call_starts_no_threads(field, monkeypatch):
+    def none(*_, **__):
+        raise AssertionError("a thread for one batch")
+
+    monkeypatch.setattr("astroclust.classification.chances.ThreadPoolExecutor", none)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert len(classify_table(field.truth[:3], field.images)) == 3
+    finally:
+        torch.set_num_threads(threads)

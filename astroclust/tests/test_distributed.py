@@ -20,6 +20,7 @@ from astroclust import (
 from astroclust.cli import main
 from astroclust.distributed import _LOOPBACK as LOOPBACK
 from astroclust.distributed import FieldsError
+from astroclust.locks import only_process
 
 distributed = pytest.importorskip("distributed")
 
@@ -104,6 +105,41 @@ def test_the_trouble_of_a_field_is_its_own(fields, client, tmp_path):
         classify_fields(fields, tmp_path / "out", client=client)
     assert len(Table.read(tmp_path / "out" / "known.fits")) == 40
     assert not (tmp_path / "out" / "new.fits").exists()
+
+
+def test_a_field_that_cannot_be_written_is_its_own(fields, client, tmp_path, monkeypatch):
+    listed = Table.read(fields)
+    listed["field"] = ["known", "other"]
+    listed["catalog"] = "candidates.ecsv"
+    listed.write(fields, overwrite=True)
+    folder = tmp_path / "out"
+    (folder / "known.fits").mkdir(parents=True)
+    with pytest.raises(FieldsError, match=r"1 of 2 fields .*\(known: cannot write .*is a folder"):
+        classify_fields(fields, folder, client=client)
+    assert len(Table.read(folder / "other.fits")) == 40
+    (folder / "known.fits").rmdir()
+    (folder / "other.fits").unlink()
+
+    def full(table, path, **_):
+        if path.name == "known.fits":
+            raise OSError(f"cannot write {path}: No space left on device")
+        table.write(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("astroclust.distributed.write_table", full)
+        with pytest.raises(FieldsError, match=r"known: .*No space"):
+            classify_fields(fields, folder, client=client)
+    assert (folder / "other.fits").exists()
+    # As the message says: the same call resumes.
+    assert len(classify_fields(fields, folder, client=client)) == 2
+    assert len(Table.read(folder / "known.fits")) == 40
+
+
+def test_a_second_process_in_the_folder_is_told(fields, client, tmp_path):
+    with only_process(tmp_path), pytest.raises(OSError, match=f"{tmp_path} is in use by another"):
+        classify_fields(fields, tmp_path, client=client)
+    with pytest.raises(OSError, match=r"cannot make the folder .*fields\.ecsv"):
+        classify_fields(fields, fields, client=client)
 
 
 def test_warnings_name_the_field(fields, client, tmp_path):

@@ -11,6 +11,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from astroclust import ImageSet, completeness, find_candidates, injection, simulate_field
 from astroclust.injection import limiting_magnitude
 from astroclust.injection.clusters import lights_of
+from astroclust.locks import only_process
 from astroclust.plotting import plot_completeness
 from astroclust.selection import PRESETS
 from astroclust.simulation.observations import observe_like
@@ -212,7 +213,7 @@ def test_an_interrupted_run_goes_on(images, result, tmp_path, monkeypatch):
     monkeypatch.undo()
     completeness(images, **GRID, n=5, checkpoint=tmp_path / "at_once.ecsv")
     assert (tmp_path / "at_once.ecsv").read_bytes() == path.read_bytes()
-    assert len(list(tmp_path.iterdir())) == 2
+    assert not list(tmp_path.glob("*.part-*"))
 
 
 def test_checkpoints_of_other_runs_are_refused(images, tmp_path):
@@ -233,7 +234,7 @@ def test_checkpoints_of_other_runs_are_refused(images, tmp_path):
         ({"images": part}, "colors or zero points, psf, images"),
         ({"images": brighter}, "images"),
     ):
-        with pytest.raises(ValueError, match=rf"other settings \({name}\): remove it, or choose"):
+        with pytest.raises(ValueError, match=rf"other settings \({name}\): remove clusters"):
             completeness(**({"images": images} | options | changed))
     completeness(images, **options)
 
@@ -247,8 +248,23 @@ def test_torn_and_foreign_files_are_refused(images, tmp_path):
     others = [b"\x00\xff", b"SIMPLE  =", b"a,b\n1,2\n", whole.replace(b"True", b"False", 1)]
     for content in [whole[:end] for end in ends] + others:
         path.write_bytes(content)
-        with pytest.raises((OSError, ValueError), match="remove it, or choose another file"):
+        with pytest.raises((OSError, ValueError), match=r"remove clusters\.ecsv, or choose"):
             completeness(images, **options)
+    # With the checkpoint before, if that is intact.
+    previous = path.with_name("clusters.ecsv.previous")
+    previous.write_bytes(whole)
+    with pytest.warns(AstropyUserWarning, match=r"resuming from .*\.previous, .*clusters\.ecsv"):
+        completeness(images, **options)
+    path.write_bytes(b"")
+    previous.write_bytes(b"")
+    with pytest.raises((OSError, ValueError), match=r"remove clusters\.ecsv and clusters\.ecsv\.previous"):
+        completeness(images, **options)
+    path.unlink()
+    previous.unlink()
+    with only_process(path), pytest.raises(OSError, match=r"clusters\.ecsv is in use by another"):
+        completeness(images, **options)
+    completeness(images, **options)
+    assert path.read_bytes() == whole
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         completeness(images, **options | {"checkpoint": tmp_path / "no" / "c.ecsv"})
 

@@ -487,6 +487,19 @@ def test_format_is_known_without_another_import(tmp_path):
     assert done.stdout.split() == ["1", "MaskedQuantity"]
 
 
+@pytest.mark.parametrize("first", ["astroclust", "astropy.table"])
+def test_the_format_is_that_of_tables_alone(first):
+    code = (
+        f"import sys, {first}\nimport astroclust\nimport astropy.table\n"
+        "from astropy.io import registry\nfrom astropy.nddata import CCDData\n"
+        "for kind in (astropy.table.QTable, CCDData):\n"
+        "    print('ascii.legus' in registry.get_formats(kind)['Format'])\n"
+        "print([one for one in sys.meta_path if 'astroclust' in type(one).__module__])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False", "[]"]
+
+
 def measured(**columns):
     """A table of two sources with what a catalogue must have."""
     table = Table({"id": [1, 2], "x": [10.5, 20.0], "y": [3.0, 4.25]})

@@ -18,10 +18,12 @@ from PIL import Image
 import astroclust
 from astroclust import classify_table, review_table, write_review
 from astroclust.cli import main
+from astroclust.locks import only_process
 from astroclust.review import LabelStore
 from astroclust.review.objects import read_objects
 from astroclust.review.pictures import TILE, Pictures
 from astroclust.review.server import DEFAULT_PORT
+from astroclust.tests.test_files import small_files
 from astroclust.training import vote_shares
 
 X, Y = np.array([10.0, 20.0, 30.0, 40.0]), np.array([5.0, 6.0, 7.0, 8.0])
@@ -207,6 +209,35 @@ def test_a_full_disk_leaves_no_half_line(store, monkeypatch):
         with pytest.raises(OSError, match="No space left"):
             store.add(1, reviewer="anna", label=2)
     assert store.path.read_bytes() == before
+    # A disk that takes a part of the line.
+    for room in (0, 1, 20, 60):
+        with (
+            small_files(len(before) + room),
+            pytest.raises(OSError, match=r"cannot write .*the label is not saved.*label again"),
+        ):
+            store.add(1, reviewer="anna", label=2, note="a line of more than sixty bytes " * 3)
+        assert store.path.read_bytes() == before
+        assert len(store.entries) == 1
+    store.add(1, reviewer="anna", label=2)  # as the message says
+    assert store.votes()["anna"].tolist() == [1, 2, 0, 0]
+
+
+def test_a_full_disk_at_the_first_label(store):
+    with small_files(100), pytest.raises(OSError, match=rf"cannot write {store.path}: File too"):
+        store.add(0, reviewer="anna", label=1)
+    assert not store.path.exists()
+    store.add(0, reviewer="anna", label=1)
+    assert len(store.entries) == 1
+
+
+def test_a_lock_that_is_held_is_said(store, monkeypatch):
+    monkeypatch.setattr("astroclust.review.labels._LOCK_TIMEOUT", 0)
+    with (
+        only_process(store.path),
+        pytest.raises(OSError, match=r"another program .*not saved"),
+    ):
+        store.add(0, reviewer="anna", label=1)
+    store.add(0, reviewer="anna", label=1)
 
 
 _LABEL_ALL = """

@@ -209,6 +209,101 @@ def test_cubes_without_a_wcs_have_pixels():
         extract_spectra(SOURCES, first, radius=0.6 * u.arcsec)
 
 
+# Solid angle of a pixel of 0.2 arcsec.
+PIXEL = (0.2 * u.arcsec) ** 2
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        F_LAMBDA / u.arcsec**2,
+        1e-20 * F_LAMBDA / u.deg**2,
+        u.MJy / u.sr,
+        u.mJy / u.mas**2,
+        u.R,
+        u.nW / u.m**2 / u.rad**2,
+    ],
+)
+def test_surface_brightness_is_multiplied_by_the_solid_angle(unit):
+    plain = spectrum_cube()
+    unit = u.Unit(unit)
+    error = np.ones(plain.shape)
+    cube = Spectrum(
+        flux=plain.flux.value * unit,
+        wcs=plain.wcs,
+        uncertainty=StdDevUncertainty(error, unit=unit),
+    )
+    spectra = extract_spectra(SOURCES, cube, radius=3, annulus=(6, 9))
+    sums = extract_spectra(SOURCES, plain, radius=3, annulus=(6, 9)).flux.value
+    expected = (sums * unit * PIXEL).to(spectra.flux.unit, u.dimensionless_angles())
+    assert u.rad not in spectra.flux.unit.decompose().bases
+    np.testing.assert_allclose(spectra.flux.value, expected.value, rtol=1e-6)
+    weights = 9 * np.pi  # a little less, as weights on the rim are squared
+    errors = (spectra.uncertainty.quantity / (PIXEL * unit)).to_value("", u.dimensionless_angles())
+    assert np.all((errors**2 > 0.8 * weights) & (errors**2 < 2 * weights))
+
+
+def test_the_same_source_in_any_unit():
+    plain = spectrum_cube()
+    wavelengths = plain.spectral_axis[:, None, None]
+    surface = (plain.flux.to(u.MJy, u.spectral_density(wavelengths)) / PIXEL).to(u.MJy / u.sr)
+    wanted = synthetic_magnitudes(extract_spectra(SOURCES, plain, radius=5), ["F606W"])
+    found = extract_spectra(SOURCES, Spectrum(flux=surface, wcs=plain.wcs), radius=5)
+    assert found.flux.unit == u.MJy
+    np.testing.assert_allclose(
+        synthetic_magnitudes(found, ["F606W"])["mag_f606w"], wanted["mag_f606w"], atol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("unit", "summed"),
+    [
+        (F_LAMBDA / u.pix, F_LAMBDA),
+        (1e-17 * F_LAMBDA / u.Unit("spaxel", represents=u.pix), 1e-17 * F_LAMBDA),
+        (u.Jy / u.pix**2, u.Jy),
+        (u.ct, u.ct),
+        (u.dimensionless_unscaled, u.dimensionless_unscaled),
+        (u.Unit(1e-20 * F_LAMBDA), u.Unit(1e-20 * F_LAMBDA)),
+    ],
+)
+def test_flux_per_pixel_is_summed(unit, summed):
+    plain = spectrum_cube()
+    cube = Spectrum(flux=plain.flux.value * u.Unit(unit), wcs=plain.wcs)
+    spectra = extract_spectra(SOURCES, cube, radius=3)
+    assert spectra.flux.unit == u.Unit(summed)
+    expected = extract_spectra(SOURCES, plain, radius=3).flux.value
+    np.testing.assert_allclose(spectra.flux.value, expected)
+
+
+@pytest.mark.parametrize(
+    ("unit", "message"),
+    [
+        (u.K, "in K, in which pixels cannot be summed: convert it"),
+        (u.mag / u.arcsec**2, "in which pixels cannot be summed"),
+        (u.Jy / u.beam, "solid angle of its beam is not known here: convert its flux to MJy / sr"),
+        (u.Jy / u.arcsec, "neither a flux density nor a surface brightness: correct its unit"),
+    ],
+)
+def test_units_of_which_a_sum_is_no_flux(unit, message):
+    plain = spectrum_cube()
+    cube = Spectrum(flux=np.ones(plain.shape) * unit, wcs=plain.wcs)
+    with pytest.raises(ValueError, match=message):
+        extract_spectra(SOURCES, cube, radius=3)
+
+
+def test_surface_brightness_needs_a_pixel_of_known_size():
+    beams = cube_values() * u.Jy / u.beam
+    surface = beams.to(u.MJy / u.sr, u.beam_angular_area(1 * u.arcsec**2))  # as the message says
+    bare = {"spectral_axis": WAVELENGTH * u.AA, "spectral_axis_index": 0}
+    with pytest.raises(ValueError, match=r"MJy / sr and has no celestial WCS.*multiply its flux"):
+        extract_spectra(SOURCES, Spectrum(flux=surface, **bare), radius=3)
+    flux = (surface * PIXEL).to(u.Jy)
+    by_hand = extract_spectra(SOURCES, Spectrum(flux=flux, **bare), radius=3)
+    cube = Spectrum(flux=surface, wcs=spectrum_cube().wcs)
+    found = extract_spectra(SOURCES, cube, radius=3).flux.to(u.Jy)
+    np.testing.assert_allclose(found.value, by_hand.flux.value, rtol=1e-6)
+
+
 def test_the_sky_goes_before_pixels_of_other_images():
     table = sky_table()
     expected = extract_spectra(table, spectrum_cube(), radius=3).flux
@@ -407,7 +502,7 @@ def test_spectra_without_magnitudes():
         synthetic_magnitudes(flat(), "F160W")
     with pytest.raises(ValueError, match="system must be vega or ab"):
         synthetic_magnitudes(flat(), "F438W", system="st")
-    with pytest.raises(ValueError, match="which is no flux density: calibrate it first"):
+    with pytest.raises(ValueError, match="which is not a unit of flux density: calibrate it or"):
         synthetic_magnitudes(flat(u.ct), "F438W")
     with pytest.raises(ValueError, match="min_coverage must be"):
         synthetic_magnitudes(flat(), "F438W", min_coverage=0)

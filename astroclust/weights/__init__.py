@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 
 from astroclust.files import check_output, replace_when_done
 from astroclust.networks import create_network
-from astroclust.networks.inference import fuse_network, keep_memory
+from astroclust.networks.inference import fuse_network, survive_forks
 from astroclust.stamps import normalize_pixels
 from astroclust.weights.cards import (
     ModelBandsError,
@@ -49,6 +49,10 @@ _CARD_DIGEST = "card_sha256"
 #: The bundled classifier that is used where none is named.
 DEFAULT_CLASSIFIER = "simulated-3"
 
+# Stamps that a CPU computes at a time: what they need is small enough for the system's allocator to
+# keep it from one layer of a network to the next.
+_BLOCK = 32
+
 log = logging.getLogger(__name__)
 
 
@@ -80,6 +84,7 @@ class Classifier:
     """
 
     def __init__(self, card, networks):
+        survive_forks()
         self.card = card
         self.networks = [network.eval() for network in networks]
 
@@ -101,7 +106,6 @@ class Classifier:
         classifier : `Classifier`
             With the same probabilities but for rounding.
         """
-        keep_memory()
         card = self.card
         fused = [fuse_network(one, len(card.bands), card.stamp_size) for one in self.networks]
         return Classifier(
@@ -149,13 +153,19 @@ class Classifier:
 
     def _compute(self, stamps):
         device = next(self.networks[0].parameters()).device
-        pixels = torch.from_numpy(stamps.data).to(device)
-        present = torch.from_numpy(stamps.present).to(device)
+        size = _BLOCK if device.type == "cpu" else max(len(stamps), 1)
+        starts = range(0, max(len(stamps), 1), size)
+        blocks = [self._scores(stamps, slice(start, start + size), device) for start in starts]
+        scores = torch.cat(blocks, dim=1)
+        return torch.softmax(scores / self.card.temperature, dim=-1).cpu().numpy()
+
+    def _scores(self, stamps, rows, device):
+        pixels = torch.from_numpy(stamps.data[rows]).to(device)
+        present = torch.from_numpy(stamps.present[rows]).to(device)
         pixels = normalize_pixels(pixels, present, self.card.normalization)
         present = present.to(pixels.dtype)
         with torch.inference_mode(), torch.autocast(device.type, enabled=device.type == "cuda"):
-            scores = torch.stack([network(pixels, present) for network in self.networks])
-        return torch.softmax(scores.float() / self.card.temperature, dim=-1).cpu().numpy()
+            return torch.stack([network(pixels, present) for network in self.networks]).float()
 
 
 def list_classifiers():
