@@ -1,0 +1,126 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Networks with their model card, and the probabilities that they give."""
+
+import numpy as np
+import torch
+
+from astroclust.networks.inference import fuse_network, survive_forks
+from astroclust.stamps import normalize_pixels
+
+__all__ = ["Classifier"]
+
+# Stamps that a CPU computes at a time: what they need is small enough for the system's allocator to
+# keep it from one layer of a network to the next.
+_BLOCK = 32
+
+
+class Classifier:
+    """One or more networks of equal architecture, and their card.
+
+    Parameters
+    ----------
+    card : `ModelCard`
+        What the networks are.
+    networks : sequence of `~torch.nn.Module`
+        The members of the ensemble.
+
+    Examples
+    --------
+    A network that has learnt nothing, on stamps that hold nothing but noise:
+
+    >>> import numpy as np
+    >>> from astroclust import Classifier, Stamps, create_network
+    >>> from astroclust.images import BANDS
+    >>> from astroclust.weights import ModelCard
+    >>> card = ModelCard("mine", "native-small", "nothing yet")
+    >>> classifier = Classifier(card, [create_network("native-small")])
+    >>> classifier
+    <Classifier mine: 1 x native-small>
+    >>> noise = np.random.default_rng(1).normal(size=(3, 5, 50, 50))
+    >>> classifier.probabilities(Stamps(noise, BANDS)).shape
+    (1, 3, 4)
+    """
+
+    def __init__(self, card, networks):
+        survive_forks()
+        self.card = card
+        self.networks = [network.eval() for network in networks]
+
+    def __repr__(self):
+        notice = "; trained on simulated images" if self.card.simulated else ""
+        members = f"{len(self.networks)} x {self.card.architecture}"
+        return f"<Classifier {self.card.name}: {members}{notice}>"
+
+    def prepared(self, device="cpu"):
+        """A copy that only classifies, and does so fast.
+
+        Parameters
+        ----------
+        device : str or `~torch.device`, optional
+            Where its networks shall run.
+
+        Returns
+        -------
+        classifier : `Classifier`
+            With the same probabilities but for rounding.
+        """
+        card = self.card
+        fused = [fuse_network(one, len(card.bands), card.stamp_size) for one in self.networks]
+        return Classifier(
+            card, [one.to(device, memory_format=torch.channels_last) for one in fused]
+        )
+
+    def probabilities(self, stamps):
+        """Class probabilities of each member, on the device of the networks.
+
+        On a GPU the networks run in mixed precision, and in as many parts as its memory wants.
+
+        Parameters
+        ----------
+        stamps : `~astroclust.stamps.Stamps`
+            n stamps in the bands and the size of the card.
+
+        Returns
+        -------
+        probabilities : `~numpy.ndarray` of float32, shape (n_members, n, n_classes)
+            Each row sums to 1.
+
+        Raises
+        ------
+        ValueError
+            Where the bands or the size of the stamps are not those of the card.
+        """
+        if stamps.bands != self.card.bands:
+            raise ValueError(
+                f"{self.card.name} takes bands {self.card.bands}, the stamps have {stamps.bands}"
+            )
+        if stamps.size != self.card.stamp_size:
+            raise ValueError(
+                f"{self.card.name} takes stamps of {self.card.stamp_size} pixels, these have "
+                f"{stamps.size}; cut them with size={self.card.stamp_size}"
+            )
+        try:
+            return self._compute(stamps)
+        except torch.OutOfMemoryError:
+            if len(stamps) < 2:
+                raise
+        # Out of the clause, as an exception in flight would keep the memory taken.
+        half = len(stamps) // 2
+        parts = [self.probabilities(stamps[:half]), self.probabilities(stamps[half:])]
+        return np.concatenate(parts, axis=1)
+
+    def _compute(self, stamps):
+        device = next(self.networks[0].parameters()).device
+        size = _BLOCK if device.type == "cpu" else max(len(stamps), 1)
+        starts = range(0, max(len(stamps), 1), size)
+        blocks = [self._scores(stamps, slice(start, start + size), device) for start in starts]
+        scores = torch.cat(blocks, dim=1)
+        return torch.softmax(scores / self.card.temperature, dim=-1).cpu().numpy()
+
+    def _scores(self, stamps, rows, device):
+        pixels = torch.from_numpy(stamps.data[rows]).to(device)
+        present = torch.from_numpy(stamps.present[rows]).to(device)
+        pixels = normalize_pixels(pixels, present, self.card.normalization)
+        present = present.to(pixels.dtype)
+        with torch.inference_mode(), torch.autocast(device.type, enabled=device.type == "cuda"):
+            return torch.stack([network(pixels, present) for network in self.networks]).float()
