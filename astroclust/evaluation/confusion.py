@@ -167,33 +167,41 @@ def _scores(counts):
 
 
 def mean_confusion(matrices):
-    """Mean and scatter of the confusion of several trainings, in percent of each true class.
+    """Mean and scatter of the confusion matrices of several trainings, in percent.
+
+    Runs whose test set has no object of a class are ignored for that class.
 
     Parameters
     ----------
     matrices : iterable of `~astropy.table.Table`
-        One a training, as `confusion_matrix` gives them.
+        One per training; see `confusion_matrix`.
 
     Returns
     -------
     mean : `~astropy.table.Table`
-        As Tables 4 to 7 of Wei et al. (2020): a row a true class: ``class``; ``class_1``,
-        ``class_1_std`` ..., the mean percentage that was given each class and its standard
-        deviation over the trainings (NaN of one alone); and ``total``, objects on average.
+        As Tables 4 to 7 of Wei et al. (2020), one row per true class: ``class``; ``class_1``,
+        ``class_1_std`` ..., the mean percentage assigned to each class (NaN if no run has objects
+        of the true class) and its standard deviation over the runs (NaN for fewer than two runs);
+        ``total``, the mean number of objects per training; and ``runs``, the number of trainings
+        with objects of that class.
 
     Raises
     ------
     ValueError
-        Where there are no matrices, or they are of different classes.
+        If there are no matrices, or they have different classes.
 
     Examples
     --------
+    The second test set has no object of class 2:
+
     >>> from astroclust import confusion_matrix, mean_confusion
-    >>> runs = [confusion_matrix([1, 1], [1, 2]), confusion_matrix([1, 1], [1, 1])]
-    >>> print(mean_confusion(runs)["class_1", "total"][0])
-    class_1 total
-    ------- -----
-       75.0   2.0
+    >>> runs = [confusion_matrix([1, 1, 2], [1, 2, 2]), confusion_matrix([1, 1], [1, 1])]
+    >>> print(mean_confusion(runs)["class", "class_1", "class_2", "total", "runs"][:3])
+    class class_1 class_2 total runs
+    ----- ------- ------- ----- ----
+        1    75.0    25.0   2.0    2
+        2     0.0   100.0   0.5    1
+        3     nan     nan   0.0    0
     """
     matrices = list(matrices)
     if not matrices:
@@ -207,16 +215,28 @@ def mean_confusion(matrices):
         percent = 100 * np.divide(
             counts, totals, out=np.full_like(counts, np.nan), where=totals > 0
         )
-        mean[name] = percent.mean(axis=0)
-        mean[f"{name}_std"] = _scatter(percent)
+        mean[name], mean[f"{name}_std"] = mean_and_scatter(percent)
     mean["total"] = totals.mean(axis=0)
+    mean["runs"] = np.count_nonzero(totals, axis=0)
     return mean
 
 
-def _scatter(values):
-    if len(values) < 2:
-        return np.full(values.shape[1:], np.nan)
-    return values.std(axis=0, ddof=1)
+def mean_and_scatter(values):
+    """Mean and standard deviation over runs, ignoring NaN.
+
+    Parameters
+    ----------
+    values : array_like of float, shape (n_runs, ...)
+        NaN for runs without a value.
+
+    Returns
+    -------
+    mean, scatter : `~numpy.ndarray` of float, shape (...)
+        NaN if there are fewer than one, or two, values.
+    """
+    values = np.ma.masked_invalid(values)
+    mean, scatter = values.mean(axis=0), np.ma.std(values, axis=0, ddof=1)
+    return tuple(np.ma.filled(np.ma.asarray(value, float), np.nan) for value in (mean, scatter))
 
 
 def known_classes(labels, classes):

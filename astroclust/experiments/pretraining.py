@@ -9,6 +9,7 @@ from scipy.stats import binomtest
 
 from astroclust.catalogs import CLASSES
 from astroclust.evaluation import class_scores, confusion_matrix, mean_confusion
+from astroclust.evaluation.confusion import mean_and_scatter
 from astroclust.files import replace_when_done
 from astroclust.training import split_rows, train_classifier
 from astroclust.training.scores import member_probabilities
@@ -292,8 +293,8 @@ def scores_by_start(classified):
                 continue
             row = {"start": start, "class": number}
             for name in ("precision", "recall", "f1"):
-                values = np.ma.masked_invalid([score[name][i] for score in scores])
-                row |= {name: values.mean(), f"{name}_std": values.std(ddof=min(len(runs) - 1, 1))}
+                mean, scatter = mean_and_scatter([score[name][i] for score in scores])
+                row |= {name: mean, f"{name}_std": scatter}
             rows.append(row)
     return Table(rows)
 

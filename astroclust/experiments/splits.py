@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from astroclust.catalogs import CLASSES
 from astroclust.evaluation import class_scores
+from astroclust.evaluation.confusion import mean_and_scatter
 from astroclust.experiments.report import Report, describe_machine
 from astroclust.experiments.samples import gather_sample, labelled_stamps, sample_fields
 from astroclust.experiments.trainings import Training, run_training
@@ -151,15 +152,15 @@ def _kinds(study, stamps):
 
 
 def _row(name, tables):
-    """Mean and scatter of accuracy and recalls over the trainings of a kind."""
+    """Mean and scatter of accuracy and recalls, each over the trainings that tested the class."""
     scores = [class_scores(table["label"], table["class"]) for table in tables]
     values = {"accuracy": [score.meta["ACCURACY"] for score in scores]}
     for i, number in enumerate(CLASSES):
         values[f"recall_{number}"] = [score["recall"][i] for score in scores]
     row = {"kind": name, "tested": int(np.mean([len(table) for table in tables]))}
     for key, given in values.items():
-        given = 100 * np.array(given)
-        row |= {key: given.mean(), f"{key}_std": given.std(ddof=min(len(given) - 1, 1))}
+        mean, scatter = mean_and_scatter(100 * np.array(given))
+        row |= {key: mean, f"{key}_std": scatter}
     return row
 
 
