@@ -85,21 +85,31 @@ def confusion_matrix(labels, classes, *, merge=None):
         3       0       0     0
         4       0       0     1
     """
+    kept, cells = _coded(labels, classes, merge)
+    matrix = _count(kept, cells)
+    counts = Table({"class": np.array(kept, np.int16)})
+    for given, column in zip(kept, matrix.T, strict=True):
+        counts[f"class_{given}"] = column
+    counts["total"] = matrix.sum(axis=1)
+    return counts
+
+
+def _coded(labels, classes, merge):
+    """The classes that are kept, and the cell of the confusion matrix of each object."""
     labels, classes = known_classes(labels, classes)
     merge = dict(merge or {})
     _check_classes([*merge, *merge.values()])
     kept = [number for number in CLASSES if number not in merge]
     if set(merge.values()) - set(kept):
         raise ValueError(f"{merge} merges into a class that is merged itself")
-    home = np.array([0, *(merge.get(number, number) for number in CLASSES)])
-    labels, classes = home[labels], home[classes]
-    counts = Table({"class": np.array(kept, np.int16)})
-    for given in kept:
-        counts[f"class_{given}"] = [
-            np.count_nonzero((labels == true) & (classes == given)) for true in kept
-        ]
-    counts["total"] = [np.count_nonzero(labels == true) for true in kept]
-    return counts
+    row = {number: kept.index(merge.get(number, number)) for number in CLASSES}
+    rows = np.array([row.get(number, 0) for number in range(max(CLASSES) + 1)])
+    return kept, rows[labels] * len(kept) + rows[classes]
+
+
+def _count(kept, cells):
+    n = len(kept)
+    return np.bincount(cells, minlength=n * n).reshape(n, n)
 
 
 def class_scores(labels, classes, *, merge=None, resamples=0, seed=0):
@@ -132,38 +142,41 @@ def class_scores(labels, classes, *, merge=None, resamples=0, seed=0):
     >>> class_scores([1, 1, 4, 4], [1, 2, 4, 4], merge={2: 1}).meta["ACCURACY"]
     1.0
     """
-    labels, classes = known_classes(labels, classes)
-    scores = _scores(confusion_matrix(labels, classes, merge=merge))
-    names = {number: CLASSES[number] for number in scores["class"].tolist()}
+    kept, cells = _coded(labels, classes, merge)
+    counts = _count(kept, cells)
+    values, accuracy = _scores(counts)
+    names = {number: CLASSES[number] for number in kept}
     for merged, home in (merge or {}).items():
         names[home] += f" or {CLASSES[merged]}"
-    scores.add_column(list(names.values()), name="name", index=1)
+    scores = Table({"class": np.array(kept, np.int16), "name": list(names.values())})
+    scores["total"] = counts.sum(axis=1)
+    for score, column in zip(_SCORES, values, strict=True):
+        scores[score] = column
+    scores.meta["ACCURACY"] = accuracy
     if resamples:
         rng = np.random.default_rng(seed)
-        drawn = [rng.integers(0, len(labels), len(labels)) for _ in range(resamples)]
         samples = [
-            _scores(confusion_matrix(labels[rows], classes[rows], merge=merge)) for rows in drawn
+            _scores(_count(kept, cells[rng.integers(0, len(cells), len(cells))]))
+            for _ in range(resamples)
         ]
-        for score in _SCORES:
-            scores[f"{score}_error"] = _known_scatter([sample[score] for sample in samples])
-        scores.meta["ACCURACY_ERROR"] = float(np.std([s.meta["ACCURACY"] for s in samples]))
+        errors = _known_scatter([sample for sample, _ in samples])
+        for score, column in zip(_SCORES, errors, strict=True):
+            scores[f"{score}_error"] = column
+        scores.meta["ACCURACY_ERROR"] = float(np.std([accuracy for _, accuracy in samples]))
     return scores
 
 
 def _known_scatter(values):
-    """Standard deviation along the first axis of what is not NaN; NaN of nothing."""
+    """Standard deviation along the first axis, ignoring NaN; NaN if there are no values."""
     return np.ma.masked_invalid(values).std(axis=0).filled(np.nan)
 
 
-def _scores(counts):
-    matrix = np.column_stack([counts[name] for name in counts.colnames[1:-1]]).astype(float)
+def _scores(matrix):
+    """Recall, precision and F1 of each class, and the accuracy, from counts."""
     right, true, given = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        values = (right / true, right / given, 2 * right / (true + given))
-        accuracy = float(right.sum() / matrix.sum())
-    scores = Table([counts["class"], counts["total"], *values], names=("class", "total", *_SCORES))
-    scores.meta["ACCURACY"] = accuracy
-    return scores
+        values = np.array([right / true, right / given, 2 * right / (true + given)])
+        return values, float(right.sum() / matrix.sum())
 
 
 def mean_confusion(matrices):
