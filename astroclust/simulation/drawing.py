@@ -4,6 +4,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import galsim
 import numpy as np
@@ -165,10 +166,19 @@ def _fourier_ellipse(profile, size):
     return _radial_table(profile.family)[place]
 
 
-# Entries: a stamp of any of the observations that stamps are drawn from.
-@lru_cache(maxsize=256)
+# By size, for as long as the observation lives: those of one field take some 30 MB.
+_TRANSFERS = WeakKeyDictionary()
+
+
 def _transfer(observation, size):
     """What each band makes of a scene in Fourier space: PSF, blur, shift; (bands, ky, kx)."""
+    by_size = _TRANSFERS.setdefault(observation, {})
+    if size not in by_size:
+        by_size[size] = _make_transfer(observation, size)
+    return by_size[size]
+
+
+def _make_transfer(observation, size):
     ky, kx = wave_numbers(size)
     squared = ky[:, None] ** 2 + kx**2
     bands = []

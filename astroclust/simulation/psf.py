@@ -102,7 +102,6 @@ def _halo(half_light_radius, slope):
     return waves, np.array([light @ j0(wave * radius) for wave in waves])
 
 
-@lru_cache(maxsize=128)
 def fourier_psf(camera, filter_name, *, angle, size, oversampling):
     """The PSF of a camera and filter in Fourier space, on drizzled pixels of 0.0396 arcsec.
 
@@ -141,9 +140,20 @@ def fourier_psf(camera, filter_name, *, angle, size, oversampling):
         raise ValueError(f"no PSF of {camera!r}, {filter_name!r}; there are {PSF_FILTERS}")
     if size < 2 or size % 2 or angle not in range(PSF_ANGLES):
         raise ValueError(f"size {size} must be even, angle {angle} from 0 to {PSF_ANGLES - 1}")
+    kept = _kept_small if size <= _SMALL else _kept_large
+    return kept(camera, filter_name, angle, size, oversampling)
+
+
+def _read_only_psf(camera, filter_name, angle, size, oversampling):
     psf = _star(PSF_PARAMETERS[camera, filter_name], angle, size, oversampling)
     psf.flags.writeable = False
     return psf
+
+
+# Those of stamps, of all bands and angles, are small; those of tiles of a field take 7 MB each.
+_SMALL = 256
+_kept_small = lru_cache(maxsize=128)(_read_only_psf)
+_kept_large = lru_cache(maxsize=16)(_read_only_psf)
 
 
 def _light_within(wave, radii):
