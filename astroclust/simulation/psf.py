@@ -70,15 +70,22 @@ def _square(size, oversampling, width):
     return (ky * kx).astype(np.float32)
 
 
-def _star(parameters, angle, size, oversampling):
-    """The PSF with these parameters in Fourier space, pixel included."""
-    wavelength, blur, halo_radius, halo_slope, halo_share = parameters
+# Takes 55 MB and computes its pupil when first drawn; kept for the other sizes of a field.
+@lru_cache(maxsize=1)
+def _core(wavelength, blur, angle):
     turn = (90 * angle / PSF_ANGLES) * galsim.degrees
     optics = galsim.OpticalPSF(lam=wavelength, strut_angle=turn, **TELESCOPE)
     core = galsim.Convolve(optics, galsim.Gaussian(sigma=blur), real_space=False)
+    return core.dilate(1 / PIXEL_SCALE)
+
+
+def _star(parameters, angle, size, oversampling):
+    """The PSF with these parameters in Fourier space, pixel included."""
+    wavelength, blur, halo_radius, halo_slope, halo_share = parameters
+    core = _core(wavelength, blur, angle)
     bounds = galsim.BoundsI(0, size // 2, -size // 2, size // 2 - 1)
     image = galsim.ImageCF(bounds=bounds, scale=2 * np.pi * oversampling / size)
-    core.dilate(1 / PIXEL_SCALE).drawKImage(image=image, recenter=False)
+    core.drawKImage(image=image, recenter=False)
     ky, kx = _wave_numbers(size, oversampling)
     halo = np.interp(np.hypot(ky, kx), *_halo(halo_radius, halo_slope))
     light = (1 - halo_share) * fft.ifftshift(image.array, axes=0) + halo_share * halo
