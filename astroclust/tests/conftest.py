@@ -7,6 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.wcs import WCS
+from hypothesis import settings
+
+# The same examples everywhere, however slow the machine is.
+settings.register_profile("astroclust", derandomize=True, deadline=None, max_examples=40)
+settings.load_profile("astroclust")
 
 # Ctrl-C is ignored by what a background job starts, such as these tests where they are one.
 COMMAND = """

@@ -280,9 +280,7 @@ def test_pixels_of_another_size(field, image, wcs):
         classify_table(Table({"x": [40.0], "y": [30.0]}), {"V": (np.tile(image, (2, 2)), wcs)})
 
 
-@settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 @pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyUserWarning")
 def test_nothing_is_lost_and_rows_are_independent(data, field):

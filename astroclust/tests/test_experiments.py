@@ -274,7 +274,7 @@ def small_archive(tmp_path_factory):
 
 
 def test_wei_2020_as_a_command(small_archive, tmp_path, monkeypatch, capsys):
-    networks = {"wei2020": "resnet18@32", "wei2020-vgg19": "shufflenet_v2_x0_5@32"}
+    networks = {"wei2020": "mnasnet0_5@32", "wei2020-vgg19": "shufflenet_v2_x0_5@32"}
     plan = wei2020._Plan(
         {**networks, "native": "native-small"},
         1,
