@@ -56,6 +56,22 @@ def field():
 
 
 @pytest.fixture(scope="session")
+def crowded():
+    """A field with more than a hundred candidates."""
+    from astroclust import simulate_field
+
+    return simulate_field(like="ngc1566", shape=(310, 300), seed=2, density=1.4e-3)
+
+
+@pytest.fixture(scope="session")
+def sparse():
+    """A large field whose candidates share few pixels."""
+    from astroclust import simulate_field
+
+    return simulate_field(like="ngc628-c", shape=(500, 500), seed=4, density=1e-4)
+
+
+@pytest.fixture(scope="session")
 def observation():
     """All bands of WFC3/UVIS, with a usual blur, registered without error."""
     from astroclust.simulation.observations import observe_like

@@ -251,8 +251,8 @@ def test_the_scores_of_a_card_are_printed_again(tmp_path, capsys):
     assert {"ece", "accuracy_masked", "accuracy_without_NUV_I"} <= set(card.scores)
 
 
-def test_train_on_labels_of_a_table(tmp_path, capsys):
-    field = astroclust.simulate_field(like="ngc628-c", shape=(500, 500), seed=4, density=1e-4)
+def test_train_on_labels_of_a_table(sparse, tmp_path, capsys):
+    field = sparse
     images = tmp_path / "field.fits"
     field.images.write(images)
     table = field.truth["id", "x", "y", "class"]

@@ -567,8 +567,8 @@ def files(result, field, tmp_path_factory):
     return folder / "result.fits", images
 
 
-def test_command_writes_votes_that_train_takes(tmp_path, capsys):
-    field = astroclust.simulate_field(like="ngc628-c", shape=(500, 500), seed=4, density=1e-4)
+def test_command_writes_votes_that_train_takes(sparse, tmp_path, capsys):
+    field = sparse
     field.images.write(tmp_path / "field.fits")
     rows = field.truth["id", "x", "y", "class"]
     rows.write(tmp_path / "rows.fits")
