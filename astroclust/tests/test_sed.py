@@ -83,7 +83,7 @@ def test_quantities_are_magnitudes():
 
 def test_photometry_of_images_is_a_spectrum(field):
     table = measure_photometry(field.truth["id", "x", "y"], field.images)
-    row = table[np.argmax(np.ma.filled(table["flux_f555w"], -1))]
+    row = table[np.nanargmax(np.ma.filled(table["flux_f555w"], np.nan))]
     spectrum = to_spectrum(row)
     assert spectrum.meta["filters"] == list(field.images.filters)
     assert np.all(np.isfinite(spectrum.uncertainty.array))
