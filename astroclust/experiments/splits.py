@@ -80,34 +80,15 @@ def reproduce_split_study(
 
     Examples
     --------
-    Stamps that an earlier call has cut are read and need no archive; here they hold noise:
+    Each study trains many networks on stamps from the archive:
 
-    >>> from pathlib import Path
-    >>> import numpy as np
-    >>> from astropy.table import Table
-    >>> from astroclust import Stamps
-    >>> from astroclust.experiments import reproduce_split_study
-    >>> from astroclust.images import BANDS
-    >>> rng = np.random.default_rng(1)
-    >>> Path("study/stamps").mkdir(parents=True)
-    >>> for field in ("ngc45", "ngc5474"):
-    ...     table = Table({"field": [field] * 12, "class": [1, 4] * 6})
-    ...     stamps = Stamps(rng.normal(size=(12, 5, 100, 100)), BANDS, table=table)
-    ...     stamps.write(f"study/stamps/bcw-{field}.fits")
-    >>> page = reproduce_split_study(
-    ...     "held-out-fields",
-    ...     "study",
-    ...     labels="bcw",
-    ...     architecture="native-small",
-    ...     fields=["ngc45", "ngc5474"],
-    ...     runs=1,
-    ...     epochs=1,
-    ... )
-    >>> print(Table.read("study/scores.ecsv")["kind", "tested"])
-      kind  tested
-    ------- ------
-      ngc45     12
-    ngc5474     12
+    >>> from astroclust.experiments import SPLIT_STUDIES, reproduce_split_study
+    >>> print(*SPLIT_STUDIES)
+    leak held-out-fields sample-size
+    >>> reproduce_split_study("luck", "study")
+    Traceback (most recent call last):
+        ...
+    ValueError: study must be one of leak, held-out-fields, sample-size, not 'luck'
     """
     if study not in SPLIT_STUDIES:
         raise ValueError(f"study must be one of {', '.join(SPLIT_STUDIES)}, not {study!r}")
