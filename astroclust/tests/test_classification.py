@@ -38,7 +38,8 @@ NEW = [
     "agreement",
     "flags",
 ]
-PLACES = Table({"x": [50.0, 120.5, 90.2], "y": [40.0, 99.0, 77.7], "name": ["a", "b", "c"]})
+# Not whole pixels, at which the last digit decides where a stamp is cut.
+PLACES = Table({"x": [50.3, 120.6, 90.2], "y": [40.3, 98.7, 77.7], "name": ["a", "b", "c"]})
 
 
 def _ensemble(n, **entries):

@@ -10,6 +10,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 import astroclust.distributed
 from astroclust import (
+    CLASSES,
     ImageSet,
     classify_fields,
     classify_table,
@@ -69,8 +70,11 @@ def test_fields_are_classified_as_by_one_call(fields, client, tmp_path):
         wanted, found = classify_table(table, images), Table.read(path)
         assert found.colnames == wanted.colnames
         assert len(found) == len(wanted) > 0
-        np.testing.assert_array_equal(found["class"], wanted["class"])
-        np.testing.assert_allclose(found["prob_1"], wanted["prob_1"], atol=1e-5)
+        for number in CLASSES:
+            name = f"prob_{number}"
+            np.testing.assert_allclose(found[name], wanted[name], atol=1e-5)
+        # Two that are equally probable may change places.
+        assert np.mean(found["class"] == wanted["class"]) > 0.9
         assert found.meta["ACMOD"] == wanted.meta["ACMOD"]
 
 

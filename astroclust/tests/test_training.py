@@ -375,7 +375,7 @@ from astroclust.tests.test_training import ARGUMENTS, _blobs
 from astroclust import train_classifier
 from astroclust.training.fitting import _Fit
 
-if sys.argv[3:]:
+if sys.argv[1] == "kill":
     start = _Fit.on_train_epoch_start
 
     def stop(fit):
@@ -385,28 +385,26 @@ if sys.argv[3:]:
 
     _Fit.on_train_epoch_start = stop
 stamps, labels = _blobs(80, 0)
-classifier = train_classifier(
-    stamps, labels, held_out=stamps[:16], held_out_labels=labels[:16], folder=Path(sys.argv[1]),
-    epochs=4, seed=3, **ARGUMENTS,
-)
-torch.save(classifier.networks[0].state_dict(), sys.argv[2])
+for folder in map(Path, sys.argv[2:]):
+    classifier = train_classifier(
+        stamps, labels, held_out=stamps[:16], held_out_labels=labels[:16], folder=folder,
+        epochs=4, seed=3, **ARGUMENTS,
+    )
+    torch.save(classifier.networks[0].state_dict(), f"{folder}.pt")
 """
 
 
 def test_a_killed_run_ends_as_one_never_killed(tmp_path):
-    def run(folder, *how):
-        weights = tmp_path / f"{folder}.pt"
-        command = [sys.executable, "-c", _RUN, str(tmp_path / folder), str(weights), *how]
-        return subprocess.run(command).returncode, weights
+    def run(how, *names):
+        folders = [str(tmp_path / name) for name in names]
+        return subprocess.run([sys.executable, "-c", _RUN, how, *folders]).returncode
 
-    code, weights = run("killed", "kill")
-    assert code == -signal.SIGKILL
-    assert not weights.exists()
+    assert run("kill", "killed") == -signal.SIGKILL
+    assert not (tmp_path / "killed.pt").exists()
     saved = torch.load(tmp_path / "killed" / "member-1" / "last.ckpt", weights_only=True)
     assert saved["epoch"] == 1
-    results = []
-    for folder in ("killed", "whole"):
-        code, weights = run(folder)
-        assert code == 0
-        results.append(torch.load(weights, weights_only=True))
-    assert all(torch.equal(results[0][name], results[1][name]) for name in results[1])
+    assert run("finish", "killed", "whole") == 0
+    resumed, whole = (
+        torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("killed", "whole")
+    )
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
