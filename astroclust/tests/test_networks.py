@@ -111,7 +111,8 @@ def test_weights_of_another_network_are_refused(tmp_path):
 @pytest.mark.parametrize("name", ["resnet18", "timm/resnet10t"])
 def test_weights_that_cannot_be_had(name, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    # As HF_HUB_OFFLINE=1 does for a new process; without it the hub is tried again for a minute.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(OSError, match=re.escape('give a file with weights="FILE"')):
         create_network(name)
 
