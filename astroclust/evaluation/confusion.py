@@ -85,21 +85,31 @@ def confusion_matrix(labels, classes, *, merge=None):
         3       0       0     0
         4       0       0     1
     """
+    kept, cells = _coded(labels, classes, merge)
+    matrix = _count(kept, cells)
+    counts = Table({"class": np.array(kept, np.int16)})
+    for given, column in zip(kept, matrix.T, strict=True):
+        counts[f"class_{given}"] = column
+    counts["total"] = matrix.sum(axis=1)
+    return counts
+
+
+def _coded(labels, classes, merge):
+    """The classes that are kept, and the cell of the confusion matrix of each object."""
     labels, classes = known_classes(labels, classes)
     merge = dict(merge or {})
     _check_classes([*merge, *merge.values()])
     kept = [number for number in CLASSES if number not in merge]
     if set(merge.values()) - set(kept):
         raise ValueError(f"{merge} merges into a class that is merged itself")
-    home = np.array([0, *(merge.get(number, number) for number in CLASSES)])
-    labels, classes = home[labels], home[classes]
-    counts = Table({"class": np.array(kept, np.int16)})
-    for given in kept:
-        counts[f"class_{given}"] = [
-            np.count_nonzero((labels == true) & (classes == given)) for true in kept
-        ]
-    counts["total"] = [np.count_nonzero(labels == true) for true in kept]
-    return counts
+    row = {number: kept.index(merge.get(number, number)) for number in CLASSES}
+    rows = np.array([row.get(number, 0) for number in range(max(CLASSES) + 1)])
+    return kept, rows[labels] * len(kept) + rows[classes]
+
+
+def _count(kept, cells):
+    n = len(kept)
+    return np.bincount(cells, minlength=n * n).reshape(n, n)
 
 
 def class_scores(labels, classes, *, merge=None, resamples=0, seed=0):
@@ -132,68 +142,79 @@ def class_scores(labels, classes, *, merge=None, resamples=0, seed=0):
     >>> class_scores([1, 1, 4, 4], [1, 2, 4, 4], merge={2: 1}).meta["ACCURACY"]
     1.0
     """
-    labels, classes = known_classes(labels, classes)
-    scores = _scores(confusion_matrix(labels, classes, merge=merge))
-    names = {number: CLASSES[number] for number in scores["class"].tolist()}
+    kept, cells = _coded(labels, classes, merge)
+    counts = _count(kept, cells)
+    values, accuracy = _scores(counts)
+    names = {number: CLASSES[number] for number in kept}
     for merged, home in (merge or {}).items():
         names[home] += f" or {CLASSES[merged]}"
-    scores.add_column(list(names.values()), name="name", index=1)
+    scores = Table({"class": np.array(kept, np.int16), "name": list(names.values())})
+    scores["total"] = counts.sum(axis=1)
+    for score, column in zip(_SCORES, values, strict=True):
+        scores[score] = column
+    scores.meta["ACCURACY"] = accuracy
     if resamples:
         rng = np.random.default_rng(seed)
-        drawn = [rng.integers(0, len(labels), len(labels)) for _ in range(resamples)]
         samples = [
-            _scores(confusion_matrix(labels[rows], classes[rows], merge=merge)) for rows in drawn
+            _scores(_count(kept, cells[rng.integers(0, len(cells), len(cells))]))
+            for _ in range(resamples)
         ]
-        for score in _SCORES:
-            scores[f"{score}_error"] = _known_scatter([sample[score] for sample in samples])
-        scores.meta["ACCURACY_ERROR"] = float(np.std([s.meta["ACCURACY"] for s in samples]))
+        errors = _known_scatter([sample for sample, _ in samples])
+        for score, column in zip(_SCORES, errors, strict=True):
+            scores[f"{score}_error"] = column
+        scores.meta["ACCURACY_ERROR"] = float(np.std([accuracy for _, accuracy in samples]))
     return scores
 
 
 def _known_scatter(values):
-    """Standard deviation along the first axis of what is not NaN; NaN of nothing."""
+    """Standard deviation along the first axis, ignoring NaN; NaN if there are no values."""
     return np.ma.masked_invalid(values).std(axis=0).filled(np.nan)
 
 
-def _scores(counts):
-    matrix = np.column_stack([counts[name] for name in counts.colnames[1:-1]]).astype(float)
+def _scores(matrix):
+    """Recall, precision and F1 of each class, and the accuracy, from counts."""
     right, true, given = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        values = (right / true, right / given, 2 * right / (true + given))
-        accuracy = float(right.sum() / matrix.sum())
-    scores = Table([counts["class"], counts["total"], *values], names=("class", "total", *_SCORES))
-    scores.meta["ACCURACY"] = accuracy
-    return scores
+        values = np.array([right / true, right / given, 2 * right / (true + given)])
+        return values, float(right.sum() / matrix.sum())
 
 
 def mean_confusion(matrices):
-    """Mean and scatter of the confusion of several trainings, in percent of each true class.
+    """Mean and scatter of the confusion matrices of several trainings, in percent.
+
+    Runs whose test set has no object of a class are ignored for that class.
 
     Parameters
     ----------
     matrices : iterable of `~astropy.table.Table`
-        One a training, as `confusion_matrix` gives them.
+        One per training; see `confusion_matrix`.
 
     Returns
     -------
     mean : `~astropy.table.Table`
-        As Tables 4 to 7 of Wei et al. (2020): a row a true class: ``class``; ``class_1``,
-        ``class_1_std`` ..., the mean percentage that was given each class and its standard
-        deviation over the trainings (NaN of one alone); and ``total``, objects on average.
+        As Tables 4 to 7 of Wei et al. (2020), one row per true class: ``class``; ``class_1``,
+        ``class_1_std`` ..., the mean percentage assigned to each class (NaN if no run has objects
+        of the true class) and its standard deviation over the runs (NaN for fewer than two runs);
+        ``total``, the mean number of objects per training; and ``runs``, the number of trainings
+        with objects of that class.
 
     Raises
     ------
     ValueError
-        Where there are no matrices, or they are of different classes.
+        If there are no matrices, or they have different classes.
 
     Examples
     --------
+    The second test set has no object of class 2:
+
     >>> from astroclust import confusion_matrix, mean_confusion
-    >>> runs = [confusion_matrix([1, 1], [1, 2]), confusion_matrix([1, 1], [1, 1])]
-    >>> print(mean_confusion(runs)["class_1", "total"][0])
-    class_1 total
-    ------- -----
-       75.0   2.0
+    >>> runs = [confusion_matrix([1, 1, 2], [1, 2, 2]), confusion_matrix([1, 1], [1, 1])]
+    >>> print(mean_confusion(runs)["class", "class_1", "class_2", "total", "runs"][:3])
+    class class_1 class_2 total runs
+    ----- ------- ------- ----- ----
+        1    75.0    25.0   2.0    2
+        2     0.0   100.0   0.5    1
+        3     nan     nan   0.0    0
     """
     matrices = list(matrices)
     if not matrices:
@@ -207,16 +228,28 @@ def mean_confusion(matrices):
         percent = 100 * np.divide(
             counts, totals, out=np.full_like(counts, np.nan), where=totals > 0
         )
-        mean[name] = percent.mean(axis=0)
-        mean[f"{name}_std"] = _scatter(percent)
+        mean[name], mean[f"{name}_std"] = mean_and_scatter(percent)
     mean["total"] = totals.mean(axis=0)
+    mean["runs"] = np.count_nonzero(totals, axis=0)
     return mean
 
 
-def _scatter(values):
-    if len(values) < 2:
-        return np.full(values.shape[1:], np.nan)
-    return values.std(axis=0, ddof=1)
+def mean_and_scatter(values):
+    """Mean and standard deviation over runs, ignoring NaN.
+
+    Parameters
+    ----------
+    values : array_like of float, shape (n_runs, ...)
+        NaN for runs without a value.
+
+    Returns
+    -------
+    mean, scatter : `~numpy.ndarray` of float, shape (...)
+        NaN if there are fewer than one, or two, values.
+    """
+    values = np.ma.masked_invalid(values)
+    mean, scatter = values.mean(axis=0), np.ma.std(values, axis=0, ddof=1)
+    return tuple(np.ma.filled(np.ma.asarray(value, float), np.nan) for value in (mean, scatter))
 
 
 def known_classes(labels, classes):

@@ -170,30 +170,14 @@ def reproduce_schneider2023(
 
     Examples
     --------
-    One split and one epoch on twenty stamps of noise; without weights to download, both starts are
-    random:
+    A study takes hours. Labels come in a file of stamps or a folder of pictures; without either
+    nothing is trained:
 
-    >>> import numpy as np
-    >>> from astropy.table import Table
-    >>> from astroclust import Stamps
     >>> from astroclust.experiments import reproduce_schneider2023
-    >>> from astroclust.images import BANDS
-    >>> noise = np.random.default_rng(1).normal(size=(20, 5, 24, 24))
-    >>> Stamps(noise, BANDS, table=Table({"class": [1, 4] * 10})).write("labelled.fits")
-    >>> page = reproduce_schneider2023(
-    ...     "study",
-    ...     "labelled.fits",
-    ...     network="squeezenet1_1",
-    ...     size=24,
-    ...     weights="none",
-    ...     runs=1,
-    ...     epochs=1,
-    ... )
-    >>> print(Table.read("study/peaks.ecsv")["start", "run", "epoch"])
-       start     run epoch
-    ------------ --- -----
-    from scratch   1     1
-      pretrained   1     1
+    >>> reproduce_schneider2023("study", "pictures")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: there is neither a file pictures of stamps nor pictures/labels.csv
     """
     began, folder = perf_counter(), Path(folder)
     stamps, labels, groups = read_labelled(data)

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from astroclust.catalogs import CLASSES
 from astroclust.evaluation import class_scores
+from astroclust.evaluation.confusion import mean_and_scatter
 from astroclust.experiments.report import Report, describe_machine
 from astroclust.experiments.samples import gather_sample, labelled_stamps, sample_fields
 from astroclust.experiments.trainings import Training, run_training
@@ -79,34 +80,15 @@ def reproduce_split_study(
 
     Examples
     --------
-    Stamps that an earlier call has cut are read and need no archive; here they hold noise:
+    Each study trains many networks on stamps from the archive:
 
-    >>> from pathlib import Path
-    >>> import numpy as np
-    >>> from astropy.table import Table
-    >>> from astroclust import Stamps
-    >>> from astroclust.experiments import reproduce_split_study
-    >>> from astroclust.images import BANDS
-    >>> rng = np.random.default_rng(1)
-    >>> Path("study/stamps").mkdir(parents=True)
-    >>> for field in ("ngc45", "ngc5474"):
-    ...     table = Table({"field": [field] * 12, "class": [1, 4] * 6})
-    ...     stamps = Stamps(rng.normal(size=(12, 5, 100, 100)), BANDS, table=table)
-    ...     stamps.write(f"study/stamps/bcw-{field}.fits")
-    >>> page = reproduce_split_study(
-    ...     "held-out-fields",
-    ...     "study",
-    ...     labels="bcw",
-    ...     architecture="native-small",
-    ...     fields=["ngc45", "ngc5474"],
-    ...     runs=1,
-    ...     epochs=1,
-    ... )
-    >>> print(Table.read("study/scores.ecsv")["kind", "tested"])
-      kind  tested
-    ------- ------
-      ngc45     12
-    ngc5474     12
+    >>> from astroclust.experiments import SPLIT_STUDIES, reproduce_split_study
+    >>> print(*SPLIT_STUDIES)
+    leak held-out-fields sample-size
+    >>> reproduce_split_study("luck", "study")
+    Traceback (most recent call last):
+        ...
+    ValueError: study must be one of leak, held-out-fields, sample-size, not 'luck'
     """
     if study not in SPLIT_STUDIES:
         raise ValueError(f"study must be one of {', '.join(SPLIT_STUDIES)}, not {study!r}")
@@ -151,15 +133,15 @@ def _kinds(study, stamps):
 
 
 def _row(name, tables):
-    """Mean and scatter of accuracy and recalls over the trainings of a kind."""
+    """Mean and scatter of accuracy and recalls, each over the trainings that tested the class."""
     scores = [class_scores(table["label"], table["class"]) for table in tables]
     values = {"accuracy": [score.meta["ACCURACY"] for score in scores]}
     for i, number in enumerate(CLASSES):
         values[f"recall_{number}"] = [score["recall"][i] for score in scores]
     row = {"kind": name, "tested": int(np.mean([len(table) for table in tables]))}
     for key, given in values.items():
-        given = 100 * np.array(given)
-        row |= {key: given.mean(), f"{key}_std": given.std(ddof=min(len(given) - 1, 1))}
+        mean, scatter = mean_and_scatter(100 * np.array(given))
+        row |= {key: mean, f"{key}_std": scatter}
     return row
 
 

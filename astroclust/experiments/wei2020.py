@@ -245,11 +245,13 @@ def _compare(classified, plan):
         given = f"class_{row['given_class']}"
         std = row["std"] if row["std"] is not np.ma.masked else np.nan
         error = np.hypot(std, of_class[f"{given}_std"])
-        rows.append((of_class[given], of_class[f"{given}_std"], of_class["total"], error))
-    ours, ours_std, total, error = np.array(rows).T
+        columns = (given, f"{given}_std", "total", "runs")
+        rows.append((*(of_class[name] for name in columns), error))
+    ours, ours_std, total, runs, error = np.array(rows).T
     table = paper.copy()
     table.rename_columns(("percent", "std"), ("paper", "paper_std"))
     table["ours"], table["ours_std"], table["ours_total"] = ours, ours_std, total
+    table["ours_runs"] = runs.astype(int)
     with np.errstate(divide="ignore", invalid="ignore"):
         table["difference"] = (ours - table["paper"]) / error
     return table

@@ -4,6 +4,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import galsim
 import numpy as np
@@ -127,8 +128,10 @@ def unit_profile(family):
 @lru_cache(maxsize=64)
 def _radial_table(family):
     """The Fourier transform of a family at `_WAVES`: round profiles are drawn from it faster."""
-    profile = unit_profile(family)
-    return np.array([profile.kValue(wave, 0).real for wave in _WAVES], np.float32)
+    bounds = galsim.BoundsI(0, len(_WAVES) - 1, 0, 0)
+    image = galsim.ImageCD(bounds=bounds, scale=_WAVE_STEP)
+    unit_profile(family).drawKImage(image=image, recenter=False)
+    return image.array[0].real.astype(np.float32)
 
 
 @lru_cache(maxsize=64)
@@ -165,29 +168,40 @@ def _fourier_ellipse(profile, size):
     return _radial_table(profile.family)[place]
 
 
-# Entries: a stamp of any of the observations that stamps are drawn from.
-@lru_cache(maxsize=256)
+# By size, for as long as the observation lives: those of one field take some 30 MB.
+_TRANSFERS = WeakKeyDictionary()
+
+
 def _transfer(observation, size):
     """What each band makes of a scene in Fourier space: PSF, blur, shift; (bands, ky, kx)."""
+    return _transfers(observation, [size])[size]
+
+
+def _transfers(observation, sizes):
+    """As `_transfer`, for some sizes at once, which saves time: band by band."""
+    known = _TRANSFERS.setdefault(observation, {})
+    missing = [size for size in dict.fromkeys(sizes) if size not in known]
+    bands = range(len(observation.filters))
+    parts = [[_band_transfer(observation, band, size) for size in missing] for band in bands]
+    known.update(
+        {size: np.array(part) for size, part in zip(missing, zip(*parts, strict=True), strict=True)}
+    )
+    return known
+
+
+def _band_transfer(observation, band, size):
     ky, kx = wave_numbers(size)
+    camera, name = observation.cameras[band], observation.filters[band]
+    sampling = {"size": size, "oversampling": OVERSAMPLING}
+    grid = real_psf(camera, name)
+    if grid is None:
+        psf = fourier_psf(camera, name, angle=observation.angle, **sampling)
+    else:
+        psf = grid.fourier(*observation.on_detector, **sampling)
+    blur, (dx, dy) = observation.blur[band], observation.shifts[band]
+    phase = np.exp(-1j * (dy * ky[:, None] + dx * kx))
     squared = ky[:, None] ** 2 + kx**2
-    bands = []
-    for camera, name, blur, (dx, dy) in zip(
-        observation.cameras,
-        observation.filters,
-        observation.blur,
-        observation.shifts,
-        strict=True,
-    ):
-        sampling = {"size": size, "oversampling": OVERSAMPLING}
-        grid = real_psf(camera, name)
-        if grid is None:
-            psf = fourier_psf(camera, name, angle=observation.angle, **sampling)
-        else:
-            psf = grid.fourier(*observation.on_detector, **sampling)
-        phase = np.exp(-1j * (dy * ky[:, None] + dx * kx))
-        bands.append((psf * np.exp(-0.5 * blur**2 * squared) * phase).astype(np.complex64))
-    return np.array(bands)
+    return (psf * np.exp(-0.5 * blur**2 * squared) * phase).astype(np.complex64)
 
 
 def _to_pixels(scene, size):
@@ -270,7 +284,9 @@ def draw_field(sources, stars, shape, observation, *, workers=2, progress_bar=Fa
     tile = min(TILE, max(shape))
     corners = [(y, x) for y in range(0, shape[0], tile) for x in range(0, shape[1], tile)]
     faint = _by_tile(stars[~bright], corners, tile)
-    transfer = _transfer(observation, _samples(tile + 2 * TILE_MARGIN))
+    patches = [_samples(patch + 2 * MARGIN) for patch in (PATCH, LARGE_PATCH, BRIGHT_PATCH)]
+    size = _samples(tile + 2 * TILE_MARGIN)
+    transfer = _transfers(observation, [size, *patches])[size]
     lone = [
         Source(*place, flux)
         for *place, flux in zip(

@@ -71,15 +71,22 @@ def _square(size, oversampling, width):
     return (ky * kx).astype(np.float32)
 
 
-def _star(parameters, angle, size, oversampling):
-    """The PSF with these parameters in Fourier space, pixel included."""
-    wavelength, blur, halo_radius, halo_slope, halo_share = parameters
+# Takes 55 MB and computes its pupil when first drawn; kept for the other sizes of a field.
+@lru_cache(maxsize=1)
+def _core(wavelength, blur, angle):
     turn = (90 * angle / PSF_ANGLES) * galsim.degrees
     optics = galsim.OpticalPSF(lam=wavelength, strut_angle=turn, **TELESCOPE)
     core = galsim.Convolve(optics, galsim.Gaussian(sigma=blur), real_space=False)
+    return core.dilate(1 / PIXEL_SCALE)
+
+
+def _star(parameters, angle, size, oversampling):
+    """The PSF with these parameters in Fourier space, pixel included."""
+    wavelength, blur, halo_radius, halo_slope, halo_share = parameters
+    core = _core(wavelength, blur, angle)
     bounds = galsim.BoundsI(0, size // 2, -size // 2, size // 2 - 1)
     image = galsim.ImageCF(bounds=bounds, scale=2 * np.pi * oversampling / size)
-    core.dilate(1 / PIXEL_SCALE).drawKImage(image=image, recenter=False)
+    core.drawKImage(image=image, recenter=False)
     ky, kx = _wave_numbers(size, oversampling)
     halo = np.interp(np.hypot(ky, kx), *_halo(halo_radius, halo_slope))
     light = (1 - halo_share) * fft.ifftshift(image.array, axes=0) + halo_share * halo
@@ -103,7 +110,6 @@ def _halo(half_light_radius, slope):
     return waves, np.array([light @ j0(wave * radius) for wave in waves])
 
 
-@lru_cache(maxsize=128)
 def fourier_psf(camera, filter_name, *, angle, size, oversampling):
     """The PSF of a camera and filter in Fourier space, on drizzled pixels of 0.0396 arcsec.
 
@@ -142,9 +148,20 @@ def fourier_psf(camera, filter_name, *, angle, size, oversampling):
         raise ValueError(f"no PSF of {camera!r}, {filter_name!r}; there are {PSF_FILTERS}")
     if size < 2 or size % 2 or angle not in range(PSF_ANGLES):
         raise ValueError(f"size {size} must be even, angle {angle} from 0 to {PSF_ANGLES - 1}")
+    kept = _kept_small if size <= _SMALL else _kept_large
+    return kept(camera, filter_name, angle, size, oversampling)
+
+
+def _read_only_psf(camera, filter_name, angle, size, oversampling):
     psf = _star(PSF_PARAMETERS[camera, filter_name], angle, size, oversampling)
     psf.flags.writeable = False
     return psf
+
+
+# Those of stamps, of all bands and angles, are small; those of tiles of a field take 7 MB each.
+_SMALL = 256
+_kept_small = lru_cache(maxsize=128)(_read_only_psf)
+_kept_large = lru_cache(maxsize=16)(_read_only_psf)
 
 
 def _light_within(wave, radii):

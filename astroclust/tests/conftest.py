@@ -7,6 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.wcs import WCS
+from hypothesis import settings
+
+# The same examples everywhere, however slow the machine is.
+settings.register_profile("astroclust", derandomize=True, deadline=None, max_examples=40)
+settings.load_profile("astroclust")
 
 # Ctrl-C is ignored by what a background job starts, such as these tests where they are one.
 COMMAND = """
@@ -48,6 +53,22 @@ def field():
     from astroclust import simulate_field
 
     return simulate_field(like="ngc1566", shape=(160, 200), seed=8, density=8e-4)
+
+
+@pytest.fixture(scope="session")
+def crowded():
+    """A field with more than a hundred candidates."""
+    from astroclust import simulate_field
+
+    return simulate_field(like="ngc1566", shape=(310, 300), seed=2, density=1.4e-3)
+
+
+@pytest.fixture(scope="session")
+def sparse():
+    """A large field whose candidates share few pixels."""
+    from astroclust import simulate_field
+
+    return simulate_field(like="ngc628-c", shape=(500, 500), seed=4, density=1e-4)
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,7 @@ def fetch_images(server, tmp_path, astroclust_command):
     ]
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=300):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "nothing happened"
@@ -318,7 +318,7 @@ def test_a_killed_command_goes_on_where_it_was(server, tmp_path, fetch_images, e
     folder = tmp_path / "legus" / "ngc1566"
     wait_for(lambda: any(part.stat().st_size > 0 for part in folder.glob("*.fits.part")))
     process.send_signal(end)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     if end == signal.SIGINT:
         assert process.returncode == 130
         assert "interrupted" in said

@@ -6,7 +6,7 @@ import pytest
 from astropy.nddata import NDData
 from astropy.table import Table
 
-from astroclust import ImageSet, find_sources, simulate_field, white_light
+from astroclust import ImageSet, find_sources, white_light
 from astroclust.detection.background import BOX, Background, measure_cells
 from astroclust.detection.cleaning import is_spurious, margin_of
 from astroclust.detection.deblending import deblend
@@ -95,16 +95,12 @@ def test_real_hubble_pixels(data_folder):
     assert len(sources) > 30
 
 
-@pytest.fixture(scope="module")
-def crowded():
-    return simulate_field(like="ngc1566", shape=(300, 420), seed=6, density=1e-3).images
-
-
 @pytest.mark.parametrize("method", ["segmentation", "daofind"])
 @pytest.mark.parametrize(("tile", "workers"), [(100, 1), (130, 2), (90, ThreadPoolExecutor(2))])
 def test_tiles_do_not_change_the_sources(crowded, method, tile, workers):
-    whole = find_sources(crowded["V"], threshold=5, method=method)
-    tiled = find_sources(crowded["V"], threshold=5, method=method, tile=tile, workers=workers)
+    image = crowded.images["V"]
+    whole = find_sources(image, threshold=5, method=method)
+    tiled = find_sources(image, threshold=5, method=method, tile=tile, workers=workers)
     assert len(whole) > 50
     assert tiled.colnames == whole.colnames
     for name in whole.colnames:
@@ -186,7 +182,7 @@ def test_what_lies_in_the_wings_of_a_bright_source_is_cleaned():
 
 
 def test_white_light_is_the_mean_of_two_stars_in_quadrature(crowded):
-    part = {name: band.data[:40, :50] for name, band in crowded.items()}
+    part = {name: band.data[:40, :50] for name, band in crowded.images.items()}
     white = white_light(part).data
     expected = 0
     for star in ((55.8, 45.3, 44.2, 65.7, 29.3), (0.5, 0.8, 3.1, 11.2, 13.7)):
@@ -197,8 +193,8 @@ def test_white_light_is_the_mean_of_two_stars_in_quadrature(crowded):
 
 
 def test_white_light_in_small_units(crowded):
-    white = white_light(crowded).data
-    small = {name: band.data * np.float32(1e-24) for name, band in crowded.items()}
+    white = white_light(crowded.images).data
+    small = {name: band.data * np.float32(1e-24) for name, band in crowded.images.items()}
     np.testing.assert_allclose(white_light(small).data, white * 1e-24, rtol=1e-5)
 
 

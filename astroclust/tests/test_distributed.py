@@ -2,15 +2,15 @@
 import json
 import os
 import signal
-import threading
-import time
 
 import numpy as np
 import pytest
 from astropy.table import MaskedColumn, Table
 from astropy.utils.exceptions import AstropyUserWarning
 
+import astroclust.distributed
 from astroclust import (
+    CLASSES,
     ImageSet,
     classify_fields,
     classify_table,
@@ -71,8 +71,11 @@ def test_fields_are_classified_as_by_one_call(fields, client, tmp_path):
         wanted, found = classify_table(table, images), Table.read(path)
         assert found.colnames == wanted.colnames
         assert len(found) == len(wanted) > 0
-        np.testing.assert_array_equal(found["class"], wanted["class"])
-        np.testing.assert_allclose(found["prob_1"], wanted["prob_1"], atol=1e-5)
+        for number in CLASSES:
+            name = f"prob_{number}"
+            np.testing.assert_allclose(found[name], wanted[name], atol=1e-5)
+        # Two that are equally probable may change places.
+        assert np.mean(found["class"] == wanted["class"]) > 0.9
         assert found.meta["ACMOD"] == wanted.meta["ACMOD"]
 
 
@@ -185,8 +188,15 @@ def test_bad_lists(change, error, message, client, tmp_path):
         classify_fields(listed, tmp_path, client=client, rows_per_task=0)
 
 
+def _die_at_the_first_tile():
+    def die(*_):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    astroclust.distributed._classify_tile = die
+
+
 def test_a_lost_worker_costs_its_tiles_only(fields, tmp_path):
-    n = 3000
+    n = 600
     rng = np.random.default_rng(1)
     table = Table({"x": rng.uniform(25, 170, n), "y": rng.uniform(25, 130, n)})
     table.write(tmp_path / "candidates.ecsv", overwrite=True)
@@ -194,20 +204,11 @@ def test_a_lost_worker_costs_its_tiles_only(fields, tmp_path):
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, **LOOPBACK) as cluster,
         distributed.Client(cluster) as client,
     ):
-        pids = list(client.run(os.getpid).values())
-
-        def kill():
-            while not any(client.processing().values()):
-                time.sleep(0.05)
-            time.sleep(0.5)
-            os.kill(pids[0], signal.SIGKILL)
-
-        killer = threading.Thread(target=kill)
-        killer.start()
-        (path,) = classify_fields(
-            _first(fields), tmp_path / "out", client=client, rows_per_task=100
-        )
-        killer.join()
+        worker, *_ = pids = client.run(os.getpid)
+        client.run(_die_at_the_first_tile, workers=[worker])
+        (path,) = classify_fields(_first(fields), tmp_path / "out", client=client, rows_per_task=25)
+        client.wait_for_workers(2)
+        assert pids[worker] not in client.run(os.getpid).values()
     found = Table.read(path)
     images = _images(fields, Table.read(fields).colnames[3:])
     wanted = classify_table(table, images)

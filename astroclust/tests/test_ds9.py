@@ -9,7 +9,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import MaskedColumn, QTable, Table
 from astropy.utils.exceptions import AstropyUserWarning
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from regions import (
     CircleAnnulusPixelRegion,
@@ -116,7 +116,6 @@ def test_numbers_stay_as_they_are_written(text, tmp_path):
 fitting = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="{}\r\n\x00\x02"))
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.tuples(st.floats(-1e4, 1e5), st.floats(0, 1e5), fitting, st.none() | st.integers(0, 99)),

@@ -155,6 +155,22 @@ def test_trainings_have_a_mean_and_a_scatter():
         mean_confusion([runs[0], confusion_matrix([1], [1], merge={2: 1})])
 
 
+def test_runs_without_a_class_are_ignored_for_that_class():
+    runs = [
+        confusion_matrix([1, 1, 4], [1, 4, 4]),
+        confusion_matrix([4, 4], [1, 4]),
+        confusion_matrix([1, 4], [1, 4]),
+    ]
+    mean = mean_confusion(runs)
+    assert mean["runs"].tolist() == [2, 0, 0, 3]
+    np.testing.assert_allclose(mean["class_1"], [75, np.nan, np.nan, 100 / 6])
+    np.testing.assert_allclose(mean["class_1_std"][0], np.std([50, 100], ddof=1))
+    np.testing.assert_allclose(mean["total"], [1, 0, 0, 4 / 3])
+    one_left = mean_confusion(runs[:2])
+    assert one_left["class_4"][0] == 50
+    assert np.isnan(one_left["class_4_std"][0])
+
+
 def test_entropies_are_from_none_to_that_of_equal_chances():
     distribution = entropy_distribution([0, 0.1, np.log(4), np.nan], bins=4)
     assert distribution["total"].tolist() == [2, 0, 0, 1]

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from astropy.table import Table
+from astropy.table import Table, vstack
 from PIL import Image
 
 from astroclust import Stamps, simulate_field, write_field
@@ -264,7 +264,7 @@ def small_archive(tmp_path_factory):
     folder = tmp_path_factory.mktemp("archive")
     files = {}
     for seed, name in enumerate(("ngc45", "ngc1433", "ngc1566")):
-        field = simulate_field(like=name, shape=(250, 250), seed=seed, density=1.5e-3)
+        field = simulate_field(like=name, shape=(170, 180), seed=seed, density=1.5e-3)
         written = write_field(field, folder / name)
         paths = [*written.images.values(), written.catalog, written.readme]
         for path in paths:
@@ -274,13 +274,15 @@ def small_archive(tmp_path_factory):
 
 
 def test_wei_2020_as_a_command(small_archive, tmp_path, monkeypatch, capsys):
-    networks = {"wei2020": "resnet18@32", "wei2020-vgg19": "shufflenet_v2_x0_5@32"}
+    networks = {"wei2020": "mnasnet0_5@32", "wei2020-vgg19": "shufflenet_v2_x0_5@32"}
     plan = wei2020._Plan(
         {**networks, "native": "native-small"},
         1,
         sizes=(25, 50),
         batches=dict.fromkeys((*networks, "native"), 2),
         n_fields=1,
+        n_learnt=40,
+        n_tested=10,
     )
     monkeypatch.setattr(wei2020, "_PLANS", {True: plan})
     with ArchiveServer(small_archive) as server:
@@ -288,21 +290,51 @@ def test_wei_2020_as_a_command(small_archive, tmp_path, monkeypatch, capsys):
         command += ["--data", f"{tmp_path}/data", "-o", f"{tmp_path}/out", "--weights", "none"]
         assert main(command) == 0
         fetched = sum(request.method == "GET" for request in server.requests)
+        page = (tmp_path / "out" / "report.html").read_text()
+        # To be drawn again would take as long as the rest.
+        monkeypatch.setattr(wei2020, "_report", lambda *_: Report("The same again"))
         assert main(command) == 0
         assert sum(request.method == "GET" for request in server.requests) == fetched
-    comparison = Table.read(tmp_path / "out" / "comparison.ecsv")
-    assert len(comparison) == 80
-    row = comparison[0]
-    assert (row["item"], row["paper"], row["paper_std"]) == ("table-4", 76.0, 4.2)
-    confusion = Table.read(tmp_path / "out" / "confusion_bcw_resnet18@32_validation.ecsv")
-    assert row["ours"] == confusion["class_1"][0]
+    assert len(Table.read(tmp_path / "out" / "comparison.ecsv")) == 80
     filters = Table.read(tmp_path / "out" / "filters.ecsv")
     assert len(filters) == 3 * 5
     assert len(Table.read(tmp_path / "out" / "sizes.ecsv")) == 2 * 2 * 4
-    page = (tmp_path / "out" / "report.html").read_text()
     assert "its numbers are not to be compared" in page
     assert "needs" in page
     assert "wrote" in capsys.readouterr().out
+
+
+def _trained(plan, labels_of_run):
+    """What trainings would have found: every second object of class 1 is given class 4."""
+    tables = []
+    for training in wei2020._trainings(plan):
+        labels = np.array(labels_of_run[training.run - 1])
+        classes = np.where((labels == 1) & (np.arange(len(labels)) % 2 == 1), 4, labels)
+        for part in ("validation", "new galaxy", *wei2020._WITHOUT.values()):
+            table = Table({"part": [part] * len(labels), "label": labels, "class": classes})
+            for number in (1, 2, 3, 4):
+                table[f"prob_{number}"] = np.where(classes == number, 0.7, 0.1)
+            for name in ("run", "size", "architecture", "labels"):
+                table[name] = [str(getattr(training, name))] * len(labels)
+            tables.append(table)
+    return vstack(tables)
+
+
+def test_wei_2020_without_objects_of_some_classes(tmp_path):
+    plan = wei2020._Plan({"wei2020": "a", "wei2020-vgg19": "b"}, 2, sizes=(50,))
+    classified = _trained(plan, [[1, 1, 2, 4], [4, 4, 2, 2]])
+    wei2020._report(classified, plan, quick=True).write(tmp_path)
+    comparison = Table.read(tmp_path / "comparison.ecsv")
+    row = comparison[0]
+    assert (row["item"], row["paper"], row["paper_std"]) == ("table-4", 76.0, 4.2)
+    assert (row["ours"], row["ours_runs"]) == (50, 1)
+    assert np.isnan(row["ours_std"])
+    of_class_3 = comparison[comparison["true_class"] == 3]
+    assert np.isnan(of_class_3["ours"]).all()
+    assert not of_class_3["ours_runs"].any()
+    confusion = Table.read(tmp_path / "confusion_bcw_a_validation.ecsv")
+    np.testing.assert_array_equal(confusion["class_1"], [50, 0, np.nan, 0])
+    np.testing.assert_array_equal(confusion["runs"], [1, 2, 0, 2])
 
 
 def test_a_study_without_an_archive(tmp_path, capsys):
@@ -331,9 +363,12 @@ def test_split_studies_as_commands(small_archive, study, kinds, tmp_path, monkey
     assert np.all((scores["accuracy"] >= 0) & (scores["accuracy"] <= 100))
 
 
-def test_fields_that_are_one_crowd_cannot_be_split(small_archive, tmp_path, capsys):
-    assert _split_study("leak", small_archive, tmp_path) == 1
-    assert "take more fields" in capsys.readouterr().err
+def test_fields_that_are_one_crowd_cannot_be_split(tmp_path):
+    stamps = _stamps(20)
+    stamps.table["x"] = 30.0 * np.arange(20)  # each shares pixels with the next
+    training = Training("bcw", "native-small", "native", run=1, split="grouped")
+    with pytest.raises(ValueError, match="take more fields"):
+        run_training(training, stamps, folder=tmp_path, **QUICK)
 
 
 def test_an_unknown_study():

@@ -171,14 +171,14 @@ def test_light_has_its_flux_colours_and_noise(monkeypatch):
 
 
 def test_a_brighter_neighbour_is_no_detection(images, monkeypatch):
-    y, x = np.mgrid[0 : images.shape[0] : 2, 0 : images.shape[1] : 2].reshape(2, -1).astype(float)
+    y, x = np.mgrid[0 : images.shape[0] : 2.5, 0 : images.shape[1] : 2.5].reshape(2, -1)
     everywhere = Table({"id": np.arange(x.size), "x": x, "y": y})
     monkeypatch.setattr("astroclust.selection.pipeline.find_sources", lambda *_, **__: everywhere)
     preset = replace(PRESETS["legus"], center_in=None)
-    options = {"magnitudes": [20, 29], "radii": [1], "n": 60, "preset": preset}
+    options = {"magnitudes": [20, 29], "radii": [1], "n": 15, "preset": preset}
     result = completeness({"F555W": images["V"]}, **options)
-    assert result["found"][0] > 0.9
-    assert result["found"][1] < 0.25  # of empty sky any light is more than half
+    assert result["found"][0] > 0.8
+    assert result["found"][1] < 0.5  # of empty sky any light is more than half
     assert "PRESET" not in result.meta
 
 

@@ -48,7 +48,7 @@ def test_flux_and_its_error_as_iraf_has_it(sky):
     assert without_exposure["flux_err_f555w"][0] < result["flux_err_f555w"][0]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(x=st.floats(12, 48), y=st.floats(12, 48), radius=st.floats(0.5, 6), seed=st.integers(0, 99))
 def test_fluxes_are_those_of_photutils(x, y, radius, seed):
     image = np.random.default_rng(seed).normal(5, 0.1, (61, 61))

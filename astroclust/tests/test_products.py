@@ -36,7 +36,7 @@ LIKE = "ngc5474"  # F606W in V, both cameras, a name of its own for its images, 
 
 @pytest.fixture(scope="module")
 def drawn():
-    return simulate_field(like=LIKE, shape=(260, 300), seed=8, density=6e-4)
+    return simulate_field(like=LIKE, shape=(180, 210), seed=8, density=8e-4)
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +61,10 @@ def test_names_are_those_of_legus(files):
 def test_images_read_back(drawn, files):
     images = ImageSet.read(files.images)
     assert images.filters == drawn.images.filters
-    sky = drawn.images.wcs.pixel_to_world([0, 299, 150], [0, 0, 259])
+    sky = drawn.images.wcs.pixel_to_world([0, 209, 105], [0, 0, 179])
     x, y = images.wcs.world_to_pixel(sky)
-    np.testing.assert_allclose(x, [0, 299, 150], atol=1e-6)
-    np.testing.assert_allclose(y, [0, 0, 259], atol=1e-6)
+    np.testing.assert_allclose(x, [0, 209, 105], atol=1e-6)
+    np.testing.assert_allclose(y, [0, 0, 179], atol=1e-6)
     for name, band in images.items():
         assert band.data.dtype == ">f4"
         np.testing.assert_array_equal(band.data, drawn.images[name].data)
@@ -156,7 +156,7 @@ def test_labels_and_fits_are_those_of_the_nearest_candidate(drawn, files):
 
 def test_files_go_straight_into_the_classifier(files):
     table = read_legus(files.catalog)
-    inside = (np.abs(table["x"] - 149.5) < 120) & (np.abs(table["y"] - 129.5) < 100)
+    inside = (np.abs(table["x"] - 104.5) < 79) & (np.abs(table["y"] - 89.5) < 64)
     result = classify_table(table[inside], ImageSet.read(files.images))
     assert len(result) == inside.sum() > 10
     assert not np.ma.getmaskarray(result["class"]).any()
@@ -223,8 +223,8 @@ def images_in(folder):
 
 def test_simulate(drawn, tmp_path, capsys):
     folder = tmp_path / "out"
-    command = ["simulate", "--like", "NGC 5474", "--shape", "260", "300", "--seed", "8"]
-    command += ["--density", "6e-4", "--workers", "1", "-o", str(folder)]
+    command = ["simulate", "--like", "NGC 5474", "--shape", "180", "210", "--seed", "8"]
+    command += ["--density", "8e-4", "--workers", "1", "-o", str(folder)]
     assert main(command) == 0
     captured = capsys.readouterr()
     assert "sources in the catalogue" in captured.out
@@ -275,7 +275,7 @@ def test_a_catalogue_is_painted(files, tmp_path, capsys):
     write_legus(table[table["n_filters"] > 0], tmp_path / files.catalog.name)
     command = ["simulate", "-q", "--catalog", str(tmp_path / files.catalog.name)]
     # What is drawn of the field is that of the fixture, and known already.
-    command += ["--shape", "260", "300", "--seed", "8", "-o", str(tmp_path / "painted")]
+    command += ["--shape", "180", "210", "--seed", "8", "-o", str(tmp_path / "painted")]
     assert main(command) == 0, capsys.readouterr().err
     painted = read_legus(tmp_path / "painted" / files.catalog.name)
     truth = Table.read(tmp_path / "painted" / "truth.ecsv")

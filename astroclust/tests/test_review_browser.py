@@ -40,7 +40,7 @@ def page(browser):
     """A page of a browser of its own, in which no program has failed at the end."""
     context = browser.new_context(viewport={"width": 1300, "height": 850})
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(120_000)
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield page
@@ -234,19 +234,29 @@ def test_sorting_and_filters(page, server, result):
     assert _labels(page) == {}
 
 
+def _wait_for_picture(page, selector):
+    """Wait until more than ten shades are drawn."""
+    page.wait_for_function(
+        """(selector) => {
+            const canvas = document.querySelector(selector);
+            if (!canvas || !canvas.width || !canvas.height) return false;
+            const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            return new Set(pixels.data).size > 10;
+        }""",
+        arg=selector,
+    )
+
+
 def test_one_object_and_the_field(page, server, field):
     _open(page, server.url)
     page.keyboard.press("Enter")
     page.wait_for_selector(".charts svg >> nth=1")
     assert page.locator(".magnitudes tr").count() == len(field.images)
-    drawn = "(c) => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size"
-    page.wait_for_timeout(300)
-    assert page.locator("canvas.large").evaluate(drawn) > 10
+    _wait_for_picture(page, "canvas.large")
     page.keyboard.press("s")
     page.wait_for_selector(".saliency img", timeout=120_000)
     page.keyboard.press("f")
-    page.wait_for_timeout(500)
-    assert page.locator("#field canvas").evaluate(drawn) > 10
+    _wait_for_picture(page, "#field canvas")
     page.keyboard.press("+")
     box = page.locator("#field canvas").bounding_box()
     page.mouse.move(box["x"] + 300, box["y"] + 300)

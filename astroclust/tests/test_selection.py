@@ -18,7 +18,6 @@ from astroclust import (
     find_candidates,
     find_sources,
     select_candidates,
-    simulate_field,
 )
 from astroclust.catalogs import write_table
 from astroclust.selection import CUT_MEANINGS, NGC1559_CUTS, PRESETS, Cut
@@ -126,25 +125,18 @@ def test_errors_are_those_before_the_aperture_correction():
     assert select_candidates(table)["cuts"].tolist() == [0]
 
 
-@pytest.fixture(scope="module")
-def simulated():
-    return simulate_field(like="ngc1566", shape=(300, 300), seed=4, density=8e-4)
-
-
-def test_candidates_of_a_simulated_field(simulated):
+def test_candidates_of_a_crowded_field(crowded):
     preset = replace(PRESETS["legus"], threshold=5)
-    candidates = find_candidates(simulated.images, distance=10, preset=preset)
+    candidates = find_candidates(crowded.images, distance=10, preset=preset)
     assert candidates["ci"].min() >= 1.3
     assert candidates["mag_f555w"].max() <= 5 * np.log10(10) + 25 - 6
     assert candidates.meta["DETECTED"] > candidates.meta["NEIGHBOU"] > len(candidates)
     assert candidates.meta["DUPLICAT"] == len(candidates)
-    clusters = simulated.truth[simulated.truth["class"] < 3]
-    inside = (np.abs(clusters["x"] - 150) < 138) & (np.abs(clusters["y"] - 150) < 138)
-    bright = clusters[inside & (clusters["mag_v"] < 23)]
-    stars = simulated.truth[simulated.truth["mag_v"] < 18.5]  # which outshine what is near them
-    bright = bright[distances(bright, stars).min(axis=1, initial=999) > 60]
-    assert len(bright) >= 5
-    assert np.mean(distances(bright, candidates).min(axis=1) < 2) > 0.6
+    clusters = crowded.truth[crowded.truth["class"] < 3]
+    inside = (np.abs(clusters["x"] - 150) < 138) & (np.abs(clusters["y"] - 155) < 138)
+    clusters = clusters[inside]
+    bright = clusters[np.argsort(clusters["mag_v"])[:10]]
+    assert np.mean(distances(bright, candidates).min(axis=1) < 2) > 0.5
 
 
 def distances(table, other):
@@ -153,31 +145,31 @@ def distances(table, other):
 
 
 @pytest.mark.parametrize("name", sorted(PRESETS))
-def test_every_preset_goes_all_the_way(simulated, name, tmp_path):
-    sources = find_candidates(simulated.images, distance=10, preset=name, keep_rejected=True)
-    candidates = find_candidates(simulated.images, distance=10, preset=name)
+def test_every_preset_goes_all_the_way(crowded, name, tmp_path):
+    sources = find_candidates(crowded.images, distance=10, preset=name, keep_rejected=True)
+    candidates = find_candidates(crowded.images, distance=10, preset=name)
     assert 0 < len(candidates) < len(sources)
     assert candidates["id"].tolist() == sources["id"][sources["cuts"] == 0].tolist()
     assert cut_flow(sources)["left"][-1] == len(candidates)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AstropyUserWarning)  # some reach over the edges
-        result = classify_table(candidates, simulated.images)
+        result = classify_table(candidates, crowded.images)
     write_table(result, tmp_path / "result.fits")
     again = Table.read(tmp_path / "result.fits")
     assert len(again) == len(candidates)
     assert again.meta["DETECTED"] == len(sources)
 
 
-def test_presets_differ_as_the_surveys_do(simulated):
-    white = find_candidates(simulated.images, preset="legus", keep_rejected=True)
-    v = find_candidates(simulated.images, preset="ngc1559", keep_rejected=True)
-    expected = find_sources(simulated.images["V"])
+def test_presets_differ_as_the_surveys_do(crowded):
+    white = find_candidates(crowded.images, preset="legus", keep_rejected=True)
+    v = find_candidates(crowded.images, preset="ngc1559", keep_rejected=True)
+    expected = find_sources(crowded.images["V"])
     assert len(v) == len(expected) != len(white)
-    legus = find_candidates(simulated.images, distance=10, preset=replace(PRESETS["ngc1559"]))
+    legus = find_candidates(crowded.images, distance=10, preset=replace(PRESETS["ngc1559"]))
     limit = replace(PRESETS["ngc1559"], cuts=PRESETS["legus"].cuts)
-    assert len(find_candidates(simulated.images, distance=10, preset=limit)) > len(legus)
+    assert len(find_candidates(crowded.images, distance=10, preset=limit)) > len(legus)
     with pytest.raises(ValueError, match="preset must be one of legus, ngc1559, phangs"):
-        find_candidates(simulated.images, preset="hst")
+        find_candidates(crowded.images, preset="hst")
 
 
 def test_bands_that_stand_in_for_v(field):
@@ -191,9 +183,9 @@ def test_bands_that_stand_in_for_v(field):
     assert len(one) == len(find_sources(field.images["V"]))
 
 
-def test_images_that_are_named_by_their_band(simulated):
-    by_role = {band.role: band for band in simulated.images.values()}
-    expected = find_candidates(simulated.images)
+def test_images_that_are_named_by_their_band(crowded):
+    by_role = {band.role: band for band in crowded.images.values()}
+    expected = find_candidates(crowded.images)
     observation = observe_like("ngc1566", np.random.default_rng(1), np.ones(5))
     zero_points = dict(zip(BANDS, observation.zero_points, strict=True))
     images = ImageSet({role: (band.data, band.wcs) for role, band in by_role.items()})
@@ -206,10 +198,10 @@ def test_images_that_are_named_by_their_band(simulated):
         find_candidates(images, distance=10)
 
 
-def test_further_apertures_are_no_further_bands(simulated):
+def test_further_apertures_are_no_further_bands(crowded):
     preset = replace(PRESETS["legus"], radius=(4, 1, 3))
-    candidates = find_candidates(simulated.images, preset=preset)
-    assert candidates["id"].tolist() == find_candidates(simulated.images)["id"].tolist()
+    candidates = find_candidates(crowded.images, preset=preset)
+    assert candidates["id"].tolist() == find_candidates(crowded.images)["id"].tolist()
     assert candidates["n_filters"].max() == 5
 
 
@@ -218,22 +210,22 @@ def test_tables_with_units():
     assert select_candidates(table)["cuts"].tolist() == [0, Cut.INDEX]
 
 
-def test_extinction_brightens(simulated):
-    plain = find_candidates(simulated.images)
-    corrected = find_candidates(simulated.images, extinction={"V": 0.5})
+def test_extinction_brightens(crowded):
+    plain = find_candidates(crowded.images)
+    corrected = find_candidates(crowded.images, extinction={"V": 0.5})
     np.testing.assert_allclose(corrected["mag_f555w"], plain["mag_f555w"] - 0.5)
     np.testing.assert_allclose(corrected["mag_f814w"], plain["mag_f814w"])
 
 
-def test_regions_leave_candidates_out(simulated, tmp_path):
+def test_regions_leave_candidates_out(crowded, tmp_path):
     from regions import CirclePixelRegion, PixCoord, RectanglePixelRegion, Regions
 
-    plain = find_candidates(simulated.images)
+    plain = find_candidates(crowded.images)
     star = CirclePixelRegion(PixCoord(plain["x"][0], plain["y"][0]), 5.0)
     footprint = RectanglePixelRegion(PixCoord(149.5, 149.5), 200, 300)
     Regions([star]).write(tmp_path / "stars.reg", format="ds9")
     sources = find_candidates(
-        simulated.images,
+        crowded.images,
         exclude=tmp_path / "stars.reg",
         footprint=Regions([footprint]),
         keep_rejected=True,
@@ -242,23 +234,23 @@ def test_regions_leave_candidates_out(simulated, tmp_path):
     inside |= ~footprint.contains(PixCoord(sources["x"], sources["y"]))
     assert np.sum(inside) > 3
     assert np.mean((sources["cuts"] & Cut.REGION != 0) == inside) > 0.98  # by whole pixels
-    candidates = find_candidates(simulated.images, exclude=[star], footprint=footprint)
+    candidates = find_candidates(crowded.images, exclude=[star], footprint=footprint)
     assert plain["id"][0] not in candidates["id"]
     assert set(candidates["id"]) <= set(plain["id"])
     assert candidates.meta["REGION"] == len(candidates)
-    nowhere = find_candidates(simulated.images, exclude=np.ones((300, 300), bool))
+    nowhere = find_candidates(crowded.images, exclude=np.ones((310, 300), bool))
     assert len(nowhere) == 0
-    everywhere = find_candidates(simulated.images, footprint=np.ones((300, 300), bool))
+    everywhere = find_candidates(crowded.images, footprint=np.ones((310, 300), bool))
     assert everywhere["id"].tolist() == plain["id"].tolist()
 
 
-def test_regions_that_do_not_fit(simulated, tmp_path):
-    with pytest.raises(ValueError, match=r"exclude has shape \(3, 3\), the images \(300, 300\)"):
-        find_candidates(simulated.images, exclude=np.ones((3, 3), bool))
+def test_regions_that_do_not_fit(crowded, tmp_path):
+    with pytest.raises(ValueError, match=r"exclude has shape \(3, 3\), the images \(310, 300\)"):
+        find_candidates(crowded.images, exclude=np.ones((3, 3), bool))
     with pytest.raises(FileNotFoundError, match="there is no file"):
-        find_candidates(simulated.images, footprint=tmp_path / "none.reg")
+        find_candidates(crowded.images, footprint=tmp_path / "none.reg")
     with pytest.raises(TypeError, match="a region file or regions, not"):
-        find_candidates(simulated.images, exclude=np.ones((300, 300)))
+        find_candidates(crowded.images, exclude=np.ones((310, 300)))
     with pytest.raises(ValueError, match=r"left_out must be bool of shape \(5,\)"):
         select_candidates(sources(), left_out=[True])
     assert select_candidates(sources(), left_out=[True] * 5)["cuts"][0] == Cut.REGION

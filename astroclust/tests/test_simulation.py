@@ -28,11 +28,6 @@ def stamps():
 
 
 @pytest.fixture(scope="module")
-def crowded():
-    return simulate_field(like="ngc1566", shape=(310, 300), seed=2, density=2e-3)
-
-
-@pytest.fixture(scope="module")
 def acs():
     return simulate_field(like="NGC 628C", shape=(150, 90), seed=[2, 3], density=2e-3)
 

@@ -5,7 +5,7 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.nddata import NDData
 from astropy.table import Table
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from astroclust import ImageSet, StampFlag, Stamps, decode_flags, make_stamps
@@ -156,7 +156,6 @@ def test_rows_can_be_chosen(field):
     np.testing.assert_array_equal(chosen.table["id"], [4, 2])
 
 
-@settings(deadline=None)  # the first one imports torch
 @given(scale=st.floats(1e-3, 1e3), offset=st.floats(-10, 10))
 def test_normalised_pixels_know_no_units(scale, offset):
     rng = np.random.default_rng(3)

@@ -127,18 +127,21 @@ def train_classifier(
 
     Examples
     --------
-    Twenty small stamps of noise, a small network and one pass, which teach it nothing:
+    Ten wide and ten narrow Gaussians, a small network and one epoch:
 
     >>> import numpy as np
     >>> from astroclust import Stamps, save_classifier, train_classifier
     >>> from astroclust.images import BANDS
     >>> labels = np.tile([1, 4], 10)
-    >>> stamps = Stamps(np.random.default_rng(1).normal(size=(20, 5, 24, 24)), BANDS)
+    >>> y, x = np.mgrid[:24, :24] - 12
+    >>> width = np.where(labels == 1, 3, 1)[:, None, None]
+    >>> light = np.exp(-(x**2 + y**2) / (2 * width**2))
+    >>> stamps = Stamps(np.repeat(light[:, None], 5, axis=1), BANDS)
     >>> classifier = train_classifier(
     ...     stamps,
     ...     labels,
     ...     name="mine",
-    ...     training_sample="noise",
+    ...     training_sample="Gaussians",
     ...     architecture="native-small",
     ...     epochs=1,
     ... )
