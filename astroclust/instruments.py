@@ -4,9 +4,12 @@
 import re
 
 import numpy as np
+from astropy import units as u
 
 __all__ = [
     "AB_OF_VEGA",
+    "BANDS",
+    "FILTER_ROLES",
     "PIVOTS",
     "ab_of_vega",
     "ab_zero_point",
@@ -15,11 +18,29 @@ __all__ = [
     "camera_of_filter",
     "camera_of_photmode",
     "exposure_time",
+    "filter_of",
     "filters_of_header",
     "header_number",
+    "is_filter_name",
     "legus_zero_point",
     "photflam",
 ]
+
+#: The roles that bands play, from short to long wavelengths (Wei et al. 2020, sec. 3.2).
+BANDS = ("NUV", "U", "B", "V", "I")
+
+#: The role of each filter of LEGUS and PHANGS-HST.
+FILTER_ROLES = {
+    "F225W": "NUV",
+    "F275W": "NUV",
+    "F336W": "U",
+    "F435W": "B",
+    "F438W": "B",
+    "F547M": "V",
+    "F555W": "V",
+    "F606W": "V",
+    "F814W": "I",
+}
 
 # Vega zero points for 1 e-/s, as the pipeline of LEGUS had them.
 _LEGUS_ZERO_POINTS = {
@@ -89,15 +110,19 @@ _LABELS = {
     "acs": "ACS/WFC",
     "nircam": "NIRCam",
 }
-_FILTER_KEYWORDS = ("FILTER", "FILTER1", "FILTER2", "FILTNAM1", "FILTNAM2", "PUPIL")
-# The names of filters of HST and JWST, such as F555W, F547M, F850LP; CLEAR2L is not among them.
-_FILTER_NAME = re.compile(r"\bF\d{3,4}(?:W2|LP|QP|[WMNXP])\b")
+_FILTER_KEYWORDS = ("FILTER", "FILTER1", "FILTER2", "FILTERS", "FILTNAM1", "FILTNAM2", "PUPIL")
+# The names of filters and grisms of HST and JWST, such as F555W, FQ508N, F850LP, F28X50LP, G280;
+# CLEAR2L is not among them.
+_FILTER_NAME = re.compile(
+    r"(?<![A-Z0-9])(?:F[QR]?\d{3,4}(?:W2|LP|QP|BW|[A-Z])|F\d\dX\d\dLP|G\d{3}[A-Z]?)(?![A-Z0-9])"
+)
 
 
 def header_number(header, key, default=np.nan):
-    """Number that a header has under a keyword; ``default`` if it has none."""
+    """Number that a header has under a keyword, in seconds if it is a time; else ``default``."""
     try:
-        return float(header[key])
+        value = header[key]
+        return float(value.to_value(u.s) if isinstance(value, u.Quantity) else value)
     except (KeyError, TypeError, ValueError):
         return default
 
@@ -119,10 +144,13 @@ def camera_of(band):
     -------
     camera : str
         ``"uvis"`` (WFC3/UVIS), ``"acs"`` (ACS/WFC), ``"hrc"``, ``"sbc"``, ``"ir"`` (WFC3/IR),
-        ``"wfpc2"`` or ``"nircam"``.
+        ``"wfpc2"``, ``"nircam"``, or the name of another instrument as the header has it.
     """
     words = " ".join(str(band.meta.get(key, "")) for key in ("INSTRUME", "DETECTOR"))
-    return _camera_in(words) or camera_of_photmode(band.meta) or camera_of_filter(band.filter)
+    instrument = str(band.meta.get("INSTRUME", "")).strip()
+    if instrument and _camera_in(words) is None:
+        return instrument
+    return _camera_in(words) or camera_of_photmode(band.meta) or camera_of_filter(filter_of(band))
 
 
 def camera_of_photmode(header):
@@ -137,11 +165,11 @@ def camera_of_filter(filter_name):
 
 def camera_label(camera):
     """Name of a camera in messages, such as ``"ACS/HRC"``."""
-    return _LABELS[camera]
+    return _LABELS.get(camera, camera)
 
 
 def filters_of_header(header):
-    """Filters that a header names: dict of keyword to filter, without clear positions.
+    """Filters that a header names: dict of keyword to filters, without clear positions.
 
     Parameters
     ----------
@@ -151,15 +179,27 @@ def filters_of_header(header):
     """
     found = {}
     for key in (*_FILTER_KEYWORDS, "PHOTMODE"):
-        match = _FILTER_NAME.search(str(header.get(key, "")).upper().replace(",", " "))
-        if match:
-            found[key] = match[0]
+        names = _FILTER_NAME.findall(str(header.get(key, "")).upper())
+        if names:
+            found[key] = names
     return found
 
 
+def is_filter_name(name):
+    """Whether a name is that of a filter, such as ``"F555W"``, rather than a role."""
+    return _FILTER_NAME.fullmatch(name) is not None
+
+
+def filter_of(band):
+    """Filter of an image: its name, or that of its header if it is named by its role."""
+    named = {name for names in filters_of_header(band.meta).values() for name in names}
+    return named.pop() if band.filter in BANDS and len(named) == 1 else band.filter
+
+
 def exposure_time(band):
-    """Exposure time in seconds (``EXPTIME``); infinite if it is unknown."""
-    seconds = header_number(band.meta, "EXPTIME")
+    """Exposure time in seconds (``EXPTIME``, else ``TEXPTIME``); infinite if it is unknown."""
+    key = "EXPTIME" if "EXPTIME" in band.meta else "TEXPTIME"
+    seconds = header_number(band.meta, key)
     return seconds if 0 < seconds < np.inf else np.inf
 
 

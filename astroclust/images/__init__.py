@@ -15,24 +15,9 @@ from astroclust.images.band import Band
 from astroclust.images.headers import inspect_observation
 from astroclust.images.reading import KEYWORDS, is_image, open_image, read_image, tell_remarks
 from astroclust.images.units import to_one_unit
+from astroclust.instruments import BANDS, FILTER_ROLES
 
 __all__ = ["BANDS", "FILTER_ROLES", "PIXEL_SCALE", "Band", "ImageSet", "read_image"]
-
-#: The roles that bands play, from short to long wavelengths (Wei et al. 2020, sec. 3.2).
-BANDS = ("NUV", "U", "B", "V", "I")
-
-#: The role of each filter of LEGUS and PHANGS-HST.
-FILTER_ROLES = {
-    "F225W": "NUV",
-    "F275W": "NUV",
-    "F336W": "U",
-    "F435W": "B",
-    "F438W": "B",
-    "F547M": "V",
-    "F555W": "V",
-    "F606W": "V",
-    "F814W": "I",
-}
 
 #: Arcseconds a pixel of the drizzled images of LEGUS and PHANGS-HST.
 PIXEL_SCALE = 0.0396
@@ -105,12 +90,13 @@ class ImageSet(Mapping):
         if not images:
             raise ValueError("images is empty: give at least one band")
         roles = {_key(name): role for name, role in (roles or {}).items()}
-        bands = to_one_unit([_open(name, image, roles) for name, image in images.items()])
-        fresh = [not isinstance(image, Band) for image in images.values()]
+        opened = [_open(name, image, roles) for name, image in images.items()]
+        # Bands of another `ImageSet` have been compared with their headers before.
+        fresh = [not (isinstance(image, Band) and image.role) for image in images.values()]
         bands = tell_remarks(
             [
-                _with_remarks(band, band.filter in roles) if new else band
-                for band, new in zip(bands, fresh, strict=True)
+                _with_remarks(band, insisted=band.filter in roles, stored=stored) if new else band
+                for band, stored, new in zip(to_one_unit(opened), opened, fresh, strict=True)
             ]
         )
         self._bands = {band.filter: band for band in sorted(bands, key=_by_role)}
@@ -149,6 +135,12 @@ class ImageSet(Mapping):
         known = {*FILTER_ROLES, *BANDS, *(_key(name) for name in roles or ())}
         with open_fits(paths) as hdus:
             names = [hdu.name for hdu in hdus if hdu.name in known and is_image(hdu)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"{paths} has several extensions {', '.join(twice)}; choose them in a mapping such "
+                f'as {{"{twice[0]}": "{paths}[{twice[0]},1]"}}'
+            )
         if not names:
             raise ValueError(
                 f"{paths} has no image extension named by a filter; give a mapping such as "
@@ -175,8 +167,11 @@ class ImageSet(Mapping):
         for band in self.values():
             header = fits.Header() if band.wcs is None else band.wcs.to_header(relax=True)
             for key in KEYWORDS:
-                if key in band.meta:
-                    header[key] = band.meta[key]
+                value = band.meta.get(key)
+                if isinstance(value, str | int) or (
+                    isinstance(value, float) and np.isfinite(value)
+                ):
+                    header[key] = value
             header["FILTER"], header["ROLE"] = band.filter, band.role
             if band.unit is not None:
                 header["BUNIT"] = band.unit.to_string()
@@ -268,8 +263,8 @@ def _open(name, image, roles):
     return replace(open_image(image, name=name), filter=name, role=role)
 
 
-def _with_remarks(band, insisted):
-    remarks = inspect_observation(band, insisted=insisted)
+def _with_remarks(band, *, insisted, stored):
+    remarks = inspect_observation(band, insisted=insisted, stored_unit=stored.unit)
     return replace(band, remarks=(*band.remarks, *remarks))
 
 

@@ -16,6 +16,7 @@ _DISTORTIONS = {
     "D2IM": r"D2IM(DIS|ERR)\d|D2IM\d(\..+)?|D2IMARR|AXISCORR",
     "PV": r"PV[12]_\d+",
 }
+_NO_DISTORTION = "CTYPE says that there is no distortion"
 _TABLES = {"CPDIS": "WCSDVARR", "D2IM": "D2IMARR"}
 
 
@@ -47,8 +48,11 @@ def wcs_of_header(header, hdus=None):
         for key in _keywords(header, dropped):
             header.remove(key, ignore_missing=True, remove_all=True)
         for axis in (1, 2):
-            if "SIP" in dropped and f"CTYPE{axis}" in header:
-                header[f"CTYPE{axis}"] = header[f"CTYPE{axis}"].removesuffix("-SIP")
+            ctype = str(header.get(f"CTYPE{axis}", "")).upper()
+            if "SIP" in dropped:
+                header[f"CTYPE{axis}"] = ctype.removesuffix("-SIP")
+            if "TPV" in dropped:
+                header[f"CTYPE{axis}"] = ctype.replace("-TPV", "-TAN")
     with warnings.catch_warnings():
         # Fixes of old date and unit spellings are of no use to the caller.
         warnings.simplefilter("ignore", FITSFixedWarning)
@@ -84,27 +88,34 @@ def wcs_of(wcs, name):
         "SIP": wcs.sip is not None,
         "CPDIS": wcs.cpdis1 is not None or wcs.cpdis2 is not None,
         "D2IM": wcs.det2im1 is not None or wcs.det2im2 is not None,
+        "PV": bool(wcs.wcs.get_pv()) and all(name.endswith("-TAN") for name in wcs.wcs.ctype),
     }
     dropped = [kind for kind, given in kinds.items() if given]
-    if not dropped or any(ctype.endswith("-SIP") for ctype in wcs.wcs.ctype):
+    if not dropped or all(ctype.endswith("-SIP") for ctype in wcs.wcs.ctype):
         return wcs, ""
     wcs = wcs.deepcopy()
     wcs.sip = wcs.cpdis1 = wcs.cpdis2 = wcs.det2im1 = wcs.det2im2 = None
-    return wcs, _remark(dropped, "CTYPE says that there is no distortion")
+    if "PV" in dropped:
+        wcs.wcs.set_pv([])
+        wcs.wcs.set()
+    return wcs, _remark(dropped, _NO_DISTORTION)
 
 
 def _stale_distortions(header, hdus):
     """Kinds of distortion keywords that do not apply, and the reason."""
     ctypes = [str(header.get(f"CTYPE{axis}", "")).upper() for axis in (1, 2)]
     given = [kind for kind in _DISTORTIONS if any(_keywords(header, [kind]))]
-    if any(ctype.endswith("-SIP") for ctype in ctypes):
-        if "SIP" not in given:
-            return ["SIP"], "CTYPE says -SIP, but there is no polynomial"
+    if all(ctype.endswith("-SIP") for ctype in ctypes):
         lost = [kind for kind in given if kind in _TABLES and not _has_table(hdus, kind)]
+        if "SIP" not in given:
+            return ["SIP", *lost], "CTYPE says -SIP, but there is no polynomial"
         return lost, "their lookup tables are missing"
-    if not any(ctype.endswith("-TAN") for ctype in ctypes):
-        return [], ""
-    return given, "CTYPE says that there is no distortion"
+    if any(ctype.endswith("-TPV") for ctype in ctypes) and "PV" not in given:
+        return ["TPV"], "CTYPE says -TPV, but there is no polynomial"
+    # Other projections than TAN have parameters PV of their own.
+    if not all(ctype.endswith(("-TAN", "-TAN-SIP")) for ctype in ctypes):
+        given = [kind for kind in given if kind != "PV"]
+    return given, _NO_DISTORTION
 
 
 def _has_table(hdus, kind):
@@ -112,7 +123,8 @@ def _has_table(hdus, kind):
 
 
 def _keywords(header, kinds):
-    pattern = re.compile("|".join(f"(?:{_DISTORTIONS[kind]})" for kind in kinds))
+    kinds = [kind for kind in kinds if kind in _DISTORTIONS]
+    pattern = re.compile("|".join(f"(?:{_DISTORTIONS[kind]})" for kind in kinds) or "(?!)")
     return [key for key in dict.fromkeys(header) if pattern.fullmatch(key)]
 
 

@@ -6,14 +6,17 @@ from dataclasses import replace
 import numpy as np
 from astropy import units as u
 
-from astroclust.images.inspection import noise_remark, sample_cells, zeros_are_blank
+from astroclust.images.inspection import noise_remark, sample_cells, zero_areas, zeros_are_blank
 from astroclust.instruments import (
+    BANDS,
+    FILTER_ROLES,
     ab_of_vega,
     ab_zero_point,
     camera_label,
     camera_of,
     camera_of_photmode,
     exposure_time,
+    filter_of,
     filters_of_header,
     header_number,
     legus_zero_point,
@@ -45,10 +48,14 @@ def inspect_band(band):
     if weight is not None and not (sample_cells(weight) > 0).any():
         remark = "its WHT extension is 0 everywhere and is ignored"
         band = replace(band, weight=None, remarks=(*band.remarks, remark))
-    return replace(band, blank_zeros=bool(zeros_are_blank(sample_cells(band.data))))
+    blank = zeros_are_blank(sample_cells(band.data))
+    areas = zero_areas(band.data) if blank == "areas" else None
+    if areas is not None:
+        band = replace(band, mask=areas if band.mask is None else areas | band.mask)
+    return replace(band, blank_zeros=blank == "all")
 
 
-def inspect_observation(band, *, insisted=False):
+def inspect_observation(band, *, insisted=False, stored_unit=None):
     """Compare a header with the filter that the caller names, and with itself.
 
     Parameters
@@ -57,6 +64,8 @@ def inspect_observation(band, *, insisted=False):
         In its final unit.
     insisted : bool, optional
         Whether the caller gave the role of the filter: then filter and camera are not questioned.
+    stored_unit : `~astropy.units.Unit`, optional
+        Unit of the file.
 
     Returns
     -------
@@ -64,15 +73,21 @@ def inspect_observation(band, *, insisted=False):
         One per contradiction.
     """
     remarks = [] if insisted else [_filter_remark(band), _camera_remark(band)]
-    remarks += [_exposure_remark(band), _zero_point_remark(band)]
+    counts = stored_unit is not None and any(
+        stored_unit.is_equivalent(one) for one in (u.electron, u.ct, u.adu)
+    )
+    remarks += [_exposure_remark(band, counts), _zero_point_remark(band)]
     return [remark for remark in remarks if remark]
 
 
 def _filter_remark(band):
-    named = filters_of_header(band.meta)
-    if not band.filter.startswith("F") or not named:
-        return ""
-    others = [f"{key} {name}" for key, name in named.items() if name != band.filter]
+    by_role = band.filter in BANDS
+
+    def agrees(name):
+        return FILTER_ROLES.get(name, band.role) == band.role if by_role else name == band.filter
+
+    named = filters_of_header(band.meta).items()
+    others = [f"{key} {name}" for key, names in named for name in names if not agrees(name)]
     if not others:
         return ""
     return (
@@ -82,33 +97,34 @@ def _filter_remark(band):
 
 
 def _camera_remark(band):
-    if not {"INSTRUME", "PHOTMODE"} & set(band.meta):
+    if not {"INSTRUME", "DETECTOR", "PHOTMODE"} & set(band.meta):
         return ""
     camera, other = camera_of(band), camera_of_photmode(band.meta)
     if other not in (None, camera):
         return f"INSTRUME says {camera_label(camera)}, PHOTMODE {camera_label(other)}"
     if camera in _KNOWN_CAMERAS:
         return ""
-    label = camera_label(camera)
+    label, remedy = camera_label(camera), _zero_points(band)
     if not np.isfinite(ab_zero_point(band)):
         return (
             f"it is from {label}, for which there are no zero points here: photometry gives no "
-            f"magnitudes; give zero_points={{'{band.filter}': ...}}"
+            f"magnitudes; {remedy}"
         )
     return (
         f"it is from {label}: photometry uses PHOTFLAM, the color of Vega in WFC3/UVIS or ACS/WFC "
-        f"and their aperture corrections; for others give zero_points={{'{band.filter}': ...}}"
+        f"and their aperture corrections; for others {remedy}"
     )
 
 
-def _exposure_remark(band):
+def _exposure_remark(band, counts):
     given = band.meta.get("EXPTIME")
     if given is None or band.unit not in (None, _RATE, u.ct / u.s, u.adu / u.s):
         return ""
+    what = "fluxes, errors and classes" if counts else "photometric errors"
     seconds, total = exposure_time(band), header_number(band.meta, "TEXPTIME")
     if not np.isfinite(seconds):
         return f"EXPTIME is {given}: photometric errors have no photon noise; set EXPTIME"
-    uses = f"photometric errors assume the photon noise of {seconds:g} s; correct EXPTIME"
+    uses = f"{what} assume an exposure of {seconds:g} s; correct EXPTIME"
     if seconds == 1:
         return f"EXPTIME is 1 s: {uses}"
     if total > 0 and abs(total / seconds - 1) > _SAME_TIME:
@@ -119,7 +135,10 @@ def _exposure_remark(band):
     if not contradiction:
         return ""
     unit = "electron / s" if band.unit is None else band.unit
-    return f"its noise is {contradiction} for {seconds:g} s (EXPTIME) in {unit}: {uses} or BUNIT"
+    return (
+        f"its noise is {contradiction} for {seconds:g} s (EXPTIME) in {unit}: fluxes, errors and "
+        "classes may be wrong; correct EXPTIME or BUNIT"
+    )
 
 
 def _zero_point_remark(band):
@@ -133,12 +152,17 @@ def _zero_point_remark(band):
     what = "PHOTFLAM or PHOTPLAM is missing" if given is None else f"PHOTFLAM is {given}"
     if given is not None and header_number(band.meta, "PHOTFLAM") > 0:
         what = "PHOTPLAM is missing"
-    key = camera_of(band), band.filter
+    key = camera_of(band), filter_of(band)
     if np.isfinite(legus_zero_point(*key)):
         return f"{what}: photometry uses the zero point of LEGUS, {legus_zero_point(*key):g} mag"
     if np.isfinite(ab_of_vega(*key)):
         return (
             f"{what} and LEGUS has no zero point: photometry gives no magnitudes; set PHOTFLAM "
-            f"and PHOTPLAM, or give zero_points={{'{band.filter}': ...}}"
+            f"and PHOTPLAM, or {_zero_points(band)}"
         )
     return ""
+
+
+def _zero_points(band):
+    given = f"zero_points={{'{band.filter}': ...}}"
+    return f"give {given} to measure_photometry, and a preset with them to find_candidates"

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 from scipy import ndimage
 
-__all__ = ["noise_remark", "sample_cells", "zeros_are_blank"]
+__all__ = ["in_squares", "noise_remark", "sample_cells", "zero_areas", "zeros_are_blank"]
 
 # Pixels a side of the cells that are looked at, and how many in each direction.
 _CELL, _N_CELLS = 24, 12
@@ -36,7 +36,7 @@ def sample_cells(data):
 
 
 def zeros_are_blank(cells):
-    """Whether exact zeros stand for pixels without data, as off the exposures of a mosaic.
+    """Which exact zeros stand for pixels without data, as off the exposures of a mosaic.
 
     They do if 0 is not a value that the data take: if pixels are noisy and either scatter to both
     sides of 0 without repeating values, or all stay clear of it. Counts of few photons, pictures
@@ -46,25 +46,60 @@ def zeros_are_blank(cells):
     ----------
     cells : `~numpy.ndarray`, shape (n, size, size)
         As `sample_cells` returns them.
+
+    Returns
+    -------
+    blank : str
+        ``"all"``, ``"areas"`` (of `zero_areas`; lone zeros are values), or ``"none"``.
     """
     zero = cells == 0
     good = np.where(zero | ~np.isfinite(cells), np.nan, cells)
     good = good[np.isfinite(good).mean(axis=(1, 2)) > 0.5]
     if not len(good) or min(cells.shape[1:]) < 3:
-        return False
+        return "none"
     negative = (good < 0).any(axis=(1, 2))
     if not np.mean(_is_rough(good) & (_is_clear_of_zero(good) | negative)) >= 0.5:
-        return False
+        return "none"
     lone = zero & ~(_in_runs(zero, (1, 1, 3)) | _in_runs(zero, (1, 3, 1)))
     if lone.sum() <= _COMMON * np.count_nonzero(~zero):
-        return True
+        return "all"
     values = good[np.isfinite(good)]
-    return bool(negative.mean() > 0.1 and np.unique(values).size > 0.9 * values.size)
+    if negative.mean() > 0.1 and np.unique(values).size > 0.9 * values.size:
+        return "all"
+    return "areas" if zero.all(axis=(1, 2)).any() else "none"
+
+
+def zero_areas(data):
+    """Zeros in squares of five pixels or more, bool, shape (ny, nx); None if there are none.
+
+    Parameters
+    ----------
+    data : `~numpy.ndarray`, shape (ny, nx)
+        The image.
+    """
+    mask = in_squares(data == 0, 5)
+    return mask if mask.any() else None
+
+
+def in_squares(marked, size):
+    """Marked pixels that are part of a square of marked pixels, which may reach over the edge.
+
+    Half planes are unions of squares, so straight edges stay where they are.
+
+    Parameters
+    ----------
+    marked : `~numpy.ndarray` of bool, shape (ny, nx)
+        The pixels.
+    size : int
+        Pixels a side of the squares.
+    """
+    core = ndimage.minimum_filter(marked, size, mode="constant", cval=True)
+    return ndimage.maximum_filter(core, size, mode="constant", cval=False) & marked
 
 
 def _is_rough(cells):
-    second = _scatter(np.diff(cells, 2, axis=2))
-    first = _scatter(cells[:, :, 2:] - cells[:, :, :-2])
+    second = _size(np.diff(cells, 2, axis=2))
+    first = _size(cells[:, :, 2:] - cells[:, :, :-2])
     return (second > _ROUGH * first) & (second > 0)
 
 
@@ -73,10 +108,11 @@ def _is_clear_of_zero(cells):
     return middle > 3 * 1.4826 * np.nanmedian(np.abs(cells - middle[:, None, None]), axis=(1, 2))
 
 
-def _scatter(cells):
+def _size(steps):
+    """Median size of steps, which sources hardly change."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # about cells without neighbors
-        return np.nan_to_num(np.nanstd(cells, axis=(1, 2)))
+        return np.nan_to_num(np.nanmedian(np.abs(steps), axis=(1, 2)))
 
 
 def _in_runs(zero, shape):

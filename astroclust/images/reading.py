@@ -19,6 +19,7 @@ from astroclust.images.compression import dithered_zeros
 from astroclust.images.coordinates import wcs_of, wcs_of_header
 from astroclust.images.headers import inspect_band
 from astroclust.images.units import parse_unit
+from astroclust.instruments import header_number, is_filter_name
 
 __all__ = ["KEYWORDS", "is_image", "open_image", "read_image", "tell_remarks"]
 
@@ -86,7 +87,7 @@ def _parse(name, image):
     if isinstance(image, (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)):
         return _from_hdu(name, image)
     if isinstance(image, fits.HDUList):
-        return _from_hdu(name, _choose_hdu(image, name, None), image)
+        return _from_hdu(name, _chosen(image, name), image)
     if isinstance(image, (str, Path)):
         return _from_file(name, image)
     if isinstance(image, tuple) and len(image) == 2:
@@ -97,6 +98,13 @@ def _parse(name, image):
         f"{name}: an image is a CCDData or NDData, an HDU, a path, (array, wcs) or an array, "
         f"not {type(image).__name__}"
     )
+
+
+def _chosen(hdus, name):
+    try:
+        return _choose_hdu(hdus, name, None)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _from_array(name, array, wcs=None):
@@ -110,20 +118,32 @@ def _from_array(name, array, wcs=None):
 
 def _from_nddata(name, image):
     wcs, remark = wcs_of(image.wcs, name)
-    unit = image.unit if image.unit is not None else _header_unit(image.meta)
-    unit = None if unit == u.dimensionless_unscaled else unit
-    variance, note = _variance_of(image)
+    unit = None if image.unit == u.dimensionless_unscaled else image.unit
+    unit = unit if unit is not None else _header_unit(image.meta)
+    variance, note = _variance_of(image, unit, name)
     mask = image.mask
     if variance is not None and not np.isfinite(variance).all():
         # No information at all, such as an inverse variance of 0.
-        mask = ~np.isfinite(variance) | (False if mask is None else mask)
+        mask = ~np.isfinite(variance) | _checked_mask(mask, np.shape(image.data), name)
     remarks = tuple(text for text in (remark, note) if text)
-    return Band(
-        name, "", image.data, mask, wcs, unit, image.meta, variance=variance, remarks=remarks
-    )
+    meta = _plain_meta(image.meta)
+    return Band(name, "", image.data, mask, wcs, unit, meta, variance=variance, remarks=remarks)
 
 
-def _variance_of(image):
+def _plain_meta(meta):
+    """The meta of an image, with the keywords that are read in capitals and as plain values."""
+    known = {str(key).upper(): value for key, value in meta.items()}
+    plain = {}
+    for key in _PRIMARY_KEYWORDS:
+        value = known.get(key)
+        if isinstance(value, u.Quantity):
+            value = header_number(known, key) if key in ("EXPTIME", "TEXPTIME") else value.value
+        if np.ndim(value) == 0 and value is not None:
+            plain[key] = value.item() if isinstance(value, np.generic | np.ndarray) else value
+    return {**meta, **plain}
+
+
+def _variance_of(image, unit, name):
     """Variance of the pixels of an `~astropy.nddata.NDData`, and a remark if it has none."""
     uncertainty = image.uncertainty
     if uncertainty is None:
@@ -133,27 +153,24 @@ def _variance_of(image):
             "its uncertainty is of unknown kind and is not used; make it a StdDevUncertainty, "
             "VarianceUncertainty or InverseVariance"
         )
+    if np.shape(uncertainty.array) not in ((), np.shape(image.data)):
+        raise ValueError(
+            f"{name}: the uncertainty has shape {np.shape(uncertainty.array)}, the image "
+            f"{np.shape(image.data)}; give one of the shape of the image"
+        )
     with np.errstate(divide="ignore"):
         variance = uncertainty.represent_as(VarianceUncertainty)
     values = np.asarray(variance.array, float)
-    if variance.unit is not None and image.unit is not None:
-        values = values * variance.unit.to(image.unit**2)
+    if not np.isfinite(values).any():
+        return None, "its uncertainty is finite nowhere and is not used"
+    if uncertainty.unit is not None and variance.unit is not None and unit is not None:
+        values = values * variance.unit.to(unit**2)
     return np.broadcast_to(values, np.shape(image.data)), ""
 
 
 def _check_image(band):
+    band = _without_empty_axes(band)
     data, name = band.data, band.label
-    planes = len(np.shape(data)) - 2
-    if planes > 0 and np.shape(data)[:planes] == (1,) * planes:  # a cube of one plane
-        band = replace(
-            band,
-            **{
-                key: value if np.ndim(value) < 2 else value.reshape(value.shape[planes:])
-                for key in ("data", "mask", "variance")
-                if (value := getattr(band, key)) is not None
-            },
-        )
-        data = band.data
     if getattr(data, "ndim", None) != 2:
         raise ValueError(
             f"{name}: the image must have 2 dimensions, not {np.shape(data)}; give one plane of "
@@ -163,19 +180,45 @@ def _check_image(band):
         raise ValueError(f"{name}: the image must hold real numbers, not {data.dtype}")
     if 0 in data.shape:
         raise ValueError(f"{name}: the image is empty, shape {data.shape}")
-    mask = band.mask
-    if mask is None:
-        return band
-    mask = np.asarray(mask, bool)
-    if mask.shape not in ((), data.shape):
-        raise ValueError(f"{name}: mask has shape {mask.shape}, the image {data.shape}")
+    if band.weight is not None and band.weight.shape != data.shape:
+        remark = f"its WHT extension has shape {band.weight.shape} and is ignored"
+        band = replace(band, weight=None, remarks=(*band.remarks, remark))
+    mask = _checked_mask(band.mask, data.shape, name)
     return replace(band, mask=np.broadcast_to(mask, data.shape) if mask.any() else None)
+
+
+def _without_empty_axes(band):
+    """A cube of one plane as its plane."""
+    planes = len(np.shape(band.data)) - 2
+    if planes < 1 or np.shape(band.data)[:planes] != (1,) * planes:
+        return band
+    parts = {key: getattr(band, key) for key in ("data", "mask", "variance", "weight")}
+    squeezed = {
+        key: value[(0,) * (np.ndim(value) - 2)]
+        for key, value in parts.items()
+        if np.ndim(value) > 2 and np.shape(value)[:-2] == (1,) * (np.ndim(value) - 2)
+    }
+    return replace(band, **squeezed)
+
+
+def _checked_mask(mask, shape, name):
+    mask = np.asarray(False if mask is None else mask)
+    if mask.dtype.kind not in "biuf":
+        raise TypeError(f"{name}: the mask must be True for bad pixels, not {mask.dtype}")
+    planes = mask.ndim - 2
+    if planes > 0 and mask.shape[:planes] == (1,) * planes and len(shape) == 2:
+        mask = mask[(0,) * planes]
+    if mask.shape not in ((), shape):
+        raise ValueError(f"{name}: mask has shape {mask.shape}, the image {shape}")
+    return mask.astype(bool)
 
 
 def _from_hdu(name, hdu, hdus=None, file=""):
     header = hdu.header.copy()
     if hdus is not None:  # HST keeps these in the primary header, beside the image in SCI
-        for key in _PRIMARY_KEYWORDS:
+        # A file with an extension per filter has in its primary header those of one or of none.
+        of_filter = is_filter_name(hdu.name)
+        for key in ("TELESCOP", "INSTRUME", "DETECTOR") if of_filter else _PRIMARY_KEYWORDS:
             if key not in header and key in hdus[0].header:
                 header[key] = hdus[0].header[key]
     label = f"{name} ({file})" if file else name
@@ -183,7 +226,7 @@ def _from_hdu(name, hdu, hdus=None, file=""):
         wcs, remark = wcs_of_header(header, hdus)
     except ValueError as error:
         raise ValueError(f"{label}: {error}") from error
-    mask = _mask_of_compression(hdu, hdus)
+    mask = dithered_zeros(hdu) if isinstance(hdu, fits.CompImageHDU) else None
     remarks = [remark] if remark else []
     if mask is not None:
         remarks.append(
@@ -194,24 +237,21 @@ def _from_hdu(name, hdu, hdus=None, file=""):
     return replace(band, weight=_weight_of(hdu, hdus), file=file, remarks=tuple(remarks))
 
 
-def _mask_of_compression(hdu, hdus):
-    if not isinstance(hdu, fits.CompImageHDU) or hdus is None or not hdus.filename():
-        return None
-    return dithered_zeros(hdu, hdus.filename())
-
-
 def _weight_of(hdu, hdus):
-    """The weight map that belongs to an image: extension WHT of the same version and shape."""
+    """The weight map that belongs to an image: extension WHT of the same version."""
+    if is_filter_name(hdu.name):  # one of several, whose weights cannot be told apart
+        return None
     for other in hdus or ():
         if other.name == "WHT" and other is not hdu and is_image(other) and other.ver == hdu.ver:
-            return other.data if other.shape == hdu.shape else None
+            zeros = dithered_zeros(other) if isinstance(other, fits.CompImageHDU) else None
+            return other.data if zeros is None else np.where(zeros, 0, other.data)
     return None
 
 
 def _header_unit(header):
     """Unit by BUNIT, else by that of DrizzlePac's output."""
-    text = next((header[key] for key in ("BUNIT", "D001OUUN") if header.get(key)), "")
-    return parse_unit(str(text))
+    units = (parse_unit(str(header.get(key, ""))) for key in ("BUNIT", "D001OUUN"))
+    return next((unit for unit in units if unit is not None), None)
 
 
 def _from_file(name, path):

@@ -14,6 +14,7 @@ from astroclust.instruments import (
     ab_zero_point,
     camera_of,
     exposure_time,
+    filter_of,
     header_number,
     legus_zero_point,
 )
@@ -22,19 +23,22 @@ __all__ = ["parse_unit", "to_one_unit"]
 
 _RATE = u.electron / u.s
 _QUANTA = (u.electron, u.ct, u.adu, u.photon)
+# Rates that images keep if all bands have the same.
+_USUAL = (_RATE, u.ct / u.s, u.adu / u.s)
 _SPECTRAL = u.erg / u.s / u.cm**2 / u.AA
 
 # What pipelines write for one electron or count, and for "per second".
 _NAMES = (
-    (r"e-?|els?|electrons?|eps(?=$)", u.electron),
-    (r"c(?:ou)?n?ts?|count-?s?", u.ct),
+    (r"e-?|e\^-|els?|elecs?|(?:photo)?electrons?", u.electron),
+    (r"c(?:ou)?n?ts?|c(?=/)", u.ct),
     (r"dn|adu|du|data ?units?|data ?numbers?", u.adu),
     (r"ph|photons?", u.photon),
 )
 _PER_SECOND = r"(?:/| per |[ .*]?(?=s\w*[ ^*(]*-1))(?:s|secs?|seconds?)(?:[ ^*(]*-1\)?)?"
-_SHORT = {"cps": u.ct / u.s, "eps": _RATE}
+_SHORT = {"cps": u.ct / u.s, "countrate": u.ct / u.s, "eps": _RATE, "flam": _SPECTRAL}
 _FLUX_DENSITIES = {
     "jy": u.Jy,
+    "jansky": u.Jy,
     "mjy": u.mJy,
     "ujy": u.uJy,
     "microjy": u.uJy,
@@ -42,11 +46,11 @@ _FLUX_DENSITIES = {
     "nanojy": u.nJy,
     "nmgy": 3.631e-6 * u.Jy,
     "nanomaggy": 3.631e-6 * u.Jy,
+    "nanomaggies": 3.631e-6 * u.Jy,
 }
 _NO_UNIT = ("", "none", "unitless", "dimensionless", "unknown", "n/a", "na", "null")
 _REMEDY = (
-    "set BUNIT to 'electron/s', 'electron', 'count/s', 'Jy' or 'MJy/sr', for example with "
-    "astropy.io.fits.setval"
+    "convert its pixels to 'electron/s', 'electron', 'count/s', 'Jy' or 'MJy/sr' and set BUNIT"
 )
 
 
@@ -65,10 +69,12 @@ def parse_unit(text):
         None if the text names no unit; an `~astropy.units.UnrecognizedUnit` if it cannot be
         understood.
     """
-    text = re.sub(r"\s+", " ", text.strip().strip("[]'\"")).strip()
+    text = re.sub(r"[\s_]+", " ", text.strip().strip("[]'\".")).strip()
     text = re.sub(r" ?/ ?", "/", text)
-    text = re.sub(r"/pix(el)?s?$", "", text, flags=re.I)  # what a pixel holds
-    plain = text.lower()
+    # What a pixel holds.
+    text = re.sub(r"/pix(el)?s?\b|[ .*]pix(el)?s?(\^|\*\*)?-1", "", text, flags=re.I)
+    text = re.sub(r"/\(s pix(el)?s?\)$", "/s", text, flags=re.I)
+    plain = re.sub(r"^\((.+)\)(?=/)", r"\1", text.lower())
     if plain in _NO_UNIT:
         return None
     if plain in _SHORT:
@@ -82,12 +88,15 @@ def parse_unit(text):
 
 
 def _flux_density(text, plain):
-    if re.match(r"erg", plain) and re.search(r"(?:/|\s)(?:a|ang\w*|aa)(?:\W|$)", plain):
+    per_angstrom = re.search(r"(?:/|\s)(?:a|ang\w*|aa)(?:\W|$)", plain)
+    if re.match(r"ergs?\b", plain) and per_angstrom and not re.search(r"arcsec|sr\b", plain):
         return _SPECTRAL
+    text = re.sub(r"^ergs\b", "erg", text, flags=re.I)
     area = re.fullmatch(r"(\w+) ?(?:/| per )? ?(?:sr|ster)(?:\^?-1)?", text, re.I)
     base = area[1] if area else text
-    # The prefix of JWST's MJy/sr is told from that of mJy by its case, unless all is in capitals.
-    unit = u.MJy if base in ("MJy", "MJY") else _FLUX_DENSITIES.get(base.lower())
+    # JWST's unit is MJy/sr, however it is written; without "/sr" the case tells mJy from MJy.
+    mega = base in ("MJy", "MJY") or (area and base.lower() == "mjy" and base != "mJy")
+    unit = u.MJy if mega else _FLUX_DENSITIES.get(base.lower())
     if unit is not None:
         return unit / u.sr if area else u.Unit(unit)
     with warnings.catch_warnings():
@@ -126,7 +135,9 @@ def to_one_unit(bands):
     janskys = [_in_jansky(band) for band in bands]
     if all(np.isfinite(jansky) for jansky in janskys):
         return _as_flux_densities(bands, janskys)
-    if len({_kind(band) for band in bands}) > 1:
+    # Counts of unknown exposure times are not comparable, though they are in one unit.
+    counts = any(isinstance(rate, str) and "EXPTIME" in rate for rate in rates)
+    if len({_kind(band) for band in bands}) > 1 or (counts and len(bands) > 1):
         raise ValueError(_different(bands, rates))
     reasons = [rate if isinstance(rate, str) else "" for rate in rates]
     return [_with_remark(band, reason) for band, reason in zip(bands, reasons, strict=True)]
@@ -148,7 +159,7 @@ def _in_rate(band):
         return _not_understood(band)
     zero = ab_zero_point(band)
     if not np.isfinite(zero):
-        key = camera_of(band), band.filter
+        key = camera_of(band), filter_of(band)
         zero = legus_zero_point(*key) + ab_of_vega(*key)
     if not np.isfinite(zero):
         return "PHOTFLAM and PHOTPLAM are missing"
@@ -157,7 +168,7 @@ def _in_rate(band):
 
 def _no_exposure(band):
     given = band.meta.get("EXPTIME")
-    return "EXPTIME is missing" if given is None else f"EXPTIME is {given}"
+    return "EXPTIME is missing" if given is None else f"EXPTIME is {given!r}"
 
 
 def _not_understood(band):
@@ -177,12 +188,15 @@ def _in_jansky(band):
         return unit.to(u.Jy)
     if unit.is_equivalent(u.Jy / u.sr):
         return unit.to(u.Jy / u.sr) * _pixel_area(band)
-    if unit.is_equivalent(_SPECTRAL):
-        pivot = header_number(band.meta, "PHOTPLAM")
-        if not pivot > 0:
-            pivot = PIVOTS.get((camera_of(band), band.filter), np.nan)
-        return unit.to(u.Jy, equivalencies=u.spectral_density(pivot * u.AA))
-    return np.nan
+    area = 1.0
+    if unit.is_equivalent(_SPECTRAL / u.sr):
+        unit, area = unit * u.sr, _pixel_area(band)
+    if not unit.is_equivalent(_SPECTRAL):
+        return np.nan
+    pivot = header_number(band.meta, "PHOTPLAM")
+    if not pivot > 0:
+        pivot = PIVOTS.get((camera_of(band), filter_of(band)), np.nan)
+    return area * unit.to(u.Jy, equivalencies=u.spectral_density(pivot * u.AA))
 
 
 def _pixel_area(band):
@@ -198,7 +212,7 @@ def _pixel_area(band):
 
 def _as_rates(bands, rates):
     units = {band.unit for band in bands}
-    if len(units) == 1 and all(rate == 1 for rate in rates):
+    if len(units) == 1 and units <= {None, *_USUAL} and all(rate == 1 for rate in rates):
         return bands
     unknown = [band.filter for band in bands if band.unit is None]
     changed = []
@@ -231,8 +245,8 @@ def _different(bands, rates):
     reasons = " ".join(rate for rate in rates if isinstance(rate, str))
     if "EXPTIME" in reasons:
         remedy = (
-            "set EXPTIME to the exposure time, for example with astropy.io.fits.setval, or divide "
-            "the pixels by it and set BUNIT to 'electron/s'"
+            "set EXPTIME in the header or meta to the exposure time in seconds, for example with "
+            "astropy.io.fits.setval, or divide the pixels by it and set BUNIT to 'electron/s'"
         )
     elif "PHOTFLAM" in reasons:
         remedy = "set PHOTFLAM and PHOTPLAM in the header, or give all bands in electron/s"
@@ -247,9 +261,9 @@ def _with_remark(band, reason):
         return band
     if reason.startswith("EXPTIME"):
         reason = (
-            f"{reason} in an image in {band.unit}: photometry gives no magnitudes; set EXPTIME, "
-            "for example with astropy.io.fits.setval"
+            f"{reason} in an image in {band.unit}: photometry gives no magnitudes; set EXPTIME in "
+            "the header or meta, for example with astropy.io.fits.setval"
         )
     elif "not understood" in reason or "not a unit" in reason:
-        reason = f"{reason}: photometry gives no magnitudes; {_REMEDY}"
+        reason = f"{reason}: photometry gives no magnitudes, and colors may be wrong; {_REMEDY}"
     return replace(band, remarks=(*band.remarks, reason))

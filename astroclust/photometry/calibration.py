@@ -12,6 +12,7 @@ from astroclust.instruments import (
     ab_zero_point,
     camera_of,
     exposure_time,
+    filter_of,
     legus_zero_point,
 )
 
@@ -50,7 +51,7 @@ def zero_point(band: Band, given=None):
     zero_point : float
         NaN where there is none for this unit, camera and filter.
     """
-    key = camera_of(band), band.filter
+    key = camera_of(band), filter_of(band)
     try:
         jansky = band.unit.to(u.Jy) if band.unit is not None else np.nan
     except ValueError:  # another unit, or one that is not known
@@ -82,7 +83,7 @@ def electrons_of_unit(band):
         return 1.0
     if band.unit is None or band.unit in _RATES:
         return exposure_time(band)
-    key = camera_of(band), band.filter
+    key = camera_of(band), filter_of(band)
     rate = 10 ** (0.4 * (_rate_zero_point(band, key, None) - zero_point(band)))
     return rate * exposure_time(band) if np.isfinite(rate) else np.inf
 

@@ -1,9 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+import warnings
+
 import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
+from scipy import ndimage
 
 from astroclust import ImageSet, find_sources, make_stamps, measure_photometry, white_light
 from astroclust.images import read_image
@@ -98,6 +101,39 @@ def test_the_remedies_for_lossy_compression(sky, off, tmp_path):
     np.testing.assert_array_equal(np.isnan(band.pixels(np.s_[:])), off)
 
 
+def test_zero_areas_of_rounded_pixels(sky, off):
+    counts = np.round(_with_zeros(sky, off) * 200)
+    for image in (counts, counts.astype(np.int16), counts / 200):
+        blank = np.isnan(ImageSet({"F555W": image})["V"].pixels(np.s_[:]))
+        assert blank[off].mean() > 0.99
+        assert blank[~off].mean() < 0.01
+
+
+def test_dithered_zeros_in_other_forms(sky, off, files, tmp_path):
+    zeros = _with_zeros(sky, off)
+    options = {"compression_type": "RICE_1", "quantize_level": 16, "dither_seed": 3}
+    hdus = [fits.CompImageHDU(150 * sky, **options), fits.CompImageHDU(zeros, **options)]
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(tmp_path / "two.fits.fz")
+    plane = fits.CompImageHDU(zeros[None], **options)
+    fits.HDUList([fits.PrimaryHDU(), plane]).writeto(tmp_path / "plane.fits.fz")
+    weight = fits.CompImageHDU(np.where(off, 0, 1000.0 + sky), name="WHT", **options)
+    science = fits.ImageHDU(sky, name="SCI")
+    fits.HDUList([fits.PrimaryHDU(), science, weight]).writeto(tmp_path / "weight.fits")
+    with fits.open(files / "dithered.fits.fz") as opened:
+        for image in (
+            f"{tmp_path / 'two.fits.fz'}[2]",
+            tmp_path / "plane.fits.fz",
+            tmp_path / "weight.fits",
+            opened[1],
+            opened,
+        ):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", AstropyUserWarning)
+                blank = np.isnan(ImageSet({"F555W": image})["V"].pixels(np.s_[:]))
+            assert blank[off].mean() > 0.99
+            assert blank[~off].mean() < 0.01
+
+
 def test_bands_off_different_exposures(sky):
     filters = {"F555W": _footprint(31), "F814W": _footprint(27)}
     zeros = ImageSet({name: _with_zeros(sky, ~on) for name, on in filters.items()})
@@ -125,16 +161,18 @@ def _models():
     noise = rng.normal(0, 1, SHAPE)
     hole = np.where((XX > 40) & (XX < 60), 0, 1)
     return {
-        "nothing": (np.zeros(SHAPE), False),
-        "one pixel": (np.where((XX == 3) & (YY == 4), 1000.0, 0.0), False),
-        "a model": (np.where(blob > 1, blob, 0), False),
-        "a ramp": (np.arange(160 * 160.0).reshape(SHAPE), False),
-        "few photons": (rng.poisson(0.3, SHAPE).astype(float), False),
-        "a picture": (np.clip(noise + 0.5, 0, None), False),
-        "noise about 0": (noise * hole, True),
-        "noise on a sky": ((noise + 20) * hole, True),
-        "integers": ((20 * hole * rng.poisson(20, SHAPE)).astype(np.int16), True),
-        "scattered holes": (noise * (rng.random(SHAPE) > 0.1), True),
+        "nothing": (np.zeros(SHAPE), "none"),
+        "one pixel": (np.where((XX == 3) & (YY == 4), 1000.0, 0.0), "none"),
+        "a model": (np.where(blob > 1, blob, 0), "none"),
+        "a ramp": (np.arange(160 * 160.0).reshape(SHAPE), "none"),
+        "few photons": (rng.poisson(0.3, SHAPE).astype(float), "none"),
+        "a picture": (np.clip(noise + 0.5, 0, None), "none"),
+        "noise about 0": (noise * hole, "all"),
+        "noise on a sky": ((noise + 20) * hole, "all"),
+        "integers": ((20 * hole * rng.poisson(20, SHAPE)).astype(np.int16), "all"),
+        "rounded": (np.round(2 * noise) * (XX > 60), "areas"),
+        "smooth noise": (ndimage.gaussian_filter(noise, 1) * hole, "all"),
+        "scattered holes": (noise * (rng.random(SHAPE) > 0.1), "all"),
     }
 
 

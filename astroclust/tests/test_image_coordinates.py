@@ -77,6 +77,26 @@ def test_a_wcs_object_with_a_stale_polynomial(image, wcs):
     assert stale.sip is not None
 
 
+@pytest.mark.filterwarnings("ignore:Removed redundant SIP")
+def test_other_remnants(image, wcs):
+    sky = wcs.pixel_to_world(X, Y)
+    one = _header(wcs, SIP)
+    one["CTYPE1"] = "RA---TAN-SIP"
+    tpv = _header(wcs)
+    tpv["CTYPE1"], tpv["CTYPE2"] = "RA---TPV", "DEC--TPV"
+    lookup = _header(wcs, LOOKUP)
+    lookup["CTYPE1"], lookup["CTYPE2"] = "RA---TAN-SIP", "DEC--TAN-SIP"
+    for given in (
+        fits.PrimaryHDU(image, one),
+        fits.PrimaryHDU(image, tpv),
+        fits.PrimaryHDU(image, lookup),
+        (image, WCS(_header(wcs, PV))),
+    ):
+        with pytest.warns(AstropyUserWarning, match="keywords of a distortion are ignored"):
+            images = ImageSet({"F555W": given})
+        np.testing.assert_allclose(images.wcs.world_to_pixel(sky), (X, Y), atol=1e-6)
+
+
 def test_coordinates_that_cannot_be_used(image, wcs, tmp_path):
     header = _header(wcs)
     header["CDELT1"] = 0.0

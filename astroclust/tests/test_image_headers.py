@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.io import fits
 from astropy.nddata import (
     CCDData,
@@ -17,7 +18,9 @@ from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust import ImageSet, measure_photometry
+from astroclust.images import read_image
 from astroclust.instruments import camera_of
+from astroclust.photometry.calibration import zero_point
 
 HEADER = {
     "INSTRUME": "WFC3",
@@ -66,6 +69,10 @@ def test_a_header_that_agrees_is_silent(sky):
         ({"PHOTMODE": "WFC3 UVIS1 F657N"}, "PHOTMODE F657N"),
         ({"INSTRUME": "ACS", "DETECTOR": "WFC"}, "INSTRUME says ACS/WFC, PHOTMODE WFC3/UVIS"),
         ({"INSTRUME": "WFPC2", "DETECTOR": None, "PHOTMODE": None}, "it is from WFPC2: .*PHOTFLAM"),
+        ({"INSTRUME": "STIS", "DETECTOR": "CCD", "PHOTMODE": None}, "it is from STIS: .*PHOTFLAM"),
+        ({"FILTER": "FQ508N", "PHOTMODE": None}, "FILTER FQ508N"),
+        ({"FILTER": "WFC3_UVIS_F814W", "PHOTMODE": None}, "FILTER F814W"),
+        ({"FILTER": "F555W,F814W", "PHOTMODE": None}, "FILTER F814W"),
         (
             {"INSTRUME": "ACS", "DETECTOR": "HRC", "PHOTMODE": None, "PHOTFLAM": None},
             "it is from ACS/HRC, for which there are no zero points",
@@ -77,6 +84,43 @@ def test_another_filter_or_camera_is_told_unless_the_caller_insists(sky, changes
     insisted = _remarks({"F555W": _hdu(sky, **changes)}, roles={"F555W": "V"})
     assert "header says" not in insisted
     assert "it is from" not in insisted
+
+
+def test_roles_are_compared_too(sky):
+    assert "says FILTER F814W" in _remarks({"V": _hdu(sky, FILTER="F814W", PHOTMODE=None)})
+    assert _remarks({"V": _hdu(sky, FILTER="F606W", PHOTMODE=None)}) == ""
+    images = ImageSet({"V": _hdu(sky)})
+    named = ImageSet({"F555W": _hdu(sky)})
+    assert zero_point(images["V"]) == zero_point(named["V"])
+
+
+def test_bands_that_were_read_before_are_compared(sky, tmp_path):
+    _hdu(sky, FILTER="F814W").writeto(tmp_path / "i.fits")
+    band = read_image(tmp_path / "i.fits")
+    assert "its header says FILTER F814W" in _remarks({"F555W": band})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyUserWarning)
+        images = ImageSet({"F555W": band})
+    assert _remarks(dict(images)) == ""  # told once
+
+
+def test_an_extension_per_filter_has_its_own_keywords(sky, tmp_path):
+    primary = fits.PrimaryHDU(header=fits.Header({"FILTER": "F275W", "EXPTIME": 1.0}))
+    hdus = [fits.ImageHDU(sky, name=name) for name in ("F555W", "F814W")]
+    fits.HDUList([primary, *hdus]).writeto(tmp_path / "mef.fits")
+    assert ImageSet.read(tmp_path / "mef.fits").filters == ("F555W", "F814W")
+    fits.HDUList([primary, *hdus, fits.ImageHDU(sky, name="F814W")]).writeto(tmp_path / "two.fits")
+    with pytest.raises(ValueError, match=r"two.fits has several extensions F814W; choose"):
+        ImageSet.read(tmp_path / "two.fits")
+
+
+def test_keywords_of_meta_in_any_form(sky, tmp_path):
+    meta = {"exptime": 500.0 * u.s, "photflam": np.array([1, 2]), "PHOTPLAM": np.nan}
+    images = ImageSet({"F555W": CCDData(sky, unit="electron", meta=meta)})
+    assert images["V"].scale == pytest.approx(1 / 500)
+    path = tmp_path / "written.fits"
+    images.write(path)
+    assert ImageSet.read(path)["V"].meta["EXPTIME"] == 500
 
 
 def test_the_file_is_named(sky, tmp_path):
@@ -126,7 +170,11 @@ def test_cameras(image, words, camera):
     ("changes", "told"),
     [
         ({"EXPTIME": 0.0}, "EXPTIME is 0.0: photometric errors have no photon noise"),
-        ({"EXPTIME": 1.0}, "EXPTIME is 1 s: photometric errors assume the photon noise of 1 s"),
+        ({"EXPTIME": 1.0}, "EXPTIME is 1 s: photometric errors assume an exposure of 1 s"),
+        (
+            {"EXPTIME": 1.0, "BUNIT": "ELECTRONS"},
+            "EXPTIME is 1 s: fluxes, errors and classes assume an exposure of 1 s",
+        ),
         ({"TEXPTIME": 4000.0}, "EXPTIME is 1000 s, but TEXPTIME 4000 s"),
         ({"TEXPTIME": 1000.0}, "^$"),
         ({"PHOTFLAM": 0.0}, "PHOTFLAM is 0.0: photometry uses the zero point of LEGUS, 25.816"),
@@ -180,6 +228,17 @@ def test_uncertainties_reach_the_errors_of_fluxes(sky):
     )
     scaled = measure_photometry(table, {"F555W": counts}, **options)
     np.testing.assert_allclose(scaled["flux_err_f555w"], errors[0], rtol=1e-4)
+
+
+def test_uncertainties_that_do_not_fit(sky):
+    given = StdDevUncertainty(np.ones((2, 2)))
+    with pytest.raises(ValueError, match="uncertainty has shape"):
+        ImageSet({"F555W": NDData(sky, uncertainty=given)})
+    image = NDData(sky, uncertainty=StdDevUncertainty(np.full(sky.shape, np.nan)))
+    assert "finite nowhere and is not used" in _remarks({"F555W": image})
+    milli = NDData(sky, meta={"BUNIT": "Jy"}, uncertainty=StdDevUncertainty(1e3 * sky, unit="mJy"))
+    band = ImageSet({"F555W": milli})["V"]
+    np.testing.assert_allclose(band.variances(np.s_[:]), band.pixels(np.s_[:], float) ** 2)
 
 
 def test_uncertainties_without_information(sky):

@@ -67,7 +67,15 @@ def write(field, tmp_path):
         ("DN/S", u.adu / u.s),
         ("MJy/sr", u.MJy / u.sr),
         ("MJY/SR", u.MJy / u.sr),
+        ("Mjy/sr", u.MJy / u.sr),
         ("mJy", u.mJy),
+        ("nanomaggies", 3.631e-6 * u.Jy),
+        ("electron/(s pix)", u.electron / u.s),
+        ("e-/pix/s", u.electron / u.s),
+        ("electrons_per_second", u.electron / u.s),
+        ("(e-)/s", u.electron / u.s),
+        ("photoelectrons/s", u.electron / u.s),
+        ("ergs/s/cm2/Hz", u.erg / u.s / u.cm**2 / u.Hz),
         ("uJy", u.uJy),
         ("nJy/pix", u.nJy),
         ("ERGS/CM**2/SEC/ANG", u.erg / u.s / u.cm**2 / u.AA),
@@ -126,8 +134,24 @@ def test_surface_brightness_needs_the_pixel_area(image, wcs):
 def test_units_that_cannot_be_brought_to_one(write):
     with pytest.raises(ValueError, match=r"different units: .*F555W .* in electron \(EXPTIME is 0"):
         ImageSet.read(write({"F555W": ("ELECTRONS", 1.0)}, EXPTIME=0.0))
-    with pytest.raises(ValueError, match=r"BUNIT 'furlong' is not understood.*set BUNIT to"):
+    with pytest.raises(ValueError, match=r"BUNIT 'furlong' is not understood.*convert its pixels"):
         ImageSet.read(write({"F555W": ("furlong", 1.0)}))
+
+
+def test_counts_of_unknown_exposure_times_are_not_compared(write):
+    paths = write(dict.fromkeys(("F555W", "F814W"), ("ELECTRONS", 1000.0)), EXPTIME=None)
+    with pytest.raises(ValueError, match=r"different units: .*EXPTIME is missing.*set EXPTIME in"):
+        ImageSet.read({name: paths[name] for name in ("F555W", "F814W")})
+
+
+def test_photons_are_electrons(image):
+    images = ImageSet({"F555W": CCDData(image, unit="photon/s")})
+    assert images["V"].unit == u.electron / u.s
+
+
+def test_a_unit_of_nothing_does_not_hide_that_of_drizzling(write):
+    paths = write({"F555W": ("UNITLESS", 1000.0)}, D001OUUN="counts", EXPTIME=1000.0)
+    assert ImageSet.read(paths)["V"].scale == pytest.approx(1e-3)
 
 
 def test_remedies_for_exposure_time_and_unit(field, write):
