@@ -24,6 +24,10 @@ from astroclust.locks import only_process
 
 distributed = pytest.importorskip("distributed")
 
+# Workers that are threads of this process share its filters of warnings: what one of them
+# suppresses for a moment, another may bring back.
+pytestmark = pytest.mark.filterwarnings("ignore:Input data contains invalid values")
+
 
 @pytest.fixture(scope="module")
 def client():
