@@ -4,6 +4,7 @@
 import re
 import warnings
 
+from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning
 from astropy.wcs.wcsapi import BaseHighLevelWCS
 
@@ -88,7 +89,7 @@ def wcs_of(wcs, name):
         "SIP": wcs.sip is not None,
         "CPDIS": wcs.cpdis1 is not None or wcs.cpdis2 is not None,
         "D2IM": wcs.det2im1 is not None or wcs.det2im2 is not None,
-        "PV": bool(wcs.wcs.get_pv()) and all(name.endswith("-TAN") for name in wcs.wcs.ctype),
+        "PV": _has_hidden_polynomial(wcs),
     }
     dropped = [kind for kind, given in kinds.items() if given]
     if not dropped or all(ctype.endswith("-SIP") for ctype in wcs.wcs.ctype):
@@ -96,9 +97,18 @@ def wcs_of(wcs, name):
     wcs = wcs.deepcopy()
     wcs.sip = wcs.cpdis1 = wcs.cpdis2 = wcs.det2im1 = wcs.det2im2 = None
     if "PV" in dropped:
-        wcs.wcs.set_pv([])
-        wcs.wcs.set()
+        header = fits.Header.fromstring(wcs.wcs.to_header(relax=True).replace("-TPV", "-TAN"))
+        for key in _keywords(header, ["PV"]):
+            del header[key]
+        wcs = WCS(header)
     return wcs, _remark(dropped, _NO_DISTORTION)
+
+
+def _has_hidden_polynomial(wcs):
+    """Whether wcslib took PV keywords on a TAN projection for a polynomial, as SCAMP wrote it."""
+    if not all(name.endswith("-TAN") for name in wcs.wcs.ctype):
+        return False
+    return "-TPV" in wcs.wcs.to_header(relax=True)
 
 
 def _stale_distortions(header, hdus):

@@ -236,7 +236,7 @@ def test_uncertainties_that_do_not_fit(sky):
         ImageSet({"F555W": NDData(sky, uncertainty=given)})
     image = NDData(sky, uncertainty=StdDevUncertainty(np.full(sky.shape, np.nan)))
     assert "finite nowhere and is not used" in _remarks({"F555W": image})
-    milli = NDData(sky, meta={"BUNIT": "Jy"}, uncertainty=StdDevUncertainty(1e3 * sky, unit="mJy"))
+    milli = NDData(sky, unit="Jy", uncertainty=StdDevUncertainty(1e3 * sky, unit="mJy"))
     band = ImageSet({"F555W": milli})["V"]
     np.testing.assert_allclose(band.variances(np.s_[:]), band.pixels(np.s_[:], float) ** 2)
 
