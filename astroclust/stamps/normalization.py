@@ -17,7 +17,7 @@ def normalize_stamps(stamps, kind="asinh-peak"):
     """Pixels as networks take them: free of brightness, which shall not enter the class.
 
     Missing pixels are filled from their neighbors if these are good, as by
-    `~astroclust.stamps.holes.fill_holes`; others become 0, and so do absent bands.
+    ``astroclust.stamps.holes.fill_holes``; others become 0, and so do absent bands.
 
     Parameters
     ----------
