@@ -91,7 +91,6 @@ def _flux_density(text, plain):
     per_angstrom = re.search(r"(?:/|\s)(?:a|ang\w*|aa)(?:\W|$)", plain)
     if re.match(r"ergs?\b", plain) and per_angstrom and not re.search(r"arcsec|sr\b", plain):
         return _SPECTRAL
-    text = re.sub(r"^ergs\b", "erg", text, flags=re.I)
     area = re.fullmatch(r"(\w+) ?(?:/| per )? ?(?:sr|ster)(?:\^?-1)?", text, re.I)
     base = area[1] if area else text
     # JWST's unit is MJy/sr, however it is written; without "/sr" the case tells mJy from MJy.
@@ -101,7 +100,9 @@ def _flux_density(text, plain):
         return unit / u.sr if area else u.Unit(unit)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", u.UnitsWarning)  # about several slashes
-        unit = u.Unit(text, parse_strict="silent")
+        unit = u.Unit(re.sub(r"^ergs/", "erg/", text, flags=re.I), parse_strict="silent")
+    if isinstance(unit, u.UnrecognizedUnit):
+        return u.Unit(text, parse_strict="silent")
     return None if unit == u.dimensionless_unscaled else unit
 
 
@@ -135,12 +136,15 @@ def to_one_unit(bands):
     janskys = [_in_jansky(band) for band in bands]
     if all(np.isfinite(jansky) for jansky in janskys):
         return _as_flux_densities(bands, janskys)
-    # Counts of unknown exposure times are not comparable, though they are in one unit.
-    counts = any(isinstance(rate, str) and "EXPTIME" in rate for rate in rates)
-    if len({_kind(band) for band in bands}) > 1 or (counts and len(bands) > 1):
+    # Counts of which only some have an exposure time are in one unit, but not comparable.
+    some = any(not isinstance(rate, str) for rate in rates)
+    if some or len({_kind(band) for band in bands}) > 1:
         raise ValueError(_different(bands, rates))
     reasons = [rate if isinstance(rate, str) else "" for rate in rates]
-    return [_with_remark(band, reason) for band, reason in zip(bands, reasons, strict=True)]
+    return [
+        _with_remark(band, reason, several=len(bands) > 1)
+        for band, reason in zip(bands, reasons, strict=True)
+    ]
 
 
 def _in_rate(band):
@@ -255,14 +259,15 @@ def _different(bands, rates):
     return f"the bands are in different units: {listed}; {remedy}"
 
 
-def _with_remark(band, reason):
+def _with_remark(band, reason, *, several=False):
     """A band that has its unit for a reason: what photometry will do, and the remedy."""
     if not reason:
         return band
     if reason.startswith("EXPTIME"):
+        equal = ", and colors assume equal exposure times" if several else ""
         reason = (
-            f"{reason} in an image in {band.unit}: photometry gives no magnitudes; set EXPTIME in "
-            "the header or meta, for example with astropy.io.fits.setval"
+            f"{reason} in an image in {band.unit}: photometry gives no magnitudes{equal}; set "
+            "EXPTIME in the header or meta, for example with astropy.io.fits.setval"
         )
     elif "not understood" in reason or "not a unit" in reason:
         reason = f"{reason}: photometry gives no magnitudes, and colors may be wrong; {_REMEDY}"

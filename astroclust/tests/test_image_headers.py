@@ -238,7 +238,9 @@ def test_uncertainties_that_do_not_fit(sky):
     assert "finite nowhere and is not used" in _remarks({"F555W": image})
     milli = NDData(sky, unit="Jy", uncertainty=StdDevUncertainty(1e3 * sky, unit="mJy"))
     band = ImageSet({"F555W": milli})["V"]
-    np.testing.assert_allclose(band.variances(np.s_[:]), band.pixels(np.s_[:], float) ** 2, rtol=1e-5)
+    np.testing.assert_allclose(
+        band.variances(np.s_[:]), band.pixels(np.s_[:], float) ** 2, rtol=1e-5
+    )
 
 
 def test_uncertainties_without_information(sky):

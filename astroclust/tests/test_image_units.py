@@ -138,10 +138,16 @@ def test_units_that_cannot_be_brought_to_one(write):
         ImageSet.read(write({"F555W": ("furlong", 1.0)}))
 
 
-def test_counts_of_unknown_exposure_times_are_not_compared(write):
+def test_counts_of_which_some_have_an_exposure_time(write):
     paths = write(dict.fromkeys(("F555W", "F814W"), ("ELECTRONS", 1000.0)), EXPTIME=None)
+    paths = {name: paths[name] for name in ("F555W", "F814W")}
+    with pytest.warns(AstropyUserWarning, match="and colors assume equal exposure times; set"):
+        assert ImageSet.read(paths)["V"].scale == 1
+    fits.setval(paths["F814W"], "EXPTIME", value=1000.0)
     with pytest.raises(ValueError, match=r"different units: .*EXPTIME is missing.*set EXPTIME in"):
-        ImageSet.read({name: paths[name] for name in ("F555W", "F814W")})
+        ImageSet.read(paths)
+    fits.setval(paths["F555W"], "EXPTIME", value=500.0)
+    assert ImageSet.read(paths)["V"].scale == pytest.approx(1 / 500)
 
 
 def test_photons_are_electrons(image):
