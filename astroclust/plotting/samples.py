@@ -32,11 +32,20 @@ def plot_ci_calibration(calibration, *, ax=None):
 
     Examples
     --------
-    >>> from astroclust import simulate_field
+    A row of stars, and one of clusters twice as wide:
+
+    >>> import numpy as np
+    >>> from astropy.table import Table
     >>> from astroclust.photometry import calibrate_ci
     >>> from astroclust.plotting import plot_ci_calibration
-    >>> field = simulate_field(shape=(300, 300), seed=2, density=5e-4)
-    >>> ax = plot_ci_calibration(calibrate_ci(field.images, threshold=10))
+    >>> y, x = np.mgrid[:80, :200]
+    >>> image = np.zeros((80, 200))
+    >>> for center in range(20, 200, 30):
+    ...     image += np.exp(-((x - center) ** 2 + (y - 20) ** 2) / 2)
+    ...     image += np.exp(-((x - center) ** 2 + (y - 60) ** 2) / 8)
+    >>> stars, clusters = (Table({"x": np.arange(20, 200, 30), "y": [row] * 6}) for row in (20, 60))
+    >>> calibration = calibrate_ci({"F555W": image}, stars=stars, clusters=clusters)
+    >>> ax = plot_ci_calibration(calibration)
     >>> ax.figure.savefig("cut.png")
     """
     if ax is None:
