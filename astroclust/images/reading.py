@@ -33,6 +33,8 @@ _PRIMARY_KEYWORDS = (
     *KEYWORDS,
     *("BUNIT", "D001OUUN", "FILTER", "FILTER1", "FILTER2", "FILTNAM1", "FILTNAM2", "PUPIL"),
 )
+# From the uncertainties of `~astropy.nddata.CCDData` to variances.
+_POWERS = {"StdDevUncertainty": 2, "VarianceUncertainty": 1, "InverseVariance": -1}
 _EXTENSION = re.compile(r"^(?P<path>.+)\[(?P<extension>[^\[\]]+)\]$")
 
 
@@ -233,8 +235,26 @@ def _from_hdu(name, hdu, hdus=None, file=""):
             f"{mask.mean():.0%} of its pixels are taken to be off the exposures, as zeros that "
             "fpack has dithered; compress with fpack -qz to keep zeros, or give a mask"
         )
-    band = Band(name, "", hdu.data, mask, wcs, _header_unit(header), header)
+    masked, variance = _parts_of_ccddata(hdu, hdus)
+    mask = masked if mask is None else mask if masked is None else mask | masked
+    band = Band(name, "", hdu.data, mask, wcs, _header_unit(header), header, variance=variance)
     return replace(band, weight=_weight_of(hdu, hdus), file=file, remarks=tuple(remarks))
+
+
+def _parts_of_ccddata(hdu, hdus):
+    """Mask and variance that `~astropy.nddata.CCDData.write` puts beside a primary image."""
+    parts = {}
+    if hdus is not None and hdu is hdus[0]:
+        beside = [one for one in hdus[1:] if is_image(one) and one.shape == hdu.shape]
+        parts = {one.name: one for one in beside}
+    mask = parts["MASK"].data != 0 if "MASK" in parts else None
+    power = _POWERS.get(parts["UNCERT"].header.get("UTYPE")) if "UNCERT" in parts else None
+    if power is None:
+        return mask, None
+    with np.errstate(divide="ignore"):
+        variance = parts["UNCERT"].data.astype(float) ** power
+    bad = ~np.isfinite(variance)
+    return bad if mask is None else bad | mask, variance
 
 
 def _weight_of(hdu, hdus):

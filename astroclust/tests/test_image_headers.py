@@ -243,6 +243,19 @@ def test_uncertainties_that_do_not_fit(sky):
     )
 
 
+@pytest.mark.parametrize(
+    ("kind", "power"), [(StdDevUncertainty, 1), (VarianceUncertainty, 2), (InverseVariance, -2)]
+)
+def test_files_of_ccddata_have_its_mask_and_uncertainty(sky, tmp_path, kind, power):
+    mask = np.zeros(sky.shape, bool)
+    mask[40:50, 40:50] = True
+    image = CCDData(sky, unit="electron/s", mask=mask, uncertainty=kind(0.05**power * (sky == sky)))
+    image.write(tmp_path / "ccd.fits")
+    band = ImageSet({"F555W": tmp_path / "ccd.fits"})["V"]
+    np.testing.assert_array_equal(np.isnan(band.pixels(np.s_[:])), mask)
+    np.testing.assert_allclose(band.variances(np.s_[:]), 0.05**2)
+
+
 def test_uncertainties_without_information(sky):
     weights = np.ones(sky.shape)
     weights[40:50, 40:50] = 0
