@@ -6,9 +6,10 @@ import gzip
 import lzma
 import zipfile
 from contextlib import ExitStack, contextmanager
+from io import BytesIO
 from pathlib import Path
 
-__all__ = ["CHUNK", "expanded", "expansion_limit"]
+__all__ = ["CHUNK", "expanded", "expansion_limit", "unpack"]
 
 #: Bytes that are read at once.
 CHUNK = 1 << 20
@@ -70,9 +71,42 @@ def expanded(path):
     ...     print(file.read(), is_plain)
     b'0123456789' False
     """
-    size = Path(path).stat().st_size
+    with open(path, "rb") as file, _expanded(file, Path(path).stat().st_size) as found:
+        yield found
+
+
+def unpack(content):
+    """Content of a file, expanded if it is compressed by gzip, bzip2 or xz.
+
+    Parameters
+    ----------
+    content : bytes
+        The file.
+
+    Returns
+    -------
+    content : bytes
+        Expanded; that of a zip archive, such as a workbook, is returned as it is.
+
+    Raises
+    ------
+    OSError
+        If the file is damaged, or expands to more than `expansion_limit`.
+    """
+    if content.startswith(_ZIP):
+        return content
+    with _expanded(BytesIO(content), len(content)) as (file, limit, is_plain):
+        if is_plain:
+            return content
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(f"it expands to more than {limit:,} bytes")
+    return content
+
+
+@contextmanager
+def _expanded(file, size):
     with ExitStack() as stack:
-        file = stack.enter_context(open(path, "rb"))
         start = file.read(6)
         file.seek(0)
         if start.startswith(_LZW):

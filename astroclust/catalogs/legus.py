@@ -27,7 +27,8 @@ from astroclust.catalogs.layouts import (
     readme_columns,
 )
 from astroclust.catalogs.sexagesimal import MISSING
-from astroclust.catalogs.text import check_last_line, decode, unpack
+from astroclust.catalogs.text import check_last_line, decode
+from astroclust.compression import unpack
 from astroclust.images import BANDS
 
 __all__ = ["field_of_file", "read_legus"]

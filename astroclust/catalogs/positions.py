@@ -230,7 +230,7 @@ def find_sky_columns(table):
 
 
 def _origin(table, pair, columns, origin):
-    """What a pair counts from, if case or the other columns matter."""
+    """Origin of a pair of columns, if case or the other columns matter."""
     if pair == ("x", "y"):
         if [_BRACKETS.sub("", name).strip() for name in columns] == ["x", "y"]:
             return 0  # with a unit in brackets

@@ -19,8 +19,8 @@ from astroclust.catalogs.text import (
     UnreadableError,
     decode,
     read_text_table,
-    unpack,
 )
+from astroclust.compression import unpack
 from astroclust.files import check_output, open_fits, replace_when_done
 
 __all__ = ["check_table_output", "read_table", "write_table"]
@@ -121,7 +121,9 @@ def _content(path):
     try:
         content = unpack(content)
     except Exception as error:  # what is damaged fails in many ways
-        raise OSError(f"{path} is damaged or truncated ({error}); fetch it again") from error
+        raise OSError(
+            f"{path} is damaged or truncated ({error}); fetch it again, or expand it first"
+        ) from error
     if not content.strip():
         raise OSError(f"{path} is empty; fetch or write it again")
     return content
@@ -158,7 +160,7 @@ def _may_be_legus(text):
 
 
 def _reason(path, error):
-    """What an error says in its first line, and what to do."""
+    """First line of an error, and the remedy."""
     if isinstance(error, MemoryError):
         return "it does not fit into memory; fetch it again if it should, or split it"
     reason = str(error).strip().partition("\n")[0] or type(error).__name__

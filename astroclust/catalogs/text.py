@@ -1,10 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Tables in text, of any program: their encoding, delimiter, names of columns and numbers."""
 
-import bz2
 import csv
-import gzip
-import lzma
 import re
 
 import numpy as np
@@ -20,10 +17,8 @@ __all__ = [
     "decode",
     "is_number",
     "read_text_table",
-    "unpack",
 ]
 
-_COMPRESSED = ((b"\x1f\x8b", gzip), (b"BZh", bz2), (b"\xfd7zXZ", lzma))
 _BYTE_ORDER_MARKS = (
     *((b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32")),
     *((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")),
@@ -60,25 +55,6 @@ class UnreadableError(ValueError):
 
 class NoColumnNamesError(UnreadableError):
     """A table begins with numbers, so that no line names its columns."""
-
-
-def unpack(content):
-    """Bytes that may be compressed, uncompressed.
-
-    Parameters
-    ----------
-    content : bytes
-        Of a file, plain or compressed by gzip, bzip2 or xz.
-
-    Returns
-    -------
-    content : bytes
-        Uncompressed.
-    """
-    for start, module in _COMPRESSED:
-        if content.startswith(start):
-            return module.decompress(content)
-    return content
 
 
 def decode(content):
@@ -198,13 +174,9 @@ def _read_delimited(lines):
     hint = re.match(r"sep=(.)\s*$", lines[0]) if lines else None
     lines = lines[1:] if hint else lines  # which Excel puts there
     lines = _without_frame(lines)
-    numbers = [
-        i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")
-    ]
+    numbers = [i for i, line in enumerate(lines) if line.strip() and not _is_comment(line)]
     before = lines[: numbers[0]] if numbers else lines
-    comments = [
-        line.strip().lstrip("#").strip() for line in before if line.lstrip().startswith("#")
-    ]
+    comments = [line.strip().lstrip("#").strip() for line in before if _is_comment(line)]
     if not numbers:
         raise UnreadableError("it has no rows, but comments at most: fetch or write it again")
     delimiter = hint[1] if hint else _delimiter([lines[i] for i in numbers[:_SAMPLE]])
@@ -234,7 +206,7 @@ def _without_frame(lines):
 
 
 def _delimiter(sample):
-    """What separates the columns; None for spaces."""
+    """Delimiter of the columns; None for spaces."""
     for delimiter in _DELIMITERS:
         counts = {len(row) for row in csv.reader(sample, delimiter=delimiter) if row}
         if len(counts) == 1 and counts != {1}:

@@ -328,3 +328,14 @@ def test_tables_that_cannot_be_read(tmp_path):
     (tmp_path / "half.fits").write_bytes((tmp_path / "whole.fits").read_bytes()[:9000])
     with pytest.raises(OSError, match="cannot read a table"):
         read_table(tmp_path / "half.fits")
+
+
+def test_a_compressed_table_that_would_fill_the_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr("astroclust.compression._SMALL", 1000)
+    path = tmp_path / "bomb.csv.gz"
+    path.write_bytes(gzip.compress(b"x,y\n" + b"1,2\n" * 100_000))
+    with pytest.raises(OSError, match=r"bomb.csv.gz .*expands to more than .*or expand it first"):
+        read_table(path)
+    plain = tmp_path / "plain.csv"
+    plain.write_bytes(gzip.decompress(path.read_bytes()))  # as the message says
+    assert len(read_table(plain)) == 100_000
