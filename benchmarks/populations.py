@@ -8,16 +8,17 @@ fitted had it. ``python benchmarks/populations.py`` needs the catalogues in ``$A
 """
 
 import argparse
-import os
 import warnings
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+from real_data import data_path
 from scipy.spatial import KDTree
 from scipy.stats import norm, rankdata
 from sklearn.mixture import GaussianMixture
 
+import astroclust
 from astroclust.catalogs import find_field, read_legus
 from astroclust.simulation.candidates import CORRECTION_STEPS
 from astroclust.simulation.catalog_rows import implied_noise
@@ -25,8 +26,7 @@ from astroclust.simulation.observations import observe_like
 from astroclust.simulation.places import draw_places
 from astroclust.simulation.populations import EXTINCTION, QUANTITIES
 
-DATA = Path(os.environ.get("ASTROCLUST_DATA", "../shared/data"))
-PACKAGE = Path(__file__).parents[1] / "astroclust" / "data"
+PACKAGE = Path(astroclust.__file__).parent / "data"
 FIELDS = (
     "ngc628-c",
     "ngc628-e",
@@ -65,7 +65,7 @@ DRIZZLED = {"uvis": 0.80, "acs": 0.63}
 
 def read_field(name):
     """Magnitudes, errors, classes, concentration and places of the inspected rows of a field."""
-    path = next((DATA / "legus_catalogs").glob(f"*_{name}_multiband_*.tab"))
+    path = next(data_path("legus_catalogs").glob(f"*_{name}_multiband_*.tab"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         table = read_legus(path)

@@ -20,6 +20,7 @@ from functools import partial
 import numpy as np
 from astropy.table import Table
 from populations import correction_of, read_field
+from real_data import data_path
 from scipy.spatial import KDTree
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.inspection import permutation_importance
@@ -212,6 +213,7 @@ def main():
         for name in arguments.fields:
             compare_colors(name)
         return
+    data_path("legus_catalogs")  # before the fields are simulated
     aucs = {}
     with ProcessPoolExecutor(arguments.workers) as pool:
         for name in arguments.fields:
