@@ -29,7 +29,8 @@ from astroclust import (
     make_stamps,
 )
 from astroclust.images import BANDS
-from astroclust.stamps.cutting import cut_one, cut_stamps
+from astroclust.stamps.cutting import cut_stamps
+from astroclust.tests.cutouts import cut_one
 from astroclust.weights import ModelCard
 
 FILTERS = ("F275W", "F336W", "F438W", "F555W", "F814W")

@@ -3,7 +3,6 @@
 
 from io import BytesIO
 from numbers import Integral
-from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
@@ -149,38 +148,6 @@ class Stamps:
         add_checksums(hdus)
         with replace_when_done(path, overwrite=overwrite) as partial:
             hdus.writeto(partial)
-
-    def write_each(self, folder, *, names=None, overwrite=False):
-        """Write a multi-extension FITS file for each stamp, as Wei et al. (2020) kept them.
-
-        Parameters
-        ----------
-        folder : str or `~pathlib.Path`
-            The folder; made where it does not exist.
-        names : sequence of str, length n, optional
-            Names of the files without ``.fits``; by default the column ``id`` of the table, else
-            the row number.
-        overwrite : bool, optional
-            Whether the files may exist.
-
-        Returns
-        -------
-        paths : list of `~pathlib.Path`
-            The files, in the order of the stamps.
-        """
-        if names is None:
-            names = self.table["id"] if "id" in self.table.colnames else range(len(self))
-        names = [str(name) for name in names]
-        if not len(names) == len(set(names)) == len(self):
-            raise ValueError("names must be one a stamp, all different")
-        if any(Path(name).name != name for name in names):
-            raise ValueError("names must be plain file names, without folders")
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = [folder / f"{name}.fits" for name in names]
-        for i, path in enumerate(paths):
-            self[i : i + 1].write(path, overwrite=overwrite)
-        return paths
 
     @classmethod
     def read(cls, path):
