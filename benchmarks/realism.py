@@ -28,7 +28,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from astroclust import find_candidates, simulate_field
-from astroclust.catalogs import find_field
+from astroclust.catalogs import find_field, float_column
 from astroclust.photometry import measure_photometry
 from astroclust.selection import PRESETS
 from astroclust.simulation.catalog_rows import error_of_correction
@@ -94,12 +94,7 @@ def simulated_rows(name, shape, seed):
         extinction=extinction,
     )
     columns = {
-        kind: np.array(
-            [
-                np.ma.filled(np.ma.asarray(measured[f"{kind}_{f.lower()}"], float), np.nan)
-                for f in known.filters
-            ]
-        ).T
+        kind: np.array([float_column(measured, f"{kind}_{f.lower()}") for f in known.filters]).T
         for kind in ("mag", "mag_err")
     }
     place = np.column_stack([found["x"], found["y"]])

@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Candidate tables: their classes, their positions, reading and writing them."""
 
+from astroclust.catalogs.columns import float_column, float_values
 from astroclust.catalogs.fields import LegusField, find_field, legus_fields
 from astroclust.catalogs.flags import CATALOG_FLAG_MEANINGS, CatalogFlag
 from astroclust.catalogs.legus import read_legus
@@ -18,6 +19,8 @@ __all__ = [
     "CatalogFlag",
     "LegusField",
     "find_field",
+    "float_column",
+    "float_values",
     "human_class",
     "legus_fields",
     "pixel_positions",

@@ -4,7 +4,7 @@
 import numpy as np
 from astropy.table import Table
 
-from astroclust.catalogs import CLASSES
+from astroclust.catalogs import CLASSES, float_values
 
 __all__ = ["calibration_curve", "entropy_distribution", "purity_curve", "purity_threshold"]
 
@@ -96,7 +96,7 @@ def entropy_distribution(entropy, *, bins=20):
     """
     if bins < 1:
         raise ValueError(f"bins must be at least 1, not {bins}")
-    entropy = np.ma.filled(np.ma.asarray(entropy, float), np.nan)
+    entropy = float_values(entropy)
     entropy = entropy[np.isfinite(entropy)]
     largest = np.log(len(CLASSES))
     if np.any((entropy < 0) | (entropy > largest + 1e-6)):  # float32 rounds up

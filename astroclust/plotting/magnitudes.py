@@ -4,7 +4,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from astroclust.catalogs import CLASS_COLORS, CLASSES, pixel_positions, sky_positions
+from astroclust.catalogs import CLASS_COLORS, CLASSES, float_column, pixel_positions, sky_positions
 from astroclust.plotting.images import CLASS_MARKERS
 
 __all__ = ["plot_color_color", "plot_color_magnitude", "plot_luminosity_function", "plot_map"]
@@ -250,8 +250,7 @@ def _classes(table, column_prefix):
 
 def _magnitude(table, name):
     """Magnitudes in a filter, NaN where there are none."""
-    values = np.ma.asarray(table[f"mag_{name.lower()}"], float)
-    return np.ma.filled(values, np.nan)
+    return float_column(table, f"mag_{name.lower()}")
 
 
 def _color(table, names):

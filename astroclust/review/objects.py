@@ -8,7 +8,7 @@ import numpy as np
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astroclust.catalogs import CLASS_COLORS, CLASSES, pixel_positions
+from astroclust.catalogs import CLASS_COLORS, CLASSES, float_values, pixel_positions
 from astroclust.images import ImageSet
 
 __all__ = ["Objects", "read_objects"]
@@ -128,11 +128,7 @@ def _class_columns(table, prefix):
         if values.dtype.kind not in "iuf" or values.ndim != 1:
             raise ValueError(f"column {prefix + name} must hold a number a row: rename it")
         whole = name in ("class", "flags")
-        columns[name] = (
-            np.ma.filled(values, 0).astype(np.int64)
-            if whole
-            else np.ma.filled(values.astype(float), np.nan)
-        )
+        columns[name] = np.ma.filled(values, 0).astype(np.int64) if whole else float_values(values)
     return columns
 
 

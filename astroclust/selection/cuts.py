@@ -8,9 +8,11 @@ from enum import IntFlag
 
 import numpy as np
 from astropy import units as u
+from astropy.coordinates import Distance
 from astropy.table import Column, Table
 from scipy.spatial import KDTree
 
+from astroclust.catalogs import float_column, float_values
 from astroclust.images import BANDS, FILTER_ROLES
 
 __all__ = [
@@ -164,11 +166,11 @@ def select_candidates(
     errors = _errors(table, roles or {})
     with np.errstate(invalid="ignore"):
         good = {role: error <= cuts.max_error for role, error in errors.items()}
-    n_filters = _values(table, "n_filters") if "n_filters" in table.colnames else _count(good)
+    n_filters = float_column(table, "n_filters") if "n_filters" in table.colnames else _count(good)
     flags = np.zeros(len(table), np.int32)
     flags[~_neighbours(good, needs_v=cuts.needs_v)] |= Cut.NEIGHBOURS
     flags[~(n_filters >= min(cuts.min_filters, len(good)))] |= Cut.FILTERS
-    flags[~(_values(table, "ci") >= cuts.min_ci)] |= Cut.INDEX
+    flags[~(float_column(table, "ci") >= cuts.min_ci)] |= Cut.INDEX
     if distance is not None and np.isfinite(cuts.max_absolute_v):
         limit = cuts.max_absolute_v + _modulus(distance)
         flags[~(_v_magnitude(table, v_magnitude) <= limit)] |= Cut.MAGNITUDE
@@ -206,9 +208,9 @@ def _errors(table, roles):
             or _FURTHER_RADIUS.search(filter_)
         ):
             continue
-        error = _values(table, name)
+        error = float_column(table, name)
         if kind == "flux":
-            flux = _values(table, f"flux_{filter_}")
+            flux = float_column(table, f"flux_{filter_}")
             with np.errstate(divide="ignore", invalid="ignore"):
                 error = np.where(flux > 0, 2.5 / np.log(10) * error / flux, np.nan)
         errors[known.get(filter_.upper(), filter_)] = error
@@ -238,21 +240,21 @@ def _neighbours(good, *, needs_v):
 
 
 def _modulus(distance):
-    megaparsec = u.Quantity(distance, u.Mpc).value
+    megaparsec = u.Quantity(distance, u.Mpc)
     if not megaparsec > 0:
         raise ValueError(f"distance must be positive, not {distance!r}")
-    return 5 * np.log10(megaparsec) + 25
+    return Distance(megaparsec).distmod.value
 
 
 def _v_magnitude(table, given):
     if given is not None:
-        values = np.ma.filled(np.ma.asarray(given, dtype=float), np.nan)
+        values = float_values(given)
         if values.shape != (len(table),):
             raise ValueError(f"v_magnitude must have shape ({len(table)},), not {values.shape}")
         return values
     for filter_, role in FILTER_ROLES.items():
         if role == "V" and f"mag_{filter_.lower()}" in table.colnames:
-            return _values(table, f"mag_{filter_.lower()}")
+            return float_column(table, f"mag_{filter_.lower()}")
     raise KeyError(
         "the table has no magnitude in V, such as mag_f555w, for the cut at a distance: give "
         "v_magnitude, or leave distance out"
@@ -262,23 +264,11 @@ def _v_magnitude(table, given):
 def _duplicates(table, candidates, separation):
     """The earlier of each two candidates in one place, as LEGUS dropped them."""
     rows = np.flatnonzero(candidates)
-    places = np.column_stack([_values(table, name)[rows] for name in ("x", "y")])
+    places = np.column_stack([float_column(table, name)[rows] for name in ("x", "y")])
     rows = rows[np.isfinite(places).all(axis=1)]
     places = places[np.isfinite(places).all(axis=1)]
     pairs = KDTree(places).query_pairs(separation, output_type="ndarray") if len(rows) else []
     return rows[np.unique([first for first, _ in pairs]).astype(int)]
-
-
-def _values(table, name):
-    """A column as float, NaN where it is masked."""
-    if name not in table.colnames:
-        raise KeyError(f"the table has no column {name}; it has {', '.join(table.colnames)}")
-    column = table[name]
-    if isinstance(column, u.Quantity):
-        values = np.array(getattr(column, "unmasked", column).value, float)
-        values[getattr(column, "mask", False)] = np.nan
-        return values
-    return np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)
 
 
 def cut_flow(table):
