@@ -3,7 +3,7 @@
 
 from astroclust.catalogs.columns import float_column, float_values
 from astroclust.catalogs.fields import LegusField, find_field, legus_fields
-from astroclust.catalogs.flags import CATALOG_FLAG_MEANINGS, CatalogFlag
+from astroclust.catalogs.flags import CatalogFlag
 from astroclust.catalogs.legus import read_legus
 from astroclust.catalogs.legus_writer import write_legus
 from astroclust.catalogs.phangs import PHANGS_CODES, human_class, read_phangs
@@ -12,7 +12,6 @@ from astroclust.catalogs.samples import sample_counts, training_sample
 from astroclust.catalogs.tables import read_table, write_table
 
 __all__ = [
-    "CATALOG_FLAG_MEANINGS",
     "CLASSES",
     "CLASS_COLORS",
     "PHANGS_CODES",

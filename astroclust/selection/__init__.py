@@ -2,7 +2,6 @@
 """Which sources are candidates: the cuts, the presets of surveys, and the one-call pipeline."""
 
 from astroclust.selection.cuts import (
-    CUT_MEANINGS,
     LEGUS_CUTS,
     NGC1559_CUTS,
     PHANGS_CUTS,
@@ -15,7 +14,6 @@ from astroclust.selection.pipeline import find_candidates
 from astroclust.selection.presets import PRESETS, Preset
 
 __all__ = [
-    "CUT_MEANINGS",
     "LEGUS_CUTS",
     "NGC1559_CUTS",
     "PHANGS_CUTS",

@@ -4,7 +4,6 @@
 import itertools
 import re
 from dataclasses import dataclass
-from enum import IntFlag
 
 import numpy as np
 from astropy import units as u
@@ -13,10 +12,10 @@ from astropy.table import Column, Table
 from scipy.spatial import KDTree
 
 from astroclust.catalogs import float_column, float_values
+from astroclust.flags import DescribedFlag
 from astroclust.images import BANDS, FILTER_ROLES
 
 __all__ = [
-    "CUT_MEANINGS",
     "LEGUS_CUTS",
     "NGC1559_CUTS",
     "PHANGS_CUTS",
@@ -31,38 +30,27 @@ __all__ = [
 _FURTHER_RADIUS = re.compile(r"_r[0-9.]+$")
 
 
-class Cut(IntFlag):
-    """The bits of the ``cuts`` column; `CUT_MEANINGS` says what each means.
+class Cut(DescribedFlag):
+    """Bits of the ``cuts`` column: why a source is not a candidate.
 
     Examples
     --------
     >>> from astropy.table import Table
     >>> from astroclust import decode_flags, select_candidates
-    >>> from astroclust.selection import CUT_MEANINGS, Cut
+    >>> from astroclust.selection import Cut
     >>> table = Table({"ci": [1.5, 1.1], "mag_err_f555w": [0.1, 0.5]})
     >>> decode_flags(select_candidates(table)["cuts"], kind=Cut)
-    [[], ['NEIGHBOURS', 'FILTERS', 'INDEX']]
-    >>> CUT_MEANINGS[Cut.INDEX]
-    'not more extended than a star, or of no concentration index'
+    [[], ['ADJACENT_BANDS', 'FILTERS', 'CONCENTRATION_INDEX']]
+    >>> Cut.CONCENTRATION_INDEX.description
+    'not more extended than a star, or without a concentration index'
     """
 
-    NEIGHBOURS = 1
-    FILTERS = 2
-    INDEX = 4
-    MAGNITUDE = 8
-    DUPLICATE = 16
-    REGION = 32
-
-
-#: Why a source is no candidate.
-CUT_MEANINGS = {
-    Cut.NEIGHBOURS: "not well measured in two bands that follow one another",
-    Cut.FILTERS: "not well measured in enough bands",
-    Cut.INDEX: "not more extended than a star, or of no concentration index",
-    Cut.MAGNITUDE: "fainter in V than the limit, or of no magnitude there",
-    Cut.DUPLICATE: "another source that is a candidate too has the same place",
-    Cut.REGION: "in a region to leave out, or outside of the footprint",
-}
+    ADJACENT_BANDS = 1, "not well measured in two adjacent bands"
+    FILTERS = 2, "not well measured in enough bands"
+    CONCENTRATION_INDEX = 4, "not more extended than a star, or without a concentration index"
+    MAGNITUDE = 8, "fainter in V than the limit, or without a magnitude there"
+    DUPLICATE = 16, "duplicate of another candidate within ``min_separation``"
+    REGION = 32, "in an excluded region, or outside the footprint"
 
 
 @dataclass(frozen=True)
@@ -168,9 +156,9 @@ def select_candidates(
         good = {role: error <= cuts.max_error for role, error in errors.items()}
     n_filters = float_column(table, "n_filters") if "n_filters" in table.colnames else _count(good)
     flags = np.zeros(len(table), np.int32)
-    flags[~_neighbours(good, needs_v=cuts.needs_v)] |= Cut.NEIGHBOURS
+    flags[~_adjacent(good, needs_v=cuts.needs_v)] |= Cut.ADJACENT_BANDS
     flags[~(n_filters >= min(cuts.min_filters, len(good)))] |= Cut.FILTERS
-    flags[~(float_column(table, "ci") >= cuts.min_ci)] |= Cut.INDEX
+    flags[~(float_column(table, "ci") >= cuts.min_ci)] |= Cut.CONCENTRATION_INDEX
     if distance is not None and np.isfinite(cuts.max_absolute_v):
         limit = cuts.max_absolute_v + _modulus(distance)
         flags[~(_v_magnitude(table, v_magnitude) <= limit)] |= Cut.MAGNITUDE
@@ -229,7 +217,7 @@ def _count(good):
     return np.where(np.all(needed, axis=0), count, 0) if needed else count
 
 
-def _neighbours(good, *, needs_v):
+def _adjacent(good, *, needs_v):
     """Whether two bands that follow one another are good; any, where none do."""
     pairs = [
         good[first] & good[second]
@@ -291,14 +279,14 @@ def cut_flow(table):
     >>> from astroclust.selection import cut_flow, select_candidates
     >>> table = Table({"ci": [1.5, 1.1], "mag_err_f555w": [0.1, 0.5]})
     >>> print(cut_flow(select_candidates(table)))
-       cut     rejected left
-    ---------- -------- ----
-    NEIGHBOURS        1    1
-       FILTERS        1    1
-         INDEX        1    1
-     MAGNITUDE        0    1
-     DUPLICATE        0    1
-        REGION        0    1
+            cut         rejected left
+    ------------------- -------- ----
+         ADJACENT_BANDS        1    1
+                FILTERS        1    1
+    CONCENTRATION_INDEX        1    1
+              MAGNITUDE        0    1
+              DUPLICATE        0    1
+                 REGION        0    1
     """
     if "cuts" not in table.colnames:
         raise KeyError("the table has no column cuts: select_candidates makes it")

@@ -13,7 +13,7 @@ from astroclust.files import open_fits, replace_when_done
 from astroclust.fits_structure import add_checksums
 from astroclust.images import BANDS, ImageSet
 from astroclust.stamps.cutting import cut_stamps
-from astroclust.stamps.flags import FLAG_MEANINGS, StampFlag, decode_flags
+from astroclust.stamps.flags import StampFlag, decode_flags
 from astroclust.stamps.normalization import (
     NORMALIZATIONS,
     normalize_pixels,
@@ -21,7 +21,6 @@ from astroclust.stamps.normalization import (
 )
 
 __all__ = [
-    "FLAG_MEANINGS",
     "NORMALIZATIONS",
     "StampFlag",
     "Stamps",

@@ -11,7 +11,6 @@ from astropy.table import MaskedColumn, QTable, Table
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.catalogs import (
-    CATALOG_FLAG_MEANINGS,
     CatalogFlag,
     find_field,
     legus_fields,
@@ -125,7 +124,6 @@ def test_sentinels_are_masked_and_the_reason_is_kept(tmp_path):
     assert np.isnan(np.asarray(table["mag_f555w"])[0])  # also where the mask is lost
     assert np.isnan(table["mag_f555w"].filled()[1])
     assert table["flag_ci"][0] == CatalogFlag.UNDEFINED
-    assert set(CATALOG_FLAG_MEANINGS) == set(CatalogFlag)
 
 
 def test_fits_that_were_not_made_are_masked(tmp_path):
