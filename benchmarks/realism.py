@@ -87,7 +87,7 @@ def simulated_rows(name, shape, seed):
     measured = measure_photometry(
         found["id", "x", "y"],
         field.images,
-        sky=legus.sky,
+        sky_statistic=legus.sky_statistic,
         errors=legus.errors,
         zero_points="legus",
         aperture_correction=correction,

@@ -286,7 +286,7 @@ def _recover(clusters, sources, reference, preset):
         sources["y"].data,
         np.atleast_1d(preset.radius)[:1],
         annulus=preset.annulus,
-        sky=preset.sky,
+        sky_statistic=preset.sky_statistic,
     )[0].flux[:, 0]
     after = sources[f"flux_{name}"].data
     found = (distance <= _MATCH) & (after > 0) & (after > 2 * before)

@@ -90,7 +90,7 @@ def ci_correction_error(index):
     return np.interp(float_values(index), *_CI_SCATTER)
 
 
-def average_correction(clusters, images, *, radius=4.0, sky="mode", limits=(-1.2, -0.5)):
+def average_correction(clusters, images, *, radius=4.0, sky_statistic="mode", limits=(-1.2, -0.5)):
     """Mean aperture correction of isolated clusters in each band, as LEGUS made it.
 
     Parameters
@@ -101,7 +101,7 @@ def average_correction(clusters, images, *, radius=4.0, sky="mode", limits=(-1.2
         The bands of the field.
     radius : float, optional
         Radius of the aperture in pixels.
-    sky : str, optional
+    sky_statistic : str, optional
         As `measure_photometry` takes it.
     limits : tuple of float, optional
         Values outside are left out (mag): at -1.2 and below neighbours shine in, at -0.5 and
@@ -132,8 +132,10 @@ def average_correction(clusters, images, *, radius=4.0, sky="mode", limits=(-1.2
     images = images if isinstance(images, ImageSet) else ImageSet(images)
     x, y = pixel_positions(clusters, images.wcs)
     bands = list(images.values())
-    small = measure_apertures(bands, x, y, (radius,), annulus=ANNULUS, sky=sky)
-    total = measure_apertures(bands, x, y, (_TOTAL_RADIUS,), annulus=_TOTAL_ANNULUS, sky=sky)
+    small = measure_apertures(bands, x, y, (radius,), annulus=ANNULUS, sky_statistic=sky_statistic)
+    total = measure_apertures(
+        bands, x, y, (_TOTAL_RADIUS,), annulus=_TOTAL_ANNULUS, sky_statistic=sky_statistic
+    )
     corrections = {}
     for band, near, far in zip(bands, small, total, strict=True):
         with np.errstate(divide="ignore", invalid="ignore"):

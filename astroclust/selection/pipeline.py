@@ -100,13 +100,15 @@ def find_candidates(
         images,
         radius=preset.radius,
         annulus=preset.annulus,
-        sky=preset.sky,
+        sky_statistic=preset.sky_statistic,
         errors=preset.errors,
         zero_points=preset.zero_points,
         aperture_correction=preset.aperture_correction,
         extinction=extinction,
     )
-    sources["ci"] = concentration_index(sources, images.reference, sky=preset.sky)
+    sources["ci"] = concentration_index(
+        sources, images.reference, sky_statistic=preset.sky_statistic
+    )
     sources["ci"].unit = "mag"
     v_magnitude = None
     if distance is not None:

@@ -25,7 +25,7 @@ class Preset:
         As `~astroclust.detection.find_sources` takes them.
     center_in : str or None
         Filter or role of the band whose peaks positions are moved to; None to leave them.
-    radius, annulus, sky, errors, zero_points, aperture_correction : optional
+    radius, annulus, sky_statistic, errors, zero_points, aperture_correction : optional
         As `~astroclust.photometry.measure_photometry` takes them.
     cuts : `Cuts`
         As `select_candidates` takes them.
@@ -49,7 +49,7 @@ class Preset:
     center_in: str | None = "V"
     radius: float = 4.0
     annulus: tuple = (7.0, 8.0)
-    sky: str = "mode"
+    sky_statistic: str = "mode"
     errors: str = "iraf"
     zero_points: str | Mapping | None = "legus"
     aperture_correction: str | Mapping | None = "ci"
@@ -65,7 +65,7 @@ PRESETS = {
         method="daofind",
         threshold=5.0,
         annulus=(7.0, 9.0),
-        sky="median",
+        sky_statistic="median",
         zero_points=None,
         aperture_correction=_PHANGS_CORRECTION,
         cuts=PHANGS_CUTS,
