@@ -387,7 +387,7 @@ def test_a_small_call_starts_no_threads(field, monkeypatch):
     def none(*_, **__):
         raise AssertionError("a thread for one batch")
 
-    monkeypatch.setattr("astroclust.classification.chances.ThreadPoolExecutor", none)
+    monkeypatch.setattr("astroclust.classification.predictions.ThreadPoolExecutor", none)
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
