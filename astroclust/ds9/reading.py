@@ -13,7 +13,7 @@ from astropy.table import MaskedColumn, Table
 from astropy.utils.exceptions import AstropyUserWarning
 from regions import PixCoord, Region, Regions, SkyRegion
 
-from astroclust.catalogs.text import UnreadableError, check_last_line, decode
+from astroclust.text import UnreadableError, check_last_line, decode
 
 __all__ = ["read_regions", "regions_mask"]
 

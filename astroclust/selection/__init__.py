@@ -10,8 +10,8 @@ from astroclust.selection.cuts import (
     cut_flow,
     select_candidates,
 )
-from astroclust.selection.pipeline import find_candidates
-from astroclust.selection.presets import PRESETS, Preset
+from astroclust.selection.pipeline import find_candidates, keep_candidates
+from astroclust.selection.presets import PRESETS, Preset, get_preset
 
 __all__ = [
     "LEGUS_CUTS",
@@ -23,5 +23,7 @@ __all__ = [
     "Preset",
     "cut_flow",
     "find_candidates",
+    "get_preset",
+    "keep_candidates",
     "select_candidates",
 ]
