@@ -95,11 +95,11 @@ def _review(arguments, report):
 
 
 def _say_labels(arguments, report, store, path):
-    kept, strangers = len(store.entries), store.strangers
+    kept, n_unmatched = len(store.entries), store.n_unmatched
     text = "labels go to {labels}" + (", which has {kept} already" if kept else "")
     report.say(text, labels=path, kept=kept)
-    text = "{strangers} labels there belong to no row of {}" if strangers else ""
-    report.say(text, arguments.table, strangers=strangers)
+    text = "{n_unmatched} labels there belong to no row of {}" if n_unmatched else ""
+    report.say(text, arguments.table, n_unmatched=n_unmatched)
 
 
 def _serve(arguments, table, images, path):

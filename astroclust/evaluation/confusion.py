@@ -5,6 +5,7 @@ import numpy as np
 from astropy.table import Table
 from scipy.spatial import KDTree
 
+from astroclust.catalogs import float_values
 from astroclust.instruments import find_class_scheme
 
 __all__ = ["class_scores", "confusion_matrix", "match_labels", "mean_confusion"]
@@ -251,7 +252,7 @@ def mean_and_scatter(values):
     """
     values = np.ma.masked_invalid(values)
     mean, scatter = values.mean(axis=0), np.ma.std(values, axis=0, ddof=1)
-    return tuple(np.ma.filled(np.ma.asarray(value, float), np.nan) for value in (mean, scatter))
+    return tuple(float_values(value) for value in (mean, scatter))
 
 
 def known_classes(labels, classes):

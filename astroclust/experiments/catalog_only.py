@@ -6,10 +6,12 @@ from itertools import pairwise
 from time import perf_counter
 
 import numpy as np
+from astropy import units as u
+from astropy.coordinates import Distance
 from astropy.table import Table, vstack
 from tqdm import tqdm
 
-from astroclust.catalogs import find_field
+from astroclust.catalogs import find_field, float_column
 from astroclust.evaluation import class_scores, confusion_matrix, crowding
 from astroclust.experiments.report import Report, describe_machine
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
@@ -64,7 +66,7 @@ def catalog_features(catalog):
         band: _values(catalog, columns.get(band, "").replace("mag_", "mag_err_"))
         for band in LEGUS_BANDS.roles
     }
-    modulus = 5 * np.log10(catalog.meta.get("DISTANCE", np.nan)) + 25
+    modulus = Distance(catalog.meta.get("DISTANCE", np.nan), u.Mpc).distmod.value
     features = {"mag_V": magnitudes["V"], "abs_V": magnitudes["V"] - modulus}
     for blue, red in pairwise(LEGUS_BANDS.roles):
         features[f"{blue}-{red}"] = magnitudes[blue] - magnitudes[red]
@@ -81,7 +83,7 @@ def _is_mag(name):
 def _values(catalog, name):
     if not name or name not in catalog.colnames:
         return np.full(len(catalog), np.nan)
-    return np.ma.filled(np.ma.asarray(catalog[name], float), np.nan)
+    return float_column(catalog, name)
 
 
 def classify_without_images(catalogs, *, probabilities=None, progress=iter):

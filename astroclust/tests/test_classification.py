@@ -345,7 +345,7 @@ def test_the_classifier_speaks_of_its_origin():
 
 def test_importing_the_package_is_light():
     code = (
-        "import sys, astroclust; heavy = {'torch', 'matplotlib', 'galsim', 'astroquery'}; "
+        "import sys, astroclust; heavy = {'torch', 'matplotlib', 'galsim', 'requests'}; "
         "print(sorted(heavy & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -386,7 +386,7 @@ def test_a_small_call_starts_no_threads(field, monkeypatch):
     def none(*_, **__):
         raise AssertionError("a thread for one batch")
 
-    monkeypatch.setattr("astroclust.classification.chances.ThreadPoolExecutor", none)
+    monkeypatch.setattr("astroclust.classification.predictions.ThreadPoolExecutor", none)
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
