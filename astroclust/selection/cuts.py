@@ -166,9 +166,8 @@ def select_candidates(
     errors = _errors(table, roles or {}, system)
     with np.errstate(invalid="ignore"):
         good = {role: error <= cuts.max_error for role, error in errors.items()}
-    n_filters = (
-        float_column(table, "n_filters") if "n_filters" in table.colnames else _count(good, cuts)
-    )
+    given = "n_filters" in table.colnames
+    n_filters = float_column(table, "n_filters") if given else _count(good, cuts)
     flags = np.zeros(len(table), np.int32)
     flags[~_adjacent(good, cuts, system)] |= Cut.ADJACENT_BANDS
     flags[~(n_filters >= min(cuts.min_filters, len(good)))] |= Cut.FILTERS

@@ -24,7 +24,7 @@ from astroclust import (
     decode_flags,
     load_classifier,
 )
-from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
+from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, ClassScheme, classes_of
 from astroclust.weights import ModelCard
 
 NEW = [
@@ -240,11 +240,11 @@ def test_ensembles_vote(field):
 
 
 def test_other_classes(field):
-    result = classify_table(
-        PLACES, field.images, model=_ensemble(1, classes={1: "cluster", 7: "other"})
-    )
+    scheme = ClassScheme("mine", {1: "cluster", 7: "other"}, clusters=[1])
+    result = classify_table(PLACES, field.images, model=_ensemble(1, classes=scheme))
     assert result.colnames[5:7] == ["prob_1", "prob_7"]
     assert set(result["class"]) <= {1, 7}
+    assert classes_of(result) == scheme
 
 
 @pytest.mark.parametrize(

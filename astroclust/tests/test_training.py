@@ -121,10 +121,13 @@ def test_labels_are_checked():
     stamps, labels = _blobs(4, 0)
     held_out = {"held_out": stamps, "held_out_labels": labels}
     for wrong, message in (
-        (labels[:3], r"one a stamp, shape \(4,\), or chances .* shape \(4, 4\), not \(3,\)"),
+        (
+            labels[:3],
+            r"one per stamp, shape \(4,\), or .* \(4, 4\), not \(3,\)",
+        ),
         ([1, 1, 4, 5], r"labels \[5\] are not classes"),
-        (np.ma.array([1, 1, 4, 4], mask=[0, 0, 0, 1]), "1 masked values: leave those stamps out"),
-        (np.zeros((4, 4)), "above 0 for a class in each row"),
+        (np.ma.array([1, 1, 4, 4], mask=[0, 0, 0, 1]), "1 masked values; exclude those rows"),
+        (np.zeros((4, 4)), "non-zero sum in each row"),
     ):
         with pytest.raises(ValueError, match=message):
             train_classifier(stamps, wrong, **held_out, **ARGUMENTS)
