@@ -28,7 +28,7 @@ from scipy.spatial import KDTree
 
 from astroclust import ImageSet, find_sources, measure_photometry, simulate_field, white_light
 from astroclust.catalogs import find_field
-from astroclust.photometry import recenter
+from astroclust.photometry import Apertures, recenter
 from astroclust.simulation.observations import observe_like
 
 # LEGUS's settings, and room for large fields; the network of star or galaxy is that of Debian.
@@ -151,7 +151,7 @@ def run_ours(arguments):
     sources = find_sources(str(white), workers=os.cpu_count())
     found = time.perf_counter()
     sources = recenter(sources, images["V"])
-    sources = measure_photometry(sources, images, radius=(4, 1, 3))
+    sources = measure_photometry(sources, images, apertures=Apertures(radius=(4, 1, 3)))
     end = time.perf_counter()
     print(len(sources), found - start, end - found)
 

@@ -99,9 +99,8 @@ def _selection(arguments):
     if min_ci is not None:
         given["cuts"] = replace(preset.cuts, min_ci=min_ci)
     return {
-        "preset": replace(preset, **given),
+        "preset": replace(preset, extinction=extinction, **given),
         "distance": distance,
-        "extinction": extinction,
         "exclude": arguments.exclude,
         "footprint": arguments.footprint,
         "workers": arguments.workers,
@@ -209,21 +208,29 @@ def _numbers(text):
 def _completeness(arguments, report):
     from astropy import units as u
 
+    from astroclust.injection import ArtificialClusters
     from astroclust.plotting import plot_completeness
+    from astroclust.selection import blocked_pixels
 
     output = arguments.output
     check_table_output(output, overwrite=arguments.overwrite)
     if arguments.plot is not None:
         check_output(arguments.plot, overwrite=arguments.overwrite)
     psf = {name: np.asarray(read_image(path).data) for name, path in arguments.psf}
-    result = astroclust.completeness(
-        read_images(arguments),
-        **_selection(arguments),
-        magnitudes=arguments.magnitudes,
-        radii=arguments.radii * u.Unit(arguments.radii_unit),
+    clusters = ArtificialClusters(
+        arguments.magnitudes,
+        arguments.radii * u.Unit(arguments.radii_unit),
         n=arguments.number,
         psf=psf or None,
         seed=arguments.seed,
+    )
+    images, options = read_images(arguments), _selection(arguments)
+    regions = options.pop("exclude"), options.pop("footprint")
+    result = astroclust.completeness(
+        images,
+        clusters,
+        **options,
+        exclude=blocked_pixels(images, *regions),
         checkpoint=arguments.checkpoint or output.with_name(f"{output.stem}.clusters.ecsv"),
         progress_bar=not arguments.quiet,
     )

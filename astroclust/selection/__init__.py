@@ -10,7 +10,7 @@ from astroclust.selection.cuts import (
     cut_flow,
     select_candidates,
 )
-from astroclust.selection.pipeline import find_candidates, keep_candidates
+from astroclust.selection.pipeline import blocked_pixels, find_candidates, keep_candidates
 from astroclust.selection.presets import PRESETS, Preset, get_preset
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Cut",
     "Cuts",
     "Preset",
+    "blocked_pixels",
     "cut_flow",
     "find_candidates",
     "get_preset",

@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from astroclust.photometry import Apertures
 from astroclust.selection.cuts import LEGUS_CUTS, NGC1559_CUTS, PHANGS_CUTS, Cuts
 
 __all__ = ["PRESETS", "Preset", "get_preset"]
@@ -11,6 +12,7 @@ __all__ = ["PRESETS", "Preset", "get_preset"]
 # PHANGS-HST (Deger et al. 2022): one aperture correction a galaxy in V, -0.45 to -0.83, here that
 # of NGC 1559, and the other bands at fixed distances from it.
 _PHANGS_CORRECTION = {"NUV": -0.86, "U": -0.79, "B": -0.70, "V": -0.67, "I": -0.79}
+_LEGUS_APERTURES = Apertures(sky_statistic="mode")
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Preset:
         As `~astroclust.detection.find_sources` takes them.
     center_in : str or None
         Filter or role of the band whose peaks positions are moved to; None to leave them.
-    radius, annulus, sky_statistic, errors, zero_points, aperture_correction : optional
+    apertures, errors, zero_points, aperture_correction, extinction : optional
         As `~astroclust.photometry.measure_photometry` takes them.
     cuts : `Cuts`
         As `select_candidates` takes them.
@@ -47,12 +49,11 @@ class Preset:
     threshold: float = 20.0
     n_pixels: int = 10
     center_in: str | None = "V"
-    radius: float = 4.0
-    annulus: tuple = (7.0, 8.0)
-    sky_statistic: str = "mode"
+    apertures: Apertures = _LEGUS_APERTURES
     errors: str = "iraf"
     zero_points: str | Mapping | None = "legus"
     aperture_correction: str | Mapping | None = "ci"
+    extinction: Mapping | None = None
     cuts: Cuts = LEGUS_CUTS
 
 
@@ -64,8 +65,7 @@ PRESETS = {
         detect_in="V",
         method="daofind",
         threshold=5.0,
-        annulus=(7.0, 9.0),
-        sky_statistic="median",
+        apertures=Apertures(annulus=(7.0, 9.0)),
         zero_points=None,
         aperture_correction=_PHANGS_CORRECTION,
         cuts=PHANGS_CUTS,

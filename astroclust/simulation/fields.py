@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from astroclust.catalogs import find_field
 from astroclust.images import BANDS, PIXEL_SCALE, Band, ImageSet
-from astroclust.photometry.apertures import ANNULUS, measure_apertures
+from astroclust.photometry import ANNULUS, measure_apertures
 from astroclust.simulation.candidates import KINDS, RESIDUE, Candidate, total_magnitudes
 from astroclust.simulation.catalog_rows import (
     Rows,

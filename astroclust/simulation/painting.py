@@ -8,8 +8,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from astroclust.images import BANDS, Band
-from astroclust.photometry.apertures import measure_apertures
-from astroclust.photometry.curves import CI_RADII
+from astroclust.photometry import CI_RADII, measure_apertures
 from astroclust.simulation.candidates import (
     KINDS,
     POINTS,
