@@ -8,7 +8,7 @@ from astroclust.catalogs.legus_writer import write_legus
 from astroclust.catalogs.phangs import PHANGS_CODES, human_class, read_phangs
 from astroclust.catalogs.positions import pixel_positions, sky_positions
 from astroclust.catalogs.samples import sample_counts, training_sample
-from astroclust.catalogs.tables import read_table, write_table
+from astroclust.catalogs.tables import check_table_output, read_table, write_table
 
 __all__ = [
     "CATALOG_FLAG_MEANINGS",
@@ -17,6 +17,7 @@ __all__ = [
     "PHANGS_CODES",
     "CatalogFlag",
     "LegusField",
+    "check_table_output",
     "find_field",
     "human_class",
     "legus_fields",

@@ -261,7 +261,16 @@ def check_table_output(path, *, overwrite=False):
     OSError
         As ``astroclust.files.check_output``.
     ValueError
-        Where the ending of the name is that of no table format.
+        If the ending of the name is not that of a table format.
+
+    Examples
+    --------
+    >>> from astroclust.catalogs import check_table_output
+    >>> check_table_output("classified.fits")
+    >>> check_table_output("classified.png")
+    Traceback (most recent call last):
+        ...
+    ValueError: cannot write a table to classified.png: end its name in .fits or, without any ...
     """
     path = check_output(path, overwrite=overwrite)
     with tempfile.TemporaryDirectory() as folder:

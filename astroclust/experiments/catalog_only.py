@@ -12,6 +12,7 @@ from tqdm import tqdm
 from astroclust.catalogs import CLASSES, find_field
 from astroclust.evaluation import class_scores, confusion_matrix, crowding
 from astroclust.experiments.report import Report, describe_machine
+from astroclust.extras import naming_extras
 from astroclust.images import BANDS, FILTER_ROLES
 from astroclust.plotting import plot_confusion
 
@@ -165,7 +166,8 @@ def classify_without_images(catalogs, *, probabilities=None, progress=iter):
 
 def _boost(features, labels, others):
     """Mean class probabilities of some members, which differ in what they set aside."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    with naming_extras():
+        from sklearn.ensemble import HistGradientBoostingClassifier
 
     known = np.isfinite(features).any(axis=0)
     features, others = features[:, known], others[:, known]

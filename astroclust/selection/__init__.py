@@ -11,8 +11,8 @@ from astroclust.selection.cuts import (
     cut_flow,
     select_candidates,
 )
-from astroclust.selection.pipeline import find_candidates
-from astroclust.selection.presets import PRESETS, Preset
+from astroclust.selection.pipeline import find_candidates, keep_candidates
+from astroclust.selection.presets import PRESETS, Preset, get_preset
 
 __all__ = [
     "CUT_MEANINGS",
@@ -25,5 +25,7 @@ __all__ = [
     "Preset",
     "cut_flow",
     "find_candidates",
+    "get_preset",
+    "keep_candidates",
     "select_candidates",
 ]

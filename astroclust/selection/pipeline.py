@@ -134,6 +134,15 @@ def keep_candidates(sources):
     -------
     candidates : `~astropy.table.Table`
         The rows without a cut, and without the column ``cuts``.
+
+    Examples
+    --------
+    >>> from astroclust import find_candidates, simulate_field
+    >>> from astroclust.selection import keep_candidates
+    >>> images = simulate_field(shape=(128, 128), seed=1).images
+    >>> sources = find_candidates(images, keep_rejected=True)
+    >>> len(keep_candidates(sources)) == len(find_candidates(images))
+    True
     """
     candidates = sources[np.asarray(sources["cuts"]) == 0]
     candidates.remove_column("cuts")

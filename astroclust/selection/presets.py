@@ -74,7 +74,29 @@ PRESETS = {
 
 
 def get_preset(preset):
-    """The preset of a name, or the `Preset` itself; another name is a `ValueError`."""
+    """Find the settings of a survey by name.
+
+    Parameters
+    ----------
+    preset : str or `Preset`
+        One of `PRESETS`, or your own, which is returned as it is.
+
+    Returns
+    -------
+    preset : `Preset`
+        The settings.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+
+    Examples
+    --------
+    >>> from astroclust.selection import get_preset
+    >>> get_preset("legus").detect_in
+    'white'
+    """
     if isinstance(preset, Preset):
         return preset
     if preset not in PRESETS:

@@ -15,6 +15,7 @@ from astroclust.fits_structure import add_checksums
 from astroclust.images import BANDS, ImageSet
 from astroclust.stamps.cutting import cut_stamps
 from astroclust.stamps.flags import FLAG_MEANINGS, StampFlag, decode_flags
+from astroclust.stamps.holes import fill_holes
 from astroclust.stamps.normalization import (
     NORMALIZATIONS,
     normalize_pixels,
@@ -27,6 +28,7 @@ __all__ = [
     "StampFlag",
     "Stamps",
     "decode_flags",
+    "fill_holes",
     "make_stamps",
     "normalize_pixels",
     "normalize_stamps",

@@ -4,7 +4,7 @@
 import numpy as np
 import torch
 
-from astroclust.networks.inference import fuse_network, survive_forks
+from astroclust.networks import channels_last, fuse_network, survive_forks
 from astroclust.stamps import normalize_pixels
 
 __all__ = ["Classifier"]
@@ -66,9 +66,7 @@ class Classifier:
         """
         card = self.card
         fused = [fuse_network(one, len(card.bands), card.stamp_size) for one in self.networks]
-        return Classifier(
-            card, [one.to(device, memory_format=torch.channels_last) for one in fused]
-        )
+        return Classifier(card, [channels_last(one, device) for one in fused])
 
     def probabilities(self, stamps):
         """Class probabilities of each member, on the device of the networks.
