@@ -4,7 +4,7 @@
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from numbers import Integral
 from pathlib import Path
 
@@ -364,9 +364,4 @@ def _find_candidates(images, distance, preset):
 
 def _classify_tile(x, y, images, classifier, device):
     ready = classifier.prepared(choose_device(device))
-    return classify_positions(x, y, _open(tuple(images.items())), ready)
-
-
-@lru_cache(maxsize=8)
-def _open(images):
-    return ImageSet.read(dict(images))
+    return classify_positions(x, y, ImageSet.read(images), ready)
