@@ -1,16 +1,17 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The one call: a table and images in, the table with its classes out."""
+"""Classify star-cluster candidates of one table, or of many fields on a Dask cluster."""
 
 from astropy.table import Table
 
 from astroclust.catalogs import pixel_positions
 from astroclust.classification.checks import check_batch_size, check_images, choose_device
 from astroclust.classification.columns import add_classes, check_names
+from astroclust.classification.distributed import FieldsError, classify_fields
 from astroclust.classification.predictions import classify_positions
 from astroclust.images import ImageSet
 from astroclust.weights import load_classifier
 
-__all__ = ["classify_table"]
+__all__ = ["FieldsError", "classify_fields", "classify_table"]
 
 
 def classify_table(

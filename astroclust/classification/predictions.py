@@ -101,7 +101,8 @@ def _choose_batch_size(classifier):
     network, size = classifier.networks[0], classifier.card.stamp_size
     device = next(network.parameters()).device.type
     # Networks that enlarge stamps need as much more memory for each.
-    enlarged = (getattr(network, "input_size", size) / size) ** 2
+    resized = getattr(network, "input_size", size)
+    enlarged = (resized / size) ** 2 if isinstance(resized, int) else 1
     usual = _BATCH_SIZES.get(device, _BATCH_SIZES["cpu"])
     return max(1, round(usual / max(1, enlarged)))
 

@@ -249,6 +249,14 @@ def mean_and_scatter(values):
     -------
     mean, scatter : `~numpy.ndarray` of float, shape (...)
         NaN if there are fewer than one, or two, values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroclust.evaluation import mean_and_scatter
+    >>> mean, scatter = mean_and_scatter([1.0, 3.0, np.nan])
+    >>> float(mean), round(float(scatter), 3)
+    (2.0, 1.414)
     """
     values = np.ma.masked_invalid(values)
     mean, scatter = values.mean(axis=0), np.ma.std(values, axis=0, ddof=1)

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from astroclust.catalogs import find_field, float_column
 from astroclust.evaluation import class_scores, confusion_matrix, crowding
 from astroclust.experiments.report import Report, describe_machine
+from astroclust.extras import naming_extras
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
 from astroclust.plotting import plot_confusion
 
@@ -170,7 +171,8 @@ def classify_without_images(catalogs, *, probabilities=None, progress=iter):
 
 def _boost(features, labels, others):
     """Mean class probabilities of some members, which differ in what they set aside."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    with naming_extras():
+        from sklearn.ensemble import HistGradientBoostingClassifier
 
     known = np.isfinite(features).any(axis=0)
     features, others = features[:, known], others[:, known]

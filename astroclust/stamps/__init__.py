@@ -17,6 +17,7 @@ from astroclust.images import ImageSet
 from astroclust.instruments import LEGUS_BANDS, BandSystem, find_band_system
 from astroclust.stamps.cutting import cut_stamps
 from astroclust.stamps.flags import StampFlag, decode_flags
+from astroclust.stamps.holes import fill_holes
 from astroclust.stamps.normalization import (
     NORMALIZATIONS,
     normalize_pixels,
@@ -28,6 +29,7 @@ __all__ = [
     "StampFlag",
     "Stamps",
     "decode_flags",
+    "fill_holes",
     "make_stamps",
     "normalize_pixels",
     "normalize_stamps",

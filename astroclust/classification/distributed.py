@@ -12,14 +12,13 @@ import numpy as np
 from astropy.table import Table
 from tqdm import tqdm
 
-from astroclust.catalogs import pixel_positions, read_table, write_table
-from astroclust.catalogs.tables import check_table_output
+from astroclust.catalogs import check_table_output, pixel_positions, read_table, write_table
 from astroclust.classification.checks import check_images, choose_device
 from astroclust.classification.columns import add_classes, check_names
 from astroclust.classification.predictions import Predictions, classify_positions
+from astroclust.extras import naming_extras
 from astroclust.images import ImageSet
 from astroclust.locks import only_process
-from astroclust.selection import find_candidates
 from astroclust.weights import load_classifier
 
 __all__ = ["FieldsError", "classify_fields"]
@@ -50,8 +49,9 @@ class FieldsError(OSError):
     >>> classify_fields(fields, ".")
     Traceback (most recent call last):
         ...
-    astroclust.distributed.FieldsError: 1 of 1 fields could not be classified or written (ngc45:
-    there is no file ...missing.fits); the others are written, and the same call resumes with these
+    astroclust.classification.distributed.FieldsError: 1 of 1 fields could not be classified or
+    written (ngc45: there is no file ...missing.fits); the others are written, and the same call
+    resumes with these
     """
 
 
@@ -113,8 +113,8 @@ def classify_fields(
     ------
     KeyError, ValueError
         Where the list of fields, or an argument, is not accepted.
-    ImportError
-        Where Dask is not installed.
+    ModuleNotFoundError
+        If Dask is not installed.
     OSError
         If the folder cannot be made, or another process writes to it.
     FieldsError
@@ -245,10 +245,8 @@ def _absolute(root, path):
 @contextmanager
 def _connect(client):
     """The cluster, or one of this machine for as long as it is needed."""
-    try:
+    with naming_extras():
         from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise ImportError('classify_fields needs Dask: pip install "dask[distributed]"') from error
     if isinstance(client, Client):
         yield client
     elif client is not None:
@@ -354,6 +352,8 @@ def _as_it_is(value):
 
 def _find_candidates(images, distance, preset):
     from distributed import worker_client
+
+    from astroclust.selection import find_candidates  # photutils, not needed to classify a table
 
     # All workers detect in tiles of the field; the one that waits for them works for others.
     with worker_client() as client:
