@@ -12,7 +12,7 @@ from astroclust.selection.cuts import (
     select_candidates,
 )
 from astroclust.selection.pipeline import find_candidates, keep_candidates
-from astroclust.selection.presets import PRESETS, Preset, get_preset
+from astroclust.selection.presets import PRESETS, Preset, field_settings, get_preset
 
 __all__ = [
     "CUT_MEANINGS",
@@ -24,6 +24,7 @@ __all__ = [
     "Cuts",
     "Preset",
     "cut_flow",
+    "field_settings",
     "find_candidates",
     "get_preset",
     "keep_candidates",
