@@ -45,13 +45,13 @@ class Preset:
     >>> from astroclust.selection import PRESETS
     >>> deeper = replace(PRESETS["legus"], threshold=10)
     >>> deeper.method, deeper.threshold, deeper.cuts.min_ci
-    ('segmentation', 10, 1.3)
+    ('sextractor', 10, 1.3)
     >>> field = simulate_field(shape=(128, 128), seed=1, density=1e-3)
     >>> candidates = find_candidates(field.images, preset=deeper)
     """
 
     detect_in: str = "white"
-    method: str = "segmentation"
+    method: str = "sextractor"
     threshold: float = 20.0
     n_pixels: int = 10
     center_in: str | None = "V"
