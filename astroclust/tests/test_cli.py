@@ -273,7 +273,7 @@ def test_train_on_labels_of_a_table(sparse, tmp_path, capsys):
     arguments = ["train", "-q", "--labels", str(tmp_path / "labelled.fits"), "-o", str(output)]
     images = [f"--image={name}={images}[{name}]" for name in field.images.filters]
     assert main([*arguments, *images, "--from", "default", "--epochs", "1"]) == 0
-    assert f"{len(table) - 2} rows have a class in class" in capsys.readouterr().out
+    assert f"{len(table) - 2} rows have a class and pixels" in capsys.readouterr().out
     card = astroclust.load_classifier(output).card
     assert not card.simulated
     assert card.name == "tuned"
