@@ -8,7 +8,7 @@ from astroclust.catalogs.legus import read_legus
 from astroclust.catalogs.legus_writer import format_legus, write_legus
 from astroclust.catalogs.phangs import PHANGS_CODES, human_class, read_phangs
 from astroclust.catalogs.positions import pixel_positions, sky_positions
-from astroclust.catalogs.samples import sample_counts, training_sample
+from astroclust.catalogs.samples import legus_catalogs, sample_counts, training_sample
 from astroclust.catalogs.tables import check_table_output, read_table, write_table
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "float_values",
     "format_legus",
     "human_class",
+    "legus_catalogs",
     "legus_fields",
     "pixel_positions",
     "read_legus",

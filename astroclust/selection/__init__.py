@@ -11,7 +11,7 @@ from astroclust.selection.cuts import (
     select_candidates,
 )
 from astroclust.selection.pipeline import blocked_pixels, find_candidates, keep_candidates
-from astroclust.selection.presets import PRESETS, Preset, get_preset
+from astroclust.selection.presets import PRESETS, Preset, field_settings, get_preset
 
 __all__ = [
     "LEGUS_CUTS",
@@ -23,6 +23,7 @@ __all__ = [
     "Preset",
     "blocked_pixels",
     "cut_flow",
+    "field_settings",
     "find_candidates",
     "get_preset",
     "keep_candidates",
