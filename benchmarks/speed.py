@@ -28,8 +28,9 @@ from astroclust import (
     load_classifier,
     make_stamps,
 )
-from astroclust.images import BANDS
-from astroclust.stamps.cutting import cut_one, cut_stamps
+from astroclust.instruments import LEGUS_BANDS
+from astroclust.stamps.cutting import cut_stamps
+from astroclust.tests.cutouts import cut_one
 from astroclust.weights import ModelCard
 
 FILTERS = ("F275W", "F336W", "F438W", "F555W", "F814W")
@@ -91,7 +92,7 @@ def against_matrix_products(_):
     """The dual ResNet18 at 299 pixels against the rate of matrix products, both in fp32."""
     classifier = random_classifier("resnet18").prepared()
     n = 8
-    stamps = Stamps(np.random.default_rng(1).random((n, 5, 50, 50)), BANDS)
+    stamps = Stamps(np.random.default_rng(1).random((n, 5, 50, 50)), LEGUS_BANDS.roles)
     with FlopCounterMode(display=False) as counter:
         classifier.networks[0](torch.zeros(1, 5, 50, 50), torch.ones(1, 5))
     work = n * counter.get_total_flops()
@@ -124,11 +125,15 @@ def classify_many(paths, n, shape):
     """Seconds and memory of one classification in a process of its own."""
     # Clusters of Dask set these for their workers, and for this process too.
     environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
-    code = "import sys; from benchmarks.speed import report_one; report_one(*sys.argv[1:])"
+    code = "import sys; from speed import report_one; report_one(*sys.argv[1:])"
     command = [sys.executable, "-c", code, str(n), str(shape[0]), *map(str, paths.values())]
-    root = Path(__file__).parents[1]
     run = subprocess.run(
-        command, cwd=root, env=environment, check=True, capture_output=True, text=True
+        command,
+        cwd=Path(__file__).parent,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return map(float, run.stdout.split())
 

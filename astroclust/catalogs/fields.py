@@ -10,7 +10,7 @@ from importlib import resources
 import numpy as np
 from astropy.table import Table
 
-from astroclust.images import BANDS
+from astroclust.instruments import LEGUS_BANDS
 
 __all__ = ["LegusField", "find_field", "legus_fields", "plain_name"]
 
@@ -29,8 +29,8 @@ class LegusField:
     galaxy : str
         Such as ``"NGC 628"``.
     filters, cameras : tuple of str
-        Filter and camera (``"uvis"`` or ``"acs"``) of each band of `~astroclust.images.BANDS`;
-        None for a band whose camera no source gives.
+        Filter and camera (``"uvis"`` or ``"acs"``) of each band of
+        `~astroclust.instruments.LEGUS_BANDS`; None for a band whose camera no source gives.
     distance : float
         Megaparsec, as LEGUS used it.
     extinction : tuple of float
@@ -102,7 +102,6 @@ class LegusField:
         return f"hlsp_legus_hst_{camera}_{self.image_name}_{filter_name.lower()}_{ending}.fits"
 
 
-@lru_cache(maxsize=1)
 def legus_fields():
     """All fields of LEGUS: 63 of 50 galaxies, and the mosaic of M51.
 
@@ -118,12 +117,17 @@ def legus_fields():
     >>> legus_fields()["ngc5474"].filters
     ('F275W', 'F336W', 'F438W', 'F606W', 'F814W')
     """
+    return dict(_read_fields())  # a copy: callers may change it
+
+
+@lru_cache(maxsize=1)
+def _read_fields():
     text = resources.files("astroclust").joinpath("data/legus_fields.ecsv").read_text("utf-8")
     return {row["field"]: _field(row) for row in Table.read(text, format="ascii.ecsv")}
 
 
 def _field(row):
-    roles = [role.lower() for role in BANDS]
+    roles = [role.lower() for role in LEGUS_BANDS.roles]
     catalog = None
     if row["catalog_tag"] is not np.ma.masked:
         name = _catalog_file(row["field"], row["catalog_tag"], row["catalog_version"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
+from astroclust.catalogs.columns import float_column
 from astroclust.catalogs.flags import CatalogFlag
 from astroclust.catalogs.layouts import (
     FIT_COLUMNS,
@@ -20,7 +21,7 @@ from astroclust.catalogs.layouts import (
 )
 from astroclust.catalogs.legus import field_of_file
 from astroclust.files import replace_when_done
-from astroclust.images import BANDS, FILTER_ROLES
+from astroclust.instruments import LEGUS_BANDS
 
 __all__ = ["format_legus", "write_legus"]
 
@@ -133,7 +134,30 @@ def write_legus(table, path, *, overwrite=False):
 
 
 def format_legus(table, name):
-    """The text of a catalogue with a name, and that of its readme; as `write_legus` takes them."""
+    """Format a catalog as LEGUS's files are.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        Sources, as `write_legus` takes them.
+    name : str
+        Name of the file, by which the field is known.
+
+    Returns
+    -------
+    catalog, readme : str
+        Text of the two files.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_field, write_field
+    >>> from astroclust.catalogs import format_legus, read_legus
+    >>> field = simulate_field(like="ngc1566", shape=(100, 100), seed=1, density=2e-3)
+    >>> files = write_field(field, "ngc1566")
+    >>> catalog, readme = format_legus(read_legus(files.catalog), files.catalog.name)
+    >>> catalog == files.catalog.read_text()
+    True
+    """
     table = Table(table, copy=False)  # of a QTable the quantities become columns
     filters, known = _filters(table), field_of_file(name)
     labels = [column for column in table.colnames if column in LABEL_COLUMNS]
@@ -158,11 +182,14 @@ def _filters(table):
         for match in map(re.compile(r"mag_(f\w+)").fullmatch, table.colnames)
         if match
     ]
-    roles = [FILTER_ROLES.get(name, band) for name, band in zip(names, BANDS, strict=False)]
-    if len(names) != len(BANDS) or tuple(roles) != BANDS:
+    roles = [
+        LEGUS_BANDS.filters.get(name, band)
+        for name, band in zip(names, LEGUS_BANDS.roles, strict=False)
+    ]
+    if len(names) != len(LEGUS_BANDS.roles) or tuple(roles) != LEGUS_BANDS.roles:
         raise ValueError(
-            f"a catalogue of LEGUS has magnitudes in five bands, {', '.join(BANDS)}, in this "
-            f"order; the table has them in {', '.join(names) or 'none'}"
+            f"a catalog of LEGUS has magnitudes in five bands, {', '.join(LEGUS_BANDS.roles)}, in "
+            f"this order; the table has them in {', '.join(names) or 'none'}"
         )
     return names
 
@@ -178,11 +205,11 @@ def _column(table, name, filters):
     optional = kind == "residual" or name in (*FIT_COLUMNS, *QUALITY_COLUMNS, *LABEL_COLUMNS)
     if optional and name not in table.colnames:
         return np.zeros(len(table))
-    values = _values(table, name)
+    values = float_column(table, name)
     if name in ("x", "y", "x_mosaic", "y_mosaic"):
         return values + 1
     if kind == "residual":
-        fitted = np.nan_to_num(_values(table, "age")) > 0 if "age" in table.colnames else True
+        fitted = np.nan_to_num(float_column(table, "age")) > 0 if "age" in table.colnames else True
         return np.where(np.isnan(values), np.where(fitted, NO_FIT, 0.0), values)
     missing = {"ci": _NOT_DETECTED, "n_filters": NO_FIT}.get(name, 0.0)
     return np.where(np.isnan(values), missing, values)
@@ -190,10 +217,13 @@ def _column(table, name, filters):
 
 def _magnitudes(table, filter_):
     """Magnitudes and errors in a filter, with what LEGUS has in place of those that are none."""
-    magnitude, error = _values(table, f"mag_{filter_}"), _values(table, f"mag_err_{filter_}")
+    magnitude, error = (
+        float_column(table, f"mag_{filter_}"),
+        float_column(table, f"mag_err_{filter_}"),
+    )
     flags = np.zeros(len(table), np.int32)
     if f"flag_{filter_}" in table.colnames:
-        flags = _values(table, f"flag_{filter_}").astype(np.int32)
+        flags = float_column(table, f"flag_{filter_}").astype(np.int32)
     reasons = {**SENTINELS, np.nan: CatalogFlag.UNDEFINED}
     sentinel = np.select(
         [flags & flag > 0 for flag in reasons.values()], list(reasons), _NOT_DETECTED
@@ -201,15 +231,6 @@ def _magnitudes(table, filter_):
     lost = np.isnan(magnitude)
     error = np.where(np.isnan(error), _NOT_DETECTED, error)
     return np.where(lost, sentinel, magnitude), np.where(lost, sentinel, error)
-
-
-def _values(table, name):
-    """A column as float, NaN where it is masked."""
-    if name not in table.colnames:
-        raise KeyError(
-            f"a catalogue of LEGUS needs a column {name}; the table has {', '.join(table.colnames)}"
-        )
-    return np.array(np.ma.filled(np.ma.asarray(table[name], dtype=float), np.nan))
 
 
 def _readme(table, names, filters, known):

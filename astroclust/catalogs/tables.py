@@ -16,12 +16,11 @@ from astroclust.catalogs.legus import read_legus
 from astroclust.catalogs.positions import find_pixel_columns, find_sky_columns
 from astroclust.catalogs.text import (
     NoColumnNamesError,
-    UnreadableError,
-    decode,
     read_text_table,
 )
 from astroclust.compression import unpack
 from astroclust.files import check_output, open_fits, replace_when_done
+from astroclust.text import UnreadableError, decode
 
 __all__ = ["check_table_output", "read_table", "write_table"]
 

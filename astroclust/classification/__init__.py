@@ -4,10 +4,10 @@
 from astropy.table import Table
 
 from astroclust.catalogs import pixel_positions
-from astroclust.classification.chances import classify_positions
 from astroclust.classification.checks import check_batch_size, check_images, choose_device
 from astroclust.classification.columns import add_classes, check_names
 from astroclust.classification.distributed import FieldsError, classify_fields
+from astroclust.classification.predictions import classify_positions
 from astroclust.images import ImageSet
 from astroclust.weights import load_classifier
 
@@ -52,8 +52,8 @@ def classify_table(
     result : `~astropy.table.Table`, length n
         A copy of the table, of the same class, with the same rows in the same order, and
 
-        - ``class`` (int16): most probable class, of `~astroclust.catalogs.CLASSES`; masked where
-          a row is not classified;
+        - ``class`` (int16): most probable class, of the scheme of the classifier; masked where a
+          row is not classified;
         - ``probability`` (float32): probability of that class; NaN where not classified, as all
           that follow;
         - ``prob_1`` ... ``prob_K`` (float32): the distribution over the K classes;
@@ -61,7 +61,8 @@ def classify_table(
         - ``agreement`` (float32): fraction of the ensemble's members that vote for ``class``;
         - ``flags`` (int32): bits that `~astroclust.stamps.decode_flags` names.
 
-        Its ``meta`` names the version, the classifier and what that was trained on.
+        Its ``meta`` names the version, the classifier and what that was trained on, and the class
+        scheme, which `~astroclust.instruments.classes_of` reads.
 
     Raises
     ------
@@ -96,13 +97,13 @@ def classify_table(
     device = choose_device(device)
     check_batch_size(batch_size)
     check_names(table, classifier.card, column_prefix)
-    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    images = ImageSet.of(images, classifier.card.system)
     check_images(images, classifier.card)
-    chances = classify_positions(
+    predictions = classify_positions(
         *pixel_positions(table, images.wcs),
         images,
         classifier.prepared(device),
         batch_size=batch_size,
         progress_bar=progress_bar,
     )
-    return add_classes(table, chances, classifier.card, column_prefix)
+    return add_classes(table, predictions, classifier.card, column_prefix)

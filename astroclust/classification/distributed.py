@@ -13,9 +13,9 @@ from astropy.table import Table
 from tqdm import tqdm
 
 from astroclust.catalogs import check_table_output, pixel_positions, read_table, write_table
-from astroclust.classification.chances import Chances, classify_positions
 from astroclust.classification.checks import check_images, choose_device
 from astroclust.classification.columns import add_classes, check_names
+from astroclust.classification.predictions import Predictions, classify_positions
 from astroclust.extras import naming_extras
 from astroclust.images import ImageSet
 from astroclust.locks import only_process
@@ -159,9 +159,9 @@ def classify_fields(
             classify = partial(_classify_field, tiles=tiles, preset=preset, prefix=column_prefix)
             for job, ended in _in_threads(classify, waiting, tiles, progress_bar):
                 try:
-                    table, chances = ended.result()
+                    table, predictions = ended.result()
                     result = add_classes(
-                        table, chances, classifier.card, column_prefix, field=job.name
+                        table, predictions, classifier.card, column_prefix, field=job.name
                     )
                     write_table(result, job.output, overwrite=overwrite)
                 except Exception as error:  # the trouble of one field shall not be that of others
@@ -297,7 +297,7 @@ class _Tiles:
         return result
 
     def classify(self, x, y, images):
-        """Chances at positions on images of the given paths."""
+        """Predictions at positions on images of the given paths."""
         order = np.argsort(y, kind="stable")
         starts = range(0, len(x), self.rows_per_task)
         parts = [order[start : start + self.rows_per_task] for start in starts]
@@ -305,10 +305,10 @@ class _Tiles:
             self.submit(_classify_tile, x[rows], y[rows], images, self.shared, self.device)
             for rows in parts
         ]
-        chances = Chances.unknown(len(x), self.classifier)
+        predictions = Predictions.unknown(len(x), self.classifier)
         for rows, task in zip(parts, tasks, strict=True):
-            chances.fill(rows, self.take(task))
-        return chances
+            predictions.fill(rows, self.take(task))
+        return predictions
 
     def cancel(self):
         """Give up all tasks that have not ended."""
@@ -316,7 +316,7 @@ class _Tiles:
 
 
 def _classify_field(job, *, tiles, preset, prefix):
-    """The candidates of a field, and their chances."""
+    """The candidates of a field, and their predictions."""
     images = ImageSet.read(job.images)
     check_images(images, tiles.classifier.card, field=f"the images of {job.name}")
     if job.catalog:

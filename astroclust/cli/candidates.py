@@ -73,20 +73,18 @@ def _selection(arguments):
     """Arguments of `find_candidates` that a command was given."""
     from astroclust.selection import field_settings, get_preset
 
-    preset, distance, extinction = get_preset(arguments.preset), arguments.distance, None
+    preset, distance = get_preset(arguments.preset), arguments.distance
     if arguments.min_ci is not None:
         preset = replace(preset, cuts=replace(preset.cuts, min_ci=arguments.min_ci))
     if arguments.field is not None:
-        settings = field_settings(
+        preset, distance = field_settings(
             arguments.field, preset=preset, distance=distance, min_ci=arguments.min_ci
         )
-        preset, distance, extinction = settings
     names = ("detect_in", "threshold", "n_pixels")
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     return {
         "preset": replace(preset, **given),
         "distance": distance,
-        "extinction": extinction,
         "exclude": arguments.exclude,
         "footprint": arguments.footprint,
         "workers": arguments.workers,
@@ -180,6 +178,10 @@ def _numbers(text):
 def _completeness(arguments, report):
     from astropy import units as u
 
+    from astroclust.injection import ArtificialClusters
+    from astroclust.plotting import plot_completeness
+    from astroclust.selection import blocked_pixels
+
     output = arguments.output
     check_table_output(output, overwrite=arguments.overwrite)
     if arguments.plot is not None:
@@ -187,14 +189,20 @@ def _completeness(arguments, report):
 
         check_output(arguments.plot, overwrite=arguments.overwrite)
     psf = {name: np.asarray(read_image(path).data) for name, path in arguments.psf}
-    result = astroclust.completeness(
-        read_images(arguments),
-        **_selection(arguments),
-        magnitudes=arguments.magnitudes,
-        radii=arguments.radii * u.Unit(arguments.radii_unit),
+    clusters = ArtificialClusters(
+        arguments.magnitudes,
+        arguments.radii * u.Unit(arguments.radii_unit),
         n=arguments.number,
         psf=psf or None,
         seed=arguments.seed,
+    )
+    images, options = read_images(arguments), _selection(arguments)
+    regions = options.pop("exclude"), options.pop("footprint")
+    result = astroclust.completeness(
+        images,
+        clusters,
+        **options,
+        exclude=blocked_pixels(images, *regions),
         checkpoint=arguments.checkpoint or output.with_name(f"{output.stem}.clusters.ecsv"),
         progress_bar=not arguments.quiet,
     )

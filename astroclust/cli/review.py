@@ -94,11 +94,11 @@ def _review(arguments, report):
 
 
 def _say_labels(arguments, report, store, path):
-    kept, strangers = len(store.entries), store.strangers
+    kept, n_unmatched = len(store.entries), store.n_unmatched
     text = "labels go to {labels}" + (", which has {kept} already" if kept else "")
     report.say(text, labels=path, kept=kept)
-    text = "{strangers} labels there belong to no row of {}" if strangers else ""
-    report.say(text, arguments.table, strangers=strangers)
+    text = "{n_unmatched} labels there belong to no row of {}" if n_unmatched else ""
+    report.say(text, arguments.table, n_unmatched=n_unmatched)
 
 
 def _serve(arguments, table, images, path):
@@ -109,12 +109,17 @@ def _serve(arguments, table, images, path):
         images,
         labels=path,
         reviewer=arguments.reviewer or _account(),
-        title=Path(arguments.table).name,
         column_prefix=arguments.column_prefix,
         model=arguments.model,
         port=arguments.port,
-        size=arguments.size,
+        page=_page(arguments),
     )
+
+
+def _page(arguments):
+    from astroclust.review import Page
+
+    return Page(title=Path(arguments.table).name, size=arguments.size)
 
 
 def _write_page(arguments, report, table, images):
@@ -125,9 +130,8 @@ def _write_page(arguments, report, table, images):
         table,
         images,
         arguments.static,
-        title=Path(arguments.table).name,
         column_prefix=arguments.column_prefix,
-        size=arguments.size,
+        page=_page(arguments),
         overwrite=arguments.overwrite,
     )
     if len(table) > DETAILED:

@@ -2,19 +2,30 @@
 """Artificial clusters: their light, their places, and images with them."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import galsim
 import numpy as np
+from astropy.nddata import overlap_slices
 from scipy import fft
 
 from astroclust.images import BANDS, PIXEL_SCALE, Band, ImageSet
 from astroclust.instruments import camera_label, camera_of, exposure_time
-from astroclust.photometry.calibration import counts_to_rate, value_of_band, zero_point
+from astroclust.photometry import counts_to_rate, value_of_band, zero_point
 from astroclust.simulation.drawing import OVERSAMPLING, unit_profile, wave_numbers
 from astroclust.simulation.psf import PSF_FILTERS, fourier_psf
 
-__all__ = ["AREA", "CLASS_1_COLORS", "Light", "draw_places", "inject", "lights_of", "scale_of"]
+__all__ = [
+    "AREA",
+    "CLASS_1_COLORS",
+    "ArtificialClusters",
+    "Light",
+    "band_sources",
+    "draw_places",
+    "inject",
+    "scale_of",
+]
 
 #: Band less V (Vega) of the median class-1 cluster of NGC 628C, without extinction.
 CLASS_1_COLORS = {"NUV": -0.52, "U": -0.40, "B": 0.16, "V": 0.0, "I": -0.67}
@@ -41,6 +52,46 @@ _TRIES = 200
 
 
 @dataclass(frozen=True, eq=False)
+class ArtificialClusters:
+    """The artificial clusters of `completeness`.
+
+    Parameters
+    ----------
+    magnitudes : array_like of float, shape (k,)
+        Total V magnitudes (Vega), without the Galactic extinction if the preset has one.
+    radii : array_like of float or `~astropy.units.Quantity`, shape (m,)
+        Half-light radii in pixels, parsec (which needs a distance) or on the sky.
+    n : int, optional
+        Clusters of each magnitude and radius.
+    colors : mapping, optional
+        Filters or roles to the magnitude there minus that in V, of all bands but V; by default
+        `CLASS_1_COLORS`.
+    psf : mapping, optional
+        Filters or roles to the image of a star with the scale of the images, its center that of
+        the array; normalized here. By default those of the bands' own cameras (by their headers)
+        and filters, on pixels of 0.0396 arcsec: WFC3/UVIS and ACS/WFC, with the focus of a usual
+        observation. A filter that `~astroclust.simulation.psf.PSF_FILTERS` does not list has that
+        of its camera's nearest one, if their wavelengths differ by less than 15 per cent.
+    seed : int, optional
+        Equal seeds give equal positions and photon noise.
+
+    Examples
+    --------
+    >>> from astroclust.injection import ArtificialClusters
+    >>> clusters = ArtificialClusters(magnitudes=[20, 22, 24], radii=[1, 2], n=10)
+    >>> clusters.seed
+    0
+    """
+
+    magnitudes: np.ndarray
+    radii: np.ndarray
+    n: int = 50
+    colors: Mapping | None = None
+    psf: Mapping | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
 class Light:
     """What makes light of magnitudes in one band."""
 
@@ -54,14 +105,14 @@ def scale_of(images):
     return PIXEL_SCALE if images.pixel_scale is None else images.pixel_scale.value
 
 
-def lights_of(images, preset, colors, extinction, psf):
-    """What makes light in each band, a list of `Light`; see `completeness` for the arguments."""
-    fluxes = _unit_fluxes(images, preset, colors, extinction)
-    parts = zip(images.values(), fluxes, _psfs(images, psf), strict=True)
+def band_sources(images, preset, clusters):
+    """Flux and PSF of a cluster in each band, a list of `Light`."""
+    fluxes = _unit_fluxes(images, preset, clusters.colors)
+    parts = zip(images.values(), fluxes, _psfs(images, clusters.psf), strict=True)
     return [Light(*part) for part in parts]
 
 
-def _unit_fluxes(images, preset, colors, extinction):
+def _unit_fluxes(images, preset, colors):
     """Flux of a cluster of V = 0 in each band, in the unit of the image."""
     colors = CLASS_1_COLORS if colors is None else {"V": 0.0, **colors}
     fluxes = []
@@ -79,7 +130,7 @@ def _unit_fluxes(images, preset, colors, extinction):
                 f"colors has no {band.filter}: it needs all bands but V, and has "
                 f"{', '.join(map(str, colors))}"
             )
-        dimming = value_of_band(extinction, band, 0.0)
+        dimming = value_of_band(preset.extinction, band, 0.0)
         fluxes.append(float(10 ** (0.4 * (zero - color - dimming))))
     return fluxes
 
@@ -209,8 +260,5 @@ def _draw_cluster(star, dx, dy, radius):
 
 def _add(data, image, x, y):
     """Add an image whose centre is pixel (x, y), and which may reach over the edges."""
-    reach = len(image) // 2
-    bottom, left = max(y - reach, 0), max(x - reach, 0)
-    part = data[bottom : y + reach + 1, left : x + reach + 1]
-    bottom, left = bottom - y + reach, left - x + reach
-    part += image[bottom : bottom + part.shape[0], left : left + part.shape[1]].astype(data.dtype)
+    of_data, of_image = overlap_slices(data.shape, image.shape, (y, x))
+    data[of_data] += image[of_image].astype(data.dtype)

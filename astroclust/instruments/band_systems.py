@@ -1,13 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Band systems: the bands that a survey observes, in order, and the filters that stand for them."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import asdict, dataclass, field
+from functools import cache, partial
 
 from astropy import units as u
 
-from astroclust.instruments.tables import read_data, value_of
+from astroclust.instruments.tables import find_named, read_data, value_of
 
 __all__ = ["LEGUS_BANDS", "BandSystem", "find_band_system", "register_band_system"]
 
@@ -70,12 +71,12 @@ class BandSystem:
     stars: tuple = ()
 
     def __post_init__(self):
-        freeze = object.__setattr__  # the documented way to set up a frozen dataclass
-        freeze(self, "roles", tuple(_key(role) for role in self.roles))
-        freeze(self, "filters", _upper(self.filters))
-        freeze(self, "reference", tuple(_key(role) for role in self.reference) or self._by_middle())
-        freeze(self, "defaults", _upper(self.defaults))
-        freeze(self, "stars", tuple(dict(star) for star in self.stars))
+        freeze = partial(object.__setattr__, self)  # how a frozen dataclass is set up
+        freeze("roles", tuple(_key(role) for role in self.roles))
+        freeze("filters", _upper(self.filters))
+        freeze("reference", tuple(_key(role) for role in self.reference) or self._by_middle())
+        freeze("defaults", _upper(self.defaults))
+        freeze("stars", tuple(dict(star) for star in self.stars))
         self._check()
 
     def _check(self):
@@ -104,6 +105,36 @@ class BandSystem:
 
     def __hash__(self):
         return hash((self.name, self.roles, self.pixel_scale))
+
+    @property
+    def content(self):
+        """The parameters as plain numbers, texts, lists and dicts, for JSON."""
+        content = asdict(self)
+        return {**content, "roles": list(self.roles), "reference": list(self.reference)}
+
+    @property
+    def header(self):
+        """The header keyword from which `of_header` makes the system again."""
+        return {"BANDSYS": json.dumps(self.content)}
+
+    @classmethod
+    def of_header(cls, header):
+        """The band system that a header describes; LEGUS's if it describes none.
+
+        Raises
+        ------
+        ValueError
+            If the description is damaged.
+        """
+        if "BANDSYS" not in header:
+            return LEGUS_BANDS
+        try:
+            return cls(**json.loads(header["BANDSYS"]))
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValueError(
+                f"header keyword BANDSYS does not describe a band system ({error}); delete it for "
+                "the bands of LEGUS, or write the file again"
+            ) from error
 
     def index(self, role):
         """Number of a role, from 0.
@@ -194,6 +225,14 @@ def register_band_system(system):
     ----------
     system : `BandSystem`
         The system, which replaces one of the same name.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from astroclust.instruments import LEGUS_BANDS, find_band_system, register_band_system
+    >>> register_band_system(replace(LEGUS_BANDS, name="coarse", pixel_scale=0.1))
+    >>> find_band_system("coarse").pixel_scale
+    0.1
     """
     if not isinstance(system, BandSystem):
         raise TypeError(f"system must be a BandSystem, not {system!r}")
@@ -206,7 +245,8 @@ def find_band_system(system):
     Parameters
     ----------
     system : str or `BandSystem`
-        Name of a bundled or registered system; a `BandSystem` is returned as is.
+        Name of a bundled or registered system; or a JSON file of the parameters of `BandSystem`,
+        such as its ``content``. A `BandSystem` is returned as is.
 
     Returns
     -------
@@ -217,6 +257,8 @@ def find_band_system(system):
     ------
     KeyError
         If the name is not known.
+    OSError, ValueError
+        If the file cannot be read, or does not describe a band system.
 
     Examples
     --------
@@ -227,12 +269,7 @@ def find_band_system(system):
     if isinstance(system, BandSystem):
         return system
     known = {**_bundled(), **_REGISTERED}
-    if system not in known:
-        raise KeyError(
-            f"band system {system!r} is not known; known are {', '.join(known)}, and others can be "
-            "added with astroclust.instruments.register_band_system"
-        )
-    return known[system]
+    return find_named(system, known, lambda content: BandSystem(**content), "band system")
 
 
 #: The bands of LEGUS and PHANGS-HST: NUV, U, B, V and I (Wei et al. 2020, sec. 3.2).

@@ -2,12 +2,12 @@
 """Class schemes: the classes that people or networks give, with their names and markers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, fields
+from functools import cache, partial
 
 import numpy as np
 
-from astroclust.instruments.tables import read_data, value_of
+from astroclust.instruments.tables import find_named, read_data, value_of
 
 __all__ = [
     "LEGUS_CLASSES",
@@ -21,6 +21,7 @@ __all__ = [
 # For classes whose color or marker is not given (Okabe & Ito 2008).
 _COLORS = ("#E69F00", "#56B4E9", "#F0E442", "#CC79A7", "#009E73", "#D55E00", "#0072B2")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_MAPPINGS = ("names", "merges", "colors", "markers")
 # The column of classes holds 16-bit integers.
 _LARGEST = 32767
 
@@ -67,29 +68,46 @@ class ClassScheme:
     markers: Mapping = field(default_factory=dict)
 
     def __post_init__(self):
-        freeze = object.__setattr__  # the documented way to set up a frozen dataclass
+        freeze = partial(object.__setattr__, self)  # how a frozen dataclass is set up
         if not isinstance(self.names, Mapping) or not _are_names(self.names):
             raise ValueError(
                 f"classes of {self.name} need two or more names by whole numbers from 1 to "
                 f"{_LARGEST}, not {self.names!r}"
             )
         numbers = [int(number) for number in self.names]
-        freeze(self, "names", dict(zip(numbers, self.names.values(), strict=True)))
-        freeze(self, "clusters", tuple(int(number) for number in self.clusters))
-        freeze(self, "merges", {int(k): int(v) for k, v in self.merges.items()})
+        freeze("names", dict(zip(numbers, self.names.values(), strict=True)))
+        freeze("clusters", tuple(int(number) for number in self.clusters))
+        freeze("merges", {int(k): int(v) for k, v in self.merges.items()})
         unknown = sorted({*self.clusters, *self.merges.values()} - set(numbers))
         if unknown:
             raise ValueError(f"{unknown} are not classes of {self.name}: {numbers}")
         for entry, defaults in (("colors", _COLORS), ("markers", _MARKERS)):
             given = {int(number): text for number, text in getattr(self, entry).items()}
             usual = {n: defaults[i % len(defaults)] for i, n in enumerate(numbers)}
-            freeze(self, entry, {**usual, **given})
+            freeze(entry, {**usual, **given})
 
     def __len__(self):
         return len(self.names)
 
     def __hash__(self):
         return hash((self.name, self.numbers))
+
+    @property
+    def content(self):
+        """The parameters as plain numbers, texts, lists and dicts with keys of text, for JSON."""
+        content = {item.name: getattr(self, item.name) for item in fields(self)}
+        for name in _MAPPINGS:
+            content[name] = {str(number): value for number, value in content[name].items()}
+        return {**content, "clusters": list(self.clusters)}
+
+    @classmethod
+    def from_content(cls, content):
+        """The scheme of a `content`; a `ValueError` if it is not one."""
+        unknown = set(content) - {item.name for item in fields(cls)}
+        if unknown or not {"name", "names"} <= set(content):
+            raise ValueError("a class scheme has a name and names by number")
+        given = [name for name in _MAPPINGS if name in content]
+        return cls(**{**content, **{name: _by_number(content[name]) for name in given}})
 
     @property
     def numbers(self):
@@ -162,6 +180,13 @@ class ClassScheme:
         return np.isin(np.ma.filled(labels, 0), [*self.clusters, *merged])
 
 
+def _by_number(mapping):
+    """A mapping with whole numbers as keys, from one of JSON with texts."""
+    if not all(key.isdecimal() and str(int(key)) == key for key in mapping):
+        raise ValueError(f"{list(mapping)} are not all whole numbers")
+    return {int(key): value for key, value in mapping.items()}
+
+
 def _are_names(names):
     return len(names) > 1 and all(
         isinstance(number, int | np.integer)
@@ -204,6 +229,14 @@ def register_class_scheme(scheme):
     ----------
     scheme : `ClassScheme`
         The scheme, which replaces one of the same name.
+
+    Examples
+    --------
+    >>> from astroclust.instruments import ClassScheme, find_class_scheme, register_class_scheme
+    >>> scheme = ClassScheme("young-old", {1: "young", 2: "old", 3: "star"}, clusters=[1, 2])
+    >>> register_class_scheme(scheme)
+    >>> find_class_scheme("young-old").numbers
+    (1, 2, 3)
     """
     if not isinstance(scheme, ClassScheme):
         raise TypeError(f"scheme must be a ClassScheme, not {scheme!r}")
@@ -217,7 +250,8 @@ def find_class_scheme(scheme):
     ----------
     scheme : str or `ClassScheme`
         ``"legus"``, ``"phangs"``, ``"cluster"`` (cluster or not) or the name of a registered
-        scheme; a `ClassScheme` is returned as is.
+        scheme; or a JSON file of the parameters of `ClassScheme`, such as its ``content``. A
+        `ClassScheme` is returned as is.
 
     Returns
     -------
@@ -228,6 +262,8 @@ def find_class_scheme(scheme):
     ------
     KeyError
         If the name is not known.
+    OSError, ValueError
+        If the file cannot be read, or does not describe a class scheme.
 
     Examples
     --------
@@ -238,12 +274,7 @@ def find_class_scheme(scheme):
     if isinstance(scheme, ClassScheme):
         return scheme
     known = {**_bundled(), **_REGISTERED}
-    if scheme not in known:
-        raise KeyError(
-            f"class scheme {scheme!r} is not known; known are {', '.join(known)}, and others can "
-            "be added with astroclust.instruments.register_class_scheme"
-        )
-    return known[scheme]
+    return find_named(scheme, known, ClassScheme.from_content, "class scheme")
 
 
 #: The classes of LEGUS (Adamo et al. 2017; Wei et al. 2020, sec. 2).
@@ -285,6 +316,23 @@ def classes_of(table):
 
 
 def meta_of(scheme):
-    """The metadata from which `classes_of` finds a scheme again: flat, for FITS headers."""
+    """Metadata from which `classes_of` finds a scheme again: flat, for FITS headers.
+
+    Parameters
+    ----------
+    scheme : `ClassScheme`
+        The scheme.
+
+    Returns
+    -------
+    meta : dict of str to str
+        ``SCHEME``, ``CLS1`` ... and ``CLUSTERS``.
+
+    Examples
+    --------
+    >>> from astroclust.instruments import find_class_scheme, meta_of
+    >>> meta_of(find_class_scheme("cluster"))
+    {'SCHEME': 'cluster', 'CLS1': 'cluster', 'CLS4': 'not a cluster', 'CLUSTERS': '1'}
+    """
     names = {f"CLS{number}": name for number, name in scheme.names.items()}
     return {"SCHEME": scheme.name, **names, "CLUSTERS": " ".join(map(str, scheme.clusters))}

@@ -9,6 +9,7 @@ import numpy as np
 from astropy.table import Table
 from PIL import Image
 
+from astroclust.catalogs import float_column
 from astroclust.photometry import concentration_index, growth_curve, measure_photometry
 from astroclust.stamps import make_stamps
 
@@ -118,7 +119,7 @@ def _magnitudes(objects, rows, places):
         pair = np.full((len(rows), 2), np.nan)
         for k, column in enumerate((f"mag_{name}", f"mag_err_{name}")):
             if column in source.colnames:
-                pair[:, k] = np.ma.filled(np.ma.asarray(source[column], float), np.nan)
+                pair[:, k] = float_column(source, column)
         magnitudes[role] = pair
     return magnitudes, here
 
@@ -175,8 +176,8 @@ class Saliency:
             stamps = make_stamps(place, self.objects.images, size=card.stamp_size, bands=card.bands)
             if not stamps.present.any():
                 raise ValueError("there is nothing here that can be classified")
-            number = int(self._model.probabilities(stamps).mean(axis=0)[0].argmax())
-            asked = list(card.classes)[number]
+            probabilities = self._model.probabilities(stamps).mean(axis=0)
+            asked = int(card.classes.most_probable(probabilities)[0])
             maps = saliency(stamps, self._model, classes=[asked])
         shares = band_importance(maps, card.bands)[0]
         png = base64.b64encode(_draw_maps(maps[0])).decode()

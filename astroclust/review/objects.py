@@ -8,10 +8,42 @@ import numpy as np
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astroclust.catalogs import CLASS_COLORS, CLASSES, pixel_positions
+from astroclust.catalogs import float_values, pixel_positions
 from astroclust.images import ImageSet
+from astroclust.instruments import ClassScheme, classes_of
+from astroclust.stamps import StampFlag
 
-__all__ = ["Objects", "read_objects"]
+__all__ = ["DEFAULT_PAGE", "Objects", "Page", "read_objects"]
+
+# Markers of matplotlib that the page can draw, as it names them; others become circles.
+_SHAPES = {"o": "circle", "s": "square", "^": "triangle", "D": "diamond", "v": "wedge"}
+_SHAPES |= {"P": "plus", "X": "cross"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """Settings of a page of candidates.
+
+    Parameters
+    ----------
+    title : str, optional
+        Title of the page.
+    size : int, optional
+        Width of the stamps in pixels.
+
+    Examples
+    --------
+    >>> from astroclust.review import Page
+    >>> Page(title="NGC 628", size=40)
+    Page(title='NGC 628', size=40)
+    """
+
+    title: str = "review"
+    size: int = 50
+
+
+#: The settings of a page by default.
+DEFAULT_PAGE = Page()
 
 
 @dataclass(frozen=True)
@@ -30,6 +62,8 @@ class Objects:
         Names.
     inside : `~numpy.ndarray` of bool, shape (n,)
         Whether a row lies on the images.
+    scheme : `~astroclust.instruments.ClassScheme`
+        The classes that can be given.
     columns : dict of str to `~numpy.ndarray`, shape (n,)
         What the classifier says, as far as the table has it: ``class`` (0 where none),
         ``probability``, ``prob_1`` ..., ``entropy``, ``agreement`` and ``flags``.
@@ -41,6 +75,7 @@ class Objects:
     y: np.ndarray
     ids: list
     inside: np.ndarray
+    scheme: ClassScheme
     columns: dict
 
     def __len__(self):
@@ -56,8 +91,13 @@ class Objects:
             "y": _plain(self.y, 2),
             "inside": self.inside.astype(int).tolist(),
             "columns": {name: _plain(values, 4) for name, values in self.columns.items()},
-            "classes": CLASSES,
-            "colors": CLASS_COLORS,
+            "classes": self.scheme.names,
+            "colors": self.scheme.colors,
+            "shapes": {
+                number: _SHAPES.get(marker, "circle")
+                for number, marker in self.scheme.markers.items()
+            },
+            "flags": {bit: meaning for bit, _, meaning in StampFlag.describe()},
             "bands": [
                 {"role": role, "filter": name}
                 for role, name in zip(self.images.roles, self.images.filters, strict=True)
@@ -94,7 +134,7 @@ def read_objects(table, images, *, column_prefix=""):
     AstropyUserWarning
         Where some rows do not lie on the images: they have no stamp.
     """
-    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    images = ImageSet.of(images)
     x, y = pixel_positions(table, images.wcs)
     if not len(table):
         raise ValueError("the table has no rows: there is nothing to review")
@@ -113,12 +153,13 @@ def read_objects(table, images, *, column_prefix=""):
             stacklevel=2,
         )
     ids = table["id"] if "id" in table.colnames else range(len(table))
-    columns = _class_columns(table, column_prefix)
-    return Objects(table, images, x, y, [str(i) for i in ids], inside, columns)
+    scheme = classes_of(table)
+    columns = _class_columns(table, scheme, column_prefix)
+    return Objects(table, images, x, y, [str(i) for i in ids], inside, scheme, columns)
 
 
-def _class_columns(table, prefix):
-    names = ["class", "probability", *(f"prob_{number}" for number in CLASSES)]
+def _class_columns(table, scheme, prefix):
+    names = ["class", "probability", *(f"prob_{number}" for number in scheme.numbers)]
     names = [*names, "entropy", "agreement", "flags"]
     columns = {}
     for name in names:
@@ -128,11 +169,7 @@ def _class_columns(table, prefix):
         if values.dtype.kind not in "iuf" or values.ndim != 1:
             raise ValueError(f"column {prefix + name} must hold a number a row: rename it")
         whole = name in ("class", "flags")
-        columns[name] = (
-            np.ma.filled(values, 0).astype(np.int64)
-            if whole
-            else np.ma.filled(values.astype(float), np.nan)
-        )
+        columns[name] = np.ma.filled(values, 0).astype(np.int64) if whole else float_values(values)
     return columns
 
 

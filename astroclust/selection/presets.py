@@ -9,7 +9,8 @@ import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.catalogs import find_field
-from astroclust.images import BANDS
+from astroclust.instruments import LEGUS_BANDS
+from astroclust.photometry import Apertures
 from astroclust.selection.cuts import LEGUS_CUTS, NGC1559_CUTS, PHANGS_CUTS, Cuts
 
 __all__ = ["PRESETS", "Preset", "field_settings", "get_preset"]
@@ -17,6 +18,7 @@ __all__ = ["PRESETS", "Preset", "field_settings", "get_preset"]
 # PHANGS-HST (Deger et al. 2022): one aperture correction a galaxy in V, -0.45 to -0.83, here that
 # of NGC 1559, and the other bands at fixed distances from it.
 _PHANGS_CORRECTION = {"NUV": -0.86, "U": -0.79, "B": -0.70, "V": -0.67, "I": -0.79}
+_LEGUS_APERTURES = Apertures(sky_statistic="mode")
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Preset:
         As `~astroclust.detection.find_sources` takes them.
     center_in : str or None
         Filter or role of the band whose peaks positions are moved to; None to leave them.
-    radius, annulus, sky, errors, zero_points, aperture_correction : optional
+    apertures, errors, zero_points, aperture_correction, extinction : optional
         As `~astroclust.photometry.measure_photometry` takes them.
     cuts : `Cuts`
         As `select_candidates` takes them.
@@ -43,22 +45,21 @@ class Preset:
     >>> from astroclust.selection import PRESETS
     >>> deeper = replace(PRESETS["legus"], threshold=10)
     >>> deeper.method, deeper.threshold, deeper.cuts.min_ci
-    ('segmentation', 10, 1.3)
+    ('sextractor', 10, 1.3)
     >>> field = simulate_field(shape=(128, 128), seed=1, density=1e-3)
     >>> candidates = find_candidates(field.images, preset=deeper)
     """
 
     detect_in: str = "white"
-    method: str = "segmentation"
+    method: str = "sextractor"
     threshold: float = 20.0
     n_pixels: int = 10
     center_in: str | None = "V"
-    radius: float = 4.0
-    annulus: tuple = (7.0, 8.0)
-    sky: str = "mode"
+    apertures: Apertures = _LEGUS_APERTURES
     errors: str = "iraf"
     zero_points: str | Mapping | None = "legus"
     aperture_correction: str | Mapping | None = "ci"
+    extinction: Mapping | None = None
     cuts: Cuts = LEGUS_CUTS
 
 
@@ -70,8 +71,7 @@ PRESETS = {
         detect_in="V",
         method="daofind",
         threshold=5.0,
-        annulus=(7.0, 9.0),
-        sky="median",
+        apertures=Apertures(annulus=(7.0, 9.0)),
         zero_points=None,
         aperture_correction=_PHANGS_CORRECTION,
         cuts=PHANGS_CUTS,
@@ -127,11 +127,9 @@ def field_settings(name, *, preset="legus", distance=None, min_ci=None):
     Returns
     -------
     preset : `Preset`
-        The preset with the cut in concentration index.
+        The preset with the cut in concentration index and the Galactic extinction of the field.
     distance : float
         Distance in Mpc.
-    extinction : dict of str to float
-        Galactic extinction by band, in magnitudes.
 
     Raises
     ------
@@ -148,9 +146,9 @@ def field_settings(name, *, preset="legus", distance=None, min_ci=None):
     Examples
     --------
     >>> from astroclust.selection import field_settings
-    >>> preset, distance, extinction = field_settings("ngc1566")
-    >>> preset.cuts.min_ci, distance, extinction["V"]
-    (1.35, 18.0, 0.026)
+    >>> preset, distance = field_settings("ngc1566")
+    >>> preset.cuts.min_ci, preset.extinction["V"], distance
+    (1.35, 0.026, 18.0)
     """
     preset, field = get_preset(preset), find_field(name)
     distance = field.distance if distance is None else distance
@@ -160,10 +158,11 @@ def field_settings(name, *, preset="legus", distance=None, min_ci=None):
         min_ci = field.ci_cut if np.isfinite(field.ci_cut) else _usual_cut(field, preset)
     extinction = {
         band: value
-        for band, value in zip(BANDS, field.extinction, strict=True)
+        for band, value in zip(LEGUS_BANDS.roles, field.extinction, strict=True)
         if np.isfinite(value)
     }
-    return replace(preset, cuts=replace(preset.cuts, min_ci=min_ci)), distance, extinction
+    cuts = replace(preset.cuts, min_ci=min_ci)
+    return replace(preset, cuts=cuts, extinction=extinction), distance
 
 
 def _usual_cut(field, preset):

@@ -10,7 +10,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from scipy.ndimage import gaussian_filter, zoom
 
 from astroclust.catalogs import find_field, pixel_positions
-from astroclust.photometry.apertures import ANNULUS
+from astroclust.photometry import ANNULUS
 from astroclust.simulation.candidates import CORRECTION_STEPS
 from astroclust.simulation.galaxy import COLORS
 

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from astroclust.catalogs import find_field
 from astroclust.images import BANDS, PIXEL_SCALE, Band, ImageSet
-from astroclust.photometry.apertures import ANNULUS, measure_apertures
+from astroclust.photometry import ANNULUS, measure_apertures
 from astroclust.simulation.candidates import KINDS, RESIDUE, Candidate, total_magnitudes
 from astroclust.simulation.catalog_rows import (
     Rows,
@@ -295,7 +295,7 @@ def _crowd(scene, image, painting):
     """Clouds and faint stars about the candidates that make up what is missing of the scatter."""
     v_band = Band("V", "V", image[3])
     places, light = painting.places, painting.wanted[:, 3]
-    scatter = measure_apertures([v_band], *places, ANNULUS[:1], sky="mode")[0].scatter
+    scatter = measure_apertures([v_band], *places, ANNULUS[:1], sky_statistic="mode")[0].scatter
     there = np.hypot(np.nan_to_num(scatter), scene.observation.sky_noise[3])
     missing = missing_scatter(painting.rows.noise, there, scene.population.quiet, light)
     clouds, crowd = [], [Stars.none()]

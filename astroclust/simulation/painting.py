@@ -8,8 +8,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from astroclust.images import BANDS, Band
-from astroclust.photometry.apertures import measure_apertures
-from astroclust.photometry.curves import CI_RADII
+from astroclust.photometry import CI_RADII, measure_apertures
 from astroclust.simulation.candidates import (
     KINDS,
     POINTS,
@@ -236,7 +235,7 @@ def _steps(places):
 def _measure(image, x, y):
     """Light in V within 1 and 3 pixels, in each band within 4: shape (n, 2 + bands)."""
     bands = [Band(name, name, data) for name, data in zip(BANDS, image, strict=True)]
-    fluxes = measure_apertures(bands, x, y, _RADII, sky="mode")
+    fluxes = measure_apertures(bands, x, y, _RADII, sky_statistic="mode")
     return np.column_stack([fluxes[3].flux[:, :2], *(band.flux[:, 2] for band in fluxes)])
 
 

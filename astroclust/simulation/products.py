@@ -11,8 +11,7 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
 import astroclust
-from astroclust.catalogs import find_field
-from astroclust.catalogs.legus_writer import format_legus
+from astroclust.catalogs import find_field, format_legus
 from astroclust.files import check_output, replace_when_done
 from astroclust.simulation.cataloging import field_catalog, field_cuts, like_of
 from astroclust.simulation.observations import bands_of

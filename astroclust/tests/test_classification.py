@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from astroclust import (
-    CLASSES,
     Classifier,
     ImageSet,
     StampFlag,
@@ -25,7 +24,7 @@ from astroclust import (
     decode_flags,
     load_classifier,
 )
-from astroclust.images import BANDS
+from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, ClassScheme, classes_of
 from astroclust.weights import ModelCard
 
 NEW = [
@@ -56,7 +55,7 @@ def test_columns_are_as_documented(field):
     assert result["class"].dtype == np.int16
     assert result["flags"].dtype == np.int32
     assert all(result[name].dtype == np.float32 for name in NEW[1:-1])
-    probabilities = np.column_stack([result[f"prob_{i}"] for i in CLASSES])
+    probabilities = np.column_stack([result[f"prob_{i}"] for i in LEGUS_CLASSES.numbers])
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_array_equal(result["class"], probabilities.argmax(axis=1) + 1)
     np.testing.assert_array_equal(result["probability"], probabilities.max(axis=1))
@@ -241,11 +240,11 @@ def test_ensembles_vote(field):
 
 
 def test_other_classes(field):
-    result = classify_table(
-        PLACES, field.images, model=_ensemble(1, classes={1: "cluster", 7: "other"})
-    )
+    scheme = ClassScheme("mine", {1: "cluster", 7: "other"}, clusters=[1])
+    result = classify_table(PLACES, field.images, model=_ensemble(1, classes=scheme))
     assert result.colnames[5:7] == ["prob_1", "prob_7"]
     assert set(result["class"]) <= {1, 7}
+    assert classes_of(result) == scheme
 
 
 @pytest.mark.parametrize(
@@ -341,12 +340,12 @@ def test_a_bar_is_shown_only_when_asked(field, capfd):
 
 def test_the_classifier_speaks_of_its_origin():
     assert "simulated images only" in load_classifier().card.notice
-    assert load_classifier().card.bands == BANDS
+    assert load_classifier().card.bands == LEGUS_BANDS.roles
 
 
 def test_importing_the_package_is_light():
     code = (
-        "import sys, astroclust; heavy = {'torch', 'matplotlib', 'galsim', 'astroquery'}; "
+        "import sys, astroclust; heavy = {'torch', 'matplotlib', 'galsim', 'requests'}; "
         "print(sorted(heavy & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -387,7 +386,7 @@ def test_a_small_call_starts_no_threads(field, monkeypatch):
     def none(*_, **__):
         raise AssertionError("a thread for one batch")
 
-    monkeypatch.setattr("astroclust.classification.chances.ThreadPoolExecutor", none)
+    monkeypatch.setattr("astroclust.classification.predictions.ThreadPoolExecutor", none)
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(2)

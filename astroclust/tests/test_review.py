@@ -18,8 +18,9 @@ from PIL import Image
 import astroclust
 from astroclust import classify_table, review_table, write_review
 from astroclust.cli import main
+from astroclust.instruments import LEGUS_CLASSES
 from astroclust.locks import only_process
-from astroclust.review import DEFAULT_PORT, LabelStore, open_labels
+from astroclust.review import DEFAULT_PORT, LabelStore, Page, open_labels
 from astroclust.review.objects import read_objects
 from astroclust.review.pictures import TILE, Pictures
 from astroclust.tests.test_files import small_files
@@ -118,7 +119,7 @@ def test_labels_find_their_rows_in_a_table_that_was_sorted_and_cut(store):
     assert other.votes()["anna"].tolist() == [4, 0, 2]
     fewer = LabelStore(store.path, X[:2], Y[:2])
     assert fewer.votes()["anna"].tolist() == [0, 2]
-    assert fewer.strangers == 1
+    assert fewer.n_unmatched == 1
 
 
 @pytest.mark.parametrize("kept", [0, 1, 5])
@@ -488,7 +489,7 @@ def test_saliency_is_told(server):
     told = requests.get(server.url + "api/saliency/1", timeout=120).json()
     assert sum(told["shares"]) == pytest.approx(1, abs=1e-3)
     assert told["picture"].startswith("data:image/png;base64,")
-    assert told["class"] in astroclust.CLASSES
+    assert told["class"] in LEGUS_CLASSES.numbers
 
 
 # What is given
@@ -571,7 +572,9 @@ def test_one_file_holds_all(result, field, tmp_path):
     page = tmp_path / "page.html"
     table = result.copy()
     table["id"] = [f"</script><b>{i}" for i in table["id"]]
-    assert write_review(table, field.images, page, title="a <b> c") == page.stat().st_size
+    assert (
+        write_review(table, field.images, page, page=Page(title="a <b> c")) == page.stat().st_size
+    )
     text = page.read_text()
     assert "<title>a &lt;b&gt; c</title>" in text
     assert 'src="/' not in text
@@ -629,7 +632,7 @@ def test_command_writes_votes_that_train_takes(sparse, tmp_path, capsys):
     }
     tuned = ["--from", "default", "--epochs", "1", "-o", str(tmp_path / "tuned.safetensors")]
     assert main(["train", "-q", "--labels", str(tmp_path / "votes.fits"), *images, *tuned]) == 0
-    assert f"{n - 1} rows have a class in class_mode" in capsys.readouterr().out
+    assert f"{n - 1} rows have a class and pixels" in capsys.readouterr().out
 
 
 def test_command_writes_a_page(files, tmp_path, capsys):
@@ -688,7 +691,7 @@ def test_command_serves_until_it_is_interrupted(as_json, files, tmp_path, astroc
         assert rest == ""
         assert facts["labels"] == str(tmp_path / "l.ecsv")
         assert facts["objects"] == len(told["ids"])
-        assert (facts["kept"], facts["strangers"]) == (0, 0)
+        assert (facts["kept"], facts["n_unmatched"]) == (0, 0)
     else:
         assert "all labels are in" in rest
 

@@ -14,6 +14,7 @@ import torch
 
 from astroclust.extras import naming_extras
 from astroclust.files import replace_when_done
+from astroclust.instruments import classes_of, find_class_scheme
 from astroclust.locks import only_process
 from astroclust.networks import create_network
 from astroclust.weights import Classifier, ModelCard, check_card
@@ -24,7 +25,7 @@ with naming_extras():
     from astroclust.training.augmentation import AUGMENTATIONS, augment_stamps, crop_stamps
     from astroclust.training.calibration import fit_temperature
     from astroclust.training.fitting import fit_network
-    from astroclust.training.labels import class_chances, vote_shares
+    from astroclust.training.labels import class_targets, vote_shares
     from astroclust.training.recipes import RECIPES, Recipe, find_recipe
     from astroclust.training.samples import (
         CROWDED,
@@ -132,13 +133,12 @@ def train_classifier(
 
     >>> import numpy as np
     >>> from astroclust import Stamps, save_classifier, train_classifier
-    >>> from astroclust.images import BANDS
     >>> from astroclust.training import Recipe, Sample
     >>> labels = np.tile([1, 4], 10)
     >>> y, x = np.mgrid[:24, :24] - 12
     >>> width = np.where(labels == 1, 3, 1)[:, None, None]
     >>> light = np.exp(-(x**2 + y**2) / (2 * width**2))
-    >>> stamps = Stamps(np.repeat(light[:, None], 5, axis=1), BANDS)
+    >>> stamps = Stamps(np.repeat(light[:, None], 2, axis=1), ["F555W", "F814W"])
     >>> classifier = train_classifier(
     ...     Sample(stamps, labels, description="Gaussians"),
     ...     name="mine",
@@ -159,10 +159,12 @@ def train_classifier(
         recipe = replace(
             recipe, architecture=start.card.architecture, normalization=start.card.normalization
         )
-    stamps, targets = sample.stamps, class_chances(sample.labels, len(sample.stamps))
+    scheme = _scheme_of(sample, start)
+    stamps, targets = sample.stamps, class_targets(sample.labels, len(sample.stamps), scheme)
     test = None
     if sample.test_stamps is not None:
-        test = sample.test_stamps, class_chances(sample.test_labels, len(sample.test_stamps))
+        labels = class_targets(sample.test_labels, len(sample.test_stamps), scheme)
+        test = sample.test_stamps, labels
     training, validation = split_rows(
         len(stamps), share=recipe.validation_share, seed=seed, groups=sample.groups
     )
@@ -172,7 +174,7 @@ def train_classifier(
             "patience=None"
         )
     aside = (stamps[validation], targets[validation]) if len(validation) else None
-    card = _first_card(sample, name, recipe, start)
+    card = _first_card(sample, name, recipe, scheme, start)
     run = _describe(recipe, stamps, targets, start)
     training_set = stamps[training], targets[training]
     networks = []
@@ -204,7 +206,21 @@ def train_classifier(
     return classifier
 
 
-def _first_card(sample, name, recipe, start):
+def _scheme_of(sample, start):
+    """Classes of a training: those of the sample, or of the classifier that it starts from."""
+    given = None if sample.scheme is None else find_class_scheme(sample.scheme)
+    if start is None:
+        return classes_of(sample.stamps.table) if given is None else given
+    known = start.card.classes
+    if given is not None and given.numbers != known.numbers:
+        raise ValueError(
+            f"{start.card.name} has the classes {list(known.numbers)} of {known.name}, the sample "
+            f"those of {given.name}: train without start, or give labels of its classes"
+        )
+    return known
+
+
+def _first_card(sample, name, recipe, scheme, start):
     """The card before the training, checked: a classifier that cannot be saved is not trained."""
     stamps, origin, simulated = sample.stamps, "", sample.simulated
     if start is not None:
@@ -215,6 +231,8 @@ def _first_card(sample, name, recipe, start):
         name=name,
         architecture=recipe.architecture,
         training_sample=f"{len(stamps)} {sample.description}{origin}",
+        classes=scheme,
+        system=stamps.system,
         bands=stamps.bands,
         stamp_size=stamps.size,
         normalization=recipe.normalization,

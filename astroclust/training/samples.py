@@ -5,9 +5,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from astroclust.catalogs import CLASSES, pixel_positions
+from astroclust.catalogs import pixel_positions
 from astroclust.extras import naming_extras
 from astroclust.images import ImageSet
+from astroclust.instruments import (
+    LEGUS_BANDS,
+    LEGUS_CLASSES,
+    ClassScheme,
+    classes_of,
+    find_class_scheme,
+)
 from astroclust.stamps import Stamps, make_stamps
 from astroclust.training.splits import overlapping_groups, split_rows
 
@@ -60,6 +67,8 @@ class Sample:
         How the test set was separated, for the model card.
     simulated : bool, optional
         Whether all stamps are simulated.
+    scheme : str or `~astroclust.instruments.ClassScheme`, optional
+        The classes; by default those of the table of the stamps.
 
     Examples
     --------
@@ -79,9 +88,20 @@ class Sample:
     description: str = "stamps"
     split: str = ""
     simulated: bool = False
+    scheme: str | ClassScheme | None = None
 
 
-def simulated_sample(n, *, n_test=None, seed=1, labels="truth", workers=1, progress_bar=False):
+def simulated_sample(
+    n,
+    *,
+    n_test=None,
+    seed=1,
+    labels="truth",
+    system=LEGUS_BANDS,
+    scheme=LEGUS_CLASSES,
+    workers=1,
+    progress_bar=False,
+):
     """Simulate a sample of stamps, as for the bundled classifier.
 
     The training set is like all calibrated fields of LEGUS except `TEST_FIELDS`, with a fraction
@@ -98,6 +118,10 @@ def simulated_sample(n, *, n_test=None, seed=1, labels="truth", workers=1, progr
     labels : str, optional
         ``"truth"``, the classes that were drawn, or ``"experts"``, the mode of the votes of three
         simulated experts.
+    system : str or `~astroclust.instruments.BandSystem`, optional
+        The bands.
+    scheme : str or `~astroclust.instruments.ClassScheme`, optional
+        The classes: one into which those of LEGUS merge.
     workers : int, optional
         Number of processes.
     progress_bar : bool, optional
@@ -127,7 +151,8 @@ def simulated_sample(n, *, n_test=None, seed=1, labels="truth", workers=1, progr
 
     n_test = max(n // _PER_TEST, _PER_TEST) if n_test is None else n_test
     fields = [name for name in calibrated_fields() if name not in TEST_FIELDS]
-    options = {"labels": labels, "workers": workers, "progress_bar": progress_bar}
+    options = {"labels": labels, "system": system}
+    options |= {"workers": workers, "progress_bar": progress_bar}
     stamps, classes = _simulate(n, [seed, 0], fields, CROWDED, **options)
     test_stamps, test_labels = simulated_test_set(n_test, seed=seed, **options)
     source = f"labels are {SIMULATED_LABELS[labels]}"
@@ -141,17 +166,20 @@ def simulated_sample(n, *, n_test=None, seed=1, labels="truth", workers=1, progr
         split=f"{n_test} stamps like other galaxies, {', '.join(TEST_FIELDS)}, "
         f"seed [{seed}, 1]; {source}",
         simulated=True,
+        scheme=scheme,
     )
 
 
-def simulated_test_set(n, *, seed=1, labels="truth", workers=1, progress_bar=False):
+def simulated_test_set(
+    n, *, seed=1, labels="truth", system=LEGUS_BANDS, workers=1, progress_bar=False
+):
     """Simulate the test set of `simulated_sample` alone.
 
     Parameters
     ----------
     n : int
         Number of stamps.
-    seed, labels, workers, progress_bar
+    seed, labels, system, workers, progress_bar
         See `simulated_sample`.
 
     Returns
@@ -168,21 +196,18 @@ def simulated_test_set(n, *, seed=1, labels="truth", workers=1, progress_bar=Fal
     >>> len(stamps), len(labels)
     (4, 4)
     """
-    return _simulate(
-        n, [seed, 1], TEST_FIELDS, 0.0, labels=labels, workers=workers, progress_bar=progress_bar
-    )
+    options = {"system": system, "workers": workers, "progress_bar": progress_bar}
+    return _simulate(n, [seed, 1], TEST_FIELDS, 0.0, labels=labels, **options)
 
 
-def _simulate(n, seed, fields, crowded, *, labels, workers, progress_bar):
+def _simulate(n, seed, fields, crowded, *, labels, **options):
     """Simulated stamps and their labels."""
     with naming_extras():
         from astroclust.simulation import label_noise, simulate_stamps
 
     if labels not in SIMULATED_LABELS:
         raise ValueError(f"labels must be one of {', '.join(SIMULATED_LABELS)}, not {labels!r}")
-    stamps = simulate_stamps(
-        n, seed=seed, like=fields, crowded=crowded, workers=workers, progress_bar=progress_bar
-    )
+    stamps = simulate_stamps(n, seed=seed, like=fields, crowded=crowded, **options)
     truth, kinds = stamps.table["class"], stamps.table["kind"]
     if labels == "truth":
         return stamps, np.asarray(truth)
@@ -190,7 +215,14 @@ def _simulate(n, seed, fields, crowded, *, labels, workers, progress_bar):
 
 
 def labeled_sample(
-    table, images, *, column=None, classifier=None, name="the table", progress_bar=False
+    table,
+    images,
+    *,
+    column=None,
+    classifier=None,
+    scheme=None,
+    name="the table",
+    progress_bar=False,
 ):
     """Cut stamps at the rows of a table that have a class.
 
@@ -206,7 +238,10 @@ def labeled_sample(
     column : str, optional
         Name of the column of classes; by default the first of `LABEL_COLUMNS` that there is.
     classifier : `~astroclust.weights.Classifier`, optional
-        Classifier to be fine-tuned or scored, which sets the bands and the size of the stamps.
+        Classifier to be fine-tuned or scored, which sets the bands, the size of the stamps and the
+        classes.
+    scheme : str or `~astroclust.instruments.ClassScheme`, optional
+        The classes; by default those of the table.
     name : str, optional
         What the description and messages call the table.
     progress_bar : bool, optional
@@ -233,16 +268,19 @@ def labeled_sample(
     >>> sample.description
     'stamps with class of the truth in F275W, F336W, F435W, F555W, F814W'
     """
-    images = images if isinstance(images, ImageSet) else ImageSet(images)
-    column = _label_column(table, column, name)
-    labels = np.ma.filled(np.ma.asarray(table[column]), 0)
-    rows = np.flatnonzero(np.isin(labels, list(CLASSES)))
-    if not len(rows):
-        raise ValueError(f"no row of {name} has a class {list(CLASSES)} in {column}")
-    table, labels = table[rows], labels[rows].astype(int)
     card = {}
     if classifier is not None:
+        scheme = classifier.card.classes
+        images = ImageSet.of(images, classifier.card.system)
         card = {"size": classifier.card.stamp_size, "bands": classifier.card.bands}
+    scheme = classes_of(table) if scheme is None else find_class_scheme(scheme)
+    images = ImageSet.of(images)
+    column = _label_column(table, column, name)
+    labels = np.ma.asarray(table[column])
+    rows = np.flatnonzero(scheme.knows(labels))
+    if not len(rows):
+        raise ValueError(f"no row of {name} has a class {list(scheme.numbers)} in {column}")
+    table, labels = table[rows], labels.data[rows].astype(int)
     stamps = make_stamps(table, images, progress_bar=progress_bar, **card)
     usable = stamps.present.any(axis=1)
     stamps = stamps[usable]
@@ -252,6 +290,7 @@ def labeled_sample(
         labels[usable],
         groups=overlapping_groups(x, y, size=stamps.size),
         description=f"stamps with {column} of {name} in {', '.join(stamps.filters)}",
+        scheme=scheme,
     )
 
 

@@ -30,14 +30,13 @@ class Classifier:
 
     >>> import numpy as np
     >>> from astroclust import Classifier, Stamps, create_network
-    >>> from astroclust.images import BANDS
     >>> from astroclust.weights import ModelCard
     >>> card = ModelCard("mine", "native-small", "nothing yet")
     >>> classifier = Classifier(card, [create_network("native-small")])
     >>> classifier
     <Classifier mine: 1 x native-small>
     >>> noise = np.random.default_rng(1).normal(size=(3, 5, 50, 50))
-    >>> classifier.probabilities(Stamps(noise, BANDS)).shape
+    >>> classifier.probabilities(Stamps(noise, card.bands)).shape
     (1, 3, 4)
     """
 
