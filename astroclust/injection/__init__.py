@@ -23,9 +23,9 @@ from astroclust.injection.checkpoints import (
 from astroclust.injection.clusters import (
     AREA,
     CLASS_1_COLORS,
+    band_sources,
     draw_places,
     inject,
-    lights_of,
     scale_of,
 )
 from astroclust.locks import only_process
@@ -159,7 +159,7 @@ def completeness(
     distance = _megaparsec(distance)
     magnitudes, radii, unit = _check_grid(magnitudes, radii)
     scale = _pixels(unit, images, distance)
-    bands = lights_of(images, preset, colors, extinction, psf)
+    bands = band_sources(images, preset, colors, extinction, psf)
     blocked = blocked_pixels(images, exclude, footprint)
     done = Table(names=list(_COLUMNS), dtype=list(_COLUMNS.values()))
     if checkpoint is not None:

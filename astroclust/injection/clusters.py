@@ -11,10 +11,11 @@ from scipy import fft
 from astroclust.images import BANDS, PIXEL_SCALE, Band, ImageSet
 from astroclust.instruments import camera_label, camera_of, exposure_time
 from astroclust.photometry.calibration import counts_to_rate, value_of_band, zero_point
-from astroclust.simulation.drawing import OVERSAMPLING, unit_profile, wave_numbers
+from astroclust.simulation.drawing import unit_profile
+from astroclust.simulation.optics import OVERSAMPLING, wave_numbers
 from astroclust.simulation.psf import PSF_FILTERS, fourier_psf
 
-__all__ = ["AREA", "CLASS_1_COLORS", "Light", "draw_places", "inject", "lights_of", "scale_of"]
+__all__ = ["AREA", "CLASS_1_COLORS", "Light", "band_sources", "draw_places", "inject", "scale_of"]
 
 #: Band less V (Vega) of the median class-1 cluster of NGC 628C, without extinction.
 CLASS_1_COLORS = {"NUV": -0.52, "U": -0.40, "B": 0.16, "V": 0.0, "I": -0.67}
@@ -54,7 +55,7 @@ def scale_of(images):
     return PIXEL_SCALE if images.pixel_scale is None else images.pixel_scale.value
 
 
-def lights_of(images, preset, colors, extinction, psf):
+def band_sources(images, preset, colors, extinction, psf):
     """What makes light in each band, a list of `Light`; see `completeness` for the arguments."""
     fluxes = _unit_fluxes(images, preset, colors, extinction)
     parts = zip(images.values(), fluxes, _psfs(images, psf), strict=True)

@@ -12,7 +12,6 @@ from astroclust.simulation.profiles import (
     measured_flux,
     structure_sources,
 )
-from astroclust.simulation.real_data import n_galaxies
 
 __all__ = [
     "CORRECTION_STEPS",
@@ -59,7 +58,7 @@ _SLOPE_SHARES = np.array([76, 62, 43, 23, 30, 24, 21, 24, 52]) / 355
 CORRECTION_STEPS = np.array([-0.19, -0.12, -0.03, 0.0, -0.12])
 # How often an association is as wide as its index allows, its peaks apart, and not a mere blob.
 _WIDE = 0.95
-# How many of the background galaxies are real, where there are any.
+# Fraction of the background galaxies that are real, if there are any.
 _REAL_GALAXIES = 0.5
 # Share of blue stars among single ones, and how much fainter in V than candidates those of a crowd
 # may be.
@@ -207,7 +206,7 @@ def draw_structure(kinds, index, observation, rng):
         kind = str(rng.choice(list(kinds), p=list(kinds.values())))
         if kind in RESIDUE:
             return kind, [], 1.0
-        components = _MAKERS[kind](rng)
+        components = _components(kind, observation.ingredients.galaxies, rng)
         if kind in POINTS:
             return kind, components, 1.0
         widest = kind in KINDS[3] and rng.random() < _WIDE
@@ -329,12 +328,16 @@ def _triple(rng):
     return parts
 
 
-def _galaxy(rng):
-    """A background galaxy: bulge and disc, or a real one where there are any."""
-    number = n_galaxies()
-    if number and rng.random() < _REAL_GALAXIES:
-        family, angle = ("real", int(rng.integers(number))), rng.uniform(0, 2 * np.pi)
+def _components(kind, galaxies, rng):
+    """The parts of a structure of a kind; galaxies are in part real ones, if there are any."""
+    if kind == "galaxy" and galaxies and rng.random() < _REAL_GALAXIES:
+        family, angle = ("real", galaxies[rng.integers(len(galaxies))]), rng.uniform(0, 2 * np.pi)
         return [Component(np.ones(5), 0, 0, 1.0, family, position_angle=angle)]
+    return _MAKERS[kind](rng)
+
+
+def _galaxy(rng):
+    """A background galaxy: bulge and disk."""
     axis_ratio, angle = rng.uniform(0.2, 0.95), rng.uniform(0, np.pi)
     disc = Component(np.ones(5), 0, 0, 1.0, ("sersic", 1.0), axis_ratio, angle)
     share = rng.uniform(0.1, 1.0)

@@ -37,6 +37,7 @@ from astroclust.simulation.detector import (
 from astroclust.simulation.drawing import Stars, draw_field
 from astroclust.simulation.galaxy import draw_galaxy
 from astroclust.simulation.headers import header_of
+from astroclust.simulation.ingredients import Ingredients
 from astroclust.simulation.labels import label_noise
 from astroclust.simulation.observations import Observation, observe_like
 from astroclust.simulation.painting import Painting
@@ -107,7 +108,17 @@ class Field:
     truth: Table
 
 
-def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, progress_bar=False):
+def simulate_field(
+    *,
+    like=None,
+    shape=None,
+    seed,
+    density=None,
+    catalog=None,
+    galaxies=None,
+    psf=None,
+    progress_bar=False,
+):
     """Draw a field like one of LEGUS, or paint one: its images, its candidates, and the truth.
 
     A catalogue is drawn and then painted. Magnitudes, colours, concentration and crowding of the
@@ -140,6 +151,13 @@ def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, p
         of which the first that is not 0 counts. Bands without a magnitude get no light. ``id``,
         ``ra``, ``dec``, ``class_mean``, and the errors, which tell how crowded it is, are used
         where there are any.
+    galaxies : path-like or sequence of array_like, optional
+        Stamps of real galaxies, half of the background galaxies: a FITS file with one stamp per
+        extension, as GalSim's, or arrays. By default all are parametric.
+    psf : mapping, optional
+        ``(camera, filter)`` to a `~astroclust.simulation.psf.PSFGrid` or the path of a STDPSF file
+        of STScI, such as ``{("uvis", "F814W"): "stdpsf.fits"}``. Filters without one have the
+        parametric PSF.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -154,9 +172,10 @@ def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, p
     KeyError
         Where LEGUS has no such field.
     TypeError
-        Where the catalogue is no table.
+        Where the catalogue is no table, or ``psf`` not a mapping.
     ValueError
-        Where another argument is not accepted, or the catalogue is empty or lacks a column.
+        Where another argument is not accepted, the catalogue is empty or lacks a column, or
+        ``galaxies`` or ``psf`` have none.
 
     Warns
     -----
@@ -180,7 +199,7 @@ def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, p
     shape = tuple(int(n) for n in shape)
     rng = np.random.default_rng(seed)
     population = field_population(like)
-    observation = observe_like(like, rng, population.noise)
+    observation = observe_like(like, rng, population.noise, Ingredients.read(galaxies, psf))
     scene = _Scene(rng, shape, population, observation, progress_bar)
     wcs = field_wcs(shape)
     if catalog is None:
@@ -294,12 +313,12 @@ def _draw_quantities(rng, places, population):
 def _crowd(scene, image, painting):
     """Clouds and faint stars about the candidates that make up what is missing of the scatter."""
     v_band = Band("V", "V", image[3])
-    places, light = painting.places, painting.wanted[:, 3]
-    scatter = measure_apertures([v_band], *places, ANNULUS[:1], sky="mode")[0].scatter
+    positions, light = painting.positions, painting.wanted[:, 3]
+    scatter = measure_apertures([v_band], *positions, ANNULUS[:1], sky="mode")[0].scatter
     there = np.hypot(np.nan_to_num(scatter), scene.observation.sky_noise[3])
     missing = missing_scatter(painting.rows.noise, there, scene.population.quiet, light)
     clouds, crowd = [], [Stars.none()]
-    for x, y, scatter in zip(*places, missing, strict=True):
+    for x, y, scatter in zip(*positions, missing, strict=True):
         cloud, stars = surroundings(scene.rng, x, y, scatter, scene.population.texture)
         clouds += cloud
         crowd.append(stars)

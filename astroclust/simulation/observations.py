@@ -2,12 +2,15 @@
 """How a simulated field is observed: galaxy, cameras, exposures, sky and registration."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from astroclust.catalogs import find_field
 from astroclust.images import BANDS, PIXEL_SCALE
 from astroclust.instruments import legus_zero_point
+from astroclust.simulation.ingredients import PARAMETRIC, Ingredients
+from astroclust.simulation.optics import Optics
 from astroclust.simulation.psf import PSF_ANGLES
 
 __all__ = ["Observation", "bands_of", "observe_like"]
@@ -49,6 +52,8 @@ class Observation:
         Orientation of the diffraction spikes, below `~astroclust.simulation.psf.PSF_ANGLES`.
     on_detector : tuple of float
         Where on the detector the field is, in x and y from 0 to 1, for a PSF that varies over it.
+    ingredients : `~astroclust.simulation.ingredients.Ingredients`
+        Real galaxies and PSFs, if there are any.
     """
 
     filters: tuple
@@ -62,6 +67,12 @@ class Observation:
     shifts: np.ndarray
     angle: int
     on_detector: tuple = (0.5, 0.5)
+    ingredients: Ingredients = PARAMETRIC
+
+    @cached_property
+    def optics(self):
+        """Transfer functions, kept for as long as the observation lives."""
+        return Optics(self)
 
     @property
     def pixel_pc(self):
@@ -80,7 +91,7 @@ def bands_of(field):
     return filters, tuple(camera or "uvis" for camera in field.cameras)
 
 
-def observe_like(name, rng, sky_noise):
+def observe_like(name, rng, sky_noise, ingredients=PARAMETRIC):
     """Observe as a field of LEGUS was observed.
 
     Parameters
@@ -91,6 +102,8 @@ def observe_like(name, rng, sky_noise):
         Draws registration, focus and orientation.
     sky_noise : array_like of float, shape (bands,)
         Scatter of empty sky in e-/s a drizzled pixel.
+    ingredients : `~astroclust.simulation.ingredients.Ingredients`, optional
+        Real galaxies and PSFs.
 
     Returns
     -------
@@ -116,4 +129,5 @@ def observe_like(name, rng, sky_noise):
         angle=int(rng.integers(PSF_ANGLES)),
         # Of numbers of its own: with and without a grid of PSFs all else is the same.
         on_detector=tuple(rng.spawn(1)[0].random(2).tolist()),
+        ingredients=ingredients,
     )

@@ -14,7 +14,7 @@ import astroclust
 from astroclust.catalogs import find_field
 from astroclust.catalogs.legus_writer import format_legus
 from astroclust.files import check_output, replace_when_done
-from astroclust.simulation.cataloging import field_catalog, field_cuts, like_of
+from astroclust.simulation.cataloging import field_catalog, field_cuts, template_field
 from astroclust.simulation.observations import bands_of
 
 __all__ = ["FieldFiles", "check_field_output", "write_field"]
@@ -137,15 +137,17 @@ def write_field(field, folder, *, overwrite=False, workers=1, progress_bar=False
     'hlsp_legus_hst_uvis_ngc1566_f555w_v1_drc.fits'
     >>> catalog, images = read_legus(files.catalog), ImageSet.read(files.images)
     """
-    files = check_field_output(like_of(field).name, folder, overwrite=overwrite)
-    catalog = field_catalog(field, workers=workers, progress_bar=progress_bar)
+    like = template_field(field)
+    files = check_field_output(like.name, folder, overwrite=overwrite)
+    catalog = field_catalog(field, like, workers=workers, progress_bar=progress_bar)
     if not len(catalog):
         warnings.warn(
             "nothing is found in the field, its catalogue is empty: draw a larger one",
             AstropyUserWarning,
             stacklevel=2,
         )
-    catalog.meta["comments"] = _comments(field)
+    origin = _origin(field, like)
+    catalog.meta["comments"] = [*origin, *_comments(like)]
     tab, readme = format_legus(catalog, files.catalog.name)
     Path(folder).mkdir(exist_ok=True)
     with ExitStack() as stack:
@@ -154,25 +156,24 @@ def write_field(field, folder, *, overwrite=False, workers=1, progress_bar=False
             for path in files
         }
         for name, path in files.images.items():
-            _hdu(field, field.images[name], path.name).writeto(partial[path])
+            _hdu(field.images[name], path.name, origin).writeto(partial[path])
         partial[files.catalog].write_text(tab, encoding="utf-8")
         partial[files.readme].write_text(readme, encoding="utf-8")
         field.truth.write(partial[files.truth])
     return files
 
 
-def _origin(field):
+def _origin(field, like):
     """Lines that say where files are from."""
     seed = field.truth.meta.get("SEED")
     seeded = "" if seed is None else f", seed {seed}"
-    like = like_of(field)
     return [
         f"Simulated by astroclust {astroclust.__version__}: these are no data of HST.",
         f"Drawn like the field {like.name} of LEGUS ({like.galaxy}){seeded}.",
     ]
 
 
-def _hdu(field, band, name):
+def _hdu(band, name, origin):
     """A mosaic as a drizzled image of HST: in electrons a second, with a matrix of coordinates."""
     header = fits.Header(band.wcs.to_header())
     for key in [key for key in header if key.startswith(("PC", "CDELT"))]:
@@ -185,17 +186,16 @@ def _hdu(field, band, name):
     header["BUNIT"] = "ELECTRONS/S"
     header.update(band.meta)
     header["FILENAME"] = name
-    for line in _origin(field):
+    for line in origin:
         header["HISTORY"] = line
     return fits.PrimaryHDU(band.data, header)
 
 
-def _comments(field):
-    """What the readme says of the catalogue."""
-    like, cuts = like_of(field), field_cuts(like_of(field))
+def _comments(like):
+    """What the readme says about the catalog."""
+    cuts = field_cuts(like)
     modulus = 5 * np.log10(like.distance) + 25
     return [
-        *_origin(field),
         f"Distance modulus used {modulus:.2f} mag ({like.distance:g} Mpc).",
         f"Sources have CI>={cuts.min_ci:g} and errors up to {cuts.max_error:g} mag in two "
         "neighbouring bands.",

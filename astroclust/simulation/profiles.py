@@ -10,13 +10,8 @@ from scipy.special import j1
 
 from astroclust.photometry.apertures import ANNULUS
 from astroclust.photometry.curves import CI_RADII
-from astroclust.simulation.drawing import (
-    OVERSAMPLING,
-    Ellipse,
-    Source,
-    fourier_image,
-    wave_numbers,
-)
+from astroclust.simulation.drawing import Ellipse, Source, fourier_image
+from astroclust.simulation.optics import OVERSAMPLING, wave_numbers
 from astroclust.simulation.psf import fourier_psf
 
 __all__ = [

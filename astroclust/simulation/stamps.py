@@ -2,7 +2,6 @@
 """Labelled stamps without the detour through a field, as many as are wanted."""
 
 from concurrent.futures import ProcessPoolExecutor
-from functools import lru_cache, partial
 from itertools import count, islice
 
 import numpy as np
@@ -17,6 +16,7 @@ from astroclust.simulation.crowding import field_stars, missing_scatter, surroun
 from astroclust.simulation.detector import add_noise, add_residue, saturate
 from astroclust.simulation.drawing import Stars, draw_scene
 from astroclust.simulation.galaxy import draw_patch
+from astroclust.simulation.ingredients import Ingredients
 from astroclust.simulation.observations import observe_like
 from astroclust.simulation.populations import calibrated_fields, field_population
 from astroclust.stamps import Stamps
@@ -35,7 +35,18 @@ _OTHER_LIGHT = 1.25
 _NIGHTS = 6
 
 
-def simulate_stamps(n, *, seed, like=None, size=50, crowded=0.0, workers=1, progress_bar=False):
+def simulate_stamps(
+    n,
+    *,
+    seed,
+    like=None,
+    size=50,
+    crowded=0.0,
+    galaxies=None,
+    psf=None,
+    workers=1,
+    progress_bar=False,
+):
     """Draw labelled postage stamps of simulated candidates, equally many of each class.
 
     The candidates are those of `simulate_field`, with the same light, stars, PSF and noise.
@@ -54,6 +65,8 @@ def simulate_stamps(n, *, seed, like=None, size=50, crowded=0.0, workers=1, prog
     crowded : float, optional
         Share of stamps with up to a hundred times as many stars, as in the disc of M83. There
         class 4 is mostly what a detection without cuts finds: single stars, giants many of them.
+    galaxies, psf : optional
+        Real galaxies and PSFs, as for `simulate_field`; by default all are parametric.
     workers : int, optional
         Number of processes.
     progress_bar : bool, optional
@@ -82,17 +95,28 @@ def simulate_stamps(n, *, seed, like=None, size=50, crowded=0.0, workers=1, prog
     """
     if n < 0:
         raise ValueError(f"n must not be negative, got {n}")
-    stream = _stream(seed, like, size, crowded, workers, n)
+    artist = _Artist(seed, like, size, crowded, Ingredients.read(galaxies, psf))
+    stream = _stream(artist, workers, n)
     drawn = tqdm(stream, total=n, unit="stamp", desc="simulating", disable=not progress_bar)
     return _stamps(drawn, n, size)
 
 
-def stream_stamps(*, seed, batch_size=256, like=None, size=50, crowded=0.0, workers=1):
+def stream_stamps(
+    *,
+    seed,
+    batch_size=256,
+    like=None,
+    size=50,
+    crowded=0.0,
+    galaxies=None,
+    psf=None,
+    workers=1,
+):
     """Draw stamps without end, batch by batch: those of `simulate_stamps`, in the same order.
 
     Parameters
     ----------
-    seed, like, size, crowded, workers
+    seed, like, size, crowded, galaxies, psf, workers
         As for `simulate_stamps`.
     batch_size : int, optional
         Stamps in a batch.
@@ -111,7 +135,8 @@ def stream_stamps(*, seed, batch_size=256, like=None, size=50, crowded=0.0, work
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    stream = _stream(seed, like, size, crowded, workers, None)
+    artist = _Artist(seed, like, size, crowded, Ingredients.read(galaxies, psf))
+    stream = _stream(artist, workers, None)
     while True:
         yield _stamps(islice(stream, batch_size), batch_size, size)
 
@@ -126,27 +151,61 @@ def _stamps(drawn, n, size):
     return Stamps(data, BANDS, table=truth)
 
 
-def _stream(seed, like, size, crowded, workers, n):
-    """Stamps one by one, endless where n is None."""
-    if size < 8:
-        raise ValueError(f"size must be at least 8 pixels, got {size}")
-    if not 0 <= crowded <= 1:
-        raise ValueError(f"crowded is a share, from 0 to 1, not {crowded}")
-    names = calibrated_fields() if like is None else np.atleast_1d(like).tolist()
-    draw = partial(_draw_chunk, seed, [find_field(name).name for name in names], size, crowded)
+class _Artist:
+    """What all stamps of a simulation share; the observations are made once.
+
+    Parameters are those of `simulate_stamps`, which raises the same errors.
+    """
+
+    def __init__(self, seed, like, size, crowded, ingredients):
+        if size < 8:
+            raise ValueError(f"size must be at least 8 pixels, got {size}")
+        if not 0 <= crowded <= 1:
+            raise ValueError(f"crowded is a share, from 0 to 1, not {crowded}")
+        names = calibrated_fields() if like is None else np.atleast_1d(like).tolist()
+        self.names = [find_field(name).name for name in names]
+        self.seed, self.size, self.crowded, self.ingredients = seed, size, crowded, ingredients
+        self.observations = {}
+
+    def observation(self, name, night):
+        """One of the observations of a field."""
+        if (name, night) not in self.observations:
+            rng, noise = np.random.default_rng(night), field_population(name).noise
+            self.observations[name, night] = observe_like(name, rng, noise, self.ingredients)
+        return self.observations[name, night]
+
+    def draw(self, chunk):
+        """The stamps with the numbers of a chunk."""
+        seeds = (np.random.SeedSequence(self.seed, spawn_key=(i,)) for i in chunk)
+        return [_draw_stamp(np.random.default_rng(seed), self) for seed in seeds]
+
+
+def _stream(artist, workers, n):
+    """Stamps one by one, endless if ``n`` is None."""
     chunks = _chunks(n)
     if workers == 1:
         with threadpool_limits(1):
             for chunk in chunks:
-                yield from draw(chunk)
+                yield from artist.draw(chunk)
         return
-    with ProcessPoolExecutor(workers, initializer=threadpool_limits, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(workers, initializer=_start, initargs=(artist,)) as pool:
         # A few chunks ahead, not all: there may be no last one.
-        waiting = [pool.submit(draw, chunk) for chunk in islice(chunks, 2 * workers)]
+        waiting = [pool.submit(_draw_chunk, chunk) for chunk in islice(chunks, 2 * workers)]
         while waiting:
             stamps = waiting.pop(0).result()
-            waiting += [pool.submit(draw, chunk) for chunk in islice(chunks, 1)]
+            waiting += [pool.submit(_draw_chunk, chunk) for chunk in islice(chunks, 1)]
             yield from stamps
+
+
+def _start(artist):
+    """Give a process of a pool its artist, which keeps its observations from chunk to chunk."""
+    global _artist
+    threadpool_limits(1)
+    _artist = artist
+
+
+def _draw_chunk(chunk):
+    return _artist.draw(chunk)
 
 
 def _chunks(n):
@@ -155,15 +214,11 @@ def _chunks(n):
         yield range(start, start + _CHUNK if n is None else min(start + _CHUNK, n))
 
 
-def _draw_chunk(seed, names, size, crowded, chunk):
-    seeds = (np.random.SeedSequence(seed, spawn_key=(i,)) for i in chunk)
-    return [_draw_stamp(np.random.default_rng(seed), names, size, crowded) for seed in seeds]
-
-
-def _draw_stamp(rng, names, size, crowded):
-    name, label = str(rng.choice(names)), int(rng.integers(1, 5))
-    population, observation = field_population(name), _observation(name, int(rng.integers(_NIGHTS)))
-    shape = (size, size)
+def _draw_stamp(rng, artist):
+    name, label = str(rng.choice(artist.names)), int(rng.integers(1, 5))
+    population = field_population(name)
+    observation = artist.observation(name, int(rng.integers(_NIGHTS)))
+    size, crowded, shape = artist.size, artist.crowded, (artist.size, artist.size)
     # A stamp is centred on a rounded position, and catalogued positions err, some by a pixel.
     x, y = (size - 1) / 2 + rng.uniform(-0.5, 0.5, 2) + rng.normal(0, rng.exponential(0.3), 2)
     is_crowded = crowded > 0 and rng.random() < crowded
@@ -190,11 +245,6 @@ def _draw_stamp(rng, names, size, crowded):
     add_noise(image, observation, rng)
     magnitudes = total_magnitudes(candidate.sources, observation.zero_points)
     return image, label, candidate.kind, magnitudes[3], name
-
-
-@lru_cache(maxsize=256)
-def _observation(name, night):
-    return observe_like(name, np.random.default_rng(night), field_population(name).noise)
 
 
 def _draw(rng, label, x, y, population, observation):

@@ -10,7 +10,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust import ImageSet, completeness, find_candidates, injection, simulate_field
 from astroclust.injection import limiting_magnitude
-from astroclust.injection.clusters import lights_of
+from astroclust.injection.clusters import band_sources
 from astroclust.locks import only_process
 from astroclust.plotting import plot_completeness
 from astroclust.selection import PRESETS
@@ -99,7 +99,7 @@ def test_filters_without_a_psf_have_that_of_the_nearest():
             {name: CCDData(np.ones((8, 8)), unit="electron / s", meta=meta)}, roles={name: "V"}
         )
         preset = replace(PRESETS["legus"], zero_points={"V": 25})
-        psfs[name, meta["INSTRUME"]] = lights_of(images, preset, None, None, None)[0].psf
+        psfs[name, meta["INSTRUME"]] = band_sources(images, preset, None, None, None)[0].psf
     np.testing.assert_array_equal(psfs["F606W", "ACS"], psfs["F625W", "ACS"])
     assert psfs["F606W", "ACS"].max() < 0.9 * psfs["F606W", "WFC3"].max()
 
