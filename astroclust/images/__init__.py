@@ -15,12 +15,15 @@ from astroclust.images.band import Band
 from astroclust.images.headers import inspect_observation
 from astroclust.images.reading import KEYWORDS, is_image, open_image, read_image, tell_remarks
 from astroclust.images.units import to_one_unit
-from astroclust.instruments import BANDS, FILTER_ROLES
+from astroclust.instruments import LEGUS_BANDS, find_band_system
 
 __all__ = ["BANDS", "FILTER_ROLES", "PIXEL_SCALE", "Band", "ImageSet", "read_image"]
 
-#: Arcseconds a pixel of the drizzled images of LEGUS and PHANGS-HST.
-PIXEL_SCALE = 0.0396
+BANDS, FILTER_ROLES, PIXEL_SCALE = (
+    LEGUS_BANDS.roles,
+    LEGUS_BANDS.filters,
+    LEGUS_BANDS.pixel_scale,
+)
 
 # Two bands on one grid place a source in the same pixel. A fifth of a pixel is well above the
 # rounding of headers and well below what would move a source from pixel to pixel.
@@ -40,8 +43,10 @@ class ImageSet(Mapping):
         compressed, with the extension in brackets where it matters (``"m83.fits[F814W]"``); a
         pair ``(array, wcs)``; or an array. The key may be a role (``"V"``) in place of a filter.
     roles : mapping, optional
-        Filter names to roles, for filters that are not in `FILTER_ROLES`. It also silences the
+        Filter names to roles, for filters that ``system`` does not have. It also silences the
         comparison of these filters with the headers.
+    system : str or `~astroclust.instruments.BandSystem`, optional
+        The bands that there are, and the filters that stand for them.
 
     Raises
     ------
@@ -63,9 +68,9 @@ class ImageSet(Mapping):
     -----
     Pixels are counted from 0, and position (x, y) is pixel ``data[y, x]``.
 
-    All bands are brought to electrons per second: counts by ``EXPTIME``, flux densities by
-    ``PHOTFLAM`` and ``PHOTPLAM`` or the zero points of LEGUS. Images without a unit are taken to
-    be in electrons per second.
+    All bands are brought to the unit of the band system, electrons per second for LEGUS: counts
+    by ``EXPTIME``, flux densities by ``PHOTFLAM`` and ``PHOTPLAM`` or the zero points of LEGUS.
+    Images without a unit are taken to be in electrons per second.
 
     Pixels off the exposures are treated as NaN: zeros of drizzled images, zeros that ``fpack``
     has dithered, and pixels of no weight (extension ``WHT``).
@@ -81,7 +86,7 @@ class ImageSet(Mapping):
     'F555W'
     """
 
-    def __init__(self, images, *, roles=None):
+    def __init__(self, images, *, roles=None, system=LEGUS_BANDS):
         if not isinstance(images, Mapping):
             raise TypeError(
                 "images must be a mapping from filter names to images, such as "
@@ -90,16 +95,19 @@ class ImageSet(Mapping):
         if not images:
             raise ValueError("images is empty: give at least one band")
         roles = {_key(name): role for name, role in (roles or {}).items()}
-        opened = [_open(name, image, roles) for name, image in images.items()]
+        self._system = system = find_band_system(system)
+        opened = [_open(name, image, roles, system) for name, image in images.items()]
         # Bands of another `ImageSet` have been compared with their headers before.
         fresh = [not (isinstance(image, Band) and image.role) for image in images.values()]
+        converted = to_one_unit(opened, system.unit)
         bands = tell_remarks(
             [
-                _with_remarks(band, insisted=band.filter in roles, stored=stored) if new else band
-                for band, stored, new in zip(to_one_unit(opened), opened, fresh, strict=True)
+                _with_remarks(band, stored, system, insisted=band.filter in roles) if new else band
+                for band, stored, new in zip(converted, opened, fresh, strict=True)
             ]
         )
-        self._bands = {band.filter: band for band in sorted(bands, key=_by_role)}
+        bands.sort(key=lambda band: system.index(band.role))
+        self._bands = {band.filter: band for band in bands}
         if len({band.role for band in bands}) < len(bands):
             given = ", ".join(f"{band.filter} ({band.role})" for band in bands)
             raise ValueError(f"two bands have the same role: {given}; leave one of them out")
@@ -107,7 +115,56 @@ class ImageSet(Mapping):
         self._wcs = _common_wcs(bands)
 
     @classmethod
-    def read(cls, paths, *, roles=None):
+    def of(cls, images, system=None):
+        """Images of any kind as an `ImageSet`.
+
+        Parameters
+        ----------
+        images : `ImageSet` or mapping
+            The bands of a field, as for `ImageSet`.
+        system : str or `~astroclust.instruments.BandSystem`, optional
+            The band system that is needed; by default that of ``images``, or LEGUS's for a
+            mapping.
+
+        Returns
+        -------
+        images : `ImageSet`
+            The same object if it already is one of that system. Bands that play no role in
+            ``system`` are excluded.
+
+        Raises
+        ------
+        TypeError, ValueError, OSError
+            See `ImageSet`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from astroclust import ImageSet
+        >>> images = ImageSet.of({"F555W": np.zeros((80, 100))})
+        >>> ImageSet.of(images) is images
+        True
+        """
+        if not isinstance(images, ImageSet):
+            return cls(images, system=LEGUS_BANDS if system is None else system)
+        system = images.system if system is None else find_band_system(system)
+        if system == images.system:
+            return images
+        roles = {
+            band.filter: system.filters.get(band.filter, band.role) for band in images.values()
+        }
+        roles = {name: role for name, role in roles.items() if role in system.roles}
+        if not roles:
+            raise ValueError(
+                f"images have the bands {', '.join(images.filters)} of band system "
+                f"{images.system.name}, none of which plays a role in {system.name} "
+                f"({', '.join(system.roles)}); say which does with ImageSet(..., roles=..., "
+                f'system="{system.name}")'
+            )
+        return cls({name: images[name] for name in roles}, roles=roles, system=system)
+
+    @classmethod
+    def read(cls, paths, *, roles=None, system=LEGUS_BANDS):
         """Read the bands of a field from FITS files.
 
         Parameters
@@ -116,7 +173,9 @@ class ImageSet(Mapping):
             Filter names to files, as for `ImageSet`; or one file whose extensions are named by
             filter, as `write` makes it.
         roles : mapping, optional
-            Filter names to roles, for filters that are not in `FILTER_ROLES`.
+            Filter names to roles, for filters that ``system`` does not have.
+        system : str or `~astroclust.instruments.BandSystem`, optional
+            As for `ImageSet`.
 
         Returns
         -------
@@ -130,9 +189,10 @@ class ImageSet(Mapping):
         >>> ImageSet.read("field.fits").filters
         ('F275W', 'F336W', 'F438W', 'F555W', 'F814W')
         """
+        system = find_band_system(system)
         if isinstance(paths, Mapping):
-            return cls(paths, roles=roles)
-        known = {*FILTER_ROLES, *BANDS, *(_key(name) for name in roles or ())}
+            return cls(paths, roles=roles, system=system)
+        known = {*system.filters, *system.roles, *(_key(name) for name in roles or ())}
         with open_fits(paths) as hdus:
             names = [hdu.name for hdu in hdus if hdu.name in known and is_image(hdu)]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -147,7 +207,7 @@ class ImageSet(Mapping):
                 f'{{"F555W": "{paths}"}}'
             )
         try:
-            return cls({name: f"{paths}[{name}]" for name in names}, roles=roles)
+            return cls({name: f"{paths}[{name}]" for name in names}, roles=roles, system=system)
         except ValueError as error:
             if Path(paths).name in str(error):
                 raise
@@ -200,6 +260,11 @@ class ImageSet(Mapping):
         return f"<ImageSet: {bands}; {ny} x {nx} pixels, {wcs}>"
 
     @property
+    def system(self):
+        """The `~astroclust.instruments.BandSystem` whose roles the bands play."""
+        return self._system
+
+    @property
     def filters(self):
         """Names of the filters, from short to long wavelengths."""
         return tuple(self._bands)
@@ -211,8 +276,8 @@ class ImageSet(Mapping):
 
     @property
     def reference(self):
-        """The band that sources are judged by: V, or the first there is of I, B, U and NUV."""
-        return next(self[role] for role in ("V", "I", "B", "U", "NUV") if role in self.roles)
+        """The reference band, by the order of preference of the band system (V, if available)."""
+        return next(self[role] for role in self._system.reference if role in self.roles)
 
     @property
     def shape(self):
@@ -241,30 +306,26 @@ def _key(name):
     return name.strip().upper()
 
 
-def _by_role(band):
-    return BANDS.index(band.role)
-
-
-def _role(name, roles):
-    role = _key(roles.get(name, FILTER_ROLES.get(name, name)))
-    if role in BANDS:
+def _role(name, roles, system):
+    role = _key(roles.get(name, system.filters.get(name, name)))
+    if role in system.roles:
         return role
     if name in roles:
-        raise ValueError(f"role {role!r} of {name} is not one of {', '.join(BANDS)}")
+        raise ValueError(f"role {role!r} of {name} is not one of {', '.join(system.roles)}")
     raise ValueError(
-        f"filter {name!r} has no known role: known are {', '.join(FILTER_ROLES)}; for another "
-        f'filter say which band it stands for, as in roles={{"{name}": "V"}}'
+        f"filter {name!r} has no known role: known are {', '.join(system.filters)}; for another "
+        f'filter say which band it stands for, as in roles={{"{name}": "{system.reference[0]}"}}'
     )
 
 
-def _open(name, image, roles):
+def _open(name, image, roles, system):
     name = _key(name)
-    role = _role(name, roles)
+    role = _role(name, roles, system)
     return replace(open_image(image, name=name), filter=name, role=role)
 
 
-def _with_remarks(band, *, insisted, stored):
-    remarks = inspect_observation(band, insisted=insisted, stored_unit=stored.unit)
+def _with_remarks(band, stored, system, *, insisted):
+    remarks = inspect_observation(band, system, insisted=insisted, stored_unit=stored.unit)
     return replace(band, remarks=(*band.remarks, *remarks))
 
 

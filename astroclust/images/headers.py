@@ -8,8 +8,6 @@ from astropy import units as u
 
 from astroclust.images.inspection import noise_remark, sample_cells, zero_areas, zeros_are_blank
 from astroclust.instruments import (
-    BANDS,
-    FILTER_ROLES,
     ab_of_vega,
     ab_zero_point,
     camera_label,
@@ -18,15 +16,15 @@ from astroclust.instruments import (
     exposure_time,
     filter_of,
     filters_of_header,
+    find_instrument,
     header_number,
+    instruments,
     legus_zero_point,
 )
 
 __all__ = ["inspect_band", "inspect_observation"]
 
 _RATE = u.electron / u.s
-# Cameras that have zero points, PSF and aperture corrections here.
-_KNOWN_CAMERAS = ("uvis", "acs")
 # EXPTIME and TEXPTIME may be rounded differently.
 _SAME_TIME = 0.01
 
@@ -55,13 +53,15 @@ def inspect_band(band):
     return replace(band, blank_zeros=blank == "all")
 
 
-def inspect_observation(band, *, insisted=False, stored_unit=None):
+def inspect_observation(band, system, *, insisted=False, stored_unit=None):
     """Compare a header with the filter that the caller names, and with itself.
 
     Parameters
     ----------
     band : `~astroclust.images.Band`
         In its final unit.
+    system : `~astroclust.instruments.BandSystem`
+        The roles of filters.
     insisted : bool, optional
         Whether the caller gave the role of the filter: then filter and camera are not questioned.
     stored_unit : `~astropy.units.Unit`, optional
@@ -72,7 +72,7 @@ def inspect_observation(band, *, insisted=False, stored_unit=None):
     remarks : list of str
         One per contradiction.
     """
-    remarks = [] if insisted else [_filter_remark(band), _camera_remark(band)]
+    remarks = [] if insisted else [_filter_remark(band, system), _camera_remark(band)]
     counts = stored_unit is not None and any(
         stored_unit.is_equivalent(one) for one in (u.electron, u.ct, u.adu)
     )
@@ -80,11 +80,12 @@ def inspect_observation(band, *, insisted=False, stored_unit=None):
     return [remark for remark in remarks if remark]
 
 
-def _filter_remark(band):
-    by_role = band.filter in BANDS
+def _filter_remark(band, system):
+    by_role = band.filter == band.role
 
     def agrees(name):
-        return FILTER_ROLES.get(name, band.role) == band.role if by_role else name == band.filter
+        role = system.filters.get(name, band.role)
+        return role == band.role if by_role else name == band.filter
 
     named = filters_of_header(band.meta).items()
     others = [f"{key} {name}" for key, names in named for name in names if not agrees(name)]
@@ -102,7 +103,7 @@ def _camera_remark(band):
     camera, other = camera_of(band), camera_of_photmode(band.meta)
     if other not in (None, camera):
         return f"INSTRUME says {camera_label(camera)}, PHOTMODE {camera_label(other)}"
-    if camera in _KNOWN_CAMERAS:
+    if _is_calibrated(band):
         return ""
     label, remedy = camera_label(camera), _zero_points(band)
     if not np.isfinite(ab_zero_point(band)):
@@ -144,7 +145,7 @@ def _exposure_remark(band, counts):
 def _zero_point_remark(band):
     if not {"INSTRUME", "PHOTFLAM", "PHOTMODE"} & set(band.meta):
         return ""
-    if np.isfinite(ab_zero_point(band)) or camera_of(band) not in _KNOWN_CAMERAS:
+    if np.isfinite(ab_zero_point(band)) or not _is_calibrated(band):
         return ""
     if band.unit is not None and band.unit.is_equivalent(u.Jy):
         return ""
@@ -161,6 +162,15 @@ def _zero_point_remark(band):
             f"and PHOTPLAM, or {_zero_points(band)}"
         )
     return ""
+
+
+def _is_calibrated(band):
+    """Whether photometry knows the camera, or needs no more than its flux density."""
+    camera = camera_of(band)
+    if camera in instruments() and find_instrument(camera).is_calibrated:
+        return True
+    in_flux = band.unit is not None and band.unit.is_equivalent(u.Jy)
+    return in_flux and np.isfinite(ab_of_vega(camera, filter_of(band)))
 
 
 def _zero_points(band):

@@ -9,12 +9,12 @@ import numpy as np
 from astropy import units as u
 
 from astroclust.instruments import (
-    PIVOTS,
     ab_of_vega,
     ab_zero_point,
     camera_of,
     exposure_time,
     filter_of,
+    find_filter,
     header_number,
     legus_zero_point,
 )
@@ -106,7 +106,7 @@ def _flux_density(text, plain):
     return None if unit == u.dimensionless_unscaled else unit
 
 
-def to_one_unit(bands):
+def to_one_unit(bands, unit="electron / s"):
     """Bring all bands of a field to one unit.
 
     Counts and electrons are divided by the exposure time; flux densities and surface brightnesses
@@ -118,6 +118,9 @@ def to_one_unit(bands):
     ----------
     bands : list of `Band`
         Each in a unit of its own.
+    unit : str, optional
+        The unit of the band system: ``"electron / s"``; or one of flux density, to which all bands
+        with zero points are brought.
 
     Returns
     -------
@@ -130,6 +133,8 @@ def to_one_unit(bands):
         If bands differ in unit and one cannot be converted; the message names all bands, their
         units and the remedy.
     """
+    if u.Unit(unit).is_equivalent(u.Jy):
+        return [_as_flux_density(band, u.Unit(unit)) for band in bands]
     rates = [_in_rate(band) for band in bands]
     if not any(isinstance(rate, str) for rate in rates):
         return _as_rates(bands, rates)
@@ -199,7 +204,7 @@ def _in_jansky(band):
         return np.nan
     pivot = header_number(band.meta, "PHOTPLAM")
     if not pivot > 0:
-        pivot = PIVOTS.get((camera_of(band), filter_of(band)), np.nan)
+        pivot = find_filter(camera_of(band), filter_of(band)).pivot
     return area * unit.to(u.Jy, equivalencies=u.spectral_density(pivot * u.AA))
 
 
@@ -235,6 +240,21 @@ def _as_flux_densities(bands, janskys):
         band = _with_remark(band, reason if len(bands) > 1 else "")
         changed.append(replace(band, scale=band.scale * jansky * u.Jy.to(first), unit=first))
     return changed
+
+
+def _as_flux_density(band, unit):
+    """A band of a system of flux densities; a remark if its zero point is unknown."""
+    jansky = _in_jansky(band)
+    if not np.isfinite(jansky):
+        rate, zero = _in_rate(band), ab_zero_point(band)
+        if not isinstance(rate, str) and np.isfinite(zero):
+            jansky = rate * (zero * u.ABmag).to_value(u.Jy)
+    if np.isfinite(jansky):
+        return replace(band, scale=band.scale * jansky * u.Jy.to(unit), unit=unit)
+    raise ValueError(
+        f"{band.label} in {_kind(band)} cannot be converted to {unit}, the unit of its band "
+        "system; set BUNIT to a unit of flux density such as 'MJy/sr', or set PHOTFLAM and PHOTPLAM"
+    )
 
 
 def _kind(band):

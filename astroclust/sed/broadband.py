@@ -12,7 +12,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from specutils import Spectrum
 
 from astroclust.catalogs import find_field
-from astroclust.instruments import AB_OF_VEGA, PIVOTS
+from astroclust.instruments import find_filter
 from astroclust.sed.filters import check_camera, filter_key
 
 __all__ = ["to_spectrum"]
@@ -132,12 +132,13 @@ def _bands(row, camera):
     for name in names:
         key = filter_key(_MAGNITUDE.fullmatch(name)[1], camera)
         magnitude = _value(row, name)
-        if key not in AB_OF_VEGA:
+        known = find_filter(*key)
+        if not np.isfinite(known.ab_of_vega):
             unknown.append(name)
         elif np.isfinite(magnitude):
             error = _value(row, name.replace("mag_", "mag_err_"))
-            ab = magnitude + AB_OF_VEGA[key]
-            bands.append({"filter": key[1], "pivot": PIVOTS[key], "ab": ab, "error": error})
+            ab = magnitude + known.ab_of_vega
+            bands.append({"filter": key[1], "pivot": known.pivot, "ab": ab, "error": error})
     if unknown:
         warnings.warn(
             f"left out {', '.join(unknown)}: their zero points are not known for this camera",

@@ -8,12 +8,15 @@ from importlib.resources import as_file, files
 import numpy as np
 from astropy.table import Table
 
-from astroclust.instruments import AB_OF_VEGA, camera_of_filter
+from astroclust.instruments import camera_of_filter, find_filter, instruments
 
 __all__ = ["check_camera", "filter_curve", "filter_key"]
 
-_CAMERAS = ("uvis", "acs")
-_SEDPY = {"uvis": "wfc3_uvis", "acs": "acs_wfc"}
+# Names of cameras in sedpy.
+_SEDPY = {
+    **{"uvis": "wfc3_uvis", "ir": "wfc3_ir", "acs": "acs_wfc"},
+    **{"nircam-sw": "jwst", "nircam-lw": "jwst"},
+}
 # Those that sedpy does not have, all of WFC3/UVIS; the file says where they are from.
 _OWN = ("F438W", "F547M")
 
@@ -22,9 +25,10 @@ def check_camera(camera):
     """Raise an error where ``camera`` is none, and no mapping from filters to cameras."""
     values = camera.values() if isinstance(camera, Mapping) else [camera]
     for value in values:
-        if value is not None and value not in _CAMERAS:
+        if value is not None and value not in instruments():
             raise ValueError(
-                f"camera must be uvis or acs, or a mapping from filters to these, not {camera!r}"
+                f"camera must be one of {', '.join(instruments())}, or a mapping from filters to "
+                f"these, not {camera!r}"
             )
 
 
@@ -44,7 +48,7 @@ def filter_curve(camera, name):
     Parameters
     ----------
     camera, name : str
-        ``"uvis"`` or ``"acs"``, and the filter.
+        Name of the camera, such as ``"uvis"``, and of the filter.
 
     Returns
     -------
@@ -55,13 +59,15 @@ def filter_curve(camera, name):
     Raises
     ------
     KeyError
-        Where there is no such filter.
+        If there is no curve of such a filter.
     ModuleNotFoundError
         Where sedpy is not installed.
     """
-    if (camera, name) not in AB_OF_VEGA:
-        known = ", ".join(" ".join(key) for key in AB_OF_VEGA)
-        raise KeyError(f"no filter {name} of camera {camera}: there are {known}")
+    if camera not in _SEDPY or not np.isfinite(find_filter(camera, name).ab_of_vega):
+        raise KeyError(
+            f"no throughput of filter {name} of camera {camera}; there are curves of "
+            f"{', '.join(_SEDPY)}"
+        )
     if camera == "uvis" and name in _OWN:
         table = _own_curves()
         rows = table["filter"] == name
@@ -73,7 +79,10 @@ def filter_curve(camera, name):
             'the curves of filters come with astro-sedpy: python -m pip install "astroclust[all]"',
             name="astro-sedpy",
         ) from error
-    curve = Filter(f"{_SEDPY[camera]}_{name.lower()}")
+    try:
+        curve = Filter(f"{_SEDPY[camera]}_{name.lower()}")
+    except (OSError, ValueError) as error:
+        raise KeyError(f"sedpy has no throughput of filter {name} of camera {camera}") from error
     return np.array(curve.wavelength), np.array(curve.transmission)
 
 

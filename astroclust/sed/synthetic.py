@@ -11,7 +11,7 @@ from astropy.table import MaskedColumn, Table
 from astropy.utils.exceptions import AstropyUserWarning
 from specutils import Spectrum
 
-from astroclust.instruments import AB_OF_VEGA
+from astroclust.instruments import find_filter
 from astroclust.sed.filters import check_camera, filter_curve, filter_key
 
 __all__ = ["synthetic_magnitudes"]
@@ -96,7 +96,7 @@ def synthetic_magnitudes(spectrum, bands, *, system="vega", camera=None, min_cov
     for key in keys:
         magnitude, magnitude_error, coverage = _measure(wavelength, flux, error, key)
         if system == "vega":
-            magnitude -= AB_OF_VEGA[key]
+            magnitude -= find_filter(*key).ab_of_vega
         lost = ~(coverage >= min_coverage)
         if lost.any():
             best = coverage[lost].max()

@@ -4,7 +4,7 @@
 import numpy as np
 
 from astroclust.images import PIXEL_SCALE
-from astroclust.instruments import PIVOTS, photflam
+from astroclust.instruments import find_filter, photflam
 
 __all__ = ["header_of"]
 
@@ -33,7 +33,7 @@ def header_of(observation, field):
         observation.filters, observation.cameras, observation.exposure_times, strict=True
     ):
         instrument, detector = _CAMERAS[camera]
-        pivot = PIVOTS[camera, name]
+        pivot = find_filter(camera, name).pivot
         headers.append(
             {
                 "TELESCOP": "HST",

@@ -154,7 +154,7 @@ def test_other_cameras_do_not_get_the_zero_points_of_uvis(sky):
         ({"INSTRUME": "ACS   ", "DETECTOR": "WFC"}, "acs"),
         ({"INSTRUME": "ACS", "DETECTOR": "HRC"}, "hrc"),
         ({"INSTRUME": "WFPC2"}, "wfpc2"),
-        ({"INSTRUME": "NIRCAM"}, "nircam"),
+        ({"INSTRUME": "NIRCAM"}, "nircam-sw"),
         ({"PHOTMODE": "ACS HRC F814W"}, "hrc"),
         ({}, "uvis"),
     ],

@@ -1,0 +1,239 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Band systems: the bands that a survey observes, in order, and the filters that stand for them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from astropy import units as u
+
+from astroclust.instruments.tables import read_data, value_of
+
+__all__ = ["LEGUS_BANDS", "BandSystem", "find_band_system", "register_band_system"]
+
+
+@dataclass(frozen=True)
+class BandSystem:
+    """The bands of a survey.
+
+    Parameters
+    ----------
+    name : str
+        Name, such as ``"legus"``.
+    roles : sequence of str
+        Roles that bands play, such as ``"V"``, from short to long wavelengths.
+    filters : mapping of str to str
+        Filters and their roles.
+    pixel_scale : float
+        Width of a pixel of the mosaics, in arcsec.
+    reference : sequence of str, optional
+        Roles in order of preference for the reference band; by default from the middle of the
+        system.
+    unit : str, optional
+        Unit that images are brought to: ``"electron / s"``, or ``"Jy"`` for flux densities, which
+        bands of different telescopes share.
+    defaults : mapping of str to pair of str, optional
+        Roles to camera and filter of simulated images.
+    stars : sequence of mapping, optional
+        Signal-to-noise ratios of model stars by role, which weight the bands in white light; by
+        default bands are weighted by their noise.
+
+    Raises
+    ------
+    ValueError
+        If roles are missing, given twice or unknown.
+
+    Examples
+    --------
+    LEGUS's bands and H-alpha:
+
+    >>> from astroclust.instruments import LEGUS_BANDS, BandSystem
+    >>> system = BandSystem(
+    ...     "legus-halpha",
+    ...     roles=("NUV", "U", "B", "V", "HA", "I"),
+    ...     filters={**LEGUS_BANDS.filters, "F657N": "HA", "F658N": "HA"},
+    ...     pixel_scale=0.0396,
+    ...     reference=LEGUS_BANDS.reference,
+    ...     defaults={**LEGUS_BANDS.defaults, "HA": ("uvis", "F657N")},
+    ... )
+    >>> system.index("HA"), system.reference[0]
+    (4, 'V')
+    """
+
+    name: str
+    roles: tuple
+    filters: Mapping
+    pixel_scale: float
+    reference: tuple = ()
+    unit: str = "electron / s"
+    defaults: Mapping = field(default_factory=dict)
+    stars: tuple = ()
+
+    def __post_init__(self):
+        freeze = object.__setattr__  # the documented way to set up a frozen dataclass
+        freeze(self, "roles", tuple(_key(role) for role in self.roles))
+        freeze(self, "filters", _upper(self.filters))
+        freeze(self, "reference", tuple(_key(role) for role in self.reference) or self._by_middle())
+        freeze(self, "defaults", _upper(self.defaults))
+        freeze(self, "stars", tuple(dict(star) for star in self.stars))
+        self._check()
+
+    def _check(self):
+        if not self.roles or len(set(self.roles)) < len(self.roles):
+            raise ValueError(f"roles must be one or more different names, not {self.roles!r}")
+        given = {
+            "filters": self.filters.values(),
+            "reference": self.reference,
+            "defaults": self.defaults,
+            "stars": [role for star in self.stars for role in star],
+        }
+        for what, roles in given.items():
+            unknown = sorted(set(roles) - set(self.roles))
+            if unknown:
+                raise ValueError(f"{what} has {unknown}, which is not among roles {self.roles}")
+        if not 0.001 <= self.pixel_scale <= 10:
+            raise ValueError(f"pixel_scale must be 0.001 to 10 arcsec, not {self.pixel_scale!r}")
+        u.Unit(self.unit)
+
+    def _by_middle(self):
+        middle = len(self.roles) // 2
+        return tuple(sorted(self.roles, key=lambda role: abs(self.roles.index(role) - middle)))
+
+    def __len__(self):
+        return len(self.roles)
+
+    def __hash__(self):
+        return hash((self.name, self.roles, self.pixel_scale))
+
+    def index(self, role):
+        """Number of a role, from 0.
+
+        Raises
+        ------
+        ValueError
+            If the system has no such role.
+        """
+        if role not in self.roles:
+            raise ValueError(f"role {role!r} of {self.name} is not one of {', '.join(self.roles)}")
+        return self.roles.index(role)
+
+    def select(self, roles):
+        """The roles that are asked for, in order; all by default.
+
+        Parameters
+        ----------
+        roles : sequence of str or None
+            Roles of this system.
+
+        Returns
+        -------
+        roles : tuple of str
+            The same.
+
+        Raises
+        ------
+        ValueError
+            If one is unknown or given twice.
+        """
+        roles = self.roles if roles is None else tuple(roles)
+        unknown = [role for role in roles if role not in self.roles]
+        if unknown or len(set(roles)) < len(roles) or not roles:
+            raise ValueError(
+                f"bands {list(roles)} must be different roles of {self.name}: "
+                f"{', '.join(self.roles)}"
+            )
+        return roles
+
+    def channel(self, role):
+        """Color that shows a role in pictures: 0 red, 1 green, 2 blue (Wei et al. 2020, Fig. 1)."""
+        return 2 - 3 * self.roles.index(role) // len(self.roles)
+
+
+def _key(name):
+    return str(name).strip().upper()
+
+
+def _upper(mapping):
+    return {
+        _key(name): _key(value) if isinstance(value, str) else tuple(value)
+        for name, value in mapping.items()
+    }
+
+
+# Columns of the signal-to-noise ratios of model stars.
+_STARS = ("blue_star", "red_star")
+_REGISTERED = {}
+
+
+@cache
+def _bundled():
+    table = read_data("band_systems")
+    names = dict.fromkeys(table["system"].tolist())
+    return {name: _from_rows(name, table[table["system"] == name], table.meta) for name in names}
+
+
+def _from_rows(name, rows, meta):
+    stars = [{str(row["role"]): value_of(row, star) for row in rows} for star in _STARS]
+    ranked = sorted(rows, key=lambda row: row["reference"])
+    return BandSystem(
+        name,
+        roles=rows["role"].tolist(),
+        filters={each: str(row["role"]) for row in rows for each in row["filters"].split()},
+        pixel_scale=meta[name]["pixel_scale"],
+        reference=[str(row["role"]) for row in ranked],
+        unit=meta[name]["unit"],
+        defaults={row["role"]: (str(row["camera"]), str(row["filter"])) for row in rows},
+        stars=[star for star in stars if None not in star.values()],
+    )
+
+
+def register_band_system(system):
+    """Make a band system known by its name, for this process.
+
+    Parameters
+    ----------
+    system : `BandSystem`
+        The system, which replaces one of the same name.
+    """
+    if not isinstance(system, BandSystem):
+        raise TypeError(f"system must be a BandSystem, not {system!r}")
+    _REGISTERED[system.name] = system
+
+
+def find_band_system(system):
+    """Band system of a name.
+
+    Parameters
+    ----------
+    system : str or `BandSystem`
+        Name of a bundled or registered system; a `BandSystem` is returned as is.
+
+    Returns
+    -------
+    system : `BandSystem`
+        The system.
+
+    Raises
+    ------
+    KeyError
+        If the name is not known.
+
+    Examples
+    --------
+    >>> from astroclust.instruments import find_band_system
+    >>> find_band_system("legus").roles
+    ('NUV', 'U', 'B', 'V', 'I')
+    """
+    if isinstance(system, BandSystem):
+        return system
+    known = {**_bundled(), **_REGISTERED}
+    if system not in known:
+        raise KeyError(
+            f"band system {system!r} is not known; known are {', '.join(known)}, and others can be "
+            "added with astroclust.instruments.register_band_system"
+        )
+    return known[system]
+
+
+#: The bands of LEGUS and PHANGS-HST: NUV, U, B, V and I (Wei et al. 2020, sec. 3.2).
+LEGUS_BANDS = find_band_system("legus")

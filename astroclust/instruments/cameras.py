@@ -1,0 +1,275 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Cameras and their filters: zero points, pivot wavelengths, detectors, PSF."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+
+import numpy as np
+from astropy.table import Table
+
+from astroclust.instruments.tables import read_data, value_of
+
+__all__ = [
+    "Filter",
+    "Instrument",
+    "ab_of_vega",
+    "find_filter",
+    "find_instrument",
+    "instruments",
+    "legus_zero_point",
+    "register_instrument",
+]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A filter of one camera; NaN for numbers that no source gives.
+
+    Parameters
+    ----------
+    name : str
+        Name, such as ``"F555W"``.
+    pivot : float
+        Pivot wavelength, in Angstrom.
+    width : float
+        Integral of the throughput over its maximum, in Angstrom.
+    ab_of_vega : float
+        AB magnitude of Vega.
+    extinction : float
+        Extinction over E(B-V), for R_V = 3.1.
+    legus_zero_point, phangs_zero_point : float
+        Vega magnitude of 1 e-/s in the pipelines of LEGUS (2015) and PHANGS-HST (2022).
+    psf_wavelength : float
+        Wavelength of the diffraction pattern of simulated stars, in nm.
+    psf_blur : float
+        Gaussian blur of it, in arcsec.
+    psf_halo_radius, psf_halo_slope, psf_halo_fraction : float
+        Half-light radius in arcsec, slope and flux fraction of the Moffat halo around it.
+    source : str
+        Origin of the numbers.
+
+    Examples
+    --------
+    >>> from astroclust.instruments import find_filter
+    >>> find_filter("uvis", "F555W").pivot
+    5308.0
+    """
+
+    name: str
+    pivot: float
+    width: float = np.nan
+    ab_of_vega: float = np.nan
+    extinction: float = np.nan
+    legus_zero_point: float = np.nan
+    phangs_zero_point: float = np.nan
+    psf_wavelength: float = np.nan
+    psf_blur: float = np.nan
+    psf_halo_radius: float = np.nan
+    psf_halo_slope: float = np.nan
+    psf_halo_fraction: float = np.nan
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """A camera and its filters.
+
+    Parameters
+    ----------
+    name : str
+        Short name, such as ``"uvis"``.
+    label : str
+        Name in messages, such as ``"WFC3/UVIS"``.
+    pattern : str
+        Regular expression for the words of ``INSTRUME``, ``DETECTOR`` and ``CHANNEL``, or of
+        ``PHOTMODE``, in upper case; cameras with the same pattern are told apart by their filters.
+    pixel_scale : float
+        Width of a detector pixel, in arcsec.
+    telescope : str
+        ``"HST"`` or ``"JWST"``.
+    instrume, detector : str
+        Header keywords of its images.
+    full_well : float
+        Electrons that a detector pixel holds.
+    read_noise : float
+        Noise of one read-out, in electrons.
+    filters : mapping of str to `Filter`
+        Its filters, by name.
+    source : str
+        Origin of the numbers.
+
+    Examples
+    --------
+    A camera of one's own, whose images `~astroclust.images.ImageSet` then accepts:
+
+    >>> from astroclust.instruments import Filter, Instrument, register_instrument
+    >>> camera = Instrument(
+    ...     "mosaic",
+    ...     "MOSAIC-3",
+    ...     pattern="MOSAIC3",
+    ...     pixel_scale=0.26,
+    ...     telescope="Mayall",
+    ...     filters={"R": Filter("R", pivot=6400.0, ab_of_vega=0.2)},
+    ... )
+    >>> register_instrument(camera)
+    """
+
+    name: str
+    label: str
+    pattern: str
+    pixel_scale: float
+    telescope: str = "HST"
+    instrume: str = ""
+    detector: str = ""
+    full_well: float = np.inf
+    read_noise: float = 0.0
+    filters: Mapping = field(default_factory=dict, repr=False)
+    source: str = field(default="", repr=False)
+
+    def __post_init__(self):
+        if not self.pixel_scale > 0:
+            raise ValueError(f"pixel_scale must be positive, not {self.pixel_scale!r}")
+        wrong = [name for name, item in self.filters.items() if item.name != name]
+        if wrong:
+            raise ValueError(f"filters has {wrong[0]!r} for {self.filters[wrong[0]].name!r}")
+
+    @property
+    def is_calibrated(self):
+        """Whether LEGUS has zero points and aperture corrections for it."""
+        return any(np.isfinite(item.legus_zero_point) for item in self.filters.values())
+
+
+_REGISTERED = {}
+
+
+@cache
+def _bundled():
+    return {
+        item.name: item for item in _from_tables(read_data("instruments"), read_data("filters"))
+    }
+
+
+def _from_tables(cameras, filters):
+    """Instruments of two tables, one row per camera and one row per filter."""
+    result = []
+    for row in cameras:
+        own = filters[filters["camera"] == row["name"]]
+        items = [_from_row(Filter, {"name": str(each["filter"])}, each) for each in own]
+        known = {item.name: item for item in items}
+        result.append(_from_row(Instrument, {"filters": known}, row))
+    return result
+
+
+def _from_row(kind, given, row):
+    names = [item.name for item in fields(kind) if item.name not in given]
+    values = {name: value_of(row, name) for name in names}
+    return kind(**given, **{name: value for name, value in values.items() if value is not None})
+
+
+def instruments():
+    """All known cameras.
+
+    Returns
+    -------
+    instruments : dict of str to `Instrument`
+        By name; those that users registered come first.
+    """
+    return {**_REGISTERED, **{k: v for k, v in _bundled().items() if k not in _REGISTERED}}
+
+
+def register_instrument(instrument, filters=None):
+    """Make a camera known, for this process.
+
+    Parameters
+    ----------
+    instrument : `Instrument` or `~astropy.table.Table`
+        The camera, which replaces one of the same name; or a table with one row per camera, whose
+        columns are the parameters of `Instrument`.
+    filters : `~astropy.table.Table`, optional
+        With a table: one row per filter, with the columns ``camera`` and ``filter`` and the
+        parameters of `Filter`.
+
+    Raises
+    ------
+    TypeError
+        If ``instrument`` is neither.
+
+    Examples
+    --------
+    A filter added to a camera:
+
+    >>> from dataclasses import replace
+    >>> from astroclust.instruments import Filter, find_instrument, register_instrument
+    >>> camera = find_instrument("acs")
+    >>> filters = {**camera.filters, "F999W": Filter("F999W", pivot=9990.0)}
+    >>> register_instrument(replace(camera, filters=filters))
+    >>> register_instrument(camera)  # as it was
+    """
+    if isinstance(instrument, Table):
+        filters = Table(names=["camera"], dtype=[str]) if filters is None else filters
+        found = _from_tables(instrument, filters)
+    elif isinstance(instrument, Instrument):
+        found = [instrument]
+    else:
+        raise TypeError(f"instrument must be an Instrument or a Table, not {instrument!r}")
+    _REGISTERED.update({item.name: item for item in found})
+
+
+def find_instrument(name):
+    """Camera of a name.
+
+    Parameters
+    ----------
+    name : str
+        Short name, such as ``"uvis"``.
+
+    Returns
+    -------
+    instrument : `Instrument`
+        The camera.
+
+    Raises
+    ------
+    KeyError
+        If it is not known.
+    """
+    try:
+        return instruments()[name]
+    except KeyError:
+        raise KeyError(
+            f"instrument {name!r} is not known; known are {', '.join(instruments())}, and others "
+            "can be added with astroclust.instruments.register_instrument"
+        ) from None
+
+
+def find_filter(camera, name):
+    """Filter of a camera.
+
+    Parameters
+    ----------
+    camera : str
+        Name of the camera, such as ``"acs"``.
+    name : str
+        Name of the filter, such as ``"F814W"``.
+
+    Returns
+    -------
+    filter : `Filter`
+        The filter; one without numbers if it is not known.
+    """
+    known = instruments().get(camera)
+    unknown = Filter(name, pivot=np.nan)
+    return unknown if known is None else known.filters.get(name, unknown)
+
+
+def legus_zero_point(camera, filter_name):
+    """Vega magnitude of 1 e-/s in the pipeline of LEGUS; NaN if it had none."""
+    return find_filter(camera, filter_name).legus_zero_point
+
+
+def ab_of_vega(camera, filter_name):
+    """AB magnitude of Vega; of another camera that has the filter, if this one does not."""
+    cameras = (camera, "acs" if camera == "hrc" else "uvis", "uvis", "acs")
+    known = (find_filter(name, filter_name).ab_of_vega for name in cameras)
+    return next((value for value in known if np.isfinite(value)), np.nan)

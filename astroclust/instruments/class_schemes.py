@@ -1,0 +1,290 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Class schemes: the classes that people or networks give, with their names and markers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+
+from astroclust.instruments.tables import read_data, value_of
+
+__all__ = [
+    "LEGUS_CLASSES",
+    "ClassScheme",
+    "classes_of",
+    "find_class_scheme",
+    "meta_of",
+    "register_class_scheme",
+]
+
+# For classes whose color or marker is not given (Okabe & Ito 2008).
+_COLORS = ("#E69F00", "#56B4E9", "#F0E442", "#CC79A7", "#009E73", "#D55E00", "#0072B2")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# The column of classes holds 16-bit integers.
+_LARGEST = 32767
+
+
+@dataclass(frozen=True)
+class ClassScheme:
+    """The classes of a survey or a classifier.
+
+    Parameters
+    ----------
+    name : str
+        Name, such as ``"legus"``.
+    names : mapping of int to str
+        Numbers and names of the classes, in the order of the outputs of a classifier.
+    clusters : sequence of int
+        Classes that count as clusters.
+    merges : mapping of int to int, optional
+        Other labels, such as codes for kinds of artifacts, and the class that each counts as.
+    colors, markers : mapping of int to str, optional
+        Color and marker of matplotlib for each class.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two classes, or numbers, names or merges are not accepted.
+
+    Examples
+    --------
+    >>> from astroclust.instruments import ClassScheme
+    >>> scheme = ClassScheme("yes-no", {1: "cluster", 0: "other"}, clusters=[1], merges={2: 1})
+    Traceback (most recent call last):
+        ...
+    ValueError: classes of yes-no need two or more names by whole numbers from 1 to 32767, ...
+    >>> scheme = ClassScheme("yes-no", {1: "cluster", 2: "other"}, clusters=[1], merges={3: 2})
+    >>> scheme.positions([1, 3, 2]).tolist()
+    [0, 1, 1]
+    """
+
+    name: str
+    names: Mapping
+    clusters: tuple = ()
+    merges: Mapping = field(default_factory=dict)
+    colors: Mapping = field(default_factory=dict)
+    markers: Mapping = field(default_factory=dict)
+
+    def __post_init__(self):
+        freeze = object.__setattr__  # the documented way to set up a frozen dataclass
+        if not isinstance(self.names, Mapping) or not _are_names(self.names):
+            raise ValueError(
+                f"classes of {self.name} need two or more names by whole numbers from 1 to "
+                f"{_LARGEST}, not {self.names!r}"
+            )
+        numbers = [int(number) for number in self.names]
+        freeze(self, "names", dict(zip(numbers, self.names.values(), strict=True)))
+        freeze(self, "clusters", tuple(int(number) for number in self.clusters))
+        freeze(self, "merges", {int(k): int(v) for k, v in self.merges.items()})
+        unknown = sorted({*self.clusters, *self.merges.values()} - set(numbers))
+        if unknown:
+            raise ValueError(f"{unknown} are not classes of {self.name}: {numbers}")
+        for entry, defaults in (("colors", _COLORS), ("markers", _MARKERS)):
+            given = {int(number): text for number, text in getattr(self, entry).items()}
+            usual = {n: defaults[i % len(defaults)] for i, n in enumerate(numbers)}
+            freeze(self, entry, {**usual, **given})
+
+    def __len__(self):
+        return len(self.names)
+
+    def __hash__(self):
+        return hash((self.name, self.numbers))
+
+    @property
+    def numbers(self):
+        """Numbers of the classes, in the order of the outputs."""
+        return tuple(self.names)
+
+    def positions(self, labels):
+        """Which class each label is, counted from 0 in the order of the outputs.
+
+        Parameters
+        ----------
+        labels : array_like of int, shape (n,)
+            Numbers of classes, or labels that `merges` knows.
+
+        Returns
+        -------
+        positions : `~numpy.ndarray` of int, shape (n,)
+            Column numbers of probabilities.
+
+        Raises
+        ------
+        ValueError
+            If labels are masked or not of this scheme; the message names them.
+        """
+        if np.ma.is_masked(labels):
+            raise ValueError(
+                f"labels has {np.ma.count_masked(labels)} masked values; exclude those rows"
+            )
+        labels = np.asarray(np.ma.getdata(labels))
+        known = {number: i for i, number in enumerate(self.numbers)}
+        known |= {label: known[number] for label, number in self.merges.items()}
+        unique, inverse = np.unique(labels, return_inverse=True)
+        unknown = [value for value in unique.tolist() if value not in known]
+        if unknown:
+            hint = "; 0 means not inspected: exclude those rows" if 0 in unknown else ""
+            raise ValueError(
+                f"labels {unknown} are not classes of {self.name}: {list(self.numbers)}{hint}"
+            )
+        columns = np.array([known[value] for value in unique.tolist()], int)
+        return columns[inverse].reshape(labels.shape)
+
+    def knows(self, labels):
+        """Whether labels are classes of this scheme, or merge into one.
+
+        Parameters
+        ----------
+        labels : array_like of int, shape (n,)
+            Any labels; masked ones are not known.
+
+        Returns
+        -------
+        known : `~numpy.ndarray` of bool, shape (n,)
+            True for those that `positions` accepts.
+        """
+        labels = np.ma.asarray(labels)
+        known = np.isin(labels.data, [*self.numbers, *self.merges])
+        return known & ~np.ma.getmaskarray(labels)
+
+    def numbers_of(self, positions):
+        """Class numbers of positions among the outputs, as int16."""
+        return np.array(self.numbers, np.int16)[positions]
+
+    def most_probable(self, probabilities):
+        """Number of the most probable class in each row of probabilities, as int16."""
+        return self.numbers_of(np.argmax(probabilities, axis=-1))
+
+    def is_cluster(self, labels):
+        """Whether labels count as clusters; False for those that the scheme does not know."""
+        merged = [label for label, number in self.merges.items() if number in self.clusters]
+        return np.isin(np.ma.filled(labels, 0), [*self.clusters, *merged])
+
+
+def _are_names(names):
+    return len(names) > 1 and all(
+        isinstance(number, int | np.integer)
+        and not isinstance(number, bool)
+        and 1 <= number <= _LARGEST
+        and isinstance(name, str)
+        and name.strip()
+        and name.isprintable()
+        for number, name in names.items()
+    )
+
+
+_REGISTERED = {}
+
+
+@cache
+def _bundled():
+    table = read_data("class_schemes")
+    names = dict.fromkeys(table["scheme"].tolist())
+    return {name: _from_rows(name, table[table["scheme"] == name]) for name in names}
+
+
+def _from_rows(name, rows):
+    merges = {int(row["number"]): value_of(row, "merged_into") for row in rows}
+    own = [row for row in rows if merges[row["number"]] is None]
+    return ClassScheme(
+        name,
+        {int(row["number"]): str(row["name"]) for row in own},
+        clusters=[int(row["number"]) for row in own if row["is_cluster"]],
+        merges={label: number for label, number in merges.items() if number is not None},
+        colors={int(row["number"]): str(row["color"]) for row in own},
+        markers={int(row["number"]): str(row["marker"]) for row in own},
+    )
+
+
+def register_class_scheme(scheme):
+    """Make a class scheme known by its name, for this process.
+
+    Parameters
+    ----------
+    scheme : `ClassScheme`
+        The scheme, which replaces one of the same name.
+    """
+    if not isinstance(scheme, ClassScheme):
+        raise TypeError(f"scheme must be a ClassScheme, not {scheme!r}")
+    _REGISTERED[scheme.name] = scheme
+
+
+def find_class_scheme(scheme):
+    """Class scheme of a name.
+
+    Parameters
+    ----------
+    scheme : str or `ClassScheme`
+        ``"legus"``, ``"phangs"``, ``"cluster"`` (cluster or not) or the name of a registered
+        scheme; a `ClassScheme` is returned as is.
+
+    Returns
+    -------
+    scheme : `ClassScheme`
+        The scheme.
+
+    Raises
+    ------
+    KeyError
+        If the name is not known.
+
+    Examples
+    --------
+    >>> from astroclust.instruments import find_class_scheme
+    >>> find_class_scheme("phangs").positions([1, 9, 19]).tolist()
+    [0, 3, 3]
+    """
+    if isinstance(scheme, ClassScheme):
+        return scheme
+    known = {**_bundled(), **_REGISTERED}
+    if scheme not in known:
+        raise KeyError(
+            f"class scheme {scheme!r} is not known; known are {', '.join(known)}, and others can "
+            "be added with astroclust.instruments.register_class_scheme"
+        )
+    return known[scheme]
+
+
+#: The classes of LEGUS (Adamo et al. 2017; Wei et al. 2020, sec. 2).
+LEGUS_CLASSES = find_class_scheme("legus")
+
+
+def classes_of(table):
+    """Class scheme of a classified table.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        A table whose metadata `~astroclust.classify_table` or a simulation wrote: ``SCHEME``, the
+        name of the scheme, and ``CLS1`` ..., the names of the classes.
+
+    Returns
+    -------
+    scheme : `ClassScheme`
+        The known scheme of that name with these classes; else one made of the names; that of LEGUS
+        if the table says nothing.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.instruments import classes_of
+    >>> classes_of(Table({"class": [1, 4]})).name
+    'legus'
+    """
+    if "SCHEME" not in table.meta:
+        return LEGUS_CLASSES
+    name = table.meta["SCHEME"]
+    keys = [key for key in table.meta if key[:3] == "CLS" and key[3:].isdecimal()]
+    names = {int(key[3:]): str(table.meta[key]) for key in keys}
+    known = {**_bundled(), **_REGISTERED}.get(name)
+    if known is not None and (not names or dict(known.names) == names):
+        return known
+    clusters = [int(number) for number in str(table.meta.get("CLUSTERS", "")).split()]
+    return ClassScheme(name, names, clusters=clusters)
+
+
+def meta_of(scheme):
+    """The metadata from which `classes_of` finds a scheme again: flat, for FITS headers."""
+    names = {f"CLS{number}": name for number, name in scheme.names.items()}
+    return {"SCHEME": scheme.name, **names, "CLUSTERS": " ".join(map(str, scheme.clusters))}

@@ -1,0 +1,149 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Camera, filter, exposure time and zero point of an image, from its header."""
+
+import re
+
+import numpy as np
+from astropy import units as u
+
+from astroclust.instruments.cameras import find_filter, instruments
+
+__all__ = [
+    "ab_zero_point",
+    "camera_label",
+    "camera_of",
+    "camera_of_filter",
+    "camera_of_photmode",
+    "exposure_time",
+    "filter_of",
+    "filters_of_header",
+    "header_number",
+    "is_filter_name",
+    "photflam",
+]
+
+# Of these, an image whose header names no camera is taken to be from ACS.
+_ACS_FILTERS = ("F435W", "F606W")
+_FILTER_KEYWORDS = ("FILTER", "FILTER1", "FILTER2", "FILTERS", "FILTNAM1", "FILTNAM2", "PUPIL")
+# The names of filters and grisms of HST and JWST, such as F555W, FQ508N, F850LP, F28X50LP, G280;
+# CLEAR2L is not among them.
+_FILTER_NAME = re.compile(
+    r"(?<![A-Z0-9])(?:F[QR]?\d{3,4}(?:W2|LP|QP|BW|[A-Z])|F\d\dX\d\dLP|G\d{3}[A-Z]?)(?![A-Z0-9])"
+)
+
+
+def header_number(header, key, default=np.nan):
+    """Number that a header has under a keyword, in seconds if it is a time; else ``default``."""
+    try:
+        value = header[key]
+        return float(value.to_value(u.s) if isinstance(value, u.Quantity) else value)
+    except (KeyError, TypeError, ValueError):
+        return default
+
+
+def _camera_in(words, filter_name=""):
+    """Camera that words name: that with the filter, of several that share them; None if none."""
+    words = re.sub(r"[^A-Z0-9]+", " ", words.upper())
+    known = instruments().values()
+    pattern = next((item.pattern for item in known if re.search(item.pattern, words)), None)
+    same = [item for item in known if item.pattern == pattern]
+    having = [item for item in same if filter_name in item.filters]
+    return next((item.name for item in [*having, *same]), None)
+
+
+def camera_of(band):
+    """Camera of an image, such as ``"acs"`` or ``"uvis"``: from its header, else its filter.
+
+    Parameters
+    ----------
+    band : `~astroclust.images.Band`
+        The image; ``INSTRUME``, ``DETECTOR`` and ``PHOTMODE`` of its header are read.
+
+    Returns
+    -------
+    camera : str
+        Name of an instrument, such as ``"uvis"`` (WFC3/UVIS) or ``"acs"`` (ACS/WFC); or the name
+        of another instrument, as written in the header.
+    """
+    words = " ".join(str(band.meta.get(key, "")) for key in ("INSTRUME", "DETECTOR"))
+    name = filter_of(band)
+    camera = _camera_in(words, name)
+    instrument = str(band.meta.get("INSTRUME", "")).strip()
+    if instrument and camera is None:
+        return instrument
+    return camera or camera_of_photmode(band.meta, name) or camera_of_filter(name)
+
+
+def camera_of_photmode(header, filter_name=""):
+    """Camera that ``PHOTMODE`` names; None if it names none."""
+    return _camera_in(str(header.get("PHOTMODE", "")), filter_name)
+
+
+def camera_of_filter(filter_name):
+    """Camera that LEGUS and PHANGS-HST mostly used with a filter, or the first that has it."""
+    if filter_name in _ACS_FILTERS:
+        return "acs"
+    known = instruments()
+    cameras = ("uvis", "acs", *known)
+    return next((name for name in cameras if filter_name in known[name].filters), "uvis")
+
+
+def camera_label(camera):
+    """Name of a camera in messages, such as ``"ACS/HRC"``."""
+    known = instruments()
+    return known[camera].label if camera in known else camera
+
+
+def filters_of_header(header):
+    """Filters that a header names: dict of keyword to filters, without clear positions.
+
+    Parameters
+    ----------
+    header : mapping
+        ``FILTER``, ``FILTER1``, ``FILTER2`` (ACS), ``FILTNAM1``, ``FILTNAM2`` (WFPC2), ``PUPIL``
+        (NIRCam) and ``PHOTMODE`` are read.
+    """
+    found = {}
+    for key in (*_FILTER_KEYWORDS, "PHOTMODE"):
+        names = _FILTER_NAME.findall(str(header.get(key, "")).upper())
+        if names:
+            found[key] = names
+    return found
+
+
+def is_filter_name(name):
+    """Whether a name is that of a filter, such as ``"F555W"``, rather than a role."""
+    return _FILTER_NAME.fullmatch(name) is not None
+
+
+def filter_of(band):
+    """Filter of an image: its name, or that of its header if it is named by its role."""
+    named = {name for names in filters_of_header(band.meta).values() for name in names}
+    return named.pop() if band.filter == band.role and len(named) == 1 else band.filter
+
+
+def exposure_time(band):
+    """Exposure time in seconds (``EXPTIME``, else ``TEXPTIME``); infinite if it is unknown."""
+    key = "EXPTIME" if "EXPTIME" in band.meta else "TEXPTIME"
+    seconds = header_number(band.meta, key)
+    return seconds if 0 < seconds < np.inf else np.inf
+
+
+def ab_zero_point(band):
+    """AB magnitude of 1 e-/s from ``PHOTFLAM``, ``PHOTPLAM`` and ``PHOTZPT``; NaN without them.
+
+    See the WFC3 and ACS Data Handbooks.
+    """
+    flux, pivot = header_number(band.meta, "PHOTFLAM"), header_number(band.meta, "PHOTPLAM")
+    if not (0 < flux < np.inf and 0 < pivot < np.inf):
+        return np.nan
+    st = -2.5 * np.log10(flux) + header_number(band.meta, "PHOTZPT", -21.1)
+    return st - 5 * np.log10(pivot) + 18.6921
+
+
+def photflam(camera, filter_name, pivot):
+    """PHOTFLAM (erg / s / cm2 / Angstrom for 1 e-/s) that gives the Vega zero point of LEGUS."""
+    known = find_filter(camera, filter_name)
+    ab = known.legus_zero_point + known.ab_of_vega
+    st = ab + 5 * np.log10(pivot) - 18.6921
+    return float(10 ** (-0.4 * (st + 21.1)))

@@ -1,0 +1,236 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Instruments, band systems and class schemes."""
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from astropy.nddata import NDData
+from astropy.table import Table
+
+from astroclust import ImageSet
+from astroclust.instruments import (
+    LEGUS_BANDS,
+    LEGUS_CLASSES,
+    BandSystem,
+    ClassScheme,
+    Filter,
+    Instrument,
+    ab_of_vega,
+    band_systems,
+    camera_of,
+    cameras,
+    class_schemes,
+    classes_of,
+    find_band_system,
+    find_class_scheme,
+    find_filter,
+    find_instrument,
+    instruments,
+    legus_zero_point,
+    meta_of,
+    register_band_system,
+    register_class_scheme,
+    register_instrument,
+)
+
+SIX = BandSystem(
+    "legus-halpha",
+    roles=("NUV", "U", "B", "V", "HA", "I"),
+    filters={**LEGUS_BANDS.filters, "f657n": "ha", "F658N": "HA"},
+    pixel_scale=0.0396,
+    reference=LEGUS_BANDS.reference,
+)
+INFRARED = BandSystem(
+    "nircam",
+    roles=("F115W", "F150W", "F200W", "F277W"),
+    filters={name: name for name in ("F115W", "F150W", "F200W", "F277W")},
+    pixel_scale=0.031,
+    unit="Jy",
+)
+
+
+@pytest.fixture(autouse=True)
+def _registries(monkeypatch):
+    for module in (band_systems, cameras, class_schemes):
+        monkeypatch.setattr(module, "_REGISTERED", {})
+
+
+# Instruments
+
+
+def test_every_camera_has_filters_with_numbers():
+    for name, camera in instruments().items():
+        assert camera.pixel_scale > 0
+        assert camera.source
+        for key, item in camera.filters.items():
+            assert item.pivot > 0
+            assert np.isfinite([item.width, item.ab_of_vega, item.extinction]).all(), (name, key)
+            assert item.source
+    assert {"uvis", "ir", "acs", "hrc", "wfpc2", "nircam-sw", "nircam-lw"} <= set(instruments())
+    assert {"F657N", "F658N"} <= set(find_instrument("uvis").filters)
+
+
+def test_pivots_agree_with_the_names_of_filters():
+    for camera in instruments().values():
+        unit = 100 if camera.name == "ir" or camera.telescope == "JWST" else 10
+        for name, item in camera.filters.items():
+            number = unit * int("".join(c for c in name[1:5] if c.isdigit()))
+            assert item.pivot == pytest.approx(number, rel=0.09), name
+
+
+def test_zero_points_of_legus():
+    assert legus_zero_point("uvis", "F555W") == 25.816
+    assert np.isnan(legus_zero_point("nircam-sw", "F115W"))
+    assert np.isnan(legus_zero_point("keck", "R"))
+    assert ab_of_vega("hrc", "F814W") == pytest.approx(ab_of_vega("acs", "F814W"), abs=0.02)
+    assert np.isnan(ab_of_vega("keck", "R"))
+    assert find_instrument("acs").is_calibrated
+    assert not find_instrument("wfpc2").is_calibrated
+
+
+def test_unknown_instruments_and_the_remedy():
+    with pytest.raises(KeyError, match=r"known are wfpc2, ir.*register_instrument"):
+        find_instrument("keck")
+    register_instrument(Instrument("keck", "NIRC2", pattern="NIRC2", pixel_scale=0.01))
+    assert find_instrument("keck").label == "NIRC2"
+    with pytest.raises(TypeError, match="must be an Instrument or a Table"):
+        register_instrument("keck")
+    with pytest.raises(ValueError, match="pixel_scale must be positive"):
+        Instrument("keck", "NIRC2", pattern="NIRC2", pixel_scale=0)
+    with pytest.raises(ValueError, match="filters has 'K' for 'H'"):
+        Instrument("a", "A", pattern="A", pixel_scale=1, filters={"K": Filter("H", 16000.0)})
+
+
+def test_instruments_from_a_table():
+    table = Table(
+        {"name": ["keck"], "label": ["NIRC2"], "pattern": ["NIRC2"], "pixel_scale": [0.01]}
+    )
+    filters = Table({"camera": ["keck"], "filter": ["K"], "pivot": [22000.0]})
+    register_instrument(table, filters)
+    assert find_filter("keck", "K").pivot == 22000
+    assert np.isnan(find_filter("keck", "K").ab_of_vega)
+    register_instrument(table)
+    assert not find_instrument("keck").filters
+
+
+def test_cameras_with_one_header_are_told_apart_by_filter():
+    for name, camera in (("F115W", "nircam-sw"), ("F277W", "nircam-lw")):
+        image = NDData(np.ones((4, 4)), meta={"INSTRUME": "NIRCAM", "FILTER": name}, unit="MJy/sr")
+        image.meta["PIXAR_SR"] = 2e-14
+        assert camera_of(ImageSet({name: image}, system=INFRARED)[name]) == camera
+
+
+# Band systems
+
+
+def test_six_bands():
+    assert SIX.index("HA") == 4
+    assert SIX.filters["F657N"] == "HA"
+    assert [SIX.channel(role) for role in SIX.roles] == [2, 2, 1, 1, 0, 0]
+    assert [LEGUS_BANDS.channel(role) for role in LEGUS_BANDS.roles] == [2, 2, 1, 1, 0]
+    images = {name: np.random.default_rng(1).random((8, 8)) for name in ("F555W", "F657N")}
+    with pytest.raises(ValueError, match="'F657N' has no known role"):
+        ImageSet(images)
+    both = ImageSet(images, system=SIX)
+    assert both.roles == ("V", "HA")
+    assert both.reference.role == "V"
+    five = ImageSet.of(both, "legus")
+    assert five.roles == ("V",)
+    assert ImageSet.of(five, SIX).roles == ("V",)
+    assert ImageSet.of(both) is both
+    with pytest.raises(ValueError, match=r"none of which plays a role in nircam.*ImageSet"):
+        ImageSet.of(both, INFRARED)
+
+
+def test_infrared_images_become_flux_densities():
+    meta = {"INSTRUME": "NIRCAM", "PIXAR_SR": 2.29e-14}
+    image = NDData(np.full((8, 8), 5.0), unit="MJy/sr", meta=meta)
+    band = ImageSet({"F115W": image}, system=INFRARED)["F115W"]
+    assert str(band.unit) == "Jy"
+    assert band.pixels(np.s_[:1, :1])[0, 0] == pytest.approx(5e6 * 2.29e-14)
+    with pytest.raises(ValueError, match=r"cannot be converted to Jy.*set BUNIT"):
+        ImageSet({"F115W": np.ones((8, 8))}, system=INFRARED)
+    hst = NDData(np.ones((8, 8)), meta={"PHOTFLAM": 1.8e-20, "PHOTPLAM": 11534.0})
+    band = ImageSet({"F110W": hst}, roles={"F110W": "F115W"}, system=INFRARED)["F115W"]
+    expected = 1.8e-20 * 11534.0**2 / 2.99792458e18 / 1e-23
+    assert band.pixels(np.s_[:1, :1])[0, 0] == pytest.approx(expected, rel=1e-3)
+
+
+def test_band_systems_by_name():
+    with pytest.raises(KeyError, match=r"'nircam' is not known.*register_band_system"):
+        find_band_system("nircam")
+    register_band_system(INFRARED)
+    assert find_band_system("nircam") is INFRARED
+    assert find_band_system(SIX) is SIX
+    assert pickle.loads(pickle.dumps(SIX)) == SIX
+    with pytest.raises(TypeError, match="must be a BandSystem"):
+        register_band_system("nircam")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"roles": ()}, "one or more different names"),
+        ({"roles": ("V", "v")}, "one or more different names"),
+        ({"filters": {"F115W": "J"}}, "filters has"),
+        ({"reference": ("J",)}, "reference has"),
+        ({"pixel_scale": 0}, "pixel_scale must be"),
+        ({"unit": "furlong per"}, "furlong"),
+    ],
+)
+def test_band_systems_that_make_no_sense(change, message):
+    with pytest.raises(ValueError, match=message):
+        replace(INFRARED, **change)
+
+
+# Class schemes
+
+
+def test_positions_and_numbers():
+    labels = np.array([4, 1, 3])
+    assert LEGUS_CLASSES.positions(labels).tolist() == [3, 0, 2]
+    assert LEGUS_CLASSES.numbers_of([3, 0, 2]).tolist() == labels.tolist()
+    assert LEGUS_CLASSES.is_cluster([1, 2, 3, 4, 0]).tolist() == [True, True, False, False, False]
+    cluster = find_class_scheme("cluster")
+    assert cluster.positions([1, 2, 3, 4]).tolist() == [0, 0, 1, 1]
+    assert cluster.most_probable([[0.2, 0.8], [0.9, 0.1]]).tolist() == [4, 1]
+    assert cluster.is_cluster([2, 4]).tolist() == [True, False]
+    masked = np.ma.masked_array([1, 4, 9], mask=[True, False, False])
+    assert LEGUS_CLASSES.knows(masked).tolist() == [False, True, False]
+
+
+def test_labels_of_another_scheme():
+    with pytest.raises(ValueError, match=r"\[0, 7\] are not classes of legus.*not inspected"):
+        LEGUS_CLASSES.positions([1, 0, 7])
+    with pytest.raises(ValueError, match="1 masked values; exclude those rows"):
+        LEGUS_CLASSES.positions(np.ma.masked_array([1, 2], mask=[True, False]))
+
+
+def test_artifacts_of_phangs_merge():
+    assert find_class_scheme("phangs").positions([2, 9, 19]).tolist() == [1, 3, 3]
+
+
+@pytest.mark.parametrize(
+    "names", [{1: "one"}, {0: "a", 1: "b"}, {1: "", 2: "b"}, {1: 2, 2: "b"}, [1]]
+)
+def test_classes_that_are_none(names):
+    with pytest.raises(ValueError, match="need two or more names"):
+        ClassScheme("mine", names)
+
+
+def test_schemes_from_metadata():
+    mine = ClassScheme("mine", {1: "cluster", 2: "star", 3: "galaxy"}, clusters=[1])
+    table = Table({"class": [1]}, meta=meta_of(mine))
+    table.write("mine.fits")
+    again = classes_of(Table.read("mine.fits"))
+    assert again == mine
+    register_class_scheme(replace(mine, colors={1: "red"}))
+    assert classes_of(table).colors[1] == "red"
+    assert classes_of(Table()) is LEGUS_CLASSES
+    assert find_class_scheme("mine").colors[1] == "red"
+    with pytest.raises(KeyError, match=r"'yours' is not known.*register_class_scheme"):
+        find_class_scheme("yours")
+    with pytest.raises(ValueError, match=r"\[7\] are not classes"):
+        replace(mine, clusters=[7])
