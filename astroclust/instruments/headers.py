@@ -25,6 +25,7 @@ __all__ = [
 # Of these, an image whose header names no camera is taken to be from ACS.
 _ACS_FILTERS = ("F435W", "F606W")
 _FILTER_KEYWORDS = ("FILTER", "FILTER1", "FILTER2", "FILTERS", "FILTNAM1", "FILTNAM2", "PUPIL")
+_EXPOSURE_KEYWORDS = ("EXPTIME", "TEXPTIME", "XPOSURE", "EFFEXPTM")
 # The names of filters and grisms of HST and JWST, such as F555W, FQ508N, F850LP, F28X50LP, G280;
 # CLEAR2L is not among them.
 _FILTER_NAME = re.compile(
@@ -123,8 +124,8 @@ def filter_of(band):
 
 
 def exposure_time(band):
-    """Exposure time in seconds (``EXPTIME``, else ``TEXPTIME``); infinite if it is unknown."""
-    key = "EXPTIME" if "EXPTIME" in band.meta else "TEXPTIME"
+    """Exposure time in seconds, infinite if unknown: the first keyword of HST's and JWST's."""
+    key = next((key for key in _EXPOSURE_KEYWORDS if key in band.meta), "EXPTIME")
     seconds = header_number(band.meta, key)
     return seconds if 0 < seconds < np.inf else np.inf
 
@@ -142,8 +143,6 @@ def ab_zero_point(band):
 
 
 def photflam(camera, filter_name, pivot):
-    """PHOTFLAM (erg / s / cm2 / Angstrom for 1 e-/s) that gives the Vega zero point of LEGUS."""
-    known = find_filter(camera, filter_name)
-    ab = known.legus_zero_point + known.ab_of_vega
-    st = ab + 5 * np.log10(pivot) - 18.6921
+    """PHOTFLAM (erg / s / cm2 / Angstrom for 1 e-/s) that gives the zero point of simulations."""
+    st = find_filter(camera, filter_name).rate_zero_point + 5 * np.log10(pivot) - 18.6921
     return float(10 ** (-0.4 * (st + 21.1)))

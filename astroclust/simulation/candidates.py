@@ -12,6 +12,7 @@ from astroclust.simulation.profiles import (
     measured_flux,
     structure_sources,
 )
+from astroclust.simulation.template import N_BANDS, V
 
 __all__ = [
     "CORRECTION_STEPS",
@@ -124,10 +125,10 @@ def draw_candidate(label, drawn, correction, x, y, observation, rng):
         return Candidate(label, kind, x, y, [])
     magnitudes = np.array(drawn["mag"])
     if kind == "saturated":
-        magnitudes = magnitudes - magnitudes[3] + rng.uniform(15, 19)
+        magnitudes = magnitudes - magnitudes[V] + rng.uniform(15, 19)
     if kind in POINTS:
         # No catalogue tells of these: stars of all colours, most of them too red for its cuts.
-        flux = draw_stars(rng, magnitudes[3:4], observation.zero_points, _BLUE_STARS)[:, 0]
+        flux = draw_stars(rng, magnitudes[[V]], observation.zero_points, _BLUE_STARS)[:, 0]
     else:
         in_aperture = magnitudes + observation.extinction - correction - CORRECTION_STEPS
         flux = 10 ** (0.4 * (observation.zero_points - in_aperture))
@@ -229,8 +230,8 @@ def total_magnitudes(sources, zero_points):
 
 def _tint(rng, scatter):
     """Light in each band of a part whose colour differs from that of the whole, 1 in V."""
-    steps = REDDER * rng.normal(0, scatter) + rng.normal(0, 0.2 * scatter, 5)
-    return 10 ** (-0.4 * (steps - steps[3]))
+    steps = REDDER * rng.normal(0, scatter) + rng.normal(0, 0.2 * scatter, N_BANDS)
+    return 10 ** (-0.4 * (steps - steps[V]))
 
 
 def _cluster(rng, light, radius, axis_ratio, dx=0.0, dy=0.0):
@@ -246,15 +247,15 @@ def _aside(rng, distance):
 
 def _symmetric(rng):
     """Round to the eye; most clusters are somewhat elongated (Ryon et al. 2017)."""
-    return [_cluster(rng, np.ones(5), 1.0, 1 - 0.35 * rng.beta(1.2, 2.2))]
+    return [_cluster(rng, np.ones(N_BANDS), 1.0, 1 - 0.35 * rng.beta(1.2, 2.2))]
 
 
 def _elongated(rng):
-    return [_cluster(rng, np.ones(5), 1.0, rng.uniform(0.3, 0.65))]
+    return [_cluster(rng, np.ones(N_BANDS), 1.0, rng.uniform(0.3, 0.65))]
 
 
 def _lopsided(rng):
-    main = _cluster(rng, np.ones(5), 1.0, rng.uniform(0.7, 1))
+    main = _cluster(rng, np.ones(N_BANDS), 1.0, rng.uniform(0.7, 1))
     light = rng.uniform(0.25, 0.7) * _tint(rng, 0.15)
     wing = _cluster(
         rng, light, rng.uniform(0.5, 1.2), rng.uniform(0.5, 1), *_aside(rng, rng.uniform(1.2, 2.5))
@@ -264,7 +265,7 @@ def _lopsided(rng):
 
 def _neighbor(rng):
     """A cluster with a star or a small cluster in its wings."""
-    main = _cluster(rng, np.ones(5), 1.0, rng.uniform(0.7, 1))
+    main = _cluster(rng, np.ones(N_BANDS), 1.0, rng.uniform(0.7, 1))
     place = _aside(rng, rng.uniform(2.2, 5.0))
     light = rng.uniform(0.2, 0.8) * _tint(rng, 0.5)
     return [main, Component(light, *place, rng.choice([0.0, 0.5]), fixed=True)]
@@ -272,7 +273,7 @@ def _neighbor(rng):
 
 def _gradient(rng):
     """Two generations, or dust on one side."""
-    main = _cluster(rng, np.ones(5), 1.0, rng.uniform(0.65, 1))
+    main = _cluster(rng, np.ones(N_BANDS), 1.0, rng.uniform(0.65, 1))
     light = rng.uniform(0.4, 0.9) * _tint(rng, 0.8)
     return [main, _cluster(rng, light, 0.9, 1.0, *_aside(rng, rng.uniform(0.7, 1.4)))]
 
@@ -308,7 +309,7 @@ def _sub_clusters(rng):
 
 def _star(rng):
     """A star with faint ones about it, which make it seem extended."""
-    stars = [Component(np.ones(5))]
+    stars = [Component(np.ones(N_BANDS))]
     for _ in range(int(rng.integers(1, 4))):
         light = rng.uniform(0.04, 0.22) * _tint(rng, 0.6)
         stars.append(Component(light, *_aside(rng, rng.uniform(0.7, 2.5))))
@@ -317,11 +318,11 @@ def _star(rng):
 
 def _pair(rng):
     light = rng.uniform(0.25, 1.0) * _tint(rng, 0.7)
-    return [Component(np.ones(5)), Component(light, *_aside(rng, 1.5))]
+    return [Component(np.ones(N_BANDS)), Component(light, *_aside(rng, 1.5))]
 
 
 def _triple(rng):
-    parts = [Component(np.ones(5))]
+    parts = [Component(np.ones(N_BANDS))]
     for _ in range(2):
         light = rng.uniform(0.2, 1.0) * _tint(rng, 0.7)
         parts.append(Component(light, *_aside(rng, rng.uniform(1.0, 2.2))))
@@ -332,14 +333,14 @@ def _components(kind, galaxies, rng):
     """The parts of a structure of a kind; galaxies are in part real ones, if there are any."""
     if kind == "galaxy" and galaxies and rng.random() < _REAL_GALAXIES:
         family, angle = ("real", galaxies[rng.integers(len(galaxies))]), rng.uniform(0, 2 * np.pi)
-        return [Component(np.ones(5), 0, 0, 1.0, family, position_angle=angle)]
+        return [Component(np.ones(N_BANDS), 0, 0, 1.0, family, position_angle=angle)]
     return _MAKERS[kind](rng)
 
 
 def _galaxy(rng):
     """A background galaxy: bulge and disk."""
     axis_ratio, angle = rng.uniform(0.2, 0.95), rng.uniform(0, np.pi)
-    disc = Component(np.ones(5), 0, 0, 1.0, ("sersic", 1.0), axis_ratio, angle)
+    disc = Component(np.ones(N_BANDS), 0, 0, 1.0, ("sersic", 1.0), axis_ratio, angle)
     share = rng.uniform(0.1, 1.0)
     light = share * 10 ** (-0.4 * 0.4 * REDDER)
     index = float(rng.choice([2.0, 4.0]))
@@ -349,7 +350,7 @@ def _galaxy(rng):
 def _fluff(rng):
     """A patch of the galaxy without a peak of its own, with a few faint stars."""
     axis_ratio, angle = rng.uniform(0.3, 1), rng.uniform(0, np.pi)
-    patch = Component(np.ones(5), 0, 0, 1.0, ("sersic", 1.0), axis_ratio, angle)
+    patch = Component(np.ones(N_BANDS), 0, 0, 1.0, ("sersic", 1.0), axis_ratio, angle)
     stars = []
     for _ in range(int(rng.integers(0, 4))):
         light = rng.uniform(0.02, 0.1) * _tint(rng, 0.5)
@@ -359,11 +360,11 @@ def _fluff(rng):
 
 def _nucleus(rng):
     angle = rng.uniform(0, np.pi)
-    return [Component(np.ones(5), 0, 0, 1.0, ("sersic", 4.0), rng.uniform(0.6, 1), angle)]
+    return [Component(np.ones(N_BANDS), 0, 0, 1.0, ("sersic", 4.0), rng.uniform(0.6, 1), angle)]
 
 
 def _point(rng):
-    return [Component(np.ones(5))]
+    return [Component(np.ones(N_BANDS))]
 
 
 _MAKERS = {

@@ -11,6 +11,7 @@ from scipy import fft
 from tqdm import tqdm
 
 from astroclust.simulation.optics import OVERSAMPLING, wave_numbers
+from astroclust.simulation.template import N_BANDS
 
 __all__ = [
     "MARGIN",
@@ -85,7 +86,7 @@ class Stars:
         return Stars.concatenate([self, other])
 
     @classmethod
-    def none(cls, n_bands=5):
+    def none(cls, n_bands=N_BANDS):
         """No stars."""
         return cls(np.empty(0), np.empty(0), np.empty((n_bands, 0)))
 
@@ -96,7 +97,7 @@ class Stars:
         return cls(np.concatenate(x), np.concatenate(y), np.concatenate(flux, axis=1))
 
 
-def split_sources(sources, n_bands=5):
+def split_sources(sources, n_bands=N_BANDS):
     """The points among sources as `Stars`, and the list of the extended ones."""
     points = [source for source in sources if source.profile is None]
     flux = np.array([source.flux for source in points], float).reshape(len(points), n_bands)

@@ -11,7 +11,8 @@ from astropy.wcs import WCS
 from threadpoolctl import threadpool_limits
 
 from astroclust.catalogs import find_field
-from astroclust.images import BANDS, PIXEL_SCALE, Band, ImageSet
+from astroclust.images import Band, ImageSet
+from astroclust.instruments import LEGUS_BANDS
 from astroclust.photometry.apertures import ANNULUS, measure_apertures
 from astroclust.simulation.candidates import KINDS, RESIDUE, Candidate, total_magnitudes
 from astroclust.simulation.catalog_rows import (
@@ -43,6 +44,7 @@ from astroclust.simulation.observations import Observation, observe_like
 from astroclust.simulation.painting import Painting
 from astroclust.simulation.places import crowding_of, draw_places
 from astroclust.simulation.populations import FieldPopulation, field_population
+from astroclust.simulation.template import N_BANDS, V
 
 __all__ = ["Field", "simulate_field"]
 
@@ -64,7 +66,7 @@ _TRUTH = {
     "y": float,
     "class": np.int16,
     "kind": "U12",
-    **{f"mag_{band.lower()}": np.float32 for band in BANDS},
+    **{f"mag_{role.lower()}": np.float32 for role in LEGUS_BANDS.roles},
     "radius": np.float32,
     "axis_ratio": np.float32,
     "members": np.int16,
@@ -284,12 +286,12 @@ def _draw_rows(scene, density, galaxy):
     groups = population.group_share, population.group_size, population.group_radius
     x, y = places = draw_places(rng, scene.shape, density, *groups, np.sqrt(galaxy.young))
     label, drawn = _draw_quantities(rng, places, population)
-    magnitude = np.reshape([quantities["mag"] for quantities in drawn], (-1, len(BANDS)))
+    magnitude = np.reshape([quantities["mag"] for quantities in drawn], (-1, N_BANDS))
     index, log_noise = (np.array([q[name] for q in drawn], float) for name in ("ci", "log_noise"))
     kind = rng.choice(list(KINDS[4]), size=len(x), p=list(KINDS[4].values()))
     kind = np.where(label == 4, kind, "none")
     full = kind == "saturated"
-    magnitude[full] += (rng.uniform(*_SATURATED, len(x)) - magnitude[:, 3])[full, None]
+    magnitude[full] += (rng.uniform(*_SATURATED, len(x)) - magnitude[:, V])[full, None]
     is_residue = np.isin(kind, RESIDUE)
     magnitude[is_residue] = np.nan
     kind = np.where(is_residue, kind, "none")
@@ -312,10 +314,10 @@ def _draw_quantities(rng, places, population):
 
 def _crowd(scene, image, painting):
     """Clouds and faint stars about the candidates that make up what is missing of the scatter."""
-    v_band = Band("V", "V", image[3])
-    positions, light = painting.positions, painting.wanted[:, 3]
+    v_band = Band("V", "V", image[V])
+    positions, light = painting.positions, painting.wanted[:, V]
     scatter = measure_apertures([v_band], *positions, ANNULUS[:1], sky="mode")[0].scatter
-    there = np.hypot(np.nan_to_num(scatter), scene.observation.sky_noise[3])
+    there = np.hypot(np.nan_to_num(scatter), scene.observation.sky_noise[V])
     missing = missing_scatter(painting.rows.noise, there, scene.population.quiet, light)
     clouds, crowd = [], [Stars.none()]
     for x, y, scatter in zip(*positions, missing, strict=True):
@@ -342,7 +344,7 @@ def field_wcs(shape):
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
     wcs.wcs.crval = _CENTRE
     wcs.wcs.crpix = [(shape[1] + 1) / 2, (shape[0] + 1) / 2]
-    wcs.wcs.cdelt = [-PIXEL_SCALE / 3600, PIXEL_SCALE / 3600]
+    wcs.wcs.cdelt = [-LEGUS_BANDS.pixel_scale / 3600, LEGUS_BANDS.pixel_scale / 3600]
     wcs.wcs.cunit = ["deg", "deg"]
     return wcs
 

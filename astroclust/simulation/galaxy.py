@@ -9,6 +9,7 @@ import numpy as np
 from scipy import fft, ndimage
 
 from astroclust.simulation.populations import EXTINCTION
+from astroclust.simulation.template import V, relative_magnitudes
 
 __all__ = ["Galaxy", "draw_galaxy", "draw_patch"]
 
@@ -278,14 +279,13 @@ def _light(observation, brightness, maps, dust):
     light = np.zeros((len(EXTINCTION), *dust.shape), np.float32)
     magnitudes = np.subtract(observation.zero_points, observation.extinction)
     for name, image in maps.items():
-        nuv_u, u_b, b_v, v_i = COLORS[name]
-        colors = np.array([nuv_u + u_b + b_v, u_b + b_v, b_v, 0, -v_i])
+        colors = relative_magnitudes(*COLORS[name])
         for band, flux in zip(light, 10 ** (0.4 * (magnitudes - colors)), strict=True):
             band += float(flux) * image
     for band, extinction in zip(light, EXTINCTION, strict=True):
         band *= np.exp(-0.4 * math.log(10) * extinction * dust)
-    middle = light[3].size // 2
-    light *= brightness / float(np.partition(light[3], middle, axis=None)[middle])
+    middle = light[V].size // 2
+    light *= brightness / float(np.partition(light[V], middle, axis=None)[middle])
     return light
 
 

@@ -51,6 +51,7 @@ class Optics:
         observation, (ky, kx) = self._observation, wave_numbers(size)
         pair = observation.cameras[band], observation.filters[band]
         sampling = {"size": size, "oversampling": OVERSAMPLING}
+        sampling["pixel_scale"] = observation.pixel_scale
         grid = observation.ingredients.psf.get(pair)
         if grid is None:
             psf = fourier_psf(*pair, angle=observation.angle, **sampling)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial import KDTree
 
-from astroclust.images import BANDS, Band
+from astroclust.images import Band
+from astroclust.instruments import LEGUS_BANDS
 from astroclust.photometry.apertures import measure_apertures
 from astroclust.photometry.curves import CI_RADII
 from astroclust.simulation.candidates import (
@@ -19,9 +20,10 @@ from astroclust.simulation.candidates import (
     structure_truth,
 )
 from astroclust.simulation.catalog_rows import in_aperture
-from astroclust.simulation.detector import EXPOSURES, FULL_WELLS
+from astroclust.simulation.detector import EXPOSURES, full_well
 from astroclust.simulation.drawing import add_patch, draw_group
 from astroclust.simulation.profiles import structure_light, structure_sources
+from astroclust.simulation.template import N_BANDS, V
 
 __all__ = ["Painting"]
 
@@ -48,7 +50,7 @@ _STAR, _SATURATED, _PEAK = {"star": 1.0}, {"saturated": 1.0}, 0.18
 _SCALES = np.geomspace(0.05, 6.0, 36)
 _STEP = np.log(_SCALES[1] / _SCALES[0])
 # The bands of the apertures of `structure_light`.
-_APERTURES = [3, 3, 0, 1, 2, 3, 4]
+_APERTURES = [V, V, *range(N_BANDS)]
 # Sources that miss their index by more than this are drawn again.
 _MISFIT = 0.02
 
@@ -89,10 +91,10 @@ class Painting:
 
     def _choose_kinds(self, ci_cut):
         """What each row may be, and the index that it is to have."""
-        exposure = self.observation.exposure_times[3] / EXPOSURES
-        limit = FULL_WELLS[self.observation.cameras[3]] / exposure
+        camera, pixel_scale = self.observation.cameras[V], self.observation.pixel_scale
+        limit = full_well(camera, pixel_scale) / (self.observation.exposure_times[V] / EXPOSURES)
         no_cluster = np.isin(self.rows.label, (0, 4))
-        self.saturated = no_cluster & (_PEAK * self.wanted[:, 3] > limit)
+        self.saturated = no_cluster & (_PEAK * self.wanted[:, V] > limit)
         is_star = (self.rows.label == 0) & (self.rows.index < ci_cut)
         self.choice = [
             _SATURATED if full else _STAR if star else _PAINTED[label]
@@ -106,7 +108,7 @@ class Painting:
         n, index = len(self.wanted), self.index
         typical = np.median(index[np.isfinite(index)]) if np.isfinite(index).any() else 1.6
         self.rng, self.kinds, self.structures = rng, [""] * n, [None] * n
-        self.light, self.step = np.empty((n, len(BANDS) + 2, len(_SCALES))), np.empty(n)
+        self.light, self.step = np.empty((n, len(_APERTURES), len(_SCALES))), np.empty(n)
         for row, value in enumerate(np.where(np.isfinite(index), index, typical)):
             self._take(row, *self._draw_structure(row, value))
         self.flux = self.wanted / _at(_caught(self.light), self.step)
@@ -159,7 +161,7 @@ class Painting:
         if not self.positions.size:
             return stars
         near, row = KDTree(self.positions.T).query(np.column_stack([stars.x, stars.y]))
-        faint = stars.flux[3] < _FAINT_STAR * self.wanted[row, 3]
+        faint = stars.flux[V] < _FAINT_STAR * self.wanted[row, V]
         return stars[(near > _CLEAR) | faint]
 
     def settle(self, image, *, observed):
@@ -184,7 +186,7 @@ class Painting:
             excess = np.nan_to_num(measured - own)[:, :2]
             wanted = own[:, 2:] + fractions * np.nan_to_num(self.wanted - measured[:, 2:])
             wanted = np.maximum(wanted, _FAINTEST * self.wanted) * (self.wanted > 0)
-            step, off = _solve(self.light, wanted[:, 3], excess, self.index, self.step)
+            step, off = _solve(self.light, wanted[:, V], excess, self.index, self.step)
             before = self.step, self.flux
             self.step, self.flux = step, wanted / _at(_caught(self.light), step)
             change = np.abs(self._own_light() - own) > _CHANGE * own + _CHANGE_OF_SKY * sky
@@ -235,9 +237,9 @@ def _fractions(positions):
 
 def _measure(image, x, y):
     """Light in V within 1 and 3 pixels, in each band within 4: shape (n, 2 + bands)."""
-    bands = [Band(name, name, data) for name, data in zip(BANDS, image, strict=True)]
+    bands = [Band(name, name, data) for name, data in zip(LEGUS_BANDS.roles, image, strict=True)]
     fluxes = measure_apertures(bands, x, y, _RADII, sky="mode")
-    return np.column_stack([fluxes[3].flux[:, :2], *(band.flux[:, 2] for band in fluxes)])
+    return np.column_stack([fluxes[V].flux[:, :2], *(band.flux[:, 2] for band in fluxes)])
 
 
 def _at(light, step):
@@ -279,7 +281,7 @@ def _solve(light, in_v, excess, index, step):
         The step with the index that is nearest to that of the source, or else the one that comes
         nearest to the index; and how far from the index that is.
     """
-    flux = in_v[:, None] / _caught(light)[:, 3]
+    flux = in_v[:, None] / _caught(light)[:, V]
     core, wide = (flux * light[:, k] + excess[:, k, None] for k in (0, 1))
     is_light = (core > 0) & (wide > 0)
     ratio = np.divide(core, wide, where=is_light, out=np.full_like(core, np.nan))

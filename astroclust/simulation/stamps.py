@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from astroclust.catalogs import find_field
-from astroclust.images import BANDS
+from astroclust.instruments import LEGUS_BANDS
 from astroclust.simulation.candidates import draw_candidate, draw_star, total_magnitudes
 from astroclust.simulation.crowding import field_stars, missing_scatter, surroundings
 from astroclust.simulation.detector import add_noise, add_residue, saturate
@@ -19,6 +19,7 @@ from astroclust.simulation.galaxy import draw_patch
 from astroclust.simulation.ingredients import Ingredients
 from astroclust.simulation.observations import observe_like
 from astroclust.simulation.populations import calibrated_fields, field_population
+from astroclust.simulation.template import N_BANDS, V
 from astroclust.stamps import Stamps
 
 __all__ = ["simulate_stamps", "stream_stamps"]
@@ -142,13 +143,13 @@ def stream_stamps(
 
 
 def _stamps(drawn, n, size):
-    data, rows = np.empty((n, len(BANDS), size, size), np.float32), []
+    data, rows = np.empty((n, N_BANDS, size, size), np.float32), []
     for i, (image, *row) in enumerate(drawn):
         data[i] = image
         rows.append(row)
     columns = list(zip(*rows, strict=True)) or [[]] * len(_COLUMNS)
     truth = Table(columns, names=list(_COLUMNS), dtype=list(_COLUMNS.values()))
-    return Stamps(data, BANDS, table=truth)
+    return Stamps(data, LEGUS_BANDS.roles, table=truth)
 
 
 class _Artist:
@@ -244,14 +245,14 @@ def _draw_stamp(rng, artist):
     saturate(image, observation)
     add_noise(image, observation, rng)
     magnitudes = total_magnitudes(candidate.sources, observation.zero_points)
-    return image, label, candidate.kind, magnitudes[3], name
+    return image, label, candidate.kind, magnitudes[V], name
 
 
 def _draw(rng, label, x, y, population, observation):
     drawn = population.classes[label].draw(rng)
     candidate = draw_candidate(label, drawn, population.aperture_correction, x, y, observation, rng)
     there = _OTHER_LIGHT * population.quiet
-    light = sum(source.flux[3] for source in candidate.sources)
+    light = sum(source.flux[V] for source in candidate.sources)
     missing = missing_scatter(10 ** drawn["log_noise"], there, population.quiet, light)
     cloud, stars = surroundings(rng, x, y, missing, population.texture)
     return candidate, [*candidate.sources, *cloud], stars
