@@ -1,11 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Units and header keywords of mosaics of HST and JWST."""
 
+import numpy as np
 from astropy import units as u
 
 from astroclust.instruments import find_instrument, photflam
 
-__all__ = ["header_of", "units_of"]
+__all__ = ["header_of", "rates_in", "units_of"]
 
 # The filters of ACS are on two wheels; the other wheel is at its clear place (ACS Handbook, ch. 5).
 _SECOND_WHEEL = ("F330W", "F344N", "F435W", "F660N", "F814W", "F892N")
@@ -26,6 +27,27 @@ def units_of(observation):
     """
     pairs = zip(observation.cameras, observation.passbands, strict=True)
     return [_unit(camera, item, observation.pixel_scale) for camera, item in pairs]
+
+
+def rates_in(unit, observation):
+    """Number of units that 1 e-/s is in each band, for the unit of a band system.
+
+    Parameters
+    ----------
+    unit : str
+        A unit of flux density; another one is taken to be that of the rates.
+    observation : `~astroclust.simulation.observations.Observation`
+        Filters of the bands.
+
+    Returns
+    -------
+    factors : `~numpy.ndarray` of float32, shape (bands, 1, 1)
+        All 1 for rates.
+    """
+    if not u.Unit(unit).is_equivalent(u.Jy):
+        return np.ones((len(observation.filters), 1, 1), np.float32)
+    zero_points = [item.rate_zero_point for item in observation.passbands] * u.ABmag
+    return zero_points.to_value(unit).astype(np.float32)[:, None, None]
 
 
 def _unit(camera, item, pixel_scale):

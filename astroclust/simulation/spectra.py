@@ -2,9 +2,10 @@
 """From fluxes in the bands of LEGUS to those in any filter: interpolated, extended, with lines.
 
 Between the bands of LEGUS a spectrum is a straight line in AB magnitude and the logarithm of
-wavelength. Blueward of NUV that of NUV and U goes on. Redward of I it is that of a black body with
-the V-I color of the source, and of the red giants and supergiants that some of the light in I comes
-from. Lines of ionized gas are added to filters whose width has them.
+wavelength; blueward of NUV, the line through NUV and U. Redward of I it is that of stars with the
+V-I color of the source, and of the cool giants that emit a part of the light of a population. Lines
+of ionized gas are added to filters that have them within their width. Hot dust and PAHs, which some
+young clusters show beyond 3 microns, are not included.
 """
 
 import numpy as np
@@ -13,13 +14,17 @@ from astroclust.simulation.template import V
 
 __all__ = ["COOL_FRACTION", "line_fraction", "line_width", "translate"]
 
-#: Fraction of the light in I of clusters and galaxies that is from cool giants; a choice that gives
-#: I-J of 0.8 and I-K of 1.6 mag for V-I of 1 mag (Vega), between those of a G star and a galaxy.
-COOL_FRACTION = 0.25
-_COOL = 3600.0  # their temperature in K
-# Temperatures that a V-I color can mean, in K.
-_TEMPERATURES = np.geomspace(2000.0, 1e5, 400)
-_HC_OVER_K = 1.4387769e8  # Angstrom K
+#: Fraction of the light in I from cool giants, in clusters and galaxies; a choice that gives I-J of
+#: 0.8 and I-K of 1.6 mag for V-I of 1 mag (Vega), as in old clusters.
+COOL_FRACTION = 0.15
+_COOL_COLOR = 1.8  # their V-I, that of early M giants
+# Beyond I, colors grow with V-I: wavelength in Angstrom, and I minus the magnitude there for V-I of
+# 1 mag, from the colors of a K0 giant in J, H, K, L and M (Bessell & Brett 1988), which reddening
+# changes in nearly the same proportions; and the AB magnitude of Vega.
+_RED_WAVES = np.array([8020.0, 12500.0, 16500.0, 22000.0, 35000.0, 48000.0])
+_RED_SLOPES = (0.0, 0.69, 1.20, 1.35, 1.45, 1.40)
+_RED_VEGA = (0.43, 0.91, 1.39, 1.85, 2.76, 3.41)
+_VEGA_V_I = -0.46  # AB color of Vega
 # Lines by wavelength in Angstrom, relative to H-alpha: [N II] is that of H II regions of solar
 # metallicity.
 _LINES = {6562.8: 1.0, 6583.5: 0.33}
@@ -59,8 +64,7 @@ def translate(flux, template, target, *, cool=COOL_FRACTION):
     for i, item in enumerate(target.passbands):
         row = known.get(item.name)
         if row is None:
-            row = np.exp(_at(np.log(item.pivot), waves, log_density, cool))
-            row[density[V] <= 0] = 0
+            row = np.exp(_at(np.log(item.pivot), waves, log_density, cool)) * (density[V] > 0)
         result[i] = row * 10 ** (0.4 * item.rate_zero_point)
     return result
 
@@ -80,25 +84,20 @@ def _filled(density):
 def _at(wave, waves, log_density, cool):
     """Logarithm of the flux density per frequency at the logarithm of a wavelength."""
     if wave > waves[-1]:
-        color = log_density[V] - log_density[-1]
-        tail = _tail(color, *np.exp([waves[V], waves[-1], wave]), cool)
-        return log_density[-1] + np.log(tail)
+        return log_density[-1] + np.log(_tail(log_density[-1] - log_density[V], wave, cool))
     low = int(np.clip(np.searchsorted(waves, wave) - 1, 0, len(waves) - 2))
     part = (wave - waves[low]) / (waves[low + 1] - waves[low])
     return (1 - part) * log_density[low] + part * log_density[low + 1]
 
 
-def _tail(color, v, i, wavelength, cool):
-    """Flux density relative to that in I, for the logarithm of the flux ratio of V and I."""
-    ratios = np.log(_black_body(v, _TEMPERATURES) / _black_body(i, _TEMPERATURES))
-    temperature = np.interp(color, ratios, _TEMPERATURES)
-    hot = _black_body(wavelength, temperature) / _black_body(i, temperature)
-    return (1 - cool) * hot + cool * _black_body(wavelength, _COOL) / _black_body(i, _COOL)
-
-
-def _black_body(wavelength, temperature):
-    """Planck's law per frequency, up to a factor."""
-    return wavelength**-3.0 / np.expm1(_HC_OVER_K / (wavelength * temperature))
+def _tail(red, wave, cool):
+    """Flux density relative to that in I, for the logarithm of the flux ratio of I and V."""
+    slope, vega = (np.interp(wave, np.log(_RED_WAVES), row) for row in (_RED_SLOPES, _RED_VEGA))
+    # Vega is a Rayleigh-Jeans spectrum where the table ends.
+    vega += 5 / np.log(10) * max(wave - np.log(_RED_WAVES[-1]), 0)
+    v_i = 2.5 / np.log(10) * red - _VEGA_V_I
+    stars, giants = (10 ** (0.4 * slope * color) for color in (v_i, _COOL_COLOR))
+    return ((1 - cool) * stars + cool * giants) * 10 ** (0.4 * (_RED_VEGA[0] - vega))
 
 
 def line_width(log_age):
