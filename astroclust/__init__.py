@@ -11,8 +11,8 @@ from astropy.io import registry as _registry
 # Where each public name lives. A name is imported when it is first used, so that
 # ``import astroclust`` is quick and leaves torch, matplotlib and GalSim out.
 _HOMES = {
-    "BANDS": "images",
-    "CLASSES": "catalogs",
+    "BandSystem": "instruments",
+    "ClassScheme": "instruments",
     "Classifier": "weights",
     "Cuts": "selection",
     "ImageSet": "images",

@@ -5,7 +5,6 @@ import numpy as np
 import torch
 from astropy.table import Table
 
-from astroclust.catalogs import CLASSES
 from astroclust.stamps import normalize_stamps
 from astroclust.weights import load_classifier
 
@@ -54,12 +53,13 @@ def saliency(stamps, model=None, *, classes=None, steps=32):
 
     classifier = model if hasattr(model, "networks") else load_classifier(model)
     probabilities = classifier.probabilities(stamps).mean(axis=0)
-    if classes is None:
-        classes = np.array(list(CLASSES))[probabilities.argmax(axis=1)]
-    classes = np.asarray(classes)
-    if classes.shape != (len(stamps),) or not np.isin(classes, list(CLASSES)).all():
-        raise ValueError(f"classes must be one of {list(CLASSES)} for each of {len(stamps)} stamps")
-    targets = torch.from_numpy(np.searchsorted(list(CLASSES), classes))
+    scheme = classifier.card.classes
+    classes = scheme.most_probable(probabilities) if classes is None else np.asarray(classes)
+    if classes.shape != (len(stamps),) or not scheme.knows(classes).all():
+        raise ValueError(
+            f"classes must be one of {list(scheme.numbers)} for each of {len(stamps)} stamps"
+        )
+    targets = torch.from_numpy(scheme.positions(classes))
     pixels = torch.from_numpy(normalize_stamps(stamps, classifier.card.normalization))
     present = torch.from_numpy(stamps.present.astype(np.float32))
     device = next(classifier.networks[0].parameters()).device

@@ -20,7 +20,7 @@ from sklearn.model_selection import GroupKFold
 
 from astroclust import Stamps, create_network, load_classifier, train_classifier
 from astroclust.experiments.schneider2023 import efficientnet_lite0_weights
-from astroclust.images import BANDS
+from astroclust.instruments import LEGUS_BANDS
 
 FOLDS = 5
 # MegaCam's pixels, two by two, see a star as wide as HST's do.
@@ -86,7 +86,7 @@ def main():
         lite0 = {"architecture": backbone, "batch_size": 16, "normalization": "unit-stamp"}
         lite0 |= {"epochs": arguments.epochs, "learning_rate": arguments.learning_rate}
         whole = as_bands(pixels, shown=("B", "V", "I"), bands=("B", "V", "I"))
-        middle = as_bands(as_hst(pixels), shown=("V",), bands=BANDS)
+        middle = as_bands(as_hst(pixels), shown=("V",), bands=LEGUS_BANDS.roles)
         ours = {"start": start, "epochs": arguments.native_epochs, "batch_size": 32}
         n_frozen = len(create_network(backbone, n_bands=3, weights="none").blocks()) - 1
         kinds = {

@@ -28,7 +28,7 @@ from astroclust import (
     load_classifier,
     make_stamps,
 )
-from astroclust.images import BANDS
+from astroclust.instruments import LEGUS_BANDS
 from astroclust.stamps.cutting import cut_one, cut_stamps
 from astroclust.weights import ModelCard
 
@@ -91,7 +91,7 @@ def against_matrix_products(_):
     """The dual ResNet18 at 299 pixels against the rate of matrix products, both in fp32."""
     classifier = random_classifier("resnet18").prepared()
     n = 8
-    stamps = Stamps(np.random.default_rng(1).random((n, 5, 50, 50)), BANDS)
+    stamps = Stamps(np.random.default_rng(1).random((n, 5, 50, 50)), LEGUS_BANDS.roles)
     with FlopCounterMode(display=False) as counter:
         classifier.networks[0](torch.zeros(1, 5, 50, 50), torch.ones(1, 5))
     work = n * counter.get_total_flops()

@@ -17,7 +17,8 @@ from astroclust.archive.downloads import Remote, fetch_files, length_of
 from astroclust.archive.manifest import Manifest
 from astroclust.archive.portal import find_images
 from astroclust.catalogs import LegusField, find_field, legus_fields, read_legus, read_phangs
-from astroclust.images import BANDS, ImageSet
+from astroclust.images import ImageSet
+from astroclust.instruments import LEGUS_BANDS
 
 __all__ = [
     "Conf",
@@ -312,7 +313,7 @@ def _images_in(place, field):
     """The names of the images in a folder by filter."""
     matches = [re.fullmatch(_image_pattern(field), path.name) for path in sorted(place.glob("*"))]
     names = {match[2].upper(): match[0] for match in matches if match}
-    if len(names) < len(BANDS):
+    if len(names) < len(LEGUS_BANDS.roles):
         have = ", ".join(names) or "none"
         raise FileNotFoundError(
             f"{place} has not all images of the field (it has {have}): fetch without the offline "
@@ -324,7 +325,7 @@ def _images_in(place, field):
 def _locate_images(field, listed):
     """Where the image of each band is, by filter; None where one is in no place but the bundle."""
     located = {}
-    for role, filter_, camera in zip(BANDS, field.filters, field.cameras, strict=True):
+    for role, filter_, camera in zip(LEGUS_BANDS.roles, field.filters, field.cameras, strict=True):
         choices = _CHOICES[role] if filter_ is None else _cameras(filter_, camera)
         remote = next((listed[name] for name, _ in choices if name in listed), None)
         remote = remote or _first([_image_url(field, *choice) for choice in choices])

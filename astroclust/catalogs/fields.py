@@ -10,7 +10,7 @@ from importlib import resources
 import numpy as np
 from astropy.table import Table
 
-from astroclust.images import BANDS
+from astroclust.instruments import LEGUS_BANDS
 
 __all__ = ["LegusField", "find_field", "legus_fields", "plain_name"]
 
@@ -29,8 +29,8 @@ class LegusField:
     galaxy : str
         Such as ``"NGC 628"``.
     filters, cameras : tuple of str
-        Filter and camera (``"uvis"`` or ``"acs"``) of each band of `~astroclust.images.BANDS`;
-        None for a band whose camera no source gives.
+        Filter and camera (``"uvis"`` or ``"acs"``) of each band of
+        `~astroclust.instruments.LEGUS_BANDS`; None for a band whose camera no source gives.
     distance : float
         Megaparsec, as LEGUS used it.
     extinction : tuple of float
@@ -123,7 +123,7 @@ def legus_fields():
 
 
 def _field(row):
-    roles = [role.lower() for role in BANDS]
+    roles = [role.lower() for role in LEGUS_BANDS.roles]
     catalog = None
     if row["catalog_tag"] is not np.ma.masked:
         name = _catalog_file(row["field"], row["catalog_tag"], row["catalog_version"])

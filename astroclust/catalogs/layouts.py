@@ -9,7 +9,7 @@ import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.catalogs.flags import CatalogFlag
-from astroclust.images import BANDS
+from astroclust.instruments import LEGUS_BANDS
 
 __all__ = [
     "FIT_COLUMNS",
@@ -36,7 +36,7 @@ SENTINELS = {
 }
 NUMBERS_OF_FILTERS = (0, 3, 4, 5, NO_FIT)
 
-ROLES = [role.lower() for role in BANDS]
+ROLES = [role.lower() for role in LEGUS_BANDS.roles]
 _MAGNITUDES = [f"{kind}_{role}" for role in ROLES for kind in ("mag", "mag_err")]
 _RESIDUALS = [f"residual_{role}" for role in ROLES]
 FIT_COLUMNS = [

@@ -29,7 +29,7 @@ from astroclust.catalogs.layouts import (
 from astroclust.catalogs.sexagesimal import MISSING
 from astroclust.catalogs.text import check_last_line, decode
 from astroclust.compression import unpack
-from astroclust.images import BANDS
+from astroclust.instruments import LEGUS_BANDS
 
 __all__ = ["field_of_file", "read_legus"]
 
@@ -241,10 +241,12 @@ def _split_columns(lines, name, error):
 def _filters(name, given, said, known):
     if given is not None:
         given = () if isinstance(given, str) else tuple(str(filter_).upper() for filter_ in given)
-        if len(set(given)) != len(BANDS):
-            raise ValueError(f"filters must be five, one for each of {BANDS}, not {given!r}")
+        if len(set(given)) != len(LEGUS_BANDS.roles):
+            raise ValueError(
+                f"filters must be five, one for each of {LEGUS_BANDS.roles}, not {given!r}"
+            )
         return given
-    if said is not None and len(set(said)) == len(BANDS):
+    if said is not None and len(set(said)) == len(LEGUS_BANDS.roles):
         return tuple(filter_.upper() for filter_ in said)
     if known is not None and None not in known.filters:
         return known.filters

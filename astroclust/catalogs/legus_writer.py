@@ -20,7 +20,7 @@ from astroclust.catalogs.layouts import (
 )
 from astroclust.catalogs.legus import field_of_file
 from astroclust.files import replace_when_done
-from astroclust.images import BANDS, FILTER_ROLES
+from astroclust.instruments import LEGUS_BANDS
 
 __all__ = ["format_legus", "write_legus"]
 
@@ -158,11 +158,14 @@ def _filters(table):
         for match in map(re.compile(r"mag_(f\w+)").fullmatch, table.colnames)
         if match
     ]
-    roles = [FILTER_ROLES.get(name, band) for name, band in zip(names, BANDS, strict=False)]
-    if len(names) != len(BANDS) or tuple(roles) != BANDS:
+    roles = [
+        LEGUS_BANDS.filters.get(name, band)
+        for name, band in zip(names, LEGUS_BANDS.roles, strict=False)
+    ]
+    if len(names) != len(LEGUS_BANDS.roles) or tuple(roles) != LEGUS_BANDS.roles:
         raise ValueError(
-            f"a catalogue of LEGUS has magnitudes in five bands, {', '.join(BANDS)}, in this "
-            f"order; the table has them in {', '.join(names) or 'none'}"
+            f"a catalog of LEGUS has magnitudes in five bands, {', '.join(LEGUS_BANDS.roles)}, in "
+            f"this order; the table has them in {', '.join(names) or 'none'}"
         )
     return names
 

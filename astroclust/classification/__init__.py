@@ -51,8 +51,8 @@ def classify_table(
     result : `~astropy.table.Table`, length n
         A copy of the table, of the same class, with the same rows in the same order, and
 
-        - ``class`` (int16): most probable class, of `~astroclust.catalogs.CLASSES`; masked where
-          a row is not classified;
+        - ``class`` (int16): most probable class, of the scheme of the classifier; masked where a
+          row is not classified;
         - ``probability`` (float32): probability of that class; NaN where not classified, as all
           that follow;
         - ``prob_1`` ... ``prob_K`` (float32): the distribution over the K classes;
@@ -60,7 +60,8 @@ def classify_table(
         - ``agreement`` (float32): fraction of the ensemble's members that vote for ``class``;
         - ``flags`` (int32): bits that `~astroclust.stamps.decode_flags` names.
 
-        Its ``meta`` names the version, the classifier and what that was trained on.
+        Its ``meta`` names the version, the classifier and what that was trained on, and the class
+        scheme, which `~astroclust.instruments.classes_of` reads.
 
     Raises
     ------
@@ -95,7 +96,7 @@ def classify_table(
     device = choose_device(device)
     check_batch_size(batch_size)
     check_names(table, classifier.card, column_prefix)
-    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    images = ImageSet.of(images, classifier.card.system)
     check_images(images, classifier.card)
     chances = classify_positions(
         *pixel_positions(table, images.wcs),

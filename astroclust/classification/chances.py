@@ -82,15 +82,16 @@ def classify_positions(x, y, images, classifier, *, batch_size=None, progress_ba
     with tqdm(total=len(x), unit="stamp", desc="classifying", disable=not progress_bar) as bar:
         for rows, stamps in _read_stamps(x, y, images, card, batch_size):
             n_missing = len(card.bands) - stamps.present.sum(axis=1)
-            n_missing[stamps.flags & StampFlag.OFF_IMAGE != 0] = 0
-            stamps.flags[n_missing > card.max_missing_bands] |= StampFlag.TOO_MANY_MISSING
-            good = stamps.flags & NOT_CLASSIFIED == 0
+            flags = stamps.flags.copy()
+            n_missing[flags & StampFlag.OFF_IMAGE != 0] = 0
+            flags[n_missing > card.max_missing_bands] |= StampFlag.TOO_MANY_MISSING
+            good = flags & NOT_CLASSIFIED == 0
             if good.any():
                 found = classifier.probabilities(stamps if good.all() else stamps[good])
                 chances.probabilities[:, rows[good]] = found
                 # Pixels too small or too large to compute with.
-                stamps.flags[good] |= np.isnan(found).any(axis=(0, 2)) * np.int32(StampFlag.EMPTY)
-            chances.flags[rows] = stamps.flags
+                flags[good] |= np.isnan(found).any(axis=(0, 2)) * np.int32(StampFlag.EMPTY)
+            chances.flags[rows] = flags
             chances.lost[rows] = n_missing > len(set(card.bands) - set(images.roles))
             bar.update(len(stamps))
     return chances

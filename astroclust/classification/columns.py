@@ -10,6 +10,7 @@ from scipy.special import entr
 
 import astroclust
 from astroclust.classification.chances import NOT_CLASSIFIED
+from astroclust.instruments import meta_of
 from astroclust.stamps import StampFlag
 
 __all__ = ["add_classes", "check_names"]
@@ -21,7 +22,7 @@ _OFF_IMAGE_ADVICE = (
 
 
 def _names(card):
-    numbers = [f"prob_{number}" for number in card.classes]
+    numbers = [f"prob_{number}" for number in card.classes.numbers]
     return ["class", "probability", *numbers, "entropy", "agreement", "flags"]
 
 
@@ -86,26 +87,28 @@ def add_classes(table, chances, card, column_prefix="", *, field=""):
 
 def _result_columns(probabilities, flags, card):
     """The new columns, from probabilities of shape (n_members, n, n_classes)."""
-    numbers = np.array(list(card.classes), np.int16)
+    scheme = card.classes
     mean = probabilities.mean(axis=0)
     bad = np.isnan(mean).any(axis=1)
     best = np.where(bad, 0, np.nan_to_num(mean).argmax(axis=1))
     votes = np.nan_to_num(probabilities).argmax(axis=-1)
     agreement = np.where(bad, np.nan, (votes == best).mean(axis=0))
     entropy = np.where(bad, np.nan, entr(mean.astype(np.float64)).sum(axis=1))
-    classes = ", ".join(f"{number} {name}" for number, name in card.classes.items())
-    yield MaskedColumn(numbers[best], "class", mask=bad, description=f"most probable: {classes}")
+    classes = ", ".join(f"{number} {name}" for number, name in scheme.names.items())
+    yield MaskedColumn(
+        scheme.numbers_of(best), "class", mask=bad, description=f"most probable: {classes}"
+    )
     yield Column(
         np.take_along_axis(mean, best[:, None], axis=1)[:, 0],
         "probability",
         description="probability of the class",
     )
-    for i, number in enumerate(numbers):
+    for i, number in enumerate(scheme.numbers):
         yield Column(mean[:, i], f"prob_{number}", description=f"probability of class {number}")
     yield Column(
         entropy.astype(np.float32),
         "entropy",
-        description=f"entropy in nats, 0 to ln {len(numbers)}",
+        description=f"entropy in nats, 0 to ln {len(scheme)}",
     )
     yield Column(
         agreement.astype(np.float32), "agreement", description="fraction of votes for the class"
@@ -122,6 +125,8 @@ def _describe_run(meta, card):
     meta[f"ACMOD{suffix}"] = card.name
     meta[f"ACSHA{suffix}"] = card.sha256[:16]
     meta[f"ACDATA{suffix}"] = "simulated images only" if card.simulated else "see model card"
+    if run == 1:
+        meta.update(meta_of(card.classes))
 
 
 def _warn_of_odd_rows(flags, lost, field):

@@ -22,6 +22,7 @@ from astroclust.cli.options import (
 )
 from astroclust.files import check_output, replace_when_done
 from astroclust.images import read_image
+from astroclust.instruments import LEGUS_BANDS
 
 __all__ = ["add_completeness", "add_detect"]
 
@@ -83,7 +84,7 @@ def _selection(arguments):
         distance = field.distance if distance is None else distance
         extinction = {
             band: value
-            for band, value in zip(astroclust.BANDS, field.extinction, strict=True)
+            for band, value in zip(LEGUS_BANDS.roles, field.extinction, strict=True)
             if np.isfinite(value)
         }
         if min_ci is None:

@@ -102,7 +102,7 @@ def _classify_one(arguments, report):
     )
     write_table(result, arguments.output, overwrite=arguments.overwrite)
     classes = np.ma.asarray(result[f"{arguments.column_prefix}class"])
-    names = classifier.card.classes
+    names = classifier.card.classes.names
     counts = {number: np.ma.filled(classes == number, False).sum() for number in names}
     say_counts(report, counts, names)
     report.say(

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 import astroclust
-from astroclust.catalogs import CLASSES, write_table
+from astroclust.catalogs import write_table
 from astroclust.cli.options import add_command, say_notice
 from astroclust.files import check_output, replace_when_done
+from astroclust.instruments import classes_of
 
 __all__ = ["add_demo"]
 
@@ -71,7 +72,9 @@ def _demo(arguments, report):
     scores.rename_column("total", "true")
     given = np.ma.asarray(result["class"])
     scores.add_column(
-        [np.ma.filled(given == number, False).sum() for number in CLASSES], name="found", index=2
+        [np.ma.filled(given == number, False).sum() for number in classes_of(result).numbers],
+        name="found",
+        index=2,
     )
     for column in ("recall", "precision", "f1"):
         scores[column].format = ".2f"

@@ -144,7 +144,7 @@ def _keep_labels(arguments, report, table, images, path):
     from astroclust.review.objects import read_objects
 
     objects = read_objects(table, images)
-    store = LabelStore(path, objects.x, objects.y, ids=objects.ids)
+    store = LabelStore(path, objects.x, objects.y, ids=objects.ids, scheme=objects.scheme)
     added = {other: store.merge(other) for other in arguments.add_labels}
     for other, n in added.items():
         report.say("{} labels of {} are new in {}", n, other, path)

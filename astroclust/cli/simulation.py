@@ -4,8 +4,9 @@
 import numpy as np
 
 import astroclust
-from astroclust.catalogs import CLASSES, read_legus, read_table
+from astroclust.catalogs import read_legus, read_table
 from astroclust.cli.options import add_command, add_output, add_workers, say_counts
+from astroclust.instruments import LEGUS_CLASSES
 
 __all__ = ["add_simulate"]
 
@@ -102,6 +103,6 @@ def _say_classes(report, path):
         "{sources} sources in the catalogue, by the class that simulated experts give:",
         sources=len(catalog),
     )
-    names = {**CLASSES, 0: "not inspected"}
+    names = {**LEGUS_CLASSES.names, 0: "not inspected"}
     counts = {number: np.sum(catalog["class_human"] == number) for number in names}
     say_counts(report, counts, names)

@@ -21,13 +21,6 @@ from astroclust.images import Band, ImageSet, read_image
 
 __all__ = ["find_sources", "white_light"]
 
-# LEGUS's white light (facts of its pipeline): signal to noise of two model stars in each band.
-# Each image is divided by that of a star, in units of that in B; so each band shows it alike.
-_STARS = (
-    {"NUV": 55.8, "U": 45.3, "B": 44.2, "V": 65.7, "I": 29.3},  # main sequence, 21 mag
-    {"NUV": 0.5, "U": 0.8, "B": 3.1, "V": 11.2, "I": 13.7},  # red giant, 24 mag
-)
-
 # SExtractor's deblending as LEGUS set it (DEBLEND_NTHRESH, DEBLEND_MINCONT).
 _DEBLEND_LEVELS = 32
 _DEBLEND_CONTRAST = 0.005
@@ -50,7 +43,8 @@ def white_light(images):
 
     For each of two model stars, a blue one of the main sequence and a red giant, the bands are
     scaled so that the star is alike in all of them, and added in quadrature; the result is the
-    mean of the two. For the field of NGC 1559 Wei et al. (2020, sec. 3.1) detected in F555W
+    mean of the two. A band system without model stars weights bands by their noise. For the
+    field of NGC 1559 Wei et al. (2020, sec. 3.1) detected in F555W
     alone, ``images["V"]``, which close pairs of different colour and small errors of alignment
     do not blur.
 
@@ -72,22 +66,35 @@ def white_light(images):
     >>> white_light(field.images).data.shape
     (128, 128)
     """
-    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    images = ImageSet.of(images)
     bands = list(images.values())
     white = np.empty(images.shape, np.float32)
+    stars = images.system.stars or (_noise_star(bands),)
     for rows in _strips(images.shape):
         # In double precision, for squares of small units underflow.
         pixels = np.array([band.pixels(rows, float) for band in bands])
         good = np.isfinite(pixels)
         np.square(pixels, out=pixels)
-        white[rows] = sum(_show_star(star, pixels, good, images.roles) for star in _STARS)
-    white /= len(_STARS)
+        white[rows] = sum(_show_star(star, pixels, good, images) for star in stars)
+    white /= len(stars)
     first = bands[0]
     return Band("WHITE", "", white, wcs=images.wcs, unit=first.unit, meta=first.meta)
 
 
-def _show_star(star, squares, good, roles):
-    weights = np.array([(star["B"] / star[role]) ** 2 for role in roles])
+def _noise_star(bands):
+    """A star as far above the noise in each band as the noise is: bands count by their noise."""
+    strips = list(_strips(bands[0].data.shape))
+    noise = {}
+    for band in bands:
+        cells = [measure_cells(band.pixels(rows, float))[1].ravel() for rows in strips]
+        noise[band.role] = np.nanmedian(np.concatenate(cells))
+    return {role: value if value > 0 else np.inf for role, value in noise.items()}
+
+
+def _show_star(star, squares, good, images):
+    middle = images.system.roles[len(images.system) // 2]
+    unit = star.get(middle, 1.0)
+    weights = np.array([(unit / star[role]) ** 2 for role in images.roles])
     total = np.tensordot(weights, np.where(good, squares, 0), axes=1)
     norm = np.tensordot(weights, good.astype(float), axes=1)
     with np.errstate(divide="ignore", invalid="ignore"):

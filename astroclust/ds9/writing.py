@@ -7,9 +7,9 @@ import numpy as np
 from astropy import units as u
 from regions import CirclePixelRegion, CircleSkyRegion, PixCoord, Regions
 
-from astroclust.catalogs import CLASS_COLORS, pixel_positions, sky_positions
+from astroclust.catalogs import pixel_positions, sky_positions
 from astroclust.files import replace_when_done
-from astroclust.images import PIXEL_SCALE
+from astroclust.instruments import LEGUS_BANDS, classes_of
 
 __all__ = ["to_regions", "write_regions"]
 
@@ -72,7 +72,8 @@ def to_regions(table, *, radius=7.0, column_prefix="", text=None, color=None, sk
     classes = _classes(table, column_prefix)
     texts = _class_texts(table, column_prefix, classes) if text is None else _texts(table, text)
     if color is None:
-        colors = [CLASS_COLORS.get(number, _UNCLASSIFIED) for number in classes]
+        known = classes_of(table).colors
+        colors = [known.get(number, _UNCLASSIFIED) for number in classes]
     else:
         colors = _colors(table, color)
     regions = []
@@ -137,7 +138,7 @@ def _circles(table, radius, sky):
                 raise
         else:
             good = np.isfinite(places.ra.deg)
-            return CircleSkyRegion, places, radius * PIXEL_SCALE * u.arcsec, good
+            return CircleSkyRegion, places, radius * LEGUS_BANDS.pixel_scale * u.arcsec, good
     x, y = pixel_positions(table)
     return CirclePixelRegion, PixCoord(x, y), radius, np.isfinite(x) & np.isfinite(y)
 

@@ -7,7 +7,7 @@ from astropy.stats import binom_conf_interval
 from astropy.table import Table, join
 from scipy.spatial import KDTree
 
-from astroclust.catalogs import CLASSES, pixel_positions, sky_positions
+from astroclust.catalogs import pixel_positions, sky_positions
 from astroclust.evaluation.confusion import known_classes
 
 __all__ = ["accuracy_against", "agreement", "crowding"]
@@ -66,7 +66,7 @@ def agreement(a, b, *, match=0.1 * u.arcsec):
         rows_a, rows_b, separation = *_same_values(a, b, match), None
     else:
         rows_a, rows_b, separation = _same_places(a, b, u.Quantity(match))
-    known = np.isin(class_a[rows_a], list(CLASSES)) & np.isin(class_b[rows_b], list(CLASSES))
+    known = (class_a[rows_a] > 0) & (class_b[rows_b] > 0)
     pairs = a[rows_a[known]]
     pairs.meta = {
         "ONLY_A": len(a) - len(rows_a),

@@ -5,7 +5,7 @@ import numpy as np
 from astropy.table import Table
 from scipy.spatial import KDTree
 
-from astroclust.catalogs import CLASSES
+from astroclust.instruments import find_class_scheme
 
 __all__ = ["class_scores", "confusion_matrix", "match_labels", "mean_confusion"]
 
@@ -49,23 +49,25 @@ def match_labels(table, truth, *, radius=5.0, unmatched=4):
     return labels
 
 
-def confusion_matrix(labels, classes, *, merge=None):
+def confusion_matrix(labels, classes, *, merge=None, scheme="legus"):
     """Count objects by their label and the class they were given.
 
     Parameters
     ----------
     labels : array_like of int, shape (n,)
-        True classes, of `~astroclust.catalogs.CLASSES`.
+        True classes of ``scheme``, or labels that merge into one.
     classes : array_like of int, shape (n,)
         Classes given; masked where not classified, which leaves the object out.
     merge : dict of int to int, optional
         Classes that count as another one: ``{2: 1}`` for compact clusters, ``{2: 1, 3: 1}`` for
         clusters against all else.
+    scheme : str or `~astroclust.instruments.ClassScheme`, optional
+        The classes that there are; `~astroclust.instruments.classes_of` finds those of a table.
 
     Returns
     -------
     counts : `~astropy.table.Table`
-        A row a true class: ``class``; ``class_1`` ... ``class_4``, objects given each class; and
+        One row per true class: ``class``; ``class_1`` ..., objects given each class; and
         ``total``. As in Wei et al. (2020, Fig. 3), rows are true classes. Merged classes have
         neither row nor column.
 
@@ -85,7 +87,7 @@ def confusion_matrix(labels, classes, *, merge=None):
         3       0       0     0
         4       0       0     1
     """
-    kept, cells = _coded(labels, classes, merge)
+    kept, cells = _coded(labels, classes, merge, find_class_scheme(scheme))
     matrix = _count(kept, cells)
     counts = Table({"class": np.array(kept, np.int16)})
     for given, column in zip(kept, matrix.T, strict=True):
@@ -94,17 +96,16 @@ def confusion_matrix(labels, classes, *, merge=None):
     return counts
 
 
-def _coded(labels, classes, merge):
+def _coded(labels, classes, merge, scheme):
     """The classes that are kept, and the cell of the confusion matrix of each object."""
     labels, classes = known_classes(labels, classes)
     merge = dict(merge or {})
-    _check_classes([*merge, *merge.values()])
-    kept = [number for number in CLASSES if number not in merge]
+    scheme.positions([*merge, *merge.values()])
+    kept = [number for number in scheme.numbers if number not in merge]
     if set(merge.values()) - set(kept):
         raise ValueError(f"{merge} merges into a class that is merged itself")
-    row = {number: kept.index(merge.get(number, number)) for number in CLASSES}
-    rows = np.array([row.get(number, 0) for number in range(max(CLASSES) + 1)])
-    return kept, rows[labels] * len(kept) + rows[classes]
+    rows = np.array([kept.index(merge.get(number, number)) for number in scheme.numbers])
+    return kept, rows[scheme.positions(labels)] * len(kept) + rows[scheme.positions(classes)]
 
 
 def _count(kept, cells):
@@ -112,13 +113,13 @@ def _count(kept, cells):
     return np.bincount(cells, minlength=n * n).reshape(n, n)
 
 
-def class_scores(labels, classes, *, merge=None, resamples=0, seed=0):
+def class_scores(labels, classes, *, merge=None, scheme="legus", resamples=0, seed=0):
     """Recall, precision and F1 of each class, and the accuracy of all.
 
     Parameters
     ----------
-    labels, classes, merge
-        As `confusion_matrix` takes them.
+    labels, classes, merge, scheme
+        See `confusion_matrix`.
     resamples : int, optional
         Samples of as many objects drawn with replacement, whose scatter is the error of each score
         (bootstrap; Efron 1979, Ann. Statist. 7, 1). None by default.
@@ -142,12 +143,13 @@ def class_scores(labels, classes, *, merge=None, resamples=0, seed=0):
     >>> class_scores([1, 1, 4, 4], [1, 2, 4, 4], merge={2: 1}).meta["ACCURACY"]
     1.0
     """
-    kept, cells = _coded(labels, classes, merge)
+    scheme = find_class_scheme(scheme)
+    kept, cells = _coded(labels, classes, merge, scheme)
     counts = _count(kept, cells)
     values, accuracy = _scores(counts)
-    names = {number: CLASSES[number] for number in kept}
+    names = {number: scheme.names[number] for number in kept}
     for merged, home in (merge or {}).items():
-        names[home] += f" or {CLASSES[merged]}"
+        names[home] += f" or {scheme.names[merged]}"
     scores = Table({"class": np.array(kept, np.int16), "name": list(names.values())})
     scores["total"] = counts.sum(axis=1)
     for score, column in zip(_SCORES, values, strict=True):
@@ -268,18 +270,11 @@ def known_classes(labels, classes):
     Raises
     ------
     ValueError
-        Where the lengths differ, or a value is not a class.
+        If the lengths differ.
     """
     labels, classes = np.ma.asarray(labels), np.ma.asarray(classes)
     if labels.shape != classes.shape or labels.ndim != 1:
         raise ValueError(f"labels and classes differ in shape: {labels.shape}, {classes.shape}")
     known = ~(np.ma.getmaskarray(labels) | np.ma.getmaskarray(classes))
     labels, classes = labels.data[known], classes.data[known]
-    _check_classes([*labels.tolist(), *classes.tolist()])
     return labels.astype(int), classes.astype(int)
-
-
-def _check_classes(values):
-    unknown = sorted(set(values) - set(CLASSES))
-    if unknown:
-        raise ValueError(f"{unknown} are not classes: those are {list(CLASSES)}")

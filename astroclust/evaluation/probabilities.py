@@ -4,22 +4,24 @@
 import numpy as np
 from astropy.table import Table
 
-from astroclust.catalogs import CLASSES
+from astroclust.instruments import find_class_scheme
 
 __all__ = ["calibration_curve", "entropy_distribution", "purity_curve", "purity_threshold"]
 
 
-def calibration_curve(labels, probabilities, *, bins=15):
+def calibration_curve(labels, probabilities, *, bins=15, scheme="legus"):
     """How often classes are right, against how probable they were said to be.
 
     Parameters
     ----------
     labels : array_like of int, shape (n,)
-        True classes, of `~astroclust.catalogs.CLASSES`.
+        True classes of ``scheme``, or labels that merge into one.
     probabilities : array_like of float, shape (n, n_classes)
         Those of the classes in their order; a row of NaN, not classified, is left out.
     bins : int, optional
         Bins of equal width from 0 to 1.
+    scheme : str or `~astroclust.instruments.ClassScheme`, optional
+        The classes that the probabilities are of.
 
     Returns
     -------
@@ -43,9 +45,9 @@ def calibration_curve(labels, probabilities, *, bins=15):
     """
     if bins < 1:
         raise ValueError(f"bins must be at least 1, not {bins}")
-    labels, probabilities = _with_probabilities(labels, probabilities)
+    true, probabilities = _with_probabilities(labels, probabilities, find_class_scheme(scheme))
     chosen = probabilities.max(axis=1, initial=0)
-    right = np.array(list(CLASSES))[probabilities.argmax(axis=1)] == labels
+    right = probabilities.argmax(axis=1) == true
     edges = np.linspace(0, 1, bins + 1)
     number = np.clip(np.ceil(chosen * bins).astype(int) - 1, 0, bins - 1)
     total = np.bincount(number, minlength=bins)
@@ -62,11 +64,11 @@ def calibration_curve(labels, probabilities, *, bins=15):
         }
     )
     gaps = np.nan_to_num(np.abs(probability - accuracy))
-    curve.meta["ECE"] = float(np.sum(total * gaps) / len(labels)) if len(labels) else np.nan
+    curve.meta["ECE"] = float(np.sum(total * gaps) / len(true)) if len(true) else np.nan
     return curve
 
 
-def entropy_distribution(entropy, *, bins=20):
+def entropy_distribution(entropy, *, bins=20, scheme="legus"):
     """How sure a network is: the distribution of the entropies of its probabilities.
 
     Parameters
@@ -75,7 +77,10 @@ def entropy_distribution(entropy, *, bins=20):
         In nats, as `~astroclust.classification.classify_table` gives it; NaN and masked values are
         left out.
     bins : int, optional
-        Bins of equal width from 0 to that of equal probabilities, ln 4.
+        Bins of equal width from 0 to that of equal probabilities, the logarithm of the number of
+        classes.
+    scheme : str or `~astroclust.instruments.ClassScheme`, optional
+        The classes that the probabilities are of.
 
     Returns
     -------
@@ -98,9 +103,9 @@ def entropy_distribution(entropy, *, bins=20):
         raise ValueError(f"bins must be at least 1, not {bins}")
     entropy = np.ma.filled(np.ma.asarray(entropy, float), np.nan)
     entropy = entropy[np.isfinite(entropy)]
-    largest = np.log(len(CLASSES))
+    largest = np.log(len(find_class_scheme(scheme)))
     if np.any((entropy < 0) | (entropy > largest + 1e-6)):  # float32 rounds up
-        raise ValueError(f"entropies are from 0 to {largest:.4f} nats, that of four equal chances")
+        raise ValueError(f"entropies are from 0 to {largest:.4f} nats, that of equal probabilities")
     total, edges = np.histogram(entropy.clip(0, largest), bins, (0, largest))
     with np.errstate(invalid="ignore"):
         density = total / total.sum() / np.diff(edges)
@@ -109,15 +114,16 @@ def entropy_distribution(entropy, *, bins=20):
     return distribution
 
 
-def purity_curve(labels, probabilities, *, classes=(1, 2, 3)):
+def purity_curve(labels, probabilities, *, classes=None, scheme="legus"):
     """Purity and completeness of the samples that thresholds on a probability select.
 
     Parameters
     ----------
-    labels, probabilities : array_like
-        As `calibration_curve` takes them.
+    labels, probabilities, scheme
+        See `calibration_curve`.
     classes : sequence of int, optional
-        Classes that are wanted; the probability is the sum of theirs. By default all clusters.
+        Classes that are wanted; the probability is the sum of theirs. By default all that count as
+        clusters.
 
     Returns
     -------
@@ -138,14 +144,15 @@ def purity_curve(labels, probabilities, *, classes=(1, 2, 3)):
     >>> print(curve["purity"].tolist(), curve["completeness"].tolist())
     [1.0, 0.5] [1.0, 1.0]
     """
-    unknown = set(classes) - set(CLASSES)
-    if unknown or not classes:
-        raise ValueError(f"classes must be some of {list(CLASSES)}, not {list(classes)}")
-    labels, probabilities = _with_probabilities(labels, probabilities)
-    is_wanted = np.isin(list(CLASSES), list(classes))
+    scheme = find_class_scheme(scheme)
+    classes = list(scheme.clusters if classes is None else classes)
+    if set(classes) - set(scheme.numbers) or not classes:
+        raise ValueError(f"classes must be some of {list(scheme.numbers)}, not {classes}")
+    true, probabilities = _with_probabilities(labels, probabilities, scheme)
+    is_wanted = np.isin(scheme.numbers, classes)
     scores = probabilities[:, is_wanted].sum(axis=1)
     order = np.argsort(-scores, kind="stable")
-    scores, found = scores[order], np.cumsum(np.isin(labels[order], list(classes)))
+    scores, found = scores[order], np.cumsum(is_wanted[true[order]])
     last = np.flatnonzero(np.diff(scores, append=-np.inf))  # of objects with one probability
     with np.errstate(invalid="ignore"):
         completeness = found[last] / (found[-1] if len(found) else 0)
@@ -159,13 +166,13 @@ def purity_curve(labels, probabilities, *, classes=(1, 2, 3)):
     )
 
 
-def purity_threshold(labels, probabilities, purity, *, classes=(1, 2, 3)):
+def purity_threshold(labels, probabilities, purity, *, classes=None, scheme="legus"):
     """The lowest threshold on a probability at which a labelled sample has a purity.
 
     Parameters
     ----------
-    labels, probabilities, classes
-        As `purity_curve` takes them.
+    labels, probabilities, classes, scheme
+        See `purity_curve`.
     purity : float
         Wanted share of the classes among what is selected, from 0 to 1.
 
@@ -185,7 +192,7 @@ def purity_threshold(labels, probabilities, purity, *, classes=(1, 2, 3)):
     >>> purity_threshold([1, 4], [[0.7, 0.1, 0.1, 0.1], [0.2, 0.1, 0.1, 0.6]], 0.9, classes=[1])
     0.7
     """
-    curve = purity_curve(labels, probabilities, classes=classes)
+    curve = purity_curve(labels, probabilities, classes=classes, scheme=scheme)
     enough = np.flatnonzero(np.asarray(curve["purity"]) >= purity)
     if not len(enough):
         best = f"{max(curve['purity']):.3f}" if len(curve) else "that of no object"
@@ -193,17 +200,13 @@ def purity_threshold(labels, probabilities, purity, *, classes=(1, 2, 3)):
     return float(curve["threshold"][enough[-1]])
 
 
-def _with_probabilities(labels, probabilities):
-    """Labels and probabilities of the objects that have both."""
+def _with_probabilities(labels, probabilities, scheme):
+    """Positions of the true classes, and probabilities, of the objects that have both."""
     labels, probabilities = np.ma.asarray(labels), np.asarray(probabilities, float)
-    if labels.ndim != 1 or probabilities.shape != (len(labels), len(CLASSES)):
+    if labels.ndim != 1 or probabilities.shape != (len(labels), len(scheme)):
         raise ValueError(
-            f"n labels need probabilities of shape (n, {len(CLASSES)}), not {labels.shape} and "
+            f"n labels need probabilities of shape (n, {len(scheme)}), not {labels.shape} and "
             f"{probabilities.shape}"
         )
     known = ~(np.ma.getmaskarray(labels) | np.isnan(probabilities).any(axis=1))
-    labels, probabilities = labels.data[known], probabilities[known]
-    unknown = sorted(set(labels.tolist()) - set(CLASSES))
-    if unknown:
-        raise ValueError(f"{unknown} are not classes: those are {list(CLASSES)}")
-    return labels, probabilities
+    return scheme.positions(labels.data[known]), probabilities[known]

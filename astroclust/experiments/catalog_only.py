@@ -9,10 +9,10 @@ import numpy as np
 from astropy.table import Table, vstack
 from tqdm import tqdm
 
-from astroclust.catalogs import CLASSES, find_field
+from astroclust.catalogs import find_field
 from astroclust.evaluation import class_scores, confusion_matrix, crowding
 from astroclust.experiments.report import Report, describe_machine
-from astroclust.images import BANDS, FILTER_ROLES
+from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
 from astroclust.plotting import plot_confusion
 
 __all__ = [
@@ -56,23 +56,26 @@ def catalog_features(catalog):
     22.25 -7.75 0.25 nan 1.6       1.0
      23.5  -6.5  0.5 nan 1.4       0.0
     """
-    columns = {FILTER_ROLES[name[4:].upper()]: name for name in catalog.colnames if _is_mag(name)}
-    magnitudes = {band: _values(catalog, columns.get(band)) for band in BANDS}
+    columns = {
+        LEGUS_BANDS.filters[name[4:].upper()]: name for name in catalog.colnames if _is_mag(name)
+    }
+    magnitudes = {band: _values(catalog, columns.get(band)) for band in LEGUS_BANDS.roles}
     errors = {
-        band: _values(catalog, columns.get(band, "").replace("mag_", "mag_err_")) for band in BANDS
+        band: _values(catalog, columns.get(band, "").replace("mag_", "mag_err_"))
+        for band in LEGUS_BANDS.roles
     }
     modulus = 5 * np.log10(catalog.meta.get("DISTANCE", np.nan)) + 25
     features = {"mag_V": magnitudes["V"], "abs_V": magnitudes["V"] - modulus}
-    for blue, red in pairwise(BANDS):
+    for blue, red in pairwise(LEGUS_BANDS.roles):
         features[f"{blue}-{red}"] = magnitudes[blue] - magnitudes[red]
-    features |= {f"err_{band}": errors[band] for band in BANDS}
+    features |= {f"err_{band}": errors[band] for band in LEGUS_BANDS.roles}
     features |= {name: _values(catalog, name) for name in ("ci", *_FITTED)}
     features["neighbors"] = crowding(catalog).astype(float)
     return Table(features)
 
 
 def _is_mag(name):
-    return name.startswith("mag_f") and name[4:].upper() in FILTER_ROLES
+    return name.startswith("mag_f") and name[4:].upper() in LEGUS_BANDS.filters
 
 
 def _values(catalog, name):
@@ -132,12 +135,12 @@ def classify_without_images(catalogs, *, probabilities=None, progress=iter):
         part = catalog_features(catalog)
         if probabilities is not None:
             given = np.asarray(probabilities[number], float)
-            if given.shape != (len(catalog), len(CLASSES)):
+            if given.shape != (len(catalog), len(LEGUS_CLASSES)):
                 raise ValueError(
                     f"probabilities of {catalog.meta['FIELD']} must have shape "
-                    f"({len(catalog)}, {len(CLASSES)}), not {given.shape}"
+                    f"({len(catalog)}, {len(LEGUS_CLASSES)}), not {given.shape}"
                 )
-            part.add_columns(list(given.T), names=[f"image_{c}" for c in CLASSES])
+            part.add_columns(list(given.T), names=[f"image_{c}" for c in LEGUS_CLASSES.numbers])
         field = find_field(catalog.meta["FIELD"])
         head = Table(
             {"field": [field.name] * len(catalog), "galaxy": [field.galaxy] * len(catalog)}
@@ -145,20 +148,20 @@ def classify_without_images(catalogs, *, probabilities=None, progress=iter):
         head["id"], head["label"] = catalog["id"], np.ma.filled(catalog["class_human"], 0)
         for column in reversed(list(head.itercols())):
             part.add_column(column, index=0)
-        parts.append(part[np.isin(head["label"], list(CLASSES))])
+        parts.append(part[LEGUS_CLASSES.knows(head["label"])])
     sample = vstack(parts, metadata_conflicts="silent") if parts else Table({"galaxy": []})
     galaxies = sorted(set(sample["galaxy"]))
     if len(galaxies) < 2:
         raise ValueError(f"one galaxy is held out at a time: two are needed, not {len(galaxies)}")
     features = np.column_stack([sample[name] for name in sample.colnames[4:]])
     labels = np.asarray(sample["label"])
-    chances = np.zeros((len(sample), len(CLASSES)))
+    chances = np.zeros((len(sample), len(LEGUS_CLASSES)))
     for galaxy in progress(galaxies):
         held_out = np.asarray(sample["galaxy"] == galaxy)
         chances[held_out] = _boost(features[~held_out], labels[~held_out], features[held_out])
     classified = sample["field", "id", "label"]
-    classified["class"] = np.array(list(CLASSES))[chances.argmax(axis=1)]
-    for number, column in zip(CLASSES, chances.T, strict=True):
+    classified["class"] = LEGUS_CLASSES.most_probable(chances)
+    for number, column in zip(LEGUS_CLASSES.numbers, chances.T, strict=True):
         classified[f"prob_{number}"] = column
     return classified
 
@@ -169,7 +172,7 @@ def _boost(features, labels, others):
 
     known = np.isfinite(features).any(axis=0)
     features, others = features[:, known], others[:, known]
-    chances = np.zeros((len(others), len(CLASSES)))
+    chances = np.zeros((len(others), len(LEGUS_CLASSES)))
     for member in range(_MEMBERS):
         model = HistGradientBoostingClassifier(
             learning_rate=0.05, max_leaf_nodes=15, early_stopping=True, random_state=_SEED + member
@@ -217,7 +220,7 @@ def scores_by_field(classified):
                 "total": len(part),
                 "accuracy": scores.meta["ACCURACY"],
                 "accuracy_error": scores.meta["ACCURACY_ERROR"],
-                **{f"recall_{c}": scores["recall"][i] for i, c in enumerate(CLASSES)},
+                **{f"recall_{c}": scores["recall"][i] for i, c in enumerate(LEGUS_CLASSES.numbers)},
                 "accuracy_clusters": merged.meta["ACCURACY"],
                 "largest_class": max(scores["total"]) / len(part),
             }
@@ -275,8 +278,7 @@ def reproduce_catalog_only(folder, catalogs, *, progress_bar=False):
     labelled = [
         catalog
         for catalog in catalogs
-        if "class_human" in catalog.colnames
-        and np.isin(np.ma.filled(catalog["class_human"], 0), list(CLASSES)).any()
+        if "class_human" in catalog.colnames and LEGUS_CLASSES.knows(catalog["class_human"]).any()
     ]
     progress = partial(tqdm, unit="galaxy", disable=not progress_bar)
     classified = classify_without_images(labelled, progress=progress)

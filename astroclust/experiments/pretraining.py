@@ -7,10 +7,10 @@ import numpy as np
 from astropy.table import Table, vstack
 from scipy.stats import binomtest
 
-from astroclust.catalogs import CLASSES
 from astroclust.evaluation import class_scores, confusion_matrix, mean_confusion
 from astroclust.evaluation.confusion import mean_and_scatter
 from astroclust.files import replace_when_done
+from astroclust.instruments import LEGUS_CLASSES
 from astroclust.locks import only_process
 from astroclust.training import split_rows, train_classifier
 from astroclust.training.scores import member_probabilities
@@ -86,12 +86,11 @@ def pretraining_study(
 
     >>> import numpy as np
     >>> from astroclust import Stamps
-    >>> from astroclust.images import BANDS
-    >>> labels = np.tile([1, 4], 10)
+    >>>     >>> labels = np.tile([1, 4], 10)
     >>> y, x = np.mgrid[:24, :24] - 12
     >>> width = np.where(labels == 1, 3, 1)[:, None, None]
     >>> light = np.exp(-(x**2 + y**2) / (2 * width**2))
-    >>> stamps = Stamps(np.repeat(light[:, None], 5, axis=1), BANDS)
+    >>> stamps = Stamps(np.repeat(light[:, None], 5, axis=1), LEGUS_BANDS.roles)
     >>> from astroclust.experiments import pretraining_study
     >>> curves, classified = pretraining_study(
     ...     stamps,
@@ -137,7 +136,7 @@ def pretraining_study(
                     )
                     chances = member_probabilities(classifier, stamps[tested]).mean(axis=0)
                     table = Table({"row": tested, "label": labels[tested]})
-                    table["class"] = np.array(list(CLASSES))[chances.argmax(axis=1)]
+                    table["class"] = LEGUS_CLASSES.most_probable(chances)
                     with replace_when_done(result) as partial:
                         table.write(partial, format="ascii.ecsv")
                     for checkpoint in place.glob("member-1/*.ckpt"):
@@ -293,7 +292,7 @@ def scores_by_start(classified):
     for start in dict.fromkeys(classified["start"]):
         _, runs = _trainings(classified[classified["start"] == start])
         scores = [class_scores(run["label"], run["class"]) for run in runs]
-        for i, number in enumerate(CLASSES):
+        for i, number in enumerate(LEGUS_CLASSES.numbers):
             if not any(score["total"][i] for score in scores):
                 continue
             row = {"start": start, "class": number}

@@ -10,7 +10,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.archive import fetch_legus
 from astroclust.catalogs import legus_fields, training_sample
-from astroclust.images import BANDS
+from astroclust.instruments import LEGUS_BANDS
 from astroclust.stamps import Stamps, make_stamps
 
 __all__ = ["center_crop", "gather_sample", "join_stamps", "labelled_stamps", "sample_fields"]
@@ -86,9 +86,10 @@ def labelled_stamps(name, *, labels, folder, data_folder=None, progress_bar=Fals
     >>> from astropy.table import Table
     >>> from astroclust import Stamps
     >>> from astroclust.experiments import labelled_stamps
-    >>> from astroclust.images import BANDS
+    >>> from astroclust.instruments import LEGUS_BANDS
     >>> noise = np.random.default_rng(1).normal(size=(4, 5, 100, 100))
-    >>> Stamps(noise, BANDS, table=Table({"class": [1, 2, 3, 4]})).write("bcw-ngc45.fits")
+    >>> table = Table({"class": [1, 2, 3, 4]})
+    >>> Stamps(noise, LEGUS_BANDS.roles, table=table).write("bcw-ngc45.fits")
     >>> stamps = labelled_stamps("ngc45", labels="bcw", folder=".")
     >>> stamps
     <Stamps: 4 of 100 x 100 pixels in NUV NUV, U U, B B, V V, I I>
@@ -101,10 +102,14 @@ def labelled_stamps(name, *, labels, folder, data_folder=None, progress_bar=Fals
     data = fetch_legus(name, folder=data_folder, progress_bar=progress_bar)
     sample = training_sample([data.catalog], labels=labels)
     stamps = make_stamps(sample, data.images, size=SIZE, progress_bar=progress_bar)
-    stamps = stamps[stamps.present.sum(axis=1) >= len(BANDS) - 1]
+    stamps = stamps[stamps.present.sum(axis=1) >= len(LEGUS_BANDS.roles) - 1]
     # One name for a band in all fields.
     stamps = Stamps(
-        stamps.data, BANDS, present=stamps.present, flags=stamps.flags, table=stamps.table
+        stamps.data,
+        LEGUS_BANDS.roles,
+        present=stamps.present,
+        flags=stamps.flags,
+        table=stamps.table,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     stamps.write(path)

@@ -13,7 +13,6 @@ from astropy.utils.exceptions import AstropyUserWarning
 from matplotlib.figure import Figure
 from safetensors.torch import save_file
 
-from astroclust.catalogs import CLASSES
 from astroclust.experiments.pretraining import (
     accuracy_by_epochs,
     confusion_by_start,
@@ -24,6 +23,7 @@ from astroclust.experiments.pretraining import (
 )
 from astroclust.experiments.report import Report, describe_machine
 from astroclust.files import reading
+from astroclust.instruments import LEGUS_CLASSES
 from astroclust.plotting import plot_confusion
 from astroclust.stamps import Stamps
 
@@ -72,10 +72,9 @@ def read_labelled(path):
     >>> from astropy.table import Table
     >>> from astroclust import Stamps
     >>> from astroclust.experiments import read_labelled
-    >>> from astroclust.images import BANDS
-    >>> noise = np.random.default_rng(1).normal(size=(3, 5, 24, 24))
+    >>>     >>> noise = np.random.default_rng(1).normal(size=(3, 5, 24, 24))
     >>> table = Table({"class": [1, 4, 1], "object": ["a", "a", "b"]})
-    >>> Stamps(noise, BANDS, table=table).write("labelled.fits")
+    >>> Stamps(noise, LEGUS_BANDS.roles, table=table).write("labelled.fits")
     >>> stamps, labels, groups = read_labelled("labelled.fits")
     >>> len(stamps), labels.tolist(), groups.tolist()
     (3, [1, 4, 1], ['a', 'a', 'b'])
@@ -89,12 +88,12 @@ def read_labelled(path):
     else:
         table, stamps = _read_pictures(path)
         labels = np.array([int(value) for value in table["label"]])
-    known = np.isin(labels, list(CLASSES))
+    known = LEGUS_CLASSES.knows(labels)
     if not known.all():
         others = sorted(set(labels[~known].tolist()))
         warnings.warn(
             f"{np.count_nonzero(~known)} stamps have the labels {others}, which are none of the "
-            f"classes {list(CLASSES)}: they are left out",
+            f"classes {list(LEGUS_CLASSES.numbers)}: they are left out",
             AstropyUserWarning,
             stacklevel=2,
         )
@@ -199,7 +198,7 @@ def reproduce_schneider2023(
     report = Report("Pretraining, as Schneider et al. (2023)")
     _add_accuracy(report, curves)
     _add_scores(report, classified)
-    counts = ", ".join(str(np.count_nonzero(labels == number)) for number in CLASSES)
+    counts = ", ".join(str(np.count_nonzero(labels == number)) for number in LEGUS_CLASSES.numbers)
     report.add(
         "What this was made of",
         f"{len(stamps)} stamps of {data} in classes 1 to 4: {counts}; {network} at {size} pixels, "

@@ -10,12 +10,12 @@ from astropy.table import Table
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from astroclust.catalogs import CLASSES
 from astroclust.evaluation import class_scores
 from astroclust.evaluation.confusion import mean_and_scatter
 from astroclust.experiments.report import Report, describe_machine
 from astroclust.experiments.samples import gather_sample, labelled_stamps, sample_fields
 from astroclust.experiments.trainings import Training, run_training
+from astroclust.instruments import LEGUS_CLASSES
 
 __all__ = ["SPLIT_STUDIES", "reproduce_split_study"]
 
@@ -136,7 +136,7 @@ def _row(name, tables):
     """Mean and scatter of accuracy and recalls, each over the trainings that tested the class."""
     scores = [class_scores(table["label"], table["class"]) for table in tables]
     values = {"accuracy": [score.meta["ACCURACY"] for score in scores]}
-    for i, number in enumerate(CLASSES):
+    for i, number in enumerate(LEGUS_CLASSES.numbers):
         values[f"recall_{number}"] = [score["recall"][i] for score in scores]
     row = {"kind": name, "tested": int(np.mean([len(table) for table in tables]))}
     for key, given in values.items():

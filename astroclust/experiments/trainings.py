@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table, vstack
 
-from astroclust.catalogs import CLASSES
 from astroclust.experiments.samples import SIZE, center_crop
 from astroclust.files import replace_when_done
+from astroclust.instruments import LEGUS_CLASSES
 from astroclust.locks import only_process
 from astroclust.training import overlapping_groups, split_rows, train_classifier
 from astroclust.training.augmentation import crop_stamps
@@ -122,8 +122,8 @@ def _train(training, stamps, place, result, others, progress_bar, changes):
         chances = member_probabilities(classifier, _tested_size(part, training)).mean(axis=0)
         table = Table({"part": [name] * len(part), "row": rows.get(name, np.arange(len(part)))})
         table["label"] = np.asarray(part.table["class"])
-        table["class"] = np.array(list(CLASSES))[chances.argmax(axis=1)]
-        for number, column in zip(CLASSES, chances.T, strict=True):
+        table["class"] = LEGUS_CLASSES.most_probable(chances)
+        for number, column in zip(LEGUS_CLASSES.numbers, chances.T, strict=True):
             table[f"prob_{number}"] = column
         tables.append(table)
     classified = vstack(tables)

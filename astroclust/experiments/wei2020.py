@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from scipy.special import entr
 from tqdm import tqdm
 
-from astroclust.catalogs import CLASS_COLORS, CLASSES
 from astroclust.evaluation import (
     calibration_curve,
     class_scores,
@@ -24,7 +23,7 @@ from astroclust.evaluation import (
 from astroclust.experiments.report import Report, describe_machine
 from astroclust.experiments.samples import gather_sample, labelled_stamps, sample_fields
 from astroclust.experiments.trainings import Training, run_training
-from astroclust.images import BANDS
+from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
 from astroclust.networks import create_network
 from astroclust.plotting import plot_calibration, plot_confusion, plot_entropy
 from astroclust.training.scores import without_bands
@@ -34,7 +33,7 @@ __all__ = ["reproduce_wei2020"]
 _LABELS = ("bcw", "consensus")
 # As far as NGC 1559, the galaxy that the paper did not learn from, and public: 18 Mpc.
 _NEW_GALAXY = "ngc1566"
-_WITHOUT = {band: f"without {band}" for band in BANDS}
+_WITHOUT = {band: f"without {band}" for band in LEGUS_BANDS.roles}
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def reproduce_wei2020(
         samples[labels] = gather_sample(partial(fetch, labels=labels), names, plan.n_fields)
     weights = _weights(plan, weights, quick)
     others = {"new galaxy": new}
-    bare = {_WITHOUT[band]: without_bands(new, [i]) for i, band in enumerate(BANDS)}
+    bare = {_WITHOUT[band]: without_bands(new, [i]) for i, band in enumerate(LEGUS_BANDS.roles)}
     classified = []
     for training in tqdm(list(_trainings(plan)), unit="training", disable=not progress_bar):
         table = run_training(
@@ -287,7 +286,7 @@ def _add_confusion(report, classified, labels, architecture):
 
 
 def _chances(table):
-    return np.column_stack([table[f"prob_{number}"] for number in CLASSES])
+    return np.column_stack([table[f"prob_{number}"] for number in LEGUS_CLASSES.numbers])
 
 
 def _fiducial(classified, part, labels="bcw", **chosen):
@@ -358,14 +357,14 @@ def _plot_sizes(table):
     axes = np.atleast_1d(figure.subplots(1, len(architectures), sharey=True))
     for ax, architecture in zip(axes, architectures, strict=True):
         own = table[table["architecture"] == architecture]
-        for number in CLASSES:
+        for number in LEGUS_CLASSES.numbers:
             rows = own[own["class"] == number]
             ax.errorbar(
                 rows["size"],
                 rows["percent"],
                 rows["std"],
                 label=f"class {number}",
-                color=CLASS_COLORS[number],
+                color=LEGUS_CLASSES.colors[number],
                 marker="o",
                 capsize=3,
             )
@@ -380,7 +379,7 @@ def _add_filters(report, classified, plan):
     for architecture in plan.networks.values():
         whole = _fiducial(classified, "new galaxy", architecture=architecture)
         base = class_scores(whole["label"], whole["class"])
-        for band in BANDS:
+        for band in LEGUS_BANDS.roles:
             table = _fiducial(classified, _WITHOUT[band], architecture=architecture)
             scores = class_scores(table["label"], table["class"], resamples=100)
             accuracy = scores.meta["ACCURACY"]
@@ -393,7 +392,13 @@ def _add_filters(report, classified, plan):
                     *(100 * (scores["recall"] - base["recall"])),
                 )
             )
-    names = ("architecture", "without", "change", "error", *(f"change_{c}" for c in CLASSES))
+    names = (
+        "architecture",
+        "without",
+        "change",
+        "error",
+        *(f"change_{c}" for c in LEGUS_CLASSES.numbers),
+    )
     table = Table(rows=rows, names=names)
     text = "Change of the accuracy, in points, where one band is set to zero (Fig. 7)."
     for architecture in plan.networks.values():
@@ -428,8 +433,10 @@ def _add_data(report, samples, new, new_galaxy, weights, seconds):
     for name, stamps in {**samples, "new galaxy": new}.items():
         for galaxy in dict.fromkeys(stamps.table["field"]):
             classes = stamps.table["class"][stamps.table["field"] == galaxy]
-            rows.append((name, galaxy, *(np.count_nonzero(classes == c) for c in CLASSES)))
-    names = ("sample", "field", *(f"class_{c}" for c in CLASSES))
+            rows.append(
+                (name, galaxy, *(np.count_nonzero(classes == c) for c in LEGUS_CLASSES.numbers))
+            )
+    names = ("sample", "field", *(f"class_{c}" for c in LEGUS_CLASSES.numbers))
     report.add(
         "What this was made of",
         f"Stamps of each class (Tables 1 to 3 of the paper). {new_galaxy} stands for NGC 1559, "

@@ -15,7 +15,7 @@ from astroclust.images.band import Band
 from astroclust.images.headers import inspect_observation
 from astroclust.images.reading import KEYWORDS, is_image, open_image, read_image, tell_remarks
 from astroclust.images.units import to_one_unit
-from astroclust.instruments import LEGUS_BANDS, find_band_system
+from astroclust.instruments import LEGUS_BANDS, BandSystem, find_band_system
 
 __all__ = ["BANDS", "FILTER_ROLES", "PIXEL_SCALE", "Band", "ImageSet", "read_image"]
 
@@ -164,7 +164,7 @@ class ImageSet(Mapping):
         return cls({name: images[name] for name in roles}, roles=roles, system=system)
 
     @classmethod
-    def read(cls, paths, *, roles=None, system=LEGUS_BANDS):
+    def read(cls, paths, *, roles=None, system=None):
         """Read the bands of a field from FITS files.
 
         Parameters
@@ -175,7 +175,7 @@ class ImageSet(Mapping):
         roles : mapping, optional
             Filter names to roles, for filters that ``system`` does not have.
         system : str or `~astroclust.instruments.BandSystem`, optional
-            As for `ImageSet`.
+            As for `ImageSet`; by default that of a file that `write` made.
 
         Returns
         -------
@@ -189,11 +189,13 @@ class ImageSet(Mapping):
         >>> ImageSet.read("field.fits").filters
         ('F275W', 'F336W', 'F438W', 'F555W', 'F814W')
         """
-        system = find_band_system(system)
         if isinstance(paths, Mapping):
-            return cls(paths, roles=roles, system=system)
-        known = {*system.filters, *system.roles, *(_key(name) for name in roles or ())}
+            return cls(paths, roles=roles, system=LEGUS_BANDS if system is None else system)
         with open_fits(paths) as hdus:
+            if system is None:
+                system = BandSystem.of_header(hdus[0].header)
+            system = find_band_system(system)
+            known = {*system.filters, *system.roles, *(_key(name) for name in roles or ())}
             names = [hdu.name for hdu in hdus if hdu.name in known and is_image(hdu)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
@@ -224,6 +226,7 @@ class ImageSet(Mapping):
             Whether the file may exist.
         """
         hdus = fits.HDUList([fits.PrimaryHDU()])
+        hdus[0].header.update(self.system.header)
         for band in self.values():
             header = fits.Header() if band.wcs is None else band.wcs.to_header(relax=True)
             for key in KEYWORDS:

@@ -150,7 +150,7 @@ def completeness(
     >>> result["selected"].tolist()
     [1.0, 0.0]
     """
-    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    images = ImageSet.of(images)
     if min(images.shape) ** 2 < AREA:
         raise ValueError(f"the images must be at least 100 x 100 pixels, not {images.shape}")
     if n < 1 or n % 1:

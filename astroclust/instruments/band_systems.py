@@ -1,9 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Band systems: the bands that a survey observes, in order, and the filters that stand for them."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import asdict, dataclass, field
+from functools import cache, partial
 
 from astropy import units as u
 
@@ -70,12 +71,12 @@ class BandSystem:
     stars: tuple = ()
 
     def __post_init__(self):
-        freeze = object.__setattr__  # the documented way to set up a frozen dataclass
-        freeze(self, "roles", tuple(_key(role) for role in self.roles))
-        freeze(self, "filters", _upper(self.filters))
-        freeze(self, "reference", tuple(_key(role) for role in self.reference) or self._by_middle())
-        freeze(self, "defaults", _upper(self.defaults))
-        freeze(self, "stars", tuple(dict(star) for star in self.stars))
+        freeze = partial(object.__setattr__, self)  # how a frozen dataclass is set up
+        freeze("roles", tuple(_key(role) for role in self.roles))
+        freeze("filters", _upper(self.filters))
+        freeze("reference", tuple(_key(role) for role in self.reference) or self._by_middle())
+        freeze("defaults", _upper(self.defaults))
+        freeze("stars", tuple(dict(star) for star in self.stars))
         self._check()
 
     def _check(self):
@@ -104,6 +105,36 @@ class BandSystem:
 
     def __hash__(self):
         return hash((self.name, self.roles, self.pixel_scale))
+
+    @property
+    def content(self):
+        """The parameters as plain numbers, texts, lists and dicts, for JSON."""
+        content = asdict(self)
+        return {**content, "roles": list(self.roles), "reference": list(self.reference)}
+
+    @property
+    def header(self):
+        """The header keyword from which `of_header` makes the system again."""
+        return {"BANDSYS": json.dumps(self.content)}
+
+    @classmethod
+    def of_header(cls, header):
+        """The band system that a header describes; LEGUS's if it describes none.
+
+        Raises
+        ------
+        ValueError
+            If the description is damaged.
+        """
+        if "BANDSYS" not in header:
+            return LEGUS_BANDS
+        try:
+            return cls(**json.loads(header["BANDSYS"]))
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValueError(
+                f"header keyword BANDSYS does not describe a band system ({error}); delete it for "
+                "the bands of LEGUS, or write the file again"
+            ) from error
 
     def index(self, role):
         """Number of a role, from 0.

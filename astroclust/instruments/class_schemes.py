@@ -2,8 +2,8 @@
 """Class schemes: the classes that people or networks give, with their names and markers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, fields
+from functools import cache, partial
 
 import numpy as np
 
@@ -21,6 +21,7 @@ __all__ = [
 # For classes whose color or marker is not given (Okabe & Ito 2008).
 _COLORS = ("#E69F00", "#56B4E9", "#F0E442", "#CC79A7", "#009E73", "#D55E00", "#0072B2")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_MAPPINGS = ("names", "merges", "colors", "markers")
 # The column of classes holds 16-bit integers.
 _LARGEST = 32767
 
@@ -67,29 +68,47 @@ class ClassScheme:
     markers: Mapping = field(default_factory=dict)
 
     def __post_init__(self):
-        freeze = object.__setattr__  # the documented way to set up a frozen dataclass
+        freeze = partial(object.__setattr__, self)  # how a frozen dataclass is set up
         if not isinstance(self.names, Mapping) or not _are_names(self.names):
             raise ValueError(
                 f"classes of {self.name} need two or more names by whole numbers from 1 to "
                 f"{_LARGEST}, not {self.names!r}"
             )
         numbers = [int(number) for number in self.names]
-        freeze(self, "names", dict(zip(numbers, self.names.values(), strict=True)))
-        freeze(self, "clusters", tuple(int(number) for number in self.clusters))
-        freeze(self, "merges", {int(k): int(v) for k, v in self.merges.items()})
+        freeze("names", dict(zip(numbers, self.names.values(), strict=True)))
+        freeze("clusters", tuple(int(number) for number in self.clusters))
+        freeze("merges", {int(k): int(v) for k, v in self.merges.items()})
         unknown = sorted({*self.clusters, *self.merges.values()} - set(numbers))
         if unknown:
             raise ValueError(f"{unknown} are not classes of {self.name}: {numbers}")
         for entry, defaults in (("colors", _COLORS), ("markers", _MARKERS)):
             given = {int(number): text for number, text in getattr(self, entry).items()}
             usual = {n: defaults[i % len(defaults)] for i, n in enumerate(numbers)}
-            freeze(self, entry, {**usual, **given})
+            freeze(entry, {**usual, **given})
 
     def __len__(self):
         return len(self.names)
 
     def __hash__(self):
         return hash((self.name, self.numbers))
+
+    @property
+    def content(self):
+        """The parameters as plain numbers, texts, lists and dicts with keys of text, for JSON."""
+        content = {item.name: getattr(self, item.name) for item in fields(self)}
+        for name in _MAPPINGS:
+            content[name] = {str(number): value for number, value in content[name].items()}
+        return {**content, "clusters": list(self.clusters)}
+
+    @classmethod
+    def from_content(cls, content):
+        """The scheme of a `content`."""
+        mappings = {
+            name: {int(number): value for number, value in content[name].items()}
+            for name in _MAPPINGS
+            if name in content
+        }
+        return cls(**{**content, **mappings})
 
     @property
     def numbers(self):

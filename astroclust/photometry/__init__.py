@@ -132,7 +132,7 @@ def measure_photometry(
     >>> result.colnames[2:7]
     ['flux_f275w', 'flux_err_f275w', 'mag_f275w', 'mag_err_f275w', 'flag_f275w']
     """
-    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    images = ImageSet.of(images)
     radii = _check(radius, errors, aperture_correction)
     for name, values in (
         ("zero_points", zero_points),

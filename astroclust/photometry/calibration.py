@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from astropy import units as u
 
-from astroclust.images import BANDS, Band
+from astroclust.images import Band
 from astroclust.instruments import (
     ab_of_vega,
     ab_zero_point,
@@ -103,8 +103,8 @@ def check_bands(values, images, name):
     if not isinstance(values, Mapping):
         return
     for key in values:
-        if str(key).strip().upper() not in (*BANDS, *images.filters):
+        if str(key).strip().upper() not in (*images.system.roles, *images.filters):
             raise ValueError(
                 f"{name} has {key!r}, and the images are {', '.join(images.filters)}: name one of "
-                f"them, or a band ({', '.join(BANDS)})"
+                f"them, or a band ({', '.join(images.system.roles)})"
             )

@@ -148,7 +148,7 @@ def calibrate_ci(images, *, stars=None, clusters=None, band="V", threshold=20.0,
     >>> calibration = calibrate_ci(field.images, threshold=10)
     >>> cuts = Cuts(min_ci=calibration.cut)
     """
-    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    images = ImageSet.of(images)
     image = images[band]
     given = [None if table is None else _measure(table, image) for table in (stars, clusters)]
     stars, clusters = given

@@ -129,7 +129,7 @@ def average_correction(clusters, images, *, radius=4.0, sky="mode", limits=(-1.2
     >>> sorted(average_correction(clusters, field.images, limits=(-3, 0)))
     ['F275W', 'F336W', 'F438W', 'F555W', 'F814W']
     """
-    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    images = ImageSet.of(images)
     x, y = pixel_positions(clusters, images.wcs)
     bands = list(images.values())
     small = measure_apertures(bands, x, y, (radius,), annulus=ANNULUS, sky=sky)

@@ -6,12 +6,12 @@ from astropy.visualization import AsinhStretch, ManualInterval, make_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from astroclust.catalogs import CLASS_COLORS, CLASSES, pixel_positions
+from astroclust.catalogs import pixel_positions
 from astroclust.images import ImageSet
+from astroclust.instruments import classes_of, find_band_system
 from astroclust.stamps import make_stamps
 
 __all__ = [
-    "CLASS_MARKERS",
     "color_image",
     "color_levels",
     "plot_field",
@@ -19,26 +19,24 @@ __all__ = [
     "plot_saliency",
 ]
 
-#: A shape a class, beside `~astroclust.catalogs.CLASS_COLORS`.
-CLASS_MARKERS = {1: "o", 2: "s", 3: "^", 4: "D"}
-# Which of red, green and blue shows a band (Wei et al. 2020, Fig. 1).
-_CHANNELS = {"I": 0, "V": 1, "B": 1, "U": 2, "NUV": 2}
 
+def color_image(data, bands, *, system="legus", limits=(40.0, 99.7), levels=None):
+    """Make a color picture of several bands.
 
-def color_image(data, bands, *, limits=(40.0, 99.7), levels=None):
-    """Make a colour picture of several bands.
-
-    Red is I, green the mean of V and B, blue that of U and NUV; a colour that has none of its
-    bands is the mean of the others. Each is scaled by its own pixels, or as ``levels`` says.
+    Red is the mean of the reddest third of the band system, green that of the middle, blue that of
+    the bluest: I, V and B, U and NUV for LEGUS. A color without bands is the mean of the others.
+    Each is scaled by its own pixels, or as ``levels`` says.
 
     Parameters
     ----------
     data : array_like, shape (n_bands, ny, nx)
         The images; NaN is black.
     bands : sequence of str
-        Their roles, of `~astroclust.images.BANDS`.
+        Their roles in ``system``.
+    system : str or `~astroclust.instruments.BandSystem`, optional
+        The bands that there are.
     limits : tuple of float, optional
-        Percentiles of each colour that become black and white.
+        Percentiles of each color that become black and white.
     levels : array_like of float, shape (3, 2), optional
         What becomes black and white in red, green and blue, as `color_levels` finds it in a
         larger image; by default the percentiles here.
@@ -55,7 +53,7 @@ def color_image(data, bands, *, limits=(40.0, 99.7), levels=None):
     >>> color_image(np.zeros((1, 4, 6)), ["V"]).shape
     (4, 6, 3)
     """
-    layers = _color_layers(data, bands)
+    layers = _color_layers(data, bands, find_band_system(system))
     levels = np.percentile(layers, limits, axis=(1, 2)).T if levels is None else levels
     scaled = [
         (layer - black) / (white - black if white > black else 1)
@@ -64,7 +62,7 @@ def color_image(data, bands, *, limits=(40.0, 99.7), levels=None):
     return make_rgb(*scaled, interval=ManualInterval(0, 1), stretch=AsinhStretch(0.08))
 
 
-def color_levels(data, bands, *, limits=(40.0, 99.7)):
+def color_levels(data, bands, *, system="legus", limits=(40.0, 99.7)):
     """What becomes black and white in a colour picture, for its parts to look alike.
 
     Parameters
@@ -72,9 +70,11 @@ def color_levels(data, bands, *, limits=(40.0, 99.7)):
     data : array_like, shape (n_bands, ny, nx)
         The images, or every so many of their pixels.
     bands : sequence of str
-        Their roles, of `~astroclust.images.BANDS`.
+        Their roles in ``system``.
+    system : str or `~astroclust.instruments.BandSystem`, optional
+        The bands that there are.
     limits : tuple of float, optional
-        Percentiles of each colour.
+        Percentiles of each color.
 
     Returns
     -------
@@ -88,13 +88,14 @@ def color_levels(data, bands, *, limits=(40.0, 99.7)):
     >>> color_levels(np.arange(6.0).reshape(1, 2, 3), ["V"], limits=(0, 100)).tolist()
     [[0.0, 5.0], [0.0, 5.0], [0.0, 5.0]]
     """
-    return np.percentile(_color_layers(data, bands), limits, axis=(1, 2)).T
+    layers = _color_layers(data, bands, find_band_system(system))
+    return np.percentile(layers, limits, axis=(1, 2)).T
 
 
-def _color_layers(data, bands):
+def _color_layers(data, bands, system):
     """Red, green and blue light, shape (3, ny, nx)."""
     data = np.nan_to_num(np.asarray(data, np.float32))
-    channels = np.array([_CHANNELS[band] for band in bands])
+    channels = np.array([system.channel(band) for band in bands])
     layers = {i: data[channels == i].mean(axis=0) for i in sorted(set(channels.tolist()))}
     rest = np.mean(list(layers.values()), axis=0)
     return np.stack([layers.get(i, rest) for i in range(3)])
@@ -127,32 +128,33 @@ def plot_field(images, table, *, ax=None, column_prefix=""):
     >>> ax = plot_field(field.images, field.truth)
     >>> ax.figure.savefig("field.png")
     """
-    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    images = ImageSet.of(images)
     if ax is None:
         ax = Figure(figsize=(9, 9), layout="constrained").subplots()
     data = np.array([band.pixels(slice(None)) for band in images.values()])
-    ax.imshow(color_image(data, images.roles), origin="lower", interpolation="nearest")
+    picture = color_image(data, images.roles, system=images.system)
+    ax.imshow(picture, origin="lower", interpolation="nearest")
     x, y = pixel_positions(table, images.wcs)
     classes = np.ma.filled(np.ma.asarray(table[f"{column_prefix}class"]), 0)
-    handles = []
-    for number, name in CLASSES.items():
+    handles, scheme = [], classes_of(table)
+    for number, name in scheme.names.items():
         rows = classes == number
         ax.scatter(
             x[rows],
             y[rows],
             s=90,
-            marker=CLASS_MARKERS[number],
+            marker=scheme.markers[number],
             facecolors="none",
-            edgecolors=CLASS_COLORS[number],
+            edgecolors=scheme.colors[number],
             linewidths=1.3,
         )
         label = f"{number} {name} ({np.count_nonzero(rows)})"
         handles.append(
             Line2D(
-                [], [], ls="", marker=CLASS_MARKERS[number], mfc="none", mew=1.5, ms=9, label=label
+                [], [], ls="", marker=scheme.markers[number], mfc="none", mew=1.5, ms=9, label=label
             )
         )
-        handles[-1].set_markeredgecolor(CLASS_COLORS[number])
+        handles[-1].set_markeredgecolor(scheme.colors[number])
     ny, nx = images.shape
     ax.set(xlim=(-0.5, nx - 0.5), ylim=(-0.5, ny - 0.5), xlabel="x (pixels)", ylabel="y (pixels)")
     ax.legend(
@@ -191,13 +193,14 @@ def plot_gallery(table, images, *, per_class=8, size=50, column_prefix=""):
     >>> result = classify_table(Table({"x": [50.0, 80.0], "y": [60.0, 70.0]}), field.images)
     >>> plot_gallery(result, field.images).savefig("gallery.png")
     """
-    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    images = ImageSet.of(images)
     classes = np.ma.filled(np.ma.asarray(table[f"{column_prefix}class"]), 0)
     probability = np.asarray(table[f"{column_prefix}probability"])
     entropy = np.asarray(table[f"{column_prefix}entropy"])
-    figure = Figure(figsize=(1.45 * per_class, 1.9 * len(CLASSES)), layout="constrained")
-    axes = figure.subplots(len(CLASSES), per_class, squeeze=False)
-    for row, (number, name) in zip(axes, CLASSES.items(), strict=True):
+    scheme = classes_of(table)
+    figure = Figure(figsize=(1.45 * per_class, 1.9 * len(scheme)), layout="constrained")
+    axes = figure.subplots(len(scheme), per_class, squeeze=False)
+    for row, (number, name) in zip(axes, scheme.names.items(), strict=True):
         members = np.flatnonzero(classes == number)
         members = members[np.argsort(-probability[members], kind="stable")]
         if len(members) > per_class:
@@ -208,11 +211,12 @@ def plot_gallery(table, images, *, per_class=8, size=50, column_prefix=""):
         )
         for i, ax in enumerate(row):
             ax.set(xticks=[], yticks=[])
-            ax.spines[:].set(color=CLASS_COLORS[number], linewidth=2)
+            ax.spines[:].set(color=scheme.colors[number], linewidth=2)
             if i >= len(members):
                 ax.spines[:].set_visible(False)
                 continue
-            ax.imshow(color_image(stamps.data[i], stamps.bands), origin="lower")
+            picture = color_image(stamps.data[i], stamps.bands, system=stamps.system)
+            ax.imshow(picture, origin="lower")
             ax.set_title(
                 f"p {probability[members[i]]:.2f}  S {entropy[members[i]]:.2f}", fontsize=8
             )

@@ -4,8 +4,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from astroclust.catalogs import CLASS_COLORS, CLASSES, pixel_positions, sky_positions
-from astroclust.plotting.images import CLASS_MARKERS
+from astroclust.catalogs import pixel_positions, sky_positions
+from astroclust.instruments import classes_of
 
 __all__ = ["plot_color_color", "plot_color_magnitude", "plot_luminosity_function", "plot_map"]
 
@@ -118,8 +118,8 @@ def plot_luminosity_function(table, *, band="F555W", width=0.5, column_prefix=""
     Returns
     -------
     ax : `~matplotlib.axes.Axes`
-        With steps a class and their sum for classes 1 to 3, with errors of Poisson, on a
-        logarithmic scale.
+        With steps for each class and the sum of those that count as clusters, with Poisson
+        errors, on a logarithmic scale.
 
     Raises
     ------
@@ -142,17 +142,18 @@ def plot_luminosity_function(table, *, band="F555W", width=0.5, column_prefix=""
     first = np.floor(values[good].min() / width)
     edges = width * np.arange(first, np.floor(values[good].max() / width) + 2)
     ax = _new_axes() if ax is None else ax
-    for number, name in CLASSES.items():
+    scheme = classes_of(table)
+    for number, name in scheme.names.items():
         counts, _ = np.histogram(values[good & (classes == number)], edges)
         ax.stairs(
             np.where(counts, counts, np.nan),
             edges,
             baseline=None,
-            color=CLASS_COLORS[number],
+            color=scheme.colors[number],
             lw=2,
             label=f"{number} {name} ({counts.sum()})",
         )
-    counts, _ = np.histogram(values[good & (classes > 0) & (classes < 4)], edges)
+    counts, _ = np.histogram(values[good & scheme.is_cluster(classes)], edges)
     shown = counts > 0
     ax.errorbar(
         (edges[:-1] + width / 2)[shown],
@@ -162,7 +163,7 @@ def plot_luminosity_function(table, *, band="F555W", width=0.5, column_prefix=""
         marker="o",
         ls="none",
         capsize=2,
-        label=f"1 to 3 ({counts.sum()})",
+        label=f"clusters ({counts.sum()})",
     )
     ax.set(yscale="log", xlabel=f"{band} (mag)", ylabel=f"objects per {width:g} mag")
     ax.legend(frameon=False)
@@ -218,19 +219,20 @@ def _draw_classes(table, x, y, column_prefix, ax):
     ax = _new_axes() if ax is None else ax
     classes = _classes(table, column_prefix)
     good = np.isfinite(x) & np.isfinite(y)
-    for number in sorted([0, *CLASSES], key=lambda number: -np.sum(classes == number)):
+    scheme = classes_of(table)
+    for number in sorted([0, *scheme.numbers], key=lambda number: -np.sum(classes == number)):
         rows = good & (classes == number)
         if rows.any():
             ax.plot(
                 x[rows],
                 y[rows],
                 ls="none",
-                marker=CLASS_MARKERS.get(number, "."),
-                color=CLASS_COLORS.get(number, "0.6"),
+                marker=scheme.markers.get(number, "."),
+                color=scheme.colors.get(number, "0.6"),
                 mec="0.2",
                 mew=0.4,
                 ms=5,
-                label=f"{number} {CLASSES[number]}" if number else "no class",
+                label=f"{number} {scheme.names[number]}" if number else "no class",
             )
     handles, labels = ax.get_legend_handles_labels()
     order = np.argsort(labels)

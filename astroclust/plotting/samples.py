@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from astroclust.catalogs import CLASS_COLORS
+from astroclust.instruments import LEGUS_CLASSES
 
 __all__ = ["plot_ci_calibration", "plot_completeness"]
 
@@ -56,7 +56,11 @@ def plot_ci_calibration(calibration, *, ax=None):
     cut, locus, scatter = calibration.cut, calibration.locus, calibration.scatter
     for index, color, label in (
         (stars, _STAR_COLOR, f"stars ({len(stars)}, {np.sum(stars >= cut)} above the cut)"),
-        (clusters, CLASS_COLORS[1], f"clusters ({len(clusters)}, {np.sum(clusters < cut)} below)"),
+        (
+            clusters,
+            LEGUS_CLASSES.colors[1],
+            f"clusters ({len(clusters)}, {np.sum(clusters < cut)} below)",
+        ),
     ):
         # Half a bin inside, where rounding cannot move a value out.
         inside = np.clip(index, bins[0] + 0.015, bins[-1] - 0.015)

@@ -7,8 +7,8 @@ import numpy as np
 from astropy.table import Table
 from matplotlib.figure import Figure
 
-from astroclust.catalogs import CLASS_COLORS
 from astroclust.files import reading
+from astroclust.instruments import LEGUS_CLASSES
 
 __all__ = ["plot_calibration", "plot_confusion", "plot_entropy", "plot_learning_curve"]
 
@@ -60,7 +60,12 @@ def plot_learning_curve(log, *, ax=None):
     for axis, name, label, style in (
         (ax, "loss", "loss, learnt from", {"color": "0.5"}),
         (ax, "validation_loss", "loss, set aside", {"color": _LINE_COLOR}),
-        (right, "accuracy", "accuracy, set aside (right)", {"color": CLASS_COLORS[1], "ls": "--"}),
+        (
+            right,
+            "accuracy",
+            "accuracy, set aside (right)",
+            {"color": LEGUS_CLASSES.colors[1], "ls": "--"},
+        ),
     ):
         rows = table[~np.ma.getmaskarray(table[name])] if name in table.colnames else []
         if len(rows):

@@ -75,7 +75,11 @@ def review_table(
     objects = read_objects(table, images, column_prefix=column_prefix)
     reviewer = check_name(reviewer) if reviewer else ""
     store = LabelStore(
-        check_output(Path(labels), overwrite=True), objects.x, objects.y, ids=objects.ids
+        check_output(Path(labels), overwrite=True),
+        objects.x,
+        objects.y,
+        ids=objects.ids,
+        scheme=objects.scheme,
     )
     return ReviewServer(
         objects, store, title=title, reviewer=reviewer, model=model, port=port, size=size

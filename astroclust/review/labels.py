@@ -14,8 +14,8 @@ import numpy as np
 from filelock import FileLock, Timeout
 from scipy.spatial import KDTree
 
-from astroclust.catalogs import CLASSES
 from astroclust.files import replace_when_done
+from astroclust.instruments import LEGUS_CLASSES, find_class_scheme
 from astroclust.review.lines import (
     COLUMNS,
     Entry,
@@ -55,6 +55,8 @@ class LabelStore:
         Positions of the rows in pixels.
     ids : sequence of str, length n, optional
         Their names; by default their numbers.
+    scheme : str or `~astroclust.instruments.ClassScheme`, optional
+        The classes that can be given.
 
     Raises
     ------
@@ -73,8 +75,8 @@ class LabelStore:
     [0, 2]
     """
 
-    def __init__(self, path, x, y, *, ids=None):
-        self.path = Path(path)
+    def __init__(self, path, x, y, *, ids=None, scheme=LEGUS_CLASSES):
+        self.path, self.scheme = Path(path), find_class_scheme(scheme)
         self.x, self.y = np.asarray(x, float), np.asarray(y, float)
         self.ids = [one_line(str(i)) for i in (range(len(self.x)) if ids is None else ids)]
         self._lock = threading.RLock()
@@ -120,8 +122,9 @@ class LabelStore:
             raise ValueError(f"row must be a whole number, not {row!r}")
         if not 0 <= row < len(self):
             raise ValueError(f"there is no row {row}: rows are 0 to {len(self) - 1}")
-        if label is not None and not (_is_whole_number(label) and label in CLASSES):
-            raise ValueError(f"class must be one of {list(CLASSES)} or None, not {label!r}")
+        classes = self.scheme.numbers
+        if label is not None and not (_is_whole_number(label) and label in classes):
+            raise ValueError(f"class must be one of {list(classes)} or None, not {label!r}")
         if not np.isfinite(self.x[row] + self.y[row]):
             raise ValueError(f"row {row} has no position, by which its label would be known")
         reviewer, note = check_name(reviewer), one_line(note)[:_LONGEST_NOTE]
@@ -161,7 +164,7 @@ class LabelStore:
         """
         if not Path(path).exists():
             raise FileNotFoundError(f"there is no file {path}")
-        other = LabelStore(path, self.x, self.y, ids=self.ids)
+        other = LabelStore(path, self.x, self.y, ids=self.ids, scheme=self.scheme)
         if other.strangers and not other.entries:
             raise ValueError(f"{path} has labels, but none at a position of this table")
         with self._lock, self._only_writer():
@@ -215,7 +218,7 @@ class LabelStore:
             tied or absent; ``class_mean``, their mean, NaN where there is none; ``note``.
         """
         votes, notes = fold_votes(self.entries, len(self))
-        return votes_table(votes, notes, self.x, self.y, ids=self.ids)
+        return votes_table(votes, notes, self.x, self.y, ids=self.ids, scheme=self.scheme)
 
     def refresh(self):
         """Read what was added since, also by other programs.
@@ -282,7 +285,7 @@ class LabelStore:
 
     def _read_line(self, line):
         try:
-            return read_line(line)
+            return read_line(line, self.scheme)
         except ValueError as error:
             raise ValueError(
                 f"{self.path} has a line that is no label ({error}): {line!r}; mend or delete it"
@@ -333,7 +336,7 @@ class LabelStore:
         try:
             if not self.path.exists() or not self.path.stat().st_size:
                 with replace_when_done(self.path, overwrite=True) as partial:
-                    _write(partial, header_text().encode("utf-8") + text)
+                    _write(partial, header_text(self.scheme).encode("utf-8") + text)
                 return
             # Without a buffer, which would be written once more when the file is closed.
             with open(self.path, "ab+", buffering=0) as file:

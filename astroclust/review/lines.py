@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass, fields
 import numpy as np
 from astropy.table import Table
 
-from astroclust.catalogs import CLASSES
+from astroclust.instruments import meta_of
 
 __all__ = [
     "COLUMNS",
@@ -39,7 +39,7 @@ class Entry:
     reviewer : str
         Who says so.
     label : int or None
-        The class, of `~astroclust.catalogs.CLASSES`; None takes an earlier one back.
+        The class; None takes an earlier one back.
     note : str
         Free text of one line.
     time : str
@@ -106,8 +106,13 @@ def is_whole(line):
     return len(time) == len("2025-01-01T00:00:00Z") and time.endswith(b"Z")
 
 
-def header_text():
+def header_text(scheme):
     """The lines of a label file before its first label.
+
+    Parameters
+    ----------
+    scheme : `~astroclust.instruments.ClassScheme`
+        The classes that labels are of, which the file names.
 
     Returns
     -------
@@ -116,7 +121,8 @@ def header_text():
     """
     empty = Table(names=COLUMNS, dtype=_TYPES)
     empty["x"].unit = empty["y"].unit = "pix"
-    empty.meta["ABOUT"] = "a line a label; the last of a reviewer about an object holds"
+    empty.meta["ABOUT"] = "one row per label; the latest of a reviewer supersedes earlier ones"
+    empty.meta.update(meta_of(scheme))
     buffer = io.StringIO()
     empty.write(buffer, format="ascii.ecsv", delimiter=",")
     return buffer.getvalue()
@@ -131,13 +137,15 @@ def write_line(entry):
     return buffer.getvalue()
 
 
-def read_line(line):
+def read_line(line, scheme):
     """The entry of a line.
 
     Parameters
     ----------
     line : str
         Without its end.
+    scheme : `~astroclust.instruments.ClassScheme`
+        The classes that labels are of.
 
     Returns
     -------
@@ -154,6 +162,6 @@ def read_line(line):
         raise ValueError(f"{len(values)} values, not {len(COLUMNS)}")
     row, name, x, y, reviewer, label, note, time = values
     label = int(label) if label else None
-    if label is not None and label not in CLASSES:
-        raise ValueError(f"{label} is no class")
+    if label is not None and label not in scheme.names:
+        raise ValueError(f"{label} is not a class of {scheme.name}")
     return Entry(int(row), name, float(x), float(y), reviewer, label, note, time)

@@ -175,8 +175,8 @@ class Saliency:
             stamps = make_stamps(place, self.objects.images, size=card.stamp_size, bands=card.bands)
             if not stamps.present.any():
                 raise ValueError("there is nothing here that can be classified")
-            number = int(self._model.probabilities(stamps).mean(axis=0)[0].argmax())
-            asked = list(card.classes)[number]
+            probabilities = self._model.probabilities(stamps).mean(axis=0)
+            asked = int(card.classes.most_probable(probabilities)[0])
             maps = saliency(stamps, self._model, classes=[asked])
         shares = band_importance(maps, card.bands)[0]
         png = base64.b64encode(_draw_maps(maps[0])).decode()

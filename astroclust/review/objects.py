@@ -8,10 +8,16 @@ import numpy as np
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astroclust.catalogs import CLASS_COLORS, CLASSES, pixel_positions
+from astroclust.catalogs import pixel_positions
 from astroclust.images import ImageSet
+from astroclust.instruments import ClassScheme, classes_of
+from astroclust.stamps import FLAG_MEANINGS
 
 __all__ = ["Objects", "read_objects"]
+
+# Markers of matplotlib that the page can draw, as it names them; others become circles.
+_SHAPES = {"o": "circle", "s": "square", "^": "triangle", "D": "diamond", "v": "wedge"}
+_SHAPES |= {"P": "plus", "X": "cross"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,8 @@ class Objects:
         Names.
     inside : `~numpy.ndarray` of bool, shape (n,)
         Whether a row lies on the images.
+    scheme : `~astroclust.instruments.ClassScheme`
+        The classes that can be given.
     columns : dict of str to `~numpy.ndarray`, shape (n,)
         What the classifier says, as far as the table has it: ``class`` (0 where none),
         ``probability``, ``prob_1`` ..., ``entropy``, ``agreement`` and ``flags``.
@@ -41,6 +49,7 @@ class Objects:
     y: np.ndarray
     ids: list
     inside: np.ndarray
+    scheme: ClassScheme
     columns: dict
 
     def __len__(self):
@@ -56,8 +65,13 @@ class Objects:
             "y": _plain(self.y, 2),
             "inside": self.inside.astype(int).tolist(),
             "columns": {name: _plain(values, 4) for name, values in self.columns.items()},
-            "classes": CLASSES,
-            "colors": CLASS_COLORS,
+            "classes": self.scheme.names,
+            "colors": self.scheme.colors,
+            "shapes": {
+                number: _SHAPES.get(marker, "circle")
+                for number, marker in self.scheme.markers.items()
+            },
+            "flags": {flag.value: meaning for flag, meaning in FLAG_MEANINGS.items()},
             "bands": [
                 {"role": role, "filter": name}
                 for role, name in zip(self.images.roles, self.images.filters, strict=True)
@@ -94,7 +108,7 @@ def read_objects(table, images, *, column_prefix=""):
     AstropyUserWarning
         Where some rows do not lie on the images: they have no stamp.
     """
-    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    images = ImageSet.of(images)
     x, y = pixel_positions(table, images.wcs)
     if not len(table):
         raise ValueError("the table has no rows: there is nothing to review")
@@ -113,12 +127,13 @@ def read_objects(table, images, *, column_prefix=""):
             stacklevel=2,
         )
     ids = table["id"] if "id" in table.colnames else range(len(table))
-    columns = _class_columns(table, column_prefix)
-    return Objects(table, images, x, y, [str(i) for i in ids], inside, columns)
+    scheme = classes_of(table)
+    columns = _class_columns(table, scheme, column_prefix)
+    return Objects(table, images, x, y, [str(i) for i in ids], inside, scheme, columns)
 
 
-def _class_columns(table, prefix):
-    names = ["class", "probability", *(f"prob_{number}" for number in CLASSES)]
+def _class_columns(table, scheme, prefix):
+    names = ["class", "probability", *(f"prob_{number}" for number in scheme.numbers)]
     names = [*names, "entropy", "agreement", "flags"]
     columns = {}
     for name in names:

@@ -6,7 +6,7 @@ import re
 import numpy as np
 from astropy.table import MaskedColumn, Table
 
-from astroclust.catalogs import CLASSES
+from astroclust.instruments import LEGUS_CLASSES, meta_of
 
 __all__ = ["fold_votes", "votes_table"]
 
@@ -37,7 +37,7 @@ def fold_votes(entries, n):
     return votes, {row: of for row, of in kept.items() if of}
 
 
-def votes_table(votes, notes, x, y, *, ids=None):
+def votes_table(votes, notes, x, y, *, ids=None, scheme=LEGUS_CLASSES):
     """A row an object that has a vote or a note, ready for ``astroclust train --labels``.
 
     Parameters
@@ -50,6 +50,8 @@ def votes_table(votes, notes, x, y, *, ids=None):
         Positions in pixels.
     ids : sequence of str, length n, optional
         Names of the objects.
+    scheme : `~astroclust.instruments.ClassScheme`, optional
+        The classes that votes are for.
 
     Returns
     -------
@@ -72,13 +74,13 @@ def votes_table(votes, notes, x, y, *, ids=None):
     """
     n = len(x)
     given = np.array(list(votes.values()), np.int16).reshape(len(votes), n)
-    counts = np.stack([np.count_nonzero(given == number, axis=0) for number in CLASSES])
+    counts = np.stack([np.count_nonzero(given == number, axis=0) for number in scheme.numbers])
     n_votes = counts.sum(axis=0)
     noted = np.isin(np.arange(n), list(notes))
     rows = np.flatnonzero((n_votes > 0) | noted)
     most = counts.max(axis=0)
     tied = (np.count_nonzero(counts == most, axis=0) > 1) | (n_votes == 0)
-    mode = np.array(list(CLASSES), np.int16)[counts.argmax(axis=0)]
+    mode = scheme.numbers_of(counts.argmax(axis=0))
     mean = np.full(n, np.nan, np.float32)
     np.divide(given.sum(axis=0), n_votes, out=mean, where=n_votes > 0, casting="unsafe")
     table = Table({"row": rows})
@@ -94,6 +96,7 @@ def votes_table(votes, notes, x, y, *, ids=None):
              for row in rows.tolist()]  # fmt: skip
     table["note"] = np.array(texts, str)
     table.meta["VOTERS"] = ", ".join(votes)
+    table.meta.update(meta_of(scheme))
     return table
 
 

@@ -11,7 +11,7 @@ from astropy import units as u
 from astropy.table import Column, Table
 from scipy.spatial import KDTree
 
-from astroclust.images import BANDS, FILTER_ROLES
+from astroclust.instruments import find_band_system
 
 __all__ = [
     "CUT_MEANINGS",
@@ -80,9 +80,11 @@ class Cuts:
         Faintest absolute magnitude in V (Vega).
     min_separation : float
         Pixels within which two candidates are one, the later of the table.
-    needs_v : bool
-        Whether V must be one of the two bands that follow one another, as one text has LEGUS's
-        rule; the released catalogues hold to it without.
+    needs_reference : bool
+        Whether the reference band, V, must be one of the two adjacent bands. Published descriptions
+        differ; `False` reproduces the released catalogs.
+    required : tuple of str
+        Roles of bands, of those that there are, in which a measurement must be good.
 
     Examples
     --------
@@ -98,7 +100,8 @@ class Cuts:
     min_filters: int = 4
     max_absolute_v: float = -6.0
     min_separation: float = 0.5
-    needs_v: bool = False
+    needs_reference: bool = False
+    required: tuple = ("B", "V", "I")
 
 
 #: The cuts of LEGUS (Adamo et al. 2017, and its pipeline; Wei et al. 2020, sec. 3.1).
@@ -111,7 +114,14 @@ PHANGS_CUTS = Cuts(min_ci=1.25, max_absolute_v=np.inf)
 
 
 def select_candidates(
-    table, *, cuts=LEGUS_CUTS, distance=None, v_magnitude=None, roles=None, left_out=None
+    table,
+    *,
+    cuts=LEGUS_CUTS,
+    distance=None,
+    v_magnitude=None,
+    roles=None,
+    system="legus",
+    left_out=None,
 ):
     """Apply cuts to the sources of a table, and keep the reason for each rejection.
 
@@ -131,8 +141,9 @@ def select_candidates(
         Total magnitudes in V, for that cut; by default those of the table. LEGUS cut in magnitudes
         that were corrected by the concentration index (`~astroclust.photometry.ci_correction`).
     roles : mapping, optional
-        Filters to the bands that they stand for, where `~astroclust.images.FILTER_ROLES` does not
-        know them.
+        Filters to the bands that they stand for, for those that ``system`` does not have.
+    system : str or `~astroclust.instruments.BandSystem`, optional
+        The bands, in order.
     left_out : array_like of bool, shape (n,), optional
         Rows that are no candidates for where they are.
 
@@ -161,17 +172,18 @@ def select_candidates(
     """
     if "cuts" in table.colnames:
         raise ValueError("the table has a column cuts already; rename it")
-    errors = _errors(table, roles or {})
+    system = find_band_system(system)
+    errors = _errors(table, roles or {}, system)
     with np.errstate(invalid="ignore"):
         good = {role: error <= cuts.max_error for role, error in errors.items()}
-    n_filters = _values(table, "n_filters") if "n_filters" in table.colnames else _count(good)
+    n_filters = _values(table, "n_filters") if "n_filters" in table.colnames else _count(good, cuts)
     flags = np.zeros(len(table), np.int32)
-    flags[~_neighbours(good, needs_v=cuts.needs_v)] |= Cut.NEIGHBOURS
+    flags[~_neighbours(good, cuts, system)] |= Cut.NEIGHBOURS
     flags[~(n_filters >= min(cuts.min_filters, len(good)))] |= Cut.FILTERS
     flags[~(_values(table, "ci") >= cuts.min_ci)] |= Cut.INDEX
     if distance is not None and np.isfinite(cuts.max_absolute_v):
         limit = cuts.max_absolute_v + _modulus(distance)
-        flags[~(_v_magnitude(table, v_magnitude) <= limit)] |= Cut.MAGNITUDE
+        flags[~(_v_magnitude(table, v_magnitude, system) <= limit)] |= Cut.MAGNITUDE
     if left_out is not None:
         flags[_rows(left_out, len(table))] |= Cut.REGION
     if {"x", "y"} <= set(table.colnames):
@@ -192,9 +204,9 @@ def _rows(left_out, n):
     return rows
 
 
-def _errors(table, roles):
+def _errors(table, roles, system):
     """Errors in magnitudes by role, or by filter where it has none; NaN where there is none."""
-    known = {**{band: band for band in BANDS}, **FILTER_ROLES}
+    known = {**{role: role for role in system.roles}, **system.filters}
     known.update({name.upper(): role for name, role in roles.items()})
     errors = {}
     for name in table.colnames:
@@ -220,19 +232,22 @@ def _errors(table, roles):
     return errors
 
 
-def _count(good):
-    """LEGUS's number of filters: those that are good where B, V and I are, else none."""
+def _count(good, cuts):
+    """LEGUS's number of filters: those that are good if the required ones are, else none."""
     count = np.sum(list(good.values()), axis=0)
-    needed = [good[role] for role in ("B", "V", "I") if role in good]
+    needed = [good[role] for role in cuts.required if role in good]
     return np.where(np.all(needed, axis=0), count, 0) if needed else count
 
 
-def _neighbours(good, *, needs_v):
-    """Whether two bands that follow one another are good; any, where none do."""
+def _neighbours(good, cuts, system):
+    """Whether two adjacent bands are good; any, if there are no adjacent bands."""
+    reference = system.reference[0]
     pairs = [
         good[first] & good[second]
-        for first, second in itertools.pairwise(BANDS)
-        if first in good and second in good and (not needs_v or "V" in (first, second))
+        for first, second in itertools.pairwise(system.roles)
+        if first in good
+        and second in good
+        and (not cuts.needs_reference or reference in (first, second))
     ]
     return np.any(pairs, axis=0) if pairs else np.any(list(good.values()), axis=0)
 
@@ -244,14 +259,14 @@ def _modulus(distance):
     return 5 * np.log10(megaparsec) + 25
 
 
-def _v_magnitude(table, given):
+def _v_magnitude(table, given, system):
     if given is not None:
         values = np.ma.filled(np.ma.asarray(given, dtype=float), np.nan)
         if values.shape != (len(table),):
             raise ValueError(f"v_magnitude must have shape ({len(table)},), not {values.shape}")
         return values
-    for filter_, role in FILTER_ROLES.items():
-        if role == "V" and f"mag_{filter_.lower()}" in table.colnames:
+    for filter_, role in system.filters.items():
+        if role == system.reference[0] and f"mag_{filter_.lower()}" in table.colnames:
             return _values(table, f"mag_{filter_.lower()}")
     raise KeyError(
         "the table has no magnitude in V, such as mag_f555w, for the cut at a distance: give "

@@ -81,7 +81,7 @@ def find_candidates(
     >>> candidates.colnames[-2:]
     ['ci', 'n_filters']
     """
-    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    images = ImageSet.of(images)
     preset = get_preset(preset)
     _check_zero_point(images, preset, distance)
     blocked = blocked_pixels(images, exclude, footprint)
@@ -117,6 +117,7 @@ def find_candidates(
         distance=distance,
         v_magnitude=v_magnitude,
         roles={band.filter: band.role for band in images.values()},
+        system=images.system,
         left_out=None if blocked is None else _on_mask(sources, blocked),
     )
     return result if keep_rejected else keep_candidates(result)
@@ -146,7 +147,7 @@ def keep_candidates(sources):
 def _detection_image(images, preset):
     if preset.detect_in != "white":
         return _band(images, preset.detect_in)
-    return white_light(images) if len(images) > 1 else _band(images, "V")
+    return white_light(images) if len(images) > 1 else images.reference
 
 
 def _band(images, name):

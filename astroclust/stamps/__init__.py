@@ -1,6 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Postage stamps: cut from images at the rows of a table, and kept in MEF files."""
 
+from dataclasses import KW_ONLY, dataclass, replace
+from functools import partial
 from io import BytesIO
 from numbers import Integral
 from pathlib import Path
@@ -12,7 +14,8 @@ from astropy.table import Table
 from astroclust.catalogs import pixel_positions
 from astroclust.files import open_fits, replace_when_done
 from astroclust.fits_structure import add_checksums
-from astroclust.images import BANDS, ImageSet
+from astroclust.images import ImageSet
+from astroclust.instruments import LEGUS_BANDS, BandSystem, find_band_system
 from astroclust.stamps.cutting import cut_stamps
 from astroclust.stamps.flags import FLAG_MEANINGS, StampFlag, decode_flags
 from astroclust.stamps.normalization import (
@@ -33,6 +36,7 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True, eq=False, repr=False)
 class Stamps:
     """Postage stamps of candidates in several bands.
 
@@ -43,18 +47,20 @@ class Stamps:
     filters : sequence of str, length n_bands
         Names of the filters, which name the extensions of a file.
     bands : sequence of str, length n_bands, optional
-        Roles of the filters, of `~astroclust.images.BANDS`; by default all five.
+        Roles of the filters; by default as ``system`` knows them.
+    system : str or `~astroclust.instruments.BandSystem`, optional
+        The bands that there are.
     present : array_like of bool, shape (n, n_bands), optional
         Whether a band was observed there; by default where the pixels are not all equal.
     flags : array_like of int, shape (n,), optional
         Bits of `StampFlag`.
     table : `~astropy.table.Table`, length n, optional
-        A row a stamp: the catalogue it was made from, or the truth.
+        One row per stamp: the catalog that they were cut from, or the truth.
 
     Raises
     ------
     ValueError
-        Where the shapes do not agree.
+        If shapes do not agree or bands are not those of ``system``.
 
     Examples
     --------
@@ -69,10 +75,23 @@ class Stamps:
     <Stamps: 1 of 20 x 20 pixels in NUV F275W, U F336W, B F435W, V F555W, I F814W>
     """
 
-    def __init__(self, data, filters, *, bands=BANDS, present=None, flags=None, table=None):
-        self.data = np.asarray(data, np.float32)
-        self.filters = tuple(filters)
-        self.bands = tuple(bands)
+    data: np.ndarray
+    filters: tuple
+    _: KW_ONLY
+    bands: tuple = None
+    system: BandSystem = LEGUS_BANDS
+    present: np.ndarray = None
+    flags: np.ndarray = None
+    table: Table = None
+
+    def __post_init__(self):
+        freeze = partial(object.__setattr__, self)  # how a frozen dataclass is set up
+        freeze("data", np.asarray(self.data, np.float32))
+        freeze("filters", tuple(self.filters))
+        freeze("system", find_band_system(self.system))
+        known = self.system.filters
+        roles = [known.get(name, name) for name in self.filters]
+        freeze("bands", self.system.select(roles if self.bands is None else self.bands))
         if self.data.ndim != 4 or self.data.shape[2] != self.data.shape[3]:
             raise ValueError(
                 f"data must have shape (n, n_bands, size, size), not {self.data.shape}"
@@ -83,9 +102,10 @@ class Stamps:
                 f"data has {n_bands} bands, filters names {len(self.filters)} and bands "
                 f"{len(self.bands)}"
             )
-        self.present = _has_structure(self.data) if present is None else np.asarray(present, bool)
-        self.flags = np.zeros(n, np.int32) if flags is None else np.asarray(flags, np.int32)
-        self.table = Table() if table is None else table
+        present = _has_structure(self.data) if self.present is None else self.present
+        freeze("present", np.asarray(present, bool))
+        freeze("flags", np.zeros(n, np.int32) if self.flags is None else np.int32(self.flags))
+        freeze("table", Table() if self.table is None else self.table)
         for name, length in (
             ("present", self.present.shape != (n, n_bands)),
             ("flags", self.flags.shape != (n,)),
@@ -99,13 +119,12 @@ class Stamps:
 
     def __getitem__(self, rows):
         """Some of the stamps: a slice, a mask or an array of row numbers."""
-        return Stamps(
-            self.data[rows],
-            self.filters,
-            bands=self.bands,
+        return replace(
+            self,
+            data=self.data[rows],
             present=self.present[rows],
             flags=self.flags[rows],
-            table=self.table[rows] if self.table.colnames else None,
+            table=self.table[rows] if self.table.colnames else self.table,
         )
 
     def __repr__(self):
@@ -132,6 +151,7 @@ class Stamps:
             Whether the file may exist.
         """
         hdus = fits.HDUList([fits.PrimaryHDU()])
+        hdus[0].header.update(self.system.header)
         for i, (name, role) in enumerate(zip(self.filters, self.bands, strict=True)):
             pixels = self.data[0, i] if len(self) == 1 else self.data[:, i]
             hdu = fits.ImageHDU(np.ascontiguousarray(pixels), name=name)
@@ -225,13 +245,14 @@ class Stamps:
                 np.stack([hdu.data.reshape(-1, *shape[-2:]) for hdu in images], axis=1),
                 [hdu.header["FILTER"] for hdu in images],
                 bands=[hdu.header["ROLE"] for hdu in images],
+                system=BandSystem.of_header(hdus[0].header),
                 present=np.reshape(status["PRESENT"], (-1, len(images))),
                 flags=status["FLAGS"],
                 table=table,
             )
 
 
-def make_stamps(table, images, *, size=50, bands=BANDS, progress_bar=False):
+def make_stamps(table, images, *, size=50, bands=None, progress_bar=False):
     """Cut postage stamps at the rows of a table (Wei et al. 2020, sec. 3.2).
 
     Parameters
@@ -244,8 +265,9 @@ def make_stamps(table, images, *, size=50, bands=BANDS, progress_bar=False):
         Width of a stamp in pixels. The candidate is in pixel ``size // 2``, or half a pixel
         beside it, as `~astropy.nddata.Cutout2D` rounds.
     bands : sequence of str, optional
-        Roles of the bands wanted, in order. A band that ``images`` has not, or that has no
-        structure in a stamp, becomes zeros and is not ``present``.
+        Roles of the bands wanted, in order; by default all of the band system of ``images``. A band
+        that ``images`` does not have, or that has no structure in a stamp, becomes zeros and is not
+        ``present``.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -270,12 +292,10 @@ def make_stamps(table, images, *, size=50, bands=BANDS, progress_bar=False):
     >>> stamps.data[0, 3, 3, 3]
     np.float32(5040.0)
     """
-    images = images if isinstance(images, ImageSet) else ImageSet(images)
+    images = ImageSet.of(images)
     if not isinstance(size, Integral) or size < 1:
         raise ValueError(f"size must be a whole number of pixels, at least 1, not {size!r}")
-    unknown = [band for band in bands if band not in BANDS]
-    if unknown:
-        raise ValueError(f"bands {unknown} are not among {BANDS}")
+    bands = images.system.select(bands)
     x, y = pixel_positions(table, images.wcs)
     given = {band.role: band for band in images.values()}
     chosen = [given.get(role) for role in bands]
@@ -289,6 +309,7 @@ def make_stamps(table, images, *, size=50, bands=BANDS, progress_bar=False):
         data,
         [given[role].filter if role in given else role for role in bands],
         bands=bands,
+        system=images.system,
         present=present,
         flags=flags,
         table=table,

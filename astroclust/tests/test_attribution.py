@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from astroclust import Classifier, Stamps, band_importance, create_network, saliency
-from astroclust.images import BANDS
+from astroclust.instruments import LEGUS_BANDS
 from astroclust.plotting import plot_saliency
 from astroclust.stamps import normalize_stamps
 from astroclust.weights import ModelCard
@@ -16,7 +16,7 @@ def stamps():
     data = rng.normal(0, 0.1, (3, 5, 50, 50))
     data[:, :, 20:30, 20:30] += 1
     data[1, 0] = 0  # a band that is absent
-    return Stamps(data, BANDS)
+    return Stamps(data, LEGUS_BANDS.roles)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_the_most_probable_class_is_asked_about(stamps, classifier):
 def test_bands_share_what_a_class_rests_on(stamps, classifier):
     maps = saliency(stamps, classifier, steps=4)
     importance = band_importance(maps, stamps.bands)
-    np.testing.assert_allclose(sum(importance[band] for band in BANDS), 1)
+    np.testing.assert_allclose(sum(importance[band] for band in LEGUS_BANDS.roles), 1)
     assert importance["NUV"][1] == 0
     assert np.isnan(band_importance(0 * maps, stamps.bands)["V"]).all()
     with pytest.raises(ValueError, match="5 bands, not 2"):

@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from astroclust import (
-    CLASSES,
     Classifier,
     ImageSet,
     StampFlag,
@@ -25,7 +24,7 @@ from astroclust import (
     decode_flags,
     load_classifier,
 )
-from astroclust.images import BANDS
+from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
 from astroclust.weights import ModelCard
 
 NEW = [
@@ -56,7 +55,7 @@ def test_columns_are_as_documented(field):
     assert result["class"].dtype == np.int16
     assert result["flags"].dtype == np.int32
     assert all(result[name].dtype == np.float32 for name in NEW[1:-1])
-    probabilities = np.column_stack([result[f"prob_{i}"] for i in CLASSES])
+    probabilities = np.column_stack([result[f"prob_{i}"] for i in LEGUS_CLASSES.numbers])
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_array_equal(result["class"], probabilities.argmax(axis=1) + 1)
     np.testing.assert_array_equal(result["probability"], probabilities.max(axis=1))
@@ -341,7 +340,7 @@ def test_a_bar_is_shown_only_when_asked(field, capfd):
 
 def test_the_classifier_speaks_of_its_origin():
     assert "simulated images only" in load_classifier().card.notice
-    assert load_classifier().card.bands == BANDS
+    assert load_classifier().card.bands == LEGUS_BANDS.roles
 
 
 def test_importing_the_package_is_light():

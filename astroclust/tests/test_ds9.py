@@ -24,7 +24,7 @@ from regions import (
 )
 
 from astroclust import find_candidates, read_regions, regions_mask, to_regions, write_regions
-from astroclust.catalogs import CLASS_COLORS
+from astroclust.instruments import LEGUS_CLASSES
 
 
 def circle(x, y, radius=3.0, **meta):
@@ -39,7 +39,7 @@ def test_a_circle_a_row(tmp_path):
     assert len(regions) == 2
     assert isinstance(regions[0], CirclePixelRegion)
     assert regions[0].meta["text"] == "2 0.88"
-    assert regions[0].visual["color"] == CLASS_COLORS[2]
+    assert regions[0].visual["color"] == LEGUS_CLASSES.colors[2]
     assert regions[1].meta["text"] == ""
     regions.write(tmp_path / "r.reg", format="ds9")
     again = Regions.read(tmp_path / "r.reg", format="ds9")

@@ -25,7 +25,7 @@ from astroclust.experiments import (
 )
 from astroclust.experiments.samples import center_crop, join_stamps
 from astroclust.experiments.trainings import Training, run_training
-from astroclust.images import BANDS
+from astroclust.instruments import LEGUS_BANDS
 from astroclust.tests.archive_server import ArchiveServer
 
 
@@ -38,7 +38,7 @@ def _stamps(n=60, size=100):
     light = np.exp(-(x**2 + y**2) / (2 * width**2))[:, None]
     table = Table({"field": np.where(np.arange(n) < 40, "ngc45", "ngc5474"), "class": labels})
     table["x"], table["y"] = 200.0 * (np.arange(n) // 2), np.zeros(n)
-    return Stamps(light + rng.normal(0, 0.02, (n, 5, size, size)), BANDS, table=table)
+    return Stamps(light + rng.normal(0, 0.02, (n, 5, size, size)), LEGUS_BANDS.roles, table=table)
 
 
 QUICK = {"epochs": 1, "batch_size": 16, "moving_average": False}

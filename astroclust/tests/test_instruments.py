@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.nddata import NDData
 from astropy.table import Table
 
-from astroclust import ImageSet
+from astroclust import ImageSet, Stamps, make_stamps
 from astroclust.instruments import (
     LEGUS_BANDS,
     LEGUS_CLASSES,
@@ -185,6 +186,25 @@ def test_band_systems_that_make_no_sense(change, message):
         replace(INFRARED, **change)
 
 
+def test_files_know_their_band_system(tmp_path):
+    images = ImageSet({"F657N": np.random.default_rng(1).random((60, 60))}, system=SIX)
+    images.write(tmp_path / "field.fits")
+    assert ImageSet.read(tmp_path / "field.fits").system == SIX
+    with pytest.raises(ValueError, match="has no image extension named by a filter"):
+        ImageSet.read(tmp_path / "field.fits", system="legus")
+    stamps = make_stamps(Table({"x": [30.0], "y": [30.0]}), images, size=10)
+    assert stamps.bands == SIX.roles
+    stamps.write(tmp_path / "stamps.fits")
+    assert Stamps.read(tmp_path / "stamps.fits").system == SIX
+    assert Stamps.read(tmp_path / "stamps.fits").bands == SIX.roles
+    fits.setval(tmp_path / "stamps.fits", "BANDSYS", value="{}")
+    with pytest.raises(ValueError, match="delete it for the"):
+        Stamps.read(tmp_path / "stamps.fits")
+    fits.delval(tmp_path / "stamps.fits", "BANDSYS")
+    with pytest.raises(ValueError, match="must be different roles"):
+        Stamps.read(tmp_path / "stamps.fits")
+
+
 # Class schemes
 
 
@@ -220,11 +240,11 @@ def test_classes_that_are_none(names):
         ClassScheme("mine", names)
 
 
-def test_schemes_from_metadata():
+def test_schemes_from_metadata(tmp_path):
     mine = ClassScheme("mine", {1: "cluster", 2: "star", 3: "galaxy"}, clusters=[1])
     table = Table({"class": [1]}, meta=meta_of(mine))
-    table.write("mine.fits")
-    again = classes_of(Table.read("mine.fits"))
+    table.write(tmp_path / "mine.fits")
+    again = classes_of(Table.read(tmp_path / "mine.fits"))
     assert again == mine
     register_class_scheme(replace(mine, colors={1: "red"}))
     assert classes_of(table).colors[1] == "red"

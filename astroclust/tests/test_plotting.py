@@ -8,14 +8,13 @@ from astropy.utils.exceptions import AstropyUserWarning
 from matplotlib.figure import Figure
 
 from astroclust import (
-    CLASSES,
     calibration_curve,
     classify_table,
     confusion_matrix,
     entropy_distribution,
     mean_confusion,
 )
-from astroclust.images import BANDS
+from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
 from astroclust.plotting import (
     color_image,
     plot_calibration,
@@ -38,7 +37,7 @@ def result(field):
         return classify_table(field.truth["x", "y"], field.images)
 
 
-@pytest.mark.parametrize("bands", [BANDS, ("V",), ("NUV", "I"), ("V", "I")])
+@pytest.mark.parametrize("bands", [LEGUS_BANDS.roles, ("V",), ("NUV", "I"), ("V", "I")])
 def test_any_bands_make_a_picture(bands):
     data = np.random.default_rng(0).normal(size=(len(bands), 20, 30))
     data[0, 3, 3] = np.nan
@@ -51,7 +50,7 @@ def test_any_bands_make_a_picture(bands):
 def test_red_light_looks_red():
     data = np.zeros((5, 20, 20))
     data[4, 5:9, 5:9] = data[0, 12:16, 12:16] = 1
-    picture = color_image(data, BANDS)
+    picture = color_image(data, LEGUS_BANDS.roles)
     assert picture[6, 6].argmax() == 0
     assert picture[13, 13].argmax() == 2
 
@@ -59,7 +58,9 @@ def test_red_light_looks_red():
 def test_the_field_shows_every_class(field, result):
     ax = plot_field(field.images, result, ax=Figure().subplots())
     markers = [len(points.get_offsets()) for points in ax.collections]
-    assert markers == [np.count_nonzero(result["class"] == number) for number in CLASSES]
+    assert markers == [
+        np.count_nonzero(result["class"] == number) for number in LEGUS_CLASSES.numbers
+    ]
     np.testing.assert_allclose(
         ax.collections[0].get_offsets()[:, 0], result["x"][result["class"] == 1]
     )
@@ -72,7 +73,9 @@ def test_the_field_shows_every_class(field, result):
 def test_the_gallery_has_a_row_a_class(field, result):
     figure = plot_gallery(result, field.images, per_class=3)
     shown = [ax for ax in figure.axes if ax.images]
-    counts = [min(np.count_nonzero(result["class"] == number), 3) for number in CLASSES]
+    counts = [
+        min(np.count_nonzero(result["class"] == number), 3) for number in LEGUS_CLASSES.numbers
+    ]
     assert len(shown) == sum(counts)
     assert shown[0].get_title().startswith("p ")
     first = result[result["class"] == result["class"][0]]
@@ -134,7 +137,7 @@ def measured():
 def test_diagrams_have_a_marker_a_class(plot, measured):
     ax = plot(measured)
     labels = [line.get_label() for line in ax.lines]
-    assert set(labels) == {*(f"{n} {name}" for n, name in CLASSES.items()), "no class"}
+    assert set(labels) == {*(f"{n} {name}" for n, name in LEGUS_CLASSES.names.items()), "no class"}
     assert sum(len(line.get_xdata()) for line in ax.lines) == 59  # one has no colour
     assert len({line.get_marker() for line in ax.lines}) == 5
     assert ax.yaxis_inverted()

@@ -9,7 +9,6 @@ from astropy.table import QTable, Table
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust import (
-    BANDS,
     Cuts,
     ImageSet,
     classify_table,
@@ -20,6 +19,7 @@ from astroclust import (
     select_candidates,
 )
 from astroclust.catalogs import write_table
+from astroclust.instruments import LEGUS_BANDS
 from astroclust.selection import CUT_MEANINGS, NGC1559_CUTS, PRESETS, Cut
 from astroclust.simulation.observations import observe_like
 
@@ -115,7 +115,7 @@ def test_tables_that_cannot_be_selected_from():
 def test_v_may_have_to_be_one_of_the_neighbours():
     table = Table({"ci": [1.5, 1.5], "mag_err_f275w": [0.1, 0.1], "mag_err_f336w": [0.1, 0.1]})
     table["mag_err_f438w"], table["mag_err_f555w"] = [0.9, 0.1], [0.1, 0.1]
-    cuts = Cuts(min_filters=0, needs_v=True)
+    cuts = Cuts(min_filters=0, needs_reference=True)
     assert select_candidates(table, cuts=cuts)["cuts"].tolist() == [Cut.NEIGHBOURS, 0]
 
 
@@ -187,7 +187,7 @@ def test_images_that_are_named_by_their_band(crowded):
     by_role = {band.role: band for band in crowded.images.values()}
     expected = find_candidates(crowded.images)
     observation = observe_like("ngc1566", np.random.default_rng(1), np.ones(5))
-    zero_points = dict(zip(BANDS, observation.zero_points, strict=True))
+    zero_points = dict(zip(LEGUS_BANDS.roles, observation.zero_points, strict=True))
     images = ImageSet({role: (band.data, band.wcs) for role, band in by_role.items()})
     preset = replace(PRESETS["legus"], zero_points=zero_points, aperture_correction=None)
     named = find_candidates(images, preset=preset)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astroclust import ImageSet, StampFlag, Stamps, decode_flags, make_stamps
-from astroclust.images import BANDS, Band
+from astroclust.images import Band
+from astroclust.instruments import LEGUS_BANDS
 from astroclust.stamps import FLAG_MEANINGS, normalize_stamps
 from astroclust.stamps.cutting import cut_one, cut_stamps
 
@@ -98,14 +99,14 @@ def test_arguments_are_checked(image):
     for size in (0, 50.0, (5, 5)):
         with pytest.raises(ValueError, match="size must be a whole number"):
             make_stamps(_at((1, 1)), {"V": image}, size=size)
-    with pytest.raises(ValueError, match=r"bands \['R'\] are not among"):
+    with pytest.raises(ValueError, match=r"bands \['R'\] must be different roles of legus"):
         make_stamps(_at((1, 1)), {"V": image}, bands=("R",))
     with pytest.raises(ValueError, match="must have shape"):
-        Stamps(np.zeros((2, 5, 8, 9)), BANDS)
+        Stamps(np.zeros((2, 5, 8, 9)), LEGUS_BANDS.roles)
     with pytest.raises(ValueError, match="filters names 1"):
         Stamps(np.zeros((2, 5, 8, 8)), ["V"])
     with pytest.raises(ValueError, match="flags does not have a row for each of 2"):
-        Stamps(np.zeros((2, 5, 8, 8)), BANDS, flags=[0])
+        Stamps(np.zeros((2, 5, 8, 8)), LEGUS_BANDS.roles, flags=[0])
 
 
 def test_no_rows_give_no_stamps(image):
@@ -160,8 +161,8 @@ def test_rows_can_be_chosen(field):
 def test_normalised_pixels_know_no_units(scale, offset):
     rng = np.random.default_rng(3)
     data = rng.normal(0, 1, (2, 5, 20, 20)) + 30 * (rng.random((2, 5, 20, 20)) > 0.98)
-    pixels = normalize_stamps(Stamps(data, BANDS))
-    again = normalize_stamps(Stamps(scale * (data + offset), BANDS))
+    pixels = normalize_stamps(Stamps(data, LEGUS_BANDS.roles))
+    again = normalize_stamps(Stamps(scale * (data + offset), LEGUS_BANDS.roles))
     np.testing.assert_allclose(again, pixels, atol=2e-4)
     assert pixels.min() >= -1
     assert pixels.max() <= 1.5
@@ -174,7 +175,7 @@ def test_pixels_from_0_to_1(kind):
     data[:, 4] = 0
     data[0, 2, :5] = np.nan  # a side
     data[1] = np.nan  # no pixel at all
-    pixels = normalize_stamps(Stamps(data, BANDS), kind)
+    pixels = normalize_stamps(Stamps(data, LEGUS_BANDS.roles), kind)
     assert pixels.dtype == np.float32
     assert (pixels[0].min(), pixels[0].max()) == (0, 1)
     assert not pixels[0, 4].any()
@@ -187,7 +188,7 @@ def test_pixels_from_0_to_1(kind):
         assert highest[1] == 1
         assert highest[0] < 0.5
     with pytest.raises(ValueError, match="'unit' is not known: there are asinh-peak, unit-stamp"):
-        normalize_stamps(Stamps(data, BANDS), "unit")
+        normalize_stamps(Stamps(data, LEGUS_BANDS.roles), "unit")
 
 
 def test_missing_pixels_become_sky():

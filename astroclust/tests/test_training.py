@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astroclust import Classifier, Stamps, create_network, train_classifier
-from astroclust.images import BANDS
+from astroclust.instruments import LEGUS_BANDS
 from astroclust.locks import only_process
 from astroclust.tests.test_files import small_files
 from astroclust.training import (
@@ -51,7 +51,7 @@ def _blobs(n, seed):
     width = np.where(labels == 1, 3.0, 1.0)[:, None, None]
     light = np.exp(-(x**2 + y**2) / (2 * width**2))
     data = light[:, None] + rng.normal(0, 0.02, (n, 5, 24, 24))
-    return Stamps(data, BANDS), labels
+    return Stamps(data, LEGUS_BANDS.roles), labels
 
 
 ARGUMENTS = {
@@ -290,7 +290,7 @@ def test_temperature_undoes_too_much_confidence():
 
 
 def test_augmentation_changes_stamps_but_not_the_originals():
-    stamps = Stamps(np.random.default_rng(0).normal(5, 1, (300, 5, 24, 24)), BANDS)
+    stamps = Stamps(np.random.default_rng(0).normal(5, 1, (300, 5, 24, 24)), LEGUS_BANDS.roles)
     before = stamps.data.copy()
     changed = augment_stamps(stamps, np.random.default_rng(1))
     np.testing.assert_array_equal(stamps.data, before)
@@ -305,7 +305,7 @@ def test_augmentation_changes_stamps_but_not_the_originals():
 
 def test_turned_stamps_keep_their_light_and_their_centre():
     stamps, _ = _blobs(20, 0)
-    stamps = Stamps(np.roll(stamps.data, 4, axis=3), BANDS)  # a blob beside the centre
+    stamps = Stamps(np.roll(stamps.data, 4, axis=3), LEGUS_BANDS.roles)  # a blob beside the centre
     before = stamps.data.copy()
     turned = turn_stamps(stamps, np.random.default_rng(1))
     np.testing.assert_array_equal(stamps.data, before)
@@ -319,7 +319,7 @@ def test_turned_stamps_keep_their_light_and_their_centre():
 
 def test_cropped_stamps_are_enlarged():
     stamps, labels = _blobs(200, 0)
-    stamps = Stamps(stamps.data[labels == 4], BANDS)
+    stamps = Stamps(stamps.data[labels == 4], LEGUS_BANDS.roles)
     cropped = crop_stamps(stamps, np.random.default_rng(1))
     assert cropped.data.shape == stamps.data.shape
     wider = np.sqrt(

@@ -13,14 +13,14 @@ from pathlib import Path
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from astroclust.catalogs import CLASSES
 from astroclust.files import replace_when_done
+from astroclust.instruments import classes_of, find_class_scheme
 from astroclust.locks import only_process
 from astroclust.networks import create_network
 from astroclust.training.augmentation import augment_stamps
 from astroclust.training.calibration import fit_temperature
 from astroclust.training.fitting import fit_network
-from astroclust.training.labels import class_chances, vote_shares
+from astroclust.training.labels import class_targets, vote_shares
 from astroclust.training.recipes import RECIPES, Recipe, find_recipe
 from astroclust.training.scores import member_probabilities, score_classifier
 from astroclust.training.splits import overlapping_groups, split_rows
@@ -51,7 +51,8 @@ def train_classifier(
     recipe="native",
     start=None,
     groups=None,
-    max_missing_bands=4,
+    scheme=None,
+    max_missing_bands=None,
     simulated=False,
     split="",
     command="",
@@ -73,8 +74,7 @@ def train_classifier(
     stamps : `~astroclust.stamps.Stamps`
         n stamps to learn from.
     labels : array_like, shape (n,) or (n, n_classes)
-        Their classes, of `~astroclust.catalogs.CLASSES`, or chances of the classes, as
-        `vote_shares` gives them.
+        Their classes, of ``scheme``, or class probabilities, as `vote_shares` gives them.
     held_out : `~astroclust.stamps.Stamps`, optional
         Stamps for the scores of the card, as `score_classifier` gives them; nothing is learnt from
         them or chosen by them. By default the card has no scores.
@@ -90,8 +90,12 @@ def train_classifier(
     groups : array_like, shape (n,), optional
         What stamps must not be separated from one another when a part is set aside for validation,
         as for `split_rows`.
+    scheme : str or `~astroclust.instruments.ClassScheme`, optional
+        The classes; by default those of ``start``, else of the table of the stamps
+        (`~astroclust.instruments.classes_of`).
     max_missing_bands : int, optional
-        Entry of the card: how many bands may be absent. Training leaves out up to all but one.
+        Entry of the card: how many bands may be absent, by default all but one. Training leaves
+        out up to all but one.
     members : int, optional
         Networks of the ensemble, which differ in their seeds.
     seed : int, optional
@@ -131,12 +135,11 @@ def train_classifier(
 
     >>> import numpy as np
     >>> from astroclust import Stamps, save_classifier, train_classifier
-    >>> from astroclust.images import BANDS
     >>> labels = np.tile([1, 4], 10)
     >>> y, x = np.mgrid[:24, :24] - 12
     >>> width = np.where(labels == 1, 3, 1)[:, None, None]
     >>> light = np.exp(-(x**2 + y**2) / (2 * width**2))
-    >>> stamps = Stamps(np.repeat(light[:, None], 5, axis=1), BANDS)
+    >>> stamps = Stamps(np.repeat(light[:, None], 2, axis=1), ["F555W", "F814W"])
     >>> classifier = train_classifier(
     ...     stamps,
     ...     labels,
@@ -154,9 +157,10 @@ def train_classifier(
         recipe = replace(
             recipe, architecture=start.card.architecture, normalization=start.card.normalization
         )
-    targets = class_chances(labels, len(stamps))
+    scheme = _scheme_of(stamps, scheme, start)
+    targets = class_targets(labels, len(stamps), scheme)
     if held_out is not None:
-        held_out_labels = class_chances(held_out_labels, len(held_out))
+        held_out_labels = class_targets(held_out_labels, len(held_out), scheme)
     learnt, validation = split_rows(
         len(stamps), share=recipe.validation_share, seed=seed, groups=groups
     )
@@ -171,10 +175,12 @@ def train_classifier(
         name=name,
         architecture=recipe.architecture,
         training_sample=training_sample,
+        classes=scheme,
+        system=stamps.system,
         bands=stamps.bands,
         stamp_size=stamps.size,
         normalization=recipe.normalization,
-        max_missing_bands=max_missing_bands,
+        max_missing_bands=len(stamps.bands) - 1 if max_missing_bands is None else max_missing_bands,
         simulated=simulated,
         split=split,
         command=command,
@@ -189,7 +195,7 @@ def train_classifier(
             member = work / f"member-{number + 1}"
             _claim_folder(member, **run, seed=seed + number)
             with _random_numbers(seed + number):
-                networks.append(_first_weights(recipe, stamps, start, number))
+                networks.append(_first_weights(recipe, stamps, len(scheme), start, number))
                 fit_network(
                     networks[-1],
                     learnt_stamps,
@@ -241,14 +247,27 @@ def _random_numbers(seed):
         yield
 
 
-def _first_weights(recipe, stamps, start, number):
+def _scheme_of(stamps, scheme, start):
+    """Classes of a training: as asked for, of the classifier it starts from, or of the table."""
+    if start is None:
+        return classes_of(stamps.table) if scheme is None else find_class_scheme(scheme)
+    known = start.card.classes
+    if scheme is not None and find_class_scheme(scheme).numbers != known.numbers:
+        raise ValueError(
+            f"{start.card.name} has the classes {list(known.numbers)} of {known.name}, not those "
+            f"of {scheme}; train without it, or give labels of its classes"
+        )
+    return known
+
+
+def _first_weights(recipe, stamps, n_classes, start, number):
     """The network that a member starts from."""
     if start is not None:
         return deepcopy(start.networks[number % len(start.networks)]).train()
     return create_network(
         recipe.architecture,
         n_bands=len(stamps.bands),
-        n_classes=len(CLASSES),
+        n_classes=n_classes,
         weights=recipe.weights,
     )
 

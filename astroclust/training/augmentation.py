@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Stamps changed in ways that leave their class as it is."""
 
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -9,7 +10,6 @@ from PIL import Image
 from scipy import ndimage
 from torch.nn import functional
 
-from astroclust.stamps import Stamps
 from astroclust.stamps.holes import fill_holes
 
 __all__ = ["AUGMENTATIONS", "augment_stamps", "crop_stamps", "turn_stamps"]
@@ -47,12 +47,13 @@ def augment_stamps(stamps, rng):
 
     Examples
     --------
-    >>> import numpy as np
+    >>> from dataclasses import replace
+
+    import numpy as np
     >>> from astroclust import Stamps
-    >>> from astroclust.images import BANDS
     >>> from astroclust.training import augment_stamps
     >>> rng = np.random.default_rng(1)
-    >>> stamps = Stamps(rng.normal(size=(100, 5, 50, 50)), BANDS)
+    >>> stamps = Stamps(rng.normal(size=(100, 5, 50, 50)), ["NUV", "U", "B", "V", "I"])
     >>> changed = augment_stamps(stamps, rng)
     >>> changed.data.shape
     (100, 5, 50, 50)
@@ -74,7 +75,7 @@ def augment_stamps(stamps, rng):
         shown = np.ones(n_bands, bool)
         if rng.random() < NOISY:
             data[i] += rng.uniform(0, NOISE) * _sky_noise(data[i], rng)
-        if rng.random() < PICTURES:
+        if n_bands >= 3 and rng.random() < PICTURES:
             shown = np.isin(np.arange(n_bands), rng.permutation(n_bands)[:3])
             data[i, shown] = _picture(data[i, shown], balance[shown], rng)
         if rng.random() < MISSING_PIXELS:
@@ -85,7 +86,7 @@ def augment_stamps(stamps, rng):
         present[i] &= shown
     data[missing] = np.nan
     data[~present] = 0
-    return Stamps(data, stamps.filters, bands=stamps.bands, present=present)
+    return replace(stamps, data=data, present=present)
 
 
 def _shift(data, dy, dx):
@@ -194,7 +195,7 @@ def _resample(stamps, rng, share):
     turned = functional.grid_sample(
         pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
-    return Stamps(turned.numpy(), stamps.filters, bands=stamps.bands, present=stamps.present)
+    return replace(stamps, data=turned.numpy())
 
 
 #: The ways to change stamps in training, by name.

@@ -1,60 +1,63 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""What a network learns: chances of the classes, from labels or from votes."""
+"""Targets of a training: class probabilities, from labels or from votes."""
 
 from itertools import product
 
 import numpy as np
 
-from astroclust.catalogs import CLASSES
+from astroclust.instruments import find_class_scheme
 
-__all__ = ["class_chances", "vote_shares"]
+__all__ = ["class_targets", "vote_shares"]
 
 _NEAR = 0.006  # catalogues give means with two digits
 
 
-def class_chances(labels, n):
-    """Labels as chances of the classes.
+def class_targets(labels, n, scheme="legus"):
+    """Labels as class probabilities.
 
     Parameters
     ----------
     labels : array_like, shape (n,) or (n, n_classes)
-        Classes, of `~astroclust.catalogs.CLASSES`, or chances, such as shares of votes.
+        Classes of ``scheme``, or labels that merge into one; or probabilities, such as fractions of
+        votes.
     n : int
-        How many there must be.
+        Number of stamps.
+    scheme : str or `~astroclust.instruments.ClassScheme`, optional
+        The classes that there are.
 
     Returns
     -------
-    chances : `~numpy.ndarray` of float32, shape (n, n_classes)
+    targets : `~numpy.ndarray` of float32, shape (n, n_classes)
         Each row sums to 1.
 
     Raises
     ------
     ValueError
-        Where the shape is another, or values are neither classes nor chances.
+        If the shape differs, or values are neither classes nor probabilities.
     """
+    scheme = find_class_scheme(scheme)
     labels = np.ma.asarray(labels)
-    if labels.shape not in ((n,), (n, len(CLASSES))):
+    if labels.shape not in ((n,), (n, len(scheme))):
         raise ValueError(
-            f"labels must be one a stamp, shape ({n},), or chances of the classes, shape "
-            f"({n}, {len(CLASSES)}), not {labels.shape}"
+            f"labels must be one per stamp, shape ({n},), or class probabilities, shape "
+            f"({n}, {len(scheme)}), not {labels.shape}"
         )
+    if labels.ndim == 1:
+        return np.eye(len(scheme), dtype=np.float32)[scheme.positions(labels)]
     if np.ma.is_masked(labels):
         raise ValueError(
-            f"labels has {np.ma.count_masked(labels)} masked values: leave those stamps out"
+            f"labels has {np.ma.count_masked(labels)} masked values; exclude those rows"
         )
     labels = labels.data
-    if labels.ndim == 1:
-        unknown = sorted(set(labels.tolist()) - set(CLASSES))
-        if unknown:
-            raise ValueError(f"labels {unknown} are not classes: those are {list(CLASSES)}")
-        return np.eye(len(CLASSES), dtype=np.float32)[np.searchsorted(list(CLASSES), labels)]
     total = labels.sum(axis=1)
     if not ((labels >= 0).all() and (total > 0).all() and np.isfinite(total).all()):
-        raise ValueError("chances must not be negative, and above 0 for a class in each row")
+        raise ValueError(
+            "class probabilities must be non-negative, with a non-zero sum in each row"
+        )
     return np.float32(labels / total[:, None])
 
 
-def vote_shares(class_mode, class_mean):
+def vote_shares(class_mode, class_mean, scheme="legus"):
     """Shares of the classes in the votes of three or four experts, from their mode and mean.
 
     The mean over all votes that have this mode and this mean; where none have, all votes are the
@@ -66,6 +69,8 @@ def vote_shares(class_mode, class_mean):
         The label, as ``class_human`` in the catalogues of LEGUS.
     class_mean : array_like of float, shape (n,)
         The mean of the votes, as ``class_mean`` there.
+    scheme : str or `~astroclust.instruments.ClassScheme`, optional
+        The classes that there are.
 
     Returns
     -------
@@ -79,24 +84,28 @@ def vote_shares(class_mode, class_mean):
     [[0.0, 3.0, 0.0, 0.0], [1.0, 2.0, 0.0, 0.0]]
     """
     modes, means = np.asarray(class_mode), np.asarray(class_mean, float)
-    shares = class_chances(modes, len(modes))
+    scheme = find_class_scheme(scheme)
+    shares = class_targets(modes, len(modes), scheme)
     for mode, mean in set(zip(modes.tolist(), means.tolist(), strict=True)):
-        votes = _votes(mode, mean)
+        votes = _votes(mode, mean, scheme.numbers)
         if votes:
             shares[(modes == mode) & (means == mean)] = np.mean(votes, axis=0)
     return shares
 
 
-def _votes(mode, mean):
+def _votes(mode, mean, classes):
     """Shares of the classes in every way to vote that has a mode and a mean.
 
     Three votes before four, and a clear mode before a tie.
     """
     for n, tied in product((3, 4), (1, 2, 3)):
         found = []
-        for votes in product(CLASSES, repeat=n):
-            counts = np.array([votes.count(number) for number in CLASSES])
-            is_mode = counts[mode - 1] == counts.max() and np.sum(counts == counts.max()) == tied
+        for votes in product(classes, repeat=n):
+            counts = np.array([votes.count(number) for number in classes])
+            is_mode = (
+                counts[classes.index(mode)] == counts.max()
+                and np.sum(counts == counts.max()) == tied
+            )
             if is_mode and abs(np.mean(votes) - mean) < _NEAR:
                 found.append(counts / n)
         if found:

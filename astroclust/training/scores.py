@@ -1,15 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The scores of a model card, from stamps that nothing was learnt from."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 from tqdm import tqdm
 
-from astroclust.catalogs import CLASSES
 from astroclust.evaluation import calibration_curve
-from astroclust.stamps import Stamps
-from astroclust.training.labels import class_chances
+from astroclust.training.labels import class_targets
 
 __all__ = ["member_probabilities", "score_classifier", "without_bands"]
 
@@ -28,14 +27,14 @@ def score_classifier(classifier, stamps, labels, *, progress_bar=False):
     stamps : `~astroclust.stamps.Stamps`
         n stamps in its bands and of its size, from which it did not learn.
     labels : array_like, shape (n,) or (n, n_classes)
-        Their classes, or chances of them.
+        Their classes, as in the card of the classifier, or class probabilities.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     scores : dict of str to float
-        ``accuracy``; ``recall_1`` ... ``recall_4``; ``ece``, the expected calibration error;
+        ``accuracy``; ``recall_1`` ..., one per class; ``ece``, the expected calibration error;
         ``accuracy_masked``, with a tenth of the pixels missing; and ``accuracy_without_BAND`` and
         ``accuracy_without_BAND_BAND`` for each band and pair that its card allows to be missing.
 
@@ -55,18 +54,21 @@ def score_classifier(classifier, stamps, labels, *, progress_bar=False):
     >>> 0 <= scores["accuracy_without_NUV"] <= 1
     True
     """
-    targets = class_chances(labels, len(stamps))
+    scheme = classifier.card.classes
+    targets = class_targets(labels, len(stamps), scheme)
     if not len(stamps):
         raise ValueError("there are no stamps to score a classifier on")
     classifier = classifier.prepared()
-    numbers = np.array(list(CLASSES))[targets.argmax(axis=1)]
+    true = targets.argmax(axis=1)
     probabilities = member_probabilities(classifier, stamps).mean(axis=0)
-    right = _right(probabilities, numbers)
+    right = probabilities.argmax(axis=1) == true
     scores = {"accuracy": right.mean()}
-    for number in CLASSES:
-        rows = numbers == number
+    for position, number in enumerate(scheme.numbers):
+        rows = true == position
         scores[f"recall_{number}"] = right[rows].mean() if rows.any() else 0.0
-    scores["ece"] = calibration_curve(numbers, probabilities).meta["ECE"]
+    scores["ece"] = calibration_curve(scheme.numbers_of(true), probabilities, scheme=scheme).meta[
+        "ECE"
+    ]
     losses = _losses(len(stamps.bands), classifier.card.max_missing_bands)
     changes = tqdm(
         _with_less(stamps, losses),
@@ -77,7 +79,7 @@ def score_classifier(classifier, stamps, labels, *, progress_bar=False):
     )
     for name, changed in changes:
         probabilities = member_probabilities(classifier, changed).mean(axis=0)
-        scores[f"accuracy_{name}"] = _right(probabilities, numbers).mean()
+        scores[f"accuracy_{name}"] = (probabilities.argmax(axis=1) == true).mean()
     return {name: round(float(score), 4) for name, score in scores.items()}
 
 
@@ -86,10 +88,6 @@ def member_probabilities(classifier, stamps):
     starts = range(0, len(stamps), _BATCH)
     parts = [classifier.probabilities(stamps[i : i + _BATCH]) for i in starts]
     return np.concatenate(parts, axis=1)
-
-
-def _right(probabilities, numbers):
-    return np.array(list(CLASSES))[probabilities.argmax(axis=1)] == numbers
 
 
 def _losses(n_bands, max_missing_bands):
@@ -102,7 +100,7 @@ def _with_less(stamps, losses):
     """Names and stamps with pixels missing, then bands."""
     lost = np.random.default_rng(_SEED).random((len(stamps), 1, *stamps.data.shape[2:])) < _MASKED
     data = np.where(lost, np.nan, stamps.data)
-    yield "masked", Stamps(data, stamps.filters, bands=stamps.bands, present=stamps.present)
+    yield "masked", replace(stamps, data=data)
     for missing in losses:
         names = "_".join(stamps.bands[i] for i in missing)
         yield f"without_{names}", without_bands(stamps, list(missing))
@@ -125,11 +123,4 @@ def without_bands(stamps, missing):
     """
     data, present = stamps.data.copy(), stamps.present.copy()
     data[:, missing], present[:, missing] = 0, False
-    return Stamps(
-        data,
-        stamps.filters,
-        bands=stamps.bands,
-        present=present,
-        flags=stamps.flags,
-        table=stamps.table,
-    )
+    return replace(stamps, data=data, present=present)

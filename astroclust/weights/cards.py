@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from math import isfinite
 from numbers import Integral, Real
 
-from astroclust.catalogs import CLASSES
-from astroclust.images import BANDS, PIXEL_SCALE
+from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, BandSystem, ClassScheme
 from astroclust.stamps import NORMALIZATIONS
 
 __all__ = [
@@ -25,11 +24,9 @@ __all__ = [
 
 # Whole numbers of a card, and other numbers; each with its smallest and largest value. Stamps of
 # more pixels, or ensembles of more networks, would not fit into the memory of a computer.
-_WHOLE = {"members": (1, 1000), "stamp_size": (1, 1024), "max_missing_bands": (0, len(BANDS) - 1)}
+_WHOLE = {"members": (1, 1000), "stamp_size": (1, 1024)}
 _REAL = {"pixel_scale": (0.001, 10), "temperature": (0.01, 100)}
 _TEXTS = ("name", "architecture", "training_sample", "split", "command", "score_command", "licence")
-# The column of classes holds 16-bit integers.
-_LARGEST_CLASS = 32767
 _LARGEST_CARD = 1 << 20
 
 
@@ -96,8 +93,9 @@ class ModelClassesError(ValueError):
 
     >>> from dataclasses import replace
     >>> from astroclust import Classifier, load_classifier, save_classifier
+    >>> from astroclust.instruments import find_class_scheme
     >>> classifier = load_classifier()
-    >>> card = replace(classifier.card, classes={1: "cluster", 4: "other"})
+    >>> card = replace(classifier.card, classes=find_class_scheme("cluster"))
     >>> card = save_classifier(Classifier(card, classifier.networks), "mine.safetensors")
     >>> load_classifier("mine.safetensors")
     Traceback (most recent call last):
@@ -118,14 +116,16 @@ class ModelCard:
         Network, as `~astroclust.networks.create_network` names it.
     training_sample : str
         What it was trained on, in plain words.
-    classes : dict of int to str
-        Class numbers and their names, in the order of the outputs.
+    classes : `~astroclust.instruments.ClassScheme`
+        The classes, in the order of the outputs.
+    system : `~astroclust.instruments.BandSystem`
+        The band system of the images.
     bands : tuple of str
-        Roles of the bands, in the order of the inputs.
+        Roles of the bands, in the order of the inputs; by default all of the system.
     stamp_size : int
         Width of a stamp in pixels.
     pixel_scale : float
-        Arcseconds a pixel.
+        Width of a pixel, in arcsec; by default that of the system.
     normalization : str
         How pixels are prepared, as `~astroclust.stamps.normalize_stamps` names it.
     max_missing_bands : int
@@ -163,10 +163,11 @@ class ModelCard:
     name: str
     architecture: str
     training_sample: str
-    classes: dict = field(default_factory=lambda: dict(CLASSES))
-    bands: tuple = BANDS
+    classes: ClassScheme = LEGUS_CLASSES
+    system: BandSystem = LEGUS_BANDS
+    bands: tuple = None
     stamp_size: int = 50
-    pixel_scale: float = PIXEL_SCALE
+    pixel_scale: float = None
     normalization: str = "asinh-peak"
     max_missing_bands: int = 1
     members: int = 1
@@ -178,6 +179,11 @@ class ModelCard:
     score_command: str = ""
     licence: str = "BSD-3-Clause"
     sha256: str = ""
+
+    def __post_init__(self):
+        for name, default in (("bands", "roles"), ("pixel_scale", "pixel_scale")):
+            if getattr(self, name) is None and isinstance(self.system, BandSystem):
+                object.__setattr__(self, name, getattr(self.system, default))
 
     @property
     def notice(self):
@@ -221,7 +227,8 @@ def card_digest(card):
     """
     content = _content(card)
     del content["sha256"]
-    content["classes"] = list(content["classes"].items())
+    # The order of the outputs, which sorted keys lose.
+    content["order"] = list(content["classes"]["names"])
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -229,9 +236,8 @@ def card_digest(card):
 def _content(card):
     """The entries of a card as JSON has them."""
     content = asdict(card)
-    content["bands"] = list(card.bands)
-    content["classes"] = {str(number): name for number, name in card.classes.items()}
-    return content
+    system, classes = card.system.content, card.classes.content
+    return {**content, "bands": list(card.bands), "system": system, "classes": classes}
 
 
 def _plain(number):
@@ -274,7 +280,9 @@ def read_card(path):
             object_pairs_hook=_without_duplicates,
             parse_constant=_refuse_constant,
         )
-        return ModelCard(**_entries(content))
+        return ModelCard(**_entries(content, path))
+    except (ModelBandsError, ModelClassesError):
+        raise
     except OSError as error:
         raise OSError(f"cannot read the model card {path}: {error.strerror or error}") from error
     except (ValueError, TypeError, RecursionError) as error:
@@ -283,21 +291,27 @@ def read_card(path):
         ) from error
 
 
-def _entries(content):
+def _entries(content, path):
     """Entries of a card, with the types that JSON lacks."""
     if not isinstance(content, dict):
         raise ValueError("it is not a JSON object")
     unknown = set(content) - {item.name for item in fields(ModelCard)}
     if unknown:
         raise ValueError(f"unknown entries {', '.join(sorted(unknown))}")
-    for name, kind in {"bands": list, "classes": dict}.items():
+    for name, kind in {"bands": list, "classes": dict, "system": dict}.items():
         if not isinstance(content.get(name), kind):
             raise ValueError(f"{name} is {content.get(name)!r}, not a {kind.__name__}")
-    numbers = list(content["classes"])
-    if any(not number.isdecimal() or str(int(number)) != number for number in numbers):
-        raise ValueError(f"classes have numbers {numbers}, which are not all whole numbers")
-    classes = {int(number): name for number, name in content["classes"].items()}
-    return {**content, "bands": tuple(content["bands"]), "classes": classes}
+    classes = _entry(content, "classes", ClassScheme.from_content, ModelClassesError, path)
+    system = _entry(content, "system", lambda entry: BandSystem(**entry), ModelBandsError, path)
+    return {**content, "bands": tuple(content["bands"]), "classes": classes, "system": system}
+
+
+def _entry(content, name, make, kind, path):
+    """What an entry of JSON stands for."""
+    try:
+        return make(content[name])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _wrong(path, name, content[name], f"accepted ({error})", kind) from error
 
 
 def _without_duplicates(pairs):
@@ -348,29 +362,22 @@ def check_card(card, path):
     if not isinstance(card.normalization, str) or card.normalization not in NORMALIZATIONS:
         known = ", ".join(NORMALIZATIONS)
         raise _wrong(path, "normalization", card.normalization, f"one of {known}")
-    _check_bands(card.bands, path)
-    _check_classes(card.classes, path)
+    _check_bands(card, path)
+    if not isinstance(card.classes, ClassScheme):
+        raise _wrong(path, "classes", card.classes, "a ClassScheme", ModelClassesError)
     _check_scores(card.scores, path)
 
 
-def _check_bands(bands, path):
-    known = isinstance(bands, tuple) and all(isinstance(b, str) and b in BANDS for b in bands)
+def _check_bands(card, path):
+    if not isinstance(card.system, BandSystem):
+        raise _wrong(path, "system", card.system, "a BandSystem", ModelBandsError)
+    bands, roles = card.bands, card.system.roles
+    known = isinstance(bands, tuple) and all(isinstance(b, str) and b in roles for b in bands)
     if not known or not bands or len(set(bands)) < len(bands):
-        raise _wrong(path, "bands", bands, f"some of {', '.join(BANDS)}", ModelBandsError)
-
-
-def _check_classes(classes, path):
-    known = isinstance(classes, dict) and all(
-        _is_number(number, Integral)
-        and 1 <= number <= _LARGEST_CLASS
-        and isinstance(name, str)
-        and name.strip()
-        and name.isprintable()
-        for number, name in classes.items()
-    )
-    if not known or len(classes) < 2:
-        wanted = f"two or more names by whole numbers from 1 to {_LARGEST_CLASS}"
-        raise _wrong(path, "classes", classes, wanted, ModelClassesError)
+        raise _wrong(path, "bands", bands, f"some of {', '.join(roles)}", ModelBandsError)
+    missing, most = card.max_missing_bands, len(bands) - 1
+    if not _is_number(missing, Integral) or not 0 <= missing <= most:
+        raise _wrong(path, "max_missing_bands", missing, f"a whole number from 0 to {most}")
 
 
 def _check_scores(scores, path):

@@ -4,14 +4,22 @@ const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT] = [320, 190];
 const [LEFT, RIGHT, TOP, BOTTOM] = [38, 34, 10, 34];
 
-// A colour and a dash a band, so that lines are told apart without colours too.
-export const BAND_STYLES = {
-  NUV: { color: "#b39ddb", dash: "1 4" },
-  U: { color: "#64a8ff", dash: "2 3" },
-  B: { color: "#5fd3d0", dash: "6 3" },
-  V: { color: "#a5d66f", dash: "" },
-  I: { color: "#ff8a65", dash: "9 3 2 3" },
-};
+// Colors from blue to red and dashes for bands, so that lines are told apart without colors too.
+const COLORS = ["#b39ddb", "#64a8ff", "#5fd3d0", "#a5d66f", "#ff8a65"];
+const DASHES = ["1 4", "2 3", "6 3", "", "9 3 2 3"];
+
+let styles = {};
+
+// Gives each band a color and a dash by its place, from short to long wavelengths.
+export function setBands(bands) {
+  const step = (COLORS.length - 1) / Math.max(bands.length - 1, 1);
+  const style = (i) => ({ color: COLORS[Math.round(i * step)], dash: DASHES[i % DASHES.length] });
+  styles = Object.fromEntries(bands.map(({ role }, i) => [role, style(i)]));
+}
+
+export function styleOf(role) {
+  return styles[role] ?? { color: "#ccc", dash: "" };
+}
 
 function add(parent, name, attributes, text) {
   const element = document.createElementNS(SVG, name);
@@ -77,7 +85,7 @@ export function lineChart({ title, x, lines, xLabel, yLabel, yDown = false, mark
   add(svg, "text", { transform: place, class: "label" }, yLabel);
   const names = [];
   for (const [band, line] of Object.entries(lines)) {
-    const { color, dash } = BAND_STYLES[band] ?? { color: "#ccc", dash: "" };
+    const { color, dash } = styleOf(band);
     let path = "";
     let last = null;
     line.forEach((value, i) => {

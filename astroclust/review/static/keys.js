@@ -26,7 +26,7 @@ export function listen(actions, state) {
     "=": () => actions.zoom(1),
     "-": () => actions.zoom(-1),
   };
-  for (const number of state.classes) plain[number] = () => actions.label(number);
+  for (const [key, number] of state.keys) plain[key] = () => actions.label(number);
 
   function enter(event) {
     if (event.target.closest?.("button, a, input")) return; // it has a meaning of its own there

@@ -6,7 +6,8 @@ import { Grid } from "./grid.js";
 import { listen } from "./keys.js";
 import { Pictures } from "./pictures.js";
 import { Saver } from "./saving.js";
-import { shapeOf } from "./shapes.js";
+import { setBands } from "./charts.js";
+import { setShapes, shapeOf } from "./shapes.js";
 import { Single } from "./single.js";
 import { source } from "./source.js";
 import { State } from "./state.js";
@@ -235,6 +236,8 @@ async function start() {
   state.me = keptName(data) || data.reviewer;
   document.documentElement.classList.toggle("live", source.live);
   colourClasses(data);
+  setShapes(data.shapes);
+  setBands(data.bands);
   fillControls(state);
   const pictures = new Pictures(source, data);
   const saver = new Saver(source, state, find("saving"), find("alarm"));

@@ -1,27 +1,56 @@
-// A shape a class beside its colour, the same in the grid, in lists and on the field.
+// A shape for each class beside its color, the same in the grid, in lists and on the field.
 
-const SHAPES = { 1: "●", 2: "■", 3: "▲", 4: "◆" };
+const SIGNS = {
+  circle: "●",
+  square: "■",
+  triangle: "▲",
+  diamond: "◆",
+  wedge: "▼",
+  plus: "✚",
+  cross: "✖",
+};
+// Corners of outlines that are polygons, and where the first lies, in radians.
+const POLYGONS = {
+  triangle: [3, -Math.PI / 2],
+  diamond: [4, -Math.PI / 2],
+  wedge: [3, Math.PI / 2],
+};
+
+let shapes = {};
+
+// The names of the shapes by class, as the server describes them.
+export function setShapes(given) {
+  shapes = given;
+}
 
 export function shapeOf(number) {
-  return SHAPES[number] ?? "·";
+  return SIGNS[shapes[number]] ?? "·";
 }
 
 // The outline of the shape of a class about (x, y).
 export function outline(context, number, x, y, radius) {
+  const shape = shapes[number];
   context.beginPath();
-  if (number === 2) {
-    const side = radius * 0.88;
-    context.rect(x - side, y - side, 2 * side, 2 * side);
-  } else if (number === 3 || number === 4) {
-    const corners = number === 3 ? 3 : 4;
+  if (shape in POLYGONS) {
+    const [corners, first] = POLYGONS[shape];
     for (let i = 0; i < corners; i++) {
-      const angle = (2 * Math.PI * i) / corners - Math.PI / 2;
+      const angle = (2 * Math.PI * i) / corners + first;
       const method = i ? "lineTo" : "moveTo";
       context[method](x + 1.15 * radius * Math.cos(angle), y + 1.15 * radius * Math.sin(angle));
     }
     context.closePath();
+  } else if (shape === "square") {
+    const side = radius * 0.88;
+    context.rect(x - side, y - side, 2 * side, 2 * side);
+  } else if (shape === "plus" || shape === "cross") {
+    const turn = shape === "plus" ? 0 : Math.PI / 4;
+    for (const angle of [turn, turn + Math.PI / 2]) {
+      const [dx, dy] = [radius * Math.cos(angle), radius * Math.sin(angle)];
+      context.moveTo(x - dx, y - dy);
+      context.lineTo(x + dx, y + dy);
+    }
   } else {
-    context.arc(x, y, number ? radius : radius * 0.6, 0, 2 * Math.PI);
+    context.arc(x, y, shape ? radius : radius * 0.6, 0, 2 * Math.PI);
   }
   context.stroke();
 }

@@ -1,18 +1,9 @@
 // One object: its bands, profile, curve of growth, magnitudes, probabilities, votes and saliency.
 
-import { BAND_STYLES, lineChart } from "./charts.js";
+import { lineChart, styleOf } from "./charts.js";
 import { make } from "./dom.js";
 import { drawStamp } from "./pictures.js";
 import { shapeOf } from "./shapes.js";
-
-const FLAGS = {
-  1: "over the edge of the image",
-  2: "bad pixels",
-  4: "a band is missing",
-  8: "too many bands are missing",
-  16: "off the image",
-  32: "empty",
-};
 
 export class Single {
   constructor(root, state, source, saver) {
@@ -108,7 +99,8 @@ export class Single {
 
   oddities(row) {
     const flags = this.state.columns.flags?.[row] ?? 0;
-    const said = Object.keys(FLAGS).filter((bit) => flags & bit).map((bit) => FLAGS[bit]);
+    const meanings = Object.entries(this.state.data.flags);
+    const said = meanings.filter(([bit]) => flags & bit).map(([, meaning]) => meaning);
     const { entropy, agreement } = this.state.columns;
     if (entropy?.[row] != null) said.unshift(`entropy ${entropy[row].toFixed(2)}`);
     if (agreement?.[row] != null && agreement[row] < 1) said.push(`agreement ${agreement[row].toFixed(2)}`);
@@ -206,7 +198,7 @@ export class Single {
       const [magnitude, error] = measured.magnitudes[role];
       const line = this.magnitudes.insertRow();
       const name = make("th", { textContent: filter, scope: "row" });
-      name.style.color = BAND_STYLES[role]?.color;
+      name.style.color = styleOf(role).color;
       line.append(name);
       line.insertCell().textContent = number(magnitude, 2);
       line.insertCell().textContent = error === null ? "" : `± ${number(error, 2)}`;

@@ -6,6 +6,9 @@ export class State extends EventTarget {
     this.data = data;
     this.n = data.n;
     this.classes = Object.keys(data.classes).map(Number);
+    // The key that gives a class: its number, or its place where numbers have several digits.
+    const short = this.classes.every((number) => number < 10);
+    this.keys = new Map(this.classes.map((number, i) => [short ? number : i + 1, number]));
     this.columns = data.columns;
     this.me = data.reviewer || "";
     this.votes = new Map(); // reviewer, in small letters, to {name, labels}
@@ -50,7 +53,7 @@ export class State extends EventTarget {
   take(row, reviewer, label, note) {
     const key = reviewer.toLowerCase();
     if (!this.votes.has(key)) {
-      this.votes.set(key, { name: reviewer, labels: new Int8Array(this.n) });
+      this.votes.set(key, { name: reviewer, labels: new Int16Array(this.n) });
     }
     this.votes.get(key).labels[row] = label ?? 0;
     if (!this.notes.has(row)) this.notes.set(row, new Map());
