@@ -97,10 +97,9 @@ def completeness(
         `CLASS_1_COLORS`.
     psf : mapping, optional
         Filters or roles to the image of a star with the scale of the images, its centre that of
-        the array; normalised here. By default those of the bands' own cameras (by their headers)
-        and filters, on pixels of 0.0396 arcsec: WFC3/UVIS and ACS/WFC, with the focus of a usual
-        observation. A filter that `~astroclust.simulation.psf.PSF_FILTERS` does not list has that
-        of its camera's nearest one, if their wavelengths differ by less than 15 per cent.
+        the array; normalised here. By default the parametric ones of the bands' own cameras (by
+        their headers) and filters, with the focus of a usual observation: see
+        `~astroclust.simulation.psf.psf_parameters`.
     seed : int, optional
         Equal seeds give equal results.
     checkpoint : str or `~pathlib.Path`, optional

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from astroclust.instruments import LEGUS_CLASSES
 from astroclust.simulation.populations import REDDER, STAR_SLOPE, age_of_light, draw_stars
 from astroclust.simulation.profiles import (
     Component,
@@ -172,7 +173,7 @@ def structure_truth(label, components, scale, magnitudes, observation):
         "axis_ratio": main.axis_ratio,
         "members": len(components),
     }
-    if 0 < label < 4 and np.isfinite(magnitudes).all():
+    if label in LEGUS_CLASSES.clusters and np.isfinite(magnitudes).all():
         names = ("log_age", "log_mass", "e_bv")
         light = age_of_light(magnitudes, observation.distance_modulus)
         truth |= dict(zip(names, light, strict=True))

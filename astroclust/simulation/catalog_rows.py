@@ -10,6 +10,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from scipy.ndimage import gaussian_filter, zoom
 
 from astroclust.catalogs import find_field, pixel_positions
+from astroclust.instruments import LEGUS_CLASSES
 from astroclust.photometry.apertures import ANNULUS
 from astroclust.simulation.candidates import CORRECTION_STEPS
 from astroclust.simulation.galaxy import COLORS
@@ -33,8 +34,8 @@ _MARGIN, _SMALLEST = 50, 64
 _YOUNG_WIDTH, _YOUNG_ELSEWHERE, _YOUNG_LIGHT, _CELL = 60.0, 0.2, 0.15, 16
 # LEGUS: areas of the aperture and of the ring of sky, square pixels.
 _APERTURE, _SKY = np.pi * 4.0**2, np.pi * (ANNULUS[1] ** 2 - ANNULUS[0] ** 2)
-# Where classes are looked for, and which there are.
-_LABELS, _CLASSES = ("class_human", "class_hybrid", "class_ml"), (1, 2, 3, 4)
+# Where classes are looked for.
+_LABELS = ("class_human", "class_hybrid", "class_ml")
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +158,7 @@ def read_rows(catalog, population, observation):
     label = np.zeros(len(catalog), int)
     for name in _LABELS:
         given = np.nan_to_num(_column(catalog, name)).astype(int)
-        label = np.where((label == 0) & np.isin(given, _CLASSES), given, label)
+        label = np.where((label == 0) & LEGUS_CLASSES.knows(given), given, label)
     number = _column(catalog, "id")
     number = np.where(np.isfinite(number), number, np.arange(1, len(catalog) + 1)).astype(int)
     magnitude = np.array([_column(catalog, f"mag_{name}") for name in filters]).T

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from astroclust.catalogs import find_field
-from astroclust.instruments import LEGUS_BANDS, find_band_system
+from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, find_band_system
 from astroclust.simulation.candidates import draw_candidate, draw_star, total_magnitudes
 from astroclust.simulation.crowding import field_stars, missing_scatter, surroundings
 from astroclust.simulation.detector import add_noise, add_residue, saturate
@@ -157,7 +157,7 @@ def _stamps(drawn, n, artist):
         rows.append(row)
     columns = list(zip(*rows, strict=True)) or [[]] * len(_COLUMNS)
     truth = Table(columns, names=list(_COLUMNS), dtype=list(_COLUMNS.values()))
-    return Stamps(data, roles, bands=roles, table=truth)
+    return Stamps(data, roles, bands=roles, system=artist.system, table=truth)
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,7 +239,7 @@ def _chunks(n):
 
 
 def _draw_stamp(rng, artist):
-    name, label = str(rng.choice(artist.names)), int(rng.integers(1, 5))
+    name, label = str(rng.choice(artist.names)), _draw_class(rng)
     population, view = field_population(name), artist.view(name, int(rng.integers(_NIGHTS)))
     observation, size, crowded = view.observation, artist.drawn_size, artist.crowded
     # A stamp is centred on a rounded position, and catalogued positions err, some by a pixel.
@@ -252,7 +252,7 @@ def _draw_stamp(rng, artist):
     if rng.random() < population.group_share:
         distance, angle = rng.uniform(4, 30), rng.uniform(0, 2 * np.pi)
         place = x + distance * np.cos(angle), y + distance * np.sin(angle)
-        drawn.append(_draw(rng, int(rng.integers(1, 5)), *place, population, observation))
+        drawn.append(_draw(rng, _draw_class(rng), *place, population, observation))
     galaxy = draw_patch(rng, (size, size), observation)
     denser = np.exp(rng.uniform(*np.log(_DENSEST))) if is_crowded else rng.uniform(*_DENSER)
     density = population.density * denser
@@ -262,6 +262,10 @@ def _draw_stamp(rng, artist):
     image = _see(rng, Scene(observation, galaxy, candidates, clouds, stars), view, artist)
     magnitudes = total_magnitudes(candidates[0].sources, observation.zero_points)
     return image, label, candidates[0].kind, magnitudes[V], name
+
+
+def _draw_class(rng):
+    return LEGUS_CLASSES.numbers[rng.integers(len(LEGUS_CLASSES))]
 
 
 def _see(rng, scene, view, artist):

@@ -6,10 +6,9 @@ from astropy.table import Table
 from scipy import fft
 
 from astroclust import concentration_index
-from astroclust.images import PIXEL_SCALE
+from astroclust.instruments import LEGUS_BANDS, instruments
 from astroclust.simulation.psf import (
     PSF_ANGLES,
-    PSF_FILTERS,
     empirical_psf,
     encircled_energy,
     fourier_psf,
@@ -25,6 +24,14 @@ UVIS = {
     "F555W": [0.259, 0.575, 0.812, 0.911],
     "F814W": [0.239, 0.527, 0.792, 0.902],
 }
+PIXEL_SCALE = LEGUS_BANDS.pixel_scale
+# Those with numbers of their own.
+PSF_FILTERS = [
+    (camera, item.name)
+    for camera, instrument in instruments().items()
+    for item in instrument.filters.values()
+    if np.isfinite(item.psf_wavelength)
+]
 UVIS_FILTERS = [name for camera, name in PSF_FILTERS if camera == "uvis"]
 
 
