@@ -23,7 +23,7 @@ _HOMES = {
     "band_importance": "attribution",
     "calibrate_ci": "photometry",
     "calibration_curve": "evaluation",
-    "classify_fields": "distributed",
+    "classify_fields": "classification",
     "classify_table": "classification",
     "ci_correction": "photometry",
     "class_scores": "evaluation",

@@ -5,6 +5,7 @@ import numpy as np
 import torch
 from astropy.table import Table
 
+from astroclust.extras import naming_extras
 from astroclust.stamps import normalize_stamps
 from astroclust.weights import load_classifier
 
@@ -49,7 +50,8 @@ def saliency(stamps, model=None, *, classes=None, steps=32):
     >>> saliency(simulate_stamps(2, seed=1)).shape
     (2, 5, 50, 50)
     """
-    from captum.attr import IntegratedGradients
+    with naming_extras():
+        from captum.attr import IntegratedGradients
 
     classifier = model if hasattr(model, "networks") else load_classifier(model)
     probabilities = classifier.probabilities(stamps).mean(axis=0)

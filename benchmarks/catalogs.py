@@ -4,14 +4,13 @@
 The rows are those of a real catalogue, repeated.
 """
 
-import argparse
-import os
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+from real_data import data_path
 
 from astroclust import read_legus
 
@@ -28,10 +27,7 @@ def seconds(function, *arguments, **options):
 
 def main():
     """Print the times."""
-    data = Path(os.environ.get("ASTROCLUST_DATA", "../shared/data")) / "legus_catalogs"
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, default=data, help="folder of the catalogues")
-    lines = (parser.parse_args().folder / NAME).read_text().splitlines(keepends=True)
+    lines = data_path("legus_catalogs", NAME).read_text().splitlines(keepends=True)
     lines = (lines * (N_ROWS // len(lines) + 1))[:N_ROWS]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / NAME

@@ -9,13 +9,13 @@ Each has all but its last part frozen, or is free.
 """
 
 import argparse
-import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 from astropy.table import Table
 from PIL import Image
+from real_data import data_path
 from sklearn.model_selection import GroupKFold
 
 from astroclust import Stamps, create_network, load_classifier, train_classifier
@@ -62,9 +62,7 @@ def accuracy_of_fold(stamps, labels, learnt, tested, **options):
 
 def main():
     """Print the accuracy of each start, frozen and free."""
-    data = Path(os.environ.get("ASTROCLUST_DATA", "../shared/data")) / "cfht_m31_stamps"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, default=data, help="folder of labels.csv and png")
     parser.add_argument("--model", help="name or file of a classifier (default: the bundled one)")
     parser.add_argument("--size", type=int, default=128, help="pixels EfficientNet-Lite0 sees")
     parser.add_argument("--epochs", type=int, default=6, help="of EfficientNet-Lite0")
@@ -74,7 +72,7 @@ def main():
     parser.add_argument("--starts", nargs="+", default=STARTS, choices=STARTS)
     parser.add_argument("--states", nargs="+", default=STATES, choices=STATES)
     arguments = parser.parse_args()
-    pixels, table = read_stamps(arguments.folder)
+    pixels, table = read_stamps(data_path("cfht_m31_stamps"))
     labels = np.where(np.asarray(table["label"]) == 4, 4, 1)
     folds = list(GroupKFold(FOLDS).split(pixels, groups=table["object"]))[: arguments.folds]
     print(f"{np.sum(labels == 1)} stamps of clusters, {np.sum(labels == 4)} of galaxies")

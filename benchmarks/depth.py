@@ -7,11 +7,9 @@ magnitudes of all rows of the catalogue of NGC 628C, where the detections of LEG
 colours and a concentration index end.
 """
 
-import os
-from pathlib import Path
-
 import numpy as np
 from astropy.nddata import CCDData
+from real_data import data_path
 
 from astroclust import ImageSet, completeness, limiting_magnitude, read_legus
 from astroclust.catalogs import find_field
@@ -27,6 +25,7 @@ CATALOG = "hlsp_legus_hst_acs-wfc3_ngc628-c_multiband_v1_padagb-mwext-avgapcor.t
 
 def main():
     """Inject, and print both."""
+    catalog = read_legus(data_path("legus_catalogs", CATALOG))
     rng = np.random.default_rng(1)
     field = find_field("ngc628-c")
     observation = observe_like(field.name, rng, SKY_NOISE)
@@ -45,12 +44,10 @@ def main():
     )
     print("V magnitude at which half are found, by half-light radius:")
     print("\n".join(limiting_magnitude(result, column="found").pformat()))
-    path = Path(os.environ.get("ASTROCLUST_DATA", "../shared/data")) / "legus_catalogs" / CATALOG
-    if path.exists():
-        v = np.ma.compressed(read_legus(path)["mag_f555w"])
-        shares = (5, 25, 50, 75, 95)
-        values = ", ".join(f"{value:.2f}" for value in np.percentile(v, shares))
-        print(f"V of {len(v)} rows of NGC 628C, {shares} per cent below: {values}")
+    v = np.ma.compressed(catalog["mag_f555w"])
+    shares = (5, 25, 50, 75, 95)
+    values = ", ".join(f"{value:.2f}" for value in np.percentile(v, shares))
+    print(f"V of {len(v)} rows of NGC 628C, {shares} per cent below: {values}")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from astroclust.training import score_classifier
 FIELD = "ngc1433"
 
 
-def labelled_stamps(n, seed):
+def labeled_stamps(n, seed):
     """Stamps, and what one expert calls them."""
     stamps = simulate_stamps(n, seed=seed, like=FIELD, workers=os.cpu_count())
     table = stamps.table
@@ -35,8 +35,8 @@ def main():
     parser.add_argument("--seed", type=int, default=3)
     arguments = parser.parse_args()
     start = load_classifier(arguments.model)
-    stamps, labels = labelled_stamps(arguments.n, [arguments.seed, 0])
-    tests = labelled_stamps(arguments.tests, [arguments.seed, 1])
+    stamps, labels = labeled_stamps(arguments.n, [arguments.seed, 0])
+    tests = labeled_stamps(arguments.tests, [arguments.seed, 1])
     begun = perf_counter()
     tuned = train_classifier(
         stamps, labels, name="tuned", training_sample=FIELD, recipe="fine-tune", start=start

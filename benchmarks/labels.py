@@ -9,11 +9,10 @@ confusion.
 """
 
 import argparse
-import os
 from itertools import product
-from pathlib import Path
 
 import numpy as np
+from real_data import data_path
 from scipy.linalg import block_diag
 from scipy.optimize import least_squares
 from scipy.special import roots_sh_jacobi
@@ -137,9 +136,7 @@ def print_unanimity():
     print("\nRows whose mean is the mode, by mode (NGC 628): published, ours")
     for (key, value), share in zip(UNANIMOUS.items(), ours, strict=True):
         print(f"  class {key}: {value:4d} {share:5.1f}")
-    path = Path(os.environ.get("ASTROCLUST_DATA", "../shared/data")) / "legus_catalogs"
-    if not path.exists():
-        return
+    path = data_path("legus_catalogs")
     pairs = {field: read_votes(path / CATALOG.format(field)) for field in "ce"}
     both = np.concatenate(list(pairs.values()))
     equal = both[:, 0] == both[:, 1]

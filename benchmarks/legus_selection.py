@@ -11,11 +11,10 @@ of 4, 5 and 6 agrees best.
 """
 
 import argparse
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
+from real_data import data_path
 
 from astroclust import Cuts, ci_correction, find_field, read_legus, select_candidates
 from astroclust.photometry import catalog_ci_cut
@@ -50,9 +49,7 @@ def best(table, field, radius):
 
 def main():
     """Print a row a field."""
-    data = Path(os.environ.get("ASTROCLUST_DATA", "../shared/data")) / "legus_catalogs"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, default=data, help="folder of the catalogs")
     parser.add_argument(
         "--without-registry-cuts",
         action="store_true",
@@ -63,7 +60,7 @@ def main():
         "field         cut   rows inspected added  4 px: agrees  average   "
         "best: agrees  average  radius"
     )
-    for path in sorted(arguments.folder.glob("*.tab")):
+    for path in sorted(data_path("legus_catalogs").glob("*.tab")):
         table = read_legus(path)
         field = find_field(table.meta["FIELD"])
         if field.table_2 is None:

@@ -10,10 +10,10 @@ is that of LEGUS, cut to the square.
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import numpy as np
+from real_data import data_path
 
 from astroclust import find_field, read_legus, simulate_field, write_field, write_legus
 
@@ -39,10 +39,8 @@ def densest_part(catalog, width):
 
 def main():
     """Paint the fields and lay them out as the archive does."""
-    data = Path(os.environ.get("ASTROCLUST_DATA", "../shared/data")) / "legus_catalogs"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="where the archive goes")
-    parser.add_argument("--catalogs", type=Path, default=data, help="folder of LEGUS's catalogues")
     parser.add_argument("--fields", nargs="+", default=FIELDS)
     parser.add_argument("--width", type=int, default=1200, help="of each part, in pixels")
     arguments = parser.parse_args()
@@ -51,7 +49,7 @@ def main():
         place = arguments.folder / "hlsps" / "legus" / name
         if place.exists():
             continue
-        catalog = read_legus(arguments.catalogs / Path(field.catalog).name)
+        catalog = read_legus(data_path("legus_catalogs", Path(field.catalog).name))
         part = densest_part(catalog, arguments.width)
         painted = simulate_field(catalog=part, shape=(arguments.width,) * 2, seed=1)
         place.parent.mkdir(parents=True, exist_ok=True)

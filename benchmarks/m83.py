@@ -13,11 +13,10 @@ the classes 1 to 3, and is scored on the eastern half before and after.
 """
 
 import argparse
-import os
-from pathlib import Path
 
 import numpy as np
 from astropy.table import Table, vstack
+from real_data import data_path
 from scipy.spatial import KDTree
 from scipy.stats import mannwhitneyu
 
@@ -98,15 +97,13 @@ def fine_tune(clusters, others, images, model, seed=1):
 
 def main():
     """Print the scores."""
-    data = Path(os.environ.get("ASTROCLUST_DATA", "../shared/data")) / "m83_north"
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", help="name or file of a classifier (default: the bundled one)")
-    parser.add_argument("--folder", type=Path, default=data, help="folder of m83_north.fits")
     parser.add_argument("--fine-tune", action="store_true", help="learn in the west, score east")
     arguments = parser.parse_args()
-    image = arguments.folder / "m83_north.fits"
+    image = data_path("m83_north", "m83_north.fits")
     images = ImageSet.read({name: f"{image}[{name}]" for name in ("F225W", "F814W")})
-    clusters = Table.read(arguments.folder / "m83_north_clusters.ecsv")["x", "y"]
+    clusters = Table.read(data_path("m83_north", "m83_north_clusters.ecsv"))["x", "y"]
     others = comparison_sample(clusters, images)
     print(f"{len(clusters)} listed clusters, {len(others)} other detections of like brightness")
     index = [concentration_index(table, images["F814W"]) for table in (clusters, others)]

@@ -107,7 +107,9 @@ def main():
     print(f"\n{len(places)} sources; pulls, mean and standard deviation:")
     print(f"  {'errors':<11}{'sky':<8}" + "".join(f"{name:>15}" for name in observation.filters))
     for errors, sky in (("correlated", "median"), ("correlated", "mode"), ("iraf", "mode")):
-        measured = measure_photometry(places, images_of(noisy, observation), errors=errors, sky=sky)
+        measured = measure_photometry(
+            places, images_of(noisy, observation), errors=errors, sky_statistic=sky
+        )
         line = f"  {errors:<11}{sky:<8}"
         for name, flux in zip(observation.filters, true, strict=True):
             column = name.lower()

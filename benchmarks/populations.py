@@ -8,25 +8,27 @@ fitted had it. ``python benchmarks/populations.py`` needs the catalogues in ``$A
 """
 
 import argparse
-import os
 import warnings
 from pathlib import Path
 
 import numpy as np
+from astropy import units as u
+from astropy.coordinates import Distance
 from astropy.table import Table
+from real_data import data_path
 from scipy.spatial import KDTree
 from scipy.stats import norm, rankdata
 from sklearn.mixture import GaussianMixture
 
-from astroclust.catalogs import find_field, read_legus
+import astroclust
+from astroclust.catalogs import find_field, float_column, read_legus
 from astroclust.simulation.candidates import CORRECTION_STEPS
 from astroclust.simulation.catalog_rows import implied_noise
 from astroclust.simulation.observations import observe_like
 from astroclust.simulation.places import draw_places
 from astroclust.simulation.populations import EXTINCTION, QUANTITIES
 
-DATA = Path(os.environ.get("ASTROCLUST_DATA", "../shared/data"))
-PACKAGE = Path(__file__).parents[1] / "astroclust" / "data"
+PACKAGE = Path(astroclust.__file__).parent / "data"
 FIELDS = (
     "ngc628-c",
     "ngc628-e",
@@ -65,25 +67,23 @@ DRIZZLED = {"uvis": 0.80, "acs": 0.63}
 
 def read_field(name):
     """Magnitudes, errors, classes, concentration and places of the inspected rows of a field."""
-    path = next((DATA / "legus_catalogs").glob(f"*_{name}_multiband_*.tab"))
+    path = next(data_path("legus_catalogs").glob(f"*_{name}_multiband_*.tab"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         table = read_legus(path)
-    hybrid = _column(table, "class_hybrid" if "class_hybrid" in table.colnames else "class_human")
+    hybrid = float_column(
+        table, "class_hybrid" if "class_hybrid" in table.colnames else "class_human"
+    )
     table = table[hybrid > 0]
     filters = [f.lower() for f in find_field(name).filters]
     return {
-        "class": _column(table, "class_human"),
-        "mag": np.array([_column(table, f"mag_{f}") for f in filters]).T,
-        "error": np.array([_column(table, f"mag_err_{f}") for f in filters]).T,
-        "ci": _column(table, "ci"),
-        "place": np.array([_column(table, "x"), _column(table, "y")]).T,
-        **{key: _column(table, key) for key in ("age", "mass", "e_bv", "chi2")},
+        "class": float_column(table, "class_human"),
+        "mag": np.array([float_column(table, f"mag_{f}") for f in filters]).T,
+        "error": np.array([float_column(table, f"mag_err_{f}") for f in filters]).T,
+        "ci": float_column(table, "ci"),
+        "place": np.array([float_column(table, "x"), float_column(table, "y")]).T,
+        **{key: float_column(table, key) for key in ("age", "mass", "e_bv", "chi2")},
     }
-
-
-def _column(table, name):
-    return np.ma.filled(np.ma.asarray(table[name], float), np.nan)
 
 
 def correction_of(name):
@@ -181,7 +181,7 @@ def simple_populations(all_rows):
     for name, rows in all_rows.items():
         ok = (rows["class"] > 0) & (rows["class"] < 4) & (rows["chi2"] < 5) & (rows["age"] > 0)
         ok &= np.isfinite(rows["mag"]).all(axis=1) & (rows["error"] < 0.3).all(axis=1)
-        modulus = 5 * np.log10(find_field(name).distance) + 25
+        modulus = Distance(find_field(name).distance, u.Mpc).distmod.value
         light = rows["mag"] - modulus - rows["e_bv"][:, None] * EXTINCTION
         light = light + 2.5 * np.log10(rows["mass"])[:, None]
         samples.append(np.column_stack([np.log10(rows["age"]).round(2), light])[ok])

@@ -1,17 +1,16 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Encircled energies of the simulated PSF beside the published ones, filter by filter.
 
-UVIS: STScI's table of UVIS1, and the empirical PSF of F814W where its file is there. ACS: Bohlin
+UVIS: STScI's table of UVIS1, and the empirical PSF of F814W. ACS: Bohlin
 (2016, AJ 152, 60). CI is the concentration index of a star, mag(1 px) - mag(3 px), as LEGUS
 measures it with a sky annulus from 7 to 8 pixels.
 """
 
 import argparse
-import os
-from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+from real_data import data_path
 from scipy.optimize import least_squares
 
 from astroclust.instruments import LEGUS_BANDS, find_instrument
@@ -41,9 +40,10 @@ START = (0.035, 0.10, 1.4, 0.25)
 LIMITS = ((0.01, 0.03, 1.1, 0.02), (0.06, 0.60, 2.5, 0.60))
 
 
-def read_uvis(folder):
+def read_uvis():
     """Published encircled energies of UVIS1: radii, and a dictionary of fractions by filter."""
-    table = Table.read(folder / "wfc3uvis_encircled_energy" / "wfc3uvis1_aper_007_syn.csv")
+    path = data_path("wfc3uvis_encircled_energy", "wfc3uvis1_aper_007_syn.csv")
+    table = Table.read(path)
     columns = [name for name in table.colnames if name.startswith("APER#")]
     radii = np.array([float(name.removeprefix("APER#")) for name in columns])
     return radii, {row["FILTER"]: np.array([row[name] for name in columns]) for row in table}
@@ -89,12 +89,10 @@ def fit(camera, filter_name, radii, published):
 
 def main():
     """Compare, or fit."""
-    data = Path(os.environ.get("ASTROCLUST_DATA", "../shared/data"))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, default=data, help="folder of the real data")
     parser.add_argument("--fit", action="store_true", help="fit the parameters again")
     arguments = parser.parse_args()
-    radii, uvis = read_uvis(arguments.folder)
+    radii, uvis = read_uvis()
     published = {"uvis": (radii, uvis), "acs": (ACS_RADII, ACS)}
     worst = {}
     for camera, name in FITTED:
@@ -110,8 +108,8 @@ def main():
             )
         elif (camera, name) != ("uvis", "F225W"):  # takes what F275W has
             fit(camera, name, wanted, expected)
-    path = arguments.folder / "psf_wfc3uvis_f814w_stdpsf" / "emp_psf_f814w.fits"
-    if not arguments.fit and path.exists():
+    if not arguments.fit:
+        path = data_path("psf_wfc3uvis_f814w_stdpsf", "emp_psf_f814w.fits")
         grid = psf.empirical_psf(path, camera="uvis", filter_name="F814W")
         expected = np.interp(UVIS_RADII, radii, uvis["F814W"])
         worst["empirical"] = show("empirical", UVIS_RADII, expected, grid.encircled_energy)

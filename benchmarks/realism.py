@@ -20,6 +20,7 @@ from functools import partial
 import numpy as np
 from astropy.table import Table
 from populations import correction_of, read_field
+from real_data import data_path
 from scipy.spatial import KDTree
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.inspection import permutation_importance
@@ -27,7 +28,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from astroclust import find_candidates, simulate_field
-from astroclust.catalogs import find_field
+from astroclust.catalogs import find_field, float_column
 from astroclust.photometry import measure_photometry
 from astroclust.selection import PRESETS
 from astroclust.simulation.catalog_rows import error_of_correction
@@ -86,19 +87,14 @@ def simulated_rows(name, shape, seed):
     measured = measure_photometry(
         found["id", "x", "y"],
         field.images,
-        sky=legus.sky,
+        sky_statistic=legus.sky_statistic,
         errors=legus.errors,
         zero_points="legus",
         aperture_correction=correction,
         extinction=extinction,
     )
     columns = {
-        kind: np.array(
-            [
-                np.ma.filled(np.ma.asarray(measured[f"{kind}_{f.lower()}"], float), np.nan)
-                for f in known.filters
-            ]
-        ).T
+        kind: np.array([float_column(measured, f"{kind}_{f.lower()}") for f in known.filters]).T
         for kind in ("mag", "mag_err")
     }
     place = np.column_stack([found["x"], found["y"]])
@@ -212,6 +208,7 @@ def main():
         for name in arguments.fields:
             compare_colors(name)
         return
+    data_path("legus_catalogs")  # before the fields are simulated
     aucs = {}
     with ProcessPoolExecutor(arguments.workers) as pool:
         for name in arguments.fields:

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 from astropy.table import Table
+from real_data import data_path
 from scipy.spatial import KDTree
 
 from astroclust import ImageSet, find_sources, measure_photometry, simulate_field, white_light
@@ -60,6 +61,7 @@ COLUMNS = (
     "X_IMAGE Y_IMAGE FWHM_IMAGE CLASS_STAR MAG_BEST FLUX_ISO THRESHOLD FLUX_APER(3) FLUXERR_APER(3)"
 )
 TILE, N_TILES = 500, 16
+FOLDER = Path(tempfile.gettempdir(), "sextractor-benchmark")
 # A field that was observed with one camera.
 LIKE = "ngc1566"
 FILTERS = find_field(LIKE).filters
@@ -101,13 +103,9 @@ def compare(name, image, threshold):
 def match(arguments):
     """Compare the sources in all images."""
     print(f"{'':<44}{'SExtr.':>7}{'ours':>7}{'bright':>8}{'':>6}{'of theirs':>13}{'of ours':>11}")
-    data = os.environ.get("ASTROCLUST_DATA", "../shared/data")
-    path = Path(data) / "gal_hst_hdfs_f606w" / "HST-HDFS.fits"
-    if path.exists():
-        for threshold in (20, 10, 5):
-            compare("HDF-South F606W", fits.getdata(path), threshold)
-    else:
-        print(f"{path} is not there: no comparison in the HDF-South")
+    path = data_path("gal_hst_hdfs_f606w", "HST-HDFS.fits")
+    for threshold in (20, 10, 5):
+        compare("HDF-South F606W", fits.getdata(path), threshold)
     for density in (3e-4, 1.5e-3):
         images = simulate_field(like=LIKE, shape=(1500, 1500), seed=1, density=density).images
         for threshold in (20, 10, 5):
@@ -219,7 +217,7 @@ def main():
         command = commands.add_parser(name)
         command.set_defaults(run=run)
         if run is not match:
-            command.add_argument("--folder", type=Path, default=Path("sextractor-benchmark"))
+            command.add_argument("--folder", type=Path, default=FOLDER)
             command.add_argument("--size", type=int, default=8000)
     arguments = parser.parse_args()
     arguments.run(arguments)

@@ -29,7 +29,8 @@ from astroclust import (
     make_stamps,
 )
 from astroclust.instruments import LEGUS_BANDS
-from astroclust.stamps.cutting import cut_one, cut_stamps
+from astroclust.stamps.cutting import cut_stamps
+from astroclust.tests.cutouts import cut_one
 from astroclust.weights import ModelCard
 
 FILTERS = ("F275W", "F336W", "F438W", "F555W", "F814W")
@@ -124,11 +125,15 @@ def classify_many(paths, n, shape):
     """Seconds and memory of one classification in a process of its own."""
     # Clusters of Dask set these for their workers, and for this process too.
     environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
-    code = "import sys; from benchmarks.speed import report_one; report_one(*sys.argv[1:])"
+    code = "import sys; from speed import report_one; report_one(*sys.argv[1:])"
     command = [sys.executable, "-c", code, str(n), str(shape[0]), *map(str, paths.values())]
-    root = Path(__file__).parents[1]
     run = subprocess.run(
-        command, cwd=root, env=environment, check=True, capture_output=True, text=True
+        command,
+        cwd=Path(__file__).parent,
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return map(float, run.stdout.split())
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from sphinx_astropy.conf.v2 import *  # noqa: F403
 
-from astroclust.stamps import FLAG_MEANINGS
+from astroclust.catalogs import CatalogFlag
+from astroclust.selection import Cut
+from astroclust.stamps import StampFlag
 from astroclust.weights import ModelCard, list_classifiers
 
 project = "astroclust"
@@ -63,11 +65,9 @@ def _write_table(name, titles, rows):
     Path(__file__).with_name(name).write_text("\n".join(lines) + "\n")
 
 
-_write_table(
-    "flags.inc",
-    ("bit", "name", "meaning"),
-    [(flag.value, f"``{flag.name}``", meaning) for flag, meaning in FLAG_MEANINGS.items()],
-)
+for _name, _kind in (("flags", StampFlag), ("cuts", Cut), ("catalog_flags", CatalogFlag)):
+    _rows = [(bit, f"``{name}``", meaning) for bit, name, meaning in _kind.describe()]
+    _write_table(f"{_name}.inc", ("bit", "name", "meaning"), _rows)
 _cards = list_classifiers().values()
 _write_table(
     "cards.inc",

@@ -121,9 +121,9 @@ def fetch_legus(
 ):
     """Fetch a field of LEGUS.
 
-    What is there already is not fetched again; what broke off goes on from where it was. Images
-    are looked for in the MAST portal with astroquery, then by their names on the server, then in
-    the bundle of the field.
+    Files that are there already are not fetched again; interrupted transfers resume. Images are
+    looked up in the MAST portal, then by their names on the server, then in the bundle of the
+    field.
 
     Parameters
     ----------

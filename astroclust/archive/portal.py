@@ -1,13 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The images of a field as the MAST portal lists them, asked for with astroquery."""
+"""Find the images of a field in the MAST portal."""
 
+import json
 import logging
 import re
-import warnings
-from functools import partial
+import time
 from urllib.parse import quote
 
-import numpy as np
+import requests
 
 from astroclust.archive.configuration import conf
 from astroclust.archive.downloads import Remote
@@ -16,21 +16,23 @@ __all__ = ["find_images"]
 
 logger = logging.getLogger(__name__)
 
+_PAGE_SIZE = 50_000  # rows; a field has some ten images
+
 
 def find_images(field, pattern):
-    """The images that the portal has of a field of LEGUS.
+    """Find the images of a LEGUS field in the MAST portal.
 
     Parameters
     ----------
     field : `~astroclust.catalogs.LegusField`
         The field.
     pattern : str
-        Regular expression of the names of its images; the filter is the second group.
+        Regular expression that matches the names of the images; its second group is the filter.
 
     Returns
     -------
     images : dict of str to `~astroclust.archive.downloads.Remote`
-        By filter; empty where the portal has none or cannot be asked.
+        The images by filter; empty if the portal has none or does not answer.
     """
     try:
         found = [
@@ -38,48 +40,45 @@ def find_images(field, pattern):
             for product in _products(field)
         ]
         return {match[2].upper(): _remote(product) for match, product in found if match}
-    except ModuleNotFoundError:
-        logger.info("astroquery is not installed; the images are fetched without the portal")
-    except Exception as error:  # each step of a query fails in its own way; https is left
-        logger.info("the portal cannot be asked for %s: %s", field.name, error)
+    except (OSError, ValueError, KeyError, TypeError) as error:  # also for malformed answers
+        logger.info("no answer from the MAST portal for %s: %r", field.name, error)
     return {}
 
 
 def _remote(product):
     uri = quote(str(product["dataURI"]), safe=":/")
-    size = np.ma.filled(np.ma.asarray(product["size"]), 0)
     return Remote(
         f"{conf.mast_server}/api/v0.1/Download/file?uri={uri}",
         str(product["productFilename"]),
-        int(size) or None,
+        int(product.get("size") or 0) or None,
     )
 
 
 def _products(field):
-    observations = _observations()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that there are none is said by an empty table
-        found = observations.query_criteria(
-            obs_collection="HLSP",
-            provenance_name="LEGUS",
-            target_name=sorted({field.name, field.image_name}),
+    wanted = {
+        "obs_collection": ["HLSP"],
+        "provenance_name": ["LEGUS"],
+        "target_name": sorted({field.name, field.image_name}),
+    }
+    filters = [{"paramName": name, "values": values} for name, values in wanted.items()]
+    found = _query("Mast.Caom.Filtered", {"columns": "*", "filters": filters})
+    numbers = ",".join(str(observation["obsid"]) for observation in found)
+    return _query("Mast.Caom.Products", {"obsid": numbers}) if found else []
+
+
+def _query(service, params):
+    """The rows of a query, as https://mast.stsci.edu/api/v0/_services.html describes them."""
+    query = {"service": service, "params": params, "format": "json", "page": 1}
+    query = json.dumps(query | {"pagesize": _PAGE_SIZE})
+    for attempt in range(conf.retries + 1):
+        response = requests.post(
+            f"{conf.mast_server}/api/v0/invoke", data={"request": query}, timeout=conf.timeout
         )
-    return observations.get_product_list(found) if len(found) else []
-
-
-def _observations():
-    """The client of astroquery, for the server of the configuration."""
-    from astroquery.mast import ObservationsClass  # an extra; `find_images` does without
-
-    observations = ObservationsClass()
-    portal = observations._portal_api_connection
-    # The addresses are made of the server when astroquery is imported. Those of this client alone
-    # are set anew, and its cache of column names is its own.
-    portal.MAST_REQUEST_URL = f"{conf.mast_server}/api/v0/invoke"
-    portal.COLUMNS_CONFIG_URL = f"{conf.mast_server}/portal/Mashup/Mashup.asmx/columnsconfig"
-    portal._column_configs = {}
-    portal.TIMEOUT = conf.timeout
-    # astroquery waits for ever where a server stalls.
-    session = portal._session
-    session.request = partial(session.request, timeout=conf.timeout)
-    return observations
+        response.raise_for_status()
+        answer = response.json()
+        if answer["status"] != "EXECUTING":
+            break
+        time.sleep(conf.retry_wait * 2**attempt)
+    if answer["status"] != "COMPLETE":
+        raise OSError(f"{service}: {answer['status']} {answer.get('msg', '')}")
+    return answer["data"]

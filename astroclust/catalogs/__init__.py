@@ -1,23 +1,26 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Candidate tables: their classes, their positions, reading and writing them."""
 
+from astroclust.catalogs.columns import float_column, float_values
 from astroclust.catalogs.fields import LegusField, find_field, legus_fields
-from astroclust.catalogs.flags import CATALOG_FLAG_MEANINGS, CatalogFlag
+from astroclust.catalogs.flags import CatalogFlag
 from astroclust.catalogs.legus import read_legus
 from astroclust.catalogs.legus_writer import write_legus
 from astroclust.catalogs.phangs import PHANGS_CODES, human_class, read_phangs
 from astroclust.catalogs.positions import pixel_positions, sky_positions
 from astroclust.catalogs.samples import sample_counts, training_sample
-from astroclust.catalogs.tables import read_table, write_table
+from astroclust.catalogs.tables import check_table_output, read_table, write_table
 
 __all__ = [
-    "CATALOG_FLAG_MEANINGS",
     "CLASSES",
     "CLASS_COLORS",
     "PHANGS_CODES",
     "CatalogFlag",
     "LegusField",
+    "check_table_output",
     "find_field",
+    "float_column",
+    "float_values",
     "human_class",
     "legus_fields",
     "pixel_positions",

@@ -102,7 +102,6 @@ class LegusField:
         return f"hlsp_legus_hst_{camera}_{self.image_name}_{filter_name.lower()}_{ending}.fits"
 
 
-@lru_cache(maxsize=1)
 def legus_fields():
     """All fields of LEGUS: 63 of 50 galaxies, and the mosaic of M51.
 
@@ -118,6 +117,11 @@ def legus_fields():
     >>> legus_fields()["ngc5474"].filters
     ('F275W', 'F336W', 'F438W', 'F606W', 'F814W')
     """
+    return dict(_read_fields())  # a copy: callers may change it
+
+
+@lru_cache(maxsize=1)
+def _read_fields():
     text = resources.files("astroclust").joinpath("data/legus_fields.ecsv").read_text("utf-8")
     return {row["field"]: _field(row) for row in Table.read(text, format="ascii.ecsv")}
 

@@ -1,40 +1,30 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Why values of catalogs are masked."""
 
-from enum import IntFlag
+from astroclust.flags import DescribedFlag
 
-__all__ = ["CATALOG_FLAG_MEANINGS", "CatalogFlag"]
+__all__ = ["CatalogFlag"]
 
 
-class CatalogFlag(IntFlag):
-    """The bits of the ``flag_...`` columns; `CATALOG_FLAG_MEANINGS` says what each means.
+class CatalogFlag(DescribedFlag):
+    """Bits of the ``flag_...`` columns: why a value is masked.
+
+    The numbers in the descriptions are those that LEGUS's files have in place of the value.
 
     Examples
     --------
     >>> from astroclust import decode_flags
-    >>> from astroclust.catalogs import CATALOG_FLAG_MEANINGS, CatalogFlag
+    >>> from astroclust.catalogs import CatalogFlag
     >>> decode_flags([0, 2, 5], kind=CatalogFlag)
     [[], ['NOT_DETECTED'], ['OUT_OF_VIEW', 'NO_ERROR']]
-    >>> CATALOG_FLAG_MEANINGS[CatalogFlag.NOT_DETECTED]
+    >>> CatalogFlag.NOT_DETECTED.description
     'no positive flux in this band (99.999)'
     """
 
-    OUT_OF_VIEW = 1
-    NOT_DETECTED = 2
-    NO_ERROR = 4
-    NO_CORRECTION = 8
-    UNDEFINED = 16
-    NO_FIT = 32
-    OUT_OF_RANGE = 64
-
-
-#: Why a value of a catalog is masked; the numbers are those that files of LEGUS have for it.
-CATALOG_FLAG_MEANINGS = {
-    CatalogFlag.OUT_OF_VIEW: "outside the field of view of this band (66.666)",
-    CatalogFlag.NOT_DETECTED: "no positive flux in this band (99.999)",
-    CatalogFlag.NO_ERROR: "so little flux that its error is undefined; the value is kept",
-    CatalogFlag.NO_CORRECTION: "its aperture correction is undefined (44.444)",
-    CatalogFlag.UNDEFINED: "not known, or computed from a magnitude that is none",
-    CatalogFlag.NO_FIT: "no model was fitted to the colors (0 or 200)",
-    CatalogFlag.OUT_OF_RANGE: "the file has a number that this column cannot have",
-}
+    OUT_OF_VIEW = 1, "outside the field of view of this band (66.666)"
+    NOT_DETECTED = 2, "no positive flux in this band (99.999)"
+    NO_ERROR = 4, "so little flux that its error is undefined; the value is kept"
+    NO_CORRECTION = 8, "its aperture correction is undefined (44.444)"
+    UNDEFINED = 16, "unknown, or computed from an undefined magnitude"
+    NO_FIT = 32, "no model was fitted to the colors (0 or 200)"
+    OUT_OF_RANGE = 64, "the number in the file is outside the range of this column"

@@ -27,9 +27,9 @@ from astroclust.catalogs.layouts import (
     readme_columns,
 )
 from astroclust.catalogs.sexagesimal import MISSING
-from astroclust.catalogs.text import check_last_line, decode
 from astroclust.compression import unpack
 from astroclust.instruments import LEGUS_BANDS
+from astroclust.text import check_last_line, decode
 
 __all__ = ["field_of_file", "read_legus"]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
+from astroclust.catalogs.columns import float_column
 from astroclust.catalogs.flags import CatalogFlag
 from astroclust.catalogs.layouts import (
     FIT_COLUMNS,
@@ -181,11 +182,11 @@ def _column(table, name, filters):
     optional = kind == "residual" or name in (*FIT_COLUMNS, *QUALITY_COLUMNS, *LABEL_COLUMNS)
     if optional and name not in table.colnames:
         return np.zeros(len(table))
-    values = _values(table, name)
+    values = float_column(table, name)
     if name in ("x", "y", "x_mosaic", "y_mosaic"):
         return values + 1
     if kind == "residual":
-        fitted = np.nan_to_num(_values(table, "age")) > 0 if "age" in table.colnames else True
+        fitted = np.nan_to_num(float_column(table, "age")) > 0 if "age" in table.colnames else True
         return np.where(np.isnan(values), np.where(fitted, NO_FIT, 0.0), values)
     missing = {"ci": _NOT_DETECTED, "n_filters": NO_FIT}.get(name, 0.0)
     return np.where(np.isnan(values), missing, values)
@@ -193,10 +194,13 @@ def _column(table, name, filters):
 
 def _magnitudes(table, filter_):
     """Magnitudes and errors in a filter, with what LEGUS has in place of those that are none."""
-    magnitude, error = _values(table, f"mag_{filter_}"), _values(table, f"mag_err_{filter_}")
+    magnitude, error = (
+        float_column(table, f"mag_{filter_}"),
+        float_column(table, f"mag_err_{filter_}"),
+    )
     flags = np.zeros(len(table), np.int32)
     if f"flag_{filter_}" in table.colnames:
-        flags = _values(table, f"flag_{filter_}").astype(np.int32)
+        flags = float_column(table, f"flag_{filter_}").astype(np.int32)
     reasons = {**SENTINELS, np.nan: CatalogFlag.UNDEFINED}
     sentinel = np.select(
         [flags & flag > 0 for flag in reasons.values()], list(reasons), _NOT_DETECTED
@@ -204,15 +208,6 @@ def _magnitudes(table, filter_):
     lost = np.isnan(magnitude)
     error = np.where(np.isnan(error), _NOT_DETECTED, error)
     return np.where(lost, sentinel, magnitude), np.where(lost, sentinel, error)
-
-
-def _values(table, name):
-    """A column as float, NaN where it is masked."""
-    if name not in table.colnames:
-        raise KeyError(
-            f"a catalogue of LEGUS needs a column {name}; the table has {', '.join(table.colnames)}"
-        )
-    return np.array(np.ma.filled(np.ma.asarray(table[name], dtype=float), np.nan))
 
 
 def _readme(table, names, filters, known):

@@ -14,8 +14,8 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.catalogs.fields import plain_name
 from astroclust.catalogs.flags import CatalogFlag
-from astroclust.catalogs.text import UnreadableError
 from astroclust.files import open_fits
+from astroclust.text import UnreadableError
 
 __all__ = ["PHANGS_CODES", "human_class", "read_phangs"]
 

@@ -16,12 +16,11 @@ from astroclust.catalogs.legus import read_legus
 from astroclust.catalogs.positions import find_pixel_columns, find_sky_columns
 from astroclust.catalogs.text import (
     NoColumnNamesError,
-    UnreadableError,
-    decode,
     read_text_table,
 )
 from astroclust.compression import unpack
 from astroclust.files import check_output, open_fits, replace_when_done
+from astroclust.text import UnreadableError, decode
 
 __all__ = ["check_table_output", "read_table", "write_table"]
 
@@ -261,7 +260,16 @@ def check_table_output(path, *, overwrite=False):
     OSError
         As ``astroclust.files.check_output``.
     ValueError
-        Where the ending of the name is that of no table format.
+        If the ending of the name is not that of a table format.
+
+    Examples
+    --------
+    >>> from astroclust.catalogs import check_table_output
+    >>> check_table_output("classified.fits")
+    >>> check_table_output("classified.png")
+    Traceback (most recent call last):
+        ...
+    ValueError: cannot write a table to classified.png: end its name in .fits or, without any ...
     """
     path = check_output(path, overwrite=overwrite)
     with tempfile.TemporaryDirectory() as folder:

@@ -9,20 +9,14 @@ from astropy.io import ascii as astropy_ascii
 from astropy.table import Column, MaskedColumn, Table
 
 from astroclust.catalogs.sexagesimal import MISSING, SEXAGESIMAL
+from astroclust.text import UnreadableError, check_last_line
 
 __all__ = [
     "NoColumnNamesError",
-    "UnreadableError",
-    "check_last_line",
-    "decode",
     "is_number",
     "read_text_table",
 ]
 
-_BYTE_ORDER_MARKS = (
-    *((b"\xff\xfe\x00\x00", "utf-32"), (b"\x00\x00\xfe\xff", "utf-32")),
-    *((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")),
-)
 # What texts of a format begin with, and how astropy calls it.
 _FORMATS = (
     (r"#\s*%ECSV", "ecsv"),
@@ -49,57 +43,8 @@ _SAMPLE, _START = 200, 50_000
 _RULE = re.compile(r"\s*\+[-=+]+\+\s*")
 
 
-class UnreadableError(ValueError):
-    """A file is not a table that can be read; the message says what to do."""
-
-
 class NoColumnNamesError(UnreadableError):
     """A table begins with numbers, so that no line names its columns."""
-
-
-def decode(content):
-    """Text of bytes in UTF-8, UTF-16 or UTF-32 with a byte order mark, or Latin-1.
-
-    Parameters
-    ----------
-    content : bytes
-        Of a file.
-
-    Returns
-    -------
-    text : str
-        Without a byte order mark, and with one kind of line ends.
-
-    Raises
-    ------
-    UnreadableError
-        If it is not text.
-    """
-    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), None)
-    if encoding is None and b"\0" in content:
-        raise UnreadableError("it is not text: save it as CSV in UTF-8, FITS or ECSV")
-    try:
-        text = content.decode(encoding or "utf-8")
-    except UnicodeDecodeError:
-        if encoding is not None:
-            raise UnreadableError(f"it is not {encoding}: save it again in UTF-8") from None
-        text = content.decode("latin-1")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def check_last_line(text):
-    """Raise an `UnreadableError` if the last line of a text may be truncated.
-
-    Parameters
-    ----------
-    text : str
-        Of a file.
-    """
-    if text and not text.endswith("\n"):
-        raise UnreadableError(
-            "its last line has no end, as if it were truncated: fetch or write it again, or, if it "
-            "is complete, add a newline at its end"
-        )
 
 
 def is_number(text):

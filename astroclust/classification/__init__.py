@@ -1,16 +1,17 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The one call: a table and images in, the table with its classes out."""
+"""Classify star-cluster candidates of one table, or of many fields on a Dask cluster."""
 
 from astropy.table import Table
 
 from astroclust.catalogs import pixel_positions
-from astroclust.classification.chances import classify_positions
 from astroclust.classification.checks import check_batch_size, check_images, choose_device
 from astroclust.classification.columns import add_classes, check_names
+from astroclust.classification.distributed import FieldsError, classify_fields
+from astroclust.classification.predictions import classify_positions
 from astroclust.images import ImageSet
 from astroclust.weights import load_classifier
 
-__all__ = ["classify_table"]
+__all__ = ["FieldsError", "classify_fields", "classify_table"]
 
 
 def classify_table(
@@ -98,11 +99,11 @@ def classify_table(
     check_names(table, classifier.card, column_prefix)
     images = ImageSet.of(images, classifier.card.system)
     check_images(images, classifier.card)
-    chances = classify_positions(
+    predictions = classify_positions(
         *pixel_positions(table, images.wcs),
         images,
         classifier.prepared(device),
         batch_size=batch_size,
         progress_bar=progress_bar,
     )
-    return add_classes(table, chances, classifier.card, column_prefix)
+    return add_classes(table, predictions, classifier.card, column_prefix)

@@ -9,7 +9,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from scipy.special import entr
 
 import astroclust
-from astroclust.classification.chances import NOT_CLASSIFIED
+from astroclust.classification.predictions import NOT_CLASSIFIED
 from astroclust.instruments import meta_of
 from astroclust.stamps import StampFlag
 
@@ -50,14 +50,14 @@ def check_names(table, card, column_prefix=""):
         )
 
 
-def add_classes(table, chances, card, column_prefix="", *, field=""):
+def add_classes(table, predictions, card, column_prefix="", *, field=""):
     """Add the columns that `classify_table` adds.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
         Not changed.
-    chances : `Chances`
+    predictions : `Predictions`
         What is known of its rows.
     card : `~astroclust.weights.ModelCard`
         Of the classifier.
@@ -76,9 +76,9 @@ def add_classes(table, chances, card, column_prefix="", *, field=""):
     AstropyUserWarning
         Once, where rows were odd: it counts their flags.
     """
-    _warn_of_odd_rows(chances.flags, chances.lost, field)
+    _warn_of_odd_rows(predictions.flags, predictions.lost, field)
     result = table.copy()
-    for column in _result_columns(chances.probabilities, chances.flags, card):
+    for column in _result_columns(predictions.probabilities, predictions.flags, card):
         column.name = column_prefix + column.name
         result.add_column(column)
     _describe_run(result.meta, card)

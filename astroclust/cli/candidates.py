@@ -10,8 +10,7 @@ import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
 
 import astroclust
-from astroclust.catalogs import write_table
-from astroclust.catalogs.tables import check_table_output
+from astroclust.catalogs import check_table_output, write_table
 from astroclust.cli.options import (
     add_command,
     add_images,
@@ -75,7 +74,7 @@ def _add_selection(command):
 
 def _selection(arguments):
     """Arguments of `find_candidates` that a command was given."""
-    from astroclust.selection.presets import get_preset
+    from astroclust.selection import get_preset
 
     preset, distance, extinction = get_preset(arguments.preset), arguments.distance, None
     min_ci = arguments.min_ci
@@ -123,7 +122,7 @@ def _index_cut(field, preset):
 
 
 def _detect(arguments, report):
-    from astroclust.selection.pipeline import keep_candidates
+    from astroclust.selection import keep_candidates
 
     check_table_output(arguments.output, overwrite=arguments.overwrite)
     sources = astroclust.find_candidates(

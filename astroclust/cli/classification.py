@@ -4,8 +4,7 @@
 import numpy as np
 
 import astroclust
-from astroclust.catalogs import read_table, write_table
-from astroclust.catalogs.tables import check_table_output
+from astroclust.catalogs import check_table_output, read_table, write_table
 from astroclust.cli.options import (
     add_command,
     add_images,

@@ -8,8 +8,7 @@ import webbrowser
 from contextlib import suppress
 from pathlib import Path
 
-from astroclust.catalogs import read_table, write_table
-from astroclust.catalogs.tables import check_table_output
+from astroclust.catalogs import check_table_output, read_table, write_table
 from astroclust.cli.options import add_command, add_images, read_images
 
 __all__ = ["add_review"]
@@ -62,7 +61,7 @@ def add_review(commands):
 
 
 def _review(arguments, report):
-    from astroclust.review.server import DEFAULT_PORT
+    from astroclust.review import DEFAULT_PORT
 
     if arguments.export is not None:
         check_table_output(arguments.export, overwrite=arguments.overwrite)
@@ -95,11 +94,11 @@ def _review(arguments, report):
 
 
 def _say_labels(arguments, report, store, path):
-    kept, strangers = len(store.entries), store.strangers
+    kept, n_unmatched = len(store.entries), store.n_unmatched
     text = "labels go to {labels}" + (", which has {kept} already" if kept else "")
     report.say(text, labels=path, kept=kept)
-    text = "{strangers} labels there belong to no row of {}" if strangers else ""
-    report.say(text, arguments.table, strangers=strangers)
+    text = "{n_unmatched} labels there belong to no row of {}" if n_unmatched else ""
+    report.say(text, arguments.table, n_unmatched=n_unmatched)
 
 
 def _serve(arguments, table, images, path):
@@ -120,7 +119,7 @@ def _serve(arguments, table, images, path):
 
 def _write_page(arguments, report, table, images):
     import astroclust
-    from astroclust.review.pages import DETAILED
+    from astroclust.review import DETAILED
 
     n_bytes = astroclust.write_review(
         table,
@@ -140,11 +139,9 @@ def _write_page(arguments, report, table, images):
 
 def _keep_labels(arguments, report, table, images, path):
     """Take in labels of others, write votes."""
-    from astroclust.review import LabelStore
-    from astroclust.review.objects import read_objects
+    from astroclust.review import open_labels
 
-    objects = read_objects(table, images)
-    store = LabelStore(path, objects.x, objects.y, ids=objects.ids, scheme=objects.scheme)
+    store = open_labels(table, images, path)
     added = {other: store.merge(other) for other in arguments.add_labels}
     for other, n in added.items():
         report.say("{} labels of {} are new in {}", n, other, path)

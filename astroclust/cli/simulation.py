@@ -62,7 +62,7 @@ def add_simulate(commands):
 
 
 def _simulate(arguments, report):
-    from astroclust.simulation.products import check_field_output
+    from astroclust.simulation import check_field_output
 
     folder, progress_bar = arguments.output, not arguments.quiet
     names = ("like", "shape", "density", "galaxies")

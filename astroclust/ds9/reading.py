@@ -13,7 +13,7 @@ from astropy.table import MaskedColumn, Table
 from astropy.utils.exceptions import AstropyUserWarning
 from regions import PixCoord, Region, Regions, SkyRegion
 
-from astroclust.catalogs.text import UnreadableError, check_last_line, decode
+from astroclust.text import UnreadableError, check_last_line, decode
 
 __all__ = ["read_regions", "regions_mask"]
 
@@ -188,15 +188,13 @@ def _pixels_within(region, shape, wcs):
     if isinstance(region, SkyRegion):
         region = region.to_pixel(wcs)
     box = region.bounding_box
-    if box.shape[0] * box.shape[1] > 4 * shape[0] * shape[1]:  # as large as to fill the memory
-        limits = zip((box.iymin, box.ixmin), (box.iymax, box.ixmax), shape, strict=True)
-        part = tuple(slice(max(low, 0), max(min(high, n), 0)) for low, high, n in limits)
-        y, x = np.mgrid[part]
-        return part, region.contains(PixCoord(x, y))
-    pixels = region.to_mask(mode="center")
-    of_image, of_mask = pixels.get_overlap_slices(shape)
+    of_image, of_mask = box.get_overlap_slices(shape)
     if of_image is None:
         return np.s_[:0, :0], np.zeros((0, 0), bool)
+    if box.shape[0] * box.shape[1] > 4 * shape[0] * shape[1]:  # as large as to fill the memory
+        y, x = np.mgrid[of_image]
+        return of_image, region.contains(PixCoord(x, y))
+    pixels = region.to_mask(mode="center")
     return of_image, pixels.data[of_mask] > 0
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from astropy import units as u
 from regions import CirclePixelRegion, CircleSkyRegion, PixCoord, Regions
 
-from astroclust.catalogs import pixel_positions, sky_positions
+from astroclust.catalogs import float_column, pixel_positions, sky_positions
 from astroclust.files import replace_when_done
 from astroclust.instruments import LEGUS_BANDS, classes_of
 
@@ -155,7 +155,7 @@ def _class_texts(table, column_prefix, classes):
     texts = ["" if number is None else str(number) for number in classes]
     name = f"{column_prefix}probability"
     if name in table.colnames:
-        for i, value in enumerate(np.ma.filled(np.ma.asarray(table[name], dtype=float), np.nan)):
+        for i, value in enumerate(float_column(table, name)):
             if texts[i] and np.isfinite(value):
                 texts[i] += f" {value:.2f}"
     return texts

@@ -6,6 +6,7 @@ from astroclust.evaluation.confusion import (
     class_scores,
     confusion_matrix,
     match_labels,
+    mean_and_scatter,
     mean_confusion,
 )
 from astroclust.evaluation.probabilities import (
@@ -24,6 +25,7 @@ __all__ = [
     "crowding",
     "entropy_distribution",
     "match_labels",
+    "mean_and_scatter",
     "mean_confusion",
     "purity_curve",
     "purity_threshold",

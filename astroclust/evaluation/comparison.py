@@ -7,7 +7,7 @@ from astropy.stats import binom_conf_interval
 from astropy.table import Table, join
 from scipy.spatial import KDTree
 
-from astroclust.catalogs import pixel_positions, sky_positions
+from astroclust.catalogs import float_values, pixel_positions, sky_positions
 from astroclust.evaluation.confusion import known_classes
 
 __all__ = ["accuracy_against", "agreement", "crowding"]
@@ -159,7 +159,7 @@ def accuracy_against(values, labels, classes, *, bins=8):
     >>> print(trend["total"].tolist(), trend["accuracy"].tolist())
     [2, 2] [1.0, 0.5]
     """
-    values = np.ma.filled(np.ma.asarray(values, float), np.nan)
+    values = float_values(values)
     if values.shape != np.shape(labels):
         raise ValueError(f"{np.shape(labels)} labels need as many values, not {values.shape}")
     hidden = ~np.isfinite(values)

@@ -5,6 +5,7 @@ import numpy as np
 from astropy.table import Table
 from scipy.spatial import KDTree
 
+from astroclust.catalogs import float_values
 from astroclust.instruments import find_class_scheme
 
 __all__ = ["class_scores", "confusion_matrix", "match_labels", "mean_confusion"]
@@ -248,10 +249,18 @@ def mean_and_scatter(values):
     -------
     mean, scatter : `~numpy.ndarray` of float, shape (...)
         NaN if there are fewer than one, or two, values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroclust.evaluation import mean_and_scatter
+    >>> mean, scatter = mean_and_scatter([1.0, 3.0, np.nan])
+    >>> float(mean), round(float(scatter), 3)
+    (2.0, 1.414)
     """
     values = np.ma.masked_invalid(values)
     mean, scatter = values.mean(axis=0), np.ma.std(values, axis=0, ddof=1)
-    return tuple(np.ma.filled(np.ma.asarray(value, float), np.nan) for value in (mean, scatter))
+    return tuple(float_values(value) for value in (mean, scatter))
 
 
 def known_classes(labels, classes):

@@ -4,6 +4,7 @@
 import numpy as np
 from astropy.table import Table
 
+from astroclust.catalogs import float_values
 from astroclust.instruments import find_class_scheme
 
 __all__ = ["calibration_curve", "entropy_distribution", "purity_curve", "purity_threshold"]
@@ -101,7 +102,7 @@ def entropy_distribution(entropy, *, bins=20, scheme="legus"):
     """
     if bins < 1:
         raise ValueError(f"bins must be at least 1, not {bins}")
-    entropy = np.ma.filled(np.ma.asarray(entropy, float), np.nan)
+    entropy = float_values(entropy)
     entropy = entropy[np.isfinite(entropy)]
     largest = np.log(len(find_class_scheme(scheme)))
     if np.any((entropy < 0) | (entropy > largest + 1e-6)):  # float32 rounds up

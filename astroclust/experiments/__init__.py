@@ -1,23 +1,26 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The studies of the papers, from data to a report."""
 
-from astroclust.experiments.catalog_only import (
-    catalog_features,
-    classify_without_images,
-    reproduce_catalog_only,
-    scores_by_field,
-)
-from astroclust.experiments.pretraining import (
-    accuracy_by_epochs,
-    peak_accuracies,
-    pretraining_study,
-    sign_test,
-)
-from astroclust.experiments.report import Report
-from astroclust.experiments.samples import labelled_stamps, sample_fields
-from astroclust.experiments.schneider2023 import read_labelled, reproduce_schneider2023
-from astroclust.experiments.splits import SPLIT_STUDIES, reproduce_split_study
-from astroclust.experiments.wei2020 import reproduce_wei2020
+from astroclust.extras import naming_extras
+
+with naming_extras():
+    from astroclust.experiments.catalog_only import (
+        catalog_features,
+        classify_without_images,
+        reproduce_catalog_only,
+        scores_by_field,
+    )
+    from astroclust.experiments.pretraining import (
+        accuracy_by_epochs,
+        peak_accuracies,
+        pretraining_study,
+        sign_test,
+    )
+    from astroclust.experiments.report import Report
+    from astroclust.experiments.samples import labeled_stamps, sample_fields
+    from astroclust.experiments.schneider2023 import read_labeled, reproduce_schneider2023
+    from astroclust.experiments.splits import SPLIT_STUDIES, reproduce_split_study
+    from astroclust.experiments.wei2020 import reproduce_wei2020
 
 __all__ = [
     "SPLIT_STUDIES",
@@ -25,10 +28,10 @@ __all__ = [
     "accuracy_by_epochs",
     "catalog_features",
     "classify_without_images",
-    "labelled_stamps",
+    "labeled_stamps",
     "peak_accuracies",
     "pretraining_study",
-    "read_labelled",
+    "read_labeled",
     "reproduce_catalog_only",
     "reproduce_schneider2023",
     "reproduce_split_study",

@@ -6,12 +6,15 @@ from itertools import pairwise
 from time import perf_counter
 
 import numpy as np
+from astropy import units as u
+from astropy.coordinates import Distance
 from astropy.table import Table, vstack
 from tqdm import tqdm
 
-from astroclust.catalogs import find_field
+from astroclust.catalogs import find_field, float_column
 from astroclust.evaluation import class_scores, confusion_matrix, crowding
 from astroclust.experiments.report import Report, describe_machine
+from astroclust.extras import naming_extras
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
 from astroclust.plotting import plot_confusion
 
@@ -64,7 +67,7 @@ def catalog_features(catalog):
         band: _values(catalog, columns.get(band, "").replace("mag_", "mag_err_"))
         for band in LEGUS_BANDS.roles
     }
-    modulus = 5 * np.log10(catalog.meta.get("DISTANCE", np.nan)) + 25
+    modulus = Distance(catalog.meta.get("DISTANCE", np.nan), u.Mpc).distmod.value
     features = {"mag_V": magnitudes["V"], "abs_V": magnitudes["V"] - modulus}
     for blue, red in pairwise(LEGUS_BANDS.roles):
         features[f"{blue}-{red}"] = magnitudes[blue] - magnitudes[red]
@@ -81,7 +84,7 @@ def _is_mag(name):
 def _values(catalog, name):
     if not name or name not in catalog.colnames:
         return np.full(len(catalog), np.nan)
-    return np.ma.filled(np.ma.asarray(catalog[name], float), np.nan)
+    return float_column(catalog, name)
 
 
 def classify_without_images(catalogs, *, probabilities=None, progress=iter):
@@ -168,7 +171,8 @@ def classify_without_images(catalogs, *, probabilities=None, progress=iter):
 
 def _boost(features, labels, others):
     """Mean class probabilities of some members, which differ in what they set aside."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
+    with naming_extras():
+        from sklearn.ensemble import HistGradientBoostingClassifier
 
     known = np.isfinite(features).any(axis=0)
     features, others = features[:, known], others[:, known]

@@ -1,19 +1,29 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Does what was learnt elsewhere help? The study of Schneider et al. (2023), on any stamps."""
+"""Does pretraining help? The study of Schneider et al. (2023), on any stamps."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table, vstack
 from scipy.stats import binomtest
 
-from astroclust.evaluation import class_scores, confusion_matrix, mean_confusion
-from astroclust.evaluation.confusion import mean_and_scatter
+from astroclust.evaluation import (
+    class_scores,
+    confusion_matrix,
+    mean_and_scatter,
+    mean_confusion,
+)
 from astroclust.files import replace_when_done
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.locks import only_process
-from astroclust.training import split_rows, train_classifier
-from astroclust.training.scores import member_probabilities
+from astroclust.training import (
+    Recipe,
+    Sample,
+    member_probabilities,
+    split_rows,
+    train_classifier,
+)
 
 __all__ = ["accuracy_by_epochs", "peak_accuracies", "pretraining_study", "sign_test"]
 
@@ -22,49 +32,37 @@ EPOCHS = (5, 10, 20, 50, 200, 400)
 
 
 def pretraining_study(
-    stamps,
-    labels,
+    sample,
     starts,
     *,
     folder,
-    groups=None,
     runs=10,
-    share=0.15,
+    test_fraction=0.15,
     seed=0,
-    recipe="wei2020",
     progress_bar=False,
-    **changes,
 ):
     """Train from each of several starts on the same random splits, many times.
 
-    The same call goes on where an earlier one stopped.
+    The same call resumes after a stop.
 
     Parameters
     ----------
-    stamps : `~astroclust.stamps.Stamps`
-        n stamps.
-    labels : array_like of int, shape (n,)
-        Their classes.
-    starts : dict of str to dict
-        Names of the starts, and what the recipe of each has of its own: ``{"pretrained":
-        {"weights": "imagenet"}, "from scratch": {"weights": "none"}}``. An entry ``start`` is a
-        classifier to go on from.
+    sample : `~astroclust.training.Sample`
+        n labeled stamps; stamps of one group are on the same side of each split.
+    starts : dict of str to `~astroclust.training.Recipe` or tuple
+        Recipe of each start by name, such as those that differ in ``weights``; or a recipe and
+        the `~astroclust.weights.Classifier` that it fine-tunes. All stamps that are not tested on
+        are trained on: ``validation_share`` is taken as 0.
     folder : str or `~pathlib.Path`
-        Where the trainings and their results go.
-    groups : array_like, shape (n,), optional
-        What must not be on both sides of a split.
+        Folder for the trainings and their results.
     runs : int, optional
-        Random splits; Schneider et al. have 100.
-    share : float, optional
-        Share of the stamps that is tested on; Schneider et al. have 2034 of 14 034.
+        Number of random splits; Schneider et al. have 100.
+    test_fraction : float, optional
+        Fraction of the stamps in the test sets; Schneider et al. have 2034 of 14 034.
     seed : int, optional
-        Of the first split and its trainings; the next have the numbers that follow.
-    recipe : str or `~astroclust.training.Recipe`, optional
-        How to train.
+        Seed of the first split and its trainings; the next have the numbers that follow.
     progress_bar : bool, optional
         Whether to show progress.
-    **changes
-        Entries of the recipe to change, for all starts.
 
     Returns
     -------
@@ -86,21 +84,21 @@ def pretraining_study(
 
     >>> import numpy as np
     >>> from astroclust import Stamps
-    >>>     >>> labels = np.tile([1, 4], 10)
+    >>> from astroclust.instruments import LEGUS_BANDS
+    >>> labels = np.tile([1, 4], 10)
     >>> y, x = np.mgrid[:24, :24] - 12
     >>> width = np.where(labels == 1, 3, 1)[:, None, None]
     >>> light = np.exp(-(x**2 + y**2) / (2 * width**2))
     >>> stamps = Stamps(np.repeat(light[:, None], 5, axis=1), LEGUS_BANDS.roles)
     >>> from astroclust.experiments import pretraining_study
+    >>> from astroclust.training import Recipe, Sample
+    >>> rates = {"slow": 1e-4, "fast": 1e-2}
+    >>> starts = {
+    ...     name: Recipe(architecture="native-small", epochs=1, learning_rate=rate)
+    ...     for name, rate in rates.items()
+    ... }
     >>> curves, classified = pretraining_study(
-    ...     stamps,
-    ...     labels,
-    ...     {"slow": {"learning_rate": 1e-4}, "fast": {"learning_rate": 1e-2}},
-    ...     folder="study",
-    ...     runs=1,
-    ...     recipe="native",
-    ...     architecture="native-small",
-    ...     epochs=1,
+    ...     Sample(stamps, labels), starts, folder="study", runs=1
     ... )
     >>> curves["start", "run", "epoch"].pprint()
     start run epoch
@@ -110,37 +108,15 @@ def pretraining_study(
     >>> len(classified)
     6
     """
-    labels = np.asarray(labels)
     curves, classified = [], []
     for run in range(1, runs + 1):
-        learnt, tested = split_rows(len(stamps), share=share, seed=seed + run - 1, groups=groups)
-        for name, own in starts.items():
+        for name, start in starts.items():
             place = Path(folder) / name.replace(" ", "-") / f"run-{run:03}"
             result = place / "classified.ecsv"
             place.mkdir(parents=True, exist_ok=True)
             with only_process(result):
                 if not result.exists():
-                    classifier = train_classifier(
-                        stamps[learnt],
-                        labels[learnt],
-                        held_out=stamps[tested],
-                        held_out_labels=labels[tested],
-                        name=name,
-                        training_sample="",
-                        recipe=recipe,
-                        max_missing_bands=0,
-                        seed=seed + run - 1,
-                        folder=place,
-                        progress_bar=progress_bar,
-                        **{"validation_share": 0.0, **changes, **own},
-                    )
-                    chances = member_probabilities(classifier, stamps[tested]).mean(axis=0)
-                    table = Table({"row": tested, "label": labels[tested]})
-                    table["class"] = LEGUS_CLASSES.most_probable(chances)
-                    with replace_when_done(result) as partial:
-                        table.write(partial, format="ascii.ecsv")
-                    for checkpoint in place.glob("member-1/*.ckpt"):
-                        checkpoint.unlink()  # what weighs, and is done with
+                    _train(sample, start, place, test_fraction, seed + run - 1, progress_bar)
             for parts, table in (
                 (curves, _curve(place / "member-1" / "metrics.csv")),
                 (classified, Table.read(result, format="ascii.ecsv")),
@@ -150,6 +126,32 @@ def pretraining_study(
                 )
                 parts.append(table)
     return vstack(curves), vstack(classified)
+
+
+def _train(sample, start, place, test_fraction, seed, progress_bar):
+    """Train from one start on one split, and write the classes of the test set."""
+    recipe, classifier = (start, None) if isinstance(start, Recipe) else start
+    stamps, labels = sample.stamps, np.asarray(sample.labels)
+    training, test = split_rows(len(stamps), share=test_fraction, seed=seed, groups=sample.groups)
+    trained = train_classifier(
+        Sample(
+            stamps[training], labels[training], test_stamps=stamps[test], test_labels=labels[test]
+        ),
+        name=place.name,
+        # The learning curve is that of the test set.
+        recipe=replace(recipe, validation_share=0.0, max_missing_bands=0),
+        start=classifier,
+        seed=seed,
+        folder=place,
+        progress_bar=progress_bar,
+    )
+    chances = member_probabilities(trained, stamps[test]).mean(axis=0)
+    table = Table({"row": test, "label": labels[test]})
+    table["class"] = LEGUS_CLASSES.most_probable(chances)
+    with replace_when_done(place / "classified.ecsv") as partial:
+        table.write(partial, format="ascii.ecsv")
+    for checkpoint in place.glob("member-1/*.ckpt"):
+        checkpoint.unlink()  # large, and no longer needed
 
 
 def _curve(log):

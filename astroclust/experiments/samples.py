@@ -13,7 +13,7 @@ from astroclust.catalogs import legus_fields, training_sample
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.stamps import Stamps, make_stamps
 
-__all__ = ["center_crop", "gather_sample", "join_stamps", "labelled_stamps", "sample_fields"]
+__all__ = ["center_crop", "gather_sample", "join_stamps", "labeled_stamps", "sample_fields"]
 
 # Width of what is cut: the largest of Wei et al. (2020, sec. 4.3), from which come the others.
 SIZE = 100
@@ -49,7 +49,7 @@ def sample_fields(labels):
     )
 
 
-def labelled_stamps(name, *, labels, folder, data_folder=None, progress_bar=False):
+def labeled_stamps(name, *, labels, folder, data_folder=None, progress_bar=False):
     """The labelled stamps of one field of LEGUS, fetched and cut unless they are there.
 
     Parameters
@@ -85,12 +85,12 @@ def labelled_stamps(name, *, labels, folder, data_folder=None, progress_bar=Fals
     >>> import numpy as np
     >>> from astropy.table import Table
     >>> from astroclust import Stamps
-    >>> from astroclust.experiments import labelled_stamps
+    >>> from astroclust.experiments import labeled_stamps
     >>> from astroclust.instruments import LEGUS_BANDS
     >>> noise = np.random.default_rng(1).normal(size=(4, 5, 100, 100))
     >>> table = Table({"class": [1, 2, 3, 4]})
     >>> Stamps(noise, LEGUS_BANDS.roles, table=table).write("bcw-ngc45.fits")
-    >>> stamps = labelled_stamps("ngc45", labels="bcw", folder=".")
+    >>> stamps = labeled_stamps("ngc45", labels="bcw", folder=".")
     >>> stamps
     <Stamps: 4 of 100 x 100 pixels in NUV NUV, U U, B B, V V, I I>
     >>> stamps.table["class"].tolist()
@@ -148,7 +148,7 @@ def gather_sample(fetch, names, enough=None):
     Parameters
     ----------
     fetch : callable
-        Gives the stamps of a field by its name, as `labelled_stamps`.
+        Gives the stamps of a field by its name, as `labeled_stamps`.
     names : sequence of str
         Fields, in this order.
     enough : int, optional

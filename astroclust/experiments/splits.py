@@ -10,12 +10,12 @@ from astropy.table import Table
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from astroclust.evaluation import class_scores
-from astroclust.evaluation.confusion import mean_and_scatter
+from astroclust.evaluation import class_scores, mean_and_scatter
 from astroclust.experiments.report import Report, describe_machine
-from astroclust.experiments.samples import gather_sample, labelled_stamps, sample_fields
+from astroclust.experiments.samples import gather_sample, labeled_stamps, sample_fields
 from astroclust.experiments.trainings import Training, run_training
 from astroclust.instruments import LEGUS_CLASSES
+from astroclust.training import find_recipe
 
 __all__ = ["SPLIT_STUDIES", "reproduce_split_study"]
 
@@ -33,13 +33,11 @@ def reproduce_split_study(
     folder,
     *,
     labels="consensus",
-    architecture="native",
     recipe="native",
     runs=3,
     fields=None,
     data_folder=None,
     progress_bar=False,
-    **changes,
 ):
     """Train on one sample of LEGUS, split in different ways, and report.
 
@@ -53,8 +51,8 @@ def reproduce_split_study(
         Where stamps, trainings and the report go.
     labels : str, optional
         Sample: ``"consensus"`` or ``"bcw"``.
-    architecture, recipe : str, optional
-        What is trained, and how.
+    recipe : str or `~astroclust.training.Recipe`, optional
+        Network, and how to train it.
     runs : int, optional
         Trainings of each kind, with other splits and first weights.
     fields : sequence of str, optional
@@ -63,8 +61,6 @@ def reproduce_split_study(
         Where catalogues and mosaics go, as for `~astroclust.archive.fetch_legus`.
     progress_bar : bool, optional
         Whether to show progress.
-    **changes
-        Entries of the recipe to change.
 
     Returns
     -------
@@ -92,9 +88,9 @@ def reproduce_split_study(
     """
     if study not in SPLIT_STUDIES:
         raise ValueError(f"study must be one of {', '.join(SPLIT_STUDIES)}, not {study!r}")
-    began, folder = perf_counter(), Path(folder)
+    began, folder, recipe = perf_counter(), Path(folder), find_recipe(recipe)
     fetch = partial(
-        labelled_stamps,
+        labeled_stamps,
         labels=labels,
         folder=folder / "stamps",
         data_folder=data_folder,
@@ -105,14 +101,14 @@ def reproduce_split_study(
     tables = {name: [] for name in kinds}
     todo = [(run, name) for run in range(1, runs + 1) for name in kinds]
     for run, name in tqdm(todo, unit="training", disable=not progress_bar):
-        training = Training(labels, architecture, recipe, run, **kinds[name])
-        tables[name].append(run_training(training, stamps, folder=folder / "trainings", **changes))
+        training = Training(labels, recipe, run, **kinds[name])
+        tables[name].append(run_training(training, stamps, folder=folder / "trainings"))
     scores = Table(rows=[_row(name, tables[name]) for name in kinds])
     report = Report(SPLIT_STUDIES[study])
     report.add(
         study,
-        f"{architecture}, labels {labels}, {len(stamps)} stamps, {runs} trainings of each kind. "
-        "Percent, mean and standard deviation over the trainings.",
+        f"{recipe.architecture}, labels {labels}, {len(stamps)} stamps, {runs} trainings of each "
+        "kind. Percent, mean and standard deviation over the trainings.",
         name="scores",
         table=scores,
         figure=_plot(scores),

@@ -1,7 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""One training of an experiment: what it learns from, what it says of the rest, kept in a file."""
+"""One training of an experiment: training set, and the classes of all other stamps in a file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,15 @@ from astroclust.experiments.samples import SIZE, center_crop
 from astroclust.files import replace_when_done
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.locks import only_process
-from astroclust.training import overlapping_groups, split_rows, train_classifier
-from astroclust.training.augmentation import crop_stamps
-from astroclust.training.scores import member_probabilities
+from astroclust.training import (
+    Recipe,
+    Sample,
+    crop_stamps,
+    member_probabilities,
+    overlapping_groups,
+    split_rows,
+    train_classifier,
+)
 
 __all__ = ["Training", "run_training"]
 
@@ -28,11 +34,9 @@ class Training:
     Parameters
     ----------
     labels : str
-        Sample of `~astroclust.experiments.samples.labelled_stamps` to learn from.
-    architecture : str
-        Network.
-    recipe : str
-        How.
+        Sample of `~astroclust.experiments.samples.labeled_stamps` to learn from.
+    recipe : `~astroclust.training.Recipe`
+        Network, and how to train it.
     run : int
         Number, from 1; the seed of split and training.
     size : int or str, optional
@@ -45,8 +49,7 @@ class Training:
     """
 
     labels: str
-    architecture: str
-    recipe: str
+    recipe: Recipe
     run: int
     size: int | str = 50
     split: str = "random"
@@ -55,11 +58,16 @@ class Training:
     @property
     def experiment(self):
         """Name of what all runs of it have in common; that of a folder."""
-        parts = [self.labels, self.architecture.replace("/", "-"), f"{self.size}px", self.split]
+        parts = [
+            self.labels,
+            self.recipe.architecture.replace("/", "-"),
+            f"{self.size}px",
+            self.split,
+        ]
         return "_".join(parts if self.n_learnt is None else [*parts, f"n{self.n_learnt}"])
 
 
-def run_training(training, stamps, *, folder, others=None, progress_bar=False, **changes):
+def run_training(training, stamps, *, folder, others=None, progress_bar=False):
     """Train, and classify what was not learnt from; or read what an earlier call wrote.
 
     Parameters
@@ -74,8 +82,6 @@ def run_training(training, stamps, *, folder, others=None, progress_bar=False, *
         More to classify, by name, with ``class``.
     progress_bar : bool, optional
         Whether to show progress.
-    **changes
-        Entries of the recipe to change.
 
     Returns
     -------
@@ -93,27 +99,24 @@ def run_training(training, stamps, *, folder, others=None, progress_bar=False, *
     result = place / "classified.ecsv"
     with only_process(result):
         if not result.exists():
-            _train(training, stamps, place, result, others or {}, progress_bar, changes)
+            _train(training, stamps, place, result, others or {}, progress_bar)
     return Table.read(result, format="ascii.ecsv")
 
 
-def _train(training, stamps, place, result, others, progress_bar, changes):
+def _train(training, stamps, place, result, others, progress_bar):
     """Train, classify the rest, and write the table."""
     labels = np.asarray(stamps.table["class"])
     learnt, tested = _split(training, stamps)
-    options = {"recipe": training.recipe, "architecture": training.architecture, **changes}
+    recipe = training.recipe
     if training.size == "random":
-        options["augmentation"] = "crops"
+        recipe = replace(recipe, augmentation="crops")
     classifier = train_classifier(
-        _of_size(stamps[learnt], training),
-        labels[learnt],
+        Sample(_of_size(stamps[learnt], training), labels[learnt]),
         name=training.experiment,
-        training_sample="",
-        max_missing_bands=4,
+        recipe=recipe,
         seed=training.run,
         folder=place,
         progress_bar=progress_bar,
-        **options,
     )
     parts = {"validation": stamps[tested], **others}
     rows = {"validation": tested}

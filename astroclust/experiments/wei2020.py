@@ -1,14 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The experiments of Wei et al. (2020, sec. 4), from the archive to a report."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import resources
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from astropy.table import Table, vstack
+from astropy.table import Table, hstack, vstack
 from matplotlib.figure import Figure
 from scipy.special import entr
 from tqdm import tqdm
@@ -21,12 +21,12 @@ from astroclust.evaluation import (
     mean_confusion,
 )
 from astroclust.experiments.report import Report, describe_machine
-from astroclust.experiments.samples import gather_sample, labelled_stamps, sample_fields
+from astroclust.experiments.samples import gather_sample, labeled_stamps, sample_fields
 from astroclust.experiments.trainings import Training, run_training
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
 from astroclust.networks import create_network
 from astroclust.plotting import plot_calibration, plot_confusion, plot_entropy
-from astroclust.training.scores import without_bands
+from astroclust.training import find_recipe, without_bands
 
 __all__ = ["reproduce_wei2020"]
 
@@ -40,7 +40,7 @@ _WITHOUT = {band: f"without {band}" for band in LEGUS_BANDS.roles}
 class _Plan:
     """How large a reproduction is."""
 
-    networks: dict  # architecture by recipe
+    networks: dict  # architecture by name of the recipe
     runs: int
     sizes: tuple = (25, 50, 100, "random")
     batches: dict = field(default_factory=dict)  # by recipe, in place of its own
@@ -123,7 +123,7 @@ def reproduce_wei2020(
     """
     began, folder, plan = perf_counter(), Path(folder), _PLANS[quick]
     fetch = partial(
-        labelled_stamps,
+        labeled_stamps,
         folder=folder / "stamps",
         data_folder=data_folder,
         progress_bar=progress_bar,
@@ -137,7 +137,8 @@ def reproduce_wei2020(
     others = {"new galaxy": new}
     bare = {_WITHOUT[band]: without_bands(new, [i]) for i, band in enumerate(LEGUS_BANDS.roles)}
     classified = []
-    for training in tqdm(list(_trainings(plan)), unit="training", disable=not progress_bar):
+    todo = list(_trainings(plan, weights))
+    for training in tqdm(todo, unit="training", disable=not progress_bar):
         table = run_training(
             training,
             samples[training.labels],
@@ -145,11 +146,8 @@ def reproduce_wei2020(
             others=others | (bare if training.labels == "bcw" else {})
             if training.size == 50
             else {},
-            **_changes(training, plan, weights),
         )
-        for name in ("run", "size", "architecture", "labels"):
-            table.add_column([str(getattr(training, name))] * len(table), name=name, index=0)
-        classified.append(table)
+        classified.append(_with_origin(table, training))
     classified = vstack(classified, metadata_conflicts="silent")
     report = _report(classified, plan, quick)
     _add_data(report, samples, new, new_galaxy, weights, perf_counter() - began)
@@ -167,26 +165,35 @@ def _weights(plan, weights, quick):
     return None
 
 
-def _trainings(plan):
+def _trainings(plan, weights=None):
     """All trainings, of the first run first: a report can be had of what there is."""
     for run in range(1, plan.runs + 1):
-        for recipe, architecture in plan.networks.items():
+        for name in plan.networks:
+            recipe = _recipe(plan, name, weights)
             for labels in _LABELS:
-                yield Training(labels, architecture, recipe, run, n_learnt=plan.n_learnt)
+                yield Training(labels, recipe, run, n_learnt=plan.n_learnt)
             for size in plan.sizes:
-                if size != 50 and recipe != "native":
-                    yield Training(
-                        "consensus", architecture, recipe, run, size, n_learnt=plan.n_learnt
-                    )
+                if size != 50 and name != "native":
+                    yield Training("consensus", recipe, run, size, n_learnt=plan.n_learnt)
 
 
-def _changes(training, plan, weights):
-    changes = {}
-    if training.recipe in plan.batches:
-        changes["batches"] = plan.batches[training.recipe]
-    if weights is not None and training.recipe != "native":
-        changes["weights"] = weights
-    return changes
+def _recipe(plan, name, weights):
+    """A recipe with the network, the batches and the first weights of a plan."""
+    recipe = replace(find_recipe(name), architecture=plan.networks[name])
+    if name in plan.batches:
+        recipe = replace(recipe, batches=plan.batches[name])
+    return recipe if name == "native" else replace(recipe, weights=weights)
+
+
+def _with_origin(table, training):
+    """The classes of a training, with columns that say which it was."""
+    origin = {
+        "labels": training.labels,
+        "architecture": training.recipe.architecture,
+        "size": str(training.size),
+        "run": str(training.run),
+    }
+    return hstack([Table({name: [value] * len(table) for name, value in origin.items()}), table])
 
 
 def _published():
@@ -194,12 +201,9 @@ def _published():
         return Table.read(path, format="ascii.ecsv")
 
 
-def _confusion(classified, *, part, size="50", **chosen):
+def _confusion(classified, *, part, labels, architecture, size="50"):
     """Mean confusion of the runs of one experiment, or None where there is none."""
-    rows = (classified["part"] == part) & (classified["size"] == size)
-    for name, value in chosen.items():
-        rows &= classified[name] == value
-    table = classified[rows]
+    table = _select(classified, part=part, labels=labels, architecture=architecture, size=size)
     if not len(table):
         return None
     runs = table.group_by("run").groups
@@ -267,8 +271,7 @@ def _add_confusion(report, classified, labels, architecture):
             table=confusion,
             figure=plot_confusion(confusion).figure,
         )
-    of_one = (classified["labels"] == labels) & (classified["architecture"] == architecture)
-    rows = classified[of_one & (classified["size"] == "50") & (classified["part"] == "validation")]
+    rows = _select(classified, part="validation", labels=labels, architecture=architecture)
     merged = [("four classes", None), ("1 and 2 merged", {2: 1}), ("clusters", {2: 1, 3: 1})]
     tables = []
     for name, merge in merged:
@@ -289,16 +292,18 @@ def _chances(table):
     return np.column_stack([table[f"prob_{number}"] for number in LEGUS_CLASSES.numbers])
 
 
-def _fiducial(classified, part, labels="bcw", **chosen):
-    rows = (classified["part"] == part) & (classified["labels"] == labels)
-    for name, value in {"size": "50", **chosen}.items():
+def _select(classified, *, part, labels, architecture, size="50"):
+    """The rows of the runs of one experiment."""
+    chosen = {"part": part, "labels": labels, "architecture": architecture, "size": size}
+    rows = np.ones(len(classified), bool)
+    for name, value in chosen.items():
         rows &= classified[name] == value
     return classified[rows]
 
 
 def _add_entropy(report, classified, plan):
     for architecture in plan.networks.values():
-        table = _fiducial(classified, "new galaxy", architecture=architecture)
+        table = _select(classified, part="new galaxy", labels="bcw", architecture=architecture)
         distribution = entropy_distribution(entr(_chances(table)).sum(axis=1))
         report.add(
             f"Entropy: {architecture}, labels bcw, new galaxy",
@@ -312,7 +317,9 @@ def _add_entropy(report, classified, plan):
 
 def _add_calibration(report, classified, plan):
     for architecture in plan.networks.values():
-        table = _fiducial(classified, "validation", "consensus", architecture=architecture)
+        table = _select(
+            classified, part="validation", labels="consensus", architecture=architecture
+        )
         curve = calibration_curve(table["label"], _chances(table))
         report.add(
             f"Calibration: {architecture}, labels consensus, validation",
@@ -377,10 +384,12 @@ def _plot_sizes(table):
 def _add_filters(report, classified, plan):
     rows = []
     for architecture in plan.networks.values():
-        whole = _fiducial(classified, "new galaxy", architecture=architecture)
+        whole = _select(classified, part="new galaxy", labels="bcw", architecture=architecture)
         base = class_scores(whole["label"], whole["class"])
         for band in LEGUS_BANDS.roles:
-            table = _fiducial(classified, _WITHOUT[band], architecture=architecture)
+            table = _select(
+                classified, part=_WITHOUT[band], labels="bcw", architecture=architecture
+            )
             scores = class_scores(table["label"], table["class"], resamples=100)
             accuracy = scores.meta["ACCURACY"]
             rows.append(

@@ -19,7 +19,7 @@ class Band:
     filter : str
         Name of the filter, such as ``"F555W"``.
     role : str
-        One of `BANDS`.
+        Role in the band system of the images, such as ``"V"``.
     data : `~numpy.ndarray`, shape (ny, nx)
         The image as stored: memory-mapped if it comes from a plain FITS file, of any real number
         type and byte order. `pixels` returns it calibrated, with NaN for bad pixels.

@@ -12,6 +12,7 @@ from scipy.spatial import KDTree
 from tqdm import tqdm
 
 from astroclust import __version__
+from astroclust.catalogs import float_column
 from astroclust.files import check_output
 from astroclust.images import ImageSet
 from astroclust.injection.checkpoints import (
@@ -284,14 +285,14 @@ def _recover(clusters, sources, reference, preset):
         sources["y"].data,
         np.atleast_1d(preset.radius)[:1],
         annulus=preset.annulus,
-        sky=preset.sky,
+        sky_statistic=preset.sky_statistic,
     )[0].flux[:, 0]
     after = sources[f"flux_{name}"].data
     found = (distance <= _MATCH) & (after > 0) & (after > 2 * before)
     result["found"] = found
     result["selected"] = found & (sources["cuts"] == 0)
     for column, measured in (("measured_magnitude", f"mag_{name}"), ("ci", "ci")):
-        values = np.ma.filled(np.ma.asarray(sources[measured], float), np.nan)
+        values = float_column(sources, measured)
         result[column] = np.where(found, values, np.nan)
     return result
 

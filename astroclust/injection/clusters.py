@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import galsim
 import numpy as np
+from astropy.nddata import overlap_slices
 from scipy import fft
 
 from astroclust.images import Band, ImageSet
@@ -195,8 +196,5 @@ def _draw_cluster(star, dx, dy, radius):
 
 def _add(data, image, x, y):
     """Add an image whose centre is pixel (x, y), and which may reach over the edges."""
-    reach = len(image) // 2
-    bottom, left = max(y - reach, 0), max(x - reach, 0)
-    part = data[bottom : y + reach + 1, left : x + reach + 1]
-    bottom, left = bottom - y + reach, left - x + reach
-    part += image[bottom : bottom + part.shape[0], left : left + part.shape[1]].astype(data.dtype)
+    of_data, of_image = overlap_slices(data.shape, image.shape, (y, x))
+    data[of_data] += image[of_image].astype(data.dtype)

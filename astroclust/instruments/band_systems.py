@@ -225,6 +225,14 @@ def register_band_system(system):
     ----------
     system : `BandSystem`
         The system, which replaces one of the same name.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from astroclust.instruments import LEGUS_BANDS, find_band_system, register_band_system
+    >>> register_band_system(replace(LEGUS_BANDS, name="coarse", pixel_scale=0.1))
+    >>> find_band_system("coarse").pixel_scale
+    0.1
     """
     if not isinstance(system, BandSystem):
         raise TypeError(f"system must be a BandSystem, not {system!r}")

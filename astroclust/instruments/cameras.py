@@ -192,6 +192,12 @@ def instruments():
     -------
     instruments : dict of str to `Instrument`
         By name; those that users registered come first.
+
+    Examples
+    --------
+    >>> from astroclust.instruments import instruments
+    >>> instruments()["acs"].label
+    'ACS/WFC'
     """
     return {**_REGISTERED, **{k: v for k, v in _bundled().items() if k not in _REGISTERED}}
 
@@ -251,6 +257,12 @@ def find_instrument(name):
     ------
     KeyError
         If it is not known.
+
+    Examples
+    --------
+    >>> from astroclust.instruments import find_instrument
+    >>> find_instrument("hrc").pixel_scale
+    0.026
     """
     try:
         return instruments()[name]
@@ -275,6 +287,12 @@ def find_filter(camera, name):
     -------
     filter : `Filter`
         The filter; one without numbers if it is not known.
+
+    Examples
+    --------
+    >>> from astroclust.instruments import find_filter
+    >>> find_filter("uvis", "F657N").width
+    121.3
     """
     known = instruments().get(camera)
     unknown = Filter(name, pivot=np.nan)
@@ -282,12 +300,46 @@ def find_filter(camera, name):
 
 
 def legus_zero_point(camera, filter_name):
-    """Vega magnitude of 1 e-/s in the pipeline of LEGUS; NaN if it had none."""
+    """Vega magnitude of 1 e-/s in the pipeline of LEGUS; NaN if it had none.
+
+    Parameters
+    ----------
+    camera, filter_name : str
+        Names, such as ``"uvis"`` and ``"F555W"``.
+
+    Returns
+    -------
+    zero_point : float
+        In mag.
+
+    Examples
+    --------
+    >>> from astroclust.instruments import legus_zero_point
+    >>> legus_zero_point("uvis", "F555W")
+    25.816
+    """
     return find_filter(camera, filter_name).legus_zero_point
 
 
 def ab_of_vega(camera, filter_name):
-    """AB magnitude of Vega; of another camera that has the filter, if this one does not."""
+    """AB magnitude of Vega; of another camera that has the filter, if this one does not.
+
+    Parameters
+    ----------
+    camera, filter_name : str
+        Names, such as ``"acs"`` and ``"F814W"``.
+
+    Returns
+    -------
+    magnitude : float
+        In mag; NaN if no camera has the filter.
+
+    Examples
+    --------
+    >>> from astroclust.instruments import ab_of_vega
+    >>> ab_of_vega("acs", "F814W")
+    0.431
+    """
     cameras = (camera, "acs" if camera == "hrc" else "uvis", "uvis", "acs")
     known = (find_filter(name, filter_name).ab_of_vega for name in cameras)
     return next((value for value in known if np.isfinite(value)), np.nan)

@@ -102,13 +102,12 @@ class ClassScheme:
 
     @classmethod
     def from_content(cls, content):
-        """The scheme of a `content`."""
-        mappings = {
-            name: {int(number): value for number, value in content[name].items()}
-            for name in _MAPPINGS
-            if name in content
-        }
-        return cls(**{**content, **mappings})
+        """The scheme of a `content`; a `ValueError` if it is not one."""
+        unknown = set(content) - {item.name for item in fields(cls)}
+        if unknown or not {"name", "names"} <= set(content):
+            raise ValueError("a class scheme has a name and names by number")
+        given = [name for name in _MAPPINGS if name in content]
+        return cls(**{**content, **{name: _by_number(content[name]) for name in given}})
 
     @property
     def numbers(self):
@@ -181,6 +180,13 @@ class ClassScheme:
         return np.isin(np.ma.filled(labels, 0), [*self.clusters, *merged])
 
 
+def _by_number(mapping):
+    """A mapping with whole numbers as keys, from one of JSON with texts."""
+    if not all(key.isdecimal() and str(int(key)) == key for key in mapping):
+        raise ValueError(f"{list(mapping)} are not all whole numbers")
+    return {int(key): value for key, value in mapping.items()}
+
+
 def _are_names(names):
     return len(names) > 1 and all(
         isinstance(number, int | np.integer)
@@ -223,6 +229,14 @@ def register_class_scheme(scheme):
     ----------
     scheme : `ClassScheme`
         The scheme, which replaces one of the same name.
+
+    Examples
+    --------
+    >>> from astroclust.instruments import ClassScheme, find_class_scheme, register_class_scheme
+    >>> scheme = ClassScheme("young-old", {1: "young", 2: "old", 3: "star"}, clusters=[1, 2])
+    >>> register_class_scheme(scheme)
+    >>> find_class_scheme("young-old").numbers
+    (1, 2, 3)
     """
     if not isinstance(scheme, ClassScheme):
         raise TypeError(f"scheme must be a ClassScheme, not {scheme!r}")
@@ -304,6 +318,23 @@ def classes_of(table):
 
 
 def meta_of(scheme):
-    """The metadata from which `classes_of` finds a scheme again: flat, for FITS headers."""
+    """Metadata from which `classes_of` finds a scheme again: flat, for FITS headers.
+
+    Parameters
+    ----------
+    scheme : `ClassScheme`
+        The scheme.
+
+    Returns
+    -------
+    meta : dict of str to str
+        ``SCHEME``, ``CLS1`` ... and ``CLUSTERS``.
+
+    Examples
+    --------
+    >>> from astroclust.instruments import find_class_scheme, meta_of
+    >>> meta_of(find_class_scheme("cluster"))
+    {'SCHEME': 'cluster', 'CLS1': 'cluster', 'CLS4': 'not a cluster', 'CLUSTERS': '1'}
+    """
     names = {f"CLS{number}": name for number, name in scheme.names.items()}
     return {"SCHEME": scheme.name, **names, "CLUSTERS": " ".join(map(str, scheme.clusters))}

@@ -34,7 +34,28 @@ _FILTER_NAME = re.compile(
 
 
 def header_number(header, key, default=np.nan):
-    """Number that a header has under a keyword, in seconds if it is a time; else ``default``."""
+    """Number that a header has under a keyword, in seconds if it is a time.
+
+    Parameters
+    ----------
+    header : mapping
+        The header.
+    key : str
+        The keyword.
+    default : float, optional
+        Value if there is no such number.
+
+    Returns
+    -------
+    number : float
+        The number.
+
+    Examples
+    --------
+    >>> from astroclust.instruments import header_number
+    >>> header_number({"EXPTIME": "1143"}, "EXPTIME")
+    1143.0
+    """
     try:
         value = header[key]
         return float(value.to_value(u.s) if isinstance(value, u.Quantity) else value)
@@ -65,6 +86,14 @@ def camera_of(band):
     camera : str
         Name of an instrument, such as ``"uvis"`` (WFC3/UVIS) or ``"acs"`` (ACS/WFC); or the name
         of another instrument, as written in the header.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroclust.images import Band
+    >>> from astroclust.instruments import camera_of
+    >>> camera_of(Band("F555W", "V", np.zeros((4, 4)), meta={"PHOTMODE": "ACS WFC1 F555W"}))
+    'acs'
     """
     words = " ".join(str(band.meta.get(key, "")) for key in ("INSTRUME", "DETECTOR"))
     name = filter_of(band)
@@ -76,12 +105,48 @@ def camera_of(band):
 
 
 def camera_of_photmode(header, filter_name=""):
-    """Camera that ``PHOTMODE`` names; None if it names none."""
+    """Camera that ``PHOTMODE`` names.
+
+    Parameters
+    ----------
+    header : mapping
+        The header.
+    filter_name : str, optional
+        Filter, by which cameras of one name are told apart.
+
+    Returns
+    -------
+    camera : str or None
+        Name of an instrument; None if it names none.
+
+    Examples
+    --------
+    >>> from astroclust.instruments import camera_of_photmode
+    >>> camera_of_photmode({"PHOTMODE": "WFC3 IR F160W"})
+    'ir'
+    """
     return _camera_in(str(header.get("PHOTMODE", "")), filter_name)
 
 
 def camera_of_filter(filter_name):
-    """Camera that LEGUS and PHANGS-HST mostly used with a filter, or the first that has it."""
+    """Camera that LEGUS and PHANGS-HST mostly used with a filter, or the first that has it.
+
+    Parameters
+    ----------
+    filter_name : str
+        Name of the filter.
+
+    Returns
+    -------
+    camera : str
+        Name of an instrument.
+
+    Examples
+    --------
+    >>> from astroclust.instruments import camera_of_filter
+    >>> camera_of_filter("F435W"), camera_of_filter("F555W"), camera_of_filter("F115W")
+    ('acs', 'uvis', 'nircam-sw')
+    """
     if filter_name in _ACS_FILTERS:
         return "acs"
     known = instruments()
@@ -90,19 +155,47 @@ def camera_of_filter(filter_name):
 
 
 def camera_label(camera):
-    """Name of a camera in messages, such as ``"ACS/HRC"``."""
+    """Name of a camera in messages.
+
+    Parameters
+    ----------
+    camera : str
+        Name of an instrument.
+
+    Returns
+    -------
+    label : str
+        Such as ``"ACS/HRC"``; the name itself if it is not known.
+
+    Examples
+    --------
+    >>> from astroclust.instruments import camera_label
+    >>> camera_label("hrc")
+    'ACS/HRC'
+    """
     known = instruments()
     return known[camera].label if camera in known else camera
 
 
 def filters_of_header(header):
-    """Filters that a header names: dict of keyword to filters, without clear positions.
+    """Filters that a header names, without clear positions.
 
     Parameters
     ----------
     header : mapping
         ``FILTER``, ``FILTER1``, ``FILTER2`` (ACS), ``FILTNAM1``, ``FILTNAM2`` (WFPC2), ``PUPIL``
         (NIRCam) and ``PHOTMODE`` are read.
+
+    Returns
+    -------
+    filters : dict of str to list of str
+        Names by keyword.
+
+    Examples
+    --------
+    >>> from astroclust.instruments import filters_of_header
+    >>> filters_of_header({"FILTER1": "CLEAR1L", "FILTER2": "F814W"})
+    {'FILTER2': ['F814W']}
     """
     found = {}
     for key in (*_FILTER_KEYWORDS, "PHOTMODE"):
@@ -113,27 +206,101 @@ def filters_of_header(header):
 
 
 def is_filter_name(name):
-    """Whether a name is that of a filter, such as ``"F555W"``, rather than a role."""
+    """Whether a name is that of a filter, such as ``"F555W"``, rather than a role.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+
+    Returns
+    -------
+    is_filter : bool
+        True for filters and grisms of HST and JWST.
+
+    Examples
+    --------
+    >>> from astroclust.instruments import is_filter_name
+    >>> is_filter_name("F850LP"), is_filter_name("V")
+    (True, False)
+    """
     return _FILTER_NAME.fullmatch(name) is not None
 
 
 def filter_of(band):
-    """Filter of an image: its name, or that of its header if it is named by its role."""
+    """Filter of an image: its name, or that of its header if it is named by its role.
+
+    Parameters
+    ----------
+    band : `~astroclust.images.Band`
+        The image.
+
+    Returns
+    -------
+    name : str
+        Name of the filter.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroclust.images import Band
+    >>> from astroclust.instruments import filter_of
+    >>> filter_of(Band("V", "V", np.zeros((4, 4)), meta={"FILTER": "F606W"}))
+    'F606W'
+    """
     named = {name for names in filters_of_header(band.meta).values() for name in names}
     return named.pop() if band.filter == band.role and len(named) == 1 else band.filter
 
 
 def exposure_time(band):
-    """Exposure time in seconds, infinite if unknown: the first keyword of HST's and JWST's."""
+    """Exposure time, by the first keyword of HST (``EXPTIME``) or JWST (``XPOSURE``) there is.
+
+    Parameters
+    ----------
+    band : `~astroclust.images.Band`
+        The image.
+
+    Returns
+    -------
+    seconds : float
+        Infinite if it is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroclust.images import Band
+    >>> from astroclust.instruments import exposure_time
+    >>> exposure_time(Band("F555W", "V", np.zeros((4, 4)), meta={"TEXPTIME": 900}))
+    900.0
+    """
     key = next((key for key in _EXPOSURE_KEYWORDS if key in band.meta), "EXPTIME")
     seconds = header_number(band.meta, key)
     return seconds if 0 < seconds < np.inf else np.inf
 
 
 def ab_zero_point(band):
-    """AB magnitude of 1 e-/s from ``PHOTFLAM``, ``PHOTPLAM`` and ``PHOTZPT``; NaN without them.
+    """AB magnitude of 1 e-/s from ``PHOTFLAM``, ``PHOTPLAM`` and ``PHOTZPT``.
 
     See the WFC3 and ACS Data Handbooks.
+
+    Parameters
+    ----------
+    band : `~astroclust.images.Band`
+        The image.
+
+    Returns
+    -------
+    zero_point : float
+        In mag; NaN without these keywords.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroclust.images import Band
+    >>> from astroclust.instruments import ab_zero_point
+    >>> meta = {"PHOTFLAM": 1.8e-19, "PHOTPLAM": 5308.0}
+    >>> round(float(ab_zero_point(Band("F555W", "V", np.zeros((4, 4)), meta=meta))), 2)
+    25.83
     """
     flux, pivot = header_number(band.meta, "PHOTFLAM"), header_number(band.meta, "PHOTPLAM")
     if not (0 < flux < np.inf and 0 < pivot < np.inf):
@@ -143,6 +310,26 @@ def ab_zero_point(band):
 
 
 def photflam(camera, filter_name, pivot):
-    """PHOTFLAM (erg / s / cm2 / Angstrom for 1 e-/s) that gives the zero point of simulations."""
-    st = find_filter(camera, filter_name).rate_zero_point + 5 * np.log10(pivot) - 18.6921
+    """PHOTFLAM of simulated images; for filters of LEGUS, it gives their Vega zero point.
+
+    Parameters
+    ----------
+    camera, filter_name : str
+        Names, such as ``"uvis"`` and ``"F555W"``.
+    pivot : float
+        Pivot wavelength, in Angstrom.
+
+    Returns
+    -------
+    photflam : float
+        In erg / s / cm2 / Angstrom for 1 e-/s.
+
+    Examples
+    --------
+    >>> from astroclust.instruments import photflam
+    >>> f"{photflam('uvis', 'F555W', 5308.0):.3e}"
+    '1.870e-19'
+    """
+    zero_point = find_filter(camera, filter_name).rate_zero_point
+    st = zero_point + 5 * np.log10(pivot) - 18.6921
     return float(10 ** (-0.4 * (st + 21.1)))

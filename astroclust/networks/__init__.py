@@ -1,36 +1,115 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The architectures: from normalised stamps to one number a class."""
+"""The architectures: from normalized stamps to one score per class."""
 
+import inspect
 from functools import partial
 
+from torch import nn
+
+from astroclust.networks.inference import channels_last, fuse_network, survive_forks
 from astroclust.networks.native import NativeNetwork
 from astroclust.networks.starcnet import StarcNet
 
-__all__ = ["NativeNetwork", "StarcNet", "create_network"]
+__all__ = [
+    "NativeNetwork",
+    "StarcNet",
+    "channels_last",
+    "create_network",
+    "fuse_network",
+    "network_blocks",
+    "register_network",
+    "survive_forks",
+]
 
-_WITHOUT_BACKBONE = {
+_OURS = {
     "native": NativeNetwork,
     "native-small": partial(NativeNetwork, width=8),
     "native-large": partial(NativeNetwork, width=32),
     "starcnet": StarcNet,
 }
+# Networks of users, by name, for this process.
+_REGISTERED = {}
+_TIMM = "timm/"
+
+
+def register_network(name, build):
+    """Register a network of your own under a name.
+
+    `create_network`, `~astroclust.training.Recipe` and `~astroclust.weights.load_classifier` then
+    know it in this process; register it in each script that loads a classifier of this network.
+
+    The network is a `~torch.nn.Module` that
+
+    - is called with ``pixels``, a float32 tensor of shape ``(n, n_bands, size, size)``, the
+      normalized stamps, in which absent bands are 0, and ``present``, a float32 tensor of shape
+      ``(n, n_bands)``, 1 for bands that were observed and 0 for others;
+    - returns logits, the scores before the softmax, of shape ``(n, n_classes)``;
+    - works for any ``n_bands`` and ``n_classes`` of at least 1 that it will be used for, and has
+      weights, all of which are in its ``state_dict()``;
+    - can be copied by `copy.deepcopy`, and tolerates pixels stored with the channels last: use
+      ``flatten`` or ``reshape`` in place of ``view``;
+    - may have a method ``blocks()``: a list of modules from its input to its output that hold all
+      weights once, for ``frozen`` and ``block_decay`` of a recipe. Without it, its direct
+      submodules are its blocks, in the order in which they were assigned.
+
+    Parameters
+    ----------
+    name : str
+        Name of the network, which model cards hold. A name that you registered before is replaced.
+    build : callable
+        Called as ``build(n_bands, n_classes)``; returns a new network with random weights.
+
+    Raises
+    ------
+    TypeError
+        If ``build`` is not callable.
+    ValueError
+        If the name is empty, not printable, or that of a network of astroclust, torchvision or
+        timm.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from astroclust import create_network
+    >>> from astroclust.networks import register_network
+    >>> class Brightest(nn.Module):
+    ...     def __init__(self, n_bands, n_classes):
+    ...         super().__init__()
+    ...         self.head = nn.Linear(n_bands, n_classes)
+    ...
+    ...     def forward(self, pixels, present):
+    ...         return self.head(pixels.amax(dim=(2, 3)) * present)
+    >>> register_network("brightest", Brightest)
+    >>> create_network("brightest", n_bands=6, n_classes=2)
+    Brightest(
+      (head): Linear(in_features=6, out_features=2, bias=True)
+    )
+    """
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise ValueError(f"the name of a network must be a line of text, not {name!r}")
+    if not callable(build):
+        raise TypeError(f"build must be called with n_bands and n_classes, which {build!r} cannot")
+    if name in _OURS or name.startswith(_TIMM) or name.partition("@")[0] in _backbones():
+        raise ValueError(f"there is a network {name!r} already: choose another name")
+    _REGISTERED[name] = build
 
 
 def create_network(name, *, n_bands=5, n_classes=4, weights=None):
-    """Make a network that takes normalised stamps, and which of their bands are present.
+    """Create a network that takes normalized stamps and which of their bands are present.
 
     Parameters
     ----------
     name : str
         ``"native"``, ``"native-small"`` or ``"native-large"``: `NativeNetwork` in three widths;
-        ``"starcnet"``: `StarcNet`; any classification network of torchvision, as ``"resnet18"``
-        or ``"vgg19_bn"``, or of timm, as ``"timm/efficientnet_lite0"``: a
+        ``"starcnet"``: `StarcNet`; any classification network of torchvision, such as
+        ``"resnet18"`` or ``"vgg19_bn"``, or of timm, such as ``"timm/efficientnet_lite0"``: a
         `~astroclust.networks.dual.DualNetwork` of it, on stamps resized to 299 pixels as in Wei et
-        al. (2020), or to those after an ``@``, as in ``"resnet18@64"``: cheaper by the square.
+        al. (2020), or to the number after an ``@``, as in ``"resnet18@64"``: cheaper by the
+        square; or a name given to `register_network`.
     n_bands : int, optional
-        Bands of the stamps.
+        Number of bands of the stamps, at least 1.
     n_classes : int, optional
-        Classes.
+        Number of classes, at least 1.
     weights : str or `~pathlib.Path`, optional
         For networks of torchvision and timm: ``"imagenet"``, which is the default, a file with a
         state dict of such a network, or ``"none"`` for random weights. The others have no
@@ -39,16 +118,20 @@ def create_network(name, *, n_bands=5, n_classes=4, weights=None):
     Returns
     -------
     network : `~torch.nn.Module`
-        Called with ``(pixels, present)``, it gives scores of shape (n, n_classes).
+        Called with ``(pixels, present)``, it returns logits of shape (n, n_classes); see
+        `register_network`.
 
     Raises
     ------
+    TypeError
+        If a registered network is not a `~torch.nn.Module`.
     ValueError
-        For an unknown name, weights that do not fit, or more bands than the network takes.
+        For an unknown name, weights that do not fit, a registered network without weights, or
+        fewer than one band or class.
     OSError
-        Where weights cannot be downloaded or read.
-    ImportError
-        Where timm is not installed, but asked for.
+        If weights cannot be downloaded or read.
+    ModuleNotFoundError
+        If timm is needed and not installed.
 
     Examples
     --------
@@ -57,19 +140,81 @@ def create_network(name, *, n_bands=5, n_classes=4, weights=None):
     >>> sum(weights.numel() for weights in network.parameters())
     535828
     """
-    if name in _WITHOUT_BACKBONE:
+    for what, number in (("n_bands", n_bands), ("n_classes", n_classes)):
+        if number < 1:
+            raise ValueError(f"{what} must be at least 1, not {number}")
+    build = _OURS.get(name) or _REGISTERED.get(name)
+    if build is not None:
         if weights not in (None, "none"):
-            raise ValueError(
-                f"network {name!r} has no published weights: leave out weights={weights!r}"
-            )
-        return _WITHOUT_BACKBONE[name](n_bands, n_classes)
-    # torchvision takes as long to import as torch, and bundled classifiers do without it.
-    from astroclust.networks.dual import DualNetwork, list_backbones
-
-    known = list_backbones()
-    if name.partition("@")[0] not in known and not name.startswith("timm/"):
+            raise ValueError(f"network {name!r} has no published weights: omit weights={weights!r}")
+        return _checked(build(n_bands, n_classes), name)
+    if name.partition("@")[0] not in (known := _backbones()) and not name.startswith(_TIMM):
         raise ValueError(
-            f"network {name!r} is not known: there are {', '.join(_WITHOUT_BACKBONE)}, those of "
-            f"torchvision ({', '.join(known)}), and timm/NAME"
+            f"network {name!r} is not known: there are {', '.join([*_OURS, *_REGISTERED])}, those "
+            f"of torchvision ({', '.join(known)}), and timm/NAME; if it is your own, first call "
+            "astroclust.networks.register_network"
         )
+    from astroclust.networks.dual import DualNetwork
+
     return DualNetwork(name, n_bands, n_classes, weights="imagenet" if weights is None else weights)
+
+
+def _backbones():
+    # torchvision takes as long to import as torch, and bundled classifiers do not need it.
+    from astroclust.networks.dual import list_backbones
+
+    return list_backbones()
+
+
+def _checked(network, name):
+    if not isinstance(network, nn.Module):
+        raise TypeError(
+            f"network {name!r} is a {type(network).__name__}: the function that was registered "
+            "must return a torch.nn.Module"
+        )
+    if next(network.parameters(), None) is None:
+        raise ValueError(f"network {name!r} has no weights: give it parameters to be trained")
+    return network
+
+
+def network_blocks(network):
+    """Parts of a network from its input to its output, which can be frozen one by one.
+
+    Parameters
+    ----------
+    network : `~torch.nn.Module`
+        Made by `create_network`.
+
+    Returns
+    -------
+    blocks : list of `~torch.nn.Module`
+        The result of its method ``blocks``; without one, its direct submodules that have weights,
+        or the network itself if those do not hold all weights once.
+
+    Raises
+    ------
+    ValueError
+        If its method ``blocks`` does not return all weights once.
+
+    Examples
+    --------
+    >>> from astroclust import create_network
+    >>> from astroclust.networks import network_blocks
+    >>> len(network_blocks(create_network("native")))
+    5
+    """
+    if inspect.ismethod(getattr(network, "blocks", None)):
+        blocks = list(network.blocks())
+        if not _hold_all_once(blocks, network):
+            raise ValueError(
+                f"blocks() of {type(network).__name__} must return modules that hold all weights "
+                "once: add what is missing, or remove the method"
+            )
+        return blocks
+    parts = [part for part in network.children() if next(part.parameters(), None) is not None]
+    return parts if _hold_all_once(parts, network) else [network]
+
+
+def _hold_all_once(parts, network):
+    held = [id(weights) for part in parts for weights in part.parameters()]
+    return sorted(held) == sorted(map(id, network.parameters()))

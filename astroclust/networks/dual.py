@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Two copies of a network for pictures, joined over five bands and a channel of zeros."""
+"""Image backbones, one for each three bands, whose feature vectors are concatenated."""
 
 from contextlib import contextmanager
 from copy import deepcopy
@@ -9,6 +9,8 @@ import torch
 import torchvision
 from safetensors.torch import load_file
 from torch import nn
+
+from astroclust.extras import naming_extras
 
 __all__ = ["DualNetwork", "list_backbones"]
 
@@ -22,12 +24,12 @@ _CHANNELS = 3
 
 
 class DualNetwork(nn.Module):
-    """Two copies of a network for pictures, whose features are joined (Wei et al. 2020, sec. 3.3).
+    """Image backbones whose feature vectors are concatenated (Wei et al. 2020, sec. 3.3).
 
-    The first three bands go to one copy, the others and a channel of zeros to the other, after
-    bilinear resizing to the 299 pixels of the paper, or the only size that the network takes. What
-    the copies have before their last layer is joined, and one more matrix gives the scores. Of
-    three bands or fewer there is one copy: another would see zeros alone.
+    Each copy of the backbone takes three bands, the last one as many as are left and channels of
+    zeros, after bilinear resizing to the 299 pixels of the paper, or to the only size that the
+    backbone takes. The feature vectors before their last layers are concatenated, and one linear
+    layer returns the scores. Of five bands there are two copies, as in the paper.
 
     Parameters
     ----------
@@ -35,7 +37,7 @@ class DualNetwork(nn.Module):
         One of `list_backbones`, or ``timm/`` and one of timm, as ``timm.list_models`` names them;
         with ``@`` and a number of pixels, as ``"resnet18@64"``, stamps are resized to that many.
     n_bands : int
-        Bands of the stamps, at most six.
+        Bands of the stamps.
     n_classes : int
         Classes.
     weights : str or `~pathlib.Path`
@@ -56,17 +58,15 @@ class DualNetwork(nn.Module):
 
     def __init__(self, backbone, n_bands, n_classes, *, weights):
         super().__init__()
-        if n_bands > 2 * _CHANNELS:
-            raise ValueError(f"{backbone} takes at most {2 * _CHANNELS} bands, not {n_bands}")
         backbone, at, size = backbone.partition("@")
         make = _timm_backbone if backbone.startswith("timm/") else _torchvision_backbone
         first, n_features, self.input_size = make(backbone, weights)
         if at:
             self.input_size = _chosen_size(backbone, size, self.input_size)
         self.branches = nn.ModuleList([first])
-        if n_bands > _CHANNELS:
-            second = make(backbone, weights)[0] if weights == "none" else deepcopy(first)
-            self.branches.append(second)
+        for _ in range(_CHANNELS, n_bands, _CHANNELS):
+            another = make(backbone, weights)[0] if weights == "none" else deepcopy(first)
+            self.branches.append(another)
         self.head = nn.Linear(len(self.branches) * n_features, n_classes)
 
     def blocks(self):
@@ -101,9 +101,9 @@ class DualNetwork(nn.Module):
         )
         zeros = len(self.branches) * _CHANNELS - pixels.shape[1]
         pixels = nn.functional.pad(pixels, (0, 0, 0, 0, 0, zeros))
-        halves = pixels.split(_CHANNELS, dim=1)
+        parts = pixels.split(_CHANNELS, dim=1)
         features = [
-            branch(half).flatten(1) for branch, half in zip(self.branches, halves, strict=True)
+            branch(part).flatten(1) for branch, part in zip(self.branches, parts, strict=True)
         ]
         return self.head(torch.cat(features, dim=1))
 
@@ -167,10 +167,8 @@ def _torchvision_backbone(name, weights):
 
 def _timm_backbone(name, weights):
     """A network of timm without its last layer, its features, and its input's width."""
-    try:
+    with naming_extras():
         import timm
-    except ImportError as error:
-        raise ImportError(f"network {name} needs timm: pip install timm") from error
     with _downloading(name):
         network = timm.create_model(
             name.removeprefix("timm/"), pretrained=weights == "imagenet", num_classes=0

@@ -57,7 +57,7 @@ def measure_photometry(
     *,
     radius=APERTURE,
     annulus=ANNULUS,
-    sky="median",
+    sky_statistic="median",
     errors="correlated",
     zero_points=None,
     aperture_correction=None,
@@ -77,7 +77,7 @@ def measure_photometry(
         magnitudes; each other one has columns of fluxes of its own, such as ``flux_f555w_r1``.
     annulus : tuple of float, optional
         Inner and outer radius of the sky in pixels (LEGUS: 7 and 8; PHANGS-HST: 7 and 9).
-    sky : str, optional
+    sky_statistic : str, optional
         Level of the sky after rejection at 3 standard deviations: ``"median"``; or ``"mode"``,
         3 median - 2 mean, the mode of IRAF that LEGUS took, which suits crowded regions and is
         2.5 times as noisy as the mean. (IRAF's median is the mean of some ranks about it.)
@@ -144,13 +144,21 @@ def measure_photometry(
     by_index = isinstance(aperture_correction, str)
     wanted = (*radii, *CI_RADII) if by_index else radii
     bands = list(images.values())
-    measured = measure_apertures(bands, x, y, wanted, annulus=annulus, sky=sky)
+    measured = measure_apertures(bands, x, y, wanted, annulus=annulus, sky_statistic=sky_statistic)
     result = table.copy()
     for band, fluxes in zip(bands, measured, strict=True):
         correlation = measure_correlation(band) if errors == "correlated" else None
         electrons = electrons_of_unit(band)
         error = [
-            flux_error(fluxes, k, r, electrons, annulus=annulus, sky=sky, correlation=correlation)
+            flux_error(
+                fluxes,
+                k,
+                r,
+                electrons,
+                annulus=annulus,
+                sky_statistic=sky_statistic,
+                correlation=correlation,
+            )
             for k, r in enumerate(radii)
         ]
         _add_fluxes(result, band, fluxes.flux, error, radii)

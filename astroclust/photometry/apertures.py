@@ -48,7 +48,7 @@ class Fluxes:
     variance: np.ndarray
 
 
-def measure_apertures(bands, x, y, radii, *, annulus=ANNULUS, sky="median"):
+def measure_apertures(bands, x, y, radii, *, annulus=ANNULUS, sky_statistic="median"):
     """Measure all bands at the same places.
 
     Parameters
@@ -61,7 +61,7 @@ def measure_apertures(bands, x, y, radii, *, annulus=ANNULUS, sky="median"):
         Radii of the apertures in pixels; pixels on the rim count by the area inside.
     annulus : tuple of float, optional
         Inner and outer radius of the ring whose pixels, by their centres, are sky.
-    sky : str, optional
+    sky_statistic : str, optional
         ``"median"``, or ``"mode"``: 3 median - 2 mean, after rejection as in IRAF.
 
     Returns
@@ -69,7 +69,7 @@ def measure_apertures(bands, x, y, radii, *, annulus=ANNULUS, sky="median"):
     fluxes : list of `Fluxes`
         One a band.
     """
-    _check(annulus, sky)
+    _check(annulus, sky_statistic)
     ny, nx = bands[0].data.shape
     on_image = (x >= -0.5) & (x < nx - 0.5) & (y >= -0.5) & (y < ny - 0.5)
     # In the order of y, so that a memory map is read once and from its beginning to its end.
@@ -81,15 +81,15 @@ def measure_apertures(bands, x, y, radii, *, annulus=ANNULUS, sky="median"):
         chunk = rows[start : start + size]
         grid = _Grid(x[chunk], y[chunk], radii, annulus)
         for band, result in zip(bands, results, strict=True):
-            measured = grid.measure(band, sky)
+            measured = grid.measure(band, sky_statistic)
             for values, new in zip(_parts(result), measured, strict=True):
                 values[chunk] = new
     return results
 
 
-def _check(annulus, sky):
-    if sky not in ("median", "mode"):
-        raise ValueError(f"sky must be one of median, mode, not {sky!r}")
+def _check(annulus, sky_statistic):
+    if sky_statistic not in ("median", "mode"):
+        raise ValueError(f"sky_statistic must be median or mode, not {sky_statistic!r}")
     if np.shape(annulus) != (2,) or not 0 <= annulus[0] < annulus[1]:
         raise ValueError(f"annulus must be two radii, the smaller first, not {annulus!r}")
     area = np.pi * (annulus[1] ** 2 - annulus[0] ** 2)
@@ -131,12 +131,12 @@ class _Grid:
         self.near_ring = ring.any(axis=0)
         self.ring, self.radius = ring[:, self.near_ring], distance[:, self.near_ring]
 
-    def measure(self, band, sky):
+    def measure(self, band, sky_statistic):
         """The parts of `Fluxes`: shape (m, k) for the first and the last, (m,) for the others."""
         pixels = self._pixels(band)
         ring = np.where(self.ring, pixels[:, self.near_ring], np.nan)
         _drop_blank(ring)
-        level, scatter, n_sky = _sky(ring, sky)
+        level, scatter, n_sky = _sky(ring, sky_statistic)
         noise = _scatter_about_line(ring, self.radius, level, scatter)
         bad = np.isnan(pixels)
         broken = self._sums(bad) > 0

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 from scipy.spatial import KDTree
 
-from astroclust.catalogs import find_field, pixel_positions
+from astroclust.catalogs import find_field, float_column, pixel_positions
 from astroclust.detection import find_sources
 from astroclust.images import ImageSet
 from astroclust.instruments import exposure_time
@@ -218,9 +218,7 @@ def catalog_ci_cut(catalog):
     field = find_field(catalog.meta["FIELD"]) if "FIELD" in catalog.meta else None
     if field is not None and np.isfinite(field.ci_cut):
         return field.ci_cut
-    if "ci" not in catalog.colnames:
-        raise KeyError(f"the catalog has no column ci; it has {', '.join(catalog.colnames)}")
-    index = np.ma.filled(np.ma.asarray(catalog["ci"], dtype=float), np.nan)
+    index = float_column(catalog, "ci")
     if "selection" in catalog.colnames:
         index = index[np.ma.filled(catalog["selection"], 0) == 0]
     index = index[np.isfinite(index)]

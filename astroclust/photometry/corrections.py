@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from astroclust.catalogs import pixel_positions
+from astroclust.catalogs import float_values, pixel_positions
 from astroclust.images import ImageSet
 from astroclust.photometry.apertures import ANNULUS, measure_apertures
 
@@ -63,7 +63,7 @@ def ci_correction(index, *, camera="uvis", radius=4):
             f"there is no correction for camera {camera!r} and radius {radius!r}: there are "
             "'uvis' and 'acs' with 4, 5 and 6 pixels"
         )
-    index = np.ma.filled(np.ma.asarray(index, dtype=float), np.nan)
+    index = float_values(index)
     clipped = np.clip(index, *_CI_RANGE[camera])
     return np.polynomial.polynomial.polyval(clipped, _CI_CORRECTION[camera, radius])
 
@@ -87,10 +87,10 @@ def ci_correction_error(index):
     >>> ci_correction_error([1.3, 1.6])
     array([0.03, 0.07])
     """
-    return np.interp(np.ma.filled(np.ma.asarray(index, dtype=float), np.nan), *_CI_SCATTER)
+    return np.interp(float_values(index), *_CI_SCATTER)
 
 
-def average_correction(clusters, images, *, radius=4.0, sky="mode", limits=(-1.2, -0.5)):
+def average_correction(clusters, images, *, radius=4.0, sky_statistic="mode", limits=(-1.2, -0.5)):
     """Mean aperture correction of isolated clusters in each band, as LEGUS made it.
 
     Parameters
@@ -101,7 +101,7 @@ def average_correction(clusters, images, *, radius=4.0, sky="mode", limits=(-1.2
         The bands of the field.
     radius : float, optional
         Radius of the aperture in pixels.
-    sky : str, optional
+    sky_statistic : str, optional
         As `measure_photometry` takes it.
     limits : tuple of float, optional
         Values outside are left out (mag): at -1.2 and below neighbours shine in, at -0.5 and
@@ -132,8 +132,10 @@ def average_correction(clusters, images, *, radius=4.0, sky="mode", limits=(-1.2
     images = ImageSet.of(images)
     x, y = pixel_positions(clusters, images.wcs)
     bands = list(images.values())
-    small = measure_apertures(bands, x, y, (radius,), annulus=ANNULUS, sky=sky)
-    total = measure_apertures(bands, x, y, (_TOTAL_RADIUS,), annulus=_TOTAL_ANNULUS, sky=sky)
+    small = measure_apertures(bands, x, y, (radius,), annulus=ANNULUS, sky_statistic=sky_statistic)
+    total = measure_apertures(
+        bands, x, y, (_TOTAL_RADIUS,), annulus=_TOTAL_ANNULUS, sky_statistic=sky_statistic
+    )
     corrections = {}
     for band, near, far in zip(bands, small, total, strict=True):
         with np.errstate(divide="ignore", invalid="ignore"):

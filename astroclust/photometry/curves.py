@@ -13,7 +13,7 @@ __all__ = ["CI_RADII", "concentration_index", "growth_curve", "index_of_fluxes"]
 CI_RADII = (1.0, 3.0)
 
 
-def concentration_index(table, image, *, radii=CI_RADII, sky="median"):
+def concentration_index(table, image, *, radii=CI_RADII, sky_statistic="median"):
     """Concentration index: magnitude in a small aperture less that in a larger one.
 
     Parameters
@@ -24,7 +24,7 @@ def concentration_index(table, image, *, radii=CI_RADII, sky="median"):
         The image, usually V.
     radii : tuple of float, optional
         The two radii in pixels (LEGUS: 1 and 3; Wei et al. 2020, footnote 6).
-    sky : str, optional
+    sky_statistic : str, optional
         As `measure_photometry` takes it.
 
     Returns
@@ -42,7 +42,7 @@ def concentration_index(table, image, *, radii=CI_RADII, sky="median"):
     """
     band = read_image(image)
     x, y = pixel_positions(table, band.wcs)
-    flux = measure_apertures([band], x, y, radii, sky=sky)[0].flux
+    flux = measure_apertures([band], x, y, radii, sky_statistic=sky_statistic)[0].flux
     return index_of_fluxes(*flux.T)
 
 
@@ -54,7 +54,9 @@ def index_of_fluxes(small, large):
     return index
 
 
-def growth_curve(table, image, *, radii=tuple(range(1, 21)), annulus=(21.0, 22.0), sky="median"):
+def growth_curve(
+    table, image, *, radii=tuple(range(1, 21)), annulus=(21.0, 22.0), sky_statistic="median"
+):
     """Curve of growth: magnitude within each radius less that within the last.
 
     Parameters
@@ -67,7 +69,7 @@ def growth_curve(table, image, *, radii=tuple(range(1, 21)), annulus=(21.0, 22.0
         Radii in pixels, ascending (LEGUS: 1 to 20).
     annulus : tuple of float, optional
         Inner and outer radius of the sky in pixels.
-    sky : str, optional
+    sky_statistic : str, optional
         As `measure_photometry` takes it.
 
     Returns
@@ -85,5 +87,7 @@ def growth_curve(table, image, *, radii=tuple(range(1, 21)), annulus=(21.0, 22.0
     """
     band = read_image(image)
     x, y = pixel_positions(table, band.wcs)
-    flux = measure_apertures([band], x, y, radii, annulus=annulus, sky=sky)[0].flux
+    flux = measure_apertures([band], x, y, radii, annulus=annulus, sky_statistic=sky_statistic)[
+        0
+    ].flux
     return np.stack([index_of_fluxes(part, flux[:, -1]) for part in flux.T], axis=1)

@@ -80,7 +80,7 @@ def _covariance(values, dy, dx):
     return np.nanmean(here * there)
 
 
-def flux_error(fluxes, k, radius, exposure, *, annulus, sky, correlation=None):
+def flux_error(fluxes, k, radius, exposure, *, annulus, sky_statistic, correlation=None):
     """Standard error of fluxes.
 
     Parameters
@@ -95,8 +95,8 @@ def flux_error(fluxes, k, radius, exposure, *, annulus, sky, correlation=None):
         Electrons for one unit of flux; infinite for no photon noise.
     annulus : tuple of float
         Radii of the sky.
-    sky : str
-        Which statistic of the sky was taken.
+    sky_statistic : str
+        Statistic of the sky that was subtracted.
     correlation : `~numpy.ndarray`, shape (m, m), optional
         As `measure_correlation` gives it. Without, the error is that of IRAF's ``phot``: its
         variance is flux / exposure + A s² + A² s² / n, with the area A, and the scatter s and the
@@ -113,7 +113,7 @@ def flux_error(fluxes, k, radius, exposure, *, annulus, sky, correlation=None):
     area = np.pi * radius**2
     pixels, level, scatter = area, 1.0, fluxes.scatter
     if correlation is not None:
-        pixels, level = _correlated(radius, annulus, sky, correlation)
+        pixels, level = _correlated(radius, annulus, sky_statistic, correlation)
         scatter = fluxes.noise
     own = np.maximum(fluxes.flux[:, k], 0) / exposure + scatter**2 * pixels
     given = fluxes.variance[:, k] * pixels / area
@@ -122,7 +122,7 @@ def flux_error(fluxes, k, radius, exposure, *, annulus, sky, correlation=None):
         return np.sqrt(np.where(np.isnan(given), own, given) + sky_level)
 
 
-def _correlated(radius, annulus, sky, correlation):
+def _correlated(radius, annulus, sky_statistic, correlation):
     """Variance of a sum over the aperture, and of the level times the number, for scatter 1."""
     half = int(np.ceil(max(radius, annulus[1]))) + 1
     edges, n = (-half - 0.5, half + 0.5) * 2, 2 * half + 1
@@ -133,7 +133,7 @@ def _correlated(radius, annulus, sky, correlation):
     mean = _sum_pairs(ring, correlation) / ring.sum()
     # Of the median: the correlation of signs, which for normal noise is 2 / pi arcsin.
     median = _sum_pairs(ring, np.arcsin(np.clip(correlation, -1, 1))) / ring.sum()
-    level = median if sky == "median" else 9 * median - 8 * mean
+    level = median if sky_statistic == "median" else 9 * median - 8 * mean
     return _sum_pairs(inside, correlation), level
 
 

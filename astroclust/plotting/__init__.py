@@ -1,26 +1,29 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Figures: fields, stamps, diagrams of magnitudes, cuts, completeness, learning, scores."""
 
-from astroclust.plotting.images import (
-    color_image,
-    color_levels,
-    plot_field,
-    plot_gallery,
-    plot_saliency,
-)
-from astroclust.plotting.magnitudes import (
-    plot_color_color,
-    plot_color_magnitude,
-    plot_luminosity_function,
-    plot_map,
-)
-from astroclust.plotting.samples import plot_ci_calibration, plot_completeness
-from astroclust.plotting.scores import (
-    plot_calibration,
-    plot_confusion,
-    plot_entropy,
-    plot_learning_curve,
-)
+from astroclust.extras import naming_extras
+
+with naming_extras():
+    from astroclust.plotting.images import (
+        color_image,
+        color_levels,
+        plot_field,
+        plot_gallery,
+        plot_saliency,
+    )
+    from astroclust.plotting.magnitudes import (
+        plot_color_color,
+        plot_color_magnitude,
+        plot_luminosity_function,
+        plot_map,
+    )
+    from astroclust.plotting.samples import plot_ci_calibration, plot_completeness
+    from astroclust.plotting.scores import (
+        plot_calibration,
+        plot_confusion,
+        plot_entropy,
+        plot_learning_curve,
+    )
 
 __all__ = [
     "color_image",

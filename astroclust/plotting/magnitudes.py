@@ -4,7 +4,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from astroclust.catalogs import pixel_positions, sky_positions
+from astroclust.catalogs import float_column, pixel_positions, sky_positions
 from astroclust.instruments import classes_of
 
 __all__ = ["plot_color_color", "plot_color_magnitude", "plot_luminosity_function", "plot_map"]
@@ -252,8 +252,7 @@ def _classes(table, column_prefix):
 
 def _magnitude(table, name):
     """Magnitudes in a filter, NaN where there are none."""
-    values = np.ma.asarray(table[f"mag_{name.lower()}"], float)
-    return np.ma.filled(values, np.nan)
+    return float_column(table, f"mag_{name.lower()}")
 
 
 def _color(table, names):

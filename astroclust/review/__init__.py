@@ -1,16 +1,71 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Candidates looked at and labelled by people, in the browser."""
+"""Visual inspection of candidates, and their labels, in the browser."""
 
 from pathlib import Path
 
+from astroclust.extras import naming_extras
 from astroclust.files import check_output
-from astroclust.review.labels import LabelStore
-from astroclust.review.lines import Entry, check_name
-from astroclust.review.objects import read_objects
-from astroclust.review.pages import write_review
-from astroclust.review.server import ReviewServer
 
-__all__ = ["Entry", "LabelStore", "ReviewServer", "review_table", "write_review"]
+with naming_extras():
+    from astroclust.review.labels import LabelStore
+    from astroclust.review.lines import Entry, check_name
+    from astroclust.review.objects import read_objects
+    from astroclust.review.pages import DETAILED, write_review
+    from astroclust.review.server import DEFAULT_PORT, ReviewServer
+
+__all__ = [
+    "DEFAULT_PORT",
+    "DETAILED",
+    "Entry",
+    "LabelStore",
+    "ReviewServer",
+    "open_labels",
+    "review_table",
+    "write_review",
+]
+
+
+def open_labels(table, images, labels):
+    """Open the labels of a table, to read them or to merge those of other reviewers.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        Candidates with positions.
+    images : `~astroclust.images.ImageSet` or mapping
+        The bands of the field.
+    labels : str or `~pathlib.Path`
+        ECSV file of the labels, which need not exist yet.
+
+    Returns
+    -------
+    store : `LabelStore`
+        The labels.
+
+    Raises
+    ------
+    ValueError
+        If no row of the table is on the images, or the file holds something else.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust import simulate_field
+    >>> from astroclust.review import open_labels
+    >>> images = simulate_field(shape=(64, 64), seed=1).images
+    >>> store = open_labels(Table({"x": [30.0], "y": [40.0]}), images, "mine.labels.ecsv")
+    >>> entry = store.add(0, reviewer="Ben", label=1)
+    >>> store.table()["class_mode"].tolist()
+    [1]
+    """
+    return _open_store(read_objects(table, images), labels)
+
+
+def _open_store(objects, labels):
+    path = check_output(Path(labels), overwrite=True)
+    return LabelStore(path, objects.x, objects.y, ids=objects.ids, scheme=objects.scheme)
 
 
 def review_table(
@@ -74,13 +129,7 @@ def review_table(
     """
     objects = read_objects(table, images, column_prefix=column_prefix)
     reviewer = check_name(reviewer) if reviewer else ""
-    store = LabelStore(
-        check_output(Path(labels), overwrite=True),
-        objects.x,
-        objects.y,
-        ids=objects.ids,
-        scheme=objects.scheme,
-    )
+    store = _open_store(objects, labels)
     return ReviewServer(
         objects, store, title=title, reviewer=reviewer, model=model, port=port, size=size
     )

@@ -84,7 +84,7 @@ class LabelStore:
         self.refresh()
 
     def _start_anew(self):
-        self.entries, self.strangers = [], 0
+        self.entries, self.n_unmatched = [], 0
         # Tells those who ask for what is new that all of it is.
         self.generation = secrets.randbits(32) + 1
         self._offset, self._inode, self._names = 0, None, {}
@@ -165,7 +165,7 @@ class LabelStore:
         if not Path(path).exists():
             raise FileNotFoundError(f"there is no file {path}")
         other = LabelStore(path, self.x, self.y, ids=self.ids, scheme=self.scheme)
-        if other.strangers and not other.entries:
+        if other.n_unmatched and not other.entries:
             raise ValueError(f"{path} has labels, but none at a position of this table")
         with self._lock, self._only_writer():
             self.refresh()
@@ -271,7 +271,7 @@ class LabelStore:
         rows = self._find_rows(read)
         for entry, row in zip(read, rows, strict=True):
             if row < 0:
-                self.strangers += 1
+                self.n_unmatched += 1
                 continue
             name = self._names.setdefault(entry.reviewer.casefold(), entry.reviewer)
             entry = replace(entry, row=int(row), id=self.ids[row], reviewer=name)

@@ -9,6 +9,7 @@ import numpy as np
 from astropy.table import Table
 from PIL import Image
 
+from astroclust.catalogs import float_column
 from astroclust.photometry import concentration_index, growth_curve, measure_photometry
 from astroclust.stamps import make_stamps
 
@@ -118,7 +119,7 @@ def _magnitudes(objects, rows, places):
         pair = np.full((len(rows), 2), np.nan)
         for k, column in enumerate((f"mag_{name}", f"mag_err_{name}")):
             if column in source.colnames:
-                pair[:, k] = np.ma.filled(np.ma.asarray(source[column], float), np.nan)
+                pair[:, k] = float_column(source, column)
         magnitudes[role] = pair
     return magnitudes, here
 

@@ -8,10 +8,10 @@ import numpy as np
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astroclust.catalogs import pixel_positions
+from astroclust.catalogs import float_values, pixel_positions
 from astroclust.images import ImageSet
 from astroclust.instruments import ClassScheme, classes_of
-from astroclust.stamps import FLAG_MEANINGS
+from astroclust.stamps import StampFlag
 
 __all__ = ["Objects", "read_objects"]
 
@@ -71,7 +71,7 @@ class Objects:
                 number: _SHAPES.get(marker, "circle")
                 for number, marker in self.scheme.markers.items()
             },
-            "flags": {flag.value: meaning for flag, meaning in FLAG_MEANINGS.items()},
+            "flags": {bit: meaning for bit, _, meaning in StampFlag.describe()},
             "bands": [
                 {"role": role, "filter": name}
                 for role, name in zip(self.images.roles, self.images.filters, strict=True)
@@ -143,11 +143,7 @@ def _class_columns(table, scheme, prefix):
         if values.dtype.kind not in "iuf" or values.ndim != 1:
             raise ValueError(f"column {prefix + name} must hold a number a row: rename it")
         whole = name in ("class", "flags")
-        columns[name] = (
-            np.ma.filled(values, 0).astype(np.int64)
-            if whole
-            else np.ma.filled(values.astype(float), np.nan)
-        )
+        columns[name] = np.ma.filled(values, 0).astype(np.int64) if whole else float_values(values)
     return columns
 
 

@@ -81,7 +81,7 @@ def write_review(
         "sheets": {name: _sheets(pictures, name) for name in _names(pictures, detailed)},
         "measures": _measures(objects) if detailed else None,
         "exact": {"x": _exact(objects.x), "y": _exact(objects.y)},
-        "header": header_text(),
+        "header": header_text(objects.scheme),
         "labels_file": "",
     }
     data["key"] = hashlib.sha256(json.dumps([title, data["exact"]]).encode()).hexdigest()[:16]

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from threading import Lock
 
 import numpy as np
+from astropy.nddata import overlap_slices
 from astropy.table import Table
 from astropy.visualization import AsinhStretch
 from PIL import Image
@@ -166,7 +167,9 @@ class Pictures:
         left = column * TILE * step
         if not step or not (0 <= left < nx and 0 < top <= ny):
             raise KeyError(f"no tile {level}/{column}/{line}")
-        rows = slice(max(0, top - TILE * step), top), slice(left, min(nx, left + TILE * step))
+        width = TILE * step
+        center = (top - width / 2, left + width / 2)
+        rows, _ = overlap_slices(images.shape, (width, width), center)
         bands = images.roles if name == COLOR else (name,)
         data = np.stack([_sampled(images[role], rows, step, top) for role in bands])
         picture = self._draw_field(data, name)[::-1]

@@ -213,9 +213,7 @@ class ReviewServer:
         try:
             shown = await asyncio.to_thread(self._saliency, row)
         except ModuleNotFoundError as error:
-            raise web.HTTPNotImplemented(
-                text=f'{error.name} is not installed: python -m pip install "astroclust[all]"'
-            ) from error
+            raise web.HTTPNotImplemented(text=str(error)) from error
         return web.json_response(shown)
 
     async def _get_votes(self, _):

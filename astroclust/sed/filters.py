@@ -8,6 +8,7 @@ from importlib.resources import as_file, files
 import numpy as np
 from astropy.table import Table
 
+from astroclust.extras import naming_extras
 from astroclust.instruments import camera_of_filter, find_filter, instruments
 
 __all__ = ["check_camera", "filter_curve", "filter_key"]
@@ -72,13 +73,8 @@ def filter_curve(camera, name):
         table = _own_curves()
         rows = table["filter"] == name
         return np.array(table["wavelength"][rows]), np.array(table["throughput"][rows])
-    try:
+    with naming_extras():
         from sedpy.observate import Filter
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            'the curves of filters come with astro-sedpy: python -m pip install "astroclust[all]"',
-            name="astro-sedpy",
-        ) from error
     try:
         curve = Filter(f"{_SEDPY[camera]}_{name.lower()}")
     except (OSError, ValueError) as error:

@@ -2,7 +2,6 @@
 """Which sources are candidates: the cuts, the presets of surveys, and the one-call pipeline."""
 
 from astroclust.selection.cuts import (
-    CUT_MEANINGS,
     LEGUS_CUTS,
     NGC1559_CUTS,
     PHANGS_CUTS,
@@ -11,11 +10,10 @@ from astroclust.selection.cuts import (
     cut_flow,
     select_candidates,
 )
-from astroclust.selection.pipeline import find_candidates
-from astroclust.selection.presets import PRESETS, Preset
+from astroclust.selection.pipeline import find_candidates, keep_candidates
+from astroclust.selection.presets import PRESETS, Preset, get_preset
 
 __all__ = [
-    "CUT_MEANINGS",
     "LEGUS_CUTS",
     "NGC1559_CUTS",
     "PHANGS_CUTS",
@@ -25,5 +23,7 @@ __all__ = [
     "Preset",
     "cut_flow",
     "find_candidates",
+    "get_preset",
+    "keep_candidates",
     "select_candidates",
 ]

@@ -4,17 +4,18 @@
 import itertools
 import re
 from dataclasses import dataclass
-from enum import IntFlag
 
 import numpy as np
 from astropy import units as u
+from astropy.coordinates import Distance
 from astropy.table import Column, Table
 from scipy.spatial import KDTree
 
+from astroclust.catalogs import float_column, float_values
+from astroclust.flags import DescribedFlag
 from astroclust.instruments import find_band_system
 
 __all__ = [
-    "CUT_MEANINGS",
     "LEGUS_CUTS",
     "NGC1559_CUTS",
     "PHANGS_CUTS",
@@ -29,38 +30,27 @@ __all__ = [
 _FURTHER_RADIUS = re.compile(r"_r[0-9.]+$")
 
 
-class Cut(IntFlag):
-    """The bits of the ``cuts`` column; `CUT_MEANINGS` says what each means.
+class Cut(DescribedFlag):
+    """Bits of the ``cuts`` column: why a source is not a candidate.
 
     Examples
     --------
     >>> from astropy.table import Table
     >>> from astroclust import decode_flags, select_candidates
-    >>> from astroclust.selection import CUT_MEANINGS, Cut
+    >>> from astroclust.selection import Cut
     >>> table = Table({"ci": [1.5, 1.1], "mag_err_f555w": [0.1, 0.5]})
     >>> decode_flags(select_candidates(table)["cuts"], kind=Cut)
-    [[], ['NEIGHBOURS', 'FILTERS', 'INDEX']]
-    >>> CUT_MEANINGS[Cut.INDEX]
-    'not more extended than a star, or of no concentration index'
+    [[], ['ADJACENT_BANDS', 'FILTERS', 'CONCENTRATION_INDEX']]
+    >>> Cut.CONCENTRATION_INDEX.description
+    'not more extended than a star, or without a concentration index'
     """
 
-    NEIGHBOURS = 1
-    FILTERS = 2
-    INDEX = 4
-    MAGNITUDE = 8
-    DUPLICATE = 16
-    REGION = 32
-
-
-#: Why a source is no candidate.
-CUT_MEANINGS = {
-    Cut.NEIGHBOURS: "not well measured in two bands that follow one another",
-    Cut.FILTERS: "not well measured in enough bands",
-    Cut.INDEX: "not more extended than a star, or of no concentration index",
-    Cut.MAGNITUDE: "fainter in V than the limit, or of no magnitude there",
-    Cut.DUPLICATE: "another source that is a candidate too has the same place",
-    Cut.REGION: "in a region to leave out, or outside of the footprint",
-}
+    ADJACENT_BANDS = 1, "not well measured in two adjacent bands"
+    FILTERS = 2, "not well measured in enough bands"
+    CONCENTRATION_INDEX = 4, "not more extended than a star, or without a concentration index"
+    MAGNITUDE = 8, "fainter in V than the limit, or without a magnitude there"
+    DUPLICATE = 16, "duplicate of another candidate within ``min_separation``"
+    REGION = 32, "in an excluded region, or outside the footprint"
 
 
 @dataclass(frozen=True)
@@ -176,11 +166,12 @@ def select_candidates(
     errors = _errors(table, roles or {}, system)
     with np.errstate(invalid="ignore"):
         good = {role: error <= cuts.max_error for role, error in errors.items()}
-    n_filters = _values(table, "n_filters") if "n_filters" in table.colnames else _count(good, cuts)
+    given = "n_filters" in table.colnames
+    n_filters = float_column(table, "n_filters") if given else _count(good, cuts)
     flags = np.zeros(len(table), np.int32)
-    flags[~_neighbours(good, cuts, system)] |= Cut.NEIGHBOURS
+    flags[~_adjacent(good, cuts, system)] |= Cut.ADJACENT_BANDS
     flags[~(n_filters >= min(cuts.min_filters, len(good)))] |= Cut.FILTERS
-    flags[~(_values(table, "ci") >= cuts.min_ci)] |= Cut.INDEX
+    flags[~(float_column(table, "ci") >= cuts.min_ci)] |= Cut.CONCENTRATION_INDEX
     if distance is not None and np.isfinite(cuts.max_absolute_v):
         limit = cuts.max_absolute_v + _modulus(distance)
         flags[~(_v_magnitude(table, v_magnitude, system) <= limit)] |= Cut.MAGNITUDE
@@ -218,9 +209,9 @@ def _errors(table, roles, system):
             or _FURTHER_RADIUS.search(filter_)
         ):
             continue
-        error = _values(table, name)
+        error = float_column(table, name)
         if kind == "flux":
-            flux = _values(table, f"flux_{filter_}")
+            flux = float_column(table, f"flux_{filter_}")
             with np.errstate(divide="ignore", invalid="ignore"):
                 error = np.where(flux > 0, 2.5 / np.log(10) * error / flux, np.nan)
         errors[known.get(filter_.upper(), filter_)] = error
@@ -239,7 +230,7 @@ def _count(good, cuts):
     return np.where(np.all(needed, axis=0), count, 0) if needed else count
 
 
-def _neighbours(good, cuts, system):
+def _adjacent(good, cuts, system):
     """Whether two adjacent bands are good; any, if there are no adjacent bands."""
     reference = system.reference[0]
     pairs = [
@@ -253,21 +244,21 @@ def _neighbours(good, cuts, system):
 
 
 def _modulus(distance):
-    megaparsec = u.Quantity(distance, u.Mpc).value
+    megaparsec = u.Quantity(distance, u.Mpc)
     if not megaparsec > 0:
         raise ValueError(f"distance must be positive, not {distance!r}")
-    return 5 * np.log10(megaparsec) + 25
+    return Distance(megaparsec).distmod.value
 
 
 def _v_magnitude(table, given, system):
     if given is not None:
-        values = np.ma.filled(np.ma.asarray(given, dtype=float), np.nan)
+        values = float_values(given)
         if values.shape != (len(table),):
             raise ValueError(f"v_magnitude must have shape ({len(table)},), not {values.shape}")
         return values
     for filter_, role in system.filters.items():
         if role == system.reference[0] and f"mag_{filter_.lower()}" in table.colnames:
-            return _values(table, f"mag_{filter_.lower()}")
+            return float_column(table, f"mag_{filter_.lower()}")
     raise KeyError(
         "the table has no magnitude in V, such as mag_f555w, for the cut at a distance: give "
         "v_magnitude, or leave distance out"
@@ -277,23 +268,11 @@ def _v_magnitude(table, given, system):
 def _duplicates(table, candidates, separation):
     """The earlier of each two candidates in one place, as LEGUS dropped them."""
     rows = np.flatnonzero(candidates)
-    places = np.column_stack([_values(table, name)[rows] for name in ("x", "y")])
+    places = np.column_stack([float_column(table, name)[rows] for name in ("x", "y")])
     rows = rows[np.isfinite(places).all(axis=1)]
     places = places[np.isfinite(places).all(axis=1)]
     pairs = KDTree(places).query_pairs(separation, output_type="ndarray") if len(rows) else []
     return rows[np.unique([first for first, _ in pairs]).astype(int)]
-
-
-def _values(table, name):
-    """A column as float, NaN where it is masked."""
-    if name not in table.colnames:
-        raise KeyError(f"the table has no column {name}; it has {', '.join(table.colnames)}")
-    column = table[name]
-    if isinstance(column, u.Quantity):
-        values = np.array(getattr(column, "unmasked", column).value, float)
-        values[getattr(column, "mask", False)] = np.nan
-        return values
-    return np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)
 
 
 def cut_flow(table):
@@ -316,14 +295,14 @@ def cut_flow(table):
     >>> from astroclust.selection import cut_flow, select_candidates
     >>> table = Table({"ci": [1.5, 1.1], "mag_err_f555w": [0.1, 0.5]})
     >>> print(cut_flow(select_candidates(table)))
-       cut     rejected left
-    ---------- -------- ----
-    NEIGHBOURS        1    1
-       FILTERS        1    1
-         INDEX        1    1
-     MAGNITUDE        0    1
-     DUPLICATE        0    1
-        REGION        0    1
+            cut         rejected left
+    ------------------- -------- ----
+         ADJACENT_BANDS        1    1
+                FILTERS        1    1
+    CONCENTRATION_INDEX        1    1
+              MAGNITUDE        0    1
+              DUPLICATE        0    1
+                 REGION        0    1
     """
     if "cuts" not in table.colnames:
         raise KeyError("the table has no column cuts: select_candidates makes it")

@@ -100,13 +100,15 @@ def find_candidates(
         images,
         radius=preset.radius,
         annulus=preset.annulus,
-        sky=preset.sky,
+        sky_statistic=preset.sky_statistic,
         errors=preset.errors,
         zero_points=preset.zero_points,
         aperture_correction=preset.aperture_correction,
         extinction=extinction,
     )
-    sources["ci"] = concentration_index(sources, images.reference, sky=preset.sky)
+    sources["ci"] = concentration_index(
+        sources, images.reference, sky_statistic=preset.sky_statistic
+    )
     sources["ci"].unit = "mag"
     v_magnitude = None
     if distance is not None:
@@ -135,6 +137,15 @@ def keep_candidates(sources):
     -------
     candidates : `~astropy.table.Table`
         The rows without a cut, and without the column ``cuts``.
+
+    Examples
+    --------
+    >>> from astroclust import find_candidates, simulate_field
+    >>> from astroclust.selection import keep_candidates
+    >>> images = simulate_field(shape=(128, 128), seed=1).images
+    >>> sources = find_candidates(images, keep_rejected=True)
+    >>> len(keep_candidates(sources)) == len(find_candidates(images))
+    True
     """
     candidates = sources[np.asarray(sources["cuts"]) == 0]
     candidates.remove_column("cuts")

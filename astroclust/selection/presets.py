@@ -25,7 +25,7 @@ class Preset:
         As `~astroclust.detection.find_sources` takes them.
     center_in : str or None
         Filter or role of the band whose peaks positions are moved to; None to leave them.
-    radius, annulus, sky, errors, zero_points, aperture_correction : optional
+    radius, annulus, sky_statistic, errors, zero_points, aperture_correction : optional
         As `~astroclust.photometry.measure_photometry` takes them.
     cuts : `Cuts`
         As `select_candidates` takes them.
@@ -49,7 +49,7 @@ class Preset:
     center_in: str | None = "V"
     radius: float = 4.0
     annulus: tuple = (7.0, 8.0)
-    sky: str = "mode"
+    sky_statistic: str = "mode"
     errors: str = "iraf"
     zero_points: str | Mapping | None = "legus"
     aperture_correction: str | Mapping | None = "ci"
@@ -65,7 +65,7 @@ PRESETS = {
         method="daofind",
         threshold=5.0,
         annulus=(7.0, 9.0),
-        sky="median",
+        sky_statistic="median",
         zero_points=None,
         aperture_correction=_PHANGS_CORRECTION,
         cuts=PHANGS_CUTS,
@@ -74,7 +74,29 @@ PRESETS = {
 
 
 def get_preset(preset):
-    """The preset of a name, or the `Preset` itself; another name is a `ValueError`."""
+    """Find the settings of a survey by name.
+
+    Parameters
+    ----------
+    preset : str or `Preset`
+        One of `PRESETS`, or your own, which is returned as it is.
+
+    Returns
+    -------
+    preset : `Preset`
+        The settings.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+
+    Examples
+    --------
+    >>> from astroclust.selection import get_preset
+    >>> get_preset("legus").detect_in
+    'white'
+    """
     if isinstance(preset, Preset):
         return preset
     if preset not in PRESETS:

@@ -86,7 +86,7 @@ def field_catalog(field, like, *, workers=1, progress_bar=False):
         field.images,
         radius=legus.radius,
         annulus=legus.annulus,
-        sky=legus.sky,
+        sky_statistic=legus.sky_statistic,
         errors=legus.errors,
         zero_points=legus.zero_points,
         aperture_correction=dict(zip(field.images.filters, corrections, strict=True)),

@@ -354,7 +354,7 @@ def _crowd(studio, image, painting):
     """Clouds and faint stars about the candidates that make up what is missing of the scatter."""
     v_band = Band("V", "V", image[V])
     positions, light = painting.positions, painting.wanted[:, V]
-    scatter = measure_apertures([v_band], *positions, ANNULUS[:1], sky="mode")[0].scatter
+    scatter = measure_apertures([v_band], *positions, ANNULUS[:1], sky_statistic="mode")[0].scatter
     there = np.hypot(np.nan_to_num(scatter), studio.observation.sky_noise[V])
     missing = missing_scatter(painting.rows.noise, there, studio.population.quiet, light)
     clouds, crowd = [], [Stars.none()]

@@ -238,7 +238,7 @@ def _fractions(positions):
 def _measure(image, x, y):
     """Light in V within 1 and 3 pixels, in each band within 4: shape (n, 2 + bands)."""
     bands = [Band(name, name, data) for name, data in zip(LEGUS_BANDS.roles, image, strict=True)]
-    fluxes = measure_apertures(bands, x, y, _RADII, sky="mode")
+    fluxes = measure_apertures(bands, x, y, _RADII, sky_statistic="mode")
     return np.column_stack([fluxes[V].flux[:, :2], *(band.flux[:, 2] for band in fluxes)])
 
 

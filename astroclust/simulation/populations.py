@@ -144,7 +144,19 @@ def _tables():
 
 
 def calibrated_fields():
-    """Names of the fields whose catalogues were measured, in alphabetical order."""
+    """Fields of LEGUS that simulations are calibrated by.
+
+    Returns
+    -------
+    names : list of str
+        Fields whose catalogs were measured, in alphabetical order.
+
+    Examples
+    --------
+    >>> from astroclust.simulation import calibrated_fields
+    >>> "ngc628-c" in calibrated_fields()
+    True
+    """
     return sorted(str(name) for name in _tables()[0]["field"])
 
 

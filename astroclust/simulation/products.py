@@ -87,6 +87,12 @@ def check_field_output(like, folder, *, overwrite=False):
         Where LEGUS has no such field.
     OSError
         Where a file exists and ``overwrite`` is false, or cannot be written.
+
+    Examples
+    --------
+    >>> from astroclust.simulation import check_field_output
+    >>> check_field_output("ngc628-c", "simulated").catalog.parent.name
+    'simulated'
     """
     files, folder = _files(find_field(like), folder), Path(folder)
     if folder.exists() and not folder.is_dir():

@@ -5,7 +5,6 @@ from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from io import BytesIO
 from numbers import Integral
-from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
@@ -17,7 +16,8 @@ from astroclust.fits_structure import add_checksums
 from astroclust.images import ImageSet
 from astroclust.instruments import LEGUS_BANDS, BandSystem, find_band_system
 from astroclust.stamps.cutting import cut_stamps
-from astroclust.stamps.flags import FLAG_MEANINGS, StampFlag, decode_flags
+from astroclust.stamps.flags import StampFlag, decode_flags
+from astroclust.stamps.holes import fill_holes
 from astroclust.stamps.normalization import (
     NORMALIZATIONS,
     normalize_pixels,
@@ -25,11 +25,11 @@ from astroclust.stamps.normalization import (
 )
 
 __all__ = [
-    "FLAG_MEANINGS",
     "NORMALIZATIONS",
     "StampFlag",
     "Stamps",
     "decode_flags",
+    "fill_holes",
     "make_stamps",
     "normalize_pixels",
     "normalize_stamps",
@@ -169,38 +169,6 @@ class Stamps:
         add_checksums(hdus)
         with replace_when_done(path, overwrite=overwrite) as partial:
             hdus.writeto(partial)
-
-    def write_each(self, folder, *, names=None, overwrite=False):
-        """Write a multi-extension FITS file for each stamp, as Wei et al. (2020) kept them.
-
-        Parameters
-        ----------
-        folder : str or `~pathlib.Path`
-            The folder; made where it does not exist.
-        names : sequence of str, length n, optional
-            Names of the files without ``.fits``; by default the column ``id`` of the table, else
-            the row number.
-        overwrite : bool, optional
-            Whether the files may exist.
-
-        Returns
-        -------
-        paths : list of `~pathlib.Path`
-            The files, in the order of the stamps.
-        """
-        if names is None:
-            names = self.table["id"] if "id" in self.table.colnames else range(len(self))
-        names = [str(name) for name in names]
-        if not len(names) == len(set(names)) == len(self):
-            raise ValueError("names must be one a stamp, all different")
-        if any(Path(name).name != name for name in names):
-            raise ValueError("names must be plain file names, without folders")
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = [folder / f"{name}.fits" for name in names]
-        for i, path in enumerate(paths):
-            self[i : i + 1].write(path, overwrite=overwrite)
-        return paths
 
     @classmethod
     def read(cls, path):

@@ -31,7 +31,7 @@ def fill_holes(pixels):
     Examples
     --------
     >>> import torch
-    >>> from astroclust.stamps.holes import fill_holes
+    >>> from astroclust.stamps import fill_holes
     >>> pixels = torch.arange(25.0).reshape(1, 1, 5, 5)
     >>> pixels[0, 0, 2, 2] = torch.nan
     >>> fill_holes(pixels)[0, 0, 2, 2]

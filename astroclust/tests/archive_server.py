@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 #: What was asked and the status of the answer; the path with its query, percent signs decoded.
 Request = namedtuple("Request", "method path range status")
 
-_FAULTS = ("truncate", "reset", "stall", "short", "corrupt")
+_FAULTS = ("truncate", "reset", "stall", "short", "corrupt", "executing")
 _BLOCK = 65536  # bytes
 _STALL = 30  # seconds
 
@@ -55,7 +55,7 @@ _IMAGE = re.compile(
 
 
 class ArchiveServer(ThreadingHTTPServer):
-    """A server of files and of the part of the MAST portal that `astroquery.mast` uses.
+    """A server of files and of the MAST portal's observations and products.
 
     Parameters
     ----------
@@ -122,6 +122,7 @@ class ArchiveServer(ThreadingHTTPServer):
             A status of HTTP, or what happens to the bytes of the answer: ``"truncate"`` closes the
             connection after half of them, ``"reset"`` resets it there, ``"stall"`` sends no more,
             ``"short"`` sends half of them as if they were all, ``"corrupt"`` changes one.
+            ``"executing"`` is the portal's answer while a query runs.
         """
         for fault in faults:
             if not isinstance(fault, int) and fault not in _FAULTS:
@@ -174,9 +175,8 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.server.take_fault(self.path)
         if isinstance(fault, int):
             self._send_status(fault)
-        elif self.path == "/portal/Mashup/Mashup.asmx/columnsconfig":
-            columns = _PRODUCT if form["colConfigId"] == "Mast.Caom.Products" else _OBSERVATION
-            self._send_json({name: {"type": kind} for name, kind in _types(columns)}, fault)
+        elif fault == "executing":
+            self._send_json({"status": "EXECUTING", "msg": ""}, None)
         elif self.path == "/api/v0/invoke":
             self._send_json(_answer(json.loads(form["request"]), self.server.files), fault)
         else:

@@ -31,13 +31,12 @@ def astroclust_command():
 
 
 @pytest.fixture(scope="session")
-def data_folder(pytestconfig):
+def data_folder():
     """The folder of real data, which is not part of the package."""
-    beside = pytestconfig.rootpath.parent / "shared" / "data"
-    folder = Path(DATA or beside)
-    if not folder.is_dir():
-        pytest.skip(f"no real data in {folder}; set ASTROCLUST_DATA")
-    return folder
+    if not DATA:
+        pytest.skip("this test needs real data; set ASTROCLUST_DATA to the folder that has them")
+    assert Path(DATA).is_dir(), f"{DATA} is not a folder; correct or unset ASTROCLUST_DATA"
+    return Path(DATA)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tarfile
 import threading
 import time
@@ -126,10 +125,18 @@ def test_images_come_by_name_where_the_portal_fails(server, tmp_path):
     assert not any("Download" in request.path for request in asked(server))
 
 
-def test_images_come_by_name_without_astroquery(server, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "astroquery.mast", None)
+def test_a_query_that_still_runs_is_asked_for_again(server, tmp_path):
+    server.fail(INVOKE, "executing", "executing")
+    fetch_legus("ngc5474", what=["images"], folder=tmp_path)
+    assert [request.path for request in asked(server, "POST")] == [INVOKE] * 4
+    assert sum("Download" in request.path for request in asked(server)) == 5
+
+
+@pytest.mark.parametrize("fault", ["executing", "truncate", "short", 404])
+def test_images_come_by_name_if_the_portal_has_no_answer(server, tmp_path, fault):
+    server.fail(INVOKE, *[fault] * 20)
     assert len(fetch_legus("ngc5474", what=["images"], folder=tmp_path).images) == 5
-    assert not asked(server, "POST")
+    assert not any("Download" in request.path for request in asked(server))
 
 
 def test_images_come_from_the_bundle_where_the_server_has_no_single_ones(archive, server, tmp_path):

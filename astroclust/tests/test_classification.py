@@ -24,7 +24,7 @@ from astroclust import (
     decode_flags,
     load_classifier,
 )
-from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
+from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, ClassScheme, classes_of
 from astroclust.weights import ModelCard
 
 NEW = [
@@ -240,11 +240,11 @@ def test_ensembles_vote(field):
 
 
 def test_other_classes(field):
-    result = classify_table(
-        PLACES, field.images, model=_ensemble(1, classes={1: "cluster", 7: "other"})
-    )
+    scheme = ClassScheme("mine", {1: "cluster", 7: "other"}, clusters=[1])
+    result = classify_table(PLACES, field.images, model=_ensemble(1, classes=scheme))
     assert result.colnames[5:7] == ["prob_1", "prob_7"]
     assert set(result["class"]) <= {1, 7}
+    assert classes_of(result) == scheme
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,7 @@ def test_the_classifier_speaks_of_its_origin():
 
 def test_importing_the_package_is_light():
     code = (
-        "import sys, astroclust; heavy = {'torch', 'matplotlib', 'galsim', 'astroquery'}; "
+        "import sys, astroclust; heavy = {'torch', 'matplotlib', 'galsim', 'requests'}; "
         "print(sorted(heavy & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -386,7 +386,7 @@ def test_a_small_call_starts_no_threads(field, monkeypatch):
     def none(*_, **__):
         raise AssertionError("a thread for one batch")
 
-    monkeypatch.setattr("astroclust.classification.chances.ThreadPoolExecutor", none)
+    monkeypatch.setattr("astroclust.classification.predictions.ThreadPoolExecutor", none)
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(2)

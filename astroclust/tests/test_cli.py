@@ -119,7 +119,7 @@ def test_detect_with_settings_of_its_own(files, tmp_path, capsys):
 
     def detect(*options):
         assert main(["detect", "-q", *images, *output, *options]) == 0
-        assert "NEIGHBOURS" in capsys.readouterr().out
+        assert "ADJACENT_BANDS" in capsys.readouterr().out
         return Table.read(tmp_path / "c.ecsv")
 
     plain = detect("--threshold", "5", "--detect-in", "V", "--min-ci", "1.25")

@@ -8,7 +8,7 @@ import pytest
 from astropy.table import MaskedColumn, Table
 from astropy.utils.exceptions import AstropyUserWarning
 
-import astroclust.distributed
+import astroclust.classification.distributed
 from astroclust import (
     ImageSet,
     classify_fields,
@@ -16,9 +16,9 @@ from astroclust import (
     find_candidates,
     find_sources,
 )
+from astroclust.classification.distributed import _LOOPBACK as LOOPBACK
+from astroclust.classification.distributed import FieldsError
 from astroclust.cli import main
-from astroclust.distributed import _LOOPBACK as LOOPBACK
-from astroclust.distributed import FieldsError
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.locks import only_process
 
@@ -133,7 +133,7 @@ def test_a_field_that_cannot_be_written_is_its_own(fields, client, tmp_path, mon
         table.write(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr("astroclust.distributed.write_table", full)
+        patch.setattr("astroclust.classification.distributed.write_table", full)
         with pytest.raises(FieldsError, match=r"known: .*No space"):
             classify_fields(fields, folder, client=client)
     assert (folder / "other.fits").exists()
@@ -196,7 +196,7 @@ def _die_at_the_first_tile():
     def die(*_):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    astroclust.distributed._classify_tile = die
+    astroclust.classification.distributed._classify_tile = die
 
 
 def test_a_lost_worker_costs_its_tiles_only(fields, tmp_path):

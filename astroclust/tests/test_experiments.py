@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from astroclust.experiments import (
     classify_without_images,
     peak_accuracies,
     pretraining_study,
-    read_labelled,
+    read_labeled,
     sample_fields,
     scores_by_field,
     sign_test,
@@ -27,6 +28,7 @@ from astroclust.experiments.samples import center_crop, join_stamps
 from astroclust.experiments.trainings import Training, run_training
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.tests.archive_server import ArchiveServer
+from astroclust.training import Recipe, Sample
 
 
 def _stamps(n=60, size=100):
@@ -41,13 +43,13 @@ def _stamps(n=60, size=100):
     return Stamps(light + rng.normal(0, 0.02, (n, 5, size, size)), LEGUS_BANDS.roles, table=table)
 
 
-QUICK = {"epochs": 1, "batch_size": 16, "moving_average": False}
+QUICK = Recipe("native-small", epochs=1, batch_size=16, moving_average=False)
 
 
 def test_a_training_is_kept_and_read_again(tmp_path):
     stamps = _stamps()
-    training = Training("bcw", "native-small", "native", run=1)
-    options = {"folder": tmp_path, "others": {"new": stamps[:7]}, **QUICK}
+    training = Training("bcw", QUICK, run=1)
+    options = {"folder": tmp_path, "others": {"new": stamps[:7]}}
     first = run_training(training, stamps, **options)
     assert set(first["part"]) == {"validation", "new"}
     validation = first[first["part"] == "validation"]
@@ -62,22 +64,20 @@ def test_a_training_is_kept_and_read_again(tmp_path):
 
 @pytest.mark.parametrize("size", [25, "random"])
 def test_trainings_on_other_sizes(tmp_path, size):
-    training = Training("bcw", "native-small", "native", run=1, size=size, n_learnt=32)
-    assert len(run_training(training, _stamps(), folder=tmp_path, **QUICK)) == 12
+    training = Training("bcw", QUICK, run=1, size=size, n_learnt=32)
+    assert len(run_training(training, _stamps(), folder=tmp_path)) == 12
 
 
 def test_a_field_or_neighbours_stay_out(tmp_path):
     stamps = _stamps()
-    training = Training("bcw", "native-small", "native", run=1, split="ngc5474")
-    classified = run_training(training, stamps, folder=tmp_path, **QUICK)
+    training = Training("bcw", QUICK, run=1, split="ngc5474")
+    classified = run_training(training, stamps, folder=tmp_path)
     assert sorted(classified["row"]) == list(range(40, 60))
-    training = Training("bcw", "native-small", "native", run=1, split="grouped")
-    rows = run_training(training, stamps, folder=tmp_path, **QUICK)["row"]
+    training = Training("bcw", QUICK, run=1, split="grouped")
+    rows = run_training(training, stamps, folder=tmp_path)["row"]
     assert set(rows // 2 * 2) | set(rows // 2 * 2 + 1) == set(rows)
     with pytest.raises(ValueError, match="no stamps of ngc628-c to leave out"):
-        run_training(
-            Training("bcw", "native", "native", run=1, split="ngc628-c"), stamps, folder=tmp_path
-        )
+        run_training(Training("bcw", QUICK, run=1, split="ngc628-c"), stamps, folder=tmp_path)
 
 
 def test_crops_keep_the_centre():
@@ -127,16 +127,15 @@ def test_peaks_are_found_where_they_first_are():
 
 def test_a_pretraining_study_goes_on(tmp_path):
     stamps = _stamps(size=24)
-    labels = stamps.table["class"]
-    starts = {"one": {}, "the other": {"learning_rate": 1e-4}}
-    options = {"folder": tmp_path, "recipe": "native", "architecture": "native-small", **QUICK}
-    options |= {"epochs": 2, "groups": stamps.table["x"]}
-    curves, classified = pretraining_study(stamps, labels, starts, runs=1, **options)
+    recipe = replace(QUICK, epochs=2)
+    sample = Sample(stamps, stamps.table["class"], groups=stamps.table["x"])
+    starts = {"one": recipe, "the other": replace(recipe, learning_rate=1e-4)}
+    curves, classified = pretraining_study(sample, starts, runs=1, folder=tmp_path)
     assert len(curves) == 4
     assert len(set(classified["row"])) * 2 == len(classified)
     result = tmp_path / "one" / "run-001" / "classified.ecsv"
     written = result.stat().st_mtime_ns
-    curves, _ = pretraining_study(stamps, labels, starts, runs=2, **options)
+    curves, _ = pretraining_study(sample, starts, runs=2, folder=tmp_path)
     assert len(curves) == 8
     assert result.stat().st_mtime_ns == written
 
@@ -157,17 +156,17 @@ def _pictures(folder, labels):
 def test_labelled_pictures_and_stamps_are_read(tmp_path):
     _pictures(tmp_path, [1, 4, 8, 1])
     with pytest.warns(UserWarning, match=r"1 stamps have the labels \[8\]"):
-        stamps, labels, groups = read_labelled(tmp_path)
-    assert labels.tolist() == [1, 4, 1]
-    assert groups.tolist() == ["object 0", "object 0", "object 1"]
-    assert stamps.data.shape == (3, 3, 32, 32)
+        sample = read_labeled(tmp_path)
+    assert sample.labels.tolist() == [1, 4, 1]
+    assert sample.groups.tolist() == ["object 0", "object 0", "object 1"]
+    assert sample.stamps.data.shape == (3, 3, 32, 32)
     _stamps(4).write(tmp_path / "stamps.fits")
-    assert read_labelled(tmp_path / "stamps.fits")[1].tolist() == [4, 1, 4, 1]
+    assert read_labeled(tmp_path / "stamps.fits").labels.tolist() == [4, 1, 4, 1]
     with pytest.raises(FileNotFoundError, match=r"labels\.csv"):
-        read_labelled(tmp_path / "png")
+        read_labeled(tmp_path / "png")
     (tmp_path / "labels.csv").write_text("name\n")
     with pytest.raises(ValueError, match="columns file and label"):
-        read_labelled(tmp_path)
+        read_labeled(tmp_path)
 
 
 def test_schneider_2023_as_a_command(tmp_path, capsys):
@@ -314,9 +313,7 @@ def _trained(plan, labels_of_run):
             table = Table({"part": [part] * len(labels), "label": labels, "class": classes})
             for number in (1, 2, 3, 4):
                 table[f"prob_{number}"] = np.where(classes == number, 0.7, 0.1)
-            for name in ("run", "size", "architecture", "labels"):
-                table[name] = [str(getattr(training, name))] * len(labels)
-            tables.append(table)
+            tables.append(wei2020._with_origin(table, training))
     return vstack(tables)
 
 
@@ -366,9 +363,9 @@ def test_split_studies_as_commands(small_archive, study, kinds, tmp_path, monkey
 def test_fields_that_are_one_crowd_cannot_be_split(tmp_path):
     stamps = _stamps(20)
     stamps.table["x"] = 30.0 * np.arange(20)  # each shares pixels with the next
-    training = Training("bcw", "native-small", "native", run=1, split="grouped")
+    training = Training("bcw", QUICK, run=1, split="grouped")
     with pytest.raises(ValueError, match="take more fields"):
-        run_training(training, stamps, folder=tmp_path, **QUICK)
+        run_training(training, stamps, folder=tmp_path)
 
 
 def test_an_unknown_study():

@@ -12,7 +12,8 @@ from astroclust import ImageSet, find_sources, make_stamps, measure_photometry, 
 from astroclust.images import read_image
 from astroclust.images.inspection import sample_cells, zeros_are_blank
 from astroclust.stamps import StampFlag
-from astroclust.stamps.cutting import cut_one, cut_stamps
+from astroclust.stamps.cutting import cut_stamps
+from astroclust.tests.cutouts import cut_one
 
 SHAPE = (160, 160)
 YY, XX = np.mgrid[: SHAPE[0], : SHAPE[1]]

@@ -212,9 +212,9 @@ def test_positions_and_numbers():
     labels = np.array([4, 1, 3])
     assert LEGUS_CLASSES.positions(labels).tolist() == [3, 0, 2]
     assert LEGUS_CLASSES.numbers_of([3, 0, 2]).tolist() == labels.tolist()
-    assert LEGUS_CLASSES.is_cluster([1, 2, 3, 4, 0]).tolist() == [True, True, False, False, False]
+    assert LEGUS_CLASSES.is_cluster([1, 2, 3, 4, 0]).tolist() == [True, True, True, False, False]
     cluster = find_class_scheme("cluster")
-    assert cluster.positions([1, 2, 3, 4]).tolist() == [0, 0, 1, 1]
+    assert cluster.positions([1, 2, 3, 4]).tolist() == [0, 0, 0, 1]
     assert cluster.most_probable([[0.2, 0.8], [0.9, 0.1]]).tolist() == [4, 1]
     assert cluster.is_cluster([2, 4]).tolist() == [True, False]
     masked = np.ma.masked_array([1, 4, 9], mask=[True, False, False])

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from astroclust import create_network
-from astroclust.networks.inference import fuse_network
+from astroclust.networks import channels_last, fuse_network, network_blocks, register_network
 
 NATIVE = ["native", "native-small", "native-large"]
 
@@ -18,7 +18,7 @@ def count_weights(network):
 
 
 @pytest.mark.parametrize("size", [25, 50, 100])
-@pytest.mark.parametrize(("n_bands", "n_classes"), [(5, 4), (1, 2)])
+@pytest.mark.parametrize(("n_bands", "n_classes"), [(5, 4), (6, 4), (1, 2)])
 @pytest.mark.parametrize("name", [*NATIVE, "starcnet"])
 def test_a_network_gives_a_score_a_class(name, size, n_bands, n_classes):
     network = create_network(name, n_bands=n_bands, n_classes=n_classes).eval()
@@ -127,7 +127,8 @@ def test_a_missing_file_of_weights(tmp_path):
     [
         ("resnet", {}, "network 'resnet' is not known: there are native, .*resnet18.*timm/NAME"),
         ("native", {"weights": "imagenet"}, "'native' has no published weights"),
-        ("resnet18", {"n_bands": 7, "weights": "none"}, "at most 6 bands, not 7"),
+        ("native", {"n_bands": 0}, "n_bands must be at least 1, not 0"),
+        ("native", {"n_classes": 0}, "n_classes must be at least 1, not 0"),
         ("resnet18@small", {"weights": "none"}, "after the @ comes a number of pixels"),
         ("vit_b_16@64", {"weights": "none"}, "takes 224 pixels alone, not 64"),
     ],
@@ -137,10 +138,13 @@ def test_what_is_not_accepted_is_named(name, options, message):
         create_network(name, **options)
 
 
-def test_three_bands_need_one_copy():
-    network = create_network("resnet18", n_bands=3, weights="none")
-    assert len(network.branches) == 1
-    assert network(torch.zeros(2, 3, 50, 50), torch.ones(2, 3)).shape == (2, 4)
+@pytest.mark.parametrize(("n_bands", "n_copies"), [(1, 1), (3, 1), (4, 2), (6, 2), (7, 3)])
+def test_three_bands_need_one_copy(n_bands, n_copies):
+    with torch.device("meta"):  # shapes without numbers
+        network = create_network("resnet18", n_bands=n_bands, weights="none")
+        assert len(network.branches) == n_copies
+        scores = network(torch.zeros(2, n_bands, 50, 50), torch.ones(2, n_bands))
+    assert scores.shape == (2, 4)
 
 
 def test_stamps_are_resized_to_the_size_that_is_asked_for():
@@ -198,3 +202,109 @@ def test_what_is_not_in_sequence_is_not_fused():
     nn.init.constant_(network.norm.running_mean, 3)
     fused = fuse_network(network, 5, 8)
     assert isinstance(fused.norm, nn.BatchNorm2d)
+
+
+class Brightest(nn.Module):
+    """A network of a user: the brightest pixel of each band, and a matrix."""
+
+    def __init__(self, n_bands, n_classes):
+        super().__init__()
+        self.first, self.head = nn.Linear(n_bands, 8), nn.Linear(8, n_classes)
+
+    def forward(self, pixels, present):
+        return self.head(self.first(pixels.amax(dim=(2, 3)) * present))
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """Networks that are registered for one test."""
+    monkeypatch.setattr("astroclust.networks._REGISTERED", {})
+    register_network("brightest", Brightest)
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_network_of_a_user():
+    network = create_network("brightest", n_bands=6, n_classes=2)
+    assert network(torch.zeros(3, 6, 50, 50), torch.ones(3, 6)).shape == (3, 2)
+    with pytest.raises(ValueError, match="'brightest' has no published weights"):
+        create_network("brightest", weights="imagenet")
+    register_network("brightest", lambda n_bands, n_classes: nn.Linear(n_bands, n_classes))
+    assert isinstance(create_network("brightest"), nn.Linear)
+    with pytest.raises(ValueError, match=r"'fainter' is not known.* brightest.*register_network"):
+        create_network("fainter")
+    register_network("fainter", Brightest)  # as the message says
+    assert isinstance(create_network("fainter"), Brightest)
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize(
+    ("name", "build", "error", "message"),
+    [
+        ("", Brightest, ValueError, "must be a line of text, not ''"),
+        ("two\nlines", Brightest, ValueError, "must be a line of text"),
+        (3, Brightest, ValueError, "must be a line of text, not 3"),
+        ("native", Brightest, ValueError, "a network 'native' already: choose another name"),
+        ("resnet18@64", Brightest, ValueError, "a network 'resnet18@64' already"),
+        ("timm/mine", Brightest, ValueError, "a network 'timm/mine' already"),
+        ("mine", "Brightest", TypeError, "build must be called with n_bands and n_classes"),
+    ],
+)
+def test_registrations_are_checked(name, build, error, message):
+    with pytest.raises(error, match=message):
+        register_network(name, build)
+
+
+@pytest.mark.usefixtures("registered")
+def test_what_is_built_is_checked():
+    register_network("nothing", lambda n_bands, n_classes: None)
+    with pytest.raises(TypeError, match=r"'nothing' is a NoneType: .* must return a torch"):
+        create_network("nothing")
+    register_network("empty", lambda n_bands, n_classes: nn.Identity())
+    with pytest.raises(ValueError, match="'empty' has no weights"):
+        create_network("empty")
+
+
+def test_blocks_of_a_network_without_the_method():
+    network = Brightest(5, 4)
+    assert network_blocks(network) == [network.first, network.head]
+    network.blocks = nn.Sequential(nn.Linear(2, 2))  # a module of that name is not the method
+    assert network_blocks(network) == [network.first, network.head, network.blocks]
+    network.scale = nn.Parameter(torch.ones(1))
+    assert network_blocks(network) == [network]
+    network = Brightest(8, 8)
+    network.head.weight = network.first.weight
+    assert network_blocks(network) == [network]
+
+
+def test_blocks_hold_all_weights():
+    class Incomplete(Brightest):
+        def blocks(self):
+            return [self.head]
+
+    with pytest.raises(ValueError, match="Incomplete must return modules that hold all weights"):
+        network_blocks(Incomplete(5, 4))
+
+
+def test_convolutions_that_do_not_fit_are_not_fused():
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.convolution, self.norm = nn.Conv2d(5, 4, 1), nn.BatchNorm2d(5)
+            self.second, self.moving = nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4, affine=False)
+            self.third = nn.Conv2d(4, 4, 1)
+            self.still = nn.BatchNorm2d(4, track_running_stats=False)
+
+        def forward(self, pixels, present):
+            maps = self.moving(self.second(self.convolution(self.norm(pixels))))
+            return self.still(self.third(maps)).mean(dim=(2, 3))
+
+    fused = fuse_network(Odd().eval(), 5, 8)
+    assert isinstance(fused.norm, nn.BatchNorm2d)
+    assert isinstance(fused.moving, nn.Identity)
+    assert isinstance(fused.still, nn.BatchNorm2d)
+
+
+def test_convolutions_in_three_dimensions_have_no_channels_last():
+    network = nn.Sequential(nn.Conv3d(1, 2, 3), nn.Conv2d(2, 2, 3))
+    assert channels_last(network)[0].weight.is_contiguous()
+    assert channels_last(nn.Conv2d(2, 2, 3)).weight.stride()[1] == 1

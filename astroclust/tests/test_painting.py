@@ -46,7 +46,7 @@ def measured(field, table, like):
     result = measure_photometry(
         table["x", "y"],
         field.images,
-        sky="mode",
+        sky_statistic="mode",
         errors="iraf",
         zero_points="legus",
         aperture_correction=dict(zip(known.filters, correction, strict=True)),
@@ -54,7 +54,7 @@ def measured(field, table, like):
     )
     names = [f"mag_{name.lower()}" for name in known.filters]
     off = np.array([plain(result, name) - plain(table, name) for name in names])
-    index = concentration_index(table["x", "y"], field.images["V"], sky="mode")
+    index = concentration_index(table["x", "y"], field.images["V"], sky_statistic="mode")
     return off[3], np.diff(off, axis=0), index - plain(table, "ci")
 
 
@@ -148,7 +148,7 @@ def test_what_has_no_magnitude_has_no_light():
     v, _, index = measured(field, table, "ngc1566")
     assert np.abs(v[[0, 2, 3]]).max() < 0.1
     assert np.abs(index[[0, 3]]).max() < 0.1
-    light = measure_photometry(table["x", "y"], field.images, sky="mode")
+    light = measure_photometry(table["x", "y"], field.images, sky_statistic="mode")
     for name, row in (("f275w", 0), ("f555w", 1)):  # nothing but stars and noise
         assert abs(light[f"flux_{name}"][row]) < 0.5 * light[f"flux_{name}"][2:].min()
 

@@ -81,7 +81,7 @@ def test_errors_are_the_scatter_of_repeated_measurements(correlated, sky):
     noise = _drizzled(rng, shape, 0.2) if correlated else rng.normal(0, 0.2, shape)
     grid = np.mgrid[15:885:20, 15:885:20].reshape(2, -1) + rng.uniform(-0.5, 0.5, (2, 44**2))
     table = Table({"x": grid[1], "y": grid[0]})
-    result = measure_photometry(table, {"V": noise}, sky=sky)
+    result = measure_photometry(table, {"V": noise}, sky_statistic=sky)
     pull = result["flux_v"] / result["flux_err_v"]
     assert abs(np.mean(pull)) < 0.08
     assert np.std(pull) == pytest.approx(1.0, abs=0.08)
@@ -285,7 +285,7 @@ def test_further_radii_have_columns_of_their_own():
         ({"annulus": (2, 2.5)}, "annulus must hold at least 20 pixels"),
         ({"zero_points": "vega"}, "zero_points must be 'legus', a mapping"),
         ({"extinction": {"F435W": 0.1}}, "extinction has 'F435W', and the images are V"),
-        ({"sky": "mean"}, "sky must be one of median, mode"),
+        ({"sky_statistic": "mean"}, "sky_statistic must be median or mode"),
         ({"errors": "poisson"}, "errors must be one of correlated, iraf"),
         ({"aperture_correction": "average"}, "must be 'ci', a mapping"),
         ({"aperture_correction": "ci", "radius": 3}, "radii of 4, 5 and 6 pixels"),

@@ -29,6 +29,8 @@ from astroclust.plotting import (
     plot_map,
 )
 
+NUMBERS = LEGUS_CLASSES.numbers
+
 
 @pytest.fixture(scope="module")
 def result(field):

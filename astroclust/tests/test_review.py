@@ -120,7 +120,7 @@ def test_labels_find_their_rows_in_a_table_that_was_sorted_and_cut(store):
     assert other.votes()["anna"].tolist() == [4, 0, 2]
     fewer = LabelStore(store.path, X[:2], Y[:2])
     assert fewer.votes()["anna"].tolist() == [0, 2]
-    assert fewer.strangers == 1
+    assert fewer.n_unmatched == 1
 
 
 @pytest.mark.parametrize("kept", [0, 1, 5])
@@ -690,6 +690,6 @@ def test_command_serves_until_it_is_interrupted(as_json, files, tmp_path, astroc
         assert rest == ""
         assert facts["labels"] == str(tmp_path / "l.ecsv")
         assert facts["objects"] == len(told["ids"])
-        assert (facts["kept"], facts["strangers"]) == (0, 0)
+        assert (facts["kept"], facts["n_unmatched"]) == (0, 0)
     else:
         assert "all labels are in" in rest

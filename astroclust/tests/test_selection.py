@@ -20,7 +20,7 @@ from astroclust import (
 )
 from astroclust.catalogs import write_table
 from astroclust.instruments import LEGUS_BANDS
-from astroclust.selection import CUT_MEANINGS, NGC1559_CUTS, PRESETS, Cut
+from astroclust.selection import NGC1559_CUTS, PRESETS, Cut
 from astroclust.simulation.observations import observe_like
 
 
@@ -37,16 +37,21 @@ def sources():
 
 def test_each_cut_leaves_its_bit():
     result = select_candidates(sources())
-    assert result["cuts"].tolist() == [0, Cut.INDEX, Cut.INDEX, 0, Cut.NEIGHBOURS | Cut.FILTERS]
+    assert result["cuts"].tolist() == [
+        0,
+        Cut.CONCENTRATION_INDEX,
+        Cut.CONCENTRATION_INDEX,
+        0,
+        Cut.ADJACENT_BANDS | Cut.FILTERS,
+    ]
     assert result["n_filters"].tolist() == [5, 5, 5, 4, 0]
     assert select_candidates(sources(), cuts=Cuts(min_ci=1.1))["cuts"][1] == 0
     loose = select_candidates(sources(), cuts=Cuts(max_error=0.4, min_filters=0, min_ci=0))
-    assert loose["cuts"].tolist() == [0, 0, Cut.INDEX, 0, 0]
-    assert decode_flags(result["cuts"], kind=Cut)[-1] == ["NEIGHBOURS", "FILTERS"]
+    assert loose["cuts"].tolist() == [0, 0, Cut.CONCENTRATION_INDEX, 0, 0]
+    assert decode_flags(result["cuts"], kind=Cut)[-1] == ["ADJACENT_BANDS", "FILTERS"]
     flow = cut_flow(result)
     assert flow["left"].tolist() == [4, 4, 2, 2, 2, 2]
     assert flow["rejected"].tolist() == [1, 1, 2, 0, 0, 0]
-    assert set(CUT_MEANINGS) == set(Cut)
 
 
 def test_four_filters_are_b_v_i_and_one_more():
@@ -63,7 +68,7 @@ def test_neighbours_follow_one_another():
     table = Table({"ci": [1.5, 1.5], "mag_err_f275w": [0.1, 9], "mag_err_f438w": [0.1, 0.1]})
     table["mag_err_f336w"], table["mag_err_f555w"] = [9.0, 9], [9.0, 0.1]
     result = select_candidates(table, cuts=Cuts(min_filters=0))
-    assert result["cuts"].tolist() == [Cut.NEIGHBOURS, 0]
+    assert result["cuts"].tolist() == [Cut.ADJACENT_BANDS, 0]
 
 
 def test_few_filters_are_all_needed():
@@ -88,7 +93,13 @@ def test_the_limit_is_an_absolute_magnitude():
 def test_of_two_candidates_in_one_place_the_later_stays():
     table = Table({"x": [1.0, 1.2, 9, 9.2, np.nan], "y": [1.0] * 5, "ci": [1.5, 1.5, 1.5, 1, 1.5]})
     table["mag_err_f555w"] = 0.1
-    assert select_candidates(table)["cuts"].tolist() == [Cut.DUPLICATE, 0, 0, Cut.INDEX, 0]
+    assert select_candidates(table)["cuts"].tolist() == [
+        Cut.DUPLICATE,
+        0,
+        0,
+        Cut.CONCENTRATION_INDEX,
+        0,
+    ]
 
 
 def test_the_number_of_filters_is_taken_where_it_is_known():
@@ -116,7 +127,7 @@ def test_v_may_have_to_be_one_of_the_neighbours():
     table = Table({"ci": [1.5, 1.5], "mag_err_f275w": [0.1, 0.1], "mag_err_f336w": [0.1, 0.1]})
     table["mag_err_f438w"], table["mag_err_f555w"] = [0.9, 0.1], [0.1, 0.1]
     cuts = Cuts(min_filters=0, needs_reference=True)
-    assert select_candidates(table, cuts=cuts)["cuts"].tolist() == [Cut.NEIGHBOURS, 0]
+    assert select_candidates(table, cuts=cuts)["cuts"].tolist() == [Cut.ADJACENT_BANDS, 0]
 
 
 def test_errors_are_those_before_the_aperture_correction():
@@ -130,7 +141,7 @@ def test_candidates_of_a_crowded_field(crowded):
     candidates = find_candidates(crowded.images, distance=10, preset=preset)
     assert candidates["ci"].min() >= 1.3
     assert candidates["mag_f555w"].max() <= 5 * np.log10(10) + 25 - 6
-    assert candidates.meta["DETECTED"] > candidates.meta["NEIGHBOU"] > len(candidates)
+    assert candidates.meta["DETECTED"] > candidates.meta["ADJACENT"] > len(candidates)
     assert candidates.meta["DUPLICAT"] == len(candidates)
     clusters = crowded.truth[crowded.truth["class"] < 3]
     inside = (np.abs(clusters["x"] - 150) < 138) & (np.abs(clusters["y"] - 155) < 138)
@@ -207,7 +218,7 @@ def test_further_apertures_are_no_further_bands(crowded):
 
 def test_tables_with_units():
     table = QTable({"ci": [1.5, 1.1] * u.mag, "mag_err_f555w": [0.1, 0.1] * u.mag})
-    assert select_candidates(table)["cuts"].tolist() == [0, Cut.INDEX]
+    assert select_candidates(table)["cuts"].tolist() == [0, Cut.CONCENTRATION_INDEX]
 
 
 def test_extinction_brightens(crowded):

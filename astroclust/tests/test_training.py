@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,23 @@ from astropy.utils.exceptions import AstropyUserWarning
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astroclust import Classifier, Stamps, create_network, train_classifier
+from astroclust import (
+    Classifier,
+    Stamps,
+    classify_table,
+    create_network,
+    load_classifier,
+    save_classifier,
+    train_classifier,
+)
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.locks import only_process
+from astroclust.networks import register_network
 from astroclust.tests.test_files import small_files
 from astroclust.training import (
     RECIPES,
     Recipe,
+    Sample,
     augment_stamps,
     find_recipe,
     overlapping_groups,
@@ -54,45 +65,45 @@ def _blobs(n, seed):
     return Stamps(data, LEGUS_BANDS.roles), labels
 
 
-ARGUMENTS = {
-    "name": "blobs",
-    "training_sample": "Gaussians",
-    "batch_size": 32,
-    "architecture": "native-small",
-}
+QUICK = Recipe("native-small", batch_size=32, epochs=1)
+
+
+def _sample(n, **entries):
+    stamps, labels = _blobs(n, 0)
+    return Sample(stamps, labels, **entries)
+
+
+def _watched(n):
+    """A sample whose test set is the training set."""
+    stamps, labels = _blobs(n, 0)
+    return Sample(stamps, labels, test_stamps=stamps, test_labels=labels)
+
+
+def _train(sample, **options):
+    return train_classifier(sample, name="blobs", **{"recipe": QUICK, **options})
 
 
 def test_training_learns_and_says_how_well(tmp_path):
-    stamps, labels = _blobs(128, 0)
-    held_out, held_out_labels = _blobs(64, 1)
-    classifier = train_classifier(
-        stamps,
-        labels,
-        held_out=held_out,
-        held_out_labels=held_out_labels,
-        epochs=8,
-        folder=tmp_path,
-        **ARGUMENTS,
-    )
-    probabilities = classifier.probabilities(held_out)[0]
+    test_stamps, test_labels = _blobs(64, 1)
+    sample = _sample(128, test_stamps=test_stamps, test_labels=test_labels)
+    classifier = _train(sample, recipe=replace(QUICK, epochs=8), folder=tmp_path)
+    probabilities = classifier.probabilities(test_stamps)[0]
     # Half at the start. Which of the two blobs is which takes longer.
     assert probabilities[:, [0, 3]].sum(axis=1).mean() > 0.7
     classes = probabilities.argmax(axis=1) + 1
     assert classifier.card.scores["accuracy"] == pytest.approx(
-        np.mean(classes == held_out_labels), abs=1e-3
+        np.mean(classes == test_labels), abs=1e-3
     )
     assert classifier.card.stamp_size == 24
     assert (tmp_path / "member-1" / "metrics.csv").exists()
 
 
 def test_a_run_that_is_whole_is_not_run_again(tmp_path):
-    stamps, labels = _blobs(64, 0)
-    options = {"held_out": stamps[:8], "held_out_labels": labels[:8], **ARGUMENTS}
-    options |= {"epochs": 2, "folder": tmp_path}
-    whole = train_classifier(stamps, labels, **options)
+    sample, options = _watched(64), {"recipe": replace(QUICK, epochs=2), "folder": tmp_path}
+    whole = _train(sample, **options)
     checkpoint = tmp_path / "member-1" / "last.ckpt"
     made = checkpoint.stat().st_mtime_ns
-    again = train_classifier(stamps, labels, **options)
+    again = _train(sample, **options)
     assert checkpoint.stat().st_mtime_ns == made
     pairs = zip(
         whole.networks[0].state_dict().values(),
@@ -101,15 +112,15 @@ def test_a_run_that_is_whole_is_not_run_again(tmp_path):
     )
     assert all(torch.equal(*pair) for pair in pairs)
     with pytest.raises(ValueError, match="other data or settings: remove it"):
-        train_classifier(stamps, labels, **{**options, "seed": 5})
+        _train(sample, **options, seed=5)
 
 
 def test_members_differ_in_their_seeds():
-    stamps, labels = _blobs(64, 0)
-    options = {"held_out": stamps, "held_out_labels": labels, "epochs": 1, **ARGUMENTS}
-    options["validation_share"] = 0.0  # or members would share one temperature
-    pair = train_classifier(stamps, labels, members=2, seed=3, **options)
-    second = train_classifier(stamps, labels, seed=4, **options)
+    sample = _watched(64)
+    stamps, labels = sample.stamps, sample.labels
+    recipe = replace(QUICK, validation_share=0.0)  # or members would share one temperature
+    pair = _train(sample, recipe=recipe, members=2, seed=3)
+    second = _train(sample, recipe=recipe, seed=4)
     first, last = pair.probabilities(stamps)
     np.testing.assert_array_equal(last, second.probabilities(stamps)[0])
     assert np.abs(first - last).max() > 1e-3
@@ -118,16 +129,23 @@ def test_members_differ_in_their_seeds():
 
 
 def test_labels_are_checked():
-    stamps, labels = _blobs(4, 0)
-    held_out = {"held_out": stamps, "held_out_labels": labels}
+    sample = _watched(4)
+    labels = sample.labels
     for wrong, message in (
-        (labels[:3], r"one a stamp, shape \(4,\), or chances .* shape \(4, 4\), not \(3,\)"),
+        (
+            labels[:3],
+            r"one per stamp, shape \(4,\), or .* \(4, 4\), not \(3,\)",
+        ),
         ([1, 1, 4, 5], r"labels \[5\] are not classes"),
-        (np.ma.array([1, 1, 4, 4], mask=[0, 0, 0, 1]), "1 masked values: leave those stamps out"),
-        (np.zeros((4, 4)), "above 0 for a class in each row"),
+        (np.ma.array([1, 1, 4, 4], mask=[0, 0, 0, 1]), "1 masked values; exclude those rows"),
+        (np.zeros((4, 4)), "non-zero sum in each row"),
     ):
         with pytest.raises(ValueError, match=message):
-            train_classifier(stamps, wrong, **held_out, **ARGUMENTS)
+            _train(replace(sample, labels=wrong))
+    with pytest.raises(
+        TypeError, match=r"must be a Sample, such as Sample\(stamps, labels\), not S"
+    ):
+        _train(sample.stamps)
 
 
 @pytest.mark.parametrize(
@@ -146,11 +164,11 @@ def test_recipes_are_checked(options, message):
 
 
 def test_recipes_have_names():
-    assert find_recipe("native", epochs=3) == Recipe(epochs=3)
+    assert find_recipe("native") == find_recipe(Recipe()) == Recipe()
     with pytest.raises(ValueError, match="recipe 'wei2021' is not known: there are native, wei"):
         find_recipe("wei2021")
-    with pytest.raises(TypeError, match="epoch"):
-        find_recipe("native", epoch=3)
+    with pytest.raises(TypeError, match="recipe must be a name or a Recipe, not 3"):
+        find_recipe(3)
 
 
 def test_the_recipes_of_the_paper():
@@ -162,47 +180,79 @@ def test_the_recipes_of_the_paper():
 
 
 def test_a_run_may_be_counted_in_batches(tmp_path):
-    stamps, labels = _blobs(64, 0)
-    options = {"held_out": stamps, "held_out_labels": labels, **ARGUMENTS}
-    train_classifier(
-        stamps,
-        labels,
-        recipe="wei2020",
-        batches=3,
-        folder=tmp_path,
-        **options,
-    )
+    recipe = replace(RECIPES["wei2020"], architecture="native-small", batches=3)
+    _train(_watched(64), recipe=recipe, folder=tmp_path)
     checkpoint = torch.load(tmp_path / "member-1" / "last.ckpt", weights_only=True)
     assert checkpoint["global_step"] == 3
 
 
 def test_training_ends_when_it_no_longer_helps(tmp_path):
-    stamps, labels = _blobs(48, 0)
     # Nothing can change, so that the first epoch remains the best.
-    still = {"learning_rate": 0.0, "schedule": "constant", "frozen": 4, "moving_average": False}
-    train_classifier(
-        stamps,
-        labels,
-        epochs=9,
-        patience=2,
-        validation_share=0.3,
-        folder=tmp_path,
-        **still,
-        **ARGUMENTS,
-    )
+    still = replace(QUICK, learning_rate=0.0, schedule="constant", frozen=4, moving_average=False)
+    recipe = replace(still, epochs=9, patience=2, validation_share=0.3)
+    _train(_sample(48), recipe=recipe, folder=tmp_path)
     checkpoint = torch.load(tmp_path / "member-1" / "last.ckpt", weights_only=True)
     assert checkpoint["epoch"] == 2
 
 
 def test_frozen_blocks_stay_as_they_are():
-    stamps, labels = _blobs(64, 0)
-    options = {"held_out": stamps, "held_out_labels": labels, "epochs": 1, **ARGUMENTS}
-    start = train_classifier(stamps, labels, **options)
-    tuned = train_classifier(stamps, labels, start=start, recipe="fine-tune", frozen=4, **options)
+    sample = _sample(64, description="Gaussians", simulated=True)
+    start = _train(sample)
+    assert start.card.simulated
+    tuned = _train(
+        replace(sample, simulated=False),
+        start=start,
+        recipe=replace(RECIPES["fine-tune"], epochs=1, frozen=4),
+    )
+    assert not tuned.card.simulated
+    assert tuned.card.training_sample == "64 Gaussians; from blobs, trained on 64 Gaussians"
     before, after = start.networks[0].state_dict(), tuned.networks[0].state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {name for name in before if name.startswith("head")}
     assert tuned.card.architecture == "native-small"
+    with pytest.raises(ValueError, match="frozen=5 leaves nothing to train in a network of 5 bl"):
+        _train(sample, recipe=replace(QUICK, frozen=5))
+
+
+class Brightest(torch.nn.Module):
+    """A network of a user, with two layers that share their weights."""
+
+    def __init__(self, n_bands, n_classes):
+        super().__init__()
+        self.first, self.second = torch.nn.Linear(n_bands, 8), torch.nn.Linear(8, 8)
+        self.third, self.head = torch.nn.Linear(8, 8), torch.nn.Linear(8, n_classes)
+        self.third.weight = self.second.weight
+        self.input_size = 50, 50  # many networks of others have one
+
+    def forward(self, pixels, present):
+        features = self.first(pixels.amax(dim=(2, 3)) * present)
+        return self.head(self.third(self.second(features)))
+
+
+def test_a_network_of_a_user_is_trained_and_saved_and_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr("astroclust.networks._REGISTERED", {})
+    register_network("brightest", Brightest)
+    sample, path = _watched(64), tmp_path / "mine.safetensors"
+    trained = _train(sample, recipe=replace(QUICK, architecture="brightest"))
+    assert trained.card.architecture == "brightest"
+    save_classifier(trained, path)
+    loaded = load_classifier(path)
+    np.testing.assert_array_equal(
+        loaded.probabilities(sample.stamps), trained.probabilities(sample.stamps)
+    )
+    table = Table({"x": [30.0], "y": [20.0]})
+    images = {"F555W": np.random.default_rng(0).normal(size=(50, 50))}
+    assert classify_table(table, images, model=loaded)["class"][0] in (1, 2, 3, 4)
+    monkeypatch.setattr("astroclust.networks._REGISTERED", {})
+    with pytest.raises(ValueError, match=r"mine\.safetensors is not accepted: .*register_network"):
+        load_classifier(path)
+    register_network("brightest", Brightest)  # as the message says
+    assert load_classifier(path).card == loaded.card
+    register_network("brightest", lambda n_bands, _: Brightest(n_bands, 7))
+    with pytest.raises(
+        ValueError, match=r"'brightest' returns shape \(2, 7\) for 2 stamps, not \(2, 4"
+    ):
+        _train(sample, recipe=replace(QUICK, architecture="brightest"))
 
 
 @pytest.fixture
@@ -237,7 +287,7 @@ def test_votes_are_learned_as_probabilities(loss_of):
     loss(scores, targets).backward()
     assert scores.grad.abs().max() < 1e-5  # nothing is better than the votes themselves
     stamps, _ = _blobs(40, 0)
-    classifier = train_classifier(stamps, np.tile(shares, (40, 1)), epochs=1, **ARGUMENTS)
+    classifier = _train(Sample(stamps, np.tile(shares, (40, 1))))
     np.testing.assert_allclose(classifier.probabilities(stamps).sum(axis=2), 1, atol=1e-5)
 
 
@@ -331,13 +381,10 @@ def test_cropped_stamps_are_enlarged():
 
 
 def test_a_network_that_is_not_watched_learns_the_same(tmp_path):
-    stamps, labels = _blobs(64, 0)
-    options = {"epochs": 2, "validation_share": 0.0, **ARGUMENTS}
-    alone = train_classifier(stamps, labels, **options)
+    recipe = replace(QUICK, epochs=2, validation_share=0.0)
+    alone = _train(_sample(64), recipe=recipe)
     assert alone.card.scores == {}
-    watched = train_classifier(
-        stamps, labels, held_out=stamps[:9], held_out_labels=labels[:9], **options
-    )
+    watched = _train(_watched(64), recipe=recipe)
     pairs = zip(
         alone.networks[0].state_dict().values(),
         watched.networks[0].state_dict().values(),
@@ -403,9 +450,8 @@ train_in(sys.argv[1])
 
 
 def train_in(folder):
-    stamps, labels = _blobs(80, 0)
-    options = {"held_out": stamps[:16], "held_out_labels": labels[:16], "epochs": 4, "seed": 3}
-    classifier = train_classifier(stamps, labels, folder=folder, **options, **ARGUMENTS)
+    recipe = replace(QUICK, epochs=4)
+    classifier = _train(_watched(80), recipe=recipe, seed=3, folder=folder)
     return classifier.networks[0].state_dict(), Path(folder, "member-1", "metrics.csv").read_text()
 
 
@@ -439,11 +485,10 @@ def test_a_killed_run_ends_as_one_never_killed(tmp_path, another_disk, monkeypat
 
 
 def test_a_second_process_is_told(tmp_path):
-    stamps, labels = _blobs(32, 0)
-    options = {"architecture": "native-small", "epochs": 1, **ARGUMENTS}
+    sample = _sample(32)
     with only_process(tmp_path), pytest.raises(OSError, match=f"{tmp_path} is in use by another"):
-        train_classifier(stamps, labels, folder=tmp_path, **options)
-    train_classifier(stamps, labels, folder=tmp_path, **options)  # as the message says
+        _train(sample, folder=tmp_path)
+    _train(sample, folder=tmp_path)  # as the message says
 
 
 def _checkpoint(path, step):
@@ -538,10 +583,8 @@ def test_training_leaves_the_process_as_it_was(tmp_path):
             signals,
         )
 
-    stamps, labels = _blobs(64, 0)
-    options = {"architecture": "native-small", "epochs": 1, **ARGUMENTS}
-    before = state()
-    train_classifier(stamps, labels, **options)
+    sample, before = _sample(64), state()
+    _train(sample)
     assert state() == before
     assert not list(tmp_path.iterdir())
 
@@ -550,22 +593,21 @@ def test_ctrl_c_is_that_of_python(tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    stamps, labels = _blobs(64, 0)
     monkeypatch.setattr("astroclust.training.fitting._Fit.training_step", interrupted)
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        train_classifier(stamps, labels, folder=tmp_path, **ARGUMENTS)
+        _train(_sample(64), folder=tmp_path)
     assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_settings_that_are_damaged(tmp_path):
     (tmp_path / "member-1").mkdir()
     (tmp_path / "member-1" / "settings.json").write_text("{")
-    stamps, labels = _blobs(64, 0)
+    sample = _sample(64)
     with pytest.raises(ValueError, match="other data or settings: remove it"):
-        train_classifier(stamps, labels, folder=tmp_path, **ARGUMENTS)
+        _train(sample, folder=tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match=r"cannot make the folder .*file.*choose another one"):
-        train_classifier(stamps, labels, folder=tmp_path / "file", **ARGUMENTS)
+        _train(sample, folder=tmp_path / "file")
     with pytest.raises(ValueError, match="name '', which is not a name"):
-        train_classifier(stamps, labels, **{**ARGUMENTS, "name": ""})
+        train_classifier(sample, name="", recipe=QUICK)

@@ -84,7 +84,7 @@ def test_a_known_hash_covers_the_card(server, files):
             load_classifier(f"{address}#sha256={digest}")
     finally:
         card.write_text(right)
-    assert load_classifier(f"{address}#sha256={digest}").card.classes[4] == "not a cluster"
+    assert load_classifier(f"{address}#sha256={digest}").card.classes.names[4] == "not a cluster"
 
 
 def test_what_is_not_there_is_said(server):

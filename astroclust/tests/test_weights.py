@@ -91,13 +91,19 @@ def test_another_hash(saved):
         load_classifier(path)
 
 
+def _named(names):
+    """The entry of classes with these names."""
+    return {"classes": {"name": "mine", "names": names}}
+
+
 def test_a_card_belongs_to_its_weights(saved):
     path, _ = saved
     card = path.with_suffix(".json")
     original = card.read_text()
+    names = json.loads(original)["classes"]["names"]
     for entries in (
-        {"classes": {"1": "star", "2": "cluster", "3": "other", "4": "nothing"}},
-        {"classes": dict(reversed(json.loads(original)["classes"].items()))},  # another order
+        _named({"1": "star", "2": "cluster", "3": "other", "4": "nothing"}),
+        _named(dict(reversed(names.items()))),  # another order
         {"temperature": 2.0},
         {"scores": {"accuracy": 1.0}},
     ):
@@ -149,13 +155,15 @@ def test_weights_that_do_not_name_their_card(saved):
         ({"normalization": []}, r"normalization \[\], which is not one of"),
         ({"bands": "VI"}, "bands is 'VI', not a list"),
         ({"bands": [1, 2]}, "bands .*which is not some of"),
-        ({"classes": {"one": "cluster", "2": "other"}}, "which are not all whole numbers"),
-        ({"classes": {"1": "cluster", "01": "other"}}, "which are not all whole numbers"),
-        ({"classes": {"0": "cluster", "1": "other"}}, "whole numbers from 1 to 32767"),
-        ({"classes": {"1": "cluster", "99999": "other"}}, "whole numbers from 1 to 32767"),
-        ({"classes": {"1": "cluster", "2": 2}}, "two or more names"),
+        (_named({"one": "cluster", "2": "other"}), "are not all whole numbers"),
+        (_named({"1": "cluster", "01": "other"}), "are not all whole numbers"),
+        (_named({"0": "cluster", "1": "other"}), "whole numbers from 1 to 32767"),
+        (_named({"1": "cluster", "99999": "other"}), "whole numbers from 1 to 32767"),
+        (_named({"1": "cluster", "2": 2}), "two or more names"),
         ({"scores": {"accuracy": "high"}}, "score accuracy 'high', which is not a finite number"),
         ({"scores": [1]}, r"scores \[1\], which is not numbers by name"),
+        ({"classes": {"1": "cluster", "2": "other"}}, "has a name and names by number"),
+        ({"system": {"name": "V alone"}}, "system .*not accepted"),
         ({"surprise": 1}, "unknown entries surprise"),
     ],
 )
@@ -266,10 +274,10 @@ def test_other_bands(saved, bands):
         load_classifier(path)
 
 
-@pytest.mark.parametrize("classes", [{"1": "cluster", "2": "other"}, {"1": "cluster"}])
-def test_other_classes(saved, classes):
+@pytest.mark.parametrize("names", [{"1": "cluster", "2": "other"}, {"1": "cluster"}])
+def test_other_classes(saved, names):
     path, _ = saved
-    _change_card(path, classes=classes)
+    _change_card(path, **_named(names))
     _sign(path)
     with pytest.raises(ModelClassesError, match="classes"):
         load_classifier(path)

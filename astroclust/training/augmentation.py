@@ -10,7 +10,7 @@ from PIL import Image
 from scipy import ndimage
 from torch.nn import functional
 
-from astroclust.stamps.holes import fill_holes
+from astroclust.stamps import fill_holes
 
 __all__ = ["AUGMENTATIONS", "augment_stamps", "crop_stamps", "turn_stamps"]
 
@@ -175,6 +175,14 @@ def crop_stamps(stamps, rng):
     -------
     stamps : `~astroclust.stamps.Stamps`
         n stamps in the same order, as many pixels wide as before.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroclust import simulate_stamps
+    >>> from astroclust.training import crop_stamps
+    >>> crop_stamps(simulate_stamps(3, seed=1), np.random.default_rng(1)).size
+    50
     """
     return _resample(stamps, rng, rng.uniform(0.25, 1.0, len(stamps)))
 

@@ -21,6 +21,7 @@ from lightning.pytorch.callbacks import (
 from torch.utils.data import DataLoader, Dataset
 from torchmetrics.classification import MulticlassAccuracy
 
+from astroclust.networks import channels_last, network_blocks
 from astroclust.stamps import normalize_stamps
 from astroclust.training.augmentation import AUGMENTATIONS
 from astroclust.training.checkpoints import (
@@ -69,7 +70,7 @@ def fit_network(network, stamps, targets, validation, recipe, *, seed, folder, p
     """
     last = find_checkpoint(folder)
     check_best(folder)
-    network.to(memory_format=torch.channels_last)
+    channels_last(network)
     batches = _Batches(stamps, targets, recipe, seed=seed)
     fit = _Fit(network, recipe, targets, seed, n_batches=len(batches))
     batches.epoch = fit.next_epoch
@@ -218,7 +219,13 @@ class _Fit(lightning.LightningModule):
         self.loss = torch.nn.CrossEntropyLoss(weights, label_smoothing=recipe.label_smoothing)
         self.accuracy = MulticlassAccuracy(n_classes, average="micro")
         self.recall = MulticlassAccuracy(n_classes, average="none")
-        for block in network.blocks()[: recipe.frozen]:
+        blocks = network_blocks(network)
+        if recipe.frozen >= len(blocks):
+            raise ValueError(
+                f"frozen={recipe.frozen} leaves nothing to train in a network of {len(blocks)} "
+                "blocks: freeze fewer"
+            )
+        for block in blocks[: recipe.frozen]:
             block.requires_grad_(False)
 
     def next_epoch(self):
@@ -235,7 +242,7 @@ class _Fit(lightning.LightningModule):
         # Each epoch has its own random numbers, so that a run that goes on is as one never stopped.
         torch.manual_seed(self.seed + self.current_epoch)
         # Frozen means the statistics of the batches, too.
-        for block in self.network.blocks()[: self.recipe.frozen]:
+        for block in network_blocks(self.network)[: self.recipe.frozen]:
             block.eval()
 
     def training_step(self, batch, _):
@@ -262,14 +269,14 @@ class _Fit(lightning.LightningModule):
         self.recall.reset()
 
     def configure_optimizers(self):
-        recipe = self.recipe
-        rates = recipe.learning_rate * recipe.block_decay ** np.arange(len(self.network.blocks()))
+        recipe, blocks = self.recipe, network_blocks(self.network)
+        rates = recipe.learning_rate * recipe.block_decay ** np.arange(len(blocks))
         groups = [
             {
                 "params": [weights for weights in block.parameters() if weights.requires_grad],
                 "lr": rate,
             }
-            for block, rate in zip(self.network.blocks(), rates[::-1].tolist(), strict=True)
+            for block, rate in zip(blocks, rates[::-1].tolist(), strict=True)
         ]
         groups = [group for group in groups if group["params"]]
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]

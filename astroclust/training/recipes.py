@@ -1,7 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """How a network is trained."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from astroclust.stamps import NORMALIZATIONS
 from astroclust.training.augmentation import AUGMENTATIONS
@@ -22,8 +22,7 @@ class Recipe:
     normalization : str, optional
         How pixels are prepared, as `~astroclust.stamps.normalize_stamps` names it.
     augmentation : str, optional
-        How stamps are changed in training, of
-        ``astroclust.training.augmentation.AUGMENTATIONS``.
+        How stamps are changed in training: one of `~astroclust.training.AUGMENTATIONS`.
     optimizer : str, optional
         ``"adamw"`` or ``"adam"``.
     learning_rate : float, optional
@@ -55,6 +54,9 @@ class Recipe:
         batch normalisation.
     block_decay : float, optional
         Factor on the learning rate from each block to the one before it.
+    max_missing_bands : int or None, optional
+        How many bands may be absent when the classifier is used; by default all but one, as the
+        augmentation ``"observations"`` removes up to that many.
 
     Examples
     --------
@@ -85,6 +87,7 @@ class Recipe:
     patience: int | None = None
     frozen: int = 0
     block_decay: float = 1.0
+    max_missing_bands: int | None = None
 
     def __post_init__(self):
         """Name what cannot be."""
@@ -126,37 +129,38 @@ RECIPES = {
 }
 
 
-def find_recipe(recipe, **changes):
-    """A recipe, with some of its entries changed.
+def find_recipe(recipe):
+    """Find a recipe by name.
 
     Parameters
     ----------
     recipe : str or `Recipe`
-        One of `RECIPES` by name, or your own.
-    **changes
-        Entries to change.
+        The name of one of `RECIPES`, or your own, which is returned as it is.
 
     Returns
     -------
     recipe : `Recipe`
-        A new one.
+        The recipe; change its entries by `dataclasses.replace`.
 
     Raises
     ------
     TypeError
-        For a change that is no entry of a recipe.
+        If it is neither a name nor a `Recipe`.
     ValueError
-        For an unknown name, or an entry that is not accepted.
+        For an unknown name.
 
     Examples
     --------
+    >>> from dataclasses import replace
     >>> from astroclust.training import find_recipe
-    >>> recipe = find_recipe("fine-tune", epochs=5)
+    >>> recipe = replace(find_recipe("fine-tune"), epochs=5)
     >>> recipe.epochs, recipe.learning_rate, recipe.block_decay
     (5, 0.0005, 0.7)
     """
-    if isinstance(recipe, str):
-        if recipe not in RECIPES:
-            raise ValueError(f"recipe {recipe!r} is not known: there are {', '.join(RECIPES)}")
-        recipe = RECIPES[recipe]
-    return replace(recipe, **changes)
+    if isinstance(recipe, Recipe):
+        return recipe
+    if not isinstance(recipe, str):
+        raise TypeError(f"recipe must be a name or a Recipe, not {recipe!r}")
+    if recipe not in RECIPES:
+        raise ValueError(f"recipe {recipe!r} is not known: there are {', '.join(RECIPES)}")
+    return RECIPES[recipe]

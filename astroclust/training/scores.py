@@ -84,7 +84,27 @@ def score_classifier(classifier, stamps, labels, *, progress_bar=False):
 
 
 def member_probabilities(classifier, stamps):
-    """Class probabilities of each member, a batch at a time, as `Classifier.probabilities`."""
+    """Class probabilities of each member of an ensemble, computed in batches.
+
+    Parameters
+    ----------
+    classifier : `~astroclust.weights.Classifier`
+        The classifier.
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps, of any number.
+
+    Returns
+    -------
+    probabilities : `~numpy.ndarray` of float32, shape (n_members, n, n_classes)
+        See `~astroclust.weights.Classifier.probabilities`.
+
+    Examples
+    --------
+    >>> from astroclust import load_classifier, simulate_stamps
+    >>> from astroclust.training import member_probabilities
+    >>> member_probabilities(load_classifier(), simulate_stamps(3, seed=1)).shape
+    (1, 3, 4)
+    """
     starts = range(0, len(stamps), _BATCH)
     parts = [classifier.probabilities(stamps[i : i + _BATCH]) for i in starts]
     return np.concatenate(parts, axis=1)
@@ -120,6 +140,14 @@ def without_bands(stamps, missing):
     -------
     stamps : `~astroclust.stamps.Stamps`
         With their flags and table.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_stamps
+    >>> from astroclust.training import without_bands
+    >>> stamps = without_bands(simulate_stamps(1, seed=1), [0, 4])
+    >>> stamps.present.tolist()
+    [[False, True, True, True, False]]
     """
     data, present = stamps.data.copy(), stamps.present.copy()
     data[:, missing], present[:, missing] = 0, False

@@ -35,6 +35,9 @@ __all__ = [
     "ModelClassesError",
     "ModelHashError",
     "ModelKeysError",
+    "bundle",
+    "check_card",
+    "check_classifier_output",
     "list_classifiers",
     "load_classifier",
     "save_classifier",
@@ -154,7 +157,8 @@ def save_classifier(classifier, path, *, overwrite=False):
     card = replace(classifier.card, members=len(classifier.networks))
     check_card(card, path)
     weights = {
-        f"{i}.{name}": value.detach().cpu().contiguous()
+        # Copied, as safetensors refuses weights that two layers share.
+        f"{i}.{name}": value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for i, network in enumerate(classifier.networks)
         for name, value in network.state_dict().items()
     }
@@ -185,6 +189,19 @@ def check_classifier_output(path, *, overwrite=False):
     -------
     weights, card : `~pathlib.Path`
         The files.
+
+    Raises
+    ------
+    ValueError
+        If the name does not end in ``.safetensors``.
+    OSError
+        If a file exists and ``overwrite`` is false, or cannot be written.
+
+    Examples
+    --------
+    >>> from astroclust.weights import check_classifier_output
+    >>> [path.name for path in check_classifier_output("mine.safetensors")]
+    ['mine.safetensors', 'mine.json']
     """
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -302,9 +319,9 @@ def _load_member(card, weights, i, path):
             "use the card and the astroclust version that it was saved with"
         )
     shapes = {name: (tuple(given[name].shape), tuple(wanted[name].shape)) for name in wanted}
-    first = next(name for name, values in wanted.items() if values.ndim == 4)
-    found, expected = shapes[first]
-    if len(found) == 4 and found[1] != expected[1]:
+    images = (name for name, values in wanted.items() if values.ndim == 4)
+    found, expected = shapes[next(images, next(iter(wanted)))]
+    if len(found) == len(expected) == 4 and found[1] != expected[1]:
         raise ModelBandsError(
             f"{path} was made for {found[1]} bands, its card names {len(card.bands)}; use the card "
             "that it was saved with"

@@ -341,6 +341,15 @@ def check_card(card, path):
     ------
     ModelBandsError, ModelClassesError, ValueError
         If the bands, the classes or other entries are not accepted.
+
+    Examples
+    --------
+    >>> from astroclust.weights import ModelCard, check_card
+    >>> check_card(ModelCard("mine", "native", "nothing"), "mine.safetensors")
+    >>> check_card(ModelCard("", "native", "nothing"), "mine.safetensors")
+    Traceback (most recent call last):
+        ...
+    ValueError: the card of mine.safetensors has name '', which is not a name; use the card ...
     """
     for name in _TEXTS:
         value = getattr(card, name)

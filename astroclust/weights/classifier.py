@@ -4,7 +4,7 @@
 import numpy as np
 import torch
 
-from astroclust.networks.inference import fuse_network, survive_forks
+from astroclust.networks import channels_last, fuse_network, survive_forks
 from astroclust.stamps import normalize_pixels
 
 __all__ = ["Classifier"]
@@ -30,14 +30,13 @@ class Classifier:
 
     >>> import numpy as np
     >>> from astroclust import Classifier, Stamps, create_network
-    >>> from astroclust.images import BANDS
     >>> from astroclust.weights import ModelCard
     >>> card = ModelCard("mine", "native-small", "nothing yet")
     >>> classifier = Classifier(card, [create_network("native-small")])
     >>> classifier
     <Classifier mine: 1 x native-small>
     >>> noise = np.random.default_rng(1).normal(size=(3, 5, 50, 50))
-    >>> classifier.probabilities(Stamps(noise, BANDS)).shape
+    >>> classifier.probabilities(Stamps(noise, card.bands)).shape
     (1, 3, 4)
     """
 
@@ -66,9 +65,7 @@ class Classifier:
         """
         card = self.card
         fused = [fuse_network(one, len(card.bands), card.stamp_size) for one in self.networks]
-        return Classifier(
-            card, [one.to(device, memory_format=torch.channels_last) for one in fused]
-        )
+        return Classifier(card, [channels_last(one, device) for one in fused])
 
     def probabilities(self, stamps):
         """Class probabilities of each member, on the device of the networks.

@@ -12,6 +12,7 @@ from urllib.parse import urldefrag
 
 from astropy.utils.data import clear_download_cache, download_file
 
+from astroclust.extras import naming_extras
 from astroclust.weights.cards import ModelHashError
 
 __all__ = ["Source", "bundle", "find_source"]
@@ -48,7 +49,19 @@ class Source:
 
 
 def bundle():
-    """The folder of the bundled classifiers."""
+    """The folder of the bundled classifiers.
+
+    Returns
+    -------
+    folder : `~pathlib.Path`
+        In the installed package.
+
+    Examples
+    --------
+    >>> from astroclust.weights import bundle
+    >>> [path.name for path in bundle().glob("*.safetensors")]
+    ['simulated-3.safetensors']
+    """
     return Path(str(resources.files("astroclust") / "data"))
 
 
@@ -126,12 +139,8 @@ def _from_server(address):
 
 def _from_hub(address):
     """Files that the hub's own library keeps in its cache."""
-    try:
+    with naming_extras():
         from huggingface_hub import hf_hub_download
-    except ImportError as error:
-        raise ImportError(
-            f"{address} needs huggingface_hub: pip install huggingface_hub"
-        ) from error
     parts = address.removeprefix(_HUB).split("/", 2)
     if len(parts) < 3:
         raise ValueError(f"{address} names no file: {_HUB}OWNER/REPOSITORY/PATH{_WEIGHTS} does")

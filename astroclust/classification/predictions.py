@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""From positions on images to the probabilities of the classes."""
+"""Class probabilities at positions on images."""
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from astroclust.stamps import StampFlag, make_stamps
 
-__all__ = ["NOT_CLASSIFIED", "Chances", "classify_positions"]
+__all__ = ["NOT_CLASSIFIED", "Predictions", "classify_positions"]
 
 # Stamps in memory at a time: some hundred keep a CPU's caches warm, a GPU wants thousands.
 _BATCH_SIZES = {"cpu": 256, "cuda": 4096}
@@ -24,8 +24,8 @@ NOT_CLASSIFIED = StampFlag.OFF_IMAGE | StampFlag.EMPTY | StampFlag.TOO_MANY_MISS
 
 
 @dataclass
-class Chances:
-    """What images tell of n positions.
+class Predictions:
+    """Class probabilities and flags at ``n`` positions.
 
     Parameters
     ----------
@@ -43,13 +43,13 @@ class Chances:
 
     @classmethod
     def unknown(cls, n, classifier):
-        """Those of n positions before anything is known."""
+        """Predictions of n positions before any is computed."""
         shape = len(classifier.networks), n, len(classifier.card.classes)
         probabilities = np.full(shape, np.nan, np.float32)
         return cls(probabilities, np.zeros(n, np.int32), np.zeros(n, bool))
 
     def fill(self, rows, part):
-        """Put in what is known of some rows."""
+        """Copy the predictions of a part into its rows."""
         self.probabilities[:, rows] = part.probabilities
         self.flags[rows] = part.flags
         self.lost[rows] = part.lost
@@ -73,12 +73,12 @@ def classify_positions(x, y, images, classifier, *, batch_size=None, progress_ba
 
     Returns
     -------
-    chances : `Chances`
+    predictions : `Predictions`
         In the order of the positions.
     """
     card = classifier.card
     batch_size = batch_size or _choose_batch_size(classifier)
-    chances = Chances.unknown(len(x), classifier)
+    predictions = Predictions.unknown(len(x), classifier)
     with tqdm(total=len(x), unit="stamp", desc="classifying", disable=not progress_bar) as bar:
         for rows, stamps in _read_stamps(x, y, images, card, batch_size):
             n_missing = len(card.bands) - stamps.present.sum(axis=1)
@@ -88,20 +88,21 @@ def classify_positions(x, y, images, classifier, *, batch_size=None, progress_ba
             good = flags & NOT_CLASSIFIED == 0
             if good.any():
                 found = classifier.probabilities(stamps if good.all() else stamps[good])
-                chances.probabilities[:, rows[good]] = found
+                predictions.probabilities[:, rows[good]] = found
                 # Pixels too small or too large to compute with.
                 flags[good] |= np.isnan(found).any(axis=(0, 2)) * np.int32(StampFlag.EMPTY)
-            chances.flags[rows] = flags
-            chances.lost[rows] = n_missing > len(set(card.bands) - set(images.roles))
+            predictions.flags[rows] = flags
+            predictions.lost[rows] = n_missing > len(set(card.bands) - set(images.roles))
             bar.update(len(stamps))
-    return chances
+    return predictions
 
 
 def _choose_batch_size(classifier):
     network, size = classifier.networks[0], classifier.card.stamp_size
     device = next(network.parameters()).device.type
     # Networks that enlarge stamps need as much more memory for each.
-    enlarged = (getattr(network, "input_size", size) / size) ** 2
+    resized = getattr(network, "input_size", size)
+    enlarged = (resized / size) ** 2 if isinstance(resized, int) else 1
     usual = _BATCH_SIZES.get(device, _BATCH_SIZES["cpu"])
     return max(1, round(usual / max(1, enlarged)))
 

@@ -1,0 +1,331 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Labeled stamps to train on and to score on: simulated, or cut at the rows of a table."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from astroclust.catalogs import pixel_positions
+from astroclust.extras import naming_extras
+from astroclust.images import ImageSet
+from astroclust.instruments import ClassScheme, classes_of, find_class_scheme
+from astroclust.stamps import Stamps, make_stamps
+from astroclust.training.splits import overlapping_groups, split_rows
+
+__all__ = [
+    "CROWDED",
+    "LABEL_COLUMNS",
+    "SIMULATED_LABELS",
+    "TEST_FIELDS",
+    "Sample",
+    "hold_out",
+    "labeled_sample",
+    "simulated_sample",
+    "simulated_test_set",
+]
+
+#: Fields of LEGUS that the simulated test set is like; the training set is like the others.
+TEST_FIELDS = ("ngc628-e", "ngc1313-e", "ngc1433")
+#: Fraction of the simulated training set in star fields as crowded as those of M83.
+CROWDED = 0.3
+#: Labels of simulated stamps, and what they are.
+SIMULATED_LABELS = {"truth": "the classes drawn", "experts": "the mode of three simulated experts"}
+#: Columns that may hold the classes of a table, in order of preference.
+LABEL_COLUMNS = ("class_human", "class_mode", "label", "class")
+
+# By default there are this many simulated stamps in the training set for each one in the test set.
+_PER_TEST = 8
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A training set of labeled stamps, and optionally a test set.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.stamps.Stamps`
+        Training set: n stamps.
+    labels : array_like, shape (n,) or (n, n_classes)
+        Their classes, or the probabilities of the classes, such as those of `vote_shares`.
+    groups : array_like, shape (n,), optional
+        Stamps of one group stay together if part of the training set is set aside for validation;
+        see `split_rows`.
+    test_stamps : `~astroclust.stamps.Stamps`, optional
+        Test set, on which the classifier is scored. It has no influence on the training.
+    test_labels : array_like, optional
+        Its labels.
+    description : str, optional
+        What the stamps of the training set are, for the model card, which puts their number
+        before it.
+    split : str, optional
+        How the test set was separated, for the model card.
+    simulated : bool, optional
+        Whether all stamps are simulated.
+    scheme : str or `~astroclust.instruments.ClassScheme`, optional
+        The classes; by default those of the table of the stamps.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_stamps
+    >>> from astroclust.training import Sample
+    >>> stamps = simulate_stamps(8, seed=1)
+    >>> sample = Sample(stamps, stamps.table["class"], description="my stamps", simulated=True)
+    >>> len(sample.stamps), sample.test_stamps
+    (8, None)
+    """
+
+    stamps: Stamps
+    labels: np.ndarray
+    groups: np.ndarray | None = None
+    test_stamps: Stamps | None = None
+    test_labels: np.ndarray | None = None
+    description: str = "stamps"
+    split: str = ""
+    simulated: bool = False
+    scheme: str | ClassScheme | None = None
+
+
+def simulated_sample(n, *, n_test=None, seed=1, labels="truth", workers=1, progress_bar=False):
+    """Simulate a sample of stamps, as for the bundled classifier.
+
+    The training set is like all calibrated fields of LEGUS except `TEST_FIELDS`, with a fraction
+    `CROWDED` in crowded star fields; the test set is that of `simulated_test_set`.
+
+    Parameters
+    ----------
+    n : int
+        Number of stamps in the training set.
+    n_test : int, optional
+        Number of stamps in the test set; by default an eighth of ``n``, and at least 8.
+    seed : int, optional
+        Equal seeds give equal samples.
+    labels : str, optional
+        ``"truth"``, the classes that were drawn, or ``"experts"``, the mode of the votes of three
+        simulated experts.
+    workers : int, optional
+        Number of processes.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    sample : `Sample`
+        For `~astroclust.training.train_classifier`.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If GalSim is not installed.
+    ValueError
+        If an argument is not accepted.
+
+    Examples
+    --------
+    >>> from astroclust.training import simulated_sample
+    >>> sample = simulated_sample(8, n_test=4, seed=1)
+    >>> sample.split
+    '4 stamps like other galaxies, ngc628-e, ngc1313-e, ngc1433, seed [1, 1]; labels are the ...'
+    """
+    with naming_extras():
+        from astroclust.simulation import calibrated_fields
+
+    n_test = max(n // _PER_TEST, _PER_TEST) if n_test is None else n_test
+    fields = [name for name in calibrated_fields() if name not in TEST_FIELDS]
+    options = {"labels": labels, "workers": workers, "progress_bar": progress_bar}
+    stamps, classes = _simulate(n, [seed, 0], fields, CROWDED, **options)
+    test_stamps, test_labels = simulated_test_set(n_test, seed=seed, **options)
+    source = f"labels are {SIMULATED_LABELS[labels]}"
+    return Sample(
+        stamps,
+        classes,
+        test_stamps=test_stamps,
+        test_labels=test_labels,
+        description=f"stamps of simulate_stamps like {', '.join(fields)}, crowded {CROWDED}, "
+        f"seed [{seed}, 0]; {source}",
+        split=f"{n_test} stamps like other galaxies, {', '.join(TEST_FIELDS)}, "
+        f"seed [{seed}, 1]; {source}",
+        simulated=True,
+    )
+
+
+def simulated_test_set(n, *, seed=1, labels="truth", workers=1, progress_bar=False):
+    """Simulate the test set of `simulated_sample` alone.
+
+    Parameters
+    ----------
+    n : int
+        Number of stamps.
+    seed, labels, workers, progress_bar
+        See `simulated_sample`.
+
+    Returns
+    -------
+    stamps : `~astroclust.stamps.Stamps`
+        Stamps like `TEST_FIELDS`.
+    labels : `~numpy.ndarray` of int, shape (n,)
+        Their labels.
+
+    Examples
+    --------
+    >>> from astroclust.training import simulated_test_set
+    >>> stamps, labels = simulated_test_set(4, seed=1)
+    >>> len(stamps), len(labels)
+    (4, 4)
+    """
+    return _simulate(
+        n, [seed, 1], TEST_FIELDS, 0.0, labels=labels, workers=workers, progress_bar=progress_bar
+    )
+
+
+def _simulate(n, seed, fields, crowded, *, labels, workers, progress_bar):
+    """Simulated stamps and their labels."""
+    with naming_extras():
+        from astroclust.simulation import label_noise, simulate_stamps
+
+    if labels not in SIMULATED_LABELS:
+        raise ValueError(f"labels must be one of {', '.join(SIMULATED_LABELS)}, not {labels!r}")
+    stamps = simulate_stamps(
+        n, seed=seed, like=fields, crowded=crowded, workers=workers, progress_bar=progress_bar
+    )
+    truth, kinds = stamps.table["class"], stamps.table["kind"]
+    if labels == "truth":
+        return stamps, np.asarray(truth)
+    return stamps, np.asarray(label_noise(truth, seed=[*seed, 1], kinds=kinds)["class_mode"])
+
+
+def labeled_sample(
+    table,
+    images,
+    *,
+    column=None,
+    classifier=None,
+    scheme=None,
+    name="the table",
+    progress_bar=False,
+):
+    """Cut stamps at the rows of a table that have a class.
+
+    Rows without a class of the scheme, and rows without pixels, are excluded. Stamps that share
+    pixels are one group.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        Positions and classes.
+    images : `~astroclust.images.ImageSet` or mapping
+        The bands of the field.
+    column : str, optional
+        Name of the column of classes; by default the first of `LABEL_COLUMNS` that there is.
+    classifier : `~astroclust.weights.Classifier`, optional
+        Classifier to be fine-tuned or scored, which sets the bands, the size of the stamps and the
+        classes.
+    scheme : str or `~astroclust.instruments.ClassScheme`, optional
+        The classes; by default those of the table.
+    name : str, optional
+        What the description and messages call the table.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    sample : `Sample`
+        All labeled stamps, with their groups; see `hold_out` for a test set.
+
+    Raises
+    ------
+    KeyError
+        If the table has no such column.
+    ValueError
+        If no row has a class.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_field
+    >>> from astroclust.training import labeled_sample
+    >>> field = simulate_field(shape=(160, 160), seed=1)
+    >>> sample = labeled_sample(field.truth, field.images, name="the truth")
+    >>> sample.description
+    'stamps with class of the truth in F275W, F336W, F435W, F555W, F814W'
+    """
+    card = {}
+    if classifier is not None:
+        scheme = classifier.card.classes
+        images = ImageSet.of(images, classifier.card.system)
+        card = {"size": classifier.card.stamp_size, "bands": classifier.card.bands}
+    scheme = classes_of(table) if scheme is None else find_class_scheme(scheme)
+    images = ImageSet.of(images)
+    column = _label_column(table, column, name)
+    labels = np.ma.asarray(table[column])
+    rows = np.flatnonzero(scheme.knows(labels))
+    if not len(rows):
+        raise ValueError(f"no row of {name} has a class {list(scheme.numbers)} in {column}")
+    table, labels = table[rows], labels.data[rows].astype(int)
+    stamps = make_stamps(table, images, progress_bar=progress_bar, **card)
+    usable = stamps.present.any(axis=1)
+    stamps = stamps[usable]
+    x, y = (values[usable] for values in pixel_positions(table, images.wcs))
+    return Sample(
+        stamps,
+        labels[usable],
+        groups=overlapping_groups(x, y, size=stamps.size),
+        description=f"stamps with {column} of {name} in {', '.join(stamps.filters)}",
+        scheme=scheme,
+    )
+
+
+def _label_column(table, column, name):
+    names = LABEL_COLUMNS if column is None else [column]
+    found = [one for one in names if one in table.colnames]
+    if not found:
+        raise KeyError(f"{name} has no column {' or '.join(names)} with classes")
+    return found[0]
+
+
+def hold_out(sample, *, fraction=0.2, seed=1):
+    """Move part of a training set to a test set that shares no group with the rest.
+
+    Parameters
+    ----------
+    sample : `Sample`
+        Not changed. A test set that it has is replaced.
+    fraction : float, optional
+        Fraction of the stamps in the test set; whole groups are moved, so it is at most that.
+    seed : int, optional
+        Equal seeds give equal test sets.
+
+    Returns
+    -------
+    sample : `Sample`
+        The same stamps, divided.
+
+    Raises
+    ------
+    ValueError
+        If one of the sets would be empty.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_stamps
+    >>> from astroclust.training import Sample, hold_out
+    >>> stamps = simulate_stamps(10, seed=1)
+    >>> sample = hold_out(Sample(stamps, stamps.table["class"]), fraction=0.3)
+    >>> len(sample.stamps), len(sample.test_stamps)
+    (7, 3)
+    """
+    labels = np.asarray(sample.labels)
+    training, test = split_rows(len(labels), share=fraction, seed=seed, groups=sample.groups)
+    if not (len(training) and len(test)):
+        raise ValueError(
+            f"the stamps of {len(labels)} labeled rows overlap too much for {fraction:.0%} of them "
+            "to be held out: label more, further apart"
+        )
+    apart = "at random" if sample.groups is None else "which share no pixel with the training set"
+    return replace(
+        sample,
+        stamps=sample.stamps[training],
+        labels=labels[training],
+        groups=None if sample.groups is None else np.asarray(sample.groups)[training],
+        test_stamps=sample.stamps[test],
+        test_labels=labels[test],
+        split=f"{len(test)} other rows, {apart}",
+    )

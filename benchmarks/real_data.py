@@ -1,0 +1,19 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Paths of the real data that benchmarks need."""
+
+import os
+import sys
+from pathlib import Path
+
+__all__ = ["data_path"]
+
+
+def data_path(*names):
+    """Path of a file or folder in ``$ASTROCLUST_DATA``; end the program if it is not there."""
+    folder = os.environ.get("ASTROCLUST_DATA")
+    if not folder:
+        sys.exit("this benchmark needs real data; set ASTROCLUST_DATA to the folder that has them")
+    path = Path(folder).joinpath(*names)
+    if not path.exists():
+        sys.exit(f"{path} does not exist; set ASTROCLUST_DATA to a folder that has it")
+    return path
