@@ -15,6 +15,7 @@ from scipy.optimize import least_squares
 
 from astroclust.instruments import LEGUS_BANDS, find_instrument
 from astroclust.simulation import psf
+from astroclust.simulation.telescopes import PSFParameters, psf_parameters
 
 PIXEL_SCALE = LEGUS_BANDS.pixel_scale
 FITTED = [
@@ -68,10 +69,10 @@ def show(name, radii, published, energy):
 
 def fit(camera, filter_name, radii, published):
     """Print the parameters that fit best."""
-    known = psf.psf_parameters(camera, filter_name)
+    known = psf_parameters(camera, filter_name)
 
     def residual(values):
-        parameters = psf.PSFParameters(known.telescope, known.wavelength, *values)
+        parameters = PSFParameters(known.telescope, known.wavelength, *values)
         star = psf._star(parameters, angle=0, **psf.STAR)
         differences = psf._light_within(star, radii) - published
         if camera == "uvis" or filter_name == "F814W":

@@ -100,7 +100,7 @@ def completeness(
         Filters or roles to the image of a star with the scale of the images, its centre that of
         the array; normalised here. By default the parametric ones of the bands' own cameras (by
         their headers) and filters, with the focus of a usual observation: see
-        `~astroclust.simulation.psf.psf_parameters`.
+        `~astroclust.simulation.telescopes.psf_parameters`.
     seed : int, optional
         Equal seeds give equal results.
     checkpoint : str or `~pathlib.Path`, optional

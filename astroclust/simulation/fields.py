@@ -195,7 +195,7 @@ def simulate_field(
     rng = np.random.default_rng(seed)
     population = field_population(like)
     observation = observe_like(like, rng, population.noise, Ingredients.read(galaxies, psf))
-    chosen = choose_bands(system, observation)
+    chosen = choose_bands(system, observation.filters)
     studio = _Studio(
         rng,
         template_shape(shape, system),

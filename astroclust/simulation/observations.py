@@ -10,7 +10,8 @@ from astroclust.catalogs import find_field
 from astroclust.instruments import LEGUS_BANDS, find_filter, find_instrument, legus_zero_point
 from astroclust.simulation.ingredients import PARAMETRIC, Ingredients
 from astroclust.simulation.optics import Optics
-from astroclust.simulation.psf import PSF_ANGLES, psf_parameters
+from astroclust.simulation.psf import PSF_ANGLES
+from astroclust.simulation.telescopes import psf_parameters
 from astroclust.simulation.template import N_BANDS, V
 
 __all__ = ["Observation", "bands_of", "observe_like", "observe_with"]

@@ -193,7 +193,7 @@ class _Artist:
         if (name, night) not in self.views:
             rng, noise = np.random.default_rng(night), field_population(name).noise
             observation = observe_like(name, rng, noise, self.ingredients)
-            bands = choose_bands(self.system, observation)
+            bands = choose_bands(self.system, observation.filters)
             target = bands.observe(observation, rng) if bands.drawn else None
             self.views[name, night] = _View(bands, observation, target)
         return self.views[name, night]

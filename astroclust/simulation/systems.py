@@ -80,15 +80,15 @@ class Bands:
         return [values[role] for role in self.system.roles]
 
 
-def choose_bands(system, template):
+def choose_bands(system, filters):
     """Choose cameras and filters for the bands of a system.
 
     Parameters
     ----------
     system : str or `~astroclust.instruments.BandSystem`
         The band system.
-    template : `~astroclust.simulation.observations.Observation`
-        The field as LEGUS observed it.
+    filters : sequence of str
+        Those of LEGUS's observation of a field, in the order of its bands.
 
     Returns
     -------
@@ -102,8 +102,8 @@ def choose_bands(system, template):
         If a role has no default.
     """
     system, kept = find_band_system(system), {}
-    if system.pixel_scale == template.pixel_scale:
-        roles = enumerate(zip(LEGUS_BANDS.roles, template.filters, strict=True))
+    if system.pixel_scale == LEGUS_BANDS.pixel_scale:
+        roles = enumerate(zip(LEGUS_BANDS.roles, filters, strict=True))
         kept = {role: i for i, (role, name) in roles if system.filters.get(name) == role}
     others = [role for role in system.roles if role not in kept]
     missing = [role for role in others if role not in system.defaults]
