@@ -61,6 +61,7 @@ def _classify(arguments, report):
         "TABLE": arguments.table,
         "--image": arguments.image,
         "--role": arguments.role,
+        "--system": arguments.system,
         "--batch-size": arguments.batch_size,
     }
     given = ", ".join(name for name, value in of_one.items() if value)
@@ -88,8 +89,8 @@ def _classify_fields(arguments, report):
 def _classify_one(arguments, report):
     check_table_output(arguments.output, overwrite=arguments.overwrite)
     table = read_table(arguments.table)
-    images = read_images(arguments)
     classifier = astroclust.load_classifier(arguments.model)
+    images = read_images(arguments, classifier)
     result = astroclust.classify_table(
         table,
         images,

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from astroclust.images import ImageSet
+from astroclust.instruments import LEGUS_BANDS
 
 __all__ = [
     "add_command",
     "add_images",
     "add_output",
+    "add_system",
     "add_workers",
     "pair",
     "read_images",
@@ -55,7 +57,17 @@ def add_images(command, *, required=True):
         default=[],
         type=pair,
         metavar="FILTER=BAND",
-        help="band (NUV, U, B, V or I) that a filter unknown to astroclust stands for",
+        help="band, such as NUV, U, B, V or I, that a filter unknown to astroclust stands for",
+    )
+    add_system(command)
+
+
+def add_system(command):
+    """Add the option for the band system."""
+    command.add_argument(
+        "--system",
+        help="band system: a name, or a JSON file of its parameters (default: that of the "
+        "classifier, else legus)",
     )
 
 
@@ -80,13 +92,15 @@ def pair(text):
     return name, value
 
 
-def read_images(arguments):
-    """The images that were given."""
+def read_images(arguments, classifier=None):
+    """The images that were given, in the band system of a classifier unless another was given."""
     names = [name for name, _ in arguments.image]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"--image {name} is given more than once")
-    return ImageSet.read(dict(arguments.image), roles=dict(arguments.role))
+    usual = LEGUS_BANDS if classifier is None else classifier.card.system
+    system = arguments.system or usual
+    return ImageSet.read(dict(arguments.image), roles=dict(arguments.role), system=system)
 
 
 def say_counts(report, counts, names):

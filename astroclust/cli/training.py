@@ -20,7 +20,7 @@ from astroclust.files import replace_when_done
 __all__ = ["add_score", "add_train"]
 
 # Options that say what a classifier learns from, and all that training depends on.
-_DATA = ("simulate", "labels", "label_column", "seed")
+_DATA = ("simulate", "labels", "label_column", "system", "scheme", "seed")
 _RECIPE = ("recipe", "architecture", "augmentation", "weights", "epochs")
 _TRAIN = (*_DATA, "start", *_RECIPE, "members", "name")
 _SIMULATED = ("truth", "experts")
@@ -96,6 +96,11 @@ def _add_data(command):
         "--label-column",
         help="column of classes (default: the first of class_human, class_mode, label, class)",
     )
+    command.add_argument(
+        "--scheme",
+        help="class scheme: a name, or a JSON file of its parameters (default: that of the "
+        "classifier or the table, else legus)",
+    )
     add_images(command, required=False)
     command.add_argument("--seed", type=int, default=1, help="(default: 1)")
     add_workers(command)
@@ -113,7 +118,8 @@ def _train(arguments, report):
         start = astroclust.load_classifier(None if start == "default" else start)
     folder = arguments.checkpoint or arguments.output.with_suffix(".checkpoints")
     if arguments.labels in _SIMULATED:
-        sample = simulated_sample(_number(arguments), **_simulation(arguments))
+        scheme = arguments.scheme or "legus"
+        sample = simulated_sample(_number(arguments), scheme=scheme, **_simulation(arguments))
         scored = _score_command(arguments, {"simulate": len(sample.test_stamps)})
     else:
         sample = hold_out(_labeled(arguments, report, start), seed=arguments.seed)
@@ -217,6 +223,7 @@ def _simulation(arguments):
         "labels": arguments.labels,
         "workers": arguments.workers,
         "progress_bar": not arguments.quiet,
+        "system": arguments.system or "legus",
     }
 
 
@@ -230,9 +237,10 @@ def _labeled(arguments, report, classifier):
         raise ValueError("labels of a table need their images: --image F555W=v.fits, one a band")
     sample = labeled_sample(
         read_table(arguments.labels),
-        read_images(arguments),
+        read_images(arguments, classifier),
         column=arguments.label_column,
         classifier=classifier,
+        scheme=arguments.scheme,
         name=Path(arguments.labels).name,
         progress_bar=not arguments.quiet,
     )

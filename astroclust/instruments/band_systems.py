@@ -8,7 +8,7 @@ from functools import cache, partial
 
 from astropy import units as u
 
-from astroclust.instruments.tables import read_data, value_of
+from astroclust.instruments.tables import find_named, read_data, value_of
 
 __all__ = ["LEGUS_BANDS", "BandSystem", "find_band_system", "register_band_system"]
 
@@ -245,7 +245,8 @@ def find_band_system(system):
     Parameters
     ----------
     system : str or `BandSystem`
-        Name of a bundled or registered system; a `BandSystem` is returned as is.
+        Name of a bundled or registered system; or a JSON file of the parameters of `BandSystem`,
+        such as its ``content``. A `BandSystem` is returned as is.
 
     Returns
     -------
@@ -256,6 +257,8 @@ def find_band_system(system):
     ------
     KeyError
         If the name is not known.
+    OSError, ValueError
+        If the file cannot be read, or does not describe a band system.
 
     Examples
     --------
@@ -266,12 +269,7 @@ def find_band_system(system):
     if isinstance(system, BandSystem):
         return system
     known = {**_bundled(), **_REGISTERED}
-    if system not in known:
-        raise KeyError(
-            f"band system {system!r} is not known; known are {', '.join(known)}, and others can be "
-            "added with astroclust.instruments.register_band_system"
-        )
-    return known[system]
+    return find_named(system, known, lambda content: BandSystem(**content), "band system")
 
 
 #: The bands of LEGUS and PHANGS-HST: NUV, U, B, V and I (Wei et al. 2020, sec. 3.2).

@@ -7,7 +7,7 @@ from functools import cache, partial
 
 import numpy as np
 
-from astroclust.instruments.tables import read_data, value_of
+from astroclust.instruments.tables import find_named, read_data, value_of
 
 __all__ = [
     "LEGUS_CLASSES",
@@ -250,7 +250,8 @@ def find_class_scheme(scheme):
     ----------
     scheme : str or `ClassScheme`
         ``"legus"``, ``"phangs"``, ``"cluster"`` (cluster or not) or the name of a registered
-        scheme; a `ClassScheme` is returned as is.
+        scheme; or a JSON file of the parameters of `ClassScheme`, such as its ``content``. A
+        `ClassScheme` is returned as is.
 
     Returns
     -------
@@ -261,6 +262,8 @@ def find_class_scheme(scheme):
     ------
     KeyError
         If the name is not known.
+    OSError, ValueError
+        If the file cannot be read, or does not describe a class scheme.
 
     Examples
     --------
@@ -271,12 +274,7 @@ def find_class_scheme(scheme):
     if isinstance(scheme, ClassScheme):
         return scheme
     known = {**_bundled(), **_REGISTERED}
-    if scheme not in known:
-        raise KeyError(
-            f"class scheme {scheme!r} is not known; known are {', '.join(known)}, and others can "
-            "be added with astroclust.instruments.register_class_scheme"
-        )
-    return known[scheme]
+    return find_named(scheme, known, ClassScheme.from_content, "class scheme")
 
 
 #: The classes of LEGUS (Adamo et al. 2017; Wei et al. 2020, sec. 2).

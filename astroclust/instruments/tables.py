@@ -1,13 +1,15 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Tables of ``astroclust/data`` that define instruments, band systems and class schemes."""
+"""Files that define instruments, band systems and class schemes."""
 
+import json
 from functools import cache
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
 
-__all__ = ["read_data", "value_of"]
+__all__ = ["find_named", "read_data", "value_of"]
 
 
 @cache
@@ -15,6 +17,36 @@ def read_data(name):
     """Table of a name in ``astroclust/data``; not to be changed."""
     text = resources.files("astroclust").joinpath(f"data/{name}.ecsv").read_text("utf-8")
     return Table.read(text, format="ascii.ecsv")
+
+
+def find_named(name, known, make, kind):
+    """A band system or class scheme by its name or from a JSON file.
+
+    Parameters
+    ----------
+    name : str or `~pathlib.Path`
+        One of the names in ``known``, or a file that ends in ``.json``.
+    known : mapping
+        By name.
+    make : callable
+        Makes it of the content of a JSON file.
+    kind : str
+        What it is, in messages and in the name of the function that registers it.
+    """
+    if str(name).endswith(".json"):
+        try:
+            return make(json.loads(Path(name).read_text("utf-8")))
+        except OSError as error:
+            raise OSError(f"cannot read {name}: {error.strerror or error}") from error
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ValueError(f"{name} does not describe a {kind} ({error})") from error
+    if name not in known:
+        raise KeyError(
+            f"{kind} {name!r} is not known; known are {', '.join(known)}, and others can be added "
+            f"with astroclust.instruments.register_{kind.replace(' ', '_')}, or read from a "
+            "JSON file"
+        )
+    return known[name]
 
 
 def value_of(row, name):

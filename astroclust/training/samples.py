@@ -8,7 +8,13 @@ import numpy as np
 from astroclust.catalogs import pixel_positions
 from astroclust.extras import naming_extras
 from astroclust.images import ImageSet
-from astroclust.instruments import ClassScheme, classes_of, find_class_scheme
+from astroclust.instruments import (
+    LEGUS_BANDS,
+    LEGUS_CLASSES,
+    ClassScheme,
+    classes_of,
+    find_class_scheme,
+)
 from astroclust.stamps import Stamps, make_stamps
 from astroclust.training.splits import overlapping_groups, split_rows
 
@@ -85,7 +91,17 @@ class Sample:
     scheme: str | ClassScheme | None = None
 
 
-def simulated_sample(n, *, n_test=None, seed=1, labels="truth", workers=1, progress_bar=False):
+def simulated_sample(
+    n,
+    *,
+    n_test=None,
+    seed=1,
+    labels="truth",
+    system=LEGUS_BANDS,
+    scheme=LEGUS_CLASSES,
+    workers=1,
+    progress_bar=False,
+):
     """Simulate a sample of stamps, as for the bundled classifier.
 
     The training set is like all calibrated fields of LEGUS except `TEST_FIELDS`, with a fraction
@@ -102,6 +118,10 @@ def simulated_sample(n, *, n_test=None, seed=1, labels="truth", workers=1, progr
     labels : str, optional
         ``"truth"``, the classes that were drawn, or ``"experts"``, the mode of the votes of three
         simulated experts.
+    system : str or `~astroclust.instruments.BandSystem`, optional
+        The bands.
+    scheme : str or `~astroclust.instruments.ClassScheme`, optional
+        The classes: one into which those of LEGUS merge.
     workers : int, optional
         Number of processes.
     progress_bar : bool, optional
@@ -131,7 +151,8 @@ def simulated_sample(n, *, n_test=None, seed=1, labels="truth", workers=1, progr
 
     n_test = max(n // _PER_TEST, _PER_TEST) if n_test is None else n_test
     fields = [name for name in calibrated_fields() if name not in TEST_FIELDS]
-    options = {"labels": labels, "workers": workers, "progress_bar": progress_bar}
+    options = {"labels": labels, "system": system}
+    options |= {"workers": workers, "progress_bar": progress_bar}
     stamps, classes = _simulate(n, [seed, 0], fields, CROWDED, **options)
     test_stamps, test_labels = simulated_test_set(n_test, seed=seed, **options)
     source = f"labels are {SIMULATED_LABELS[labels]}"
@@ -145,17 +166,20 @@ def simulated_sample(n, *, n_test=None, seed=1, labels="truth", workers=1, progr
         split=f"{n_test} stamps like other galaxies, {', '.join(TEST_FIELDS)}, "
         f"seed [{seed}, 1]; {source}",
         simulated=True,
+        scheme=scheme,
     )
 
 
-def simulated_test_set(n, *, seed=1, labels="truth", workers=1, progress_bar=False):
+def simulated_test_set(
+    n, *, seed=1, labels="truth", system=LEGUS_BANDS, workers=1, progress_bar=False
+):
     """Simulate the test set of `simulated_sample` alone.
 
     Parameters
     ----------
     n : int
         Number of stamps.
-    seed, labels, workers, progress_bar
+    seed, labels, system, workers, progress_bar
         See `simulated_sample`.
 
     Returns
@@ -172,21 +196,18 @@ def simulated_test_set(n, *, seed=1, labels="truth", workers=1, progress_bar=Fal
     >>> len(stamps), len(labels)
     (4, 4)
     """
-    return _simulate(
-        n, [seed, 1], TEST_FIELDS, 0.0, labels=labels, workers=workers, progress_bar=progress_bar
-    )
+    options = {"system": system, "workers": workers, "progress_bar": progress_bar}
+    return _simulate(n, [seed, 1], TEST_FIELDS, 0.0, labels=labels, **options)
 
 
-def _simulate(n, seed, fields, crowded, *, labels, workers, progress_bar):
+def _simulate(n, seed, fields, crowded, *, labels, **options):
     """Simulated stamps and their labels."""
     with naming_extras():
         from astroclust.simulation import label_noise, simulate_stamps
 
     if labels not in SIMULATED_LABELS:
         raise ValueError(f"labels must be one of {', '.join(SIMULATED_LABELS)}, not {labels!r}")
-    stamps = simulate_stamps(
-        n, seed=seed, like=fields, crowded=crowded, workers=workers, progress_bar=progress_bar
-    )
+    stamps = simulate_stamps(n, seed=seed, like=fields, crowded=crowded, **options)
     truth, kinds = stamps.table["class"], stamps.table["kind"]
     if labels == "truth":
         return stamps, np.asarray(truth)
