@@ -99,8 +99,8 @@ def completeness(
     psf : mapping, optional
         Filters or roles to the image of a star with the scale of the images, its centre that of
         the array; normalised here. By default the parametric ones of the bands' own cameras (by
-        their headers) and filters, with the focus of a usual observation: see
-        `~astroclust.simulation.telescopes.psf_parameters`.
+        their headers) and filters, with the focus of a usual observation. A filter without a fitted
+        PSF has one between those of its camera's other filters.
     seed : int, optional
         Equal seeds give equal results.
     checkpoint : str or `~pathlib.Path`, optional
