@@ -89,12 +89,12 @@ def __dir__():
     return [*globals(), *_HOMES]
 
 
-def _read_legus(path, **options):
-    return import_module("astroclust.catalogs").read_legus(path, **options)
+def _read_legus(path, field=None, filters=None):
+    return import_module("astroclust.catalogs").read_legus(path, field=field, filters=filters)
 
 
-def _write_legus(table, path, **options):
-    import_module("astroclust.catalogs").write_legus(table, path, **options)
+def _write_legus(table, path, overwrite=False):
+    import_module("astroclust.catalogs").write_legus(table, path, overwrite=overwrite)
 
 
 def _register():

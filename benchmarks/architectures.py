@@ -9,42 +9,39 @@ be had.
 
 import argparse
 import os
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
 import torch
 
-from astroclust import create_network, simulate_stamps, train_classifier
-from astroclust.simulation.populations import calibrated_fields
-from astroclust.training import find_recipe, score_classifier
+from astroclust import create_network, train_classifier
+from astroclust.training import Recipe, find_recipe, score_classifier, simulated_sample
 
-HELD_OUT = ("ngc628-e", "ngc1313-e", "ngc1433")
 NETWORKS = ("native-small", "native", "native-large", "starcnet", "resnet18", "vgg19_bn")
 
 
 def recipe_of(name):
     """The recipe of a network, and what its first weights are."""
     if name.startswith("native"):
-        return find_recipe("native", architecture=name), "random"
+        return Recipe(architecture=name), "random"
     # StarcNet's own normalisation keeps brightness; its layers want a higher rate than pictures'.
     if name == "starcnet":
-        return find_recipe("native", architecture=name, learning_rate=3e-4), "random"
-    recipe = find_recipe("wei2020", architecture=name, validation_share=0.1)
+        return Recipe(architecture=name, learning_rate=3e-4), "random"
+    recipe = replace(find_recipe("wei2020"), architecture=name, validation_share=0.1)
     try:
         create_network(name)
     except OSError:
-        return find_recipe(recipe, weights="none"), "random: ImageNet's cannot be had here"
+        return replace(recipe, weights="none"), "random: ImageNet's cannot be had here"
     return recipe, "ImageNet"
 
 
-def batches_in(seconds, stamps, labels, recipe):
+def batches_in(seconds, sample, recipe):
     """How many batches a training takes in that time."""
     times = []
     for batches in (1, 5):
         begun = perf_counter()
-        train_classifier(
-            stamps, labels, name="", training_sample="", recipe=recipe, batches=batches
-        )
+        train_classifier(sample, name="timed", recipe=replace(recipe, batches=batches))
         times.append(perf_counter() - begun)
     return max(int(seconds / ((times[1] - times[0]) / 4)), 1)
 
@@ -65,28 +62,22 @@ def main():
     parser.add_argument("--tests", type=int, default=1000, help="stamps to score on")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    fields = [name for name in calibrated_fields() if name not in HELD_OUT]
-    options = {"workers": os.cpu_count(), "progress_bar": True}
-    stamps = simulate_stamps(
-        arguments.n, seed=[arguments.seed, 0], like=fields, crowded=0.3, **options
+    sample = simulated_sample(
+        arguments.n,
+        n_test=arguments.tests,
+        seed=arguments.seed,
+        workers=os.cpu_count(),
+        progress_bar=True,
     )
-    tests = simulate_stamps(arguments.tests, seed=[arguments.seed, 1], like=HELD_OUT, **options)
-    labels, test_labels = stamps.table["class"], tests.table["class"]
+    tests, test_labels = sample.test_stamps, sample.test_labels
+    sample = replace(sample, test_stamps=None, test_labels=None)
     device = "GPU" if torch.cuda.is_available() else f"{torch.get_num_threads()} cores"
     print(f"{arguments.minutes:g} minutes each on {device}; {len(tests)} stamps to score on")
     for name in arguments.networks:
         recipe, weights = recipe_of(name)
-        batches = batches_in(60 * arguments.minutes, stamps, labels, recipe)
-        classifier = train_classifier(
-            stamps,
-            labels,
-            name=name,
-            training_sample="",
-            recipe=recipe,
-            batches=batches,
-            max_missing_bands=0,
-            seed=arguments.seed,
-        )
+        batches = batches_in(60 * arguments.minutes, sample, recipe)
+        recipe = replace(recipe, batches=batches, max_missing_bands=0)
+        classifier = train_classifier(sample, name=name, recipe=recipe, seed=arguments.seed)
         scores = score_classifier(classifier, tests, test_labels)
         recall = np.mean([scores[f"recall_{number}"] for number in (1, 2, 3, 4)])
         n_weights = sum(weights.numel() for weights in classifier.networks[0].parameters())

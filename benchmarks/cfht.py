@@ -9,6 +9,7 @@ Each has all but its last part frozen, or is free.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,6 +22,7 @@ from sklearn.model_selection import GroupKFold
 from astroclust import Stamps, create_network, load_classifier, train_classifier
 from astroclust.experiments.schneider2023 import efficientnet_lite0_weights
 from astroclust.instruments import LEGUS_BANDS
+from astroclust.training import Recipe, Sample
 
 FOLDS = 5
 # MegaCam's pixels, two by two, see a star as wide as HST's do.
@@ -49,11 +51,11 @@ def as_bands(pixels, shown, bands):
     return Stamps(data, bands, bands=bands, present=present)
 
 
-def accuracy_of_fold(stamps, labels, learnt, tested, **options):
-    """Share of the tested stamps whose class is right, when two classes are all there are."""
-    classifier = train_classifier(
-        stamps[learnt], labels[learnt], name="cfht", training_sample="CFHT", **options
-    )
+def accuracy_of_fold(stamps, labels, fold, recipe, start):
+    """Fraction of the test set whose class is right, when two classes are all there are."""
+    learnt, tested = fold
+    sample = Sample(stamps[learnt], labels[learnt], description="stamps of CFHT")
+    classifier = train_classifier(sample, name="cfht", recipe=recipe, start=start)
     chances = np.concatenate(
         [classifier.probabilities(stamps[tested[i : i + 64]])[0] for i in range(0, len(tested), 64)]
     )
@@ -78,38 +80,52 @@ def main():
     print(f"{np.sum(labels == 1)} stamps of clusters, {np.sum(labels == 4)} of galaxies")
     start = load_classifier(arguments.model)
     backbone = f"timm/efficientnet_lite0@{arguments.size}"
-    common = {"recipe": "native", "augmentation": "turns", "validation_share": 0.0}
+    common = Recipe(augmentation="turns", validation_share=0.0)
     with TemporaryDirectory() as work:
         weights = efficientnet_lite0_weights(Path(work))
-        lite0 = {"architecture": backbone, "batch_size": 16, "normalization": "unit-stamp"}
-        lite0 |= {"epochs": arguments.epochs, "learning_rate": arguments.learning_rate}
+        lite0 = replace(
+            common,
+            architecture=backbone,
+            batch_size=16,
+            normalization="unit-stamp",
+            epochs=arguments.epochs,
+            learning_rate=arguments.learning_rate,
+        )
         whole = as_bands(pixels, shown=("B", "V", "I"), bands=("B", "V", "I"))
         middle = as_bands(as_hst(pixels), shown=("V",), bands=LEGUS_BANDS.roles)
-        ours = {"start": start, "epochs": arguments.native_epochs, "batch_size": 32}
+        ours = replace(common, epochs=arguments.native_epochs, batch_size=32)
         n_frozen = len(create_network(backbone, n_bands=3, weights="none").blocks()) - 1
         kinds = {
-            "random": ("EfficientNet-Lite0, random", whole, lite0 | {"weights": "none"}, n_frozen),
+            "random": (
+                "EfficientNet-Lite0, random",
+                whole,
+                replace(lite0, weights="none"),
+                None,
+                n_frozen,
+            ),
             "imagenet": (
                 "EfficientNet-Lite0, ImageNet",
                 whole,
-                lite0 | {"weights": weights},
+                replace(lite0, weights=weights),
+                None,
                 n_frozen,
             ),
             "ours": (
                 f"{start.card.architecture}, {start.card.name}",
                 middle,
                 ours,
+                start,
                 len(start.networks[0].blocks()) - 1,
             ),
         }
-        for name, stamps, options, frozen in (kinds[kind] for kind in arguments.starts):
+        for name, stamps, recipe, first, frozen in (kinds[kind] for kind in arguments.starts):
             for state in arguments.states:
-                options = common | options | {"frozen": frozen if state == "frozen" else 0}
-                if state == "frozen":
-                    options["learning_rate"] = 1e-2  # of the last part alone
-                right = [accuracy_of_fold(stamps, labels, *fold, **options) for fold in folds]
+                chosen = recipe
+                if state == "frozen":  # the learning rate is that of the last part alone
+                    chosen = replace(recipe, frozen=frozen, learning_rate=1e-2)
+                right = [accuracy_of_fold(stamps, labels, fold, chosen, first) for fold in folds]
                 print(
-                    f"{name}, {state}, {options['epochs']} epochs: "
+                    f"{name}, {state}, {chosen.epochs} epochs: "
                     f"{100 * np.mean(right):.1f} +- {100 * np.std(right):.1f} %",
                     flush=True,
                 )

@@ -14,7 +14,7 @@ import numpy as np
 
 from astroclust import simulate_field
 from astroclust.images import ImageSet
-from astroclust.injection import completeness, limiting_magnitude
+from astroclust.injection import ArtificialClusters, completeness, limiting_magnitude
 from astroclust.selection import PRESETS
 
 LIMITS = {"NUV": 23.6, "U": 24.5, "B": 25.6, "V": 25.6, "I": 24.7}
@@ -27,12 +27,14 @@ def limit_of(band, threshold, n, seed):
     preset = replace(PRESETS["legus"], detect_in=band.role, threshold=threshold, center_in=None)
     result = completeness(
         ImageSet({band.filter: band}),
-        magnitudes=np.arange(middle - 1.5, middle + 1.6, 0.25),
-        radii=[RADIUS],
-        n=n,
+        ArtificialClusters(
+            np.arange(middle - 1.5, middle + 1.6, 0.25),
+            [RADIUS],
+            n=n,
+            colors={band.filter: 0.0},
+            seed=seed,
+        ),
         preset=preset,
-        colors={band.filter: 0.0},
-        seed=seed,
     )
     return float(limiting_magnitude(result, column="found")["magnitude"][0])
 

@@ -13,6 +13,7 @@ from real_data import data_path
 
 from astroclust import ImageSet, completeness, limiting_magnitude, read_legus
 from astroclust.catalogs import find_field
+from astroclust.injection import ArtificialClusters
 from astroclust.simulation.detector import add_noise
 from astroclust.simulation.headers import header_of
 from astroclust.simulation.observations import observe_like
@@ -40,7 +41,9 @@ def main():
         }
     )
     result = completeness(
-        images, magnitudes=np.arange(22.5, 26.1, 0.5), radii=[0.6, 1, 2], n=30, progress_bar=True
+        images,
+        ArtificialClusters(np.arange(22.5, 26.1, 0.5), radii=[0.6, 1, 2], n=30),
+        progress_bar=True,
     )
     print("V magnitude at which half are found, by half-light radius:")
     print("\n".join(limiting_magnitude(result, column="found").pformat()))

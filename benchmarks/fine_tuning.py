@@ -14,7 +14,7 @@ import numpy as np
 
 from astroclust import load_classifier, simulate_stamps, train_classifier
 from astroclust.simulation import label_noise
-from astroclust.training import score_classifier
+from astroclust.training import Sample, score_classifier
 
 FIELD = "ngc1433"
 
@@ -38,9 +38,8 @@ def main():
     stamps, labels = labeled_stamps(arguments.n, [arguments.seed, 0])
     tests = labeled_stamps(arguments.tests, [arguments.seed, 1])
     begun = perf_counter()
-    tuned = train_classifier(
-        stamps, labels, name="tuned", training_sample=FIELD, recipe="fine-tune", start=start
-    )
+    sample = Sample(stamps, labels, description=f"stamps like {FIELD}", simulated=True)
+    tuned = train_classifier(sample, name="tuned", recipe="fine-tune", start=start)
     took = perf_counter() - begun
     print(f"fine-tuning {start.card.name} on {len(stamps)} stamps like {FIELD}: {took:.0f} s")
     for name, classifier in (("before", start), ("after", tuned)):

@@ -13,6 +13,7 @@ the classes 1 to 3, and is scored on the eastern half before and after.
 """
 
 import argparse
+from dataclasses import replace
 
 import numpy as np
 from astropy.table import Table, vstack
@@ -30,6 +31,7 @@ from astroclust import (
     measure_photometry,
     train_classifier,
 )
+from astroclust.training import Sample, find_recipe
 
 # Isolated stars get the encircled energies of WFC3 back at a power of 3.5 in their cores and of 2.5
 # around them (PROVENANCE.txt of the data).
@@ -75,15 +77,13 @@ def fine_tune(clusters, others, images, model, seed=1):
     usable = stamps.present.any(axis=1)
     print(f"learning on {np.sum(west)} clusters and {np.sum(west_others)} others in the west")
     tuned = train_classifier(
-        stamps[usable],
-        chances[usable],
+        Sample(
+            stamps[usable], chances[usable], description="stamps of the western half of M83 north"
+        ),
         name="m83",
-        training_sample="the western half of M83 north",
-        recipe="fine-tune",
+        recipe=replace(find_recipe("fine-tune"), balance=True, epochs=6),
         start=start,
         seed=seed,
-        balance=True,
-        epochs=6,
         progress_bar=True,
     )
     print(f"scored on {np.sum(east)} clusters and {np.sum(east_others)} others in the east")

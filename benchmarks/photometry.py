@@ -17,6 +17,7 @@ from astropy.nddata import CCDData
 from astropy.table import Table
 
 from astroclust import ImageSet, concentration_index, measure_photometry
+from astroclust.photometry import Apertures
 from astroclust.simulation.detector import add_noise
 from astroclust.simulation.drawing import Ellipse, Source, draw_field, split_sources
 from astroclust.simulation.observations import observe_like
@@ -108,7 +109,10 @@ def main():
     print(f"  {'errors':<11}{'sky':<8}" + "".join(f"{name:>15}" for name in observation.filters))
     for errors, sky in (("correlated", "median"), ("correlated", "mode"), ("iraf", "mode")):
         measured = measure_photometry(
-            places, images_of(noisy, observation), errors=errors, sky_statistic=sky
+            places,
+            images_of(noisy, observation),
+            errors=errors,
+            apertures=Apertures(sky_statistic=sky),
         )
         line = f"  {errors:<11}{sky:<8}"
         for name, flux in zip(observation.filters, true, strict=True):

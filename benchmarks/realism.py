@@ -79,15 +79,15 @@ def simulated_rows(name, shape, seed):
     legus = PRESETS["legus"]
     limit = LIMITS.get(name, legus.cuts.max_absolute_v)
     cuts = replace(legus.cuts, min_ci=known.ci_cut, max_absolute_v=limit)
-    preset = replace(legus, threshold=THRESHOLDS.get(name, THRESHOLD), cuts=cuts)
-    found = find_candidates(
-        field.images, distance=known.distance, preset=preset, extinction=extinction
+    preset = replace(
+        legus, threshold=THRESHOLDS.get(name, THRESHOLD), cuts=cuts, extinction=extinction
     )
+    found = find_candidates(field.images, distance=known.distance, preset=preset)
     correction = dict(zip(known.filters, correction_of(name), strict=True))
     measured = measure_photometry(
         found["id", "x", "y"],
         field.images,
-        sky_statistic=legus.sky_statistic,
+        apertures=legus.apertures,
         errors=legus.errors,
         zero_points="legus",
         aperture_correction=correction,

@@ -22,6 +22,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from astroclust import classify_table, review_table, simulate_field
+from astroclust.review import Page
 
 # Bytes of a picture of the docs.
 LARGEST = 300_000
@@ -105,7 +106,12 @@ def measure(page, table, images, folder):
 
 def draw(page, table, images, folder, output):
     """Make the pictures of the docs."""
-    options = {"labels": folder / "d.ecsv", "reviewer": "anna", "title": "ngc628.fits", "port": 0}
+    options = {
+        "labels": folder / "d.ecsv",
+        "reviewer": "anna",
+        "page": Page("ngc628.fits"),
+        "port": 0,
+    }
     with review_table(table, images, **options) as server:
         for i, row in enumerate(np.flatnonzero(table["probability"] < 0.9)[:9]):
             server.store.add(int(row), reviewer="ben", label=1 + i % 4)

@@ -5,6 +5,7 @@ import errno
 import re
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -187,15 +188,15 @@ def fetch_legus(
     if "catalog" in what and field.catalog is None:
         raise ValueError(f"LEGUS has no catalogue of {field.name}: ask for what=('images',)")
     place = archive_folder(folder) / "legus" / field.name
-    options = {"offline": offline, "progress_bar": progress_bar}
+    fetch = partial(fetch_files, folder=place, offline=offline, progress_bar=progress_bar)
     catalog, images, files = None, None, {}
     if "catalog" in what:
         with _usable(place, "catalog"):
-            files["catalog"] = _fetch_catalog(field, place, **options)
+            files["catalog"] = _fetch_catalog(field, place, fetch, offline)
             catalog = read_legus(files["catalog"])
     if "images" in what:
         with _usable(place, "images"):
-            mosaics = _fetch_images(field, place, **options)
+            mosaics = _fetch_images(field, place, fetch, offline)
             images = ImageSet.read(mosaics)
             files |= mosaics
     return LegusData(field.name, catalog, images, field, place, files)
@@ -236,13 +237,13 @@ def _usable(place, key):
         raise
 
 
-def _fetch_catalog(field, place, **options):
+def _fetch_catalog(field, place, fetch, offline):
     """The catalogue, with its readme beside it where there is one."""
     names = Manifest(place).complete_set("catalog")
-    if names is None and options["offline"]:
+    if names is None and offline:
         found = sorted(place.glob(f"hlsp_legus_hst_*_{field.name}_multiband_*.tab"))
         name = found[-1].name if found else Path(field.catalog).name
-        fetch_files([Remote("", name)], place, **options)
+        fetch([Remote("", name)])
         names = {"catalog": name}
     if names is None:
         url = f"{conf.archive_server}/hlsps/legus/{field.catalog}"
@@ -251,10 +252,10 @@ def _fetch_catalog(field, place, **options):
         remote = _first(dict.fromkeys(versions))
         if remote is None:
             raise FileNotFoundError(f"the server has no {url}")
-        fetch_files([remote], place, **options)
+        fetch([remote])
         with suppress(OSError):  # the catalogue can be read without it
             readme = _first([remote.url.removesuffix(".tab") + ".readme"])
-            fetch_files([readme] if readme else [], place, **options)
+            fetch([readme] if readme else [])
         names = {"catalog": remote.name}
         Manifest(place).add_set("catalog", names)
     return place / names["catalog"]
@@ -270,26 +271,26 @@ def _first(urls):
     return None
 
 
-def _fetch_images(field, place, **options):
+def _fetch_images(field, place, fetch, offline):
     """The images, a dict of paths by filter."""
     names = Manifest(place).complete_set("images")
-    if names is None and options["offline"]:
+    if names is None and offline:
         names = _images_in(place, field)
     if names is None:
-        names = _fetch_single_images(field, place, **options)
-        names = names or _fetch_bundle(field, place, **options)
+        names = _fetch_single_images(field, fetch)
+        names = names or _fetch_bundle(field, place, fetch)
         Manifest(place).add_set("images", names)
     return {name: place / file for name, file in names.items()}
 
 
-def _fetch_single_images(field, place, **options):
+def _fetch_single_images(field, fetch):
     """Names of the images by filter; None where one of them is in no place but the bundle."""
     for listed in (find_images(field, _image_pattern(field)), {}):
         remotes = _locate_images(field, listed)
         if remotes is None:
             return None
         try:
-            fetch_files(list(remotes.values()), place, **options)
+            fetch(list(remotes.values()))
         except InterruptedError:
             raise
         except OSError as error:
@@ -350,14 +351,14 @@ def _image_url(field, filter_, camera):
     return f"{_home(field)}/{field.image_file(filter_, camera)}"
 
 
-def _fetch_bundle(field, place, **options):
+def _fetch_bundle(field, place, fetch):
     remote = _first([f"{_home(field)}/{field.name}_drc.tar.gz"])
     if remote is None:
         raise FileNotFoundError(
             f"the server has not all images of {field.name} under the names that LEGUS gives them, "
             f"and no bundle of them at {_home(field)}"
         )
-    (bundle,) = fetch_files([remote], place, **options)
+    (bundle,) = fetch([remote])
     manifest = Manifest(place)
     manifest.add_set("bundle", {"bundle": remote.name})
     with _usable(place, "bundle"):

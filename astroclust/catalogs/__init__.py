@@ -5,10 +5,10 @@ from astroclust.catalogs.columns import float_column, float_values
 from astroclust.catalogs.fields import LegusField, find_field, legus_fields
 from astroclust.catalogs.flags import CatalogFlag
 from astroclust.catalogs.legus import read_legus
-from astroclust.catalogs.legus_writer import write_legus
+from astroclust.catalogs.legus_writer import format_legus, write_legus
 from astroclust.catalogs.phangs import PHANGS_CODES, human_class, read_phangs
 from astroclust.catalogs.positions import pixel_positions, sky_positions
-from astroclust.catalogs.samples import sample_counts, training_sample
+from astroclust.catalogs.samples import legus_catalogs, sample_counts, training_sample
 from astroclust.catalogs.tables import check_table_output, read_table, write_table
 
 __all__ = [
@@ -21,7 +21,9 @@ __all__ = [
     "find_field",
     "float_column",
     "float_values",
+    "format_legus",
     "human_class",
+    "legus_catalogs",
     "legus_fields",
     "pixel_positions",
     "read_legus",

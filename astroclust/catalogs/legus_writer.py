@@ -134,7 +134,30 @@ def write_legus(table, path, *, overwrite=False):
 
 
 def format_legus(table, name):
-    """The text of a catalogue with a name, and that of its readme; as `write_legus` takes them."""
+    """Format a catalog as LEGUS's files are.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        Sources, as `write_legus` takes them.
+    name : str
+        Name of the file, by which the field is known.
+
+    Returns
+    -------
+    catalog, readme : str
+        Text of the two files.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_field, write_field
+    >>> from astroclust.catalogs import format_legus, read_legus
+    >>> field = simulate_field(like="ngc1566", shape=(100, 100), seed=1, density=2e-3)
+    >>> files = write_field(field, "ngc1566")
+    >>> catalog, readme = format_legus(read_legus(files.catalog), files.catalog.name)
+    >>> catalog == files.catalog.read_text()
+    True
+    """
     table = Table(table, copy=False)  # of a QTable the quantities become columns
     filters, known = _filters(table), field_of_file(name)
     labels = [column for column in table.colnames if column in LABEL_COLUMNS]

@@ -2,6 +2,7 @@
 """The labelled samples of Wei et al. (2020), from the catalogues of LEGUS."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 from astropy.table import Table, vstack
@@ -9,12 +10,50 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.catalogs.fields import find_field
 
-__all__ = ["sample_counts", "training_sample"]
+__all__ = ["legus_catalogs", "sample_counts", "training_sample"]
 
 # The tables of Wei et al. (2020) by who gave the labels: B. C. Whitmore, or three people.
 _TABLES = {"bcw": "table_1", "consensus": "table_2"}
 _KINDS = {"bcw": ("single",), "consensus": ("consensus", "hybrid")}
 _COLUMNS = ("id", "x", "y", "ra", "dec", "n_filters", "class_mean")
+
+
+def legus_catalogs(folder):
+    """Find the LEGUS catalogs in a folder and its subfolders.
+
+    Parameters
+    ----------
+    folder : str or `~pathlib.Path`
+        A folder.
+
+    Returns
+    -------
+    paths : list of `~pathlib.Path`
+        Files with the names that the archive gives them, ``hlsp_legus_hst_..._multiband_....tab``,
+        compressed or not, in the order of their names; one file of each name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are none.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_field, write_field
+    >>> from astroclust.catalogs import legus_catalogs
+    >>> files = write_field(simulate_field(shape=(64, 64), seed=1), "simulated")
+    >>> legus_catalogs("simulated") == [files.catalog]
+    True
+    """
+    # Of a file that is there twice, the uncompressed one; downloads in progress end in .part.
+    found = sorted(Path(folder).rglob("hlsp_legus_hst_*_multiband_*.tab*"), reverse=True)
+    paths = {path.name.removesuffix(".gz"): path for path in found}
+    paths = [path for name, path in sorted(paths.items()) if name.endswith(".tab")]
+    if not paths:
+        raise FileNotFoundError(
+            f"{folder} has no catalogs of LEGUS: fetch some with astroclust fetch FIELD"
+        )
+    return paths
 
 
 def training_sample(catalogs, *, labels="consensus", min_filters=4):

@@ -19,6 +19,7 @@ from astroclust.cli.report import Report
 from astroclust.cli.review import add_review
 from astroclust.cli.simulation import add_simulate
 from astroclust.cli.training import add_score, add_train
+from astroclust.extras import advice_of
 
 __all__ = ["main"]
 
@@ -47,7 +48,8 @@ def main(argv=None):
     Returns
     -------
     status : int
-        0 where all went well, 1 where something was wrong with the input, 130 after Ctrl-C.
+        0 if all went well, 1 if something was wrong with the input or a package is missing, 130
+        after Ctrl-C.
 
     Raises
     ------
@@ -65,8 +67,10 @@ def main(argv=None):
             report.end()
         except KeyboardInterrupt:
             return _fail("interrupted; no output was left half written", 130)
-        except ModuleNotFoundError as error:
-            return _fail(f'{error.name} is not installed: python -m pip install "astroclust[all]"')
+        except ImportError as error:
+            if (advice := advice_of(error)) is None:
+                raise
+            return _fail(advice)
         except (OSError, ValueError, TypeError, KeyError) as error:
             return _fail(error.args[0] if isinstance(error, KeyError) else error)
     return 0

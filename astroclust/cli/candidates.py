@@ -2,12 +2,10 @@
 """The commands that find candidates, and that tell how complete they are."""
 
 import argparse
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from astropy.utils.exceptions import AstropyUserWarning
 
 import astroclust
 from astroclust.catalogs import check_table_output, write_table
@@ -21,7 +19,6 @@ from astroclust.cli.options import (
 )
 from astroclust.files import check_output, replace_when_done
 from astroclust.images import read_image
-from astroclust.instruments import LEGUS_BANDS
 
 __all__ = ["add_completeness", "add_detect"]
 
@@ -74,51 +71,25 @@ def _add_selection(command):
 
 def _selection(arguments):
     """Arguments of `find_candidates` that a command was given."""
-    from astroclust.selection import get_preset
+    from astroclust.selection import field_settings, get_preset
 
     preset, distance, extinction = get_preset(arguments.preset), arguments.distance, None
-    min_ci = arguments.min_ci
+    if arguments.min_ci is not None:
+        preset = replace(preset, cuts=replace(preset.cuts, min_ci=arguments.min_ci))
     if arguments.field is not None:
-        field = astroclust.find_field(arguments.field)
-        distance = field.distance if distance is None else distance
-        extinction = {
-            band: value
-            for band, value in zip(LEGUS_BANDS.roles, field.extinction, strict=True)
-            if np.isfinite(value)
-        }
-        if min_ci is None:
-            min_ci = _index_cut(field, preset)
-        if not np.isfinite(distance):
-            raise ValueError(f"the distance of {field.name} is not known: give --distance")
-    given = {
-        name: getattr(arguments, name)
-        for name in ("detect_in", "threshold", "n_pixels")
-        if getattr(arguments, name) is not None
-    }
-    if min_ci is not None:
-        given["cuts"] = replace(preset.cuts, min_ci=min_ci)
+        settings = field_settings(
+            arguments.field, preset=preset, distance=distance, min_ci=arguments.min_ci
+        )
+        preset, distance, extinction = settings
+    names = ("detect_in", "threshold", "n_pixels")
+    given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     return {
-        "preset": replace(preset, **given),
+        "preset": replace(preset, extinction=extinction, **given),
         "distance": distance,
-        "extinction": extinction,
         "exclude": arguments.exclude,
         "footprint": arguments.footprint,
         "workers": arguments.workers,
     }
-
-
-def _index_cut(field, preset):
-    """The cut of a field in concentration index, or that of the preset, which is said."""
-    if np.isfinite(field.ci_cut):
-        return field.ci_cut
-    warnings.warn(
-        f"the registry has no cut in concentration index for {field.name}: that of the preset, "
-        f"{preset.cuts.min_ci:g} mag, is used; give --min-ci, such as the smallest index in its "
-        "catalog (astroclust.photometry.catalog_ci_cut)",
-        AstropyUserWarning,
-        stacklevel=2,
-    )
-    return None
 
 
 def _detect(arguments, report):
@@ -208,21 +179,31 @@ def _numbers(text):
 def _completeness(arguments, report):
     from astropy import units as u
 
+    from astroclust.injection import ArtificialClusters
     from astroclust.plotting import plot_completeness
+    from astroclust.selection import blocked_pixels
 
     output = arguments.output
     check_table_output(output, overwrite=arguments.overwrite)
     if arguments.plot is not None:
+        from astroclust.plotting import plot_completeness
+
         check_output(arguments.plot, overwrite=arguments.overwrite)
     psf = {name: np.asarray(read_image(path).data) for name, path in arguments.psf}
-    result = astroclust.completeness(
-        read_images(arguments),
-        **_selection(arguments),
-        magnitudes=arguments.magnitudes,
-        radii=arguments.radii * u.Unit(arguments.radii_unit),
+    clusters = ArtificialClusters(
+        arguments.magnitudes,
+        arguments.radii * u.Unit(arguments.radii_unit),
         n=arguments.number,
         psf=psf or None,
         seed=arguments.seed,
+    )
+    images, options = read_images(arguments), _selection(arguments)
+    regions = options.pop("exclude"), options.pop("footprint")
+    result = astroclust.completeness(
+        images,
+        clusters,
+        **options,
+        exclude=blocked_pixels(images, *regions),
         checkpoint=arguments.checkpoint or output.with_name(f"{output.stem}.clusters.ecsv"),
         progress_bar=not arguments.quiet,
     )

@@ -4,7 +4,7 @@
 from pathlib import Path
 
 import astroclust
-from astroclust.catalogs import read_table
+from astroclust.catalogs import legus_catalogs, read_table
 from astroclust.cli.options import add_command, add_output, use_server
 
 __all__ = ["add_fetch", "add_regions", "add_samples"]
@@ -93,20 +93,12 @@ def add_samples(commands):
 
 
 def _samples(arguments, report):
-    # One of each name, whether packed or not; those that are on their way end in .part.
-    found = sorted(arguments.folder.rglob("hlsp_legus_hst_*_multiband_*.tab*"), reverse=True)
-    paths = {path.name.removesuffix(".gz"): path for path in found}
     catalogs, failures = [], []
-    for name, path in sorted(paths.items()):
-        if name.endswith(".tab"):
-            try:
-                catalogs.append(read_table(path))
-            except (OSError, ValueError) as error:
-                failures.append(str(error))
-    if not catalogs and not failures:
-        raise FileNotFoundError(
-            f"{arguments.folder} has no catalogues of LEGUS: fetch some with astroclust fetch FIELD"
-        )
+    for path in legus_catalogs(arguments.folder):
+        try:
+            catalogs.append(read_table(path))
+        except (OSError, ValueError) as error:
+            failures.append(str(error))
     if catalogs:
         counts = astroclust.sample_counts(catalogs)
         report.say(

@@ -2,9 +2,10 @@
 """The command for the studies of the papers."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from astroclust.catalogs import read_table
+from astroclust.catalogs import legus_catalogs, read_table
 from astroclust.cli.options import add_command, use_server
 
 __all__ = ["add_reproduce"]
@@ -88,39 +89,36 @@ def _schneider2023(arguments, folder):
         folder,
         _data(arguments),
         progress_bar=not arguments.quiet,
-        **_given(
-            network=arguments.architecture,
-            weights=arguments.weights,
-            runs=arguments.runs,
-            epochs=arguments.epochs,
-        ),
+        **_given(arguments, "architecture", "weights", "runs", "epochs"),
     )
 
 
 def _catalog_only(arguments, folder):
     from astroclust.experiments import reproduce_catalog_only
 
-    paths = sorted(_data(arguments).rglob("hlsp_legus_hst_*_multiband_*.tab"))
-    catalogs = [read_table(path) for path in paths]
+    catalogs = [read_table(path) for path in legus_catalogs(_data(arguments))]
     return reproduce_catalog_only(folder, catalogs, progress_bar=not arguments.quiet)
 
 
 def _split_study(arguments, folder):
     from astroclust.experiments import reproduce_split_study
+    from astroclust.training import find_recipe
 
     with use_server(arguments.server):
         return reproduce_split_study(
             arguments.study,
             folder,
+            recipe=replace(find_recipe("native"), **_given(arguments, "epochs")),
+            fields=arguments.field,
             data_folder=arguments.data,
             progress_bar=not arguments.quiet,
-            **_given(fields=arguments.field, runs=arguments.runs, epochs=arguments.epochs),
+            **_given(arguments, "runs"),
         )
 
 
-def _given(**options):
-    """Those options that were given."""
-    return {name: value for name, value in options.items() if value is not None}
+def _given(arguments, *names):
+    """Those of some options that were given."""
+    return {name: value for name in names if (value := getattr(arguments, name)) is not None}
 
 
 def _data(arguments):

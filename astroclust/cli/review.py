@@ -109,12 +109,17 @@ def _serve(arguments, table, images, path):
         images,
         labels=path,
         reviewer=arguments.reviewer or _account(),
-        title=Path(arguments.table).name,
         column_prefix=arguments.column_prefix,
         model=arguments.model,
         port=arguments.port,
-        size=arguments.size,
+        page=_page(arguments),
     )
+
+
+def _page(arguments):
+    from astroclust.review import Page
+
+    return Page(title=Path(arguments.table).name, size=arguments.size)
 
 
 def _write_page(arguments, report, table, images):
@@ -125,9 +130,8 @@ def _write_page(arguments, report, table, images):
         table,
         images,
         arguments.static,
-        title=Path(arguments.table).name,
         column_prefix=arguments.column_prefix,
-        size=arguments.size,
+        page=_page(arguments),
         overwrite=arguments.overwrite,
     )
     if len(table) > DETAILED:

@@ -146,6 +146,7 @@ def _train(arguments, report):
 
 def _recipe(arguments):
     """The recipe that a command was given, with the entries that it changes."""
+    from astroclust.networks import create_network
     from astroclust.training import find_recipe
 
     known = {name: getattr(arguments, name) for name in _RECIPE[1:]}
@@ -153,7 +154,10 @@ def _recipe(arguments):
     if arguments.epochs is not None:
         changes["batches"] = None
     usual = "native" if arguments.start is None else "fine-tune"
-    return replace(find_recipe(arguments.recipe or usual), **changes)
+    recipe = replace(find_recipe(arguments.recipe or usual), **changes)
+    if arguments.start is None:  # a wrong name is an error before stamps are simulated
+        create_network(recipe.architecture, weights="none")
+    return recipe
 
 
 def _score(arguments, report):
@@ -244,5 +248,5 @@ def _labeled(arguments, report, classifier):
         name=Path(arguments.labels).name,
         progress_bar=not arguments.quiet,
     )
-    report.say("{labeled} rows have a class and pixels", labeled=len(sample.stamps))
+    report.say("{labeled} {}", sample.description, labeled=len(sample.stamps))
     return sample

@@ -1,39 +1,51 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The image to detect in, and the sources in an image."""
 
+import threading
 import warnings
 from concurrent.futures import Executor
 from functools import partial
 from numbers import Integral
 
 import numpy as np
+import sep
 from astropy.table import Table, vstack
+from astropy.utils.exceptions import AstropyUserWarning
 from photutils.detection import DAOStarFinder
-from photutils.segmentation import SegmentationImage, SourceCatalog, detect_sources
+from photutils.segmentation import SourceCatalog, deblend_sources, detect_sources
 from photutils.utils.exceptions import NoDetectionsWarning
+from scipy import ndimage
 from tqdm import tqdm
 
 from astroclust.detection.background import BOX, Background, measure_cells
-from astroclust.detection.cleaning import is_spurious, margin_of
-from astroclust.detection.deblending import deblend
 from astroclust.detection.tiles import run_tasks, task_pool, tiles_of
 from astroclust.images import Band, ImageSet, read_image
 
 __all__ = ["find_sources", "white_light"]
 
-# SExtractor's deblending as LEGUS set it (DEBLEND_NTHRESH, DEBLEND_MINCONT).
-_DEBLEND_LEVELS = 32
-_DEBLEND_CONTRAST = 0.005
+# The deblending of LEGUS (DEBLEND_NTHRESH, DEBLEND_MINCONT).
+_LEVELS = 32
+_CONTRAST = 0.005
 # Full width at half maximum of a star of WFC3/UVIS on drizzled pixels, for DAOFIND.
 _STAR_WIDTH = 2.0
-# Pixels around a tile: few sources are larger, and for those it is made to grow.
-_MARGIN = 64
-# Rows of an image whose white light or background is computed at a time, whole cells of a mesh.
+# Pixels per side of the blocks that sources are found in, and around them: few groups of pixels
+# are larger than the margin, and for those it grows. The blocks are the same for any size of
+# tile, because SExtractor's deblending draws random numbers and its cleaning compares neighbors.
+_BLOCK = 32 * BOX
+_MARGIN = 4 * BOX
+# Rows whose white light or background is computed at a time: complete cells of the mesh.
 _STRIP = 16 * BOX
+_TOUCHING = np.ones((3, 3), bool)  # pixels of a group share a side or a corner
+# Branches of a group that sep can count.
+_MAX_BRANCHES = 32767
+# The limits of sep are global: one thread at a time sets them, extracts, and restores them.
+_SEP_LIMITS = threading.Lock()
 
-# What each method tells of a source.
+# Columns of each method.
+_SEGMENT = {"x": float, "y": float, "area": np.int32, "flux": float}
 _COLUMNS = {
-    "segmentation": {"x": float, "y": float, "area": np.int32, "flux": float},
+    "sextractor": _SEGMENT,
+    "segmentation": _SEGMENT,
     "daofind": {"x": float, "y": float, "flux": float},
 }
 
@@ -106,54 +118,56 @@ def find_sources(
     *,
     threshold=20.0,
     n_pixels=10,
-    method="segmentation",
+    method="sextractor",
     tile=2000,
     workers=1,
     progress_bar=False,
 ):
     """Find sources in an image.
 
-    By default with the settings that LEGUS gave to SExtractor: a background in meshes of 30
-    pixels; sources are groups of 10 or more connected pixels that stand 20 standard deviations
-    above it; they are deblended at 32 levels with a contrast of 0.005, and cleaned of what would
-    not be found without the wings of brighter sources. The standard deviation is
-    the median over the meshes, each clipped at three of its own, without those that are blank:
+    By default with SExtractor's own code (the ``sep`` package) and the settings of LEGUS: a
+    background in meshes of 30 pixels; sources are groups of 10 or more connected pixels that are
+    20 standard deviations above it, deblended at 32 levels with a contrast of 0.005, and cleaned
+    of those that would not be found without the wings of brighter sources. The standard
+    deviation is the median over all meshes that are not blank, each clipped at three of its own:
     that of one pixel of drizzled sky, whose noise is correlated, and the same in crowded and in
     empty regions.
 
     Parameters
     ----------
     image : `~astropy.nddata.NDData`, HDU, path, (array, wcs) or `~astroclust.images.Band`
-        The image, shape (ny, nx), in any linear unit. Masked and non-finite pixels are left out.
+        The image, shape (ny, nx), in any linear unit. Masked and non-finite pixels are excluded.
     threshold : float, optional
         Height above the background in units of its standard deviation (LEGUS: 20, in white
         light).
     n_pixels : int, optional
         Smallest number of connected pixels (LEGUS: 10). Not used by ``"daofind"``.
     method : str, optional
-        ``"segmentation"``; or ``"daofind"``, for sources like stars of 2 pixels full width at
-        half maximum, as PHANGS-HST found its candidates (`~photutils.detection.DAOStarFinder`).
+        ``"sextractor"``; ``"segmentation"`` for the same groups of pixels, deblended by
+        `photutils.segmentation.deblend_sources` and not cleaned; or ``"daofind"`` for sources
+        like stars with a full width at half maximum of 2 pixels, as in PHANGS-HST
+        (`~photutils.detection.DAOStarFinder`).
     tile : int, optional
-        Pixels a side of the pieces that the image is worked on in, which bounds the memory. It
+        Pixels per side of the area that a worker searches at a time, which bounds the memory. It
         does not change the sources.
     workers : int or `~concurrent.futures.Executor`, optional
-        Number of processes; or a pool that works on the tiles, such as ``client.get_executor()``
-        of a Dask cluster.
+        Number of processes; or a pool that searches the tiles, such as
+        ``client.get_executor()`` of a Dask cluster.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     sources : `~astropy.table.Table`
-        One row a source, in order of y: ``id`` (from 1); ``x``, ``y`` (0-based pixels);
-        ``ra``, ``dec`` (degrees, where the image has a WCS); ``area`` (pixels; not from
+        One row per source, in order of y: ``id`` (from 1); ``x``, ``y`` (0-based pixels);
+        ``ra``, ``dec`` (degrees, if the image has a WCS); ``area`` (pixels; not for
         ``"daofind"``); ``flux`` (sum over the source above the background, unit of the image).
-        No sources give no rows.
+        The table is empty if there are no sources.
 
     Raises
     ------
     ValueError
-        Where the image is not 2-D, has no good pixels, or an argument is not accepted.
+        If the image is not 2-D or has no good pixels, or an argument is invalid.
 
     Examples
     --------
@@ -173,30 +187,35 @@ def find_sources(
         raise ValueError(f"method must be one of {', '.join(_COLUMNS)}, not {method!r}")
     band = read_image(image)
     find = {
+        "sextractor": partial(_find_sextractor, n_pixels=n_pixels),
         "segmentation": partial(_find_segments, n_pixels=n_pixels),
         "daofind": _find_stars,
     }[method]
-    tiles = tiles_of(band.data.shape, tile, _MARGIN)
+    blocks = tiles_of(band.data.shape, _BLOCK, _MARGIN)
+    n_together = max(tile // _BLOCK, 1) ** 2
     with (
-        task_pool(workers if len(tiles) > 1 else 1) as pool,
-        tqdm(total=len(tiles), unit="tile", desc="detecting", disable=not progress_bar) as bar,
+        task_pool(workers if len(blocks) > 1 else 1) as pool,
+        tqdm(total=len(blocks), unit="block", desc="detecting", disable=not progress_bar) as bar,
     ):
         background = _background(band, pool, workers)
         limit = threshold * background.noise
         found = []
-        while tiles:
-            tasks = ((band.pixels(tile.slices), tile, background, limit) for tile in tiles)
+        while blocks:
+            batches = [blocks[i : i + n_together] for i in range(0, len(blocks), n_together)]
+            tasks = (
+                (find, [band.pixels(block.slices) for block in batch], batch, background, limit)
+                for batch in batches
+            )
             grown = []
-            for i, sources in run_tasks(pool, find, tasks, workers=workers):
-                if sources is None:  # one of them reaches over the margin
-                    grown.append(tiles[i].grown())
-                else:
-                    found.append(sources)
-                    bar.update()
-            tiles = grown
+            for i, results in run_tasks(pool, _find_in_batch, tasks, workers=workers):
+                for block, sources in zip(batches[i], results, strict=True):
+                    if sources is None:  # one of them reaches beyond the margin
+                        grown.append(block.grown())
+                    else:
+                        found.append(sources)
+                        bar.update()
+            blocks = grown
     found = vstack([sources for sources in found if len(sources)] or Table(names=_COLUMNS[method]))
-    if method == "segmentation" and len(found):
-        found = found[~is_spurious(found, limit)]
     return _source_table(found, _COLUMNS[method], band)
 
 
@@ -220,72 +239,98 @@ def _background(band, pool, workers):
     return Background(level, background.noise or float(np.std(good)))
 
 
-def _subtract(pixels, tile, background):
-    """Pixels above the background, and which of them are bad."""
-    rows, columns = tile.slices
-    level = background.at(np.arange(rows.start, rows.stop), np.arange(columns.start, columns.stop))
-    mask = np.isnan(pixels)
-    return np.where(mask, 0, pixels - level).astype(np.float32), mask
+def _find_in_batch(find, images, blocks, background, limit):
+    results = []
+    for pixels, block in zip(images, blocks, strict=True):
+        mask = np.isnan(pixels)
+        level = background.at(*block.slices)
+        data = np.where(mask, 0, pixels - level).astype(np.float32)
+        results.append(find(data, mask, block, limit))
+    return results
 
 
-def _find_segments(pixels, tile, background, limit, *, n_pixels):
-    """Sources whose group of pixels begins in the core of the tile; None where one is cut."""
-    data, mask = _subtract(pixels, tile, background)
+def _find_sextractor(data, mask, block, limit, *, n_pixels):
+    """Sources whose group of pixels begins in the core of the block; None if one is truncated."""
+    above = data > np.float32(limit)
+    groups, n_groups = ndimage.label(above, _TOUCHING)
+    own = np.zeros(n_groups + 1, bool)
+    own[_begin_in_core(groups, n_groups, block)] = True
+    large = np.bincount(groups.ravel(), minlength=n_groups + 1) >= n_pixels
+    if (own & large)[_on_border(groups, block)].any():
+        return None
+    with _SEP_LIMITS:
+        limits = sep.get_extract_pixstack(), sep.get_sub_object_limit()
+        sep.set_extract_pixstack(np.count_nonzero(above) + 2)
+        sep.set_sub_object_limit(_MAX_BRANCHES)
+        try:
+            sources = sep.extract(
+                data,
+                limit,
+                minarea=n_pixels,
+                filter_kernel=None,
+                deblend_nthresh=_LEVELS,
+                deblend_cont=_CONTRAST,
+            )
+        finally:
+            sep.set_extract_pixstack(limits[0])
+            sep.set_sub_object_limit(limits[1])
+    sources = sources[own[groups[sources["ypeak"], sources["xpeak"]]]]
+    x0, y0 = block.origin
+    return Table(
+        {
+            "x": sources["x"] + x0,
+            "y": sources["y"] + y0,
+            "area": sources["npix"],
+            "flux": sources["flux"],
+        }
+    )
+
+
+def _find_segments(data, mask, block, limit, *, n_pixels):
+    """Sources whose group of pixels begins in the core of the block; None if one is truncated."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDetectionsWarning)
         segments = detect_sources(data, limit, n_pixels, mask=mask)
     if segments is None:
         return Table()
-    own = _begin_in_core(segments, tile)
-    if not tile.is_whole and np.isin(own, _on_border(segments.data, tile)).any():
+    own = _begin_in_core(segments.data, segments.max_label, block)
+    if np.isin(own, _on_border(segments.data, block)).any():
         return None
     if not own.size:
         return Table()
     segments.keep_labels(own)
-    labels = deblend(
-        data, segments.data, limit, n_levels=_DEBLEND_LEVELS, contrast=_DEBLEND_CONTRAST
-    )
-    segments = SegmentationImage(labels)
+    with warnings.catch_warnings():
+        # It says that it deblends the groups with most peaks at other levels.
+        warnings.simplefilter("ignore", AstropyUserWarning)
+        segments = deblend_sources(
+            data, segments, n_pixels, n_levels=_LEVELS, contrast=_CONTRAST, progress_bar=False
+        )
     catalog = SourceCatalog(data, segments, mask=mask)
-    x0, y0 = tile.origin
+    x0, y0 = block.origin
     columns = {
         "x": catalog.x_centroid + x0,
         "y": catalog.y_centroid + y0,
         "area": segments.areas,
         "flux": catalog.segment_flux,
-        "margin": margin_of(data, labels, segments.labels, limit, n_pixels),
-        **_ellipses(catalog, segments.areas),
     }
     return Table({name: np.atleast_1d(values) for name, values in columns.items()})
 
 
-def _ellipses(catalog, areas):
-    """Shapes of sources; a streak without a width is as round as its area."""
-    major, minor = catalog.semimajor_axis.value, catalog.semiminor_axis.value
-    width = 1 / np.sqrt(12)  # of a pixel
-    flat = ~(minor > 0)
-    major = np.where(flat, np.sqrt(areas) / 2, major)
-    shapes = {"major": major, "axes": np.where(flat, major * width, major * minor)}
-    for name, value in (("cxx", 1 / major**2), ("cxy", 0), ("cyy", 1 / major**2)):
-        shapes[name] = np.where(flat, value, getattr(catalog, f"ellipse_{name}").value)
-    return shapes
+def _begin_in_core(labels, n_labels, block):
+    """Labels whose first pixel, row by row, lies in the core: each does in one block alone."""
+    flat = labels.ravel()
+    inside = np.flatnonzero(flat)[::-1]
+    first = np.empty(n_labels + 1, int)
+    first[flat[inside]] = inside  # of several assignments the last one stays
+    y, x = np.divmod(first[1:], labels.shape[1])
+    x0, y0 = block.origin
+    return 1 + np.flatnonzero(block.holds(x + x0, y + y0))
 
 
-def _begin_in_core(segments, tile):
-    """Labels whose first pixel, row by row, lies in the core: each is so in one tile alone."""
-    labels = segments.data.ravel()
-    inside = np.flatnonzero(labels)[::-1]
-    first = np.empty(segments.max_label + 1, int)
-    first[labels[inside]] = inside  # of several assignments the last one stays
-    y, x = np.divmod(first[segments.labels], segments.shape[1])
-    x0, y0 = tile.origin
-    return segments.labels[tile.holds(x + x0, y + y0)]
-
-
-def _on_border(labels, tile):
-    """Labels that touch a border of the tile which is not one of the image."""
-    rows, columns = tile.slices
-    ny, nx = tile.shape
+def _on_border(labels, block):
+    """Labels that touch a border of the block that is not one of the image."""
+    rows, columns = block.slices
+    ny, nx = block.shape
     borders = (
         (labels[0], rows.start > 0),
         (labels[-1], rows.stop < ny),
@@ -295,17 +340,16 @@ def _on_border(labels, tile):
     return np.unique(np.concatenate([labels[:0, 0], *(border for border, cut in borders if cut)]))
 
 
-def _find_stars(pixels, tile, background, limit):
-    """Stars whose centre lies in the core of the tile."""
-    data, mask = _subtract(pixels, tile, background)
+def _find_stars(data, mask, block, limit):
+    """Stars whose center lies in the core of the block."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDetectionsWarning)
         stars = DAOStarFinder(limit, _STAR_WIDTH)(data, mask=mask)
     if stars is None:
         return Table()
-    x0, y0 = tile.origin
+    x0, y0 = block.origin
     x, y = stars["x_centroid"] + x0, stars["y_centroid"] + y0
-    own = tile.holds(np.round(x), np.round(y))
+    own = block.holds(np.round(x), np.round(y))
     return Table({"x": x[own], "y": y[own], "flux": stars["flux"][own]})
 
 

@@ -45,12 +45,6 @@ class Tile:
         ny, nx = self.shape
         return slice(y, min(self.y1 + self.margin, ny)), slice(x, min(self.x1 + self.margin, nx))
 
-    @property
-    def is_whole(self):
-        """Whether the tile with its margin is the whole image."""
-        ny, nx = self.shape
-        return self.slices == (slice(0, ny), slice(0, nx))
-
     def grown(self):
         """The same core with a margin four times as wide."""
         return replace(self, margin=4 * self.margin)

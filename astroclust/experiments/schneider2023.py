@@ -150,7 +150,7 @@ def reproduce_schneider2023(
     folder,
     data,
     *,
-    network=_LITE0,
+    architecture=_LITE0,
     size=128,
     weights=None,
     runs=10,
@@ -169,8 +169,9 @@ def reproduce_schneider2023(
         Where trainings and the report go.
     data : str or `~pathlib.Path`
         Labelled stamps, see `read_labeled`.
-    network : str, optional
-        As `~astroclust.networks.create_network` names it; ``"alexnet"`` is that of the paper.
+    architecture : str, optional
+        Network, by its name in `~astroclust.networks.create_network`; ``"alexnet"`` is that of the
+        paper.
     size : int, optional
         Pixels that stamps are resized to.
     weights : str or `~pathlib.Path`, optional
@@ -206,10 +207,10 @@ def reproduce_schneider2023(
     """
     began, folder = perf_counter(), Path(folder)
     sample = read_labeled(data)
-    if weights is None and network == _LITE0:
+    if weights is None and architecture == _LITE0:
         weights = efficientnet_lite0_weights(folder)
     recipe = replace(
-        find_recipe("wei2020"), architecture=f"{network}@{size}", epochs=epochs, batches=None
+        find_recipe("wei2020"), architecture=f"{architecture}@{size}", epochs=epochs, batches=None
     )
     starts = {
         "pretrained": replace(recipe, weights=weights),
@@ -226,9 +227,9 @@ def reproduce_schneider2023(
     )
     report.add(
         "What this was made of",
-        f"{len(sample.stamps)} stamps of {data} in classes 1 to 4: {counts}; {network} at {size} "
-        f"pixels, {runs} random splits, {epochs} epochs, Adam at 1e-4. Schneider et al. have "
-        "14 034 galaxies of SDSS, AlexNet, 100 splits, 200 and 400 epochs.",
+        f"{len(sample.stamps)} stamps of {data} in classes 1 to 4: {counts}; {architecture} at "
+        f"{size} pixels, {runs} random splits, {epochs} epochs, Adam at 1e-4. Schneider et al. "
+        "have 14 034 galaxies of SDSS, AlexNet, 100 splits, 200 and 400 epochs.",
         name="machine",
         table=describe_machine(perf_counter() - began),
     )

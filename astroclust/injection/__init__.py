@@ -24,18 +24,17 @@ from astroclust.injection.checkpoints import (
 from astroclust.injection.clusters import (
     AREA,
     CLASS_1_COLORS,
+    ArtificialClusters,
     band_sources,
     draw_places,
     inject,
     scale_of,
 )
 from astroclust.locks import only_process
-from astroclust.photometry.apertures import measure_apertures
-from astroclust.selection import find_candidates
-from astroclust.selection.pipeline import blocked_pixels
-from astroclust.selection.presets import get_preset
+from astroclust.photometry import measure_apertures
+from astroclust.selection import blocked_pixels, find_candidates, get_preset
 
-__all__ = ["CLASS_1_COLORS", "completeness", "limiting_magnitude"]
+__all__ = ["CLASS_1_COLORS", "ArtificialClusters", "completeness", "limiting_magnitude"]
 
 # Pixels within which a source is an injected cluster.
 _MATCH = 2.0
@@ -54,18 +53,11 @@ _COLUMNS = {
 
 def completeness(
     images,
+    clusters,
     *,
-    magnitudes,
-    radii,
-    n=50,
     distance=None,
     preset="legus",
-    extinction=None,
     exclude=None,
-    footprint=None,
-    colors=None,
-    psf=None,
-    seed=0,
     checkpoint=None,
     workers=1,
     progress_bar=False,
@@ -73,36 +65,22 @@ def completeness(
     """Measure which clusters are found and selected, by injecting artificial ones into images.
 
     Round by round a few clusters, at most one for 100 x 100 pixels, are added to copies of the
-    images, and the whole way of `~astroclust.selection.find_candidates` is gone. Clusters have
-    the Elson-Fall-Freeman profile of slope 1.5 of LEGUS's tests (Adamo et al. 2017), the PSF and
-    the photon noise of their light.
+    images, in which `~astroclust.selection.find_candidates` then looks for candidates. Clusters
+    have the Elson-Fall-Freeman profile of slope 1.5 of LEGUS's tests (Adamo et al. 2017), the PSF
+    and the photon noise of their flux.
 
     Parameters
     ----------
     images : `~astroclust.images.ImageSet` or mapping
         The bands of the field; not changed.
-    magnitudes : array_like of float, shape (k,)
-        Total V magnitudes (Vega), without the Galactic extinction where ``extinction`` is given.
-    radii : array_like of float or `~astropy.units.Quantity`, shape (m,)
-        Half-light radii in pixels, parsec (which needs ``distance``) or on the sky.
-    n : int, optional
-        Clusters of each magnitude and radius.
+    clusters : `ArtificialClusters`
+        Magnitudes and radii, number, colors and PSF of the clusters.
     distance : `~astropy.units.Quantity` or float, optional
-        Distance of the galaxy (Mpc where it has no unit); without it there is no cut in absolute
+        Distance of the galaxy (Mpc if it has no unit); without it there is no cut in absolute
         magnitude.
-    preset, extinction, exclude, footprint, workers : optional
-        As `~astroclust.selection.find_candidates` takes them. No cluster is injected where none
-        may be found.
-    colors : mapping, optional
-        Filters or roles to the magnitude there less that in V, of all bands but V; by default
-        `CLASS_1_COLORS`.
-    psf : mapping, optional
-        Filters or roles to the image of a star with the scale of the images, its centre that of
-        the array; normalised here. By default the parametric ones of the bands' own cameras (by
-        their headers) and filters, with the focus of a usual observation. A filter without a fitted
-        PSF has one between those of its camera's other filters.
-    seed : int, optional
-        Equal seeds give equal results.
+    preset, exclude, workers : optional
+        See `~astroclust.selection.find_candidates`. No cluster is injected into excluded pixels;
+        `~astroclust.selection.blocked_pixels` makes a mask of those outside a footprint.
     checkpoint : str or `~pathlib.Path`, optional
         File of all clusters (ECSV), written after each round, with the one before beside it, which
         ends in ``.previous``; the same call resumes from the last one that is intact. By default
@@ -144,23 +122,23 @@ def completeness(
     Examples
     --------
     >>> from astroclust import simulate_field
-    >>> from astroclust.injection import completeness
+    >>> from astroclust.injection import ArtificialClusters, completeness
     >>> field = simulate_field(shape=(200, 200), seed=1)
-    >>> result = completeness(field.images, magnitudes=[20, 28], radii=[2], n=4)
+    >>> result = completeness(field.images, ArtificialClusters([20, 28], radii=[2], n=4))
     >>> result["selected"].tolist()
     [1.0, 0.0]
     """
     images = ImageSet.of(images)
     if min(images.shape) ** 2 < AREA:
         raise ValueError(f"the images must be at least 100 x 100 pixels, not {images.shape}")
-    if n < 1 or n % 1:
-        raise ValueError(f"n must be a whole number of at least 1, not {n!r}")
+    if clusters.n < 1 or clusters.n % 1:
+        raise ValueError(f"n must be a whole number of at least 1, not {clusters.n!r}")
     name, preset = preset, get_preset(preset)
     distance = _megaparsec(distance)
-    magnitudes, radii, unit = _check_grid(magnitudes, radii)
+    magnitudes, radii, unit = _check_grid(clusters.magnitudes, clusters.radii)
     scale = _pixels(unit, images, distance)
-    bands = band_sources(images, preset, colors, extinction, psf)
-    blocked = blocked_pixels(images, exclude, footprint)
+    bands = band_sources(images, preset, clusters)
+    blocked = blocked_pixels(images, exclude)
     done = Table(names=list(_COLUMNS), dtype=list(_COLUMNS.values()))
     if checkpoint is not None:
         checkpoint = check_output(checkpoint, overwrite=True)
@@ -168,16 +146,15 @@ def completeness(
             bands,
             magnitudes=magnitudes.tolist(),
             radii=(radii.tolist(), str(unit)),
-            n=n,
+            n=clusters.n,
             distance=distance,
             preset=preset,
-            extinction=sorted((extinction or {}).items()),
             blocked=None if blocked is None else digest_of(blocked),
-            seed=seed,
+            seed=clusters.seed,
         )
         done = read_checkpoint(checkpoint, settings) or done
     grid = np.array(list(itertools.product(magnitudes, radii)))
-    n_all = int(n) * len(grid)
+    n_all = int(clusters.n) * len(grid)
     with (
         nullcontext() if checkpoint is None else only_process(checkpoint),
         tqdm(
@@ -190,26 +167,25 @@ def completeness(
     ):
         while len(done) < n_all:
             number = done["round"][-1] + 1 if len(done) else 0
-            rng = np.random.default_rng([seed, number])
+            rng = np.random.default_rng([clusters.seed, number])
             x, y = draw_places(images, n_all - len(done), rng, blocked)
             # All cells of the grid in turn, over the rounds.
             cells = grid[np.arange(len(done), len(done) + len(x)) % len(grid)]
-            clusters = Table([np.full(len(x), number), x, y, *cells.T], names=list(_COLUMNS)[:5])
+            drawn = Table([np.full(len(x), number), x, y, *cells.T], names=list(_COLUMNS)[:5])
             sources = find_candidates(
-                inject(bands, clusters, scale, rng),
+                inject(bands, drawn, scale, rng),
                 distance=distance,
                 preset=preset,
-                extinction=extinction,
                 exclude=blocked,
                 keep_rejected=True,
                 workers=workers,
             )
-            done = vstack([done, _recover(clusters, sources, images.reference, preset)])
+            done = vstack([done, _recover(drawn, sources, images.reference, preset)])
             if checkpoint is not None:
                 write_checkpoint(done, checkpoint, settings)
-            bar.update(len(clusters))
+            bar.update(len(drawn))
     result = _fractions(done, grid, unit)
-    result.meta = {"SEED": seed, "ROUNDS": int(done["round"][-1]) + 1}
+    result.meta = {"SEED": clusters.seed, "ROUNDS": int(done["round"][-1]) + 1}
     if distance is not None:
         result.meta["DISTANCE"] = distance
     if isinstance(name, str):
@@ -283,9 +259,9 @@ def _recover(clusters, sources, reference, preset):
         [reference],
         sources["x"].data,
         sources["y"].data,
-        np.atleast_1d(preset.radius)[:1],
-        annulus=preset.annulus,
-        sky_statistic=preset.sky_statistic,
+        np.atleast_1d(preset.apertures.radius)[:1],
+        annulus=preset.apertures.annulus,
+        sky_statistic=preset.apertures.sky_statistic,
     )[0].flux[:, 0]
     after = sources[f"flux_{name}"].data
     found = (distance <= _MATCH) & (after > 0) & (after > 2 * before)

@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Artificial clusters: their light, their places, and images with them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import galsim
@@ -10,12 +11,21 @@ from scipy import fft
 
 from astroclust.images import Band, ImageSet
 from astroclust.instruments import camera_label, camera_of, exposure_time, filter_of
-from astroclust.photometry.calibration import counts_to_rate, value_of_band, zero_point
+from astroclust.photometry import counts_to_rate, value_of_band, zero_point
 from astroclust.simulation.drawing import unit_profile
 from astroclust.simulation.optics import OVERSAMPLING, wave_numbers
 from astroclust.simulation.psf import fourier_psf
 
-__all__ = ["AREA", "CLASS_1_COLORS", "Light", "band_sources", "draw_places", "inject", "scale_of"]
+__all__ = [
+    "AREA",
+    "CLASS_1_COLORS",
+    "ArtificialClusters",
+    "Light",
+    "band_sources",
+    "draw_places",
+    "inject",
+    "scale_of",
+]
 
 #: Band less V (Vega) of the median class-1 cluster of NGC 628C, without extinction.
 CLASS_1_COLORS = {"NUV": -0.52, "U": -0.40, "B": 0.16, "V": 0.0, "I": -0.67}
@@ -38,6 +48,45 @@ _TRIES = 200
 
 
 @dataclass(frozen=True, eq=False)
+class ArtificialClusters:
+    """The artificial clusters of `completeness`.
+
+    Parameters
+    ----------
+    magnitudes : array_like of float, shape (k,)
+        Total V magnitudes (Vega), without the Galactic extinction if the preset has one.
+    radii : array_like of float or `~astropy.units.Quantity`, shape (m,)
+        Half-light radii in pixels, parsec (which needs a distance) or on the sky.
+    n : int, optional
+        Clusters of each magnitude and radius.
+    colors : mapping, optional
+        Filters or roles to the magnitude there minus that in V, of all bands but V; by default
+        `CLASS_1_COLORS`.
+    psf : mapping, optional
+        Filters or roles to the image of a star with the scale of the images, its center that of
+        the array; normalized here. By default the parametric ones of the bands' own cameras (by
+        their headers) and filters, with the focus of a usual observation. A filter without a fitted
+        PSF has one between those of its camera's other filters.
+    seed : int, optional
+        Equal seeds give equal positions and photon noise.
+
+    Examples
+    --------
+    >>> from astroclust.injection import ArtificialClusters
+    >>> clusters = ArtificialClusters(magnitudes=[20, 22, 24], radii=[1, 2], n=10)
+    >>> clusters.seed
+    0
+    """
+
+    magnitudes: np.ndarray
+    radii: np.ndarray
+    n: int = 50
+    colors: Mapping | None = None
+    psf: Mapping | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
 class Light:
     """What makes light of magnitudes in one band."""
 
@@ -52,14 +101,14 @@ def scale_of(images):
     return images.system.pixel_scale if scale is None else scale.value
 
 
-def band_sources(images, preset, colors, extinction, psf):
-    """What makes light in each band, a list of `Light`; see `completeness` for the arguments."""
-    fluxes = _unit_fluxes(images, preset, colors, extinction)
-    parts = zip(images.values(), fluxes, _psfs(images, psf), strict=True)
+def band_sources(images, preset, clusters):
+    """Flux and PSF of a cluster in each band, a list of `Light`."""
+    fluxes = _unit_fluxes(images, preset, clusters.colors)
+    parts = zip(images.values(), fluxes, _psfs(images, clusters.psf), strict=True)
     return [Light(*part) for part in parts]
 
 
-def _unit_fluxes(images, preset, colors, extinction):
+def _unit_fluxes(images, preset, colors):
     """Flux of a cluster of V = 0 in each band, in the unit of the image."""
     colors = CLASS_1_COLORS if colors is None else {"V": 0.0, **colors}
     fluxes = []
@@ -77,7 +126,7 @@ def _unit_fluxes(images, preset, colors, extinction):
                 f"colors has no {band.filter}: it needs all bands but V, and has "
                 f"{', '.join(map(str, colors))}"
             )
-        dimming = value_of_band(extinction, band, 0.0)
+        dimming = value_of_band(preset.extinction, band, 0.0)
         fluxes.append(float(10 ** (0.4 * (zero - color - dimming))))
     return fluxes
 

@@ -8,9 +8,10 @@ from astropy.table import Column, MaskedColumn
 from astroclust.catalogs import CatalogFlag, pixel_positions
 from astroclust.images import ImageSet
 from astroclust.instruments import camera_of
-from astroclust.photometry.apertures import ANNULUS, measure_apertures
+from astroclust.photometry.apertures import ANNULUS, Apertures, Fluxes, measure_apertures
 from astroclust.photometry.calibration import (
     check_bands,
+    counts_to_rate,
     electrons_of_unit,
     value_of_band,
     zero_point,
@@ -31,21 +32,27 @@ from astroclust.photometry.curves import (
 from astroclust.photometry.noise import flux_error, measure_correlation
 
 __all__ = [
+    "ANNULUS",
+    "CI_RADII",
+    "Apertures",
     "CICalibration",
+    "Fluxes",
     "average_correction",
     "calibrate_ci",
     "catalog_ci_cut",
     "ci_correction",
     "ci_correction_error",
     "concentration_index",
+    "counts_to_rate",
     "growth_curve",
+    "measure_apertures",
     "measure_photometry",
     "recenter",
+    "value_of_band",
+    "zero_point",
 ]
 
-#: LEGUS: radius of the aperture in pixels.
-APERTURE = 4.0
-
+_APERTURES = Apertures()
 _POGSON = 2.5 / np.log(10)
 # Radii for which there is a correction by concentration index.
 _CI_CORRECTED = (4, 5, 6)
@@ -55,9 +62,7 @@ def measure_photometry(
     table,
     images,
     *,
-    radius=APERTURE,
-    annulus=ANNULUS,
-    sky_statistic="median",
+    apertures=_APERTURES,
     errors="correlated",
     zero_points=None,
     aperture_correction=None,
@@ -72,15 +77,8 @@ def measure_photometry(
         bands. `recenter` moves them to the peaks of one band.
     images : `~astroclust.images.ImageSet` or mapping
         The bands of the field.
-    radius : float or sequence of float, optional
-        Radius of the aperture in pixels (LEGUS: 4). Of several, the first is that of the
-        magnitudes; each other one has columns of fluxes of its own, such as ``flux_f555w_r1``.
-    annulus : tuple of float, optional
-        Inner and outer radius of the sky in pixels (LEGUS: 7 and 8; PHANGS-HST: 7 and 9).
-    sky_statistic : str, optional
-        Level of the sky after rejection at 3 standard deviations: ``"median"``; or ``"mode"``,
-        3 median - 2 mean, the mode of IRAF that LEGUS took, which suits crowded regions and is
-        2.5 times as noisy as the mean. (IRAF's median is the mean of some ranks about it.)
+    apertures : `Apertures`, optional
+        Radii of the apertures and of the sky, and the statistic of the sky.
     errors : str, optional
         ``"correlated"``: of pixels whose noise is correlated as it is measured in each image; or
         ``"iraf"``, of pixels that are independent, the formula of IRAF's ``phot``, by which LEGUS
@@ -133,7 +131,8 @@ def measure_photometry(
     ['flux_f275w', 'flux_err_f275w', 'mag_f275w', 'mag_err_f275w', 'flag_f275w']
     """
     images = ImageSet.of(images)
-    radii = _check(radius, errors, aperture_correction)
+    radii = _check(apertures.radius, errors, aperture_correction)
+    sky = {"annulus": apertures.annulus, "sky_statistic": apertures.sky_statistic}
     for name, values in (
         ("zero_points", zero_points),
         ("aperture_correction", aperture_correction),
@@ -144,21 +143,13 @@ def measure_photometry(
     by_index = isinstance(aperture_correction, str)
     wanted = (*radii, *CI_RADII) if by_index else radii
     bands = list(images.values())
-    measured = measure_apertures(bands, x, y, wanted, annulus=annulus, sky_statistic=sky_statistic)
+    measured = measure_apertures(bands, x, y, wanted, **sky)
     result = table.copy()
     for band, fluxes in zip(bands, measured, strict=True):
         correlation = measure_correlation(band) if errors == "correlated" else None
         electrons = electrons_of_unit(band)
         error = [
-            flux_error(
-                fluxes,
-                k,
-                r,
-                electrons,
-                annulus=annulus,
-                sky_statistic=sky_statistic,
-                correlation=correlation,
-            )
+            flux_error(fluxes, k, r, electrons, correlation=correlation, **sky)
             for k, r in enumerate(radii)
         ]
         _add_fluxes(result, band, fluxes.flux, error, radii)

@@ -23,10 +23,26 @@ _COUNTS = (u.electron, u.count, u.adu)
 
 
 def counts_to_rate(band):
-    """What makes electrons a second of the pixels of an image.
+    """Factor from the pixels of an image to electrons per second.
 
-    1 for rates and for images without a unit; 1 over the exposure time for electrons or counts;
-    NaN where the unit is another or the exposure time is needed and not known.
+    Parameters
+    ----------
+    band : `~astroclust.images.Band`
+        The image.
+
+    Returns
+    -------
+    factor : float
+        1 for rates and for images without a unit; 1 over the exposure time for electrons or
+        counts; NaN for another unit, or if the exposure time is needed but unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroclust.images import read_image
+    >>> from astroclust.photometry import counts_to_rate
+    >>> counts_to_rate(read_image(np.ones((8, 8))))
+    1.0
     """
     if band.unit is None or band.unit in _RATES:
         return 1.0
@@ -49,7 +65,15 @@ def zero_point(band: Band, given=None):
     Returns
     -------
     zero_point : float
-        NaN where there is none for this unit, camera and filter.
+        NaN if there is none for this unit, camera and filter.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_field
+    >>> from astroclust.photometry import zero_point
+    >>> field = simulate_field(shape=(64, 64), seed=1)
+    >>> round(float(zero_point(field.images["V"], given=25.8)), 2)
+    25.8
     """
     key = camera_of(band), filter_of(band)
     try:
@@ -89,7 +113,30 @@ def electrons_of_unit(band):
 
 
 def value_of_band(values, band, default):
-    """What a mapping has for a band by its filter or role; another value is for all bands."""
+    """Value of a band in a mapping from filters or roles.
+
+    Parameters
+    ----------
+    values : mapping, object or None
+        By filter or role; another value is that of all bands.
+    band : `~astroclust.images.Band`
+        The band.
+    default : object
+        The value if there are none, or none for this band.
+
+    Returns
+    -------
+    value : object
+        That of the filter or, if there is none, of the role.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_field
+    >>> from astroclust.photometry import value_of_band
+    >>> band = simulate_field(shape=(64, 64), seed=1).images["V"]
+    >>> value_of_band({"V": 0.2, "I": 0.1}, band, 0.0)
+    0.2
+    """
     if values is None:
         return default
     if not isinstance(values, Mapping):

@@ -93,10 +93,10 @@ def plot_completeness(table, *, ax=None):
     Examples
     --------
     >>> from astroclust import simulate_field
-    >>> from astroclust.injection import completeness
+    >>> from astroclust.injection import ArtificialClusters, completeness
     >>> from astroclust.plotting import plot_completeness
     >>> field = simulate_field(shape=(200, 200), seed=1)
-    >>> result = completeness(field.images, magnitudes=[20, 24], radii=[1, 2], n=2)
+    >>> result = completeness(field.images, ArtificialClusters([20, 24], radii=[1, 2], n=2))
     >>> plot_completeness(result).figure.savefig("completeness.png")
     """
     if ax is None:

@@ -9,7 +9,7 @@ from astroclust.files import check_output
 with naming_extras():
     from astroclust.review.labels import LabelStore
     from astroclust.review.lines import Entry, check_name
-    from astroclust.review.objects import read_objects
+    from astroclust.review.objects import DEFAULT_PAGE, Page, read_objects
     from astroclust.review.pages import DETAILED, write_review
     from astroclust.review.server import DEFAULT_PORT, ReviewServer
 
@@ -18,6 +18,7 @@ __all__ = [
     "DETAILED",
     "Entry",
     "LabelStore",
+    "Page",
     "ReviewServer",
     "open_labels",
     "review_table",
@@ -74,11 +75,10 @@ def review_table(
     *,
     labels,
     reviewer="",
-    title="review",
     column_prefix="",
     model=None,
     port=None,
-    size=50,
+    page=DEFAULT_PAGE,
 ):
     """Serve a page in which candidates are looked at and labelled.
 
@@ -93,16 +93,14 @@ def review_table(
         ECSV file to which each label adds a line; what is in it is shown. See `LabelStore`.
     reviewer : str, optional
         Name that labels go by until another is typed into the page.
-    title : str, optional
-        Of the page.
     column_prefix : str, optional
         That of the class columns.
     model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
         Classifier whose saliency is shown; by default the bundled one.
     port : int, optional
         Of the address; by default 8710, or the next that is free; 0 for any.
-    size : int, optional
-        Width of the stamps in pixels.
+    page : `Page`, optional
+        Title of the page and width of the stamps.
 
     Returns
     -------
@@ -130,6 +128,4 @@ def review_table(
     objects = read_objects(table, images, column_prefix=column_prefix)
     reviewer = check_name(reviewer) if reviewer else ""
     store = _open_store(objects, labels)
-    return ReviewServer(
-        objects, store, title=title, reviewer=reviewer, model=model, port=port, size=size
-    )
+    return ReviewServer(objects, store, reviewer=reviewer, model=model, port=port, page=page)

@@ -13,11 +13,37 @@ from astroclust.images import ImageSet
 from astroclust.instruments import ClassScheme, classes_of
 from astroclust.stamps import StampFlag
 
-__all__ = ["Objects", "read_objects"]
+__all__ = ["DEFAULT_PAGE", "Objects", "Page", "read_objects"]
 
 # Markers of matplotlib that the page can draw, as it names them; others become circles.
 _SHAPES = {"o": "circle", "s": "square", "^": "triangle", "D": "diamond", "v": "wedge"}
 _SHAPES |= {"P": "plus", "X": "cross"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """Settings of a page of candidates.
+
+    Parameters
+    ----------
+    title : str, optional
+        Title of the page.
+    size : int, optional
+        Width of the stamps in pixels.
+
+    Examples
+    --------
+    >>> from astroclust.review import Page
+    >>> Page(title="NGC 628", size=40)
+    Page(title='NGC 628', size=40)
+    """
+
+    title: str = "review"
+    size: int = 50
+
+
+#: The settings of a page by default.
+DEFAULT_PAGE = Page()
 
 
 @dataclass(frozen=True)

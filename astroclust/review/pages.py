@@ -11,7 +11,7 @@ from importlib.resources import files
 from astroclust.files import check_output, replace_when_done
 from astroclust.review.lines import header_text
 from astroclust.review.measures import measure_objects
-from astroclust.review.objects import read_objects
+from astroclust.review.objects import DEFAULT_PAGE, read_objects
 from astroclust.review.pictures import COLOR, SHEET_COLUMNS, Pictures
 
 __all__ = ["DETAILED", "write_review"]
@@ -23,9 +23,7 @@ _PER_SHEET = 96
 _MEASURED_AT_ONCE = 200
 
 
-def write_review(
-    table, images, path, *, title="review", column_prefix="", size=50, overwrite=False
-):
+def write_review(table, images, path, *, column_prefix="", page=DEFAULT_PAGE, overwrite=False):
     """Write a page of candidates, in one file that any browser shows without a server.
 
     It has the grid, sorting and filters, and each object large; with at most 1,000 objects also
@@ -40,12 +38,10 @@ def write_review(
         The bands of the field.
     path : str or `~pathlib.Path`
         The file; it appears once it is whole.
-    title : str, optional
-        Of the page.
     column_prefix : str, optional
         That of the class columns.
-    size : int, optional
-        Width of the stamps in pixels.
+    page : `Page`, optional
+        Title of the page and width of the stamps.
     overwrite : bool, optional
         Whether the file may exist.
 
@@ -71,11 +67,11 @@ def write_review(
     check_output(path, overwrite=overwrite)
     objects = read_objects(table, images, column_prefix=column_prefix)
     detailed = len(objects) <= DETAILED
-    pictures = Pictures(objects, size=size)
+    pictures = Pictures(objects, size=page.size)
     data = objects.as_dict() | {
-        "title": title,
+        "title": page.title,
         "reviewer": "",
-        "size": size,
+        "size": page.size,
         "sheet_columns": SHEET_COLUMNS,
         "per_sheet": _PER_SHEET,
         "sheets": {name: _sheets(pictures, name) for name in _names(pictures, detailed)},
@@ -84,8 +80,8 @@ def write_review(
         "header": header_text(objects.scheme),
         "labels_file": "",
     }
-    data["key"] = hashlib.sha256(json.dumps([title, data["exact"]]).encode()).hexdigest()[:16]
-    text = _page(data, title).encode("utf-8")
+    data["key"] = hashlib.sha256(json.dumps([page.title, data["exact"]]).encode()).hexdigest()[:16]
+    text = _page(data, page.title).encode("utf-8")
     with replace_when_done(path, overwrite=overwrite) as partial:
         partial.write_bytes(text)
     return len(text)

@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from aiohttp import web
 
 from astroclust.review.measures import Saliency, measure_objects
+from astroclust.review.objects import DEFAULT_PAGE
 from astroclust.review.pictures import SHEET_COLUMNS, TILE, Pictures
 
 __all__ = ["DEFAULT_PORT", "ReviewServer"]
@@ -48,16 +49,14 @@ class ReviewServer:
         What is reviewed.
     store : `LabelStore`
         Where labels go.
-    title : str, optional
-        Of the page.
     reviewer : str, optional
         Name that labels go by until another is typed into the page.
     model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
         Classifier whose saliency is shown.
     port : int, optional
         By default `DEFAULT_PORT`, or the next that is free; 0 for any.
-    size : int, optional
-        Width of the stamps in pixels.
+    page : `Page`, optional
+        Title of the page and width of the stamps.
 
     Raises
     ------
@@ -78,12 +77,10 @@ class ReviewServer:
     >>> server.stop()
     """
 
-    def __init__(
-        self, objects, store, *, title="review", reviewer="", model=None, port=None, size=50
-    ):
+    def __init__(self, objects, store, *, reviewer="", model=None, port=None, page=DEFAULT_PAGE):
         self.objects, self.store = objects, store
-        self.title, self.reviewer = title, reviewer
-        self._pictures = Pictures(objects, size=size)
+        self.title, self.reviewer = page.title, reviewer
+        self._pictures = Pictures(objects, size=page.size)
         self._saliency = Saliency(objects, model=model)
         self._described = json.dumps(self._describe(), allow_nan=False).encode()
         self._socket = _bind(port)

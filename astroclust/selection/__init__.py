@@ -10,8 +10,8 @@ from astroclust.selection.cuts import (
     cut_flow,
     select_candidates,
 )
-from astroclust.selection.pipeline import find_candidates, keep_candidates
-from astroclust.selection.presets import PRESETS, Preset, get_preset
+from astroclust.selection.pipeline import blocked_pixels, find_candidates, keep_candidates
+from astroclust.selection.presets import PRESETS, Preset, field_settings, get_preset
 
 __all__ = [
     "LEGUS_CUTS",
@@ -21,7 +21,9 @@ __all__ = [
     "Cut",
     "Cuts",
     "Preset",
+    "blocked_pixels",
     "cut_flow",
+    "field_settings",
     "find_candidates",
     "get_preset",
     "keep_candidates",

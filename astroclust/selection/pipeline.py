@@ -8,8 +8,13 @@ from astropy import units as u
 
 from astroclust.detection import find_sources, white_light
 from astroclust.images import ImageSet
-from astroclust.photometry import concentration_index, measure_photometry, recenter
-from astroclust.photometry.calibration import value_of_band, zero_point
+from astroclust.photometry import (
+    concentration_index,
+    measure_photometry,
+    recenter,
+    value_of_band,
+    zero_point,
+)
 from astroclust.selection.cuts import cut_flow, select_candidates
 from astroclust.selection.presets import get_preset
 
@@ -21,7 +26,6 @@ def find_candidates(
     *,
     distance=None,
     preset="legus",
-    extinction=None,
     exclude=None,
     footprint=None,
     keep_rejected=False,
@@ -39,10 +43,8 @@ def find_candidates(
         magnitude. Where there is no image in V, the band that stands in for it is cut.
     preset : str or `Preset`, optional
         ``"legus"``, ``"ngc1559"`` or ``"phangs"``; or settings of your own, such as
-        ``replace(PRESETS["legus"], threshold=10)`` with `dataclasses.replace`. A band that the
-        preset names and there is not is replaced by the first there is of V, I, B, U and NUV.
-    extinction : mapping, optional
-        Filters or roles to the Galactic extinction (mag) that is taken off the magnitudes.
+        ``replace(PRESETS["legus"], extinction={"V": 0.1})`` with `dataclasses.replace`. If a band
+        that the preset names is missing, the reference band replaces it.
     exclude : str, `~pathlib.Path`, `~regions.Regions` or `~numpy.ndarray` of bool, optional
         What to leave out, such as a nucleus or bright stars: a region file of DS9, regions, as
         `~astroclust.ds9.regions_mask` takes them, or a mask of the shape of the images.
@@ -98,16 +100,14 @@ def find_candidates(
     sources = measure_photometry(
         sources,
         images,
-        radius=preset.radius,
-        annulus=preset.annulus,
-        sky_statistic=preset.sky_statistic,
+        apertures=preset.apertures,
         errors=preset.errors,
         zero_points=preset.zero_points,
         aperture_correction=preset.aperture_correction,
-        extinction=extinction,
+        extinction=preset.extinction,
     )
     sources["ci"] = concentration_index(
-        sources, images.reference, sky_statistic=preset.sky_statistic
+        sources, images.reference, sky_statistic=preset.apertures.sky_statistic
     )
     sources["ci"].unit = "mag"
     v_magnitude = None
@@ -167,19 +167,30 @@ def _band(images, name):
 
 
 def blocked_pixels(images, exclude=None, footprint=None):
-    """Where no candidate may be.
+    """Pixels in which there are no candidates.
 
     Parameters
     ----------
     images : `~astroclust.images.ImageSet`
         The bands of the field.
     exclude, footprint : optional
-        As `find_candidates` takes them.
+        See `find_candidates`.
 
     Returns
     -------
     blocked : `~numpy.ndarray` of bool, shape (ny, nx), or None
-        None where neither is given.
+        None if neither is given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroclust import simulate_field
+    >>> from astroclust.selection import blocked_pixels
+    >>> images = simulate_field(shape=(64, 64), seed=1).images
+    >>> left = np.zeros((64, 64), bool)
+    >>> left[:, :32] = True
+    >>> bool(np.all(blocked_pixels(images, footprint=~left) == left))
+    True
     """
     if exclude is None and footprint is None:
         return None

@@ -1,16 +1,24 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """How each survey went from images to candidates."""
 
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
+from astropy.utils.exceptions import AstropyUserWarning
+
+from astroclust.catalogs import find_field
+from astroclust.instruments import LEGUS_BANDS
+from astroclust.photometry import Apertures
 from astroclust.selection.cuts import LEGUS_CUTS, NGC1559_CUTS, PHANGS_CUTS, Cuts
 
-__all__ = ["PRESETS", "Preset", "get_preset"]
+__all__ = ["PRESETS", "Preset", "field_settings", "get_preset"]
 
 # PHANGS-HST (Deger et al. 2022): one aperture correction a galaxy in V, -0.45 to -0.83, here that
 # of NGC 1559, and the other bands at fixed distances from it.
 _PHANGS_CORRECTION = {"NUV": -0.86, "U": -0.79, "B": -0.70, "V": -0.67, "I": -0.79}
+_LEGUS_APERTURES = Apertures(sky_statistic="mode")
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,7 @@ class Preset:
         As `~astroclust.detection.find_sources` takes them.
     center_in : str or None
         Filter or role of the band whose peaks positions are moved to; None to leave them.
-    radius, annulus, sky_statistic, errors, zero_points, aperture_correction : optional
+    apertures, errors, zero_points, aperture_correction, extinction : optional
         As `~astroclust.photometry.measure_photometry` takes them.
     cuts : `Cuts`
         As `select_candidates` takes them.
@@ -37,22 +45,21 @@ class Preset:
     >>> from astroclust.selection import PRESETS
     >>> deeper = replace(PRESETS["legus"], threshold=10)
     >>> deeper.method, deeper.threshold, deeper.cuts.min_ci
-    ('segmentation', 10, 1.3)
+    ('sextractor', 10, 1.3)
     >>> field = simulate_field(shape=(128, 128), seed=1, density=1e-3)
     >>> candidates = find_candidates(field.images, preset=deeper)
     """
 
     detect_in: str = "white"
-    method: str = "segmentation"
+    method: str = "sextractor"
     threshold: float = 20.0
     n_pixels: int = 10
     center_in: str | None = "V"
-    radius: float = 4.0
-    annulus: tuple = (7.0, 8.0)
-    sky_statistic: str = "mode"
+    apertures: Apertures = _LEGUS_APERTURES
     errors: str = "iraf"
     zero_points: str | Mapping | None = "legus"
     aperture_correction: str | Mapping | None = "ci"
+    extinction: Mapping | None = None
     cuts: Cuts = LEGUS_CUTS
 
 
@@ -64,8 +71,7 @@ PRESETS = {
         detect_in="V",
         method="daofind",
         threshold=5.0,
-        annulus=(7.0, 9.0),
-        sky_statistic="median",
+        apertures=Apertures(annulus=(7.0, 9.0)),
         zero_points=None,
         aperture_correction=_PHANGS_CORRECTION,
         cuts=PHANGS_CUTS,
@@ -102,3 +108,71 @@ def get_preset(preset):
     if preset not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)} or a Preset, not {preset!r}")
     return PRESETS[preset]
+
+
+def field_settings(name, *, preset="legus", distance=None, min_ci=None):
+    """Settings of `find_candidates` for a field of LEGUS.
+
+    Parameters
+    ----------
+    name : str
+        A field of `~astroclust.catalogs.legus_fields`.
+    preset : str or `Preset`, optional
+        Settings of the survey.
+    distance : float, optional
+        Distance in Mpc, in place of that of the field.
+    min_ci : float, optional
+        Cut in concentration index, in place of that of the field.
+
+    Returns
+    -------
+    preset : `Preset`
+        The preset with the cut in concentration index.
+    distance : float
+        Distance in Mpc.
+    extinction : dict of str to float
+        Galactic extinction by band, in magnitudes.
+
+    Raises
+    ------
+    KeyError
+        If LEGUS has no such field.
+    ValueError
+        If the distance of the field is not known, and none is given.
+
+    Warns
+    -----
+    AstropyUserWarning
+        If the cut in concentration index of the field is not known: that of the preset is used.
+
+    Examples
+    --------
+    >>> from astroclust.selection import field_settings
+    >>> preset, distance, extinction = field_settings("ngc1566")
+    >>> preset.cuts.min_ci, distance, extinction["V"]
+    (1.35, 18.0, 0.026)
+    """
+    preset, field = get_preset(preset), find_field(name)
+    distance = field.distance if distance is None else distance
+    if not np.isfinite(distance):
+        raise ValueError(f"the distance of {field.name} is not known: give its distance in Mpc")
+    if min_ci is None:
+        min_ci = field.ci_cut if np.isfinite(field.ci_cut) else _usual_cut(field, preset)
+    extinction = {
+        band: value
+        for band, value in zip(LEGUS_BANDS.roles, field.extinction, strict=True)
+        if np.isfinite(value)
+    }
+    return replace(preset, cuts=replace(preset.cuts, min_ci=min_ci)), distance, extinction
+
+
+def _usual_cut(field, preset):
+    """The cut of the preset, where that of the field is not known."""
+    warnings.warn(
+        f"the registry has no cut in concentration index for {field.name}: that of the preset, "
+        f"{preset.cuts.min_ci:g} mag, is used; give min_ci, such as the smallest index in its "
+        "catalog (astroclust.photometry.catalog_ci_cut)",
+        AstropyUserWarning,
+        stacklevel=3,
+    )
+    return preset.cuts.min_ci

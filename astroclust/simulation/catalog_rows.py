@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter, zoom
 
 from astroclust.catalogs import find_field, pixel_positions
 from astroclust.instruments import LEGUS_CLASSES
-from astroclust.photometry.apertures import ANNULUS
+from astroclust.photometry import ANNULUS
 from astroclust.simulation.candidates import CORRECTION_STEPS
 from astroclust.simulation.galaxy import COLORS
 from astroclust.simulation.template import V, relative_magnitudes

@@ -73,8 +73,7 @@ def field_catalog(field, like, *, workers=1, progress_bar=False):
     extinction = dict(zip(field.images.filters, np.nan_to_num(like.extinction), strict=True))
     sources = find_candidates(
         field.images,
-        preset=replace(legus, cuts=replace(cuts, min_filters=0)),
-        extinction=extinction,
+        preset=replace(legus, cuts=replace(cuts, min_filters=0), extinction=extinction),
         workers=workers,
         progress_bar=progress_bar,
     )
@@ -84,9 +83,7 @@ def field_catalog(field, like, *, workers=1, progress_bar=False):
     catalog = measure_photometry(
         Table({"id": np.arange(1, len(sources) + 1), "x": sources["x"], "y": sources["y"]}),
         field.images,
-        radius=legus.radius,
-        annulus=legus.annulus,
-        sky_statistic=legus.sky_statistic,
+        apertures=legus.apertures,
         errors=legus.errors,
         zero_points=legus.zero_points,
         aperture_correction=dict(zip(field.images.filters, corrections, strict=True)),

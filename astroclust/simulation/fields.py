@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from astroclust.catalogs import LegusField, find_field
 from astroclust.images import Band, ImageSet
 from astroclust.instruments import LEGUS_BANDS, find_band_system
-from astroclust.photometry.apertures import ANNULUS, measure_apertures
+from astroclust.photometry import ANNULUS, measure_apertures
 from astroclust.simulation.candidates import KINDS, RESIDUE
 from astroclust.simulation.catalog_rows import (
     Rows,
@@ -103,7 +103,7 @@ def simulate_field(
     catalog=None,
     galaxies=None,
     psf=None,
-    bands=LEGUS_BANDS,
+    system=LEGUS_BANDS,
     progress_bar=False,
 ):
     """Draw a field like one of LEGUS, or paint one: its images, its candidates, and the truth.
@@ -145,7 +145,7 @@ def simulate_field(
         ``(camera, filter)`` to a `~astroclust.simulation.psf.PSFGrid` or the path of a STDPSF file
         of STScI, such as ``{("uvis", "F814W"): "stdpsf.fits"}``. Filters without one have the
         parametric PSF.
-    bands : str or `~astroclust.instruments.BandSystem`, optional
+    system : str or `~astroclust.instruments.BandSystem`, optional
         Band system of the images. Sources, which are drawn in the bands of LEGUS, have the spectra
         of `~astroclust.simulation.spectra` in other ones. Bands that LEGUS observed have the same
         pixels in each system with pixels of the same size.
@@ -166,8 +166,8 @@ def simulate_field(
         Where the catalogue is no table, or ``psf`` not a mapping.
     ValueError
         Where another argument is not accepted, the catalogue is empty or lacks a column, or
-        ``galaxies`` or ``psf`` have none; or a band of ``bands`` has no default filter, PSF or zero
-        point.
+        ``galaxies`` or ``psf`` have none; or a band of ``system`` has no default filter, PSF or
+        zero point.
 
     Warns
     -----
@@ -181,7 +181,7 @@ def simulate_field(
     >>> field.images.shape
     (128, 128)
     """
-    system = find_band_system(bands)
+    system = find_band_system(system)
     if catalog is not None:
         like, covered = open_catalog(catalog, like, shape, density)
         zoom = LEGUS_BANDS.pixel_scale / system.pixel_scale

@@ -9,8 +9,7 @@ from scipy.spatial import KDTree
 
 from astroclust.images import Band
 from astroclust.instruments import LEGUS_BANDS
-from astroclust.photometry.apertures import measure_apertures
-from astroclust.photometry.curves import CI_RADII
+from astroclust.photometry import CI_RADII, measure_apertures
 from astroclust.simulation.candidates import (
     KINDS,
     POINTS,

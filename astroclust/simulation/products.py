@@ -11,8 +11,7 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
 import astroclust
-from astroclust.catalogs import find_field
-from astroclust.catalogs.legus_writer import format_legus
+from astroclust.catalogs import find_field, format_legus
 from astroclust.files import check_output, replace_when_done
 from astroclust.instruments import LEGUS_BANDS, find_band_system
 from astroclust.simulation.cataloging import field_catalog, field_cuts, template_field
@@ -72,7 +71,7 @@ def _files(like, folder, system):
     return FieldFiles(images, folder / "candidates.ecsv", None, truth)
 
 
-def check_field_output(like, folder, *, bands=LEGUS_BANDS, overwrite=False):
+def check_field_output(like, folder, *, system=LEGUS_BANDS, overwrite=False):
     """Check, before a field is drawn, that its files can be written.
 
     Parameters
@@ -81,7 +80,7 @@ def check_field_output(like, folder, *, bands=LEGUS_BANDS, overwrite=False):
         A field of LEGUS.
     folder : str or `~pathlib.Path`
         The folder, which need not exist; the one that it is in must.
-    bands : str or `~astroclust.instruments.BandSystem`, optional
+    system : str or `~astroclust.instruments.BandSystem`, optional
         Band system of the field.
     overwrite : bool, optional
         Whether the files may exist.
@@ -104,7 +103,7 @@ def check_field_output(like, folder, *, bands=LEGUS_BANDS, overwrite=False):
     >>> check_field_output("ngc628-c", "simulated").catalog.parent.name
     'simulated'
     """
-    files, folder = _files(find_field(like), folder, find_band_system(bands)), Path(folder)
+    files, folder = _files(find_field(like), folder, find_band_system(system)), Path(folder)
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"cannot write to {folder}: it is a file; name a folder")
     for path in files if folder.is_dir() else [folder]:
@@ -156,7 +155,7 @@ def write_field(field, folder, *, overwrite=False, workers=1, progress_bar=False
     >>> catalog, images = read_legus(files.catalog), ImageSet.read(files.images)
     """
     like, system = template_field(field), field.images.system
-    files = check_field_output(like.name, folder, bands=system, overwrite=overwrite)
+    files = check_field_output(like.name, folder, system=system, overwrite=overwrite)
     origin = _origin(field, like)
     texts = {}
     if system == LEGUS_BANDS:

@@ -8,8 +8,7 @@ import numpy as np
 from scipy import fft
 from scipy.special import j1
 
-from astroclust.photometry.apertures import ANNULUS
-from astroclust.photometry.curves import CI_RADII
+from astroclust.photometry import ANNULUS, CI_RADII
 from astroclust.simulation.drawing import Ellipse, Source, fourier_image
 from astroclust.simulation.optics import OVERSAMPLING, wave_numbers
 from astroclust.simulation.psf import fourier_psf

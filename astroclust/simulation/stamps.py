@@ -48,7 +48,7 @@ def simulate_stamps(
     crowded=0.0,
     galaxies=None,
     psf=None,
-    bands=LEGUS_BANDS,
+    system=LEGUS_BANDS,
     workers=1,
     progress_bar=False,
 ):
@@ -72,7 +72,7 @@ def simulate_stamps(
         class 4 is mostly what a detection without cuts finds: single stars, giants many of them.
     galaxies, psf : optional
         Real galaxies and PSFs, as for `simulate_field`; by default all are parametric.
-    bands : str or `~astroclust.instruments.BandSystem`, optional
+    system : str or `~astroclust.instruments.BandSystem`, optional
         Band system of the stamps, as for `simulate_field`.
     workers : int, optional
         Number of processes.
@@ -102,7 +102,7 @@ def simulate_stamps(
     """
     if n < 0:
         raise ValueError(f"n must not be negative, got {n}")
-    artist = _Artist(seed, like, size, crowded, Ingredients.read(galaxies, psf), bands)
+    artist = _Artist(seed, like, size, crowded, Ingredients.read(galaxies, psf), system)
     stream = _stream(artist, workers, n)
     drawn = tqdm(stream, total=n, unit="stamp", desc="simulating", disable=not progress_bar)
     return _stamps(drawn, n, artist)
@@ -117,14 +117,14 @@ def stream_stamps(
     crowded=0.0,
     galaxies=None,
     psf=None,
-    bands=LEGUS_BANDS,
+    system=LEGUS_BANDS,
     workers=1,
 ):
     """Draw stamps without end, batch by batch: those of `simulate_stamps`, in the same order.
 
     Parameters
     ----------
-    seed, like, size, crowded, galaxies, psf, bands, workers
+    seed, like, size, crowded, galaxies, psf, system, workers
         As for `simulate_stamps`.
     batch_size : int, optional
         Stamps in a batch.
@@ -143,7 +143,7 @@ def stream_stamps(
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    artist = _Artist(seed, like, size, crowded, Ingredients.read(galaxies, psf), bands)
+    artist = _Artist(seed, like, size, crowded, Ingredients.read(galaxies, psf), system)
     stream = _stream(artist, workers, None)
     while True:
         yield _stamps(islice(stream, batch_size), batch_size, artist)
@@ -175,7 +175,7 @@ class _Artist:
     Parameters are those of `simulate_stamps`, which raises the same errors.
     """
 
-    def __init__(self, seed, like, size, crowded, ingredients, bands):
+    def __init__(self, seed, like, size, crowded, ingredients, system):
         if size < 8:
             raise ValueError(f"size must be at least 8 pixels, got {size}")
         if not 0 <= crowded <= 1:
@@ -183,7 +183,7 @@ class _Artist:
         names = calibrated_fields() if like is None else np.atleast_1d(like).tolist()
         self.names = [find_field(name).name for name in names]
         self.seed, self.size, self.crowded, self.ingredients = seed, size, crowded, ingredients
-        self.system = find_band_system(bands)
+        self.system = find_band_system(system)
         (self.drawn_size,) = template_shape([size], self.system)
         self.views = {}
         self.view(self.names[0], 0)

@@ -1,6 +1,4 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -359,16 +357,6 @@ def test_sky_positions_of_any_frame():
     center = SkyCoord(121.2, -21.6, unit="deg", frame="galactic")
     result = read_regions([CircleSkyRegion(center, 1 * u.arcsec)])
     assert result["ra"][0] == pytest.approx(center.icrs.ra.deg)
-
-
-def test_regions_have_to_be_installed():
-    code = (
-        "import sys; sys.modules['regions'] = None\n"
-        "try:\n    from astroclust import to_regions\n"
-        "except ImportError as error:\n    print(error)"
-    )
-    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert 'python -m pip install "astroclust[all]"' in output.stdout
 
 
 def test_nothing_else_warns(tmp_path):

@@ -19,6 +19,7 @@ from astroclust.experiments import (
     pretraining_study,
     read_labeled,
     sample_fields,
+    schneider2023,
     scores_by_field,
     sign_test,
     splits,
@@ -193,6 +194,31 @@ def test_schneider_2023_as_a_command(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out) == {"report": f"{tmp_path}/out/report.html"}
     assert main(["reproduce", "schneider2023", "-o", f"{tmp_path}/out"]) == 1
     assert "needs --data" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "of_timm"),
+    [
+        ("_conv_stem.weight", "conv_stem.weight"),
+        ("_bn0.running_mean", "bn1.running_mean"),
+        ("_bn1.bias", "bn2.bias"),
+        ("_fc.bias", "classifier.bias"),
+        ("_blocks.0._project_conv.weight", "blocks.0.0.conv_pw.weight"),
+        ("_blocks.1._project_conv.weight", "blocks.1.0.conv_pwl.weight"),
+        ("_blocks.8._bn0.weight", "blocks.4.0.bn1.weight"),
+        ("_blocks.15._bn2.num_batches_tracked", "blocks.6.0.bn3.num_batches_tracked"),
+    ],
+)
+def test_names_of_weights_in_timm(name, of_timm):
+    network = pytest.importorskip("timm").create_model("efficientnet_lite0")
+    assert schneider2023.timm_name(name) == of_timm
+    assert of_timm in network.state_dict()
+
+
+@pytest.mark.parametrize("name", ["_blocks.16._bn0.weight", "_blocks.0._bn0.bias", "fc.bias", ""])
+def test_weights_of_another_network(name):
+    with pytest.raises(ValueError, match=f"weights {name} are not those of EfficientNet-Lite0"):
+        schneider2023.timm_name(name)
 
 
 def _catalog(field, distance, seed, n=120):

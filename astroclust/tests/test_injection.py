@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -9,15 +9,22 @@ from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust import ImageSet, completeness, find_candidates, injection, simulate_field
-from astroclust.injection import limiting_magnitude
+from astroclust.injection import ArtificialClusters, limiting_magnitude
 from astroclust.injection.clusters import band_sources
 from astroclust.locks import only_process
 from astroclust.plotting import plot_completeness
-from astroclust.selection import PRESETS
+from astroclust.selection import PRESETS, blocked_pixels
 from astroclust.simulation.observations import observe_like
 from astroclust.simulation.profiles import Component, concentration
 
 GRID = {"magnitudes": [20, 26], "radii": [1.0, 2.0]}
+OF_CLUSTERS = {field.name for field in fields(ArtificialClusters)}
+
+
+def measure(images, **options):
+    """Completeness, with settings of the clusters and of the run."""
+    of_clusters = {name: options.pop(name) for name in OF_CLUSTERS & set(options)}
+    return completeness(images, ArtificialClusters(**of_clusters), **options)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +34,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def result(images):
-    return completeness(images, **GRID, n=5)
+    return measure(images, **GRID, n=5)
 
 
 def star(width):
@@ -50,8 +57,9 @@ def test_the_bright_are_found_and_the_faint_are_not(result):
 
 
 def test_magnitudes_come_out_as_they_went_in(images, tmp_path):
-    options = {"magnitudes": [20], "radii": [1], "n": 12, "extinction": {"V": 0.5, "I": 0.3}}
-    completeness(images, **options, checkpoint=tmp_path / "c.ecsv")
+    preset = replace(PRESETS["legus"], extinction={"V": 0.5, "I": 0.3})
+    options = {"magnitudes": [20], "radii": [1], "n": 12, "preset": preset}
+    measure(images, **options, checkpoint=tmp_path / "c.ecsv")
     clusters = Table.read(tmp_path / "c.ecsv")
     assert np.nanmedian(clusters["measured_magnitude"]) == pytest.approx(20, abs=0.1)
     assert clusters["x"].min() >= 15
@@ -78,7 +86,7 @@ def test_the_psf_is_that_of_the_camera(meta, instrument, tmp_path):
     meta = {**meta, **ZERO_POINT}
     sky = CCDData(rng.normal(0, 0.005, (400, 400)), unit="electron / s", meta=meta)
     options = {"magnitudes": [19], "radii": [0.1, 1], "n": 12, "checkpoint": tmp_path / "c.ecsv"}
-    completeness({"F555W": sky}, **options)
+    measure({"F555W": sky}, **options)
     clusters = Table.read(tmp_path / "c.ecsv")
     filters = (("F555W",) * 5, (instrument,) * 5)
     observation = observe_like("ngc1566", rng, np.ones(5))
@@ -99,7 +107,8 @@ def test_filters_without_a_fitted_psf_have_that_between_their_neighbors():
             {name: CCDData(np.ones((8, 8)), unit="electron / s", meta=meta)}, roles={name: "V"}
         )
         preset = replace(PRESETS["legus"], zero_points={"V": 25})
-        psfs[name, meta["INSTRUME"]] = band_sources(images, preset, None, None, None)[0].psf
+        one = ArtificialClusters([20], [1])
+        psfs[name, meta["INSTRUME"]] = band_sources(images, preset, one)[0].psf
     near, far = (np.abs(psfs["F625W", "ACS"] - psfs[n, "ACS"]).max() for n in ("F606W", "F814W"))
     assert 0 < near < far
     assert psfs["F606W", "ACS"].max() < 0.9 * psfs["F606W", "WFC3"].max()
@@ -113,7 +122,7 @@ def test_filters_without_numbers_need_a_psf(name, camera):
     images = ImageSet({name: image}, roles={name: "V"})
     preset = replace(PRESETS["legus"], zero_points={"V": 25})
     with pytest.raises(ValueError, match=f"there is no PSF of {name} of .*: give psf"):
-        completeness(images, magnitudes=[20], radii=[1], preset=preset)
+        measure(images, magnitudes=[20], radii=[1], preset=preset)
 
 
 def test_images_stay_as_they_are(images, result):
@@ -124,7 +133,7 @@ def test_images_stay_as_they_are(images, result):
 
 def test_equal_seeds_give_equal_results(images, result):
     options = GRID | {"n": 5}
-    assert np.all(completeness(images, **options) == result)
+    assert np.all(measure(images, **options) == result)
     other = {}
 
     def remember(injected, **_):
@@ -135,7 +144,7 @@ def test_equal_seeds_give_equal_results(images, result):
         patch.setattr(injection, "find_candidates", remember)
         for seed in (1, 1, 2):
             with pytest.raises(KeyboardInterrupt):
-                completeness(images, **options, seed=seed)
+                measure(images, **options, seed=seed)
     first, same, changed = other["data"]
     np.testing.assert_array_equal(first, same)
     assert not np.array_equal(first, changed)
@@ -157,7 +166,7 @@ def test_light_has_its_flux_colours_and_noise(monkeypatch):
     monkeypatch.setattr(injection, "find_candidates", remember)
     options = {"magnitudes": [24.0], "radii": [1], "n": 500, "colors": {"I": -1.0}}
     with pytest.raises(KeyboardInterrupt):
-        completeness(before, **options)
+        measure(before, **options)
     background = {"F555W": 0.01, "F814W": 0.01 / 100}
     light = {name: after[name].pixels(np.s_[:], float) - background[name] for name in flat}
     light["F814W"] *= 100  # electrons
@@ -177,7 +186,7 @@ def test_a_brighter_neighbour_is_no_detection(images, monkeypatch):
     monkeypatch.setattr("astroclust.selection.pipeline.find_sources", lambda *_, **__: everywhere)
     preset = replace(PRESETS["legus"], center_in=None)
     options = {"magnitudes": [20, 29], "radii": [1], "n": 15, "preset": preset}
-    result = completeness({"F555W": images["V"]}, **options)
+    result = measure({"F555W": images["V"]}, **options)
     assert result["found"][0] > 0.8
     assert result["found"][1] < 0.5  # of empty sky any light is more than half
     assert "PRESET" not in result.meta
@@ -185,7 +194,7 @@ def test_a_brighter_neighbour_is_no_detection(images, monkeypatch):
 
 def test_no_sources_are_no_detections(monkeypatch):
     noise = np.random.default_rng(0).normal(0, 0.01, (120, 120))
-    result = completeness({"F555W": noise}, magnitudes=[32], radii=[1], n=2)
+    result = measure({"F555W": noise}, magnitudes=[32], radii=[1], n=2)
     assert result["found"].tolist() == [0]
 
 
@@ -201,18 +210,18 @@ def test_an_interrupted_run_goes_on(images, result, tmp_path, monkeypatch):
     monkeypatch.setattr(injection, "find_candidates", interrupted)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            completeness(images, **GRID, n=5, checkpoint=path)
+            measure(images, **GRID, n=5, checkpoint=path)
     assert 0 < len(Table.read(path)) < 20
-    whole = completeness(images, **GRID, n=5, checkpoint=path)
+    whole = measure(images, **GRID, n=5, checkpoint=path)
     assert whole.colnames == result.colnames
     assert np.all(whole == result)
     assert whole.meta == result.meta
     n_calls = len(calls)
     assert n_calls == result.meta["ROUNDS"] + 2
-    assert np.all(completeness(images, **GRID, n=5, checkpoint=path) == result)
+    assert np.all(measure(images, **GRID, n=5, checkpoint=path) == result)
     assert len(calls) == n_calls
     monkeypatch.undo()
-    completeness(images, **GRID, n=5, checkpoint=tmp_path / "at_once.ecsv")
+    measure(images, **GRID, n=5, checkpoint=tmp_path / "at_once.ecsv")
     assert (tmp_path / "at_once.ecsv").read_bytes() == path.read_bytes()
     assert not list(tmp_path.glob("*.part-*"))
 
@@ -220,7 +229,7 @@ def test_an_interrupted_run_goes_on(images, result, tmp_path, monkeypatch):
 def test_checkpoints_of_other_runs_are_refused(images, tmp_path):
     path = tmp_path / "clusters.ecsv"
     options = {"magnitudes": [20], "radii": [1], "n": 2, "checkpoint": path}
-    completeness(images, **options)
+    measure(images, **options)
     part = ImageSet({name: images[name] for name in ("F555W", "F814W")})
     brighter = ImageSet({n: replace(band, data=2 * band.data) for n, band in images.items()})
     for changed, name in (
@@ -230,50 +239,50 @@ def test_checkpoints_of_other_runs_are_refused(images, tmp_path):
         ({"seed": 1}, "seed"),
         ({"preset": "phangs"}, "preset, colors or zero points"),
         ({"distance": 10}, "distance"),
-        ({"extinction": {"V": 0.1}}, "extinction, colors or zero points"),
+        ({"preset": replace(PRESETS["legus"], extinction={"V": 0.1})}, "preset, colors"),
         ({"psf": dict.fromkeys(images, star(1))}, "psf"),
         ({"images": part}, "colors or zero points, psf, images"),
         ({"images": brighter}, "images"),
     ):
-        with pytest.raises(ValueError, match=rf"other settings \({name}\): remove clusters"):
-            completeness(**({"images": images} | options | changed))
-    completeness(images, **options)
+        with pytest.raises(ValueError, match=rf"other settings \({name}.*\): remove clusters"):
+            measure(**({"images": images} | options | changed))
+    measure(images, **options)
 
 
 def test_torn_and_foreign_files_are_refused(images, tmp_path):
     path = tmp_path / "clusters.ecsv"
     options = {"magnitudes": [20], "radii": [1], "n": 2, "checkpoint": path}
-    completeness(images, **options)
+    measure(images, **options)
     whole = path.read_bytes()
     ends = [0, 1, *range(10, len(whole) - 2, 90), len(whole) - 5]
     others = [b"\x00\xff", b"SIMPLE  =", b"a,b\n1,2\n", whole.replace(b"True", b"False", 1)]
     for content in [whole[:end] for end in ends] + others:
         path.write_bytes(content)
         with pytest.raises((OSError, ValueError), match=r"remove clusters\.ecsv, or choose"):
-            completeness(images, **options)
+            measure(images, **options)
     # With the checkpoint before, if that is intact.
     previous = path.with_name("clusters.ecsv.previous")
     previous.write_bytes(whole)
     with pytest.warns(AstropyUserWarning, match=r"resuming from .*\.previous, .*clusters\.ecsv"):
-        completeness(images, **options)
+        measure(images, **options)
     path.write_bytes(b"")
     previous.write_bytes(b"")
     with pytest.raises((OSError, ValueError), match=r"remove clusters\.ecsv and clusters"):
-        completeness(images, **options)
+        measure(images, **options)
     path.unlink()
     previous.unlink()
     with only_process(path), pytest.raises(OSError, match=r"clusters\.ecsv is in use by another"):
-        completeness(images, **options)
-    completeness(images, **options)
+        measure(images, **options)
+    measure(images, **options)
     assert path.read_bytes() == whole
     with pytest.raises(FileNotFoundError, match="there is no folder"):
-        completeness(images, **options | {"checkpoint": tmp_path / "no" / "c.ecsv"})
+        measure(images, **options | {"checkpoint": tmp_path / "no" / "c.ecsv"})
 
 
 @pytest.mark.parametrize("roles", [("V",), ("NUV", "I"), ("B", "V", "I")])
 def test_any_bands(images, roles):
     part = {images[role].filter: images[role] for role in roles}
-    result = completeness(part, magnitudes=[19, 30], radii=[2], n=3)
+    result = measure(part, magnitudes=[19, 30], radii=[2], n=3)
     assert result["found"].tolist() == [1, 0]
 
 
@@ -287,7 +296,7 @@ def test_other_filters_with_the_psf_of_the_user(images, tmp_path):
         path = tmp_path / f"{width}.ecsv"
         options = {"magnitudes": [19], "radii": [0.5], "n": 4, "preset": preset}
         psf = {"v": star(width), "F435W": 7 * star(1)}
-        completeness(bands, **options, psf=psf, checkpoint=path)
+        measure(bands, **options, psf=psf, checkpoint=path)
         clusters = Table.read(path)
         assert clusters["found"].all()
         sizes.append(np.median(clusters["ci"]))
@@ -297,7 +306,7 @@ def test_other_filters_with_the_psf_of_the_user(images, tmp_path):
 def test_files_and_masks(images, tmp_path):
     images.write(tmp_path / "field.fits")
     path, options = tmp_path / "clusters.ecsv", {"magnitudes": [20], "radii": [1], "n": 12}
-    completeness(ImageSet.read(tmp_path / "field.fits"), **options, checkpoint=path)
+    measure(ImageSet.read(tmp_path / "field.fits"), **options, checkpoint=path)
     assert Table.read(path)["found"].sum() >= 11
     mask = np.zeros(images.shape, bool)
     mask[:, :150] = True
@@ -305,42 +314,42 @@ def test_files_and_masks(images, tmp_path):
     data[:100] = np.nan
     data[-60:] = 0  # off the exposures
     bands = {"F555W": replace(images["V"], mask=mask), "F814W": replace(images["I"], data=data)}
-    completeness(bands, **options, checkpoint=tmp_path / "masked.ecsv")
+    measure(bands, **options, checkpoint=tmp_path / "masked.ecsv")
     clusters = Table.read(tmp_path / "masked.ecsv")
     assert clusters["x"].min() > 153
     assert clusters["y"].min() > 103
     assert clusters["y"].max() < 250 - 60 - 4
     mask[:] = True
     with pytest.raises(ValueError, match="no room for clusters"):
-        completeness(bands, **options)
+        measure(bands, **options)
 
 
 def test_nothing_is_injected_where_nothing_may_be_found(images, tmp_path):
     left = np.zeros(images.shape, bool)
     left[:, :130] = True
     options = {"magnitudes": [20], "radii": [1], "n": 8}
-    result = completeness(images, **options, exclude=left, checkpoint=tmp_path / "c.ecsv")
+    result = measure(images, **options, exclude=left, checkpoint=tmp_path / "c.ecsv")
     clusters = Table.read(tmp_path / "c.ecsv")
     assert clusters["x"].min() >= 129.5
     assert result["selected"][0] >= 0.7
-    same = completeness(images, **options, footprint=~left)
+    same = measure(images, **options, exclude=blocked_pixels(images, footprint=~left))
     np.testing.assert_array_equal(same["selected"], result["selected"])
     with pytest.raises(ValueError, match=r"other settings \(blocked\)"):
-        completeness(images, **options, exclude=~left, checkpoint=tmp_path / "c.ecsv")
+        measure(images, **options, exclude=~left, checkpoint=tmp_path / "c.ecsv")
     with pytest.raises(ValueError, match="in a region to leave out"):
-        completeness(images, **options, exclude=np.ones(images.shape, bool))
+        measure(images, **options, exclude=np.ones(images.shape, bool))
 
 
 def test_radii_in_parsec(images):
     options = {"magnitudes": [20], "n": 2, "distance": 10 * u.Mpc}
-    result = completeness(images, radii=[2, 4] * u.pc, **options)
+    result = measure(images, radii=[2, 4] * u.pc, **options)
     assert result["radius"].unit == u.pc
     assert result.meta["DISTANCE"] == 10
     pixels = (np.array([2, 4]) * u.pc / (10 * u.Mpc)).to_value(u.arcsec, u.dimensionless_angles())
-    same = completeness(images, radii=pixels * u.arcsec, **options)
+    same = measure(images, radii=pixels * u.arcsec, **options)
     assert same["selected"].tolist() == result["selected"].tolist()
     with pytest.raises(ValueError, match="radii in pc need a distance"):
-        completeness(images, radii=2 * u.pc, **options | {"distance": None})
+        measure(images, radii=2 * u.pc, **options | {"distance": None})
 
 
 @pytest.mark.parametrize(
@@ -363,17 +372,17 @@ def test_radii_in_parsec(images):
 def test_bad_input(images, changed, message):
     options = {"magnitudes": [20], "radii": [1]} | changed
     with pytest.raises(ValueError, match=message):
-        completeness(images, **options)
+        measure(images, **options)
 
 
 def test_images_that_will_not_do(images, wcs):
     options = {"magnitudes": [20], "radii": [1]}
     with pytest.raises(ValueError, match="at least 100 x 100 pixels"):
-        completeness({"F555W": np.ones((99, 500))}, **options)
+        measure({"F555W": np.ones((99, 500))}, **options)
     with pytest.warns(AstropyUserWarning, match="EXPTIME is missing"):
         without = ImageSet({"F555W": CCDData(np.ones((100, 100)), unit="electron")})
     with pytest.raises(ValueError, match="F555W has no zero point for its unit and camera"):
-        completeness(without, **options)
+        measure(without, **options)
 
 
 def test_the_psf_has_the_pixels_of_the_images(wcs):
@@ -383,7 +392,7 @@ def test_the_psf_has_the_pixels_of_the_images(wcs):
         scaled = wcs.deepcopy()
         scaled.wcs.cdelt *= factor
         images = ImageSet({"F555W": (np.ones((100, 100)), scaled)})
-        peaks.append(band_sources(images, preset, None, None, None)[0].psf.max())
+        peaks.append(band_sources(images, preset, ArtificialClusters([20], [1]))[0].psf.max())
     assert peaks[0] == peaks[1] < 0.8 * peaks[2]
 
 

@@ -7,6 +7,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from astroclust import concentration_index, measure_photometry, simulate_field
 from astroclust.catalogs import find_field, read_legus
 from astroclust.detection import find_sources
+from astroclust.photometry import Apertures
 from astroclust.simulation.candidates import CORRECTION_STEPS
 from astroclust.simulation.populations import field_population
 
@@ -46,7 +47,7 @@ def measured(field, table, like):
     result = measure_photometry(
         table["x", "y"],
         field.images,
-        sky_statistic="mode",
+        apertures=Apertures(sky_statistic="mode"),
         errors="iraf",
         zero_points="legus",
         aperture_correction=dict(zip(known.filters, correction, strict=True)),
@@ -148,7 +149,9 @@ def test_what_has_no_magnitude_has_no_light():
     v, _, index = measured(field, table, "ngc1566")
     assert np.abs(v[[0, 2, 3]]).max() < 0.1
     assert np.abs(index[[0, 3]]).max() < 0.1
-    light = measure_photometry(table["x", "y"], field.images, sky_statistic="mode")
+    light = measure_photometry(
+        table["x", "y"], field.images, apertures=Apertures(sky_statistic="mode")
+    )
     for name, row in (("f275w", 0), ("f555w", 1)):  # nothing but stars and noise
         assert abs(light[f"flux_{name}"][row]) < 0.5 * light[f"flux_{name}"][2:].min()
 

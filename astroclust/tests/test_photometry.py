@@ -22,7 +22,7 @@ from astroclust import (
     measure_photometry,
 )
 from astroclust.catalogs import CatalogFlag, write_table
-from astroclust.photometry import average_correction, ci_correction_error, recenter
+from astroclust.photometry import Apertures, average_correction, ci_correction_error, recenter
 
 
 def _star(sigma, flux=1000.0, sky=7.0):
@@ -53,7 +53,7 @@ def test_flux_and_its_error_as_iraf_has_it(sky):
 def test_fluxes_are_those_of_photutils(x, y, radius, seed):
     image = np.random.default_rng(seed).normal(5, 0.1, (61, 61))
     table = Table({"x": [x], "y": [y]})
-    flux = measure_photometry(table, {"V": image}, radius=radius, annulus=(7, 9))["flux_v"][0]
+    flux = measure_photometry(table, {"V": image}, apertures=Apertures(radius, (7, 9)))["flux_v"][0]
     total = aperture_photometry(image, CircularAperture((x, y), radius))["aperture_sum"][0]
     ring = CircularAnnulus((x, y), 7, 9).to_mask(method="center").get_values(image)
     sky = sigma_clip(ring, sigma=3, maxiters=None, masked=False, stdfunc=_sample_deviation)
@@ -81,7 +81,7 @@ def test_errors_are_the_scatter_of_repeated_measurements(correlated, sky):
     noise = _drizzled(rng, shape, 0.2) if correlated else rng.normal(0, 0.2, shape)
     grid = np.mgrid[15:885:20, 15:885:20].reshape(2, -1) + rng.uniform(-0.5, 0.5, (2, 44**2))
     table = Table({"x": grid[1], "y": grid[0]})
-    result = measure_photometry(table, {"V": noise}, sky_statistic=sky)
+    result = measure_photometry(table, {"V": noise}, apertures=Apertures(sky_statistic=sky))
     pull = result["flux_v"] / result["flux_err_v"]
     assert abs(np.mean(pull)) < 0.08
     assert np.std(pull) == pytest.approx(1.0, abs=0.08)
@@ -268,27 +268,27 @@ def test_flags_say_why_there_is_no_magnitude(tmp_path):
 
 
 def test_further_radii_have_columns_of_their_own():
-    result = measure_photometry(CENTRE, {"V": _star(1.0)}, radius=(4, 1, 2.5))
+    result = measure_photometry(CENTRE, {"V": _star(1.0)}, apertures=Apertures((4, 1, 2.5)))
     assert {"flux_v", "flux_v_r1", "flux_err_v_r2.5"} <= set(result.colnames)
     assert result["flux_v_r1"][0] < result["flux_v_r2.5"][0] < result["flux_v"][0]
-    one = measure_photometry(CENTRE, {"V": _star(1.0)}, radius=1)
+    one = measure_photometry(CENTRE, {"V": _star(1.0)}, apertures=Apertures(1))
     assert one["flux_v"][0] == pytest.approx(result["flux_v_r1"][0])
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"radius": 0}, "radius must be a positive number"),
-        ({"radius": []}, "radius must be a positive number"),
-        ({"annulus": (8, 7)}, "annulus must be two radii"),
-        ({"annulus": 7}, "annulus must be two radii"),
-        ({"annulus": (2, 2.5)}, "annulus must hold at least 20 pixels"),
+        ({"apertures": Apertures(radius=0)}, "radius must be a positive number"),
+        ({"apertures": Apertures(radius=[])}, "radius must be a positive number"),
+        ({"apertures": Apertures(annulus=(8, 7))}, "annulus must be two radii"),
+        ({"apertures": Apertures(annulus=7)}, "annulus must be two radii"),
+        ({"apertures": Apertures(annulus=(2, 2.5))}, "annulus must hold at least 20 pixels"),
         ({"zero_points": "vega"}, "zero_points must be 'legus', a mapping"),
         ({"extinction": {"F435W": 0.1}}, "extinction has 'F435W', and the images are V"),
-        ({"sky_statistic": "mean"}, "sky_statistic must be median or mode"),
+        ({"apertures": Apertures(sky_statistic="mean")}, "sky_statistic must be median or mode"),
         ({"errors": "poisson"}, "errors must be one of correlated, iraf"),
         ({"aperture_correction": "average"}, "must be 'ci', a mapping"),
-        ({"aperture_correction": "ci", "radius": 3}, "radii of 4, 5 and 6 pixels"),
+        ({"aperture_correction": "ci", "apertures": Apertures(3)}, "radii of 4, 5 and 6 pixels"),
     ],
 )
 def test_arguments_are_checked(options, message):

@@ -20,7 +20,7 @@ from astroclust import classify_table, review_table, write_review
 from astroclust.cli import main
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.locks import only_process
-from astroclust.review import LabelStore
+from astroclust.review import LabelStore, Page
 from astroclust.review.objects import read_objects
 from astroclust.review.pictures import TILE, Pictures
 from astroclust.review.server import DEFAULT_PORT
@@ -573,7 +573,9 @@ def test_one_file_holds_all(result, field, tmp_path):
     page = tmp_path / "page.html"
     table = result.copy()
     table["id"] = [f"</script><b>{i}" for i in table["id"]]
-    assert write_review(table, field.images, page, title="a <b> c") == page.stat().st_size
+    assert (
+        write_review(table, field.images, page, page=Page(title="a <b> c")) == page.stat().st_size
+    )
     text = page.read_text()
     assert "<title>a &lt;b&gt; c</title>" in text
     assert 'src="/' not in text
@@ -631,7 +633,7 @@ def test_command_writes_votes_that_train_takes(sparse, tmp_path, capsys):
     }
     tuned = ["--from", "default", "--epochs", "1", "-o", str(tmp_path / "tuned.safetensors")]
     assert main(["train", "-q", "--labels", str(tmp_path / "votes.fits"), *images, *tuned]) == 0
-    assert f"{n - 1} rows have a class in class_mode" in capsys.readouterr().out
+    assert f"{n - 1} rows have a class and pixels" in capsys.readouterr().out
 
 
 def test_command_writes_a_page(files, tmp_path, capsys):

@@ -1,6 +1,4 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-import subprocess
-import sys
 from importlib.resources import files
 
 import numpy as np
@@ -521,22 +519,3 @@ def test_spectra_without_magnitudes():
     with pytest.warns(AstropyUserWarning, match=r"F438W \(0%, 1 of 1\)"):
         result = synthetic_magnitudes(spectrum_cube()[:, 3, 3], "F438W", min_coverage=0.3)
     assert result["mag_f438w"].mask.all()
-
-
-@pytest.mark.parametrize(
-    ("module", "call", "name"),
-    [
-        ("specutils", "from astroclust import to_spectrum", "specutils 2"),
-        (
-            "sedpy",
-            "from astroclust.sed.filters import filter_curve as f; f('acs', 'F814W')",
-            "sedpy",
-        ),
-    ],
-)
-def test_packages_that_have_to_be_installed(module, call, name):
-    code = f"import sys; sys.modules[{module!r}] = None; sys.modules['sedpy.observate'] = None\n"
-    code += f"try:\n    {call}\nexcept ImportError as error:\n    print(error)"
-    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert name in output.stdout
-    assert 'python -m pip install "astroclust[all]"' in output.stdout

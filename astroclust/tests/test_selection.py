@@ -210,7 +210,8 @@ def test_images_that_are_named_by_their_band(crowded):
 
 
 def test_further_apertures_are_no_further_bands(crowded):
-    preset = replace(PRESETS["legus"], radius=(4, 1, 3))
+    preset = PRESETS["legus"]
+    preset = replace(preset, apertures=replace(preset.apertures, radius=(4, 1, 3)))
     candidates = find_candidates(crowded.images, preset=preset)
     assert candidates["id"].tolist() == find_candidates(crowded.images)["id"].tolist()
     assert candidates["n_filters"].max() == 5
@@ -223,7 +224,9 @@ def test_tables_with_units():
 
 def test_extinction_brightens(crowded):
     plain = find_candidates(crowded.images)
-    corrected = find_candidates(crowded.images, extinction={"V": 0.5})
+    corrected = find_candidates(
+        crowded.images, preset=replace(PRESETS["legus"], extinction={"V": 0.5})
+    )
     np.testing.assert_allclose(corrected["mag_f555w"], plain["mag_f555w"] - 0.5)
     np.testing.assert_allclose(corrected["mag_f814w"], plain["mag_f814w"])
 

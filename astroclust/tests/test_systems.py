@@ -61,12 +61,12 @@ def legus():
 
 @pytest.fixture(scope="module")
 def halpha():
-    return simulate_field(**FIELD, bands="legus-halpha")
+    return simulate_field(**FIELD, system="legus-halpha")
 
 
 @pytest.fixture(scope="module")
 def nircam():
-    return simulate_field(**FIELD, bands=NIRCAM)
+    return simulate_field(**FIELD, system=NIRCAM)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_the_sixth_band_is_an_image_of_its_camera(halpha):
 
 def test_stamps_of_six_bands():
     given = {"seed": 7, "size": 20, "like": "ngc1566"}
-    five, six = simulate_stamps(12, **given), simulate_stamps(12, **given, bands=HALPHA)
+    five, six = simulate_stamps(12, **given), simulate_stamps(12, **given, system=HALPHA)
     assert six.bands == ROLES
     assert six.system == HALPHA
     assert six.data.shape == (12, 6, 20, 20)
@@ -126,10 +126,10 @@ def test_some_bands_of_legus_are_those_of_all(legus):
     system = BandSystem(
         "bvi", ("B", "V", "I"), {n: r for n, r in LEGUS_BANDS.filters.items() if r in "BVI"}, 0.0396
     )
-    images = simulate_field(**FIELD, bands=system).images
+    images = simulate_field(**FIELD, system=system).images
     assert images.roles == ("B", "V", "I")
     np.testing.assert_array_equal(images["V"].data, legus.images["V"].data)
-    stamps = simulate_stamps(3, seed=1, size=20, like="ngc1566", bands=system)
+    stamps = simulate_stamps(3, seed=1, size=20, like="ngc1566", system=system)
     expected = simulate_stamps(3, seed=1, size=20, like="ngc1566")
     np.testing.assert_array_equal(stamps.data, expected.data[:, 2:])
 
@@ -249,7 +249,7 @@ def test_stamps_and_fields_have_one_unit(template):
         unit="Jy",
         defaults=dict(zip("IK", pairs[1:], strict=True)),
     )
-    images = simulate_field(**FIELD | {"shape": (32, 32)}, bands=both).images
+    images = simulate_field(**FIELD | {"shape": (32, 32)}, system=both).images
     for band, factor in zip(images.values(), factors[1:], strict=True):
         assert band.unit == u.Jy
         area = band.meta.get("PIXAR_SR")
@@ -259,14 +259,14 @@ def test_stamps_and_fields_have_one_unit(template):
 
 def test_stamps_of_nircam():
     given = {"seed": 7, "size": 20, "like": "ngc1566"}
-    stamps, legus = simulate_stamps(8, **given, bands="nircam"), simulate_stamps(8, **given)
+    stamps, legus = simulate_stamps(8, **given, system="nircam"), simulate_stamps(8, **given)
     assert stamps.data.shape == (8, 4, 20, 20)
     assert stamps.bands == NAMES
     assert stamps.system == NIRCAM
     assert np.isfinite(stamps.data).all()
     assert 0 < np.abs(stamps.data).max() < 1e-3  # Jy
     assert stamps.table["class"].tolist() == legus.table["class"].tolist()
-    again = simulate_stamps(8, **given, bands="nircam", workers=2)
+    again = simulate_stamps(8, **given, system="nircam", workers=2)
     np.testing.assert_array_equal(again.data, stamps.data)
 
 
@@ -276,7 +276,7 @@ def test_a_painted_catalog_covers_the_same_sky(template):
         catalog[f"mag_{name.lower()}"] = [20.0, 21.0]
     catalog["class_human"] = [1, 2]
     catalog.meta["FIELD"] = "ngc1566"
-    field = simulate_field(catalog=catalog, seed=1, bands=NIRCAM)
+    field = simulate_field(catalog=catalog, seed=1, system=NIRCAM)
     assert field.images.shape == (80, 88)  # of 101 x 111 pixels of LEGUS
     brightest = np.unravel_index(field.images["F115W"].data.argmax(), field.images.shape)
     assert np.hypot(*(brightest[::-1] - np.array([field.truth["x"][0], field.truth["y"][0]]))) < 2
@@ -286,12 +286,12 @@ def test_roles_without_a_default_are_refused():
     wrong = replace(HALPHA, name="wrong", defaults=LEGUS_BANDS.defaults)
     for simulate in (simulate_field, lambda **options: simulate_stamps(1, **options)):
         with pytest.raises(ValueError, match="wrong has no default camera and filter for HA"):
-            simulate(seed=1, bands=wrong)
+            simulate(seed=1, system=wrong)
     # The remedy.
     right = replace(wrong, defaults={**wrong.defaults, "HA": ("acs", "F658N")})
-    assert simulate_stamps(1, seed=1, size=20, bands=right).bands == ROLES
+    assert simulate_stamps(1, seed=1, size=20, system=right).bands == ROLES
     with pytest.raises(KeyError, match="band system 'none' is not known"):
-        simulate_field(seed=1, bands="none")
+        simulate_field(seed=1, system="none")
 
 
 @pytest.mark.parametrize(
@@ -307,10 +307,10 @@ def test_filters_without_numbers_are_refused(item, message):
     try:
         register_instrument(replace(uvis, filters={**uvis.filters, "F999N": item}))
         with pytest.raises(ValueError, match=message):
-            simulate_stamps(1, seed=1, size=20, bands=system)
+            simulate_stamps(1, seed=1, size=20, system=system)
         # The remedy.
         whole = Filter("F999N", pivot=9990.0, width=90.0, ab_zero_point=22.0)
         register_instrument(replace(uvis, filters={**uvis.filters, "F999N": whole}))
-        assert simulate_stamps(1, seed=1, size=20, bands=system).bands == ("X",)
+        assert simulate_stamps(1, seed=1, size=20, system=system).bands == ("X",)
     finally:
         register_instrument(uvis)
