@@ -26,7 +26,7 @@ from astroclust.catalogs import legus_fields
 from astroclust.cli import main
 from astroclust.photometry.calibration import zero_point
 from astroclust.selection import PRESETS
-from astroclust.simulation.cataloging import MATCH_RADIUS, field_catalog
+from astroclust.simulation.cataloging import MATCH_RADIUS, field_catalog, template_field
 from astroclust.simulation.headers import header_of
 from astroclust.simulation.observations import observe_like
 from astroclust.simulation.products import check_field_output
@@ -92,7 +92,7 @@ def test_headers_are_of_hst_and_say_that_they_are_simulated(files):
 
 
 def test_catalogue_reads_back(drawn, files):
-    given = field_catalog(drawn)
+    given = field_catalog(drawn, template_field(drawn))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         table = Table.read(files.catalog, format="ascii.legus")
