@@ -1,10 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Compute the rows of ``astroclust/data/filters.ecsv`` from throughput curves.
 
-Pivot wavelength, rectangular width, AB magnitude of Vega (that of sedpy) and extinction at the
-pivot wavelength (R_V = 3.1; Fitzpatrick 1999, beyond 3.3 microns Gordon et al. 2023). Curves are
-those of ``astro-sedpy`` where it has them, else those of ``pyphot``. Needs astro-sedpy, pyphot,
-h5py and dust_extinction::
+Pivot wavelength, rectangular width, AB magnitude of Vega (that of sedpy), AB magnitude of 1 e-/s
+and extinction at the pivot wavelength (R_V = 3.1; Fitzpatrick 1999, beyond 3.3 microns Gordon et
+al. 2023). Curves are those of ``astro-sedpy``, or else those of ``pyphot``, which for some filters
+of WFC3 are of the filter alone: then the rest of the throughput is that of filters nearby, good to
+some 0.04 mag. Needs astro-sedpy, pyphot, h5py and dust_extinction::
 
     python benchmarks/filters.py uvis:F657N acs:F658N
 """
@@ -25,6 +26,19 @@ _PYPHOT = {
     **{"uvis": "HST_WFC3", "ir": "HST_WFC3", "acs": "HST_ACS_WFC", "hrc": "HST_ACS_HRC"},
     **{"wfpc2": "HST_WFPC2", "nircam": "JWST_NIRCAM"},
 }
+# Collecting area in cm2, by family of cameras (synphot; JWST User Documentation).
+_AREAS = {"nircam": 254009.0}
+_HST_AREA = 45238.93
+# Throughput of telescope and camera at wavelengths in Angstrom: peaks of filters with whole curves.
+# Curves that peak above are those of a filter alone.
+_REST = {
+    "uvis": (
+        (2704, 3355, 3922, 4325, 5308, 5887, 8024),
+        (0.121, 0.195, 0.250, 0.274, 0.282, 0.289, 0.230),
+    ),
+    "ir": ((9863, 15370), (0.468, 0.552)),
+}
+_ALONE = 0.6
 
 
 def read_curve(camera, name):
@@ -44,7 +58,7 @@ def read_curve(camera, name):
 
 
 def measure_filter(camera, name):
-    """Pivot and width (Angstrom), AB magnitude of Vega, extinction over E(B-V), source."""
+    """Pivot and width (Angstrom), AB magnitude of Vega and of 1 e-/s, A/E(B-V), source."""
     wavelength, throughput, source = read_curve(camera, name)
     throughput = np.maximum(throughput, 0)
     throughput[throughput < 1e-3 * throughput.max()] = 0
@@ -61,14 +75,19 @@ def measure_filter(camera, name):
         curve / grid, grid
     )
     ab = -2.5 * np.log10(mean / (3631e-23 * 2.99792458e18))
+    area = _AREAS.get(camera.partition("-")[0], _HST_AREA)
+    rate = area * 3631e-23 / 6.62607e-27 * np.trapezoid(throughput / wavelength, wavelength)
+    if camera in _REST and throughput.max() > _ALONE:
+        rate *= np.interp(pivot, *_REST[camera])
+    zero_point = 2.5 * np.log10(rate)
     law = (F99 if pivot < 33e3 else G23)(Rv=3.1)
     extinction = 3.1 * float(law(pivot * u.AA))
-    return pivot, width, ab, extinction, source
+    return pivot, width, ab, zero_point, extinction, source
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("filters", nargs="+", metavar="CAMERA:FILTER")
     for key in parser.parse_args().filters:
-        pivot, width, ab, extinction, source = measure_filter(*key.split(":"))
-        print(f"{key} {pivot:.1f} {width:.1f} {ab:.3f} {extinction:.3f} {source}")
+        pivot, width, ab, zero, extinction, source = measure_filter(*key.split(":"))
+        print(f"{key} {pivot:.1f} {width:.1f} {ab:.3f} {zero:.2f} {extinction:.3f} {source}")

@@ -13,9 +13,17 @@ from astropy.table import Table
 from real_data import data_path
 from scipy.optimize import least_squares
 
-from astroclust.images import PIXEL_SCALE
+from astroclust.instruments import LEGUS_BANDS, find_instrument
 from astroclust.simulation import psf
+from astroclust.simulation.telescopes import PSFParameters, psf_parameters
 
+PIXEL_SCALE = LEGUS_BANDS.pixel_scale
+FITTED = [
+    (camera, item.name)
+    for camera in ("uvis", "acs")
+    for item in find_instrument(camera).filters.values()
+    if np.isfinite(item.psf_wavelength)
+]
 UVIS_RADII = np.array([0.04, 0.08, 0.16, 0.40])  # arcsec
 FIT_RADII = np.array([0.04, 0.08, 0.12, 0.16, 0.20, 0.28, 0.40, 0.51, 0.71, 0.99, 1.50, 1.98])
 # Bohlin (2016), as at stsci.edu/hst/instrumentation/acs/data-analysis/aperture-corrections (values
@@ -61,10 +69,11 @@ def show(name, radii, published, energy):
 
 def fit(camera, filter_name, radii, published):
     """Print the parameters that fit best."""
-    wavelength = psf.PSF_PARAMETERS[camera, filter_name][0]
+    known = psf_parameters(camera, filter_name)
 
     def residual(values):
-        star = psf._star((wavelength, *values), angle=0, **psf.STAR)
+        parameters = PSFParameters(known.telescope, known.wavelength, *values)
+        star = psf._star(parameters, angle=0, **psf.STAR)
         differences = psf._light_within(star, radii) - published
         if camera == "uvis" or filter_name == "F814W":
             return differences
@@ -74,11 +83,9 @@ def fit(camera, filter_name, radii, published):
         return np.append(differences, index - ACS_INDEX)
 
     best = least_squares(residual, START, bounds=LIMITS, x_scale=START, diff_step=0.01)
-    values = ", ".join(f"{value:.4f}" for value in best.x)
+    values = " ".join(f"{value:.4f}" for value in best.x)
     worst = np.abs(best.fun).max()
-    print(
-        f'    ("{camera}", "{filter_name}"): ({wavelength}, {values}),  # {worst:.3f}', flush=True
-    )
+    print(f"{camera} {filter_name} ... {known.wavelength} {values}  # {worst:.3f}", flush=True)
 
 
 def main():
@@ -89,7 +96,7 @@ def main():
     radii, uvis = read_uvis()
     published = {"uvis": (radii, uvis), "acs": (ACS_RADII, ACS)}
     worst = {}
-    for camera, name in psf.PSF_FILTERS:
+    for camera, name in FITTED:
         wanted = {"uvis": FIT_RADII if arguments.fit else UVIS_RADII, "acs": ACS_RADII}[camera]
         known, fractions = published[camera]
         expected = np.interp(wanted, known, fractions[name])

@@ -45,6 +45,18 @@ def add_simulate(commands):
         metavar="FILE",
         help="catalogue of LEGUS, whose candidates are painted in place of random ones",
     )
+    command.add_argument(
+        "--galaxies",
+        metavar="FILE",
+        help="real galaxies (FITS, one per extension) to draw among the background galaxies",
+    )
+    command.add_argument(
+        "--psf",
+        nargs=3,
+        action="append",
+        metavar=("CAMERA", "FILTER", "FILE"),
+        help="grid of empirical PSFs (STDPSF), such as uvis F814W emp_psf_f814w.fits; repeatable",
+    )
     add_workers(command)
     add_output(command, "folder of the files")
 
@@ -53,13 +65,15 @@ def _simulate(arguments, report):
     from astroclust.simulation import check_field_output
 
     folder, progress_bar = arguments.output, not arguments.quiet
-    names = ("like", "shape", "density")
+    names = ("like", "shape", "density", "galaxies")
     given = {name: getattr(arguments, name) for name in names}
     given = {name: value for name, value in given.items() if value is not None}
     like = arguments.like or "ngc628-c"
     if arguments.catalog is not None:
         given["catalog"] = read_table(arguments.catalog)
         like = arguments.like or given["catalog"].meta.get("FIELD", like)
+    if arguments.psf is not None:
+        given["psf"] = {(camera, name): path for camera, name, path in arguments.psf}
     check_field_output(like, folder, overwrite=arguments.overwrite)
     field = astroclust.simulate_field(**given, seed=arguments.seed, progress_bar=progress_bar)
     files = astroclust.write_field(

@@ -1,7 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Artificial clusters: their light, their places, and images with them."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -10,11 +9,12 @@ import numpy as np
 from astropy.nddata import overlap_slices
 from scipy import fft
 
-from astroclust.images import BANDS, PIXEL_SCALE, Band, ImageSet
-from astroclust.instruments import camera_label, camera_of, exposure_time
+from astroclust.images import Band, ImageSet
+from astroclust.instruments import camera_label, camera_of, exposure_time, filter_of
 from astroclust.photometry import counts_to_rate, value_of_band, zero_point
-from astroclust.simulation.drawing import OVERSAMPLING, unit_profile, wave_numbers
-from astroclust.simulation.psf import PSF_FILTERS, fourier_psf
+from astroclust.simulation.drawing import unit_profile
+from astroclust.simulation.optics import OVERSAMPLING, wave_numbers
+from astroclust.simulation.psf import fourier_psf
 
 __all__ = [
     "AREA",
@@ -36,11 +36,7 @@ _PROFILE, _EXTENT = unit_profile(("eff", 1.5)), 12.4
 # Half the width of the package's own PSF in pixels: LEGUS's total magnitudes are within 20. Its
 # blur is the mean of the simulated fields. Samples leave room for the halo.
 _PSF_REACH, _PSF_BLUR, _PSF_SIZE = 32, 0.09, 512
-# A filter without a PSF of its own has the nearest one's if their wavelengths differ by less: the
-# width of the PSF goes with the wavelength. The names of HST's filters say it, in nm; those of
-# long-pass filters do not. Bands are named as LEGUS's.
-_NEAREST = 1.15
-_WAVELENGTHS = dict(zip(BANDS, (275, 336, 438, 555, 814), strict=True))
+# Pixels of mosaics that differ by less than this from those of their band system have its PSFs.
 _SCALE_TOLERANCE = 0.05
 # Light farther from a cluster than this is left out, in pixels.
 _MAX_REACH = 200
@@ -68,10 +64,9 @@ class ArtificialClusters:
         `CLASS_1_COLORS`.
     psf : mapping, optional
         Filters or roles to the image of a star with the scale of the images, its center that of
-        the array; normalized here. By default those of the bands' own cameras (by their headers)
-        and filters, on pixels of 0.0396 arcsec: WFC3/UVIS and ACS/WFC, with the focus of a usual
-        observation. A filter that `~astroclust.simulation.psf.PSF_FILTERS` does not list has that
-        of its camera's nearest one, if their wavelengths differ by less than 15 per cent.
+        the array; normalized here. By default the parametric ones of the bands' own cameras (by
+        their headers) and filters, with the focus of a usual observation. A filter without a fitted
+        PSF has one between those of its camera's other filters.
     seed : int, optional
         Equal seeds give equal positions and photon noise.
 
@@ -101,8 +96,9 @@ class Light:
 
 
 def scale_of(images):
-    """Arcseconds a pixel; that of LEGUS without a WCS."""
-    return PIXEL_SCALE if images.pixel_scale is None else images.pixel_scale.value
+    """Width of a pixel in arcsec; without a WCS, that of the band system."""
+    scale = images.pixel_scale
+    return images.system.pixel_scale if scale is None else scale.value
 
 
 def band_sources(images, preset, clusters):
@@ -138,12 +134,9 @@ def _unit_fluxes(images, preset, colors):
 def _psfs(images, given):
     """The PSF of each band, shape (ny, nx), of unit sum."""
     if given is None:
-        if abs(scale_of(images) / PIXEL_SCALE - 1) > _SCALE_TOLERANCE:
-            raise ValueError(
-                f"the default psf is on pixels of {PIXEL_SCALE} arcsec, the images on pixels of "
-                f"{scale_of(images):.4f}: give psf"
-            )
-        given = {band.filter: _own_psf(band) for band in images.values()}
+        usual, scale = images.system.pixel_scale, scale_of(images)
+        scale = usual if abs(scale / usual - 1) < _SCALE_TOLERANCE else scale
+        given = {band.filter: _own_psf(band, images.system, scale) for band in images.values()}
     psfs = []
     for band in images.values():
         psf = value_of_band(given, band, None)
@@ -162,30 +155,22 @@ def _psfs(images, given):
     return psfs
 
 
-def _own_psf(band):
-    """The PSF of the band's camera and filter, or of the filter nearest to it."""
-    camera, wanted = camera_of(band), _wavelength(band.filter)
-    known = [name for of, name in PSF_FILTERS if of == camera]
-    ratios = [abs(np.log(_wavelength(name) / wanted)) for name in known]
-    if not min(ratios, default=np.inf) <= np.log(_NEAREST):
+def _own_psf(band, system, pixel_scale):
+    """The PSF of the band's camera and filter; of the default ones if no filter is known."""
+    pair = camera_of(band), filter_of(band)
+    if pair[1] == band.role:
+        pair = system.defaults.get(band.role, pair)
+    sampling = {"size": _PSF_SIZE, "oversampling": OVERSAMPLING, "pixel_scale": pixel_scale}
+    try:
+        wave = fourier_psf(*pair, angle=0, **sampling)
+    except ValueError as error:
         raise ValueError(
-            f"there is no PSF of {band.filter} of {camera_label(camera)}, only of "
-            f"{', '.join(known) or 'other cameras'}: give psf"
-        )
-    nearest = known[int(np.argmin(ratios))]
-    wave = fourier_psf(camera, nearest, angle=0, size=_PSF_SIZE, oversampling=OVERSAMPLING)
+            f"there is no PSF of {band.filter} of {camera_label(pair[0])}: give psf"
+        ) from error
     ky, kx = wave_numbers(_PSF_SIZE)
     wave = wave * np.exp(-0.5 * _PSF_BLUR**2 * (ky[:, None] ** 2 + kx**2))
     pixels = OVERSAMPLING * np.arange(-_PSF_REACH, _PSF_REACH + 1)  # around sample (0, 0)
     return fft.irfft2(wave, s=(_PSF_SIZE, _PSF_SIZE))[np.ix_(pixels, pixels)]
-
-
-def _wavelength(name):
-    """Of a filter by its name, in nm; NaN where it does not say it."""
-    if name in _WAVELENGTHS:
-        return _WAVELENGTHS[name]
-    match = re.fullmatch(r"F(\d{3})[WMNX]", name)
-    return int(match[1]) if match else np.nan
 
 
 def draw_places(images, most, rng, blocked=None):

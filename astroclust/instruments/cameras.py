@@ -36,6 +36,8 @@ class Filter:
         Integral of the throughput over its maximum, in Angstrom.
     ab_of_vega : float
         AB magnitude of Vega.
+    ab_zero_point : float
+        AB magnitude of 1 e-/s.
     extinction : float
         Extinction over E(B-V), for R_V = 3.1.
     legus_zero_point, phangs_zero_point : float
@@ -60,6 +62,7 @@ class Filter:
     pivot: float
     width: float = np.nan
     ab_of_vega: float = np.nan
+    ab_zero_point: float = np.nan
     extinction: float = np.nan
     legus_zero_point: float = np.nan
     phangs_zero_point: float = np.nan
@@ -69,6 +72,12 @@ class Filter:
     psf_halo_slope: float = np.nan
     psf_halo_fraction: float = np.nan
     source: str = ""
+
+    @property
+    def rate_zero_point(self):
+        """AB magnitude of 1 e-/s that simulations use: that of LEGUS's pipeline, if it had one."""
+        legus = self.legus_zero_point + self.ab_of_vega
+        return legus if np.isfinite(legus) else self.ab_zero_point
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,11 @@ class Instrument:
         Electrons that a detector pixel holds.
     read_noise : float
         Noise of one read-out, in electrons.
+    gain : float
+        Electrons per count, for images that are calibrated per count; 1 for those in electrons.
+    gap, dither, chip : float
+        Gap between its two chips, step between exposures across it, and height of a chip, in
+        arcsec; NaN for one chip.
     filters : mapping of str to `Filter`
         Its filters, by name.
     source : str
@@ -124,6 +138,10 @@ class Instrument:
     detector: str = ""
     full_well: float = np.inf
     read_noise: float = 0.0
+    gain: float = 1.0
+    gap: float = np.nan
+    dither: float = np.nan
+    chip: float = np.nan
     filters: Mapping = field(default_factory=dict, repr=False)
     source: str = field(default="", repr=False)
 

@@ -25,6 +25,7 @@ __all__ = [
 # Of these, an image whose header names no camera is taken to be from ACS.
 _ACS_FILTERS = ("F435W", "F606W")
 _FILTER_KEYWORDS = ("FILTER", "FILTER1", "FILTER2", "FILTERS", "FILTNAM1", "FILTNAM2", "PUPIL")
+_EXPOSURE_KEYWORDS = ("EXPTIME", "TEXPTIME", "XPOSURE", "EFFEXPTM")
 # The names of filters and grisms of HST and JWST, such as F555W, FQ508N, F850LP, F28X50LP, G280;
 # CLEAR2L is not among them.
 _FILTER_NAME = re.compile(
@@ -252,7 +253,7 @@ def filter_of(band):
 
 
 def exposure_time(band):
-    """Exposure time: ``EXPTIME``, else ``TEXPTIME``.
+    """Exposure time, by the first keyword of HST (``EXPTIME``) or JWST (``XPOSURE``) there is.
 
     Parameters
     ----------
@@ -272,7 +273,7 @@ def exposure_time(band):
     >>> exposure_time(Band("F555W", "V", np.zeros((4, 4)), meta={"TEXPTIME": 900}))
     900.0
     """
-    key = "EXPTIME" if "EXPTIME" in band.meta else "TEXPTIME"
+    key = next((key for key in _EXPOSURE_KEYWORDS if key in band.meta), "EXPTIME")
     seconds = header_number(band.meta, key)
     return seconds if 0 < seconds < np.inf else np.inf
 
@@ -309,7 +310,7 @@ def ab_zero_point(band):
 
 
 def photflam(camera, filter_name, pivot):
-    """PHOTFLAM that gives the Vega zero point of LEGUS.
+    """PHOTFLAM of simulated images; for filters of LEGUS, it gives their Vega zero point.
 
     Parameters
     ----------
@@ -329,7 +330,6 @@ def photflam(camera, filter_name, pivot):
     >>> f"{photflam('uvis', 'F555W', 5308.0):.3e}"
     '1.870e-19'
     """
-    known = find_filter(camera, filter_name)
-    ab = known.legus_zero_point + known.ab_of_vega
-    st = ab + 5 * np.log10(pivot) - 18.6921
+    zero_point = find_filter(camera, filter_name).rate_zero_point
+    st = zero_point + 5 * np.log10(pivot) - 18.6921
     return float(10 ** (-0.4 * (st + 21.1)))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from astroclust.instruments import LEGUS_CLASSES
 from astroclust.simulation.populations import REDDER, STAR_SLOPE, age_of_light, draw_stars
 from astroclust.simulation.profiles import (
     Component,
@@ -12,7 +13,7 @@ from astroclust.simulation.profiles import (
     measured_flux,
     structure_sources,
 )
-from astroclust.simulation.real_data import n_galaxies
+from astroclust.simulation.template import N_BANDS, V
 
 __all__ = [
     "CORRECTION_STEPS",
@@ -59,7 +60,7 @@ _SLOPE_SHARES = np.array([76, 62, 43, 23, 30, 24, 21, 24, 52]) / 355
 CORRECTION_STEPS = np.array([-0.19, -0.12, -0.03, 0.0, -0.12])
 # How often an association is as wide as its index allows, its peaks apart, and not a mere blob.
 _WIDE = 0.95
-# How many of the background galaxies are real, where there are any.
+# Fraction of the background galaxies that are real, if there are any.
 _REAL_GALAXIES = 0.5
 # Share of blue stars among single ones, and how much fainter in V than candidates those of a crowd
 # may be.
@@ -125,10 +126,10 @@ def draw_candidate(label, drawn, correction, x, y, observation, rng):
         return Candidate(label, kind, x, y, [])
     magnitudes = np.array(drawn["mag"])
     if kind == "saturated":
-        magnitudes = magnitudes - magnitudes[3] + rng.uniform(15, 19)
+        magnitudes = magnitudes - magnitudes[V] + rng.uniform(15, 19)
     if kind in POINTS:
         # No catalogue tells of these: stars of all colours, most of them too red for its cuts.
-        flux = draw_stars(rng, magnitudes[3:4], observation.zero_points, _BLUE_STARS)[:, 0]
+        flux = draw_stars(rng, magnitudes[[V]], observation.zero_points, _BLUE_STARS)[:, 0]
     else:
         in_aperture = magnitudes + observation.extinction - correction - CORRECTION_STEPS
         flux = 10 ** (0.4 * (observation.zero_points - in_aperture))
@@ -172,7 +173,7 @@ def structure_truth(label, components, scale, magnitudes, observation):
         "axis_ratio": main.axis_ratio,
         "members": len(components),
     }
-    if 0 < label < 4 and np.isfinite(magnitudes).all():
+    if label in LEGUS_CLASSES.clusters and np.isfinite(magnitudes).all():
         names = ("log_age", "log_mass", "e_bv")
         light = age_of_light(magnitudes, observation.distance_modulus)
         truth |= dict(zip(names, light, strict=True))
@@ -207,7 +208,7 @@ def draw_structure(kinds, index, observation, rng):
         kind = str(rng.choice(list(kinds), p=list(kinds.values())))
         if kind in RESIDUE:
             return kind, [], 1.0
-        components = _MAKERS[kind](rng)
+        components = _components(kind, observation.ingredients.galaxies, rng)
         if kind in POINTS:
             return kind, components, 1.0
         widest = kind in KINDS[3] and rng.random() < _WIDE
@@ -230,8 +231,8 @@ def total_magnitudes(sources, zero_points):
 
 def _tint(rng, scatter):
     """Light in each band of a part whose colour differs from that of the whole, 1 in V."""
-    steps = REDDER * rng.normal(0, scatter) + rng.normal(0, 0.2 * scatter, 5)
-    return 10 ** (-0.4 * (steps - steps[3]))
+    steps = REDDER * rng.normal(0, scatter) + rng.normal(0, 0.2 * scatter, N_BANDS)
+    return 10 ** (-0.4 * (steps - steps[V]))
 
 
 def _cluster(rng, light, radius, axis_ratio, dx=0.0, dy=0.0):
@@ -247,15 +248,15 @@ def _aside(rng, distance):
 
 def _symmetric(rng):
     """Round to the eye; most clusters are somewhat elongated (Ryon et al. 2017)."""
-    return [_cluster(rng, np.ones(5), 1.0, 1 - 0.35 * rng.beta(1.2, 2.2))]
+    return [_cluster(rng, np.ones(N_BANDS), 1.0, 1 - 0.35 * rng.beta(1.2, 2.2))]
 
 
 def _elongated(rng):
-    return [_cluster(rng, np.ones(5), 1.0, rng.uniform(0.3, 0.65))]
+    return [_cluster(rng, np.ones(N_BANDS), 1.0, rng.uniform(0.3, 0.65))]
 
 
 def _lopsided(rng):
-    main = _cluster(rng, np.ones(5), 1.0, rng.uniform(0.7, 1))
+    main = _cluster(rng, np.ones(N_BANDS), 1.0, rng.uniform(0.7, 1))
     light = rng.uniform(0.25, 0.7) * _tint(rng, 0.15)
     wing = _cluster(
         rng, light, rng.uniform(0.5, 1.2), rng.uniform(0.5, 1), *_aside(rng, rng.uniform(1.2, 2.5))
@@ -265,7 +266,7 @@ def _lopsided(rng):
 
 def _neighbor(rng):
     """A cluster with a star or a small cluster in its wings."""
-    main = _cluster(rng, np.ones(5), 1.0, rng.uniform(0.7, 1))
+    main = _cluster(rng, np.ones(N_BANDS), 1.0, rng.uniform(0.7, 1))
     place = _aside(rng, rng.uniform(2.2, 5.0))
     light = rng.uniform(0.2, 0.8) * _tint(rng, 0.5)
     return [main, Component(light, *place, rng.choice([0.0, 0.5]), fixed=True)]
@@ -273,7 +274,7 @@ def _neighbor(rng):
 
 def _gradient(rng):
     """Two generations, or dust on one side."""
-    main = _cluster(rng, np.ones(5), 1.0, rng.uniform(0.65, 1))
+    main = _cluster(rng, np.ones(N_BANDS), 1.0, rng.uniform(0.65, 1))
     light = rng.uniform(0.4, 0.9) * _tint(rng, 0.8)
     return [main, _cluster(rng, light, 0.9, 1.0, *_aside(rng, rng.uniform(0.7, 1.4)))]
 
@@ -309,7 +310,7 @@ def _sub_clusters(rng):
 
 def _star(rng):
     """A star with faint ones about it, which make it seem extended."""
-    stars = [Component(np.ones(5))]
+    stars = [Component(np.ones(N_BANDS))]
     for _ in range(int(rng.integers(1, 4))):
         light = rng.uniform(0.04, 0.22) * _tint(rng, 0.6)
         stars.append(Component(light, *_aside(rng, rng.uniform(0.7, 2.5))))
@@ -318,25 +319,29 @@ def _star(rng):
 
 def _pair(rng):
     light = rng.uniform(0.25, 1.0) * _tint(rng, 0.7)
-    return [Component(np.ones(5)), Component(light, *_aside(rng, 1.5))]
+    return [Component(np.ones(N_BANDS)), Component(light, *_aside(rng, 1.5))]
 
 
 def _triple(rng):
-    parts = [Component(np.ones(5))]
+    parts = [Component(np.ones(N_BANDS))]
     for _ in range(2):
         light = rng.uniform(0.2, 1.0) * _tint(rng, 0.7)
         parts.append(Component(light, *_aside(rng, rng.uniform(1.0, 2.2))))
     return parts
 
 
+def _components(kind, galaxies, rng):
+    """The parts of a structure of a kind; galaxies are in part real ones, if there are any."""
+    if kind == "galaxy" and galaxies and rng.random() < _REAL_GALAXIES:
+        family, angle = ("real", galaxies[rng.integers(len(galaxies))]), rng.uniform(0, 2 * np.pi)
+        return [Component(np.ones(N_BANDS), 0, 0, 1.0, family, position_angle=angle)]
+    return _MAKERS[kind](rng)
+
+
 def _galaxy(rng):
-    """A background galaxy: bulge and disc, or a real one where there are any."""
-    number = n_galaxies()
-    if number and rng.random() < _REAL_GALAXIES:
-        family, angle = ("real", int(rng.integers(number))), rng.uniform(0, 2 * np.pi)
-        return [Component(np.ones(5), 0, 0, 1.0, family, position_angle=angle)]
+    """A background galaxy: bulge and disk."""
     axis_ratio, angle = rng.uniform(0.2, 0.95), rng.uniform(0, np.pi)
-    disc = Component(np.ones(5), 0, 0, 1.0, ("sersic", 1.0), axis_ratio, angle)
+    disc = Component(np.ones(N_BANDS), 0, 0, 1.0, ("sersic", 1.0), axis_ratio, angle)
     share = rng.uniform(0.1, 1.0)
     light = share * 10 ** (-0.4 * 0.4 * REDDER)
     index = float(rng.choice([2.0, 4.0]))
@@ -346,7 +351,7 @@ def _galaxy(rng):
 def _fluff(rng):
     """A patch of the galaxy without a peak of its own, with a few faint stars."""
     axis_ratio, angle = rng.uniform(0.3, 1), rng.uniform(0, np.pi)
-    patch = Component(np.ones(5), 0, 0, 1.0, ("sersic", 1.0), axis_ratio, angle)
+    patch = Component(np.ones(N_BANDS), 0, 0, 1.0, ("sersic", 1.0), axis_ratio, angle)
     stars = []
     for _ in range(int(rng.integers(0, 4))):
         light = rng.uniform(0.02, 0.1) * _tint(rng, 0.5)
@@ -356,11 +361,11 @@ def _fluff(rng):
 
 def _nucleus(rng):
     angle = rng.uniform(0, np.pi)
-    return [Component(np.ones(5), 0, 0, 1.0, ("sersic", 4.0), rng.uniform(0.6, 1), angle)]
+    return [Component(np.ones(N_BANDS), 0, 0, 1.0, ("sersic", 4.0), rng.uniform(0.6, 1), angle)]
 
 
 def _point(rng):
-    return [Component(np.ones(5))]
+    return [Component(np.ones(N_BANDS))]
 
 
 _MAKERS = {

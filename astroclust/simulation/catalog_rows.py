@@ -10,9 +10,11 @@ from astropy.utils.exceptions import AstropyUserWarning
 from scipy.ndimage import gaussian_filter, zoom
 
 from astroclust.catalogs import find_field, pixel_positions
+from astroclust.instruments import LEGUS_CLASSES
 from astroclust.photometry import ANNULUS
 from astroclust.simulation.candidates import CORRECTION_STEPS
 from astroclust.simulation.galaxy import COLORS
+from astroclust.simulation.template import V, relative_magnitudes
 
 __all__ = [
     "Rows",
@@ -32,8 +34,8 @@ _MARGIN, _SMALLEST = 50, 64
 _YOUNG_WIDTH, _YOUNG_ELSEWHERE, _YOUNG_LIGHT, _CELL = 60.0, 0.2, 0.15, 16
 # LEGUS: areas of the aperture and of the ring of sky, square pixels.
 _APERTURE, _SKY = np.pi * 4.0**2, np.pi * (ANNULUS[1] ** 2 - ANNULUS[0] ** 2)
-# Where classes are looked for, and which there are.
-_LABELS, _CLASSES = ("class_human", "class_hybrid", "class_ml"), (1, 2, 3, 4)
+# Where classes are looked for.
+_LABELS = ("class_human", "class_hybrid", "class_ml")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +78,7 @@ class Rows:
     @property
     def paintable(self):
         """Which rows have a place and a V magnitude, shape (n,)."""
-        return np.isfinite(self.x) & np.isfinite(self.y) & np.isfinite(self.magnitude[:, 3])
+        return np.isfinite(self.x) & np.isfinite(self.y) & np.isfinite(self.magnitude[:, V])
 
 
 def open_catalog(catalog, like, shape, density):
@@ -156,14 +158,14 @@ def read_rows(catalog, population, observation):
     label = np.zeros(len(catalog), int)
     for name in _LABELS:
         given = np.nan_to_num(_column(catalog, name)).astype(int)
-        label = np.where((label == 0) & np.isin(given, _CLASSES), given, label)
+        label = np.where((label == 0) & LEGUS_CLASSES.knows(given), given, label)
     number = _column(catalog, "id")
     number = np.where(np.isfinite(number), number, np.arange(1, len(catalog) + 1)).astype(int)
     magnitude = np.array([_column(catalog, f"mag_{name}") for name in filters]).T
     noise = implied_noise(
-        _column(catalog, f"mag_err_{filters[3]}"),
-        in_aperture(magnitude, population, observation)[:, 3],
-        observation.exposure_times[3],
+        _column(catalog, f"mag_err_{filters[V]}"),
+        in_aperture(magnitude, population, observation)[:, V],
+        observation.exposure_times[V],
     )
     rows = Rows(
         number,
@@ -178,7 +180,7 @@ def read_rows(catalog, population, observation):
     n = np.count_nonzero(~rows.paintable)
     if n:
         warnings.warn(
-            f"{n} of {len(catalog)} rows have no {observation.filters[3]} magnitude or no "
+            f"{n} of {len(catalog)} rows have no {observation.filters[V]} magnitude or no "
             "position: they are not painted",
             AstropyUserWarning,
             stacklevel=3,
@@ -270,10 +272,9 @@ def gather_stars(galaxy, rows, observation):
     density = gaussian_filter(counts, _YOUNG_WIDTH / _CELL, mode="nearest")
     density = (density / max(density.mean(), 1e-12)).astype(np.float32)
     young = zoom(density, _CELL, order=1, grid_mode=True, mode="nearest")[: shape[0], : shape[1]]
-    nuv_u, u_b, b_v, v_i = COLORS["young"]
-    magnitudes = np.array([nuv_u + u_b + b_v, u_b + b_v, b_v, 0, -v_i]) + observation.extinction
+    magnitudes = relative_magnitudes(*COLORS["young"]) + observation.extinction
     relative = 10 ** (0.4 * (observation.zero_points - magnitudes))
-    level = _YOUNG_LIGHT * np.median(galaxy.light[3])
-    for band, share in zip(galaxy.light, relative / relative[3], strict=True):
+    level = _YOUNG_LIGHT * np.median(galaxy.light[V])
+    for band, share in zip(galaxy.light, relative / relative[V], strict=True):
         band += np.float32(level * share) * young
     return replace(galaxy, young=young + np.float32(_YOUNG_ELSEWHERE))

@@ -15,7 +15,7 @@ from astroclust.simulation.candidates import CORRECTION_STEPS
 from astroclust.simulation.labels import label_noise
 from astroclust.simulation.populations import field_population
 
-__all__ = ["MATCH_RADIUS", "drawn_candidates", "field_catalog", "field_cuts", "like_of"]
+__all__ = ["MATCH_RADIUS", "drawn_candidates", "field_catalog", "field_cuts", "template_field"]
 
 #: Pixels within which a source is taken to be the nearest candidate that was drawn: a peak of an
 #: association may be so far from its middle.
@@ -27,8 +27,8 @@ _CORRECTION_ERRORS = (0.067, 0.060, 0.039, 0.039, 0.051)
 _MIN_FILTERS = 4
 
 
-def like_of(field):
-    """The field of LEGUS that a simulated one is like; a `KeyError` where its images do not say."""
+def template_field(field):
+    """The field of LEGUS that a simulated one is like; a `KeyError` if its images do not say."""
     name = field.images.reference.meta.get("FIELD")
     if name is None:
         raise KeyError(
@@ -44,7 +44,7 @@ def field_cuts(like):
     return replace(cuts, min_ci=like.ci_cut) if np.isfinite(like.ci_cut) else cuts
 
 
-def field_catalog(field, *, workers=1, progress_bar=False):
+def field_catalog(field, like, *, workers=1, progress_bar=False):
     """The catalogue that LEGUS would publish of a simulated field.
 
     It holds what `~astroclust.selection.find_candidates` finds with the preset of LEGUS and the
@@ -56,6 +56,8 @@ def field_catalog(field, *, workers=1, progress_bar=False):
     ----------
     field : `~astroclust.simulation.Field`
         As `~astroclust.simulation.simulate_field` draws it.
+    like : `~astroclust.catalogs.LegusField`
+        Its `template_field`.
     workers, progress_bar : optional
         As `~astroclust.selection.find_candidates` takes them.
 
@@ -67,8 +69,7 @@ def field_catalog(field, *, workers=1, progress_bar=False):
         class 4, which experts take for other things as often as any of its class. ``age``,
         ``mass`` and ``e_bv`` are the true ones.
     """
-    like, legus = like_of(field), PRESETS["legus"]
-    cuts = field_cuts(like)
+    legus, cuts = PRESETS["legus"], field_cuts(like)
     extinction = dict(zip(field.images.filters, np.nan_to_num(like.extinction), strict=True))
     sources = find_candidates(
         field.images,

@@ -8,12 +8,13 @@ The order of nature is `saturate`, `add_noise`, `scatter_residue`, `subtract_sky
 import numpy as np
 from scipy import ndimage
 
-from astroclust.images import PIXEL_SCALE
+from astroclust.instruments import find_instrument
 
 __all__ = [
     "add_noise",
     "add_residue",
     "coverage",
+    "full_well",
     "saturate",
     "scatter_residue",
     "subtract_sky",
@@ -21,13 +22,6 @@ __all__ = [
 
 # LEGUS took three dithered exposures in each filter (Calzetti et al. 2015).
 EXPOSURES = 3
-# The gap between the two chips of a camera and the height of a chip (instrument handbooks of WFC3
-# and ACS), and between them the step of the dither, in arcsec: that of STScI's ACS-WFC-DITHER-LINE,
-# and for UVIS twice the gap.
-GAPS = {"uvis": (1.2, 2.4, 81.0), "acs": (2.5, 3.0, 101.0)}
-# Electrons that a pixel of the detector holds (the same handbooks), for the area of one drizzled
-# pixel: those of ACS, 0.05 arcsec wide, are larger than those of the mosaics.
-FULL_WELLS = {"uvis": 70_000.0, "acs": 80_000.0 * (PIXEL_SCALE / 0.05) ** 2}
 # Drizzling spreads the light of a pixel over its neighbours, along either axis.
 DRIZZLE = np.array([0.12, 0.76, 0.12], np.float32)
 
@@ -62,14 +56,17 @@ def coverage(shape, observation, rng):
         1 where no exposure is missing, 2/3 in the strips, between the two in pixels on an edge.
     """
     strips = {
-        camera: _gap_strips(shape, camera, rng) for camera in dict.fromkeys(observation.cameras)
+        camera: _gap_strips(shape, find_instrument(camera), observation.pixel_scale, rng)
+        for camera in dict.fromkeys(observation.cameras)
     }
     return np.stack([strips[camera] for camera in observation.cameras])
 
 
-def _gap_strips(shape, camera, rng):
-    """Coverage of one camera, shape (ny, nx)."""
-    gap, step, chip = np.array(GAPS[camera]) / PIXEL_SCALE
+def _gap_strips(shape, camera, pixel_scale, rng):
+    """Coverage of one camera, shape (ny, nx); 1 everywhere for those with one chip."""
+    gap, step, chip = np.array([camera.gap, camera.dither, camera.chip]) / pixel_scale
+    if np.isnan(gap):
+        return np.ones(shape, np.float32)
     angle = rng.uniform(0, np.pi)
     # The image is a part of the field of view, whose middle the gap crosses.
     reach = max(chip - min(shape) / 2, gap)
@@ -118,6 +115,12 @@ def add_noise(image, observation, rng, cover=None):
         band += noise
 
 
+def full_well(camera, pixel_scale):
+    """Electrons that the detector holds on the area of one drizzled pixel (arcsec)."""
+    camera = find_instrument(camera)
+    return camera.full_well * (pixel_scale / camera.pixel_scale) ** 2
+
+
 def saturate(image, observation):
     """Full wells, and the charge that bleeds from them along the columns of the detector.
 
@@ -134,7 +137,7 @@ def saturate(image, observation):
     """
     for i, band in enumerate(image):
         exposure = observation.exposure_times[i] / EXPOSURES
-        level = np.float32(FULL_WELLS[observation.cameras[i]] / exposure)
+        level = np.float32(full_well(observation.cameras[i], observation.pixel_scale) / exposure)
         if band.max() <= level:
             continue
         full = np.flatnonzero(band.max(axis=0) > level)

@@ -4,19 +4,17 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from weakref import WeakKeyDictionary
 
 import galsim
 import numpy as np
 from scipy import fft
 from tqdm import tqdm
 
-from astroclust.simulation.psf import fourier_psf
-from astroclust.simulation.real_data import galaxy_profile, real_psf
+from astroclust.simulation.optics import OVERSAMPLING, wave_numbers
+from astroclust.simulation.template import N_BANDS
 
 __all__ = [
     "MARGIN",
-    "OVERSAMPLING",
     "Ellipse",
     "Source",
     "Stars",
@@ -27,10 +25,8 @@ __all__ = [
     "fourier_image",
     "split_sources",
     "unit_profile",
-    "wave_numbers",
 ]
 
-OVERSAMPLING = 2  # samples a pixel at which a scene is drawn: HST's pixels undersample its PSF
 MARGIN = 16  # pixels around a scene from which light falls in; of farther stars wings wrap around
 TILE, TILE_MARGIN = 512, 64  # pixels: stars of large scenes are drawn tile by tile
 PATCH, LARGE_PATCH = 96, 256  # pixels around one extended source, and around one with wide wings
@@ -56,9 +52,9 @@ class Source:
 class Ellipse:
     """A profile of a family, ``("eff", slope)`` or ``("sersic", index)``, stretched to an ellipse.
 
-    Or ``("real", number)``, a galaxy of `~astroclust.simulation.real_data`, which is turned but
-    not stretched. The radius is the half-light radius of the circle of the same area, in pixels;
-    the position angle is that of the longer axis from x, in radians.
+    Or ``("real", profile)``, a real galaxy of `~astroclust.simulation.ingredients`, which is turned
+    but not stretched. The radius is the half-light radius of the circle of the same area, in
+    pixels; the position angle is that of the longer axis from x, in radians.
     """
 
     family: tuple
@@ -90,7 +86,7 @@ class Stars:
         return Stars.concatenate([self, other])
 
     @classmethod
-    def none(cls, n_bands=5):
+    def none(cls, n_bands=N_BANDS):
         """No stars."""
         return cls(np.empty(0), np.empty(0), np.empty((n_bands, 0)))
 
@@ -101,7 +97,7 @@ class Stars:
         return cls(np.concatenate(x), np.concatenate(y), np.concatenate(flux, axis=1))
 
 
-def split_sources(sources, n_bands=5):
+def split_sources(sources, n_bands=N_BANDS):
     """The points among sources as `Stars`, and the list of the extended ones."""
     points = [source for source in sources if source.profile is None]
     flux = np.array([source.flux for source in points], float).reshape(len(points), n_bands)
@@ -118,7 +114,7 @@ def unit_profile(family):
     """
     name, number = family
     if name == "real":
-        return galaxy_profile(number)
+        return number
     if name == "sersic":
         return galsim.Sersic(n=number, half_light_radius=1)
     profile = galsim.Moffat(beta=number, scale_radius=1, trunc=20)
@@ -132,14 +128,6 @@ def _radial_table(family):
     image = galsim.ImageCD(bounds=bounds, scale=_WAVE_STEP)
     unit_profile(family).drawKImage(image=image, recenter=False)
     return image.array[0].real.astype(np.float32)
-
-
-@lru_cache(maxsize=64)
-def wave_numbers(size):
-    """Wave numbers of ``size`` samples, for `scipy.fft.rfft2`: (ky, kx) in radians a pixel."""
-    spacing = 1 / OVERSAMPLING
-    ky, kx = 2 * np.pi * fft.fftfreq(size, spacing), 2 * np.pi * fft.rfftfreq(size, spacing)
-    return ky.astype(np.float32), kx.astype(np.float32)
 
 
 def fourier_image(profile, size):
@@ -166,42 +154,6 @@ def _fourier_ellipse(profile, size):
     # The nearest value of a fine table is as good as one in between, and faster.
     place = np.minimum(place + 0.5, len(_WAVES) - 1).astype(np.int32)
     return _radial_table(profile.family)[place]
-
-
-# By size, for as long as the observation lives: those of one field take some 30 MB.
-_TRANSFERS = WeakKeyDictionary()
-
-
-def _transfer(observation, size):
-    """What each band makes of a scene in Fourier space: PSF, blur, shift; (bands, ky, kx)."""
-    return _transfers(observation, [size])[size]
-
-
-def _transfers(observation, sizes):
-    """As `_transfer`, for some sizes at once, which saves time: band by band."""
-    known = _TRANSFERS.setdefault(observation, {})
-    missing = [size for size in dict.fromkeys(sizes) if size not in known]
-    bands = range(len(observation.filters))
-    parts = [[_band_transfer(observation, band, size) for size in missing] for band in bands]
-    known.update(
-        {size: np.array(part) for size, part in zip(missing, zip(*parts, strict=True), strict=True)}
-    )
-    return known
-
-
-def _band_transfer(observation, band, size):
-    ky, kx = wave_numbers(size)
-    camera, name = observation.cameras[band], observation.filters[band]
-    sampling = {"size": size, "oversampling": OVERSAMPLING}
-    grid = real_psf(camera, name)
-    if grid is None:
-        psf = fourier_psf(camera, name, angle=observation.angle, **sampling)
-    else:
-        psf = grid.fourier(*observation.on_detector, **sampling)
-    blur, (dx, dy) = observation.blur[band], observation.shifts[band]
-    phase = np.exp(-1j * (dy * ky[:, None] + dx * kx))
-    squared = ky[:, None] ** 2 + kx**2
-    return (psf * np.exp(-0.5 * blur**2 * squared) * phase).astype(np.complex64)
 
 
 def _to_pixels(scene, size):
@@ -257,7 +209,7 @@ def draw_scene(sources, shape, observation, *, stars=None, margin=MARGIN):
         scene += (flux.T @ waves.reshape(len(extended), -1)).reshape(scene.shape)
     # In place: of a product NumPy may take either factor for the result, which rounds otherwise,
     # if one is in nobody's hands, such as what a thread computes and another has cached before.
-    scene *= _transfer(observation, size)
+    scene *= observation.optics.transfer(size)
     image = _to_pixels(scene, size)
     return image[:, margin : margin + shape[0], margin : margin + shape[1]].astype(np.float32)
 
@@ -286,7 +238,8 @@ def draw_field(sources, stars, shape, observation, *, workers=2, progress_bar=Fa
     faint = _by_tile(stars[~bright], corners, tile)
     patches = [_samples(patch + 2 * MARGIN) for patch in (PATCH, LARGE_PATCH, BRIGHT_PATCH)]
     size = _samples(tile + 2 * TILE_MARGIN)
-    transfer = _transfers(observation, [size, *patches])[size]
+    observation.optics.prepare([size, *patches])
+    transfer = observation.optics.transfer(size)
     lone = [
         Source(*place, flux)
         for *place, flux in zip(

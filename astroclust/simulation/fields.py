@@ -4,16 +4,15 @@
 from dataclasses import dataclass
 
 import numpy as np
-from astropy import units as u
 from astropy.nddata import CCDData
 from astropy.table import Table
-from astropy.wcs import WCS
 from threadpoolctl import threadpool_limits
 
-from astroclust.catalogs import find_field
-from astroclust.images import BANDS, PIXEL_SCALE, Band, ImageSet
+from astroclust.catalogs import LegusField, find_field
+from astroclust.images import Band, ImageSet
+from astroclust.instruments import LEGUS_BANDS, find_band_system
 from astroclust.photometry import ANNULUS, measure_apertures
-from astroclust.simulation.candidates import KINDS, RESIDUE, Candidate, total_magnitudes
+from astroclust.simulation.candidates import KINDS, RESIDUE
 from astroclust.simulation.catalog_rows import (
     Rows,
     gather_stars,
@@ -36,17 +35,19 @@ from astroclust.simulation.detector import (
 )
 from astroclust.simulation.drawing import Stars, draw_field
 from astroclust.simulation.galaxy import draw_galaxy
-from astroclust.simulation.headers import header_of
+from astroclust.simulation.headers import header_of, units_of
+from astroclust.simulation.ingredients import Ingredients
 from astroclust.simulation.labels import label_noise
 from astroclust.simulation.observations import Observation, observe_like
 from astroclust.simulation.painting import Painting
 from astroclust.simulation.places import crowding_of, draw_places
 from astroclust.simulation.populations import FieldPopulation, field_population
+from astroclust.simulation.systems import Scene, choose_bands, project, template_shape
+from astroclust.simulation.template import N_BANDS, V
+from astroclust.simulation.truth import field_wcs, truth_table
 
 __all__ = ["Field", "simulate_field"]
 
-# Where simulated fields lie on the sky, for the sake of a WCS: near NGC 628.
-_CENTRE = (24.174, 15.783)
 # How much of class 4 is drawn; the rest are chance groups of stars that detection finds.
 _DRAWN_OF_CLASS_4 = 0.9
 # V of saturated stars (mag).
@@ -57,20 +58,6 @@ _LOG_BRIGHTNESS = (-2.0, -1.2)
 _FOUND = 0.87
 # How loosely the scatter of the sky follows the crowding of candidates.
 _CROWDING_SCATTER = 1.0
-_TRUTH = {
-    "id": np.int32,
-    "x": float,
-    "y": float,
-    "class": np.int16,
-    "kind": "U12",
-    **{f"mag_{band.lower()}": np.float32 for band in BANDS},
-    "radius": np.float32,
-    "axis_ratio": np.float32,
-    "members": np.int16,
-    "log_age": np.float32,
-    "log_mass": np.float32,
-    "e_bv": np.float32,
-}
 
 
 @dataclass(frozen=True)
@@ -107,7 +94,18 @@ class Field:
     truth: Table
 
 
-def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, progress_bar=False):
+def simulate_field(
+    *,
+    like=None,
+    shape=None,
+    seed,
+    density=None,
+    catalog=None,
+    galaxies=None,
+    psf=None,
+    system=LEGUS_BANDS,
+    progress_bar=False,
+):
     """Draw a field like one of LEGUS, or paint one: its images, its candidates, and the truth.
 
     A catalogue is drawn and then painted. Magnitudes, colours, concentration and crowding of the
@@ -127,8 +125,8 @@ def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, p
         A field of LEGUS, as `~astroclust.catalogs.find_field` knows it; by default that of the
         catalogue (``FIELD`` of its metadata), without one ``"ngc628-c"``.
     shape : tuple of int, optional
-        Shape of the images, (ny, nx), in pixels of 0.0396 arcsec; by default just beyond the last
-        position of the catalogue, without one (600, 600).
+        Shape of the images, (ny, nx), in pixels of the band system, 0.0396 arcsec for LEGUS; by
+        default just beyond the last position of the catalogue, without one (600, 600).
     seed : int or sequence of int
         Equal seeds give equal pixels.
     density : float, optional
@@ -140,6 +138,17 @@ def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, p
         of which the first that is not 0 counts. Bands without a magnitude get no light. ``id``,
         ``ra``, ``dec``, ``class_mean``, and the errors, which tell how crowded it is, are used
         where there are any.
+    galaxies : path-like or sequence of array_like, optional
+        Stamps of real galaxies, half of the background galaxies: a FITS file with one stamp per
+        extension, as GalSim's, or arrays. By default all are parametric.
+    psf : mapping, optional
+        ``(camera, filter)`` to a `~astroclust.simulation.psf.PSFGrid` or the path of a STDPSF file
+        of STScI, such as ``{("uvis", "F814W"): "stdpsf.fits"}``. Filters without one have the
+        parametric PSF.
+    system : str or `~astroclust.instruments.BandSystem`, optional
+        Band system of the images. Sources, which are drawn in the bands of LEGUS, have the spectra
+        of `~astroclust.simulation.spectra` in other ones. Bands that LEGUS observed have the same
+        pixels in each system with pixels of the same size.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -154,9 +163,11 @@ def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, p
     KeyError
         Where LEGUS has no such field.
     TypeError
-        Where the catalogue is no table.
+        Where the catalogue is no table, or ``psf`` not a mapping.
     ValueError
-        Where another argument is not accepted, or the catalogue is empty or lacks a column.
+        Where another argument is not accepted, the catalogue is empty or lacks a column, or
+        ``galaxies`` or ``psf`` have none; or a band of ``system`` has no default filter, PSF or
+        zero point.
 
     Warns
     -----
@@ -170,8 +181,11 @@ def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, p
     >>> field.images.shape
     (128, 128)
     """
+    system = find_band_system(system)
     if catalog is not None:
-        like, shape = open_catalog(catalog, like, shape, density)
+        like, covered = open_catalog(catalog, like, shape, density)
+        zoom = LEGUS_BANDS.pixel_scale / system.pixel_scale
+        shape = [int(np.ceil(zoom * n)) for n in covered] if shape is None else shape
     like, shape = "ngc628-c" if like is None else like, (600, 600) if shape is None else shape
     if len(shape) != 2 or min(shape) < 32:
         raise ValueError(f"shape must be at least 32 x 32 pixels, not {shape}")
@@ -180,29 +194,34 @@ def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, p
     shape = tuple(int(n) for n in shape)
     rng = np.random.default_rng(seed)
     population = field_population(like)
-    observation = observe_like(like, rng, population.noise)
-    scene = _Scene(rng, shape, population, observation, progress_bar)
-    wcs = field_wcs(shape)
+    observation = observe_like(like, rng, population.noise, Ingredients.read(galaxies, psf))
+    chosen = choose_bands(system, observation.filters)
+    studio = _Studio(
+        rng,
+        template_shape(shape, system),
+        find_field(like),
+        population,
+        observation,
+        progress_bar,
+    )
+    wcs = field_wcs(studio.shape)
     if catalog is None:
-        galaxy = scene.galaxy()
+        galaxy = studio.galaxy()
         rows = _draw_rows(
-            scene, population.density / _FOUND if density is None else density, galaxy
+            studio, population.density / _FOUND if density is None else density, galaxy
         )
     else:
         rows = read_rows(catalog, population, observation)
         # The arms of a catalogue are where its clusters are.
-        galaxy = gather_stars(scene.galaxy(contrast=0.0), rows[rows.paintable], observation)
+        galaxy = gather_stars(studio.galaxy(contrast=0.0), rows[rows.paintable], observation)
         wcs = place_on_sky(wcs, catalog)
-    image, candidates = _paint(scene, rows, galaxy, find_field(like).ci_cut)
-    images = {
-        name: CCDData(pixels, unit="electron / s", wcs=wcs, meta=header)
-        for name, pixels, header in zip(
-            observation.filters, image, header_of(observation, find_field(like)), strict=True
-        )
-    }
-    truth = truth_table(candidates, observation, wcs)
+    image, scene = _paint(studio, rows, galaxy)
+    move = chosen.move(studio.shape, shape)
+    wcs = move.wcs(wcs)
+    images = _images(studio, chosen, image, scene, move, wcs)
+    truth = truth_table(scene.candidates, observation, move, wcs)
     # Plain numbers, for the sake of files.
-    truth.meta |= {"FIELD": find_field(like).name, "SEED": np.array(seed).tolist()}
+    truth.meta |= {"FIELD": studio.field.name, "SEED": np.array(seed).tolist()}
     known = truth["id", "x", "y", "ra", "dec"]
     if catalog is None:
         labels = label_noise(truth["class"], seed=rng.integers(2**31), kinds=truth["kind"])
@@ -210,15 +229,16 @@ def simulate_field(*, like=None, shape=None, seed, density=None, catalog=None, p
     else:
         truth["id"][:] = known["id"][:] = rows.id
         known["class_human"], known["class_mean"] = truth["class"], rows.class_mean
-    return Field(ImageSet(images), known, truth)
+    return Field(images, known, truth)
 
 
 @dataclass(frozen=True, eq=False)
-class _Scene:
+class _Studio:
     """What the steps of drawing a field share."""
 
     rng: np.random.Generator
     shape: tuple
+    field: LegusField
     population: FieldPopulation
     observation: Observation
     progress_bar: bool
@@ -241,36 +261,75 @@ class _Scene:
         return field_stars(self.rng, self.shape, self.observation, self.population, density, galaxy)
 
 
-def _paint(scene, rows, galaxy, ci_cut):
+def _paint(studio, rows, galaxy):
     """The images of what a catalogue says on a galaxy, and its sources."""
-    painting = Painting(rows, scene.population, scene.observation, ci_cut, scene.rng)
-    density = max(np.count_nonzero(rows.label), 1) / np.prod(scene.shape)
-    stars = painting.clear(scene.stars(density, galaxy))
+    ci_cut, rng = studio.field.ci_cut, studio.rng
+    painting = Painting(rows, studio.population, studio.observation, ci_cut, rng)
+    density = max(np.count_nonzero(rows.label), 1) / np.prod(studio.shape)
+    stars = painting.clear(studio.stars(density, galaxy))
     candidates = painting.candidates()
     with threadpool_limits(1):
         sources = [source for candidate in candidates for source in candidate.sources]
-        image = galaxy.light + scene.draw(sources, stars)
-        clouds, stars = _crowd(scene, image, painting)
-        image += scene.draw(clouds, painting.clear(stars))
+        image = galaxy.light + studio.draw(sources, stars)
+        clouds, crowd = _crowd(studio, image, painting)
+        crowd = painting.clear(crowd)
+        image += studio.draw(clouds, crowd)
         painting.settle(image, observed=False)
-        _observe(scene, image, candidates)
+        residue = [(each.kind, each.x, each.y) for each in candidates]
+        _observe(image, residue, studio.observation, studio.rng)
         # The catalogue was measured with noise: the noise here is part of what it says.
         painting.settle(image, observed=True)
-    return image, painting.candidates()
+    return image, Scene(studio.observation, galaxy, painting.candidates(), [clouds], stars + crowd)
 
 
-def _draw_rows(scene, density, galaxy):
+def _images(studio, bands, image, scene, move, wcs):
+    """The images of all bands of a system."""
+    parts = [_layers(image, scene.observation, studio.field, wcs), []]
+    if bands.drawn:
+        rng = studio.rng.spawn(1)[0]
+        target = bands.observe(scene.observation, rng)
+        sources, stars, drawn = project(scene, target, move)
+        with threadpool_limits(1):
+            drawn += draw_field(sources, stars, move.new, target, progress_bar=studio.progress_bar)
+        residue = [(each.kind, *move.position(each.x, each.y)) for each in scene.candidates]
+        _observe(drawn, residue, target, rng)
+        parts[1] = _layers(drawn, target, studio.field, wcs)
+    layers = dict(zip(bands.system.roles, bands.merge(*parts), strict=True))
+    roles = {name: role for role, (name, _) in layers.items()}
+    others = {name: role for name, role in roles.items() if name not in bands.system.filters}
+    return ImageSet(dict(layers.values()), roles=others, system=bands.system)
+
+
+def _layers(image, observation, field, wcs):
+    """Filter and image of each band, in the unit and with the header of its telescope."""
+    columns = (
+        observation.filters,
+        image,
+        units_of(observation),
+        header_of(observation, field),
+    )
+    return [
+        (name, CCDData(_in_unit(pixels, factor), unit=unit, wcs=wcs, meta=header))
+        for name, pixels, (unit, factor), header in zip(*columns, strict=True)
+    ]
+
+
+def _in_unit(pixels, factor):
+    return pixels if factor == 1 else pixels * np.float32(factor)
+
+
+def _draw_rows(studio, density, galaxy):
     """A catalogue like that of the field, on the arms of a galaxy."""
-    rng, population = scene.rng, scene.population
+    rng, population = studio.rng, studio.population
     groups = population.group_share, population.group_size, population.group_radius
-    x, y = places = draw_places(rng, scene.shape, density, *groups, np.sqrt(galaxy.young))
+    x, y = places = draw_places(rng, studio.shape, density, *groups, np.sqrt(galaxy.young))
     label, drawn = _draw_quantities(rng, places, population)
-    magnitude = np.reshape([quantities["mag"] for quantities in drawn], (-1, len(BANDS)))
+    magnitude = np.reshape([quantities["mag"] for quantities in drawn], (-1, N_BANDS))
     index, log_noise = (np.array([q[name] for q in drawn], float) for name in ("ci", "log_noise"))
     kind = rng.choice(list(KINDS[4]), size=len(x), p=list(KINDS[4].values()))
     kind = np.where(label == 4, kind, "none")
     full = kind == "saturated"
-    magnitude[full] += (rng.uniform(*_SATURATED, len(x)) - magnitude[:, 3])[full, None]
+    magnitude[full] += (rng.uniform(*_SATURATED, len(x)) - magnitude[:, V])[full, None]
     is_residue = np.isin(kind, RESIDUE)
     magnitude[is_residue] = np.nan
     kind = np.where(is_residue, kind, "none")
@@ -291,59 +350,26 @@ def _draw_quantities(rng, places, population):
     return labels[order], [drawn[i] for i in order]
 
 
-def _crowd(scene, image, painting):
+def _crowd(studio, image, painting):
     """Clouds and faint stars about the candidates that make up what is missing of the scatter."""
-    v_band = Band("V", "V", image[3])
-    places, light = painting.places, painting.wanted[:, 3]
-    scatter = measure_apertures([v_band], *places, ANNULUS[:1], sky_statistic="mode")[0].scatter
-    there = np.hypot(np.nan_to_num(scatter), scene.observation.sky_noise[3])
-    missing = missing_scatter(painting.rows.noise, there, scene.population.quiet, light)
+    v_band = Band("V", "V", image[V])
+    positions, light = painting.positions, painting.wanted[:, V]
+    scatter = measure_apertures([v_band], *positions, ANNULUS[:1], sky_statistic="mode")[0].scatter
+    there = np.hypot(np.nan_to_num(scatter), studio.observation.sky_noise[V])
+    missing = missing_scatter(painting.rows.noise, there, studio.population.quiet, light)
     clouds, crowd = [], [Stars.none()]
-    for x, y, scatter in zip(*places, missing, strict=True):
-        cloud, stars = surroundings(scene.rng, x, y, scatter, scene.population.texture)
+    for x, y, scatter in zip(*positions, missing, strict=True):
+        cloud, stars = surroundings(studio.rng, x, y, scatter, studio.population.texture)
         clouds += cloud
         crowd.append(stars)
     return clouds, Stars.concatenate(crowd)
 
 
-def _observe(scene, image, candidates):
+def _observe(image, residue, observation, rng):
     """What detector and pipeline make of the light, in place."""
-    rng, observation = scene.rng, scene.observation
-    for candidate in candidates:
-        add_residue(image, candidate.kind, candidate.x, candidate.y, observation, rng)
+    for kind, x, y in residue:
+        add_residue(image, kind, x, y, observation, rng)
     saturate(image, observation)
-    add_noise(image, observation, rng, coverage(scene.shape, observation, rng))
+    add_noise(image, observation, rng, coverage(image.shape[1:], observation, rng))
     scatter_residue(image, observation, rng)
     subtract_sky(image)
-
-
-def field_wcs(shape):
-    """The WCS of a simulated field: north up, pixels of 0.0396 arcsec."""
-    wcs = WCS(naxis=2)
-    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-    wcs.wcs.crval = _CENTRE
-    wcs.wcs.crpix = [(shape[1] + 1) / 2, (shape[0] + 1) / 2]
-    wcs.wcs.cdelt = [-PIXEL_SCALE / 3600, PIXEL_SCALE / 3600]
-    wcs.wcs.cunit = ["deg", "deg"]
-    return wcs
-
-
-def truth_table(candidates: list[Candidate], observation, wcs):
-    """The truth of candidates, as `Field` describes it."""
-    rows = []
-    for number, candidate in enumerate(candidates, start=1):
-        magnitudes = total_magnitudes(candidate.sources, observation.zero_points)
-        row = (number, candidate.x, candidate.y, candidate.label, candidate.kind, *magnitudes)
-        names = list(_TRUTH)[len(row) :]
-        # What a star or an artefact does not have.
-        missing = {"members": 0}
-        row += tuple(candidate.truth.get(name, missing.get(name, np.nan)) for name in names)
-        rows.append(row)
-    columns = list(zip(*rows, strict=True)) or [[]] * len(_TRUTH)
-    truth = Table(columns, names=list(_TRUTH), dtype=list(_TRUTH.values()))
-    sky = wcs.pixel_to_world(truth["x"], truth["y"])
-    truth.add_column(np.asarray(sky.ra.deg), name="ra", index=3)
-    truth.add_column(np.asarray(sky.dec.deg), name="dec", index=4)
-    truth["ra"].unit = truth["dec"].unit = u.deg
-    truth["radius"].unit = u.pc
-    return truth

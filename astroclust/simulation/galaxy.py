@@ -9,6 +9,7 @@ import numpy as np
 from scipy import fft, ndimage
 
 from astroclust.simulation.populations import EXTINCTION
+from astroclust.simulation.template import V, relative_magnitudes
 
 __all__ = ["Galaxy", "draw_galaxy", "draw_patch"]
 
@@ -41,12 +42,15 @@ class Galaxy:
         Surface densities of young stars and clusters and of old stars, of mean 1.
     dust : `~numpy.ndarray` of float32, shape (ny, nx)
         E(B-V) of the galaxy's own dust in magnitudes.
+    gas : `~numpy.ndarray` of float32, shape (ny, nx), optional
+        The light of H II regions in V, which is part of ``light``; None without any.
     """
 
     light: np.ndarray
     young: np.ndarray
     old: np.ndarray
     dust: np.ndarray
+    gas: np.ndarray | None = None
 
 
 def draw_galaxy(rng, shape, observation, *, brightness=None, contrast=None):
@@ -107,8 +111,8 @@ def draw_galaxy(rng, shape, observation, *, brightness=None, contrast=None):
     clouds = np.exp(contrast * rng.uniform(0.03, 0.08) * clouds)
     share *= disc * clouds
     maps = {"old": old * np.sqrt(clouds), "young": share, "gas": gas}
-    light = _light(observation, brightness, maps, dust)
-    return Galaxy(light, young / young.mean(), old / old.mean(), dust)
+    light, gas = _light(observation, brightness, maps, dust)
+    return Galaxy(light, young / young.mean(), old / old.mean(), dust, gas)
 
 
 def draw_patch(rng, shape, observation, *, brightness=None):
@@ -147,7 +151,8 @@ def draw_patch(rng, shape, observation, *, brightness=None):
         _add_region(rng, maps["gas"], rng.uniform(-0.2, 1.2, 2) * shape, 1, clouds, parsec)
     dust /= 1 + 1.2 * dust
     even = np.ones(shape, np.float32)
-    return Galaxy(_light(observation, brightness, maps, dust), even, even.copy(), dust)
+    light, gas = _light(observation, brightness, maps, dust)
+    return Galaxy(light, even, even.copy(), dust, gas)
 
 
 def _checked(rng, shape, brightness, bounds):
@@ -274,19 +279,26 @@ def _add_region(rng, gas, place, level, clouds, parsec):
 
 
 def _light(observation, brightness, maps, dust):
-    """Light in each band from maps in V, behind a screen of dust; its median in V is given."""
+    """Light in each band from maps in V, behind a screen of dust; its median in V is given.
+
+    And the part of that in V which is of gas, None without any.
+    """
     light = np.zeros((len(EXTINCTION), *dust.shape), np.float32)
     magnitudes = np.subtract(observation.zero_points, observation.extinction)
     for name, image in maps.items():
-        nuv_u, u_b, b_v, v_i = COLORS[name]
-        colors = np.array([nuv_u + u_b + b_v, u_b + b_v, b_v, 0, -v_i])
+        colors = relative_magnitudes(*COLORS[name])
         for band, flux in zip(light, 10 ** (0.4 * (magnitudes - colors)), strict=True):
             band += float(flux) * image
     for band, extinction in zip(light, EXTINCTION, strict=True):
         band *= np.exp(-0.4 * math.log(10) * extinction * dust)
-    middle = light[3].size // 2
-    light *= brightness / float(np.partition(light[3], middle, axis=None)[middle])
-    return light
+    middle = light[V].size // 2
+    scale = brightness / float(np.partition(light[V], middle, axis=None)[middle])
+    light *= scale
+    if "gas" not in maps:
+        return light, None
+    dimming = np.exp(-0.4 * math.log(10) * EXTINCTION[V] * dust)
+    gas = (scale * 10 ** (0.4 * magnitudes[V])) * maps["gas"] * dimming
+    return light, gas.astype(np.float32)
 
 
 def _edge(rng, shape):

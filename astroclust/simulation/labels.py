@@ -6,7 +6,7 @@ from functools import lru_cache
 import numpy as np
 from astropy.table import Table
 
-from astroclust.catalogs import CLASSES
+from astroclust.instruments import LEGUS_CLASSES
 from astroclust.simulation.candidates import KINDS, POINTS
 
 __all__ = ["CONFUSION_ON_BORDER", "DIFFICULTY", "TAKEN_FOR", "confusion_of_kinds", "label_noise"]
@@ -66,7 +66,7 @@ def confusion_of_kinds(border=CONFUSION_ON_BORDER):
     for label, shares in KINDS.items():
         # Of points, the cut in the index leaves none in a catalogue.
         listed = np.array([0 if kind in POINTS else share for kind, share in shares.items()])
-        chances = np.ones((len(shares), len(CLASSES)))
+        chances = np.ones((len(shares), len(LEGUS_CLASSES)))
         for row, kind in zip(chances, shares, strict=True):
             if kind in TAKEN_FOR:
                 row[TAKEN_FOR[kind] - 1] = _LEANING
@@ -91,7 +91,7 @@ def label_noise(classes, *, seed, kinds=None, n_experts=3, difficulty=None):
     Parameters
     ----------
     classes : array_like of int, shape (n,)
-        True classes, of `~astroclust.catalogs.CLASSES`.
+        True classes, of `~astroclust.instruments.LEGUS_CLASSES`.
     seed : int or sequence of int
         Equal seeds give equal votes.
     kinds : array_like of str, shape (n,), optional
@@ -142,7 +142,7 @@ def label_noise(classes, *, seed, kinds=None, n_experts=3, difficulty=None):
         difficulty = rng.beta(*DIFFICULTY, size=len(truth))
     else:
         difficulty = _checked_difficulty(difficulty, len(truth))
-    certain = np.eye(len(CLASSES))[truth - 1]
+    certain = np.eye(len(LEGUS_CLASSES))[truth - 1]
     on_border = np.array(CONFUSION_ON_BORDER)[truth - 1]
     if kinds is not None:
         of_kind = confusion_of_kinds()
@@ -166,10 +166,11 @@ def _checked_classes(classes):
         raise ValueError(
             f"classes has {np.ma.count_masked(values)} masked values: leave those objects out"
         )
-    unknown = np.unique(values.data[~np.isin(values.data, list(CLASSES))]).tolist()
+    unknown = np.unique(values.data[~LEGUS_CLASSES.knows(values.data)]).tolist()
     if unknown:
         raise ValueError(
-            f"{unknown} are not classes: give {list(CLASSES)}, and leave other objects out"
+            f"{unknown} are not classes: give {list(LEGUS_CLASSES.numbers)}, and leave other "
+            "objects out"
         )
     return values.data.astype(np.int16)
 
@@ -201,7 +202,7 @@ def _checked_difficulty(difficulty, n):
 
 
 def _modes(votes, chances, rng):
-    values = np.array(list(CLASSES), np.int16)
+    values = np.array(LEGUS_CLASSES.numbers, np.int16)
     counts = np.count_nonzero(votes[:, :, np.newaxis] == values, axis=1)
     tied = counts == counts.max(axis=1, keepdims=True)
     # The largest of chances over exponential draws is one more vote, among the tied alone.

@@ -2,15 +2,19 @@
 """How a simulated field is observed: galaxy, cameras, exposures, sky and registration."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from astroclust.catalogs import find_field
-from astroclust.images import BANDS, PIXEL_SCALE
-from astroclust.instruments import legus_zero_point
+from astroclust.instruments import LEGUS_BANDS, find_filter, find_instrument, legus_zero_point
+from astroclust.simulation.ingredients import PARAMETRIC, Ingredients
+from astroclust.simulation.optics import Optics
 from astroclust.simulation.psf import PSF_ANGLES
+from astroclust.simulation.telescopes import psf_parameters
+from astroclust.simulation.template import N_BANDS, V
 
-__all__ = ["Observation", "bands_of", "observe_like"]
+__all__ = ["Observation", "bands_of", "observe_like", "observe_with"]
 
 # Filters and cameras of LEGUS's standard visits, and their exposure times in seconds, which are
 # those of NGC 1566; archival images of ACS are as deep as those of NGC 628 (headers, PHANGS-HST).
@@ -21,11 +25,21 @@ _FIELD_EXPOSURES = {
     "ngc628-e": (2361.0, 1119.0, 4720.0, 965.0, 1560.0),
     "ngc1433": (2376.0, 1116.0, 962.0, 1140.0, 986.0),
 }
+# Exposure times in seconds of other filters, broad and narrow (narrower than so many Angstrom):
+# about those of LEGUS, its survey in H-alpha, and PHANGS-JWST.
+_BROAD, _NARROW, _NARROWEST = 1000.0, 1500.0, 300.0
+# Brightness of the sky in AB mag/arcsec2 by wavelength in Angstrom: zodiacal light has the color of
+# the Sun, with V of 22.7 (WFC3 Instrument Handbook, sec. 9.7) and 0.1 to 0.3 MJy/sr in the near
+# infrared (JWST User Documentation); numbers between are interpolated.
+_SKY_WAVELENGTHS = (2000.0, 2700.0, 3360.0, 4330.0, 5310.0, 8020.0, 16000.0, 30000.0, 48000.0)
+_SKY_BRIGHTNESS = (27.0, 25.6, 24.2, 23.2, 22.7, 22.3, 22.2, 22.6, 21.5)
+# Detector exposures of an image, each with one read-out.
+_READOUTS = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """What all sources of a field have in common; arrays have a value for each band, NUV to I.
+    """What all sources of a field have in common; arrays have a value for each band, in order.
 
     Parameters
     ----------
@@ -49,6 +63,10 @@ class Observation:
         Orientation of the diffraction spikes, below `~astroclust.simulation.psf.PSF_ANGLES`.
     on_detector : tuple of float
         Where on the detector the field is, in x and y from 0 to 1, for a PSF that varies over it.
+    ingredients : `~astroclust.simulation.ingredients.Ingredients`
+        Real galaxies and PSFs, if there are any.
+    pixel_scale : float
+        Width of a drizzled pixel, in arcsec.
     """
 
     filters: tuple
@@ -62,11 +80,23 @@ class Observation:
     shifts: np.ndarray
     angle: int
     on_detector: tuple = (0.5, 0.5)
+    ingredients: Ingredients = PARAMETRIC
+    pixel_scale: float = LEGUS_BANDS.pixel_scale
+
+    @cached_property
+    def optics(self):
+        """Transfer functions, kept for as long as the observation lives."""
+        return Optics(self)
 
     @property
     def pixel_pc(self):
         """Parsec a pixel."""
-        return self.distance * 1e6 * np.radians(PIXEL_SCALE / 3600)
+        return self.distance * 1e6 * np.radians(self.pixel_scale / 3600)
+
+    @property
+    def passbands(self):
+        """The `~astroclust.instruments.Filter` of each band."""
+        return [find_filter(*pair) for pair in zip(self.cameras, self.filters, strict=True)]
 
     @property
     def distance_modulus(self):
@@ -80,7 +110,7 @@ def bands_of(field):
     return filters, tuple(camera or "uvis" for camera in field.cameras)
 
 
-def observe_like(name, rng, sky_noise):
+def observe_like(name, rng, sky_noise, ingredients=PARAMETRIC):
     """Observe as a field of LEGUS was observed.
 
     Parameters
@@ -91,6 +121,8 @@ def observe_like(name, rng, sky_noise):
         Draws registration, focus and orientation.
     sky_noise : array_like of float, shape (bands,)
         Scatter of empty sky in e-/s a drizzled pixel.
+    ingredients : `~astroclust.simulation.ingredients.Ingredients`, optional
+        Real galaxies and PSFs.
 
     Returns
     -------
@@ -111,9 +143,76 @@ def observe_like(name, rng, sky_noise):
         zero_points=np.array(zero_points),
         extinction=np.nan_to_num(np.array(field.extinction, float)),
         distance=field.distance,
-        blur=rng.uniform(0, 0.12) + rng.uniform(0, 0.06, len(BANDS)),
-        shifts=rng.normal(0, 0.1, (len(BANDS), 2)) * (np.array(BANDS) != "V")[:, None],
+        blur=rng.uniform(0, 0.12) + rng.uniform(0, 0.06, N_BANDS),
+        shifts=rng.normal(0, 0.1, (N_BANDS, 2)) * (np.arange(N_BANDS) != V)[:, None],
         angle=int(rng.integers(PSF_ANGLES)),
         # Of numbers of its own: with and without a grid of PSFs all else is the same.
         on_detector=tuple(rng.spawn(1)[0].random(2).tolist()),
+        ingredients=ingredients,
     )
+
+
+def observe_with(pairs, pixel_scale, like, rng):
+    """Observe the field of another observation with other filters.
+
+    Parameters
+    ----------
+    pairs : sequence of pair of str
+        Camera and filter of each band.
+    pixel_scale : float
+        Width of a drizzled pixel, in arcsec.
+    like : `Observation`
+        Distance, place on the detectors, and real PSFs.
+    rng : `~numpy.random.Generator`
+        Draws registration, focus and orientation.
+
+    Returns
+    -------
+    observation : `Observation`
+        Exposure times are about those of surveys; the noise of the sky is that of zodiacal light
+        and of the read-out of the detectors.
+
+    Raises
+    ------
+    ValueError
+        If a filter has no PSF or no zero point.
+    """
+    filters = [_simulated_filter(*pair) for pair in pairs]
+    times = np.array([_NARROW if item.width < _NARROWEST else _BROAD for item in filters])
+    sky = np.interp(
+        np.log([item.pivot for item in filters]), np.log(_SKY_WAVELENGTHS), _SKY_BRIGHTNESS
+    )
+    zero_points = np.array([item.rate_zero_point for item in filters])
+    rate = 10 ** (0.4 * (zero_points - sky)) * pixel_scale**2
+    cameras = [find_instrument(camera) for camera, _ in pairs]
+    # Read-outs of detector pixels, by area of the drizzled ones.
+    read = np.array([item.read_noise * pixel_scale / item.pixel_scale for item in cameras])
+    variance = (rate * times + _READOUTS * read**2) / times**2
+    # The shared parts are in units of LEGUS's pixels.
+    scale, n = LEGUS_BANDS.pixel_scale / pixel_scale, len(pairs)
+    return Observation(
+        filters=tuple(name for _, name in pairs),
+        cameras=tuple(camera for camera, _ in pairs),
+        exposure_times=times,
+        sky_noise=np.sqrt(variance),
+        zero_points=zero_points - np.nan_to_num([item.ab_of_vega for item in filters]),
+        extinction=np.zeros(n),
+        distance=like.distance,
+        blur=scale * (rng.uniform(0, 0.12) + rng.uniform(0, 0.06, n)),
+        shifts=scale * rng.normal(0, 0.1, (n, 2)),
+        angle=int(rng.integers(PSF_ANGLES)),
+        on_detector=like.on_detector,
+        ingredients=like.ingredients,
+        pixel_scale=pixel_scale,
+    )
+
+
+def _simulated_filter(camera, name):
+    psf_parameters(camera, name)
+    item = find_filter(camera, name)
+    if not np.isfinite(item.rate_zero_point):
+        raise ValueError(
+            f"{name} of {camera} has no AB zero point, which a simulation needs; register it with "
+            "the ab_zero_point of astroclust.instruments.Filter"
+        )
+    return item

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Real catalogues painted: each source at its place, with its magnitudes and its index."""
+"""Painted catalogs: each source at its position, with its magnitudes and its index."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial import KDTree
 
-from astroclust.images import BANDS, Band
+from astroclust.images import Band
+from astroclust.instruments import LEGUS_BANDS
 from astroclust.photometry import CI_RADII, measure_apertures
 from astroclust.simulation.candidates import (
     KINDS,
@@ -18,9 +19,10 @@ from astroclust.simulation.candidates import (
     structure_truth,
 )
 from astroclust.simulation.catalog_rows import in_aperture
-from astroclust.simulation.detector import EXPOSURES, FULL_WELLS
+from astroclust.simulation.detector import EXPOSURES, full_well
 from astroclust.simulation.drawing import add_patch, draw_group
 from astroclust.simulation.profiles import structure_light, structure_sources
+from astroclust.simulation.template import N_BANDS, V
 
 __all__ = ["Painting"]
 
@@ -47,7 +49,7 @@ _STAR, _SATURATED, _PEAK = {"star": 1.0}, {"saturated": 1.0}, 0.18
 _SCALES = np.geomspace(0.05, 6.0, 36)
 _STEP = np.log(_SCALES[1] / _SCALES[0])
 # The bands of the apertures of `structure_light`.
-_APERTURES = [3, 3, 0, 1, 2, 3, 4]
+_APERTURES = [V, V, *range(N_BANDS)]
 # Sources that miss their index by more than this are drawn again.
 _MISFIT = 0.02
 
@@ -81,17 +83,17 @@ class Painting:
     def __init__(self, rows, population, observation, ci_cut, rng):
         self.observation, self.all_rows = observation, rows
         self.rows = rows[rows.paintable]
-        self.places = np.array([self.rows.x, self.rows.y])
+        self.positions = np.array([self.rows.x, self.rows.y])
         self.wanted = in_aperture(self.rows.magnitude, population, observation)
         self._choose_kinds(ci_cut)
         self._draw_structures(rng)
 
     def _choose_kinds(self, ci_cut):
         """What each row may be, and the index that it is to have."""
-        exposure = self.observation.exposure_times[3] / EXPOSURES
-        limit = FULL_WELLS[self.observation.cameras[3]] / exposure
+        camera, pixel_scale = self.observation.cameras[V], self.observation.pixel_scale
+        limit = full_well(camera, pixel_scale) / (self.observation.exposure_times[V] / EXPOSURES)
         no_cluster = np.isin(self.rows.label, (0, 4))
-        self.saturated = no_cluster & (_PEAK * self.wanted[:, 3] > limit)
+        self.saturated = no_cluster & (_PEAK * self.wanted[:, V] > limit)
         is_star = (self.rows.label == 0) & (self.rows.index < ci_cut)
         self.choice = [
             _SATURATED if full else _STAR if star else _PAINTED[label]
@@ -105,25 +107,25 @@ class Painting:
         n, index = len(self.wanted), self.index
         typical = np.median(index[np.isfinite(index)]) if np.isfinite(index).any() else 1.6
         self.rng, self.kinds, self.structures = rng, [""] * n, [None] * n
-        self.light, self.place = np.empty((n, len(BANDS) + 2, len(_SCALES))), np.empty(n)
+        self.light, self.step = np.empty((n, len(_APERTURES), len(_SCALES))), np.empty(n)
         for row, value in enumerate(np.where(np.isfinite(index), index, typical)):
             self._take(row, *self._draw_structure(row, value))
-        self.flux = self.wanted / _at(_caught(self.light), self.place)
+        self.flux = self.wanted / _at(_caught(self.light), self.step)
 
     def _draw_structure(self, row, index):
         """A structure for a row, which alone has an index: its kind, scale, parts and light."""
         kind, parts, scale = draw_structure(self.choice[row], index, self.observation, self.rng)
-        place = np.log(scale / _SCALES[0]) / _STEP
-        return kind, parts, structure_light(parts, _SCALES, self.observation), place
+        step = np.log(scale / _SCALES[0]) / _STEP
+        return kind, parts, structure_light(parts, _SCALES, self.observation), step
 
-    def _take(self, row, kind, parts, light, place):
+    def _take(self, row, kind, parts, light, step):
         self.kinds[row], self.structures[row] = kind, parts
-        self.light[row], self.place[row] = light, place
+        self.light[row], self.step[row] = light, step
 
     @property
     def scales(self):
         """Scale of each structure, shape (n,)."""
-        return _SCALES[0] * np.exp(_STEP * self.place)
+        return _SCALES[0] * np.exp(_STEP * self.step)
 
     def candidates(self):
         """A `Candidate` for each row of the catalogue, in its order; not all have light."""
@@ -139,7 +141,7 @@ class Painting:
         return result
 
     def _sources(self):
-        columns = self.structures, self.scales, *self.places, self.flux
+        columns = self.structures, self.scales, *self.positions, self.flux
         return [structure_sources(*row) for row in zip(*columns, strict=True)]
 
     def clear(self, stars):
@@ -155,16 +157,16 @@ class Painting:
         stars : `~astroclust.simulation.drawing.Stars`
             Those that are far from sources or much fainter.
         """
-        if not self.places.size:
+        if not self.positions.size:
             return stars
-        near, row = KDTree(self.places.T).query(np.column_stack([stars.x, stars.y]))
-        faint = stars.flux[3] < _FAINT_STAR * self.wanted[row, 3]
+        near, row = KDTree(self.positions.T).query(np.column_stack([stars.x, stars.y]))
+        faint = stars.flux[V] < _FAINT_STAR * self.wanted[row, V]
         return stars[(near > _CLEAR) | faint]
 
     def settle(self, image, *, observed):
         """Change the light of the sources in an image until the apertures catch what they should.
 
-        Neighbours, the galaxy, the place of a source in its pixel and noise add to what is
+        Neighbours, the galaxy, the position of a source in its pixel and noise add to what is
         measured of it; what they add is taken for that of the round before.
 
         Parameters
@@ -175,20 +177,20 @@ class Painting:
             Whether the image is as the detector has it: saturated stars then stay. Else a source
             gets another structure where its own cannot have the index.
         """
-        steps = _steps(self.places)[:, None]
+        fractions = _fractions(self.positions)[:, None]
         sky = self.observation.sky_noise[_APERTURES]
         for _ in range(_ROUNDS):
             own, old = self._own_light(), self._sources()
-            measured = _measure(image, *self.places)
+            measured = _measure(image, *self.positions)
             excess = np.nan_to_num(measured - own)[:, :2]
-            wanted = own[:, 2:] + steps * np.nan_to_num(self.wanted - measured[:, 2:])
+            wanted = own[:, 2:] + fractions * np.nan_to_num(self.wanted - measured[:, 2:])
             wanted = np.maximum(wanted, _FAINTEST * self.wanted) * (self.wanted > 0)
-            place, off = _solve(self.light, wanted[:, 3], excess, self.index, self.place)
-            before = self.place, self.flux
-            self.place, self.flux = place, wanted / _at(_caught(self.light), place)
+            step, off = _solve(self.light, wanted[:, V], excess, self.index, self.step)
+            before = self.step, self.flux
+            self.step, self.flux = step, wanted / _at(_caught(self.light), step)
             change = np.abs(self._own_light() - own) > _CHANGE * own + _CHANGE_OF_SKY * sky
             same = ~change.any(axis=1) | (self.saturated & observed)
-            self.place[same], self.flux[same] = before[0][same], before[1][same]
+            self.step[same], self.flux[same] = before[0][same], before[1][same]
             changed = ~same
             if not observed:
                 changed |= np.abs(off) > _MISFIT
@@ -204,11 +206,11 @@ class Painting:
             drawn = self._draw_structure(row, index)
             if _miss(drawn[2], index) < _miss(self.light[row], index):
                 self._take(row, *drawn)
-        self.flux[rows] = wanted[rows] / _at(_caught(self.light[rows]), self.place[rows])
+        self.flux[rows] = wanted[rows] / _at(_caught(self.light[rows]), self.step[rows])
 
     def _own_light(self):
         """What the apertures would catch of each source alone, shape (n, 2 + bands)."""
-        return _at(self.light, self.place) * self.flux[:, _APERTURES]
+        return _at(self.light, self.step) * self.flux[:, _APERTURES]
 
     def _redraw(self, image, rows, old):
         """Draw the sources of rows in place of the old ones."""
@@ -223,26 +225,26 @@ class Painting:
                 add_patch(image, *patch)
 
 
-def _steps(places):
-    """How much of what is missing a source takes on itself: the less, the more it overlaps."""
-    tree = KDTree(places.T)
+def _fractions(positions):
+    """Fraction of the missing flux that a source takes on: the less, the more it overlaps."""
+    tree = KDTree(positions.T)
     near = tree.sparse_distance_matrix(tree, _REACH, output_type="coo_matrix")
     overlap = 1 / (1 + (near.data / _RADII[-1]) ** 4)
     # Each source is its own neighbour.
-    return 1 / np.bincount(near.row, overlap, minlength=places.shape[1])
+    return 1 / np.bincount(near.row, overlap, minlength=positions.shape[1])
 
 
 def _measure(image, x, y):
     """Light in V within 1 and 3 pixels, in each band within 4: shape (n, 2 + bands)."""
-    bands = [Band(name, name, data) for name, data in zip(BANDS, image, strict=True)]
+    bands = [Band(name, name, data) for name, data in zip(LEGUS_BANDS.roles, image, strict=True)]
     fluxes = measure_apertures(bands, x, y, _RADII, sky_statistic="mode")
-    return np.column_stack([fluxes[3].flux[:, :2], *(band.flux[:, 2] for band in fluxes)])
+    return np.column_stack([fluxes[V].flux[:, :2], *(band.flux[:, 2] for band in fluxes)])
 
 
-def _at(light, place):
-    """Light at a place between the scales, shape (n, apertures)."""
-    low = np.clip(place.astype(int), 0, len(_SCALES) - 2)
-    part, rows = (place - low)[:, None], np.arange(len(light))
+def _at(light, step):
+    """Light at a step between the scales, shape (n, apertures)."""
+    low = np.clip(step.astype(int), 0, len(_SCALES) - 2)
+    part, rows = (step - low)[:, None], np.arange(len(light))
     return light[rows, :, low] * (1 - part) + light[rows, :, low + 1] * part
 
 
@@ -258,7 +260,7 @@ def _caught(light):
     return np.maximum(light[:, 2:], _LEAST_CAUGHT)
 
 
-def _solve(light, in_v, excess, index, place):
+def _solve(light, in_v, excess, index, step):
     """Scales at which sources have their index.
 
     Parameters
@@ -269,26 +271,26 @@ def _solve(light, in_v, excess, index, place):
         Light of the source within 4 pixels in V.
     excess : `~numpy.ndarray` of float64, shape (n, 2)
         Light of others within 1 and 3 pixels.
-    index, place : `~numpy.ndarray` of float64, shape (n,)
-        The index with that, NaN where any will do, and where among the scales the source is.
+    index, step : `~numpy.ndarray` of float64, shape (n,)
+        The index with that, NaN where any will do, and the step of the source among the scales.
 
     Returns
     -------
-    place, off : `~numpy.ndarray` of float64, shape (n,)
-        That which is nearest to where the source is among those with the index, or else that which
-        comes nearest to it; and how far from the index that is.
+    step, off : `~numpy.ndarray` of float64, shape (n,)
+        The step with the index that is nearest to that of the source, or else the one that comes
+        nearest to the index; and how far from the index that is.
     """
-    flux = in_v[:, None] / _caught(light)[:, 3]
+    flux = in_v[:, None] / _caught(light)[:, V]
     core, wide = (flux * light[:, k] + excess[:, k, None] for k in (0, 1))
     is_light = (core > 0) & (wide > 0)
     ratio = np.divide(core, wide, where=is_light, out=np.full_like(core, np.nan))
     off = -2.5 * np.log10(ratio) - index[:, None]
     rows, steps = np.arange(len(off)), np.arange(len(_SCALES) - 1)
     crosses = off[:, :-1] * off[:, 1:] < 0
-    low = np.argmin(np.where(crosses, np.abs(steps + 0.5 - place[:, None]), np.inf), axis=1)
+    low = np.argmin(np.where(crosses, np.abs(steps + 0.5 - step[:, None]), np.inf), axis=1)
     before, after = off[rows, low], off[rows, low + 1]
     found, known = crosses.any(axis=1), np.isfinite(off).any(axis=1)
     nearest = np.argmin(np.where(np.isfinite(off), np.abs(off), np.inf), axis=1)
     between = low + np.divide(before, before - after, where=found, out=np.zeros(len(off)))
-    new = np.where(found, between, np.where(known, nearest, place))
+    new = np.where(found, between, np.where(known, nearest, step))
     return new, np.where(found | ~known, 0.0, off[rows, nearest])

@@ -10,6 +10,7 @@ from astropy.table import Table
 from scipy.special import ndtr
 
 from astroclust.catalogs import find_field
+from astroclust.simulation.template import V, relative_magnitudes
 
 __all__ = [
     "EXTINCTION",
@@ -75,8 +76,7 @@ class Population:
             for u, column in zip(ndtr(scores), self.quantiles.T, strict=True)
         ]
         drawn = dict(zip(QUANTITIES, values, strict=True))
-        nuv_u, u_b, b_v, v_i = values[1:5]
-        drawn["mag"] = drawn["v"] + np.array([nuv_u + u_b + b_v, u_b + b_v, b_v, 0.0, -v_i])
+        drawn["mag"] = drawn["v"] + relative_magnitudes(*values[1:5])
         return drawn
 
 
@@ -124,7 +124,7 @@ class FieldPopulation:
     @property
     def quiet(self):
         """Scatter of the pixels in V where the field is quietest (e-/s)."""
-        return float(np.hypot(self.noise[3], self.faint_stars[3]))
+        return float(np.hypot(self.noise[V], self.faint_stars[V]))
 
     @property
     def usual_noise(self):
@@ -189,7 +189,7 @@ def field_population(name):
 def _most_alike(name):
     wanted = find_field(name)
     known = [find_field(field) for field in calibrated_fields()]
-    same = [field for field in known if field.cameras[3] == wanted.cameras[3]] or known
+    same = [field for field in known if field.cameras[V] == wanted.cameras[V]] or known
     return min(same, key=lambda field: abs(np.log(field.distance / wanted.distance))).name
 
 
@@ -228,7 +228,7 @@ def _simple_populations():
     reddening, ages = np.arange(0, 1.51, 0.05), np.array(_tables()[2]["log_age"])
     age, e_bv = np.meshgrid(ages, reddening, indexing="ij")
     light = light_of_age(age.ravel()) + e_bv.reshape(-1, 1) * EXTINCTION
-    return age.ravel(), e_bv.ravel(), light[:, 3], -np.diff(light, axis=1)
+    return age.ravel(), e_bv.ravel(), light[:, V], -np.diff(light, axis=1)
 
 
 def age_of_light(magnitudes, distance_modulus):
@@ -250,7 +250,7 @@ def age_of_light(magnitudes, distance_modulus):
     # Errors of LEGUS's NUV and U are larger.
     misfit = (colors + np.diff(magnitudes)) / np.array([0.2, 0.15, 0.1, 0.1])
     best = np.argmin(np.sum(misfit**2, axis=1) + (e_bv / 0.5) ** 2)
-    log_mass = -0.4 * (magnitudes[3] - distance_modulus - v[best])
+    log_mass = -0.4 * (magnitudes[V] - distance_modulus - v[best])
     return float(age[best]), float(log_mass), float(e_bv[best])
 
 
@@ -277,8 +277,7 @@ def draw_stars(rng, magnitudes, zero_points, blue):
     is_blue = rng.random(n) < blue
     place = np.where(is_blue, rng.beta(0.6, 3.0, n), rng.beta(4.0, 2.0, n))
     bluest, reddest = _STAR_COLORS
-    nuv_u, u_b, b_v, v_i = bluest[:, None] + (reddest - bluest)[:, None] * place
-    relative = np.array([nuv_u + u_b + b_v, u_b + b_v, b_v, np.zeros(n), -v_i])
+    relative = relative_magnitudes(*(bluest[:, None] + (reddest - bluest)[:, None] * place))
     dust = np.minimum(rng.exponential(0.1, n), 1.0)
-    relative = relative + (EXTINCTION - EXTINCTION[3])[:, None] * dust
+    relative = relative + (EXTINCTION - EXTINCTION[V])[:, None] * dust
     return 10 ** (0.4 * (zero_points[:, None] - magnitudes - relative))

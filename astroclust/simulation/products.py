@@ -13,8 +13,10 @@ from astropy.utils.exceptions import AstropyUserWarning
 import astroclust
 from astroclust.catalogs import find_field, format_legus
 from astroclust.files import check_output, replace_when_done
-from astroclust.simulation.cataloging import field_catalog, field_cuts, like_of
+from astroclust.instruments import LEGUS_BANDS, find_band_system
+from astroclust.simulation.cataloging import field_catalog, field_cuts, template_field
 from astroclust.simulation.observations import bands_of
+from astroclust.simulation.systems import choose_bands
 
 __all__ = ["FieldFiles", "check_field_output", "write_field"]
 
@@ -26,9 +28,11 @@ class FieldFiles:
     Parameters
     ----------
     images : dict of str to `~pathlib.Path`
-        By filter, from NUV to I.
-    catalog, readme : `~pathlib.Path`
-        The catalogue in the layout of LEGUS, and what says its columns.
+        By filter, in the order of the bands.
+    catalog : `~pathlib.Path`
+        The catalog in the layout of LEGUS; for other band systems, the candidates (ECSV).
+    readme : `~pathlib.Path` or None
+        The description of LEGUS's columns.
     truth : `~pathlib.Path`
         What was drawn.
 
@@ -45,25 +49,29 @@ class FieldFiles:
 
     images: dict
     catalog: Path
-    readme: Path
+    readme: Path | None
     truth: Path
 
     def __iter__(self):
-        return iter((*self.images.values(), self.catalog, self.readme, self.truth))
+        paths = (*self.images.values(), self.catalog, self.readme, self.truth)
+        return iter([path for path in paths if path is not None])
 
 
-def _files(like, folder):
-    bands = zip(*bands_of(like), strict=True)
-    catalog = Path(folder) / like.catalog_file
-    return FieldFiles(
-        images={name: Path(folder) / like.image_file(name, camera) for name, camera in bands},
-        catalog=catalog,
-        readme=catalog.with_suffix(".readme"),
-        truth=Path(folder) / "truth.ecsv",
-    )
+def _files(like, folder, system):
+    folder, (filters, cameras) = Path(folder), bands_of(like)
+    truth = folder / "truth.ecsv"
+    if system == LEGUS_BANDS:
+        bands = zip(filters, cameras, strict=True)
+        images = {name: folder / like.image_file(name, camera) for name, camera in bands}
+        catalog = folder / like.catalog_file
+        return FieldFiles(images, catalog, catalog.with_suffix(".readme"), truth)
+    bands = choose_bands(system, filters)
+    pairs = bands.merge(list(zip(cameras, filters, strict=True)), list(bands.drawn.values()))
+    images = {name: folder / f"{like.name}_{camera}_{name}.fits".lower() for camera, name in pairs}
+    return FieldFiles(images, folder / "candidates.ecsv", None, truth)
 
 
-def check_field_output(like, folder, *, overwrite=False):
+def check_field_output(like, folder, *, system=LEGUS_BANDS, overwrite=False):
     """Check, before a field is drawn, that its files can be written.
 
     Parameters
@@ -72,6 +80,8 @@ def check_field_output(like, folder, *, overwrite=False):
         A field of LEGUS.
     folder : str or `~pathlib.Path`
         The folder, which need not exist; the one that it is in must.
+    system : str or `~astroclust.instruments.BandSystem`, optional
+        Band system of the field.
     overwrite : bool, optional
         Whether the files may exist.
 
@@ -93,7 +103,7 @@ def check_field_output(like, folder, *, overwrite=False):
     >>> check_field_output("ngc628-c", "simulated").catalog.parent.name
     'simulated'
     """
-    files, folder = _files(find_field(like), folder), Path(folder)
+    files, folder = _files(find_field(like), folder, find_band_system(system)), Path(folder)
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"cannot write to {folder}: it is a file; name a folder")
     for path in files if folder.is_dir() else [folder]:
@@ -105,8 +115,10 @@ def write_field(field, folder, *, overwrite=False, workers=1, progress_bar=False
     """Write a simulated field as LEGUS would publish it, and the truth beside it.
 
     The files are named as those of the field that it is like: a mosaic in each band; the
-    catalogue (``.tab``) with all that the pipeline finds; its ``.readme``; and ``truth.ecsv``.
-    Headers and readme say that all is simulated.
+    catalog (``.tab``) with all that the pipeline finds; its ``.readme``; and ``truth.ecsv``.
+    Headers and readme say that all is simulated. In a band system other than LEGUS's, mosaics are
+    written as the pipelines of HST and JWST do, and the candidates (``candidates.ecsv``) in place
+    of the catalog.
 
     Parameters
     ----------
@@ -142,16 +154,13 @@ def write_field(field, folder, *, overwrite=False, workers=1, progress_bar=False
     'hlsp_legus_hst_uvis_ngc1566_f555w_v1_drc.fits'
     >>> catalog, images = read_legus(files.catalog), ImageSet.read(files.images)
     """
-    files = check_field_output(like_of(field).name, folder, overwrite=overwrite)
-    catalog = field_catalog(field, workers=workers, progress_bar=progress_bar)
-    if not len(catalog):
-        warnings.warn(
-            "nothing is found in the field, its catalogue is empty: draw a larger one",
-            AstropyUserWarning,
-            stacklevel=2,
-        )
-    catalog.meta["comments"] = _comments(field)
-    tab, readme = format_legus(catalog, files.catalog.name)
+    like, system = template_field(field), field.images.system
+    files = check_field_output(like.name, folder, system=system, overwrite=overwrite)
+    origin = _origin(field, like)
+    texts = {}
+    if system == LEGUS_BANDS:
+        catalog = field_catalog(field, like, workers=workers, progress_bar=progress_bar)
+        texts = _legus_texts(catalog, files, [*origin, *_comments(like)])
     Path(folder).mkdir(exist_ok=True)
     with ExitStack() as stack:
         partial = {
@@ -159,25 +168,39 @@ def write_field(field, folder, *, overwrite=False, workers=1, progress_bar=False
             for path in files
         }
         for name, path in files.images.items():
-            _hdu(field, field.images[name], path.name).writeto(partial[path])
-        partial[files.catalog].write_text(tab, encoding="utf-8")
-        partial[files.readme].write_text(readme, encoding="utf-8")
+            _hdu(field.images[name], path.name, origin).writeto(partial[path])
+        for path, text in texts.items():
+            partial[path].write_text(text, encoding="utf-8")
+        if not texts:
+            field.candidates.write(partial[files.catalog])
         field.truth.write(partial[files.truth])
     return files
 
 
-def _origin(field):
+def _legus_texts(catalog, files, comments):
+    """Catalog and readme of LEGUS, by path."""
+    if not len(catalog):
+        warnings.warn(
+            "nothing is found in the field, its catalogue is empty: draw a larger one",
+            AstropyUserWarning,
+            stacklevel=3,
+        )
+    catalog.meta["comments"] = comments
+    tab, readme = format_legus(catalog, files.catalog.name)
+    return {files.catalog: tab, files.readme: readme}
+
+
+def _origin(field, like):
     """Lines that say where files are from."""
     seed = field.truth.meta.get("SEED")
     seeded = "" if seed is None else f", seed {seed}"
-    like = like_of(field)
     return [
         f"Simulated by astroclust {astroclust.__version__}: these are no data of HST.",
         f"Drawn like the field {like.name} of LEGUS ({like.galaxy}){seeded}.",
     ]
 
 
-def _hdu(field, band, name):
+def _hdu(band, name, origin):
     """A mosaic as a drizzled image of HST: in electrons a second, with a matrix of coordinates."""
     header = fits.Header(band.wcs.to_header())
     for key in [key for key in header if key.startswith(("PC", "CDELT"))]:
@@ -187,20 +210,19 @@ def _hdu(field, band, name):
         header[f"CD{i + 1}_{j + 1}"] = matrix[i, j]
     # Position angle of the y axis, east of north.
     header["ORIENTAT"] = float(np.degrees(np.arctan2(matrix[0, 1], matrix[1, 1])))
-    header["BUNIT"] = "ELECTRONS/S"
+    header["BUNIT"] = "ELECTRONS/S"  # unless the header of the band has another
     header.update(band.meta)
     header["FILENAME"] = name
-    for line in _origin(field):
+    for line in origin:
         header["HISTORY"] = line
     return fits.PrimaryHDU(band.data, header)
 
 
-def _comments(field):
-    """What the readme says of the catalogue."""
-    like, cuts = like_of(field), field_cuts(like_of(field))
+def _comments(like):
+    """What the readme says about the catalog."""
+    cuts = field_cuts(like)
     modulus = 5 * np.log10(like.distance) + 25
     return [
-        *_origin(field),
         f"Distance modulus used {modulus:.2f} mag ({like.distance:g} Mpc).",
         f"Sources have CI>={cuts.min_ci:g} and errors up to {cuts.max_error:g} mag in two "
         "neighbouring bands.",

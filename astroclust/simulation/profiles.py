@@ -9,14 +9,10 @@ from scipy import fft
 from scipy.special import j1
 
 from astroclust.photometry import ANNULUS, CI_RADII
-from astroclust.simulation.drawing import (
-    OVERSAMPLING,
-    Ellipse,
-    Source,
-    fourier_image,
-    wave_numbers,
-)
+from astroclust.simulation.drawing import Ellipse, Source, fourier_image
+from astroclust.simulation.optics import OVERSAMPLING, wave_numbers
 from astroclust.simulation.psf import fourier_psf
+from astroclust.simulation.template import V
 
 __all__ = [
     "Component",
@@ -105,7 +101,7 @@ def aperture_light(cameras, filters, family):
         * np.exp(-0.5 * (_BLUR * wave) ** 2)
         for band in zip(cameras, filters, strict=True)
     ]
-    kernels = [bands[3] * net[r] for r in CI_RADII] + [band * net[_RADIUS] for band in bands]
+    kernels = [bands[V] * net[r] for r in CI_RADII] + [band * net[_RADIUS] for band in bands]
     light = np.empty((len(kernels), len(_RADII), len(_OFFSETS)), np.float32)
     steps = np.round(_OFFSETS * OVERSAMPLING).astype(int)
     for i, radius in enumerate(_RADII):
@@ -144,7 +140,7 @@ def _between(table, row, column):
 def concentration(components, scales, observation):
     """Concentration index in V of a structure at each scale (mag), shape (scales,)."""
     light = _light_of(components, np.atleast_1d(scales), observation, slice(2))
-    shares = np.array([part.share[3] for part in components])
+    shares = np.array([part.share[V] for part in components])
     core, wide = np.einsum("p,pas->as", shares, light)
     with np.errstate(divide="ignore", invalid="ignore"):
         return -2.5 * np.log10(core / wide)
@@ -206,7 +202,7 @@ def structure_light(components, scales, observation):
         In V within 1 and 3 pixels, and in each band within 4, less the sky, in units of its shares.
     """
     light = _light_of(components, scales, observation, slice(None))
-    shares = np.array([[part.share[3]] * 2 + list(part.share) for part in components])
+    shares = np.array([[part.share[V]] * 2 + list(part.share) for part in components])
     return np.einsum("pa,pas->as", shares, light)
 
 

@@ -14,46 +14,24 @@ from scipy.interpolate import RegularGridInterpolator
 from scipy.special import j0
 
 from astroclust.files import open_fits
-from astroclust.images import PIXEL_SCALE
+from astroclust.instruments import LEGUS_BANDS, find_instrument
+from astroclust.simulation.telescopes import TELESCOPES, psf_parameters
 
 __all__ = [
     "PSF_ANGLES",
-    "PSF_FILTERS",
     "PSFGrid",
     "empirical_psf",
     "encircled_energy",
     "fourier_psf",
 ]
 
-# A PSF is the diffraction pattern of a 2.4-m telescope with struts, blurred, plus a Moffat halo:
-# pivot wavelength in nm, Gaussian blur and half-light radius of the halo in arcsec, slope of the
-# halo and its share. Wavelengths: STScI. The rest: `benchmarks/psf.py --fit`, to UVIS1's energies
-# of STScI, and to those of ACS by Bohlin (2016, AJ 152, 60) with, up to F606W, a concentration
-# index of 1.30, at which LEGUS's correction curve of ACS starts.
-PSF_PARAMETERS = {
-    # UVIS1's row of F225W is a model, and a straight line from 0.12 to 0.04 arcsec: 0.60 there,
-    # where F275W has 0.17 and a fit without blur 0.55. So it has the blur and halo of F275W.
-    ("uvis", "F225W"): (237.2, 0.0484, 0.4979, 1.4270, 0.1850),
-    ("uvis", "F275W"): (270.4, 0.0484, 0.4979, 1.4270, 0.1850),
-    ("uvis", "F336W"): (335.5, 0.0591, 0.0790, 1.2168, 0.4374),
-    ("uvis", "F438W"): (432.5, 0.0372, 0.0719, 1.2498, 0.3634),
-    ("uvis", "F547M"): (544.7, 0.0366, 0.0686, 1.2800, 0.2845),
-    ("uvis", "F555W"): (530.8, 0.0370, 0.0632, 1.2946, 0.3457),
-    ("uvis", "F606W"): (588.7, 0.0350, 0.0626, 1.3092, 0.3223),
-    ("uvis", "F814W"): (802.4, 0.0234, 0.1265, 1.5114, 0.1260),
-    ("acs", "F435W"): (432.8, 0.0396, 0.1314, 1.1345, 0.2118),
-    ("acs", "F555W"): (536.1, 0.0368, 0.1078, 1.1814, 0.1758),
-    ("acs", "F606W"): (592.1, 0.0351, 0.1072, 1.1869, 0.1506),
-    ("acs", "F814W"): (805.7, 0.0247, 0.1166, 1.4573, 0.1431),
-}
-PSF_FILTERS = tuple(PSF_PARAMETERS)  #: Cameras and filters whose PSF is known, as pairs.
+PIXEL_SCALE = LEGUS_BANDS.pixel_scale
+
 PSF_ANGLES = 8  #: Orientations of the diffraction spikes, over a quarter of a turn.
-TELESCOPE = {"diam": 2.4, "obscuration": 0.36, "nstruts": 4, "strut_thick": 0.025}  # metres, shares
 MAX_RADIUS = 4.0  # arcsec, where the halo ends
 # Rings of the halo, and wave numbers (up to so many radians a pixel) of its Fourier transform.
 HALO_RINGS, HALO_WAVES, HALO_MAX_WAVE = 4000, 1500, 36.0
 STAR = {"size": 512, "oversampling": 2}  # of images that are measured: 10 arcsec
-NATIVE_PIXEL = {"uvis": 0.0396, "acs": 0.05}  # arcsec, detector pixels of STDPSF files
 STDPSF_SAMPLING = 4  # samples a detector pixel in all STDPSF files
 DIAGONAL = PSF_ANGLES // 2  # angle of the spikes on the detector
 JOIN = (6.0, 10.0)  # detector pixels, over which a STDPSF sinks to zero: it gives way to the halo
@@ -73,29 +51,31 @@ def _square(size, oversampling, width):
 
 # Takes 55 MB and computes its pupil when first drawn; kept for the other sizes of a field.
 @lru_cache(maxsize=1)
-def _core(wavelength, blur, angle):
+def _core(telescope, wavelength, blur, angle):
+    """Diffraction pattern and blur, in arcsec."""
     turn = (90 * angle / PSF_ANGLES) * galsim.degrees
-    optics = galsim.OpticalPSF(lam=wavelength, strut_angle=turn, **TELESCOPE)
-    core = galsim.Convolve(optics, galsim.Gaussian(sigma=blur), real_space=False)
-    return core.dilate(1 / PIXEL_SCALE)
+    optics = galsim.OpticalPSF(lam=wavelength, strut_angle=turn, **TELESCOPES[telescope])
+    return galsim.Convolve(optics, galsim.Gaussian(sigma=blur), real_space=False)
 
 
-def _star(parameters, angle, size, oversampling):
+def _star(parameters, angle, size, oversampling, pixel_scale=PIXEL_SCALE):
     """The PSF with these parameters in Fourier space, pixel included."""
-    wavelength, blur, halo_radius, halo_slope, halo_share = parameters
-    core = _core(wavelength, blur, angle)
+    core = _core(parameters.telescope, parameters.wavelength, parameters.blur, angle)
+    core = core.dilate(1 / pixel_scale)
     bounds = galsim.BoundsI(0, size // 2, -size // 2, size // 2 - 1)
     image = galsim.ImageCF(bounds=bounds, scale=2 * np.pi * oversampling / size)
     core.drawKImage(image=image, recenter=False)
     ky, kx = _wave_numbers(size, oversampling)
-    halo = np.interp(np.hypot(ky, kx), *_halo(halo_radius, halo_slope))
-    light = (1 - halo_share) * fft.ifftshift(image.array, axes=0) + halo_share * halo
+    waves, transform = _halo(parameters.halo_radius, parameters.halo_slope)
+    halo = np.interp(np.hypot(ky, kx), waves * (pixel_scale / PIXEL_SCALE), transform)
+    fraction = parameters.halo_fraction
+    light = (1 - fraction) * fft.ifftshift(image.array, axes=0) + fraction * halo
     return (light * _square(size, oversampling, 1)).astype(np.complex64)
 
 
 @lru_cache(maxsize=32)
 def _halo(half_light_radius, slope):
-    """Wave numbers (radians a pixel), and the Fourier transform of a Moffat halo there.
+    """Wave numbers (radians per pixel of LEGUS), and the Fourier transform of a Moffat halo there.
 
     GalSim's own transform of a truncated Moffat is good to 1e-5, which leaves rings about bright
     stars as bright as the halo itself.
@@ -110,17 +90,19 @@ def _halo(half_light_radius, slope):
     return waves, np.array([light @ j0(wave * radius) for wave in waves])
 
 
-def fourier_psf(camera, filter_name, *, angle, size, oversampling):
-    """The PSF of a camera and filter in Fourier space, on drizzled pixels of 0.0396 arcsec.
+def fourier_psf(camera, filter_name, *, angle, size, oversampling, pixel_scale=PIXEL_SCALE):
+    """The PSF of a camera and filter in Fourier space, on drizzled pixels.
 
     Parameters
     ----------
     camera, filter_name : str
-        ``'uvis'`` or ``'acs'``, and such as ``'F555W'``: one of the pairs of ``PSF_FILTERS``.
+        Such as ``'uvis'`` and ``'F555W'``: see `~astroclust.simulation.telescopes.psf_parameters`.
     angle : int
         Orientation of the spikes, 0 to ``PSF_ANGLES - 1``, in eighths of a quarter turn.
     size, oversampling : int, float
         Samples along a side of the image, an even number, and samples a drizzled pixel.
+    pixel_scale : float, optional
+        Width of a drizzled pixel in arcsec; by default that of LEGUS, 0.0396.
 
     Returns
     -------
@@ -144,16 +126,15 @@ def fourier_psf(camera, filter_name, *, angle, size, oversampling):
     >>> image.sum().round(3), image.argmax()
     (np.float32(1.0), np.int64(0))
     """
-    if (camera, filter_name) not in PSF_PARAMETERS:
-        raise ValueError(f"no PSF of {camera!r}, {filter_name!r}; there are {PSF_FILTERS}")
+    parameters = psf_parameters(camera, filter_name)
     if size < 2 or size % 2 or angle not in range(PSF_ANGLES):
         raise ValueError(f"size {size} must be even, angle {angle} from 0 to {PSF_ANGLES - 1}")
     kept = _kept_small if size <= _SMALL else _kept_large
-    return kept(camera, filter_name, angle, size, oversampling)
+    return kept(parameters, angle, size, oversampling, pixel_scale)
 
 
-def _read_only_psf(camera, filter_name, angle, size, oversampling):
-    psf = _star(PSF_PARAMETERS[camera, filter_name], angle, size, oversampling)
+def _read_only_psf(parameters, angle, size, oversampling, pixel_scale):
+    psf = _star(parameters, angle, size, oversampling, pixel_scale)
     psf.flags.writeable = False
     return psf
 
@@ -210,7 +191,7 @@ def encircled_energy(camera, filter_name, radii):
 @lru_cache(maxsize=16)
 def _middle(camera, filter_name, samples):
     """The parametric PSF as a STDPSF has it, and the share that the empirical one takes of it."""
-    sampling = STDPSF_SAMPLING * PIXEL_SCALE / NATIVE_PIXEL[camera]
+    sampling = STDPSF_SAMPLING * PIXEL_SCALE / find_instrument(camera).pixel_scale
     psf = fourier_psf(camera, filter_name, angle=DIAGONAL, size=512, oversampling=sampling)
     offset = np.arange(samples) - samples // 2
     image = fft.irfft2(psf, s=(512, 512))[np.ix_(offset, offset)]
@@ -252,7 +233,7 @@ class PSFGrid:
     pair: tuple
     drizzled: bool
 
-    def fourier(self, x_fraction, y_fraction, *, size, oversampling):
+    def fourier(self, x_fraction, y_fraction, *, size, oversampling, pixel_scale=PIXEL_SCALE):
         """The PSF as of `fourier_psf`, at a place from 0 to 1 across the detector (both chips)."""
         if not (0 <= x_fraction <= 1 and 0 <= y_fraction <= 1):
             raise ValueError(f"({x_fraction}, {y_fraction}) is not from 0 to 1 across the detector")
@@ -263,13 +244,14 @@ class PSFGrid:
         model, share = _middle(*self.pair, len(star))
         model, star = share * model, share * star
         star *= model.sum() / star.sum()
-        native = NATIVE_PIXEL[self.pair[0]] / PIXEL_SCALE
+        native = find_instrument(self.pair[0]).pixel_scale / pixel_scale
         grid = (native / STDPSF_SAMPLING, *_wave_numbers(size, oversampling))
         star = _transform(star, *grid)
         if self.drizzled:
             # Each detector pixel is dropped onto the pixels of the drizzled image.
             star *= _square(size, oversampling, native) * _square(size, oversampling, 1)
-        psf = fourier_psf(*self.pair, angle=DIAGONAL, size=size, oversampling=oversampling)
+        sampling = {"size": size, "oversampling": oversampling, "pixel_scale": pixel_scale}
+        psf = fourier_psf(*self.pair, angle=DIAGONAL, **sampling)
         return (psf + star - _transform(model, *grid)).astype(np.complex64)
 
     def encircled_energy(self, radii, *, x_fraction=0.5, y_fraction=0.5):

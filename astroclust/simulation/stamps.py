@@ -2,7 +2,7 @@
 """Labelled stamps without the detour through a field, as many as are wanted."""
 
 from concurrent.futures import ProcessPoolExecutor
-from functools import lru_cache, partial
+from dataclasses import dataclass
 from itertools import count, islice
 
 import numpy as np
@@ -11,14 +11,18 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from astroclust.catalogs import find_field
-from astroclust.images import BANDS
+from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, find_band_system
 from astroclust.simulation.candidates import draw_candidate, draw_star, total_magnitudes
 from astroclust.simulation.crowding import field_stars, missing_scatter, surroundings
 from astroclust.simulation.detector import add_noise, add_residue, saturate
 from astroclust.simulation.drawing import Stars, draw_scene
 from astroclust.simulation.galaxy import draw_patch
-from astroclust.simulation.observations import observe_like
+from astroclust.simulation.headers import rates_in
+from astroclust.simulation.ingredients import Ingredients
+from astroclust.simulation.observations import Observation, observe_like
 from astroclust.simulation.populations import calibrated_fields, field_population
+from astroclust.simulation.systems import Bands, Scene, choose_bands, project, template_shape
+from astroclust.simulation.template import V
 from astroclust.stamps import Stamps
 
 __all__ = ["simulate_stamps", "stream_stamps"]
@@ -35,7 +39,19 @@ _OTHER_LIGHT = 1.25
 _NIGHTS = 6
 
 
-def simulate_stamps(n, *, seed, like=None, size=50, crowded=0.0, workers=1, progress_bar=False):
+def simulate_stamps(
+    n,
+    *,
+    seed,
+    like=None,
+    size=50,
+    crowded=0.0,
+    galaxies=None,
+    psf=None,
+    system=LEGUS_BANDS,
+    workers=1,
+    progress_bar=False,
+):
     """Draw labelled postage stamps of simulated candidates, equally many of each class.
 
     The candidates are those of `simulate_field`, with the same light, stars, PSF and noise.
@@ -50,10 +66,14 @@ def simulate_stamps(n, *, seed, like=None, size=50, crowded=0.0, workers=1, prog
     like : str or sequence of str, optional
         Fields of LEGUS to draw from; by default all whose catalogues were measured.
     size : int, optional
-        Width of a stamp in pixels of 0.0396 arcsec.
+        Width of a stamp in pixels of the band system, 0.0396 arcsec for LEGUS.
     crowded : float, optional
         Share of stamps with up to a hundred times as many stars, as in the disc of M83. There
         class 4 is mostly what a detection without cuts finds: single stars, giants many of them.
+    galaxies, psf : optional
+        Real galaxies and PSFs, as for `simulate_field`; by default all are parametric.
+    system : str or `~astroclust.instruments.BandSystem`, optional
+        Band system of the stamps, as for `simulate_field`.
     workers : int, optional
         Number of processes.
     progress_bar : bool, optional
@@ -62,9 +82,9 @@ def simulate_stamps(n, *, seed, like=None, size=50, crowded=0.0, workers=1, prog
     Returns
     -------
     stamps : `~astroclust.stamps.Stamps`
-        ``data`` in e-/s, shape ``(n, 5, size, size)``, bands NUV, U, B, V and I. ``table`` has the
-        truth: ``class``, ``kind``, ``mag_v`` (total V of the candidate, Vega; NaN for detector
-        residue) and ``field``.
+        ``data`` in the unit of the band system, e-/s for LEGUS, shape ``(n, n_bands, size, size)``,
+        bands in its order. ``table`` has the truth: ``class``, ``kind``, ``mag_v`` (total V of the
+        candidate, Vega; NaN for detector residue) and ``field``.
 
     Raises
     ------
@@ -82,17 +102,29 @@ def simulate_stamps(n, *, seed, like=None, size=50, crowded=0.0, workers=1, prog
     """
     if n < 0:
         raise ValueError(f"n must not be negative, got {n}")
-    stream = _stream(seed, like, size, crowded, workers, n)
+    artist = _Artist(seed, like, size, crowded, Ingredients.read(galaxies, psf), system)
+    stream = _stream(artist, workers, n)
     drawn = tqdm(stream, total=n, unit="stamp", desc="simulating", disable=not progress_bar)
-    return _stamps(drawn, n, size)
+    return _stamps(drawn, n, artist)
 
 
-def stream_stamps(*, seed, batch_size=256, like=None, size=50, crowded=0.0, workers=1):
+def stream_stamps(
+    *,
+    seed,
+    batch_size=256,
+    like=None,
+    size=50,
+    crowded=0.0,
+    galaxies=None,
+    psf=None,
+    system=LEGUS_BANDS,
+    workers=1,
+):
     """Draw stamps without end, batch by batch: those of `simulate_stamps`, in the same order.
 
     Parameters
     ----------
-    seed, like, size, crowded, workers
+    seed, like, size, crowded, galaxies, psf, system, workers
         As for `simulate_stamps`.
     batch_size : int, optional
         Stamps in a batch.
@@ -111,42 +143,93 @@ def stream_stamps(*, seed, batch_size=256, like=None, size=50, crowded=0.0, work
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    stream = _stream(seed, like, size, crowded, workers, None)
+    artist = _Artist(seed, like, size, crowded, Ingredients.read(galaxies, psf), system)
+    stream = _stream(artist, workers, None)
     while True:
-        yield _stamps(islice(stream, batch_size), batch_size, size)
+        yield _stamps(islice(stream, batch_size), batch_size, artist)
 
 
-def _stamps(drawn, n, size):
-    data, rows = np.empty((n, len(BANDS), size, size), np.float32), []
+def _stamps(drawn, n, artist):
+    roles, size = artist.system.roles, artist.size
+    data, rows = np.empty((n, len(roles), size, size), np.float32), []
     for i, (image, *row) in enumerate(drawn):
         data[i] = image
         rows.append(row)
     columns = list(zip(*rows, strict=True)) or [[]] * len(_COLUMNS)
     truth = Table(columns, names=list(_COLUMNS), dtype=list(_COLUMNS.values()))
-    return Stamps(data, BANDS, table=truth)
+    return Stamps(data, roles, bands=roles, system=artist.system, table=truth)
 
 
-def _stream(seed, like, size, crowded, workers, n):
-    """Stamps one by one, endless where n is None."""
-    if size < 8:
-        raise ValueError(f"size must be at least 8 pixels, got {size}")
-    if not 0 <= crowded <= 1:
-        raise ValueError(f"crowded is a share, from 0 to 1, not {crowded}")
-    names = calibrated_fields() if like is None else np.atleast_1d(like).tolist()
-    draw = partial(_draw_chunk, seed, [find_field(name).name for name in names], size, crowded)
+@dataclass(frozen=True, eq=False)
+class _View:
+    """How stamps of a field are observed on one night, in the bands of LEGUS and in others."""
+
+    bands: Bands
+    observation: Observation
+    target: Observation | None
+
+
+class _Artist:
+    """What all stamps of a simulation share; the observations are made once.
+
+    Parameters are those of `simulate_stamps`, which raises the same errors.
+    """
+
+    def __init__(self, seed, like, size, crowded, ingredients, system):
+        if size < 8:
+            raise ValueError(f"size must be at least 8 pixels, got {size}")
+        if not 0 <= crowded <= 1:
+            raise ValueError(f"crowded is a share, from 0 to 1, not {crowded}")
+        names = calibrated_fields() if like is None else np.atleast_1d(like).tolist()
+        self.names = [find_field(name).name for name in names]
+        self.seed, self.size, self.crowded, self.ingredients = seed, size, crowded, ingredients
+        self.system = find_band_system(system)
+        (self.drawn_size,) = template_shape([size], self.system)
+        self.views = {}
+        self.view(self.names[0], 0)
+
+    def view(self, name, night):
+        """One of the views of a field."""
+        if (name, night) not in self.views:
+            rng, noise = np.random.default_rng(night), field_population(name).noise
+            observation = observe_like(name, rng, noise, self.ingredients)
+            bands = choose_bands(self.system, observation.filters)
+            target = bands.observe(observation, rng) if bands.drawn else None
+            self.views[name, night] = _View(bands, observation, target)
+        return self.views[name, night]
+
+    def draw(self, chunk):
+        """The stamps with the numbers of a chunk."""
+        seeds = (np.random.SeedSequence(self.seed, spawn_key=(i,)) for i in chunk)
+        return [_draw_stamp(np.random.default_rng(seed), self) for seed in seeds]
+
+
+def _stream(artist, workers, n):
+    """Stamps one by one, endless if ``n`` is None."""
     chunks = _chunks(n)
     if workers == 1:
         with threadpool_limits(1):
             for chunk in chunks:
-                yield from draw(chunk)
+                yield from artist.draw(chunk)
         return
-    with ProcessPoolExecutor(workers, initializer=threadpool_limits, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(workers, initializer=_start, initargs=(artist,)) as pool:
         # A few chunks ahead, not all: there may be no last one.
-        waiting = [pool.submit(draw, chunk) for chunk in islice(chunks, 2 * workers)]
+        waiting = [pool.submit(_draw_chunk, chunk) for chunk in islice(chunks, 2 * workers)]
         while waiting:
             stamps = waiting.pop(0).result()
-            waiting += [pool.submit(draw, chunk) for chunk in islice(chunks, 1)]
+            waiting += [pool.submit(_draw_chunk, chunk) for chunk in islice(chunks, 1)]
             yield from stamps
+
+
+def _start(artist):
+    """Give a process of a pool its artist, which keeps its observations from chunk to chunk."""
+    global _artist
+    threadpool_limits(1)
+    _artist = artist
+
+
+def _draw_chunk(chunk):
+    return _artist.draw(chunk)
 
 
 def _chunks(n):
@@ -155,53 +238,71 @@ def _chunks(n):
         yield range(start, start + _CHUNK if n is None else min(start + _CHUNK, n))
 
 
-def _draw_chunk(seed, names, size, crowded, chunk):
-    seeds = (np.random.SeedSequence(seed, spawn_key=(i,)) for i in chunk)
-    return [_draw_stamp(np.random.default_rng(seed), names, size, crowded) for seed in seeds]
-
-
-def _draw_stamp(rng, names, size, crowded):
-    name, label = str(rng.choice(names)), int(rng.integers(1, 5))
-    population, observation = field_population(name), _observation(name, int(rng.integers(_NIGHTS)))
-    shape = (size, size)
+def _draw_stamp(rng, artist):
+    name, label = str(rng.choice(artist.names)), _draw_class(rng)
+    population, view = field_population(name), artist.view(name, int(rng.integers(_NIGHTS)))
+    observation, size, crowded = view.observation, artist.drawn_size, artist.crowded
     # A stamp is centred on a rounded position, and catalogued positions err, some by a pixel.
     x, y = (size - 1) / 2 + rng.uniform(-0.5, 0.5, 2) + rng.normal(0, rng.exponential(0.3), 2)
     is_crowded = crowded > 0 and rng.random() < crowded
     if is_crowded and label == 4 and rng.random() < _SINGLE:
-        candidate = draw_star(x, y, population.faintest, observation, rng)
-        sources, crowd = candidate.sources, []
+        drawn = [(draw_star(x, y, population.faintest, observation, rng), [], Stars.none())]
     else:
-        candidate, sources, stars = _draw(rng, label, x, y, population, observation)
-        crowd = [stars]
+        drawn = [_draw(rng, label, x, y, population, observation)]
     if rng.random() < population.group_share:
         distance, angle = rng.uniform(4, 30), rng.uniform(0, 2 * np.pi)
         place = x + distance * np.cos(angle), y + distance * np.sin(angle)
-        _, others, stars = _draw(rng, int(rng.integers(1, 5)), *place, population, observation)
-        sources += others
-        crowd.append(stars)
-    galaxy = draw_patch(rng, shape, observation)
+        drawn.append(_draw(rng, _draw_class(rng), *place, population, observation))
+    galaxy = draw_patch(rng, (size, size), observation)
     denser = np.exp(rng.uniform(*np.log(_DENSEST))) if is_crowded else rng.uniform(*_DENSER)
     density = population.density * denser
-    crowd.append(field_stars(rng, shape, observation, population, density, galaxy))
-    image = draw_scene(sources, shape, observation, stars=Stars.concatenate(crowd))
-    image += galaxy.light
-    add_residue(image, candidate.kind, x, y, observation, rng)
+    stars = field_stars(rng, (size, size), observation, population, density, galaxy)
+    candidates, clouds, crowd = zip(*drawn, strict=True)
+    stars = Stars.concatenate([*crowd, stars])
+    image = _see(rng, Scene(observation, galaxy, candidates, clouds, stars), view, artist)
+    magnitudes = total_magnitudes(candidates[0].sources, observation.zero_points)
+    return image, label, candidates[0].kind, magnitudes[V], name
+
+
+def _draw_class(rng):
+    return LEGUS_CLASSES.numbers[rng.integers(len(LEGUS_CLASSES))]
+
+
+def _see(rng, scene, view, artist):
+    """The stamp of a scene in the bands of the system."""
+    size, unit = artist.size, artist.system.unit
+    move = view.bands.move((artist.drawn_size,) * 2, (size, size))
+    first = scene.candidates[0]
+    parts = [np.empty((0, size, size))] * 2
+    if view.bands.kept:
+        pairs = zip(scene.candidates, scene.clouds, strict=True)
+        sources = [source for each, clouds in pairs for source in (*each.sources, *clouds)]
+        mean = draw_scene(sources, move.old, scene.observation, stars=scene.stars)
+        mean += scene.galaxy.light
+        parts[0] = _expose(mean, (first.kind, first.x, first.y), scene.observation, rng)
+        parts[0] *= rates_in(unit, scene.observation)
+    if view.target is not None:
+        rng = rng.spawn(1)[0]
+        sources, stars, mean = project(scene, view.target, move)
+        mean += draw_scene(sources, move.new, view.target, stars=stars)
+        place = move.position(first.x, first.y)
+        parts[1] = _expose(mean, (first.kind, *place), view.target, rng)
+        parts[1] *= rates_in(unit, view.target)
+    return np.array(view.bands.merge(*parts))
+
+
+def _expose(image, residue, observation, rng):
+    add_residue(image, *residue, observation, rng)
     saturate(image, observation)
     add_noise(image, observation, rng)
-    magnitudes = total_magnitudes(candidate.sources, observation.zero_points)
-    return image, label, candidate.kind, magnitudes[3], name
-
-
-@lru_cache(maxsize=256)
-def _observation(name, night):
-    return observe_like(name, np.random.default_rng(night), field_population(name).noise)
+    return image
 
 
 def _draw(rng, label, x, y, population, observation):
     drawn = population.classes[label].draw(rng)
     candidate = draw_candidate(label, drawn, population.aperture_correction, x, y, observation, rng)
     there = _OTHER_LIGHT * population.quiet
-    light = sum(source.flux[3] for source in candidate.sources)
+    light = sum(source.flux[V] for source in candidate.sources)
     missing = missing_scatter(10 ** drawn["log_noise"], there, population.quiet, light)
     cloud, stars = surroundings(rng, x, y, missing, population.texture)
-    return candidate, [*candidate.sources, *cloud], stars
+    return candidate, cloud, stars

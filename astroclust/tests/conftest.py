@@ -24,14 +24,6 @@ sys.exit(main())
 DATA = os.environ.get("ASTROCLUST_DATA")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def simulations_without_real_data():
-    """Draw the same with and without the folder: real galaxies and PSF are for tests that ask."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("ASTROCLUST_DATA", raising=False)
-        yield
-
-
 @pytest.fixture(scope="session")
 def astroclust_command():
     """The start of a command line that can be interrupted."""

@@ -19,6 +19,7 @@ from astroclust.simulation.detector import (
 OBSERVATION = SimpleNamespace(
     filters=("F275W", "F336W", "F435W", "F555W", "F814W"),
     cameras=("uvis", "uvis", "acs", "acs", "acs"),
+    pixel_scale=0.0396,
     exposure_times=np.array([2382.0, 1119.0, 965.0, 1143.0, 989.0]),
     sky_noise=np.array([0.0027, 0.0031, 0.0054, 0.0084, 0.0165]),
 )
@@ -26,6 +27,7 @@ OBSERVATION = SimpleNamespace(
 QUIET = SimpleNamespace(
     filters=("F555W",),
     cameras=("uvis",),
+    pixel_scale=0.0396,
     exposure_times=np.array([1000.0]),
     sky_noise=np.array([1e-6]),
 )
@@ -76,12 +78,17 @@ def test_small_images_mostly_lie_beside_the_gap():
 def test_gaps_are_as_wide_as_those_of_the_cameras():
     upright = SimpleNamespace(uniform=lambda low, high: 0.0)
     for camera, width in (("uvis", 1.2), ("acs", 2.5)):
-        observation = SimpleNamespace(cameras=(camera,))
+        observation = SimpleNamespace(cameras=(camera,), pixel_scale=0.0396)
         cover = coverage((40, 600), observation, upright)[0]
         # The lost exposure, in pixels: three strips of a third each.
         np.testing.assert_allclose((1 - cover).sum(axis=1), width / 0.0396, rtol=1e-3)
         edges = np.flatnonzero(np.diff((cover[0] < 0.999).astype(int)))
         assert len(edges) == 6
+
+
+def test_cameras_of_one_chip_have_no_gaps():
+    observation = SimpleNamespace(cameras=("ir", "nircam-lw"), pixel_scale=0.06)
+    assert (coverage((40, 600), observation, np.random.default_rng(1)) == 1).all()
 
 
 def test_empty_sky_is_as_noisy_as_measured():

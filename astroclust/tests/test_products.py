@@ -26,7 +26,7 @@ from astroclust.catalogs import legus_fields
 from astroclust.cli import main
 from astroclust.photometry.calibration import zero_point
 from astroclust.selection import PRESETS
-from astroclust.simulation.cataloging import MATCH_RADIUS, field_catalog
+from astroclust.simulation.cataloging import MATCH_RADIUS, field_catalog, template_field
 from astroclust.simulation.headers import header_of
 from astroclust.simulation.observations import observe_like
 from astroclust.simulation.products import check_field_output
@@ -92,7 +92,7 @@ def test_headers_are_of_hst_and_say_that_they_are_simulated(files):
 
 
 def test_catalogue_reads_back(drawn, files):
-    given = field_catalog(drawn)
+    given = field_catalog(drawn, template_field(drawn))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         table = Table.read(files.catalog, format="ascii.legus")
@@ -115,9 +115,10 @@ def test_catalogue_reads_back(drawn, files):
 def test_catalogue_has_what_the_pipeline_finds(files):
     images, known = ImageSet.read(files.images), find_field(LIKE)
     legus = PRESETS["legus"]
-    preset = replace(legus, cuts=replace(legus.cuts, min_ci=known.ci_cut))
     extinction = dict(zip(known.filters, known.extinction, strict=True))
-    found = find_candidates(images, distance=known.distance, preset=preset, extinction=extinction)
+    cuts = replace(legus.cuts, min_ci=known.ci_cut)
+    preset = replace(legus, cuts=cuts, extinction=extinction)
+    found = find_candidates(images, distance=known.distance, preset=preset)
     table = read_legus(files.catalog)
     inspected = table[table["class_human"] > 0]
     np.testing.assert_allclose(inspected["x"], found["x"], atol=6e-4)

@@ -1,4 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -6,18 +8,18 @@ from astropy.table import Table
 from scipy import fft
 
 from astroclust import concentration_index
-from astroclust.images import PIXEL_SCALE
+from astroclust.instruments import LEGUS_BANDS, instruments
 from astroclust.simulation.psf import (
     PSF_ANGLES,
-    PSF_FILTERS,
     empirical_psf,
     encircled_energy,
     fourier_psf,
 )
+from astroclust.simulation.telescopes import psf_parameters
 
 RADII = [0.04, 0.08, 0.16, 0.40]
 # STScI's encircled energies of WFC3/UVIS1 at these radii. The table's row of F225W is no
-# measurement at the first two: see PSF_PARAMETERS.
+# measurement at the first two: see telescopes.py.
 UVIS = {
     "F275W": [0.173, 0.490, 0.751, 0.865],
     "F336W": [0.203, 0.476, 0.765, 0.890],
@@ -25,6 +27,14 @@ UVIS = {
     "F555W": [0.259, 0.575, 0.812, 0.911],
     "F814W": [0.239, 0.527, 0.792, 0.902],
 }
+PIXEL_SCALE = LEGUS_BANDS.pixel_scale
+# Those with numbers of their own.
+PSF_FILTERS = [
+    (camera, item.name)
+    for camera, instrument in instruments().items()
+    for item in instrument.filters.values()
+    if np.isfinite(item.psf_wavelength)
+]
 UVIS_FILTERS = [name for camera, name in PSF_FILTERS if camera == "uvis"]
 
 
@@ -133,7 +143,9 @@ def test_the_image_does_not_depend_on_the_sampling():
     np.testing.assert_allclose(coarse, fine, atol=2e-4)
 
 
-@pytest.mark.parametrize(("camera", "name"), [("uvis", "F435W"), ("acs", "F275W"), ("ir", "F160W")])
+@pytest.mark.parametrize(
+    ("camera", "name"), [("uvis", "F435W"), ("acs", "F275W"), ("sbc", "F115LP")]
+)
 def test_unknown_filters_are_refused_with_those_that_are_known(camera, name):
     with pytest.raises(ValueError, match=r"there are .*'uvis', 'F275W'.*'acs', 'F435W'"):
         fourier_psf(camera, name, angle=0, size=64, oversampling=2)
@@ -210,3 +222,44 @@ def test_other_files_are_refused(tmp_path):
             empirical_psf(path, camera="uvis", filter_name="F814W")
     with pytest.raises(FileNotFoundError):
         empirical_psf(tmp_path / "none.fits", camera="uvis", filter_name="F814W")
+
+
+@pytest.mark.parametrize(
+    ("camera", "name", "width"),
+    [
+        ("nircam-sw", "F150W", 0.050),
+        ("nircam-sw", "F200W", 0.066),
+        ("nircam-lw", "F277W", 0.092),
+        ("nircam-lw", "F444W", 0.145),
+    ],
+)
+def test_stars_of_jwst_are_as_wide_as_published(camera, name, width):
+    # FWHM of JWST User Documentation, NIRCam Point Spread Functions.
+    scale = 0.01
+    psf = fourier_psf(camera, name, angle=0, size=512, oversampling=1, pixel_scale=scale)
+    image = image_of(psf, 1)
+    area = np.count_nonzero(image > image.max() / 2) * scale**2
+    assert 2 * np.sqrt(area / np.pi) == pytest.approx(width, rel=0.12)
+
+
+def test_a_filter_without_a_fit_lies_between_those_of_its_camera():
+    known = [psf_parameters("uvis", name) for name in ("F606W", "F657N", "F814W")]
+    assert [each.telescope for each in known] == ["HST"] * 3
+    assert known[1].wavelength == 656.69
+    for values in zip(*(list(vars(each).values())[1:] for each in known), strict=True):
+        assert min(values[0], values[2]) <= values[1] <= max(values[0], values[2])
+    # Beyond the last one only the diffraction pattern changes.
+    red, redder = (psf_parameters("ir", name) for name in ("F160W", "F167N"))
+    assert replace(redder, wavelength=red.wavelength) == red
+
+
+def test_the_light_of_a_star_does_not_depend_on_the_pixels():
+    radius = 0.4
+    energies = []
+    for scale in (0.02, 0.0396, 0.05):
+        psf = fourier_psf("uvis", "F814W", angle=0, size=512, oversampling=1, pixel_scale=scale)
+        image = image_of(psf, 1)
+        y, x = (np.indices(image.shape) - 256) * scale
+        energies.append(image[np.hypot(x, y) < radius].sum())
+        assert image.sum() == pytest.approx(1, abs=1e-3)
+    assert energies == pytest.approx([energies[1]] * 3, abs=0.01)

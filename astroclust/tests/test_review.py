@@ -632,7 +632,7 @@ def test_command_writes_votes_that_train_takes(sparse, tmp_path, capsys):
     }
     tuned = ["--from", "default", "--epochs", "1", "-o", str(tmp_path / "tuned.safetensors")]
     assert main(["train", "-q", "--labels", str(tmp_path / "votes.fits"), *images, *tuned]) == 0
-    assert f"{n - 1} rows have a class and pixels" in capsys.readouterr().out
+    assert f"{n - 1} stamps with class_mode" in capsys.readouterr().out
 
 
 def test_command_writes_a_page(files, tmp_path, capsys):

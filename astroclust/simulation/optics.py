@@ -1,0 +1,63 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""What PSF, blur and registration make of a scene in Fourier space."""
+
+from functools import lru_cache
+
+import numpy as np
+from scipy import fft
+
+from astroclust.simulation.psf import fourier_psf
+
+__all__ = ["OVERSAMPLING", "Optics", "wave_numbers"]
+
+OVERSAMPLING = 2  # samples a pixel at which a scene is drawn: HST's pixels undersample its PSF
+
+
+@lru_cache(maxsize=64)
+def wave_numbers(size):
+    """Wave numbers of ``size`` samples, for `scipy.fft.rfft2`: (ky, kx) in radians a pixel."""
+    spacing = 1 / OVERSAMPLING
+    ky, kx = 2 * np.pi * fft.fftfreq(size, spacing), 2 * np.pi * fft.rfftfreq(size, spacing)
+    return ky.astype(np.float32), kx.astype(np.float32)
+
+
+class Optics:
+    """The transfer functions of an observation, each of which is computed once.
+
+    Parameters
+    ----------
+    observation : `~astroclust.simulation.observations.Observation`
+        Filters, PSFs, blur, registration, and place on the detector.
+    """
+
+    def __init__(self, observation):
+        self._observation = observation
+        self._by_size = {}  # those of one field take some 30 MB
+
+    def prepare(self, sizes):
+        """Compute the transfer functions of some sizes at once, which saves time: band by band."""
+        missing = [size for size in dict.fromkeys(sizes) if size not in self._by_size]
+        bands = range(len(self._observation.filters))
+        parts = [[self._band_transfer(band, size) for size in missing] for band in bands]
+        for size, part in zip(missing, zip(*parts, strict=True), strict=True):
+            self._by_size[size] = np.array(part)
+
+    def transfer(self, size):
+        """What each band makes of a scene, shape (bands, ky, kx), for ``size`` samples."""
+        self.prepare([size])
+        return self._by_size[size]
+
+    def _band_transfer(self, band, size):
+        observation, (ky, kx) = self._observation, wave_numbers(size)
+        pair = observation.cameras[band], observation.filters[band]
+        sampling = {"size": size, "oversampling": OVERSAMPLING}
+        sampling["pixel_scale"] = observation.pixel_scale
+        grid = observation.ingredients.psf.get(pair)
+        if grid is None:
+            psf = fourier_psf(*pair, angle=observation.angle, **sampling)
+        else:
+            psf = grid.fourier(*observation.on_detector, **sampling)
+        blur, (dx, dy) = observation.blur[band], observation.shifts[band]
+        phase = np.exp(-1j * (dy * ky[:, None] + dx * kx))
+        squared = ky[:, None] ** 2 + kx**2
+        return (psf * np.exp(-0.5 * blur**2 * squared) * phase).astype(np.complex64)

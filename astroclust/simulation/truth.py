@@ -1,0 +1,79 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The table of truth of a simulated field, and its place on the sky."""
+
+import numpy as np
+from astropy import units as u
+from astropy.table import Table
+from astropy.wcs import WCS
+
+from astroclust.instruments import LEGUS_BANDS
+from astroclust.simulation.candidates import total_magnitudes
+
+__all__ = ["field_wcs", "truth_table"]
+
+# Where simulated fields lie on the sky, for the sake of a WCS: near NGC 628.
+_CENTRE = (24.174, 15.783)
+_TRUTH = {
+    "id": np.int32,
+    "x": float,
+    "y": float,
+    "class": np.int16,
+    "kind": "U12",
+    **{f"mag_{role.lower()}": np.float32 for role in LEGUS_BANDS.roles},
+    "radius": np.float32,
+    "axis_ratio": np.float32,
+    "members": np.int16,
+    "log_age": np.float32,
+    "log_mass": np.float32,
+    "e_bv": np.float32,
+}
+
+
+def field_wcs(shape):
+    """The WCS of a simulated field: north up, pixels of 0.0396 arcsec."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crval = _CENTRE
+    wcs.wcs.crpix = [(shape[1] + 1) / 2, (shape[0] + 1) / 2]
+    wcs.wcs.cdelt = [-LEGUS_BANDS.pixel_scale / 3600, LEGUS_BANDS.pixel_scale / 3600]
+    wcs.wcs.cunit = ["deg", "deg"]
+    return wcs
+
+
+def truth_table(candidates, observation, move, wcs):
+    """The truth of candidates, as `~astroclust.simulation.Field` describes it.
+
+    Parameters
+    ----------
+    candidates : list of `~astroclust.simulation.candidates.Candidate`
+        In the bands and on the pixels of LEGUS.
+    observation : `~astroclust.simulation.observations.Observation`
+        That of LEGUS.
+    move : `~astroclust.simulation.systems.Move`
+        To the pixels of the images.
+    wcs : `~astropy.wcs.WCS`
+        That of the images.
+
+    Returns
+    -------
+    truth : `~astropy.table.Table`
+        One row per candidate.
+    """
+    rows = []
+    for number, candidate in enumerate(candidates, start=1):
+        magnitudes = total_magnitudes(candidate.sources, observation.zero_points)
+        x, y = move.position(candidate.x, candidate.y)
+        row = (number, x, y, candidate.label, candidate.kind, *magnitudes)
+        names = list(_TRUTH)[len(row) :]
+        # What a star or an artefact does not have.
+        missing = {"members": 0}
+        row += tuple(candidate.truth.get(name, missing.get(name, np.nan)) for name in names)
+        rows.append(row)
+    columns = list(zip(*rows, strict=True)) or [[]] * len(_TRUTH)
+    truth = Table(columns, names=list(_TRUTH), dtype=list(_TRUTH.values()))
+    sky = wcs.pixel_to_world(truth["x"], truth["y"])
+    truth.add_column(np.asarray(sky.ra.deg), name="ra", index=3)
+    truth.add_column(np.asarray(sky.dec.deg), name="dec", index=4)
+    truth["ra"].unit = truth["dec"].unit = u.deg
+    truth["radius"].unit = u.pc
+    return truth
