@@ -111,7 +111,7 @@ def compare(name, image, threshold):
         found = find_sources(image, threshold=threshold, method=method)
         ours = np.column_stack([found["x"], found["y"]])
         shares = percentage(bright, ours), percentage(ours[found["flux"] > limit], theirs)
-        line += f"{len(found):>12}{shares[0]:>7.1f}{shares[1]:>7.1f}"
+        line += f"{len(found):>14}{shares[0]:>7.1f}{shares[1]:>7.1f}"
     mirrored = np.array(image)
     mirrored[:MIRRORED] = mirrored[:MIRRORED, ::-1]
     again = sextract_image(mirrored, threshold)[0]
@@ -122,7 +122,7 @@ def match(arguments):
     """Compare the sources in all images."""
     print(f"{'':<39}{'SExtr.':>7}{'bright':>7}", end="")
     for method in METHODS:
-        print(f"{method:>12}{'theirs':>7}{'ours':>7}", end="")
+        print(f"{method:>14}{'theirs':>7}{'ours':>7}", end="")
     print(f"{'itself':>10}")
     path = data_path("gal_hst_hdfs_f606w", "HST-HDFS.fits")
     for threshold in (20, 10, 5):

@@ -46,7 +46,8 @@ def legus_catalogs(folder):
     True
     """
     # Of a file that is there twice, the uncompressed one; downloads in progress end in .part.
-    found = sorted(Path(folder).rglob("hlsp_legus_hst_*_multiband_*.tab*"), reverse=True)
+    found = Path(folder).rglob("hlsp_legus_hst_*_multiband_*.tab*")
+    found = sorted(found, key=lambda path: (path.suffix != ".gz", path))
     paths = {path.name.removesuffix(".gz"): path for path in found}
     paths = [path for name, path in sorted(paths.items()) if name.endswith(".tab")]
     if not paths:

@@ -73,18 +73,17 @@ def _selection(arguments):
     """Arguments of `find_candidates` that a command was given."""
     from astroclust.selection import field_settings, get_preset
 
-    preset, distance, extinction = get_preset(arguments.preset), arguments.distance, None
+    preset, distance = get_preset(arguments.preset), arguments.distance
     if arguments.min_ci is not None:
         preset = replace(preset, cuts=replace(preset.cuts, min_ci=arguments.min_ci))
     if arguments.field is not None:
-        settings = field_settings(
+        preset, distance = field_settings(
             arguments.field, preset=preset, distance=distance, min_ci=arguments.min_ci
         )
-        preset, distance, extinction = settings
     names = ("detect_in", "threshold", "n_pixels")
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     return {
-        "preset": replace(preset, extinction=extinction, **given),
+        "preset": replace(preset, **given),
         "distance": distance,
         "exclude": arguments.exclude,
         "footprint": arguments.footprint,

@@ -72,14 +72,22 @@ def filter_curve(camera, name):
     if camera == "uvis" and name in _OWN:
         table = _own_curves()
         rows = table["filter"] == name
-        return np.array(table["wavelength"][rows]), np.array(table["throughput"][rows])
+        return _read_only(table["wavelength"][rows], table["throughput"][rows])
     with naming_extras():
         from sedpy.observate import Filter
     try:
         curve = Filter(f"{_SEDPY[camera]}_{name.lower()}")
     except (OSError, ValueError) as error:
         raise KeyError(f"sedpy has no throughput of filter {name} of camera {camera}") from error
-    return np.array(curve.wavelength), np.array(curve.transmission)
+    return _read_only(curve.wavelength, curve.transmission)
+
+
+def _read_only(*arrays):
+    """Copies that no caller can change, as they are kept for the next."""
+    copies = tuple(map(np.array, arrays))
+    for copy in copies:
+        copy.setflags(write=False)
+    return copies
 
 
 @lru_cache

@@ -127,11 +127,9 @@ def field_settings(name, *, preset="legus", distance=None, min_ci=None):
     Returns
     -------
     preset : `Preset`
-        The preset with the cut in concentration index.
+        The preset with the cut in concentration index and the Galactic extinction of the field.
     distance : float
         Distance in Mpc.
-    extinction : dict of str to float
-        Galactic extinction by band, in magnitudes.
 
     Raises
     ------
@@ -148,9 +146,9 @@ def field_settings(name, *, preset="legus", distance=None, min_ci=None):
     Examples
     --------
     >>> from astroclust.selection import field_settings
-    >>> preset, distance, extinction = field_settings("ngc1566")
-    >>> preset.cuts.min_ci, distance, extinction["V"]
-    (1.35, 18.0, 0.026)
+    >>> preset, distance = field_settings("ngc1566")
+    >>> preset.cuts.min_ci, preset.extinction["V"], distance
+    (1.35, 0.026, 18.0)
     """
     preset, field = get_preset(preset), find_field(name)
     distance = field.distance if distance is None else distance
@@ -163,7 +161,8 @@ def field_settings(name, *, preset="legus", distance=None, min_ci=None):
         for band, value in zip(LEGUS_BANDS.roles, field.extinction, strict=True)
         if np.isfinite(value)
     }
-    return replace(preset, cuts=replace(preset.cuts, min_ci=min_ci)), distance, extinction
+    cuts = replace(preset.cuts, min_ci=min_ci)
+    return replace(preset, cuts=cuts, extinction=extinction), distance
 
 
 def _usual_cut(field, preset):

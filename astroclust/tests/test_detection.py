@@ -3,13 +3,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import sep
 from astropy.nddata import NDData
-from astropy.table import Table
 
-from astroclust import ImageSet, find_sources, white_light
+from astroclust import ImageSet, detection, find_sources, white_light
 from astroclust.detection.background import BOX, Background, measure_cells
-from astroclust.detection.cleaning import is_spurious, margin_of
-from astroclust.detection.deblending import deblend
+
+METHODS = ["sextractor", "segmentation", "daofind"]
 
 
 def _gaussians(places, shape, height, sigma):
@@ -29,26 +29,36 @@ def _stars(places, shape=(90, 120), flux=200.0):
 PLACES = [(20.3, 15.6), (80.0, 40.0), (33.5, 70.2), (43.5, 70.2)]
 
 
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Images of tests are smaller than a block."""
+    monkeypatch.setattr(detection, "_BLOCK", 60)
+    monkeypatch.setattr(detection, "_MARGIN", 20)
+
+
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dtype", ["f8", ">f4", "i2"])
-def test_sources_are_found_where_they_are(dtype, wcs):
+def test_sources_are_found_where_they_are(dtype, method, wcs):
     image = (_stars(PLACES) * 100).astype(dtype)
-    sources = find_sources((image, wcs), threshold=5)
-    assert sources.colnames == ["id", "x", "y", "ra", "dec", "area", "flux"]
+    sources = find_sources((image, wcs), threshold=5, method=method)
+    columns = ["id", "x", "y", "ra", "dec", "area", "flux"]
+    assert sources.colnames == [name for name in columns if method != "daofind" or name != "area"]
     assert len(sources) == 4
     for x, y in PLACES:
-        assert np.hypot(sources["x"] - x, sources["y"] - y).min() < 0.3
+        assert np.hypot(sources["x"] - x, sources["y"] - y).min() < 0.5
     sky = wcs.pixel_to_world(sources["x"], sources["y"])
     np.testing.assert_allclose(sources["ra"], sky.ra.deg)
     assert sources["id"].tolist() == [1, 2, 3, 4]
 
 
-def test_bad_pixels_are_not_sources():
+@pytest.mark.parametrize("method", METHODS)
+def test_bad_pixels_are_not_sources(method):
     image = _stars(PLACES[:1])
     image[50:54, 50:54] = np.inf
     mask = np.zeros(image.shape, bool)
     mask[70:76, 20:26] = True
     image[mask] = 1000
-    sources = find_sources(NDData(image, mask=mask), threshold=5)
+    sources = find_sources(NDData(image, mask=mask), threshold=5, method=method)
     assert len(sources) == 1
     assert "ra" not in sources.colnames
 
@@ -84,8 +94,8 @@ def test_arguments_are_checked(image):
         find_sources(image, n_pixels=0)
     with pytest.raises(ValueError, match="tile must be a whole number"):
         find_sources(image, tile=0)
-    with pytest.raises(ValueError, match="method must be one of segmentation, daofind"):
-        find_sources(image, method="sextractor")
+    with pytest.raises(ValueError, match="method must be one of sextractor, segmentation, d"):
+        find_sources(image, method="iraf")
     with pytest.raises(ValueError, match="no good pixels"):
         find_sources(np.full((40, 40), np.nan))
 
@@ -95,24 +105,54 @@ def test_real_hubble_pixels(data_folder):
     assert len(sources) > 30
 
 
-@pytest.mark.parametrize("method", ["segmentation", "daofind"])
-@pytest.mark.parametrize(("tile", "workers"), [(100, 1), (130, 2), (90, ThreadPoolExecutor(2))])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("tile", "workers"), [(1, 1), (130, 2), (200, ThreadPoolExecutor(2))])
+@pytest.mark.usefixtures("small_blocks")
 def test_tiles_do_not_change_the_sources(crowded, method, tile, workers):
     image = crowded.images["V"]
-    whole = find_sources(image, threshold=5, method=method)
+    expected = find_sources(image, threshold=5, method=method)
     tiled = find_sources(image, threshold=5, method=method, tile=tile, workers=workers)
-    assert len(whole) > 50
-    assert tiled.colnames == whole.colnames
+    assert len(expected) > 50
+    assert tiled.colnames == expected.colnames
+    for name in expected.colnames:
+        np.testing.assert_array_equal(tiled[name], expected[name])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_sources_are_found_once_on_the_borders_of_blocks(small_blocks, monkeypatch, method):
+    places = [(x + 0.3, y + 0.1) for x in range(20, 280, 40) for y in range(20, 150, 40)]
+    image = _stars(places, shape=(180, 300))
+    blocks = find_sources(image, threshold=5, method=method)
+    monkeypatch.setattr(detection, "_BLOCK", 300)
+    whole = find_sources(image, threshold=5, method=method)
+    assert len(blocks) == len(whole) == len(places)
     for name in whole.colnames:
-        np.testing.assert_allclose(tiled[name], whole[name], rtol=1e-6)
+        np.testing.assert_allclose(blocks[name], whole[name], rtol=1e-4)
 
 
-def test_a_source_larger_than_the_margin_of_a_tile():
+@pytest.mark.parametrize("method", ["sextractor", "segmentation"])
+@pytest.mark.usefixtures("small_blocks")
+def test_a_source_larger_than_the_margin_of_a_block(method):
     image = np.random.default_rng(1).normal(0, 0.01, (90, 400))
     image[40:44, 10:390] = 1 + np.linspace(0, 1, 380)
-    whole, tiled = find_sources(image), find_sources(image, tile=30)
-    assert whole["area"].tolist() == tiled["area"].tolist() == [4 * 380]
-    assert tiled["x"][0] == pytest.approx(whole["x"][0])
+    sources = find_sources(image, method=method)
+    assert sources["area"].tolist() == [4 * 380]
+    assert sources["x"][0] == pytest.approx(200, abs=25)
+
+
+def test_the_limits_of_sep_neither_apply_nor_change():
+    before = sep.get_extract_pixstack(), sep.get_sub_object_limit()
+    sep.set_extract_pixstack(20)
+    sep.set_sub_object_limit(3)
+    try:
+        # Together in one group, which has more pixels and more branches than that.
+        image = np.random.default_rng(1).normal(0, 1, (150, 150))
+        image += _gaussians([(x, 75) for x in range(30, 121, 10)], image.shape, 1e4, 2.5)
+        assert len(find_sources(image)) == 10
+        assert (sep.get_extract_pixstack(), sep.get_sub_object_limit()) == (20, 3)
+    finally:
+        sep.set_extract_pixstack(before[0])
+        sep.set_sub_object_limit(before[1])
 
 
 def test_the_background_is_clipped_and_its_noise_is_that_of_empty_cells():
@@ -125,32 +165,29 @@ def test_the_background_is_clipped_and_its_noise_is_that_of_empty_cells():
     assert np.isnan(cells[0, :, 3:]).all()  # less than half of it is good
     background = Background.from_cells(cells)
     assert background.noise == pytest.approx(2, rel=0.05)
-    level = background.at(np.arange(95), np.arange(15, 75))
+    level = background.at(slice(0, 95), slice(15, 75))
     assert np.abs(level - np.linspace(10, 20, 130)[15:75]).max() < 0.6
     blank = np.where(np.arange(6 * BOX) < 4 * BOX, 0.0, rng.normal(0, 2, (60, 6 * BOX)))
     assert Background.from_cells(measure_cells(blank)).noise == pytest.approx(2, rel=0.1)
 
 
-def test_a_branch_needs_a_share_of_the_flux_above_its_own_level():
-    pair = _gaussians([(20, 20)], (41, 60), 100, 3.0) + _gaussians([(34, 20)], (41, 60), 20, 2.0)
-    labels = (pair > 1).astype(int)
-    apart = deblend(pair, labels, 1.0, n_levels=32, contrast=0.005)
-    assert set(np.unique(apart)) == {0, 2, 3}
-    assert apart[20, 20] != apart[20, 34]
-    np.testing.assert_array_equal(apart > 0, labels > 0)
-    together = deblend(pair, labels, 1.0, n_levels=32, contrast=0.5)
-    np.testing.assert_array_equal(together, labels)
-    single = _gaussians([(20, 20)], (41, 60), 100, 3.0)
-    np.testing.assert_array_equal(
-        deblend(single, (single > 1) * 7, 1.0, n_levels=32, contrast=0.0), (single > 1) * 7
-    )
+def test_the_background_of_a_part_is_that_of_sextractor():
+    rng = np.random.default_rng(6)
+    image = rng.normal(0, 1, (400, 610)).astype(np.float32)
+    image += _gaussians(rng.uniform(0, 400, (40, 2)), image.shape, 300, 4.0).astype(np.float32)
+    background = Background.from_cells(measure_cells(image))
+    expected = sep.Background(image, bw=BOX, bh=BOX, fw=1, fh=1)
+    assert background.noise == pytest.approx(expected.globalrms)
+    for part in (np.s_[0:400, 0:610], np.s_[150:260, 301:390], np.s_[395:400, 600:610]):
+        np.testing.assert_allclose(background.at(*part), expected.back()[part], atol=1e-3)
 
 
-def test_the_margin_is_that_of_the_last_pixel_needed():
-    data = np.array([[5.0, 4, 3, 2, 0, 9, 8]])
-    labels = np.array([[1, 1, 1, 1, 0, 4, 4]])
-    margin = margin_of(data, labels, np.array([1, 4]), 1.5, 3)
-    assert margin.tolist() == [1.5, 6.5]
+def test_a_source_needs_a_fraction_of_the_flux_of_its_group():
+    noise = np.random.default_rng(1).normal(0, 0.5, (90, 120))
+    bright = _gaussians([(50, 40)], noise.shape, 2000, 3.0)
+    for height, n in ((400, 2), (40, 1)):
+        faint = _gaussians([(60, 40)], noise.shape, height, 1.5)
+        assert len(find_sources(noise + bright + faint)) == n
 
 
 def test_a_streak_without_a_width():
@@ -163,22 +200,14 @@ def test_a_streak_without_a_width():
 
 
 def test_what_lies_in_the_wings_of_a_bright_source_is_cleaned():
-    rng = np.random.default_rng(4)
-    y, x = np.mgrid[:121, :121] - 60.0
-    image = rng.normal(0, 1, (121, 121)) + 5000 / (1 + (x**2 + y**2) / 4)
-    image[60:64, 78:82] += 8
-    image[100:104, 10:14] += 40
-    names = ["x", "y", "area", "flux", "margin", "major", "axes", "cxx", "cxy", "cyy"]
-    sources = Table(
-        rows=[
-            (60, 60, 900, 90000, 500, 6, 36, 1 / 36, 0, 1 / 36),
-            (80, 62, 16, 200, 2, 1.5, 2.2, 0.4, 0, 0.4),
-            (12, 102, 16, 640, 35, 1.5, 2.2, 0.4, 0, 0.4),
-        ],
-        names=names,
-    )
-    assert is_spurious(sources, 5.0).tolist() == [False, True, False]
-    assert is_spurious(sources[1:2], 5.0).tolist() == [False]
+    image = np.random.default_rng(4).normal(0, 1, (210, 210))
+    image += _gaussians([(105, 105)], image.shape, 1e4, 2.5)
+    image[103:107, 122:126] += 22.5
+    image[170:174, 20:24] += 60
+    both, cleaned = (find_sources(image, method=name) for name in ("segmentation", "sextractor"))
+    assert len(both) == 3
+    assert len(cleaned) == 2
+    assert cleaned["x"].min() == pytest.approx(21.5, abs=0.3)
 
 
 def test_white_light_is_the_mean_of_two_stars_in_quadrature(crowded):

@@ -13,6 +13,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from astroclust.catalogs import (
     CatalogFlag,
     find_field,
+    legus_catalogs,
     legus_fields,
     read_legus,
     read_table,
@@ -594,3 +595,20 @@ def test_fields_know_the_names_of_their_files():
     assert "_ngc5195_multiband_v1_" in find_field("ngc5195").catalog_file
     for field in legus_fields().values():
         assert field.catalog is None or field.catalog.endswith(f"/{field.catalog_file}")
+
+
+def test_catalogs_in_a_folder(tmp_path):
+    name = "hlsp_legus_hst_wfc3_{}_multiband_v1_padagb-mwext-avgapcor.tab"
+    for path in (
+        name.format("ngc45") + ".gz",
+        "sub/" + name.format("ngc45"),
+        name.format("ngc1566") + ".gz",
+        name.format("ngc628") + ".part",
+        "notes.tab",
+    ):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).touch()
+    found = [path.name for path in legus_catalogs(tmp_path)]
+    assert found == [name.format("ngc1566") + ".gz", name.format("ngc45")]
+    with pytest.raises(FileNotFoundError, match="has no catalogs of LEGUS: fetch some"):
+        legus_catalogs(tmp_path / "none")

@@ -115,9 +115,10 @@ def test_catalogue_reads_back(drawn, files):
 def test_catalogue_has_what_the_pipeline_finds(files):
     images, known = ImageSet.read(files.images), find_field(LIKE)
     legus = PRESETS["legus"]
-    preset = replace(legus, cuts=replace(legus.cuts, min_ci=known.ci_cut))
     extinction = dict(zip(known.filters, known.extinction, strict=True))
-    found = find_candidates(images, distance=known.distance, preset=preset, extinction=extinction)
+    cuts = replace(legus.cuts, min_ci=known.ci_cut)
+    preset = replace(legus, cuts=cuts, extinction=extinction)
+    found = find_candidates(images, distance=known.distance, preset=preset)
     table = read_legus(files.catalog)
     inspected = table[table["class_human"] > 0]
     np.testing.assert_allclose(inspected["x"], found["x"], atol=6e-4)

@@ -20,10 +20,9 @@ from astroclust import classify_table, review_table, write_review
 from astroclust.cli import main
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.locks import only_process
-from astroclust.review import LabelStore, Page
+from astroclust.review import DEFAULT_PORT, LabelStore, Page, open_labels
 from astroclust.review.objects import read_objects
 from astroclust.review.pictures import TILE, Pictures
-from astroclust.review.server import DEFAULT_PORT
 from astroclust.tests.test_files import small_files
 from astroclust.training import vote_shares
 
@@ -633,7 +632,7 @@ def test_command_writes_votes_that_train_takes(sparse, tmp_path, capsys):
     }
     tuned = ["--from", "default", "--epochs", "1", "-o", str(tmp_path / "tuned.safetensors")]
     assert main(["train", "-q", "--labels", str(tmp_path / "votes.fits"), *images, *tuned]) == 0
-    assert f"{n - 1} rows have a class and pixels" in capsys.readouterr().out
+    assert f"{n - 1} stamps with class_mode" in capsys.readouterr().out
 
 
 def test_command_writes_a_page(files, tmp_path, capsys):
@@ -695,3 +694,16 @@ def test_command_serves_until_it_is_interrupted(as_json, files, tmp_path, astroc
         assert (facts["kept"], facts["n_unmatched"]) == (0, 0)
     else:
         assert "all labels are in" in rest
+
+
+def test_labels_are_opened_without_a_server(field, tmp_path):
+    table, path = field.truth["id", "x", "y"], tmp_path / "mine.labels.ecsv"
+    store = open_labels(table, field.images, path)
+    store.add(0, reviewer="Ann", label=2)
+    other = open_labels(table, field.images, tmp_path / "other.labels.ecsv")
+    other.add(0, reviewer="Ben", label=2)
+    assert store.merge(other.path) == 1
+    again = open_labels(table, field.images, path)
+    assert again.table()["class_mode"].tolist() == [2]
+    with pytest.raises(ValueError, match="none of the 2 rows lies on the images"):
+        open_labels(Table({"x": [-9.0, 900.0], "y": [1.0, 1.0]}), field.images, path)

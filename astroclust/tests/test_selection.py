@@ -20,7 +20,7 @@ from astroclust import (
 )
 from astroclust.catalogs import write_table
 from astroclust.instruments import LEGUS_BANDS
-from astroclust.selection import NGC1559_CUTS, PRESETS, Cut
+from astroclust.selection import NGC1559_CUTS, PRESETS, Cut, field_settings
 from astroclust.simulation.observations import observe_like
 
 
@@ -268,3 +268,19 @@ def test_regions_that_do_not_fit(crowded, tmp_path):
     with pytest.raises(ValueError, match=r"left_out must be bool of shape \(5,\)"):
         select_candidates(sources(), left_out=[True])
     assert select_candidates(sources(), left_out=[True] * 5)["cuts"][0] == Cut.REGION
+
+
+def test_settings_of_a_field():
+    preset, distance = field_settings("ngc1566", preset=PRESETS["phangs"])
+    assert (preset.method, preset.cuts.min_ci, distance) == ("daofind", 1.35, 18.0)
+    assert preset.extinction["V"] == 0.026
+    preset, distance = field_settings("ngc1566", distance=10, min_ci=1.2)
+    assert (preset.cuts.min_ci, distance) == (1.2, 10)
+    with pytest.warns(AstropyUserWarning, match=r"ngc6503: that of the preset, 1\.3 mag.*min_ci"):
+        preset, _ = field_settings("ngc6503")
+    assert preset.cuts == PRESETS["legus"].cuts
+    field_settings("ngc6503", min_ci=1.3)  # as the warning says
+    with pytest.raises(KeyError, match="LEGUS has no field 'ngc1559'"):
+        field_settings("ngc1559")
+    with pytest.raises(ValueError, match="preset must be one of"):
+        field_settings("ngc1566", preset="hst")
