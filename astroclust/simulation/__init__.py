@@ -4,8 +4,10 @@
 from astroclust.extras import naming_extras
 
 with naming_extras():
+    from astroclust.simulation.drawing import unit_profile
     from astroclust.simulation.fields import Field, simulate_field
     from astroclust.simulation.labels import label_noise
+    from astroclust.simulation.optics import star_image
     from astroclust.simulation.populations import calibrated_fields
     from astroclust.simulation.products import FieldFiles, check_field_output, write_field
     from astroclust.simulation.stamps import simulate_stamps, stream_stamps
@@ -18,6 +20,8 @@ __all__ = [
     "label_noise",
     "simulate_field",
     "simulate_stamps",
+    "star_image",
     "stream_stamps",
+    "unit_profile",
     "write_field",
 ]
