@@ -38,7 +38,8 @@ class FieldFiles:
 
     Examples
     --------
-    >>> from astroclust import simulate_field, write_field
+    >>> from astroclust import simulate_field
+    >>> from astroclust.simulation import write_field
     >>> field = simulate_field(like="ngc1566", shape=(100, 100), seed=1, density=2e-3)
     >>> files = write_field(field, "simulated")
     >>> files.catalog.name
@@ -147,7 +148,8 @@ def write_field(field, folder, *, overwrite=False, workers=1, progress_bar=False
 
     Examples
     --------
-    >>> from astroclust import ImageSet, read_legus, simulate_field, write_field
+    >>> from astroclust import ImageSet, read_legus, simulate_field
+    >>> from astroclust.simulation import write_field
     >>> field = simulate_field(like="ngc1566", shape=(200, 200), seed=1)
     >>> files = write_field(field, "simulated")
     >>> files.images["F555W"].name
