@@ -7,14 +7,11 @@ from dataclasses import dataclass, replace
 import galsim
 import numpy as np
 from astropy.nddata import overlap_slices
-from scipy import fft
 
 from astroclust.images import Band, ImageSet
 from astroclust.instruments import camera_label, camera_of, exposure_time, filter_of
 from astroclust.photometry import counts_to_rate, value_of_band, zero_point
-from astroclust.simulation.drawing import unit_profile
-from astroclust.simulation.optics import OVERSAMPLING, wave_numbers
-from astroclust.simulation.psf import fourier_psf
+from astroclust.simulation import star_image
 
 __all__ = [
     "AREA",
@@ -32,10 +29,10 @@ CLASS_1_COLORS = {"NUV": -0.52, "U": -0.40, "B": 0.16, "V": 0.0, "I": -0.67}
 
 # LEGUS's artificial clusters: Elson-Fall-Freeman profiles of slope 1.5, which here end at 20 core
 # radii, 12.4 half-light radii.
-_PROFILE, _EXTENT = unit_profile(("eff", 1.5)), 12.4
-# Half the width of the package's own PSF in pixels: LEGUS's total magnitudes are within 20. Its
-# blur is the mean of the simulated fields. Samples leave room for the halo.
-_PSF_REACH, _PSF_BLUR, _PSF_SIZE = 32, 0.09, 512
+_PROFILE = galsim.Moffat(beta=1.5, scale_radius=1, trunc=20)
+_PROFILE, _EXTENT = _PROFILE.dilate(1 / _PROFILE.half_light_radius), 12.4
+# Half the width of a PSF in pixels: LEGUS's total magnitudes are within 20.
+_PSF_REACH = 32
 # Pixels of mosaics that differ by less than this from those of their band system have its PSFs.
 _SCALE_TOLERANCE = 0.05
 # Light farther from a cluster than this is left out, in pixels.
@@ -160,17 +157,12 @@ def _own_psf(band, system, pixel_scale):
     pair = camera_of(band), filter_of(band)
     if pair[1] == band.role:
         pair = system.defaults.get(band.role, pair)
-    sampling = {"size": _PSF_SIZE, "oversampling": OVERSAMPLING, "pixel_scale": pixel_scale}
     try:
-        wave = fourier_psf(*pair, angle=0, **sampling)
+        return star_image(*pair, pixel_scale=pixel_scale)
     except ValueError as error:
         raise ValueError(
             f"there is no PSF of {band.filter} of {camera_label(pair[0])}: give psf"
         ) from error
-    ky, kx = wave_numbers(_PSF_SIZE)
-    wave = wave * np.exp(-0.5 * _PSF_BLUR**2 * (ky[:, None] ** 2 + kx**2))
-    pixels = OVERSAMPLING * np.arange(-_PSF_REACH, _PSF_REACH + 1)  # around sample (0, 0)
-    return fft.irfft2(wave, s=(_PSF_SIZE, _PSF_SIZE))[np.ix_(pixels, pixels)]
 
 
 def draw_places(images, most, rng, blocked=None):

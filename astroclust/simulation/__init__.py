@@ -6,6 +6,7 @@ from astroclust.extras import naming_extras
 with naming_extras():
     from astroclust.simulation.fields import Field, simulate_field
     from astroclust.simulation.labels import label_noise
+    from astroclust.simulation.optics import star_image
     from astroclust.simulation.populations import calibrated_fields
     from astroclust.simulation.products import FieldFiles, check_field_output, write_field
     from astroclust.simulation.stamps import simulate_stamps, stream_stamps
@@ -18,6 +19,7 @@ __all__ = [
     "label_noise",
     "simulate_field",
     "simulate_stamps",
+    "star_image",
     "stream_stamps",
     "write_field",
 ]
