@@ -28,6 +28,7 @@ from astroclust import (
     load_classifier,
     make_stamps,
 )
+from astroclust.classification import Tasks
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.stamps.cutting import cut_stamps
 from astroclust.tests.cutouts import cut_one
@@ -182,7 +183,7 @@ def two_workers(folder):
             ) as cluster,
             Client(cluster) as client,
         ):
-            options = {"client": client, "overwrite": True, "rows_per_task": 1000}
+            options = {"tasks": Tasks(client, rows=1000), "overwrite": True}
             classify_fields(fields[:2], folder / "out", **options)  # what is loaded once
             times[n_workers].append(seconds(classify_fields, fields, folder / "out", **options))
             products[n_workers].append(

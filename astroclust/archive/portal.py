@@ -5,6 +5,9 @@ import json
 import logging
 import re
 import time
+import warnings
+from concurrent.futures import Future
+from threading import Thread
 from urllib.parse import quote
 
 import requests
@@ -34,14 +37,15 @@ def find_images(field, pattern):
     images : dict of str to `~astroclust.archive.downloads.Remote`
         The images by filter; empty if the portal has none or does not answer.
     """
-    try:
-        found = [
-            (re.fullmatch(pattern, str(product["productFilename"])), product)
-            for product in _products(field)
-        ]
-        return {match[2].upper(): _remote(product) for match, product in found if match}
-    except (OSError, ValueError, KeyError, TypeError) as error:  # also for malformed answers
-        logger.info("no answer from the MAST portal for %s: %r", field.name, error)
+    for ask in (_ask_astroquery, _ask_over_https):
+        try:
+            found = [
+                (re.fullmatch(pattern, str(product["productFilename"])), product)
+                for product in ask(field)
+            ]
+            return {match[2].upper(): _remote(product) for match, product in found if match}
+        except Exception as error:  # a query fails in many ways; there is another one
+            logger.info("no answer from the MAST portal for %s: %r", field.name, error)
     return {}
 
 
@@ -50,16 +54,53 @@ def _remote(product):
     return Remote(
         f"{conf.mast_server}/api/v0.1/Download/file?uri={uri}",
         str(product["productFilename"]),
-        int(product.get("size") or 0) or None,
+        int(product["size"] or 0) or None,  # of a masked size nothing is known,
     )
 
 
-def _products(field):
-    wanted = {
+def _wanted(field):
+    """Criteria of the observations of a field."""
+    return {
         "obs_collection": ["HLSP"],
         "provenance_name": ["LEGUS"],
         "target_name": sorted({field.name, field.image_name}),
     }
+
+
+def _ask_astroquery(field):
+    """Products by astroquery, which has a server of its own in its configuration."""
+    from astroquery.mast import Observations
+    from astroquery.mast import conf as mast
+
+    if mast.server.rstrip("/") != conf.mast_server:
+        raise LookupError(f"astroquery asks {mast.server}, not {conf.mast_server}")
+
+    def ask():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an empty table says that there are none
+            found = Observations.query_criteria(**_wanted(field))
+        return Observations.get_product_list(found) if len(found) else []
+
+    return _within(2 * conf.timeout, ask)  # two queries, which wait for a stalled server for ever
+
+
+def _within(seconds, function):
+    """What a function returns, or a `TimeoutError` after so many seconds."""
+    future = Future()
+
+    def run():
+        try:
+            future.set_result(function())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return future.result(seconds)
+
+
+def _ask_over_https(field):
+    """Products without astroquery."""
+    wanted = _wanted(field)
     filters = [{"paramName": name, "values": values} for name, values in wanted.items()]
     found = _query("Mast.Caom.Filtered", {"columns": "*", "filters": filters})
     numbers = ",".join(str(observation["obsid"]) for observation in found)

@@ -12,8 +12,6 @@ from astroclust.catalogs.samples import legus_catalogs, sample_counts, training_
 from astroclust.catalogs.tables import check_table_output, read_table, write_table
 
 __all__ = [
-    "CLASSES",
-    "CLASS_COLORS",
     "PHANGS_CODES",
     "CatalogFlag",
     "LegusField",
@@ -35,15 +33,3 @@ __all__ = [
     "write_legus",
     "write_table",
 ]
-
-#: The classes of LEGUS (Adamo et al. 2017; Wei et al. 2020, sec. 2).
-CLASSES = {
-    1: "symmetric cluster",
-    2: "asymmetric cluster",
-    3: "multi-peaked association",
-    4: "not a cluster",
-}
-
-#: A color for each class in pictures and region files, told apart by the color-blind too
-#: (Okabe & Ito 2008, https://jfly.uni-koeln.de/color).
-CLASS_COLORS = {1: "#E69F00", 2: "#56B4E9", 3: "#F0E442", 4: "#CC79A7"}

@@ -5,7 +5,7 @@ import numpy as np
 
 import astroclust
 from astroclust.catalogs import read_legus, read_table
-from astroclust.cli.options import add_command, add_output, add_workers, say_counts
+from astroclust.cli.options import add_command, add_output, add_system, add_workers, say_counts
 from astroclust.instruments import LEGUS_CLASSES
 
 __all__ = ["add_simulate"]
@@ -57,6 +57,7 @@ def add_simulate(commands):
         metavar=("CAMERA", "FILTER", "FILE"),
         help="grid of empirical PSFs (STDPSF), such as uvis F814W emp_psf_f814w.fits; repeatable",
     )
+    add_system(command)
     add_workers(command)
     add_output(command, "folder of the files")
 
@@ -65,7 +66,7 @@ def _simulate(arguments, report):
     from astroclust.simulation import check_field_output
 
     folder, progress_bar = arguments.output, not arguments.quiet
-    names = ("like", "shape", "density", "galaxies")
+    names = ("like", "shape", "density", "galaxies", "system")
     given = {name: getattr(arguments, name) for name in names}
     given = {name: value for name, value in given.items() if value is not None}
     like = arguments.like or "ngc628-c"
@@ -74,7 +75,8 @@ def _simulate(arguments, report):
         like = arguments.like or given["catalog"].meta.get("FIELD", like)
     if arguments.psf is not None:
         given["psf"] = {(camera, name): path for camera, name, path in arguments.psf}
-    check_field_output(like, folder, overwrite=arguments.overwrite)
+    system = arguments.system or "legus"
+    check_field_output(like, folder, system=system, overwrite=arguments.overwrite)
     field = astroclust.simulate_field(**given, seed=arguments.seed, progress_bar=progress_bar)
     files = astroclust.write_field(
         field,
@@ -88,9 +90,12 @@ def _simulate(arguments, report):
         field.images,
         objects=len(field.truth),
     )
-    _say_classes(report, files.catalog)
     paths = files.images | {"catalog": files.catalog, "readme": files.readme, "truth": files.truth}
-    names = ", ".join(path.name for path in paths.values())
+    if files.readme is None:
+        del paths["readme"]
+    else:
+        _say_classes(report, files.catalog)
+    names = ", ".join(path.name for path in files)
     report.say("wrote {} in {output}", names, output=folder, files=paths)
 
 

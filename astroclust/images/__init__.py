@@ -17,13 +17,7 @@ from astroclust.images.reading import KEYWORDS, is_image, open_image, read_image
 from astroclust.images.units import to_one_unit
 from astroclust.instruments import LEGUS_BANDS, BandSystem, find_band_system
 
-__all__ = ["BANDS", "FILTER_ROLES", "PIXEL_SCALE", "Band", "ImageSet", "read_image"]
-
-BANDS, FILTER_ROLES, PIXEL_SCALE = (
-    LEGUS_BANDS.roles,
-    LEGUS_BANDS.filters,
-    LEGUS_BANDS.pixel_scale,
-)
+__all__ = ["Band", "ImageSet", "read_image"]
 
 # Two bands on one grid place a source in the same pixel. A fifth of a pixel is well above the
 # rounding of headers and well below what would move a source from pixel to pixel.

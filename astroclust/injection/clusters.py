@@ -11,7 +11,7 @@ from astropy.nddata import overlap_slices
 from astroclust.images import Band, ImageSet
 from astroclust.instruments import camera_label, camera_of, exposure_time, filter_of
 from astroclust.photometry import counts_to_rate, value_of_band, zero_point
-from astroclust.simulation import star_image
+from astroclust.simulation import star_image, unit_profile
 
 __all__ = [
     "AREA",
@@ -29,9 +29,8 @@ CLASS_1_COLORS = {"NUV": -0.52, "U": -0.40, "B": 0.16, "V": 0.0, "I": -0.67}
 
 # LEGUS's artificial clusters: Elson-Fall-Freeman profiles of slope 1.5, which here end at 20 core
 # radii, 12.4 half-light radii.
-_PROFILE = galsim.Moffat(beta=1.5, scale_radius=1, trunc=20)
-_PROFILE, _EXTENT = _PROFILE.dilate(1 / _PROFILE.half_light_radius), 12.4
-# Half the width of a PSF in pixels: LEGUS's total magnitudes are within 20.
+_PROFILE, _EXTENT = unit_profile(("eff", 1.5)), 12.4
+# Half the width of the package's own PSF in pixels: LEGUS's total magnitudes are within 20.
 _PSF_REACH = 32
 # Pixels of mosaics that differ by less than this from those of their band system have its PSFs.
 _SCALE_TOLERANCE = 0.05
@@ -158,7 +157,7 @@ def _own_psf(band, system, pixel_scale):
     if pair[1] == band.role:
         pair = system.defaults.get(band.role, pair)
     try:
-        return star_image(*pair, pixel_scale=pixel_scale)
+        return star_image(*pair, pixel_scale=pixel_scale, reach=_PSF_REACH)
     except ValueError as error:
         raise ValueError(
             f"there is no PSF of {band.filter} of {camera_label(pair[0])}: give psf"

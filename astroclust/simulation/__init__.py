@@ -4,6 +4,7 @@
 from astroclust.extras import naming_extras
 
 with naming_extras():
+    from astroclust.simulation.drawing import unit_profile
     from astroclust.simulation.fields import Field, simulate_field
     from astroclust.simulation.labels import label_noise
     from astroclust.simulation.optics import star_image
@@ -21,5 +22,6 @@ __all__ = [
     "simulate_stamps",
     "star_image",
     "stream_stamps",
+    "unit_profile",
     "write_field",
 ]

@@ -107,10 +107,25 @@ def split_sources(sources, n_bands=N_BANDS):
 
 @lru_cache(maxsize=64)
 def unit_profile(family):
-    """The GalSim profile of a family with a half-light radius of 1.
+    """GalSim profile of a family, with a half-light radius of 1.
 
-    Those of Elson, Fall & Freeman (1987), surface brightness (1 + r^2)^-slope, end at 20 core
-    radii, so that their light is finite.
+    Parameters
+    ----------
+    family : tuple
+        ``("eff", slope)``, the profile of Elson, Fall & Freeman (1987), whose surface brightness
+        (1 + r^2)^-slope ends at 20 core radii, so that its flux is finite; ``("sersic", index)``;
+        or ``("real", profile)``, which is returned.
+
+    Returns
+    -------
+    profile : `~galsim.GSObject`
+        Of unit flux.
+
+    Examples
+    --------
+    >>> from astroclust.simulation import unit_profile
+    >>> round(float(unit_profile(("eff", 1.5)).flux), 6)
+    1.0
     """
     name, number = family
     if name == "real":

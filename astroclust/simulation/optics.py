@@ -6,14 +6,15 @@ from functools import lru_cache
 import numpy as np
 from scipy import fft
 
+from astroclust.instruments import LEGUS_BANDS
 from astroclust.simulation.psf import fourier_psf
 
 __all__ = ["OVERSAMPLING", "Optics", "star_image", "wave_numbers"]
 
 OVERSAMPLING = 2  # samples a pixel at which a scene is drawn: HST's pixels undersample its PSF
-# Half the width of the image of a star in pixels: LEGUS's total magnitudes are within 20. Samples
+# The blur of a usual observation in pixels, the mean of the simulated fields; and samples that
 # leave room for the halo.
-_STAR_REACH, _STAR_SIZE = 32, 512
+_USUAL_BLUR, _STAR_SIZE = 0.09, 512
 
 
 @lru_cache(maxsize=64)
@@ -22,45 +23,6 @@ def wave_numbers(size):
     spacing = 1 / OVERSAMPLING
     ky, kx = 2 * np.pi * fft.fftfreq(size, spacing), 2 * np.pi * fft.rfftfreq(size, spacing)
     return ky.astype(np.float32), kx.astype(np.float32)
-
-
-def star_image(camera, filter_name, *, pixel_scale, blur=0.09):
-    """The image of a star on drizzled pixels.
-
-    Parameters
-    ----------
-    camera, filter_name : str
-        Such as ``"uvis"`` and ``"F555W"``.
-    pixel_scale : float
-        Width of a pixel in arcsec.
-    blur : float, optional
-        Standard deviation of the jitter and focus of the observation, in pixels; by default the
-        mean of simulated fields.
-
-    Returns
-    -------
-    image : `~numpy.ndarray` of float32, shape (65, 65)
-        Flux per pixel of a star of unit flux in the central pixel; the wings beyond are cut.
-
-    Raises
-    ------
-    ValueError
-        If there is no PSF of such a camera and filter.
-
-    Examples
-    --------
-    >>> from astroclust.simulation import star_image
-    >>> image = star_image("uvis", "F555W", pixel_scale=0.0396)
-    >>> bool(image[32, 32] == image.max())
-    True
-    """
-    sampling = {"size": _STAR_SIZE, "oversampling": OVERSAMPLING, "pixel_scale": pixel_scale}
-    wave = fourier_psf(camera, filter_name, angle=0, **sampling)
-    ky, kx = wave_numbers(_STAR_SIZE)
-    wave = wave * np.exp(-0.5 * blur**2 * (ky[:, None] ** 2 + kx**2))
-    pixels = OVERSAMPLING * np.arange(-_STAR_REACH, _STAR_REACH + 1)  # around sample (0, 0)
-    image = fft.irfft2(wave, s=(_STAR_SIZE, _STAR_SIZE))[np.ix_(pixels, pixels)]
-    return OVERSAMPLING**2 * image
 
 
 class Optics:
@@ -103,3 +65,42 @@ class Optics:
         phase = np.exp(-1j * (dy * ky[:, None] + dx * kx))
         squared = ky[:, None] ** 2 + kx**2
         return (psf * np.exp(-0.5 * blur**2 * squared) * phase).astype(np.complex64)
+
+
+def star_image(camera, filter_name, *, pixel_scale=LEGUS_BANDS.pixel_scale, reach=32):
+    """Image of a star in the middle of a pixel, with the focus of a usual observation.
+
+    Parameters
+    ----------
+    camera, filter_name : str
+        Such as ``"uvis"`` and ``"F555W"``. A filter without a fitted PSF has one between those of
+        its camera's other filters.
+    pixel_scale : float, optional
+        Width of a pixel, in arcsec.
+    reach : int, optional
+        Pixels from the middle of the image to its edges.
+
+    Returns
+    -------
+    image : `~numpy.ndarray` of float32, shape (2 * reach + 1, 2 * reach + 1)
+        The star has a total flux of 1, a part of which lies beyond the image.
+
+    Raises
+    ------
+    ValueError
+        If the filter has no PSF.
+
+    Examples
+    --------
+    >>> from astroclust.simulation import star_image
+    >>> image = star_image("uvis", "F555W", reach=10)
+    >>> image.shape, round(float(image.max()), 2)
+    ((21, 21), 0.12)
+    """
+    sampling = {"size": _STAR_SIZE, "oversampling": OVERSAMPLING, "pixel_scale": pixel_scale}
+    wave = fourier_psf(camera, filter_name, angle=0, **sampling)
+    ky, kx = wave_numbers(_STAR_SIZE)
+    wave = wave * np.exp(-0.5 * _USUAL_BLUR**2 * (ky[:, None] ** 2 + kx**2))
+    pixels = OVERSAMPLING * np.arange(-reach, reach + 1)  # around sample (0, 0)
+    image = fft.irfft2(wave, s=(_STAR_SIZE, _STAR_SIZE))
+    return OVERSAMPLING**2 * image[np.ix_(pixels, pixels)]

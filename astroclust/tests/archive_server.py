@@ -175,6 +175,9 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.server.take_fault(self.path)
         if isinstance(fault, int):
             self._send_status(fault)
+        elif self.path == "/portal/Mashup/Mashup.asmx/columnsconfig":  # asked by astroquery alone
+            columns = _PRODUCT if form["colConfigId"] == "Mast.Caom.Products" else _OBSERVATION
+            self._send_json({name: {"type": kind} for name, kind in _types(columns)}, fault)
         elif fault == "executing":
             self._send_json({"status": "EXECUTING", "msg": ""}, None)
         elif self.path == "/api/v0/invoke":

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -123,6 +124,29 @@ def test_images_come_by_name_where_the_portal_fails(server, tmp_path):
     assert list(data.images) == ["F275W", "F336W", "F435W", "F555W", "F814W"]
     assert data.catalog is None
     assert not any("Download" in request.path for request in asked(server))
+
+
+_FETCH_WITH_ASTROQUERY = """
+import sys
+import astroquery.mast
+from astroclust import conf, fetch_legus
+conf.archive_server = conf.mast_server = astroquery.mast.conf.server
+fetch_legus("ngc5474", what=["images"], folder=sys.argv[1])
+"""
+
+
+def test_astroquery_asks_the_portal(server, tmp_path):
+    # Its server is read when it is imported; versions of astropy differ in the place of the file.
+    folder = tmp_path / ".astropy" / "config"
+    folder.mkdir(parents=True)
+    (folder / "astroquery.cfg").write_text(f"[mast]\nserver = {server.url}\n")
+    environment = {**os.environ, "HOME": str(tmp_path), "ASTROPY_CONFIG_DIR": str(folder)}
+    arguments = [sys.executable, "-c", _FETCH_WITH_ASTROQUERY, str(tmp_path / "data")]
+    subprocess.run(arguments, check=True, env=environment)
+    paths = [request.path for request in asked(server, "POST")]
+    assert any("columnsconfig" in path for path in paths)  # of astroquery alone
+    assert paths.count(INVOKE) == 2
+    assert sum("Download" in request.path for request in asked(server)) == 5
 
 
 def test_a_query_that_still_runs_is_asked_for_again(server, tmp_path):

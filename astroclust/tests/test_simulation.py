@@ -8,8 +8,7 @@ from astropy import units as u
 from astroclust import ImageSet, find_candidates, simulate_field, simulate_stamps
 from astroclust.catalogs import find_field, legus_fields
 from astroclust.evaluation import match_labels
-from astroclust.images import FILTER_ROLES
-from astroclust.instruments import LEGUS_CLASSES, camera_of, legus_zero_point
+from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, camera_of, legus_zero_point
 from astroclust.photometry.calibration import zero_point
 from astroclust.simulation import label_noise, stream_stamps
 from astroclust.simulation.candidates import KINDS, RESIDUE, draw_candidate, total_magnitudes
@@ -146,7 +145,7 @@ def test_all_fields_of_legus_can_be_observed():
         assert observation.distance == field.distance
         assert np.isfinite(observation.zero_points).all()
         assert np.all(observation.exposure_times > 100)
-        assert [FILTER_ROLES[f] for f in observation.filters] == ["NUV", "U", "B", "V", "I"]
+        assert [LEGUS_BANDS.filters[f] for f in observation.filters] == ["NUV", "U", "B", "V", "I"]
         assert np.all(observation.shifts[3] == 0)  # the others are registered to V
         assert 0.3 < observation.pixel_pc < 4
         for header in header_of(observation, field):

@@ -1,4 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from astroclust import ImageSet, simulate_field, simulate_stamps, write_field
+from astroclust.cli import main
 from astroclust.instruments import (
     LEGUS_BANDS,
     BandSystem,
@@ -28,6 +30,7 @@ from astroclust.simulation.systems import Move, Scene, choose_bands, project, te
 from astroclust.simulation.truth import field_wcs
 
 ROLES = ("NUV", "U", "B", "V", "HA", "I")
+NAMES_OF_SIX = ("F275W", "F336W", "F438W", "F555W", "F657N", "F814W")
 HALPHA = BandSystem(
     "legus-halpha",
     roles=ROLES,
@@ -88,7 +91,7 @@ def cluster_of(log_age, label=1):
 
 def test_a_sixth_band_changes_nothing_in_the_others(legus, halpha):
     assert halpha.images.roles == ROLES
-    assert halpha.images.filters == ("F275W", "F336W", "F438W", "F555W", "F657N", "F814W")
+    assert halpha.images.filters == NAMES_OF_SIX
     assert halpha.images.system == HALPHA
     for name in legus.images:
         np.testing.assert_array_equal(halpha.images[name].data, legus.images[name].data)
@@ -314,3 +317,19 @@ def test_filters_without_numbers_are_refused(item, message):
         assert simulate_stamps(1, seed=1, size=20, system=system).bands == ("X",)
     finally:
         register_instrument(uvis)
+
+
+def test_the_command_takes_a_system(tmp_path, capsys):
+    path, folder = tmp_path / "six.json", tmp_path / "out"
+    path.write_text(json.dumps(HALPHA.content))
+    command = ["simulate", "--like", "ngc1566", "--shape", "64", "64", "--seed", "4"]
+    command += ["--density", "2e-3", "--system", str(path), "-o", str(folder)]
+    assert main([*command, "--json", "-q"]) == 0
+    files = json.loads(capsys.readouterr().out)["files"]
+    assert {*files} == {*NAMES_OF_SIX, "catalog", "truth"}
+    band = fits.getheader(folder / "ngc1566_uvis_f657n.fits")
+    assert (band["FILTER"], band["BUNIT"]) == ("F657N", "ELECTRONS/S")
+    images = ImageSet.read({name: files[name] for name in NAMES_OF_SIX}, system=HALPHA)
+    assert images.roles == ROLES
+    assert main([*command, "-q"]) == 1
+    assert "exists already" in capsys.readouterr().err

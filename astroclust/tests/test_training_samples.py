@@ -4,7 +4,7 @@ import pytest
 from astropy.table import MaskedColumn, Table
 
 from astroclust import Stamps, load_classifier, simulate_stamps
-from astroclust.images import BANDS
+from astroclust.instruments import LEGUS_BANDS
 from astroclust.training import (
     CROWDED,
     TEST_FIELDS,
@@ -57,7 +57,7 @@ def test_labeled_rows_become_a_sample(table, field):
     assert sample.labels.tolist() == [1, 4, 3]
     assert sample.groups[0] == sample.groups[1] != sample.groups[2]
     assert sample.description.startswith("stamps with class of mine.fits in F275W, ")
-    assert (sample.stamps.size, sample.stamps.bands) == (50, BANDS)
+    assert (sample.stamps.size, sample.stamps.bands) == (50, LEGUS_BANDS.roles)
     assert not sample.simulated
     table["class_human"] = [0, 2, 1, 8, 4]
     image = {"F555W": np.array(field.images["F555W"].data)}
@@ -79,7 +79,7 @@ def test_tables_without_classes(table, field):
 
 
 def _sample(n, groups=None):
-    stamps = Stamps(np.random.default_rng(0).normal(size=(n, 5, 8, 8)), BANDS)
+    stamps = Stamps(np.random.default_rng(0).normal(size=(n, 5, 8, 8)), LEGUS_BANDS.roles)
     return Sample(stamps, np.tile([1, 4], n)[:n], groups, description="noise")
 
 
