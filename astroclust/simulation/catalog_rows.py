@@ -9,7 +9,7 @@ from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 from scipy.ndimage import gaussian_filter, zoom
 
-from astroclust.catalogs import find_field, pixel_positions
+from astroclust.catalogs import find_field, float_column, pixel_positions
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.photometry import ANNULUS
 from astroclust.simulation.candidates import CORRECTION_STEPS
@@ -198,7 +198,7 @@ def _column(catalog, name):
     """Numbers of a column, NaN where masked or where there is no such column."""
     if name not in catalog.colnames:
         return np.full(len(catalog), np.nan)
-    return np.asarray(np.ma.filled(np.ma.asarray(catalog[name], float), np.nan))
+    return float_column(catalog, name)
 
 
 def place_on_sky(wcs, catalog):

@@ -8,7 +8,7 @@ from astropy import units as u
 from astropy.table import MaskedColumn, Table
 from scipy.spatial import KDTree
 
-from astroclust.catalogs import find_field
+from astroclust.catalogs import find_field, float_column
 from astroclust.photometry import measure_photometry
 from astroclust.selection import PRESETS, find_candidates, select_candidates
 from astroclust.simulation.candidates import CORRECTION_STEPS
@@ -107,14 +107,14 @@ def _add_truth(catalog, field, inspected):
     chance = label_noise(np.full(len(place), 4), seed=len(place))
     human, mean = np.array(chance["class_mode"]), np.array(chance["class_mean"])
     human[known] = np.asarray(field.candidates["class_human"])[nearest]
-    mean[known] = _plain(field.candidates["class_mean"])[nearest]
+    mean[known] = float_column(field.candidates, "class_mean")[nearest]
     catalog["class_human"] = np.where(inspected, human, 0)
     catalog["class_mean"] = np.where(inspected, np.where(mean > 0, mean, human), 0)
     fitted = np.asarray(catalog["n_filters"])[known] >= _MIN_FILTERS
     columns = ("age", "log_age", u.yr), ("mass", "log_mass", u.Msun), ("e_bv", "e_bv", u.mag)
     for name, true, unit in columns:
         values = np.full(len(place), np.nan)
-        drawn = np.where(fitted, _plain(field.truth[true])[nearest], np.nan)
+        drawn = np.where(fitted, float_column(field.truth, true)[nearest], np.nan)
         values[known] = drawn if name == true else 10**drawn
         catalog[name] = MaskedColumn(values, mask=np.isnan(values), unit=unit)
     # The true one is the best fit that there can be.
@@ -123,15 +123,10 @@ def _add_truth(catalog, field, inspected):
 
 def drawn_candidates(place, candidates):
     """Which of the candidates there is at each place, of those places where there is one."""
-    drawn = np.column_stack([_plain(candidates["x"]), _plain(candidates["y"])])
+    drawn = np.column_stack([float_column(candidates, "x"), float_column(candidates, "y")])
     rows = np.flatnonzero(np.isfinite(drawn).all(axis=1))
     if not len(rows) or not len(place):
         return np.empty(0, int), np.zeros(len(place), bool)
     distance, nearest = KDTree(drawn[rows]).query(place)
     known = distance < MATCH_RADIUS
     return rows[nearest[known]], known
-
-
-def _plain(column):
-    """A column as float, NaN where it is masked."""
-    return np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)

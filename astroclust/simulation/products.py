@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from astropy import units as u
+from astropy.coordinates import Distance
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
@@ -223,7 +225,7 @@ def _hdu(band, name, origin):
 def _comments(like):
     """What the readme says about the catalog."""
     cuts = field_cuts(like)
-    modulus = 5 * np.log10(like.distance) + 25
+    modulus = Distance(like.distance, u.Mpc).distmod.value
     return [
         f"Distance modulus used {modulus:.2f} mag ({like.distance:g} Mpc).",
         f"Sources have CI>={cuts.min_ci:g} and errors up to {cuts.max_error:g} mag in two "
