@@ -129,7 +129,7 @@ class Pictures:
     def _draw(self, bands, name):
         roles = self.objects.images.roles
         if name == COLOR:
-            return color_image(bands, roles)
+            return color_image(bands, roles, system=self.objects.images.system)
         return _grey(bands[roles.index(name)])
 
     def levels(self):
@@ -182,7 +182,8 @@ class Pictures:
             if self._levels is None:
                 self._levels = self._find_levels()
         if name == COLOR:
-            return color_image(data, self.objects.images.roles, levels=self._levels[COLOR])
+            images = self.objects.images
+            return color_image(data, images.roles, system=images.system, levels=self._levels[COLOR])
         return _grey(data[0], self._levels[name])
 
     def _find_levels(self):
@@ -190,7 +191,8 @@ class Pictures:
         images = self.objects.images
         step = max(1, max(images.shape) // _SAMPLE)
         sample = np.stack([band.pixels(np.s_[::step, ::step]) for band in images.values()])
-        levels = {COLOR: color_levels(sample, images.roles, limits=_FIELD_LIMITS)}
+        bands = {"bands": images.roles, "system": images.system}
+        levels = {COLOR: color_levels(sample, **bands, limits=_FIELD_LIMITS)}
         for role, pixels in zip(images.roles, sample, strict=True):
             levels[role] = _percentiles(pixels, _FIELD_LIMITS)
         return levels
