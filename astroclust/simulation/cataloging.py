@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The catalogue that LEGUS would publish of a simulated field."""
+"""The catalog that LEGUS would publish of a simulated field."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from astropy import units as u
 from astropy.table import MaskedColumn, Table
 from scipy.spatial import KDTree
 
-from astroclust.catalogs import find_field
+from astroclust.catalogs import find_field, float_column
 from astroclust.photometry import measure_photometry
 from astroclust.selection import PRESETS, find_candidates, select_candidates
 from astroclust.simulation.candidates import CORRECTION_STEPS
@@ -20,7 +20,7 @@ __all__ = ["MATCH_RADIUS", "drawn_candidates", "field_catalog", "field_cuts", "t
 #: Pixels within which a source is taken to be the nearest candidate that was drawn: a peak of an
 #: association may be so far from its middle.
 MATCH_RADIUS = 5.0
-# Errors of the mean aperture correction, NUV to I (mag): medians of those in the catalogues of
+# Errors of the mean aperture correction, NUV to I (mag): medians of those in the catalogs of
 # NGC 628-C, NGC 628-E and NGC 1566.
 _CORRECTION_ERRORS = (0.067, 0.060, 0.039, 0.039, 0.051)
 # Bands that the fit of LEGUS needed.
@@ -39,13 +39,13 @@ def template_field(field):
 
 
 def field_cuts(like):
-    """The cuts of LEGUS with the smallest concentration index of a field, where it is known."""
+    """The cuts of LEGUS with the smallest concentration index of a field, if it is known."""
     cuts = PRESETS["legus"].cuts
     return replace(cuts, min_ci=like.ci_cut) if np.isfinite(like.ci_cut) else cuts
 
 
 def field_catalog(field, like, *, workers=1, progress_bar=False):
-    """The catalogue that LEGUS would publish of a simulated field.
+    """The catalog that LEGUS would publish of a simulated field.
 
     It holds what `~astroclust.selection.find_candidates` finds with the preset of LEGUS and the
     distance, extinction and cut in the concentration index of the field, and what differs from
@@ -107,14 +107,14 @@ def _add_truth(catalog, field, inspected):
     chance = label_noise(np.full(len(place), 4), seed=len(place))
     human, mean = np.array(chance["class_mode"]), np.array(chance["class_mean"])
     human[known] = np.asarray(field.candidates["class_human"])[nearest]
-    mean[known] = _plain(field.candidates["class_mean"])[nearest]
+    mean[known] = float_column(field.candidates, "class_mean")[nearest]
     catalog["class_human"] = np.where(inspected, human, 0)
     catalog["class_mean"] = np.where(inspected, np.where(mean > 0, mean, human), 0)
     fitted = np.asarray(catalog["n_filters"])[known] >= _MIN_FILTERS
     columns = ("age", "log_age", u.yr), ("mass", "log_mass", u.Msun), ("e_bv", "e_bv", u.mag)
     for name, true, unit in columns:
         values = np.full(len(place), np.nan)
-        drawn = np.where(fitted, _plain(field.truth[true])[nearest], np.nan)
+        drawn = np.where(fitted, float_column(field.truth, true)[nearest], np.nan)
         values[known] = drawn if name == true else 10**drawn
         catalog[name] = MaskedColumn(values, mask=np.isnan(values), unit=unit)
     # The true one is the best fit that there can be.
@@ -123,15 +123,10 @@ def _add_truth(catalog, field, inspected):
 
 def drawn_candidates(place, candidates):
     """Which of the candidates there is at each place, of those places where there is one."""
-    drawn = np.column_stack([_plain(candidates["x"]), _plain(candidates["y"])])
+    drawn = np.column_stack([float_column(candidates, name) for name in ("x", "y")])
     rows = np.flatnonzero(np.isfinite(drawn).all(axis=1))
     if not len(rows) or not len(place):
         return np.empty(0, int), np.zeros(len(place), bool)
     distance, nearest = KDTree(drawn[rows]).query(place)
     known = distance < MATCH_RADIUS
     return rows[nearest[known]], known
-
-
-def _plain(column):
-    """A column as float, NaN where it is masked."""
-    return np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)
