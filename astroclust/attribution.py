@@ -105,7 +105,7 @@ def band_importance(maps, bands):
     Examples
     --------
     >>> import numpy as np
-    >>> from astroclust import band_importance
+    >>> from astroclust.attribution import band_importance
     >>> maps = np.zeros((1, 2, 3, 3))
     >>> maps[0, 0, 1, 1], maps[0, 1, 1, 1] = -3, 1
     >>> print(band_importance(maps, ("V", "I")))

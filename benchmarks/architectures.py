@@ -15,7 +15,8 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from astroclust import create_network, train_classifier
+from astroclust import train_classifier
+from astroclust.networks import create_network
 from astroclust.training import Recipe, find_recipe, score_classifier, simulated_sample
 
 NETWORKS = ("native-small", "native", "native-large", "starcnet", "resnet18", "vgg19_bn")

@@ -19,9 +19,10 @@ from PIL import Image
 from real_data import data_path
 from sklearn.model_selection import GroupKFold
 
-from astroclust import Stamps, create_network, load_classifier, train_classifier
+from astroclust import Stamps, load_classifier, train_classifier
 from astroclust.experiments.schneider2023 import efficientnet_lite0_weights
 from astroclust.instruments import LEGUS_BANDS
+from astroclust.networks import create_network
 from astroclust.training import Recipe, Sample
 
 FOLDS = 5

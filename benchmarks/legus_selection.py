@@ -16,8 +16,10 @@ from dataclasses import replace
 import numpy as np
 from real_data import data_path
 
-from astroclust import Cuts, ci_correction, find_field, read_legus, select_candidates
-from astroclust.photometry import catalog_ci_cut
+from astroclust import read_legus
+from astroclust.catalogs import find_field
+from astroclust.photometry import catalog_ci_cut, ci_correction
+from astroclust.selection import Cuts, select_candidates
 
 # Average aperture corrections to try (mag); LEGUS's limits for one star cluster are -1.2 and -0.5.
 AVERAGE_CORRECTIONS = np.arange(-1.6, 0.41, 0.02)

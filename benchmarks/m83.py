@@ -24,13 +24,13 @@ from scipy.stats import mannwhitneyu
 from astroclust import (
     ImageSet,
     classify_table,
-    concentration_index,
     find_sources,
     load_classifier,
     make_stamps,
     measure_photometry,
     train_classifier,
 )
+from astroclust.photometry import concentration_index
 from astroclust.training import Sample, find_recipe
 
 # Isolated stars get the encircled energies of WFC3 back at a power of 3.5 in their cores and of 2.5

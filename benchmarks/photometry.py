@@ -16,8 +16,8 @@ import numpy as np
 from astropy.nddata import CCDData
 from astropy.table import Table
 
-from astroclust import ImageSet, concentration_index, measure_photometry
-from astroclust.photometry import Apertures
+from astroclust import ImageSet, measure_photometry
+from astroclust.photometry import Apertures, concentration_index
 from astroclust.simulation.detector import add_noise
 from astroclust.simulation.drawing import Ellipse, Source, draw_field, split_sources
 from astroclust.simulation.observations import observe_like

@@ -19,19 +19,13 @@ from astropy.io import fits
 from astropy.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
-from astroclust import (
-    Classifier,
-    ImageSet,
-    Stamps,
-    classify_table,
-    create_network,
-    load_classifier,
-    make_stamps,
-)
+from astroclust import ImageSet, Stamps, classify_table, load_classifier, make_stamps
+from astroclust.classification import Tasks
 from astroclust.instruments import LEGUS_BANDS
+from astroclust.networks import create_network
 from astroclust.stamps.cutting import cut_stamps
 from astroclust.tests.cutouts import cut_one
-from astroclust.weights import ModelCard
+from astroclust.weights import Classifier, ModelCard
 
 FILTERS = ("F275W", "F336W", "F438W", "F555W", "F814W")
 ROUNDS = 3
@@ -182,7 +176,7 @@ def two_workers(folder):
             ) as cluster,
             Client(cluster) as client,
         ):
-            options = {"client": client, "overwrite": True, "rows_per_task": 1000}
+            options = {"tasks": Tasks(client, rows=1000), "overwrite": True}
             classify_fields(fields[:2], folder / "out", **options)  # what is loaded once
             times[n_workers].append(seconds(classify_fields, fields, folder / "out", **options))
             products[n_workers].append(

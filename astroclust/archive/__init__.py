@@ -67,7 +67,8 @@ class LegusData:
     Files that are there already need no server; here they are those of a simulated field:
 
     >>> from pathlib import Path
-    >>> from astroclust import fetch_legus, simulate_field, write_field
+    >>> from astroclust import fetch_legus, simulate_field
+    >>> from astroclust.simulation import write_field
     >>> Path("archive/legus").mkdir(parents=True)
     >>> field = simulate_field(like="ngc1566", shape=(100, 100), seed=1, density=2e-3)
     >>> files = write_field(field, "archive/legus/ngc1566")
@@ -98,7 +99,7 @@ def list_fields():
 
     Examples
     --------
-    >>> from astroclust import list_fields
+    >>> from astroclust.archive import list_fields
     >>> fields = list_fields()
     >>> print(fields[fields["field"] == "ngc1566"]["filters"][0])
     F275W F336W F438W F555W F814W
@@ -171,7 +172,8 @@ def fetch_legus(
     What is there is read; here it is a simulated field, in files named as those of the archive:
 
     >>> from pathlib import Path
-    >>> from astroclust import fetch_legus, simulate_field, write_field
+    >>> from astroclust import fetch_legus, simulate_field
+    >>> from astroclust.simulation import write_field
     >>> Path("archive/legus").mkdir(parents=True)
     >>> field = simulate_field(like="ngc1566", shape=(100, 100), seed=1, density=2e-3)
     >>> files = write_field(field, "archive/legus/ngc1566")

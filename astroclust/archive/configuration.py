@@ -11,7 +11,7 @@ class Conf(ConfigNamespace):
 
     Examples
     --------
-    >>> from astroclust import conf
+    >>> from astroclust.archive import conf
     >>> with conf.set_temp("timeout", 5.0):
     ...     print(conf.timeout)
     5.0

@@ -53,7 +53,7 @@ class LegusField:
 
     Examples
     --------
-    >>> from astroclust import find_field
+    >>> from astroclust.catalogs import find_field
     >>> field = find_field("ngc1566")
     >>> field.galaxy, field.distance, field.ci_cut
     ('NGC 1566', 18.0, 1.35)

@@ -150,7 +150,8 @@ def format_legus(table, name):
 
     Examples
     --------
-    >>> from astroclust import simulate_field, write_field
+    >>> from astroclust import simulate_field
+    >>> from astroclust.simulation import write_field
     >>> from astroclust.catalogs import format_legus, read_legus
     >>> field = simulate_field(like="ngc1566", shape=(100, 100), seed=1, density=2e-3)
     >>> files = write_field(field, "ngc1566")

@@ -39,7 +39,8 @@ def legus_catalogs(folder):
 
     Examples
     --------
-    >>> from astroclust import simulate_field, write_field
+    >>> from astroclust import simulate_field
+    >>> from astroclust.simulation import write_field
     >>> from astroclust.catalogs import legus_catalogs
     >>> files = write_field(simulate_field(shape=(64, 64), seed=1), "simulated")
     >>> legus_catalogs("simulated") == [files.catalog]
@@ -86,7 +87,7 @@ def training_sample(catalogs, *, labels="consensus", min_filters=4):
     Examples
     --------
     >>> from astropy.table import Table
-    >>> from astroclust import training_sample
+    >>> from astroclust.catalogs import training_sample
     >>> catalog = Table({"id": [1, 2, 3], "n_filters": [5, 5, 3], "class_human": [1, 0, 4]})
     >>> catalog.meta["FIELD"] = "ngc628-c"
     >>> print(training_sample([catalog]))
@@ -156,7 +157,7 @@ def sample_counts(catalogs):
     Of a catalogue of three rows almost all that the paper counts is missing:
 
     >>> from astropy.table import Table
-    >>> from astroclust import sample_counts
+    >>> from astroclust.catalogs import sample_counts
     >>> catalog = Table({"id": [1, 2, 3], "n_filters": [5, 5, 3], "class_human": [1, 0, 4]})
     >>> catalog.meta["FIELD"] = "ngc628-c"
     >>> counts = sample_counts([catalog])

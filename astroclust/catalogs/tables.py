@@ -31,7 +31,7 @@ _NOT_TABLES = (
     (b"PK\x03\x04", "is a workbook or an archive: save its sheet as CSV"),
     (b"\xd0\xcf\x11\xe0", "is a workbook: save its sheet as CSV"),
     (b"\x93NUMPY", "is an array of numpy: save it as a table with column names"),
-    (b"# Region file format", "is a region file: read it with astroclust.read_regions"),
+    (b"# Region file format", "is a region file: read it with astroclust.ds9.read_regions"),
     (b"\x89PNG", "is a picture, not a table: name the table"),
     (b"%PDF", "is a PDF document, not a table: name the table"),
 )

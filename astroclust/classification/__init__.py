@@ -6,12 +6,12 @@ from astropy.table import Table
 from astroclust.catalogs import pixel_positions
 from astroclust.classification.checks import check_batch_size, check_images, choose_device
 from astroclust.classification.columns import add_classes, check_names
-from astroclust.classification.distributed import FieldsError, classify_fields
+from astroclust.classification.distributed import FieldsError, Tasks, classify_fields
 from astroclust.classification.predictions import classify_positions
 from astroclust.images import ImageSet
 from astroclust.weights import load_classifier
 
-__all__ = ["FieldsError", "classify_fields", "classify_table"]
+__all__ = ["FieldsError", "Tasks", "classify_fields", "classify_table"]
 
 
 def classify_table(

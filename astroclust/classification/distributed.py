@@ -21,7 +21,7 @@ from astroclust.images import ImageSet
 from astroclust.locks import only_process
 from astroclust.weights import load_classifier
 
-__all__ = ["FieldsError", "classify_fields"]
+__all__ = ["FieldsError", "Tasks", "classify_fields"]
 
 # What a row of the list says beside the images.
 _NOT_IMAGES = ("field", "catalog", "distance")
@@ -55,16 +55,45 @@ class FieldsError(OSError):
     """
 
 
+@dataclass(frozen=True)
+class Tasks:
+    """Where the tasks of `classify_fields` run, and how large they are.
+
+    Parameters
+    ----------
+    client : `~distributed.Client` or str, optional
+        Dask cluster, or the address of its scheduler; by default a cluster of all cores of this
+        machine, for as long as it is needed.
+    device : str, optional
+        Device of the networks on each worker.
+    rows : int, optional
+        Candidates per task.
+
+    Examples
+    --------
+    >>> from astroclust.classification import Tasks
+    >>> Tasks("tcp://192.168.1.10:8786", device="cuda").rows
+    5000
+    """
+
+    client: object = None
+    device: str = "auto"
+    rows: int = 5000
+
+    def __post_init__(self):
+        """Validate the number of rows."""
+        if not isinstance(self.rows, Integral) or self.rows < 1:
+            raise ValueError(f"rows must be a whole number of at least 1, not {self.rows!r}")
+
+
 def classify_fields(
     fields,
     folder,
     *,
-    client=None,
+    tasks=None,
     model=None,
     column_prefix="",
     preset="legus",
-    rows_per_task=5000,
-    device="auto",
     overwrite=False,
     progress_bar=False,
 ):
@@ -86,19 +115,15 @@ def classify_fields(
     folder : str or `~pathlib.Path`
         Where the table of each field goes, as ``FIELD.fits``, with the columns of
         `~astroclust.classification.classify_table`.
-    client : `~distributed.Client` or str, optional
-        The cluster, or the address of its scheduler; by default one of all cores of this machine.
-        A script that uses the default must guard its call by ``if __name__ == "__main__":``.
+    tasks : `Tasks`, optional
+        Where the tasks run, and how large they are; by default on all cores of this machine. A
+        script that uses the default must guard its call by ``if __name__ == "__main__":``.
     model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
         As `~astroclust.weights.load_classifier` takes it.
     column_prefix : str, optional
         Put before the names of the new columns.
     preset : str, optional
         How candidates are found where there is no catalogue.
-    rows_per_task : int, optional
-        Candidates of a tile.
-    device : str, optional
-        Where the networks run on each worker.
     overwrite : bool, optional
         Whether to do anew what is written already.
     progress_bar : bool, optional
@@ -139,11 +164,7 @@ def classify_fields(
     >>> [path.name for path in paths]
     ['ngc628-c.fits']
     """
-    if not isinstance(rows_per_task, Integral) or rows_per_task < 1:
-        raise ValueError(
-            f"rows_per_task must be a whole number of at least 1, not {rows_per_task!r}"
-        )
-    classifier = load_classifier(model)
+    classifier, tasks = load_classifier(model), tasks or Tasks()
     folder = Path(folder)
     jobs = _read_jobs(fields, folder)
     try:
@@ -154,8 +175,8 @@ def classify_fields(
         ) from error
     with only_process(folder):
         waiting, failed = _sort_jobs(jobs, overwrite)
-        with _connect(client) as cluster:
-            tiles = _Tiles(cluster, classifier, device, rows_per_task)
+        with _connect(tasks.client) as cluster:
+            tiles = _Tiles(cluster, classifier, tasks)
             classify = partial(_classify_field, tiles=tiles, preset=preset, prefix=column_prefix)
             for job, ended in _in_threads(classify, waiting, tiles, progress_bar):
                 try:
@@ -269,17 +290,14 @@ class _Tiles:
         The cluster.
     classifier : `~astroclust.weights.Classifier`
         The classifier.
-    device : str
-        Where it runs on each worker.
-    rows_per_task : int
-        Candidates of a tile.
+    settings : `Tasks`
+        Device and rows.
     """
 
-    def __init__(self, client, classifier, device, rows_per_task):
+    def __init__(self, client, classifier, settings):
         self.client = client
         self.classifier = classifier
-        self.device = device
-        self.rows_per_task = rows_per_task
+        self.device, self.rows = settings.device, settings.rows
         # By a task, and not scattered: where a lost worker had it, the task is done again.
         self.shared = client.submit(_as_it_is, classifier, pure=False)
         self.tasks = set()
@@ -299,8 +317,8 @@ class _Tiles:
     def classify(self, x, y, images):
         """Predictions at positions on images of the given paths."""
         order = np.argsort(y, kind="stable")
-        starts = range(0, len(x), self.rows_per_task)
-        parts = [order[start : start + self.rows_per_task] for start in starts]
+        starts = range(0, len(x), self.rows)
+        parts = [order[start : start + self.rows] for start in starts]
         tasks = [
             self.submit(_classify_tile, x[rows], y[rows], images, self.shared, self.device)
             for rows in parts

@@ -92,7 +92,7 @@ def _selection(arguments):
 
 
 def _detect(arguments, report):
-    from astroclust.selection import keep_candidates
+    from astroclust.selection import cut_flow, keep_candidates
 
     check_table_output(arguments.output, overwrite=arguments.overwrite)
     sources = astroclust.find_candidates(
@@ -101,7 +101,7 @@ def _detect(arguments, report):
         keep_rejected=True,
         progress_bar=not arguments.quiet,
     )
-    report.say("{cut_flow}", cut_flow=astroclust.cut_flow(sources))
+    report.say("{cut_flow}", cut_flow=cut_flow(sources))
     candidates = sources if arguments.keep_rejected else keep_candidates(sources)
     write_table(candidates, arguments.output, overwrite=arguments.overwrite)
     report.say(
@@ -178,7 +178,7 @@ def _numbers(text):
 def _completeness(arguments, report):
     from astropy import units as u
 
-    from astroclust.injection import ArtificialClusters
+    from astroclust.injection import ArtificialClusters, limiting_magnitude
     from astroclust.plotting import plot_completeness
     from astroclust.selection import blocked_pixels
 
@@ -207,7 +207,7 @@ def _completeness(arguments, report):
         progress_bar=not arguments.quiet,
     )
     write_table(result, output, overwrite=arguments.overwrite)
-    limits = astroclust.limiting_magnitude(result)
+    limits = limiting_magnitude(result)
     report.say(
         "V magnitude at which half of the clusters are selected:\n{limits}",
         limits=limits,

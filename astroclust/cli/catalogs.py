@@ -4,7 +4,7 @@
 from pathlib import Path
 
 import astroclust
-from astroclust.catalogs import legus_catalogs, read_table
+from astroclust.catalogs import legus_catalogs, read_table, sample_counts
 from astroclust.cli.options import add_command, add_output, use_server
 
 __all__ = ["add_fetch", "add_regions", "add_samples"]
@@ -42,8 +42,10 @@ def add_fetch(commands):
 
 
 def _fetch(arguments, report):
+    from astroclust.archive import list_fields
+
     if arguments.list:
-        report.say("{fields}", fields=astroclust.list_fields())
+        report.say("{fields}", fields=list_fields())
         return
     if arguments.name is None:
         raise ValueError("name a field, such as ngc1566; --list lists them")
@@ -100,7 +102,7 @@ def _samples(arguments, report):
         except (OSError, ValueError) as error:
             failures.append(str(error))
     if catalogs:
-        counts = astroclust.sample_counts(catalogs)
+        counts = sample_counts(catalogs)
         report.say(
             "classes 1 to 4 here, in Tables 1 and 2 of Wei et al. (2020), and the difference:\n"
             "{fields}",
@@ -132,8 +134,10 @@ def add_regions(commands):
 
 
 def _regions(arguments, report):
+    from astroclust.ds9 import write_regions
+
     table = read_table(arguments.table)
-    astroclust.write_regions(
+    write_regions(
         table,
         arguments.output,
         column_prefix=arguments.column_prefix,

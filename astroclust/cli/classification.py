@@ -72,13 +72,14 @@ def _classify(arguments, report):
 
 def _classify_fields(arguments, report):
     classifier = astroclust.load_classifier(arguments.model)
+    from astroclust.classification import Tasks
+
     paths = astroclust.classify_fields(
         arguments.fields,
         arguments.output,
-        client=arguments.scheduler,
+        tasks=Tasks(arguments.scheduler, arguments.device),
         model=classifier,
         column_prefix=arguments.column_prefix,
-        device=arguments.device,
         overwrite=arguments.overwrite,
         progress_bar=not arguments.quiet,
     )

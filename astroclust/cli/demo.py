@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 import astroclust
-from astroclust.catalogs import write_table
+from astroclust.catalogs import find_field, write_table
 from astroclust.cli.options import add_command, say_notice
 from astroclust.files import check_output, replace_when_done
 from astroclust.instruments import classes_of
@@ -62,7 +62,7 @@ def _demo(arguments, report):
         field.images,
         objects=len(field.truth),
     )
-    distance = astroclust.find_field(_LIKE).distance
+    distance = find_field(_LIKE).distance
     candidates = astroclust.find_candidates(
         field.images, distance=distance, progress_bar=progress_bar
     )

@@ -123,10 +123,9 @@ def _page(arguments):
 
 
 def _write_page(arguments, report, table, images):
-    import astroclust
-    from astroclust.review import DETAILED
+    from astroclust.review import DETAILED, write_review
 
-    n_bytes = astroclust.write_review(
+    n_bytes = write_review(
         table,
         images,
         arguments.static,

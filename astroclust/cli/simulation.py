@@ -63,7 +63,7 @@ def add_simulate(commands):
 
 
 def _simulate(arguments, report):
-    from astroclust.simulation import check_field_output
+    from astroclust.simulation import check_field_output, write_field
 
     folder, progress_bar = arguments.output, not arguments.quiet
     names = ("like", "shape", "density", "galaxies", "system")
@@ -78,7 +78,7 @@ def _simulate(arguments, report):
     system = arguments.system or "legus"
     check_field_output(like, folder, system=system, overwrite=arguments.overwrite)
     field = astroclust.simulate_field(**given, seed=arguments.seed, progress_bar=progress_bar)
-    files = astroclust.write_field(
+    files = write_field(
         field,
         folder,
         overwrite=arguments.overwrite,

@@ -31,7 +31,7 @@ _STAR_WIDTH = 2.0
 # Pixels per side of the blocks that sources are found in, and around them: few groups of pixels
 # are larger than the margin, and for those it grows. The blocks are the same for any size of
 # tile, because SExtractor's deblending draws random numbers and its cleaning compares neighbors.
-_BLOCK = 32 * BOX
+_BLOCK = 48 * BOX
 _MARGIN = 4 * BOX
 # Rows whose white light or background is computed at a time: complete cells of the mesh.
 _STRIP = 16 * BOX
@@ -73,7 +73,8 @@ def white_light(images):
 
     Examples
     --------
-    >>> from astroclust import simulate_field, white_light
+    >>> from astroclust import simulate_field
+    >>> from astroclust.detection import white_light
     >>> field = simulate_field(shape=(128, 128), seed=1)
     >>> white_light(field.images).data.shape
     (128, 128)

@@ -18,13 +18,6 @@ _GOOD_FRACTION = 0.5
 _REACH = 5
 
 
-def _mesh(data, mask=None):
-    """The background that SExtractor estimates in an image, without its median filter."""
-    return sep.Background(
-        np.ascontiguousarray(data, np.float32), mask=mask, bw=BOX, bh=BOX, fw=1, fh=1
-    )
-
-
 def measure_cells(data):
     """Level and scatter of each cell, clipped at three standard deviations.
 
@@ -38,17 +31,34 @@ def measure_cells(data):
     cells : `~numpy.ndarray`, shape (2, rows, columns)
         Level and standard deviation; NaN for cells with too few good pixels.
     """
-    bad = ~np.isfinite(data)
-    data = np.where(bad, 0, data)
+    ny, nx = (size // BOX for size in data.shape)
     cells = np.full((2, -(-data.shape[0] // BOX), -(-data.shape[1] // BOX)), np.nan)
-    for row, column in np.ndindex(cells.shape[1:]):
-        y, x = BOX * row, BOX * column
-        mask = np.ascontiguousarray(bad[y : y + BOX, x : x + BOX])
-        # A cell by itself, because sep only returns interpolated maps of many.
-        if 1 - mask.mean() >= _GOOD_FRACTION:
-            cell = _mesh(data[y : y + BOX, x : x + BOX], mask)
-            cells[:, row, column] = cell.globalback, cell.rms()[0, 0]
+    # Those that the edges of the image truncate are smaller than the others.
+    for rows in (slice(ny), slice(ny, ny + 1)):
+        for columns in (slice(nx), slice(nx, nx + 1)):
+            part = cells[:, rows, columns]
+            if part.size:
+                y, x = (slice(s.start and s.start * BOX, s.stop * BOX) for s in (rows, columns))
+                part[:] = _measure_alike(data[y, x], *part.shape[1:])
     return cells
+
+
+def _measure_alike(data, rows, columns):
+    """Level and scatter of cells that are all of one shape."""
+    cells = data.reshape(rows, data.shape[0] // rows, columns, data.shape[1] // columns)
+    cells = cells.swapaxes(1, 2).reshape(rows * columns, *cells.shape[1::2])
+    if cells.shape[1] < BOX:
+        cells = cells.swapaxes(1, 2)
+    # sep returns maps, not cells: in a column of cells with an even height, the spline passes
+    # through their values in the middle.
+    _, height, width = cells.shape
+    column = cells.reshape(-1, width).astype(np.float32, order="C")
+    bad = ~np.isfinite(column)
+    column[bad] = 0
+    mesh = sep.Background(column, bad, bw=width, bh=height, fw=1, fh=1)
+    values = np.array([mesh.back()[height // 2 :: height, 0], mesh.rms()[height // 2 :: height, 0]])
+    values[:, bad.reshape(cells.shape).mean(axis=(1, 2)) > 1 - _GOOD_FRACTION] = np.nan
+    return values.reshape(2, rows, columns)
 
 
 @dataclass(frozen=True)
@@ -99,6 +109,7 @@ class Background:
         last = [part.stop // BOX + 1 + _REACH for part in (rows, columns)]
         level = self.level[first[0] : last[0], first[1] : last[1]]
         # sep takes pixels, not cells: an image in which each cell is constant has this spline.
-        spline = _mesh(np.kron(level, np.ones((BOX, BOX)))).back()
+        pixels = level.astype(np.float32).repeat(BOX, axis=0).repeat(BOX, axis=1)
+        spline = sep.Background(pixels, bw=BOX, bh=BOX, fw=1, fh=1).back()
         y, x = (BOX * cell for cell in first)
         return spline[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]

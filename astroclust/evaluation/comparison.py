@@ -154,7 +154,7 @@ def accuracy_against(values, labels, classes, *, bins=8):
 
     Examples
     --------
-    >>> from astroclust import accuracy_against
+    >>> from astroclust.evaluation import accuracy_against
     >>> trend = accuracy_against([20, 21, 24, 25], [1, 2, 3, 4], [1, 2, 4, 4], bins=2)
     >>> print(trend["total"].tolist(), trend["accuracy"].tolist())
     [2, 2] [1.0, 0.5]

@@ -210,7 +210,8 @@ def mean_confusion(matrices):
     --------
     The second test set has no object of class 2:
 
-    >>> from astroclust import confusion_matrix, mean_confusion
+    >>> from astroclust import confusion_matrix
+    >>> from astroclust.evaluation import mean_confusion
     >>> runs = [confusion_matrix([1, 1, 2], [1, 2, 2]), confusion_matrix([1, 1], [1, 1])]
     >>> print(mean_confusion(runs)["class", "class_1", "class_2", "total", "runs"][:3])
     class class_1 class_2 total runs

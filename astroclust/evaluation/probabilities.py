@@ -39,7 +39,7 @@ def calibration_curve(labels, probabilities, *, bins=15, scheme="legus"):
 
     Examples
     --------
-    >>> from astroclust import calibration_curve
+    >>> from astroclust.evaluation import calibration_curve
     >>> curve = calibration_curve([1, 1], [[0.7, 0.1, 0.1, 0.1], [0.2, 0.6, 0.1, 0.1]], bins=2)
     >>> round(curve.meta["ECE"], 3)
     0.15
@@ -96,7 +96,7 @@ def entropy_distribution(entropy, *, bins=20, scheme="legus"):
 
     Examples
     --------
-    >>> from astroclust import entropy_distribution
+    >>> from astroclust.evaluation import entropy_distribution
     >>> print(entropy_distribution([0.1, 0.2, 1.3], bins=2)["total"].tolist())
     [2, 1]
     """
@@ -140,7 +140,7 @@ def purity_curve(labels, probabilities, *, classes=None, scheme="legus"):
 
     Examples
     --------
-    >>> from astroclust import purity_curve
+    >>> from astroclust.evaluation import purity_curve
     >>> curve = purity_curve([1, 4], [[0.7, 0.1, 0.1, 0.1], [0.2, 0.1, 0.1, 0.6]])
     >>> print(curve["purity"].tolist(), curve["completeness"].tolist())
     [1.0, 0.5] [1.0, 1.0]
@@ -189,7 +189,7 @@ def purity_threshold(labels, probabilities, purity, *, classes=None, scheme="leg
 
     Examples
     --------
-    >>> from astroclust import purity_threshold
+    >>> from astroclust.evaluation import purity_threshold
     >>> purity_threshold([1, 4], [[0.7, 0.1, 0.1, 0.1], [0.2, 0.1, 0.1, 0.6]], 0.9, classes=[1])
     0.7
     """

@@ -70,7 +70,7 @@ def register_network(name, build):
     Examples
     --------
     >>> from torch import nn
-    >>> from astroclust import create_network
+    >>> from astroclust.networks import create_network
     >>> from astroclust.networks import register_network
     >>> class Brightest(nn.Module):
     ...     def __init__(self, n_bands, n_classes):
@@ -135,7 +135,7 @@ def create_network(name, *, n_bands=5, n_classes=4, weights=None):
 
     Examples
     --------
-    >>> from astroclust import create_network
+    >>> from astroclust.networks import create_network
     >>> network = create_network("native")
     >>> sum(weights.numel() for weights in network.parameters())
     535828
@@ -198,7 +198,7 @@ def network_blocks(network):
 
     Examples
     --------
-    >>> from astroclust import create_network
+    >>> from astroclust.networks import create_network
     >>> from astroclust.networks import network_blocks
     >>> len(network_blocks(create_network("native")))
     5

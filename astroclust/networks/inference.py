@@ -34,7 +34,7 @@ def fuse_network(network, n_bands, size):
 
     Examples
     --------
-    >>> from astroclust import create_network
+    >>> from astroclust.networks import create_network
     >>> from astroclust.networks import fuse_network
     >>> network = create_network("native").eval()
     >>> len(list(fuse_network(network, 5, 50).parameters())) < len(list(network.parameters()))
@@ -84,7 +84,7 @@ def channels_last(network, device=None):
 
     Examples
     --------
-    >>> from astroclust import create_network
+    >>> from astroclust.networks import create_network
     >>> from astroclust.networks import channels_last
     >>> weights = channels_last(create_network("native")).pixels.weight
     >>> weights.stride()[1]

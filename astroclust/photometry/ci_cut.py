@@ -65,7 +65,7 @@ class CICalibration:
 
     >>> import numpy as np
     >>> from astropy.table import Table
-    >>> from astroclust import calibrate_ci
+    >>> from astroclust.photometry import calibrate_ci
     >>> y, x = np.mgrid[:80, :200]
     >>> image = np.zeros((80, 200))
     >>> for center in range(20, 200, 30):
@@ -142,7 +142,8 @@ def calibrate_ci(images, *, stars=None, clusters=None, band="V", threshold=20.0,
 
     Examples
     --------
-    >>> from astroclust import Cuts, simulate_field
+    >>> from astroclust import simulate_field
+    >>> from astroclust.selection import Cuts
     >>> from astroclust.photometry import calibrate_ci
     >>> field = simulate_field(shape=(300, 300), seed=2, density=5e-4)
     >>> calibration = calibrate_ci(field.images, threshold=10)

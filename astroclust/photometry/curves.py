@@ -34,7 +34,8 @@ def concentration_index(table, image, *, radii=CI_RADII, sky_statistic="median")
 
     Examples
     --------
-    >>> from astroclust import concentration_index, simulate_field
+    >>> from astroclust import simulate_field
+    >>> from astroclust.photometry import concentration_index
     >>> field = simulate_field(shape=(128, 128), seed=1, density=1e-3)
     >>> index = concentration_index(field.truth["x", "y"], field.images["V"])
     >>> len(index) == len(field.truth)
@@ -79,7 +80,8 @@ def growth_curve(
 
     Examples
     --------
-    >>> from astroclust import growth_curve, simulate_field
+    >>> from astroclust import simulate_field
+    >>> from astroclust.photometry import growth_curve
     >>> field = simulate_field(shape=(128, 128), seed=1, density=1e-3)
     >>> curve = growth_curve(field.truth["x", "y"], field.images["V"])
     >>> curve.shape == (len(field.truth), 20)

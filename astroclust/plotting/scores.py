@@ -96,7 +96,7 @@ def plot_calibration(curve, *, ax=None):
 
     Examples
     --------
-    >>> from astroclust import calibration_curve
+    >>> from astroclust.evaluation import calibration_curve
     >>> from astroclust.plotting import plot_calibration
     >>> curve = calibration_curve([1, 1], [[0.7, 0.1, 0.1, 0.1], [0.3, 0.5, 0.1, 0.1]])
     >>> plot_calibration(curve).figure.savefig("calibration.png")
@@ -189,7 +189,7 @@ def plot_entropy(distribution, *, ax=None):
 
     Examples
     --------
-    >>> from astroclust import entropy_distribution
+    >>> from astroclust.evaluation import entropy_distribution
     >>> from astroclust.plotting import plot_entropy
     >>> plot_entropy(entropy_distribution([0.1, 0.4, 1.2])).figure.savefig("entropy.png")
     """

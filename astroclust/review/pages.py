@@ -60,7 +60,8 @@ def write_review(table, images, path, *, column_prefix="", page=DEFAULT_PAGE, ov
     Examples
     --------
     >>> from astropy.table import Table
-    >>> from astroclust import simulate_field, write_review
+    >>> from astroclust import simulate_field
+    >>> from astroclust.review import write_review
     >>> field = simulate_field(shape=(64, 64), seed=1)
     >>> n_bytes = write_review(Table({"x": [30.0], "y": [40.0]}), field.images, "page.html")
     """

@@ -71,7 +71,7 @@ def to_spectrum(row, *, unit="Jy", camera=None):
     Examples
     --------
     >>> from astropy.table import Table
-    >>> from astroclust import to_spectrum
+    >>> from astroclust.sed import to_spectrum
     >>> table = Table({"mag_f555w": [20.0], "mag_err_f555w": [0.1], "mag_f814w": [99.999]})
     >>> spectrum = to_spectrum(table[0])
     >>> print(spectrum.spectral_axis, spectrum.flux.round(9))

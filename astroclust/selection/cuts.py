@@ -36,7 +36,8 @@ class Cut(DescribedFlag):
     Examples
     --------
     >>> from astropy.table import Table
-    >>> from astroclust import decode_flags, select_candidates
+    >>> from astroclust import decode_flags
+    >>> from astroclust.selection import select_candidates
     >>> from astroclust.selection import Cut
     >>> table = Table({"ci": [1.5, 1.1], "mag_err_f555w": [0.1, 0.5]})
     >>> decode_flags(select_candidates(table)["cuts"], kind=Cut)
@@ -79,7 +80,7 @@ class Cuts:
     Examples
     --------
     >>> from astropy.table import Table
-    >>> from astroclust import Cuts, select_candidates
+    >>> from astroclust.selection import Cuts, select_candidates
     >>> table = Table({"ci": [1.35, 1.45], "mag_err_f555w": [0.1, 0.1]})
     >>> print(select_candidates(table, cuts=Cuts(min_ci=1.4))["cuts"].tolist())
     [4, 0]
@@ -153,7 +154,7 @@ def select_candidates(
     Examples
     --------
     >>> from astropy.table import Table
-    >>> from astroclust import select_candidates
+    >>> from astroclust.selection import select_candidates
     >>> table = Table({"ci": [1.5, 1.1], "mag_err_f555w": [0.1, 0.1]})
     >>> result = select_candidates(table)
     >>> candidates = result[result["cuts"] == 0]

@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 from astropy.table import Table
 
+from astroclust.catalogs import float_values
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.simulation.candidates import KINDS, POINTS
 
@@ -190,7 +191,7 @@ def _checked_kinds(kinds, truth):
 
 
 def _checked_difficulty(difficulty, n):
-    values = np.ma.filled(np.ma.asarray(difficulty, dtype=float), np.nan)
+    values = float_values(difficulty)
     if values.shape != (n,):
         raise ValueError(f"difficulty must have a value for each of {n} classes: {values.shape}")
     wrong = values[~((values >= 0) & (values <= 1))]

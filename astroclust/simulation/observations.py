@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from astropy import units as u
+from astropy.coordinates import Distance
 
 from astroclust.catalogs import find_field
 from astroclust.instruments import LEGUS_BANDS, find_filter, find_instrument, legus_zero_point
@@ -101,7 +103,7 @@ class Observation:
     @property
     def distance_modulus(self):
         """Distance modulus (mag)."""
-        return 5 * np.log10(self.distance) + 25
+        return Distance(self.distance, u.Mpc).distmod.value
 
 
 def bands_of(field):

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from astropy import units as u
+from astropy.coordinates import Distance
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
@@ -38,7 +40,8 @@ class FieldFiles:
 
     Examples
     --------
-    >>> from astroclust import simulate_field, write_field
+    >>> from astroclust import simulate_field
+    >>> from astroclust.simulation import write_field
     >>> field = simulate_field(like="ngc1566", shape=(100, 100), seed=1, density=2e-3)
     >>> files = write_field(field, "simulated")
     >>> files.catalog.name
@@ -147,7 +150,8 @@ def write_field(field, folder, *, overwrite=False, workers=1, progress_bar=False
 
     Examples
     --------
-    >>> from astroclust import ImageSet, read_legus, simulate_field, write_field
+    >>> from astroclust import ImageSet, read_legus, simulate_field
+    >>> from astroclust.simulation import write_field
     >>> field = simulate_field(like="ngc1566", shape=(200, 200), seed=1)
     >>> files = write_field(field, "simulated")
     >>> files.images["F555W"].name
@@ -221,7 +225,7 @@ def _hdu(band, name, origin):
 def _comments(like):
     """What the readme says about the catalog."""
     cuts = field_cuts(like)
-    modulus = 5 * np.log10(like.distance) + 25
+    modulus = Distance(like.distance, u.Mpc).distmod.value
     return [
         f"Distance modulus used {modulus:.2f} mag ({like.distance:g} Mpc).",
         f"Sources have CI>={cuts.min_ci:g} and errors up to {cuts.max_error:g} mag in two "

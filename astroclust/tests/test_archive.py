@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astroclust import classify_table, conf, fetch_legus, fetch_phangs, list_fields
-from astroclust.archive import downloads
+from astroclust import classify_table, fetch_legus, fetch_phangs
+from astroclust.archive import conf, downloads, list_fields
 from astroclust.archive.bundles import extract_bundle
 from astroclust.archive.downloads import Remote, fetch_files
 from astroclust.archive.manifest import Manifest
@@ -129,7 +129,8 @@ def test_images_come_by_name_where_the_portal_fails(server, tmp_path):
 _FETCH_WITH_ASTROQUERY = """
 import sys
 import astroquery.mast
-from astroclust import conf, fetch_legus
+from astroclust import fetch_legus
+from astroclust.archive import conf
 conf.archive_server = conf.mast_server = astroquery.mast.conf.server
 fetch_legus("ngc5474", what=["images"], folder=sys.argv[1])
 """

@@ -3,11 +3,13 @@ import numpy as np
 import pytest
 import torch
 
-from astroclust import Classifier, Stamps, band_importance, create_network, saliency
+from astroclust import Stamps, saliency
+from astroclust.attribution import band_importance
 from astroclust.instruments import LEGUS_BANDS
+from astroclust.networks import create_network
 from astroclust.plotting import plot_saliency
 from astroclust.stamps import normalize_stamps
-from astroclust.weights import ModelCard
+from astroclust.weights import Classifier, ModelCard
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from astropy.table import MaskedColumn, Table
 from astropy.utils.exceptions import AstropyUserWarning
 from matplotlib.figure import Figure
 
-from astroclust import concentration_index, read_legus, simulate_field
+from astroclust import read_legus, simulate_field
 from astroclust.images import ImageSet
-from astroclust.photometry import average_correction
+from astroclust.photometry import average_correction, concentration_index
 from astroclust.photometry.ci_cut import CICalibration, calibrate_ci, catalog_ci_cut
 from astroclust.plotting import plot_ci_calibration
 from astroclust.selection import Cuts

@@ -15,17 +15,11 @@ from astropy.utils.exceptions import AstropyUserWarning
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from astroclust import (
-    Classifier,
-    ImageSet,
-    StampFlag,
-    classify_table,
-    create_network,
-    decode_flags,
-    load_classifier,
-)
+from astroclust import ImageSet, classify_table, decode_flags, load_classifier
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, ClassScheme, classes_of
-from astroclust.weights import ModelCard
+from astroclust.networks import create_network
+from astroclust.stamps import StampFlag
+from astroclust.weights import Classifier, ModelCard
 
 NEW = [
     "class",

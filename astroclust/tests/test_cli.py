@@ -452,7 +452,7 @@ def _noisy_fields():
 
 
 def test_what_libraries_print_is_not_in_the_report(monkeypatch, capsys):
-    monkeypatch.setattr(astroclust, "list_fields", _noisy_fields)
+    monkeypatch.setattr(archive, "list_fields", _noisy_fields)
     assert main(["fetch", "--list", "--json"]) == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out) == {"fields": [{"a": 1}]}
@@ -463,7 +463,7 @@ def test_ctrl_c_prints_no_json(monkeypatch, capsys):
     def interrupt():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(astroclust, "list_fields", interrupt)
+    monkeypatch.setattr(archive, "list_fields", interrupt)
     assert main(["fetch", "--list", "--json"]) == 130
     assert capsys.readouterr().out == ""
 

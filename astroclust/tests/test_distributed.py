@@ -16,8 +16,8 @@ from astroclust import (
     find_candidates,
     find_sources,
 )
+from astroclust.classification import FieldsError, Tasks
 from astroclust.classification.distributed import _LOOPBACK as LOOPBACK
-from astroclust.classification.distributed import FieldsError
 from astroclust.cli import main
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.locks import only_process
@@ -64,7 +64,7 @@ def _images(fields, filters):
 # Of candidates that are found some are near the edge.
 @pytest.mark.filterwarnings("ignore:.*rows have flags:astropy.utils.exceptions.AstropyUserWarning")
 def test_fields_are_classified_as_by_one_call(fields, client, tmp_path):
-    paths = classify_fields(fields, tmp_path / "out", client=client, rows_per_task=7)
+    paths = classify_fields(fields, tmp_path / "out", tasks=Tasks(client, rows=7))
     assert [path.name for path in paths] == ["known.fits", "new.fits"]
     images = _images(fields, Table.read(fields).colnames[3:])
     candidates = (
@@ -94,13 +94,13 @@ def test_a_cluster_detects_in_tiles(field, client):
 @pytest.mark.filterwarnings("ignore:.*rows have flags:astropy.utils.exceptions.AstropyUserWarning")
 def test_what_is_written_is_not_done_again(fields, client, tmp_path):
     folder = tmp_path / "out"
-    first = classify_fields(fields, folder, client=client)
+    first = classify_fields(fields, folder, tasks=Tasks(client))
     times = [path.stat().st_mtime_ns for path in first]
     first[1].unlink()
-    classify_fields(fields, folder, client=client)
+    classify_fields(fields, folder, tasks=Tasks(client))
     assert first[0].stat().st_mtime_ns == times[0]
     assert first[1].exists()
-    classify_fields(fields, folder, client=client, overwrite=True)
+    classify_fields(fields, folder, tasks=Tasks(client), overwrite=True)
     assert first[0].stat().st_mtime_ns > times[0]
 
 
@@ -109,7 +109,7 @@ def test_the_trouble_of_a_field_is_its_own(fields, client, tmp_path):
     listed["catalog"] = ["candidates.ecsv", "absent.ecsv"]
     listed.write(fields, overwrite=True)
     with pytest.raises(FieldsError, match=r"1 of 2 fields .*\(new: there is no file .*absent"):
-        classify_fields(fields, tmp_path / "out", client=client)
+        classify_fields(fields, tmp_path / "out", tasks=Tasks(client))
     assert len(Table.read(tmp_path / "out" / "known.fits")) == 40
     assert not (tmp_path / "out" / "new.fits").exists()
 
@@ -122,7 +122,7 @@ def test_a_field_that_cannot_be_written_is_its_own(fields, client, tmp_path, mon
     folder = tmp_path / "out"
     (folder / "known.fits").mkdir(parents=True)
     with pytest.raises(FieldsError, match=r"1 of 2 fields .*\(known: cannot write .*is a folder"):
-        classify_fields(fields, folder, client=client)
+        classify_fields(fields, folder, tasks=Tasks(client))
     assert len(Table.read(folder / "other.fits")) == 40
     (folder / "known.fits").rmdir()
     (folder / "other.fits").unlink()
@@ -135,25 +135,25 @@ def test_a_field_that_cannot_be_written_is_its_own(fields, client, tmp_path, mon
     with monkeypatch.context() as patch:
         patch.setattr("astroclust.classification.distributed.write_table", full)
         with pytest.raises(FieldsError, match=r"known: .*No space"):
-            classify_fields(fields, folder, client=client)
+            classify_fields(fields, folder, tasks=Tasks(client))
     assert (folder / "other.fits").exists()
     # As the message says: the same call resumes.
-    assert len(classify_fields(fields, folder, client=client)) == 2
+    assert len(classify_fields(fields, folder, tasks=Tasks(client))) == 2
     assert len(Table.read(folder / "known.fits")) == 40
 
 
 def test_a_second_process_in_the_folder_is_told(fields, client, tmp_path):
     with only_process(tmp_path), pytest.raises(OSError, match=f"{tmp_path} is in use by another"):
-        classify_fields(fields, tmp_path, client=client)
+        classify_fields(fields, tmp_path, tasks=Tasks(client))
     with pytest.raises(OSError, match=r"cannot make the folder .*fields\.ecsv"):
-        classify_fields(fields, fields, client=client)
+        classify_fields(fields, fields, tasks=Tasks(client))
 
 
 def test_warnings_name_the_field(fields, client, tmp_path):
     table = Table({"x": [-50.0, 60.0], "y": [20.0, 30.0]})
     table.write(tmp_path / "candidates.ecsv", overwrite=True)
     with pytest.warns(AstropyUserWarning, match="known: 1 of 2 rows have flags"):
-        classify_fields(_first(fields), tmp_path / "out", client=client)
+        classify_fields(_first(fields), tmp_path / "out", tasks=Tasks(client))
 
 
 def _first(fields):
@@ -165,7 +165,7 @@ def _first(fields):
 
 def test_a_catalogue_without_rows(fields, client, tmp_path):
     Table({"x": np.empty(0), "y": np.empty(0)}).write(tmp_path / "candidates.ecsv", overwrite=True)
-    (path,) = classify_fields(_first(fields), tmp_path / "out", client=client)
+    (path,) = classify_fields(_first(fields), tmp_path / "out", tasks=Tasks(client))
     found = Table.read(path)
     assert len(found) == 0
     assert "prob_4" in found.colnames
@@ -187,9 +187,9 @@ def test_bad_lists(change, error, message, client, tmp_path):
         if values is not None:
             listed[name] = values
     with pytest.raises(error, match=message):
-        classify_fields(listed, tmp_path, client=client)
-    with pytest.raises(ValueError, match="rows_per_task must be a whole number"):
-        classify_fields(listed, tmp_path, client=client, rows_per_task=0)
+        classify_fields(listed, tmp_path, tasks=Tasks(client))
+    with pytest.raises(ValueError, match="rows must be a whole number"):
+        classify_fields(listed, tmp_path, tasks=Tasks(client, rows=0))
 
 
 def _die_at_the_first_tile():
@@ -210,7 +210,7 @@ def test_a_lost_worker_costs_its_tiles_only(fields, tmp_path):
     ):
         worker, *_ = pids = client.run(os.getpid)
         client.run(_die_at_the_first_tile, workers=[worker])
-        (path,) = classify_fields(_first(fields), tmp_path / "out", client=client, rows_per_task=25)
+        (path,) = classify_fields(_first(fields), tmp_path / "out", tasks=Tasks(client, rows=25))
         client.wait_for_workers(2)
         assert pids[worker] not in client.run(os.getpid).values()
     found = Table.read(path)

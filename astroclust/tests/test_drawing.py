@@ -7,7 +7,7 @@ import pytest
 from astropy.table import Table
 from photutils.aperture import CircularAperture
 
-from astroclust import concentration_index
+from astroclust.photometry import concentration_index
 from astroclust.simulation import drawing
 from astroclust.simulation.drawing import (
     Ellipse,

@@ -7,18 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from astroclust import (
+from astroclust import agreement, class_scores, confusion_matrix
+from astroclust.evaluation import (
     accuracy_against,
-    agreement,
     calibration_curve,
-    class_scores,
-    confusion_matrix,
+    crowding,
     entropy_distribution,
+    match_labels,
     mean_confusion,
     purity_curve,
     purity_threshold,
 )
-from astroclust.evaluation import crowding, match_labels
 
 pairs = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4)), min_size=1, max_size=40)
 

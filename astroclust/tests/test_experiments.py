@@ -8,7 +8,7 @@ import pytest
 from astropy.table import Table, vstack
 from PIL import Image
 
-from astroclust import Stamps, simulate_field, write_field
+from astroclust import Stamps, simulate_field
 from astroclust.cli import main
 from astroclust.experiments import (
     Report,
@@ -28,6 +28,7 @@ from astroclust.experiments import (
 from astroclust.experiments.samples import center_crop, join_stamps
 from astroclust.experiments.trainings import Training, run_training
 from astroclust.instruments import LEGUS_BANDS
+from astroclust.simulation import write_field
 from astroclust.tests.archive_server import ArchiveServer
 from astroclust.training import Recipe, Sample
 

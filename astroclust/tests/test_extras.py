@@ -7,9 +7,10 @@ import sys
 import pytest
 from astropy.table import Table
 
-from astroclust import make_stamps, simulate_field, write_field
+from astroclust import make_stamps, simulate_field
 from astroclust.cli import main
 from astroclust.extras import advice_of, naming_extras
+from astroclust.simulation import write_field
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked")
 
@@ -36,9 +37,9 @@ _CALLS = {
     "matplotlib": "from astroclust.plotting import plot_field",
     "aiohttp": "from astroclust import review_table",
     "regions": "from astroclust import to_regions",
-    "specutils": "from astroclust import to_spectrum",
+    "specutils": "from astroclust.sed import to_spectrum",
     "sedpy": "from astroclust.sed.filters import filter_curve as f; f('acs', 'F814W')",
-    "timm": "import astroclust; astroclust.create_network('timm/resnet10t')",
+    "timm": "from astroclust.networks import create_network as f; f('timm/resnet10t')",
     "captum": "import astroclust; astroclust.saliency(None)",
 }
 _RUN = """

@@ -4,10 +4,11 @@ import pickle
 import numpy as np
 import pytest
 
-from astroclust import StampFlag, decode_flags
+from astroclust import decode_flags
 from astroclust.catalogs import CatalogFlag
 from astroclust.flags import DescribedFlag
 from astroclust.selection import Cut
+from astroclust.stamps import StampFlag
 
 
 class Quality(DescribedFlag):

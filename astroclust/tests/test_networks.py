@@ -7,8 +7,13 @@ import torchvision
 from safetensors.torch import save_file
 from torch import nn
 
-from astroclust import create_network
-from astroclust.networks import channels_last, fuse_network, network_blocks, register_network
+from astroclust.networks import (
+    channels_last,
+    create_network,
+    fuse_network,
+    network_blocks,
+    register_network,
+)
 
 NATIVE = ["native", "native-small", "native-large"]
 

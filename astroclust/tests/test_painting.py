@@ -4,10 +4,10 @@ import pytest
 from astropy.table import MaskedColumn, QTable, Table
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astroclust import concentration_index, measure_photometry, simulate_field
+from astroclust import measure_photometry, simulate_field
 from astroclust.catalogs import find_field, read_legus
 from astroclust.detection import find_sources
-from astroclust.photometry import Apertures
+from astroclust.photometry import Apertures, concentration_index
 from astroclust.simulation.candidates import CORRECTION_STEPS
 from astroclust.simulation.populations import field_population
 

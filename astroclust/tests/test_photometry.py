@@ -14,15 +14,17 @@ from hypothesis import strategies as st
 from photutils.aperture import CircularAnnulus, CircularAperture, aperture_photometry
 from scipy.ndimage import correlate1d
 
-from astroclust import (
-    ImageSet,
+from astroclust import ImageSet, measure_photometry
+from astroclust.catalogs import CatalogFlag, write_table
+from astroclust.photometry import (
+    Apertures,
+    average_correction,
     ci_correction,
+    ci_correction_error,
     concentration_index,
     growth_curve,
-    measure_photometry,
+    recenter,
 )
-from astroclust.catalogs import CatalogFlag, write_table
-from astroclust.photometry import Apertures, average_correction, ci_correction_error, recenter
 
 
 def _star(sigma, flux=1000.0, sky=7.0):

@@ -12,20 +12,12 @@ from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
 
-from astroclust import (
-    ImageSet,
-    classify_table,
-    find_candidates,
-    find_field,
-    read_legus,
-    simulate_field,
-    write_field,
-    write_legus,
-)
-from astroclust.catalogs import legus_fields
+from astroclust import ImageSet, classify_table, find_candidates, read_legus, simulate_field
+from astroclust.catalogs import find_field, legus_fields, write_legus
 from astroclust.cli import main
 from astroclust.photometry.calibration import zero_point
 from astroclust.selection import PRESETS
+from astroclust.simulation import write_field
 from astroclust.simulation.cataloging import MATCH_RADIUS, field_catalog, template_field
 from astroclust.simulation.headers import header_of
 from astroclust.simulation.observations import observe_like

@@ -6,7 +6,8 @@ import pytest
 from astropy.nddata import CCDData
 from astropy.table import Table
 
-from astroclust import ImageSet, concentration_index, measure_photometry
+from astroclust import ImageSet, measure_photometry
+from astroclust.photometry import concentration_index
 from astroclust.simulation.drawing import draw_scene
 from astroclust.simulation.observations import observe_like
 from astroclust.simulation.profiles import (

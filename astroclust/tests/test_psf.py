@@ -7,8 +7,8 @@ from astropy.io import fits
 from astropy.table import Table
 from scipy import fft
 
-from astroclust import concentration_index
 from astroclust.instruments import LEGUS_BANDS, instruments
+from astroclust.photometry import concentration_index
 from astroclust.simulation.psf import (
     PSF_ANGLES,
     empirical_psf,

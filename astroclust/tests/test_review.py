@@ -16,11 +16,12 @@ from astropy.utils.exceptions import AstropyUserWarning
 from PIL import Image
 
 import astroclust
-from astroclust import classify_table, review_table, write_review
+from astroclust import classify_table, review_table
 from astroclust.cli import main
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.locks import only_process
-from astroclust.review import DEFAULT_PORT, LabelStore, Page, open_labels
+from astroclust.photometry import growth_curve
+from astroclust.review import DEFAULT_PORT, LabelStore, Page, open_labels, write_review
 from astroclust.review.objects import read_objects
 from astroclust.review.pictures import TILE, Pictures
 from astroclust.tests.test_files import small_files
@@ -464,7 +465,7 @@ def test_what_is_not_there_is_said(server, path, status):
 
 def test_measures_are_those_of_the_package(server, result, field):
     told = requests.get(server.url + "api/measures/2", timeout=120).json()
-    curve = astroclust.growth_curve(result[2:3], field.images["V"])[0]
+    curve = growth_curve(result[2:3], field.images["V"])[0]
     assert told["growth"]["V"] == [round(v, 4) if np.isfinite(v) else None for v in curve]
     own = astroclust.measure_photometry(result["x", "y"][2:3], field.images, errors="iraf")
     magnitude = own[f"mag_{field.images['V'].filter.lower()}"][0]

@@ -13,8 +13,8 @@ import pytest
 import requests
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astroclust import classify_table, review_table, write_review
-from astroclust.review import LabelStore
+from astroclust import classify_table, review_table
+from astroclust.review import LabelStore, write_review
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SAVED = "#saving[data-state=saved]"

@@ -8,19 +8,18 @@ from astropy import units as u
 from astropy.table import QTable, Table
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astroclust import (
-    Cuts,
-    ImageSet,
-    classify_table,
-    cut_flow,
-    decode_flags,
-    find_candidates,
-    find_sources,
-    select_candidates,
-)
+from astroclust import ImageSet, classify_table, decode_flags, find_candidates, find_sources
 from astroclust.catalogs import write_table
 from astroclust.instruments import LEGUS_BANDS
-from astroclust.selection import NGC1559_CUTS, PRESETS, Cut, field_settings
+from astroclust.selection import (
+    NGC1559_CUTS,
+    PRESETS,
+    Cut,
+    Cuts,
+    cut_flow,
+    field_settings,
+    select_candidates,
+)
 from astroclust.simulation.observations import observe_like
 
 

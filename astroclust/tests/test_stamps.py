@@ -8,10 +8,10 @@ from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astroclust import ImageSet, StampFlag, Stamps, decode_flags, make_stamps
+from astroclust import ImageSet, Stamps, decode_flags, make_stamps
 from astroclust.images import Band
 from astroclust.instruments import LEGUS_BANDS
-from astroclust.stamps import normalize_stamps
+from astroclust.stamps import StampFlag, normalize_stamps
 from astroclust.stamps.cutting import cut_stamps
 from astroclust.tests.cutouts import cut_one
 

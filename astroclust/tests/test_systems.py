@@ -8,7 +8,7 @@ from astropy import units as u
 from astropy.io import fits
 from astropy.table import Table
 
-from astroclust import ImageSet, simulate_field, simulate_stamps, write_field
+from astroclust import ImageSet, simulate_field, simulate_stamps
 from astroclust.cli import main
 from astroclust.instruments import (
     LEGUS_BANDS,
@@ -20,6 +20,7 @@ from astroclust.instruments import (
     register_band_system,
     register_instrument,
 )
+from astroclust.simulation import write_field
 from astroclust.simulation.candidates import Candidate
 from astroclust.simulation.drawing import Ellipse, Source, Stars
 from astroclust.simulation.galaxy import Galaxy

@@ -19,17 +19,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astroclust import (
-    Classifier,
     Stamps,
     classify_table,
-    create_network,
     load_classifier,
     save_classifier,
     train_classifier,
 )
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.locks import only_process
-from astroclust.networks import register_network
+from astroclust.networks import create_network, register_network
 from astroclust.tests.test_files import small_files
 from astroclust.training import (
     RECIPES,
@@ -51,7 +49,7 @@ from astroclust.training.checkpoints import (
     find_checkpoint,
 )
 from astroclust.training.fitting import _average, _Fit
-from astroclust.weights import ModelCard
+from astroclust.weights import Classifier, ModelCard
 
 
 def _blobs(n, seed):

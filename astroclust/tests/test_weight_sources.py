@@ -10,8 +10,9 @@ import pytest
 import torch
 from astropy.config import set_temp_cache
 
-from astroclust import Classifier, create_network, load_classifier, save_classifier
-from astroclust.weights import ModelCard, ModelHashError
+from astroclust import load_classifier, save_classifier
+from astroclust.networks import create_network
+from astroclust.weights import Classifier, ModelCard, ModelHashError
 
 
 @pytest.fixture(scope="module")

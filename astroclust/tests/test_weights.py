@@ -8,21 +8,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save
 
-from astroclust import (
-    Classifier,
-    create_network,
-    list_classifiers,
-    load_classifier,
-    make_stamps,
-    save_classifier,
-)
+from astroclust import load_classifier, make_stamps, save_classifier
+from astroclust.networks import create_network
 from astroclust.tests.test_files import small_files
 from astroclust.weights import (
+    Classifier,
     ModelBandsError,
     ModelCard,
     ModelClassesError,
     ModelHashError,
     ModelKeysError,
+    list_classifiers,
     sign_classifier,
 )
 from astroclust.weights.cards import card_digest, read_card

@@ -151,8 +151,12 @@ def simulated_sample(
 
     n_test = max(n // _PER_TEST, _PER_TEST) if n_test is None else n_test
     fields = [name for name in calibrated_fields() if name not in TEST_FIELDS]
-    options = {"labels": labels, "system": system}
-    options |= {"workers": workers, "progress_bar": progress_bar}
+    options = {
+        "labels": labels,
+        "system": system,
+        "workers": workers,
+        "progress_bar": progress_bar,
+    }
     stamps, classes = _simulate(n, [seed, 0], fields, CROWDED, **options)
     test_stamps, test_labels = simulated_test_set(n_test, seed=seed, **options)
     source = f"labels are {SIMULATED_LABELS[labels]}"
@@ -196,18 +200,34 @@ def simulated_test_set(
     >>> len(stamps), len(labels)
     (4, 4)
     """
-    options = {"system": system, "workers": workers, "progress_bar": progress_bar}
-    return _simulate(n, [seed, 1], TEST_FIELDS, 0.0, labels=labels, **options)
+    return _simulate(
+        n,
+        [seed, 1],
+        TEST_FIELDS,
+        0.0,
+        labels=labels,
+        system=system,
+        workers=workers,
+        progress_bar=progress_bar,
+    )
 
 
-def _simulate(n, seed, fields, crowded, *, labels, **options):
+def _simulate(n, seed, fields, crowded, *, labels, system, workers, progress_bar):
     """Simulated stamps and their labels."""
     with naming_extras():
         from astroclust.simulation import label_noise, simulate_stamps
 
     if labels not in SIMULATED_LABELS:
         raise ValueError(f"labels must be one of {', '.join(SIMULATED_LABELS)}, not {labels!r}")
-    stamps = simulate_stamps(n, seed=seed, like=fields, crowded=crowded, **options)
+    stamps = simulate_stamps(
+        n,
+        seed=seed,
+        like=fields,
+        crowded=crowded,
+        system=system,
+        workers=workers,
+        progress_bar=progress_bar,
+    )
     truth, kinds = stamps.table["class"], stamps.table["kind"]
     if labels == "truth":
         return stamps, np.asarray(truth)

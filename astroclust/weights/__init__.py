@@ -63,7 +63,7 @@ def list_classifiers():
 
     Examples
     --------
-    >>> from astroclust import list_classifiers
+    >>> from astroclust.weights import list_classifiers
     >>> list(list_classifiers())
     ['simulated-3']
     """

@@ -54,7 +54,8 @@ class ModelKeysError(ValueError):
     Weights of one network, and the card of another:
 
     >>> from dataclasses import replace
-    >>> from astroclust import Classifier, load_classifier, save_classifier
+    >>> from astroclust import load_classifier, save_classifier
+    >>> from astroclust.weights import Classifier
     >>> classifier = load_classifier()
     >>> card = replace(classifier.card, architecture="native-small")
     >>> card = save_classifier(Classifier(card, classifier.networks), "mine.safetensors")
@@ -73,7 +74,8 @@ class ModelBandsError(ValueError):
     Weights for five bands, and a card with two:
 
     >>> from dataclasses import replace
-    >>> from astroclust import Classifier, load_classifier, save_classifier
+    >>> from astroclust import load_classifier, save_classifier
+    >>> from astroclust.weights import Classifier
     >>> classifier = load_classifier()
     >>> card = replace(classifier.card, bands=("V", "I"))
     >>> card = save_classifier(Classifier(card, classifier.networks), "mine.safetensors")
@@ -92,7 +94,8 @@ class ModelClassesError(ValueError):
     Weights for four classes, and a card with two:
 
     >>> from dataclasses import replace
-    >>> from astroclust import Classifier, load_classifier, save_classifier
+    >>> from astroclust import load_classifier, save_classifier
+    >>> from astroclust.weights import Classifier
     >>> from astroclust.instruments import find_class_scheme
     >>> classifier = load_classifier()
     >>> card = replace(classifier.card, classes=find_class_scheme("cluster"))

@@ -29,7 +29,9 @@ class Classifier:
     A network that has learnt nothing, on stamps that hold nothing but noise:
 
     >>> import numpy as np
-    >>> from astroclust import Classifier, Stamps, create_network
+    >>> from astroclust import Stamps
+    >>> from astroclust.networks import create_network
+    >>> from astroclust.weights import Classifier
     >>> from astroclust.weights import ModelCard
     >>> card = ModelCard("mine", "native-small", "nothing yet")
     >>> classifier = Classifier(card, [create_network("native-small")])
