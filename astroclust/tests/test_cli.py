@@ -17,6 +17,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from regions import Regions
 
 import astroclust
+import astroclust.archive
 from astroclust.cli import _parser, main
 
 (_COMMANDS,) = (
@@ -452,7 +453,7 @@ def _noisy_fields():
 
 
 def test_what_libraries_print_is_not_in_the_report(monkeypatch, capsys):
-    monkeypatch.setattr(archive, "list_fields", _noisy_fields)
+    monkeypatch.setattr(astroclust.archive, "list_fields", _noisy_fields)
     assert main(["fetch", "--list", "--json"]) == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out) == {"fields": [{"a": 1}]}
@@ -463,7 +464,7 @@ def test_ctrl_c_prints_no_json(monkeypatch, capsys):
     def interrupt():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(archive, "list_fields", interrupt)
+    monkeypatch.setattr(astroclust.archive, "list_fields", interrupt)
     assert main(["fetch", "--list", "--json"]) == 130
     assert capsys.readouterr().out == ""
 
