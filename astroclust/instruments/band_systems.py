@@ -200,19 +200,19 @@ _REGISTERED = {}
 def _bundled():
     table = read_data("band_systems")
     names = dict.fromkeys(table["system"].tolist())
-    return {name: _from_rows(name, table[table["system"] == name], table.meta) for name in names}
+    return {name: _from_rows(name, table[table["system"] == name]) for name in names}
 
 
-def _from_rows(name, rows, meta):
+def _from_rows(name, rows):
     stars = [{str(row["role"]): value_of(row, star) for row in rows} for star in _STARS]
     ranked = sorted(rows, key=lambda row: row["reference"])
     return BandSystem(
         name,
         roles=rows["role"].tolist(),
         filters={each: str(row["role"]) for row in rows for each in row["filters"].split()},
-        pixel_scale=meta[name]["pixel_scale"],
+        pixel_scale=value_of(rows[0], "pixel_scale"),
         reference=[str(row["role"]) for row in ranked],
-        unit=meta[name]["unit"],
+        unit=value_of(rows[0], "unit"),
         defaults={row["role"]: (str(row["camera"]), str(row["filter"])) for row in rows},
         stars=[star for star in stars if None not in star.values()],
     )
