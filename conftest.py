@@ -12,7 +12,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
-def _examples_write_elsewhere(request, monkeypatch, tmp_path):
-    """Examples write files by plain names, as a reader would; keep them out of the source."""
+def _examples_leave_nothing_behind(request, monkeypatch, tmp_path):
+    """Examples write files by plain names and register cameras and bands, as a reader would."""
     if isinstance(request.node, DoctestItem):
         monkeypatch.chdir(tmp_path)
+        for name in ("cameras", "band_systems", "class_schemes"):
+            monkeypatch.setattr(f"astroclust.instruments.{name}._REGISTERED", {})

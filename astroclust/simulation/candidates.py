@@ -48,7 +48,7 @@ KINDS = {
 }
 #: Kinds that are not light, but flaws of the detector.
 RESIDUE = ("cosmic ray", "hot pixel")
-#: Kinds as sharp as a star: the cut in the index keeps them out of catalogues, but classifiers
+#: Kinds as sharp as a star: the cut in the index keeps them out of catalogs, but classifiers
 #: meet them all the same.
 POINTS = ("single star", "saturated")
 
@@ -85,7 +85,7 @@ class Candidate:
         Its light; empty for detector residue.
     truth : dict
         Half-light radius of its main part (pc), axis ratio, number of parts, and for classes 1 to
-        3 the age, mass and reddening that a population of its colours has.
+        3 the age, mass and reddening that a population of its colors has.
     """
 
     label: int
@@ -97,7 +97,7 @@ class Candidate:
 
 
 def draw_candidate(label, drawn, correction, x, y, observation, rng):
-    """Draw a candidate of a class with the magnitudes and the index of a catalogue.
+    """Draw a candidate of a class with the magnitudes and the index of a catalog.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def draw_candidate(label, drawn, correction, x, y, observation, rng):
     if kind == "saturated":
         magnitudes = magnitudes - magnitudes[V] + rng.uniform(15, 19)
     if kind in POINTS:
-        # No catalogue tells of these: stars of all colours, most of them too red for its cuts.
+        # No catalog tells of these: stars of all colors, most of them too red for its cuts.
         flux = draw_stars(rng, magnitudes[[V]], observation.zero_points, _BLUE_STARS)[:, 0]
     else:
         in_aperture = magnitudes + observation.extinction - correction - CORRECTION_STEPS
@@ -151,7 +151,7 @@ def draw_star(x, y, faintest, observation, rng):
     observation : `~astroclust.simulation.observations.Observation`
         Its zero points.
     rng : `~numpy.random.Generator`
-        Draws brightness and colour.
+        Draws brightness and color.
 
     Returns
     -------
@@ -222,7 +222,7 @@ def draw_structure(kinds, index, observation, rng):
 
 
 def total_magnitudes(sources, zero_points):
-    """Magnitudes (Vega) of all light of sources, shape (bands,); NaN where there is none."""
+    """Magnitudes (Vega) of all light of sources, shape (bands,); NaN for none."""
     if not sources:
         return np.full(len(zero_points), np.nan)
     total = np.sum([source.flux for source in sources], axis=0)
@@ -230,7 +230,7 @@ def total_magnitudes(sources, zero_points):
 
 
 def _tint(rng, scatter):
-    """Light in each band of a part whose colour differs from that of the whole, 1 in V."""
+    """Light in each band of a part whose color differs from that of the whole, 1 in V."""
     steps = REDDER * rng.normal(0, scatter) + rng.normal(0, 0.2 * scatter, N_BANDS)
     return 10 ** (-0.4 * (steps - steps[V]))
 
@@ -341,11 +341,11 @@ def _components(kind, galaxies, rng):
 def _galaxy(rng):
     """A background galaxy: bulge and disk."""
     axis_ratio, angle = rng.uniform(0.2, 0.95), rng.uniform(0, np.pi)
-    disc = Component(np.ones(N_BANDS), 0, 0, 1.0, ("sersic", 1.0), axis_ratio, angle)
+    disk = Component(np.ones(N_BANDS), 0, 0, 1.0, ("sersic", 1.0), axis_ratio, angle)
     share = rng.uniform(0.1, 1.0)
     light = share * 10 ** (-0.4 * 0.4 * REDDER)
     index = float(rng.choice([2.0, 4.0]))
-    return [disc, Component(light, 0, 0, 0.4, ("sersic", index), max(axis_ratio, 0.6), angle)]
+    return [disk, Component(light, 0, 0, 0.4, ("sersic", index), max(axis_ratio, 0.6), angle)]
 
 
 def _fluff(rng):

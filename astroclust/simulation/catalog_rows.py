@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""What real catalogues say of the sources that are to be painted."""
+"""What real catalogs say of the sources that are to be painted."""
 
 import warnings
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ _LABELS = ("class_human", "class_hybrid", "class_ml")
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """What a catalogue says of n sources; NaN where it does not.
+    """What a catalog says of n sources; NaN for what it does not say.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Rows:
     x, y : `~numpy.ndarray` of float64, shape (n,)
         0-based pixels.
     label : `~numpy.ndarray` of int, shape (n,)
-        Class, 0 where there is none.
+        Class, 0 without one.
     class_mean : `~numpy.ndarray` of float64, shape (n,)
         Mean of the classes that people gave.
     magnitude : `~numpy.ndarray` of float64, shape (n, 5)
@@ -82,7 +82,7 @@ class Rows:
 
 
 def open_catalog(catalog, like, shape, density):
-    """The field and the shape of a painted catalogue.
+    """The field and the shape of a painted catalog.
 
     Parameters
     ----------
@@ -99,21 +99,21 @@ def open_catalog(catalog, like, shape, density):
     Raises
     ------
     KeyError
-        Where LEGUS has no such field.
+        If LEGUS has no such field.
     TypeError
-        Where the catalogue is no table.
+        If the catalog is no table.
     ValueError
-        Where the arguments do not go together, or the catalogue is empty or has no positions.
+        If the arguments do not go together, or the catalog is empty or has no positions.
     """
     if not isinstance(catalog, Table):
         raise TypeError(f"catalog must be an astropy Table, not {type(catalog).__name__}")
     if density is not None:
-        raise ValueError("density is that of the catalogue: give one of catalog= and density=")
+        raise ValueError("density is that of the catalog: give one of catalog= and density=")
     if not len(catalog):
         raise ValueError("catalog has no rows: there is nothing to paint")
     like = catalog.meta.get("FIELD") if like is None else like
     if like is None:
-        raise ValueError("the catalogue does not say its field: give like=, such as 'ngc1566'")
+        raise ValueError("the catalog does not say its field: give like=, such as 'ngc1566'")
     if shape is None:
         _need(catalog, "x", "y")
         x, y = (place[np.isfinite(place)] for place in pixel_positions(catalog))
@@ -123,7 +123,7 @@ def open_catalog(catalog, like, shape, density):
 
 
 def read_rows(catalog, population, observation):
-    """The rows of a catalogue.
+    """The rows of a catalog.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def read_rows(catalog, population, observation):
         As `~astroclust.catalogs.read_legus` gives it: ``x``, ``y``, ``mag_f275w`` ..., ``ci`` and
         a class are needed; ``id``, the error in V and ``class_mean`` are used.
     population : `~astroclust.simulation.populations.FieldPopulation`
-        Aperture correction, and the noise where the catalogue has no errors.
+        Aperture correction, and the noise where the catalog has no errors.
     observation : `~astroclust.simulation.observations.Observation`
         Filters, zero points and exposure times.
 
@@ -143,12 +143,12 @@ def read_rows(catalog, population, observation):
     Raises
     ------
     ValueError
-        Where a column is missing.
+        If a column is missing.
 
     Warns
     -----
     `~astropy.utils.exceptions.AstropyUserWarning`
-        Where rows have no V magnitude or no place.
+        If rows have no V magnitude or no place.
     """
     filters = [name.lower() for name in observation.filters]
     _need(catalog, "x", "y", *(f"mag_{name}" for name in filters), "ci")
@@ -195,14 +195,13 @@ def _need(catalog, *names):
 
 
 def _column(catalog, name):
-    """Numbers of a column, NaN where masked or where there is no such column."""
-    if name not in catalog.colnames:
-        return np.full(len(catalog), np.nan)
-    return float_column(catalog, name)
+    """Numbers of a column; NaN for masked ones, and without such a column."""
+    known = name in catalog.colnames
+    return float_column(catalog, name) if known else np.full(len(catalog), np.nan)
 
 
 def place_on_sky(wcs, catalog):
-    """Move a WCS so that a source in the middle of the catalogue has its coordinates."""
+    """Move a WCS so that a source in the middle of the catalog has its coordinates."""
     x, y = pixel_positions(catalog)
     ra, dec = _column(catalog, "ra"), _column(catalog, "dec")
     distance = np.hypot(x - wcs.wcs.crpix[0], y - wcs.wcs.crpix[1])
@@ -223,7 +222,7 @@ def error_of_correction(errors):
 
 
 def implied_noise(errors, flux, exposure_times):
-    """Scatter of the pixels of the sky that the errors of a catalogue imply.
+    """Scatter of the pixels of the sky that the errors of a catalog imply.
 
     Parameters
     ----------
@@ -243,14 +242,14 @@ def implied_noise(errors, flux, exposure_times):
 
 
 def in_aperture(magnitude, population, observation):
-    """Light within the aperture of magnitudes, e-/s, shape (n, 5); 0 where there is none."""
+    """Light within the aperture of magnitudes, e-/s, shape (n, 5); 0 for NaN."""
     magnitude = magnitude + observation.extinction
     magnitude = magnitude - population.aperture_correction - CORRECTION_STEPS
     return np.nan_to_num(10 ** (0.4 * (observation.zero_points - magnitude)))
 
 
 def gather_stars(galaxy, rows, observation):
-    """A galaxy without arms with its young stars, and their light, where sources are.
+    """A galaxy without arms, with its young stars and their light around the sources.
 
     Parameters
     ----------

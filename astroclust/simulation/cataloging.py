@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The catalogue that LEGUS would publish of a simulated field."""
+"""The catalog that LEGUS would publish of a simulated field."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ __all__ = ["MATCH_RADIUS", "drawn_candidates", "field_catalog", "field_cuts", "t
 #: Pixels within which a source is taken to be the nearest candidate that was drawn: a peak of an
 #: association may be so far from its middle.
 MATCH_RADIUS = 5.0
-# Errors of the mean aperture correction, NUV to I (mag): medians of those in the catalogues of
+# Errors of the mean aperture correction, NUV to I (mag): medians of those in the catalogs of
 # NGC 628-C, NGC 628-E and NGC 1566.
 _CORRECTION_ERRORS = (0.067, 0.060, 0.039, 0.039, 0.051)
 # Bands that the fit of LEGUS needed.
@@ -39,13 +39,13 @@ def template_field(field):
 
 
 def field_cuts(like):
-    """The cuts of LEGUS with the smallest concentration index of a field, where it is known."""
+    """The cuts of LEGUS with the smallest concentration index of a field, if it is known."""
     cuts = PRESETS["legus"].cuts
     return replace(cuts, min_ci=like.ci_cut) if np.isfinite(like.ci_cut) else cuts
 
 
 def field_catalog(field, like, *, workers=1, progress_bar=False):
-    """The catalogue that LEGUS would publish of a simulated field.
+    """The catalog that LEGUS would publish of a simulated field.
 
     It holds what `~astroclust.selection.find_candidates` finds with the preset of LEGUS and the
     distance, extinction and cut in the concentration index of the field, and what differs from
@@ -123,7 +123,7 @@ def _add_truth(catalog, field, inspected):
 
 def drawn_candidates(place, candidates):
     """Which of the candidates there is at each place, of those places where there is one."""
-    drawn = np.column_stack([float_column(candidates, "x"), float_column(candidates, "y")])
+    drawn = np.column_stack([float_column(candidates, name) for name in ("x", "y")])
     rows = np.flatnonzero(np.isfinite(drawn).all(axis=1))
     if not len(rows) or not len(place):
         return np.empty(0, int), np.zeros(len(place), bool)

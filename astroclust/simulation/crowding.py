@@ -17,7 +17,7 @@ _BRIGHT_STARS, _ABOVE, _BELOW = 0.25, 2.5, 6.5
 _BLUE_OF_YOUNG, _YOUNG = 0.7, 0.5
 # How much more scatter companions must make than clipping leaves of it; measured.
 _CLIPPED_AWAY = 1.3
-# How the colours of faint stars scatter (mag in B-V, nearly).
+# How the colors of faint stars scatter (mag in B-V, nearly).
 _COLOR_SCATTER = 0.5
 # Where companions lie (pixels from the candidate): in the annulus of the sky and around it, but
 # not in the aperture. How many there are, and the area over which the PSF spreads a star's light.
@@ -28,7 +28,7 @@ _CLOUD, _CLOUD_AT, _LIGHT_OF_CLOUD = Ellipse(("sersic", 0.5), 9.0), 8.0, 1170.0
 _OF_CLOUD = (0.0, 0.3)
 # The most that is added: in units of the scatter of quiet sky, and of the light of the candidate.
 _LOUDEST, _LOUDEST_OF_LIGHT = 3.0, 0.002
-# Stars of the disc a square pixel, and how much they differ in brightness (natural logarithm).
+# Stars of the disk a square pixel, and how much they differ in brightness (natural logarithm).
 _CROWD, _SPREAD = 0.06, 1.0
 
 
@@ -48,7 +48,7 @@ def field_stars(rng, shape, observation, population, density, galaxy):
     density : float
         Candidates a square pixel.
     galaxy : `~astroclust.simulation.galaxy.Galaxy`
-        Where young and old stars are.
+        Distribution of young and old stars.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def field_stars(rng, shape, observation, population, density, galaxy):
 
 
 def _crowd_of_stars(rng, shape, area, wanted, galaxy):
-    """The stars of the disc, which make the scatter of even the quietest sky in each band."""
+    """The stars of the disk, which make the scatter of even the quietest sky in each band."""
     n = rng.poisson(_CROWD * area)
     places = scatter(rng, shape, n, galaxy.old, margin=MARGIN)
     light = rng.lognormal(-(_SPREAD**2), _SPREAD, n)  # with a mean square of 1

@@ -22,7 +22,7 @@ __all__ = [
 
 # LEGUS took three dithered exposures in each filter (Calzetti et al. 2015).
 EXPOSURES = 3
-# Drizzling spreads the light of a pixel over its neighbours, along either axis.
+# Drizzling spreads the light of a pixel over its neighbors, along either axis.
 DRIZZLE = np.array([0.12, 0.76, 0.12], np.float32)
 
 RESIDUE_RATE = 3e-5  # residuals a pixel and band that the rejection of cosmic rays leaves

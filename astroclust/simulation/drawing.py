@@ -191,7 +191,7 @@ def draw_scene(sources, shape, observation, *, stars=None, margin=MARGIN):
     Parameters
     ----------
     sources : list of `Source`
-        Positions are 0-based pixel centres.
+        Positions are 0-based pixel centers.
     shape : tuple of int
         (ny, nx).
     observation : `~astroclust.simulation.observations.Observation`

@@ -75,7 +75,7 @@ class Field:
         What was drawn, row by row the same candidates: ``class``; ``kind``; total magnitudes
         ``mag_nuv`` ... ``mag_i`` (Vega; NaN for detector residue); ``radius``, the half-light
         radius of the main part (pc); its ``axis_ratio``; ``members``, the number of parts;
-        ``log_age``, ``log_mass`` and ``e_bv`` of the stellar population that has these colours.
+        ``log_age``, ``log_mass`` and ``e_bv`` of the stellar population that has these colors.
 
     Examples
     --------
@@ -108,36 +108,36 @@ def simulate_field(
 ):
     """Draw a field like one of LEGUS, or paint one: its images, its candidates, and the truth.
 
-    A catalogue is drawn and then painted. Magnitudes, colours, concentration and crowding of the
-    candidates of each class are distributed as in the released catalogue of the field, or of that
+    A catalog is drawn and then painted. Magnitudes, colors, concentration and crowding of the
+    candidates of each class are distributed as in the released catalog of the field, or of that
     most like it; so are the classes and the distances of candidates from one another. They lie on
     the arms of a spiral, among stars down to far below the noise, and are seen by the cameras and
     with the exposure times of the field.
 
-    Painted, each source lies where its catalogue says and has the light that it takes for LEGUS's
+    Painted, each source lies where its catalog says and has the light that it takes for LEGUS's
     apertures to measure in the images what it says: magnitudes and concentration index, with
-    neighbours, sky and noise as they are there. A catalogue that is given is painted on a galaxy
+    neighbors, sky and noise as they are there. A catalog that is given is painted on a galaxy
     whose young stars are where its sources are.
 
     Parameters
     ----------
     like : str, optional
         A field of LEGUS, as `~astroclust.catalogs.find_field` knows it; by default that of the
-        catalogue (``FIELD`` of its metadata), without one ``"ngc628-c"``.
+        catalog (``FIELD`` of its metadata), without one ``"ngc628-c"``.
     shape : tuple of int, optional
         Shape of the images, (ny, nx), in pixels of the band system, 0.0396 arcsec for LEGUS; by
-        default just beyond the last position of the catalogue, without one (600, 600).
+        default just beyond the last position of the catalog, without one (600, 600).
     seed : int or sequence of int
         Equal seeds give equal pixels.
     density : float, optional
         Candidates a square pixel; by default so many that as many are found as in the field's
         crowded part.
     catalog : `~astropy.table.Table`, optional
-        The catalogue to paint, as `~astroclust.catalogs.read_legus` gives it: ``x``, ``y``,
+        The catalog to paint, as `~astroclust.catalogs.read_legus` gives it: ``x``, ``y``,
         ``mag_f275w`` ..., ``ci``, and one of ``class_human``, ``class_hybrid`` and ``class_ml``,
         of which the first that is not 0 counts. Bands without a magnitude get no light. ``id``,
         ``ra``, ``dec``, ``class_mean``, and the errors, which tell how crowded it is, are used
-        where there are any.
+        if there are any.
     galaxies : path-like or sequence of array_like, optional
         Stamps of real galaxies, half of the background galaxies: a FITS file with one stamp per
         extension, as GalSim's, or arrays. By default all are parametric.
@@ -155,24 +155,24 @@ def simulate_field(
     Returns
     -------
     field : `Field`
-        ``images``, ``candidates`` and ``truth``; of a catalogue all its rows, in its order, those
+        ``images``, ``candidates`` and ``truth``; of a catalog all its rows, in its order, those
         without V or a position of the kind "none".
 
     Raises
     ------
     KeyError
-        Where LEGUS has no such field.
+        If LEGUS has no such field.
     TypeError
-        Where the catalogue is no table, or ``psf`` not a mapping.
+        If the catalog is no table, or ``psf`` not a mapping.
     ValueError
-        Where another argument is not accepted, the catalogue is empty or lacks a column, or
+        If another argument is not accepted, the catalog is empty or lacks a column, or
         ``galaxies`` or ``psf`` have none; or a band of ``system`` has no default filter, PSF or
         zero point.
 
     Warns
     -----
     `~astropy.utils.exceptions.AstropyUserWarning`
-        Where rows of the catalogue have no V or no position.
+        If rows of the catalog have no V or no position.
 
     Examples
     --------
@@ -212,7 +212,7 @@ def simulate_field(
         )
     else:
         rows = read_rows(catalog, population, observation)
-        # The arms of a catalogue are where its clusters are.
+        # The arms of a catalog are where its clusters are.
         galaxy = gather_stars(studio.galaxy(contrast=0.0), rows[rows.paintable], observation)
         wcs = place_on_sky(wcs, catalog)
     image, scene = _paint(studio, rows, galaxy)
@@ -262,7 +262,7 @@ class _Studio:
 
 
 def _paint(studio, rows, galaxy):
-    """The images of what a catalogue says on a galaxy, and its sources."""
+    """The images of what a catalog says on a galaxy, and its sources."""
     ci_cut, rng = studio.field.ci_cut, studio.rng
     painting = Painting(rows, studio.population, studio.observation, ci_cut, rng)
     density = max(np.count_nonzero(rows.label), 1) / np.prod(studio.shape)
@@ -277,7 +277,7 @@ def _paint(studio, rows, galaxy):
         painting.settle(image, observed=False)
         residue = [(each.kind, each.x, each.y) for each in candidates]
         _observe(image, residue, studio.observation, studio.rng)
-        # The catalogue was measured with noise: the noise here is part of what it says.
+        # The catalog was measured with noise: the noise here is part of what it says.
         painting.settle(image, observed=True)
     return image, Scene(studio.observation, galaxy, painting.candidates(), [clouds], stars + crowd)
 
@@ -319,7 +319,7 @@ def _in_unit(pixels, factor):
 
 
 def _draw_rows(studio, density, galaxy):
-    """A catalogue like that of the field, on the arms of a galaxy."""
+    """A catalog like that of the field, on the arms of a galaxy."""
     rng, population = studio.rng, studio.population
     groups = population.group_share, population.group_size, population.group_radius
     x, y = places = draw_places(rng, studio.shape, density, *groups, np.sqrt(galaxy.young))

@@ -13,7 +13,7 @@ from astroclust.simulation.template import V, relative_magnitudes
 
 __all__ = ["Galaxy", "draw_galaxy", "draw_patch"]
 
-# Colours NUV-U, U-B, B-V, V-I (Vega): of old clusters and of those some 30 Myr old in NGC 628C,
+# Colors NUV-U, U-B, B-V, V-I (Vega): of old clusters and of those some 30 Myr old in NGC 628C,
 # and of H II regions, whose Balmer continuum is in U and whose [O III] in V, chosen to look alike.
 _OLD, _YOUNG, _GAS = (1.0, 0.15, 0.75, 1.1), (-0.35, -0.8, 0.1, 0.5), (0.0, -0.9, 0.3, -0.2)
 COLORS = {"old": _OLD, "young": _YOUNG, "gas": _GAS}
@@ -54,7 +54,7 @@ class Galaxy:
 
 
 def draw_galaxy(rng, shape, observation, *, brightness=None, contrast=None):
-    """Draw a window on a spiral galaxy: disc, bulge, arms, dust lanes and H II regions.
+    """Draw a window on a spiral galaxy: disk, bulge, arms, dust lanes and H II regions.
 
     Arms are logarithmic spirals broken by noise; young stars crowd on them in groups of groups,
     and dust lies along their concave edges and in feathers.
@@ -71,7 +71,7 @@ def draw_galaxy(rng, shape, observation, *, brightness=None, contrast=None):
     brightness : float, optional
         Median of the light in V, e-/s a pixel; by default 0.01 to 0.2.
     contrast : float, optional
-        Strength of arms, groups, clouds and dust, 1 being usual; 0 leaves disc and bulge.
+        Strength of arms, groups, clouds and dust, 1 being usual; 0 leaves disk and bulge.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def draw_galaxy(rng, shape, observation, *, brightness=None, contrast=None):
     Raises
     ------
     ValueError
-        Where an argument is not accepted.
+        If an argument is not accepted.
     """
     brightness = _checked(rng, shape, brightness, BRIGHTNESS)
     if contrast is None:
@@ -91,25 +91,25 @@ def draw_galaxy(rng, shape, observation, *, brightness=None, contrast=None):
     contrast, parsec = float(contrast), 1 / float(observation.pixel_pc)
     scale = rng.uniform(2000, 4000) * parsec
     radius, azimuth, bulge_radius = _geometry(rng, shape, scale)
-    disc = np.exp(-radius / scale)
+    disk = np.exp(-radius / scale)
     # Discs are redder towards their middle: less of their light there is young.
     share = np.minimum(0.08 + 0.22 * radius / scale, 0.6)
-    old = disc * (1 - share) + _bulge(rng, bulge_radius, scale)
+    old = disk * (1 - share) + _bulge(rng, bulge_radius, scale)
     shortest, longest = (length * parsec for length in GROUPS)
     groups = _noise(rng, shape, _window_amplitude(shape, shortest, longest))
     clouds = _noise(rng, shape, _window_amplitude(shape, FINEST, shortest))
     arm, lane = _arms(rng, radius, azimuth, groups, scale, parsec)
     del radius, azimuth, bulge_radius  # each of them is large
-    dust = rng.uniform(0.15, 0.4) * lane + rng.uniform(0.02, 0.06) * disc
+    dust = rng.uniform(0.15, 0.4) * lane + rng.uniform(0.02, 0.06) * disk
     dust *= contrast * np.exp(0.25 * clouds[::-1])  # clouds of its own: the same upside down
     dust /= 1 + 1.2 * dust  # some stars lie in front: deep lanes are never black
     young = np.exp(0.75 * math.sqrt(contrast) * (groups + clouds))
-    young *= disc * (0.15 + contrast * 3 * arm)
-    gas = _gas(rng, young, contrast * disc, clouds, parsec)
+    young *= disk * (0.15 + contrast * 3 * arm)
+    gas = _gas(rng, young, contrast * disk, clouds, parsec)
     share += contrast * arm * np.exp(0.4 * groups)
     # The light is in clouds as the young stars are, but less so.
     clouds = np.exp(contrast * rng.uniform(0.03, 0.08) * clouds)
-    share *= disc * clouds
+    share *= disk * clouds
     maps = {"old": old * np.sqrt(clouds), "young": share, "gas": gas}
     light, gas = _light(observation, brightness, maps, dust)
     return Galaxy(light, young / young.mean(), old / old.mean(), dust, gas)
@@ -156,7 +156,7 @@ def draw_patch(rng, shape, observation, *, brightness=None):
 
 
 def _checked(rng, shape, brightness, bounds):
-    """The brightness, drawn from its bounds if there is none, where it and shape are accepted."""
+    """The brightness, drawn from its bounds if there is none, if it and the shape are accepted."""
     if len(shape) != 2 or min(shape) < SMALLEST:
         raise ValueError(f"shape must be at least {SMALLEST} x {SMALLEST} pixels, not {shape}")
     if brightness is None:
@@ -209,9 +209,9 @@ def _winding_noise(rng, radius, azimuth, scale, pitch):
 
 
 def _geometry(rng, shape, scale):
-    """Radius and azimuth in the plane of the disc, and radius on the sky; lengths in pixels."""
+    """Radius and azimuth in the plane of the disk, and radius on the sky; lengths in pixels."""
     axis_ratio, angle, bearing = rng.uniform([0.5, 0, 0], [1, np.pi, 2 * np.pi]).tolist()
-    # Only a window that is large against the disc may have the nucleus in its middle.
+    # Only a window that is large against the disk may have the nucleus in its middle.
     nearest, farthest = (0.3, 1.5) if min(shape) < 2 * scale else (0.0, 0.5)
     distance = scale * rng.uniform(nearest, farthest)
     along = _along(shape, angle, distance * math.cos(bearing))
@@ -222,7 +222,7 @@ def _geometry(rng, shape, scale):
 
 
 def _bulge(rng, radius, scale):
-    """A Sersic profile with 3 to 20 % of the light of a disc whose centre has 1."""
+    """A Sersic profile with 3 to 20 % of the light of a disk whose center has 1."""
     index, size = rng.uniform(1, 4), rng.uniform(0.08, 0.2) * scale
     b = 2 * index - 1 / 3
     total = rng.uniform(0.03, 0.2) * scale**2

@@ -125,11 +125,11 @@ def galaxy_profile(light):
     """
     light = light / light.sum()
     y, x = np.indices(light.shape)
-    centre = [float((axis * light).sum()) for axis in (x, y)]
-    distance = np.hypot(x - centre[0], y - centre[1]).ravel()
+    center = [float((axis * light).sum()) for axis in (x, y)]
+    distance = np.hypot(x - center[0], y - center[1]).ravel()
     order = np.argsort(distance)
     half = distance[order][np.searchsorted(np.cumsum(light.ravel()[order]), 0.5)]
     middle = [(size - 1) / 2 for size in light.shape[::-1]]
     profile = galsim.InterpolatedImage(galsim.Image(light, scale=1.0), flux=1.0)
-    profile = profile.shift(middle[0] - centre[0], middle[1] - centre[1])
+    profile = profile.shift(middle[0] - center[0], middle[1] - center[1])
     return profile.dilate(1 / max(half, 1.0))

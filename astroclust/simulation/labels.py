@@ -14,7 +14,7 @@ __all__ = ["CONFUSION_ON_BORDER", "DIFFICULTY", "TAKEN_FOR", "confusion_of_kinds
 
 #: Chances that an expert gives an object on the border of its class the classes 1 to 4: a row a
 #: true class. Fitted by ``benchmarks/labels.py --fit`` to the agreement of experts in Wei et al.
-#: (2020, sec. 2.1) and to the shares of unanimous votes in the catalogues of NGC 628, with the
+#: (2020, sec. 2.1) and to the shares of unanimous votes in the catalogs of NGC 628, with the
 #: off-diagonal terms drawn towards the shapes of their Tables 4 and 5.
 CONFUSION_ON_BORDER = (
     (0.674, 0.257, 0.014, 0.055),
@@ -50,7 +50,7 @@ _LEANING = 5.0
 def confusion_of_kinds(border=CONFUSION_ON_BORDER):
     """Chances of the votes for objects of each kind on the border of its class.
 
-    Kinds lean as `TAKEN_FOR` says; in the mix of kinds of a catalogue they have, on average, the
+    Kinds lean as `TAKEN_FOR` says; in the mix of kinds of a catalog they have, on average, the
     chances of their class (found by iterative proportional fitting).
 
     Parameters
@@ -65,7 +65,7 @@ def confusion_of_kinds(border=CONFUSION_ON_BORDER):
     """
     rows = {}
     for label, shares in KINDS.items():
-        # Of points, the cut in the index leaves none in a catalogue.
+        # Of points, the cut in the index leaves none in a catalog.
         listed = np.array([0 if kind in POINTS else share for kind, share in shares.items()])
         chances = np.ones((len(shares), len(LEGUS_CLASSES)))
         for row, kind in zip(chances, shares, strict=True):
@@ -85,7 +85,7 @@ def label_noise(classes, *, seed, kinds=None, n_experts=3, difficulty=None):
     case, to `CONFUSION_ON_BORDER`, or to those of its kind, for experts judge by what they see: a
     pair of stars is rather taken for an association than for a symmetric cluster. Experts share
     nothing but difficulty and kind of the object. With that, three experts agree with one another,
-    and with a fourth, as in Wei et al. (2020, sec. 2.1) and the catalogues of LEGUS, to 6 points.
+    and with a fourth, as in Wei et al. (2020, sec. 2.1) and the catalogs of LEGUS, to 6 points.
     What a single person holds to over years (the repeated classes of NGC 3351) is not drawn: see
     ``benchmarks/labels.py``.
 
@@ -108,13 +108,13 @@ def label_noise(classes, *, seed, kinds=None, n_experts=3, difficulty=None):
     labels : `~astropy.table.Table`, length n
         ``expert_1`` ... (int16), the votes; ``class_mode`` (int16), the most frequent vote, and
         ``class_mean`` (float32), the mean of the votes, as ``class_human`` and ``class_mean`` in
-        the catalogues of LEGUS. Where votes are tied, one more expert chooses among the tied
+        the catalogs of LEGUS. Where votes are tied, one more expert chooses among the tied
         classes; the mean is without that choice.
 
     Raises
     ------
     ValueError
-        Where an argument is not accepted.
+        If an argument is not accepted.
 
     Notes
     -----

@@ -64,7 +64,7 @@ class Observation:
     angle : int
         Orientation of the diffraction spikes, below `~astroclust.simulation.psf.PSF_ANGLES`.
     on_detector : tuple of float
-        Where on the detector the field is, in x and y from 0 to 1, for a PSF that varies over it.
+        Position on the detector, x and y from 0 to 1, for a PSF that varies over it.
     ingredients : `~astroclust.simulation.ingredients.Ingredients`
         Real galaxies and PSFs, if there are any.
     pixel_scale : float

@@ -39,7 +39,7 @@ _CLEAR, _FAINT_STAR = 5.0, 0.02
 _LEAST_CAUGHT = 0.05
 # Where sources lie farther from one another than this (pixels), apertures are their own.
 _REACH = 12.0
-# Kinds that can have the light and the index of a catalogue, by class. What was not inspected (0)
+# Kinds that can have the light and the index of a catalog, by class. What was not inspected (0)
 # is of the kinds of class 4.
 _NOT_PAINTED = (*RESIDUE, *POINTS)
 # What is no cluster is a star where it is as sharp as one, and where a star as bright would fill
@@ -63,12 +63,12 @@ _PAINTED = {label: _painted(KINDS[label or 4]) for label in range(5)}
 
 
 class Painting:
-    """The sources of a catalogue, to be drawn and then brought to what the catalogue says.
+    """The sources of a catalog, to be drawn and then brought to what the catalog says.
 
     Parameters
     ----------
     rows : `~astroclust.simulation.catalog_rows.Rows`
-        The catalogue.
+        The catalog.
     population : `~astroclust.simulation.populations.FieldPopulation`
         Its aperture correction.
     observation : `~astroclust.simulation.observations.Observation`
@@ -128,7 +128,7 @@ class Painting:
         return _SCALES[0] * np.exp(_STEP * self.step)
 
     def candidates(self):
-        """A `Candidate` for each row of the catalogue, in its order; not all have light."""
+        """A `Candidate` for each row of the catalog, in its order; not all have light."""
         rows, result = self.all_rows, []
         painted = iter(zip(self.kinds, self.structures, self.scales, self._sources(), strict=True))
         for i, is_painted in enumerate(rows.paintable):
@@ -166,7 +166,7 @@ class Painting:
     def settle(self, image, *, observed):
         """Change the light of the sources in an image until the apertures catch what they should.
 
-        Neighbours, the galaxy, the position of a source in its pixel and noise add to what is
+        Neighbors, the galaxy, the position of a source in its pixel and noise add to what is
         measured of it; what they add is taken for that of the round before.
 
         Parameters
@@ -230,7 +230,7 @@ def _fractions(positions):
     tree = KDTree(positions.T)
     near = tree.sparse_distance_matrix(tree, _REACH, output_type="coo_matrix")
     overlap = 1 / (1 + (near.data / _RADII[-1]) ** 4)
-    # Each source is its own neighbour.
+    # Each source is its own neighbor.
     return 1 / np.bincount(near.row, overlap, minlength=positions.shape[1])
 
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The measured populations of LEGUS's fields: magnitudes, colours, concentration, crowding."""
+"""The measured populations of LEGUS's fields: magnitudes, colors, concentration, crowding."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -43,7 +43,7 @@ class Population:
     """The inspected candidates of one class in one field of LEGUS.
 
     The distribution of each quantity is that of its quantiles. How they hang together is a mixture
-    of Gaussians of their normal scores. Both are measured on the released catalogue, by
+    of Gaussians of their normal scores. Both are measured on the released catalog, by
     ``benchmarks/populations.py``.
 
     Parameters
@@ -51,7 +51,7 @@ class Population:
     share : float
         Share of the class among the inspected candidates.
     quantiles : `~numpy.ndarray` of float64, shape (quantiles, quantities)
-        At equal steps from 0 to 1: V (Vega, as in the catalogue), NUV-U, U-B, B-V, V-I (mag),
+        At equal steps from 0 to 1: V (Vega, as in the catalog), NUV-U, U-B, B-V, V-I (mag),
         concentration index (mag), and the decimal logarithm of the scatter of the pixels in V
         around the candidate (e-/s).
     weights, means, covariances : `~numpy.ndarray`
@@ -91,7 +91,7 @@ class FieldPopulation:
     classes : dict of int to `Population`
         By class.
     aperture_correction : float
-        Mean aperture correction in V of the catalogue (mag).
+        Mean aperture correction in V of the catalog (mag).
     density : float
         Inspected candidates a square pixel.
     group_share, group_size, group_radius : float
@@ -100,7 +100,7 @@ class FieldPopulation:
     noise : `~numpy.ndarray` of float64, shape (5,)
         Scatter of the pixels of empty sky by the detector (e-/s), NUV to I.
     faint_stars : `~numpy.ndarray` of float64, shape (5,)
-        What the stars of the disc add to it where the field is quietest.
+        What the stars of the disk add to it where the field is quietest.
     texture : `~numpy.ndarray` of float64, shape (5,)
         Light of the faint stars about candidates relative to that in V, e-/s, NUV to I.
     """
@@ -224,7 +224,7 @@ def light_of_age(log_age):
 
 @lru_cache(maxsize=1)
 def _simple_populations():
-    """Age and reddening of a grid, and V and colours of a solar mass on it."""
+    """Age and reddening of a grid, and V and colors of a solar mass on it."""
     reddening, ages = np.arange(0, 1.51, 0.05), np.array(_tables()[2]["log_age"])
     age, e_bv = np.meshgrid(ages, reddening, indexing="ij")
     light = light_of_age(age.ravel()) + e_bv.reshape(-1, 1) * EXTINCTION
@@ -232,7 +232,7 @@ def _simple_populations():
 
 
 def age_of_light(magnitudes, distance_modulus):
-    """Age, mass and reddening of the simple stellar population whose colours are nearest.
+    """Age, mass and reddening of the simple stellar population whose colors are nearest.
 
     Parameters
     ----------
@@ -260,7 +260,7 @@ def draw_stars(rng, magnitudes, zero_points, blue):
     Parameters
     ----------
     rng : `~numpy.random.Generator`
-        Draws colour and dust.
+        Draws color and dust.
     magnitudes : array_like of float, shape (n,)
         V (Vega).
     zero_points : `~numpy.ndarray`, shape (5,)

@@ -25,7 +25,7 @@ __all__ = ["FieldFiles", "check_field_output", "write_field"]
 
 @dataclass(frozen=True)
 class FieldFiles:
-    """Where the files of a simulated field are.
+    """Files of a simulated field.
 
     Parameters
     ----------
@@ -96,9 +96,9 @@ def check_field_output(like, folder, *, system=LEGUS_BANDS, overwrite=False):
     Raises
     ------
     KeyError
-        Where LEGUS has no such field.
+        If LEGUS has no such field.
     OSError
-        Where a file exists and ``overwrite`` is false, or cannot be written.
+        If a file exists and ``overwrite`` is false, or cannot be written.
 
     Examples
     --------
@@ -128,7 +128,7 @@ def write_field(field, folder, *, overwrite=False, workers=1, progress_bar=False
     field : `~astroclust.simulation.Field`
         As `~astroclust.simulation.simulate_field` draws it.
     folder : str or `~pathlib.Path`
-        Is made where it does not exist.
+        Folder of the files; created if it does not exist.
     overwrite : bool, optional
         Whether the files may exist.
     workers : int, optional
@@ -139,14 +139,14 @@ def write_field(field, folder, *, overwrite=False, workers=1, progress_bar=False
     Returns
     -------
     files : `FieldFiles`
-        Where they are. They appear once all of them are whole.
+        The files. They appear once all of them are complete.
 
     Raises
     ------
     OSError
-        Where a file exists and ``overwrite`` is false, or cannot be written.
+        If a file exists and ``overwrite`` is false, or cannot be written.
     KeyError
-        Where the images do not say which field they are like.
+        If the images do not say which field they are like.
 
     Examples
     --------
@@ -185,7 +185,7 @@ def _legus_texts(catalog, files, comments):
     """Catalog and readme of LEGUS, by path."""
     if not len(catalog):
         warnings.warn(
-            "nothing is found in the field, its catalogue is empty: draw a larger one",
+            "nothing is found in the field, its catalog is empty: draw a larger one",
             AstropyUserWarning,
             stacklevel=3,
         )
@@ -229,7 +229,7 @@ def _comments(like):
     return [
         f"Distance modulus used {modulus:.2f} mag ({like.distance:g} Mpc).",
         f"Sources have CI>={cuts.min_ci:g} and errors up to {cuts.max_error:g} mag in two "
-        "neighbouring bands.",
+        "neighboring bands.",
         f"Classified are those with Nflt>={cuts.min_filters} and V<={cuts.max_absolute_v:g} mag, "
         "with the aperture correction by CI.",
         "Classes are those that three simulated experts give; the true ones are in truth.ecsv.",

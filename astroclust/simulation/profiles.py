@@ -66,8 +66,8 @@ class Component:
     fixed: bool = False
 
 
-def _disc(radius, wave):
-    """Fourier transform of a disc that catches the light in it."""
+def _disk(radius, wave):
+    """Fourier transform of a disk that catches the light in it."""
     argument = np.maximum(radius * wave, 1e-6)
     return 2 * np.pi * radius**2 * j1(argument) / argument
 
@@ -87,15 +87,15 @@ def aperture_light(cameras, filters, family):
     -------
     light : `~numpy.ndarray` of float32, shape (2 + bands, radii, offsets)
         For unit flux: in V within 1 and 3 pixels, and in each band within 4 pixels, averaged over
-        the places of the centre within a pixel.
+        the places of the center within a pixel.
     """
     ky, kx = wave_numbers(_SIZE)
     wave = np.hypot(ky[:, None], kx)
-    # The sum over pixels, in part inside, is one over a disc that is blurred by a pixel.
+    # The sum over pixels, in part inside, is one over a disk that is blurred by a pixel.
     pixel = np.sinc(ky / 2 / np.pi)[:, None] * np.sinc(kx / 2 / np.pi)
-    inner, outer = (_disc(radius, wave) for radius in ANNULUS)
+    inner, outer = (_disk(radius, wave) for radius in ANNULUS)
     sky = (outer - inner) / (np.pi * (ANNULUS[1] ** 2 - ANNULUS[0] ** 2))
-    net = {r: (_disc(r, wave) - np.pi * r**2 * sky) * pixel for r in (*CI_RADII, _RADIUS)}
+    net = {r: (_disk(r, wave) - np.pi * r**2 * sky) * pixel for r in (*CI_RADII, _RADIUS)}
     bands = [
         fourier_psf(*band, angle=0, size=_SIZE, oversampling=OVERSAMPLING)
         * np.exp(-0.5 * (_BLUR * wave) ** 2)
@@ -152,7 +152,7 @@ def fit_structure(components, index, observation, *, widest=False):
     Parameters
     ----------
     components : list of `Component`
-        The structure; the aperture is centred on its origin.
+        The structure; the aperture is centered on its origin.
     index : float
         Concentration index (mag) as measured in V.
     observation : `~astroclust.simulation.observations.Observation`
@@ -190,7 +190,7 @@ def structure_light(components, scales, observation):
     Parameters
     ----------
     components : list of `Component`
-        The structure; the apertures are centred on its origin.
+        The structure; the apertures are centered on its origin.
     scales : `~numpy.ndarray` of float64, shape (scales,)
         The scales.
     observation : `~astroclust.simulation.observations.Observation`

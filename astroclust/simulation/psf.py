@@ -107,7 +107,7 @@ def fourier_psf(camera, filter_name, *, angle, size, oversampling, pixel_scale=P
     Returns
     -------
     psf : `~numpy.ndarray`, complex64, shape (size, size // 2 + 1), read-only
-        As of `numpy.fft.rfft2`, convolved with a drizzled pixel, of unit flux and centred on
+        As of `numpy.fft.rfft2`, convolved with a drizzled pixel, of unit flux and centered on
         sample (0, 0): ``oversampling**2 * irfft2(psf)`` is flux a pixel.
 
     Raises

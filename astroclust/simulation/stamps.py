@@ -64,11 +64,11 @@ def simulate_stamps(
         Equal seeds give equal pixels, whatever ``workers`` is, and the first of many stamps are
         the same as fewer.
     like : str or sequence of str, optional
-        Fields of LEGUS to draw from; by default all whose catalogues were measured.
+        Fields of LEGUS to draw from; by default all whose catalogs were measured.
     size : int, optional
         Width of a stamp in pixels of the band system, 0.0396 arcsec for LEGUS.
     crowded : float, optional
-        Share of stamps with up to a hundred times as many stars, as in the disc of M83. There
+        Share of stamps with up to a hundred times as many stars, as in the disk of M83. There
         class 4 is mostly what a detection without cuts finds: single stars, giants many of them.
     galaxies, psf : optional
         Real galaxies and PSFs, as for `simulate_field`; by default all are parametric.
@@ -89,9 +89,9 @@ def simulate_stamps(
     Raises
     ------
     KeyError
-        Where LEGUS has no such field.
+        If LEGUS has no such field.
     ValueError
-        Where another argument is not accepted.
+        If another argument is not accepted.
 
     Examples
     --------
@@ -242,7 +242,7 @@ def _draw_stamp(rng, artist):
     name, label = str(rng.choice(artist.names)), _draw_class(rng)
     population, view = field_population(name), artist.view(name, int(rng.integers(_NIGHTS)))
     observation, size, crowded = view.observation, artist.drawn_size, artist.crowded
-    # A stamp is centred on a rounded position, and catalogued positions err, some by a pixel.
+    # A stamp is centered on a rounded position, and catalogd positions err, some by a pixel.
     x, y = (size - 1) / 2 + rng.uniform(-0.5, 0.5, 2) + rng.normal(0, rng.exponential(0.3), 2)
     is_crowded = crowded > 0 and rng.random() < crowded
     if is_crowded and label == 4 and rng.random() < _SINGLE:

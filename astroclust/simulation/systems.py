@@ -16,9 +16,11 @@ from astroclust.simulation.template import V, relative_magnitudes
 __all__ = ["Bands", "Move", "Scene", "choose_bands", "project", "template_shape"]
 
 # Half-light radius of an H II region of 1 Myr in parsec, and how it grows with age (bubbles of
-# Weaver et al. 1977); equivalent width of H-alpha of the diffuse light of H II regions in Angstrom,
-# that of their youngest clusters.
-_REGION_RADIUS, _GROWTH, _GAS_WIDTH = 6.0, 0.6, 1500.0
+# Weaver et al. 1977).
+_REGION_RADIUS, _GROWTH = 6.0, 0.6
+# Equivalent width of H-alpha in Angstrom of the gas that shines in V by H-beta and [O III], which
+# have about half of the photons of H-alpha.
+_GAS_WIDTH = 3000.0
 
 
 @dataclass(frozen=True, eq=False)

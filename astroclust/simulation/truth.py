@@ -12,7 +12,7 @@ from astroclust.simulation.candidates import total_magnitudes
 __all__ = ["field_wcs", "truth_table"]
 
 # Where simulated fields lie on the sky, for the sake of a WCS: near NGC 628.
-_CENTRE = (24.174, 15.783)
+_CENTER = (24.174, 15.783)
 _TRUTH = {
     "id": np.int32,
     "x": float,
@@ -33,7 +33,7 @@ def field_wcs(shape):
     """The WCS of a simulated field: north up, pixels of 0.0396 arcsec."""
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-    wcs.wcs.crval = _CENTRE
+    wcs.wcs.crval = _CENTER
     wcs.wcs.crpix = [(shape[1] + 1) / 2, (shape[0] + 1) / 2]
     wcs.wcs.cdelt = [-LEGUS_BANDS.pixel_scale / 3600, LEGUS_BANDS.pixel_scale / 3600]
     wcs.wcs.cunit = ["deg", "deg"]
@@ -65,7 +65,7 @@ def truth_table(candidates, observation, move, wcs):
         x, y = move.position(candidate.x, candidate.y)
         row = (number, x, y, candidate.label, candidate.kind, *magnitudes)
         names = list(_TRUTH)[len(row) :]
-        # What a star or an artefact does not have.
+        # What a star or an artifact does not have.
         missing = {"members": 0}
         row += tuple(candidate.truth.get(name, missing.get(name, np.nan)) for name in names)
         rows.append(row)

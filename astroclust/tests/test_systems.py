@@ -54,8 +54,13 @@ FIELD = {"like": "ngc1566", "shape": (64, 64), "seed": 4, "density": 2e-3}
 
 @pytest.fixture(scope="module", autouse=True)
 def registered():
-    register_band_system(HALPHA)
-    register_band_system(NIRCAM)
+    """Two systems that are known by name, for these tests alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("astroclust.instruments.band_systems._REGISTERED", {})
+        patch.setattr("astroclust.instruments.cameras._REGISTERED", {})
+        register_band_system(HALPHA)
+        register_band_system(NIRCAM)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -308,16 +313,13 @@ def test_roles_without_a_default_are_refused():
 def test_filters_without_numbers_are_refused(item, message):
     uvis = find_instrument("uvis")
     system = BandSystem("x", ("X",), {"F999N": "X"}, 0.04, defaults={"X": ("uvis", "F999N")})
-    try:
-        register_instrument(replace(uvis, filters={**uvis.filters, "F999N": item}))
-        with pytest.raises(ValueError, match=message):
-            simulate_stamps(1, seed=1, size=20, system=system)
-        # The remedy.
-        whole = Filter("F999N", pivot=9990.0, width=90.0, ab_zero_point=22.0)
-        register_instrument(replace(uvis, filters={**uvis.filters, "F999N": whole}))
-        assert simulate_stamps(1, seed=1, size=20, system=system).bands == ("X",)
-    finally:
-        register_instrument(uvis)
+    register_instrument(replace(uvis, filters={**uvis.filters, "F999N": item}))
+    with pytest.raises(ValueError, match=message):
+        simulate_stamps(1, seed=1, size=20, system=system)
+    # The remedy.
+    whole = Filter("F999N", pivot=9990.0, width=90.0, ab_zero_point=22.0)
+    register_instrument(replace(uvis, filters={**uvis.filters, "F999N": whole}))
+    assert simulate_stamps(1, seed=1, size=20, system=system).bands == ("X",)
 
 
 def test_the_command_takes_a_system(tmp_path, capsys):
