@@ -42,7 +42,7 @@ def legus_catalogs(folder):
     >>> from astroclust import simulate_field
     >>> from astroclust.simulation import write_field
     >>> from astroclust.catalogs import legus_catalogs
-    >>> files = write_field(simulate_field(shape=(64, 64), seed=1), "simulated")
+    >>> files = write_field(simulate_field(shape=(128, 128), seed=1), "simulated")
     >>> legus_catalogs("simulated") == [files.catalog]
     True
     """

@@ -274,8 +274,8 @@ def test_other_bands(saved, bands):
 def test_other_classes(saved, names):
     path, _ = saved
     _change_card(path, **_named(names))
-    _sign(path)
     with pytest.raises(ModelClassesError, match="classes"):
+        _sign(path)
         load_classifier(path)
 
 
