@@ -240,6 +240,69 @@ def test_classes_that_are_none(names):
         ClassScheme("mine", names)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": ""}, "name of a class scheme must be a line of text, not ''"),
+        (
+            {"merges": {2: 1}},
+            r"merges of mine has \[2\]: it maps whole numbers that are not classes",
+        ),
+        ({"merges": {2.5: 1}}, r"merges of mine has \[2.5\]"),
+        ({"colors": {3: "red"}}, r"colors of mine must be texts for some of the classes \[1, 2\]"),
+        ({"markers": {1: 5}}, "markers of mine must be texts"),
+    ],
+)
+def test_schemes_that_are_not_accepted(changes, message):
+    scheme = {"name": "mine", "names": {1: "a", 2: "b"}, **changes}
+    with pytest.raises(ValueError, match=message):
+        ClassScheme(**scheme)
+
+
+@pytest.mark.parametrize("suffix", ["fits", "ecsv"])
+def test_unregistered_schemes_keep_all_they_say(tmp_path, suffix):
+    mine = ClassScheme(
+        "größe \"1'",
+        {300: "β " + 70 * "x", 7: " star "},
+        clusters=[300],
+        merges={9: 7},
+        colors={7: "red"},
+    )
+    path = tmp_path / f"mine.{suffix}"
+    Table({"class": [7]}, meta=meta_of(mine)).write(path)
+    again = classes_of(Table.read(path))
+    assert again == mine
+    assert again.numbers == (300, 7)
+
+
+def test_a_known_scheme_of_the_same_name_must_have_the_same_meaning():
+    register_class_scheme(ClassScheme("mine", {1: "a", 2: "b"}, clusters=[1]))
+    for other in (
+        ClassScheme("mine", {1: "a", 2: "b"}, clusters=[2]),
+        ClassScheme("mine", {2: "b", 1: "a"}, clusters=[1]),
+    ):
+        found = classes_of(Table(meta=meta_of(other)))
+        assert (found.numbers, found.clusters) == (other.numbers, other.clusters)
+
+
+def test_columns_of_each_prefix_have_their_own_scheme():
+    mine = ClassScheme("mine", {7: "a", 8: "b"})
+    table = Table(meta=meta_of(find_class_scheme("cluster")))
+    table.meta.update(meta_of(mine, column_prefix="ml_", meta=table.meta))
+    assert classes_of(table).name == "cluster"
+    assert classes_of(table, "ml_") == mine
+    table.meta.update(meta_of(mine, meta=table.meta))
+    assert classes_of(table) == mine
+
+
+def test_scheme_of_a_table_by_name():
+    assert classes_of(Table(meta={"SCHEME": "cluster"})).numbers == (1, 4)
+    with pytest.raises(KeyError, match="'mine' is not known"):
+        classes_of(Table(meta={"SCHEME": "mine"}))
+    with pytest.raises(ValueError, match=r"CLASSES in the metadata .* delete it and set SCHEME"):
+        classes_of(Table(meta={"SCHEME": "cluster", "CLASSES": "{"}))
+
+
 def test_schemes_from_metadata(tmp_path):
     mine = ClassScheme("mine", {1: "cluster", 2: "star", 3: "galaxy"}, clusters=[1])
     table = Table({"class": [1]}, meta=meta_of(mine))
