@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save
 
 from astroclust import load_classifier, make_stamps, save_classifier
+from astroclust.instruments import find_band_system, find_class_scheme
 from astroclust.networks import create_network
 from astroclust.tests.test_files import small_files
 from astroclust.weights import (
@@ -317,7 +318,10 @@ def test_the_bundled_cards():
     assert "simulate_stamps" in cards["simulated-3"].training_sample
     for name in cards:
         assert (bundle() / f"{name}.safetensors").stat().st_size < 10e6
-        assert load_classifier(name).card.name == name
+        card = load_classifier(name).card
+        assert card.name == name
+        assert find_class_scheme(card.classes.name) == card.classes
+        assert find_band_system(card.system.name) == card.system
 
 
 def test_a_device_without_memory_gets_smaller_batches(field, monkeypatch):
