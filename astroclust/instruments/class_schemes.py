@@ -122,9 +122,12 @@ class ClassScheme:
     @classmethod
     def from_content(cls, content):
         """The scheme of a `content`; a `ValueError` if it is not one."""
-        unknown = set(content) - {item.name for item in fields(cls)}
-        if unknown or not {"name", "names"} <= set(content):
-            raise ValueError("a class scheme has a name and names by number")
+        if not isinstance(content, Mapping) or not {"name", "names"} <= set(content):
+            raise ValueError("a class scheme has the entries name, and names by number")
+        known = [item.name for item in fields(cls)]
+        unknown = sorted(set(content) - set(known))
+        if unknown:
+            raise ValueError(f"unknown entries {', '.join(unknown)}; known are {', '.join(known)}")
         given = [name for name in _MAPPINGS if name in content]
         return cls(**{**content, **{name: _by_number(content[name]) for name in given}})
 

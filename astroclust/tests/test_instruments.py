@@ -1,11 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Instruments, band systems and class schemes."""
 
+import json
 import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.io import fits
 from astropy.nddata import NDData
 from astropy.table import Table
@@ -178,12 +180,56 @@ def test_band_systems_by_name():
         ({"filters": {"F115W": "J"}}, "filters has"),
         ({"reference": ("J",)}, "reference has"),
         ({"pixel_scale": 0}, "pixel_scale must be"),
+        ({"pixel_scale": "0.04"}, "pixel_scale must be"),
         ({"unit": "furlong per"}, "furlong"),
+        ({"unit": "mag"}, "unit must be 'electron / s', or one of flux density"),
+        ({"unit": "MJy/sr"}, "unit must be 'electron / s'"),
+        ({"roles": "VI"}, "roles must be a list of names"),
+        ({"name": ""}, "'' cannot name a band system"),
+        ({"filters": {"Hβ": "F115W"}}, "cannot name a band system, role or filter: FITS"),
+        ({"filters": {"f1": "F115W", "F1": "F150W"}}, "has a name twice but for the case"),
+        ({"defaults": {"F115W": "nircam-sw"}}, "defaults has 'NIRCAM-SW': it maps roles to"),
     ],
 )
 def test_band_systems_that_make_no_sense(change, message):
     with pytest.raises(ValueError, match=message):
         replace(INFRARED, **change)
+
+
+def test_every_role_can_be_the_reference():
+    system = replace(LEGUS_BANDS, reference=("I",))
+    assert system.reference[0] == "I"
+    assert set(system.reference) == set(system.roles)
+    assert ImageSet({"V": np.random.default_rng(1).random((8, 8))}, system=system).reference
+
+
+def test_numbers_and_units_of_libraries_are_accepted():
+    system = replace(INFRARED, pixel_scale=np.float32(0.03), unit=u.Jy)
+    assert BandSystem.of_header(system.header) == system
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", r"band\.json .* band system \(a band system has the entries name, roles, filters"),
+        ('{"name": "x"}', "has the entries name, roles, filters, pixel_scale"),
+        (json.dumps({**SIX.content, "colour": 1}), "unknown entries colour; known are name, roles"),
+    ],
+)
+def test_json_files_that_are_no_band_systems(tmp_path, text, message):
+    (tmp_path / "band.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        find_band_system(tmp_path / "band.json")
+
+
+def test_roles_given_by_hand_are_kept_in_another_system():
+    rng = np.random.default_rng(1)
+    images = {name: rng.random((8, 8)) for name in ("F814W", "F555W", "F657N")}
+    roles = {"F814W": "V", "F555W": "I"}
+    given = ImageSet(images, roles=roles, system=SIX)
+    assert given["V"].filter == "F814W"
+    assert ImageSet.of(given, "legus")["V"].filter == "F814W"
+    assert ImageSet.of(ImageSet.of(given, "legus"), SIX)["I"].filter == "F555W"
 
 
 def test_files_know_their_band_system(tmp_path):
