@@ -4,7 +4,7 @@ import pytest
 from astropy.table import MaskedColumn, Table
 
 from astroclust import Stamps, load_classifier, simulate_stamps
-from astroclust.instruments import LEGUS_BANDS
+from astroclust.instruments import LEGUS_BANDS, ClassScheme
 from astroclust.training import (
     CROWDED,
     TEST_FIELDS,
@@ -42,6 +42,8 @@ def test_simulated_test_sets():
     assert len(simulated_sample(4, seed=1).test_labels) == 8
     with pytest.raises(ValueError, match="labels must be one of truth, experts, not 'votes'"):
         simulated_test_set(1, labels="votes")
+    with pytest.raises(ValueError, match=r"mine does not know \[3, 4\]: add them to its merges"):
+        simulated_sample(4, scheme=ClassScheme("mine", {1: "a", 2: "b"}))
 
 
 @pytest.fixture

@@ -149,6 +149,13 @@ def simulated_sample(
     with naming_extras():
         from astroclust.simulation import calibrated_fields
 
+    scheme = find_class_scheme(scheme)
+    unknown = [number for number in LEGUS_CLASSES.numbers if not scheme.knows([number])[0]]
+    if unknown:
+        raise ValueError(
+            f"simulated stamps have the classes of LEGUS, of which class scheme {scheme.name} does "
+            f"not know {unknown}: add them to its merges"
+        )
     n_test = max(n // _PER_TEST, _PER_TEST) if n_test is None else n_test
     fields = [name for name in calibrated_fields() if name not in TEST_FIELDS]
     options = {
