@@ -161,6 +161,13 @@ def test_infrared_images_become_flux_densities():
     assert band.pixels(np.s_[:1, :1])[0, 0] == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.parametrize("meta", [{}, {"PIXAR_SR": 0.0}])
+def test_surface_brightness_needs_the_area_of_a_pixel(meta):
+    image = NDData(np.full((8, 8), 5.0), unit="MJy/sr", meta={"INSTRUME": "NIRCAM", **meta})
+    with pytest.raises(ValueError, match=r"area is unknown without a WCS .*; set PIXAR_SR"):
+        ImageSet({"F115W": image}, system=INFRARED)
+
+
 def test_band_systems_by_name():
     with pytest.raises(KeyError, match=r"'nircam' is not known.*register_band_system"):
         find_band_system("nircam")
