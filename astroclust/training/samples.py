@@ -297,7 +297,14 @@ def labeled_sample(
     """
     card = {}
     if classifier is not None:
+        own = classes_of(table) if scheme is None else find_class_scheme(scheme)
         scheme = classifier.card.classes
+        if len(own) < len(scheme):
+            raise ValueError(
+                f"labels of {name} are of {own.name}, which has fewer classes than {scheme.name} "
+                f"of classifier {classifier.card.name}: use a classifier of {own.name}, or say "
+                f'that they are of other classes with scheme="{scheme.name}"'
+            )
         images = ImageSet.of(images, classifier.card.system)
         card = {"size": classifier.card.stamp_size, "bands": classifier.card.bands}
     scheme = classes_of(table) if scheme is None else find_class_scheme(scheme)
