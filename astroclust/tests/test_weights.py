@@ -159,7 +159,7 @@ def test_weights_that_do_not_name_their_card(saved):
         (_named({"1": "cluster", "2": 2}), "two or more names"),
         ({"scores": {"accuracy": "high"}}, "score accuracy 'high', which is not a finite number"),
         ({"scores": [1]}, r"scores \[1\], which is not numbers by name"),
-        ({"classes": {"1": "cluster", "2": "other"}}, "has a name and names by number"),
+        ({"classes": {"1": "cluster", "2": "other"}}, "has the entries name, and names by number"),
         ({"system": {"name": "V alone"}}, "system .*not accepted"),
         ({"surprise": 1}, "unknown entries surprise"),
     ],
