@@ -81,7 +81,7 @@ def add_classes(table, predictions, card, column_prefix="", *, field=""):
     for column in _result_columns(predictions.probabilities, predictions.flags, card):
         column.name = column_prefix + column.name
         result.add_column(column)
-    _describe_run(result.meta, card)
+    _describe_run(result.meta, card, column_prefix)
     return result
 
 
@@ -117,7 +117,7 @@ def _result_columns(probabilities, flags, card):
     yield Column(flags, "flags", description=f"bits: {meanings}")
 
 
-def _describe_run(meta, card):
+def _describe_run(meta, card, column_prefix):
     """What made the columns; a second run on the same table adds to what the first one says."""
     run = 1 + sum(str(key).startswith("ACMOD") for key in meta)
     suffix = "" if run == 1 else str(run)
@@ -125,8 +125,7 @@ def _describe_run(meta, card):
     meta[f"ACMOD{suffix}"] = card.name
     meta[f"ACSHA{suffix}"] = card.sha256[:16]
     meta[f"ACDATA{suffix}"] = "simulated images only" if card.simulated else "see model card"
-    if run == 1:
-        meta.update(meta_of(card.classes))
+    meta.update(meta_of(card.classes, column_prefix=column_prefix, meta=meta))
 
 
 def _warn_of_odd_rows(flags, lost, field):

@@ -8,6 +8,7 @@ import webbrowser
 from contextlib import suppress
 from pathlib import Path
 
+import astroclust
 from astroclust.catalogs import check_table_output, read_table, write_table
 from astroclust.cli.options import add_command, add_images, read_images
 
@@ -70,7 +71,9 @@ def _review(arguments, report):
             "a review shows the images: give --image F555W=v.fits, one a band, as to "
             "astroclust classify"
         )
-    table, images = read_table(arguments.table), read_images(arguments)
+    # Torch takes seconds to import: a review without a classifier does without.
+    model = None if arguments.model is None else astroclust.load_classifier(arguments.model)
+    table, images = read_table(arguments.table), read_images(arguments, model)
     path = arguments.labels or Path(arguments.table).with_suffix(".labels.ecsv")
     if path.resolve() == Path(arguments.table).resolve():
         raise ValueError(f"--labels {path} is the table itself: name another file")
@@ -81,7 +84,7 @@ def _review(arguments, report):
     if arguments.static is not None or arguments.export is not None:
         return
     # Ctrl-C is how it ends.
-    with _serve(arguments, table, images, path) as server, suppress(KeyboardInterrupt):
+    with _serve(arguments, table, images, path, model) as server, suppress(KeyboardInterrupt):
         if arguments.port is None and server.port != DEFAULT_PORT:
             report.say("port {} is in use", DEFAULT_PORT)
         _say_labels(arguments, report, server.store, path)
@@ -101,16 +104,14 @@ def _say_labels(arguments, report, store, path):
     report.say(text, arguments.table, n_unmatched=n_unmatched)
 
 
-def _serve(arguments, table, images, path):
-    import astroclust
-
+def _serve(arguments, table, images, path, model):
     return astroclust.review_table(
         table,
         images,
         labels=path,
         reviewer=arguments.reviewer or _account(),
         column_prefix=arguments.column_prefix,
-        model=arguments.model,
+        model=model,
         port=arguments.port,
         page=_page(arguments),
     )

@@ -16,6 +16,7 @@ from astroclust.cli.options import (
     say_notice,
 )
 from astroclust.files import replace_when_done
+from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
 
 __all__ = ["add_score", "add_train"]
 
@@ -118,8 +119,10 @@ def _train(arguments, report):
         start = astroclust.load_classifier(None if start == "default" else start)
     folder = arguments.checkpoint or arguments.output.with_suffix(".checkpoints")
     if arguments.labels in _SIMULATED:
-        scheme = arguments.scheme or "legus"
-        sample = simulated_sample(_number(arguments), scheme=scheme, **_simulation(arguments))
+        scheme = arguments.scheme or (LEGUS_CLASSES if start is None else start.card.classes)
+        sample = simulated_sample(
+            _number(arguments), scheme=scheme, **_simulation(arguments, start)
+        )
         scored = _score_command(arguments, {"simulate": len(sample.test_stamps)})
     else:
         sample = hold_out(_labeled(arguments, report, start), seed=arguments.seed)
@@ -165,7 +168,9 @@ def _score(arguments, report):
 
     classifier = astroclust.load_classifier(arguments.model)
     if arguments.labels in _SIMULATED:
-        stamps, labels = simulated_test_set(_number(arguments), **_simulation(arguments))
+        stamps, labels = simulated_test_set(
+            _number(arguments), **_simulation(arguments, classifier)
+        )
     else:
         sample = _labeled(arguments, report, classifier)
         stamps, labels = sample.stamps, sample.labels
@@ -221,13 +226,14 @@ def _number(arguments):
     return arguments.simulate
 
 
-def _simulation(arguments):
+def _simulation(arguments, classifier):
+    usual = LEGUS_BANDS if classifier is None else classifier.card.system
     return {
         "seed": arguments.seed,
         "labels": arguments.labels,
         "workers": arguments.workers,
         "progress_bar": not arguments.quiet,
-        "system": arguments.system or "legus",
+        "system": arguments.system or usual,
     }
 
 

@@ -237,6 +237,8 @@ def _background(band, pool, workers):
     if not good.size:
         raise ValueError(f"{band.filter}: the image has no good pixels")
     level = np.where(np.isfinite(background.level), background.level, np.median(good))
+    if good.min() == good.max():  # rounding of the background must not make sources
+        return Background(level, np.inf)
     return Background(level, background.noise or float(np.std(good)))
 
 

@@ -9,6 +9,7 @@ from scipy.spatial import KDTree
 
 from astroclust.catalogs import float_values, pixel_positions, sky_positions
 from astroclust.evaluation.confusion import known_classes
+from astroclust.instruments import classes_of, meta_of
 
 __all__ = ["accuracy_against", "agreement", "crowding"]
 
@@ -37,14 +38,17 @@ def agreement(a, b, *, match=0.1 * u.arcsec):
         A row an object that both have and give a class, each nearest to the other: the columns of
         ``a``, then ``row_a`` and ``row_b`` (from 0), ``class_a``, ``class_b``, ``agree`` and, by
         position, ``separation``. Its ``meta``: ``AGREEMENT``, the share that agrees; ``ONLY_A``
-        and ``ONLY_B``, rows without a partner; ``NO_CLASS``, pairs left out as one has no class.
+        and ``ONLY_B``, rows without a partner; ``NO_CLASS``, pairs left out as one has no class;
+        and the class scheme, for `~astroclust.instruments.classes_of`: that of ``a``, or of ``b``
+        if only that has a place for the classes of both.
 
     Raises
     ------
     KeyError
         Where a table has no class, no positions or not the column to match by.
     ValueError
-        Where values of that column are not unique, or ``match`` is neither an angle nor pixels.
+        Where values of that column are not unique, ``match`` is neither an angle nor pixels, or
+        neither of the class schemes of the tables knows the classes of the other.
 
     Examples
     --------
@@ -61,7 +65,7 @@ def agreement(a, b, *, match=0.1 * u.arcsec):
     >>> pairs.meta["AGREEMENT"]
     0.5
     """
-    class_a, class_b = _classes(a, "the first"), _classes(b, "the second")
+    class_a, class_b, scheme = _common_classes(a, b)
     if isinstance(match, str):
         rows_a, rows_b, separation = *_same_values(a, b, match), None
     else:
@@ -72,6 +76,7 @@ def agreement(a, b, *, match=0.1 * u.arcsec):
         "ONLY_A": len(a) - len(rows_a),
         "ONLY_B": len(b) - len(rows_b),
         "NO_CLASS": int(np.count_nonzero(~known)),
+        **meta_of(scheme),
     }
     pairs["row_a"], pairs["row_b"] = rows_a[known], rows_b[known]
     pairs["class_a"], pairs["class_b"] = class_a[pairs["row_a"]], class_b[pairs["row_b"]]
@@ -80,6 +85,31 @@ def agreement(a, b, *, match=0.1 * u.arcsec):
         pairs["separation"] = separation[known]
     pairs.meta["AGREEMENT"] = float(pairs["agree"].mean()) if len(pairs) else np.nan
     return pairs
+
+
+def _common_classes(a, b):
+    """Classes of two catalogs, 0 where there is none, in the scheme that knows those of both."""
+    schemes = classes_of(a), classes_of(b)
+    given = [
+        _in_scheme(_classes(table, which), scheme)
+        for table, which, scheme in zip((a, b), ("the first", "the second"), schemes, strict=True)
+    ]
+    for scheme in sorted(schemes, key=len):  # the one that tells fewer classes apart
+        if all(scheme.knows(other.numbers).all() for other in schemes):
+            return *(_in_scheme(classes, scheme) for classes in given), scheme
+    names = " and ".join(f"{one.name} {list(one.numbers)}" for one in schemes)
+    raise ValueError(
+        f"the catalogs have classes of {names}, which cannot be compared: map those of one to the "
+        "other's first"
+    )
+
+
+def _in_scheme(classes, scheme):
+    """Classes with the labels that merge replaced by their class."""
+    known = scheme.knows(classes)
+    classes = classes.copy()
+    classes[known] = scheme.numbers_of(scheme.positions(classes[known]))
+    return classes
 
 
 def _classes(table, which):

@@ -101,7 +101,11 @@ def _coded(labels, classes, merge, scheme):
     """The classes that are kept, and the cell of the confusion matrix of each object."""
     labels, classes = known_classes(labels, classes)
     merge = dict(merge or {})
-    scheme.positions([*merge, *merge.values()])
+    unknown = sorted({*merge, *merge.values()} - set(scheme.numbers))
+    if unknown:
+        raise ValueError(
+            f"merge has {unknown}, which are not classes of {scheme.name}: {list(scheme.numbers)}"
+        )
     kept = [number for number in scheme.numbers if number not in merge]
     if set(merge.values()) - set(kept):
         raise ValueError(f"{merge} merges into a class that is merged itself")

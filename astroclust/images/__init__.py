@@ -123,8 +123,9 @@ class ImageSet(Mapping):
         Returns
         -------
         images : `ImageSet`
-            The same object if it already is one of that system. Bands that play no role in
-            ``system`` are excluded.
+            The same object if it already is one of that system. Filters play the role that
+            ``system`` knows, unless they were given another one with ``roles``; bands that play
+            no role are excluded.
 
         Raises
         ------
@@ -145,7 +146,7 @@ class ImageSet(Mapping):
         if system == images.system:
             return images
         roles = {
-            band.filter: system.filters.get(band.filter, band.role) for band in images.values()
+            band.filter: _role_in(system, band, images.system.filters) for band in images.values()
         }
         roles = {name: role for name, role in roles.items() if role in system.roles}
         if not roles:
@@ -311,8 +312,15 @@ def _role(name, roles, system):
         raise ValueError(f"role {role!r} of {name} is not one of {', '.join(system.roles)}")
     raise ValueError(
         f"filter {name!r} has no known role: known are {', '.join(system.filters)}; for another "
-        f'filter say which band it stands for, as in roles={{"{name}": "{system.reference[0]}"}}'
+        f'filter say which band it stands for, as in roles={{"{name}": "{system.reference[0]}"}} '
+        f"or --role {name}={system.reference[0]}, or its band system with system= or --system"
     )
+
+
+def _role_in(system, band, filters):
+    """Role of a band in another system; one that was given by hand is kept."""
+    by_hand = band.role != filters.get(band.filter) and band.role in system.roles
+    return band.role if by_hand else system.filters.get(band.filter, band.role)
 
 
 def _open(name, image, roles, system):

@@ -211,8 +211,10 @@ def _in_jansky(band):
 def _pixel_area(band):
     """Solid angle of a pixel in steradian; NaN if unknown."""
     area = header_number(band.meta, "PIXAR_SR")
-    if area > 0 or band.wcs is None:
+    if area > 0:
         return area
+    if band.wcs is None:
+        return np.nan
     try:
         return abs(band.wcs.celestial.proj_plane_pixel_area().to_value(u.sr))
     except AttributeError:  # of a generalized WCS
@@ -251,9 +253,15 @@ def _as_flux_density(band, unit):
             jansky = rate * (zero * u.ABmag).to_value(u.Jy)
     if np.isfinite(jansky):
         return replace(band, scale=band.scale * jansky * u.Jy.to(unit), unit=unit)
+    start = f"{band.label} in {_kind(band)} cannot be converted to {unit}, as its band system asks"
+    if band.unit is not None and band.unit.is_equivalent(u.Jy / u.sr):
+        raise ValueError(
+            f"{start}: {_not_understood(band)}; set PIXAR_SR to the solid angle of a pixel in "
+            "steradian"
+        )
     raise ValueError(
-        f"{band.label} in {_kind(band)} cannot be converted to {unit}, the unit of its band "
-        "system; set BUNIT to a unit of flux density such as 'MJy/sr', or set PHOTFLAM and PHOTPLAM"
+        f"{start}; set BUNIT to a unit of flux density such as 'MJy/sr', or set PHOTFLAM and "
+        "PHOTPLAM"
     )
 
 

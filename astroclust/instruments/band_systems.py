@@ -3,8 +3,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache, partial
+from numbers import Real
 
 from astropy import units as u
 
@@ -28,8 +29,8 @@ class BandSystem:
     pixel_scale : float
         Width of a pixel of the mosaics, in arcsec.
     reference : sequence of str, optional
-        Roles in order of preference for the reference band; by default from the middle of the
-        system.
+        Roles in order of preference for the reference band; those that are not named follow from
+        the middle of the system.
     unit : str, optional
         Unit that images are brought to: ``"electron / s"``, or ``"Jy"`` for flux densities, which
         bands of different telescopes share.
@@ -42,7 +43,7 @@ class BandSystem:
     Raises
     ------
     ValueError
-        If roles are missing, given twice or unknown.
+        If roles are missing, given twice or unknown, or another entry is not accepted.
 
     Examples
     --------
@@ -72,16 +73,37 @@ class BandSystem:
 
     def __post_init__(self):
         freeze = partial(object.__setattr__, self)  # how a frozen dataclass is set up
+        for what in ("roles", "reference"):
+            if isinstance(getattr(self, what), str):
+                raise ValueError(
+                    f"{what} must be a list of names, such as ['V', 'I'], not "
+                    f"{getattr(self, what)!r}"
+                )
         freeze("roles", tuple(_key(role) for role in self.roles))
         freeze("filters", _upper(self.filters))
-        freeze("reference", tuple(_key(role) for role in self.reference) or self._by_middle())
+        reference = (*map(_key, self.reference), *self._by_middle())
+        freeze("reference", tuple(dict.fromkeys(reference)))
         freeze("defaults", _upper(self.defaults))
         freeze("stars", tuple(dict(star) for star in self.stars))
+        freeze("unit", str(self.unit))
         self._check()
+        freeze("pixel_scale", float(self.pixel_scale))
 
     def _check(self):
         if not self.roles or len(set(self.roles)) < len(self.roles):
             raise ValueError(f"roles must be one or more different names, not {self.roles!r}")
+        for name in (self.name, *self.roles, *self.filters):
+            if not (isinstance(name, str) and name.strip() and name.isascii()):
+                raise ValueError(
+                    f"{name!r} cannot name a band system, role or filter: FITS files hold names of "
+                    "ASCII letters, such as 'HA'"
+                )
+        wrong = [pair for pair in self.defaults.values() if not _are_two_names(pair)]
+        if wrong:
+            raise ValueError(
+                f"defaults has {wrong[0]!r}: it maps roles to a camera and a filter, such as "
+                "('uvis', 'F657N')"
+            )
         given = {
             "filters": self.filters.values(),
             "reference": self.reference,
@@ -92,9 +114,14 @@ class BandSystem:
             unknown = sorted(set(roles) - set(self.roles))
             if unknown:
                 raise ValueError(f"{what} has {unknown}, which is not among roles {self.roles}")
-        if not 0.001 <= self.pixel_scale <= 10:
+        if not isinstance(self.pixel_scale, Real) or not 0.001 <= self.pixel_scale <= 10:
             raise ValueError(f"pixel_scale must be 0.001 to 10 arcsec, not {self.pixel_scale!r}")
-        u.Unit(self.unit)
+        unit = u.Unit(self.unit)
+        if unit != u.electron / u.s and not unit.is_equivalent(u.Jy):
+            raise ValueError(
+                "unit must be 'electron / s', or one of flux density such as 'Jy', not "
+                f"{self.unit!r}"
+            )
 
     def _by_middle(self):
         middle = len(self.roles) // 2
@@ -129,12 +156,23 @@ class BandSystem:
         if "BANDSYS" not in header:
             return LEGUS_BANDS
         try:
-            return cls(**json.loads(header["BANDSYS"]))
+            return cls.from_content(json.loads(header["BANDSYS"]))
         except (TypeError, ValueError, AttributeError) as error:
             raise ValueError(
                 f"header keyword BANDSYS does not describe a band system ({error}); delete it for "
                 "the bands of LEGUS, or write the file again"
             ) from error
+
+    @classmethod
+    def from_content(cls, content):
+        """The band system of a `content`; a `ValueError` if it is not one."""
+        known = [item.name for item in fields(cls)]
+        if not isinstance(content, Mapping) or not set(known[:4]) <= set(content):
+            raise ValueError(f"a band system has the entries {', '.join(known[:4])}")
+        unknown = sorted(set(content) - set(known))
+        if unknown:
+            raise ValueError(f"unknown entries {', '.join(unknown)}; known are {', '.join(known)}")
+        return cls(**content)
 
     def index(self, role):
         """Number of a role, from 0.
@@ -185,10 +223,17 @@ def _key(name):
 
 
 def _upper(mapping):
-    return {
+    upper = {
         _key(name): _key(value) if isinstance(value, str) else tuple(value)
         for name, value in mapping.items()
     }
+    if len(upper) < len(mapping):
+        raise ValueError(f"{list(mapping)} has a name twice but for the case: remove one of them")
+    return upper
+
+
+def _are_two_names(pair):
+    return isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(one, str) for one in pair)
 
 
 # Columns of the signal-to-noise ratios of model stars.
@@ -269,7 +314,7 @@ def find_band_system(system):
     if isinstance(system, BandSystem):
         return system
     known = {**_bundled(), **_REGISTERED}
-    return find_named(system, known, lambda content: BandSystem(**content), "band system")
+    return find_named(system, known, BandSystem.from_content, "band system")
 
 
 #: The bands of LEGUS and PHANGS-HST: NUV, U, B, V and I (Wei et al. 2020, sec. 3.2).

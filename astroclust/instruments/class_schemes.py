@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Class schemes: the classes that people or networks give, with their names and markers."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache, partial
@@ -22,6 +23,8 @@ __all__ = [
 _COLORS = ("#E69F00", "#56B4E9", "#F0E442", "#CC79A7", "#009E73", "#D55E00", "#0072B2")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _MAPPINGS = ("names", "merges", "colors", "markers")
+# Parameters that say what classes mean, not how they are drawn.
+_MEANING = ("names", "clusters", "merges")
 # The column of classes holds 16-bit integers.
 _LARGEST = 32767
 
@@ -46,7 +49,8 @@ class ClassScheme:
     Raises
     ------
     ValueError
-        If there are fewer than two classes, or numbers, names or merges are not accepted.
+        If there are fewer than two classes, or numbers, names, merges, colors or markers are not
+        accepted.
 
     Examples
     --------
@@ -69,6 +73,10 @@ class ClassScheme:
 
     def __post_init__(self):
         freeze = partial(object.__setattr__, self)  # how a frozen dataclass is set up
+        if not _is_text(self.name):
+            raise ValueError(
+                f"the name of a class scheme must be a line of text, not {self.name!r}"
+            )
         if not isinstance(self.names, Mapping) or not _are_names(self.names):
             raise ValueError(
                 f"classes of {self.name} need two or more names by whole numbers from 1 to "
@@ -77,12 +85,23 @@ class ClassScheme:
         numbers = [int(number) for number in self.names]
         freeze("names", dict(zip(numbers, self.names.values(), strict=True)))
         freeze("clusters", tuple(int(number) for number in self.clusters))
+        wrong = [label for label in self.merges if not _is_whole(label) or label in numbers]
+        if wrong:
+            raise ValueError(
+                f"merges of {self.name} has {wrong}: it maps whole numbers that are not classes "
+                f"themselves to some of {numbers}"
+            )
         freeze("merges", {int(k): int(v) for k, v in self.merges.items()})
         unknown = sorted({*self.clusters, *self.merges.values()} - set(numbers))
         if unknown:
             raise ValueError(f"{unknown} are not classes of {self.name}: {numbers}")
         for entry, defaults in (("colors", _COLORS), ("markers", _MARKERS)):
             given = {int(number): text for number, text in getattr(self, entry).items()}
+            if set(given) - set(numbers) or not all(map(_is_text, given.values())):
+                raise ValueError(
+                    f"{entry} of {self.name} must be texts for some of the classes {numbers}, not "
+                    f"{getattr(self, entry)!r}"
+                )
             usual = {n: defaults[i % len(defaults)] for i, n in enumerate(numbers)}
             freeze(entry, {**usual, **given})
 
@@ -103,9 +122,12 @@ class ClassScheme:
     @classmethod
     def from_content(cls, content):
         """The scheme of a `content`; a `ValueError` if it is not one."""
-        unknown = set(content) - {item.name for item in fields(cls)}
-        if unknown or not {"name", "names"} <= set(content):
-            raise ValueError("a class scheme has a name and names by number")
+        if not isinstance(content, Mapping) or not {"name", "names"} <= set(content):
+            raise ValueError("a class scheme has the entries name, and names by number")
+        known = [item.name for item in fields(cls)]
+        unknown = sorted(set(content) - set(known))
+        if unknown:
+            raise ValueError(f"unknown entries {', '.join(unknown)}; known are {', '.join(known)}")
         given = [name for name in _MAPPINGS if name in content]
         return cls(**{**content, **{name: _by_number(content[name]) for name in given}})
 
@@ -189,14 +211,18 @@ def _by_number(mapping):
 
 def _are_names(names):
     return len(names) > 1 and all(
-        isinstance(number, int | np.integer)
-        and not isinstance(number, bool)
-        and 1 <= number <= _LARGEST
-        and isinstance(name, str)
-        and name.strip()
-        and name.isprintable()
+        _is_whole(number) and 1 <= number <= _LARGEST and _is_text(name)
         for number, name in names.items()
     )
+
+
+def _is_whole(number):
+    return isinstance(number, int | np.integer) and not isinstance(number, bool)
+
+
+def _is_text(text):
+    """Whether something is a line of text that is not blank."""
+    return isinstance(text, str) and bool(text.strip()) and text.isprintable()
 
 
 _REGISTERED = {}
@@ -281,20 +307,29 @@ def find_class_scheme(scheme):
 LEGUS_CLASSES = find_class_scheme("legus")
 
 
-def classes_of(table):
+def classes_of(table, column_prefix=""):
     """Class scheme of a classified table.
 
     Parameters
     ----------
     table : `~astropy.table.Table`
-        A table whose metadata `~astroclust.classify_table` or a simulation wrote: ``SCHEME``, the
-        name of the scheme, and ``CLS1`` ..., the names of the classes.
+        A table whose metadata `~astroclust.classify_table` or `meta_of` made; or whose ``SCHEME``
+        is the name of a known scheme.
+    column_prefix : str, optional
+        Prefix of the columns of classes, each of which can be of another scheme.
 
     Returns
     -------
     scheme : `ClassScheme`
-        The known scheme of that name with these classes; else one made of the names; that of LEGUS
-        if the table says nothing.
+        The scheme of these columns, in the colors and markers of the known scheme if that has the
+        same classes; that of LEGUS if the table says nothing.
+
+    Raises
+    ------
+    KeyError
+        If ``SCHEME`` is not the name of a known scheme.
+    ValueError
+        If the metadata are damaged.
 
     Examples
     --------
@@ -303,36 +338,65 @@ def classes_of(table):
     >>> classes_of(Table({"class": [1, 4]})).name
     'legus'
     """
-    if "SCHEME" not in table.meta:
+    content = _contents(table.meta).get(column_prefix)
+    if content is None:
         return LEGUS_CLASSES
-    name = table.meta["SCHEME"]
-    keys = [key for key in table.meta if key[:3] == "CLS" and key[3:].isdecimal()]
-    names = {int(key[3:]): str(table.meta[key]) for key in keys}
-    known = {**_bundled(), **_REGISTERED}.get(name)
-    if known is not None and (not names or dict(known.names) == names):
-        return known
-    clusters = [int(number) for number in str(table.meta.get("CLUSTERS", "")).split()]
-    return ClassScheme(name, names, clusters=clusters)
+    try:
+        scheme = ClassScheme.from_content(content)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise _damaged(error) from error
+    known = {**_bundled(), **_REGISTERED}.get(scheme.name, scheme)
+    same = all(getattr(known, name) == getattr(scheme, name) for name in ("numbers", *_MEANING))
+    return known if same else scheme
 
 
-def meta_of(scheme):
-    """Metadata from which `classes_of` finds a scheme again: flat, for FITS headers.
+def meta_of(scheme, *, column_prefix="", meta=None):
+    """Metadata from which `classes_of` makes a scheme again: flat ASCII, for FITS headers.
 
     Parameters
     ----------
     scheme : `ClassScheme`
         The scheme.
+    column_prefix : str, optional
+        Prefix of the columns of its classes.
+    meta : mapping, optional
+        Metadata of the table, whose schemes of other columns are kept.
 
     Returns
     -------
     meta : dict of str to str
-        ``SCHEME``, ``CLS1`` ... and ``CLUSTERS``.
+        ``CLASSES``, the parameters of each scheme by prefix, in JSON; and ``SCHEME``, the name of
+        the one without a prefix.
 
     Examples
     --------
-    >>> from astroclust.instruments import find_class_scheme, meta_of
-    >>> meta_of(find_class_scheme("cluster"))
-    {'SCHEME': 'cluster', 'CLS1': 'cluster', 'CLS4': 'not a cluster', 'CLUSTERS': '1'}
+    >>> from astropy.table import Table
+    >>> from astroclust.instruments import classes_of, find_class_scheme, meta_of
+    >>> meta = meta_of(find_class_scheme("cluster"))
+    >>> meta["SCHEME"], classes_of(Table(meta=meta)).numbers
+    ('cluster', (1, 4))
     """
-    names = {f"CLS{number}": name for number, name in scheme.names.items()}
-    return {"SCHEME": scheme.name, **names, "CLUSTERS": " ".join(map(str, scheme.clusters))}
+    contents = {**_contents(meta or {}), column_prefix: scheme.content}
+    result = {"CLASSES": json.dumps(contents)}
+    if "" in contents:
+        name = contents[""]["name"]
+        result["SCHEME"] = name.encode("ascii", "backslashreplace").decode()
+    return result
+
+
+def _contents(meta):
+    """Parameters of the schemes of a table, by prefix of the columns."""
+    text = meta.get("CLASSES")
+    if isinstance(text, str) and text.startswith("{"):
+        try:
+            return json.loads(text)
+        except ValueError as error:
+            raise _damaged(error) from error
+    return {"": find_class_scheme(meta["SCHEME"]).content} if "SCHEME" in meta else {}
+
+
+def _damaged(error):
+    return ValueError(
+        f"CLASSES in the metadata of the table does not describe class schemes ({error}); delete "
+        "it and set SCHEME to the name of a scheme, or classify the table again"
+    )

@@ -136,7 +136,7 @@ def plot_field(images, table, *, ax=None, column_prefix=""):
     ax.imshow(picture, origin="lower", interpolation="nearest")
     x, y = pixel_positions(table, images.wcs)
     classes = np.ma.filled(np.ma.asarray(table[f"{column_prefix}class"]), 0)
-    handles, scheme = [], classes_of(table)
+    handles, scheme = [], classes_of(table, column_prefix)
     for number, name in scheme.names.items():
         rows = classes == number
         ax.scatter(
@@ -197,7 +197,7 @@ def plot_gallery(table, images, *, per_class=8, size=50, column_prefix=""):
     classes = np.ma.filled(np.ma.asarray(table[f"{column_prefix}class"]), 0)
     probability = np.asarray(table[f"{column_prefix}probability"])
     entropy = np.asarray(table[f"{column_prefix}entropy"])
-    scheme = classes_of(table)
+    scheme = classes_of(table, column_prefix)
     figure = Figure(figsize=(1.45 * per_class, 1.9 * len(scheme)), layout="constrained")
     axes = figure.subplots(len(scheme), per_class, squeeze=False)
     for row, (number, name) in zip(axes, scheme.names.items(), strict=True):

@@ -142,7 +142,7 @@ def plot_luminosity_function(table, *, band="F555W", width=0.5, column_prefix=""
     first = np.floor(values[good].min() / width)
     edges = width * np.arange(first, np.floor(values[good].max() / width) + 2)
     ax = _new_axes() if ax is None else ax
-    scheme = classes_of(table)
+    scheme = classes_of(table, column_prefix)
     for number, name in scheme.names.items():
         counts, _ = np.histogram(values[good & (classes == number)], edges)
         ax.stairs(
@@ -219,7 +219,7 @@ def _draw_classes(table, x, y, column_prefix, ax):
     ax = _new_axes() if ax is None else ax
     classes = _classes(table, column_prefix)
     good = np.isfinite(x) & np.isfinite(y)
-    scheme = classes_of(table)
+    scheme = classes_of(table, column_prefix)
     for number in sorted([0, *scheme.numbers], key=lambda number: -np.sum(classes == number)):
         rows = good & (classes == number)
         if rows.any():

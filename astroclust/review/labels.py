@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from astropy.table import Table
 from filelock import FileLock, Timeout
 from scipy.spatial import KDTree
 
 from astroclust.files import replace_when_done
-from astroclust.instruments import LEGUS_CLASSES, find_class_scheme
+from astroclust.instruments import LEGUS_CLASSES, classes_of, find_class_scheme
 from astroclust.review.lines import (
     COLUMNS,
     Entry,
@@ -266,6 +267,7 @@ class LabelStore:
                 raise self._is_other("it is no ECSV")
             if lines[header[0]] != ",".join(COLUMNS):
                 raise self._is_other("it has other columns")
+            self._check_scheme(lines[: header[0] + 1])
             lines = lines[header[0] + 1 :]
         read = [self._read_line(line) for line in lines if line.strip()]
         rows = self._find_rows(read)
@@ -276,6 +278,17 @@ class LabelStore:
             name = self._names.setdefault(entry.reviewer.casefold(), entry.reviewer)
             entry = replace(entry, row=int(row), id=self.ids[row], reviewer=name)
             self.entries.append(entry)
+
+    def _check_scheme(self, header):
+        """Raise a `ValueError` if the classes of the file mean something else here."""
+        there = classes_of(Table.read("\n".join(header), format="ascii.ecsv"))
+        here = self.scheme
+        if (there.names, there.merges) != (here.names, here.merges):
+            raise ValueError(
+                f"{self.path} has labels of class scheme {there.name}, {_listed(there)}; the table "
+                f"has {here.name}, {_listed(here)}: keep labels of these in another file with "
+                "--labels"
+            )
 
     def _is_other(self, why):
         return ValueError(
@@ -398,3 +411,7 @@ def _is_whole_number(value):
 def _gist(entry):
     """What makes two entries the same."""
     return entry.row, entry.reviewer.casefold(), entry.label, entry.note, entry.time
+
+
+def _listed(scheme):
+    return ", ".join(f"{number} {name}" for number, name in scheme.names.items())

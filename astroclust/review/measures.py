@@ -10,6 +10,7 @@ from astropy.table import Table
 from PIL import Image
 
 from astroclust.catalogs import float_column
+from astroclust.images import ImageSet
 from astroclust.photometry import concentration_index, growth_curve, measure_photometry
 from astroclust.stamps import make_stamps
 
@@ -173,7 +174,8 @@ class Saliency:
                 self._model = load_classifier(self._model)
             card = self._model.card
             place = Table({"x": self.objects.x[[row]], "y": self.objects.y[[row]]})
-            stamps = make_stamps(place, self.objects.images, size=card.stamp_size, bands=card.bands)
+            images = ImageSet.of(self.objects.images, card.system)
+            stamps = make_stamps(place, images, size=card.stamp_size, bands=card.bands)
             if not stamps.present.any():
                 raise ValueError("there is nothing here that can be classified")
             probabilities = self._model.probabilities(stamps).mean(axis=0)

@@ -153,7 +153,7 @@ def read_objects(table, images, *, column_prefix=""):
             stacklevel=2,
         )
     ids = table["id"] if "id" in table.colnames else range(len(table))
-    scheme = classes_of(table)
+    scheme = classes_of(table, column_prefix)
     columns = _class_columns(table, scheme, column_prefix)
     return Objects(table, images, x, y, [str(i) for i in ids], inside, scheme, columns)
 

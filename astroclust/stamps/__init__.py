@@ -198,10 +198,12 @@ class Stamps:
         """
         with open_fits(path) as hdus:
             images = [hdu for hdu in hdus if hdu.is_image and "ROLE" in hdu.header]
-            if not images or "STATUS" not in hdus:
+            # A band may have the name of a table.
+            tables = {hdu.name: i for i, hdu in enumerate(hdus) if not hdu.is_image}
+            if not images or "STATUS" not in tables:
                 raise ValueError(f"{path} holds no stamps, as Stamps.write makes them")
-            status = Table.read(hdus, hdu="STATUS")
-            table = Table.read(hdus, hdu="CATALOG") if "CATALOG" in hdus else None
+            status = Table.read(hdus, hdu=tables["STATUS"])
+            table = Table.read(hdus, hdu=tables["CATALOG"]) if "CATALOG" in tables else None
             shapes = {np.shape(hdu.data) for hdu in images}
             shape = min(shapes)
             if len(shapes) > 1 or len(shape) not in (2, 3) or shape[-1] != shape[-2]:

@@ -239,6 +239,9 @@ def test_other_classes(field):
     assert result.colnames[5:7] == ["prob_1", "prob_7"]
     assert set(result["class"]) <= {1, 7}
     assert classes_of(result) == scheme
+    again = classify_table(result, field.images, model=_ensemble(1), column_prefix="ml_")
+    assert classes_of(again) == scheme
+    assert classes_of(again, "ml_") is LEGUS_CLASSES
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 from regions import Regions
@@ -19,6 +20,9 @@ from regions import Regions
 import astroclust
 import astroclust.archive
 from astroclust.cli import _parser, main
+from astroclust.instruments import BandSystem, find_class_scheme
+from astroclust.networks import create_network
+from astroclust.weights import Classifier, ModelCard
 
 (_COMMANDS,) = (
     list(action.choices)
@@ -236,6 +240,32 @@ def test_train(tmp_path, capsys):
     assert card.command.startswith(start)
     log = tmp_path / "small.checkpoints" / "member-1" / "learning_curve.png"
     assert log.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_bands_and_classes_of_a_classifier_are_those_of_its_commands(tmp_path, capsys):
+    defaults = {"V": ("uvis", "F555W"), "HA": ("uvis", "F657N")}
+    filters = {"F555W": "V", "F657N": "HA"}
+    system = BandSystem("two", ("V", "HA"), filters, pixel_scale=0.0396, defaults=defaults)
+    scheme = find_class_scheme("cluster")
+    card = ModelCard("two", "native-small", "nothing", classes=scheme, system=system)
+    network = create_network("native-small", n_bands=2, n_classes=2)
+    model = str(tmp_path / "two.safetensors")
+    astroclust.save_classifier(Classifier(card, [network]), model)
+    assert main(["score", "-q", "--simulate", "8", "--model", model]) == 0
+    assert "recall_4" in capsys.readouterr().out
+    tuned = str(tmp_path / "tuned.safetensors")
+    arguments = ["train", "-q", "--simulate", "16", "--from", model, "--epochs", "1", "-o", tuned]
+    assert main(arguments) == 0
+    card = astroclust.load_classifier(tuned).card
+    assert (card.classes, card.system) == (scheme, system)
+    image = tmp_path / "ha.fits"
+    fits.writeto(image, np.random.default_rng(1).random((60, 60)))
+    Table({"x": [30.0], "y": [30.0]}).write(tmp_path / "one.fits")
+    page = ["review", str(tmp_path / "one.fits"), f"--image=F657N={image}", "--static"]
+    page = [*page, str(tmp_path / "page.html")]
+    assert main(page) == 1
+    assert "--system" in capsys.readouterr().err
+    assert main([*page, "--model", model]) == 0
 
 
 def _printed_scores(capsys):

@@ -236,3 +236,9 @@ def test_white_light_of_what_there_is():
     assert white.data[1, 1] == pytest.approx(3)
     assert 3 < white.data[2, 2] < 4
     assert white.filter == "WHITE"
+
+
+@pytest.mark.parametrize("method", ["sextractor", "segmentation", "daofind"])
+@pytest.mark.parametrize("shape", [(64, 64), (7, 5)])
+def test_an_image_of_one_value_has_no_sources(method, shape):
+    assert not len(find_sources(np.full(shape, 3.1), method=method, threshold=5))

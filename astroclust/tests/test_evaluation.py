@@ -18,6 +18,7 @@ from astroclust.evaluation import (
     purity_curve,
     purity_threshold,
 )
+from astroclust.instruments import ClassScheme, classes_of, find_class_scheme, meta_of
 
 pairs = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4)), min_size=1, max_size=40)
 
@@ -244,3 +245,26 @@ def test_accuracy_falls_where_it_is_faint():
 def test_neighbours_are_counted_without_oneself():
     table = Table({"x": [0.0, 3.0, 40.0, np.nan], "y": [0.0, 4.0, 0.0, 0.0]})
     assert crowding(table, radius=5).tolist() == [1, 1, 0, 0]
+
+
+def test_catalogs_in_different_schemes_agree_in_the_coarser():
+    codes = Table({"id": [1, 2, 3], "class": [1, 9, 0]}, meta=meta_of(find_class_scheme("phangs")))
+    legus = Table({"id": [1, 2, 3], "class": [2, 4, 1]})
+    pairs = agreement(codes, legus, match="id")
+    assert pairs["class_a"].tolist() == [1, 4]
+    assert pairs["agree"].tolist() == [False, True]
+    assert classes_of(pairs).name == "phangs"
+    assert agreement(legus, codes, match="id")["class_b"].tolist() == [1, 4]
+    coarse = Table({"id": [1, 2], "class": [1, 4]}, meta=meta_of(find_class_scheme("cluster")))
+    for pair in ((legus, coarse), (coarse, legus)):
+        pairs = agreement(*pair, match="id")
+        assert pairs["agree"].tolist() == [True, True]
+        assert classes_of(pairs).name == "cluster"
+    mine = Table({"id": [1], "class": [7]}, meta=meta_of(ClassScheme("mine", {7: "a", 8: "b"})))
+    with pytest.raises(ValueError, match=r"legus \[1, 2, 3, 4\] and mine \[7, 8\], which cannot"):
+        agreement(legus, mine, match="id")
+
+
+def test_codes_cannot_be_merged_by_hand():
+    with pytest.raises(ValueError, match=r"merge has \[9\], which are not classes of phangs"):
+        class_scores([1, 9], [1, 4], merge={9: 1}, scheme="phangs")

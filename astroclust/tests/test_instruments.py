@@ -1,11 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Instruments, band systems and class schemes."""
 
+import json
 import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.io import fits
 from astropy.nddata import NDData
 from astropy.table import Table
@@ -159,6 +161,13 @@ def test_infrared_images_become_flux_densities():
     assert band.pixels(np.s_[:1, :1])[0, 0] == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.mark.parametrize("meta", [{}, {"PIXAR_SR": 0.0}])
+def test_surface_brightness_needs_the_area_of_a_pixel(meta):
+    image = NDData(np.full((8, 8), 5.0), unit="MJy/sr", meta={"INSTRUME": "NIRCAM", **meta})
+    with pytest.raises(ValueError, match=r"area is unknown without a WCS .*; set PIXAR_SR"):
+        ImageSet({"F115W": image}, system=INFRARED)
+
+
 def test_band_systems_by_name():
     with pytest.raises(KeyError, match=r"'nircam' is not known.*register_band_system"):
         find_band_system("nircam")
@@ -178,12 +187,56 @@ def test_band_systems_by_name():
         ({"filters": {"F115W": "J"}}, "filters has"),
         ({"reference": ("J",)}, "reference has"),
         ({"pixel_scale": 0}, "pixel_scale must be"),
+        ({"pixel_scale": "0.04"}, "pixel_scale must be"),
         ({"unit": "furlong per"}, "furlong"),
+        ({"unit": "mag"}, "unit must be 'electron / s', or one of flux density"),
+        ({"unit": "MJy/sr"}, "unit must be 'electron / s'"),
+        ({"roles": "VI"}, "roles must be a list of names"),
+        ({"name": ""}, "'' cannot name a band system"),
+        ({"filters": {"Hβ": "F115W"}}, "cannot name a band system, role or filter: FITS"),
+        ({"filters": {"f1": "F115W", "F1": "F150W"}}, "has a name twice but for the case"),
+        ({"defaults": {"F115W": "nircam-sw"}}, "defaults has 'NIRCAM-SW': it maps roles to"),
     ],
 )
 def test_band_systems_that_make_no_sense(change, message):
     with pytest.raises(ValueError, match=message):
         replace(INFRARED, **change)
+
+
+def test_every_role_can_be_the_reference():
+    system = replace(LEGUS_BANDS, reference=("I",))
+    assert system.reference[0] == "I"
+    assert set(system.reference) == set(system.roles)
+    assert ImageSet({"V": np.random.default_rng(1).random((8, 8))}, system=system).reference
+
+
+def test_numbers_and_units_of_libraries_are_accepted():
+    system = replace(INFRARED, pixel_scale=np.float32(0.03), unit=u.Jy)
+    assert BandSystem.of_header(system.header) == system
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", r"band\.json .* band system \(a band system has the entries name, roles, filters"),
+        ('{"name": "x"}', "has the entries name, roles, filters, pixel_scale"),
+        (json.dumps({**SIX.content, "colour": 1}), "unknown entries colour; known are name, roles"),
+    ],
+)
+def test_json_files_that_are_no_band_systems(tmp_path, text, message):
+    (tmp_path / "band.json").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        find_band_system(tmp_path / "band.json")
+
+
+def test_roles_given_by_hand_are_kept_in_another_system():
+    rng = np.random.default_rng(1)
+    images = {name: rng.random((8, 8)) for name in ("F814W", "F555W", "F657N")}
+    roles = {"F814W": "V", "F555W": "I"}
+    given = ImageSet(images, roles=roles, system=SIX)
+    assert given["V"].filter == "F814W"
+    assert ImageSet.of(given, "legus")["V"].filter == "F814W"
+    assert ImageSet.of(ImageSet.of(given, "legus"), SIX)["I"].filter == "F555W"
 
 
 def test_files_know_their_band_system(tmp_path):
@@ -238,6 +291,69 @@ def test_artifacts_of_phangs_merge():
 def test_classes_that_are_none(names):
     with pytest.raises(ValueError, match="need two or more names"):
         ClassScheme("mine", names)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": ""}, "name of a class scheme must be a line of text, not ''"),
+        (
+            {"merges": {2: 1}},
+            r"merges of mine has \[2\]: it maps whole numbers that are not classes",
+        ),
+        ({"merges": {2.5: 1}}, r"merges of mine has \[2.5\]"),
+        ({"colors": {3: "red"}}, r"colors of mine must be texts for some of the classes \[1, 2\]"),
+        ({"markers": {1: 5}}, "markers of mine must be texts"),
+    ],
+)
+def test_schemes_that_are_not_accepted(changes, message):
+    scheme = {"name": "mine", "names": {1: "a", 2: "b"}, **changes}
+    with pytest.raises(ValueError, match=message):
+        ClassScheme(**scheme)
+
+
+@pytest.mark.parametrize("suffix", ["fits", "ecsv"])
+def test_unregistered_schemes_keep_all_they_say(tmp_path, suffix):
+    mine = ClassScheme(
+        "größe \"1'",
+        {300: "β " + 70 * "x", 7: " star "},
+        clusters=[300],
+        merges={9: 7},
+        colors={7: "red"},
+    )
+    path = tmp_path / f"mine.{suffix}"
+    Table({"class": [7]}, meta=meta_of(mine)).write(path)
+    again = classes_of(Table.read(path))
+    assert again == mine
+    assert again.numbers == (300, 7)
+
+
+def test_a_known_scheme_of_the_same_name_must_have_the_same_meaning():
+    register_class_scheme(ClassScheme("mine", {1: "a", 2: "b"}, clusters=[1]))
+    for other in (
+        ClassScheme("mine", {1: "a", 2: "b"}, clusters=[2]),
+        ClassScheme("mine", {2: "b", 1: "a"}, clusters=[1]),
+    ):
+        found = classes_of(Table(meta=meta_of(other)))
+        assert (found.numbers, found.clusters) == (other.numbers, other.clusters)
+
+
+def test_columns_of_each_prefix_have_their_own_scheme():
+    mine = ClassScheme("mine", {7: "a", 8: "b"})
+    table = Table(meta=meta_of(find_class_scheme("cluster")))
+    table.meta.update(meta_of(mine, column_prefix="ml_", meta=table.meta))
+    assert classes_of(table).name == "cluster"
+    assert classes_of(table, "ml_") == mine
+    table.meta.update(meta_of(mine, meta=table.meta))
+    assert classes_of(table) == mine
+
+
+def test_scheme_of_a_table_by_name():
+    assert classes_of(Table(meta={"SCHEME": "cluster"})).numbers == (1, 4)
+    with pytest.raises(KeyError, match="'mine' is not known"):
+        classes_of(Table(meta={"SCHEME": "mine"}))
+    with pytest.raises(ValueError, match=r"CLASSES in the metadata .* delete it and set SCHEME"):
+        classes_of(Table(meta={"SCHEME": "cluster", "CLASSES": "{"}))
 
 
 def test_schemes_from_metadata(tmp_path):

@@ -179,6 +179,12 @@ def test_another_file_is_not_taken_for_labels(tmp_path, text, message):
     assert path.read_bytes() == text
 
 
+def test_labels_of_other_classes_are_not_taken_for_these(store):
+    store.add(0, reviewer="anna", label=4)
+    with pytest.raises(ValueError, match=r"labels of class scheme legus, 1 symmetric .* --labels"):
+        LabelStore(store.path, X, Y, scheme="cluster")
+
+
 @pytest.mark.parametrize("line", ["0,0,10.0,5.0,anna,7,,now", "1,2,3", "a,0,1,2,anna,1,,now"])
 def test_a_line_that_is_no_label_is_shown(store, line):
     store.add(0, reviewer="anna", label=1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from astroclust import ImageSet, Stamps, decode_flags, make_stamps
 from astroclust.images import Band
-from astroclust.instruments import LEGUS_BANDS
+from astroclust.instruments import LEGUS_BANDS, BandSystem
 from astroclust.stamps import StampFlag, normalize_stamps
 from astroclust.stamps.cutting import cut_stamps
 from astroclust.tests.cutouts import cut_one
@@ -206,3 +206,13 @@ def test_flags_are_decoded():
 def test_an_image_set_is_not_opened_again(image):
     images = ImageSet({"V": image})
     assert make_stamps(_at((40, 30)), images).present[0, 3]
+
+
+def test_bands_may_have_the_names_of_the_tables_of_a_file(tmp_path):
+    system = BandSystem("mine", ["STATUS", "CATALOG"], {}, pixel_scale=0.04)
+    data = np.random.default_rng(1).random((2, 2, 6, 6))
+    table = Table({"id": [1, 2]})
+    Stamps(data, system.roles, system=system, table=table).write(tmp_path / "stamps.fits")
+    again = Stamps.read(tmp_path / "stamps.fits")
+    assert again.bands == system.roles
+    assert again.table["id"].tolist() == [1, 2]

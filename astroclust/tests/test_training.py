@@ -23,6 +23,7 @@ from astroclust import (
     classify_table,
     load_classifier,
     save_classifier,
+    simulate_stamps,
     train_classifier,
 )
 from astroclust.instruments import LEGUS_BANDS
@@ -609,3 +610,16 @@ def test_settings_that_are_damaged(tmp_path):
         _train(sample, folder=tmp_path / "file")
     with pytest.raises(ValueError, match="name '', which is not a name"):
         train_classifier(sample, name="", recipe=QUICK)
+
+
+def test_a_start_takes_stamps_in_its_bands_and_keeps_the_meaning_of_the_labels():
+    start = load_classifier()
+    stamps = simulate_stamps(8, seed=1)
+    three = Stamps(stamps.data[:, :3], stamps.filters[:3])
+    labels = stamps.table["class"]
+    with pytest.raises(ValueError, match=r"takes bands NUV, .* has NUV, U, B: cut stamps in its"):
+        train_classifier(Sample(three, labels), name="mine", start=start)
+    sample = Sample(stamps, labels, scheme="phangs")
+    recipe = Recipe(epochs=1, validation_share=0)
+    tuned = train_classifier(sample, name="mine", recipe=recipe, start=start)
+    assert tuned.card.classes.name == "phangs"

@@ -4,7 +4,7 @@ import pytest
 from astropy.table import MaskedColumn, Table
 
 from astroclust import Stamps, load_classifier, simulate_stamps
-from astroclust.instruments import LEGUS_BANDS
+from astroclust.instruments import LEGUS_BANDS, ClassScheme, find_class_scheme, meta_of
 from astroclust.training import (
     CROWDED,
     TEST_FIELDS,
@@ -42,6 +42,8 @@ def test_simulated_test_sets():
     assert len(simulated_sample(4, seed=1).test_labels) == 8
     with pytest.raises(ValueError, match="labels must be one of truth, experts, not 'votes'"):
         simulated_test_set(1, labels="votes")
+    with pytest.raises(ValueError, match=r"mine does not know \[3, 4\]: add them to its merges"):
+        simulated_sample(4, scheme=ClassScheme("mine", {1: "a", 2: "b"}))
 
 
 @pytest.fixture
@@ -101,3 +103,11 @@ def test_what_cannot_be_divided():
     with pytest.raises(ValueError, match=r"of 4 labeled rows overlap too much for 20% .* apart"):
         hold_out(_sample(4, groups=[0, 0, 0, 0]))
     hold_out(_sample(10, groups=[0, 0, 0, 0, 1, 2, 3, 4, 5, 6]))  # as the message says
+
+
+def test_labels_of_fewer_classes_are_not_those_of_a_classifier(table, field):
+    table.meta.update(meta_of(find_class_scheme("cluster")))
+    with pytest.raises(ValueError, match=r"of cluster, which has fewer classes than legus of"):
+        labeled_sample(table, field.images, classifier=load_classifier())
+    sample = labeled_sample(table, field.images, classifier=load_classifier(), scheme="legus")
+    assert sample.scheme.name == "legus"

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save
 
 from astroclust import load_classifier, make_stamps, save_classifier
+from astroclust.instruments import find_band_system, find_class_scheme
 from astroclust.networks import create_network
 from astroclust.tests.test_files import small_files
 from astroclust.weights import (
@@ -158,7 +159,7 @@ def test_weights_that_do_not_name_their_card(saved):
         (_named({"1": "cluster", "2": 2}), "two or more names"),
         ({"scores": {"accuracy": "high"}}, "score accuracy 'high', which is not a finite number"),
         ({"scores": [1]}, r"scores \[1\], which is not numbers by name"),
-        ({"classes": {"1": "cluster", "2": "other"}}, "has a name and names by number"),
+        ({"classes": {"1": "cluster", "2": "other"}}, "has the entries name, and names by number"),
         ({"system": {"name": "V alone"}}, "system .*not accepted"),
         ({"surprise": 1}, "unknown entries surprise"),
     ],
@@ -317,7 +318,10 @@ def test_the_bundled_cards():
     assert "simulate_stamps" in cards["simulated-3"].training_sample
     for name in cards:
         assert (bundle() / f"{name}.safetensors").stat().st_size < 10e6
-        assert load_classifier(name).card.name == name
+        card = load_classifier(name).card
+        assert card.name == name
+        assert find_class_scheme(card.classes.name) == card.classes
+        assert find_band_system(card.system.name) == card.system
 
 
 def test_a_device_without_memory_gets_smaller_batches(field, monkeypatch):

@@ -160,6 +160,11 @@ def train_classifier(
             recipe, architecture=start.card.architecture, normalization=start.card.normalization
         )
     scheme = _scheme_of(sample, start)
+    if start is not None and sample.stamps.bands != start.card.bands:
+        raise ValueError(
+            f"{start.card.name} takes bands {', '.join(start.card.bands)}, the sample has "
+            f"{', '.join(sample.stamps.bands)}: cut stamps in its bands, or train without start"
+        )
     stamps, targets = sample.stamps, class_targets(sample.labels, len(sample.stamps), scheme)
     test = None
     if sample.test_stamps is not None:
@@ -217,7 +222,7 @@ def _scheme_of(sample, start):
             f"{start.card.name} has the classes {list(known.numbers)} of {known.name}, the sample "
             f"those of {given.name}: train without start, or give labels of its classes"
         )
-    return known
+    return known if given is None else given
 
 
 def _first_card(sample, name, recipe, scheme, start):

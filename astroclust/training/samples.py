@@ -149,6 +149,13 @@ def simulated_sample(
     with naming_extras():
         from astroclust.simulation import calibrated_fields
 
+    scheme = find_class_scheme(scheme)
+    unknown = [number for number in LEGUS_CLASSES.numbers if not scheme.knows([number])[0]]
+    if unknown:
+        raise ValueError(
+            f"simulated stamps have the classes of LEGUS, of which class scheme {scheme.name} does "
+            f"not know {unknown}: add them to its merges"
+        )
     n_test = max(n // _PER_TEST, _PER_TEST) if n_test is None else n_test
     fields = [name for name in calibrated_fields() if name not in TEST_FIELDS]
     options = {
@@ -290,7 +297,14 @@ def labeled_sample(
     """
     card = {}
     if classifier is not None:
+        own = classes_of(table) if scheme is None else find_class_scheme(scheme)
         scheme = classifier.card.classes
+        if len(own) < len(scheme):
+            raise ValueError(
+                f"labels of {name} are of {own.name}, which has fewer classes than {scheme.name} "
+                f"of classifier {classifier.card.name}: use a classifier of {own.name}, or say "
+                f'that they are of other classes with scheme="{scheme.name}"'
+            )
         images = ImageSet.of(images, classifier.card.system)
         card = {"size": classifier.card.stamp_size, "bands": classifier.card.bands}
     scheme = classes_of(table) if scheme is None else find_class_scheme(scheme)

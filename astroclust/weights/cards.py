@@ -305,7 +305,7 @@ def _entries(content, path):
         if not isinstance(content.get(name), kind):
             raise ValueError(f"{name} is {content.get(name)!r}, not a {kind.__name__}")
     classes = _entry(content, "classes", ClassScheme.from_content, ModelClassesError, path)
-    system = _entry(content, "system", lambda entry: BandSystem(**entry), ModelBandsError, path)
+    system = _entry(content, "system", BandSystem.from_content, ModelBandsError, path)
     return {**content, "bands": tuple(content["bands"]), "classes": classes, "system": system}
 
 

@@ -83,8 +83,8 @@ export class State extends EventTarget {
   value(row, key = this.sort.key) {
     if (key === "row") return row;
     if (key === "disagreement") return this.disagreement(row);
-    if (key === "label") return this.labelOf(row) || 9;
-    if (key === "class") return this.modelClass(row) || 9;
+    if (key === "label") return this.labelOf(row) || 32768; // after all classes
+    if (key === "class") return this.modelClass(row) || 32768; // after all classes
     return this.columns[key]?.[row] ?? NaN;
   }
 
