@@ -3,13 +3,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cache, partial
 from numbers import Real
 
 from astropy import units as u
 
-from astroclust.instruments.tables import find_named, read_data, value_of
+from astroclust.instruments.tables import FrozenDict, find_named, read_data, value_of
 
 __all__ = ["LEGUS_BANDS", "BandSystem", "find_band_system", "register_band_system"]
 
@@ -80,11 +80,12 @@ class BandSystem:
                     f"{getattr(self, what)!r}"
                 )
         freeze("roles", tuple(_key(role) for role in self.roles))
-        freeze("filters", _upper(self.filters))
+        freeze("filters", FrozenDict(_upper(self.filters)))
         reference = (*map(_key, self.reference), *self._by_middle())
         freeze("reference", tuple(dict.fromkeys(reference)))
-        freeze("defaults", _upper(self.defaults))
-        freeze("stars", tuple(dict(star) for star in self.stars))
+        defaults = {role: _pair(pair) for role, pair in _upper(self.defaults).items()}
+        freeze("defaults", FrozenDict(defaults))
+        freeze("stars", tuple(FrozenDict(_upper(star)) for star in self.stars))
         freeze("unit", str(self.unit))
         self._check()
         freeze("pixel_scale", float(self.pixel_scale))
@@ -136,7 +137,9 @@ class BandSystem:
     @property
     def content(self):
         """The parameters as plain numbers, texts, lists and dicts, for JSON."""
-        content = asdict(self)
+        content = {item.name: getattr(self, item.name) for item in fields(self)}
+        content |= {"filters": dict(self.filters), "stars": [dict(star) for star in self.stars]}
+        content["defaults"] = {role: list(pair) for role, pair in self.defaults.items()}
         return {**content, "roles": list(self.roles), "reference": list(self.reference)}
 
     @property
@@ -182,9 +185,9 @@ class BandSystem:
         ValueError
             If the system has no such role.
         """
-        if role not in self.roles:
-            raise ValueError(f"role {role!r} of {self.name} is not one of {', '.join(self.roles)}")
-        return self.roles.index(role)
+        if _key(role) not in self.roles:
+            raise ValueError(f"role {role!r} is not one of {self.name}: {', '.join(self.roles)}")
+        return self.roles.index(_key(role))
 
     def select(self, roles):
         """The roles that are asked for, in order; all by default.
@@ -204,7 +207,7 @@ class BandSystem:
         ValueError
             If one is unknown or given twice.
         """
-        roles = self.roles if roles is None else tuple(roles)
+        roles = self.roles if roles is None else tuple(map(_key, roles))
         unknown = [role for role in roles if role not in self.roles]
         if unknown or len(set(roles)) < len(roles) or not roles:
             raise ValueError(
@@ -215,7 +218,7 @@ class BandSystem:
 
     def channel(self, role):
         """Color that shows a role in pictures: 0 red, 1 green, 2 blue (Wei et al. 2020, Fig. 1)."""
-        return 2 - 3 * self.roles.index(role) // len(self.roles)
+        return 2 - 3 * self.index(role) // len(self.roles)
 
 
 def _key(name):
@@ -224,12 +227,18 @@ def _key(name):
 
 def _upper(mapping):
     upper = {
-        _key(name): _key(value) if isinstance(value, str) else tuple(value)
+        _key(name): _key(value) if isinstance(value, str) else value
         for name, value in mapping.items()
     }
     if len(upper) < len(mapping):
         raise ValueError(f"{list(mapping)} has a name twice but for the case: remove one of them")
     return upper
+
+
+def _pair(names):
+    """Camera and filter, as the table of filters spells them."""
+    names = names if isinstance(names, str) else tuple(names)
+    return (names[0].lower(), names[1].upper()) if _are_two_names(names) else names
 
 
 def _are_two_names(pair):

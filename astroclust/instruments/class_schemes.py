@@ -8,7 +8,7 @@ from functools import cache, partial
 
 import numpy as np
 
-from astroclust.instruments.tables import find_named, read_data, value_of
+from astroclust.instruments.tables import FrozenDict, find_named, read_data, value_of
 
 __all__ = [
     "LEGUS_CLASSES",
@@ -83,7 +83,7 @@ class ClassScheme:
                 f"{_LARGEST}, not {self.names!r}"
             )
         numbers = [int(number) for number in self.names]
-        freeze("names", dict(zip(numbers, self.names.values(), strict=True)))
+        freeze("names", FrozenDict(zip(numbers, self.names.values(), strict=True)))
         freeze("clusters", tuple(int(number) for number in self.clusters))
         wrong = [label for label in self.merges if not _is_whole(label) or label in numbers]
         if wrong:
@@ -91,7 +91,7 @@ class ClassScheme:
                 f"merges of {self.name} has {wrong}: it maps whole numbers that are not classes "
                 f"themselves to some of {numbers}"
             )
-        freeze("merges", {int(k): int(v) for k, v in self.merges.items()})
+        freeze("merges", FrozenDict({int(k): int(v) for k, v in self.merges.items()}))
         unknown = sorted({*self.clusters, *self.merges.values()} - set(numbers))
         if unknown:
             raise ValueError(f"{unknown} are not classes of {self.name}: {numbers}")
@@ -103,7 +103,7 @@ class ClassScheme:
                     f"{getattr(self, entry)!r}"
                 )
             usual = {n: defaults[i % len(defaults)] for i, n in enumerate(numbers)}
-            freeze(entry, {**usual, **given})
+            freeze(entry, FrozenDict({**usual, **given}))
 
     def __len__(self):
         return len(self.names)
@@ -313,8 +313,8 @@ def classes_of(table, column_prefix=""):
     Parameters
     ----------
     table : `~astropy.table.Table`
-        A table whose metadata `~astroclust.classify_table` or `meta_of` made; or whose ``SCHEME``
-        is the name of a known scheme.
+        A table whose metadata `~astroclust.classification.classify_table` or `meta_of` made; or
+        whose ``SCHEME`` is the name of a known scheme.
     column_prefix : str, optional
         Prefix of the columns of classes, each of which can be of another scheme.
 

@@ -9,7 +9,23 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-__all__ = ["find_named", "read_data", "value_of"]
+__all__ = ["FrozenDict", "find_named", "read_data", "value_of"]
+
+
+class FrozenDict(dict):
+    """A dict that cannot be changed; it can be pickled and copied."""
+
+    def _refuse(self, *_, **__):
+        raise TypeError("it cannot be changed; make another one with dataclasses.replace")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self):
+        return FrozenDict, (dict(self),)
+
+    def __hash__(self):
+        return hash(frozenset(self.items()))
 
 
 @cache

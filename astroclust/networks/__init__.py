@@ -150,9 +150,10 @@ def create_network(name, *, n_bands=5, n_classes=4, weights=None):
         return _checked(build(n_bands, n_classes), name)
     if name.partition("@")[0] not in (known := _backbones()) and not name.startswith(_TIMM):
         raise ValueError(
-            f"network {name!r} is not known: there are {', '.join([*_OURS, *_REGISTERED])}, those "
-            f"of torchvision ({', '.join(known)}), and timm/NAME; if it is your own, first call "
-            "astroclust.networks.register_network"
+            f"network {name!r} is not known: if it is your own, first call "
+            "astroclust.networks.register_network; there are "
+            f"{', '.join([*_OURS, *_REGISTERED])}, timm/NAME, and those of torchvision: "
+            f"{', '.join(known)}"
         )
     from astroclust.networks.dual import DualNetwork
 

@@ -153,5 +153,6 @@ def check_bands(values, images, name):
         if str(key).strip().upper() not in (*images.system.roles, *images.filters):
             raise ValueError(
                 f"{name} has {key!r}, and the images are {', '.join(images.filters)}: name one of "
-                f"them, or a band ({', '.join(images.system.roles)})"
+                f"them, or a band ({', '.join(images.system.roles)}); change the entry of a "
+                "preset with dataclasses.replace"
             )

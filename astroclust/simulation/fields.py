@@ -147,7 +147,7 @@ def simulate_field(
         parametric PSF.
     system : str or `~astroclust.instruments.BandSystem`, optional
         Band system of the images. Sources, which are drawn in the bands of LEGUS, have the spectra
-        of `~astroclust.simulation.spectra` in other ones. Bands that LEGUS observed have the same
+        of ``astroclust.simulation.spectra`` in other ones. Bands that LEGUS observed have the same
         pixels in each system with pixels of the same size.
     progress_bar : bool, optional
         Whether to show progress on standard error.

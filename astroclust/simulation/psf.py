@@ -96,7 +96,8 @@ def fourier_psf(camera, filter_name, *, angle, size, oversampling, pixel_scale=P
     Parameters
     ----------
     camera, filter_name : str
-        Such as ``'uvis'`` and ``'F555W'``: see `~astroclust.simulation.telescopes.psf_parameters`.
+        Such as ``'uvis'`` and ``'F555W'``: a filter of one of
+        `~astroclust.instruments.instruments`.
     angle : int
         Orientation of the spikes, 0 to ``PSF_ANGLES - 1``, in eighths of a quarter turn.
     size, oversampling : int, float

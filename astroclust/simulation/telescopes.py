@@ -80,15 +80,15 @@ def psf_parameters(camera, filter_name):
     own, known = find_filter(camera, filter_name), instruments().get(camera)
     fitted = [] if known is None else _fitted(known)
     if not fitted or known.telescope not in TELESCOPES or not np.isfinite(own.pivot):
-        usable = [
-            (item.name, name)
+        usable = {
+            item.name: list(item.filters)
             for item in instruments().values()
             if item.telescope in TELESCOPES and _fitted(item)
-            for name in item.filters
-        ]
+        }
+        there = f"filters {', '.join(usable[camera])}" if camera in usable else ", ".join(usable)
         raise ValueError(
-            f"no PSF of {camera!r}, {filter_name!r}; there are {usable}, and others can be added "
-            "with the psf_... parameters of astroclust.instruments.Filter"
+            f"no PSF of camera {camera!r} and filter {filter_name!r}; there are PSFs of {there}. "
+            "Others can be added with the psf_... parameters of astroclust.instruments.Filter"
         )
     if np.isfinite(own.psf_wavelength):
         return PSFParameters(known.telescope, *_numbers(own))

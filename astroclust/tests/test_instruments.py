@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Instruments, band systems and class schemes."""
 
+import copy
 import json
 import pickle
 from dataclasses import replace
@@ -256,6 +257,21 @@ def test_files_know_their_band_system(tmp_path):
     fits.delval(tmp_path / "stamps.fits", "BANDSYS")
     with pytest.raises(ValueError, match="must be different roles"):
         Stamps.read(tmp_path / "stamps.fits")
+
+
+def test_band_systems_cannot_be_changed():
+    with pytest.raises(TypeError, match="cannot be changed; make another one with dataclasses"):
+        LEGUS_BANDS.filters["X"] = "V"
+    with pytest.raises(TypeError, match="cannot be changed"):
+        LEGUS_CLASSES.names.update({9: "nine"})
+    assert copy.deepcopy(LEGUS_BANDS) == pickle.loads(pickle.dumps(LEGUS_BANDS)) == LEGUS_BANDS
+    assert BandSystem.from_content(json.loads(json.dumps(SIX.content))) == SIX
+    changed = replace(SIX, defaults={"HA": ("UVIS", "f657n")}, stars=[{"v": 1.0}])
+    assert changed.defaults["HA"] == ("uvis", "F657N")
+    assert changed.stars[0]["V"] == 1
+    assert changed.select(["ha", "v"]) == ("HA", "V")
+    with pytest.raises(ValueError, match="role 'J' is not one of legus-halpha"):
+        SIX.channel("J")
 
 
 # Class schemes

@@ -147,7 +147,7 @@ def test_the_image_does_not_depend_on_the_sampling():
     ("camera", "name"), [("uvis", "F435W"), ("acs", "F275W"), ("sbc", "F115LP")]
 )
 def test_unknown_filters_are_refused_with_those_that_are_known(camera, name):
-    with pytest.raises(ValueError, match=r"there are .*'uvis', 'F275W'.*'acs', 'F435W'"):
+    with pytest.raises(ValueError, match=r"there are PSFs of .*(F275W|F435W|uvis)"):
         fourier_psf(camera, name, angle=0, size=64, oversampling=2)
     with pytest.raises(ValueError, match=name):
         encircled_energy(camera, name, 0.1)

@@ -307,7 +307,7 @@ def test_roles_without_a_default_are_refused():
     ("item", "message"),
     [
         (Filter("F999N", pivot=9990.0), "F999N of uvis has no AB zero point"),
-        (Filter("F999N", pivot=np.nan), "no PSF of 'uvis', 'F999N'"),
+        (Filter("F999N", pivot=np.nan), "no PSF of camera 'uvis' and filter 'F999N'"),
     ],
 )
 def test_filters_without_numbers_are_refused(item, message):

@@ -154,7 +154,10 @@ def test_columns_have_the_types_of_their_values(tmp_path):
         ('x,y\n"1,2\n', "its quotes are not closed"),
         ("\n\n", "is empty"),
         ("<html><body>Not found</body></html>\n", "a page of the web or XML, not a table"),
-        ("# Region file format: DS9\nimage\ncircle(1,2,3)\n", "read it with astroclust.ds9.read_reg"),
+        (
+            "# Region file format: DS9\nimage\ncircle(1,2,3)\n",
+            "astroclust.ds9.read_regions",
+        ),
         ("#   1 X_IMAGE  Position [pixel]\n#  2 Y_IMAGE Position [pixel]\n", "it has no rows"),
         ("\ufeff", "it has no rows"),
         ("# x y\n", "it has no rows, but comments at most"),

@@ -90,6 +90,15 @@ class Sample:
     simulated: bool = False
     scheme: str | ClassScheme | None = None
 
+    def __post_init__(self):
+        if self.scheme is not None:
+            find_class_scheme(self.scheme)
+        for stamps, labels in ((self.stamps, self.labels), (self.test_stamps, self.test_labels)):
+            if stamps is not None and len(stamps) != len(labels):
+                raise ValueError(
+                    f"there are {len(labels)} labels for {len(stamps)} stamps: give one per stamp"
+                )
+
 
 def simulated_sample(
     n,
