@@ -46,7 +46,8 @@ def saliency(stamps, model=None, *, classes=None, steps=32):
 
     Examples
     --------
-    >>> from astroclust import saliency, simulate_stamps
+    >>> from astroclust import simulate_stamps
+    >>> from astroclust.attribution import saliency
     >>> saliency(simulate_stamps(2, seed=1)).shape
     (2, 5, 50, 50)
     """

@@ -11,8 +11,7 @@ import numpy as np
 from astropy.nddata import CCDData
 from real_data import data_path
 
-from astroclust import ImageSet, completeness, read_legus
-from astroclust.catalogs import find_field
+from astroclust import ImageSet, completeness, find_field, read_legus
 from astroclust.injection import ArtificialClusters, limiting_magnitude
 from astroclust.simulation.detector import add_noise
 from astroclust.simulation.headers import header_of

@@ -17,7 +17,8 @@ from scipy.linalg import block_diag
 from scipy.optimize import least_squares
 from scipy.special import roots_sh_jacobi
 
-from astroclust import class_scores, confusion_matrix, read_legus
+from astroclust import class_scores, read_legus
+from astroclust.evaluation import confusion_matrix
 from astroclust.simulation.candidates import KINDS, POINTS
 from astroclust.simulation.labels import DIFFICULTY, confusion_of_kinds, label_noise
 

@@ -16,8 +16,7 @@ from dataclasses import replace
 import numpy as np
 from real_data import data_path
 
-from astroclust import read_legus
-from astroclust.catalogs import find_field
+from astroclust import find_field, read_legus
 from astroclust.photometry import catalog_ci_cut, ci_correction
 from astroclust.selection import Cuts, select_candidates
 

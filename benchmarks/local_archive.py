@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 from real_data import data_path
 
-from astroclust import read_legus, simulate_field
-from astroclust.catalogs import find_field, write_legus
+from astroclust import find_field, read_legus, simulate_field, write_legus
 from astroclust.simulation import write_field
 
 FIELDS = ("ngc45", "ngc5474", "ngc1433", "ngc628-e", "ngc1566")

@@ -21,7 +21,8 @@ from scipy.stats import norm, rankdata
 from sklearn.mixture import GaussianMixture
 
 import astroclust
-from astroclust.catalogs import find_field, float_column, read_legus
+from astroclust import find_field
+from astroclust.catalogs import float_column, read_legus
 from astroclust.simulation.candidates import CORRECTION_STEPS
 from astroclust.simulation.catalog_rows import implied_noise
 from astroclust.simulation.observations import observe_like

@@ -27,8 +27,8 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
-from astroclust import find_candidates, simulate_field
-from astroclust.catalogs import find_field, float_column
+from astroclust import find_candidates, find_field, simulate_field
+from astroclust.catalogs import float_column
 from astroclust.photometry import measure_photometry
 from astroclust.selection import PRESETS
 from astroclust.simulation.catalog_rows import error_of_correction

@@ -29,9 +29,14 @@ from astropy.table import Table
 from real_data import data_path
 from scipy.spatial import KDTree
 
-from astroclust import ImageSet, find_sources, measure_photometry, simulate_field
-from astroclust.catalogs import find_field
-from astroclust.detection import white_light
+from astroclust import (
+    ImageSet,
+    find_field,
+    find_sources,
+    measure_photometry,
+    simulate_field,
+    white_light,
+)
 from astroclust.photometry import Apertures, recenter
 from astroclust.simulation.observations import observe_like
 

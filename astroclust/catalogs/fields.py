@@ -53,7 +53,7 @@ class LegusField:
 
     Examples
     --------
-    >>> from astroclust.catalogs import find_field
+    >>> from astroclust import find_field
     >>> field = find_field("ngc1566")
     >>> field.galaxy, field.distance, field.ci_cut
     ('NGC 1566', 18.0, 1.35)
@@ -186,7 +186,7 @@ def find_field(name):
 
     Examples
     --------
-    >>> from astroclust.catalogs import find_field
+    >>> from astroclust import find_field
     >>> find_field("NGC 628C").name
     'ngc628-c'
     """

@@ -138,8 +138,7 @@ def read_legus(path, *, field=None, filters=None):
     A catalogue with one detection missing, under a name that tells its field:
 
     >>> from astropy.table import Table
-    >>> from astroclust import decode_flags, read_legus
-    >>> from astroclust.catalogs import find_field, write_legus
+    >>> from astroclust import decode_flags, find_field, read_legus, write_legus
     >>> from astroclust.catalogs import CatalogFlag
     >>> columns = {"id": [1], "x": [99.25], "y": [49.0], "ra": [24.17], "dec": [15.78]}
     >>> for name in ("f275w", "f336w", "f435w", "f555w", "f814w"):

@@ -111,7 +111,8 @@ def write_legus(table, path, *, overwrite=False):
     Examples
     --------
     >>> from astropy.table import Table
-    >>> from astroclust.catalogs import read_legus, write_legus
+    >>> from astroclust import write_legus
+    >>> from astroclust.catalogs import read_legus
     >>> columns = {"id": [1], "x": [99.25], "y": [49.0], "ra": [24.17], "dec": [15.78]}
     >>> for name in ("f275w", "f336w", "f435w", "f555w", "f814w"):
     ...     columns |= {f"mag_{name}": [21.5], f"mag_err_{name}": [0.05]}

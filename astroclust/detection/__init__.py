@@ -73,8 +73,7 @@ def white_light(images):
 
     Examples
     --------
-    >>> from astroclust import simulate_field
-    >>> from astroclust.detection import white_light
+    >>> from astroclust import simulate_field, white_light
     >>> field = simulate_field(shape=(128, 128), seed=1)
     >>> white_light(field.images).data.shape
     (128, 128)

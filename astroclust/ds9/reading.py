@@ -74,8 +74,7 @@ def read_regions(regions):
     Examples
     --------
     >>> from astropy.table import Table
-    >>> from astroclust import to_regions
-    >>> from astroclust.ds9 import read_regions
+    >>> from astroclust import read_regions, to_regions
     >>> read_regions(to_regions(Table({"x": [10.0], "y": [20.0], "class": [2]})))["class"].tolist()
     [2]
     """
@@ -143,7 +142,7 @@ def regions_mask(regions, shape, *, wcs=None):
     Examples
     --------
     >>> from regions import CirclePixelRegion, PixCoord
-    >>> from astroclust.ds9 import regions_mask
+    >>> from astroclust import regions_mask
     >>> mask = regions_mask([CirclePixelRegion(PixCoord(5, 5), 2.5)], (20, 30))
     >>> int(mask.sum())
     21

@@ -113,7 +113,8 @@ def write_regions(
     Examples
     --------
     >>> from astropy.table import Table
-    >>> from astroclust.ds9 import read_regions, write_regions
+    >>> from astroclust import read_regions
+    >>> from astroclust.ds9 import write_regions
     >>> write_regions(Table({"x": [10.0], "y": [20.0], "class": [2]}), "candidates.reg")
     >>> print(read_regions("candidates.reg"))
      x    y   class text

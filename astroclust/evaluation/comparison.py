@@ -53,7 +53,7 @@ def agreement(a, b, *, match=0.1 * u.arcsec):
     Examples
     --------
     >>> from astropy.table import Table
-    >>> from astroclust import agreement
+    >>> from astroclust.evaluation import agreement
     >>> ours = Table({"id": [1, 2, 3], "class": [1, 2, 4]})
     >>> theirs = Table({"id": [3, 2, 7], "class_human": [4, 1, 1]})
     >>> pairs = agreement(ours, theirs, match="id")

@@ -79,7 +79,7 @@ def confusion_matrix(labels, classes, *, merge=None, scheme="legus"):
 
     Examples
     --------
-    >>> from astroclust import confusion_matrix
+    >>> from astroclust.evaluation import confusion_matrix
     >>> print(confusion_matrix([1, 1, 4], [1, 2, 4])["class", "class_1", "class_2", "total"])
     class class_1 class_2 total
     ----- ------- ------- -----
@@ -214,8 +214,7 @@ def mean_confusion(matrices):
     --------
     The second test set has no object of class 2:
 
-    >>> from astroclust import confusion_matrix
-    >>> from astroclust.evaluation import mean_confusion
+    >>> from astroclust.evaluation import confusion_matrix, mean_confusion
     >>> runs = [confusion_matrix([1, 1, 2], [1, 2, 2]), confusion_matrix([1, 1], [1, 1])]
     >>> print(mean_confusion(runs)["class", "class_1", "class_2", "total", "runs"][:3])
     class class_1 class_2 total runs

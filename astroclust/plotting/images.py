@@ -242,7 +242,8 @@ def plot_saliency(stamps, maps, *, row=0):
 
     Examples
     --------
-    >>> from astroclust import saliency, simulate_stamps
+    >>> from astroclust import simulate_stamps
+    >>> from astroclust.attribution import saliency
     >>> from astroclust.plotting import plot_saliency
     >>> stamps = simulate_stamps(1, seed=1)
     >>> plot_saliency(stamps, saliency(stamps)).savefig("saliency.png")

@@ -138,7 +138,7 @@ def plot_confusion(confusion, *, ax=None):
 
     Examples
     --------
-    >>> from astroclust import confusion_matrix
+    >>> from astroclust.evaluation import confusion_matrix
     >>> from astroclust.plotting import plot_confusion
     >>> ax = plot_confusion(confusion_matrix([1, 1, 2, 4], [1, 2, 2, 4]))
     >>> ax.figure.savefig("confusion.png")

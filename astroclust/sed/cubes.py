@@ -84,7 +84,7 @@ def extract_spectra(table, cube, *, radius, annulus=None):
     >>> from astropy import units as u
     >>> from astropy.table import Table
     >>> from specutils import Spectrum
-    >>> from astroclust.sed import extract_spectra
+    >>> from astroclust import extract_spectra
     >>> flux = np.ones((50, 20, 30)) * u.Unit("1e-20 erg / (s cm2 Angstrom)")
     >>> wavelength = np.linspace(4750, 9350, 50) * u.AA
     >>> cube = Spectrum(flux=flux, spectral_axis=wavelength, spectral_axis_index=0)

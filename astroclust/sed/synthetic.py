@@ -73,7 +73,7 @@ def synthetic_magnitudes(spectrum, bands, *, system="vega", camera=None, min_cov
     >>> import numpy as np
     >>> from astropy import units as u
     >>> from specutils import Spectrum
-    >>> from astroclust.sed import synthetic_magnitudes
+    >>> from astroclust import synthetic_magnitudes
     >>> wavelength = np.arange(3000, 10000, 5) * u.AA
     >>> flat = Spectrum(flux=np.full(1400, 3.631e-5) * u.Jy, spectral_axis=wavelength)
     >>> print(synthetic_magnitudes(flat, ["F438W", "F547M"], system="ab"))

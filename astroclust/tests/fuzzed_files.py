@@ -13,10 +13,17 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
 
-from astroclust import ImageSet, Stamps, load_classifier, read_legus, read_phangs
+from astroclust import (
+    ImageSet,
+    Stamps,
+    load_classifier,
+    read_legus,
+    read_phangs,
+    read_regions,
+    write_legus,
+)
 from astroclust.archive.bundles import extract_bundle
-from astroclust.catalogs import read_table, write_legus
-from astroclust.ds9 import read_regions
+from astroclust.catalogs import read_table
 from astroclust.review import LabelStore
 from astroclust.tests.fuzzing import Kind, decode_images
 

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import torch
 
-from astroclust import Stamps, saliency
-from astroclust.attribution import band_importance
+from astroclust import Stamps
+from astroclust.attribution import band_importance, saliency
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.networks import create_network
 from astroclust.plotting import plot_saliency

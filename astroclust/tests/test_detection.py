@@ -6,8 +6,7 @@ import pytest
 import sep
 from astropy.nddata import NDData
 
-from astroclust import ImageSet, detection, find_sources
-from astroclust.detection import white_light
+from astroclust import ImageSet, detection, find_sources, white_light
 from astroclust.detection.background import BOX, Background, measure_cells
 
 METHODS = ["sextractor", "segmentation", "daofind"]

@@ -21,8 +21,8 @@ from regions import (
     Regions,
 )
 
-from astroclust import find_candidates, to_regions
-from astroclust.ds9 import read_regions, regions_mask, write_regions
+from astroclust import find_candidates, read_regions, regions_mask, to_regions
+from astroclust.ds9 import write_regions
 from astroclust.instruments import LEGUS_CLASSES
 
 

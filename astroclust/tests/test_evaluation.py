@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from astroclust import agreement, class_scores, confusion_matrix
+from astroclust import class_scores
 from astroclust.evaluation import (
     accuracy_against,
+    agreement,
     calibration_curve,
+    confusion_matrix,
     crowding,
     entropy_distribution,
     match_labels,

@@ -40,7 +40,7 @@ _CALLS = {
     "specutils": "from astroclust.sed import to_spectrum",
     "sedpy": "from astroclust.sed.filters import filter_curve as f; f('acs', 'F814W')",
     "timm": "from astroclust.networks import create_network as f; f('timm/resnet10t')",
-    "captum": "import astroclust; astroclust.saliency(None)",
+    "captum": "from astroclust.attribution import saliency; saliency(None)",
 }
 _RUN = """
 import json, os, sys

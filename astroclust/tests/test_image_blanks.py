@@ -8,8 +8,7 @@ from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 from scipy import ndimage
 
-from astroclust import ImageSet, find_sources, make_stamps, measure_photometry
-from astroclust.detection import white_light
+from astroclust import ImageSet, find_sources, make_stamps, measure_photometry, white_light
 from astroclust.images import read_image
 from astroclust.images.inspection import sample_cells, zeros_are_blank
 from astroclust.stamps import StampFlag

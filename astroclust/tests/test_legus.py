@@ -10,16 +10,15 @@ from astropy import units as u
 from astropy.table import MaskedColumn, QTable, Table
 from astropy.utils.exceptions import AstropyUserWarning
 
+from astroclust import find_field, write_legus
 from astroclust.catalogs import (
     CatalogFlag,
-    find_field,
     legus_catalogs,
     legus_fields,
     read_legus,
     read_table,
     sample_counts,
     training_sample,
-    write_legus,
 )
 
 NAME = "hlsp_legus_hst_{}_multiband_v1_padagb-mwext-avgapcor.tab"

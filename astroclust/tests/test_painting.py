@@ -4,8 +4,8 @@ import pytest
 from astropy.table import MaskedColumn, QTable, Table
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astroclust import measure_photometry, simulate_field
-from astroclust.catalogs import find_field, read_legus
+from astroclust import find_field, measure_photometry, simulate_field
+from astroclust.catalogs import read_legus
 from astroclust.detection import find_sources
 from astroclust.photometry import Apertures, concentration_index
 from astroclust.simulation.candidates import CORRECTION_STEPS

@@ -7,8 +7,13 @@ from astropy.table import MaskedColumn, Table
 from astropy.utils.exceptions import AstropyUserWarning
 from matplotlib.figure import Figure
 
-from astroclust import classify_table, confusion_matrix
-from astroclust.evaluation import calibration_curve, entropy_distribution, mean_confusion
+from astroclust import classify_table
+from astroclust.evaluation import (
+    calibration_curve,
+    confusion_matrix,
+    entropy_distribution,
+    mean_confusion,
+)
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
 from astroclust.plotting import (
     color_image,

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from astroclust.catalogs import find_field, legus_fields
+from astroclust import find_field
+from astroclust.catalogs import legus_fields
 from astroclust.simulation.populations import (
     EXTINCTION,
     QUANTITIES,

@@ -12,8 +12,16 @@ from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 from astropy.wcs import WCS
 
-from astroclust import ImageSet, classify_table, find_candidates, read_legus, simulate_field
-from astroclust.catalogs import find_field, legus_fields, write_legus
+from astroclust import (
+    ImageSet,
+    classify_table,
+    find_candidates,
+    find_field,
+    read_legus,
+    simulate_field,
+    write_legus,
+)
+from astroclust.catalogs import legus_fields
 from astroclust.cli import main
 from astroclust.photometry.calibration import zero_point
 from astroclust.selection import PRESETS

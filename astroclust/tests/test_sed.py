@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from photutils.aperture import CircularAperture, aperture_photometry
 from specutils import Spectrum
 
-from astroclust import measure_photometry
+from astroclust import extract_spectra, measure_photometry, synthetic_magnitudes
 from astroclust.instruments import LEGUS_BANDS, find_filter, find_instrument
-from astroclust.sed import extract_spectra, synthetic_magnitudes, to_spectrum
+from astroclust.sed import to_spectrum
 from astroclust.sed.filters import filter_curve
 
 F_LAMBDA = u.erg / u.s / u.cm**2 / u.AA

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from astropy import units as u
 
-from astroclust import ImageSet, find_candidates, simulate_field, simulate_stamps
-from astroclust.catalogs import find_field, legus_fields
+from astroclust import ImageSet, find_candidates, find_field, simulate_field, simulate_stamps
+from astroclust.catalogs import legus_fields
 from astroclust.evaluation import match_labels
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, camera_of, legus_zero_point
 from astroclust.photometry.calibration import zero_point
