@@ -72,8 +72,9 @@ def to_regions(table, *, radius=7.0, column_prefix="", text=None, color=None, sk
     classes = _classes(table, column_prefix)
     texts = _class_texts(table, column_prefix, classes) if text is None else _texts(table, text)
     if color is None:
-        known = classes_of(table, column_prefix).colors
-        colors = [known.get(number, _UNCLASSIFIED) for number in classes]
+        scheme = classes_of(table, column_prefix)
+        merged = [scheme.merges.get(number, number) for number in classes]
+        colors = [scheme.colors.get(number, _UNCLASSIFIED) for number in merged]
     else:
         colors = _colors(table, color)
     regions = []

@@ -7,6 +7,7 @@ import numpy as np
 from astropy import units as u
 
 from astroclust.images.inspection import noise_remark, sample_cells, zero_areas, zeros_are_blank
+from astroclust.images.units import SAME_AREA, pixel_areas
 from astroclust.instruments import (
     ab_of_vega,
     ab_zero_point,
@@ -76,6 +77,8 @@ def inspect_observation(band, system, *, insisted=False, stored_unit=None):
     counts = stored_unit is not None and any(
         stored_unit.is_equivalent(one) for one in (u.electron, u.ct, u.adu)
     )
+    if stored_unit is not None and stored_unit.is_equivalent(u.Jy / u.sr):
+        remarks.append(_area_remark(band))
     remarks += [_exposure_remark(band, counts), _zero_point_remark(band)]
     return [remark for remark in remarks if remark]
 
@@ -114,6 +117,16 @@ def _camera_remark(band):
     return (
         f"it is from {label}: photometry uses PHOTFLAM, the color of Vega in WFC3/UVIS or ACS/WFC "
         f"and their aperture corrections; for others {remedy}"
+    )
+
+
+def _area_remark(band):
+    header, wcs = pixel_areas(band)
+    if not abs(wcs / header - 1) > SAME_AREA:
+        return ""
+    return (
+        f"PIXAR_SR is {header:.3g} sr, but a pixel of its WCS is {wcs:.3g} sr, which is used; "
+        "correct PIXAR_SR, which resampling leaves as it was"
     )
 
 

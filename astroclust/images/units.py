@@ -19,7 +19,10 @@ from astroclust.instruments import (
     legus_zero_point,
 )
 
-__all__ = ["parse_unit", "to_one_unit"]
+__all__ = ["parse_unit", "pixel_areas", "to_one_unit"]
+
+# A header and a WCS may differ by so much in the area of a pixel, for distortions.
+SAME_AREA = 0.05
 
 _RATE = u.electron / u.s
 _QUANTA = (u.electron, u.ct, u.adu, u.photon)
@@ -208,17 +211,31 @@ def _in_jansky(band):
     return area * unit.to(u.Jy, equivalencies=u.spectral_density(pivot * u.AA))
 
 
-def _pixel_area(band):
-    """Solid angle of a pixel in steradian; NaN if unknown."""
-    area = header_number(band.meta, "PIXAR_SR")
-    if area > 0:
-        return area
-    if band.wcs is None:
-        return np.nan
+def pixel_areas(band):
+    """Solid angle of a pixel by the header and by the WCS.
+
+    Parameters
+    ----------
+    band : `~astroclust.images.Band`
+        The image.
+
+    Returns
+    -------
+    header, wcs : float
+        ``PIXAR_SR`` and the area of the central pixel, in steradian; NaN if unknown.
+    """
+    header = header_number(band.meta, "PIXAR_SR")
+    header = header if header > 0 else np.nan
     try:
-        return abs(band.wcs.celestial.proj_plane_pixel_area().to_value(u.sr))
-    except AttributeError:  # of a generalized WCS
-        return np.nan
+        return header, abs(band.wcs.celestial.proj_plane_pixel_area().to_value(u.sr))
+    except AttributeError:  # of no WCS, or a generalized one
+        return header, np.nan
+
+
+def _pixel_area(band):
+    """Solid angle of a pixel in steradian: that of the WCS if the header contradicts it."""
+    header, wcs = pixel_areas(band)
+    return wcs if abs(wcs / header - 1) > SAME_AREA or not np.isfinite(header) else header
 
 
 def _as_rates(bands, rates):

@@ -121,6 +121,22 @@ def test_flux_densities_become_rates_by_the_zero_points(field, write, all_bands)
         np.testing.assert_allclose(images[name].pixels(part), pixels, rtol=3e-3, atol=1e-7)
 
 
+def test_a_pixel_area_that_resampling_left_behind(field, recwarn):
+    wcs = field.images.wcs
+    area = wcs.proj_plane_pixel_area().to_value(u.sr)
+    pixels = np.full((60, 60), 3.0)
+
+    def pixel(factor):
+        meta = {"PIXAR_SR": factor * area}
+        images = ImageSet({"F555W": CCDData(pixels, unit="MJy/sr", wcs=wcs, meta=meta)})
+        return images["V"].pixels(np.s_[30, 30]).item()
+
+    right = pixel(1.0)
+    assert not any("PIXAR_SR" in str(warning.message) for warning in recwarn)
+    with pytest.warns(AstropyUserWarning, match="PIXAR_SR is .* which is used; correct PIXAR_SR"):
+        assert pixel(4.0) == pytest.approx(right, rel=1e-6)
+
+
 def test_surface_brightness_needs_the_pixel_area(image, wcs):
     jansky = CCDData(image, unit="MJy/sr", wcs=wcs)
     images = ImageSet({"F200W": jansky}, roles={"F200W": "V"})
