@@ -281,7 +281,13 @@ class LabelStore:
 
     def _check_scheme(self, header):
         """Raise a `ValueError` if the classes of the file mean something else here."""
-        there = classes_of(Table.read("\n".join(header), format="ascii.ecsv"))
+        try:
+            there = classes_of(Table.read("\n".join(header), format="ascii.ecsv"))
+        except Exception as error:  # YAML, ECSV and JSON fail in many ways
+            raise ValueError(
+                f"{self.path} has a header that cannot be read ({error}); replace it by that of a "
+                "new label file, and keep the lines of labels"
+            ) from error
         here = self.scheme
         if (there.names, there.merges) != (here.names, here.merges):
             raise ValueError(

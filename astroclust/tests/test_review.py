@@ -714,3 +714,18 @@ def test_labels_are_opened_without_a_server(field, tmp_path):
     assert again.table()["class_mode"].tolist() == [2]
     with pytest.raises(ValueError, match="none of the 2 rows lies on the images"):
         open_labels(Table({"x": [-9.0, 900.0], "y": [1.0, 1.0]}), field.images, path)
+
+
+def test_a_label_file_with_a_damaged_header(tmp_path):
+    path, other = tmp_path / "a.labels.ecsv", tmp_path / "b.labels.ecsv"
+    for one in (path, other):
+        LabelStore(one, [10.0], [5.0]).add(0, reviewer="anna", label=2)
+    text = path.read_text()
+    path.write_text(text.replace("# delimiter: ','", "# delimiter: ';'"))
+    with pytest.raises(ValueError, match=r"header that cannot be read .*; replace it by"):
+        LabelStore(path, [10.0], [5.0])
+    # As the message says.
+    header = [line for line in other.read_text().splitlines() if line.startswith("#")]
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    path.write_text("\n".join([*header, *lines, ""]))
+    assert LabelStore(path, [10.0], [5.0]).votes()["anna"].tolist() == [2]

@@ -111,3 +111,11 @@ def test_labels_of_fewer_classes_are_not_those_of_a_classifier(table, field):
         labeled_sample(table, field.images, classifier=load_classifier())
     sample = labeled_sample(table, field.images, classifier=load_classifier(), scheme="legus")
     assert sample.scheme.name == "legus"
+
+
+def test_samples_have_a_label_per_stamp():
+    stamps = Stamps(np.zeros((4, 1, 8, 8)), ["F555W"])
+    with pytest.raises(ValueError, match="there are 3 labels for 4 stamps: give one per stamp"):
+        Sample(stamps, [1, 1, 4])
+    with pytest.raises(KeyError, match="class scheme 'mine' is not known"):
+        Sample(stamps, [1, 1, 4, 4], scheme="mine")
