@@ -85,7 +85,7 @@ def _ask_astroquery(field):
 
 
 def _within(seconds, function):
-    """What a function returns, or a `TimeoutError` after so many seconds."""
+    """Call a function; a `TimeoutError` after so many seconds."""
     future = Future()
 
     def run():

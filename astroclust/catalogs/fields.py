@@ -4,12 +4,11 @@
 import difflib
 import re
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib import resources
+from functools import cache
 
 import numpy as np
-from astropy.table import Table
 
+from astroclust.data_files import read_data
 from astroclust.instruments import LEGUS_BANDS
 
 __all__ = ["LegusField", "find_field", "legus_fields", "plain_name"]
@@ -120,10 +119,9 @@ def legus_fields():
     return dict(_read_fields())  # a copy: callers may change it
 
 
-@lru_cache(maxsize=1)
+@cache
 def _read_fields():
-    text = resources.files("astroclust").joinpath("data/legus_fields.ecsv").read_text("utf-8")
-    return {row["field"]: _field(row) for row in Table.read(text, format="ascii.ecsv")}
+    return {row["field"]: _field(row) for row in read_data("legus_fields")}
 
 
 def _field(row):

@@ -50,14 +50,14 @@ class FieldsError(OSError):
     Traceback (most recent call last):
         ...
     astroclust.classification.distributed.FieldsError: 1 of 1 fields could not be classified or
-    written (ngc45: there is no file ...missing.fits); the others are written, and the same call
-    resumes with these
+    written (ngc45: there is no file ...missing.fits); the others are written. Rerun to retry the
+    failed fields
     """
 
 
 @dataclass(frozen=True)
 class Tasks:
-    """Where the tasks of `classify_fields` run, and how large they are.
+    """Workers and size of the tasks of `classify_fields`.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def classify_fields(
         Where the table of each field goes, as ``FIELD.fits``, with the columns of
         `~astroclust.classification.classify_table`.
     tasks : `Tasks`, optional
-        Where the tasks run, and how large they are; by default on all cores of this machine. A
+        Workers and size of the tasks; by default all cores of this machine. A
         script that uses the default must guard its call by ``if __name__ == "__main__":``.
     model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
         As `~astroclust.weights.load_classifier` takes it.
@@ -191,7 +191,7 @@ def classify_fields(
         reasons = "; ".join(f"{name}: {error}" for name, error in failed.items())
         raise FieldsError(
             f"{len(failed)} of {len(jobs)} fields could not be classified or written ({reasons}); "
-            "the others are written, and the same call resumes with these"
+            "the others are written. Rerun to retry the failed fields"
         ) from next(iter(failed.values()))
     return [job.output for job in jobs]
 
@@ -335,12 +335,13 @@ class _Tiles:
 
 def _classify_field(job, *, tiles, preset, prefix):
     """The candidates of a field, and their predictions."""
-    images = ImageSet.read(job.images)
+    system = tiles.classifier.card.system
+    images = ImageSet.read(job.images, system=system)
     check_images(images, tiles.classifier.card, field=f"the images of {job.name}")
     if job.catalog:
         table = read_table(job.catalog)
     else:
-        table = tiles.take(tiles.submit(_find_candidates, job.images, job.distance, preset))
+        table = tiles.take(tiles.submit(_find_candidates, job.images, system, job.distance, preset))
     check_names(table, tiles.classifier.card, prefix)
     return table, tiles.classify(*pixel_positions(table, images.wcs), job.images)
 
@@ -368,19 +369,20 @@ def _as_it_is(value):
     return value
 
 
-def _find_candidates(images, distance, preset):
+def _find_candidates(paths, system, distance, preset):
     from distributed import worker_client
 
     from astroclust.selection import find_candidates  # photutils, not needed to classify a table
 
     # All workers detect in tiles of the field; the one that waits for them works for others.
     with worker_client() as client:
-        return find_candidates(
-            ImageSet.read(images), distance=distance, preset=preset, workers=client.get_executor()
-        )
+        images = ImageSet.read(paths, system=system)
+        workers = client.get_executor()
+        return find_candidates(images, distance=distance, preset=preset, workers=workers)
 
 
-def _classify_tile(x, y, images, classifier, device):
+def _classify_tile(x, y, paths, classifier, device):
     # Opening files and preparing networks takes a worker some 0.15 s, a tile of 5000 rows seconds.
     ready = classifier.prepared(choose_device(device))
-    return classify_positions(x, y, ImageSet.read(images), ready)
+    images = ImageSet.read(paths, system=classifier.card.system)
+    return classify_positions(x, y, images, ready)

@@ -47,7 +47,7 @@ def agreement(a, b, *, match=0.1 * u.arcsec):
     KeyError
         Where a table has no class, no positions or not the column to match by.
     ValueError
-        Where values of that column are not unique, ``match`` is neither an angle nor pixels, or
+        If values of that column are not unique, ``match`` is neither an angle nor pixels, or
         neither of the class schemes of the tables knows the classes of the other.
 
     Examples

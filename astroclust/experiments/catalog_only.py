@@ -158,13 +158,13 @@ def classify_without_images(catalogs, *, probabilities=None, progress=iter):
         raise ValueError(f"one galaxy is held out at a time: two are needed, not {len(galaxies)}")
     features = np.column_stack([sample[name] for name in sample.colnames[4:]])
     labels = np.asarray(sample["label"])
-    chances = np.zeros((len(sample), len(LEGUS_CLASSES)))
+    probabilities = np.zeros((len(sample), len(LEGUS_CLASSES)))
     for galaxy in progress(galaxies):
         held_out = np.asarray(sample["galaxy"] == galaxy)
-        chances[held_out] = _boost(features[~held_out], labels[~held_out], features[held_out])
+        probabilities[held_out] = _boost(features[~held_out], labels[~held_out], features[held_out])
     classified = sample["field", "id", "label"]
-    classified["class"] = LEGUS_CLASSES.most_probable(chances)
-    for number, column in zip(LEGUS_CLASSES.numbers, chances.T, strict=True):
+    classified["class"] = LEGUS_CLASSES.most_probable(probabilities)
+    for number, column in zip(LEGUS_CLASSES.numbers, probabilities.T, strict=True):
         classified[f"prob_{number}"] = column
     return classified
 
@@ -176,14 +176,14 @@ def _boost(features, labels, others):
 
     known = np.isfinite(features).any(axis=0)
     features, others = features[:, known], others[:, known]
-    chances = np.zeros((len(others), len(LEGUS_CLASSES)))
+    probabilities = np.zeros((len(others), len(LEGUS_CLASSES)))
     for member in range(_MEMBERS):
         model = HistGradientBoostingClassifier(
             learning_rate=0.05, max_leaf_nodes=15, early_stopping=True, random_state=_SEED + member
         )
         model.fit(features, labels)
-        chances[:, model.classes_.astype(int) - 1] += model.predict_proba(others) / _MEMBERS
-    return chances
+        probabilities[:, model.classes_.astype(int) - 1] += model.predict_proba(others) / _MEMBERS
+    return probabilities
 
 
 def scores_by_field(classified):

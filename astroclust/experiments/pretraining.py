@@ -145,9 +145,9 @@ def _train(sample, start, place, test_fraction, seed, progress_bar):
         folder=place,
         progress_bar=progress_bar,
     )
-    chances = member_probabilities(trained, stamps[test]).mean(axis=0)
+    probabilities = member_probabilities(trained, stamps[test]).mean(axis=0)
     table = Table({"row": test, "label": labels[test]})
-    table["class"] = LEGUS_CLASSES.most_probable(chances)
+    table["class"] = LEGUS_CLASSES.most_probable(probabilities)
     with replace_when_done(place / "classified.ecsv") as partial:
         table.write(partial, format="ascii.ecsv")
     for checkpoint in place.glob("member-1/*.ckpt"):

@@ -122,11 +122,11 @@ def _train(training, stamps, place, result, others, progress_bar):
     rows = {"validation": tested}
     tables = []
     for name, part in parts.items():
-        chances = member_probabilities(classifier, _tested_size(part, training)).mean(axis=0)
+        probabilities = member_probabilities(classifier, _tested_size(part, training)).mean(axis=0)
         table = Table({"part": [name] * len(part), "row": rows.get(name, np.arange(len(part)))})
         table["label"] = np.asarray(part.table["class"])
-        table["class"] = LEGUS_CLASSES.most_probable(chances)
-        for number, column in zip(LEGUS_CLASSES.numbers, chances.T, strict=True):
+        table["class"] = LEGUS_CLASSES.most_probable(probabilities)
+        for number, column in zip(LEGUS_CLASSES.numbers, probabilities.T, strict=True):
             table[f"prob_{number}"] = column
         tables.append(table)
     classified = vstack(tables)

@@ -3,7 +3,6 @@
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib import resources
 from pathlib import Path
 from time import perf_counter
 
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 from scipy.special import entr
 from tqdm import tqdm
 
+from astroclust.data_files import read_data
 from astroclust.evaluation import (
     calibration_curve,
     class_scores,
@@ -196,11 +196,6 @@ def _with_origin(table, training):
     return hstack([Table({name: [value] * len(table) for name, value in origin.items()}), table])
 
 
-def _published():
-    with resources.as_file(resources.files("astroclust") / "data" / "wei2020.ecsv") as path:
-        return Table.read(path, format="ascii.ecsv")
-
-
 def _confusion(classified, *, part, labels, architecture, size="50"):
     """Mean confusion of the runs of one experiment, or None where there is none."""
     table = _select(classified, part=part, labels=labels, architecture=architecture, size=size)
@@ -233,7 +228,7 @@ def _report(classified, plan, quick):
 
 def _compare(classified, plan):
     """The published numbers beside ours, a row each."""
-    paper = _published()
+    paper = read_data("wei2020")
     architectures = dict(zip(("resnet18", "vgg19_bn"), plan.networks.values(), strict=False))
     parts = {"validation": "validation", "new-galaxy": "new galaxy"}
     rows = []
@@ -288,7 +283,7 @@ def _add_confusion(report, classified, labels, architecture):
     )
 
 
-def _chances(table):
+def _probabilities(table):
     return np.column_stack([table[f"prob_{number}"] for number in LEGUS_CLASSES.numbers])
 
 
@@ -304,7 +299,7 @@ def _select(classified, *, part, labels, architecture, size="50"):
 def _add_entropy(report, classified, plan):
     for architecture in plan.networks.values():
         table = _select(classified, part="new galaxy", labels="bcw", architecture=architecture)
-        distribution = entropy_distribution(entr(_chances(table)).sum(axis=1))
+        distribution = entropy_distribution(entr(_probabilities(table)).sum(axis=1))
         report.add(
             f"Entropy: {architecture}, labels bcw, new galaxy",
             f"Mean {distribution.meta['MEAN']:.2f} nats of at most 1.39 (Fig. 5).",
@@ -320,7 +315,7 @@ def _add_calibration(report, classified, plan):
         table = _select(
             classified, part="validation", labels="consensus", architecture=architecture
         )
-        curve = calibration_curve(table["label"], _chances(table))
+        curve = calibration_curve(table["label"], _probabilities(table))
         report.add(
             f"Calibration: {architecture}, labels consensus, validation",
             "Not in the paper: how often classes are right, against their probability.",

@@ -9,7 +9,8 @@ from numbers import Real
 
 from astropy import units as u
 
-from astroclust.instruments.tables import FrozenDict, find_named, read_data, value_of
+from astroclust.data_files import read_data
+from astroclust.instruments.tables import FrozenDict, find_named, value_of
 
 __all__ = ["LEGUS_BANDS", "BandSystem", "find_band_system", "register_band_system"]
 

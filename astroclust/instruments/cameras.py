@@ -8,7 +8,8 @@ from functools import cache
 import numpy as np
 from astropy.table import Table
 
-from astroclust.instruments.tables import read_data, value_of
+from astroclust.data_files import read_data
+from astroclust.instruments.tables import value_of
 
 __all__ = [
     "Filter",

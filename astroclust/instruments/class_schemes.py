@@ -8,7 +8,8 @@ from functools import cache, partial
 
 import numpy as np
 
-from astroclust.instruments.tables import FrozenDict, find_named, read_data, value_of
+from astroclust.data_files import read_data
+from astroclust.instruments.tables import FrozenDict, find_named, value_of
 
 __all__ = [
     "LEGUS_CLASSES",

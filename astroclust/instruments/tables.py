@@ -2,14 +2,11 @@
 """Files that define instruments, band systems and class schemes."""
 
 import json
-from functools import cache
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Table
 
-__all__ = ["FrozenDict", "find_named", "read_data", "value_of"]
+__all__ = ["FrozenDict", "find_named", "value_of"]
 
 
 class FrozenDict(dict):
@@ -26,13 +23,6 @@ class FrozenDict(dict):
 
     def __hash__(self):
         return hash(frozenset(self.items()))
-
-
-@cache
-def read_data(name):
-    """Table of a name in ``astroclust/data``; not to be changed."""
-    text = resources.files("astroclust").joinpath(f"data/{name}.ecsv").read_text("utf-8")
-    return Table.read(text, format="ascii.ecsv")
 
 
 def find_named(name, known, make, kind):

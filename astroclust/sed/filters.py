@@ -3,11 +3,10 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from importlib.resources import as_file, files
 
 import numpy as np
-from astropy.table import Table
 
+from astroclust.data_files import read_data
 from astroclust.extras import naming_extras
 from astroclust.instruments import camera_of_filter, find_filter, instruments
 
@@ -70,7 +69,7 @@ def filter_curve(camera, name):
             f"{', '.join(_SEDPY)}"
         )
     if camera == "uvis" and name in _OWN:
-        table = _own_curves()
+        table = read_data("filter_curves")
         rows = table["filter"] == name
         return _read_only(table["wavelength"][rows], table["throughput"][rows])
     with naming_extras():
@@ -88,9 +87,3 @@ def _read_only(*arrays):
     for copy in copies:
         copy.setflags(write=False)
     return copies
-
-
-@lru_cache
-def _own_curves():
-    with as_file(files("astroclust") / "data" / "filter_curves.ecsv") as path:
-        return Table.read(path)

@@ -3,13 +3,12 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 
 import numpy as np
-from astropy.table import Table
 from scipy.special import ndtr
 
 from astroclust.catalogs import find_field
+from astroclust.data_files import read_data
 from astroclust.simulation.template import V, relative_magnitudes
 
 __all__ = [
@@ -133,16 +132,6 @@ class FieldPopulation:
         return float(np.median(usual))
 
 
-@lru_cache(maxsize=1)
-def _tables():
-    folder = resources.files("astroclust").joinpath("data")
-    names = ("simulated_fields", "simulated_classes", "simple_populations")
-    return [
-        Table.read(folder.joinpath(f"{name}.ecsv").read_text("utf-8"), format="ascii.ecsv")
-        for name in names
-    ]
-
-
 def calibrated_fields():
     """Fields of LEGUS that simulations are calibrated by.
 
@@ -157,7 +146,7 @@ def calibrated_fields():
     >>> "ngc628-c" in calibrated_fields()
     True
     """
-    return sorted(str(name) for name in _tables()[0]["field"])
+    return sorted(str(name) for name in read_data("simulated_fields")["field"])
 
 
 @lru_cache(maxsize=64)
@@ -175,7 +164,7 @@ def field_population(name):
         Of the field itself; else of the calibrated field with the same camera in V whose distance
         is nearest, as a ratio.
     """
-    fields, classes, _ = _tables()
+    fields, classes = read_data("simulated_fields"), read_data("simulated_classes")
     name = find_field(name).name
     if name not in fields["field"]:
         name = _most_alike(name)
@@ -217,7 +206,7 @@ def light_of_age(log_age):
     magnitudes : `~numpy.ndarray` of float64, shape (n, 5)
         Absolute (Vega), NUV to I: medians of what LEGUS's fits of Padova models gave clusters.
     """
-    table = _tables()[2]
+    table = read_data("simple_populations")
     bands = [table[f"mag_{band}"] for band in ("nuv", "u", "b", "v", "i")]
     return np.array([np.interp(log_age, table["log_age"], band) for band in bands]).T
 
@@ -225,7 +214,7 @@ def light_of_age(log_age):
 @lru_cache(maxsize=1)
 def _simple_populations():
     """Age and reddening of a grid, and V and colors of a solar mass on it."""
-    reddening, ages = np.arange(0, 1.51, 0.05), np.array(_tables()[2]["log_age"])
+    reddening, ages = np.arange(0, 1.51, 0.05), np.array(read_data("simple_populations")["log_age"])
     age, e_bv = np.meshgrid(ages, reddening, indexing="ij")
     light = light_of_age(age.ravel()) + e_bv.reshape(-1, 1) * EXTINCTION
     return age.ravel(), e_bv.ravel(), light[:, V], -np.diff(light, axis=1)

@@ -19,8 +19,10 @@ from astroclust import (
 from astroclust.classification import FieldsError, Tasks
 from astroclust.classification.distributed import _LOOPBACK as LOOPBACK
 from astroclust.cli import main
-from astroclust.instruments import LEGUS_CLASSES
+from astroclust.instruments import LEGUS_CLASSES, BandSystem
 from astroclust.locks import only_process
+from astroclust.networks import create_network
+from astroclust.weights import Classifier, ModelCard
 
 distributed = pytest.importorskip("distributed")
 
@@ -81,6 +83,22 @@ def test_fields_are_classified_as_by_one_call(fields, client, tmp_path):
         # Two that are equally probable may change places.
         assert np.mean(found["class"] == wanted["class"]) > 0.9
         assert found.meta["ACMOD"] == wanted.meta["ACMOD"]
+
+
+@pytest.mark.filterwarnings("ignore:.*rows have flags:astropy.utils.exceptions.AstropyUserWarning")
+def test_fields_are_in_the_band_system_of_the_classifier(client, tmp_path):
+    rng = np.random.default_rng(1)
+    two = BandSystem("two", ["V", "HA"], {"F555W": "V", "F657N": "HA"}, pixel_scale=0.0396)
+    images = ImageSet({name: rng.normal(size=(90, 90)) for name in two.filters}, system=two)
+    images.write(tmp_path / "images.fits")
+    Table({"x": [30.0, 60.0], "y": [50.0, 40.0]}).write(tmp_path / "candidates.ecsv")
+    card = ModelCard("two", "native-small", "noise", system=two, max_missing_bands=1)
+    model = Classifier(card, [create_network("native-small", n_bands=2)])
+    fields = Table({"field": ["a"], "catalog": [str(tmp_path / "candidates.ecsv")]})
+    for name in two.filters:
+        fields[name] = [f"{tmp_path}/images.fits[{name}]"]
+    (path,) = classify_fields(fields, tmp_path / "out", tasks=Tasks(client), model=model)
+    assert not Table.read(path)["class"].mask.any()
 
 
 def test_a_cluster_detects_in_tiles(field, client):
