@@ -15,6 +15,7 @@ __all__ = [
     "add_output",
     "add_system",
     "add_workers",
+    "band_system",
     "pair",
     "read_images",
     "say_counts",
@@ -84,6 +85,12 @@ def add_workers(command):
     )
 
 
+def band_system(arguments, classifier=None):
+    """The band system that was given, else that of a classifier, else LEGUS's."""
+    usual = LEGUS_BANDS if classifier is None else classifier.card.system
+    return arguments.system or usual
+
+
 def pair(text):
     """Two words with an equals sign between them."""
     name, equals, value = text.partition("=")
@@ -93,13 +100,12 @@ def pair(text):
 
 
 def read_images(arguments, classifier=None):
-    """The images that were given, in the band system of a classifier unless another was given."""
+    """The images that were given, in the band system that was given."""
     names = [name for name, _ in arguments.image]
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"--image {name} is given more than once")
-    usual = LEGUS_BANDS if classifier is None else classifier.card.system
-    system = arguments.system or usual
+    system = band_system(arguments, classifier)
     return ImageSet.read(dict(arguments.image), roles=dict(arguments.role), system=system)
 
 

@@ -5,7 +5,14 @@ import numpy as np
 
 import astroclust
 from astroclust.catalogs import read_legus, read_table
-from astroclust.cli.options import add_command, add_output, add_system, add_workers, say_counts
+from astroclust.cli.options import (
+    add_command,
+    add_output,
+    add_system,
+    add_workers,
+    band_system,
+    say_counts,
+)
 from astroclust.instruments import LEGUS_CLASSES
 
 __all__ = ["add_simulate"]
@@ -75,7 +82,7 @@ def _simulate(arguments, report):
         like = arguments.like or given["catalog"].meta.get("FIELD", like)
     if arguments.psf is not None:
         given["psf"] = {(camera, name): path for camera, name, path in arguments.psf}
-    system = arguments.system or "legus"
+    system = band_system(arguments)
     check_field_output(like, folder, system=system, overwrite=arguments.overwrite)
     field = astroclust.simulate_field(**given, seed=arguments.seed, progress_bar=progress_bar)
     files = write_field(

@@ -12,11 +12,12 @@ from astroclust.cli.options import (
     add_images,
     add_output,
     add_workers,
+    band_system,
     read_images,
     say_notice,
 )
 from astroclust.files import replace_when_done
-from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
+from astroclust.instruments import LEGUS_CLASSES
 
 __all__ = ["add_score", "add_train"]
 
@@ -227,13 +228,12 @@ def _number(arguments):
 
 
 def _simulation(arguments, classifier):
-    usual = LEGUS_BANDS if classifier is None else classifier.card.system
     return {
         "seed": arguments.seed,
         "labels": arguments.labels,
         "workers": arguments.workers,
         "progress_bar": not arguments.quiet,
-        "system": arguments.system or usual,
+        "system": band_system(arguments, classifier),
     }
 
 
