@@ -6,34 +6,20 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-import numpy as np
 from astropy.table import Table, hstack, vstack
-from matplotlib.figure import Figure
-from scipy.special import entr
 from tqdm import tqdm
 
-from astroclust.data_files import read_data
-from astroclust.evaluation import (
-    calibration_curve,
-    class_scores,
-    confusion_matrix,
-    entropy_distribution,
-    mean_confusion,
-)
-from astroclust.experiments.report import Report, describe_machine
 from astroclust.experiments.samples import gather_sample, labeled_stamps, sample_fields
 from astroclust.experiments.trainings import Training, run_training
-from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
+from astroclust.experiments.wei2020_report import LABELS, WITHOUT, add_data, compare_classes
+from astroclust.instruments import LEGUS_BANDS
 from astroclust.networks import create_network
-from astroclust.plotting import plot_calibration, plot_confusion, plot_entropy
 from astroclust.training import find_recipe, without_bands
 
 __all__ = ["reproduce_wei2020"]
 
-_LABELS = ("bcw", "consensus")
 # As far as NGC 1559, the galaxy that the paper did not learn from, and public: 18 Mpc.
 _NEW_GALAXY = "ngc1566"
-_WITHOUT = {band: f"without {band}" for band in LEGUS_BANDS.roles}
 
 
 @dataclass(frozen=True)
@@ -130,12 +116,12 @@ def reproduce_wei2020(
     )
     new = fetch(new_galaxy, labels="consensus")[: plan.n_tested]
     samples = {}
-    for labels in _LABELS:
+    for labels in LABELS:
         names = [name for name in sample_fields(labels) if name != new_galaxy]
         samples[labels] = gather_sample(partial(fetch, labels=labels), names, plan.n_fields)
     weights = _weights(plan, weights, quick)
     others = {"new galaxy": new}
-    bare = {_WITHOUT[band]: without_bands(new, [i]) for i, band in enumerate(LEGUS_BANDS.roles)}
+    bare = {WITHOUT[band]: without_bands(new, [i]) for i, band in enumerate(LEGUS_BANDS.roles)}
     classified = []
     todo = list(_trainings(plan, weights))
     for training in tqdm(todo, unit="training", disable=not progress_bar):
@@ -149,8 +135,8 @@ def reproduce_wei2020(
         )
         classified.append(_with_origin(table, training))
     classified = vstack(classified, metadata_conflicts="silent")
-    report = _report(classified, plan, quick)
-    _add_data(report, samples, new, new_galaxy, weights, perf_counter() - began)
+    report = compare_classes(classified, plan, quick)
+    add_data(report, samples, new, new_galaxy, weights, perf_counter() - began)
     return report.write(folder)
 
 
@@ -170,7 +156,7 @@ def _trainings(plan, weights=None):
     for run in range(1, plan.runs + 1):
         for name in plan.networks:
             recipe = _recipe(plan, name, weights)
-            for labels in _LABELS:
+            for labels in LABELS:
                 yield Training(labels, recipe, run, n_learnt=plan.n_learnt)
             for size in plan.sizes:
                 if size != 50 and name != "native":
@@ -194,264 +180,3 @@ def _with_origin(table, training):
         "run": str(training.run),
     }
     return hstack([Table({name: [value] * len(table) for name, value in origin.items()}), table])
-
-
-def _confusion(classified, *, part, labels, architecture, size="50"):
-    """Mean confusion of the runs of one experiment, or None where there is none."""
-    table = _select(classified, part=part, labels=labels, architecture=architecture, size=size)
-    if not len(table):
-        return None
-    runs = table.group_by("run").groups
-    return mean_confusion(confusion_matrix(run["label"], run["class"]) for run in runs)
-
-
-def _report(classified, plan, quick):
-    note = "A quick run: it shows that every step works; its numbers are not to be compared."
-    report = Report("The experiments of Wei et al. (2020)", note=note if quick else "")
-    comparison = _compare(classified, plan)
-    report.add(
-        "All numbers of the paper",
-        "Percent of each true class that was given each class. The difference is in standard "
-        "deviations of both, where both are known. The paper's new galaxy is NGC 1559.",
-        name="comparison",
-        table=comparison,
-    )
-    for labels in _LABELS:
-        for architecture in plan.networks.values():
-            _add_confusion(report, classified, labels, architecture)
-    _add_entropy(report, classified, plan)
-    _add_calibration(report, classified, plan)
-    _add_sizes(report, classified, plan)
-    _add_filters(report, classified, plan)
-    return report
-
-
-def _compare(classified, plan):
-    """The published numbers beside ours, a row each."""
-    paper = read_data("wei2020")
-    architectures = dict(zip(("resnet18", "vgg19_bn"), plan.networks.values(), strict=False))
-    parts = {"validation": "validation", "new-galaxy": "new galaxy"}
-    rows = []
-    for row in paper:
-        ours = _confusion(
-            classified,
-            part=parts[row["tested_on"]],
-            labels=row["labels"],
-            architecture=architectures[row["network"]],
-        )
-        of_class = ours[ours["class"] == row["true_class"]][0]
-        given = f"class_{row['given_class']}"
-        std = row["std"] if row["std"] is not np.ma.masked else np.nan
-        error = np.hypot(std, of_class[f"{given}_std"])
-        columns = (given, f"{given}_std", "total", "runs")
-        rows.append((*(of_class[name] for name in columns), error))
-    ours, ours_std, total, runs, error = np.array(rows).T
-    table = paper.copy()
-    table.rename_columns(("percent", "std"), ("paper", "paper_std"))
-    table["ours"], table["ours_std"], table["ours_total"] = ours, ours_std, total
-    table["ours_runs"] = runs.astype(int)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        table["difference"] = (ours - table["paper"]) / error
-    return table
-
-
-def _add_confusion(report, classified, labels, architecture):
-    for part in ("validation", "new galaxy"):
-        confusion = _confusion(classified, part=part, labels=labels, architecture=architecture)
-        report.add(
-            f"Confusion: {architecture}, labels {labels}, {part}",
-            "Mean and standard deviation over the trainings, in percent (Tables 4 to 7, Figs 3 "
-            "and 4).",
-            name=f"confusion_{labels}_{architecture}_{part.replace(' ', '-')}".replace("/", "-"),
-            table=confusion,
-            figure=plot_confusion(confusion).figure,
-        )
-    rows = _select(classified, part="validation", labels=labels, architecture=architecture)
-    merged = [("four classes", None), ("1 and 2 merged", {2: 1}), ("clusters", {2: 1, 3: 1})]
-    tables = []
-    for name, merge in merged:
-        scores = class_scores(rows["label"], rows["class"], merge=merge, resamples=200)
-        scores.add_column([name] * len(scores), name="classes", index=0)
-        scores.add_column([scores.meta["ACCURACY"]] * len(scores), name="accuracy")
-        tables.append(scores)
-    report.add(
-        f"Scores: {architecture}, labels {labels}, validation",
-        "All trainings together; errors are of the bootstrap over objects.",
-        name=f"scores_{labels}_{architecture}".replace("/", "-"),
-        table=vstack(tables, metadata_conflicts="silent"),
-        form=".3f",
-    )
-
-
-def _probabilities(table):
-    return np.column_stack([table[f"prob_{number}"] for number in LEGUS_CLASSES.numbers])
-
-
-def _select(classified, *, part, labels, architecture, size="50"):
-    """The rows of the runs of one experiment."""
-    chosen = {"part": part, "labels": labels, "architecture": architecture, "size": size}
-    rows = np.ones(len(classified), bool)
-    for name, value in chosen.items():
-        rows &= classified[name] == value
-    return classified[rows]
-
-
-def _add_entropy(report, classified, plan):
-    for architecture in plan.networks.values():
-        table = _select(classified, part="new galaxy", labels="bcw", architecture=architecture)
-        distribution = entropy_distribution(entr(_probabilities(table)).sum(axis=1))
-        report.add(
-            f"Entropy: {architecture}, labels bcw, new galaxy",
-            f"Mean {distribution.meta['MEAN']:.2f} nats of at most 1.39 (Fig. 5).",
-            name=f"entropy_{architecture}".replace("/", "-"),
-            table=distribution,
-            form=".3f",
-            figure=plot_entropy(distribution).figure,
-        )
-
-
-def _add_calibration(report, classified, plan):
-    for architecture in plan.networks.values():
-        table = _select(
-            classified, part="validation", labels="consensus", architecture=architecture
-        )
-        curve = calibration_curve(table["label"], _probabilities(table))
-        report.add(
-            f"Calibration: {architecture}, labels consensus, validation",
-            "Not in the paper: how often classes are right, against their probability.",
-            name=f"calibration_{architecture}".replace("/", "-"),
-            table=curve,
-            form=".3f",
-            figure=plot_calibration(curve).figure,
-        )
-
-
-def _add_sizes(report, classified, plan):
-    rows = []
-    for architecture in list(plan.networks.values())[:2]:
-        for size in map(str, plan.sizes):
-            confusion = _confusion(
-                classified,
-                part="validation",
-                size=size,
-                labels="consensus",
-                architecture=architecture,
-            )
-            for row in confusion:
-                given = f"class_{row['class']}"
-                values = (row["class"], row[given], row[f"{given}_std"])
-                rows.append((architecture, size, *values))
-    names = ("architecture", "size", "class", "percent", "std")
-    table = Table(rows=rows, names=names)
-    report.add(
-        "Size of the stamps",
-        "Percent of each class that is right, of stamps of 25, 50 and 100 pixels and of random "
-        "size (Fig. 6; labels consensus, validation). The paper sees no significant differences.",
-        name="sizes",
-        table=table,
-        figure=_plot_sizes(table),
-    )
-
-
-def _plot_sizes(table):
-    architectures = list(dict.fromkeys(table["architecture"]))
-    figure = Figure(figsize=(4.5 * len(architectures), 3.5), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(1, len(architectures), sharey=True))
-    for ax, architecture in zip(axes, architectures, strict=True):
-        own = table[table["architecture"] == architecture]
-        for number in LEGUS_CLASSES.numbers:
-            rows = own[own["class"] == number]
-            ax.errorbar(
-                rows["size"],
-                rows["percent"],
-                rows["std"],
-                label=f"class {number}",
-                color=LEGUS_CLASSES.colors[number],
-                marker="o",
-                capsize=3,
-            )
-        ax.set(title=architecture, xlabel="width of the stamps (pixels)", ylim=(0, 100))
-    axes[0].set(ylabel="percent right")
-    axes[-1].legend(frameon=False)
-    return figure
-
-
-def _add_filters(report, classified, plan):
-    rows = []
-    for architecture in plan.networks.values():
-        whole = _select(classified, part="new galaxy", labels="bcw", architecture=architecture)
-        base = class_scores(whole["label"], whole["class"])
-        for band in LEGUS_BANDS.roles:
-            table = _select(
-                classified, part=_WITHOUT[band], labels="bcw", architecture=architecture
-            )
-            scores = class_scores(table["label"], table["class"], resamples=100)
-            accuracy = scores.meta["ACCURACY"]
-            rows.append(
-                (
-                    architecture,
-                    band,
-                    100 * (accuracy - base.meta["ACCURACY"]),
-                    100 * scores.meta["ACCURACY_ERROR"],
-                    *(100 * (scores["recall"] - base["recall"])),
-                )
-            )
-    names = (
-        "architecture",
-        "without",
-        "change",
-        "error",
-        *(f"change_{c}" for c in LEGUS_CLASSES.numbers),
-    )
-    table = Table(rows=rows, names=names)
-    text = "Change of the accuracy, in points, where one band is set to zero (Fig. 7)."
-    for architecture in plan.networks.values():
-        own = table[table["architecture"] == architecture]
-        worst = own["without"][np.argmin(own["change"])]
-        same = "as in the paper" if worst == "V" else "in the paper that is V"
-        text += f" {architecture} needs {worst} the most; {same}."
-    report.add(
-        "Leaving one filter out",
-        text,
-        name="filters",
-        table=table,
-        figure=_plot_filters(table),
-    )
-
-
-def _plot_filters(table):
-    architectures = list(dict.fromkeys(table["architecture"]))
-    figure = Figure(figsize=(4 * len(architectures), 3.5), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(1, len(architectures), sharey=True))
-    for ax, architecture in zip(axes, architectures, strict=True):
-        own = table[table["architecture"] == architecture]
-        ax.bar(own["without"], own["change"], yerr=own["error"], capsize=3, color="#0072B2")
-        ax.axhline(0, color="0.4", lw=0.8)
-        ax.set(title=architecture, xlabel="band left out")
-    axes[0].set(ylabel="change of accuracy (points)")
-    return figure
-
-
-def _add_data(report, samples, new, new_galaxy, weights, seconds):
-    rows = []
-    for name, stamps in {**samples, "new galaxy": new}.items():
-        for galaxy in dict.fromkeys(stamps.table["field"]):
-            classes = stamps.table["class"][stamps.table["field"] == galaxy]
-            rows.append(
-                (name, galaxy, *(np.count_nonzero(classes == c) for c in LEGUS_CLASSES.numbers))
-            )
-    names = ("sample", "field", *(f"class_{c}" for c in LEGUS_CLASSES.numbers))
-    report.add(
-        "What this was made of",
-        f"Stamps of each class (Tables 1 to 3 of the paper). {new_galaxy} stands for NGC 1559, "
-        "whose labels are not public. The networks of the paper start from "
-        + ("the weights of ImageNet." if weights is None else f"weights: {weights}."),
-        name="samples",
-        table=Table(rows=rows, names=names),
-    )
-    report.add(
-        "The machine",
-        "Minutes are those of this call; earlier ones that it went on from are not counted.",
-        name="machine",
-        table=describe_machine(seconds),
-    )

@@ -336,7 +336,7 @@ def _trained(plan, labels_of_run):
     for training in wei2020._trainings(plan):
         labels = np.array(labels_of_run[training.run - 1])
         classes = np.where((labels == 1) & (np.arange(len(labels)) % 2 == 1), 4, labels)
-        for part in ("validation", "new galaxy", *wei2020._WITHOUT.values()):
+        for part in ("validation", "new galaxy", *wei2020.WITHOUT.values()):
             table = Table({"part": [part] * len(labels), "label": labels, "class": classes})
             for number in (1, 2, 3, 4):
                 table[f"prob_{number}"] = np.where(classes == number, 0.7, 0.1)
@@ -347,7 +347,7 @@ def _trained(plan, labels_of_run):
 def test_wei_2020_without_objects_of_some_classes(tmp_path):
     plan = wei2020._Plan({"wei2020": "a", "wei2020-vgg19": "b"}, 2, sizes=(50,))
     classified = _trained(plan, [[1, 1, 2, 4], [4, 4, 2, 2]])
-    wei2020._report(classified, plan, quick=True).write(tmp_path)
+    wei2020.compare_classes(classified, plan, quick=True).write(tmp_path)
     comparison = Table.read(tmp_path / "comparison.ecsv")
     row = comparison[0]
     assert (row["item"], row["paper"], row["paper_std"]) == ("table-4", 76.0, 4.2)
