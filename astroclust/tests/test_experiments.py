@@ -318,7 +318,7 @@ def test_wei_2020_as_a_command(small_archive, tmp_path, monkeypatch, capsys):
         fetched = sum(request.method == "GET" for request in server.requests)
         page = (tmp_path / "out" / "report.html").read_text()
         # To be drawn again would take as long as the rest.
-        monkeypatch.setattr(wei2020, "_report", lambda *_: Report("The same again"))
+        monkeypatch.setattr(wei2020, "compare_classes", lambda *_: Report("The same again"))
         assert main(command) == 0
         assert sum(request.method == "GET" for request in server.requests) == fetched
     assert len(Table.read(tmp_path / "out" / "comparison.ecsv")) == 80
