@@ -13,6 +13,7 @@ from astroclust.files import open_fits, replace_when_done
 from astroclust.fits_structure import add_checksums
 from astroclust.images.band import Band
 from astroclust.images.headers import inspect_observation
+from astroclust.images.pictures import PICTURE_FILTERS, picture_bands
 from astroclust.images.reading import KEYWORDS, is_image, open_image, read_image, tell_remarks
 from astroclust.images.units import to_one_unit
 from astroclust.instruments import LEGUS_BANDS, BandSystem, find_band_system
@@ -209,6 +210,86 @@ class ImageSet(Mapping):
             if Path(paths).name in str(error):
                 raise
             raise ValueError(f"{paths}: {error}") from error
+
+    @classmethod
+    def from_picture(
+        cls,
+        path,
+        filters=PICTURE_FILTERS,
+        *,
+        affine=None,
+        wcs=None,
+        shape=None,
+        origin=(0, 0),
+        pixel_scale=None,
+        roles=None,
+        system=LEGUS_BANDS,
+    ):
+        """Bands of a rendered color picture, resampled to a grid of pixels.
+
+        The grid is given by ``affine``, or is north up around a picture with a ``wcs``.
+
+        Parameters
+        ----------
+        path : str or `~pathlib.Path`
+            A JPEG or PNG file, or another with 8 bits in a channel that Pillow reads.
+        filters : sequence of 3 str or None, optional
+            Filters of the red, green and blue channel; None for a channel that is not a band.
+        affine : array_like of float, shape (2, 3), optional
+            ``[[a_cx, a_cy, t_c], [a_rx, a_ry, t_r]]``: pixel (x, y) of the grid is pixel
+            ``column = a_cx x + a_cy y + t_c``, ``row = a_rx x + a_ry y + t_r`` of the picture.
+            All count from 0, and row 0 is at the top. It may also be a sequence of 6 numbers.
+        wcs : WCS, optional
+            Celestial coordinates of the pixels (column, row) of the picture, row 0 at the top.
+        shape : tuple of int, optional
+            Shape (ny, nx) of the result; by default all from ``origin`` to the last row and
+            column of the grid that the picture covers.
+        origin : tuple of int, optional
+            Pixel (x, y) of the grid that becomes pixel (0, 0) of the result.
+        pixel_scale : float or `~astropy.units.Quantity`, optional
+            Width of a pixel of a north-up grid, in arcsec; by default 0.0396, that of LEGUS.
+        roles, system : optional
+            As for `ImageSet`.
+
+        Returns
+        -------
+        images : `ImageSet`
+            The bands in the unit ``rendered``, with values from about 0 to 255 that are not
+            proportional to flux; NaN off the picture. Resampling is by cubic splines.
+
+        Raises
+        ------
+        FileNotFoundError, OSError
+            If there is no such file, or it is not a picture.
+        ValueError
+            If a filter is unknown, both or neither of ``affine`` and ``wcs`` are given, the
+            picture does not have 8 bits in a channel, or the grid lies outside of the picture.
+
+        Examples
+        --------
+        A picture with pixels twice as wide as those of a catalog, and upside down:
+
+        >>> import numpy as np
+        >>> from PIL import Image
+        >>> from astroclust import ImageSet
+        >>> rgb = np.random.default_rng(1).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+        >>> Image.fromarray(rgb).save("galaxy.png")
+        >>> images = ImageSet.from_picture("galaxy.png", affine=[[0.5, 0, 0], [0, -0.5, 39]])
+        >>> images
+        <ImageSet: B F438W, V F555W, I F814W; 79 x 119 pixels, no WCS>
+        >>> bool(np.isclose(images["I"].data[78, 2], rgb[0, 1, 0], atol=1e-3))
+        True
+        """
+        bands = picture_bands(
+            path,
+            filters,
+            affine=affine,
+            wcs=wcs,
+            shape=shape,
+            origin=origin,
+            pixel_scale=pixel_scale,
+        )
+        return cls(bands, roles=roles, system=system)
 
     def write(self, path, *, overwrite=False):
         """Write all bands to one FITS file with an extension a band, named by filter.

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from astropy import units as u
 
-__all__ = ["Band"]
+__all__ = ["RENDERED", "Band"]
+
+#: Unit of rendered color pictures, whose pixels are not proportional to flux.
+RENDERED = u.Unit("rendered", parse_strict="silent")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +77,11 @@ class Band:
     def label(self):
         """Name of the band in messages, with its file if it comes from one."""
         return f"{self.filter} ({self.file})" if self.file else self.filter
+
+    @property
+    def is_rendered(self):
+        """Whether these are pixels of a rendered picture, which are not proportional to flux."""
+        return self.unit == RENDERED
 
     @property
     def is_plain(self):

@@ -113,7 +113,8 @@ def to_one_unit(bands, unit="electron / s"):
     """Bring all bands of a field to one unit.
 
     Counts and electrons are divided by the exposure time; flux densities and surface brightnesses
-    become electrons per second by the zero points of their headers, or else those of LEGUS. Bands
+    become electrons per second by the zero points of their headers, or else those of LEGUS.
+    Rendered pictures stay as they are. Bands
     of a field that are all flux densities and have no zero points stay flux densities, in the
     unit of the first.
 
@@ -136,6 +137,8 @@ def to_one_unit(bands, unit="electron / s"):
         If bands differ in unit and one cannot be converted; the message names all bands, their
         units and the remedy.
     """
+    if all(band.is_rendered for band in bands):
+        return bands
     if u.Unit(unit).is_equivalent(u.Jy):
         return [_as_flux_density(band, u.Unit(unit)) for band in bands]
     rates = [_in_rate(band) for band in bands]
@@ -184,6 +187,8 @@ def _no_exposure(band):
 
 
 def _not_understood(band):
+    if band.is_rendered:
+        return "pixels of a picture are not flux"
     if isinstance(band.unit, u.UnrecognizedUnit):
         return f"BUNIT '{band.unit}' is not understood"
     if band.unit.is_equivalent(u.Jy / u.sr):
@@ -299,6 +304,8 @@ def _different(bands, rates):
         )
     elif "PHOTFLAM" in reasons:
         remedy = "set PHOTFLAM and PHOTPLAM in the header, or give all bands in electron/s"
+    elif any(band.is_rendered for band in bands):
+        remedy = "give the bands of a picture and FITS images to two ImageSets"
     else:
         remedy = f"{_REMEDY}, or give all bands in one unit"
     return f"the bands are in different units: {listed}; {remedy}"

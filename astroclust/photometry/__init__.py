@@ -1,9 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Vega photometry of candidates in circular apertures, their concentration index, corrections."""
 
+import warnings
+
 import numpy as np
 from astropy import units as u
 from astropy.table import Column, MaskedColumn
+from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.catalogs import CatalogFlag, pixel_positions
 from astroclust.images import ImageSet
@@ -114,6 +117,11 @@ def measure_photometry(
     ValueError
         Where the table has one of these columns, or an argument is not accepted.
 
+    Warns
+    -----
+    AstropyUserWarning
+        If the images are a rendered picture, which has no magnitudes.
+
     Notes
     -----
     Fluxes are in electrons per second, to which `~astroclust.images.ImageSet` brings all images;
@@ -139,6 +147,7 @@ def measure_photometry(
         ("extinction", extinction),
     ):
         check_bands(values, images, name)
+    _warn_of_pictures(images)
     x, y = pixel_positions(table, images.wcs)
     by_index = isinstance(aperture_correction, str)
     wanted = (*radii, *CI_RADII) if by_index else radii
@@ -164,6 +173,17 @@ def measure_photometry(
         zero -= u.Quantity(value_of_band(extinction, band, 0.0), u.mag).value
         _add_magnitudes(result, band, fluxes, error[0], zero, correction)
     return result
+
+
+def _warn_of_pictures(images):
+    rendered = [band.filter for band in images.values() if band.is_rendered]
+    if rendered:
+        warnings.warn(
+            f"{', '.join(rendered)} are channels of a rendered picture, not proportional to flux: "
+            "magnitudes are masked, and fluxes only rank sources of one band; measure FITS images",
+            AstropyUserWarning,
+            stacklevel=3,
+        )
 
 
 def _check(radius, errors, aperture_correction):

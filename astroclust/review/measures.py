@@ -112,7 +112,11 @@ def _magnitudes(objects, rows, places):
     """Magnitudes and errors by band, shape (n, 2), and the bands that were measured here."""
     table, images = objects.table, objects.images
     names = {band.role: band.filter.lower() for band in images.values()}
-    here = [role for role, name in names.items() if f"mag_{name}" not in table.colnames]
+    here = [
+        role
+        for role, name in names.items()
+        if f"mag_{name}" not in table.colnames and not images[role].is_rendered
+    ]
     own = measure_photometry(places, images, errors="iraf") if here else None
     magnitudes = {}
     for role, name in names.items():
