@@ -137,7 +137,8 @@ def test_labels_are_checked():
         with pytest.raises(ValueError, match=message):
             _train(replace(sample, labels=wrong))
     with pytest.raises(
-        TypeError, match=r"must be a Sample, such as Sample\(stamps, labels\), not S"
+        TypeError,
+        match=r"must be a Sample, such as Sample\(stamps, labels\), or a list .* not S",
     ):
         _train(sample.stamps)
 

@@ -10,22 +10,35 @@ from copy import deepcopy
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from astroclust.extras import naming_extras
 from astroclust.files import replace_when_done
-from astroclust.instruments import classes_of, find_class_scheme
 from astroclust.locks import only_process
 from astroclust.networks import create_network
-from astroclust.weights import Classifier, ModelCard, check_card
+from astroclust.weights import Classifier
 
 with naming_extras():
     from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-    from astroclust.training.augmentation import AUGMENTATIONS, augment_stamps, crop_stamps
+    from astroclust.training.augmentation import (
+        AUGMENTATIONS,
+        augment_stamps,
+        crop_stamps,
+    )
     from astroclust.training.calibration import fit_temperature
     from astroclust.training.fitting import fit_network
-    from astroclust.training.labels import class_targets, vote_shares
+    from astroclust.training.held_out import hold_out
+    from astroclust.training.labels import vote_shares
+    from astroclust.training.pictures import augment_pictures
+    from astroclust.training.preparation import (
+        check_samples,
+        first_card,
+        join_test_sets,
+        joint_scheme,
+        make_domains,
+    )
     from astroclust.training.recipes import RECIPES, Recipe, find_recipe
     from astroclust.training.samples import (
         CROWDED,
@@ -33,12 +46,16 @@ with naming_extras():
         SIMULATED_LABELS,
         TEST_FIELDS,
         Sample,
-        hold_out,
         labeled_sample,
         simulated_sample,
         simulated_test_set,
     )
-    from astroclust.training.scores import member_probabilities, score_classifier, without_bands
+    from astroclust.training.scores import (
+        member_probabilities,
+        score_classifier,
+        score_galaxies,
+        without_bands,
+    )
     from astroclust.training.splits import overlapping_groups, split_rows
 
 __all__ = [
@@ -50,6 +67,7 @@ __all__ = [
     "TEST_FIELDS",
     "Recipe",
     "Sample",
+    "augment_pictures",
     "augment_stamps",
     "crop_stamps",
     "find_recipe",
@@ -58,6 +76,7 @@ __all__ = [
     "member_probabilities",
     "overlapping_groups",
     "score_classifier",
+    "score_galaxies",
     "simulated_sample",
     "simulated_test_set",
     "split_rows",
@@ -86,8 +105,11 @@ def train_classifier(
 
     Parameters
     ----------
-    sample : `Sample`
-        Training set, and optionally a test set, whose scores by `score_classifier` go to the card.
+    sample : `Sample` or sequence of `Sample`
+        Training set, and optionally a test set. Of several samples, each batch has stamps of all,
+        in proportion to their numbers times the weights of the samples. The scores of the test
+        sets go to the card: those by `score_classifier` of all that are not simulated (or all, if
+        none is real), and of several samples those by `score_galaxies` too.
     name : str
         Name of the classifier.
     recipe : str or `Recipe`, optional
@@ -116,7 +138,8 @@ def train_classifier(
     TypeError
         If the sample is not a `Sample`.
     ValueError
-        For an unknown recipe; if labels are not classes, or not one per stamp; if a registered
+        For an unknown recipe; if samples differ in bands, classes or width of their stamps; if
+        labels are not classes, or not one per stamp; if a registered
         network does not return one score per class; if ``folder`` is that of another run.
     OSError
         If another process trains in ``folder``, its checkpoints are damaged, or a checkpoint
@@ -125,7 +148,8 @@ def train_classifier(
     Warns
     -----
     AstropyUserWarning
-        If the last checkpoint is damaged and the previous one is used.
+        If the last checkpoint is damaged and the previous one is used; or if ``start`` has been
+        trained on a galaxy of a test set.
 
     Examples
     --------
@@ -150,38 +174,17 @@ def train_classifier(
     '20 Gaussians'
     >>> card = save_classifier(classifier, "mine.safetensors")
     """
-    if not isinstance(sample, Sample):
-        raise TypeError(
-            f"sample must be a Sample, such as Sample(stamps, labels), not {type(sample).__name__}"
-        )
+    samples = check_samples(sample, start)
     recipe = find_recipe(recipe)
     if start is not None:
         recipe = replace(
             recipe, architecture=start.card.architecture, normalization=start.card.normalization
         )
-    scheme = _scheme_of(sample, start)
-    if start is not None and sample.stamps.bands != start.card.bands:
-        raise ValueError(
-            f"{start.card.name} takes bands {', '.join(start.card.bands)}, the sample has "
-            f"{', '.join(sample.stamps.bands)}: cut stamps in its bands, or train without start"
-        )
-    stamps, targets = sample.stamps, class_targets(sample.labels, len(sample.stamps), scheme)
-    test = None
-    if sample.test_stamps is not None:
-        labels = class_targets(sample.test_labels, len(sample.test_stamps), scheme)
-        test = sample.test_stamps, labels
-    training, validation = split_rows(
-        len(stamps), share=recipe.validation_share, seed=seed, groups=sample.groups
-    )
-    if recipe.patience is not None and not len(validation):
-        raise ValueError(
-            f"none of {len(stamps)} stamps can be set aside to say when to stop: give more, or "
-            "patience=None"
-        )
-    aside = (stamps[validation], targets[validation]) if len(validation) else None
-    card = _first_card(sample, name, recipe, scheme, start)
-    run = _describe(recipe, stamps, targets, start)
-    training_set = stamps[training], targets[training]
+    scheme = joint_scheme(samples, start)
+    domains, aside = make_domains(samples, scheme, recipe, seed)
+    tests = join_test_sets(samples, scheme)
+    card = first_card(samples, name, recipe, scheme, start)
+    run = _describe(recipe, domains, start)
     networks = []
     with _work_folder(folder) as work:
         for number in range(members):
@@ -191,8 +194,8 @@ def train_classifier(
                 networks.append(_first_weights(card, recipe, start, number))
                 fit_network(
                     networks[-1],
-                    *training_set,
-                    aside or test,
+                    domains,
+                    aside or tests,
                     recipe,
                     seed=seed + number,
                     folder=member,
@@ -202,51 +205,18 @@ def train_classifier(
             # memory.
             gc.collect()
     classifier = Classifier(card, networks)
-    if aside is not None:
-        temperature = fit_temperature(member_probabilities(classifier, aside[0]), aside[1])
+    if aside:
+        parts = [member_probabilities(classifier, one.take(slice(None))[0]) for one in aside]
+        targets = np.concatenate([one.weighted_targets for one in aside])
+        temperature = fit_temperature(np.concatenate(parts, axis=1), targets)
         classifier.card = replace(card, temperature=round(temperature, 4))
-    if test is not None:
-        scores = score_classifier(classifier, *test, progress_bar=progress_bar)
+    for test in tests:
+        scores = score_classifier(classifier, test.stamps, test.targets, progress_bar=progress_bar)
         classifier.card = replace(classifier.card, scores=scores)
+    if tests and len(samples) > 1:
+        scores = score_galaxies(classifier, samples)
+        classifier.card = replace(classifier.card, galaxy_scores=scores)
     return classifier
-
-
-def _scheme_of(sample, start):
-    """Classes of a training: those of the sample, or of the classifier that it starts from."""
-    given = None if sample.scheme is None else find_class_scheme(sample.scheme)
-    if start is None:
-        return classes_of(sample.stamps.table) if given is None else given
-    known = start.card.classes
-    if given is not None and given.numbers != known.numbers:
-        raise ValueError(
-            f"{start.card.name} has the classes {list(known.numbers)} of {known.name}, the sample "
-            f"those of {given.name}: train without start, or give labels of its classes"
-        )
-    return known if given is None else given
-
-
-def _first_card(sample, name, recipe, scheme, start):
-    """The card before the training, checked: a classifier that cannot be saved is not trained."""
-    stamps, origin, simulated = sample.stamps, "", sample.simulated
-    if start is not None:
-        origin = f"; from {start.card.name}, trained on {start.card.training_sample}"
-        simulated &= start.card.simulated
-    missing = recipe.max_missing_bands
-    card = ModelCard(
-        name=name,
-        architecture=recipe.architecture,
-        training_sample=f"{len(stamps)} {sample.description}{origin}",
-        classes=scheme,
-        system=stamps.system,
-        bands=stamps.bands,
-        stamp_size=stamps.size,
-        normalization=recipe.normalization,
-        max_missing_bands=len(stamps.bands) - 1 if missing is None else missing,
-        simulated=simulated,
-        split=sample.split,
-    )
-    check_card(card, name)
-    return card
 
 
 @contextmanager
@@ -307,11 +277,17 @@ def _check_scores(network, card):
         )
 
 
-def _describe(recipe, stamps, targets, start):
+def _describe(recipe, domains, start):
     """What makes a run the same run."""
-    data = hashlib.sha256(stamps.data.tobytes() + targets.tobytes()).hexdigest()
+    data = hashlib.sha256()
+    for one in domains:
+        data.update(np.ascontiguousarray(one.stamps.data))
+        data.update(np.ascontiguousarray(one.targets))
+        data.update(np.ascontiguousarray(one.rows))
+        data.update(f"{one.weight} {one.augmentation} {one.size}".encode())
     settings = {name: str(value) for name, value in asdict(recipe).items()}
-    return {**settings, "data": data, "start": "" if start is None else start.card.sha256}
+    start = "" if start is None else start.card.sha256
+    return {**settings, "data": data.hexdigest(), "start": start}
 
 
 def _claim_folder(folder, settings):

@@ -11,8 +11,9 @@ from scipy import ndimage
 from torch.nn import functional
 
 from astroclust.stamps import fill_holes
+from astroclust.training.pictures import augment_pictures
 
-__all__ = ["AUGMENTATIONS", "augment_stamps", "crop_stamps", "turn_stamps"]
+__all__ = ["AUGMENTATIONS", "augment_stamps", "crop_middle", "crop_stamps", "turn_stamps"]
 
 # How often stamps are changed in each way. A network shall not care which bands there are, where
 # a mosaic ends, or whether the pixels are linear: pictures made for the eye compress them.
@@ -25,7 +26,29 @@ NOISE, NOISY = 0.7, 0.15
 GAIN_SCATTER = 0.2
 
 
-def augment_stamps(stamps, rng):
+def crop_middle(stamps, size=None):
+    """The middle of stamps, as if they had been cut with that size.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps.
+    size : int, optional
+        Width in pixels, at most that of the stamps; by default all.
+
+    Returns
+    -------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps of that size.
+    """
+    if size is None or size == stamps.size:
+        return stamps
+    start = stamps.size // 2 - size // 2
+    middle = slice(start, start + size)
+    return replace(stamps, data=np.ascontiguousarray(stamps.data[:, :, middle, middle]))
+
+
+def augment_stamps(stamps, rng, *, size=None):
     """Change stamps in ways that leave their class as it is.
 
     Quarter turns, mirror images and shifts by a pixel; other gains of the bands; more noise; bands
@@ -39,6 +62,8 @@ def augment_stamps(stamps, rng):
         n stamps; not changed.
     rng : `~numpy.random.Generator`
         Source of the random numbers.
+    size : int, optional
+        Width of the result in pixels, the middle of the stamps; by default their own.
 
     Returns
     -------
@@ -61,6 +86,7 @@ def augment_stamps(stamps, rng):
     >>> int(bands_left.min()), int(bands_left.max())
     (1, 5)
     """
+    stamps = crop_middle(stamps, size)
     data = np.rot90(stamps.data, rng.integers(4), axes=(2, 3))
     data = data[..., ::-1] if rng.random() < 0.5 else data
     data = _shift(data, *rng.integers(-1, 2, 2))
@@ -137,7 +163,7 @@ def _lose_side(stamp, rng):
     stamp[(slice(None),) * axis + (side,)] = np.nan
 
 
-def turn_stamps(stamps, rng):
+def turn_stamps(stamps, rng, *, size=None):
     """Turn stamps by any angle, and mirror half of them (Wei et al. 2020, sec. 3.4).
 
     Corners that come from outside are mirrored at the edge; missing pixels are filled from their
@@ -149,16 +175,18 @@ def turn_stamps(stamps, rng):
         n stamps; not changed.
     rng : `~numpy.random.Generator`
         Source of the random numbers.
+    size : int, optional
+        Width of the result in pixels, the middle of the stamps; by default their own.
 
     Returns
     -------
     stamps : `~astroclust.stamps.Stamps`
         n stamps in the same order.
     """
-    return _resample(stamps, rng, np.ones(len(stamps)))
+    return _resample(stamps, rng, np.ones(len(stamps)), size)
 
 
-def crop_stamps(stamps, rng):
+def crop_stamps(stamps, rng, *, size=None):
     """Turn and mirror stamps as `turn_stamps`, and enlarge the middle of each.
 
     Its width is drawn from a quarter to all of the stamp: of stamps of 100 pixels, the crops of
@@ -170,6 +198,8 @@ def crop_stamps(stamps, rng):
         n stamps; not changed.
     rng : `~numpy.random.Generator`
         Source of the random numbers.
+    size : int, optional
+        Width of the result in pixels, the middle of the stamps; by default their own.
 
     Returns
     -------
@@ -184,12 +214,14 @@ def crop_stamps(stamps, rng):
     >>> crop_stamps(simulate_stamps(3, seed=1), np.random.default_rng(1)).size
     50
     """
-    return _resample(stamps, rng, rng.uniform(0.25, 1.0, len(stamps)))
+    stamps = crop_middle(stamps, size)
+    return _resample(stamps, rng, rng.uniform(0.25, 1.0, len(stamps)), size)
 
 
-def _resample(stamps, rng, share):
+def _resample(stamps, rng, share, size):
     """The middle of each stamp, that share of it wide, turned by any angle and mirrored or not."""
-    n = len(stamps)
+    n, size = len(stamps), stamps.size if size is None else size
+    share = share * (size / stamps.size)
     angle, mirror = rng.uniform(0, 2 * np.pi, n), rng.choice([-1, 1], n)
     matrix = np.zeros((n, 2, 3), np.float32)
     matrix[:, 0, 0], matrix[:, 0, 1] = mirror * np.cos(angle), -np.sin(angle)
@@ -197,7 +229,7 @@ def _resample(stamps, rng, share):
     pixels = fill_holes(torch.from_numpy(stamps.data)).nan_to_num(nan=0.0)
     grid = functional.affine_grid(
         torch.from_numpy(matrix * share[:, None, None].astype(np.float32)),
-        pixels.shape,
+        (*pixels.shape[:2], size, size),
         align_corners=False,
     )
     turned = functional.grid_sample(
@@ -211,4 +243,5 @@ AUGMENTATIONS = {
     "observations": augment_stamps,
     "turns": turn_stamps,
     "crops": crop_stamps,
+    "pictures": augment_pictures,
 }

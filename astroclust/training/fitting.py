@@ -18,12 +18,10 @@ from lightning.pytorch.callbacks import (
     TQDMProgressBar,
     WeightAveraging,
 )
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from torchmetrics.classification import MulticlassAccuracy
 
 from astroclust.networks import channels_last, network_blocks
-from astroclust.stamps import normalize_stamps
-from astroclust.training.augmentation import AUGMENTATIONS
 from astroclust.training.checkpoints import (
     BEST,
     LAST,
@@ -32,6 +30,7 @@ from astroclust.training.checkpoints import (
     check_best,
     find_checkpoint,
 )
+from astroclust.training.domains import Batches
 
 __all__ = ["fit_network"]
 
@@ -40,20 +39,18 @@ __all__ = ["fit_network"]
 _WORKERS = 1 if sys.platform == "linux" else 0
 
 
-def fit_network(network, stamps, targets, validation, recipe, *, seed, folder, progress_bar):
+def fit_network(network, domains, validation, recipe, *, seed, folder, progress_bar):
     """Fit a network, from the last checkpoint in the folder where there is one.
 
     Parameters
     ----------
     network : `~torch.nn.Module`
         Changed in place, and on the CPU in the end.
-    stamps : `~astroclust.stamps.Stamps`
-        n stamps to learn from.
-    targets : `~numpy.ndarray` of float32, shape (n, n_classes)
-        Chances of the classes.
-    validation : tuple or None
-        Stamps and their targets, on which the network is watched; with ``recipe.patience``, they
-        end the training.
+    domains : sequence of `~astroclust.training.domains.Domain`
+        Training set; each batch is composed of all domains.
+    validation : sequence of `~astroclust.training.domains.Domain`
+        Stamps on which the network is watched; with ``recipe.patience``, they end the training.
+        It may be empty.
     recipe : `~astroclust.training.recipes.Recipe`
         How.
     seed : int
@@ -71,14 +68,15 @@ def fit_network(network, stamps, targets, validation, recipe, *, seed, folder, p
     last = find_checkpoint(folder)
     check_best(folder)
     channels_last(network)
-    batches = _Batches(stamps, targets, recipe, seed=seed)
+    batches = Batches(domains, recipe, seed=seed)
+    targets = np.concatenate([domain.weighted_targets for domain in domains])
     fit = _Fit(network, recipe, targets, seed, n_batches=len(batches))
     batches.epoch = fit.next_epoch
     # A generator of its own: the loader draws from it, and a run that goes on must not be shifted.
     training = DataLoader(
         batches, batch_size=None, num_workers=_WORKERS, generator=torch.Generator()
     )
-    watched = validation and DataLoader(_Batches(*validation, recipe), batch_size=None)
+    watched = DataLoader(Batches(validation, recipe), batch_size=None) if validation else None
     with _quiet_lightning(), _interruptible():
         trainer = lightning.Trainer(
             max_epochs=recipe.epochs if recipe.batches is None else -1,
@@ -174,37 +172,6 @@ def _average(averaged, current, n, window):
     return averaged + max(1 / window, 9 / (10 + float(n))) * (current - averaged)
 
 
-class _Batches(Dataset):
-    """Normalised batches; with a seed, in an order and augmented as seed and epoch have it."""
-
-    def __init__(self, stamps, targets, recipe, *, seed=None):
-        self.stamps, self.targets, self.seed = stamps, targets, seed
-        self.normalization = recipe.normalization
-        self.augment = AUGMENTATIONS[recipe.augmentation]
-        self.epoch = None  # a function that says it
-        n = len(stamps)
-        if seed is not None and n > recipe.batch_size:
-            n -= n % recipe.batch_size  # a small last batch would have statistics of its own
-        self.starts = range(0, n, recipe.batch_size)
-        self.batch_size = recipe.batch_size
-
-    def __len__(self):
-        return len(self.starts)
-
-    def __getitem__(self, number):
-        rows = np.arange(len(self.stamps))
-        if self.seed is not None:
-            rows = np.random.default_rng([self.seed, self.epoch()]).permutation(rows)
-        rows = rows[self.starts[number] : self.starts[number] + self.batch_size]
-        stamps = self.stamps[rows]
-        if self.seed is not None:
-            rng = np.random.default_rng([self.seed, self.epoch(), number])
-            stamps = self.augment(stamps, rng)
-        pixels = torch.from_numpy(normalize_stamps(stamps, self.normalization))
-        present = torch.from_numpy(stamps.present.astype(np.float32))
-        return pixels, present, torch.from_numpy(self.targets[rows])
-
-
 class _Fit(lightning.LightningModule):
     """Cross-entropy under Adam, with some blocks at rest or slower than others."""
 
@@ -295,4 +262,4 @@ class _Fit(lightning.LightningModule):
 def _class_weights(targets):
     """Weights that give each class the same share of the loss."""
     counts = targets.sum(axis=0)
-    return torch.from_numpy(np.float32(len(targets) / np.maximum(counts, 1) / len(counts)))
+    return torch.from_numpy(np.float32(counts.sum() / np.maximum(counts, 1) / len(counts)))

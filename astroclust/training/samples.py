@@ -1,7 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Labeled stamps to train on and to score on: simulated, or cut at the rows of a table."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 
@@ -16,7 +17,8 @@ from astroclust.instruments import (
     find_class_scheme,
 )
 from astroclust.stamps import Stamps, make_stamps
-from astroclust.training.splits import overlapping_groups, split_rows
+from astroclust.training.augmentation import AUGMENTATIONS
+from astroclust.training.splits import overlapping_groups
 
 __all__ = [
     "CROWDED",
@@ -24,7 +26,6 @@ __all__ = [
     "SIMULATED_LABELS",
     "TEST_FIELDS",
     "Sample",
-    "hold_out",
     "labeled_sample",
     "simulated_sample",
     "simulated_test_set",
@@ -39,6 +40,8 @@ SIMULATED_LABELS = {"truth": "the classes drawn", "experts": "the mode of three 
 #: Columns that may hold the classes of a table, in order of preference.
 LABEL_COLUMNS = ("class_human", "class_mode", "label", "class")
 
+#: Width of the stamps of a sample without a classifier, in pixels (Wei et al. 2020, sec. 3.2).
+STAMP_SIZE = 50
 # By default there are this many simulated stamps in the training set for each one in the test set.
 _PER_TEST = 8
 
@@ -69,6 +72,23 @@ class Sample:
         Whether all stamps are simulated.
     scheme : str or `~astroclust.instruments.ClassScheme`, optional
         The classes; by default those of the table of the stamps.
+    name : str, optional
+        Name of the sample, such as that of a field.
+    galaxy : str, optional
+        Galaxy, by which `hold_out` separates test sets.
+    weight : float, optional
+        Factor on how often a stamp is drawn, if a classifier is trained on several samples.
+    augmentation : str, optional
+        How its stamps are changed in training: one of `AUGMENTATIONS`; by default that of the
+        recipe.
+    size : int, optional
+        Width of the stamps that a network takes: the middle of these, which leaves pixels
+        beyond the corners of turned stamps; by default all.
+
+    Raises
+    ------
+    ValueError
+        If there is not one label per stamp, or a parameter is not accepted.
 
     Examples
     --------
@@ -89,8 +109,14 @@ class Sample:
     split: str = ""
     simulated: bool = False
     scheme: str | ClassScheme | None = None
+    name: str = ""
+    galaxy: str = ""
+    weight: float = 1.0
+    augmentation: str | None = None
+    size: int | None = None
 
     def __post_init__(self):
+        """Check what cannot wait for the training."""
         if self.scheme is not None:
             find_class_scheme(self.scheme)
         for stamps, labels in ((self.stamps, self.labels), (self.test_stamps, self.test_labels)):
@@ -98,6 +124,18 @@ class Sample:
                 raise ValueError(
                     f"there are {len(labels)} labels for {len(stamps)} stamps: give one per stamp"
                 )
+        if not (isinstance(self.weight, Real) and 0 < self.weight < np.inf):
+            raise ValueError(f"weight must be a positive number, not {self.weight!r}")
+        if self.augmentation is not None and self.augmentation not in AUGMENTATIONS:
+            raise ValueError(
+                f"augmentation {self.augmentation!r} is not known: there are "
+                f"{', '.join(AUGMENTATIONS)}"
+            )
+        if self.size is not None and not 1 <= self.size <= self.stamps.size:
+            raise ValueError(
+                f"size must be from 1 to {self.stamps.size}, the width of the stamps, not "
+                f"{self.size!r}"
+            )
 
 
 def simulated_sample(
@@ -258,6 +296,7 @@ def labeled_sample(
     classifier=None,
     scheme=None,
     name="the table",
+    margin=0,
     progress_bar=False,
 ):
     """Cut stamps at the rows of a table that have a class.
@@ -280,6 +319,9 @@ def labeled_sample(
         The classes; by default those of the table.
     name : str, optional
         What the description and messages call the table.
+    margin : int, optional
+        Pixels around each stamp that are cut as well, for augmentations that turn stamps; they
+        are not part of the stamps that a network takes.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -324,7 +366,8 @@ def labeled_sample(
     if not len(rows):
         raise ValueError(f"no row of {name} has a class {list(scheme.numbers)} in {column}")
     table, labels = table[rows], labels.data[rows].astype(int)
-    stamps = make_stamps(table, images, progress_bar=progress_bar, **card)
+    size = card.pop("size", STAMP_SIZE)
+    stamps = make_stamps(table, images, size=size + 2 * margin, progress_bar=progress_bar, **card)
     usable = stamps.present.any(axis=1)
     stamps = stamps[usable]
     x, y = (values[usable] for values in pixel_positions(table, images.wcs))
@@ -334,6 +377,7 @@ def labeled_sample(
         groups=overlapping_groups(x, y, size=stamps.size),
         description=f"stamps with {column} of {name} in {', '.join(stamps.filters)}",
         scheme=scheme,
+        size=size,
     )
 
 
@@ -343,53 +387,3 @@ def _label_column(table, column, name):
     if not found:
         raise KeyError(f"{name} has no column {' or '.join(names)} with classes")
     return found[0]
-
-
-def hold_out(sample, *, fraction=0.2, seed=1):
-    """Move part of a training set to a test set that shares no group with the rest.
-
-    Parameters
-    ----------
-    sample : `Sample`
-        Not changed. A test set that it has is replaced.
-    fraction : float, optional
-        Fraction of the stamps in the test set; whole groups are moved, so it is at most that.
-    seed : int, optional
-        Equal seeds give equal test sets.
-
-    Returns
-    -------
-    sample : `Sample`
-        The same stamps, divided.
-
-    Raises
-    ------
-    ValueError
-        If one of the sets would be empty.
-
-    Examples
-    --------
-    >>> from astroclust import simulate_stamps
-    >>> from astroclust.training import Sample, hold_out
-    >>> stamps = simulate_stamps(10, seed=1)
-    >>> sample = hold_out(Sample(stamps, stamps.table["class"]), fraction=0.3)
-    >>> len(sample.stamps), len(sample.test_stamps)
-    (7, 3)
-    """
-    labels = np.asarray(sample.labels)
-    training, test = split_rows(len(labels), share=fraction, seed=seed, groups=sample.groups)
-    if not (len(training) and len(test)):
-        raise ValueError(
-            f"the stamps of {len(labels)} labeled rows overlap too much for {fraction:.0%} of them "
-            "to be held out: label more, further apart"
-        )
-    apart = "at random" if sample.groups is None else "which share no pixel with the training set"
-    return replace(
-        sample,
-        stamps=sample.stamps[training],
-        labels=labels[training],
-        groups=None if sample.groups is None else np.asarray(sample.groups)[training],
-        test_stamps=sample.stamps[test],
-        test_labels=labels[test],
-        split=f"{len(test)} other rows, {apart}",
-    )

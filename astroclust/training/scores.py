@@ -5,12 +5,21 @@ from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
+from scipy.stats import rankdata
 from tqdm import tqdm
 
 from astroclust.evaluation import calibration_curve
+from astroclust.training.augmentation import crop_middle
+from astroclust.training.held_out import SIMULATED, sets_by_galaxy
 from astroclust.training.labels import class_targets
 
-__all__ = ["member_probabilities", "score_classifier", "without_bands"]
+__all__ = [
+    "join_samples",
+    "member_probabilities",
+    "score_classifier",
+    "score_galaxies",
+    "without_bands",
+]
 
 _BATCH = 256
 # Share of the pixels of each stamp that are taken away, as a tenth may be of a worn detector.
@@ -152,3 +161,119 @@ def without_bands(stamps, missing):
     data, present = stamps.data.copy(), stamps.present.copy()
     data[:, missing], present[:, missing] = 0, False
     return replace(stamps, data=data, present=present)
+
+
+def score_galaxies(classifier, samples, *, progress_bar=False):
+    """Scores of a classifier on the test sets of samples, per galaxy and pooled.
+
+    Parameters
+    ----------
+    classifier : `~astroclust.weights.Classifier`
+        The classifier.
+    samples : sequence of `Sample`
+        Samples of which some have test sets, as `hold_out` makes them.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    scores : dict of str to dict of str to float
+        By galaxy; ``"simulated"`` for simulated stamps; and, if there is more than one galaxy,
+        ``"all"`` for their stamps together. Each has ``n``, the number of stamps; ``accuracy``;
+        ``recall_1`` ..., for each class that there is; ``mean_recall``, their mean; ``auc_1_2``,
+        the area under the ROC curve of classes 1 and 2 against the others, if there are both;
+        and ``ece``, the expected calibration error.
+
+    Raises
+    ------
+    ValueError
+        If there is no test set, or labels are not classes of the classifier.
+
+    Examples
+    --------
+    >>> from astroclust import load_classifier, simulate_stamps
+    >>> from astroclust.training import Sample, hold_out, score_galaxies
+    >>> stamps = simulate_stamps(16, seed=1)
+    >>> labels = stamps.table["class"]
+    >>> samples = [Sample(stamps, labels, galaxy=one) for one in ("NGC 1", "NGC 2", "NGC 3")]
+    >>> samples = hold_out(samples, galaxies=["NGC 2", "NGC 3"])
+    >>> scores = score_galaxies(load_classifier(), samples)
+    >>> list(scores)
+    ['NGC 2', 'NGC 3', 'all']
+    >>> scores["all"]["n"]
+    32
+    """
+    sets = sets_by_galaxy(samples)
+    if not sets:
+        raise ValueError("there are no test sets to score a classifier on: hold out a galaxy")
+    scheme = classifier.card.classes
+    classifier = classifier.prepared()
+    results = {}
+    for name, parts in tqdm(sets.items(), unit="galaxy", desc="scoring", disable=not progress_bar):
+        stamps, targets = join_samples(parts, scheme)
+        true = targets.argmax(axis=1)
+        results[name] = true, member_probabilities(classifier, stamps).mean(axis=0)
+    real = [result for name, result in results.items() if name != SIMULATED]
+    if len(real) > 1:
+        results["all"] = tuple(map(np.concatenate, zip(*real, strict=True)))
+    return {name: _scores(*result, scheme) for name, result in results.items()}
+
+
+def join_samples(samples, scheme):
+    """Test sets of samples as one.
+
+    Parameters
+    ----------
+    samples : sequence of `Sample`
+        Samples with test sets.
+    scheme : `~astroclust.instruments.ClassScheme`
+        The classes.
+
+    Returns
+    -------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps, without a table.
+    targets : `~numpy.ndarray` of float32, shape (n, n_classes)
+        Class probabilities.
+    """
+    stamps = [crop_middle(one.test_stamps, one.size) for one in samples]
+    targets = [class_targets(one.test_labels, len(one.test_stamps), scheme) for one in samples]
+    if len(stamps) == 1:
+        return stamps[0], targets[0]
+    joined = replace(
+        stamps[0],
+        data=np.concatenate([one.data for one in stamps]),
+        present=np.concatenate([one.present for one in stamps]),
+        flags=np.concatenate([one.flags for one in stamps]),
+        table=None,
+    )
+    return joined, np.concatenate(targets)
+
+
+def _scores(true, probabilities, scheme):
+    """Scores of classes by number, which is their position in the scheme."""
+    right = probabilities.argmax(axis=1) == true
+    scores = {"n": len(true), "accuracy": right.mean()}
+    recalls = {
+        f"recall_{number}": right[true == position].mean()
+        for position, number in enumerate(scheme.numbers)
+        if (true == position).any()
+    }
+    scores |= recalls | {"mean_recall": np.mean(list(recalls.values()))}
+    if {1, 2} < set(scheme.numbers):
+        pair = [scheme.numbers.index(number) for number in (1, 2)]
+        chosen = np.isin(true, pair)
+        if chosen.any() and not chosen.all():
+            scores["auc_1_2"] = _roc_area(chosen, probabilities[:, pair].sum(axis=1))
+    curve = calibration_curve(scheme.numbers_of(true), probabilities, scheme=scheme)
+    scores["ece"] = curve.meta["ECE"]
+    return {
+        name: value if name == "n" else round(float(value), 4) for name, value in scores.items()
+    }
+
+
+def _roc_area(chosen, values):
+    """Probability that a value of the chosen is higher than one of the others."""
+    ranks = rankdata(values)
+    n, others = chosen.sum(), (~chosen).sum()
+    return (ranks[chosen].sum() - n * (n + 1) / 2) / (n * others)

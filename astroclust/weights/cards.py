@@ -27,6 +27,8 @@ __all__ = [
 _WHOLE = {"members": (1, 1000), "stamp_size": (1, 1024)}
 _REAL = {"pixel_scale": (0.001, 10), "temperature": (0.01, 100)}
 _TEXTS = ("name", "architecture", "training_sample", "split", "command", "score_command", "licence")
+# Entries that cards of earlier versions do not have.
+_OPTIONAL = ("galaxies", "galaxy_scores")
 _LARGEST_CARD = 1 << 20
 
 
@@ -144,6 +146,10 @@ class ModelCard:
         How the held-out sample was set apart.
     scores : dict
         Scores on the held-out sample.
+    galaxies : tuple of str
+        Galaxies whose real images it has been trained on, if the samples name them.
+    galaxy_scores : dict of str to dict
+        Scores per held-out galaxy, and of ``"all"`` together.
     command : str
         The command that makes it again.
     score_command : str
@@ -178,6 +184,8 @@ class ModelCard:
     simulated: bool = False
     split: str = ""
     scores: dict = field(default_factory=dict)
+    galaxies: tuple = ()
+    galaxy_scores: dict = field(default_factory=dict)
     command: str = ""
     score_command: str = ""
     licence: str = "BSD-3-Clause"
@@ -240,6 +248,10 @@ def _content(card):
     """The entries of a card as JSON has them."""
     content = asdict(card)
     system, classes = card.system.content, card.classes.content
+    content["galaxies"] = list(card.galaxies)
+    for name in _OPTIONAL:  # cards without these keep their hash
+        if not content[name]:
+            del content[name]
     return {**content, "bands": list(card.bands), "system": system, "classes": classes}
 
 
@@ -301,12 +313,16 @@ def _entries(content, path):
     unknown = set(content) - {item.name for item in fields(ModelCard)}
     if unknown:
         raise ValueError(f"unknown entries {', '.join(sorted(unknown))}")
-    for name, kind in {"bands": list, "classes": dict, "system": dict}.items():
+    kinds = {"bands": list, "classes": dict, "system": dict, "galaxies": list}
+    for name, kind in kinds.items():
+        if name in _OPTIONAL and name not in content:
+            continue
         if not isinstance(content.get(name), kind):
             raise ValueError(f"{name} is {content.get(name)!r}, not a {kind.__name__}")
     classes = _entry(content, "classes", ClassScheme.from_content, ModelClassesError, path)
     system = _entry(content, "system", BandSystem.from_content, ModelBandsError, path)
-    return {**content, "bands": tuple(content["bands"]), "classes": classes, "system": system}
+    content |= {name: tuple(content.get(name, ())) for name in ("bands", "galaxies")}
+    return {**content, "classes": classes, "system": system}
 
 
 def _entry(content, name, make, kind, path):
@@ -378,6 +394,12 @@ def check_card(card, path):
     if not isinstance(card.classes, ClassScheme):
         raise _wrong(path, "classes", card.classes, "a ClassScheme", ModelClassesError)
     _check_scores(card.scores, path)
+    if not isinstance(card.galaxies, tuple) or not all(map(_is_name, card.galaxies)):
+        raise _wrong(path, "galaxies", card.galaxies, "names of galaxies")
+    if not isinstance(card.galaxy_scores, dict) or not all(map(_is_name, card.galaxy_scores)):
+        raise _wrong(path, "galaxy_scores", card.galaxy_scores, "scores by galaxy")
+    for scores in card.galaxy_scores.values():
+        _check_scores(scores, path)
 
 
 def _check_bands(card, path):
@@ -398,6 +420,10 @@ def _check_scores(scores, path):
     for name, value in scores.items():
         if not isinstance(name, str) or not _is_number(value, Real) or not isfinite(value):
             raise _wrong(path, f"score {name}", value, "a finite number")
+
+
+def _is_name(value):
+    return isinstance(value, str) and bool(value.strip()) and value.isprintable()
 
 
 def _is_number(value, kind):

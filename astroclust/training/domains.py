@@ -1,0 +1,164 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Samples that one training draws from, and the batches that are composed of all of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from astroclust.stamps import Stamps, normalize_stamps
+from astroclust.training.augmentation import AUGMENTATIONS, crop_middle
+
+__all__ = ["Batches", "Domain", "batch_counts"]
+
+# Consecutive multiples of it, modulo 1, are spread evenly.
+_GOLDEN = (5**0.5 - 1) / 2
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Stamps of one sample, and how often and how changed they are drawn.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.stamps.Stamps`
+        Stamps of the sample.
+    targets : `~numpy.ndarray` of float32, shape (n, n_classes)
+        Class probabilities.
+    rows : `~numpy.ndarray` of int, shape (m,)
+        Stamps that are drawn from; the stamps themselves are not copied.
+    size : int
+        Width of the stamps of the network: the middle of these.
+    weight : float, optional
+        Factor on how often a stamp is drawn.
+    augmentation : str, optional
+        One of `~astroclust.training.AUGMENTATIONS`.
+    """
+
+    stamps: Stamps
+    targets: np.ndarray
+    rows: np.ndarray
+    size: int
+    weight: float = 1.0
+    augmentation: str = "observations"
+
+    def __len__(self):
+        return len(self.rows)
+
+    def take(self, numbers, rng=None):
+        """Some stamps and their targets; augmented if there is a generator."""
+        rows = self.rows[numbers]
+        stamps = self.stamps[rows]
+        if rng is None:
+            return crop_middle(stamps, self.size), self.targets[rows]
+        return AUGMENTATIONS[self.augmentation](stamps, rng, size=self.size), self.targets[rows]
+
+    @property
+    def weighted_targets(self):
+        """Targets of the rows, times the weight."""
+        return self.targets[self.rows] * np.float32(self.weight)
+
+
+def batch_counts(fractions, size, first, n):
+    """How many stamps of each domain there are in consecutive batches.
+
+    Parameters
+    ----------
+    fractions : array_like of float, shape (n_domains,)
+        Fractions of the batches, which sum to 1.
+    size : int
+        Stamps per batch.
+    first, n : int
+        Number of the first batch, and how many batches.
+
+    Returns
+    -------
+    counts : `~numpy.ndarray` of int, shape (n, n_domains)
+        Each row sums to ``size``, each count is that of the fraction to less than 1, and so is,
+        in the long run, their mean.
+    """
+    edges = np.concatenate([[0.0], np.cumsum(fractions)])
+    edges[-1] = 1.0
+    offsets = np.modf((first + np.arange(n)) * _GOLDEN)[0]
+    return np.diff(np.ceil(edges * size - offsets[:, None]).astype(int), axis=1)
+
+
+class Batches(Dataset):
+    """Normalized batches of all domains.
+
+    With a seed, they are in an order and augmented as seed and epoch determine: each domain goes
+    through its stamps in a random order, as often as its fraction of the batches requires.
+
+    Parameters
+    ----------
+    domains : sequence of `Domain`
+        Domains, each with stamps.
+    recipe : `~astroclust.training.Recipe`
+        Size of the batches and normalization.
+    seed : int, optional
+        Seed of order and augmentation; by default stamps are neither shuffled nor changed.
+    """
+
+    def __init__(self, domains, recipe, *, seed=None):
+        self.domains, self.seed = list(domains), seed
+        self.normalization = recipe.normalization
+        self.epoch = None  # a function that returns it
+        self._orders = {}
+        total = sum(map(len, self.domains))
+        self.batch_size = min(recipe.batch_size, max(total, 1))
+        if seed is None:
+            self._parts = [
+                (domain, slice(start, start + self.batch_size))
+                for domain in self.domains
+                for start in range(0, len(domain), self.batch_size)
+            ]
+            self._n_batches = len(self._parts)
+        else:  # a small last batch would have statistics of its own
+            self._n_batches = total // self.batch_size
+            shares = np.array([len(domain) * domain.weight for domain in self.domains])
+            self._fractions = shares / shares.sum()
+
+    def __len__(self):
+        return self._n_batches
+
+    def __getitem__(self, number):
+        if self.seed is None:
+            domain, rows = self._parts[number]
+            return self._tensors(*domain.take(rows))
+        parts = []
+        for index, numbers in enumerate(self._numbers(self.epoch(), number)):
+            if len(numbers):
+                # The last number is 0 for a single sample, which leaves a seed as it is.
+                rng = np.random.default_rng([self.seed, self.epoch(), number, index])
+                parts.append(self._tensors(*self.domains[index].take(numbers, rng)))
+        return parts[0] if len(parts) == 1 else tuple(map(torch.cat, zip(*parts, strict=True)))
+
+    def _tensors(self, stamps, targets):
+        pixels = torch.from_numpy(normalize_stamps(stamps, self.normalization))
+        present = torch.from_numpy(stamps.present.astype(np.float32))
+        return pixels, present, torch.from_numpy(targets)
+
+    def _numbers(self, epoch, number):
+        """Stamps of each domain in a batch."""
+        first = epoch * self._n_batches
+        counts = batch_counts(self._fractions, self.batch_size, first, number + 1)
+        starts = counts[:-1].sum(axis=0)
+        for index, (start, count) in enumerate(zip(starts, counts[-1], strict=True)):
+            n = len(self.domains[index])
+            places = np.arange(start, start + count)
+            rounds = places // n
+            numbers = [
+                self._order(epoch, index, each)[places[rounds == each] % n]
+                for each in np.unique(rounds)
+            ]
+            yield np.concatenate(numbers) if numbers else places
+
+    def _order(self, epoch, index, each):
+        """Random order of a domain in one of its rounds in an epoch."""
+        key = epoch, index, each
+        if key not in self._orders:
+            self._orders = {old: order for old, order in self._orders.items() if old[0] == epoch}
+            seed = [self.seed, epoch, 0, index + each * len(self.domains)]
+            self._orders[key] = np.random.default_rng(seed).permutation(len(self.domains[index]))
+        return self._orders[key]

@@ -1,0 +1,140 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Stamps of rendered pictures, changed as renderings differ from one another."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from astroclust.stamps import fill_holes
+
+__all__ = ["augment_pictures"]
+
+# Pixels become wider or narrower by up to this factor, in natural logarithms.
+SCALE = 0.3
+# Candidates move by up to this many pixels in each direction.
+SHIFT = 1.5
+# The power to which pixels are raised, up to this factor in natural logarithms.
+GAMMA = 0.4
+# Scatter of the gains of the bands, in natural logarithms.
+GAIN = 0.3
+# Fraction of the difference to the mean of 3 x 3 pixels that is added or, to sharpen, subtracted.
+BLUR = 0.7
+# Standard deviation of the noise, at most, in units of the highest pixel.
+NOISE = 0.03
+# How often some bands are removed, any number but all.
+BAND_LOSS = 0.3
+# Fraction of the pixels that are darker than the black point of a band.
+BLACK = 0.02
+
+
+def augment_pictures(stamps, rng, *, size=None):
+    """Change stamps of rendered pictures in ways that leave their class as it is.
+
+    Stamps are turned by any angle, mirrored, scaled and shifted; stretched otherwise, with other
+    gains of the bands; blurred or sharpened; with more noise; and lose bands.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps; not changed.
+    rng : `~numpy.random.Generator`
+        Source of the random numbers.
+    size : int, optional
+        Width of the result in pixels, the middle of the stamps; by default their own. What lies
+        beyond the stamps is mirrored at their edge.
+
+    Returns
+    -------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps in the same order, without missing pixels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroclust import Stamps
+    >>> from astroclust.training import augment_pictures
+    >>> rng = np.random.default_rng(1)
+    >>> stamps = Stamps(rng.uniform(0, 255, (10, 3, 80, 80)), ["B", "V", "I"])
+    >>> changed = augment_pictures(stamps, rng, size=50)
+    >>> changed
+    <Stamps: 10 of 50 x 50 pixels in B B, V V, I I>
+    """
+    size = stamps.size if size is None else size
+    present = _with_losses(stamps.present, rng)
+    data = torch.zeros(*stamps.data.shape[:2], size, size)
+    used = np.flatnonzero(stamps.present.any(axis=0))
+    if len(used):
+        pixels = _turned(_filled(torch.from_numpy(stamps.data[:, used])), rng, size)
+        data[:, used] = _rendered(pixels, rng)
+    data = data.numpy()
+    data[~present] = 0
+    return replace(stamps, data=data, present=present)
+
+
+def _with_losses(present, rng):
+    """Which bands are left, at least one of those that there are."""
+    order = np.where(present, rng.random(present.shape), 2.0).argsort(axis=1).argsort(axis=1)
+    n = present.sum(axis=1)
+    kept = np.where(rng.random(len(n)) < BAND_LOSS, rng.integers(1, np.maximum(n, 2)), n)
+    return present & (order < kept[:, None])
+
+
+def _filled(pixels):
+    """Missing pixels filled from their neighbors, or by the median of their band."""
+    pixels = fill_holes(pixels)
+    if not pixels.sum().isnan():
+        return pixels
+    missing = pixels.isnan()
+    median = pixels.flatten(2).nanmedian(dim=-1).values.nan_to_num(0.0)
+    return torch.where(missing, median[:, :, None, None], pixels)
+
+
+def _turned(pixels, rng, size):
+    """The middle of each stamp, turned, mirrored, scaled and shifted."""
+    n, width = len(pixels), pixels.shape[-1]
+    angle, mirror = rng.uniform(0, 2 * np.pi, n), rng.choice([-1, 1], n)
+    scale = size / width * np.exp(rng.uniform(-SCALE, SCALE, n))
+    matrix = np.zeros((n, 2, 3), np.float32)
+    matrix[:, 0, 0], matrix[:, 0, 1] = scale * mirror * np.cos(angle), -scale * np.sin(angle)
+    matrix[:, 1, 0], matrix[:, 1, 1] = scale * mirror * np.sin(angle), scale * np.cos(angle)
+    matrix[:, :, 2] = rng.uniform(-SHIFT, SHIFT, (n, 2)) * 2 / width
+    shape = (n, pixels.shape[1], size, size)
+    grid = functional.affine_grid(torch.from_numpy(matrix), shape, align_corners=False)
+    return functional.grid_sample(
+        pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False
+    )
+
+
+def _rendered(pixels, rng):
+    """Stamps with another stretch, color balance, sharpness and noise."""
+    n, n_bands = pixels.shape[:2]
+    # A quarter of the pixels tells the black point as well.
+    sparse = pixels[:, :, ::2, ::2].flatten(2).numpy()
+    rank = int(BLACK * (sparse.shape[2] - 1))
+    black = torch.from_numpy(np.partition(sparse, rank, axis=2)[:, :, rank])[:, :, None, None]
+    peak = pixels.flatten(1).amax(dim=-1)[:, None, None, None]
+    peak = torch.where(peak > 0, peak, 1.0)
+    pixels = ((pixels - black) / peak).clamp_(min=0)
+    pixels = pixels.pow_(_factors(rng.uniform(-GAMMA, GAMMA, (n, 1))))
+    pixels *= _factors(rng.normal(0, GAIN, (n, n_bands)))
+    blur = torch.from_numpy(rng.uniform(-BLUR, BLUR, (n, 1, 1, 1)).astype(np.float32))
+    pixels.lerp_(_means(pixels), blur)
+    noise = torch.from_numpy(rng.uniform(0, NOISE, (n, 1, 1, 1)).astype(np.float32))
+    # Torch draws twice as fast as NumPy.
+    draws = torch.Generator().manual_seed(int(rng.integers(2**31)))
+    pixels += torch.randn(pixels.shape, generator=draws) * noise
+    return pixels.mul_(peak)
+
+
+def _means(pixels):
+    """Means of 3 x 3 pixels, which sums of slices give faster than pooling."""
+    sums = functional.pad(pixels, (1, 1, 1, 1), mode="replicate")
+    sums = sums[..., :-2] + sums[..., 1:-1] + sums[..., 2:]
+    return (sums[..., :-2, :] + sums[..., 1:-1, :] + sums[..., 2:, :]) / 9
+
+
+def _factors(logarithms):
+    """Factors of stamps and bands, to multiply pixels with."""
+    return torch.from_numpy(np.exp(logarithms).astype(np.float32))[:, :, None, None]

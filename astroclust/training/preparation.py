@@ -1,0 +1,163 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Preparation of a training: samples checked and divided, and the model card before it starts."""
+
+import warnings
+
+import numpy as np
+from astropy.utils.exceptions import AstropyUserWarning
+
+from astroclust.catalogs.fields import plain_name
+from astroclust.instruments import classes_of, find_class_scheme
+from astroclust.training.domains import Domain
+from astroclust.training.held_out import SIMULATED, sets_by_galaxy
+from astroclust.training.labels import class_targets
+from astroclust.training.samples import Sample
+from astroclust.training.scores import join_samples
+from astroclust.training.splits import split_rows
+from astroclust.weights import ModelCard, check_card
+
+__all__ = ["check_samples", "first_card", "join_test_sets", "joint_scheme", "make_domains"]
+
+
+def check_samples(sample, start):
+    """The samples of a training as a list, if they can be trained on together."""
+    samples = [sample] if isinstance(sample, Sample) else sample
+    samples = list(samples) if isinstance(samples, list | tuple) else [samples]
+    for one in samples:
+        if not isinstance(one, Sample):
+            raise TypeError(
+                "sample must be a Sample, such as Sample(stamps, labels), or a list of them, not "
+                f"{type(one).__name__}"
+            )
+    if not any(len(one.stamps) for one in samples):
+        raise ValueError("there are no stamps to train on")
+    first = samples[0]
+    for one in samples[1:]:
+        for what, value, other in (
+            ("bands", ", ".join(one.stamps.bands), ", ".join(first.stamps.bands)),
+            ("band system", one.stamps.system.name, first.stamps.system.name),
+            ("stamps of a width of", _size(one), _size(first)),
+        ):
+            if value != other:
+                raise ValueError(
+                    f"sample {one.name or one.description} has {what} {value}, but sample "
+                    f"{first.name or first.description} {other}: cut all stamps alike"
+                )
+    if start is not None and first.stamps.bands != start.card.bands:
+        raise ValueError(
+            f"{start.card.name} takes bands {', '.join(start.card.bands)}, the sample has "
+            f"{', '.join(first.stamps.bands)}: cut stamps in its bands, or train without start"
+        )
+    if start is not None:
+        _warn_of_seen(samples, start)
+    return samples
+
+
+def _warn_of_seen(samples, start):
+    """Warn if a galaxy of a test set is one that the classifier to fine-tune has seen."""
+    seen = {plain_name(one) for one in start.card.galaxies}
+    known = [name for name in sets_by_galaxy(samples) if plain_name(name) in seen]
+    if known:
+        warnings.warn(
+            f"{start.card.name} has been trained on {', '.join(known)}: the scores of the test set "
+            "will be too good; hold out other galaxies, or start from another classifier",
+            AstropyUserWarning,
+            stacklevel=4,
+        )
+
+
+def _size(sample):
+    return sample.stamps.size if sample.size is None else sample.size
+
+
+def make_domains(samples, scheme, recipe, seed):
+    """What is trained on, and what is set aside for validation."""
+    training, aside = [], []
+    for number, one in enumerate(samples):
+        targets = class_targets(one.labels, len(one.stamps), scheme)
+        # The seed of a single sample is that of the run, as a number of 0 does not change it.
+        parts = split_rows(
+            len(one.stamps), share=recipe.validation_share, seed=[seed, number], groups=one.groups
+        )
+        augmentation = one.augmentation or recipe.augmentation
+        for rows, domains in zip(parts, (training, aside), strict=True):
+            if len(rows):
+                entries = rows, _size(one), float(one.weight), augmentation
+                domains.append(Domain(one.stamps, targets, *entries))
+    if recipe.patience is not None and not aside:
+        n = sum(len(one.stamps) for one in samples)
+        raise ValueError(
+            f"none of {n} stamps can be set aside to say when to stop: give more, or patience=None"
+        )
+    return training, aside
+
+
+def join_test_sets(samples, scheme):
+    """All real test sets as one domain, or else all simulated ones; no domain without test sets."""
+    sets = sets_by_galaxy(samples)
+    real = [one for name, parts in sets.items() if name != SIMULATED for one in parts]
+    chosen = real or sets.get(SIMULATED, [])
+    if not chosen:
+        return []
+    stamps, targets = join_samples(chosen, scheme)
+    return [Domain(stamps, targets, np.arange(len(stamps)), size=stamps.size)]
+
+
+def joint_scheme(samples, start):
+    """Classes of a training: those of the samples, or of the classifier that it starts from."""
+    schemes = [
+        classes_of(one.stamps.table) if one.scheme is None else find_class_scheme(one.scheme)
+        for one in samples
+    ]
+    for one, scheme in zip(samples, schemes, strict=True):
+        if scheme.numbers != schemes[0].numbers:
+            raise ValueError(
+                f"sample {one.name or one.description} has the classes of {scheme.name}, but "
+                f"sample {samples[0].name or samples[0].description} those of {schemes[0].name}: "
+                "give labels of one scheme"
+            )
+    if start is None:
+        return schemes[0]
+    given = None if samples[0].scheme is None else schemes[0]
+    known = start.card.classes
+    if given is not None and given.numbers != known.numbers:
+        raise ValueError(
+            f"{start.card.name} has the classes {list(known.numbers)} of {known.name}, the sample "
+            f"those of {given.name}: train without start, or give labels of its classes"
+        )
+    return known if given is None else given
+
+
+def first_card(samples, name, recipe, scheme, start):
+    """The card before the training, checked: a classifier that cannot be saved is not trained."""
+    stamps, origin = samples[0].stamps, ""
+    trained = [one for one in samples if len(one.stamps)]
+    simulated = all(one.simulated for one in trained)
+    galaxies = {plain_name(one.galaxy): one.galaxy for one in trained if one.galaxy}
+    if start is not None:
+        origin = f"; from {start.card.name}, trained on {start.card.training_sample}"
+        simulated &= start.card.simulated
+        galaxies |= {plain_name(one): one for one in start.card.galaxies}
+    missing = recipe.max_missing_bands
+    card = ModelCard(
+        name=name,
+        architecture=recipe.architecture,
+        training_sample="; ".join(map(_training_sample, trained)) + origin,
+        classes=scheme,
+        system=stamps.system,
+        bands=stamps.bands,
+        stamp_size=_size(samples[0]),
+        normalization=recipe.normalization,
+        max_missing_bands=len(stamps.bands) - 1 if missing is None else missing,
+        simulated=simulated,
+        split="; ".join(one.split for one in samples if one.split),
+        galaxies=tuple(galaxies[plain] for plain in sorted(galaxies)),
+    )
+    check_card(card, name)
+    return card
+
+
+def _training_sample(sample):
+    """What a sample adds to a card."""
+    weight = "" if sample.weight == 1 else f", weight {sample.weight:g}"
+    return f"{len(sample.stamps)} {sample.description}{weight}"
