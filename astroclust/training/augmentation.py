@@ -98,15 +98,15 @@ def augment_stamps(stamps, rng, *, size=None):
     balance = np.median(_peaks(data), axis=0)
     balance[balance <= 0] = 1
     for i in range(len(data)):
-        shown = np.ones(n_bands, bool)
+        shown = present[i].copy()
         if rng.random() < NOISY:
             data[i] += rng.uniform(0, NOISE) * _sky_noise(data[i], rng)
-        if n_bands >= 3 and rng.random() < PICTURES:
-            shown = np.isin(np.arange(n_bands), rng.permutation(n_bands)[:3])
+        if shown.sum() >= 3 and rng.random() < PICTURES:
+            shown = np.isin(np.arange(n_bands), rng.permutation(np.flatnonzero(shown))[:3])
             data[i, shown] = _picture(data[i, shown], balance[shown], rng)
         if rng.random() < MISSING_PIXELS:
             _lose_side(data[i], rng)
-        if rng.random() < BAND_LOSS:
+        if shown.sum() > 1 and rng.random() < BAND_LOSS:
             kept = rng.permutation(np.flatnonzero(shown))
             shown = np.isin(np.arange(n_bands), kept[: rng.integers(1, len(kept))])
         present[i] &= shown

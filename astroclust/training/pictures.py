@@ -25,8 +25,6 @@ BLUR = 0.7
 NOISE = 0.03
 # How often some bands are removed, any number but all.
 BAND_LOSS = 0.3
-# Fraction of the pixels that are darker than the black point of a band.
-BLACK = 0.02
 
 
 def augment_pictures(stamps, rng, *, size=None):
@@ -110,10 +108,7 @@ def _turned(pixels, rng, size):
 def _rendered(pixels, rng):
     """Stamps with another stretch, color balance, sharpness and noise."""
     n, n_bands = pixels.shape[:2]
-    # A quarter of the pixels tells the black point as well.
-    sparse = pixels[:, :, ::2, ::2].flatten(2).numpy()
-    rank = int(BLACK * (sparse.shape[2] - 1))
-    black = torch.from_numpy(np.partition(sparse, rank, axis=2)[:, :, rank])[:, :, None, None]
+    black = pixels.amin(dim=(2, 3), keepdim=True)
     peak = pixels.flatten(1).amax(dim=-1)[:, None, None, None]
     peak = torch.where(peak > 0, peak, 1.0)
     pixels = ((pixels - black) / peak).clamp_(min=0)
