@@ -7,6 +7,7 @@ from pathlib import Path
 
 import astroclust
 from astroclust.catalogs import read_table
+from astroclust.catalogs.fields import plain_name
 from astroclust.cli.options import (
     add_command,
     add_images,
@@ -22,7 +23,7 @@ from astroclust.instruments import LEGUS_CLASSES
 __all__ = ["add_score", "add_train"]
 
 # Options that say what a classifier learns from, and all that training depends on.
-_DATA = ("simulate", "labels", "label_column", "system", "scheme", "seed")
+_DATA = ("sample", "hold_out", "simulate", "labels", "label_column", "system", "scheme", "seed")
 _RECIPE = ("recipe", "architecture", "augmentation", "weights", "epochs")
 _TRAIN = (*_DATA, "start", *_RECIPE, "members", "name")
 _SIMULATED = ("truth", "experts")
@@ -39,6 +40,9 @@ def add_train(commands):
         "# go on from the bundled classifier with labels of yours",
         "astroclust train --from default --labels votes.ecsv \\",
         "    --image F555W=v.fits --image F814W=i.fits -o mine.safetensors",
+        "# or from a list of fields, with two galaxies held out",
+        "astroclust train --from default --sample samples.ecsv --hold-out ngc1566 \\",
+        "    --hold-out ngc628 -o mine.safetensors",
     )
     _add_data(command)
     add_output(command, ".safetensors file; the card goes beside")
@@ -49,7 +53,8 @@ def add_train(commands):
     command.add_argument("--architecture", help="network, in place of that of the recipe")
     command.add_argument(
         "--augmentation",
-        help="how stamps are changed: observations, turns or crops, in place of that of the recipe",
+        help="how stamps are changed: observations, turns, crops or pictures, in place of that of "
+        "the recipe",
     )
     command.add_argument("--weights", help="imagenet, none, or a file; what a backbone starts from")
     command.add_argument("--members", type=int, default=1, help="of the ensemble (default: 1)")
@@ -74,6 +79,8 @@ def add_score(commands):
         "# on the labels of a table, those alone that training held out",
         "astroclust score --model mine.safetensors --labels votes.ecsv --held-out \\",
         "    --image F555W=v.fits --image F814W=i.fits",
+        "# on each galaxy of a list of fields",
+        "astroclust score --model mine.safetensors --sample samples.ecsv",
     )
     command.add_argument("--model", help="as for astroclust classify (default: the bundled one)")
     _add_data(command)
@@ -86,6 +93,17 @@ def add_score(commands):
 
 def _add_data(command):
     """Add the options that say what stamps and labels there are."""
+    command.add_argument(
+        "--sample",
+        metavar="FILE",
+        help="list of samples: a row per field with its images or picture, labels and weight",
+    )
+    command.add_argument(
+        "--hold-out",
+        action="append",
+        metavar="GALAXY",
+        help="galaxy of the list that is not trained on, but scored; once for each",
+    )
     command.add_argument("--simulate", type=int, metavar="N", help="number of stamps to simulate")
     command.add_argument(
         "--labels",
@@ -119,7 +137,12 @@ def _train(arguments, report):
     if start is not None:
         start = astroclust.load_classifier(None if start == "default" else start)
     folder = arguments.checkpoint or arguments.output.with_suffix(".checkpoints")
-    if arguments.labels in _SIMULATED:
+    if arguments.sample is not None:
+        sample = _samples(arguments, report, start)
+        if arguments.hold_out:
+            sample = hold_out(sample, galaxies=arguments.hold_out)
+        scored = _score_command(arguments, {}) if arguments.hold_out else ""
+    elif arguments.labels in _SIMULATED:
         scheme = arguments.scheme or (LEGUS_CLASSES if start is None else start.card.classes)
         sample = simulated_sample(
             _number(arguments), scheme=scheme, **_simulation(arguments, start)
@@ -143,6 +166,7 @@ def _train(arguments, report):
     for log in folder.glob("member-*/metrics.csv"):
         with replace_when_done(log.with_name("learning_curve.png"), overwrite=True) as partial:
             plot_learning_curve(log).figure.savefig(partial)
+    _say_galaxies(report, card.galaxy_scores, card)
     _say_scores(report, card.scores)
     say_notice(report, classifier)
     report.say("wrote {output} and its card", output=arguments.output)
@@ -165,9 +189,22 @@ def _recipe(arguments):
 
 
 def _score(arguments, report):
-    from astroclust.training import hold_out, score_classifier, simulated_test_set
+    from astroclust.training import (
+        hold_out,
+        score_classifier,
+        score_galaxies,
+        score_sets,
+        simulated_test_set,
+    )
 
     classifier = astroclust.load_classifier(arguments.model)
+    if arguments.sample is not None:
+        samples = score_sets(_samples(arguments, report, classifier), galaxies=arguments.hold_out)
+        scores = score_galaxies(classifier, samples, progress_bar=not arguments.quiet)
+        report.say("classifier {model}", model=classifier.card.name)
+        _say_galaxies(report, scores, classifier.card)
+        say_notice(report, classifier)
+        return
     if arguments.labels in _SIMULATED:
         stamps, labels = simulated_test_set(
             _number(arguments), **_simulation(arguments, classifier)
@@ -191,6 +228,21 @@ def _say_scores(report, scores):
     report.say("{}", "\n".join(lines), scores=scores)
 
 
+def _say_galaxies(report, scores, card):
+    """One line per galaxy; those that the classifier has been trained on are marked."""
+    seen = {plain_name(one) for one in card.galaxies}
+    lines = []
+    for name, one in scores.items():
+        recalls = [f"{value:.2f}" for key, value in one.items() if key.startswith("recall_")]
+        area = f", AUC of 1+2 {one['auc_1_2']:.3f}" if "auc_1_2" in one else ""
+        lines.append(
+            f"{name}: n {one['n']}, accuracy {one['accuracy']:.3f}, recalls {' '.join(recalls)}, "
+            f"mean recall {one['mean_recall']:.3f}{area}, calibration error {one['ece']:.3f}"
+            + (" (trained on)" if plain_name(name) in seen else "")
+        )
+    report.say("{}" if lines else "", "\n".join(lines), galaxies=scores)
+
+
 def _command(name, arguments, options, others=None):
     """A command as it can be given again."""
     words = ["astroclust", name]
@@ -198,6 +250,8 @@ def _command(name, arguments, options, others=None):
     for option, value in known.items():
         if value is True:
             words.append(f"--{option.replace('_', '-')}")
+        elif isinstance(value, list):
+            words += [word for one in value for word in (f"--{option.replace('_', '-')}", one)]
         elif value is not None:
             words += [f"--{'from' if option == 'start' else option.replace('_', '-')}", str(value)]
     for option in ("image", "role"):
@@ -237,8 +291,35 @@ def _simulation(arguments, classifier):
     }
 
 
+def _samples(arguments, report, classifier):
+    """The samples of a list."""
+    from astroclust.training import read_samples
+
+    for option in ("simulate", "label_column"):
+        if getattr(arguments, option) is not None:
+            raise ValueError(
+                f"--{option.replace('_', '-')} does not go with --sample: it is a column of the "
+                "list"
+            )
+    if arguments.labels != "truth" or arguments.image:
+        raise ValueError("--labels and --image do not go with --sample: they are in the list")
+    samples = read_samples(
+        arguments.sample,
+        classifier=classifier,
+        scheme=arguments.scheme,
+        system=band_system(arguments, classifier),
+        workers=arguments.workers,
+        progress_bar=not arguments.quiet,
+    )
+    lines = [f"{one.name}: {len(one.stamps)} {one.description}" for one in samples]
+    report.say("{}", "\n".join(lines), samples={one.name: len(one.stamps) for one in samples})
+    return samples
+
+
 def _labeled(arguments, report, classifier):
     """The sample of a table."""
+    if arguments.hold_out:
+        raise ValueError("--hold-out goes with --sample, whose rows name galaxies")
     from astroclust.training import labeled_sample
 
     if arguments.simulate is not None:

@@ -29,7 +29,7 @@ with naming_extras():
     )
     from astroclust.training.calibration import fit_temperature
     from astroclust.training.fitting import fit_network
-    from astroclust.training.held_out import hold_out
+    from astroclust.training.held_out import hold_out, score_sets
     from astroclust.training.labels import vote_shares
     from astroclust.training.pictures import augment_pictures
     from astroclust.training.preparation import (
@@ -40,6 +40,7 @@ with naming_extras():
         make_domains,
     )
     from astroclust.training.recipes import RECIPES, Recipe, find_recipe
+    from astroclust.training.sample_files import read_samples
     from astroclust.training.samples import (
         CROWDED,
         LABEL_COLUMNS,
@@ -75,8 +76,10 @@ __all__ = [
     "labeled_sample",
     "member_probabilities",
     "overlapping_groups",
+    "read_samples",
     "score_classifier",
     "score_galaxies",
+    "score_sets",
     "simulated_sample",
     "simulated_test_set",
     "split_rows",

@@ -9,7 +9,7 @@ from astroclust.catalogs.fields import plain_name
 from astroclust.training.samples import Sample
 from astroclust.training.splits import split_rows
 
-__all__ = ["SIMULATED", "hold_out", "sets_by_galaxy"]
+__all__ = ["SIMULATED", "hold_out", "score_sets", "sets_by_galaxy"]
 
 #: Name of the test set of all simulated samples.
 SIMULATED = "simulated"
@@ -76,14 +76,7 @@ def _hold_out_galaxies(samples, galaxies):
     if isinstance(samples, Sample):
         raise ValueError("galaxies are held out of several samples: give a list of them")
     samples = list(samples)
-    known = {plain_name(one.galaxy): one.galaxy for one in samples if one.galaxy}
-    wanted = {plain_name(one): one for one in galaxies}
-    unknown = [wanted[plain] for plain in wanted if plain not in known]
-    if unknown:
-        raise ValueError(
-            f"there is no sample of galaxy {', '.join(unknown)}: there are "
-            f"{', '.join(known.values()) or 'none with a galaxy'}"
-        )
+    wanted = _wanted(samples, galaxies)
     if all(plain_name(one.galaxy) in wanted for one in samples if one.galaxy or not one.simulated):
         raise ValueError("all galaxies are held out: keep one to train on")
     divided = []
@@ -93,6 +86,19 @@ def _hold_out_galaxies(samples, galaxies):
             one = _divided(one, rows[:0], rows, f"{len(rows)} stamps of {one.galaxy}")
         divided.append(one)
     return divided
+
+
+def _wanted(samples, galaxies):
+    """Plain names of galaxies, if all have samples."""
+    known = {plain_name(one.galaxy): one.galaxy for one in samples if one.galaxy}
+    wanted = {plain_name(one): one for one in galaxies}
+    unknown = [wanted[plain] for plain in wanted if plain not in known]
+    if unknown:
+        raise ValueError(
+            f"there is no sample of galaxy {', '.join(unknown)}: there are "
+            f"{', '.join(known.values()) or 'none with a galaxy'}"
+        )
+    return set(wanted)
 
 
 def _divided(sample, training, test, split):
@@ -108,6 +114,46 @@ def _divided(sample, training, test, split):
         test_labels=labels[test],
         split=split,
     )
+
+
+def score_sets(samples, *, galaxies=None):
+    """All real stamps of samples as test sets, to score a classifier that was trained elsewhere.
+
+    Parameters
+    ----------
+    samples : sequence of `Sample`
+        Not changed. Simulated samples keep the test sets that they have.
+    galaxies : sequence of str, optional
+        Galaxies, in any spelling; by default all, and simulated samples.
+
+    Returns
+    -------
+    samples : list of `Sample`
+        Samples with nothing but test sets.
+
+    Raises
+    ------
+    ValueError
+        If a galaxy has no sample.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_stamps
+    >>> from astroclust.training import Sample, score_sets
+    >>> stamps = simulate_stamps(10, seed=1)
+    >>> sample = Sample(stamps, stamps.table["class"], galaxy="NGC 1")
+    >>> [len(one.test_stamps) for one in score_sets([sample])]
+    [10]
+    """
+    samples = list(samples)
+    if galaxies is not None:
+        wanted = _wanted(samples, galaxies)
+        samples = [one for one in samples if plain_name(one.galaxy) in wanted]
+    rows = [np.arange(len(one.stamps)) for one in samples]
+    return [
+        one if one.simulated else _divided(one, each[:0], each, "")
+        for one, each in zip(samples, rows, strict=True)
+    ]
 
 
 def sets_by_galaxy(samples):

@@ -370,12 +370,13 @@ def labeled_sample(
     stamps = make_stamps(table, images, size=size + 2 * margin, progress_bar=progress_bar, **card)
     usable = stamps.present.any(axis=1)
     stamps = stamps[usable]
+    seen = np.array(stamps.filters)[stamps.present.any(axis=0)]
     x, y = (values[usable] for values in pixel_positions(table, images.wcs))
     return Sample(
         stamps,
         labels[usable],
         groups=overlapping_groups(x, y, size=stamps.size),
-        description=f"stamps with {column} of {name} in {', '.join(stamps.filters)}",
+        description=f"stamps with {column} of {name} in {', '.join(seen)}",
         scheme=scheme,
         size=size,
     )

@@ -1,0 +1,415 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Lists of samples: one row per field with its images or picture, its labels and its weight."""
+
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+
+from astroclust.catalogs import find_field, pixel_positions, read_table, sky_positions
+from astroclust.catalogs.fields import plain_name
+from astroclust.images import ImageSet
+from astroclust.images.coordinates import wcs_of_header
+from astroclust.images.pictures import PICTURE_FILTERS, picture_bands
+from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, find_band_system
+from astroclust.training.augmentation import AUGMENTATIONS
+from astroclust.training.samples import (
+    LABEL_COLUMNS,
+    STAMP_SIZE,
+    labeled_sample,
+    simulated_sample,
+)
+
+__all__ = ["PICTURE_MARGIN", "read_samples"]
+
+#: Pixels around each stamp of a picture that are cut as well: the corners of turned stamps.
+PICTURE_MARGIN = 11
+
+_AFFINE = ("a_cx", "a_cy", "t_c", "a_rx", "a_ry", "t_r")
+# Columns that each kind of sample may have, beside those that all may have and its images.
+_COMMON = ("field", "galaxy", "kind", "weight", "augmentation")
+_LABELED = ("labels", "label_column")
+_KINDS = {
+    "images": (*_LABELED, "roles"),
+    "picture": (*_LABELED, "roles", "picture", "filters", *_AFFINE, "wcs", "credit"),
+    "simulated": ("n", "seed"),
+}
+# What lists of pictures say beside that; and another name for a column.
+_IGNORED = ("scale", "width", "height", "source", "note")
+_OTHER_NAMES = {"file": "picture"}
+
+
+def read_samples(
+    samples, *, classifier=None, scheme=None, system=None, workers=1, progress_bar=False
+):
+    """Read the samples of a list with one row per field.
+
+    Parameters
+    ----------
+    samples : `~astropy.table.Table`, str or `~pathlib.Path`
+        A list of samples, or its file, in whose folder its paths begin. Empty entries are as if
+        there was no such column:
+
+        - ``field``: name of the field;
+        - ``galaxy``: by default that of the LEGUS field of this name, else the name itself;
+        - ``kind``: ``images``, ``picture`` or ``simulated``; by default ``picture`` if a picture
+          is given, ``simulated`` if ``n`` is, else ``images``;
+        - ``weight``: factor on how often a stamp is drawn, by default 1;
+        - ``augmentation``: one of `AUGMENTATIONS`; by default ``pictures`` for pictures, and
+          that of the recipe for others;
+        - ``labels``: path of a table of positions and classes. If it has a column ``field``, the
+          rows of this field are taken;
+        - ``label_column``: column of classes, by default the first of `LABEL_COLUMNS`;
+        - images: a column per filter or band, such as ``F555W``, with the path of the image;
+        - ``roles``: for filters that are not known, such as ``F657N=V F658N=V``;
+        - pictures: ``picture`` or ``file``, the path; ``filters`` of its red, green and blue
+          channel, ``-`` for one that is not a band, by default ``F814W F555W F438W``; and either
+          the affine from the pixels of the labels, in ``a_cx``, ``a_cy``, ``t_c``, ``a_rx``,
+          ``a_ry`` and ``t_r``, or ``wcs``, the path of a FITS header or file, for labels with
+          positions on the sky; see `~astroclust.images.ImageSet.from_picture`; ``credit``, for
+          the model card;
+        - simulated stamps: ``n``, their number, and ``seed``, by default 1.
+    classifier : `~astroclust.weights.Classifier`, optional
+        Classifier to be fine-tuned or scored, which sets the bands, the size of the stamps and the
+        classes.
+    scheme : str or `~astroclust.instruments.ClassScheme`, optional
+        The classes; by default those of the tables.
+    system : str or `~astroclust.instruments.BandSystem`, optional
+        The bands; by default those of the classifier, or of LEGUS.
+    workers : int, optional
+        Processes that simulate stamps.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    samples : list of `Sample`
+        One per row.
+
+    Raises
+    ------
+    KeyError
+        If the list lacks a column that is needed.
+    ValueError
+        If an entry is missing, not accepted, or contradicts another one; the message names row
+        and column.
+    OSError
+        If a file cannot be read.
+
+    Examples
+    --------
+    A simulated field in place of a real one, and simulated stamps:
+
+    >>> from astropy.table import Table
+    >>> from astroclust import simulate_field
+    >>> from astroclust.training import read_samples
+    >>> field = simulate_field(like="ngc1566", shape=(160, 160), seed=1)
+    >>> field.images.write("ngc1566.fits")
+    >>> field.truth.write("ngc1566.ecsv")
+    >>> samples = Table({"field": ["ngc1566", "simulated"], "kind": ["images", "simulated"]})
+    >>> samples["labels"] = ["ngc1566.ecsv", ""]
+    >>> samples["F555W"] = ["ngc1566.fits[F555W]", ""]
+    >>> samples["n"] = ["", "16"]
+    >>> samples.write("samples.ecsv")
+    >>> first, second = read_samples("samples.ecsv")
+    >>> first.galaxy, len(second.stamps)
+    ('NGC 1566', 16)
+    """
+    if system is None:
+        system = LEGUS_BANDS if classifier is None else classifier.card.system
+    system = find_band_system(system)
+    rows = _read_rows(samples, system)
+    tables = {}
+    options = {"classifier": classifier, "scheme": scheme, "progress_bar": progress_bar}
+    result = []
+    for row in rows:
+        with _naming(row):
+            if row.kind == "simulated":
+                sample = _simulated(row, system, options, workers)
+            else:
+                sample = _labeled(row, system, options, tables)
+            result.append(_named(sample, row))
+    return result
+
+
+class _Row:
+    """A row of a list of samples, whose empty entries are empty texts."""
+
+    def __init__(self, place, entries, root, images):
+        self.place, self.entries, self.root = place, entries, root
+        self.images = {name: entries[name] for name in images if entries[name]}
+        self.kind = self.text("kind") or self._likely_kind()
+
+    def _likely_kind(self):
+        return "picture" if self.text("picture") else "simulated" if self.text("n") else "images"
+
+    def text(self, name):
+        """An entry, empty if there is none."""
+        return self.entries.get(name, "")
+
+    def needed(self, name):
+        """An entry that must not be empty."""
+        text = self.text(name)
+        if not text:
+            raise self.error(name, f"is empty, but samples of kind {self.kind} need it")
+        return text
+
+    def number(self, name, kind=float):
+        """An entry as a number."""
+        text = self.text(name)
+        try:
+            value = kind(text)
+        except ValueError:
+            value = np.nan
+        if not np.isfinite(value):
+            what = "a whole number" if kind is int else "a number"
+            raise self.error(name, f"is {text!r}, not {what}")
+        return value
+
+    def path(self, text):
+        """A path that begins in the folder of the list."""
+        return text if "://" in text else str(self.root / text)
+
+    def error(self, name, problem):
+        return ValueError(f"{self.place}, column {name}: {problem}")
+
+
+@contextmanager
+def _naming(row):
+    """Put the row before what is wrong with it."""
+    try:
+        yield
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        text = str(error.args[0] if isinstance(error, KeyError) else error)
+        if text.startswith(row.place):
+            raise
+        kinds = (FileNotFoundError, OSError, KeyError, TypeError, ValueError)
+        kind = next(one for one in kinds if isinstance(error, one))
+        raise kind(f"{row.place}: {text}") from error
+
+
+def _read_rows(samples, system):
+    """Rows of a list, checked."""
+    name, root = "samples", Path()
+    if not isinstance(samples, Table):
+        name, root = Path(samples).name, Path(samples).parent
+        samples = read_table(samples)
+    columns = {one: _OTHER_NAMES.get(one, one) for one in samples.colnames}
+    if "field" not in columns:
+        raise KeyError(f"{name} has no column 'field' with the names of the samples")
+    if not len(samples):
+        raise ValueError(f"{name} has no rows")
+    given = [_entries(row, columns) for row in samples]
+    roles = {role for entries in given for role in _roles(entries.get("roles", ""))}
+    known = {*_COMMON, *_IGNORED, *(one for kind in _KINDS.values() for one in kind)}
+    images = [one for one in columns.values() if one not in known]
+    for one in images:
+        if one.upper() not in {*system.filters, *system.roles, *roles}:
+            raise ValueError(
+                f"{name} has a column {one}, which is neither a filter of band system "
+                f"{system.name} nor one of {', '.join(sorted(known - set(_IGNORED)))}; rename it, "
+                f"or give its role in the column roles, as in {one}=V"
+            )
+    rows = []
+    for number, entries in enumerate(given, start=1):
+        place = f"{name}, row {number}"
+        if not entries["field"]:
+            raise ValueError(f"{place}, column field: is empty; name the field")
+        row = _Row(f"{place} ({entries['field']})", entries, root, images)
+        _check_kind(row)
+        rows.append(row)
+    return rows
+
+
+def _entries(row, columns):
+    entries = {}
+    for name, known in columns.items():
+        text = "" if row[name] is np.ma.masked else str(row[name]).strip()
+        entries[known] = "" if text == "nan" else text
+    return entries
+
+
+def _check_kind(row):
+    """Check that a row has no entries of another kind."""
+    if row.kind not in _KINDS:
+        raise row.error("kind", f"is {row.kind!r}, not one of {', '.join(_KINDS)}")
+    foreign = [
+        one
+        for kind in _KINDS.values()
+        for one in kind
+        if one not in (*_KINDS[row.kind], "credit") and row.text(one)
+    ]
+    if row.kind != "images":
+        foreign += row.images
+    if foreign:
+        raise row.error(
+            foreign[0], f"has {row.entries[foreign[0]]!r}, but samples of kind {row.kind} have none"
+        )
+    if row.kind == "images" and not row.images:
+        raise ValueError(
+            f"{row.place} has no image: give its path in the column of a filter, such as F555W"
+        )
+
+
+def _roles(text):
+    """Roles by filter from ``F657N=V F658N=V``."""
+    pairs = [part.partition("=") for part in text.replace(",", " ").split()]
+    return {name.upper(): role.upper() for name, _, role in pairs}
+
+
+def _simulated(row, system, options, workers):
+    n = row.number("n", int)
+    if n < 1:
+        raise row.error("n", f"is {n}, not a number of stamps")
+    classifier, scheme = options["classifier"], options["scheme"]
+    if scheme is None:
+        scheme = LEGUS_CLASSES if classifier is None else classifier.card.classes
+    sample = simulated_sample(
+        n,
+        seed=row.number("seed", int) if row.text("seed") else 1,
+        system=system,
+        scheme=scheme,
+        workers=workers,
+        progress_bar=options["progress_bar"],
+    )
+    if classifier is not None and sample.stamps.bands != classifier.card.bands:
+        raise ValueError(
+            f"simulated stamps have the bands {', '.join(sample.stamps.bands)}, but "
+            f"{classifier.card.name} takes {', '.join(classifier.card.bands)}"
+        )
+    return sample
+
+
+def _labeled(row, system, options, tables):
+    table = _labels(row, tables)
+    if row.kind == "picture":
+        images, table = _picture(row, table, system, options["classifier"])
+        margin = PICTURE_MARGIN
+    else:
+        paths = {name: row.path(path) for name, path in row.images.items()}
+        images = ImageSet.read(paths, roles=_roles(row.text("roles")), system=system)
+        margin = 0
+    name = Path(row.text("labels")).name
+    sample = labeled_sample(
+        table,
+        images,
+        column=row.text("label_column") or None,
+        name=f"{name} ({row.text('field')})",
+        margin=margin,
+        **options,
+    )
+    if row.kind == "picture":
+        source = f"the picture {Path(row.text('picture')).name}"
+        credit = row.text("credit")
+        source += f" (credit: {credit})" if credit else ""
+        sample = replace(sample, description=f"{sample.description} of {source}")
+    return sample
+
+
+def _labels(row, tables):
+    """Rows of the table of labels that are of the field."""
+    path = row.path(row.needed("labels"))
+    if path not in tables:
+        tables[path] = read_table(path)
+    table = tables[path]
+    if "field" not in table.colnames:
+        return table
+    names = np.array([plain_name(one) for one in table["field"]])
+    chosen = table[names == plain_name(row.text("field"))]
+    if not len(chosen):
+        raise row.error("labels", f"{path} has no row of field {row.text('field')}")
+    return chosen
+
+
+def _picture(row, table, system, classifier):
+    """The part of a picture that the labels need, and the labels with positions on it."""
+    given = [one for one in _AFFINE if row.text(one)]
+    if bool(given) == bool(row.text("wcs")):
+        problem = "the affine is given as well" if given else "is empty, and so is the affine"
+        raise row.error("wcs", f"{problem}; give either it or {', '.join(_AFFINE)}")
+    size = STAMP_SIZE if classifier is None else classifier.card.stamp_size
+    reach = size // 2 + PICTURE_MARGIN + 1
+    path, filters = row.path(row.needed("picture")), _filters(row)
+    wanted = (row.text("label_column"), *LABEL_COLUMNS)
+    labels = table[[one for one in table.colnames if one in wanted]]
+    if given:
+        affine = [row.number(one) for one in _AFFINE]
+        x, y = pixel_positions(table)
+        (x0, y0), shape = _span(x, y, reach)
+        labels["x"], labels["y"] = x - x0, y - y0
+        near = labels["x"], labels["y"], reach
+        grid = {"affine": affine, "origin": (x0, y0), "shape": shape, "near": near}
+    else:
+        labels["sky"] = sky_positions(table)
+        grid = {"wcs": _read_wcs(row)}
+    bands = picture_bands(path, filters, **grid)
+    return ImageSet(bands, roles=_roles(row.text("roles")), system=system), labels
+
+
+def _span(x, y, reach):
+    """First pixel (x0, y0) and shape of a grid around positions."""
+    good = np.isfinite(x) & np.isfinite(y)
+    if not good.any():
+        raise ValueError("no row of the labels has a position")
+    x0, y0 = (int(values[good].min()) - reach for values in (x, y))
+    nx, ny = (int(values[good].max()) + reach + 1 - low for values, low in ((x, x0), (y, y0)))
+    return (x0, y0), (ny, nx)
+
+
+def _filters(row):
+    """Filters of the channels of a picture."""
+    names = row.text("filters").replace(",", " ").split() or list(PICTURE_FILTERS)
+    if len(names) != 3:
+        raise row.error(
+            "filters", f"is {row.text('filters')!r}, not three names such as F814W F555W -"
+        )
+    return [None if name == "-" else name for name in names]
+
+
+def _read_wcs(row):
+    """WCS of a FITS file, or of a header that was saved as text."""
+    path = row.path(row.text("wcs"))
+    try:
+        header = fits.getheader(path) if _is_fits(path) else fits.Header.fromtextfile(path)
+        wcs = wcs_of_header(header)[0]
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no file {path}") from None
+    except (OSError, ValueError, UnicodeDecodeError) as error:
+        raise row.error("wcs", f"cannot read a header from {path}: {error}") from error
+    if wcs is None:
+        raise row.error("wcs", f"{path} has no celestial coordinates")
+    return wcs
+
+
+def _is_fits(path):
+    """Whether a file is FITS and not a header with one card per line."""
+    with open(path, "rb") as file:
+        start = file.read(81)
+    return start.startswith(b"SIMPLE") and b"\n" not in start
+
+
+def _named(sample, row):
+    """A sample with the name, the galaxy and the weight of its row."""
+    field = row.text("field")
+    entries = {"name": field, "weight": row.number("weight") if row.text("weight") else 1.0}
+    if row.kind != "simulated":
+        entries["galaxy"] = row.text("galaxy") or _galaxy(field)
+    if entries["weight"] <= 0:
+        raise row.error("weight", f"is {row.text('weight')}, not a positive number")
+    augmentation = row.text("augmentation") or ("pictures" if row.kind == "picture" else None)
+    if augmentation is not None and augmentation not in AUGMENTATIONS:
+        raise row.error(
+            "augmentation", f"is {augmentation!r}, not one of {', '.join(AUGMENTATIONS)}"
+        )
+    return replace(sample, augmentation=augmentation, **entries)
+
+
+def _galaxy(field):
+    """Galaxy of a field of LEGUS, or the name of another one."""
+    try:
+        return find_field(field).galaxy
+    except KeyError:
+        return field
