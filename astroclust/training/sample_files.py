@@ -144,7 +144,9 @@ class _Row:
         self.kind = self.text("kind") or self._likely_kind()
 
     def _likely_kind(self):
-        return "picture" if self.text("picture") else "simulated" if self.text("n") else "images"
+        if any(map(self.text, ("picture", "wcs", *_AFFINE))):
+            return "picture"
+        return "simulated" if self.text("n") else "images"
 
     def text(self, name):
         """An entry, empty if there is none."""
