@@ -2,7 +2,6 @@
 """Catalogues and images of LEGUS and PHANGS-HST: fetched once, from MAST."""
 
 import errno
-import re
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -11,35 +10,35 @@ from urllib.parse import quote
 
 from astropy.config import get_cache_dir
 from astropy.table import Table
+from tqdm import tqdm
 
 from astroclust.archive.bundles import extract_bundle
 from astroclust.archive.configuration import Conf, conf
-from astroclust.archive.downloads import Remote, fetch_files, length_of
+from astroclust.archive.downloads import Remote, fetch_files
 from astroclust.archive.manifest import Manifest
+from astroclust.archive.mosaics import (
+    field_address,
+    first_remote,
+    image_pattern,
+    images_in,
+    locate_images,
+    size_to_fetch,
+)
 from astroclust.archive.portal import find_images
 from astroclust.catalogs import LegusField, find_field, legus_fields, read_legus, read_phangs
 from astroclust.images import ImageSet
-from astroclust.instruments import LEGUS_BANDS
 
 __all__ = [
     "Conf",
     "LegusData",
     "archive_folder",
     "conf",
+    "download_sizes",
     "fetch_legus",
     "fetch_phangs",
     "list_fields",
 ]
 
-# Filters and cameras that LEGUS used in each band, the likeliest first; for fields of which no
-# source says them.
-_CHOICES = {
-    "NUV": (("F275W", "uvis"),),
-    "U": (("F336W", "uvis"),),
-    "B": (("F438W", "uvis"), ("F435W", "acs")),
-    "V": (("F555W", "uvis"), ("F555W", "acs"), ("F606W", "acs")),
-    "I": (("F814W", "uvis"), ("F814W", "acs")),
-}
 _PHANGS_DR5 = "phangs-cat/dr5/hlsp_phangs-cat_hst_acs-uvis_dr5-targets_v1_{}-class1+2-primary.fits"
 
 
@@ -204,6 +203,44 @@ def fetch_legus(
     return LegusData(field.name, catalog, images, field, place, files)
 
 
+def download_sizes(names, *, folder=None, progress_bar=False):
+    """How much of the mosaics of fields is still to be fetched.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of fields.
+    folder : str or `~pathlib.Path`, optional
+        Where the files go, as for `fetch_legus`.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    sizes : dict of str to int or None
+        Bytes by field; 0 if its mosaics are here, None if the server does not say.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the server has no mosaics of a field.
+    OSError
+        If the server does not answer.
+
+    Examples
+    --------
+    Nothing of no fields:
+
+    >>> from astroclust.archive import download_sizes
+    >>> download_sizes([], folder="archive")
+    {}
+    """
+    place = archive_folder(folder) / "legus"
+    fields = [find_field(name) for name in names]
+    bar = tqdm(fields, unit="field", desc="asking for sizes", disable=not progress_bar)
+    return {field.name: size_to_fetch(field, place / field.name) for field in bar}
+
+
 def archive_folder(folder=None):
     """The folder in which fetched files are kept.
 
@@ -251,33 +288,23 @@ def _fetch_catalog(field, place, fetch, offline):
         url = f"{conf.archive_server}/hlsps/legus/{field.catalog}"
         # Some catalogues were replaced by a second version.
         versions = [url, url.replace("_v1_", "_v2_"), url.replace("_v2_", "_v1_")]
-        remote = _first(dict.fromkeys(versions))
+        remote = first_remote(dict.fromkeys(versions))
         if remote is None:
             raise FileNotFoundError(f"the server has no {url}")
         fetch([remote])
         with suppress(OSError):  # the catalogue can be read without it
-            readme = _first([remote.url.removesuffix(".tab") + ".readme"])
+            readme = first_remote([remote.url.removesuffix(".tab") + ".readme"])
             fetch([readme] if readme else [])
         names = {"catalog": remote.name}
         Manifest(place).add_set("catalog", names)
     return place / names["catalog"]
 
 
-def _first(urls):
-    """The first of some files that the server has, None where it has none of them."""
-    for url in urls:
-        try:
-            return Remote(url, url.rpartition("/")[2], length_of(url))
-        except FileNotFoundError:
-            continue
-    return None
-
-
 def _fetch_images(field, place, fetch, offline):
     """The images, a dict of paths by filter."""
     names = Manifest(place).complete_set("images")
     if names is None and offline:
-        names = _images_in(place, field)
+        names = images_in(place, field)
     if names is None:
         names = _fetch_single_images(field, fetch)
         names = names or _fetch_bundle(field, place, fetch)
@@ -287,8 +314,8 @@ def _fetch_images(field, place, fetch, offline):
 
 def _fetch_single_images(field, fetch):
     """Names of the images by filter; None where one of them is in no place but the bundle."""
-    for listed in (find_images(field, _image_pattern(field)), {}):
-        remotes = _locate_images(field, listed)
+    for listed in (find_images(field, image_pattern(field)), {}):
+        remotes = locate_images(field, listed)
         if remotes is None:
             return None
         try:
@@ -304,71 +331,22 @@ def _fetch_single_images(field, fetch):
     return {name: remote.name for name, remote in remotes.items()}
 
 
-def _image_pattern(field):
-    """What the names of a field's images match; the filter is its second group."""
-    filters = {name for choices in _CHOICES.values() for name, _ in choices}
-    names = "|".join(map(re.escape, {field.name, field.image_name}))
-    filters = "|".join(sorted(filters)).lower()
-    return rf"hlsp_legus_hst_[a-z0-9-]+_({names})_({filters})_v\d+_(?:drc|sci)\.fits"
-
-
-def _images_in(place, field):
-    """The names of the images in a folder by filter."""
-    matches = [re.fullmatch(_image_pattern(field), path.name) for path in sorted(place.glob("*"))]
-    names = {match[2].upper(): match[0] for match in matches if match}
-    if len(names) < len(LEGUS_BANDS.roles):
-        have = ", ".join(names) or "none"
-        raise FileNotFoundError(
-            f"{place} has not all images of the field (it has {have}): fetch without the offline "
-            "option"
-        )
-    return names
-
-
-def _locate_images(field, listed):
-    """Where the image of each band is, by filter; None where one is in no place but the bundle."""
-    located = {}
-    for role, filter_, camera in zip(LEGUS_BANDS.roles, field.filters, field.cameras, strict=True):
-        choices = _CHOICES[role] if filter_ is None else _cameras(filter_, camera)
-        remote = next((listed[name] for name, _ in choices if name in listed), None)
-        remote = remote or _first([_image_url(field, *choice) for choice in choices])
-        if remote is None:
-            return None
-        located[re.fullmatch(_image_pattern(field), remote.name)[2].upper()] = remote
-    return located
-
-
-def _cameras(filter_, camera):
-    """A filter with the camera that is known and, since sources err, the other."""
-    return [(filter_, camera), (filter_, "acs" if camera == "uvis" else "uvis")]
-
-
-def _home(field):
-    return f"{conf.archive_server}/hlsps/legus/" + (
-        field.catalog.partition("/cluster_catalogs")[0] if field.catalog else field.name
-    )
-
-
-def _image_url(field, filter_, camera):
-    return f"{_home(field)}/{field.image_file(filter_, camera)}"
-
-
 def _fetch_bundle(field, place, fetch):
-    remote = _first([f"{_home(field)}/{field.name}_drc.tar.gz"])
+    remote = first_remote([f"{field_address(field)}/{field.name}_drc.tar.gz"])
     if remote is None:
         raise FileNotFoundError(
             f"the server has not all images of {field.name} under the names that LEGUS gives them, "
-            f"and no bundle of them at {_home(field)}"
+            f"and no bundle of them at {field_address(field)}"
         )
     (bundle,) = fetch([remote])
     manifest = Manifest(place)
     manifest.add_set("bundle", {"bundle": remote.name})
     with _usable(place, "bundle"):
-        for path in extract_bundle(bundle, place, _image_pattern(field)):
+        for path in extract_bundle(bundle, place, image_pattern(field)):
             manifest.add_file(path.name, remote.url)
     bundle.unlink()  # its images are here now
     manifest.forget("bundle")
-    return _images_in(place, field)
+    return images_in(place, field)
 
 
 def fetch_phangs(galaxy=None, *, labels="human", folder=None, offline=False, progress_bar=False):

@@ -6,27 +6,43 @@ from dataclasses import replace
 from pathlib import Path
 
 import astroclust
-from astroclust.catalogs import read_table
 from astroclust.catalogs.fields import plain_name
+from astroclust.cli.legus_training import fetch_samples, write_hub
 from astroclust.cli.options import (
     add_command,
     add_images,
     add_output,
     add_workers,
-    band_system,
-    read_images,
     say_notice,
+)
+from astroclust.cli.sources import (
+    SIMULATED,
+    check_sources,
+    labeled,
+    list_samples,
+    number_of_stamps,
+    simulation_options,
 )
 from astroclust.files import replace_when_done
 from astroclust.instruments import LEGUS_CLASSES
+from astroclust.weights.cards import read_card
 
 __all__ = ["add_score", "add_train"]
 
 # Options that say what a classifier learns from, and all that training depends on.
-_DATA = ("sample", "hold_out", "simulate", "labels", "label_column", "system", "scheme", "seed")
+_DATA = (
+    "sample",
+    "legus",
+    "hold_out",
+    "simulate",
+    "labels",
+    "label_column",
+    "system",
+    "scheme",
+    "seed",
+)
 _RECIPE = ("recipe", "architecture", "augmentation", "weights", "epochs")
 _TRAIN = (*_DATA, "start", *_RECIPE, "members", "name")
-_SIMULATED = ("truth", "experts")
 
 
 def add_train(commands):
@@ -43,8 +59,27 @@ def add_train(commands):
         "# or from a list of fields, with two galaxies held out",
         "astroclust train --from default --sample samples.ecsv --hold-out ngc1566 \\",
         "    --hold-out ngc628 -o mine.safetensors",
+        "# or from the archive, on all fields of LEGUS with public classes",
+        "astroclust train --from default --legus all --drop-mosaics --hold-out ngc1566 \\",
+        "    -o mine.safetensors",
     )
     _add_data(command)
+    command.add_argument(
+        "--legus",
+        action="append",
+        metavar="FIELD",
+        help="field of LEGUS to fetch and to train on, once for each; or all",
+    )
+    command.add_argument(
+        "--drop-mosaics",
+        action="store_true",
+        help="remove the mosaics of a field once its stamps are cut; those that were there before "
+        "are kept",
+    )
+    command.add_argument(
+        "--data", type=Path, help="where catalogs and mosaics are kept (default: astropy's cache)"
+    )
+    command.add_argument("--server", help="in place of those of MAST, such as a mirror")
     add_output(command, ".safetensors file; the card goes beside")
     command.add_argument(
         "--from", dest="start", metavar="MODEL", help="classifier to go on from; or default"
@@ -102,7 +137,8 @@ def _add_data(command):
         "--hold-out",
         action="append",
         metavar="GALAXY",
-        help="galaxy of the list that is not trained on, but scored; once for each",
+        help="galaxy of the list, or of the LEGUS fields, that is not trained on, but scored; once "
+        "for each",
     )
     command.add_argument("--simulate", type=int, metavar="N", help="number of stamps to simulate")
     command.add_argument(
@@ -128,29 +164,19 @@ def _add_data(command):
 
 def _train(arguments, report):
     from astroclust.plotting import plot_learning_curve
-    from astroclust.training import hold_out, simulated_sample, train_classifier
+    from astroclust.training import hold_out, train_classifier
     from astroclust.weights import check_classifier_output, save_classifier
 
-    check_classifier_output(arguments.output, overwrite=arguments.overwrite)
+    folder = arguments.checkpoint or arguments.output.with_suffix(".checkpoints")
+    overwrite = arguments.overwrite or _is_unfinished(arguments.output, folder)
+    check_classifier_output(arguments.output, overwrite=overwrite)
     command = _command("train", arguments, _TRAIN)
     recipe, start = _recipe(arguments), arguments.start
     if start is not None:
         start = astroclust.load_classifier(None if start == "default" else start)
-    folder = arguments.checkpoint or arguments.output.with_suffix(".checkpoints")
-    if arguments.sample is not None:
-        sample = _samples(arguments, report, start)
-        if arguments.hold_out:
-            sample = hold_out(sample, galaxies=arguments.hold_out)
-        scored = _score_command(arguments, {}) if arguments.hold_out else ""
-    elif arguments.labels in _SIMULATED:
-        scheme = arguments.scheme or (LEGUS_CLASSES if start is None else start.card.classes)
-        sample = simulated_sample(
-            _number(arguments), scheme=scheme, **_simulation(arguments, start)
-        )
-        scored = _score_command(arguments, {"simulate": len(sample.test_stamps)})
-    else:
-        sample = hold_out(_labeled(arguments, report, start), seed=arguments.seed)
-        scored = _score_command(arguments, {"held_out": True})
+    sample, scored = _training_sample(arguments, report, start, folder)
+    if arguments.hold_out:
+        sample = hold_out(sample, galaxies=arguments.hold_out)
     classifier = train_classifier(
         sample,
         name=arguments.name or arguments.output.stem,
@@ -162,14 +188,49 @@ def _train(arguments, report):
         progress_bar=not arguments.quiet,
     )
     classifier.card = replace(classifier.card, command=command, score_command=scored)
-    card = save_classifier(classifier, arguments.output, overwrite=arguments.overwrite)
     for log in folder.glob("member-*/metrics.csv"):
         with replace_when_done(log.with_name("learning_curve.png"), overwrite=True) as partial:
             plot_learning_curve(log).figure.savefig(partial)
+    if arguments.legus:
+        write_hub(arguments, report, classifier, sample)
+    # Last, as a command whose output is there is not run again.
+    card = save_classifier(classifier, arguments.output, overwrite=overwrite)
     _say_galaxies(report, card.galaxy_scores, card)
     _say_scores(report, card.scores)
     say_notice(report, classifier)
     report.say("wrote {output} and its card", output=arguments.output)
+
+
+def _is_unfinished(output, folder):
+    """Whether a run with these checkpoints was killed after it had written the card."""
+    card = output.with_suffix(".json")
+    if output.exists() or not card.is_file() or not folder.is_dir():
+        return False
+    try:
+        read_card(card)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _training_sample(arguments, report, start, folder):
+    """What is trained on, and the command that scores the result."""
+    from astroclust.training import hold_out, simulated_sample
+
+    check_sources(arguments)
+    if arguments.legus:
+        return fetch_samples(arguments, report, start, folder), ""
+    if arguments.sample is not None:
+        scored = _score_command(arguments, {}) if arguments.hold_out else ""
+        return list_samples(arguments, report, start), scored
+    if arguments.labels in SIMULATED:
+        scheme = arguments.scheme or (LEGUS_CLASSES if start is None else start.card.classes)
+        sample = simulated_sample(
+            number_of_stamps(arguments), scheme=scheme, **simulation_options(arguments, start)
+        )
+        return sample, _score_command(arguments, {"simulate": len(sample.test_stamps)})
+    sample = hold_out(labeled(arguments, report, start), seed=arguments.seed)
+    return sample, _score_command(arguments, {"held_out": True})
 
 
 def _recipe(arguments):
@@ -197,20 +258,23 @@ def _score(arguments, report):
         simulated_test_set,
     )
 
+    check_sources(arguments)
     classifier = astroclust.load_classifier(arguments.model)
     if arguments.sample is not None:
-        samples = score_sets(_samples(arguments, report, classifier), galaxies=arguments.hold_out)
+        samples = score_sets(
+            list_samples(arguments, report, classifier), galaxies=arguments.hold_out
+        )
         scores = score_galaxies(classifier, samples, progress_bar=not arguments.quiet)
         report.say("classifier {model}", model=classifier.card.name)
         _say_galaxies(report, scores, classifier.card)
         say_notice(report, classifier)
         return
-    if arguments.labels in _SIMULATED:
+    if arguments.labels in SIMULATED:
         stamps, labels = simulated_test_set(
-            _number(arguments), **_simulation(arguments, classifier)
+            number_of_stamps(arguments), **simulation_options(arguments, classifier)
         )
     else:
-        sample = _labeled(arguments, report, classifier)
+        sample = labeled(arguments, report, classifier)
         stamps, labels = sample.stamps, sample.labels
         if arguments.held_out:
             sample = hold_out(sample, seed=arguments.seed)
@@ -246,7 +310,7 @@ def _say_galaxies(report, scores, card):
 def _command(name, arguments, options, others=None):
     """A command as it can be given again."""
     words = ["astroclust", name]
-    known = {option: getattr(arguments, option) for option in options} | (others or {})
+    known = {option: getattr(arguments, option, None) for option in options} | (others or {})
     for option, value in known.items():
         if value is True:
             words.append(f"--{option.replace('_', '-')}")
@@ -271,69 +335,3 @@ def _score_command(arguments, scored):
     bundled = arguments.output.resolve().parent == bundle()
     model = arguments.output.stem if bundled else arguments.output
     return _command("score", arguments, _DATA, {"model": model} | scored)
-
-
-def _number(arguments):
-    if arguments.simulate is None:
-        raise ValueError(
-            "say how many stamps to simulate with --simulate, or give --labels a table"
-        )
-    return arguments.simulate
-
-
-def _simulation(arguments, classifier):
-    return {
-        "seed": arguments.seed,
-        "labels": arguments.labels,
-        "workers": arguments.workers,
-        "progress_bar": not arguments.quiet,
-        "system": band_system(arguments, classifier),
-    }
-
-
-def _samples(arguments, report, classifier):
-    """The samples of a list."""
-    from astroclust.training import read_samples
-
-    for option in ("simulate", "label_column"):
-        if getattr(arguments, option) is not None:
-            raise ValueError(
-                f"--{option.replace('_', '-')} does not go with --sample: it is a column of the "
-                "list"
-            )
-    if arguments.labels != "truth" or arguments.image:
-        raise ValueError("--labels and --image do not go with --sample: they are in the list")
-    samples = read_samples(
-        arguments.sample,
-        classifier=classifier,
-        scheme=arguments.scheme,
-        system=band_system(arguments, classifier),
-        workers=arguments.workers,
-        progress_bar=not arguments.quiet,
-    )
-    lines = [f"{one.name}: {len(one.stamps)} {one.description}" for one in samples]
-    report.say("{}", "\n".join(lines), samples={one.name: len(one.stamps) for one in samples})
-    return samples
-
-
-def _labeled(arguments, report, classifier):
-    """The sample of a table."""
-    if arguments.hold_out:
-        raise ValueError("--hold-out goes with --sample, whose rows name galaxies")
-    from astroclust.training import labeled_sample
-
-    if arguments.simulate is not None:
-        raise ValueError("--simulate goes with --labels truth or experts, not with a table")
-    if not arguments.image:
-        raise ValueError("labels of a table need their images: --image F555W=v.fits, one a band")
-    sample = labeled_sample(
-        read_table(arguments.labels),
-        read_images(arguments, classifier),
-        column=arguments.label_column,
-        classifier=classifier,
-        scheme=arguments.scheme,
-        name=Path(arguments.labels).name,
-        progress_bar=not arguments.quiet,
-    )
-    report.say("{labeled} {}", sample.description, labeled=len(sample.stamps))
-    return sample

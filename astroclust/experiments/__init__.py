@@ -20,6 +20,7 @@ with naming_extras():
     from astroclust.experiments.samples import labeled_stamps, sample_fields
     from astroclust.experiments.schneider2023 import read_labeled, reproduce_schneider2023
     from astroclust.experiments.splits import SPLIT_STUDIES, reproduce_split_study
+    from astroclust.experiments.trained import report_training
     from astroclust.experiments.wei2020 import reproduce_wei2020
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "peak_accuracies",
     "pretraining_study",
     "read_labeled",
+    "report_training",
     "reproduce_catalog_only",
     "reproduce_schneider2023",
     "reproduce_split_study",

@@ -31,6 +31,7 @@ with naming_extras():
     from astroclust.training.fitting import fit_network
     from astroclust.training.held_out import hold_out, score_sets
     from astroclust.training.labels import vote_shares
+    from astroclust.training.legus import LegusPlan, labeled_fields, legus_samples, plan_legus
     from astroclust.training.pictures import augment_pictures
     from astroclust.training.preparation import (
         check_samples,
@@ -66,6 +67,7 @@ __all__ = [
     "RECIPES",
     "SIMULATED_LABELS",
     "TEST_FIELDS",
+    "LegusPlan",
     "Recipe",
     "Sample",
     "augment_pictures",
@@ -73,9 +75,12 @@ __all__ = [
     "crop_stamps",
     "find_recipe",
     "hold_out",
+    "labeled_fields",
     "labeled_sample",
+    "legus_samples",
     "member_probabilities",
     "overlapping_groups",
+    "plan_legus",
     "read_samples",
     "score_classifier",
     "score_galaxies",

@@ -360,7 +360,7 @@ def labeled_sample(
         card = {"size": classifier.card.stamp_size, "bands": classifier.card.bands}
     scheme = classes_of(table) if scheme is None else find_class_scheme(scheme)
     images = ImageSet.of(images)
-    column = _label_column(table, column, name)
+    column = label_column(table, column, name)
     labels = np.ma.asarray(table[column])
     rows = np.flatnonzero(scheme.knows(labels))
     if not len(rows):
@@ -382,7 +382,8 @@ def labeled_sample(
     )
 
 
-def _label_column(table, column, name):
+def label_column(table, column, name):
+    """Name of the column of classes: the one that is given, or the first of `LABEL_COLUMNS`."""
     names = LABEL_COLUMNS if column is None else [column]
     found = [one for one in names if one in table.colnames]
     if not found:

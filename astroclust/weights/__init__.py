@@ -4,14 +4,11 @@
 import hashlib
 import json
 import logging
-from dataclasses import replace
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 
-from astroclust.files import check_output, replace_when_done
 from astroclust.networks import create_network
 from astroclust.weights.cards import (
     ModelBandsError,
@@ -20,11 +17,17 @@ from astroclust.weights.cards import (
     ModelHashError,
     ModelKeysError,
     card_digest,
-    card_text,
     check_card,
     read_card,
 )
 from astroclust.weights.classifier import Classifier
+from astroclust.weights.hub import hub_page, write_hub_folder
+from astroclust.weights.saving import (
+    CARD_DIGEST,
+    check_classifier_output,
+    check_finite,
+    save_classifier,
+)
 from astroclust.weights.sources import bundle, find_source
 
 __all__ = [
@@ -38,14 +41,13 @@ __all__ = [
     "bundle",
     "check_card",
     "check_classifier_output",
+    "hub_page",
     "list_classifiers",
     "load_classifier",
     "save_classifier",
     "sign_classifier",
+    "write_hub_folder",
 ]
-
-# Name of the card's hash in the metadata of the weights, so that their hash covers both.
-_CARD_DIGEST = "card_sha256"
 
 #: The bundled classifier that is used where none is named.
 DEFAULT_CLASSIFIER = "simulated-3"
@@ -118,99 +120,6 @@ def load_classifier(model=None):
     return classifier
 
 
-def save_classifier(classifier, path, *, overwrite=False):
-    """Write a classifier's weights, and its card beside them.
-
-    Parameters
-    ----------
-    classifier : `Classifier`
-        The classifier.
-    path : str or `~pathlib.Path`
-        A file ending in ``.safetensors``; the card goes to the same name with ``.json``.
-    overwrite : bool, optional
-        Whether the files may exist.
-
-    Returns
-    -------
-    card : `ModelCard`
-        The card as written, with the hash of the weights.
-
-    Raises
-    ------
-    ValueError
-        Where the name does not end in ``.safetensors``.
-    OSError
-        Where a file exists and ``overwrite`` is false, or cannot be written.
-
-    Examples
-    --------
-    >>> from astroclust import load_classifier, save_classifier
-    >>> card = save_classifier(load_classifier(), "mine.safetensors")
-    >>> load_classifier("mine.safetensors").card == card
-    True
-    >>> save_classifier(load_classifier(), "mine.pth")
-    Traceback (most recent call last):
-        ...
-    ValueError: weights go to a file ending in .safetensors, not mine.pth
-    """
-    path, card_path = check_classifier_output(path, overwrite=overwrite)
-    card = replace(classifier.card, members=len(classifier.networks))
-    check_card(card, path)
-    weights = {
-        # Copied, as safetensors refuses weights that two layers share.
-        f"{i}.{name}": value.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for i, network in enumerate(classifier.networks)
-        for name, value in network.state_dict().items()
-    }
-    for name, values in weights.items():
-        _check_finite(values, name, path)
-    with replace_when_done(path, overwrite=overwrite) as partial:
-        # `save_file` lets nobody but its owner read the file
-        content = save(weights, metadata={_CARD_DIGEST: card_digest(card)})
-        partial.write_bytes(content)
-        card = replace(card, sha256=hashlib.sha256(content).hexdigest())
-        # Both are complete before either is renamed.
-        with replace_when_done(card_path, overwrite=overwrite) as partial_card:
-            partial_card.write_text(card_text(card), encoding="utf-8")
-    return card
-
-
-def check_classifier_output(path, *, overwrite=False):
-    """Check, before a long training, that a classifier can be saved.
-
-    Parameters
-    ----------
-    path : str or `~pathlib.Path`
-        The file of the weights.
-    overwrite : bool, optional
-        Whether the files may exist.
-
-    Returns
-    -------
-    weights, card : `~pathlib.Path`
-        The files.
-
-    Raises
-    ------
-    ValueError
-        If the name does not end in ``.safetensors``.
-    OSError
-        If a file exists and ``overwrite`` is false, or cannot be written.
-
-    Examples
-    --------
-    >>> from astroclust.weights import check_classifier_output
-    >>> [path.name for path in check_classifier_output("mine.safetensors")]
-    ['mine.safetensors', 'mine.json']
-    """
-    path = Path(path)
-    if path.suffix != ".safetensors":
-        raise ValueError(f"weights go to a file ending in .safetensors, not {path.name}")
-    return tuple(
-        check_output(one, overwrite=overwrite) for one in (path, path.with_suffix(".json"))
-    )
-
-
 def sign_classifier(path):
     """Write a classifier again after its card or its weights were changed on purpose.
 
@@ -275,7 +184,7 @@ def _read_classifier(source, *, verify=True):
             "it came from"
         ) from error
     signed = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    signed = signed.get("__metadata__", {}).get(_CARD_DIGEST)
+    signed = signed.get("__metadata__", {}).get(CARD_DIGEST)
     if verify and signed != card_digest(card):
         raise _mismatch(
             source,
@@ -343,15 +252,6 @@ def _load_member(card, weights, i, path):
                 f"{path} has {name} in {given[name].dtype}, not {wanted[name].dtype}; convert the "
                 "weights and save them with save_classifier"
             )
-        _check_finite(given[name], name, path)
+        check_finite(given[name], name, path)
     network.load_state_dict(given)
     return network
-
-
-def _check_finite(values, name, path):
-    bad = int((~torch.isfinite(values)).sum())
-    if bad:
-        raise ValueError(
-            f"the weights of {path} have {bad} values of {name} that are not finite: the training "
-            "failed; train again, with a lower learning rate"
-        )

@@ -1,0 +1,54 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Training on fields of LEGUS from the archive, to a folder for the Hugging Face hub."""
+
+from astroclust.catalogs.fields import plain_name
+from astroclust.cli.options import use_server
+
+__all__ = ["fetch_samples", "write_hub"]
+
+
+def fetch_samples(arguments, report, start, folder):
+    """Samples of the fields of ``--legus``, whose stamps are kept in a folder."""
+    from astroclust.training import legus_samples, plan_legus
+
+    fields = arguments.legus
+    if "all" in fields and len(fields) > 1:
+        raise ValueError("--legus all stands for all fields: leave the others out")
+    options = {"classifier": start, "progress_bar": not arguments.quiet}
+    with use_server(arguments.server):
+        plan = plan_legus(
+            "all" if fields == ["all"] else fields,
+            folder=folder,
+            data_folder=arguments.data,
+            drop_mosaics=arguments.drop_mosaics,
+            **options,
+        )
+        _check_held_out(arguments.hold_out or [], plan.galaxies)
+        report.say("{}", plan.describe(), fields=plan.fields, disk_use=plan.disk_use)
+        plan.check_space()
+        return legus_samples(plan, **options)
+
+
+def _check_held_out(names, galaxies):
+    """Check, before anything is fetched, that galaxies can be held out."""
+    known = {plain_name(one) for one in galaxies}
+    unknown = [one for one in names if plain_name(one) not in known]
+    if unknown:
+        raise ValueError(
+            f"--hold-out {unknown[0]} is not a galaxy of the fields: they are of "
+            f"{', '.join(galaxies)}"
+        )
+    if names and known <= {plain_name(one) for one in names}:
+        raise ValueError("--hold-out leaves no galaxy to train on: hold out fewer, or add fields")
+
+
+def write_hub(arguments, report, classifier, samples):
+    """Write the folder for the hub beside the output, with the report in it."""
+    from astroclust.experiments import report_training
+    from astroclust.weights import write_hub_folder
+
+    folder = arguments.output.with_suffix(".hub")
+    # What is there is of the same output, which is written last.
+    write_hub_folder(classifier, folder, overwrite=True)
+    page = report_training(classifier, samples, folder)
+    report.say("wrote {hub}, ready for hf upload, and {report}", hub=folder, report=page)
