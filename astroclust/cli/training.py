@@ -195,7 +195,8 @@ def _train(arguments, report):
         write_hub(arguments, report, classifier, sample)
     # Last, as a command whose output is there is not run again.
     card = save_classifier(classifier, arguments.output, overwrite=overwrite)
-    _say_galaxies(report, card.galaxy_scores, card)
+    if card.galaxy_scores:
+        _say_galaxies(report, card.galaxy_scores, card)
     _say_scores(report, card.scores)
     say_notice(report, classifier)
     report.say("wrote {output} and its card", output=arguments.output)
@@ -304,7 +305,7 @@ def _say_galaxies(report, scores, card):
             f"mean recall {one['mean_recall']:.3f}{area}, calibration error {one['ece']:.3f}"
             + (" (trained on)" if plain_name(name) in seen else "")
         )
-    report.say("{}" if lines else "", "\n".join(lines), galaxies=scores)
+    report.say("{}", "\n".join(lines), galaxies=scores)
 
 
 def _command(name, arguments, options, others=None):

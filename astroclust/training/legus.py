@@ -189,7 +189,13 @@ def plan_legus(
 
     Examples
     --------
-    See `legus_samples`.
+    Fields without labels are errors:
+
+    >>> from astroclust.training import plan_legus
+    >>> plan_legus("ngc3274", folder="run")
+    Traceback (most recent call last):
+        ...
+    ValueError: ngc3274: no public catalog with classes given by eye: leave them out; ...
     """
     folder, data_folder = Path(folder), archive_folder(data_folder)
     named = fields != "all"
@@ -200,7 +206,7 @@ def plan_legus(
     without = [name for name in names if name not in labeled_fields()]
     if without:
         raise ValueError(
-            f"{', '.join(without)} have no public catalog with classes given by eye: leave them "
+            f"{', '.join(without)}: no public catalog with classes given by eye: leave them "
             "out; astroclust fetch --list names the labels of each field"
         )
     folder.mkdir(parents=True, exist_ok=True)
@@ -271,25 +277,22 @@ def legus_samples(plan, *, classifier=None, progress_bar=False):
 
     Examples
     --------
-    Files that are there need no server; here they are those of a simulated field:
+    Stamps that were cut before are read; here they are simulated ones:
 
     >>> from pathlib import Path
-    >>> from astroclust import simulate_field
-    >>> from astroclust.simulation import write_field
-    >>> from astroclust.training import legus_samples, plan_legus
-    >>> Path("archive/legus").mkdir(parents=True)
-    >>> field = simulate_field(like="ngc1566", shape=(200, 200), seed=1, density=2e-3)
-    >>> files = write_field(field, "archive/legus/ngc1566")
-    >>> from astroclust.archive.manifest import Manifest
-    >>> notes = Manifest(Path("archive/legus/ngc1566"))
-    >>> for path in (files.catalog, *files.images.values()):
-    ...     notes.add_file(path.name, "")
-    >>> notes.add_set("catalog", {"catalog": files.catalog.name})
-    >>> notes.add_set("images", {name: path.name for name, path in files.images.items()})
-    >>> plan = plan_legus(["ngc1566"], folder="training", data_folder="archive")
+    >>> from astroclust import simulate_stamps
+    >>> from astroclust.training import LegusPlan, legus_samples
+    >>> Path("run/stamps").mkdir(parents=True)
+    >>> stamps = simulate_stamps(8, seed=1)
+    >>> stamps.table["group"] = range(8)
+    >>> stamps.write("run/stamps/ngc1566.fits")
+    >>> sizes = {"ngc1566": 0}
+    >>> plan = LegusPlan(
+    ...     ("ngc1566",), {"ngc1566": 8}, sizes, sizes, Path("run"), Path("data"), False
+    ... )
     >>> (sample,) = legus_samples(plan)
-    >>> sample.galaxy, len(sample.stamps) == plan.labels["ngc1566"]
-    ('NGC 1566', True)
+    >>> sample.galaxy, sample.stamps
+    ('NGC 1566', <Stamps: 8 of 50 x 50 pixels in NUV NUV, U U, B B, V V, I I>)
     """
     stamps = plan.folder / _STAMPS
     stamps.mkdir(parents=True, exist_ok=True)
