@@ -48,6 +48,8 @@ def write_hub(arguments, report, classifier, samples):
     from astroclust.weights import write_hub_folder
 
     folder = arguments.output.with_suffix(".hub")
+    for partial in folder.glob(".*.part-*"):  # of a process that was killed
+        partial.unlink(missing_ok=True)
     # What is there is of the same output, which is written last.
     write_hub_folder(classifier, folder, overwrite=True)
     page = report_training(classifier, samples, folder)

@@ -38,6 +38,7 @@ def check_sources(arguments):
         "--label-column": arguments.label_column is not None,
         "--labels": arguments.labels != "truth",
         "--image": bool(arguments.image),
+        "--held-out": getattr(arguments, "held_out", False),
     }
     wrong = [option for option, is_given in given.items() if is_given]
     if wrong:
