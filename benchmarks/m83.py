@@ -81,7 +81,7 @@ def fine_tune(clusters, others, images, model, seed=1):
             stamps[usable], chances[usable], description="stamps of the western half of M83 north"
         ),
         name="m83",
-        recipe=replace(find_recipe("fine-tune"), balance=True, epochs=6),
+        recipe=replace(find_recipe("fine-tune"), class_mix="equal", epochs=6),
         start=start,
         seed=seed,
         progress_bar=True,

@@ -49,6 +49,7 @@ from astroclust.training.checkpoints import (
     check_best,
     find_checkpoint,
 )
+from astroclust.training.domains import class_weights
 from astroclust.training.fitting import _average, _Fit
 from astroclust.weights import Classifier, ModelCard
 
@@ -256,22 +257,29 @@ def loss_of():
 
     def make(targets, **changes):
         network = create_network("native-small")
-        return _Fit(network, Recipe(**changes), np.float32(targets), seed=0, n_batches=1).loss
+        return _Fit(network, Recipe(**changes), np.shape(targets)[1], seed=0, n_batches=1).loss
 
     return make
 
 
-def test_rare_classes_can_count_as_much_as_others(loss_of):
-    scores = torch.tensor([[2.0, 0, 0, 0], [0, 0, 0, 1]]).repeat_interleave(5, 0)[3:]
-    targets = np.eye(4)[[0, 0, 3, 3, 3, 3, 3]]
-    balanced = loss_of(targets, balance=True, label_smoothing=0.0)
-    each = -torch.log_softmax(scores, dim=1)
-    expected = (each[:2, 0].mean() + each[2:, 3].mean()) / 2
-    assert balanced(scores, torch.tensor(targets).argmax(dim=1)).item() == pytest.approx(
-        expected.item(), rel=1e-5
-    )
-    plain = loss_of(targets, balance=False)
-    assert plain.weight is None
+@pytest.mark.parametrize(("mix", "fractions"), [("equal", [0.5, 0.5]), ((0.2, 0.8), [0.2, 0.8])])
+def test_classes_count_in_the_loss_as_the_recipe_says(mix, fractions):
+    targets = np.eye(2)[[0, 0, 1, 1, 1, 1, 1]]
+    weights = class_weights(targets, mix)
+    assert (targets * weights).mean(axis=0) == pytest.approx(fractions, rel=1e-5)
+
+
+def test_a_class_without_stamps_has_no_weight_to_be_lost():
+    assert class_weights(np.eye(3)[[0, 0, 1]], "equal") == pytest.approx([0.75, 1.5, 1.5])
+    assert class_weights(np.eye(3)[[0, 0, 1]], None) is None
+
+
+def test_a_class_mix_must_fit_the_classes():
+    with pytest.raises(ValueError, match="3 fractions, but there are 2 classes"):
+        class_weights(np.eye(2), (0.2, 0.3, 0.5))
+    for mix in ("flat", (0.5, 0.6), (0.0, 1.0)):
+        with pytest.raises(ValueError, match='must be "equal" or fractions above 0'):
+            Recipe(class_mix=mix)
 
 
 def test_votes_are_learned_as_probabilities(loss_of):

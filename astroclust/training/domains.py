@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 from astroclust.stamps import Stamps, normalize_stamps
 from astroclust.training.augmentation import AUGMENTATIONS, crop_middle
 
-__all__ = ["Batches", "Domain", "batch_counts"]
+__all__ = ["Batches", "Domain", "batch_counts", "class_weights"]
 
 # Consecutive multiples of it, modulo 1, are spread evenly.
 _GOLDEN = (5**0.5 - 1) / 2
@@ -34,6 +34,8 @@ class Domain:
         Factor on how often a stamp is drawn.
     augmentation : str, optional
         One of `~astroclust.training.AUGMENTATIONS`.
+    class_weights : `~numpy.ndarray` of float32, shape (n_classes,), optional
+        Factors on the targets in the loss, as `class_weights` returns them.
     """
 
     stamps: Stamps
@@ -42,6 +44,7 @@ class Domain:
     size: int
     weight: float = 1.0
     augmentation: str = "observations"
+    class_weights: np.ndarray | None = None
 
     def __len__(self):
         return len(self.rows)
@@ -52,12 +55,49 @@ class Domain:
         stamps = self.stamps[rows]
         if rng is None:
             return crop_middle(stamps, self.size), self.targets[rows]
-        return AUGMENTATIONS[self.augmentation](stamps, rng, size=self.size), self.targets[rows]
+        augmented = AUGMENTATIONS[self.augmentation](stamps, rng, size=self.size)
+        return augmented, self._weighted(self.targets[rows])
 
     @property
     def weighted_targets(self):
-        """Targets of the rows, times the weight."""
-        return self.targets[self.rows] * np.float32(self.weight)
+        """Targets of the rows, times all weights."""
+        return self._weighted(self.targets[self.rows]) * np.float32(self.weight)
+
+    def _weighted(self, targets):
+        return targets if self.class_weights is None else targets * self.class_weights
+
+
+def class_weights(targets, mix):
+    """Weights of classes that give them wanted fractions of the loss.
+
+    Parameters
+    ----------
+    targets : `~numpy.ndarray` of float, shape (n, n_classes)
+        Class probabilities.
+    mix : str or sequence of float or None
+        ``"equal"``, or the fraction of each class; None for those of the targets.
+
+    Returns
+    -------
+    weights : `~numpy.ndarray` of float32, shape (n_classes,), or None
+        Factors whose mean over the targets is 1; 1 for a class without targets.
+
+    Raises
+    ------
+    ValueError
+        If there is not one fraction per class.
+    """
+    if mix is None:
+        return None
+    found = targets.mean(axis=0, dtype=float)
+    wanted = np.full(len(found), 1 / len(found)) if mix == "equal" else np.asarray(mix, float)
+    if len(wanted) != len(found):
+        raise ValueError(
+            f"class_mix has {len(wanted)} fractions, but there are {len(found)} classes: give one "
+            "per class"
+        )
+    weights = np.divide(wanted, found, out=np.ones_like(found), where=found > 0)
+    return (weights / (weights @ found)).astype(np.float32)
 
 
 def batch_counts(fractions, size, first, n):

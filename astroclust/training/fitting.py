@@ -69,8 +69,8 @@ def fit_network(network, domains, validation, recipe, *, seed, folder, progress_
     check_best(folder)
     channels_last(network)
     batches = Batches(domains, recipe, seed=seed)
-    targets = np.concatenate([domain.weighted_targets for domain in domains])
-    fit = _Fit(network, recipe, targets, seed, n_batches=len(batches))
+    n_classes = domains[0].targets.shape[1]
+    fit = _Fit(network, recipe, n_classes, seed, n_batches=len(batches))
     batches.epoch = fit.next_epoch
     # A generator of its own: the loader draws from it, and a run that goes on must not be shifted.
     training = DataLoader(
@@ -175,15 +175,13 @@ def _average(averaged, current, n, window):
 class _Fit(lightning.LightningModule):
     """Cross-entropy under Adam, with some blocks at rest or slower than others."""
 
-    def __init__(self, network, recipe, targets, seed, n_batches):
+    def __init__(self, network, recipe, n_classes, seed, n_batches):
         super().__init__()
         self.network = network
         self.recipe = recipe
         self.seed = seed
         self.n_batches = n_batches
-        n_classes = targets.shape[1]
-        weights = _class_weights(targets) if recipe.balance else None
-        self.loss = torch.nn.CrossEntropyLoss(weights, label_smoothing=recipe.label_smoothing)
+        self.loss = torch.nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
         self.accuracy = MulticlassAccuracy(n_classes, average="micro")
         self.recall = MulticlassAccuracy(n_classes, average="none")
         blocks = network_blocks(network)
@@ -257,9 +255,3 @@ class _Fit(lightning.LightningModule):
             total_steps=_n_steps(recipe, self._steps_of_epoch()),
         )
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
-
-
-def _class_weights(targets):
-    """Weights that give each class the same share of the loss."""
-    counts = targets.sum(axis=0)
-    return torch.from_numpy(np.float32(counts.sum() / np.maximum(counts, 1) / len(counts)))

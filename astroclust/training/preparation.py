@@ -8,7 +8,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.catalogs.fields import plain_name
 from astroclust.instruments import classes_of, find_class_scheme
-from astroclust.training.domains import Domain
+from astroclust.training.domains import Domain, class_weights
 from astroclust.training.held_out import SIMULATED, sets_by_galaxy
 from astroclust.training.labels import class_targets
 from astroclust.training.samples import Sample
@@ -82,7 +82,8 @@ def make_domains(samples, scheme, recipe, seed):
         augmentation = one.augmentation or recipe.augmentation
         for rows, domains in zip(parts, (training, aside), strict=True):
             if len(rows):
-                entries = rows, _size(one), float(one.weight), augmentation
+                weights = class_weights(targets[rows], recipe.class_mix)
+                entries = rows, _size(one), float(one.weight), augmentation, weights
                 domains.append(Domain(one.stamps, targets, *entries))
     if recipe.patience is not None and not aside:
         n = sum(len(one.stamps) for one in samples)

@@ -2,6 +2,7 @@
 """How a network is trained."""
 
 from dataclasses import dataclass
+from math import isclose
 
 from astroclust.stamps import NORMALIZATIONS
 from astroclust.training.augmentation import AUGMENTATIONS
@@ -39,8 +40,11 @@ class Recipe:
         Steps, in place of ``epochs``.
     label_smoothing : float, optional
         Share of each label that is spread over all classes.
-    balance : bool, optional
-        Whether rare classes weigh more in the loss, so that all count the same.
+    class_mix : str or tuple of float, optional
+        Fractions of the classes in the loss, to which those of each sample are weighted:
+        ``"equal"``, so that rare classes count as much as others, or one number per class, such as
+        `LEGUS_MIX`. By default those of the samples, which the probabilities then assume of a new
+        field.
     moving_average : bool, optional
         Whether the weights are averaged over the last seventh of the steps.
     validation_share : float, optional
@@ -81,7 +85,7 @@ class Recipe:
     epochs: int = 16
     batches: int | None = None
     label_smoothing: float = 0.03
-    balance: bool = False
+    class_mix: str | tuple[float, ...] | None = None
     moving_average: bool = True
     validation_share: float = 0.1
     patience: int | None = None
@@ -101,10 +105,22 @@ class Recipe:
                 raise ValueError(
                     f"{name} {getattr(self, name)!r} is not known: there are {', '.join(known)}"
                 )
+        _check_mix(self.class_mix)
         if not 0 <= self.validation_share < 1:
             raise ValueError(f"validation_share is from 0 to 1, not {self.validation_share}")
         if self.patience is not None and not self.validation_share:
             raise ValueError("patience needs a validation_share above 0, which says when to stop")
+
+
+def _check_mix(mix):
+    """Check the fractions of the classes of a recipe."""
+    if mix is None or mix == "equal":
+        return
+    if isinstance(mix, str) or not (all(one > 0 for one in mix) and isclose(sum(mix), 1)):
+        raise ValueError(
+            f'class_mix must be "equal" or fractions above 0 that sum to 1, one per class, not '
+            f"{mix!r}"
+        )
 
 
 _WEI2020 = {
