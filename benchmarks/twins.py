@@ -28,7 +28,7 @@ from astroclust.catalogs import find_field, read_legus
 FIELDS = ("ngc1566", "ngc628-c", "ngc1433")
 CATALOG_SCALE = 0.03962  # arcsec
 SIZE, CELL = 50, 200  # pixels: of a stamp, and of the cells that are kept together
-SHARPENINGS = (0.0, 0.5, 1.0, 1.5)
+SHARPENINGS = (-0.4, 0.0, 0.5, 1.0, 1.5, 2.5)
 #: What each statistic is about, by the beginning of its name.
 SUBJECTS = ("level", "slope", "gas", "texture", "crowding", "contrast", "core", "color", "full")
 
@@ -36,65 +36,84 @@ SUBJECTS = ("level", "slope", "gas", "texture", "crowding", "contrast", "core", 
 def grid_of(picture, corner, width):
     """Rows and columns of the picture at the pixels of a square of the catalog's grid."""
     y, x = np.mgrid[:width, :width]
-    x, y = x + corner[0], y + corner[1]
+    return place_in(picture, x + corner[0], y + corner[1])
+
+
+def place_in(picture, x, y):
+    """Rows and columns of the picture at pixels of the catalog."""
     column = picture["a_cx"] * x + picture["a_cy"] * y + picture["t_c"]
     return picture["a_rx"] * x + picture["a_ry"] * y + picture["t_r"], column
 
 
 def to_catalog(image, place):
     """A picture, (rows, columns, 3), on the catalog's grid: B, V and I, NaN beyond the edge."""
+    place = np.asarray(place)
     bands = [
         ndimage.map_coordinates(image[..., k], place, np.float32, order=3, mode="nearest")
         for k in (2, 1, 0)
     ]
-    last = np.array(image.shape[:2])[:, None, None] - 1
-    outside = (np.array(place) < 0).any(axis=0) | (np.array(place) > last).any(axis=0)
+    rows, columns = (length - 1 for length in image.shape[:2])
+    outside = (place < 0).any(axis=0) | (place[0] > rows) | (place[1] > columns)
     return np.where(outside, np.nan, np.array(bands))
 
 
-def render(bands, real, picture, corner, quality):
-    """Painted bands (B, V, I) as the picture, on the catalog's grid.
+def render(bands, real, picture, corner, image):
+    """Painted bands (B, V, I) as the picture, on the catalog's grid, once for each sharpening.
 
-    ``real`` is the real picture on that grid, which gives the quantiles of the stretch.
+    ``real`` is the real picture, ``image``, on that grid. The picture has the quantiles of the real
+    one, before and after it is sharpened.
     """
     factor = picture["scale"] / CATALOG_SCALE
-    steps = np.linspace(0, 1, 1001)
     seen = np.isfinite(real[0])
-    stretched = np.empty_like(bands)
-    for band, target, out in zip(bands, real, stretched, strict=True):
-        smooth = ndimage.gaussian_filter(band, 0.42 * factor)
-        before, after = np.quantile(smooth[seen], steps), np.quantile(target[seen], steps)
-        out[:] = np.interp(smooth, before + 1e-9 * np.arange(len(steps)), after)
-    # From the pixels of the picture to those of the catalog.
-    matrix = np.array(
-        [[picture["a_ry"], picture["a_rx"]], [picture["a_cy"], picture["a_cx"]]], float
-    )
+    blurred = [ndimage.gaussian_filter(band, 0.42 * factor) for band in bands]
+    stretched = [_matched(*pair, seen) for pair in zip(blurred, real, strict=True)]
+    # From the pixels of the catalog to those of the picture.
+    matrix = np.array([[picture["a_ry"], picture["a_rx"]], [picture["a_cy"], picture["a_cx"]]])
     place = np.array(grid_of(picture, corner, bands.shape[-1]))
-    first = np.floor(place.min(axis=(1, 2))) - 8
-    shape = np.ceil(place.max(axis=(1, 2)) - first).astype(int) + 8
+    first = np.floor(place.min(axis=(1, 2))).astype(int) - 8
+    last = np.ceil(place.max(axis=(1, 2))).astype(int) + 9
     inverse = np.linalg.inv(matrix)
-    offset = inverse @ (first - place[:, 0, 0])
-    image = np.stack(
-        [
-            ndimage.affine_transform(band, inverse, offset, tuple(shape), order=1, mode="reflect")
-            for band in stretched[::-1]
-        ],
-        axis=-1,
-    )
-    place -= first[:, None, None]
-    return [to_catalog(_jpeg(_sharpen(image, amount), quality), place) for amount in SHARPENINGS]
+    options = {
+        "offset": inverse @ (first - place[:, 0, 0]),
+        "output_shape": tuple(last - first),
+        "order": 1,
+    }
+    drawn = [
+        ndimage.affine_transform(band, inverse, mode="reflect", **options)
+        for band in stretched[::-1]
+    ]
+    inside = ndimage.affine_transform(seen.astype(np.float32), inverse, cval=0, **options) > 0.99
+    rows, columns = (slice(*pair) for pair in zip(np.maximum(first, 0), last, strict=True))
+    skipped = np.maximum(-first, 0)
+    target = np.zeros((*inside.shape, 3), np.float32)
+    part = image[rows, columns]
+    target[skipped[0] :, skipped[1] :][: part.shape[0], : part.shape[1]] = part
+    result = []
+    for amount in SHARPENINGS:
+        sharp = [band + amount * (band - ndimage.gaussian_filter(band, 0.8)) for band in drawn]
+        sharp = [_matched(band, target[..., k], inside) for k, band in enumerate(sharp)]
+        pixels = _saved(np.stack(sharp, axis=-1), picture["file"])
+        result.append(to_catalog(pixels, place - first[:, None, None]))
+    return result
 
 
-def _sharpen(image, amount):
-    return image + amount * (image - ndimage.gaussian_filter(image, (0.8, 0.8, 0)))
+def _matched(band, target, seen):
+    """A band with the quantiles of another one, where that is seen."""
+    steps = np.linspace(0, 1, 2001)
+    before, after = (np.quantile(each[seen], steps) for each in (band, target))
+    return np.interp(band, before + 1e-9 * np.arange(len(steps)), after).astype(np.float32)
 
 
-def _jpeg(image, quality):
+def _saved(image, name):
+    """A picture in 8 bits, and compressed as the file of that name."""
     pixels = np.clip(image + 0.5, 0, 255).astype(np.uint8)
-    if quality is None:
-        return pixels.astype(np.float32)
+    with Image.open(data_path("legus_pictures", name)) as original:
+        if original.format != "JPEG":
+            return pixels.astype(np.float32)
+        halved = original.layer[0][1] == 2
+        options = {"qtables": original.quantization, "subsampling": "4:2:0" if halved else "4:4:4"}
     file = BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    Image.fromarray(pixels).save(file, "JPEG", **options)
     return np.asarray(Image.open(file), np.float32)
 
 
@@ -104,6 +123,13 @@ def cut(image, x, y):
     return np.array(
         [image[:, b : b + SIZE, a : a + SIZE] for a, b in zip(left, low, strict=True)], np.float32
     )
+
+
+def cut_real(image, picture, x, y):
+    """Stamps of a picture around pixels of the catalog, as from all of its grid."""
+    left, low = (np.ceil(place - SIZE / 2).astype(int)[:, None, None] for place in (x, y))
+    rows, columns = np.mgrid[:SIZE, :SIZE]
+    return to_catalog(image, place_in(picture, left + columns, low + rows)).transpose(1, 0, 2, 3)
 
 
 def statistics(stamps):
@@ -164,8 +190,7 @@ def twins(name, folder, width, seed):
     part = part[np.all(inside, axis=0)]
     field = simulate_field(like=name, catalog=part, shape=(width, width), seed=seed)
     bands = np.array([field.images[role].data for role in "BVI"], np.float32)
-    quality = None if picture["file"].endswith("png") else 92
-    drawn = render(bands, real, picture, corner, quality)
+    drawn = render(bands, real, picture, corner, image)
     x, y = x - corner[0], y - corner[1]
     margin = SIZE // 2 + 1
     kept = (np.minimum(x, y) > margin) & (np.maximum(x, y) < width - margin)
@@ -174,7 +199,7 @@ def twins(name, folder, width, seed):
     stamps, x, y = stamps[seen], x[kept][seen], y[kept][seen]
     label = np.array(labels["class_human"])[kept][seen]
     painted = [cut(image, x, y) for image in drawn]
-    best = _sharpest(stamps[label == 1], [each[label == 1] for each in painted])
+    best = _sharpest(stamps, painted)
     print(
         f"{name}: {len(label)} objects in {width} x {width} pixels from {corner.tolist()}, "
         f"sharpening {SHARPENINGS[best]}",
@@ -195,11 +220,12 @@ def _densest(values, width):
 
 
 def _sharpest(real, painted):
-    """Which of the painted stamps have cores as wide as the real ones."""
-    wanted, *widths = (
-        np.median(statistics(stamps)["core, ring to middle"]) for stamps in (real, *painted)
-    )
-    return int(np.argmin(np.abs(np.subtract(widths, wanted))))
+    """Which of the painted stamps have as much of their texture in the finest."""
+    shares = []
+    for stamps in (real, *painted):
+        known = statistics(stamps)
+        shares.append(np.median(known["texture, finest"] / (known["texture V"] + 1)))
+    return int(np.argmin(np.abs(np.log(np.divide(shares[1:], shares[0])))))
 
 
 def tell_apart(real, painted, cells):
@@ -271,8 +297,10 @@ def compare(name, real, painted, label, cells):
         rows.append((roc_auc_score(is_painted, scores), subject))
     print("\nAUC by one subject alone: " + ", ".join(f"{s} {a:.3f}" for a, s in sorted(rows)[::-1]))
     print(f"{'statistic':28s} {'AUC':>6s}   medians of classes 1 to 4, real | painted")
-    single = [roc_auc_score(is_painted, np.concatenate(pair)) for pair in zip(
-        *(table.T for table in tables), strict=True)]
+    single = [
+        roc_auc_score(is_painted, np.concatenate(pair))
+        for pair in zip(*(table.T for table in tables), strict=True)
+    ]
     for i in np.argsort(-np.abs(np.subtract(single, 0.5))):
         medians = [
             " ".join(f"{np.median(table[label == c, i]):7.2f}" for c in (1, 2, 3, 4))
