@@ -99,7 +99,8 @@ def mixed(stamps, mix):
 def main():
     """Simulate, train and score."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n", type=int, default=16000, help="stamps that are simulated")
+    parser.add_argument("--n", type=int, default=12000, help="stamps that are simulated")
+    parser.add_argument("--n-test", type=int, default=3000, help="and for the test set")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
     parser.add_argument("--mix", type=float, nargs=4, default=[0.2, 0.2, 0.2, 0.4])
@@ -116,20 +117,16 @@ def main():
         arguments.n, seed=[arguments.seed, 2], like=arguments.fields, crowded=CROWDED
     )
     stamps = mixed(stamps, arguments.mix)
-    test_stamps, test_labels = simulated_test_set(3000, seed=arguments.seed)
     recipe = replace(
         find_recipe("native"), epochs=arguments.epochs, learning_rate=arguments.rate, patience=None
     )
-    values = {name: np.atleast_1d(value).tolist() for name, value in vars(arguments).items()}
+    values = {name.replace("_", "-"): np.atleast_1d(value).tolist() for name, value in vars(arguments).items()}
     command = " ".join(f"--{name} {' '.join(map(str, part))}" for name, part in values.items())
     sample = Sample(
         stamps,
         np.asarray(stamps.table["class"]),
-        test_stamps=test_stamps,
-        test_labels=test_labels,
         description=f"stamps of simulate_stamps like {', '.join(arguments.fields)}, crowded "
         f"{CROWDED}, seed [{arguments.seed}, 2], classes mixed {arguments.mix}",
-        split=f"3000 stamps of simulated_test_set, seed {arguments.seed}",
         simulated=True,
     )
     classifier = train_classifier(
@@ -140,9 +137,10 @@ def main():
     )
     if arguments.output:
         save_classifier(classifier, arguments.output, overwrite=True)
-    scores = classifier.card.scores
-    print(f"after {len(stamps)} simulated stamps; simulated test set {scores['accuracy']:.3f}")
+    print(f"\nafter {len(stamps)} simulated stamps")
     score(classifier, real)
+    test_stamps, label = simulated_test_set(arguments.n_test, seed=arguments.seed)
+    describe("simulated", label, member_probabilities(classifier.prepared(), test_stamps)[0])
 
 
 if __name__ == "__main__":
