@@ -260,11 +260,8 @@ def _draw_stamp(rng, artist):
         distance, angle = rng.uniform(4, 30), rng.uniform(0, 2 * np.pi)
         place = x + distance * np.cos(angle), y + distance * np.sin(angle)
         drawn.append(_draw(rng, _draw_class(rng), *place, population, observation))
-    candidates, clouds, crowd, scatters = zip(*drawn, strict=True)
-    brightness = np.exp(rng.uniform(*np.log(PATCH_BRIGHTNESS)))
-    brightness += rng.random() * diffuse_light(
-        scatters[0], population.quiet, observation.exposure_times[V]
-    )
+    candidates, clouds, crowd, diffuse = zip(*drawn, strict=True)
+    brightness = np.exp(rng.uniform(*np.log(PATCH_BRIGHTNESS))) + diffuse[0]
     galaxy = draw_patch(rng, (size, size), observation, brightness=brightness)
     denser = np.exp(rng.uniform(*np.log(_DENSEST))) if is_crowded else rng.uniform(*_DENSER)
     density = population.density * denser
@@ -314,8 +311,9 @@ def _expose(image, residue, observation, rng):
 def _draw(rng, label, x, y, population, observation):
     drawn = population.classes[label].draw(rng)
     candidate = draw_candidate(label, drawn, population.aperture_correction, x, y, observation, rng)
-    there = _OTHER_LIGHT * population.quiet
     light = sum(source.flux[V] for source in candidate.sources)
-    scatter = 10 ** drawn["log_noise"]
+    scatter, time = 10 ** drawn["log_noise"], observation.exposure_times[V]
+    diffuse = rng.random() * diffuse_light(scatter, population.quiet, time)
+    there = np.hypot(_OTHER_LIGHT * population.quiet, np.sqrt(diffuse / time))
     missing = missing_scatter(scatter, there, population.quiet, light)
-    return candidate, *surroundings(rng, x, y, missing, population.texture), scatter
+    return candidate, *surroundings(rng, x, y, missing, population.texture), diffuse
