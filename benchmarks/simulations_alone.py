@@ -120,8 +120,10 @@ def main():
     recipe = replace(
         find_recipe("native"), epochs=arguments.epochs, learning_rate=arguments.rate, patience=None
     )
-    values = {name.replace("_", "-"): np.atleast_1d(value).tolist() for name, value in vars(arguments).items()}
-    command = " ".join(f"--{name} {' '.join(map(str, part))}" for name, part in values.items())
+    command = " ".join(
+        f"--{name.replace('_', '-')} {' '.join(map(str, np.atleast_1d(value)))}"
+        for name, value in vars(arguments).items()
+    )
     sample = Sample(
         stamps,
         np.asarray(stamps.table["class"]),

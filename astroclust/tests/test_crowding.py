@@ -36,9 +36,9 @@ def test_rivals_go_with_the_flux_of_the_candidate():
         for flux in (100.0, 1.0)
     )
     np.testing.assert_allclose(bright.flux, 100 * faint.flux)
-    assert draw_rivals(
-        np.random.default_rng(1), 4, 25, 25, 0.0, (50, 50), ZERO_POINTS
-    ).flux.sum() < 1
+    assert (
+        draw_rivals(np.random.default_rng(1), 4, 25, 25, 0.0, (50, 50), ZERO_POINTS).flux.sum() < 1
+    )
 
 
 def test_diffuse_light_has_the_photon_noise_that_was_asked_for():
