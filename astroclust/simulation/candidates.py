@@ -34,16 +34,17 @@ KINDS = {
     2: {"elongated": 0.35, "lopsided": 0.30, "neighbor": 0.20, "gradient": 0.15},
     3: {"association": 0.75, "sub-clusters": 0.25},
     4: {
-        "star": 0.22,
-        "single star": 0.25,
-        "pair": 0.22,
+        "star": 0.16,
+        "single star": 0.12,
+        "pair": 0.17,
         "triple": 0.12,
-        "galaxy": 0.05,
-        "fluff": 0.05,
-        "saturated": 0.03,
+        "crowd": 0.22,
+        "galaxy": 0.04,
+        "fluff": 0.10,
+        "saturated": 0.02,
         "nucleus": 0.01,
-        "cosmic ray": 0.025,
-        "hot pixel": 0.025,
+        "cosmic ray": 0.02,
+        "hot pixel": 0.02,
     },
 }
 #: Kinds that are not light, but flaws of the detector.
@@ -330,6 +331,14 @@ def _triple(rng):
     return parts
 
 
+def _crowd(rng):
+    """A chance group of stars, none of which stands out."""
+    lights = rng.uniform(0.4, 1.0, int(rng.integers(3, 7)))
+    return [
+        Component(light * _tint(rng, 0.6), *_aside(rng, rng.uniform(0.5, 2.5))) for light in lights
+    ]
+
+
 def _components(kind, galaxies, rng):
     """The parts of a structure of a kind; galaxies are in part real ones, if there are any."""
     if kind == "galaxy" and galaxies and rng.random() < _REAL_GALAXIES:
@@ -379,6 +388,7 @@ _MAKERS = {
     "star": _star,
     "pair": _pair,
     "triple": _triple,
+    "crowd": _crowd,
     "galaxy": _galaxy,
     "fluff": _fluff,
     "nucleus": _nucleus,

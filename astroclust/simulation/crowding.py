@@ -6,8 +6,9 @@ import numpy as np
 from astroclust.simulation.drawing import MARGIN, Ellipse, Source, Stars
 from astroclust.simulation.places import scatter
 from astroclust.simulation.populations import REDDER, STAR_SLOPE, draw_stars
+from astroclust.simulation.template import V
 
-__all__ = ["field_stars", "missing_scatter", "surroundings"]
+__all__ = ["diffuse_light", "draw_rivals", "field_stars", "missing_scatter", "surroundings"]
 
 # Stars as bright as inspected candidates for each of these, and how far above and below the
 # faintest candidate they go (mag); the number was chosen so that as many stars pass the cuts as in
@@ -28,6 +29,18 @@ _CLOUD, _CLOUD_AT, _LIGHT_OF_CLOUD = Ellipse(("sersic", 0.5), 9.0), 8.0, 1170.0
 _OF_CLOUD = (0.0, 0.3)
 # The most that is added: in units of the scatter of quiet sky, and of the light of the candidate.
 _LOUDEST, _LOUDEST_OF_LIGHT = 3.0, 0.002
+# Stars about a candidate with a quarter of its flux or more: their mean number within 25 pixels by
+# class, and how much it scatters (natural logarithm); the faintest and brightest (of its flux).
+# People see a class in what stands out from its surroundings. Chosen so that as many peaks are
+# about the candidates as in the press picture of NGC 628 (benchmarks/twins.py).
+_RIVALS, _RIVAL_SCATTER = {1: 1.2, 2: 2.5, 3: 3.0, 4: 8.0}, 0.8
+_RIVAL_FLUX, _WITHIN = (0.02, 3.0), 25.0
+# Around classes 1 to 3 no rival of more than this fraction of the flux is nearer (pixels).
+_CLEAR, _FAINT = 4.5, 0.15
+# Fraction of blue stars among rivals, and the scale of the clumps in which they lie (pixels).
+_BLUE_RIVALS, _CLUMPS = 0.6, (6.0, 40.0)
+# The most that light without structure adds to a scatter (e-/s a pixel): bulges have a few.
+_BRIGHTEST = 5.0
 # Stars of the disk a square pixel, and how much they differ in brightness (natural logarithm).
 _CROWD, _SPREAD = 0.06, 1.0
 
@@ -102,6 +115,27 @@ def missing_scatter(wanted, there, quiet, light):
     return np.minimum(np.sqrt(missing), loudest)
 
 
+def diffuse_light(scatter, quiet, exposure_time):
+    """Light without structure whose photon noise alone would make the scatter of the sky.
+
+    Parameters
+    ----------
+    scatter : array_like of float
+        Scatter of the pixels of the sky in V (e-/s).
+    quiet : float
+        That of quiet sky.
+    exposure_time : float
+        Exposure time in V (s).
+
+    Returns
+    -------
+    light : `~numpy.ndarray` of float64, shape of ``scatter``
+        e-/s a pixel in V.
+    """
+    excess = np.maximum(np.square(scatter) - quiet**2, 0)
+    return np.minimum(excess * exposure_time, _BRIGHTEST)
+
+
 def surroundings(rng, x, y, scatter, texture):
     """A cloud and faint stars about a candidate that give the sky there a scatter.
 
@@ -148,3 +182,52 @@ def surroundings(rng, x, y, scatter, texture):
         _CLOUD,
     )
     return [cloud], stars
+
+
+def draw_rivals(rng, label, x, y, flux, shape, zero_points):
+    """Stars about a candidate that are of its own brightness, the more the worse its class.
+
+    Parameters
+    ----------
+    rng : `~numpy.random.Generator`
+        Draws them.
+    label : int
+        Class of the candidate, 1 to 4.
+    x, y : float
+        Position of the candidate, 0-based pixels.
+    flux : float
+        Flux of the candidate in V (e-/s).
+    shape : tuple of int
+        (ny, nx) of the image.
+    zero_points : `~numpy.ndarray` of float64, shape (5,)
+        Vega magnitude of 1 e-/s, NUV to I.
+
+    Returns
+    -------
+    stars : `~astroclust.simulation.drawing.Stars`
+        In loose clumps; none of class 1 to 3 is bright within the aperture of the candidate.
+    """
+    faint, bright = _RIVAL_FLUX
+    area = (shape[0] + 2 * MARGIN) * (shape[1] + 2 * MARGIN)
+    slope = 2.5 * STAR_SLOPE
+    number = _RIVALS[label] * area / (np.pi * _WITHIN**2) * (4 * faint) ** -slope
+    n = rng.poisson(number * np.exp(rng.normal(-(_RIVAL_SCATTER**2) / 2, _RIVAL_SCATTER)))
+    low, high = faint**-slope, bright**-slope
+    relative = (high + (low - high) * rng.random(n)) ** (-1 / slope)
+    places = _clumps(rng, n, shape)
+    if label != 4:
+        near = np.hypot(places[0] - x, places[1] - y) < _CLEAR
+        far = ~near | (relative < _FAINT)
+        places, relative = [place[far] for place in places], relative[far]
+    magnitudes = zero_points[V] - 2.5 * np.log10(relative * max(flux, 1e-3))
+    return Stars(*places, draw_stars(rng, magnitudes, zero_points, _BLUE_RIVALS))
+
+
+def _clumps(rng, n, shape):
+    """Positions x and y in clumps of a few stars that run into one another."""
+    spread = np.exp(rng.uniform(*np.log(_CLUMPS)))
+    x, y = (
+        rng.uniform(-MARGIN, size + MARGIN, max(n // 4, 1))[rng.integers(max(n // 4, 1), size=n)]
+        for size in (shape[1], shape[0])
+    )
+    return [x + rng.normal(0, spread, n), y + rng.normal(0, spread, n)]

@@ -15,6 +15,7 @@ from astroclust.photometry import ANNULUS, measure_apertures
 from astroclust.simulation.candidates import KINDS, RESIDUE
 from astroclust.simulation.catalog_rows import (
     Rows,
+    brighten,
     gather_stars,
     open_catalog,
     place_on_sky,
@@ -270,8 +271,9 @@ def _paint(studio, rows, galaxy):
     candidates = painting.candidates()
     with threadpool_limits(1):
         sources = [source for candidate in candidates for source in candidate.sources]
+        brighten(galaxy, painting.rows, studio.population, studio.observation)
         image = galaxy.light + studio.draw(sources, stars)
-        clouds, crowd = _crowd(studio, image, painting)
+        clouds, crowd = _crowd(studio, image, galaxy.light[V], painting)
         crowd = painting.clear(crowd)
         image += studio.draw(clouds, crowd)
         painting.settle(image, observed=False)
@@ -350,12 +352,16 @@ def _draw_quantities(rng, places, population):
     return labels[order], [drawn[i] for i in order]
 
 
-def _crowd(studio, image, painting):
+def _crowd(studio, image, diffuse, painting):
     """Clouds and faint stars about the candidates that make up what is missing of the scatter."""
     v_band = Band("V", "V", image[V])
     positions, light = painting.positions, painting.wanted[:, V]
     scatter = measure_apertures([v_band], *positions, ANNULUS[:1], sky_statistic="mode")[0].scatter
+    column, row = np.rint(positions).astype(int)
+    inside = np.clip(row, 0, len(diffuse) - 1), np.clip(column, 0, diffuse.shape[1] - 1)
+    photon_noise = np.sqrt(diffuse[inside] / studio.observation.exposure_times[V])
     there = np.hypot(np.nan_to_num(scatter), studio.observation.sky_noise[V])
+    there = np.hypot(there, photon_noise)
     missing = missing_scatter(painting.rows.noise, there, studio.population.quiet, light)
     clouds, crowd = [], [Stars.none()]
     for x, y, scatter in zip(*positions, missing, strict=True):

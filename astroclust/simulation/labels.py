@@ -35,6 +35,7 @@ TAKEN_FOR = {
     "single star": 1,
     "pair": 3,
     "triple": 3,
+    "crowd": 3,
     "galaxy": 2,
     "fluff": 3,
     "nucleus": 1,

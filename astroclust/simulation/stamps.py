@@ -13,10 +13,16 @@ from tqdm import tqdm
 from astroclust.catalogs import find_field
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, find_band_system
 from astroclust.simulation.candidates import draw_candidate, draw_star, total_magnitudes
-from astroclust.simulation.crowding import field_stars, missing_scatter, surroundings
+from astroclust.simulation.crowding import (
+    diffuse_light,
+    draw_rivals,
+    field_stars,
+    missing_scatter,
+    surroundings,
+)
 from astroclust.simulation.detector import add_noise, add_residue, saturate
 from astroclust.simulation.drawing import Stars, draw_scene
-from astroclust.simulation.galaxy import draw_patch
+from astroclust.simulation.galaxy import PATCH_BRIGHTNESS, draw_patch
 from astroclust.simulation.headers import rates_in
 from astroclust.simulation.ingredients import Ingredients
 from astroclust.simulation.observations import Observation, observe_like
@@ -29,7 +35,7 @@ __all__ = ["simulate_stamps", "stream_stamps"]
 
 _COLUMNS = {"class": np.int16, "kind": "U12", "mag_v": np.float32, "field": "U24"}
 # How much denser than its mean a field is where its candidates are, and where it is crowded.
-_DENSER, _DENSEST = (0.5, 4.0), (4.0, 100.0)
+_DENSER, _DENSEST = (0.5, 20.0), (4.0, 100.0)
 # How many of the detections of class 4 are single stars where a field is crowded.
 _SINGLE = 0.8
 _CHUNK = 32
@@ -246,19 +252,23 @@ def _draw_stamp(rng, artist):
     x, y = (size - 1) / 2 + rng.uniform(-0.5, 0.5, 2) + rng.normal(0, rng.exponential(0.3), 2)
     is_crowded = crowded > 0 and rng.random() < crowded
     if is_crowded and label == 4 and rng.random() < _SINGLE:
-        drawn = [(draw_star(x, y, population.faintest, observation, rng), [], Stars.none())]
+        star = draw_star(x, y, population.faintest, observation, rng)
+        drawn = [(star, [], Stars.none(), 0.0)]
     else:
         drawn = [_draw(rng, label, x, y, population, observation)]
     if rng.random() < population.group_share:
         distance, angle = rng.uniform(4, 30), rng.uniform(0, 2 * np.pi)
         place = x + distance * np.cos(angle), y + distance * np.sin(angle)
         drawn.append(_draw(rng, _draw_class(rng), *place, population, observation))
-    galaxy = draw_patch(rng, (size, size), observation)
+    candidates, clouds, crowd, diffuse = zip(*drawn, strict=True)
+    brightness = np.exp(rng.uniform(*np.log(PATCH_BRIGHTNESS))) + diffuse[0]
+    galaxy = draw_patch(rng, (size, size), observation, brightness=brightness)
     denser = np.exp(rng.uniform(*np.log(_DENSEST))) if is_crowded else rng.uniform(*_DENSER)
     density = population.density * denser
     stars = field_stars(rng, (size, size), observation, population, density, galaxy)
-    candidates, clouds, crowd = zip(*drawn, strict=True)
-    stars = Stars.concatenate([*crowd, stars])
+    flux = sum(source.flux[V] for source in candidates[0].sources)
+    rivals = draw_rivals(rng, label, x, y, flux, (size, size), observation.zero_points)
+    stars = Stars.concatenate([*crowd, rivals, stars])
     image = _see(rng, Scene(observation, galaxy, candidates, clouds, stars), view, artist)
     magnitudes = total_magnitudes(candidates[0].sources, observation.zero_points)
     return image, label, candidates[0].kind, magnitudes[V], name
@@ -301,8 +311,9 @@ def _expose(image, residue, observation, rng):
 def _draw(rng, label, x, y, population, observation):
     drawn = population.classes[label].draw(rng)
     candidate = draw_candidate(label, drawn, population.aperture_correction, x, y, observation, rng)
-    there = _OTHER_LIGHT * population.quiet
     light = sum(source.flux[V] for source in candidate.sources)
-    missing = missing_scatter(10 ** drawn["log_noise"], there, population.quiet, light)
-    cloud, stars = surroundings(rng, x, y, missing, population.texture)
-    return candidate, cloud, stars
+    scatter, time = 10 ** drawn["log_noise"], observation.exposure_times[V]
+    diffuse = rng.random() * diffuse_light(scatter, population.quiet, time)
+    there = np.hypot(_OTHER_LIGHT * population.quiet, np.sqrt(diffuse / time))
+    missing = missing_scatter(scatter, there, population.quiet, light)
+    return candidate, *surroundings(rng, x, y, missing, population.texture), diffuse

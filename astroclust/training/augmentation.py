@@ -2,16 +2,14 @@
 """Stamps changed in ways that leave their class as it is."""
 
 from dataclasses import replace
-from io import BytesIO
 
 import numpy as np
 import torch
-from PIL import Image
-from scipy import ndimage
 from torch.nn import functional
 
 from astroclust.stamps import fill_holes
 from astroclust.training.pictures import augment_pictures
+from astroclust.training.renderings import render_stamps
 
 __all__ = ["AUGMENTATIONS", "augment_stamps", "crop_middle", "crop_stamps", "turn_stamps"]
 
@@ -20,6 +18,8 @@ __all__ = ["AUGMENTATIONS", "augment_stamps", "crop_middle", "crop_stamps", "tur
 BAND_LOSS = 0.4
 MISSING_PIXELS = 0.05
 PICTURES = 0.5
+# Most press pictures are of these bands: how often.
+OPTICAL, OPTICAL_PICTURES = ("B", "V", "I"), 0.5
 # The most noise that is added, in units of that of the sky, and how often.
 NOISE, NOISY = 0.7, 0.15
 # Cameras differ in their throughput in a band: ACS and UVIS by a factor of two in I.
@@ -52,9 +52,8 @@ def augment_stamps(stamps, rng, *, size=None):
     """Change stamps in ways that leave their class as it is.
 
     Quarter turns, mirror images and shifts by a pixel; other gains of the bands; more noise; bands
-    left out, any number but all; a side of the stamp without data; and colour pictures of at most
-    three bands, as they are made for the eye: balanced, cut at a black point, raised to a power
-    from 0.25 to 0.6, in 8 bits or less, and kept as JPEG.
+    left out, any number but all; a side of the stamp without data; and color pictures of three
+    bands, as they are made for the eye (`~astroclust.training.renderings.render_stamps`).
 
     Parameters
     ----------
@@ -72,9 +71,7 @@ def augment_stamps(stamps, rng, *, size=None):
 
     Examples
     --------
-    >>> from dataclasses import replace
-
-    import numpy as np
+    >>> import numpy as np
     >>> from astroclust import Stamps
     >>> from astroclust.training import augment_stamps
     >>> rng = np.random.default_rng(1)
@@ -94,25 +91,40 @@ def augment_stamps(stamps, rng, *, size=None):
     missing = np.isnan(data)
     data[missing] = 0
     present = stamps.present.copy()
-    n_bands = data.shape[1]
-    balance = np.median(_peaks(data), axis=0)
-    balance[balance <= 0] = 1
+    in_picture = _choose_bands(stamps, rng)
+    rows = np.flatnonzero(in_picture.any(axis=1))
+    if len(rows):
+        bands = np.nonzero(in_picture[rows])[1].reshape(-1, 3)
+        fields = stamps.table["field"] if "field" in stamps.table.colnames else np.zeros(len(data))
+        place = rows[:, None], bands
+        data[place] = render_stamps(data[place], np.asarray(fields)[rows], rng)
     for i in range(len(data)):
-        shown = present[i].copy()
+        shown = in_picture[i] if in_picture[i].any() else present[i].copy()
         if rng.random() < NOISY:
             data[i] += rng.uniform(0, NOISE) * _sky_noise(data[i], rng)
-        if shown.sum() >= 3 and rng.random() < PICTURES:
-            shown = np.isin(np.arange(n_bands), rng.permutation(np.flatnonzero(shown))[:3])
-            data[i, shown] = _picture(data[i, shown], balance[shown], rng)
         if rng.random() < MISSING_PIXELS:
             _lose_side(data[i], rng)
         if shown.sum() > 1 and rng.random() < BAND_LOSS:
             kept = rng.permutation(np.flatnonzero(shown))
-            shown = np.isin(np.arange(n_bands), kept[: rng.integers(1, len(kept))])
+            shown = np.isin(np.arange(data.shape[1]), kept[: rng.integers(1, len(kept))])
         present[i] &= shown
     data[missing] = np.nan
     data[~present] = 0
     return replace(stamps, data=data, present=present)
+
+
+def _choose_bands(stamps, rng):
+    """The three bands of each stamp that becomes a picture, none of the others."""
+    n, n_bands = stamps.present.shape
+    chosen = np.zeros((n, n_bands), bool)
+    is_optical = np.isin(stamps.bands, OPTICAL)
+    for row, present in zip(chosen, stamps.present, strict=True):
+        if present.sum() >= 3 and rng.random() < PICTURES:
+            row[rng.permutation(np.flatnonzero(present))[:3]] = True
+            optical = present & is_optical
+            if optical.sum() == 3 and rng.random() < OPTICAL_PICTURES:
+                row[:] = optical
+    return chosen
 
 
 def _shift(data, dy, dx):
@@ -126,34 +138,6 @@ def _sky_noise(stamp, rng):
     """Noise like that of the sky in each band."""
     low, sky = np.percentile(stamp, [16, 50], axis=(1, 2))
     return (sky - low)[:, None, None] * rng.standard_normal(stamp.shape, np.float32)
-
-
-def _peaks(stamps):
-    """The highest pixel within five of the centre, in each band."""
-    half = stamps.shape[-1] // 2
-    return stamps[..., half - 5 : half + 6, half - 5 : half + 6].max(axis=(-2, -1))
-
-
-def _picture(bands, balance, rng):
-    """A stamp of three bands as a picture for the eye, in which ``balance`` would be white."""
-    power, black, levels = rng.uniform(0.25, 0.6), rng.uniform(-1, 5), 10 ** rng.uniform(1.6, 2.4)
-    low, sky = np.percentile(bands, [16, 50], axis=(1, 2))[..., None, None]
-    light = np.maximum(bands - sky - black * (sky - low), 0)
-    light *= np.exp(rng.normal(0, 0.4, (3, 1, 1))) / balance[:, None, None]
-    light = ndimage.gaussian_filter(light**power, (0, *[rng.uniform(0, 0.7)] * 2))
-    peak = max(_peaks(light).max(), 1e-6)
-    return _jpeg(np.clip(levels * light / peak, 0, 255).astype(np.uint8), rng)
-
-
-def _jpeg(bands, rng):
-    """Three bands as they come back from a JPEG file, the reddest as red."""
-    # The blocks of the file begin anywhere.
-    top, left = rng.integers(0, 16, 2)
-    picture = np.pad(bands[::-1].transpose(1, 2, 0), ((top, 0), (left, 0), (0, 0)), mode="reflect")
-    file = BytesIO()
-    quality = int(rng.integers(50, 96))
-    Image.fromarray(picture).save(file, "JPEG", quality=quality, subsampling="4:2:0")
-    return np.asarray(Image.open(file))[top:, left:].transpose(2, 0, 1)[::-1]
 
 
 def _lose_side(stamp, rng):
