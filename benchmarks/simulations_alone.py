@@ -10,10 +10,13 @@ against 3 and 4.
 """
 
 import argparse
+import os
+import shlex
+import shlex
+import sys
 from dataclasses import replace
 
 import numpy as np
-import torch
 from astropy.table import Table
 from PIL import Image
 from real_data import data_path
@@ -88,55 +91,56 @@ def score(classifier, real):
         describe(name, label[chosen], probabilities[chosen])
 
 
-def mixed(stamps, mix):
-    """The first of the stamps, as many of each class as a mix allows."""
-    label = np.asarray(stamps.table["class"])
-    total = min(np.count_nonzero(label == c) / part for c, part in enumerate(mix, start=1))
-    rows = [np.flatnonzero(label == c)[: int(total * part)] for c, part in enumerate(mix, start=1)]
-    return stamps[np.sort(np.concatenate(rows))]
-
-
 def main():
     """Simulate, train and score."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n", type=int, default=12000, help="stamps that are simulated")
+    parser.add_argument("--n", type=int, default=20000, help="stamps that are simulated")
     parser.add_argument("--n-test", type=int, default=3000, help="and for the test set")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
     parser.add_argument("--mix", type=float, nargs=4, default=[0.2, 0.2, 0.2, 0.4])
     parser.add_argument("--fields", nargs="+", default=FIELDS)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--start", default="simulated-3", help="classifier that goes on to learn")
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--checkpoint", help="folder for checkpoints, from which it resumes")
     parser.add_argument("--output", help="file for the classifier, .safetensors")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
     start, real = load_classifier(arguments.start), real_stamps()
     print(f"{start.card.name}, as it is")
     score(start, real)
     stamps = simulate_stamps(
-        arguments.n, seed=[arguments.seed, 2], like=arguments.fields, crowded=CROWDED
+        arguments.n,
+        seed=[arguments.seed, 2],
+        like=arguments.fields,
+        crowded=CROWDED,
+        workers=arguments.workers,
+        progress_bar=sys.stderr.isatty(),
     )
-    stamps = mixed(stamps, arguments.mix)
     recipe = replace(
-        find_recipe("native"), epochs=arguments.epochs, learning_rate=arguments.rate, patience=None
+        find_recipe("native"),
+        epochs=arguments.epochs,
+        learning_rate=arguments.rate,
+        class_mix=tuple(arguments.mix),
     )
-    command = " ".join(
-        f"--{name.replace('_', '-')} {' '.join(map(str, np.atleast_1d(value)))}"
-        for name, value in vars(arguments).items()
-    )
+    command = shlex.join(["python", "benchmarks/simulations_alone.py", *sys.argv[1:]])
     sample = Sample(
         stamps,
         np.asarray(stamps.table["class"]),
         description=f"stamps of simulate_stamps like {', '.join(arguments.fields)}, crowded "
-        f"{CROWDED}, seed [{arguments.seed}, 2], classes mixed {arguments.mix}",
+        f"{CROWDED}, seed [{arguments.seed}, 2], classes weighted as {arguments.mix}",
         simulated=True,
     )
     classifier = train_classifier(
-        sample, name="simulations-alone", recipe=recipe, start=start, seed=arguments.seed
+        sample,
+        name="simulations-alone",
+        recipe=recipe,
+        start=start,
+        seed=arguments.seed,
+        folder=arguments.checkpoint,
+        progress_bar=sys.stderr.isatty(),
     )
-    classifier.card = replace(
-        classifier.card, command=f"python benchmarks/simulations_alone.py {command}"
-    )
+    classifier.card = replace(classifier.card, command=command)
     if arguments.output:
         save_classifier(classifier, arguments.output, overwrite=True)
     print(f"\nafter {len(stamps)} simulated stamps")

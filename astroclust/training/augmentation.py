@@ -19,7 +19,7 @@ BAND_LOSS = 0.4
 MISSING_PIXELS = 0.05
 PICTURES = 0.5
 # Most press pictures are of these bands: how often.
-OPTICAL, OPTICAL_PICTURES = ("B", "V", "I"), 0.5
+OPTICAL, OPTICAL_PICTURES = ("B", "V", "I"), 0.8
 # The most noise that is added, in units of that of the sky, and how often.
 NOISE, NOISY = 0.7, 0.15
 # Cameras differ in their throughput in a band: ACS and UVIS by a factor of two in I.
