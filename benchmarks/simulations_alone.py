@@ -12,7 +12,6 @@ against 3 and 4.
 import argparse
 import os
 import shlex
-import shlex
 import sys
 from dataclasses import replace
 
