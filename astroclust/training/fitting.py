@@ -81,7 +81,7 @@ def fit_network(network, domains, validation, recipe, *, seed, folder, progress_
         trainer = lightning.Trainer(
             max_epochs=recipe.epochs if recipe.batches is None else -1,
             max_steps=-1 if recipe.batches is None else recipe.batches,
-            precision=_precision(),
+            precision=_precision(recipe),
             callbacks=_callbacks(recipe, _n_steps(recipe, len(batches)), folder, progress_bar),
             logger=LearningCurve(folder / "metrics.csv"),
             plugins=[AtomicCheckpoints()],
@@ -141,9 +141,9 @@ def _n_steps(recipe, n_batches):
     return recipe.epochs * n_batches if recipe.batches is None else recipe.batches
 
 
-def _precision():
+def _precision(recipe):
     if not torch.cuda.is_available():
-        return "32-true"
+        return "bf16-mixed" if recipe.mixed_precision else "32-true"
     return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
 
 

@@ -1,0 +1,248 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Accuracy on human labels of real HST images, on galaxies that were not trained on.
+
+The six fields of five galaxies are color pictures, registered to the catalogs of LEGUS. One galaxy
+at a time is held out, and classifiers are trained on the others: by the recipe of the bundled
+classifier, which starts from one trained on simulations alone and keeps simulated stamps in its
+batches; from the same start on human labels alone; from random weights; and a backbone from
+ImageNet. Then follow catalogs without images, and both pooled. A sign test compares the second with
+the third on all splits that hold out two galaxies. Probabilities are kept in a folder, and so are
+checkpoints: the same command resumes.
+
+With ``--ship`` the bundled classifier is trained on all galaxies instead.
+"""
+
+import argparse
+import shlex
+import sys
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table, vstack
+from real_data import data_path
+from sklearn.metrics import roc_auc_score
+
+from astroclust import load_classifier, save_classifier, train_classifier
+from astroclust.catalogs import legus_catalogs, read_legus
+from astroclust.evaluation import calibration_curve
+from astroclust.experiments import classify_without_images, pool_with_images, sign_test
+from astroclust.experiments.schneider2023 import efficientnet_lite0_weights
+from astroclust.instruments import LEGUS_CLASSES
+from astroclust.training import (
+    find_recipe,
+    hold_out,
+    member_probabilities,
+    read_samples,
+    simulated_sample,
+)
+from astroclust.training.augmentation import crop_middle
+
+TRAINED = ("shipped", "simulations", "random", "imagenet")
+PROBABILITIES = [f"prob_{number}" for number in LEGUS_CLASSES.numbers]
+# Simulated stamps in the training of the bundled classifier, and seeds.
+N_SIMULATED, SEED = 4000, 1
+# From random weights it takes more epochs.
+EPOCHS_FROM_RANDOM = 2
+
+
+def list_pictures():
+    """The pictures as a list of samples."""
+    pictures = Table.read(data_path("legus_pictures", "pictures.ecsv"))
+    pictures["file"] = [str(data_path("legus_pictures", name)) for name in pictures["file"]]
+    pictures["labels"] = str(data_path("legus_pictures", "labels.ecsv"))
+    return pictures
+
+
+def labeled_catalogs():
+    """The catalogs of LEGUS that have human classes."""
+    catalogs = map(read_legus, legus_catalogs(data_path("legus_catalogs")))
+    return [catalog for catalog in catalogs if "class_human" in catalog.colnames]
+
+
+def class_mix(catalogs, held_out=()):
+    """Mean fractions of the human classes in galaxies, each with the root of its labels as weight."""
+    counts = {}
+    for catalog in catalogs:
+        labels = np.ma.filled(catalog["class_human"], 0)
+        numbers = [np.sum(labels == number) for number in LEGUS_CLASSES.numbers]
+        galaxy = catalog.meta["GALAXY"]
+        counts[galaxy] = counts.get(galaxy, 0) + np.array(numbers, float)
+    kept = np.array([each for galaxy, each in counts.items() if galaxy not in held_out])
+    mix = (kept / np.sqrt(kept.sum(axis=1, keepdims=True))).sum(axis=0)
+    return tuple((mix / mix.sum()).tolist())
+
+
+class Trainings:
+    """Classifiers trained without some galaxies, and their probabilities of these."""
+
+    def __init__(self, folder, start, samples, catalogs, recipe):
+        self.folder, self.start, self.samples = folder, start, samples
+        self.catalogs, self.recipe = catalogs, recipe
+        self.backbone = efficientnet_lite0_weights(folder)
+        self._simulated = None
+
+    @property
+    def simulated(self):
+        """Simulated stamps, which are made if they are needed."""
+        if self._simulated is None:
+            self._simulated = simulated_sample(N_SIMULATED, n_test=16, seed=SEED, workers=2)
+        return replace(self._simulated, test_stamps=None, test_labels=None, split="")
+
+    def probabilities(self, kind, held_out, seed=0):
+        """Table of the objects of galaxies, with labels and the probabilities of a classifier."""
+        name = "_".join([kind, *held_out, str(seed)]).replace(" ", "")
+        path = self.folder / f"{name}.ecsv"
+        if not path.exists():
+            samples = hold_out(self.samples, galaxies=held_out)
+            classifier = self._trained(kind, samples, held_out, name, seed)
+            tests = [one for one in samples if one.galaxy in held_out]
+            vstack([_classified(classifier, one) for one in tests]).write(path)
+        return Table.read(path)
+
+    def _trained(self, kind, samples, held_out, name, seed):
+        if kind == "alone":
+            return self.start
+        recipe, start = replace(self.recipe, class_mix=class_mix(self.catalogs, held_out)), None
+        if kind in ("shipped", "simulations"):
+            start = self.start
+        if kind == "shipped":
+            samples = [*samples, self.simulated]
+        if kind == "random":
+            recipe = replace(recipe, epochs=EPOCHS_FROM_RANDOM * recipe.epochs, learning_rate=2e-3)
+        if kind == "imagenet":
+            recipe = replace(
+                recipe,
+                architecture="timm/efficientnet_lite0@64",
+                weights=self.backbone,
+                epochs=recipe.epochs // 2,
+                learning_rate=1e-3,
+                batch_size=32,
+            )
+        samples = [replace(one, test_stamps=None, test_labels=None, split="") for one in samples]
+        return train_classifier(
+            [one for one in samples if len(one.stamps)],
+            name=name,
+            recipe=recipe,
+            start=start,
+            seed=seed,
+            folder=self.folder / f"{name}.checkpoints",
+        )
+
+
+def _classified(classifier, sample):
+    """Labels of a test set, and class probabilities."""
+    stamps = crop_middle(sample.test_stamps, classifier.card.stamp_size)
+    found = member_probabilities(classifier.prepared(), stamps).mean(axis=0)
+    table = Table({"field": [sample.name] * len(found), "id": stamps.table["id"]})
+    table["galaxy"], table["label"] = sample.galaxy, np.asarray(sample.test_labels)
+    for name, column in zip(PROBABILITIES, found.T, strict=True):
+        table[name] = column
+    return table
+
+
+def describe(name, table):
+    """Print the scores of the most probable class, and of it after division by the class mix."""
+    labels = np.asarray(table["label"])
+    found = np.column_stack([table[name] for name in PROBABILITIES])
+    numbers = np.array(LEGUS_CLASSES.numbers)
+    mix = np.array([np.mean(labels == number) for number in numbers])
+    best = numbers[found.argmax(axis=1)]
+    even = numbers[(found / np.maximum(mix, 1e-9)).argmax(axis=1)]
+    recalls, even_recalls = (
+        [np.mean(chosen[labels == number] == number) for number in numbers]
+        for chosen in (best, even)
+    )
+    ends = (labels == 1) | (labels == 4)
+    one, four = found[ends][:, [0, 3]].T
+    ece = calibration_curve(labels, found).meta["ECE"]
+    print(
+        f"{name:28s} n {len(labels):4d} accuracy {np.mean(best == labels):.3f} recalls "
+        + " ".join(f"{recall:.2f}" for recall in recalls)
+        + f" mean {np.mean(recalls):.3f}, divided {np.mean(even_recalls):.3f} AUC 1 against 4 "
+        f"{roc_auc_score(labels[ends] == 1, one / (one + four + 1e-9)):.3f}, 1+2 "
+        f"{roc_auc_score(labels <= 2, found[:, :2].sum(axis=1)):.3f} ECE {ece:.3f}",
+        flush=True,
+    )
+
+
+def score(name, table):
+    """Print the scores of each galaxy, and of all."""
+    for galaxy in dict.fromkeys(table["galaxy"]):
+        describe(f"{name}, {galaxy}", table[table["galaxy"] == galaxy])
+    describe(f"{name}, all", table)
+
+
+def compare_starts(trainings, galaxies):
+    """Print the sign test of simulations against random weights, two galaxies held out."""
+    accuracies = {"simulations": [], "random": []}
+    for pair in combinations(galaxies, 2):
+        for kind, found in accuracies.items():
+            table = trainings.probabilities(kind, pair, seed=SEED)
+            chosen = np.column_stack([table[name] for name in PROBABILITIES]).argmax(axis=1)
+            found.append(np.mean(np.array(LEGUS_CLASSES.numbers)[chosen] == table["label"]))
+        print(", ".join(pair), *(f"{kind} {found[-1]:.3f}" for kind, found in accuracies.items()))
+    wins, losses, p = sign_test(*accuracies.values())
+    means = [f"{kind} {np.mean(found):.3f}" for kind, found in accuracies.items()]
+    print(f"mean accuracy: {', '.join(means)}; simulations better on {wins}, worse on {losses} "
+          f"splits, p {p:.4f}")  # fmt: skip
+
+
+def ship(trainings, path):
+    """Train the bundled classifier on all galaxies."""
+    mix = class_mix(trainings.catalogs)
+    classifier = train_classifier(
+        [*trainings.samples, trainings.simulated],
+        name=path.stem,
+        recipe=replace(trainings.recipe, class_mix=mix),
+        start=trainings.start,
+        seed=SEED,
+        folder=trainings.folder / "shipped.checkpoints",
+        progress_bar=sys.stderr.isatty(),
+    )
+    command = shlex.join(["python", "benchmarks/real_labels.py", *sys.argv[1:]])
+    classifier.card = replace(classifier.card, command=command)
+    save_classifier(classifier, path, overwrite=True)
+    print(f"wrote {path}")
+
+
+def main():
+    """Train, and print scores."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--start",
+        required=True,
+        help="classifier trained on simulations alone, by simulations_alone.py",
+    )
+    parser.add_argument("--folder", type=Path, default=Path("real-labels"), help="for all results")
+    parser.add_argument("--kinds", nargs="*", choices=TRAINED, default=TRAINED)
+    parser.add_argument("--no-pairs", action="store_true", help="without the sign test")
+    parser.add_argument("--ship", type=Path, help="train the bundled classifier to this file")
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    start = load_classifier(arguments.start)
+    samples = read_samples(list_pictures(), classifier=start)
+    catalogs = labeled_catalogs()
+    recipe = find_recipe("human-labels")
+    trainings = Trainings(arguments.folder, start, samples, catalogs, recipe)
+    if arguments.ship is not None:
+        ship(trainings, arguments.ship)
+        return
+    galaxies = list(dict.fromkeys(one.galaxy for one in samples))
+    tables = {}
+    for kind in ("alone", *arguments.kinds):
+        parts = [trainings.probabilities(kind, (galaxy,)) for galaxy in galaxies]
+        tables[kind] = vstack(parts)
+        score(kind, tables[kind])
+    catalog = classify_without_images(catalogs, neighbors=True, galaxies=galaxies)
+    if "shipped" in tables:
+        pooled = pool_with_images(catalog, tables["shipped"])
+        score("catalog", catalog)
+        score("pooled", pooled)
+    if not arguments.no_pairs:
+        compare_starts(trainings, galaxies)
+
+
+if __name__ == "__main__":
+    main()
