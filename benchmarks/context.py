@@ -7,7 +7,6 @@ galaxies, and the pooled probabilities are scored. ``--output`` writes a model o
 """
 
 import argparse
-import os
 import sys
 from dataclasses import replace
 from functools import partial
@@ -21,11 +20,13 @@ from tqdm import tqdm
 
 from astroclust.catalogs import find_field, legus_catalogs, read_legus
 from astroclust.context import fit_pooling, train_context_model
+from astroclust.context.model import KINDS
 from astroclust.evaluation import calibration_curve
 from astroclust.experiments import classify_without_images, labeled_features, pool_with_images
 
 NAME = "legus-context-1"
 SEED = 0
+COMMAND = "python benchmarks/context.py --images IMAGES.ecsv --output astroclust/data/context.json"
 PROBABILITIES = [f"prob_{number}" for number in (1, 2, 3, 4)]
 # What may be missing, and the magnitude columns that stay.
 SUBSETS = {
@@ -94,7 +95,7 @@ def only(classified, wanted):
     return found
 
 
-def fit(classified, images, prior):
+def fit(classified, images):
     """Exponents that suit all galaxies with probabilities of images, for each forest."""
     exponents = {}
     for kind, table in classified.items():
@@ -103,8 +104,22 @@ def fit(classified, images, prior):
         values = [
             np.column_stack([part[name] for name in PROBABILITIES]) for part in (image, catalog)
         ]
-        exponents[kind] = [round(e, 3) for e in fit_pooling(*values, catalog["label"], prior)]
+        exponents[kind] = [round(e, 3) for e in fit_pooling(*values, catalog["label"])]
     return exponents
+
+
+def left_out(catalogs, kind, galaxies, progress, folder):
+    """Probabilities of each galaxy by a model of the others; kept in a folder, if there is one."""
+    path = folder and folder / f"{kind}.ecsv"
+    if path and path.is_file():
+        return Table.read(path)
+    table = classify_without_images(
+        catalogs, neighbors=kind == "neighbors", galaxies=galaxies, progress=progress
+    )
+    if path:
+        folder.mkdir(parents=True, exist_ok=True)
+        table.write(path)
+    return table
 
 
 def score_subsets(catalogs, labels):
@@ -134,7 +149,9 @@ def main():
     parser.add_argument("--catalogs", type=Path, help="folder (default: that of the real data)")
     parser.add_argument("--images", help="table with field, id, and prob_1 to prob_4 of images")
     parser.add_argument(
-        "--left-out", type=Path, help="folder for probabilities of galaxies left out"
+        "--left-out",
+        type=Path,
+        help="folder that keeps the probabilities of galaxies left out, to fit pooling anew",
     )
     parser.add_argument("--all", action="store_true", help="leave out each of all galaxies")
     parser.add_argument("--subsets", action="store_true", help="also score without some columns")
@@ -145,10 +162,7 @@ def main():
     galaxies = None if arguments.all else [find_field(name).galaxy for name in set(labels["field"])]
     progress = partial(tqdm, unit="galaxy", disable=not sys.stderr.isatty())
     classified = {
-        kind: classify_without_images(
-            catalogs, neighbors=kind == "neighbors", galaxies=galaxies, progress=progress
-        )
-        for kind in ("neighbors", "alone")
+        kind: left_out(catalogs, kind, galaxies, progress, arguments.left_out) for kind in KINDS
     }
     results = {}
     for kind, table in classified.items():
@@ -157,20 +171,17 @@ def main():
         results[kind] = show(f"{kind}, five galaxies:", only(table, labels))
         for field in dict.fromkeys(labels["field"]):
             show(f"  {field}:", only(table, labels[labels["field"] == field]))
-        if arguments.left_out:
-            os.makedirs(arguments.left_out, exist_ok=True)
-            only(table, labels).write(arguments.left_out / f"{kind}.ecsv", overwrite=True)
     if arguments.subsets:
         score_subsets(catalogs, labels)
     sample = labeled_features(catalogs)
     model = train_context_model(sample, sample["label"], name=NAME, seed=SEED)
-    exponents = {kind: [1.0, 1.0, 1.0] for kind in classified}
+    exponents = {kind: [0.5, 0.8] for kind in classified}
     if arguments.images:
         images = Table.read(arguments.images)["field", "id", *PROBABILITIES]
         for kind, table in classified.items():
             results[f"pooled_{kind}"] = show(f"pooled, {kind}:", pool_with_images(table, images))
-        exponents = fit(classified, images, model.prior)
-        print(f"exponents of image, catalog and prior: {exponents}")
+        exponents = fit(classified, images)
+        print(f"exponents of image and catalog: {exponents}")
     if arguments.output:
         fields = ", ".join(sorted(set(sample["field"])))
         model = replace(
@@ -178,7 +189,7 @@ def main():
             pooling=exponents,
             training_sample=f"{len(sample)} human classes of LEGUS catalogs: {fields}",
             scores=results,
-            command="python benchmarks/context.py " + " ".join(sys.argv[1:]),
+            command=COMMAND,
         )
         model.write(arguments.output)
         print(f"wrote {arguments.output}")

@@ -123,7 +123,7 @@ class ContextModel:
     prior : tuple of float
         Class mix of the labels.
     pooling : dict of str to sequence of float
-        Exponents of the image, the catalog and the prior for each forest; see
+        Exponents of the image and of the catalog for each forest; see
         `~astroclust.context.pool_probabilities`.
     training_sample : str
         What it was trained on, in plain words.
@@ -193,7 +193,7 @@ class ContextModel:
         pooled, catalog = np.array(image, float), self.probabilities(features)
         for kind, rows in self.kinds(features).items():
             pooled[..., rows, :] = pool_probabilities(
-                pooled[..., rows, :], catalog[rows], self.pooling[kind], self.prior
+                pooled[..., rows, :], catalog[rows], self.pooling[kind]
             )
         return pooled
 

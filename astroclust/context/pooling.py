@@ -10,7 +10,7 @@ __all__ = ["fit_pooling", "pool_probabilities"]
 _SMALLEST = 1e-4
 
 
-def pool_probabilities(image, catalog, exponents, prior):
+def pool_probabilities(image, catalog, exponents):
     """Pool the probabilities of two sources of evidence.
 
     Parameters
@@ -18,43 +18,41 @@ def pool_probabilities(image, catalog, exponents, prior):
     image, catalog : array_like of float, shape (..., n, n_classes)
         Probabilities of the same candidates from images and from catalogs.
     exponents : tuple of float
-        Of the image, of the catalog and of the prior; (1, 1, 1) if the two are independent and
-        calibrated.
-    prior : array_like of float, shape (n_classes,)
-        Class mix of the labels.
+        Of the image and of the catalog. Evidence of one that the other has too counts once if
+        their sum is near 1.
 
     Returns
     -------
     probabilities : `~numpy.ndarray` of float, shape (..., n, n_classes)
-        ``image ** a * catalog ** b / prior ** c``, of sum 1; NaN where one of them is.
+        ``image ** a * catalog ** b``, of sum 1; NaN where one of them is.
 
     Examples
     --------
     >>> from astroclust.context import pool_probabilities
-    >>> pooled = pool_probabilities([[0.8, 0.2]], [[0.8, 0.2]], (1, 1, 1), [0.5, 0.5])
+    >>> pooled = pool_probabilities([[0.8, 0.2]], [[0.8, 0.2]], (1, 1))
     >>> pooled.round(2).tolist()
     [[0.94, 0.06]]
     """
-    logs = [np.log(np.maximum(np.asarray(p, float), _SMALLEST)) for p in (image, catalog, prior)]
-    scores = exponents[0] * logs[0] + exponents[1] * logs[1] - exponents[2] * logs[2]
+    image, catalog = (np.maximum(np.asarray(p, float), _SMALLEST) for p in (image, catalog))
+    scores = exponents[0] * np.log(image) + exponents[1] * np.log(catalog)
     pooled = np.exp(scores - scores.max(axis=-1, keepdims=True))
     return pooled / pooled.sum(axis=-1, keepdims=True)
 
 
-def fit_pooling(image, catalog, classes, prior):
+def fit_pooling(image, catalog, classes):
     """Exponents at which pooled probabilities are most likely.
 
     Parameters
     ----------
-    image, catalog, prior
-        See `pool_probabilities`; of candidates whose galaxies neither has seen.
+    image, catalog : array_like of float, shape (n, 4)
+        Probabilities of candidates whose galaxies neither has seen.
     classes : array_like of int, shape (n,)
         Human classes, 1 to 4.
 
     Returns
     -------
     exponents : tuple of float
-        Of the image, of the catalog and of the prior.
+        Of the image and of the catalog.
 
     Raises
     ------
@@ -71,7 +69,7 @@ def fit_pooling(image, catalog, classes, prior):
     >>> classes = rng.integers(1, 5, 400)
     >>> image = np.full((400, 4), 0.1) + 0.6 * np.eye(4)[classes - 1]
     >>> catalog = rng.dirichlet(np.ones(4), 400)
-    >>> a, b, c = fit_pooling(image, catalog, classes, [0.25] * 4)
+    >>> a, b = fit_pooling(image, catalog, classes)
     >>> a > b
     True
     """
@@ -84,8 +82,8 @@ def fit_pooling(image, catalog, classes, prior):
         )
 
     def misfit(exponents):
-        pooled = pool_probabilities(image, catalog, exponents, prior)
+        pooled = pool_probabilities(image, catalog, exponents)
         return -np.mean(np.log(np.maximum(pooled[np.arange(len(true)), true], _SMALLEST)))
 
-    bounds = [(0, 3), (0, 3), (-1, 3)]
-    return tuple(float(value) for value in minimize(misfit, (0.7, 0.7, 0.5), bounds=bounds).x)
+    found = minimize(misfit, (0.6, 0.6), bounds=[(0, 3), (0, 3)])
+    return tuple(float(value) for value in found.x)

@@ -134,7 +134,7 @@ def classify_without_images(catalogs, *, neighbors=True, galaxies=None, progress
 def pool_with_images(classified, images):
     """Pool class probabilities of catalogs with those of images.
 
-    The exponents and the class mix for each galaxy are those of the others.
+    The exponents for each galaxy are those that suit the others.
 
     Parameters
     ----------
@@ -176,10 +176,8 @@ def pool_with_images(classified, images):
     pooled = np.empty_like(catalog)
     for held_out in _galaxies(sample):
         labels = np.asarray(sample["label"][~held_out])
-        counts = np.bincount(LEGUS_CLASSES.positions(labels), minlength=len(LEGUS_CLASSES))
-        prior = np.maximum(counts, 1) / len(labels)
-        exponents = fit_pooling(image[~held_out], catalog[~held_out], labels, prior)
-        pooled[held_out] = pool_probabilities(image[held_out], catalog[held_out], exponents, prior)
+        exponents = fit_pooling(image[~held_out], catalog[~held_out], labels)
+        pooled[held_out] = pool_probabilities(image[held_out], catalog[held_out], exponents)
     return _classified(sample, pooled)
 
 
