@@ -9,6 +9,7 @@ from pathlib import Path
 from sphinx_astropy.conf.v2 import *  # noqa: F403
 
 from astroclust.catalogs import CatalogFlag
+from astroclust.classification import EvidenceFlag
 from astroclust.selection import Cut
 from astroclust.stamps import StampFlag
 from astroclust.weights import ModelCard, list_classifiers
@@ -65,7 +66,12 @@ def _write_table(name, titles, rows):
     Path(__file__).with_name(name).write_text("\n".join(lines) + "\n")
 
 
-for _name, _kind in (("flags", StampFlag), ("cuts", Cut), ("catalog_flags", CatalogFlag)):
+for _name, _kind in (
+    ("flags", StampFlag),
+    ("evidence", EvidenceFlag),
+    ("cuts", Cut),
+    ("catalog_flags", CatalogFlag),
+):
     _rows = [(bit, f"``{name}``", meaning) for bit, name, meaning in _kind.describe()]
     _write_table(f"{_name}.inc", ("bit", "name", "meaning"), _rows)
 _cards = list_classifiers().values()

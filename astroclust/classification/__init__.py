@@ -5,13 +5,14 @@ from astropy.table import Table
 
 from astroclust.catalogs import pixel_positions
 from astroclust.classification.checks import check_batch_size, check_images, choose_device
-from astroclust.classification.columns import add_classes, check_names
+from astroclust.classification.columns import ResultColumns
 from astroclust.classification.distributed import FieldsError, Tasks, classify_fields
+from astroclust.classification.evidence import EvidenceFlag, pool_photometry
 from astroclust.classification.predictions import classify_positions
 from astroclust.images import ImageSet
 from astroclust.weights import load_classifier
 
-__all__ = ["FieldsError", "Tasks", "classify_fields", "classify_table"]
+__all__ = ["EvidenceFlag", "FieldsError", "Tasks", "classify_fields", "classify_table"]
 
 
 def classify_table(
@@ -19,6 +20,9 @@ def classify_table(
     images,
     *,
     model=None,
+    photometry="auto",
+    neighbors=None,
+    image_probabilities=False,
     column_prefix="",
     device="auto",
     batch_size=None,
@@ -37,6 +41,21 @@ def classify_table(
     model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
         As `~astroclust.weights.load_classifier` takes it; by default the bundled classifier,
         which was trained on simulated images only.
+    photometry : bool or str, optional
+        Whether to pool the probabilities from images with those from the magnitudes and
+        concentration index of the table, by a model trained on human classes in catalogs of
+        LEGUS. ``"auto"`` does if the classes are those of LEGUS and the table has Vega magnitudes
+        in V, with errors, and in another band, as
+        `~astroclust.photometry.measure_photometry` and `~astroclust.catalogs.read_legus` name
+        them, corrected for Galactic extinction; True requires it; False classifies from the
+        images alone. ``DISTANCE`` (Mpc) in the metadata of the table is used if it is there.
+    neighbors : `~astropy.table.Table`, optional
+        Catalog of the complete field with the same columns, such as the result of
+        `~astroclust.selection.find_candidates`: what is around each candidate is evidence too.
+        Without it, surroundings are not used, so that a row does not depend on other rows. It
+        requires photometry.
+    image_probabilities : bool, optional
+        Whether to add the probabilities from images alone.
     column_prefix : str, optional
         Put before the names of the new columns.
     device : str or `~torch.device`, optional
@@ -59,7 +78,10 @@ def classify_table(
         - ``prob_1`` ... ``prob_K`` (float32): the distribution over the K classes;
         - ``entropy`` (float32): its Shannon entropy in nats, 0 to ln K (sec. 4.2.1);
         - ``agreement`` (float32): fraction of the ensemble's members that vote for ``class``;
-        - ``flags`` (int32): bits that `~astroclust.stamps.decode_flags` names.
+        - ``flags`` (int32): bits that `~astroclust.stamps.decode_flags` names;
+        - ``evidence`` (int16), if photometry is used: what the row rests on, bits of
+          `EvidenceFlag`. A row without magnitudes rests on the images alone;
+        - ``prob_image_1`` ... (float32), if ``image_probabilities``.
 
         Its ``meta`` names the version, the classifier and what that was trained on, and the class
         scheme, which `~astroclust.instruments.classes_of` reads.
@@ -72,7 +94,8 @@ def classify_table(
         Where the table has no positions.
     ValueError
         Where the table has a column of a new name already, the images have none of the
-        classifier's bands, or an argument is not accepted.
+        classifier's bands, photometry is required and cannot be used, or an argument is not
+        accepted.
 
     Warns
     -----
@@ -96,14 +119,19 @@ def classify_table(
     classifier = load_classifier(model)
     device = choose_device(device)
     check_batch_size(batch_size)
-    check_names(table, classifier.card, column_prefix)
+    columns = ResultColumns(classifier.card, column_prefix, photometry, image_probabilities)
+    pools = columns.check(table, neighbors)
     images = ImageSet.of(images, classifier.card.system)
     check_images(images, classifier.card)
+    positions = pixel_positions(table, images.wcs)
     predictions = classify_positions(
-        *pixel_positions(table, images.wcs),
+        *positions,
         images,
         classifier.prepared(device),
         batch_size=batch_size,
         progress_bar=progress_bar,
     )
-    return add_classes(table, predictions, classifier.card, column_prefix)
+    evidence = None
+    if pools:
+        predictions, evidence = pool_photometry(predictions, table, positions, images, neighbors)
+    return columns.add(table, predictions, evidence)

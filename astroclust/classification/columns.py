@@ -2,6 +2,7 @@
 """The columns that a table gets."""
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from astropy.table import Column, MaskedColumn
@@ -9,11 +10,13 @@ from astropy.utils.exceptions import AstropyUserWarning
 from scipy.special import entr
 
 import astroclust
+from astroclust.classification.evidence import Evidence, EvidenceFlag, uses_photometry
 from astroclust.classification.predictions import NOT_CLASSIFIED
 from astroclust.instruments import meta_of
 from astroclust.stamps import StampFlag
+from astroclust.weights import ModelCard
 
-__all__ = ["add_classes", "check_names"]
+__all__ = ["ResultColumns"]
 
 _OFF_IMAGE_ADVICE = (
     ": no position is on the image; check that the table and the images are of the same field, "
@@ -21,68 +24,97 @@ _OFF_IMAGE_ADVICE = (
 )
 
 
-def _names(card):
-    numbers = [f"prob_{number}" for number in card.classes.numbers]
-    return ["class", "probability", *numbers, "entropy", "agreement", "flags"]
-
-
-def check_names(table, card, column_prefix=""):
-    """Make sure that no column is replaced.
+@dataclass(frozen=True)
+class ResultColumns:
+    """The columns that a classified table gets.
 
     Parameters
     ----------
-    table, card, column_prefix
-        As for `add_classes`.
-
-    Raises
-    ------
-    ValueError
-        Where the table has a column of a new name.
-    """
-    # FITS does not tell small letters from capitals.
-    given = {name.lower(): name for name in table.colnames}
-    new = [(column_prefix + name).lower() for name in _names(card)]
-    taken = ", ".join(repr(given[name]) for name in new if name in given)
-    if taken:
-        raise ValueError(
-            f"the table has columns {taken} already: set column_prefix (for example 'ml_') so "
-            "that nothing is replaced, or rename them"
-        )
-
-
-def add_classes(table, predictions, card, column_prefix="", *, field=""):
-    """Add the columns that `classify_table` adds.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`, length n
-        Not changed.
-    predictions : `Predictions`
-        What is known of its rows.
     card : `~astroclust.weights.ModelCard`
         Of the classifier.
-    column_prefix : str, optional
+    prefix : str, optional
         Put before the names of the columns.
-    field : str, optional
-        Name that the warning begins with.
-
-    Returns
-    -------
-    result : `~astropy.table.Table`, length n
-        A copy of the table with the columns.
-
-    Warns
-    -----
-    AstropyUserWarning
-        Once, where rows were odd: it counts their flags.
+    photometry, image_probabilities : optional
+        See `~astroclust.classification.classify_table`.
     """
-    _warn_of_odd_rows(predictions.flags, predictions.lost, field)
-    result = table.copy()
-    for column in _result_columns(predictions.probabilities, predictions.flags, card):
-        column.name = column_prefix + column.name
-        result.add_column(column)
-    _describe_run(result.meta, card, column_prefix)
-    return result
+
+    card: ModelCard
+    prefix: str = ""
+    photometry: object = "auto"
+    image_probabilities: bool = False
+
+    def check(self, table, neighbors=None):
+        """Make sure that no column is replaced, and photometry can be used if it must.
+
+        Parameters
+        ----------
+        table, neighbors
+            See `~astroclust.classification.classify_table`.
+
+        Returns
+        -------
+        pools : bool
+            Whether the photometry of the table is used.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the table has a column of a new name, photometry is required and cannot be used, or
+            an argument is not accepted.
+        """
+        pools = uses_photometry(self.photometry, table, neighbors, self.card)
+        # FITS does not tell small letters from capitals.
+        given = {name.lower(): name for name in table.colnames}
+        new = [(self.prefix + name).lower() for name in self._names(pools)]
+        taken = ", ".join(repr(given[name]) for name in new if name in given)
+        if taken:
+            raise ValueError(
+                f"the table has columns {taken} already: set column_prefix (for example 'ml_') so "
+                "that nothing is replaced, or rename them"
+            )
+        return pools
+
+    def _names(self, pools):
+        numbers = self.card.classes.numbers
+        names = ["class", "probability", *(f"prob_{number}" for number in numbers)]
+        names += ["entropy", "agreement", "flags", *(["evidence"] if pools else [])]
+        image = [f"prob_image_{number}" for number in numbers]
+        return names + image if self.image_probabilities else names
+
+    def add(self, table, predictions, evidence=None, *, field=""):
+        """Add the columns to a table.
+
+        Parameters
+        ----------
+        table : `~astropy.table.Table`, length n
+            Not changed.
+        predictions : `~astroclust.classification.predictions.Predictions`
+            What is known of its rows.
+        evidence : `~astroclust.classification.evidence.Evidence`, optional
+            What they rest on; by default the images alone.
+        field : str, optional
+            Name that the warning begins with.
+
+        Returns
+        -------
+        result : `~astropy.table.Table`, length n
+            A copy of the table with the columns.
+
+        Warns
+        -----
+        AstropyUserWarning
+            Once, where rows were odd: it counts their flags.
+        """
+        _warn_of_odd_rows(predictions.flags, predictions.lost, field)
+        result = table.copy()
+        evidence = evidence or Evidence(predictions.probabilities)
+        columns = [*_result_columns(predictions.probabilities, predictions.flags, self.card)]
+        columns += _evidence_columns(evidence, self.card, self.image_probabilities)
+        for column in columns:
+            column.name = self.prefix + column.name
+            result.add_column(column)
+        _describe_run(result.meta, self.card, self.prefix, evidence.model)
+        return result
 
 
 def _result_columns(probabilities, flags, card):
@@ -117,7 +149,19 @@ def _result_columns(probabilities, flags, card):
     yield Column(flags, "flags", description=f"bits: {meanings}")
 
 
-def _describe_run(meta, card, column_prefix):
+def _evidence_columns(evidence, card, image_probabilities):
+    if evidence.flags is not None:
+        meanings = ", ".join(f"{flag.value} {flag.name}" for flag in EvidenceFlag)
+        description = f"what the class rests on, bits: {meanings}"
+        yield Column(evidence.flags, "evidence", description=description)
+    if image_probabilities:
+        mean = evidence.image.mean(axis=0)
+        for i, number in enumerate(card.classes.numbers):
+            description = f"probability of class {number} from the images alone"
+            yield Column(mean[:, i], f"prob_image_{number}", description=description)
+
+
+def _describe_run(meta, card, column_prefix, model):
     """What made the columns; a second run on the same table adds to what the first one says."""
     run = 1 + sum(str(key).startswith("ACMOD") for key in meta)
     suffix = "" if run == 1 else str(run)
@@ -125,6 +169,8 @@ def _describe_run(meta, card, column_prefix):
     meta[f"ACMOD{suffix}"] = card.name
     meta[f"ACSHA{suffix}"] = card.sha256[:16]
     meta[f"ACDATA{suffix}"] = "simulated images only" if card.simulated else "see model card"
+    if model:
+        meta[f"ACPHOT{suffix}"] = model
     meta.update(meta_of(card.classes, column_prefix=column_prefix, meta=meta))
 
 

@@ -14,7 +14,8 @@ from tqdm import tqdm
 
 from astroclust.catalogs import check_table_output, pixel_positions, read_table, write_table
 from astroclust.classification.checks import check_images, choose_device
-from astroclust.classification.columns import add_classes, check_names
+from astroclust.classification.columns import ResultColumns
+from astroclust.classification.evidence import pool_photometry
 from astroclust.classification.predictions import Predictions, classify_positions
 from astroclust.extras import naming_extras
 from astroclust.images import ImageSet
@@ -24,7 +25,7 @@ from astroclust.weights import load_classifier
 __all__ = ["FieldsError", "Tasks", "classify_fields"]
 
 # What a row of the list says beside the images.
-_NOT_IMAGES = ("field", "catalog", "distance")
+_NOT_IMAGES = ("field", "catalog", "neighbors", "distance")
 # Where a cluster of this machine alone listens.
 _LOOPBACK = {
     "protocol": "tcp",
@@ -92,6 +93,8 @@ def classify_fields(
     *,
     tasks=None,
     model=None,
+    photometry="auto",
+    image_probabilities=False,
     column_prefix="",
     preset="legus",
     overwrite=False,
@@ -111,7 +114,9 @@ def classify_fields(
         none; ``catalog``, the path of its candidates, as `~astroclust.catalogs.read_table` reads
         them. Where it is empty or there is no such column,
         `~astroclust.selection.find_candidates` finds them, with ``distance`` (Mpc) if there is
-        such a column. All workers must see the files under the same paths.
+        such a column. ``neighbors``, if there is such a column, is the path of a catalog of the
+        complete field, as for `~astroclust.classification.classify_table`. All workers must see
+        the files under the same paths.
     folder : str or `~pathlib.Path`
         Where the table of each field goes, as ``FIELD.fits``, with the columns of
         `~astroclust.classification.classify_table`.
@@ -120,6 +125,8 @@ def classify_fields(
         script that uses the default must guard its call by ``if __name__ == "__main__":``.
     model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
         As `~astroclust.weights.load_classifier` takes it.
+    photometry, image_probabilities : optional
+        See `~astroclust.classification.classify_table`.
     column_prefix : str, optional
         Put before the names of the new columns.
     preset : str, optional
@@ -177,13 +184,11 @@ def classify_fields(
         waiting, failed = _sort_jobs(jobs, overwrite)
         with _connect(tasks.client) as cluster:
             tiles = _Tiles(cluster, classifier, tasks)
-            classify = partial(_classify_field, tiles=tiles, preset=preset, prefix=column_prefix)
+            columns = ResultColumns(classifier.card, column_prefix, photometry, image_probabilities)
+            classify = partial(_classify_field, tiles=tiles, preset=preset, columns=columns)
             for job, ended in _in_threads(classify, waiting, tiles, progress_bar):
                 try:
-                    table, predictions = ended.result()
-                    result = add_classes(
-                        table, predictions, classifier.card, column_prefix, field=job.name
-                    )
+                    result = columns.add(*ended.result(), field=job.name)
                     write_table(result, job.output, overwrite=overwrite)
                 except Exception as error:  # the trouble of one field shall not be that of others
                     failed[job.name] = error
@@ -217,6 +222,7 @@ class _Job:
     name: str
     images: dict
     catalog: str
+    neighbors: str
     distance: float | None
     output: Path
 
@@ -243,6 +249,7 @@ def _read_jobs(fields, folder):
                 name,
                 images,
                 catalog=_absolute(root, _entry(row, "catalog")),
+                neighbors=_absolute(root, _entry(row, "neighbors")),
                 distance=distance if np.isfinite(distance) else None,
                 output=folder / f"{name}.fits",
             )
@@ -333,8 +340,8 @@ class _Tiles:
         self.client.cancel(list(self.tasks))
 
 
-def _classify_field(job, *, tiles, preset, prefix):
-    """The candidates of a field, and their predictions."""
+def _classify_field(job, *, tiles, preset, columns):
+    """The candidates of a field, their predictions, and what these rest on."""
     system = tiles.classifier.card.system
     images = ImageSet.read(job.images, system=system)
     check_images(images, tiles.classifier.card, field=f"the images of {job.name}")
@@ -342,8 +349,13 @@ def _classify_field(job, *, tiles, preset, prefix):
         table = read_table(job.catalog)
     else:
         table = tiles.take(tiles.submit(_find_candidates, job.images, system, job.distance, preset))
-    check_names(table, tiles.classifier.card, prefix)
-    return table, tiles.classify(*pixel_positions(table, images.wcs), job.images)
+    neighbors = read_table(job.neighbors) if job.neighbors else None
+    pools = columns.check(table, neighbors)
+    positions = pixel_positions(table, images.wcs)
+    predictions = tiles.classify(*positions, job.images)
+    if not pools:
+        return table, predictions, None
+    return table, *pool_photometry(predictions, table, positions, images, neighbors)
 
 
 def _in_threads(function, jobs, tiles, progress_bar):

@@ -1,6 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The command that classifies: one table, or many fields."""
 
+import argparse
+
 import numpy as np
 
 import astroclust
@@ -25,6 +27,9 @@ def add_classify(commands):
         _classify,
         "classify the candidates of a table on its images",
         "astroclust classify candidates.fits --image F555W=v.fits --image F814W=i.fits -o c.fits",
+        "# with what is around each candidate in a catalog of the complete field",
+        "astroclust classify candidates.fits --image F555W=v.fits --image F814W=i.fits \\",
+        "    --neighbors catalog.fits -o classified.fits",
         "# with a classifier of your own, on a GPU",
         "astroclust classify candidates.fits --image F555W=v.fits --image F814W=i.fits \\",
         "    --model mine.safetensors --device cuda -o classified.fits",
@@ -42,12 +47,30 @@ def add_classify(commands):
         "--fields",
         metavar="LIST",
         help="classify many fields in place of one table: a table with a row a field, of columns "
-        "field, catalog and a column of paths for each filter",
+        "field, catalog, perhaps neighbors, and a column of paths for each filter",
     )
     command.add_argument("--scheduler", metavar="ADDRESS", help="of the Dask cluster for --fields")
     command.add_argument("--model", help="name or .safetensors file of a classifier")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: auto)")
     command.add_argument("--batch-size", type=int, help="stamps in memory at a time")
+    command.add_argument(
+        "--photometry",
+        action=argparse.BooleanOptionalAction,
+        default="auto",
+        help="whether magnitudes of the table are evidence too; by default if it has what that "
+        "needs",
+    )
+    command.add_argument(
+        "--neighbors",
+        metavar="TABLE",
+        help="catalog of the complete field, with magnitudes: what is around a candidate is "
+        "evidence too",
+    )
+    command.add_argument(
+        "--image-probabilities",
+        action="store_true",
+        help="add the probabilities from the images alone",
+    )
     command.add_argument("--column-prefix", default="", help="put before the new columns' names")
 
 
@@ -63,6 +86,7 @@ def _classify(arguments, report):
         "--role": arguments.role,
         "--system": arguments.system,
         "--batch-size": arguments.batch_size,
+        "--neighbors": arguments.neighbors,
     }
     given = ", ".join(name for name, value in of_one.items() if value)
     if given:
@@ -79,6 +103,8 @@ def _classify_fields(arguments, report):
         arguments.output,
         tasks=Tasks(arguments.scheduler, arguments.device),
         model=classifier,
+        photometry=arguments.photometry,
+        image_probabilities=arguments.image_probabilities,
         column_prefix=arguments.column_prefix,
         overwrite=arguments.overwrite,
         progress_bar=not arguments.quiet,
@@ -96,6 +122,9 @@ def _classify_one(arguments, report):
         table,
         images,
         model=classifier,
+        photometry=arguments.photometry,
+        neighbors=read_table(arguments.neighbors) if arguments.neighbors else None,
+        image_probabilities=arguments.image_probabilities,
         column_prefix=arguments.column_prefix,
         device=arguments.device,
         batch_size=arguments.batch_size,

@@ -5,8 +5,9 @@ from astroclust.extras import naming_extras
 
 with naming_extras():
     from astroclust.experiments.catalog_only import (
-        catalog_features,
         classify_without_images,
+        labeled_features,
+        pool_with_images,
         reproduce_catalog_only,
         scores_by_field,
     )
@@ -27,10 +28,11 @@ __all__ = [
     "SPLIT_STUDIES",
     "Report",
     "accuracy_by_epochs",
-    "catalog_features",
     "classify_without_images",
+    "labeled_features",
     "labeled_stamps",
     "peak_accuracies",
+    "pool_with_images",
     "pretraining_study",
     "read_labeled",
     "report_training",

@@ -2,119 +2,106 @@
 """What the catalogue says of a candidate's class without its image: the floor for networks."""
 
 from functools import partial
-from itertools import pairwise
 from time import perf_counter
 
 import numpy as np
-from astropy import units as u
-from astropy.coordinates import Distance
 from astropy.table import Table, vstack
 from tqdm import tqdm
 
-from astroclust.catalogs import find_field, float_column
-from astroclust.evaluation import class_scores, confusion_matrix, crowding
+from astroclust.catalogs import find_field
+from astroclust.context import (
+    context_features,
+    fit_pooling,
+    pool_probabilities,
+    train_context_model,
+)
+from astroclust.evaluation import class_scores, confusion_matrix
 from astroclust.experiments.report import Report, describe_machine
-from astroclust.extras import naming_extras
-from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
+from astroclust.instruments import LEGUS_CLASSES
 from astroclust.plotting import plot_confusion
 
 __all__ = [
-    "catalog_features",
     "classify_without_images",
+    "labeled_features",
+    "pool_with_images",
     "reproduce_catalog_only",
     "scores_by_field",
 ]
 
-# Results of LEGUS's fits of populations, and what it counts.
-_FITTED = ("age", "mass", "e_bv", "chi2", "fit_probability", "n_filters")
-_MEMBERS, _SEED = 5, 0
 
-
-def catalog_features(catalog):
-    """Numbers that trees can learn from, of a catalogue of LEGUS.
-
-    Parameters
-    ----------
-    catalog : `~astropy.table.Table`, length n
-        As `~astroclust.catalogs.read_legus` reads it.
-
-    Returns
-    -------
-    features : `~astropy.table.Table`, length n
-        NaN where there is no value: magnitude, error and absolute magnitude in V, the colours of
-        neighbouring bands and errors in all, concentration index, age, mass, reddening and quality
-        of the fitted population, number of filters, neighbours within 25 pixels.
-
-    Examples
-    --------
-    >>> from astropy.table import Table
-    >>> from astroclust.experiments import catalog_features
-    >>> catalog = Table({"x": [10.0, 20.0, 500.0], "y": [10.0, 10.0, 10.0], "ci": [1.5, 1.6, 1.4]})
-    >>> catalog["mag_f438w"], catalog["mag_f555w"] = [23.0, 22.5, 24.0], [22.5, 22.25, 23.5]
-    >>> catalog.meta["DISTANCE"] = 10.0
-    >>> print(catalog_features(catalog)["mag_V", "abs_V", "B-V", "V-I", "ci", "neighbors"])
-    mag_V abs_V B-V  V-I  ci neighbors
-    ----- ----- ---- --- --- ---------
-     22.5  -7.5  0.5 nan 1.5       1.0
-    22.25 -7.75 0.25 nan 1.6       1.0
-     23.5  -6.5  0.5 nan 1.4       0.0
-    """
-    columns = {
-        LEGUS_BANDS.filters[name[4:].upper()]: name for name in catalog.colnames if _is_mag(name)
-    }
-    magnitudes = {band: _values(catalog, columns.get(band)) for band in LEGUS_BANDS.roles}
-    errors = {
-        band: _values(catalog, columns.get(band, "").replace("mag_", "mag_err_"))
-        for band in LEGUS_BANDS.roles
-    }
-    modulus = Distance(catalog.meta.get("DISTANCE", np.nan), u.Mpc).distmod.value
-    features = {"mag_V": magnitudes["V"], "abs_V": magnitudes["V"] - modulus}
-    for blue, red in pairwise(LEGUS_BANDS.roles):
-        features[f"{blue}-{red}"] = magnitudes[blue] - magnitudes[red]
-    features |= {f"err_{band}": errors[band] for band in LEGUS_BANDS.roles}
-    features |= {name: _values(catalog, name) for name in ("ci", *_FITTED)}
-    features["neighbors"] = crowding(catalog).astype(float)
-    return Table(features)
-
-
-def _is_mag(name):
-    return name.startswith("mag_f") and name[4:].upper() in LEGUS_BANDS.filters
-
-
-def _values(catalog, name):
-    if not name or name not in catalog.colnames:
-        return np.full(len(catalog), np.nan)
-    return float_column(catalog, name)
-
-
-def classify_without_images(catalogs, *, probabilities=None, progress=iter):
-    """Classify the labelled candidates of each field by gradient boosting on those of the others.
+def labeled_features(catalogs, *, neighbors=True):
+    """Features of the labelled candidates of catalogs.
 
     Parameters
     ----------
     catalogs : sequence of `~astropy.table.Table`
-        Catalogues of fields with labels, as `~astroclust.catalogs.read_legus` reads them. Fields
-        of one galaxy are held out together.
-    probabilities : sequence of array_like, shape (n, 4), optional
-        Class probabilities of the rows of each catalogue, from images, to learn from beside the
-        columns: both together.
+        Complete catalogs of fields with labels, as `~astroclust.catalogs.read_legus` reads them.
+    neighbors : bool, optional
+        Whether the other sources of each catalog are evidence.
+
+    Returns
+    -------
+    sample : `~astropy.table.Table`
+        One row per candidate: ``field``, ``galaxy``, ``id``, ``label`` (1 to 4), and the columns of
+        `~astroclust.context.context_features`.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.experiments import labeled_features
+    >>> catalog = Table({"id": [1, 2], "x": [5.0, 9.0], "y": [5.0, 5.0], "class_human": [0, 3]})
+    >>> catalog["mag_f555w"] = [21.0, 22.0]
+    >>> catalog.meta = {"FIELD": "ngc628-c", "DISTANCE": 9.9}
+    >>> print(labeled_features([catalog])["galaxy", "id", "label", "near_V"])
+     galaxy  id label near_V
+    ------- --- ----- ------
+    NGC 628   2     3    1.0
+    """
+    parts = []
+    for catalog in catalogs:
+        labels = np.ma.filled(catalog["class_human"], 0)
+        candidates = catalog[LEGUS_CLASSES.knows(labels)]
+        features = context_features(candidates, neighbors=catalog if neighbors else None)
+        field = find_field(catalog.meta["FIELD"])
+        head = {
+            "field": np.full(len(candidates), field.name),
+            "galaxy": np.full(len(candidates), field.galaxy),
+            "id": candidates["id"],
+            "label": labels[LEGUS_CLASSES.knows(labels)],
+        }
+        parts.append(Table({**head, **{name: features[name] for name in features.colnames}}))
+    return vstack(parts, metadata_conflicts="silent") if parts else Table({"galaxy": []})
+
+
+def classify_without_images(catalogs, *, neighbors=True, galaxies=None, progress=iter):
+    """Classify the labelled candidates of each galaxy by a model trained on those of the others.
+
+    Parameters
+    ----------
+    catalogs : sequence of `~astropy.table.Table`
+        Complete catalogs of fields with labels, as `~astroclust.catalogs.read_legus` reads them.
+        Fields of one galaxy are held out together.
+    neighbors : bool, optional
+        Whether the other sources of each catalog are evidence.
+    galaxies : sequence of str, optional
+        Galaxies to classify; by default all. The model is trained on all others.
     progress : callable, optional
         Called on the galaxies to go through, such as `tqdm.tqdm`.
 
     Returns
     -------
     classified : `~astropy.table.Table`
-        A row a labelled candidate: ``field``, ``id``, ``label`` (1 to 4, by people), ``class``, and
-        ``prob_1`` ... ``prob_4``.
+        One row per labelled candidate: ``field``, ``galaxy``, ``id``, ``label`` (1 to 4, by
+        people), ``class``, and ``prob_1`` ... ``prob_4``.
 
     Raises
     ------
     ValueError
-        Where there are fewer than two galaxies with labels, or probabilities of other rows.
+        If there are fewer than two galaxies with labels.
 
     Examples
     --------
-    Two galaxies in which the concentration index says it all:
+    Two galaxies in which the concentration index tells the class:
 
     >>> import numpy as np
     >>> from astropy.table import Table
@@ -133,57 +120,89 @@ def classify_without_images(catalogs, *, probabilities=None, progress=iter):
     ngc1566   0     1     1
     ngc1566   1     4     4
     """
-    parts = []
-    for number, catalog in enumerate(catalogs):
-        part = catalog_features(catalog)
-        if probabilities is not None:
-            given = np.asarray(probabilities[number], float)
-            if given.shape != (len(catalog), len(LEGUS_CLASSES)):
-                raise ValueError(
-                    f"probabilities of {catalog.meta['FIELD']} must have shape "
-                    f"({len(catalog)}, {len(LEGUS_CLASSES)}), not {given.shape}"
-                )
-            part.add_columns(list(given.T), names=[f"image_{c}" for c in LEGUS_CLASSES.numbers])
-        field = find_field(catalog.meta["FIELD"])
-        head = Table(
-            {"field": [field.name] * len(catalog), "galaxy": [field.galaxy] * len(catalog)}
-        )
-        head["id"], head["label"] = catalog["id"], np.ma.filled(catalog["class_human"], 0)
-        for column in reversed(list(head.itercols())):
-            part.add_column(column, index=0)
-        parts.append(part[LEGUS_CLASSES.knows(head["label"])])
-    sample = vstack(parts, metadata_conflicts="silent") if parts else Table({"galaxy": []})
+    sample = labeled_features(catalogs, neighbors=neighbors)
+    probabilities = np.zeros((len(sample), len(LEGUS_CLASSES)))
+    wanted = np.isin(sample["galaxy"], sample["galaxy"] if galaxies is None else galaxies)
+    kinds = ["neighbors"] if neighbors else ["alone"]
+    for held_out in progress([rows for rows in _galaxies(sample) if wanted[rows].any()]):
+        others = sample[~held_out]
+        model = train_context_model(others, others["label"], kinds=kinds)
+        probabilities[held_out] = model.forests[kinds[0]].probabilities(sample[held_out])
+    return _classified(sample[wanted], probabilities[wanted])
+
+
+def pool_with_images(classified, images):
+    """Pool class probabilities of catalogs with those of images.
+
+    The exponents for each galaxy are those that suit the others.
+
+    Parameters
+    ----------
+    classified : `~astropy.table.Table`
+        The result of `classify_without_images`.
+    images : `~astropy.table.Table`
+        Class probabilities from images, by networks that have not seen the galaxy of a row:
+        ``field``, ``id``, and ``prob_1`` ... ``prob_4``.
+
+    Returns
+    -------
+    pooled : `~astropy.table.Table`
+        The rows of ``classified`` that have probabilities from images, with the same columns.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two galaxies have both.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astropy.table import Table
+    >>> from astroclust.experiments import pool_with_images
+    >>> table = Table({"field": np.repeat(["ngc1566", "ngc45"], 8), "id": np.arange(16)})
+    >>> table["galaxy"], table["label"] = table["field"], np.tile([1, 2, 3, 4], 4)
+    >>> for number in (1, 2, 3, 4):
+    ...     table[f"prob_{number}"] = np.where(table["label"] == number, 0.7, 0.1)
+    >>> print(pool_with_images(table, table)["field", "id", "label", "class"][:2])
+     field   id label class
+    ------- --- ----- -----
+    ngc1566   0     1     1
+    ngc1566   1     2     2
+    """
+    rows = {key: row for row, key in enumerate(_keys(images))}
+    found = np.array([rows.get(key, -1) for key in _keys(classified)])
+    sample = classified[found >= 0]
+    image, catalog = _probabilities(images)[found[found >= 0]], _probabilities(sample)
+    pooled = np.empty_like(catalog)
+    for held_out in _galaxies(sample):
+        labels = np.asarray(sample["label"][~held_out])
+        exponents = fit_pooling(image[~held_out], catalog[~held_out], labels)
+        pooled[held_out] = pool_probabilities(image[held_out], catalog[held_out], exponents)
+    return _classified(sample, pooled)
+
+
+def _galaxies(sample):
+    """Rows of each galaxy."""
     galaxies = sorted(set(sample["galaxy"]))
     if len(galaxies) < 2:
         raise ValueError(f"one galaxy is held out at a time: two are needed, not {len(galaxies)}")
-    features = np.column_stack([sample[name] for name in sample.colnames[4:]])
-    labels = np.asarray(sample["label"])
-    probabilities = np.zeros((len(sample), len(LEGUS_CLASSES)))
-    for galaxy in progress(galaxies):
-        held_out = np.asarray(sample["galaxy"] == galaxy)
-        probabilities[held_out] = _boost(features[~held_out], labels[~held_out], features[held_out])
-    classified = sample["field", "id", "label"]
+    return [np.asarray(sample["galaxy"] == galaxy) for galaxy in galaxies]
+
+
+def _keys(table):
+    return list(zip(map(str, table["field"]), map(int, table["id"]), strict=True))
+
+
+def _probabilities(table):
+    return np.column_stack([table[f"prob_{number}"] for number in LEGUS_CLASSES.numbers])
+
+
+def _classified(sample, probabilities):
+    classified = sample["field", "galaxy", "id", "label"]
     classified["class"] = LEGUS_CLASSES.most_probable(probabilities)
     for number, column in zip(LEGUS_CLASSES.numbers, probabilities.T, strict=True):
         classified[f"prob_{number}"] = column
     return classified
-
-
-def _boost(features, labels, others):
-    """Mean class probabilities of some members, which differ in what they set aside."""
-    with naming_extras():
-        from sklearn.ensemble import HistGradientBoostingClassifier
-
-    known = np.isfinite(features).any(axis=0)
-    features, others = features[:, known], others[:, known]
-    probabilities = np.zeros((len(others), len(LEGUS_CLASSES)))
-    for member in range(_MEMBERS):
-        model = HistGradientBoostingClassifier(
-            learning_rate=0.05, max_leaf_nodes=15, early_stopping=True, random_state=_SEED + member
-        )
-        model.fit(features, labels)
-        probabilities[:, model.classes_.astype(int) - 1] += model.predict_proba(others) / _MEMBERS
-    return probabilities
 
 
 def scores_by_field(classified):
@@ -291,9 +310,8 @@ def reproduce_catalog_only(folder, catalogs, *, progress_bar=False):
     report = Report("Classes from the catalogue alone")
     report.add(
         "Each field",
-        "Gradient boosting on magnitudes, errors, colours, concentration index, fitted age, mass "
-        "and reddening, and neighbours; the galaxy of a field is held out. What images add is what "
-        "they are above this.",
+        "Boosted trees on magnitudes, errors, colors, concentration index and neighbors; the "
+        "galaxy of a field is held out. What images add is what they are above this.",
         name="fields",
         table=scores,
         form=".3f",

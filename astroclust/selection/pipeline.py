@@ -64,9 +64,9 @@ def find_candidates(
     candidates : `~astropy.table.Table`
         The table of `~astroclust.detection.find_sources`, of those that pass, with the columns of
         `~astroclust.photometry.measure_photometry`, ``ci`` (mag, in V) and ``n_filters``. It goes
-        straight into `~astroclust.classification.classify_table`. In its ``meta`` is how many
-        sources were found and how many were left after each cut; `cut_flow` of all sources tells
-        more.
+        straight into `~astroclust.classification.classify_table`. In its ``meta`` are the distance
+        in Mpc (``DISTANCE``), if it is given, how many sources were found and how many were left
+        after each cut; `cut_flow` of all sources tells more.
 
     Raises
     ------
@@ -122,6 +122,8 @@ def find_candidates(
         system=images.system,
         left_out=None if blocked is None else _on_mask(sources, blocked),
     )
+    if distance is not None:
+        result.meta["DISTANCE"] = float(u.Quantity(distance, u.Mpc).value)
     return result if keep_rejected else keep_candidates(result)
 
 

@@ -73,6 +73,34 @@ def test_detect_and_classify(files, tmp_path, capsys):
     assert len(Table.read(tmp_path / "r.ecsv")) == n
 
 
+def test_classify_with_photometry(files, tmp_path, capsys):
+    _, images = files
+    found = f"{tmp_path}/c.ecsv"
+    assert main(["detect", "-q", *images, "--distance", "10", "-o", found]) == 0
+    results = []
+    for number, options in enumerate(
+        (
+            ["--no-photometry"],
+            ["--image-probabilities"],
+            ["--photometry", "--neighbors", found],
+        )
+    ):
+        output = f"{tmp_path}/{number}.ecsv"
+        assert main(["classify", "-q", found, *images, *options, "-o", output]) == 0
+        results.append(Table.read(output))
+    plain, alone, both = results
+    assert "evidence" not in plain.colnames
+    np.testing.assert_allclose(alone["prob_image_1"], plain["prob_1"], atol=1e-5)
+    assert set(both["evidence"]) == {31}
+    assert np.abs(both["prob_1"] - alone["prob_1"]).max() > 0.001
+    capsys.readouterr()
+    table = f"{tmp_path}/plain.ecsv"
+    plain["x", "y"].write(table)
+    command = ["classify", "-q", table, *images, "--photometry", "-o", f"{tmp_path}/no.ecsv"]
+    assert main(command) == 1
+    assert "photometry cannot be used" in capsys.readouterr().err
+
+
 def test_tables_of_other_programs(files, tmp_path, capsys):
     table, images = files
     plain = Table.read(table)[:4]

@@ -13,9 +13,10 @@ from astroclust.cli import main
 from astroclust.experiments import (
     Report,
     accuracy_by_epochs,
-    catalog_features,
     classify_without_images,
+    labeled_features,
     peak_accuracies,
+    pool_with_images,
     pretraining_study,
     read_labeled,
     sample_fields,
@@ -242,12 +243,9 @@ def test_trees_learn_from_catalogues_of_other_galaxies():
         _catalog("ngc628-c", 9.9, 2),
         _catalog("ngc628-e", 9.9, 3),
     ]
-    features = catalog_features(catalogs[0])
-    np.testing.assert_allclose(
-        np.ma.filled(catalogs[0]["mag_f555w"], np.nan) - features["abs_V"],
-        np.where(np.isnan(features["abs_V"]), np.nan, 5 * np.log10(8.3) + 25),
-    )
-    assert np.isnan(features["mass"]).all()
+    sample = labeled_features(catalogs)
+    assert sample.colnames[:4] == ["field", "galaxy", "id", "label"]
+    assert not {"age", "mass", "e_bv"} & set(sample.colnames)
     classified = classify_without_images(catalogs)
     assert len(classified) == sum(np.sum(catalog["class_human"] > 0) for catalog in catalogs)
     scores = scores_by_field(classified)
@@ -260,13 +258,17 @@ def test_images_and_catalogues_together():
     catalogs = [_catalog("ngc1433", 8.3, 1), _catalog("ngc628-c", 9.9, 2)]
     for catalog in catalogs:
         catalog["ci"] = 1.5
-    known = [np.eye(5)[np.asarray(catalog["class_human"])][:, 1:] for catalog in catalogs]
-    alone = scores_by_field(classify_without_images(catalogs))["accuracy"][-1]
-    both = scores_by_field(classify_without_images(catalogs, probabilities=known))["accuracy"][-1]
-    assert alone < 0.8
-    assert both > 0.95
-    with pytest.raises(ValueError, match=r"must have shape \(120, 4\)"):
-        classify_without_images(catalogs, probabilities=[known[0][:3], known[1]])
+    alone = classify_without_images(catalogs)
+    assert scores_by_field(alone)["accuracy"][-1] < 0.8
+    images = alone["field", "id"]
+    for number in (1, 2, 3, 4):
+        images[f"prob_{number}"] = np.where(alone["label"] == number, 0.7, 0.1)
+    both = pool_with_images(alone, images[::-1][5:])
+    assert both.colnames == alone.colnames
+    assert len(both) == len(alone) - 5
+    assert scores_by_field(both)["accuracy"][-1] > 0.95
+    with pytest.raises(ValueError, match="two are needed, not 1"):
+        pool_with_images(alone, images[images["field"] == "ngc1433"])
     with pytest.raises(ValueError, match="two are needed, not 1"):
         classify_without_images(catalogs[:1])
 
