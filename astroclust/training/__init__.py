@@ -40,7 +40,7 @@ with naming_extras():
         joint_scheme,
         make_domains,
     )
-    from astroclust.training.recipes import RECIPES, Recipe, find_recipe
+    from astroclust.training.recipes import LEGUS_MIX, RECIPES, Recipe, find_recipe
     from astroclust.training.sample_files import read_samples
     from astroclust.training.samples import (
         CROWDED,
@@ -64,6 +64,7 @@ __all__ = [
     "AUGMENTATIONS",
     "CROWDED",
     "LABEL_COLUMNS",
+    "LEGUS_MIX",
     "RECIPES",
     "SIMULATED_LABELS",
     "TEST_FIELDS",

@@ -7,7 +7,7 @@ from math import isclose
 from astroclust.stamps import NORMALIZATIONS
 from astroclust.training.augmentation import AUGMENTATIONS
 
-__all__ = ["RECIPES", "Recipe", "find_recipe"]
+__all__ = ["LEGUS_MIX", "RECIPES", "Recipe", "find_recipe"]
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,9 @@ _WEI2020 = {
     "moving_average": False,
     "validation_share": 0.0,
 }
+#: Class fractions of LEGUS: the mean of its galaxies with human classes, weighted by the square
+#: root of their number (``benchmarks/real_labels.py``, ``class_mix``).
+LEGUS_MIX = (0.149, 0.188, 0.166, 0.497)
 #: Recipes by name: ``"native"``, that of the bundled classifier; those of Wei et al. (2020, sec.
 #: 3.3 and 3.4) for both of their networks; and a gentle one for a classifier that has learnt.
 RECIPES = {
@@ -146,6 +149,7 @@ RECIPES = {
     "wei2020": Recipe("resnet18", batch_size=32, **_WEI2020),
     "wei2020-vgg19": Recipe("vgg19_bn", batch_size=16, **_WEI2020),
     "fine-tune": Recipe(learning_rate=5e-4, epochs=20, block_decay=0.7),
+    "human-labels": Recipe(learning_rate=5e-4, epochs=12, label_smoothing=0.1, class_mix=LEGUS_MIX),
 }
 
 
