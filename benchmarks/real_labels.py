@@ -62,7 +62,7 @@ def labeled_catalogs():
 
 
 def class_mix(catalogs, held_out=()):
-    """Mean fractions of the human classes in galaxies, each with the root of its labels as weight."""
+    """Mean fractions of the classes in galaxies, weighted by the root of their labels."""
     counts = {}
     for catalog in catalogs:
         labels = np.ma.filled(catalog["class_human"], 0)
