@@ -143,7 +143,8 @@ _WEI2020 = {
 #: root of their number (``benchmarks/real_labels.py``, ``class_mix``).
 LEGUS_MIX = (0.149, 0.188, 0.166, 0.497)
 #: Recipes by name: ``"native"``, that of the bundled classifier; those of Wei et al. (2020, sec.
-#: 3.3 and 3.4) for both of their networks; and a gentle one for a classifier that has learnt.
+#: 3.3 and 3.4) for both of their networks; a gentle one for a classifier that has been trained; and
+#: one for human labels, of which there are few and not all are right.
 RECIPES = {
     "native": Recipe(),
     "wei2020": Recipe("resnet18", batch_size=32, **_WEI2020),

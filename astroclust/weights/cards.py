@@ -198,12 +198,19 @@ class ModelCard:
 
     @property
     def notice(self):
-        """One sentence on what its results may be used for; empty where nothing restricts it."""
-        if not self.simulated:
+        """One sentence on what it has seen, and what its results may be used for; or empty."""
+        if self.simulated:
+            return (
+                f"classifier {self.name} was trained on simulated images only: "
+                "fine-tune it on real labels before scientific use"
+            )
+        unseen = self.galaxy_scores.get("all")
+        if not (self.galaxies and unseen):
             return ""
         return (
-            f"classifier {self.name} was trained on simulated images only: "
-            "fine-tune it on real labels before scientific use"
+            f"classifier {self.name} was trained on human labels of {', '.join(self.galaxies)}; "
+            f"on galaxies that were held out it agrees with people on {unseen['accuracy']:.0%} of "
+            f"{unseen['n']:.0f} objects"
         )
 
 

@@ -1,0 +1,87 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Draw the most confident errors on human labels, from probabilities that real_labels.py kept.
+
+A row of the figure is a human class; each stamp shows the class that was found instead, and its
+probability, by a classifier that had not seen the galaxy. Pictures without a stated license are
+left out.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table, vstack
+from matplotlib.figure import Figure
+from PIL import Image
+from real_data import data_path
+from real_labels import PROBABILITIES, list_pictures
+
+from astroclust.instruments import LEGUS_CLASSES
+
+#: Errors per class, in rows of ten.
+N_ERRORS, N_COLUMNS = 20, 10
+# Width of what is drawn, in arcseconds: twice that of a stamp.
+WIDTH = 4.0
+
+
+def confident_errors(table, number):
+    """Rows of a human class whose other class is most probable."""
+    found = np.column_stack([table[name] for name in PROBABILITIES])
+    classes = np.array(LEGUS_CLASSES.numbers)[found.argmax(axis=1)]
+    wrong = np.flatnonzero((table["label"] == number) & (classes != number))
+    chosen = wrong[np.argsort(-found.max(axis=1)[wrong])][:N_ERRORS]
+    rows = table[chosen]
+    rows["class"], rows["probability"] = classes[chosen], found.max(axis=1)[chosen]
+    return rows
+
+
+def cutout(row, pictures, labels, opened):
+    """The picture around an object."""
+    picture = pictures[pictures["field"] == row["field"]][0]
+    place = labels[(labels["field"] == row["field"]) & (labels["id"] == row["id"])][0]
+    name = picture["file"]
+    if name not in opened:
+        opened[name] = np.asarray(Image.open(name).convert("RGB"))
+    half = max(round(WIDTH / picture["scale"] / 2), 4)
+    col, line = round(place["col"]), round(place["row"])
+    padded = np.pad(opened[name], ((half, half), (half, half), (0, 0)))
+    return padded[line : line + 2 * half + 1, col : col + 2 * half + 1]
+
+
+def draw(table):
+    """The figure of all classes."""
+    pictures = list_pictures()
+    pictures = pictures[["licence not stated" not in credit for credit in pictures["credit"]]]
+    labels = Table.read(data_path("legus_pictures", "labels.ecsv"))
+    table = table[np.isin(table["field"], pictures["field"])]
+    lines = N_ERRORS // N_COLUMNS
+    figure = Figure(figsize=(12, 12), layout="constrained")
+    axes = figure.subplots(lines * len(LEGUS_CLASSES), N_COLUMNS)
+    opened = {}
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for place, number in enumerate(LEGUS_CLASSES.numbers):
+        own = axes[lines * place : lines * (place + 1)].ravel()
+        for ax, row in zip(own, confident_errors(table, number), strict=False):
+            ax.imshow(cutout(row, pictures, labels, opened), interpolation="nearest")
+            color = LEGUS_CLASSES.colors[row["class"]]
+            ax.set_title(
+                f"{number} taken for {row['class']}, {row['probability']:.2f}",
+                fontsize=7, color=color,
+            )  # fmt: skip
+    return figure
+
+
+def main():
+    """Read the probabilities and draw."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="that of real_labels.py")
+    parser.add_argument("output", type=Path, help="picture to write")
+    arguments = parser.parse_args()
+    parts = sorted(arguments.folder.glob("shipped_*.ecsv"))
+    draw(vstack([Table.read(path) for path in parts])).savefig(arguments.output, dpi=90)
+    print(f"wrote {arguments.output} from {len(parts)} galaxies")
+
+
+if __name__ == "__main__":
+    main()
