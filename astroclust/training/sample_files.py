@@ -335,7 +335,7 @@ def _picture(row, table, system, classifier):
     size = STAMP_SIZE if classifier is None else classifier.card.stamp_size
     reach = size // 2 + PICTURE_MARGIN + 1
     path, filters = row.path(row.needed("picture")), _filters(row)
-    wanted = (row.text("label_column"), *LABEL_COLUMNS)
+    wanted = ("id", row.text("label_column"), *LABEL_COLUMNS)
     labels = table[[one for one in table.colnames if one in wanted]]
     if given:
         affine = [row.number(one) for one in _AFFINE]
