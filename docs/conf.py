@@ -49,6 +49,8 @@ if os.environ.get("ASTROCLUST_DOCS_OFFLINE"):
 
 def _as_text(value):
     """An entry of a card, as a cell of a table."""
+    if isinstance(value, dict) and any(isinstance(entry, dict) for entry in value.values()):
+        return "; ".join(f"{name}: {_as_text(entry)}" for name, entry in value.items())
     if isinstance(value, dict):
         return ", ".join(f"{name}: {entry}" for name, entry in value.items())
     if isinstance(value, tuple):

@@ -1,13 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Lists of samples: one row per field with its images or picture, its labels and its weight."""
 
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from astropy.table import Table
 
 from astroclust.catalogs import find_field, pixel_positions, read_table, sky_positions
 from astroclust.catalogs.fields import plain_name
@@ -16,6 +14,7 @@ from astroclust.images.coordinates import wcs_of_header
 from astroclust.images.pictures import PICTURE_FILTERS, picture_bands
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, find_band_system
 from astroclust.training.augmentation import AUGMENTATIONS
+from astroclust.training.sample_rows import AFFINE, naming, read_rows, roles_of
 from astroclust.training.samples import (
     LABEL_COLUMNS,
     STAMP_SIZE,
@@ -27,19 +26,6 @@ __all__ = ["PICTURE_MARGIN", "read_samples"]
 
 #: Pixels around each stamp of a picture that are cut as well: the corners of turned stamps.
 PICTURE_MARGIN = 11
-
-_AFFINE = ("a_cx", "a_cy", "t_c", "a_rx", "a_ry", "t_r")
-# Columns that each kind of sample may have, beside those that all may have and its images.
-_COMMON = ("field", "galaxy", "kind", "weight", "augmentation")
-_LABELED = ("labels", "label_column")
-_KINDS = {
-    "images": (*_LABELED, "roles"),
-    "picture": (*_LABELED, "roles", "picture", "filters", *_AFFINE, "wcs", "credit"),
-    "simulated": ("n", "seed"),
-}
-# What lists of pictures say beside that; and another name for a column.
-_IGNORED = ("scale", "width", "height", "source", "note")
-_OTHER_NAMES = {"file": "picture"}
 
 
 def read_samples(
@@ -121,145 +107,18 @@ def read_samples(
     if system is None:
         system = LEGUS_BANDS if classifier is None else classifier.card.system
     system = find_band_system(system)
-    rows = _read_rows(samples, system)
+    rows = read_rows(samples, system)
     tables = {}
     options = {"classifier": classifier, "scheme": scheme, "progress_bar": progress_bar}
     result = []
     for row in rows:
-        with _naming(row):
+        with naming(row):
             if row.kind == "simulated":
                 sample = _simulated(row, system, options, workers)
             else:
                 sample = _labeled(row, system, options, tables)
             result.append(_named(sample, row))
     return result
-
-
-class _Row:
-    """A row of a list of samples, whose empty entries are empty texts."""
-
-    def __init__(self, place, entries, root, images):
-        self.place, self.entries, self.root = place, entries, root
-        self.images = {name: entries[name] for name in images if entries[name]}
-        self.kind = self.text("kind") or self._likely_kind()
-
-    def _likely_kind(self):
-        if any(map(self.text, ("picture", "wcs", *_AFFINE))):
-            return "picture"
-        return "simulated" if self.text("n") else "images"
-
-    def text(self, name):
-        """An entry, empty if there is none."""
-        return self.entries.get(name, "")
-
-    def needed(self, name):
-        """An entry that must not be empty."""
-        text = self.text(name)
-        if not text:
-            raise self.error(name, f"is empty, but samples of kind {self.kind} need it")
-        return text
-
-    def number(self, name, kind=float):
-        """An entry as a number."""
-        text = self.text(name)
-        try:
-            value = kind(text)
-        except ValueError:
-            value = np.nan
-        if not np.isfinite(value):
-            what = "a whole number" if kind is int else "a number"
-            raise self.error(name, f"is {text!r}, not {what}")
-        return value
-
-    def path(self, text):
-        """A path that begins in the folder of the list."""
-        return text if "://" in text else str(self.root / text)
-
-    def error(self, name, problem):
-        return ValueError(f"{self.place}, column {name}: {problem}")
-
-
-@contextmanager
-def _naming(row):
-    """Put the row before what is wrong with it."""
-    try:
-        yield
-    except (KeyError, OSError, TypeError, ValueError) as error:
-        text = str(error.args[0] if isinstance(error, KeyError) else error)
-        if text.startswith(row.place):
-            raise
-        kinds = (FileNotFoundError, OSError, KeyError, TypeError, ValueError)
-        kind = next(one for one in kinds if isinstance(error, one))
-        raise kind(f"{row.place}: {text}") from error
-
-
-def _read_rows(samples, system):
-    """Rows of a list, checked."""
-    name, root = "samples", Path()
-    if not isinstance(samples, Table):
-        name, root = Path(samples).name, Path(samples).parent
-        samples = read_table(samples)
-    columns = {one: _OTHER_NAMES.get(one, one) for one in samples.colnames}
-    if "field" not in columns:
-        raise KeyError(f"{name} has no column 'field' with the names of the samples")
-    if not len(samples):
-        raise ValueError(f"{name} has no rows")
-    given = [_entries(row, columns) for row in samples]
-    roles = {role for entries in given for role in _roles(entries.get("roles", ""))}
-    known = {*_COMMON, *_IGNORED, *(one for kind in _KINDS.values() for one in kind)}
-    images = [one for one in columns.values() if one not in known]
-    for one in images:
-        if one.upper() not in {*system.filters, *system.roles, *roles}:
-            raise ValueError(
-                f"{name} has a column {one}, which is neither a filter of band system "
-                f"{system.name} nor one of {', '.join(sorted(known - set(_IGNORED)))}; rename it, "
-                f"or give its role in the column roles, as in {one}=V"
-            )
-    rows = []
-    for number, entries in enumerate(given, start=1):
-        place = f"{name}, row {number}"
-        if not entries["field"]:
-            raise ValueError(f"{place}, column field: is empty; name the field")
-        row = _Row(f"{place} ({entries['field']})", entries, root, images)
-        _check_kind(row)
-        rows.append(row)
-    return rows
-
-
-def _entries(row, columns):
-    entries = {}
-    for name, known in columns.items():
-        text = "" if row[name] is np.ma.masked else str(row[name]).strip()
-        entries[known] = "" if text == "nan" else text
-    return entries
-
-
-def _check_kind(row):
-    """Check that a row has no entries of another kind."""
-    if row.kind not in _KINDS:
-        raise row.error("kind", f"is {row.kind!r}, not one of {', '.join(_KINDS)}")
-    foreign = [
-        one
-        for kind in _KINDS.values()
-        for one in kind
-        if one not in (*_KINDS[row.kind], "credit") and row.text(one)
-    ]
-    if row.kind != "images":
-        foreign += row.images
-    if foreign:
-        raise row.error(
-            foreign[0], f"has {row.entries[foreign[0]]!r}, but samples of kind {row.kind} have none"
-        )
-    if row.kind == "images" and not row.images:
-        raise ValueError(
-            f"{row.place} has no image: give its path in the column of a filter, such as F555W"
-        )
-
-
-def _roles(text):
-    """Roles by filter from ``F657N=V F658N=V``."""
-    pairs = [part.partition("=") for part in text.replace(",", " ").split()]
-    return {name.upper(): role.upper() for name, _, role in pairs}
 
 
 def _simulated(row, system, options, workers):
@@ -292,7 +151,7 @@ def _labeled(row, system, options, tables):
         margin = PICTURE_MARGIN
     else:
         paths = {name: row.path(path) for name, path in row.images.items()}
-        images = ImageSet.read(paths, roles=_roles(row.text("roles")), system=system)
+        images = ImageSet.read(paths, roles=roles_of(row.text("roles")), system=system)
         margin = 0
     name = Path(row.text("labels")).name
     sample = labeled_sample(
@@ -328,17 +187,17 @@ def _labels(row, tables):
 
 def _picture(row, table, system, classifier):
     """The part of a picture that the labels need, and the labels with positions on it."""
-    given = [one for one in _AFFINE if row.text(one)]
+    given = [one for one in AFFINE if row.text(one)]
     if bool(given) == bool(row.text("wcs")):
         problem = "the affine is given as well" if given else "is empty, and so is the affine"
-        raise row.error("wcs", f"{problem}; give either it or {', '.join(_AFFINE)}")
+        raise row.error("wcs", f"{problem}; give either it or {', '.join(AFFINE)}")
     size = STAMP_SIZE if classifier is None else classifier.card.stamp_size
     reach = size // 2 + PICTURE_MARGIN + 1
     path, filters = row.path(row.needed("picture")), _filters(row)
     wanted = ("id", row.text("label_column"), *LABEL_COLUMNS)
     labels = table[[one for one in table.colnames if one in wanted]]
     if given:
-        affine = [row.number(one) for one in _AFFINE]
+        affine = [row.number(one) for one in AFFINE]
         x, y = pixel_positions(table)
         (x0, y0), shape = _span(x, y, reach)
         labels["x"], labels["y"] = x - x0, y - y0
@@ -348,7 +207,7 @@ def _picture(row, table, system, classifier):
         labels["sky"] = sky_positions(table)
         grid = {"wcs": _read_wcs(row)}
     bands = picture_bands(path, filters, **grid)
-    return ImageSet(bands, roles=_roles(row.text("roles")), system=system), labels
+    return ImageSet(bands, roles=roles_of(row.text("roles")), system=system), labels
 
 
 def _span(x, y, reach):

@@ -1,0 +1,166 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Rows of lists of samples, checked for what is missing, unknown or contradictory."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+
+from astroclust.catalogs import read_table
+
+__all__ = ["AFFINE", "SampleRow", "naming", "read_rows", "roles_of"]
+
+#: Columns of the affine from the pixels of the labels to those of a picture.
+AFFINE = ("a_cx", "a_cy", "t_c", "a_rx", "a_ry", "t_r")
+# Columns that each kind of sample may have, beside those that all may have and its images.
+_COMMON = ("field", "galaxy", "kind", "weight", "augmentation")
+_LABELED = ("labels", "label_column")
+_KINDS = {
+    "images": (*_LABELED, "roles"),
+    "picture": (*_LABELED, "roles", "picture", "filters", *AFFINE, "wcs", "credit"),
+    "simulated": ("n", "seed"),
+}
+# What lists of pictures say beside that; and another name for a column.
+_IGNORED = ("scale", "width", "height", "source", "note")
+_OTHER_NAMES = {"file": "picture"}
+
+
+class SampleRow:
+    """A row of a list of samples, whose empty entries are empty texts.
+
+    Parameters
+    ----------
+    place : str
+        Name of the list and the row, for messages.
+    entries : dict of str to str
+        Entries by column.
+    root : `~pathlib.Path`
+        Folder in which paths begin.
+    images : sequence of str
+        Columns of images.
+    """
+
+    def __init__(self, place, entries, root, images):
+        self.place, self.entries, self.root = place, entries, root
+        self.images = {name: entries[name] for name in images if entries[name]}
+        self.kind = self.text("kind") or self._likely_kind()
+
+    def _likely_kind(self):
+        if any(map(self.text, ("picture", "wcs", *AFFINE))):
+            return "picture"
+        return "simulated" if self.text("n") else "images"
+
+    def text(self, name):
+        """An entry, empty if there is none."""
+        return self.entries.get(name, "")
+
+    def needed(self, name):
+        """An entry that must not be empty."""
+        text = self.text(name)
+        if not text:
+            raise self.error(name, f"is empty, but samples of kind {self.kind} need it")
+        return text
+
+    def number(self, name, kind=float):
+        """An entry as a number."""
+        text = self.text(name)
+        try:
+            value = kind(text)
+        except ValueError:
+            value = np.nan
+        if not np.isfinite(value):
+            what = "a whole number" if kind is int else "a number"
+            raise self.error(name, f"is {text!r}, not {what}")
+        return value
+
+    def path(self, text):
+        """A path that begins in the folder of the list."""
+        return text if "://" in text else str(self.root / text)
+
+    def error(self, name, problem):
+        """A `ValueError` that names row and column."""
+        return ValueError(f"{self.place}, column {name}: {problem}")
+
+
+@contextmanager
+def naming(row):
+    """Put the row before what is wrong with it."""
+    try:
+        yield
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        text = str(error.args[0] if isinstance(error, KeyError) else error)
+        if text.startswith(row.place):
+            raise
+        kinds = (FileNotFoundError, OSError, KeyError, TypeError, ValueError)
+        kind = next(one for one in kinds if isinstance(error, one))
+        raise kind(f"{row.place}: {text}") from error
+
+
+def read_rows(samples, system):
+    """Rows of a list, checked."""
+    name, root = "samples", Path()
+    if not isinstance(samples, Table):
+        name, root = Path(samples).name, Path(samples).parent
+        samples = read_table(samples)
+    columns = {one: _OTHER_NAMES.get(one, one) for one in samples.colnames}
+    if "field" not in columns:
+        raise KeyError(f"{name} has no column 'field' with the names of the samples")
+    if not len(samples):
+        raise ValueError(f"{name} has no rows")
+    given = [_entries(row, columns) for row in samples]
+    roles = {role for entries in given for role in roles_of(entries.get("roles", ""))}
+    known = {*_COMMON, *_IGNORED, *(one for kind in _KINDS.values() for one in kind)}
+    images = [one for one in columns.values() if one not in known]
+    for one in images:
+        if one.upper() not in {*system.filters, *system.roles, *roles}:
+            raise ValueError(
+                f"{name} has a column {one}, which is neither a filter of band system "
+                f"{system.name} nor one of {', '.join(sorted(known - set(_IGNORED)))}; rename it, "
+                f"or give its role in the column roles, as in {one}=V"
+            )
+    rows = []
+    for number, entries in enumerate(given, start=1):
+        place = f"{name}, row {number}"
+        if not entries["field"]:
+            raise ValueError(f"{place}, column field: is empty; name the field")
+        row = SampleRow(f"{place} ({entries['field']})", entries, root, images)
+        _check_kind(row)
+        rows.append(row)
+    return rows
+
+
+def _entries(row, columns):
+    entries = {}
+    for name, known in columns.items():
+        text = "" if row[name] is np.ma.masked else str(row[name]).strip()
+        entries[known] = "" if text == "nan" else text
+    return entries
+
+
+def _check_kind(row):
+    """Check that a row has no entries of another kind."""
+    if row.kind not in _KINDS:
+        raise row.error("kind", f"is {row.kind!r}, not one of {', '.join(_KINDS)}")
+    foreign = [
+        one
+        for kind in _KINDS.values()
+        for one in kind
+        if one not in (*_KINDS[row.kind], "credit") and row.text(one)
+    ]
+    if row.kind != "images":
+        foreign += row.images
+    if foreign:
+        raise row.error(
+            foreign[0], f"has {row.entries[foreign[0]]!r}, but samples of kind {row.kind} have none"
+        )
+    if row.kind == "images" and not row.images:
+        raise ValueError(
+            f"{row.place} has no image: give its path in the column of a filter, such as F555W"
+        )
+
+
+def roles_of(text):
+    """Roles by filter from ``F657N=V F658N=V``."""
+    pairs = [part.partition("=") for part in text.replace(",", " ").split()]
+    return {name.upper(): role.upper() for name, _, role in pairs}
