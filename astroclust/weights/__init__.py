@@ -69,7 +69,8 @@ def list_classifiers():
     >>> list(list_classifiers())
     ['simulated-3']
     """
-    cards = [read_card(path) for path in sorted(bundle().glob("*.json"))]
+    weights = sorted(bundle().glob("*.safetensors"))
+    cards = [read_card(path.with_suffix(".json")) for path in weights]
     return {card.name: card for card in cards}
 
 

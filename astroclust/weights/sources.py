@@ -105,7 +105,7 @@ def _from_disk(text):
     if path.suffix != _WEIGHTS:
         path = bundle() / f"{text}{_WEIGHTS}"
         if not path.exists():
-            known = ", ".join(sorted(card.stem for card in bundle().glob(f"*{_CARD}")))
+            known = ", ".join(sorted(file.stem for file in bundle().glob(f"*{_WEIGHTS}")))
             raise ValueError(
                 f"there is no classifier {text!r}: bundled are {known}; or give the path or the "
                 f"address of a {_WEIGHTS} file"
