@@ -14,7 +14,7 @@ from astropy.table import Table, vstack
 from matplotlib.figure import Figure
 from PIL import Image
 from real_data import data_path
-from real_labels import PROBABILITIES, list_pictures
+from real_pictures import PROBABILITIES, list_pictures
 
 from astroclust.instruments import LEGUS_CLASSES
 

@@ -22,37 +22,25 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table, vstack
 from real_data import data_path
-from sklearn.metrics import roc_auc_score
+from real_pictures import PROBABILITIES, classify_stamps, list_pictures, score
 
 from astroclust import load_classifier, save_classifier, train_classifier
 from astroclust.catalogs import legus_catalogs, read_legus
-from astroclust.evaluation import calibration_curve
 from astroclust.experiments import classify_without_images, pool_with_images, sign_test
 from astroclust.experiments.schneider2023 import efficientnet_lite0_weights
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.training import (
     find_recipe,
     hold_out,
-    member_probabilities,
     read_samples,
     simulated_sample,
 )
-from astroclust.training.augmentation import crop_middle
 
 TRAINED = ("shipped", "simulations", "random", "imagenet")
-PROBABILITIES = [f"prob_{number}" for number in LEGUS_CLASSES.numbers]
 # Simulated stamps in the training of the bundled classifier, and the seed.
 N_SIMULATED, SEED = 2000, 1
 # Epochs of the backbone from ImageNet, which sees stamps at 64 pixels, and of the sign test.
 IMAGENET, IMAGENET_EPOCHS, PAIR_EPOCHS = "timm/efficientnet_lite0@64", 4, 10
-
-
-def list_pictures():
-    """The pictures as a list of samples."""
-    pictures = Table.read(data_path("legus_pictures", "pictures.ecsv"))
-    pictures["file"] = [str(data_path("legus_pictures", name)) for name in pictures["file"]]
-    pictures["labels"] = str(data_path("legus_pictures", "labels.ecsv"))
-    return pictures
 
 
 def labeled_catalogs():
@@ -98,7 +86,7 @@ class Trainings:
             samples = hold_out(self.samples, galaxies=held_out)
             classifier = self._trained(kind, samples, held_out, name)
             tests = [one for one in samples if one.galaxy in held_out]
-            vstack([_classified(classifier, one) for one in tests]).write(path)
+            vstack([classify_stamps(classifier, one, one.test_stamps) for one in tests]).write(path)
         return Table.read(path)
 
     def _trained(self, kind, samples, held_out, name):
@@ -126,49 +114,6 @@ class Trainings:
             seed=SEED,
             folder=self.folder / f"{name}.checkpoints",
         )
-
-
-def _classified(classifier, sample):
-    """Labels of a test set, and class probabilities."""
-    stamps = crop_middle(sample.test_stamps, classifier.card.stamp_size)
-    found = member_probabilities(classifier.prepared(), stamps).mean(axis=0)
-    table = Table({"field": [sample.name] * len(found), "id": stamps.table["id"]})
-    table["galaxy"], table["label"] = sample.galaxy, np.asarray(sample.test_labels)
-    for name, column in zip(PROBABILITIES, found.T, strict=True):
-        table[name] = column
-    return table
-
-
-def describe(name, table):
-    """Print the scores of the most probable class, and of it after division by the class mix."""
-    labels = np.asarray(table["label"])
-    found = np.column_stack([table[name] for name in PROBABILITIES])
-    numbers = np.array(LEGUS_CLASSES.numbers)
-    mix = np.array([np.mean(labels == number) for number in numbers])
-    best = numbers[found.argmax(axis=1)]
-    even = numbers[(found / np.maximum(mix, 1e-9)).argmax(axis=1)]
-    recalls, even_recalls = (
-        [np.mean(chosen[labels == number] == number) for number in numbers]
-        for chosen in (best, even)
-    )
-    ends = (labels == 1) | (labels == 4)
-    one, four = found[ends][:, [0, 3]].T
-    ece = calibration_curve(labels, found).meta["ECE"]
-    print(
-        f"{name:28s} n {len(labels):4d} accuracy {np.mean(best == labels):.3f} recalls "
-        + " ".join(f"{recall:.2f}" for recall in recalls)
-        + f" mean {np.mean(recalls):.3f}, divided {np.mean(even_recalls):.3f} AUC 1 against 4 "
-        f"{roc_auc_score(labels[ends] == 1, one / (one + four + 1e-9)):.3f}, 1+2 "
-        f"{roc_auc_score(labels <= 2, found[:, :2].sum(axis=1)):.3f} ECE {ece:.3f}",
-        flush=True,
-    )
-
-
-def score(name, table):
-    """Print the scores of each galaxy, and of all."""
-    for galaxy in dict.fromkeys(table["galaxy"]):
-        describe(f"{name}, {galaxy}", table[table["galaxy"] == galaxy])
-    describe(f"{name}, all", table)
 
 
 def compare_starts(trainings, galaxies):
