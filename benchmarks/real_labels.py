@@ -19,9 +19,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Table, vstack
+from astropy.table import Table, join, vstack
 from real_data import data_path
-from real_pictures import PROBABILITIES, classify_stamps, list_pictures, score
+from real_pictures import (
+    PROBABILITIES,
+    classify_stamps,
+    list_pictures,
+    score,
+    score_thresholds,
+    scores_of,
+)
 
 from astroclust import load_classifier, save_classifier, train_classifier
 from astroclust.catalogs import legus_catalogs, read_legus
@@ -32,12 +39,14 @@ from astroclust.training import (
     find_recipe,
     hold_out,
     read_samples,
+    score_classifier,
     simulated_sample,
+    simulated_test_set,
 )
 
 TRAINED = ("shipped", "simulations", "random", "imagenet")
-# Simulated stamps in the training of the bundled classifier, and the seed.
-N_SIMULATED, SEED = 2000, 1
+# Simulated stamps in the training and the test set of the bundled classifier, and the seed.
+N_SIMULATED, N_TEST, SEED = 2000, 3000, 1
 # The backbone from ImageNet sees stamps at 64 pixels.
 IMAGENET = "timm/efficientnet_lite0@64"
 # Epochs of what is compared, and if two galaxies are held out.
@@ -90,6 +99,10 @@ class Trainings:
             vstack([classify_stamps(classifier, one, one.test_stamps) for one in tests]).write(path)
         return Table.read(path)
 
+    def left_out(self, kind, galaxies):
+        """Table of the objects of all galaxies, each by a classifier that has not seen it."""
+        return vstack([self.probabilities(kind, (galaxy,)) for galaxy in galaxies])
+
     def _trained(self, kind, samples, held_out, name):
         if kind == "alone":
             return self.start
@@ -133,19 +146,28 @@ def compare_starts(trainings, galaxies):
 
 
 def ship(trainings, path):
-    """Train the bundled classifier on all galaxies."""
-    mix = class_mix(trainings.catalogs)
+    """Train the bundled classifier on all galaxies; the scores are those of galaxies left out."""
+    galaxies = list(dict.fromkeys(one.galaxy for one in trainings.samples))
     classifier = train_classifier(
         [*trainings.samples, trainings.simulated],
         name=path.stem,
-        recipe=replace(trainings.recipe, class_mix=mix),
+        recipe=replace(trainings.recipe, class_mix=class_mix(trainings.catalogs)),
         start=trainings.start,
         seed=SEED,
         folder=trainings.folder / "shipped.checkpoints",
         progress_bar=sys.stderr.isatty(),
     )
-    command = shlex.join(["python", "benchmarks/real_labels.py", *sys.argv[1:]])
-    classifier.card = replace(classifier.card, command=command)
+    table = trainings.left_out("shipped", galaxies)
+    groups = {galaxy: table[table["galaxy"] == galaxy] for galaxy in galaxies} | {"all": table}
+    classifier.card = replace(
+        classifier.card,
+        command=shlex.join(["python", "benchmarks/real_labels.py", *sys.argv[1:]]),
+        score_command=f"astroclust score --simulate {N_TEST} --seed {SEED} --model {path.stem}",
+        scores=score_classifier(classifier, *simulated_test_set(N_TEST, seed=SEED, workers=2)),
+        galaxy_scores={name: scores_of(each) for name, each in groups.items()},
+        split=f"{N_TEST} simulated stamps like other galaxies, and human labels of each galaxy by "
+        "a classifier of the same recipe that has not seen it",
+    )
     save_classifier(classifier, path, overwrite=True)
     print(f"wrote {path}")
 
@@ -176,16 +198,16 @@ def main():
         ship(trainings, arguments.ship)
         return
     galaxies = list(dict.fromkeys(one.galaxy for one in samples))
-    tables = {}
     for kind in ("alone", *arguments.kinds):
-        parts = [trainings.probabilities(kind, (galaxy,)) for galaxy in galaxies]
-        tables[kind] = vstack(parts)
-        score(kind, tables[kind])
-    catalog = classify_without_images(catalogs, neighbors=True, galaxies=galaxies)
-    if "shipped" in tables:
-        pooled = pool_with_images(catalog, tables["shipped"])
-        score("catalog", catalog)
+        score(kind, trainings.left_out(kind, galaxies))
+    if "shipped" in arguments.kinds:
+        images = trainings.left_out("shipped", galaxies)
+        catalog = classify_without_images(catalogs, neighbors=True, galaxies=galaxies)
+        score("catalog", join(images["field", "id"], catalog, keys=("field", "id")))
+        pooled = pool_with_images(catalog, images)
         score("pooled", pooled)
+        score_thresholds("shipped", images)
+        score_thresholds("pooled", pooled)
     if not arguments.no_pairs:
         compare_starts(trainings, galaxies)
 

@@ -10,8 +10,17 @@ from astroclust.evaluation import calibration_curve
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.training import member_probabilities
 from astroclust.training.augmentation import crop_middle
+from astroclust.training.scores import scores_of_classes
 
-__all__ = ["PROBABILITIES", "classify_stamps", "describe", "list_pictures", "score"]
+__all__ = [
+    "PROBABILITIES",
+    "classify_stamps",
+    "describe",
+    "list_pictures",
+    "score",
+    "score_thresholds",
+    "scores_of",
+]
 
 PROBABILITIES = [f"prob_{number}" for number in LEGUS_CLASSES.numbers]
 
@@ -66,3 +75,25 @@ def score(name, table):
     for galaxy in dict.fromkeys(table["galaxy"]):
         describe(f"{name}, {galaxy}", table[table["galaxy"] == galaxy])
     describe(f"{name}, all", table)
+
+
+def scores_of(table):
+    """Scores for a model card."""
+    labels = np.asarray(table["label"]) - 1
+    found = np.column_stack([table[name] for name in PROBABILITIES])
+    return scores_of_classes(labels, found, LEGUS_CLASSES)
+
+
+def score_thresholds(name, table, thresholds=(0.3, 0.5, 0.7)):
+    """Print purity and completeness of classes 1 and 2 above thresholds of P(1) + P(2)."""
+    for galaxy in [*dict.fromkeys(table["galaxy"]), "all"]:
+        own = table if galaxy == "all" else table[table["galaxy"] == galaxy]
+        cluster = np.asarray(own["label"]) <= 2
+        found = np.asarray(own["prob_1"]) + np.asarray(own["prob_2"])
+        parts = [
+            f"above {limit}: purity {cluster[found >= limit].mean():.2f}, completeness "
+            f"{np.mean(found[cluster] >= limit):.2f}"
+            for limit in thresholds
+            if (found >= limit).any()
+        ]
+        print(f"{name}, {galaxy}, classes 1 and 2:", "; ".join(parts), flush=True)

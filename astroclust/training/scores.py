@@ -18,6 +18,7 @@ __all__ = [
     "member_probabilities",
     "score_classifier",
     "score_galaxies",
+    "scores_of_classes",
     "without_bands",
 ]
 
@@ -216,7 +217,7 @@ def score_galaxies(classifier, samples, *, progress_bar=False):
     real = [result for name, result in results.items() if name != SIMULATED]
     if len(real) > 1:
         results["all"] = tuple(map(np.concatenate, zip(*real, strict=True)))
-    return {name: _scores(*result, scheme) for name, result in results.items()}
+    return {name: scores_of_classes(*result, scheme) for name, result in results.items()}
 
 
 def join_samples(samples, scheme):
@@ -250,8 +251,23 @@ def join_samples(samples, scheme):
     return joined, np.concatenate(targets)
 
 
-def _scores(true, probabilities, scheme):
-    """Scores of classes by number, which is their position in the scheme."""
+def scores_of_classes(true, probabilities, scheme):
+    """Scores of class probabilities, as `score_galaxies` returns them for a galaxy.
+
+    Parameters
+    ----------
+    true : `~numpy.ndarray` of int, shape (n,)
+        Classes, as positions in the scheme.
+    probabilities : `~numpy.ndarray` of float, shape (n, n_classes)
+        Class probabilities.
+    scheme : `~astroclust.instruments.ClassScheme`
+        The classes.
+
+    Returns
+    -------
+    scores : dict of str to float
+        See `score_galaxies`.
+    """
     right = probabilities.argmax(axis=1) == true
     scores = {"n": len(true), "accuracy": right.mean()}
     recalls = {
