@@ -40,7 +40,7 @@ def classify_table(
         The bands of the field, or what `~astroclust.images.ImageSet` makes them from.
     model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
         As `~astroclust.weights.load_classifier` takes it; by default the bundled classifier,
-        which was trained on simulated images only.
+        which was trained on simulations and on human labels of LEGUS.
     photometry : bool or str, optional
         Whether to pool the probabilities from images with those from the magnitudes and
         concentration index of the table, by a model trained on human classes in catalogs of

@@ -75,7 +75,7 @@ def test_the_result_is_written_and_read(field, tmp_path):
         assert again.colnames == result.colnames
         assert again["class"].mask.tolist() == [False, True, False]
         np.testing.assert_array_equal(again["class"].filled(0), result["class"].filled(0))
-        assert again.meta["ACMOD"] == "simulated-3"
+        assert again.meta["ACMOD"] == "legus-pictures-1"
         assert again.meta["ACDATA"] == "simulated images only"
 
 
@@ -216,7 +216,7 @@ def test_names_that_are_taken(field):
     result = classify_table(table, field.images, column_prefix="ml_")
     assert result.colnames[-9:] == ["ml_" + name for name in NEW]
     again = classify_table(result, field.images, column_prefix="b_", model=_ensemble(1))
-    assert (again.meta["ACMOD"], again.meta["ACMOD2"]) == ("simulated-3", "random")
+    assert (again.meta["ACMOD"], again.meta["ACMOD2"]) == ("legus-pictures-1", "random")
     assert all(len(key) <= 8 and key == key.upper() for key in again.meta)
 
 
@@ -255,7 +255,7 @@ def test_other_classes(field):
         ({"device": "abacus"}, ValueError, "device 'abacus' cannot be used here"),
         ({"batch_size": 0}, ValueError, "batch_size must be a whole number"),
         ({"batch_size": 2.5}, ValueError, "batch_size must be a whole number"),
-        ({"model": "best"}, ValueError, "no classifier 'best': bundled are simulated-3"),
+        ({"model": "best"}, ValueError, "no classifier 'best': bundled are legus-pictures-1, simulated-3"),
     ],
 )
 def test_arguments_are_checked(arguments, error, message, field):
@@ -336,7 +336,12 @@ def test_a_bar_is_shown_only_when_asked(field, capfd):
 
 
 def test_the_classifier_speaks_of_its_origin():
-    assert "simulated images only" in load_classifier().card.notice
+    assert "simulated images only" in load_classifier("simulated-3").card.notice
+    card = load_classifier().card
+    assert card.galaxies == ("NGC 1313", "NGC 1433", "NGC 1566", "NGC 4449", "NGC 628")
+    accuracy, n = (card.galaxy_scores["all"][name] for name in ("accuracy", "n"))
+    assert f"{accuracy:.0%} of {n:.0f} objects" in card.notice
+    assert "ESA/Hubble" in card.training_sample
     assert load_classifier().card.bands == LEGUS_BANDS.roles
 
 

@@ -338,7 +338,7 @@ def test_train_on_labels_of_a_table(sparse, tmp_path, capsys):
     card = astroclust.load_classifier(output).card
     assert not card.simulated
     assert card.name == "tuned"
-    assert "from simulated-3, trained on 24000 stamps" in card.training_sample
+    assert "from legus-pictures-1, trained on" in card.training_sample
     assert "share no pixel" in card.split
     assert "--from default" in card.command
     assert main([*shlex.split(card.score_command)[1:], "-q"]) == 0
@@ -464,11 +464,11 @@ def test_json_of_what_is_found_and_classified(files, tmp_path, capsys):
     facts = json.loads(captured.out)
     classes = Table.read(output)["class"]
     counts = {str(i): int(np.ma.filled(classes == i, False).sum()) for i in (1, 2, 3, 4)}
-    assert facts.pop("notice").startswith("classifier simulated-3 was trained on simulated")
+    assert facts.pop("notice").startswith("classifier legus-pictures-1 was trained on human labels")
     assert facts == {
         "counts": counts,
         "not_classified": int(np.ma.getmaskarray(classes).sum()),
-        "model": "simulated-3",
+        "model": "legus-pictures-1",
         "output": output,
     }
     assert main(["regions", "--json", output, "-o", f"{tmp_path}/r.reg"]) == 0

@@ -247,7 +247,7 @@ def test_the_command(fields, tmp_path, capsys):
     assert main([*arguments, "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["files"] == [f"{tmp_path}/out/known.fits"]
-    assert (facts["output"], facts["model"]) == (f"{tmp_path}/out", "simulated-3")
+    assert (facts["output"], facts["model"]) == (f"{tmp_path}/out", "legus-pictures-1")
     assert main([*arguments, "table.ecsv", "--image", "V=v.fits"]) == 1
     assert "--fields goes without TABLE, --image" in capsys.readouterr().err
     assert main(["classify", "-o", f"{tmp_path}/out"]) == 1

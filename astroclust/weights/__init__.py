@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 #: The bundled classifier that is used where none is named.
-DEFAULT_CLASSIFIER = "simulated-3"
+DEFAULT_CLASSIFIER = "legus-pictures-1"
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def list_classifiers():
     --------
     >>> from astroclust.weights import list_classifiers
     >>> list(list_classifiers())
-    ['simulated-3']
+    ['legus-pictures-1', 'simulated-3']
     """
     weights = sorted(bundle().glob("*.safetensors"))
     cards = [read_card(path.with_suffix(".json")) for path in weights]

@@ -59,8 +59,8 @@ def bundle():
     Examples
     --------
     >>> from astroclust.weights import bundle
-    >>> [path.name for path in bundle().glob("*.safetensors")]
-    ['simulated-3.safetensors']
+    >>> sorted(path.name for path in bundle().glob("*.safetensors"))
+    ['legus-pictures-1.safetensors', 'simulated-3.safetensors']
     """
     return Path(str(resources.files("astroclust") / "data"))
 
