@@ -109,6 +109,8 @@ class Trainings:
         epochs = EPOCHS.get(kind, self.recipe.epochs) if len(held_out) == 1 else PAIR_EPOCHS
         mix = class_mix(self.catalogs, held_out)
         recipe = replace(self.recipe, class_mix=mix, epochs=epochs)
+        if kind == "random":
+            recipe = replace(recipe, learning_rate=2e-3)
         if kind == "shipped":
             samples = [*samples, self.simulated]
         if kind == "imagenet":

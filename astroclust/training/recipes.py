@@ -150,7 +150,7 @@ RECIPES = {
     "wei2020": Recipe("resnet18", batch_size=32, **_WEI2020),
     "wei2020-vgg19": Recipe("vgg19_bn", batch_size=16, **_WEI2020),
     "fine-tune": Recipe(learning_rate=5e-4, epochs=20, block_decay=0.7),
-    "human-labels": Recipe(learning_rate=5e-4, epochs=12, label_smoothing=0.1, class_mix=LEGUS_MIX),
+    "human-labels": Recipe(learning_rate=1e-3, label_smoothing=0.1, class_mix=LEGUS_MIX),
 }
 
 
