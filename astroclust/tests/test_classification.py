@@ -255,7 +255,7 @@ def test_other_classes(field):
         ({"device": "abacus"}, ValueError, "device 'abacus' cannot be used here"),
         ({"batch_size": 0}, ValueError, "batch_size must be a whole number"),
         ({"batch_size": 2.5}, ValueError, "batch_size must be a whole number"),
-        ({"model": "best"}, ValueError, "no classifier 'best': bundled are legus-pictures-1, simulated-3"),
+        ({"model": "best"}, ValueError, "no classifier 'best': bundled are legus-pictures-1, sim"),
     ],
 )
 def test_arguments_are_checked(arguments, error, message, field):
