@@ -298,7 +298,8 @@ def _say_galaxies(report, scores, card):
     seen = {plain_name(one) for one in card.galaxies}
     lines = []
     for name, one in scores.items():
-        recalls = [f"{value:.2f}" for key, value in one.items() if key.startswith("recall_")]
+        recalls = [one.get(f"recall_{number}") for number in card.classes.numbers]
+        recalls = ["-" if value is None else f"{value:.2f}" for value in recalls]
         area = f", AUC of 1+2 {one['auc_1_2']:.3f}" if "auc_1_2" in one else ""
         lines.append(
             f"{name}: n {one['n']}, accuracy {one['accuracy']:.3f}, recalls {' '.join(recalls)}, "
