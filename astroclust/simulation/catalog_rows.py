@@ -13,13 +13,11 @@ from astroclust.catalogs import find_field, float_column, pixel_positions
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.photometry import ANNULUS
 from astroclust.simulation.candidates import CORRECTION_STEPS
-from astroclust.simulation.crowding import diffuse_light
 from astroclust.simulation.galaxy import COLORS
 from astroclust.simulation.template import V, relative_magnitudes
 
 __all__ = [
     "Rows",
-    "brighten",
     "error_of_correction",
     "gather_stars",
     "implied_noise",
@@ -34,9 +32,6 @@ _MARGIN, _SMALLEST = 50, 64
 # Young stars are where clusters are: the width over which, in pixels, how many are elsewhere, and
 # their light that is not resolved, relative to that of the galaxy.
 _YOUNG_WIDTH, _YOUNG_ELSEWHERE, _YOUNG_LIGHT, _CELL = 60.0, 0.2, 0.15, 16
-# Light without structure: over which width it is smoothed, how much of the excess variance is its,
-# and how few sources, in units of the smoothing, do not suffice to tell.
-_GLOW_WIDTH, _GLOW, _LONELY = 40.0, 0.5, 0.05
 # LEGUS: areas of the aperture and of the ring of sky, square pixels.
 _APERTURE, _SKY = np.pi * 4.0**2, np.pi * (ANNULUS[1] ** 2 - ANNULUS[0] ** 2)
 # Where classes are looked for.
@@ -271,55 +266,14 @@ def gather_stars(galaxy, rows, observation):
         The same with other ``young``.
     """
     shape = galaxy.young.shape
-    density = _smooth(rows, np.ones(len(rows.x)), shape, _YOUNG_WIDTH)
-    young = _enlarge(density / max(density.mean(), 1e-12), shape)
-    level = _YOUNG_LIGHT * np.median(galaxy.light[V])
-    _add_light(galaxy, level * young, "young", observation)
-    return replace(galaxy, young=young + np.float32(_YOUNG_ELSEWHERE))
-
-
-def brighten(galaxy, rows, population, observation):
-    """Add the light without structure that the noise about sources suggests, as in bulges and bars.
-
-    Half of the variance beyond that of quiet sky, smoothed over neighbors, is taken for photon
-    noise of such light; the rest is that of stars.
-
-    Parameters
-    ----------
-    galaxy : `~astroclust.simulation.galaxy.Galaxy`
-        Its light is changed in place.
-    rows : `Rows`
-        The sources; all have a place.
-    population : `~astroclust.simulation.populations.FieldPopulation`
-        Scatter of quiet sky.
-    observation : `~astroclust.simulation.observations.Observation`
-        Exposure time, zero points and extinction.
-    """
-    shape = galaxy.young.shape
-    light = diffuse_light(rows.noise, population.quiet, observation.exposure_times[V])
-    total = _smooth(rows, light, shape, _GLOW_WIDTH)
-    number = _smooth(rows, np.ones(len(light)), shape, _GLOW_WIDTH)
-    # Far from all sources nothing is known, and there is none.
-    mean = total / (number + _LONELY * (_CELL / _GLOW_WIDTH) ** 2)
-    _add_light(galaxy, _GLOW * _enlarge(mean, shape), "old", observation)
-
-
-def _smooth(rows, weights, shape, width):
-    """Sums of weights of sources over cells, smoothed by a Gaussian of a width in pixels."""
     cells = [np.arange(0, size + _CELL, _CELL) for size in shape]
-    sums = np.histogram2d(rows.y, rows.x, cells, weights=weights)[0]
-    return gaussian_filter(sums, width / _CELL, mode="nearest")
-
-
-def _enlarge(cells, shape):
-    """A value for each pixel from one for each cell."""
-    pixels = zoom(cells.astype(np.float32), _CELL, order=1, grid_mode=True, mode="nearest")
-    return pixels[: shape[0], : shape[1]]
-
-
-def _add_light(galaxy, light, population, observation):
-    """Add light, given in V, of a population of `COLORS`."""
-    magnitudes = relative_magnitudes(*COLORS[population]) + observation.extinction
+    counts = np.histogram2d(rows.y, rows.x, cells)[0]
+    density = gaussian_filter(counts, _YOUNG_WIDTH / _CELL, mode="nearest")
+    density = (density / max(density.mean(), 1e-12)).astype(np.float32)
+    young = zoom(density, _CELL, order=1, grid_mode=True, mode="nearest")[: shape[0], : shape[1]]
+    magnitudes = relative_magnitudes(*COLORS["young"]) + observation.extinction
     relative = 10 ** (0.4 * (observation.zero_points - magnitudes))
+    level = _YOUNG_LIGHT * np.median(galaxy.light[V])
     for band, share in zip(galaxy.light, relative / relative[V], strict=True):
-        band += np.float32(share) * light.astype(np.float32)
+        band += np.float32(level * share) * young
+    return replace(galaxy, young=young + np.float32(_YOUNG_ELSEWHERE))

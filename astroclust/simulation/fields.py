@@ -15,7 +15,6 @@ from astroclust.photometry import ANNULUS, measure_apertures
 from astroclust.simulation.candidates import KINDS, RESIDUE
 from astroclust.simulation.catalog_rows import (
     Rows,
-    brighten,
     gather_stars,
     open_catalog,
     place_on_sky,
@@ -271,7 +270,6 @@ def _paint(studio, rows, galaxy):
     candidates = painting.candidates()
     with threadpool_limits(1):
         sources = [source for candidate in candidates for source in candidate.sources]
-        brighten(galaxy, painting.rows, studio.population, studio.observation)
         image = galaxy.light + studio.draw(sources, stars)
         clouds, crowd = _crowd(studio, image, galaxy.light[V], painting)
         crowd = painting.clear(crowd)

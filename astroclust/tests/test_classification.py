@@ -76,7 +76,7 @@ def test_the_result_is_written_and_read(field, tmp_path):
         assert again["class"].mask.tolist() == [False, True, False]
         np.testing.assert_array_equal(again["class"].filled(0), result["class"].filled(0))
         assert again.meta["ACMOD"] == "legus-pictures-1"
-        assert again.meta["ACDATA"] == "simulated images only"
+        assert again.meta["ACDATA"] == "see model card"
 
 
 @pytest.mark.parametrize("form", ["Table", "QTable", "masked", "ra dec", "SkyCoord", "subclass"])

@@ -59,7 +59,7 @@ def test_classify(files, field, tmp_path, capsys):
     )
     captured = capsys.readouterr()
     assert "1 symmetric cluster" in captured.out
-    assert "trained on simulated images only" in captured.out
+    assert "trained on human labels of NGC 1313" in captured.out
     assert f"{len(result)}/{len(result)}" in captured.err
 
 
@@ -234,7 +234,7 @@ def test_demo(tmp_path, capsys):
     assert main(["demo", "-q", "--output", str(tmp_path / "out")]) == 0
     out = capsys.readouterr().out
     assert "accuracy against the known truth" in out
-    assert "trained on simulated images only" in out
+    assert "trained on human labels of NGC 1313" in out
     result = Table.read(tmp_path / "out" / "classified.fits")
     assert len(Regions.read(tmp_path / "out" / "candidates.reg", format="ds9")) == len(result)
     np.testing.assert_array_equal(

@@ -207,7 +207,7 @@ def test_the_command_line(folder, tmp_path, capsys):
     for name, value in AFFINE.items():
         table[name] = [str(value)] * 3 + [""]
     path, model = written(folder, table), tmp_path / "mine.safetensors"
-    words = ["train", "--sample", path, "--hold-out", "M83", "--from", "default", "--epochs", 1]
+    words = ["train", "--sample", path, "--hold-out", "M83", "--from", "simulated-3", "--epochs", 1]
     status, out, err = run(capsys, *words, "-o", model)
     assert status == 0, err
     assert "ngc628-c: 20 stamps with class_human of labels.ecsv (ngc628-c)" in out

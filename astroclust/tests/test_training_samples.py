@@ -18,7 +18,7 @@ from astroclust.training import (
 
 def test_a_simulated_sample_is_that_of_the_bundled_classifier():
     sample = simulated_sample(6, n_test=5, seed=3)
-    card = load_classifier().card
+    card = load_classifier("simulated-3").card
     of_card = card.training_sample.replace("seed [1, 0]", "seed [3, 0]")
     assert of_card == f"24000 {sample.description}"
     assert sample.split == card.split.replace("3000 ", "5 ").replace("seed [1, 1]", "seed [3, 1]")
