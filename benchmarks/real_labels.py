@@ -50,7 +50,7 @@ N_SIMULATED, N_TEST, SEED = 2000, 3000, 1
 # The backbone from ImageNet sees stamps at 64 pixels.
 IMAGENET = "timm/efficientnet_lite0@64"
 # Epochs of what is compared, and if two galaxies are held out.
-EPOCHS, PAIR_EPOCHS = {"simulations": 12, "random": 12, "imagenet": 3}, 8
+EPOCHS, PAIR_EPOCHS = {"simulations": 12, "random": 12, "imagenet": 2}, 8
 
 
 def labeled_catalogs():
