@@ -160,7 +160,7 @@ def context_features(
     Returns
     -------
     features : `~astropy.table.Table`, length n
-        The columns of `~astroclust.context.features.feature_inputs`; NaN if there is no value.
+        The columns of ``feature_inputs``; NaN if there is no value.
 
     Raises
     ------

@@ -53,7 +53,7 @@ def augment_stamps(stamps, rng, *, size=None):
 
     Quarter turns, mirror images and shifts by a pixel; other gains of the bands; more noise; bands
     left out, any number but all; a side of the stamp without data; and color pictures of three
-    bands, as they are made for the eye (`~astroclust.training.renderings.render_stamps`).
+    bands, as they are made for the eye (``astroclust.training.renderings``).
 
     Parameters
     ----------
