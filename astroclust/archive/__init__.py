@@ -211,7 +211,7 @@ def download_sizes(names, *, folder=None, progress_bar=False):
     names : sequence of str
         Names of fields.
     folder : str or `~pathlib.Path`, optional
-        Where the files go, as for `fetch_legus`.
+        Folder of the files; see `fetch_legus`.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 

@@ -40,7 +40,7 @@ def first_remote(urls):
 
 
 def image_pattern(field):
-    """What the names of a field's images match; the filter is its second group."""
+    """Pattern of the names of a field's images; the filter is its second group."""
     filters = {name for choices in _CHOICES.values() for name, _ in choices}
     names = "|".join(map(re.escape, {field.name, field.image_name}))
     filters = "|".join(sorted(filters)).lower()
@@ -61,7 +61,7 @@ def images_in(place, field):
 
 
 def locate_images(field, listed):
-    """Where the image of each band is, by filter; None where one is in no place but the bundle."""
+    """Paths of the images by filter; None for one that only the bundle holds."""
     located = {}
     for role, filter_, camera in zip(LEGUS_BANDS.roles, field.filters, field.cameras, strict=True):
         choices = _CHOICES[role] if filter_ is None else _cameras(filter_, camera)

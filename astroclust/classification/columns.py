@@ -89,9 +89,9 @@ class ResultColumns:
         table : `~astropy.table.Table`, length n
             Not changed.
         predictions : `~astroclust.classification.predictions.Predictions`
-            What is known of its rows.
+            Predictions of its rows.
         evidence : `~astroclust.classification.evidence.Evidence`, optional
-            What they rest on; by default the images alone.
+            Evidence of the classes; by default the images alone.
         field : str, optional
             Name that the warning begins with.
 

@@ -35,7 +35,7 @@ class EvidenceFlag(DescribedFlag):
 
 @dataclass(frozen=True)
 class Evidence:
-    """What classes of n rows rest on.
+    """Evidence of the classes of n rows.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def pool_photometry(predictions, table, positions, images, neighbors=None):
     predictions : `~astroclust.classification.predictions.Predictions`
         Pooled, for rows with photometry.
     evidence : `Evidence`
-        What each row rests on.
+        Evidence of the class of each row.
     """
     model = load_context_model()
     distance = distance_of(table)

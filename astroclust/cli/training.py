@@ -215,7 +215,7 @@ def _is_unfinished(output, folder):
 
 
 def _training_sample(arguments, report, start, folder):
-    """What is trained on, and the command that scores the result."""
+    """Samples of a training, and the command that scores the result."""
     from astroclust.training import hold_out, simulated_sample
 
     check_sources(arguments)

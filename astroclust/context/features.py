@@ -35,7 +35,7 @@ _PARSEC = 0.206265
 
 @dataclass(frozen=True)
 class Photometry:
-    """Positions and photometry of n sources as plain numbers; NaN if there is no value.
+    """Positions and photometry of n sources as plain numbers; NaN for missing values.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def context_features(
     Returns
     -------
     features : `~astropy.table.Table`, length n
-        The columns of ``feature_inputs``; NaN if there is no value.
+        The columns of ``feature_inputs``; NaN for missing values.
 
     Raises
     ------

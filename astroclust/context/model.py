@@ -126,7 +126,7 @@ class ContextModel:
         Exponents of the image and of the catalog for each forest; see
         `~astroclust.context.pool_probabilities`.
     training_sample : str
-        What it was trained on, in plain words.
+        Training sample, in plain words.
     scores : dict
         Scores on galaxies that it had not seen.
     command : str

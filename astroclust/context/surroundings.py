@@ -25,7 +25,7 @@ _FAINT = 1e-3
 
 
 class Surroundings:
-    """What a catalog has around positions.
+    """Sources of a catalog around positions.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ def _size(sample):
 
 
 def make_domains(samples, scheme, recipe, seed):
-    """What is trained on, and what is set aside for validation."""
+    """Domains of the training set and of the validation set."""
     training, aside = [], []
     for number, one in enumerate(samples):
         targets = class_targets(one.labels, len(one.stamps), scheme)
@@ -159,6 +159,6 @@ def first_card(samples, name, recipe, scheme, start):
 
 
 def _training_sample(sample):
-    """What a sample adds to a card."""
+    """Description of a sample in a card."""
     weight = "" if sample.weight == 1 else f", weight {sample.weight:g}"
     return f"{len(sample.stamps)} {sample.description}{weight}"

@@ -12,7 +12,7 @@ __all__ = ["LEGUS_MIX", "RECIPES", "Recipe", "find_recipe"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained; the defaults are those of the bundled classifier.
+    """How a network is trained; the defaults are those of ``simulated-3``.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ _WEI2020 = {
 #: Class fractions of LEGUS: the mean of its galaxies with human classes, weighted by the square
 #: root of their number (``benchmarks/real_labels.py``, ``class_mix``).
 LEGUS_MIX = (0.149, 0.188, 0.166, 0.497)
-#: Recipes by name: ``"native"``, that of the bundled classifier; those of Wei et al. (2020, sec.
+#: Recipes by name: ``"native"``, that of ``simulated-3``; those of Wei et al. (2020, sec.
 #: 3.3 and 3.4) for both of their networks; a gentle one for a classifier that has been trained; and
 #: one for human labels, of which there are few and not all are right.
 RECIPES = {

@@ -120,7 +120,7 @@ class ModelCard:
     architecture : str
         Network, as `~astroclust.networks.create_network` names it.
     training_sample : str
-        What it was trained on, in plain words.
+        Training sample, in plain words.
     classes : `~astroclust.instruments.ClassScheme`
         The classes, in the order of the outputs.
     system : `~astroclust.instruments.BandSystem`

@@ -37,9 +37,9 @@ def save_classifier(classifier, path, *, overwrite=False):
     Raises
     ------
     ValueError
-        Where the name does not end in ``.safetensors``.
+        If the name does not end in ``.safetensors``.
     OSError
-        Where a file exists and ``overwrite`` is false, or cannot be written.
+        If a file exists and ``overwrite`` is false, or it cannot be written.
 
     Examples
     --------
