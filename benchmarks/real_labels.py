@@ -94,7 +94,7 @@ class Trainings:
         path = self.folder / f"{name}.ecsv"
         if not path.exists():
             samples = hold_out(self.samples, galaxies=held_out)
-            classifier = self._trained(kind, samples, held_out, name)
+            classifier = self._classifier(kind, samples, held_out, name)
             tests = [one for one in samples if one.galaxy in held_out]
             vstack([classify_stamps(classifier, one, one.test_stamps) for one in tests]).write(path)
         return Table.read(path)
@@ -103,9 +103,18 @@ class Trainings:
         """Table of the objects of all galaxies, each by a classifier that has not seen it."""
         return vstack([self.probabilities(kind, (galaxy,)) for galaxy in galaxies])
 
-    def _trained(self, kind, samples, held_out, name):
+    def _classifier(self, kind, samples, held_out, name):
+        """A classifier, read if it was trained before."""
+        path = self.folder / f"{name}.safetensors"
         if kind == "alone":
             return self.start
+        if not path.exists():
+            save_classifier(
+                self._trained(kind, samples, held_out, name), path, overwrite=True
+            )
+        return load_classifier(path)
+
+    def _trained(self, kind, samples, held_out, name):
         epochs = EPOCHS.get(kind, self.recipe.epochs) if len(held_out) == 1 else PAIR_EPOCHS
         mix = class_mix(self.catalogs, held_out)
         recipe = replace(self.recipe, class_mix=mix, epochs=epochs)
