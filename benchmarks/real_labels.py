@@ -109,9 +109,7 @@ class Trainings:
         if kind == "alone":
             return self.start
         if not path.exists():
-            save_classifier(
-                self._trained(kind, samples, held_out, name), path, overwrite=True
-            )
+            save_classifier(self._trained(kind, samples, held_out, name), path, overwrite=True)
         return load_classifier(path)
 
     def _trained(self, kind, samples, held_out, name):

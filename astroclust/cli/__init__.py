@@ -15,6 +15,7 @@ from astroclust.cli.catalogs import add_fetch, add_regions, add_samples
 from astroclust.cli.classification import add_classify
 from astroclust.cli.demo import add_demo
 from astroclust.cli.experiments import add_reproduce
+from astroclust.cli.options import one_image_each
 from astroclust.cli.report import Report
 from astroclust.cli.review import add_review
 from astroclust.cli.simulation import add_simulate
@@ -94,7 +95,13 @@ class _Warnings:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that reads arguments from files, as a shell would, and ignores comments."""
+    """A parser that takes several images at once, and reads arguments from files as a shell would.
+
+    Comments in these files are ignored.
+    """
+
+    def parse_known_args(self, args=None, namespace=None):
+        return super().parse_known_args(args and one_image_each(args), namespace)
 
     def convert_arg_line_to_args(self, line):
         return shlex.split(line, comments=True)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from astroclust.images import ImageSet
+from astroclust.images.naming import name_by_filter
 from astroclust.instruments import LEGUS_BANDS
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "add_system",
     "add_workers",
     "band_system",
+    "one_image_each",
     "pair",
     "read_images",
     "say_counts",
@@ -48,9 +50,10 @@ def add_images(command, *, required=True):
         action="append",
         required=required,
         default=None if required else [],
-        type=pair,
-        metavar="FILTER=FILE",
-        help="image of a band; once for each band",
+        type=_image,
+        metavar="[FILTER=]FILE",
+        help="image of a band; once for each band, or several at once, as in --image *.fits. The "
+        "filter is that of the header unless it is given",
     )
     command.add_argument(
         "--role",
@@ -99,14 +102,59 @@ def pair(text):
     return name, value
 
 
+def _image(text):
+    """A filter and a file; the filter is empty if only a file is given."""
+    name, equals, _ = text.partition("=")
+    # A file may have an equals sign in its path or address.
+    if equals and "/" not in name and not Path(text).exists():
+        return pair(text)
+    return "", text
+
+
+def _is_named(word):
+    """Whether an image is given with its filter."""
+    try:
+        return bool(_image(word)[0])
+    except argparse.ArgumentTypeError:  # reported when it is parsed
+        return True
+
+
+def one_image_each(words):
+    """Arguments with ``--image`` before each of several images that follow it.
+
+    After a file of its own all words up to the next option are images; after FILTER=FILE only
+    those of that form, so that the table of a command may follow.
+    """
+    result, is_image, bare = [], False, False
+    for word in words:
+        if word.startswith("-") or not is_image:
+            is_image, bare = word == "--image", False
+            result.append(word)
+            continue
+        first = result[-1] == "--image"
+        named = _is_named(word)
+        bare = not named if first else bare
+        if not (first or bare or named):
+            is_image = False
+        elif not first:
+            result.append("--image")
+        result.append(word)
+    return result
+
+
 def read_images(arguments, classifier=None):
-    """The images that were given, in the band system that was given."""
-    names = [name for name, _ in arguments.image]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"--image {name} is given more than once")
-    system = band_system(arguments, classifier)
-    return ImageSet.read(dict(arguments.image), roles=dict(arguments.role), system=system)
+    """The images that were given, in the band system of the options, the classifier or the file."""
+    roles, system = dict(arguments.role), arguments.system
+    if system is None and classifier is not None:
+        system = classifier.card.system
+    files = [path for name, path in arguments.image if not name]
+    images, system = name_by_filter(files, roles=roles, system=system)
+    for name, path in arguments.image:
+        if name in images:
+            raise ValueError(f"--image {name} is given more than once: leave one of them out")
+        if name:
+            images[name] = path
+    return ImageSet.read(images, roles=roles, system=system)
 
 
 def say_counts(report, counts, names):

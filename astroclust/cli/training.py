@@ -322,7 +322,7 @@ def _command(name, arguments, options, others=None):
             words += [f"--{'from' if option == 'start' else option.replace('_', '-')}", str(value)]
     for option in ("image", "role"):
         for pair in getattr(arguments, option):
-            words += [f"--{option}", "=".join(pair)]
+            words += [f"--{option}", "=".join(filter(None, pair))]
     command = shlex.join(words)
     if not command.isprintable():
         raise ValueError(f"the card cannot hold {command!r}: rename files to printable names")

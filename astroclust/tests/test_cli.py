@@ -397,7 +397,7 @@ def test_output_is_not_replaced_unless_asked(files, tmp_path, capsys):
 def test_arguments_of_the_wrong_form(files, capsys):
     table, _ = files
     with pytest.raises(SystemExit, match="2"):
-        main(["classify", str(table), "--image", "v.fits", "-o", "r.fits"])
+        main(["classify", str(table), "--image", "F555W=", "-o", "r.fits"])
     assert "expected NAME=VALUE, such as F555W=v.fits" in capsys.readouterr().err
     twice = ["--image", "V=a.fits", "--image", "V=b.fits"]
     assert main(["classify", str(table), *twice, "-o", "r.fits"]) == 1
