@@ -16,8 +16,10 @@ from astroclust.cli.classification import add_classify
 from astroclust.cli.demo import add_demo
 from astroclust.cli.experiments import add_reproduce
 from astroclust.cli.options import one_image_each
+from astroclust.cli.plot import add_plot
 from astroclust.cli.report import Report
 from astroclust.cli.review import add_review
+from astroclust.cli.run import add_run
 from astroclust.cli.simulation import add_simulate
 from astroclust.cli.training import add_score, add_train
 from astroclust.extras import advice_of
@@ -27,6 +29,7 @@ __all__ = ["main"]
 _EXAMPLES = """\
 examples:
   astroclust demo
+  astroclust run --image *_drz.fits --distance 9.9 -o ngc628
   astroclust fetch ngc1566
   astroclust simulate --like ngc1566 --shape 1000 1000 --seed 1 -o simulated
   astroclust detect --image F555W=v.fits --image F814W=i.fits -o candidates.fits
@@ -122,6 +125,7 @@ def _parser():
         shtab.add_argument_to(parser, help="print what completes commands in your shell")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_demo(commands)
+    add_run(commands)
     add_simulate(commands)
     add_fetch(commands)
     add_samples(commands)
@@ -130,6 +134,7 @@ def _parser():
     add_classify(commands)
     add_review(commands)
     add_regions(commands)
+    add_plot(commands)
     add_train(commands)
     add_score(commands)
     add_reproduce(commands)

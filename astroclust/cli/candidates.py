@@ -20,7 +20,7 @@ from astroclust.cli.options import (
 from astroclust.files import check_output, replace_when_done
 from astroclust.images import read_image
 
-__all__ = ["add_completeness", "add_detect"]
+__all__ = ["add_completeness", "add_detect", "add_selection", "selection_options"]
 
 
 def add_detect(commands):
@@ -38,13 +38,14 @@ def add_detect(commands):
     )
     add_images(command)
     add_output(command)
-    _add_selection(command)
+    add_selection(command)
     command.add_argument(
         "--keep-rejected", action="store_true", help="write all sources, and why they are rejected"
     )
 
 
-def _add_selection(command):
+def add_selection(command):
+    """Add the options of `find_candidates`."""
     command.add_argument(
         "--preset",
         default="legus",
@@ -69,7 +70,7 @@ def _add_selection(command):
     add_workers(command)
 
 
-def _selection(arguments):
+def selection_options(arguments):
     """Arguments of `find_candidates` that a command was given."""
     from astroclust.selection import field_settings, get_preset
 
@@ -97,7 +98,7 @@ def _detect(arguments, report):
     check_table_output(arguments.output, overwrite=arguments.overwrite)
     sources = astroclust.find_candidates(
         read_images(arguments),
-        **_selection(arguments),
+        **selection_options(arguments),
         keep_rejected=True,
         progress_bar=not arguments.quiet,
     )
@@ -127,7 +128,7 @@ def add_completeness(commands):
     )
     add_images(command)
     add_output(command)
-    _add_selection(command)
+    add_selection(command)
     command.add_argument(
         "--magnitudes", type=_numbers, required=True, help="in V: 20,22,24 or 20:26:0.5"
     )
@@ -196,7 +197,7 @@ def _completeness(arguments, report):
         psf=psf or None,
         seed=arguments.seed,
     )
-    images, options = read_images(arguments), _selection(arguments)
+    images, options = read_images(arguments), selection_options(arguments)
     regions = options.pop("exclude"), options.pop("footprint")
     result = astroclust.completeness(
         images,

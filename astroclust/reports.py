@@ -79,19 +79,22 @@ class Report:
         table : `~astropy.table.Table`, optional
             Shown whole.
         form : str, optional
-            How its numbers are shown; the file has them in full.
+            How its numbers are shown; the file has them in full. None for the formats of the
+            columns.
         figure : `~matplotlib.figure.Figure`, optional
             Shown below.
         """
         self._sections.append(_Section(heading, text, name, table, form, figure))
 
-    def write(self, folder):
-        """Write ``report.html``, one file with all, and each table as ECSV.
+    def write(self, folder, *, page="report.html"):
+        """Write the page, one file with all, and each named table as ECSV.
 
         Parameters
         ----------
         folder : str or `~pathlib.Path`
             Where they go; what is there is replaced.
+        page : str, optional
+            Name of the page.
 
         Returns
         -------
@@ -104,7 +107,7 @@ class Report:
             if section.name is not None:
                 with replace_when_done(folder / f"{section.name}.ecsv", overwrite=True) as partial:
                     section.table.write(partial, format="ascii.ecsv")
-        page = folder / "report.html"
+        page = folder / page
         with replace_when_done(page, overwrite=True) as partial:
             Path(partial).write_text(self._page(), encoding="utf-8")
         return page
@@ -127,7 +130,7 @@ def _section_html(section):
     if section.table is not None:
         shown = section.table.copy()
         for column in shown.itercols():
-            if column.dtype.kind == "f":
+            if column.dtype.kind == "f" and section.form is not None:
                 column.format = section.form
         parts += shown.pformat(max_lines=-1, max_width=-1, html=True, show_unit=False)
     if section.figure is not None:
