@@ -26,7 +26,8 @@ table { border-collapse: collapse; font-size: 0.9rem; margin: 1rem 0; display: b
         overflow-x: auto; }
 th, td { padding: 0.2rem 0.7rem; text-align: right; white-space: nowrap;
          border-bottom: 1px solid #ddd; }
-th { border-bottom: 2px solid #888; } img { max-width: 100%; }
+th { border-bottom: 2px solid #888; } .text { text-align: left; white-space: normal; }
+td.text { overflow-wrap: anywhere; min-width: 8rem; } img { max-width: 100%; }
 .note { background: #fff4d6; border-left: 4px solid #e69f00; padding: 0.5rem 1rem; }
 """
 
@@ -128,11 +129,7 @@ def _section_html(section):
     if section.text:
         parts.append(f"<p>{html.escape(section.text)}</p>")
     if section.table is not None:
-        shown = section.table.copy()
-        for column in shown.itercols():
-            if column.dtype.kind == "f" and section.form is not None:
-                column.format = section.form
-        parts += shown.pformat(max_lines=-1, max_width=-1, html=True, show_unit=False)
+        parts.append(_table_html(section.table, section.form))
     if section.figure is not None:
         stream = io.BytesIO()
         section.figure.savefig(stream, format="png", dpi=120)
@@ -140,6 +137,28 @@ def _section_html(section):
         alternative = html.escape(section.heading, quote=True)
         parts.append(f'<img alt="{alternative}" src="data:image/png;base64,{picture}">')
     return "\n".join(parts)
+
+
+def _table_html(table, form):
+    """A table with its numbers to the right and its texts, which may be long, to the left."""
+    shown = table.copy()
+    for column in shown.itercols():
+        if column.dtype.kind == "f" and form is not None:
+            column.format = form
+    kinds = [' class="text"' if column.dtype.kind in "US" else "" for column in shown.itercols()]
+    cells = [one.info.iter_str_vals() for one in shown.itercols()]
+    rows = [shown.colnames, *zip(*cells, strict=True)]
+    lines = []
+    for number, row in enumerate(rows):
+        tag = "td" if number else "th"
+        cells = (
+            f"<{tag}{kind}>{html.escape(str(cell).strip())}</{tag}>"
+            for kind, cell in zip(kinds, row, strict=True)
+        )
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    head, *body = lines
+    body = "\n".join(body)
+    return f"<table><thead>{head}</thead><tbody>\n{body}</tbody></table>"
 
 
 def describe_machine(seconds):
