@@ -109,9 +109,9 @@ class RunFolder:
         """
         path = self.path / name
         if not path.exists():
+            # Written first, so that nothing is lost to those who turn warnings into errors.
             with self.recording(name):
-                table = make()
-            write_table(table, path)
+                write_table(make(), path)
         return Table.read(path)
 
     @contextmanager

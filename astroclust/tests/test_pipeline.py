@@ -114,6 +114,14 @@ def test_a_folder_is_overwritten_if_it_is_said(images, folder, tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+def test_warnings_that_are_errors_lose_no_table(images, tmp_path):
+    with pytest.raises(AstropyUserWarning, match="rows have flags"):
+        run_field(images, tmp_path, distance=10)
+    assert (tmp_path / "classified.ecsv").exists()
+    run_field(images, tmp_path, distance=10)
+    assert "rows have flags" in (tmp_path / "summary.html").read_text(encoding="utf-8")
+
+
 def test_a_damaged_log(images, folder, tmp_path):
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(OSError, match=r"cannot read .*run.json.*remove it, or choose another"):
