@@ -393,8 +393,8 @@ def _role(name, roles, system):
         raise ValueError(f"role {role!r} of {name} is not one of {', '.join(system.roles)}")
     raise ValueError(
         f"filter {name!r} has no known role: known are {', '.join(system.filters)}; for another "
-        f'filter say which band it stands for, as in roles={{"{name}": "{system.reference[0]}"}} '
-        f"or --role {name}={system.reference[0]}, or its band system with system= or --system"
+        f'filter give the band that it stands for, as in roles={{"{name}": '
+        f'"{system.reference[0]}"}}, or its band system with system='
     )
 
 

@@ -2,6 +2,7 @@
 import argparse
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -382,6 +383,17 @@ def test_what_is_wrong_is_said(change, message, files, tmp_path, capsys):
     assert main(["classify", *given]) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "r.fits").exists()
+
+
+def test_the_option_for_a_filter_without_a_role_is_named(files, tmp_path, capsys):
+    table, images = files
+    path = images[1].partition("=")[2]
+    command = ["classify", "-q", str(table), "--image", f"f555x={path}", "-o", f"{tmp_path}/r.fits"]
+    assert main(command) == 1
+    said = capsys.readouterr().err
+    assert "roles=" not in said
+    remedy = re.search(r"as in (--role f555x=V),", said)[1]
+    assert main([*command, *remedy.split()]) == 0
 
 
 def test_output_is_not_replaced_unless_asked(files, tmp_path, capsys):
