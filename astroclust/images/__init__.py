@@ -9,6 +9,7 @@ import numpy as np
 from astropy import units as u
 from astropy.io import fits
 
+from astroclust.display import html_or_none, images_html
 from astroclust.files import open_fits, replace_when_done
 from astroclust.fits_structure import add_checksums
 from astroclust.images.band import Band
@@ -337,6 +338,9 @@ class ImageSet(Mapping):
         ny, nx = self.shape
         wcs = "no WCS" if self._wcs is None else f'{self.pixel_scale.value:.4f}" a pixel'
         return f"<ImageSet: {bands}; {ny} x {nx} pixels, {wcs}>"
+
+    def _repr_html_(self):
+        return html_or_none(images_html, self)
 
     @property
     def system(self):
