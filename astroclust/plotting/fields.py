@@ -4,6 +4,7 @@
 import itertools
 
 import numpy as np
+from astropy.visualization.wcsaxes import WCSAxes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
@@ -90,8 +91,7 @@ def plot_field(
     extent = np.array([0, picture.shape[1], 0, picture.shape[0]]) * step - 0.5
     image = ax.imshow(picture, origin="lower", interpolation="nearest", extent=extent)
     ax.set(xlim=(-0.5, nx - 0.5), ylim=(-0.5, ny - 0.5))
-    if not hasattr(ax, "coords"):  # those of WCSAxes are labeled
-        ax.set(xlabel="x (pixels)", ylabel="y (pixels)")
+    _label_axes(ax)
     x, y = pixel_positions(table, images.wcs)
     classes = np.ma.filled(np.ma.asarray(table[f"{column_prefix}class"]), 0)
     scheme = classes_of(table, column_prefix)
@@ -140,13 +140,18 @@ def _new_axes(images, sky):
     figure = Figure(figsize=(9, 9), layout="constrained")
     if not sky or images.wcs is None:
         return figure.subplots()
-    ax = figure.add_subplot(projection=images.wcs)
-    kinds = images.wcs.low_level_wcs.world_axis_physical_types
-    for coordinate, kind in zip(ax.coords, kinds, strict=True):
+    return figure.add_subplot(projection=images.wcs)
+
+
+def _label_axes(ax):
+    if not isinstance(ax, WCSAxes):
+        ax.set(xlabel="x (pixels)", ylabel="y (pixels)")
+        return
+    wcs = getattr(ax.wcs, "low_level_wcs", ax.wcs)
+    for coordinate, kind in zip(ax.coords, wcs.world_axis_physical_types, strict=True):
         coordinate.set_ticklabel(exclude_overlapping=True)
         if kind in _AXES:
             coordinate.set_axislabel(_AXES[kind])
-    return ax
 
 
 def _mark_classes(ax, x, y, classes, scheme):

@@ -91,6 +91,9 @@ def test_the_axes_are_on_the_sky_if_the_images_are(field, result):
     assert labels == ["right ascension", "declination"]
     assert ax.get_xlim() == (-0.5, 199.5)
     assert plot_field(field.images, result, sky=False).get_xlabel() == "x (pixels)"
+    own = Figure().add_subplot(projection=field.images.wcs)
+    plot_field(field.images, result, ax=own)
+    assert own.coords[0].get_axislabel() == "right ascension"
     bare = {name: band.data for name, band in field.images.items()}
     ax = plot_field(bare, result)
     assert ax.get_ylabel() == "y (pixels)"
