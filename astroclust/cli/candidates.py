@@ -230,7 +230,10 @@ def _say_limits(report, result, arguments):
     from astroclust.injection import limiting_magnitude
     from astroclust.injection.fractions import fraction_columns
 
-    said = "V magnitude at which half of the clusters are selected, with its 68 per cent interval:"
+    said = (
+        "V magnitude at which half of the clusters are selected, on straight lines between "
+        "magnitudes,\nand its 68 per cent interval from the numbers of clusters:"
+    )
     limits = limiting_magnitude(result)
     report.say(f"{said}\n{{limits}}", limits=limits, radii_unit=arguments.radii_unit)
     if arguments.model is None:

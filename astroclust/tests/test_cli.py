@@ -229,7 +229,7 @@ def test_completeness_with_a_classifier(files, tmp_path, capsys):
     command += ["--workers", "1", "--magnitudes", "19,31", "--radii", "1", "--model", "default"]
     assert main(command) == 0
     out = capsys.readouterr().out
-    assert "half of the clusters are selected, with its 68 per cent interval" in out
+    assert "and its 68 per cent interval from the numbers of clusters:" in out
     assert "the same, selected and of class 1 or 2 by legus-pictures-1:" in out
     assert re.search(r"^ +1\.0 +(\d\d\.\d\d|nan) ", out, re.MULTILINE)
     result = Table.read(tmp_path / "c.ecsv")
