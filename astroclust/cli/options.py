@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from astroclust.images import ImageSet
-from astroclust.instruments import LEGUS_BANDS
+from astroclust.instruments import LEGUS_BANDS, find_band_system
 
 __all__ = [
     "add_command",
@@ -105,8 +105,21 @@ def read_images(arguments, classifier=None):
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"--image {name} is given more than once")
-    system = band_system(arguments, classifier)
+    system = find_band_system(band_system(arguments, classifier))
+    _check_filters(names, dict(arguments.role), system)
     return ImageSet.read(dict(arguments.image), roles=dict(arguments.role), system=system)
+
+
+def _check_filters(names, roles, system):
+    """Name the options for a filter without a role, as `ImageSet` names its arguments."""
+    known = {name.upper() for name in (*system.filters, *system.roles, *roles)}
+    for name in names:
+        if name.strip().upper() not in known:
+            raise ValueError(
+                f"filter {name!r} has no known role: known are {', '.join(system.filters)}; for "
+                "another filter give the band that it stands for, as in --role "
+                f"{name}={system.reference[0]}, or its band system with --system"
+            )
 
 
 def say_counts(report, counts, names):
