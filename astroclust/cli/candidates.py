@@ -119,12 +119,15 @@ def add_completeness(commands):
         commands,
         "completeness",
         _completeness,
-        "inject artificial clusters into images, and count which are found and selected",
+        "inject artificial clusters into images, and count those found, selected and classified",
         "astroclust completeness --image F555W=v.fits --image F814W=i.fits \\",
         "    --magnitudes 20:26:0.5 --radii 1,2,4 -o completeness.fits",
         "# radii in parsecs, and a picture",
         "astroclust completeness --image F555W=v.fits --image F814W=i.fits --distance 10 \\",
         "    --magnitudes 20:26:1 --radii 2,5 --radii-unit pc --plot c.png -o c.fits",
+        "# which of them are left in a catalog of classes 1 and 2",
+        "astroclust completeness --image F555W=v.fits --image F814W=i.fits --model default \\",
+        "    --magnitudes 20:26:0.5 --radii 1,2,4 -o completeness.fits",
     )
     add_images(command)
     add_output(command)
@@ -153,12 +156,18 @@ def add_completeness(commands):
         metavar="FILTER=FILE",
         help="image of a star; once for each band (default: that of WFC3/UVIS)",
     )
+    command.add_argument(
+        "--model",
+        metavar="NAME",
+        help="classify the clusters that are selected: default, or name or .safetensors file of a "
+        "classifier",
+    )
     command.add_argument("--seed", type=int, default=1, help="(default: 1)")
     command.add_argument("--plot", type=Path, help="picture to write")
     command.add_argument(
         "--checkpoint",
         type=Path,
-        help="file of all clusters, from which the same command goes on (default: beside the "
+        help="file of all clusters, from which the same command resumes (default: beside the "
         "output)",
     )
 
@@ -179,8 +188,7 @@ def _numbers(text):
 def _completeness(arguments, report):
     from astropy import units as u
 
-    from astroclust.injection import ArtificialClusters, limiting_magnitude
-    from astroclust.plotting import plot_completeness
+    from astroclust.injection import ArtificialClusters
     from astroclust.selection import blocked_pixels
 
     output = arguments.output
@@ -204,19 +212,37 @@ def _completeness(arguments, report):
         clusters,
         **options,
         exclude=blocked_pixels(images, *regions),
+        model=arguments.model,
         checkpoint=arguments.checkpoint or output.with_name(f"{output.stem}.clusters.ecsv"),
         progress_bar=not arguments.quiet,
     )
     write_table(result, output, overwrite=arguments.overwrite)
-    limits = limiting_magnitude(result)
-    report.say(
-        "V magnitude at which half of the clusters are selected:\n{limits}",
-        limits=limits,
-        radii_unit=arguments.radii_unit,
-    )
+    _say_limits(report, result, arguments)
     report.say("wrote {output}", output=output)
     if arguments.plot is not None:
         figure = plot_completeness(result).figure
         with replace_when_done(arguments.plot, overwrite=True) as partial:
             figure.savefig(partial, dpi=110)
         report.say("wrote {plot}", plot=arguments.plot)
+
+
+def _say_limits(report, result, arguments):
+    """Say where half of the clusters are selected and, with a classifier, are left in the end."""
+    from astroclust.injection import limiting_magnitude
+    from astroclust.injection.fractions import fraction_columns
+
+    said = (
+        "V magnitude at which half of the clusters are selected, on straight lines between "
+        "magnitudes,\nand its 68 per cent interval from the numbers of clusters:"
+    )
+    limits = limiting_magnitude(result)
+    report.say(f"{said}\n{{limits}}", limits=limits, radii_unit=arguments.radii_unit)
+    if arguments.model is None:
+        return
+    column = next(name for name in fraction_columns(result) if name.startswith("classified"))
+    classes = " or ".join(column.split("_")[1:])
+    said = f"the same, selected and of class {classes} by {{model}}:"
+    limits = limiting_magnitude(result, column=column)
+    report.say(
+        f"{said}\n{{classified_limits}}", classified_limits=limits, model=result.meta["ACMOD"]
+    )

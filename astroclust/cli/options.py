@@ -154,7 +154,20 @@ def read_images(arguments, classifier=None):
             raise ValueError(f"--image {name} is given more than once: leave one of them out")
         if name:
             images[name] = path
+    _check_filters(images, roles, system)
     return ImageSet.read(images, roles=roles, system=system)
+
+
+def _check_filters(names, roles, system):
+    """Name the options for a filter without a role, as `ImageSet` names its arguments."""
+    known = {name.upper() for name in (*system.filters, *system.roles, *roles)}
+    for name in names:
+        if name.strip().upper() not in known:
+            raise ValueError(
+                f"filter {name!r} has no known role: known are {', '.join(system.filters)}; for "
+                "another filter give the band that it stands for, as in --role "
+                f"{name}={system.reference[0]}, or its band system with --system"
+            )
 
 
 def say_counts(report, counts, names):

@@ -8,7 +8,7 @@ from astropy.table import Table, join
 from scipy.spatial import KDTree
 
 from astroclust.catalogs import float_values, pixel_positions, sky_positions
-from astroclust.evaluation.confusion import known_classes
+from astroclust.evaluation.confusion import FRACTION, check_inspected, known_classes
 from astroclust.instruments import classes_of, meta_of
 
 __all__ = ["accuracy_against", "agreement", "crowding"]
@@ -83,6 +83,7 @@ def agreement(a, b, *, match=0.1 * u.arcsec):
     pairs["agree"] = pairs["class_a"] == pairs["class_b"]
     if separation is not None:
         pairs["separation"] = separation[known]
+        pairs["separation"].info.format = ".3f"
     pairs.meta["AGREEMENT"] = float(pairs["agree"].mean()) if len(pairs) else np.nan
     return pairs
 
@@ -180,7 +181,7 @@ def accuracy_against(values, labels, classes, *, bins=8):
     Raises
     ------
     ValueError
-        Where the lengths differ, a value is not a class, or there are no bins.
+        Where the lengths differ, there are no bins, or a value is 0, which means not inspected.
 
     Examples
     --------
@@ -198,6 +199,8 @@ def accuracy_against(values, labels, classes, *, bins=8):
     labels, classes = known_classes(
         np.ma.array(labels, mask=~known), np.ma.array(classes, mask=~known)
     )
+    for name, given in (("labels", labels), ("classes", classes)):
+        check_inspected(given, name)
     values = values[known]
     if np.ndim(bins) == 0:
         if bins < 1:
@@ -214,6 +217,8 @@ def accuracy_against(values, labels, classes, *, bins=8):
     interval[:, some] = binom_conf_interval(right[some], total[some], interval="wilson")
     trend["accuracy"] = np.divide(right, total, out=np.full(len(total), np.nan), where=some)
     trend["accuracy_low"], trend["accuracy_high"] = interval
+    for name in ("accuracy", "accuracy_low", "accuracy_high"):
+        trend[name].info.format = FRACTION
     return trend
 
 

@@ -11,6 +11,8 @@ from astroclust.instruments import find_class_scheme
 __all__ = ["class_scores", "confusion_matrix", "match_labels", "mean_confusion"]
 
 _SCORES = ("recall", "precision", "f1")
+#: How columns of fractions are printed, as no sample tells them more exactly.
+FRACTION = ".3f"
 
 
 def match_labels(table, truth, *, radius=5.0, unmatched=4):
@@ -75,7 +77,8 @@ def confusion_matrix(labels, classes, *, merge=None, scheme="legus"):
     Raises
     ------
     ValueError
-        Where the lengths differ, or a value is not a class.
+        Where the lengths differ, or a value is not a class. For 0, not inspected in catalogs, the
+        message says how to mask it.
 
     Examples
     --------
@@ -106,6 +109,8 @@ def _coded(labels, classes, merge, scheme):
         raise ValueError(
             f"merge has {unknown}, which are not classes of {scheme.name}: {list(scheme.numbers)}"
         )
+    for name, values in (("labels", labels), ("classes", classes)):
+        check_inspected(values, name, scheme)
     kept = [number for number in scheme.numbers if number not in merge]
     if set(merge.values()) - set(kept):
         raise ValueError(f"{merge} merges into a class that is merged itself")
@@ -159,6 +164,7 @@ def class_scores(labels, classes, *, merge=None, scheme="legus", resamples=0, se
     scores["total"] = counts.sum(axis=1)
     for score, column in zip(_SCORES, values, strict=True):
         scores[score] = column
+        scores[score].info.format = FRACTION
     scores.meta["ACCURACY"] = accuracy
     if resamples:
         rng = np.random.default_rng(seed)
@@ -169,6 +175,7 @@ def class_scores(labels, classes, *, merge=None, scheme="legus", resamples=0, se
         errors = _known_scatter([sample for sample, _ in samples])
         for score, column in zip(_SCORES, errors, strict=True):
             scores[f"{score}_error"] = column
+            scores[f"{score}_error"].info.format = FRACTION
         scores.meta["ACCURACY_ERROR"] = float(np.std([accuracy for _, accuracy in samples]))
     return scores
 
@@ -236,7 +243,9 @@ def mean_confusion(matrices):
             counts, totals, out=np.full_like(counts, np.nan), where=totals > 0
         )
         mean[name], mean[f"{name}_std"] = mean_and_scatter(percent)
+        mean[name].info.format = mean[f"{name}_std"].info.format = ".1f"
     mean["total"] = totals.mean(axis=0)
+    mean["total"].info.format = ".1f"
     mean["runs"] = np.count_nonzero(totals, axis=0)
     return mean
 
@@ -265,6 +274,39 @@ def mean_and_scatter(values):
     values = np.ma.masked_invalid(values)
     mean, scatter = values.mean(axis=0), np.ma.std(values, axis=0, ddof=1)
     return tuple(float_values(value) for value in (mean, scatter))
+
+
+def check_inspected(values, name, scheme=None):
+    """Raise an error for objects of class 0, which catalogs give to those not inspected.
+
+    Parameters
+    ----------
+    values : array_like of int, shape (n,)
+        Labels or classes, without masked ones.
+    name : str
+        Name of the argument.
+    scheme : `~astroclust.instruments.ClassScheme`, optional
+        A scheme, one of whose classes 0 may count as.
+
+    Raises
+    ------
+    ValueError
+        If a value is 0.
+
+    Examples
+    --------
+    >>> from astroclust.evaluation.confusion import check_inspected
+    >>> check_inspected([1, 0, 4], "labels")
+    Traceback (most recent call last):
+        ...
+    ValueError: 1 of 3 labels are 0, which means not inspected: mask them, as in labels = ...
+    """
+    n = np.count_nonzero(np.asarray(values) == 0)
+    if n and not (scheme is not None and 0 in scheme.merges):
+        raise ValueError(
+            f"{n} of {len(values)} {name} are 0, which means not inspected: mask them, as in "
+            f"{name} = np.ma.masked_equal({name}, 0)"
+        )
 
 
 def known_classes(labels, classes):

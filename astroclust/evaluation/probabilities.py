@@ -5,6 +5,7 @@ import numpy as np
 from astropy.table import Table
 
 from astroclust.catalogs import float_values
+from astroclust.evaluation.confusion import FRACTION, check_inspected
 from astroclust.instruments import find_class_scheme
 
 __all__ = ["calibration_curve", "entropy_distribution", "purity_curve", "purity_threshold"]
@@ -64,6 +65,8 @@ def calibration_curve(labels, probabilities, *, bins=15, scheme="legus"):
             "accuracy": accuracy,
         }
     )
+    for name in ("low", "high", "probability", "accuracy"):
+        curve[name].info.format = FRACTION
     gaps = np.nan_to_num(np.abs(probability - accuracy))
     curve.meta["ECE"] = float(np.sum(total * gaps) / len(true)) if len(true) else np.nan
     return curve
@@ -111,6 +114,8 @@ def entropy_distribution(entropy, *, bins=20, scheme="legus"):
     with np.errstate(invalid="ignore"):
         density = total / total.sum() / np.diff(edges)
     distribution = Table({"low": edges[:-1], "high": edges[1:], "total": total, "density": density})
+    for name in ("low", "high", "density"):
+        distribution[name].info.format = FRACTION
     distribution.meta["MEAN"] = float(entropy.mean()) if len(entropy) else np.nan
     return distribution
 
@@ -157,7 +162,7 @@ def purity_curve(labels, probabilities, *, classes=None, scheme="legus"):
     last = np.flatnonzero(np.diff(scores, append=-np.inf))  # of objects with one probability
     with np.errstate(invalid="ignore"):
         completeness = found[last] / (found[-1] if len(found) else 0)
-    return Table(
+    curve = Table(
         {
             "threshold": scores[last],
             "total": last + 1,
@@ -165,6 +170,9 @@ def purity_curve(labels, probabilities, *, classes=None, scheme="legus"):
             "completeness": completeness,
         }
     )
+    for name in ("threshold", "purity", "completeness"):
+        curve[name].info.format = FRACTION
+    return curve
 
 
 def purity_threshold(labels, probabilities, purity, *, classes=None, scheme="legus"):
@@ -210,4 +218,5 @@ def _with_probabilities(labels, probabilities, scheme):
             f"{probabilities.shape}"
         )
     known = ~(np.ma.getmaskarray(labels) | np.isnan(probabilities).any(axis=1))
+    check_inspected(labels.data[known], "labels", scheme)
     return scheme.positions(labels.data[known]), probabilities[known]

@@ -9,6 +9,7 @@ import numpy as np
 from astropy import units as u
 from astropy.io import fits
 
+from astroclust.display import html_or_none, images_html
 from astroclust.files import replace_when_done
 from astroclust.fits_structure import add_checksums
 from astroclust.images.band import Band
@@ -333,6 +334,9 @@ class ImageSet(Mapping):
         wcs = "no WCS" if self._wcs is None else f'{self.pixel_scale.value:.4f}" a pixel'
         return f"<ImageSet: {bands}; {ny} x {nx} pixels, {wcs}>"
 
+    def _repr_html_(self):
+        return html_or_none(images_html, self)
+
     @property
     def system(self):
         """The `~astroclust.instruments.BandSystem` whose roles the bands play."""
@@ -388,8 +392,8 @@ def _role(name, roles, system):
         raise ValueError(f"role {role!r} of {name} is not one of {', '.join(system.roles)}")
     raise ValueError(
         f"filter {name!r} has no known role: known are {', '.join(system.filters)}; for another "
-        f'filter say which band it stands for, as in roles={{"{name}": "{system.reference[0]}"}} '
-        f"or --role {name}={system.reference[0]}, or its band system with system= or --system"
+        f'filter give the band that it stands for, as in roles={{"{name}": '
+        f'"{system.reference[0]}"}}, or its band system with system='
     )
 
 

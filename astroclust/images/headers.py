@@ -13,10 +13,12 @@ from astroclust.instruments import (
     ab_zero_point,
     camera_label,
     camera_of,
+    camera_of_filter,
     camera_of_photmode,
     exposure_time,
     filter_of,
     filters_of_header,
+    find_filter,
     find_instrument,
     header_number,
     instruments,
@@ -28,6 +30,8 @@ __all__ = ["inspect_band", "inspect_observation"]
 _RATE = u.electron / u.s
 # EXPTIME and TEXPTIME may be rounded differently.
 _SAME_TIME = 0.01
+# Filters whose pivot wavelength is longer are infrared, in Angstrom: those of WFC3/IR and redder.
+_INFRARED = 9500.0
 
 
 def inspect_band(band):
@@ -64,7 +68,8 @@ def inspect_observation(band, system, *, insisted=False, stored_unit=None):
     system : `~astroclust.instruments.BandSystem`
         The roles of filters.
     insisted : bool, optional
-        Whether the caller gave the role of the filter: then filter and camera are not questioned.
+        Whether the caller gave the role of the filter: then filter and camera are not questioned,
+        but for infrared filters in optical roles.
     stored_unit : `~astropy.units.Unit`, optional
         Unit of the file.
 
@@ -74,6 +79,7 @@ def inspect_observation(band, system, *, insisted=False, stored_unit=None):
         One per contradiction.
     """
     remarks = [] if insisted else [_filter_remark(band, system), _camera_remark(band)]
+    remarks.append(_infrared_remark(band, system))
     counts = stored_unit is not None and any(
         stored_unit.is_equivalent(one) for one in (u.electron, u.ct, u.adu)
     )
@@ -96,7 +102,29 @@ def _filter_remark(band, system):
         return ""
     return (
         f"its header says {', '.join(others)}, but the image is given as {band.filter}; give it "
-        "under its own filter, or insist with roles="
+        f"under its own filter, or insist with roles={{{band.filter!r}: {band.role!r}}} (--role "
+        f"{band.filter}={band.role} on the command line)"
+    )
+
+
+def _infrared_remark(band, system):
+    """A remark on an infrared filter whose role others know as that of optical filters."""
+    name = filter_of(band)
+    # A header that says WFC3 without a detector means UVIS, which has no such filter.
+    cameras = camera_of(band), camera_of_filter(name)
+    pivots = [find_filter(camera, name).pivot for camera in cameras]
+    pivot = next((value for value in pivots if np.isfinite(value)), np.nan)
+    if np.isnan(pivot) and band.meta.get("TELESCOP") == "JWST":
+        pivot = np.inf  # MIRI and NIRISS are not among the instruments
+    usual = [one for one, role in system.filters.items() if role == band.role]
+    pivots = [find_filter(camera_of_filter(one), one).pivot for one in usual]
+    is_optical = bool(pivots) and max(pivots) <= _INFRARED
+    if not (is_optical and pivot > _INFRARED):
+        return ""
+    return (
+        f"{name} is an infrared filter, but band {band.role} of {system.name} is "
+        f"optical ({', '.join(usual)}): colors and classes may be wrong; exclude it, or give a "
+        "band system with an infrared band (astroclust.instruments.BandSystem)"
     )
 
 

@@ -1,12 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Completeness: artificial clusters in the user's own images, and the share that is found."""
+"""Completeness: artificial clusters in the user's own images, and the fraction recovered."""
 
 import itertools
 from contextlib import nullcontext
 
 import numpy as np
 from astropy import units as u
-from astropy.stats import binom_conf_interval
 from astropy.table import Table, vstack
 from scipy.spatial import KDTree
 from tqdm import tqdm
@@ -30,9 +29,10 @@ from astroclust.injection.clusters import (
     inject,
     scale_of,
 )
+from astroclust.injection.fractions import limiting_magnitude, recovered_fractions
 from astroclust.locks import only_process
 from astroclust.photometry import measure_apertures
-from astroclust.selection import blocked_pixels, find_candidates, get_preset
+from astroclust.selection import PRESETS, blocked_pixels, find_candidates, get_preset
 
 __all__ = ["CLASS_1_COLORS", "ArtificialClusters", "completeness", "limiting_magnitude"]
 
@@ -58,11 +58,12 @@ def completeness(
     distance=None,
     preset="legus",
     exclude=None,
+    model=None,
     checkpoint=None,
     workers=1,
     progress_bar=False,
 ):
-    """Measure which clusters are found and selected, by injecting artificial ones into images.
+    """Measure which clusters are found, selected and classified, by injecting artificial ones.
 
     Round by round a few clusters, at most one for 100 x 100 pixels, are added to copies of the
     images, in which `~astroclust.selection.find_candidates` then looks for candidates. Clusters
@@ -81,6 +82,11 @@ def completeness(
     preset, exclude, workers : optional
         See `~astroclust.selection.find_candidates`. No cluster is injected into excluded pixels;
         `~astroclust.selection.blocked_pixels` makes a mask of those outside a footprint.
+    model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
+        Classifier of the clusters that are selected: ``"default"``, or as
+        `~astroclust.weights.load_classifier` takes it. They are classified as
+        `~astroclust.classification.classify_table` does by default, with their photometry and
+        without neighbors. By default nothing is classified.
     checkpoint : str or `~pathlib.Path`, optional
         File of all clusters (ECSV), written after each round, with the one before beside it, which
         ends in ``.previous``; the same call resumes from the last one that is intact. By default
@@ -93,14 +99,19 @@ def completeness(
     completeness : `~astropy.table.Table`, length k x m
         ``magnitude``, ``radius`` (as given), ``n``; the fractions ``found`` and ``selected``
         with the limits of their 68 per cent intervals (Wilson's), such as ``found_low`` and
-        ``found_high``.
+        ``found_high``. With a classifier also ``n_class_1`` ..., the clusters that are selected
+        and of each class; ``n_not_classified``; and the fraction that survives the whole way to a
+        published catalog, ``classified_1_2`` for classes 1 and 2 of LEGUS, or named by the classes
+        that count as clusters in another scheme. ``meta`` has the settings: the seed, the number
+        of clusters and rounds, the unit of the radii, the preset (``own`` if it is none of
+        `~astroclust.selection.PRESETS`) and its detection, and the classifier with its hash.
 
     Raises
     ------
     ValueError
-        Where an argument is not accepted, a band has no zero point or no PSF, the images are
-        smaller than 100 x 100 pixels or have no room, or ``checkpoint`` is that of another run or
-        damaged.
+        If an argument is not accepted, a band has no zero point or no PSF, the images are smaller
+        than 100 x 100 pixels or have no room, the classifier takes none of their bands, or
+        ``checkpoint`` is that of another run, such as one with another classifier, or damaged.
     OSError
         If another process uses ``checkpoint``, or it cannot be written.
 
@@ -127,19 +138,28 @@ def completeness(
     >>> result = completeness(field.images, ArtificialClusters([20, 28], radii=[2], n=4))
     >>> result["selected"].tolist()
     [1.0, 0.0]
+
+    What is left of them in a catalog of classes 1 and 2:
+
+    >>> clusters = ArtificialClusters([20], radii=[2], n=4)
+    >>> result = completeness(field.images, clusters, model="default")
+    >>> result.colnames[-3:]
+    ['classified_1_2', 'classified_1_2_low', 'classified_1_2_high']
     """
     images = ImageSet.of(images)
     if min(images.shape) ** 2 < AREA:
         raise ValueError(f"the images must be at least 100 x 100 pixels, not {images.shape}")
     if clusters.n < 1 or clusters.n % 1:
         raise ValueError(f"n must be a whole number of at least 1, not {clusters.n!r}")
-    name, preset = preset, get_preset(preset)
+    preset = get_preset(preset)
     distance = _megaparsec(distance)
     magnitudes, radii, unit = _check_grid(clusters.magnitudes, clusters.radii)
     scale = _pixels(unit, images, distance)
     bands = band_sources(images, preset, clusters)
     blocked = blocked_pixels(images, exclude)
-    done = Table(names=list(_COLUMNS), dtype=list(_COLUMNS.values()))
+    stage = None if model is None else _class_stage(model, images)
+    columns = _COLUMNS if stage is None else _COLUMNS | {"class": int}
+    done = Table(names=list(columns), dtype=list(columns.values()))
     if checkpoint is not None:
         checkpoint = check_output(checkpoint, overwrite=True)
         settings = _settings(
@@ -151,6 +171,8 @@ def completeness(
             preset=preset,
             blocked=None if blocked is None else digest_of(blocked),
             seed=clusters.seed,
+            # Absent without one, as in checkpoints of versions that had no classifier.
+            **({} if stage is None else {"classifier": stage.identity}),
         )
         done = read_checkpoint(checkpoint, settings) or done
     grid = np.array(list(itertools.product(magnitudes, radii)))
@@ -172,25 +194,52 @@ def completeness(
             # All cells of the grid in turn, over the rounds.
             cells = grid[np.arange(len(done), len(done) + len(x)) % len(grid)]
             drawn = Table([np.full(len(x), number), x, y, *cells.T], names=list(_COLUMNS)[:5])
+            injected = inject(bands, drawn, scale, rng)
             sources = find_candidates(
-                inject(bands, drawn, scale, rng),
+                injected,
                 distance=distance,
                 preset=preset,
                 exclude=blocked,
                 keep_rejected=True,
                 workers=workers,
             )
-            done = vstack([done, _recover(drawn, sources, images.reference, preset)])
+            recovered, sources = _recover(drawn, sources, images.reference, preset)
+            if stage is not None:
+                recovered["class"] = stage.classify(sources, recovered["selected"].data, injected)
+            done = vstack([done, recovered])
             if checkpoint is not None:
                 write_checkpoint(done, checkpoint, settings)
             bar.update(len(drawn))
-    result = _fractions(done, grid, unit)
-    result.meta = {"SEED": clusters.seed, "ROUNDS": int(done["round"][-1]) + 1}
-    if distance is not None:
-        result.meta["DISTANCE"] = distance
-    if isinstance(name, str):
-        result.meta["PRESET"] = name
+    result = recovered_fractions(done, grid, unit, stage)
+    result.meta = _describe_run(clusters, unit, distance, preset, done)
+    result.meta |= {} if stage is None else stage.meta
     return result
+
+
+def _class_stage(model, images):
+    from astroclust.injection.classes import ClassStage  # needs torch, which takes seconds
+
+    return ClassStage.of(model, images)
+
+
+def _describe_run(clusters, unit, distance, preset, done):
+    """Settings of a run, under keywords that a FITS header takes."""
+    name = next((name for name, known in PRESETS.items() if known == preset), "own")
+    meta = {
+        "ACVERS": __version__,
+        "SEED": clusters.seed,
+        "N": int(clusters.n),
+        "ROUNDS": int(done["round"][-1]) + 1,
+        "RADUNIT": str(unit),
+        "PRESET": name,
+        "DETECTIN": preset.detect_in,
+        "METHOD": preset.method,
+        "THRESH": float(preset.threshold),
+        "NPIXELS": int(preset.n_pixels),
+        "MINCI": preset.cuts.min_ci,
+        "DISTANCE": distance,
+    }
+    return {key: value for key, value in meta.items() if value is not None}
 
 
 def _settings(bands, **arguments):
@@ -246,12 +295,12 @@ def _pixels(unit, images, distance):
 
 
 def _recover(clusters, sources, reference, preset):
-    """The clusters with what became of them."""
+    """The clusters with what became of them, and the source nearest to each."""
     result = clusters.copy()
     result["found"] = result["selected"] = np.zeros(len(clusters), bool)
     result["measured_magnitude"] = result["ci"] = np.full(len(clusters), np.nan)
     if not len(sources):
-        return result
+        return result, sources
     tree = KDTree(np.column_stack([sources["x"], sources["y"]]))
     distance, nearest = tree.query(np.column_stack([clusters["x"], clusters["y"]]))
     sources, name = sources[nearest], reference.filter.lower()
@@ -270,76 +319,4 @@ def _recover(clusters, sources, reference, preset):
     for column, measured in (("measured_magnitude", f"mag_{name}"), ("ci", "ci")):
         values = float_column(sources, measured)
         result[column] = np.where(found, values, np.nan)
-    return result
-
-
-def _fractions(done, grid, unit):
-    """The share of the clusters of each cell that were found and selected."""
-    rows = [(done["magnitude"] == m) & (done["radius"] == r) for m, r in grid]
-    result = Table(grid, names=["magnitude", "radius"])
-    result["magnitude"].unit, result["radius"].unit = u.mag, unit
-    result["n"] = np.array([np.count_nonzero(row) for row in rows])
-    for name in ("found", "selected"):
-        k = np.array([np.count_nonzero(done[name][row]) for row in rows])
-        result[name] = k / result["n"]
-        low, high = binom_conf_interval(k, result["n"], interval="wilson")
-        result[f"{name}_low"] = np.where(k == 0, 0, low)  # but for rounding it is
-        result[f"{name}_high"] = np.where(k == result["n"], 1, high)
-    return result
-
-
-def limiting_magnitude(table, *, fraction=0.5, column="selected"):
-    """The magnitude at which completeness falls to a fraction, for each radius.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-        As `completeness` returns it.
-    fraction : float, optional
-        Between 0 and 1.
-    column : str, optional
-        ``"selected"`` or ``"found"``.
-
-    Returns
-    -------
-    limits : `~astropy.table.Table`
-        ``radius`` and ``magnitude``: where the fraction is crossed first, from bright to faint,
-        on straight lines between the magnitudes; NaN where it is not.
-
-    Raises
-    ------
-    ValueError
-        Where the fraction or the column is another.
-
-    Examples
-    --------
-    >>> from astropy.table import Table
-    >>> from astroclust.injection import limiting_magnitude
-    >>> table = Table({"magnitude": [22.0, 23], "radius": [1.0, 1], "selected": [0.9, 0.1]})
-    >>> print(limiting_magnitude(table))
-    radius magnitude
-    ------ ---------
-       1.0      22.5
-    """
-    if not 0 < fraction < 1:
-        raise ValueError(f"fraction must be between 0 and 1, not {fraction!r}")
-    if column not in ("found", "selected"):
-        raise ValueError(f"column must be found or selected, not {column!r}")
-    limits = Table({"radius": np.unique(table["radius"])})
-    limits["radius"].unit = table["radius"].unit
-    limits["magnitude"] = [
-        _first_crossing(table[table["radius"] == radius], fraction, column)
-        for radius in limits["radius"]
-    ]
-    limits["magnitude"].unit = table["magnitude"].unit
-    return limits
-
-
-def _first_crossing(rows, fraction, column):
-    rows = rows[np.argsort(rows["magnitude"])]
-    magnitude, share = np.asarray(rows["magnitude"]), np.asarray(rows[column])
-    crossed = np.flatnonzero((share[:-1] >= fraction) & (share[1:] < fraction))
-    if not crossed.size:
-        return np.nan
-    pair = slice(crossed[0], crossed[0] + 2)
-    return float(np.interp(-fraction, -share[pair], magnitude[pair]))
+    return result, sources

@@ -51,7 +51,8 @@ def read_checkpoint(path, settings):
             damaged = damaged or error
             continue
         known = done.meta["settings"]
-        changed = [name for name, value in settings.items() if known.get(name) != value]
+        names = dict.fromkeys([*settings, *known])
+        changed = [name for name in names if known.get(name) != settings.get(name)]
         if changed:
             raise ValueError(
                 f"{one} is that of a run with other settings ({', '.join(changed)}): {mend}"

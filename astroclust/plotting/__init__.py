@@ -4,10 +4,10 @@
 from astroclust.extras import naming_extras
 
 with naming_extras():
+    from astroclust.plotting.fields import plot_field
     from astroclust.plotting.images import (
         color_image,
         color_levels,
-        plot_field,
         plot_gallery,
         plot_saliency,
     )
@@ -24,6 +24,7 @@ with naming_extras():
         plot_entropy,
         plot_learning_curve,
     )
+    from astroclust.plotting.tables import show_table
 
 __all__ = [
     "color_image",
@@ -41,4 +42,5 @@ __all__ = [
     "plot_luminosity_function",
     "plot_map",
     "plot_saliency",
+    "show_table",
 ]

@@ -1,12 +1,17 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Figures of fields and galleries of stamps."""
+"""Color pictures, and galleries of stamps."""
 
 import numpy as np
-from astropy.visualization import AsinhStretch, ManualInterval, make_rgb
+from astropy.visualization import (
+    AsinhStretch,
+    BaseStretch,
+    LinearStretch,
+    LogStretch,
+    ManualInterval,
+    make_rgb,
+)
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from astroclust.catalogs import pixel_positions
 from astroclust.images import ImageSet
 from astroclust.instruments import classes_of, find_band_system
 from astroclust.stamps import make_stamps
@@ -14,13 +19,16 @@ from astroclust.stamps import make_stamps
 __all__ = [
     "color_image",
     "color_levels",
-    "plot_field",
     "plot_gallery",
     "plot_saliency",
 ]
 
 
-def color_image(data, bands, *, system="legus", limits=(40.0, 99.7), levels=None):
+# Stretches by name; both curves show faint wings beside bright cores.
+_STRETCHES = {"asinh": AsinhStretch(0.08), "log": LogStretch(100), "linear": LinearStretch()}
+
+
+def color_image(data, bands, *, system="legus", limits=(40.0, 99.7), levels=None, stretch="asinh"):
     """Make a color picture of several bands.
 
     Red is the mean of the reddest third of the band system, green that of the middle, blue that of
@@ -40,11 +48,18 @@ def color_image(data, bands, *, system="legus", limits=(40.0, 99.7), levels=None
     levels : array_like of float, shape (3, 2), optional
         What becomes black and white in red, green and blue, as `color_levels` finds it in a
         larger image; by default the percentiles here.
+    stretch : str or `~astropy.visualization.BaseStretch`, optional
+        ``"asinh"``, ``"log"``, ``"linear"`` or a stretch of astropy.
 
     Returns
     -------
     picture : `~numpy.ndarray` of uint8, shape (ny, nx, 3)
-        Red, green and blue, on an asinh scale.
+        Red, green and blue.
+
+    Raises
+    ------
+    ValueError
+        If the stretch or the limits are not accepted.
 
     Examples
     --------
@@ -53,13 +68,14 @@ def color_image(data, bands, *, system="legus", limits=(40.0, 99.7), levels=None
     >>> color_image(np.zeros((1, 4, 6)), ["V"]).shape
     (4, 6, 3)
     """
+    stretch = _find_stretch(stretch)
     layers = _color_layers(data, bands, find_band_system(system))
-    levels = np.percentile(layers, limits, axis=(1, 2)).T if levels is None else levels
+    levels = _percentile_levels(layers, limits) if levels is None else levels
     scaled = [
         (layer - black) / (white - black if white > black else 1)
         for layer, (black, white) in zip(layers, levels, strict=True)
     ]
-    return make_rgb(*scaled, interval=ManualInterval(0, 1), stretch=AsinhStretch(0.08))
+    return make_rgb(*scaled, interval=ManualInterval(0, 1), stretch=stretch)
 
 
 def color_levels(data, bands, *, system="legus", limits=(40.0, 99.7)):
@@ -89,6 +105,25 @@ def color_levels(data, bands, *, system="legus", limits=(40.0, 99.7)):
     [[0.0, 5.0], [0.0, 5.0], [0.0, 5.0]]
     """
     layers = _color_layers(data, bands, find_band_system(system))
+    return _percentile_levels(layers, limits)
+
+
+def _find_stretch(stretch):
+    if isinstance(stretch, BaseStretch):
+        return stretch
+    if stretch not in _STRETCHES:
+        raise ValueError(
+            f"stretch must be {', '.join(_STRETCHES)} or a stretch of astropy.visualization, such "
+            f"as SqrtStretch(), not {stretch!r}"
+        )
+    return _STRETCHES[stretch]
+
+
+def _percentile_levels(layers, limits):
+    if np.shape(limits) != (2,) or not 0 <= limits[0] < limits[1] <= 100:
+        raise ValueError(
+            f"limits must be two rising percentiles from 0 to 100, such as (40, 99.7), not {limits}"
+        )
     return np.percentile(layers, limits, axis=(1, 2)).T
 
 
@@ -99,68 +134,6 @@ def _color_layers(data, bands, system):
     layers = {i: data[channels == i].mean(axis=0) for i in sorted(set(channels.tolist()))}
     rest = np.mean(list(layers.values()), axis=0)
     return np.stack([layers.get(i, rest) for i in range(3)])
-
-
-def plot_field(images, table, *, ax=None, column_prefix=""):
-    """Draw a field in colour and mark the classes.
-
-    Parameters
-    ----------
-    images : `~astroclust.images.ImageSet` or mapping
-        The bands of the field.
-    table : `~astropy.table.Table`, length n
-        Positions and a column ``class``.
-    ax : `~matplotlib.axes.Axes`, optional
-        Where to draw; by default in a new figure.
-    column_prefix : str, optional
-        That of the class column.
-
-    Returns
-    -------
-    ax : `~matplotlib.axes.Axes`
-        With the picture and one set of markers a class; pixels count from 0, y goes up.
-
-    Examples
-    --------
-    >>> from astroclust import simulate_field
-    >>> from astroclust.plotting import plot_field
-    >>> field = simulate_field(shape=(64, 64), seed=1, density=2e-3)
-    >>> ax = plot_field(field.images, field.truth)
-    >>> ax.figure.savefig("field.png")
-    """
-    images = ImageSet.of(images)
-    if ax is None:
-        ax = Figure(figsize=(9, 9), layout="constrained").subplots()
-    data = np.array([band.pixels(slice(None)) for band in images.values()])
-    picture = color_image(data, images.roles, system=images.system)
-    ax.imshow(picture, origin="lower", interpolation="nearest")
-    x, y = pixel_positions(table, images.wcs)
-    classes = np.ma.filled(np.ma.asarray(table[f"{column_prefix}class"]), 0)
-    handles, scheme = [], classes_of(table, column_prefix)
-    for number, name in scheme.names.items():
-        rows = classes == number
-        ax.scatter(
-            x[rows],
-            y[rows],
-            s=90,
-            marker=scheme.markers[number],
-            facecolors="none",
-            edgecolors=scheme.colors[number],
-            linewidths=1.3,
-        )
-        label = f"{number} {name} ({np.count_nonzero(rows)})"
-        handles.append(
-            Line2D(
-                [], [], ls="", marker=scheme.markers[number], mfc="none", mew=1.5, ms=9, label=label
-            )
-        )
-        handles[-1].set_markeredgecolor(scheme.colors[number])
-    ny, nx = images.shape
-    ax.set(xlim=(-0.5, nx - 0.5), ylim=(-0.5, ny - 0.5), xlabel="x (pixels)", ylabel="y (pixels)")
-    ax.legend(
-        handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False
-    )
-    return ax
 
 
 def plot_gallery(table, images, *, per_class=8, size=50, column_prefix=""):

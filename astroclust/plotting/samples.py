@@ -74,7 +74,7 @@ def plot_ci_calibration(calibration, *, ax=None):
 
 
 def plot_completeness(table, *, ax=None):
-    """Draw the fractions of artificial clusters that are found and selected.
+    """Draw the fractions of artificial clusters that are found, selected and classified.
 
     Parameters
     ----------
@@ -87,8 +87,9 @@ def plot_completeness(table, *, ax=None):
     -------
     ax : `~matplotlib.axes.Axes`
         With two lines and their 68 per cent intervals for each radius against magnitude: dashed
-        with open circles for the found, solid with full ones for the selected; and a line at one
-        half.
+        with open circles for the found, solid with full ones for the selected. With a classifier
+        a third, dotted with squares, for those that are left after classification. A horizontal
+        line is at one half.
 
     Examples
     --------
@@ -105,7 +106,13 @@ def plot_completeness(table, *, ax=None):
     unit = str(table["radius"].unit).replace("pix", "pixels")
     colors = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, len(radii)))
     # Rings that show around the dots where all that were found are selected.
-    styles = {"found": {"ls": "--", "mfc": "w", "ms": 8}, "selected": {"ls": "-", "ms": 4}}
+    styles = {
+        "found": {"ls": "--", "mfc": "w", "ms": 8, "marker": "o"},
+        "selected": {"ls": "-", "ms": 4, "marker": "o"},
+    }
+    for name in table.colnames:
+        if name.startswith("classified") and not name.endswith(("_low", "_high")):
+            styles[name] = {"ls": ":", "ms": 7, "mfc": "none", "marker": "s"}
     handles = []
     for radius, color in zip(radii, colors, strict=True):
         rows = table[table["radius"] == radius]
@@ -117,16 +124,20 @@ def plot_completeness(table, *, ax=None):
                 share,
                 (share - low, high - share),
                 color=color,
-                marker="o",
                 capsize=2,
                 **style,
             )
         handles.append(Line2D([], [], color=color, lw=3, label=f"{radius:g}"))
     handles += [
-        Line2D([], [], color="0.3", marker="o", label=name, **style)
-        for name, style in styles.items()
+        Line2D([], [], color="0.3", label=_label(name), **style) for name, style in styles.items()
     ]
     ax.axhline(0.5, color="0.6", lw=0.8, zorder=0)
     ax.set(ylim=(-0.03, 1.03), xlabel="V (mag)", ylabel="fraction of artificial clusters")
     ax.legend(handles=handles, title=f"half-light radius ({unit})", frameon=False)
     return ax
+
+
+def _label(name):
+    """Fraction for the legend: ``classified_1_2`` are of class 1 or 2."""
+    kind, *classes = name.split("_")
+    return f"selected, class {' or '.join(classes)}" if classes else kind

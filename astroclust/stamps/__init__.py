@@ -11,6 +11,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from astroclust.catalogs import pixel_positions
+from astroclust.display import html_or_none, stamps_html
 from astroclust.files import open_fits, replace_when_done
 from astroclust.fits_structure import add_checksums
 from astroclust.images import ImageSet
@@ -130,6 +131,9 @@ class Stamps:
     def __repr__(self):
         bands = ", ".join(map(" ".join, zip(self.bands, self.filters, strict=True)))
         return f"<Stamps: {len(self)} of {self.size} x {self.size} pixels in {bands}>"
+
+    def _repr_html_(self):
+        return html_or_none(stamps_html, self)
 
     @property
     def size(self):

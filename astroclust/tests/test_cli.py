@@ -2,6 +2,7 @@
 import argparse
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -222,6 +223,25 @@ def test_completeness_of_images(files, tmp_path, capsys):
     assert "need a distance" in capsys.readouterr().err
 
 
+def test_completeness_with_a_classifier(files, tmp_path, capsys):
+    _, images = files
+    command = ["completeness", "-q", *images, "-o", f"{tmp_path}/c.ecsv", "-n", "2"]
+    command += ["--workers", "1", "--magnitudes", "19,31", "--radii", "1", "--model", "default"]
+    assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "and its 68 per cent interval from the numbers of clusters:" in out
+    assert "the same, selected and of class 1 or 2 by legus-pictures-1:" in out
+    assert re.search(r"^ +1\.0 +(\d\d\.\d\d|nan) ", out, re.MULTILINE)
+    result = Table.read(tmp_path / "c.ecsv")
+    assert result["classified_1_2"][1] == 0
+    assert main([*command[:-2], "--overwrite"]) == 1
+    assert "run with other settings (classifier)" in capsys.readouterr().err
+    assert main([*command, "--overwrite", "--json"]) == 0
+    report = said(capsys)
+    assert report["model"] == "legus-pictures-1"
+    assert len(report["limits"]) == len(report["classified_limits"]) == 1
+
+
 @pytest.fixture
 def small_demo(monkeypatch):
     """The demo on a field of a sixth of the pixels."""
@@ -385,6 +405,17 @@ def test_what_is_wrong_is_said(change, message, files, tmp_path, capsys):
     assert not (tmp_path / "r.fits").exists()
 
 
+def test_the_option_for_a_filter_without_a_role_is_named(files, tmp_path, capsys):
+    table, images = files
+    path = images[1].partition("=")[2]
+    command = ["classify", "-q", str(table), "--image", f"f555x={path}", "-o", f"{tmp_path}/r.fits"]
+    assert main(command) == 1
+    said = capsys.readouterr().err
+    assert "roles=" not in said
+    remedy = re.search(r"as in (--role f555x=V),", said)[1]
+    assert main([*command, *remedy.split()]) == 0
+
+
 def test_output_is_not_replaced_unless_asked(files, tmp_path, capsys):
     table, images = files
     (tmp_path / "r.fits").write_text("mine")
@@ -483,7 +514,9 @@ def test_json_has_null_where_there_is_no_number(files, tmp_path, capsys):
     options = ["--magnitudes", "31", "--radii", "1", "--plot", f"{tmp_path}/c.png"]
     assert main([*command, *options]) == 0
     assert said(capsys) == {
-        "limits": [{"radius": 1.0, "magnitude": None}],
+        "limits": [
+            {"radius": 1.0, "magnitude": None, "magnitude_low": None, "magnitude_high": None}
+        ],
         "radii_unit": "pix",
         "output": output,
         "plot": f"{tmp_path}/c.png",

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.table import Table
+from astropy.table import Column, MaskedColumn, Table
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
@@ -48,8 +48,48 @@ def test_what_is_not_classified_is_left_out():
     assert np.isnan(class_scores([], []).meta["ACCURACY"])
     with pytest.raises(ValueError, match="differ in shape"):
         confusion_matrix([1, 2], [1])
-    with pytest.raises(ValueError, match=r"\[0\] are not classes of legus.*exclude those rows"):
-        confusion_matrix([0], [9])
+    with pytest.raises(ValueError, match=r"\[9\] are not classes of legus"):
+        confusion_matrix([1], [9])
+
+
+PROBABILITIES = np.full((3, 4), 0.25)
+
+
+@pytest.mark.parametrize(
+    "score",
+    [
+        lambda labels: confusion_matrix(labels, [1, 2, 4])["total"].sum(),
+        lambda labels: class_scores(labels, [1, 2, 4])["total"].sum(),
+        lambda labels: calibration_curve(labels, PROBABILITIES)["total"].sum(),
+        lambda labels: purity_curve(labels, PROBABILITIES)["total"].max(),
+        lambda labels: accuracy_against([1.0, 2, 3], labels, [1, 2, 4], bins=1)["total"].sum(),
+    ],
+)
+@pytest.mark.parametrize("kind", [np.array, MaskedColumn, Column])
+def test_what_is_not_inspected_is_masked_as_the_message_says(score, kind):
+    labels = kind([1, 0, 4])
+    with pytest.raises(ValueError, match=r"1 of 3 labels are 0, .* not inspected") as error:
+        score(labels)
+    names = {"np": np, "labels": labels}
+    exec(str(error.value).partition("as in ")[2], names)
+    assert score(names["labels"]) == 2
+    with pytest.raises(ValueError, match=r"2 of 3 classes are 0.*mask them"):
+        confusion_matrix([1, 2, 4], [0, 2, 0])
+
+
+def test_a_class_may_be_what_0_counts_as():
+    scheme = ClassScheme("yes-no", {1: "yes", 2: "no"}, clusters=[1], merges={0: 2})
+    assert confusion_matrix([1, 0], [1, 2], scheme=scheme)["class_2"].tolist() == [0, 1]
+
+
+def test_fractions_are_printed_with_three_digits():
+    scores = class_scores([1, 1, 1, 4], [1, 1, 4, 4], resamples=3)
+    assert "0.667" in scores.pformat(max_width=-1)[2].split()
+    assert "recall" in scores.colnames
+    curve = calibration_curve([1, 1, 4], PROBABILITIES, bins=3)
+    assert curve.pformat()[2].split() == ["0.000", "0.333", "3", "0.250", "0.667"]
+    trend = accuracy_against([1.0, 2, 3], [1, 1, 4], [1, 1, 1], bins=1)
+    assert "0.667" in trend.pformat(max_width=-1)[2].split()
 
 
 def test_labels_come_from_the_nearest_object():

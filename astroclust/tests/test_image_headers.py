@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import re
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust import ImageSet, measure_photometry
 from astroclust.images import read_image
-from astroclust.instruments import camera_of
+from astroclust.instruments import LEGUS_BANDS, camera_of
 from astroclust.photometry.calibration import zero_point
 
 HEADER = {
@@ -84,6 +85,50 @@ def test_another_filter_or_camera_is_told_unless_the_caller_insists(sky, changes
     insisted = _remarks({"F555W": _hdu(sky, **changes)}, roles={"F555W": "V"})
     assert "header says" not in insisted
     assert "it is from" not in insisted
+
+
+def test_the_remedy_for_another_filter_is_a_role(sky):
+    told = _remarks({"F555W": _hdu(sky, FILTER="F658N", PHOTMODE=None)})
+    roles = re.search(r"roles=(\{.*?\}) \(--role F555W=V ", told)[1]
+    assert _remarks({"F555W": _hdu(sky, FILTER="F658N", PHOTMODE=None)}, roles=eval(roles)) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "meta"),
+    [
+        ("F110W", "V", {"DETECTOR": "IR", "FILTER": "F110W"}),
+        ("F160W", "I", {"DETECTOR": "IR", "FILTER": "F160W"}),
+        ("F200W", "I", {"INSTRUME": "NIRCAM", "DETECTOR": "NRCA1", "FILTER": "F200W"}),
+        ("F770W", "V", {"INSTRUME": "MIRI", "TELESCOP": "JWST", "FILTER": "F770W"}),
+        ("V", "V", {"DETECTOR": "IR", "FILTER": "F110W"}),
+    ],
+)
+def test_infrared_filters_in_an_optical_role_are_told(sky, name, role, meta):
+    red = _hdu(sky, **meta, PHOTMODE=None)
+    bands = {name: red, "F438W": _hdu(sky, FILTER="F438W", PHOTMODE=None)}
+    roles = {name: role} if name != role else None
+    told = _remarks(bands, roles=roles)
+    assert told.count("is an infrared filter") == 1
+    assert f"{meta['FILTER']} is an infrared filter, but band {role} of legus is optical" in told
+    del bands[name]
+    assert _remarks(bands) == ""
+    system = replace(
+        LEGUS_BANDS,
+        name="with-j",
+        roles=(*LEGUS_BANDS.roles, "J"),
+        filters={**LEGUS_BANDS.filters, meta["FILTER"]: "J"},
+    )
+    assert "infrared" not in _remarks({meta["FILTER"]: red}, system=system)
+
+
+def test_red_optical_filters_are_not_infrared(sky):
+    for name, meta in (
+        ("F850LP", {"INSTRUME": "ACS", "DETECTOR": "WFC"}),
+        ("F090W", {"INSTRUME": "NIRCAM", "DETECTOR": "NRCA1", "TELESCOP": "JWST"}),
+        ("F657N", {}),
+    ):
+        hdu = _hdu(sky, **meta, FILTER=name, PHOTMODE=None)
+        assert "infrared" not in _remarks({name: hdu}, roles={name: "I"})
 
 
 def test_roles_are_compared_too(sky):

@@ -139,7 +139,8 @@ def test_a_pixel_area_that_resampling_left_behind(field, recwarn):
 
 def test_surface_brightness_needs_the_pixel_area(image, wcs):
     jansky = CCDData(image, unit="MJy/sr", wcs=wcs)
-    images = ImageSet({"F200W": jansky}, roles={"F200W": "V"})
+    with pytest.warns(AstropyUserWarning, match="F200W is an infrared filter"):
+        images = ImageSet({"F200W": jansky}, roles={"F200W": "V"})
     area = images.pixel_scale.to_value(u.rad) ** 2
     np.testing.assert_allclose(images["V"].pixels(np.s_[:]), image * 1e6 * area, rtol=1e-4)
     assert images["V"].unit == u.Jy

@@ -1,4 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+import copy
+import warnings
 from dataclasses import fields, replace
 
 import numpy as np
@@ -8,14 +10,25 @@ from astropy.nddata import CCDData
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astroclust import ImageSet, completeness, find_candidates, injection, simulate_field
+from astroclust import (
+    ImageSet,
+    __version__,
+    completeness,
+    find_candidates,
+    injection,
+    load_classifier,
+    simulate_field,
+)
 from astroclust.injection import ArtificialClusters, limiting_magnitude
 from astroclust.injection.clusters import band_sources
+from astroclust.instruments import LEGUS_CLASSES, ClassScheme, classes_of, find_class_scheme
 from astroclust.locks import only_process
+from astroclust.networks import create_network
 from astroclust.plotting import plot_completeness
 from astroclust.selection import PRESETS, blocked_pixels
 from astroclust.simulation.observations import observe_like
 from astroclust.simulation.profiles import Component, concentration
+from astroclust.weights import Classifier
 
 GRID = {"magnitudes": [20, 26], "radii": [1.0, 2.0]}
 OF_CLUSTERS = {field.name for field in fields(ArtificialClusters)}
@@ -53,7 +66,150 @@ def test_the_bright_are_found_and_the_faint_are_not(result):
         assert np.all(result[f"{name}_low"] <= result[name])
         assert np.all(result[f"{name}_high"] >= result[name])
     assert 0 < result["found_high"][-1] < 0.3
-    assert result.meta == {"SEED": 0, "ROUNDS": result.meta["ROUNDS"], "PRESET": "legus"}
+    assert "classified_1_2" not in result.colnames
+    assert result.meta == {
+        "ACVERS": __version__,
+        "SEED": 0,
+        "N": 5,
+        "ROUNDS": result.meta["ROUNDS"],
+        "RADUNIT": "pix",
+        "PRESET": "legus",
+        "DETECTIN": "white",
+        "METHOD": "sextractor",
+        "THRESH": 20.0,
+        "NPIXELS": 10,
+        "MINCI": 1.3,
+    }
+    assert all(column.info.description for column in result.itercols())
+    assert "0.000" in result.pformat(max_width=-1)[-1].split()
+
+
+def test_settings_and_descriptions_survive_files(result, tmp_path):
+    for name in ("c.fits", "c.ecsv"):
+        result.write(tmp_path / name)
+        again = Table.read(tmp_path / name)
+        assert again.meta == result.meta
+        for column in result.colnames:
+            assert again[column].info.description == result[column].info.description
+            assert again[column].unit == result[column].unit
+            assert again[column].tolist() == result[column].tolist()
+
+
+# With a classifier
+
+
+@pytest.fixture(scope="module")
+def classified(images, tmp_path_factory):
+    """A result with the default classifier, and its checkpoint."""
+    path = tmp_path_factory.mktemp("classified") / "clusters.ecsv"
+    return measure(images, **GRID, n=5, model="default", checkpoint=path), path
+
+
+def test_clusters_are_counted_by_their_class(classified, result):
+    table, path = classified
+    for name in result.colnames:  # a classifier changes nothing before it
+        assert table[name].tolist() == result[name].tolist()
+    clusters = Table.read(path)
+    counts = [table[f"n_class_{number}"] for number in LEGUS_CLASSES.numbers]
+    total = np.sum([*counts, table["n_not_classified"]], axis=0)
+    np.testing.assert_array_equal(total, table["n"] * table["selected"])
+    np.testing.assert_allclose(table["classified_1_2"], (counts[0] + counts[1]) / table["n"])
+    assert table["classified_1_2"][0] > 0.5
+    assert np.all(table["classified_1_2_low"] <= table["classified_1_2"])
+    assert np.all(table["classified_1_2_high"] >= table["classified_1_2"])
+    assert not clusters["class"][~clusters["selected"]].any()
+    assert table["n_class_1"].sum() == np.count_nonzero(clusters["class"] == 1)
+    card = load_classifier().card
+    assert table.meta["ACMOD"] == card.name
+    assert table.meta["ACSHA"] == card.sha256[:16]
+    assert classes_of(table) == LEGUS_CLASSES
+
+
+def test_a_classified_run_resumes(images, classified, tmp_path, monkeypatch):
+    table, whole = classified
+    path, calls = tmp_path / "clusters.ecsv", []
+
+    def interrupted(*args, **options):
+        calls.append(options)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return find_candidates(*args, **options)
+
+    monkeypatch.setattr(injection, "find_candidates", interrupted)
+    options = GRID | {"n": 5, "model": load_classifier("legus-pictures-1"), "checkpoint": path}
+    with pytest.raises(KeyboardInterrupt):
+        measure(images, **options)
+    again = measure(images, **options)
+    assert np.all(again == table)
+    assert again.meta == table.meta
+    assert path.read_bytes() == whole.read_bytes()
+
+
+def test_checkpoints_know_their_classifier(images, tmp_path):
+    path = tmp_path / "clusters.ecsv"
+    options = {"magnitudes": [20], "radii": [1], "n": 2, "checkpoint": path}
+    usual = load_classifier()
+    networks = [copy.deepcopy(one) for one in usual.networks]
+    next(networks[0].parameters()).data.mul_(1.01)
+    others = {"none": None, "bundled": "simulated-3", "trained": Classifier(usual.card, networks)}
+    measure(images, **options, model=usual)
+    for model in others.values():
+        with pytest.raises(ValueError, match=r"settings \(classifier\): remove .*, or choose"):
+            measure(images, **options, model=model)
+    path.unlink()
+    measure(images, **options)
+    with pytest.raises(ValueError, match=r"settings \(classifier\): remove .*, or choose"):
+        measure(images, **options, model=usual)
+    another = measure(images, **options | {"checkpoint": tmp_path / "other.ecsv"}, model=usual)
+    assert "n_class_4" in another.colnames
+
+
+def _classifier(scheme, **entries):
+    card = replace(load_classifier().card, classes=scheme, **entries)
+    network = create_network(card.architecture, n_classes=len(scheme), weights="none")
+    return Classifier(card, [network])
+
+
+@pytest.mark.parametrize(
+    ("scheme", "column"),
+    [
+        ("cluster", "classified_1"),
+        ("phangs", "classified_1_2"),
+        (ClassScheme("ages", {1: "young", 2: "old", 7: "globular", 9: "star"}, (1, 7)), None),
+    ],
+)
+def test_other_schemes_have_their_own_clusters(images, scheme, column):
+    scheme = find_class_scheme(scheme)
+    options = {"magnitudes": [20], "radii": [1], "n": 2}
+    table = measure(images, **options, model=_classifier(scheme))
+    column = column or "classified_1_7"
+    assert column in table.colnames
+    counts = {number: table[f"n_class_{number}"][0] for number in scheme.numbers}
+    of = map(int, column.split("_")[1:])
+    assert table[column][0] == sum(counts[number] for number in of) / 2
+    limit = limiting_magnitude(table, column=column)
+    assert np.isnan(limit["magnitude"][0])
+
+
+def test_classifiers_that_will_not_do(images):
+    options = {"magnitudes": [20], "radii": [1], "n": 2}
+    nothing = ClassScheme("stars", {1: "star", 2: "galaxy"})
+    with pytest.raises(ValueError, match="no class that counts as a cluster"):
+        measure(images, **options, model=_classifier(nothing))
+    named = replace(nothing, clusters=(2,))
+    assert "classified_2" in measure(images, **options, model=_classifier(named)).colnames
+    with pytest.raises(ValueError, match="there is no classifier 'none'"):
+        measure(images, **options, model="none")
+    blue = _classifier(LEGUS_CLASSES, bands=("NUV",), max_missing_bands=0)
+    with pytest.raises(ValueError, match="takes bands NUV, the images have V only"):
+        measure({"F555W": images["V"]}, **options, model=blue)
+
+
+def test_clusters_that_cannot_be_classified_are_counted(images):
+    strict = _classifier(LEGUS_CLASSES, max_missing_bands=0)
+    table = measure({"F555W": images["V"]}, magnitudes=[20], radii=[1], n=2, model=strict)
+    assert table["n_not_classified"].tolist() == (2 * table["selected"]).tolist() == [2]
+    assert table["classified_1_2"].tolist() == [0]
 
 
 def test_magnitudes_come_out_as_they_went_in(images, tmp_path):
@@ -119,7 +275,9 @@ def test_filters_without_a_fitted_psf_have_that_between_their_neighbors():
 )
 def test_filters_without_numbers_need_a_psf(name, camera):
     image = CCDData(np.ones((120, 120)), unit="electron / s", meta={"INSTRUME": camera})
-    images = ImageSet({name: image}, roles={name: "V"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyUserWarning)  # F160W is infrared
+        images = ImageSet({name: image}, roles={name: "V"})
     preset = replace(PRESETS["legus"], zero_points={"V": 25})
     with pytest.raises(ValueError, match=f"there is no PSF of {name} of .*: give psf"):
         measure(images, magnitudes=[20], radii=[1], preset=preset)
@@ -189,7 +347,7 @@ def test_a_brighter_neighbour_is_no_detection(images, monkeypatch):
     result = measure({"F555W": images["V"]}, **options)
     assert result["found"][0] > 0.8
     assert result["found"][1] < 0.5  # of empty sky any light is more than half
-    assert "PRESET" not in result.meta
+    assert result.meta["PRESET"] == "own"
 
 
 def test_no_sources_are_no_detections(monkeypatch):
@@ -398,6 +556,7 @@ def test_the_psf_has_the_pixels_of_the_images(wcs):
 
 def test_limits_are_interpolated():
     table = Table({"magnitude": [24.0, 22, 23, 22, 23, 24], "radius": [1, 1, 1, 3, 3, 3]})
+    table["n"] = 10
     table["selected"] = [0.1, 1, 0.9, 0.4, 0.2, 0.0]
     table["found"] = [0.7, 1, 0.9, 1.0, 0.4, 0.6]
     limits = limiting_magnitude(table)
@@ -406,9 +565,52 @@ def test_limits_are_interpolated():
     found = limiting_magnitude(table, column="found", fraction=0.8)
     np.testing.assert_allclose(found["magnitude"], [23.5, 22 + 1 / 3])
     assert np.isnan(limiting_magnitude(table, column="found")["magnitude"][0])
-    for options in ({"fraction": 0}, {"column": "n"}):
+    for options in ({"fraction": 0}, {"column": "n"}, {"column": "classified_1_2"}):
         with pytest.raises(ValueError, match="must be"):
             limiting_magnitude(table, **options)
+    del table["n"]
+    with pytest.raises(ValueError, match=r"no column n, .* or add that column"):
+        limiting_magnitude(table)
+    table["n"] = 10
+    assert len(limiting_magnitude(table)) == 2
+
+
+def test_limits_have_errors_that_fall_with_the_number_of_clusters():
+    table = Table({"magnitude": np.arange(20, 26.0), "radius": np.ones(6)})
+    table["selected"] = [1, 0.9, 0.7, 0.4, 0.2, 0.0]
+    widths = []
+    for n in (10, 1000):
+        table["n"] = n
+        (limit,) = limiting_magnitude(table)
+        assert limit["magnitude_low"] < limit["magnitude"] < limit["magnitude_high"]
+        widths.append(limit["magnitude_high"] - limit["magnitude_low"])
+    assert widths[0] > 4 * widths[1]
+    again = limiting_magnitude(table)
+    assert np.all(again == limiting_magnitude(table))
+    assert np.any(again != limiting_magnitude(table, seed=1))
+    assert again.pformat()[-1].split()[1] == "22.67"
+
+
+def test_the_interval_of_a_limit_covers_the_truth():
+    rng, magnitude = np.random.default_rng(0), np.arange(20, 25.0)
+    true = np.array([0.95, 0.8, 0.6, 0.3, 0.1])
+    limit, n, covered = 22 + 1 / 3, 40, 0
+    for _ in range(200):
+        k = rng.binomial(n, true)
+        table = Table({"magnitude": magnitude, "radius": np.ones(5), "n": [n] * 5})
+        table["selected"] = k / n
+        (row,) = limiting_magnitude(table)
+        covered += row["magnitude_low"] <= limit <= row["magnitude_high"]
+    assert 0.58 < covered / 200 < 0.78
+
+
+def test_limits_beyond_the_magnitudes_are_infinite():
+    table = Table({"magnitude": [20.0, 21], "radius": [1.0, 1], "n": [9, 9]})
+    for share, end in ((1.0, np.inf), (0.0, -np.inf)):
+        table["selected"] = share
+        (row,) = limiting_magnitude(table)
+        assert np.isnan(row["magnitude"])
+        assert end in (row["magnitude_low"], row["magnitude_high"])
 
 
 def test_the_plot_shows_both_fractions_of_each_radius(result):
@@ -426,3 +628,12 @@ def test_the_plot_shows_both_fractions_of_each_radius(result):
     assert [text.get_text() for text in legend.get_texts()] == ["1", "2", "found", "selected"]
     axes = ax.figure.add_subplot()
     assert plot_completeness(result, ax=axes) is axes
+
+
+def test_the_plot_shows_what_is_left_after_classification(classified):
+    table, _ = classified
+    ax = plot_completeness(table)
+    lines = [line for line, _, _ in ax.containers]
+    assert [line.get_linestyle() for line in lines] == ["--", "-", ":"] * 2
+    np.testing.assert_array_equal(lines[2].get_ydata(), table["classified_1_2"][::2])
+    assert ax.get_legend().get_texts()[-1].get_text() == "selected, class 1 or 2"

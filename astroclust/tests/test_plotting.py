@@ -1,13 +1,22 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+import base64
+import io
+import re
 import warnings
 
 import numpy as np
 import pytest
-from astropy.table import MaskedColumn, Table
+from astropy.table import MaskedColumn, Table, vstack
 from astropy.utils.exceptions import AstropyUserWarning
+from astropy.visualization import SqrtStretch
+from matplotlib.backend_bases import MouseButton, MouseEvent
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
+from PIL import Image
 
-from astroclust import classify_table
+from astroclust import ImageSet, classify_table
 from astroclust.evaluation import (
     calibration_curve,
     confusion_matrix,
@@ -17,6 +26,7 @@ from astroclust.evaluation import (
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
 from astroclust.plotting import (
     color_image,
+    color_levels,
     plot_calibration,
     plot_color_color,
     plot_color_magnitude,
@@ -27,7 +37,9 @@ from astroclust.plotting import (
     plot_learning_curve,
     plot_luminosity_function,
     plot_map,
+    show_table,
 )
+from astroclust.plotting.fields import sampled_bands
 
 NUMBERS = LEGUS_CLASSES.numbers
 
@@ -70,6 +82,176 @@ def test_the_field_shows_every_class(field, result):
     assert ax.get_ylim() == (-0.5, 159.5)
     texts = [text.get_text() for text in ax.get_legend().get_texts()]
     assert texts[0].startswith("1 symmetric cluster")
+
+
+def test_the_axes_are_on_the_sky_if_the_images_are(field, result):
+    ax = plot_field(field.images, result)
+    assert ax.wcs is field.images.wcs
+    labels = [coordinate.get_axislabel() for coordinate in ax.coords]
+    assert labels == ["right ascension", "declination"]
+    assert ax.get_xlim() == (-0.5, 199.5)
+    assert plot_field(field.images, result, sky=False).get_xlabel() == "x (pixels)"
+    own = Figure().add_subplot(projection=field.images.wcs)
+    plot_field(field.images, result, ax=own)
+    assert own.coords[0].get_axislabel() == "right ascension"
+    bare = {name: band.data for name, band in field.images.items()}
+    ax = plot_field(bare, result)
+    assert ax.get_ylabel() == "y (pixels)"
+    assert not _bars(ax)
+    assert plot_field(field.images, result, ax=Figure().subplots()).get_xlabel() == "x (pixels)"
+
+
+def _bars(ax):
+    return [artist for artist in ax.artists if isinstance(artist, AnchoredSizeBar)]
+
+
+def test_the_scale_bar_is_as_long_as_it_says(field, result):
+    (bar,) = _bars(plot_field(field.images, result))
+    label = bar.txt_label.get_text()
+    (patch,) = bar.size_bar.get_children()
+    length = patch.get_width() * field.images.pixel_scale.value
+    assert float(label.removesuffix('"')) == pytest.approx(length)
+    for distance, text in ((18.0, '1" = 87.3 pc'), (400.0, '1" = 1.94 kpc'), (206.2, "1 kpc")):
+        table = result.copy()
+        table.meta["DISTANCE"] = distance
+        (bar,) = _bars(plot_field(field.images, table))
+        assert text in bar.txt_label.get_text()
+    table.meta["DISTANCE"] = "unknown"
+    (bar,) = _bars(plot_field(field.images, table))
+    assert "pc" not in bar.txt_label.get_text()
+
+
+@pytest.mark.parametrize("stretch", ["log", "linear", SqrtStretch()])
+def test_stretch_and_limits_of_a_field(field, result, stretch):
+    usual = plot_field(field.images, result).images[0].get_array()
+    other = plot_field(field.images, result, stretch=stretch).images[0].get_array()
+    assert not np.array_equal(usual, other)
+    black = plot_field(field.images, result, limits=(99, 100)).images[0].get_array()
+    assert black.mean() < 0.5 * usual.mean()
+
+
+def test_stretches_and_limits_that_are_not_accepted(field, result):
+    with pytest.raises(ValueError, match=r"stretch must be asinh, .*SqrtStretch\(\), not 'sqrt'"):
+        plot_field(field.images, result, stretch="sqrt")
+    for limits in ((99, 40), (50,), (-1, 50), (50, 101)):
+        with pytest.raises(ValueError, match=r"two rising percentiles .* \(40, 99.7\), not"):
+            plot_field(field.images, result, limits=limits)
+        with pytest.raises(ValueError, match="two rising percentiles"):
+            color_levels(np.ones((1, 4, 4)), ["V"], limits=limits)
+
+
+def test_large_fields_are_binned():
+    data = np.zeros((90, 4300), np.float32)
+    data[30:39, 3000:3009] = 5
+    data[:, :100] = np.nan
+    images = ImageSet({"V": data})
+    sampled, step = sampled_bands(images, 2000)
+    assert step == 3
+    assert sampled.shape == (1, 30, 1434)
+    assert np.isnan(sampled[0, :, :33]).all()
+    assert np.unravel_index(np.nanargmax(sampled[0]), (30, 1434)) == (10, 1000)
+    table = Table({"x": [3004.0], "y": [34.0], "class": [1]})
+    ax = plot_field(images, table)
+    (image,) = ax.images
+    assert image.get_array().shape == (30, 1434, 3)
+    assert image.get_extent() == [-0.5, 4301.5, -0.5, 89.5]
+    assert ax.get_xlim() == (-0.5, 4299.5)
+    (points, *_) = ax.collections
+    column, row = (points.get_offsets()[0] + 0.5) / step
+    assert image.get_array()[int(row), int(column)].min() > 200
+
+
+def test_one_band_is_enough_to_bin():
+    sampled, step = sampled_bands(ImageSet({"V": np.arange(12.0).reshape(3, 4)}), 2000)
+    assert step == 1
+    np.testing.assert_array_equal(sampled[0], np.arange(12).reshape(3, 4))
+
+
+def _click(ax, x, y):
+    canvas = ax.figure.canvas
+    place = ax.transData.transform((x, y))
+    MouseEvent("button_press_event", canvas, *place, MouseButton.LEFT)._process()
+    (label,) = [text for text in ax.texts if isinstance(text, Annotation)]
+    return label.get_text() if label.get_visible() else ""
+
+
+@pytest.mark.parametrize("sky", [True, False])
+def test_a_click_names_the_row(field, result, sky):
+    table = result.copy()
+    table["id"] = [f"c{i}" for i in range(len(table))]
+    ax = plot_field(field.images, table, sky=sky)
+    FigureCanvasAgg(ax.figure).draw()
+    row = 7
+    x, y, number = table["x", "y", "class"][row]
+    assert _click(ax, x, y).splitlines() == [
+        "row 7, id c7",
+        f"class {number}: {LEGUS_CLASSES.names[number]}",
+        f"probability {table['probability'][row]:.3f}",
+    ]
+    free = np.array([(x, y) for x in range(0, 200, 5) for y in range(0, 160, 5)])
+    apart = np.hypot(*(free[:, None] - np.column_stack([table["x"], table["y"]])).T).min(axis=0)
+    assert _click(ax, *free[apart.argmax()]) == ""
+    assert _click(ax, x, y).startswith("row 7,")
+    assert _click(ax, -30, -30).startswith("row 7,")  # beside the image
+
+
+def test_a_click_on_other_axes_names_nothing(field, result):
+    figure = Figure(figsize=(12, 6))
+    left, right = figure.subplots(1, 2)
+    for ax in (left, right):
+        plot_field(field.images, result["x", "y", "class"], ax=ax)
+    FigureCanvasAgg(figure).draw()
+    assert _click(right, *result["x", "y"][3]).startswith("row 3\nclass")
+    assert not [text for text in left.texts if text.get_visible()]
+    empty = plot_field(field.images, result[:0])
+    FigureCanvasAgg(empty.figure).draw()
+    assert _click(empty, 50, 50) == ""
+
+
+def test_a_table_has_a_thumbnail_and_texts_per_row(field, result):
+    table = result.copy()
+    table["id"] = [f"<{i}>" for i in range(len(table))]
+    view = show_table(table, field.images, rows=4)
+    shown = view._repr_html_()
+    assert shown.count("<img ") == 4
+    assert f"4 of {len(table)} rows" in shown
+    assert "&lt;3&gt;" in shown
+    assert "<3>" not in shown
+    number = table["class"][3]
+    for text in (
+        f"{number} {LEGUS_CLASSES.names[number]}",
+        f"{table['probability'][3]:.3f}",
+        f"{table['x'][3]:.2f}",
+        "ra (deg)",
+    ):
+        assert text in shown
+    content = re.findall(r"data:image/jpeg;base64,([^\"]+)", shown)
+    with Image.open(io.BytesIO(base64.b64decode(content[3]))) as picture:
+        assert picture.size == (50, 50)
+    assert len(repr(view).splitlines()) == 6
+    assert "<img" not in repr(view)
+
+
+def test_a_table_that_is_long_or_has_little(field, result):
+    many = vstack([result] * 20)
+    shown = show_table(many, field.images, rows=10_000)._repr_html_()
+    assert len(shown) < 210_000
+    n = shown.count("<img ")
+    assert 20 < n < len(many)
+    assert f"{n} of {len(many)} rows" in shown
+    off = Table({"x": [30.0, -500.0, np.nan], "y": [40.0, 20.0, 20.0]})
+    shown = show_table(off, field.images)._repr_html_()
+    assert shown.count("<img ") == 3
+    assert "class" not in shown
+    bare = {name: band.data for name, band in field.images.items()}
+    assert "ra (deg)" not in show_table(off, bare)._repr_html_()
+    masked = result[:2].copy()
+    masked["class"] = MaskedColumn(masked["class"], mask=True)
+    assert "no class" in show_table(masked, field.images)._repr_html_()
+    assert "0 of 0 rows" in show_table(result[:0], field.images)._repr_html_()
+    for rows in (0, 1.5):
+        with pytest.raises(ValueError, match="rows must be a whole number of at least 1"):
+            show_table(result, field.images, rows=rows)
 
 
 def test_the_gallery_has_a_row_a_class(field, result):

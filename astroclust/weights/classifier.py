@@ -4,6 +4,7 @@
 import numpy as np
 import torch
 
+from astroclust.display import card_html, html_or_none
 from astroclust.networks import channels_last, fuse_network, survive_forks
 from astroclust.stamps import normalize_pixels
 
@@ -51,6 +52,9 @@ class Classifier:
         notice = "; trained on simulated images" if self.card.simulated else ""
         members = f"{len(self.networks)} x {self.card.architecture}"
         return f"<Classifier {self.card.name}: {members}{notice}>"
+
+    def _repr_html_(self):
+        return html_or_none(card_html, self)
 
     def prepared(self, device="cpu"):
         """A copy that only classifies, and does so fast.

@@ -1,0 +1,116 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Classes of the artificial clusters that are selected."""
+
+import warnings
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from astropy.utils.exceptions import AstropyUserWarning
+
+from astroclust.classification import classify_table
+from astroclust.classification.checks import check_images
+from astroclust.images import ImageSet
+from astroclust.injection.checkpoints import digest_of
+from astroclust.instruments import LEGUS_CLASSES, meta_of
+from astroclust.weights import Classifier, load_classifier
+
+__all__ = ["ClassStage"]
+
+# Classes 1 and 2 of LEGUS, which most studies take for its clusters (Adamo et al. 2017).
+_PUBLISHED = (1, 2)
+
+
+@dataclass(frozen=True, eq=False)
+class ClassStage:
+    """The stage after the selection, in which the artificial clusters are classified.
+
+    Parameters
+    ----------
+    classifier : `~astroclust.weights.Classifier`
+        Classifier of those that are selected.
+    """
+
+    classifier: Classifier
+
+    @classmethod
+    def of(cls, model, images):
+        """Load a classifier, and make sure that it can classify in images.
+
+        Parameters
+        ----------
+        model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`
+            See `~astroclust.injection.completeness`.
+        images : `~astroclust.images.ImageSet`
+            The bands of the field.
+
+        Returns
+        -------
+        stage : `ClassStage`
+            The stage.
+
+        Raises
+        ------
+        ValueError
+            If none of its classes is a cluster, or it takes none of the bands.
+        """
+        classifier = load_classifier(None if model == "default" else model)
+        card = classifier.card
+        if not card.classes.clusters:
+            raise ValueError(
+                f"classifier {card.name} has no class that counts as a cluster: name those with "
+                "clusters= of its ClassScheme, or choose another classifier"
+            )
+        check_images(ImageSet.of(images, card.system), card)
+        return cls(classifier)
+
+    @property
+    def scheme(self):
+        """The `~astroclust.instruments.ClassScheme` of the classes."""
+        return self.classifier.card.classes
+
+    @property
+    def published(self):
+        """Classes of a published catalog: 1 and 2 of LEGUS, else all that count as clusters."""
+        names = LEGUS_CLASSES.names
+        is_legus = all(self.scheme.names.get(number) == names[number] for number in _PUBLISHED)
+        return _PUBLISHED if is_legus else self.scheme.clusters
+
+    @property
+    def identity(self):
+        """Name, and hash of the weights, which may have been trained just now."""
+        parts = chain.from_iterable(one.state_dict().values() for one in self.classifier.networks)
+        return self.classifier.card.name, digest_of(*(one.cpu().numpy() for one in parts))
+
+    @property
+    def meta(self):
+        """Metadata, named as those of `~astroclust.classification.classify_table`."""
+        card = self.classifier.card
+        return {"ACMOD": card.name, "ACSHA": card.sha256[:16], **meta_of(card.classes)}
+
+    def classify(self, sources, selected, images):
+        """Classes of those sources that were selected.
+
+        Parameters
+        ----------
+        sources : `~astropy.table.Table`, length n
+            Sources at the artificial clusters, as `~astroclust.selection.find_candidates` returns
+            them.
+        selected : `~numpy.ndarray` of bool, shape (n,)
+            Which of them pass all cuts.
+        images : `~astroclust.images.ImageSet`
+            Images with the clusters.
+
+        Returns
+        -------
+        classes : `~numpy.ndarray` of int, shape (n,)
+            0 if not selected, or selected and not classified.
+        """
+        classes = np.zeros(len(selected), int)
+        if selected.any():
+            with warnings.catch_warnings():
+                # Flags, round by round; rows that are not classified are counted in the end.
+                warnings.simplefilter("ignore", AstropyUserWarning)
+                result = classify_table(sources[selected], images, model=self.classifier)
+            classes[selected] = np.ma.filled(result["class"], 0)
+        return classes

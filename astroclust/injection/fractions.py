@@ -1,0 +1,200 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Fractions of artificial clusters that are recovered, and the magnitudes at which they fall."""
+
+import re
+
+import numpy as np
+from astropy import units as u
+from astropy.stats import binom_conf_interval
+from astropy.table import Table
+
+__all__ = ["fraction_columns", "limiting_magnitude", "recovered_fractions"]
+
+_CLASSIFIED = re.compile(r"classified(_\d+)+")
+# Samples from which the errors of limits are taken.
+_SAMPLES = 1000
+# Limits of the central 68 per cent.
+_INTERVAL = (0.16, 0.84)
+
+
+def recovered_fractions(done, grid, unit, stage=None):
+    """Fractions of the clusters of each cell of a grid that are found, selected and classified.
+
+    Parameters
+    ----------
+    done : `~astropy.table.Table`
+        One row per cluster.
+    grid : `~numpy.ndarray` of float, shape (k, 2)
+        Magnitudes and radii.
+    unit : `~astropy.units.Unit`
+        Unit of the radii.
+    stage : `~astroclust.injection.classes.ClassStage`, optional
+        The stage that has classified them.
+
+    Returns
+    -------
+    fractions : `~astropy.table.Table`, length k
+        See `~astroclust.injection.completeness`.
+    """
+    cells = [(done["magnitude"] == m) & (done["radius"] == r) for m, r in grid]
+    result = Table(grid, names=["magnitude", "radius"])
+    result["magnitude"].unit, result["radius"].unit = u.mag, unit
+    result["n"] = np.array([np.count_nonzero(cell) for cell in cells])
+    for name, text in (
+        ("magnitude", "total V magnitude (Vega)"),
+        ("radius", "half-light radius"),
+        ("n", "injected clusters"),
+    ):
+        result[name].info.description = text
+    result["magnitude"].info.format = ".2f"
+    _add_fraction(result, "found", "found", np.asarray(done["found"]), cells)
+    _add_fraction(
+        result, "selected", "found and pass all cuts", np.asarray(done["selected"]), cells
+    )
+    if stage is not None:
+        _add_classes(result, done, cells, stage)
+    return result
+
+
+def _add_classes(result, done, cells, stage):
+    classes, selected = np.asarray(done["class"]), np.asarray(done["selected"])
+    for number, name in stage.scheme.names.items():
+        text = f"clusters that are selected and of class {number}, {name}"
+        _add_count(result, f"n_class_{number}", text, classes == number, cells)
+    text = "clusters that are selected and not classified"
+    _add_count(result, "n_not_classified", text, selected & (classes == 0), cells)
+    listed = " or ".join(map(str, stage.published))
+    column = "_".join(["classified", *map(str, stage.published)])
+    text = f"found, pass all cuts and are of class {listed}"
+    _add_fraction(result, column, text, np.isin(classes, stage.published), cells)
+
+
+def _add_count(result, name, description, counted, cells):
+    result[name] = np.array([np.count_nonzero(counted[cell]) for cell in cells])
+    result[name].info.description = description
+
+
+def _add_fraction(result, name, description, counted, cells):
+    """Add a fraction and its interval."""
+    k, n = np.array([np.count_nonzero(counted[cell]) for cell in cells]), result["n"]
+    low, high = binom_conf_interval(k, n, interval="wilson")
+    result[name] = k / n
+    result[f"{name}_low"] = np.where(k == 0, 0, low)  # but for rounding it is
+    result[f"{name}_high"] = np.where(k == n, 1, high)
+    text = f"fraction of injected clusters that are {description}"
+    for end, what in (("", ""), ("_low", ": lower limit"), ("_high", ": upper limit")):
+        info = result[name + end].info
+        info.format, info.description = ".3f", f"{text}{what}"
+
+
+def fraction_columns(table):
+    """Names of the fractions of a table of `~astroclust.injection.completeness`.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table.
+
+    Returns
+    -------
+    columns : list of str
+        ``"found"`` and ``"selected"``, and such as ``"classified_1_2"`` if a classifier was used.
+    """
+    return ["found", "selected", *filter(_CLASSIFIED.fullmatch, table.colnames)]
+
+
+def limiting_magnitude(table, *, fraction=0.5, column="selected", seed=0):
+    """Magnitude at which completeness falls to a fraction, for each radius, with its error.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        As `completeness` returns it.
+    fraction : float, optional
+        Between 0 and 1.
+    column : str, optional
+        ``"selected"``, ``"found"`` or, if a classifier was used, such as ``"classified_1_2"``.
+    seed : int, optional
+        Seed of the samples that errors are taken from.
+
+    Returns
+    -------
+    limits : `~astropy.table.Table`
+        One row per radius: ``radius``; ``magnitude``, where the fraction is crossed first, from
+        bright to faint, on straight lines between the magnitudes, NaN if it is not crossed; and
+        ``magnitude_low`` and ``magnitude_high``, the limits of its 68 per cent interval, infinite
+        if that reaches beyond the magnitudes of the table.
+
+    Raises
+    ------
+    ValueError
+        If the fraction or the column is not accepted, or the table has no ``n``.
+
+    Notes
+    -----
+    For the errors, the fraction at each magnitude is drawn 1000 times from its posterior
+    distribution, a beta distribution with Jeffreys's prior (Brown, Cai & DasGupta 2001, Stat. Sci.
+    16, 101), and the limit is interpolated in each of these samples. The interval does not include
+    the error of straight lines: where completeness falls from one to zero between two magnitudes,
+    the limit is only known to lie between them.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.injection import limiting_magnitude
+    >>> table = Table({"magnitude": [22.0, 23], "radius": [1.0, 1], "n": [50, 50]})
+    >>> table["selected"] = [0.9, 0.1]
+    >>> limits = limiting_magnitude(table)
+    >>> print(limits["radius", "magnitude"])
+    radius magnitude
+    ------ ---------
+       1.0     22.50
+    >>> bool(limits["magnitude_low"][0] < 22.5 < limits["magnitude_high"][0])
+    True
+    """
+    known = fraction_columns(table)
+    if not 0 < fraction < 1:
+        raise ValueError(f"fraction must be between 0 and 1, not {fraction!r}")
+    if column not in known:
+        raise ValueError(f"column must be {' or '.join(known)}, not {column!r}")
+    if "n" not in table.colnames:
+        raise ValueError(
+            "the table has no column n, the injected clusters, which errors follow from: give the "
+            "table of completeness, or add that column"
+        )
+    rng = np.random.default_rng(seed)
+    limits = Table({"radius": np.unique(table["radius"])})
+    limits["radius"].unit = table["radius"].unit
+    rows = [table[table["radius"] == radius] for radius in limits["radius"]]
+    columns = np.transpose([_limit_and_interval(part, fraction, column, rng) for part in rows])
+    for name, values, text in zip(
+        ("magnitude", "magnitude_low", "magnitude_high"),
+        columns,
+        ("", ": lower limit", ": upper limit"),
+        strict=True,
+    ):
+        limits[name] = values
+        limits[name].unit, limits[name].info.format = table["magnitude"].unit, ".2f"
+        limits[name].info.description = f"magnitude at which {fraction:g} are {column}{text}"
+    return limits
+
+
+def _limit_and_interval(rows, fraction, column, rng):
+    rows = rows[np.argsort(rows["magnitude"])]
+    magnitude, n = np.asarray(rows["magnitude"]), np.asarray(rows["n"])
+    shares, k = np.asarray(rows[column]), np.asarray(rows[column]) * np.asarray(rows["n"])
+    limit = _first_crossing(magnitude, shares, fraction)
+    samples = rng.beta(k + 0.5, n - k + 0.5, (_SAMPLES, len(rows)))
+    found = [_first_crossing(magnitude, one, fraction) for one in samples]
+    # Not crossed: the limit is fainter than all magnitudes, or brighter.
+    beyond = np.where(samples[:, 0] >= fraction, np.inf, -np.inf)
+    found = np.where(np.isnan(found), beyond, found)
+    return limit, *np.quantile(found, _INTERVAL, method="inverted_cdf")
+
+
+def _first_crossing(magnitude, shares, fraction):
+    crossed = np.flatnonzero((shares[:-1] >= fraction) & (shares[1:] < fraction))
+    if not crossed.size:
+        return np.nan
+    pair = slice(crossed[0], crossed[0] + 2)
+    return float(np.interp(-fraction, -shares[pair], magnitude[pair]))
