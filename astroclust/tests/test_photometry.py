@@ -40,7 +40,8 @@ def test_flux_and_its_error_as_iraf_has_it(sky):
     noise = np.random.default_rng(0).normal(0, 0.5, (61, 61))
     image = CCDData(_star(1.0, sky=sky) + noise, unit="electron/s", meta={"EXPTIME": 100.0})
     result = measure_photometry(CENTRE, {"F555W": image}, errors="iraf")
-    assert result["flux_f555w"].description == "within 4 pixels, electron / s"
+    description = "F555W flux within 4 pixels, minus the sky, in electron / s"
+    assert result["flux_f555w"].description == description
     ring = CircularAnnulus((30, 30), 7, 8).to_mask(method="center").get_values(image.data)
     area = np.pi * 16
     variance = 1000 / 100 + area * np.var(ring, ddof=1) * (1 + area / len(ring))
