@@ -69,6 +69,7 @@ def measure_photometry(
     zero_points=None,
     aperture_correction=None,
     extinction=None,
+    max_error=1.0,
     progress_bar=False,
 ):
     """Measure fluxes and Vega magnitudes in circular apertures in each band.
@@ -98,6 +99,9 @@ def measure_photometry(
         `average_correction` gives them. By default none.
     extinction : mapping, optional
         Filters or roles to the Galactic extinction (mag) that is subtracted.
+    max_error : float, optional
+        Largest error of a magnitude, before that of the aperture correction; a source with a
+        larger one has an upper limit instead. Infinity for magnitudes of all positive fluxes.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -111,7 +115,7 @@ def measure_photometry(
           aperture are bad, and where all are exactly 0, as drizzled images are off their
           exposures;
         - ``mag_f555w``, ``mag_err_f555w``: Vega magnitude, corrected, masked if there is none or
-          its error is above 1 mag; its error includes that of the aperture correction;
+          its error is above ``max_error``; its error includes that of the aperture correction;
         - ``flag_f555w``: why they are masked, bits of `~astroclust.catalogs.CatalogFlag`;
         - ``mag_lim_f555w``: upper limit of 3 sigma for those with ``UPPER_LIMIT``, corrected in
           the same way, masked for all others.
@@ -134,8 +138,8 @@ def measure_photometry(
     known. Uncertainties of `~astropy.nddata.CCDData` or `~astropy.nddata.NDData` replace the
     noise of sky and photons in the aperture; that of the sky level is added.
 
-    A source in view whose magnitude would have an error above 1 mag (a flux below 1.09 times its
-    error, or negative) has a limit in place of a magnitude: the flux, or 0 if that is more, plus 3
+    A source in view whose magnitude would have an error above ``max_error`` (1 mag: a flux below
+    1.09 times its error, or negative) has a limit in place of a magnitude: the flux, or 0 if that is more, plus 3
     times its error, as the catalogs of WISE have with 2 (Cutri et al. 2012, Explanatory Supplement
     to the WISE All-Sky Data Release). Errors of kind ``"iraf"``, which are too small on drizzled
     images, give limits that are too faint by half a magnitude. With ``aperture_correction="ci"`` a
@@ -151,7 +155,7 @@ def measure_photometry(
     ['flux_f275w', 'flux_err_f275w', 'mag_f275w', 'mag_err_f275w', 'flag_f275w']
     """
     images = ImageSet.of(images)
-    radii = _check(apertures.radius, errors, aperture_correction)
+    radii = _check(apertures.radius, errors, aperture_correction, max_error)
     sky = {"annulus": apertures.annulus, "sky_statistic": apertures.sky_statistic}
     for name, values in (
         ("zero_points", zero_points),
@@ -189,7 +193,7 @@ def measure_photometry(
             u.Quantity(value_of_band(extinction, band, 0.0), u.mag).value,
             correction,
         )
-        add_magnitudes(result, band, fluxes.flux[:, 0], error[0], calibration, radii[0])
+        add_magnitudes(result, band, fluxes.flux[:, 0], error[0], calibration, radii[0], max_error)
     return result
 
 
@@ -204,11 +208,13 @@ def _warn_of_pictures(images):
         )
 
 
-def _check(radius, errors, aperture_correction):
+def _check(radius, errors, aperture_correction, max_error):
     """The radii of the apertures, if all arguments are accepted."""
     radii = np.atleast_1d(np.asarray(radius, float))
     if radii.ndim > 1 or not radii.size or not np.all(radii > 0):
         raise ValueError(f"radius must be a positive number, or several, not {radius!r}")
+    if not max_error > 0:
+        raise ValueError(f"max_error must be a positive number of magnitudes, not {max_error!r}")
     if errors not in ("correlated", "iraf"):
         raise ValueError(f"errors must be one of correlated, iraf, not {errors!r}")
     if isinstance(aperture_correction, str):

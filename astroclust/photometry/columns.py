@@ -12,8 +12,8 @@ from astroclust.photometry.corrections import ci_correction, ci_correction_error
 __all__ = ["Calibration", "Correction", "add_fluxes", "add_magnitudes"]
 
 _POGSON = 2.5 / np.log(10)
-# Larger errors (mag) make a limit of a magnitude, of so many standard errors of the flux.
-_MAX_ERROR, _LIMIT_SIGMA = 1.0, 3
+# Upper limits are so many standard errors of the flux above it.
+_LIMIT_SIGMA = 3
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def add_fluxes(result, band, flux, error, radii):
             _add(result, column)
 
 
-def add_magnitudes(result, band, flux, error, calibration, radius):
+def add_magnitudes(result, band, flux, error, calibration, radius, max_error):
     """Add the columns of magnitudes, their errors, flags and upper limits to a table.
 
     Parameters
@@ -134,6 +134,8 @@ def add_magnitudes(result, band, flux, error, calibration, radius):
         Zero point and corrections.
     radius : float
         Radius of the aperture in pixels.
+    max_error : float
+        Largest error of a magnitude, before that of the aperture correction.
 
     Raises
     ------
@@ -148,7 +150,7 @@ def add_magnitudes(result, band, flux, error, calibration, radius):
     limit = calibration.magnitude(
         np.maximum(flux, 0) + _LIMIT_SIGMA * error, calibration.correction.limit_shift
     )
-    is_limit = (flux * _MAX_ERROR < _POGSON * error) & np.isfinite(limit)
+    is_limit = (flux <= _POGSON * error / max_error) & np.isfinite(limit)
     flags = _flags(flux, magnitude, own_error, shift)
     flags[is_limit] |= CatalogFlag.UPPER_LIMIT
     lost = ~np.isfinite(magnitude) | is_limit
@@ -157,7 +159,7 @@ def add_magnitudes(result, band, flux, error, calibration, radius):
     flag_text = ", ".join(f"{flag.value} {flag.name}" for flag in CatalogFlag)
     limit_text = (
         f"{band.filter} {_LIMIT_SIGMA}-sigma upper limit in place of mag_{name} if that is not "
-        f"detected or its error is above {_MAX_ERROR:g} mag; corrected as that"
+        f"detected or its error is above {max_error:g} mag; corrected as that"
     )
     _add(result, _masked(magnitude, f"mag_{name}", lost, text))
     error_text = f"error of mag_{name}, with that of the aperture correction"
