@@ -42,7 +42,9 @@ def write_fits_table(table, path):
     path : `~pathlib.Path`
         The file, which must not exist.
     """
-    plain = Table(table, copy=False)  # not a `QTable`, whose units astropy wants to be those of FITS
+    plain = Table(
+        table, copy=False
+    )  # not a `QTable`, whose units astropy wants to be those of FITS
     plain.meta = {}
     for column in plain.columns.isinstance(Column):
         _set_aside(column.info)
@@ -191,7 +193,7 @@ def _lines(value):
 
 
 def _ascii(text):
-    """A text in the characters that FITS has; others become such as ``\\n`` and ``\\xe9``."""
+    """A text in the characters that FITS has; others become escapes of Python."""
     if text.isascii() and text.isprintable():
         return text
     return text.encode("unicode_escape").decode("ascii")
@@ -243,7 +245,7 @@ def _restore(info):
 
 
 def plain_unit(unit):
-    """A unit, read once more as astropy spells it if the rules of a file format do not know it.
+    """A unit, read once more as astropy spells it, since file formats do not know all.
 
     Parameters
     ----------
@@ -253,7 +255,7 @@ def plain_unit(unit):
     Returns
     -------
     unit : `~astropy.units.Unit` or None
-        The same one, if it is known already.
+        Unrecognized if astropy does not know it either.
 
     Examples
     --------
@@ -262,6 +264,5 @@ def plain_unit(unit):
     >>> plain_unit(u.Unit("electron / s", format="fits", parse_strict="silent"))
     Unit("electron / s")
     """
-    if isinstance(unit, u.UnrecognizedUnit | str):
-        return u.Unit(str(unit), parse_strict="silent")
-    return unit
+    # Always: for a VOTable, astropy makes up units of names that the standard does not have.
+    return None if unit is None else u.Unit(str(unit), parse_strict="silent")

@@ -248,7 +248,7 @@ def check_table_output(path, *, overwrite=False):
     >>> check_table_output("classified.png")
     Traceback (most recent call last):
         ...
-    ValueError: cannot write a table to classified.png: end its name in .fits or, without any ...
+    ValueError: cannot write a table to classified.png: end its name in .fits, .vot (VOTable) or...
     """
     path = check_output(path, overwrite=overwrite)
     with tempfile.TemporaryDirectory() as folder:
@@ -256,8 +256,8 @@ def check_table_output(path, *, overwrite=False):
             _write(Table({"x": [1.0]}), Path(folder) / path.name)
         except Exception as error:  # each of the many formats fails in its own way
             raise ValueError(
-                f"cannot write a table to {path}: end its name in .fits or, without any loss, .ecsv "
-                "(.vot for a VOTable)"
+                f"cannot write a table to {path}: end its name in .fits, .vot (VOTable) or, without"
+                " any loss, .ecsv"
             ) from error
 
 

@@ -6,7 +6,6 @@ import json
 import warnings
 
 import numpy as np
-from astropy import units as u
 from astropy.io import votable
 from astropy.io.votable import tree
 from astropy.table import Table
@@ -101,6 +100,8 @@ def read_votable(content, extension):
         table = chosen.to_table(use_names_over_ids=True)
         for column in table.itercols():
             column.info.unit = plain_unit(column.info.unit)
+            if column.info.description:  # which is broken into lines
+                column.info.description = " ".join(column.info.description.split())
         for parameter in chosen.params:
             value = np.ma.asarray(parameter.value)
             table.meta[parameter.name] = value.tolist() if not value.ndim else parameter.value

@@ -139,12 +139,13 @@ def measure_photometry(
     noise of sky and photons in the aperture; that of the sky level is added.
 
     A source in view whose magnitude would have an error above ``max_error`` (1 mag: a flux below
-    1.09 times its error, or negative) has a limit in place of a magnitude: the flux, or 0 if that is more, plus 3
-    times its error, as the catalogs of WISE have with 2 (Cutri et al. 2012, Explanatory Supplement
-    to the WISE All-Sky Data Release). Errors of kind ``"iraf"``, which are too small on drizzled
-    images, give limits that are too faint by half a magnitude. With ``aperture_correction="ci"`` a
-    limit has the correction by the index in the reference band, because that of a band without a
-    detection is noise.
+    1.09 times its error, or negative) has a limit in place of a magnitude: its flux, or 0 if that
+    is negative, plus 3 times its error. The catalogs of WISE have 2 times the error (Cutri et al.
+    2012, Explanatory Supplement to the WISE All-Sky Data Release, sec. II.2.a). Errors of kind
+    ``"iraf"``, which are too small on drizzled images, give limits that are too faint by half a
+    magnitude. With ``aperture_correction="ci"`` a limit has the correction by the index in the
+    reference band, since the index in a band without a detection is noise; without an index in the
+    reference band either, there is no limit.
 
     Examples
     --------

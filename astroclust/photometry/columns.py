@@ -76,7 +76,9 @@ class Calibration:
         """How it is described."""
         if not self.extinction:
             return f"{self.correction.text}, not corrected for extinction"
-        return f"{self.correction.text}, Galactic extinction of {self.extinction:.3f} mag subtracted"
+        return (
+            f"{self.correction.text}, Galactic extinction of {self.extinction:.3f} mag subtracted"
+        )
 
     def magnitude(self, flux, shift):
         """Magnitudes of fluxes, NaN if they are not positive."""

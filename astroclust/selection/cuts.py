@@ -188,7 +188,9 @@ def select_candidates(
             description=f"bands with an error of at most {cuts.max_error:g} mag{needed}",
         )
     bits = ", ".join(f"{cut.value} {cut.name}" for cut in Cut)
-    result["cuts"] = Column(flags, description=f"why it is not a candidate (0 if it is), bits: {bits}")
+    result["cuts"] = Column(
+        flags, description=f"why it is not a candidate (0 if it is), bits: {bits}"
+    )
     return result
 
 

@@ -98,8 +98,8 @@ def find_candidates(
     if distance is not None:
         distance = float(u.Quantity(distance, u.Mpc).value)
     _check_zero_point(images, preset, distance)
-    _warn_without_distance(preset, distance)
     blocked = blocked_pixels(images, exclude, footprint)
+    _warn_without_distance(preset, distance)
     detection = _detection_image(images, preset, progress_bar=progress_bar)
     center = None if preset.center_in is None else _band(images, preset.center_in)
     meta = settings_meta(
