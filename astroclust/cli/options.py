@@ -36,9 +36,13 @@ def add_command(commands, name, run, summary, *examples):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.set_defaults(run=run)
-    command.add_argument("-q", "--quiet", action="store_true", help="no progress bars")
     command.add_argument(
-        "--json", action="store_true", help="say all in one JSON object, for scripts"
+        "-q", "--quiet", action="store_true", help="no progress bars (default: show them)"
+    )
+    command.add_argument(
+        "--json",
+        action="store_true",
+        help="say all in one JSON object, for scripts (default: text)",
     )
     return command
 
@@ -61,7 +65,8 @@ def add_images(command, *, required=True):
         default=[],
         type=pair,
         metavar="FILTER=BAND",
-        help="band, such as NUV, U, B, V or I, that a filter unknown to astroclust stands for",
+        help="band, such as NUV, U, B, V or I, that a filter unknown to astroclust stands for "
+        "(default: that of the band system)",
     )
     add_system(command)
 
@@ -78,7 +83,9 @@ def add_system(command):
 def add_output(command, what="table to write"):
     """Add the options for what is written."""
     command.add_argument("-o", "--output", type=Path, required=True, help=what)
-    command.add_argument("--overwrite", action="store_true", help="replace the output")
+    command.add_argument(
+        "--overwrite", action="store_true", help="replace the output (default: refuse)"
+    )
 
 
 def add_workers(command):

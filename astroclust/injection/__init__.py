@@ -3,6 +3,7 @@
 
 import itertools
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 from astropy import units as u
@@ -175,6 +176,8 @@ def completeness(
             **({} if stage is None else {"classifier": stage.identity}),
         )
         done = read_checkpoint(checkpoint, settings) or done
+    if distance is None:  # no cut in magnitude is what the caller asked for, in each round
+        preset = replace(preset, cuts=replace(preset.cuts, max_absolute_v=np.inf))
     grid = np.array(list(itertools.product(magnitudes, radii)))
     n_all = int(clusters.n) * len(grid)
     with (
