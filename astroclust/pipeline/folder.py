@@ -45,22 +45,19 @@ def describe_run(images, classifier, preset, *, distance, blocked):
     settings = {
         "astroclust": astroclust.__version__,
         "images": {
-            band.filter: f"{band.role} {_digest(band.data, band.mask)}" for band in images.values()
+            band.filter: f"{band.role} {band.checksum} {_digest(band.mask)}"
+            for band in images.values()
         },
         "distance": None if distance is None else float(u.Quantity(distance, u.Mpc).value),
-        "blocked": None if blocked is None else _digest(blocked),
+        "blocked": _digest(blocked),
         "classifier": f"{classifier.card.name} {classifier.card.sha256[:16]}",
         **asdict(preset),
     }
     return json.loads(json.dumps(settings, default=str))
 
 
-def _digest(*arrays):
-    digest = hashlib.sha256()
-    for array in arrays:
-        if array is not None:
-            digest.update(np.ascontiguousarray(array))
-    return digest.hexdigest()[:16]
+def _digest(mask):
+    return "" if mask is None else hashlib.sha256(np.ascontiguousarray(mask)).hexdigest()[:16]
 
 
 class RunFolder:

@@ -95,7 +95,9 @@ def write_summary(path, sources, result, images, classifier, *, title, figures, 
         form=None,
     )
     report.add(
-        "Cut flow", "Sources rejected by each cut, and left after it.", table=cut_flow(sources)
+        "Cut flow",
+        "Sources rejected by each cut, those of them that no cut before rejects, and those left.",
+        table=cut_flow(sources),
     )
     report.add("Settings", table=describe_settings(result), form=None)
     if warned:
