@@ -42,9 +42,8 @@ def write_fits_table(table, path):
     path : `~pathlib.Path`
         The file, which must not exist.
     """
-    plain = Table(
-        table, copy=False
-    )  # not a `QTable`, whose units astropy wants to be those of FITS
+    # Not a `QTable`, whose units astropy wants to be those of FITS.
+    plain = Table(table, copy=False)
     plain.meta = {}
     for column in plain.columns.isinstance(Column):
         _set_aside(column.info)
@@ -73,11 +72,12 @@ def _set_aside(info):
 
 
 def _is_known(unit):
+    unit = u.Unit(unit)
     try:
-        u.Unit(unit).to_string(format="fits")
+        unit.to_string(format="fits")
     except ValueError:
         return False
-    return True
+    return not isinstance(unit, u.UnrecognizedUnit)
 
 
 def _add_descriptions(header, table):
