@@ -71,10 +71,12 @@ def _counted(agreement):
 
 def _summary(agreement):
     kappa = agreement.fleiss
-    text = f"Fleiss' kappa of all reviewers: {kappa}".replace("+/-", "±")
+    title = f"Fleiss' kappa of all reviewers: {kappa}".replace("+/-", "±")
+    lines = [_counted(agreement)]
     if np.isfinite(kappa.agreement):
-        text += f", agreement {kappa.agreement:.2f}, {kappa.expected:.2f} expected by chance"
-    return f'<p class="kappa">{escape(text)}</p>\n<p>{escape(_counted(agreement))}</p>'
+        found = f"{kappa.agreement:.2f}, of which chance would give {kappa.expected:.2f}"
+        lines.insert(0, f"Observed agreement {found}.")
+    return f'<p class="kappa">{escape(title)}</p>\n' + "".join(f"<p>{escape(x)}</p>" for x in lines)
 
 
 def _pairs(pairs):

@@ -136,9 +136,21 @@ class Pictures:
             Of `context_size` pixels over ``step``; black off the images.
         """
         self._check_name(name)
-        picture = self._draw(self.stamps([row], size=context_size(self.size)).data[0], name)
+        size = context_size(self.size)
+        picture = self._draw(self.stamps([row], size=size).data[0], name)
+        picture[~self._inside(row, size)] = 0
         image = Image.fromarray(np.ascontiguousarray(picture[::-1]))
         return _encode(np.asarray(image.reduce(step)), "JPEG")
+
+    def _inside(self, row, size):
+        """Whether pixels of a stamp of this size lie on the images, shape (size, size)."""
+        ny, nx = self.objects.images.shape
+        # `Cutout2D` puts the first pixel there.
+        x, y = (
+            np.arange(size) + np.ceil(values[row] - size / 2)
+            for values in (self.objects.x, self.objects.y)
+        )
+        return ((y >= 0) & (y < ny))[:, None] & (x >= 0) & (x < nx)
 
     def _check_name(self, name):
         if name not in self.names:

@@ -15,24 +15,32 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust import classify_table, review_table
 from astroclust.review import LabelStore, write_review
+from astroclust.tests.firefox_bidi import write_launcher
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NAMES = {
+    "chromium": ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+    "firefox": ("firefox", "firefox-esr"),
+}
 SAVED = "#saving[data-state=saved]"
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """The Chromium of the system, or the one that the environment names."""
+@pytest.fixture(scope="module", params=list(NAMES))
+def browser(request, tmp_path_factory):
+    """A browser of the system, or the one that the environment names."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = os.environ.get("ASTROCLUST_CHROMIUM") or next(
-        filter(None, map(shutil.which, NAMES)), None
-    )
+    kind = request.param
+    variable = f"ASTROCLUST_{kind.upper()}"
+    program = os.environ.get(variable) or next(filter(None, map(shutil.which, NAMES[kind])), None)
     if program is None:
-        pytest.skip("there is no Chromium: install it, or name it in ASTROCLUST_CHROMIUM")
+        pytest.skip(f"there is no {kind}: install it, or name it in {variable}")
     with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=program)
-        yield chromium
-        chromium.close()
+        if kind == "firefox":
+            launcher = write_launcher(tmp_path_factory.mktemp("firefox"), program)
+            running = driver.firefox.launch(executable_path=launcher, channel="moz-firefox")
+        else:
+            running = driver.chromium.launch(executable_path=program)
+        yield running
+        running.close()
 
 
 @pytest.fixture
