@@ -1,9 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Firefox, as Playwright starts it, with one command added that some releases do not know.
 
-Playwright drives an ordinary Firefox (``channel="moz-firefox"``) by WebDriver BiDi. For every page it
-sets the color scheme, by a command without which it gives up. This program starts Firefox, passes
-all messages on, and answers that command where Firefox does not know it.
+Playwright drives an ordinary Firefox (``channel="moz-firefox"``) by WebDriver BiDi. For every page
+it sets the color scheme, and gives up if Firefox does not know that command, as 153
+does not. This program starts Firefox, passes all messages on, and answers that one.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ async def _main(command):
     while not (found := _TOLD.search(line := (await firefox.stderr.readline()).decode())):
         if not line:
             sys.exit(await firefox.wait())
-        print(line, end="", file=sys.stderr, flush=True)
+        _say(line)
     application = web.Application()
     application["address"] = found[1]
     application.router.add_get("/{path:.*}", _serve)
@@ -40,11 +40,16 @@ async def _main(command):
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    print(f"WebDriver BiDi listening on ws://127.0.0.1:{port}", file=sys.stderr, flush=True)
+    _say(f"WebDriver BiDi listening on ws://127.0.0.1:{port}\n")
     while await firefox.stderr.readline():  # a full pipe would stop it
         pass
     await firefox.wait()
     await runner.cleanup()
+
+
+def _say(line):
+    sys.stderr.write(line)
+    sys.stderr.flush()
 
 
 async def _serve(request):
