@@ -98,6 +98,8 @@ def _pairs(pairs):
 def _matrices(agreement):
     numbers, names = agreement.scheme.numbers, agreement.scheme.names
     for (a, b), matrix in agreement.matrices.items():
+        if not matrix["total"].sum():
+            continue
         lines = [_row("th", (f"{a} ↓  {b} →", *numbers, "total"))]
         for row in matrix:
             number = int(row["class"])

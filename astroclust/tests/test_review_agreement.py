@@ -72,6 +72,7 @@ def test_reviewers_without_common_objects(tmp_path):
     page = agreement_page(agreement, title="t")
     assert "undefined" in page
     assert "nan" not in page
+    assert '<table class="matrix">' not in page
 
 
 def test_a_single_class_is_not_defined():
