@@ -9,6 +9,7 @@ from astroclust.evaluation.confusion import (
     mean_and_scatter,
     mean_confusion,
 )
+from astroclust.evaluation.kappa import Kappa, cohen_kappa, fleiss_kappa
 from astroclust.evaluation.probabilities import (
     calibration_curve,
     entropy_distribution,
@@ -17,13 +18,16 @@ from astroclust.evaluation.probabilities import (
 )
 
 __all__ = [
+    "Kappa",
     "accuracy_against",
     "agreement",
     "calibration_curve",
     "class_scores",
+    "cohen_kappa",
     "confusion_matrix",
     "crowding",
     "entropy_distribution",
+    "fleiss_kappa",
     "match_labels",
     "mean_and_scatter",
     "mean_confusion",
