@@ -9,6 +9,7 @@ from astroclust.evaluation.confusion import (
     mean_and_scatter,
     mean_confusion,
 )
+from astroclust.evaluation.paired import PairedComparison, compare_classes
 from astroclust.evaluation.probabilities import (
     calibration_curve,
     entropy_distribution,
@@ -17,10 +18,12 @@ from astroclust.evaluation.probabilities import (
 )
 
 __all__ = [
+    "PairedComparison",
     "accuracy_against",
     "agreement",
     "calibration_curve",
     "class_scores",
+    "compare_classes",
     "confusion_matrix",
     "crowding",
     "entropy_distribution",
