@@ -58,14 +58,11 @@ def check_samples(sample, start):
         )
     if start is not None:
         _warn_of_seen(samples, start)
-        for one in samples:
-            if one.test_stamps is not None:
-                warn_of_seen_rows(start, one.test_stamps, stacklevel=4)
     return samples
 
 
 def _warn_of_seen(samples, start):
-    """Warn if a galaxy of a test set is one that the classifier to fine-tune has seen."""
+    """Warn if the classifier to fine-tune has seen a galaxy, or some stamps, of a test set."""
     seen = {plain_name(one) for one in start.card.galaxies}
     known = [name for name in sets_by_galaxy(samples) if plain_name(name) in seen]
     if known:
@@ -75,9 +72,13 @@ def _warn_of_seen(samples, start):
             AstropyUserWarning,
             stacklevel=4,
         )
+        return
+    for one in samples:
+        if one.test_stamps is not None:
+            warn_of_seen_rows(start, one.test_stamps, stacklevel=5)
 
 
-def warn_of_seen_rows(start, stamps, *, stacklevel=3):
+def warn_of_seen_rows(start, stamps, *, stacklevel=4):
     """Warn if the classifier to fine-tune has been trained on stamps that are scored."""
     if seen_rows(start, stamps).any():
         warnings.warn(
