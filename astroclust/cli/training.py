@@ -133,6 +133,7 @@ def _train(arguments, report):
     sample, scored, folds = _training_sample(arguments, report, start, folder)
     if arguments.hold_out:
         sample = hold_out(sample, galaxies=arguments.hold_out)
+    before = _before(start, sample)
     with training_progress(arguments) as progress_bar:
         options = {
             "recipe": recipe,
@@ -153,7 +154,7 @@ def _train(arguments, report):
             plot_learning_curve(log).figure.savefig(partial)
     if arguments.legus:
         write_hub(arguments, report, classifier, sample)
-    outcome = _outcome(classifier, sample, start, validation)
+    outcome = _outcome(classifier, sample, validation, before)
     # Last, as a command whose output is there is not run again.
     card = save_classifier(classifier, arguments.output, overwrite=overwrite)
     _say_outcome(report, card, start, outcome)
@@ -161,19 +162,30 @@ def _train(arguments, report):
     report.say("wrote {output} and its card", output=arguments.output)
 
 
-def _outcome(classifier, sample, start, validation):
-    """Classes of the rows that were held out, and their probabilities after and before."""
+def _before(start, sample):
+    """Class probabilities of the test set before the training; None without one or a start."""
+    from astroclust.training.cross_validation import start_probabilities
+
+    tests = [] if start is None else _test_set(sample, start.card)
+    found = [start_probabilities(start, one.stamps, one.targets) for one in tests]
+    return found[0] if found else None
+
+
+def _test_set(sample, card):
+    """A list with all test sets as one, or an empty list."""
     from astroclust.training.preparation import join_test_sets
+
+    return join_test_sets(sample if isinstance(sample, list) else [sample], card.classes)
+
+
+def _outcome(classifier, sample, validation, before):
+    """Classes of the rows that were held out, and their probabilities after and before."""
     from astroclust.training.scores import predict
 
     if validation is not None:
         return validation.true, validation.probabilities, validation.start_probabilities
-    samples = sample if isinstance(sample, list) else [sample]
-    for test in join_test_sets(samples, classifier.card.classes):  # at most one
-        true, after = predict(classifier, test.stamps, test.targets)
-        before = None if start is None else predict(start, test.stamps, test.targets)[1]
-        return true, after, before
-    return None
+    tests = _test_set(sample, classifier.card)
+    return (*predict(classifier, tests[0].stamps, tests[0].targets), before) if tests else None
 
 
 def _say_outcome(report, card, start, outcome):

@@ -466,6 +466,8 @@ def test_json_of_what_is_found_and_classified(files, tmp_path, capsys):
     classes = Table.read(output)["class"]
     counts = {str(i): int(np.ma.filled(classes == i, False).sum()) for i in (1, 2, 3, 4)}
     assert facts.pop("notice").startswith("classifier legus-pictures-1 was trained on human labels")
+    card = astroclust.load_classifier().card
+    assert facts.pop("expected_accuracy") == card.expected_accuracy(facts.pop("bands"))
     assert facts == {
         "counts": counts,
         "not_classified": int(np.ma.getmaskarray(classes).sum()),

@@ -15,7 +15,7 @@ from astroclust.training.preparation import check_samples, warn_of_seen_rows
 from astroclust.training.scores import predict, summary
 from astroclust.training.splits import fold_rows
 
-__all__ = ["FEW_LABELS", "CrossValidation", "run_folds"]
+__all__ = ["FEW_LABELS", "CrossValidation", "run_folds", "start_probabilities"]
 
 #: Labels below which ``astroclust train`` cross-validates: a fifth of more tells differences of
 #: some ten points, and a fifth of fewer next to nothing.
@@ -84,6 +84,25 @@ class CrossValidation:
         )
 
 
+def start_probabilities(start, stamps, labels):
+    """Class probabilities by the classifier to fine-tune, whose stamps may be smaller.
+
+    Parameters
+    ----------
+    start : `~astroclust.weights.Classifier`
+        The classifier.
+    stamps, labels
+        See `~astroclust.training.score_classifier`.
+
+    Returns
+    -------
+    probabilities : `~numpy.ndarray` of float32, shape (n, n_classes)
+        Mean over the members.
+    """
+    stamps = crop_middle(stamps, min(start.card.stamp_size, stamps.size))
+    return predict(start, stamps, labels)[1]
+
+
 def run_folds(train, sample, *, start, folds, seed, folder, progress_bar):
     """Train once per fold, and classify the rows of the fold.
 
@@ -106,7 +125,7 @@ def run_folds(train, sample, *, start, folds, seed, folder, progress_bar):
     before = None
     if start is not None:
         warn_of_seen_rows(start, whole)
-        before = predict(start, crop_middle(whole, start.card.stamp_size), labels)[1]
+        before = start_probabilities(start, whole, labels)
     tests = []
     for number in range(folds):
         log.info("fold %d of %d", number + 1, folds)
