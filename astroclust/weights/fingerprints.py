@@ -17,6 +17,8 @@ _BYTES = 5
 # that a position that differs by some pixels finds the same one; and of what is hashed around it.
 # That must be more than the saturated core of a picture, which many stars share.
 _REACH, _HALF = 4, 7
+# Stamps that are copied at a time.
+_BLOCK = 1000
 
 
 def stamp_digests(stamps):
@@ -37,14 +39,14 @@ def stamp_digests(stamps):
         Of each stamp, one per band in the order of ``stamps.bands``; None if the band is absent
         or has no structure there.
     """
-    patches = [_patches(stamps.data[:, band]) for band in range(len(stamps.bands))]
-    return [
-        [
-            _digest(patches[band][row]) if stamps.present[row, band] else None
-            for band in range(len(stamps.bands))
-        ]
-        for row in range(len(stamps))
-    ]
+    digests = []
+    for start in range(0, len(stamps), _BLOCK):
+        data = stamps.data[start : start + _BLOCK]
+        patches = [_patches(data[:, band]) for band in range(len(stamps.bands))]
+        for row, present in enumerate(stamps.present[start : start + _BLOCK]):
+            pairs = zip(patches, present, strict=True)
+            digests.append([_digest(band[row]) if there else None for band, there in pairs])
+    return digests
 
 
 def _patches(pixels):
