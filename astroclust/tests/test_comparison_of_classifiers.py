@@ -28,6 +28,7 @@ from astroclust.training import (
     without_bands,
 )
 from astroclust.training import seen as seen_module
+from astroclust.training.cross_validation import start_probabilities
 from astroclust.weights import ModelCard, check_card, hub_page
 from astroclust.weights.cards import card_digest
 from astroclust.weights.fingerprints import pack_digests, stamp_digests, unpack_digests
@@ -353,3 +354,14 @@ def test_epochs_are_logged_and_nothing_is_printed(stamps, caplog, capfd):
     ]
     assert "validation accuracy" in lines[1]
     assert lines[2].endswith("0 s left")
+
+
+def test_the_start_may_take_smaller_stamps(stamps):
+    labels = np.asarray(stamps.table["class"])
+    start = load_classifier("simulated-3")
+    wide = replace(stamps, data=np.pad(stamps.data, ((0, 0), (0, 0), (3, 3), (3, 3))))
+    found = start_probabilities(start, wide, labels)
+    np.testing.assert_array_equal(found, start_probabilities(start, stamps, labels))
+    narrow = replace(stamps, data=stamps.data[:, :, 5:-5, 5:-5])
+    with pytest.raises(ValueError, match="takes stamps of 50 pixels, these have 40; cut them with"):
+        start_probabilities(start, narrow, labels)
