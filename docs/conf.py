@@ -57,6 +57,8 @@ def _as_text(value):
     if isinstance(value, tuple):
         return ", ".join(value)
     text = str(value)
+    if len(text) > 64 and not text.count(" "):  # fingerprints
+        return f"{text[:12]}... ({len(text)} characters)"
     return f"``{text}``" if text.startswith("astroclust ") or len(text) == 64 else text
 
 

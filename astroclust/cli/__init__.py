@@ -20,8 +20,9 @@ from astroclust.cli.plot import add_plot
 from astroclust.cli.report import Report
 from astroclust.cli.review import add_review
 from astroclust.cli.run import add_run
+from astroclust.cli.scoring import add_score
 from astroclust.cli.simulation import add_simulate
-from astroclust.cli.training import add_score, add_train
+from astroclust.cli.training import add_train
 from astroclust.extras import advice_of
 
 __all__ = ["main"]

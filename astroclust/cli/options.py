@@ -2,7 +2,9 @@
 """What commands have in common."""
 
 import argparse
+import logging
 import os
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +24,7 @@ __all__ = [
     "read_images",
     "say_counts",
     "say_notice",
+    "training_progress",
     "use_server",
 ]
 
@@ -187,6 +190,23 @@ def say_notice(report, classifier):
     """Say what a classifier is not for."""
     card = classifier.card
     report.say("note: {notice}" if card.notice else "", model=card.name, notice=card.notice)
+
+
+@contextmanager
+def training_progress(arguments):
+    """Whether a training shows progress bars; if not, it writes one line per epoch."""
+    if sys.stderr.isatty() and not arguments.quiet:
+        yield True
+        return
+    logger, handler = logging.getLogger("astroclust.training"), logging.StreamHandler(sys.stderr)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield False
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from astroclust.evaluation.confusion import (
     mean_confusion,
 )
 from astroclust.evaluation.kappa import Kappa, cohen_kappa, fleiss_kappa
+from astroclust.evaluation.paired import PairedComparison, compare_classes
 from astroclust.evaluation.probabilities import (
     calibration_curve,
     entropy_distribution,
@@ -19,11 +20,13 @@ from astroclust.evaluation.probabilities import (
 
 __all__ = [
     "Kappa",
+    "PairedComparison",
     "accuracy_against",
     "agreement",
     "calibration_curve",
     "class_scores",
     "cohen_kappa",
+    "compare_classes",
     "confusion_matrix",
     "crowding",
     "entropy_distribution",
