@@ -12,6 +12,7 @@ from astroclust.cli.options import (
     add_images,
     add_output,
     read_images,
+    say_accuracy,
     say_counts,
     say_notice,
 )
@@ -139,25 +140,6 @@ def _classify_one(arguments, report):
         "{not_classified:7d}  not classified (see flags)",
         not_classified=np.ma.getmaskarray(classes).sum(),
     )
-    _say_expected(report, classifier.card, images)
+    say_accuracy(report, classifier.card, images)
     say_notice(report, classifier)
     report.say("wrote {output}", output=arguments.output)
-
-
-def _say_expected(report, card, images):
-    """Say which accuracy is to be expected for the bands of the images."""
-    bands = [role for role in card.system.roles if role in images.roles and role in card.bands]
-    accuracy = card.expected_accuracy(bands) if bands else {}
-    held_out = "galaxies held out" if card.galaxy_scores else "rows held out"
-    kinds = {"simulated": "on simulations", "human": f"on human labels of {held_out}"}
-    known = [f"{accuracy[kind]:.2f} {text}" for kind, text in kinds.items() if kind in accuracy]
-    report.say(
-        f"bands {', '.join(bands)}: "
-        + (
-            f"expected accuracy {', '.join(known)}"
-            if known
-            else f"the card of {card.name} has no accuracy for just these"
-        ),
-        bands=bands,
-        expected_accuracy=accuracy,
-    )

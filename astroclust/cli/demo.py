@@ -65,7 +65,7 @@ def _demo(arguments, report):
     result["class_true"] = match_labels(result, field.truth)
     for name in ("classified.fits", "classified.ecsv"):
         write_table(result, folder / name, overwrite=True)
-    say_run(report, result, classifier, folder, files=("field.fits", *FILES))
+    say_run(report, result, field.images, classifier, folder, files=("field.fits", *FILES))
     scores = astroclust.class_scores(result["class_true"], result["class"])
     scores.rename_column("total", "true")
     for column in ("recall", "precision", "f1"):

@@ -22,6 +22,7 @@ __all__ = [
     "one_image_each",
     "pair",
     "read_images",
+    "say_accuracy",
     "say_counts",
     "say_notice",
     "training_progress",
@@ -184,6 +185,13 @@ def say_counts(report, counts, names):
     """Say how many there are of each class."""
     lines = [f"{counts[number]:7d}  {number} {name}" for number, name in names.items()]
     report.say("{}", "\n".join(lines), counts=counts)
+
+
+def say_accuracy(report, card, images):
+    """Say which accuracy is to be expected for the bands of the images."""
+    bands = [role for role in images.roles if role in card.bands]
+    accuracy = card.expected_accuracy(bands) if bands else {}
+    report.say("{}", card.accuracy_notice(images.roles), bands=bands, expected_accuracy=accuracy)
 
 
 def say_notice(report, classifier):

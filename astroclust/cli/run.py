@@ -5,7 +5,7 @@ from pathlib import Path
 
 import astroclust
 from astroclust.cli.candidates import add_selection, selection_options
-from astroclust.cli.options import add_command, add_images, read_images, say_notice
+from astroclust.cli.options import add_command, add_images, read_images, say_accuracy, say_notice
 
 __all__ = ["add_run", "say_run"]
 
@@ -46,8 +46,9 @@ def _run(arguments, report):
     if done and not arguments.overwrite:
         report.say("{} of an earlier run are used", " and ".join(done))
     classifier = astroclust.load_classifier(arguments.model)
+    images = read_images(arguments, classifier)
     result = astroclust.run_field(
-        read_images(arguments, classifier),
+        images,
         arguments.output,
         title=arguments.title,
         **selection_options(arguments),
@@ -56,10 +57,10 @@ def _run(arguments, report):
         overwrite=arguments.overwrite,
         progress_bar=not arguments.quiet,
     )
-    say_run(report, result, classifier, arguments.output, FILES)
+    say_run(report, result, images, classifier, arguments.output, FILES)
 
 
-def say_run(report, result, classifier, folder, files):
+def say_run(report, result, images, classifier, folder, files):
     """Say what a run found, and where it is.
 
     Parameters
@@ -68,6 +69,8 @@ def say_run(report, result, classifier, folder, files):
         The report of the command.
     result : `~astropy.table.Table`
         The classified candidates.
+    images : `~astroclust.images.ImageSet`
+        The bands of the field.
     classifier : `~astroclust.weights.Classifier`
         The classifier.
     folder : `~pathlib.Path`
@@ -79,6 +82,7 @@ def say_run(report, result, classifier, folder, files):
 
     report.say("{candidates} candidates found and classified:", candidates=len(result))
     report.say("{classes}", classes=class_counts(result))
+    say_accuracy(report, classifier.card, images)
     say_notice(report, classifier)
     paths = [folder / name for name in files]
     report.say("wrote {} in {output}", ", ".join(files), output=folder, files=paths)

@@ -90,7 +90,9 @@ def write_summary(path, sources, result, images, classifier, *, title, figures, 
     report.add(
         "Classes",
         "The sum of the probabilities of a class is the number that is expected of it; it differs "
-        "from the count of the most probable class if classes are uncertain.",
+        "from the count of the most probable class if classes are uncertain. "
+        + f"For {classifier.card.accuracy_notice(images.roles)}"
+        + ".",
         table=class_counts(result),
         form=None,
     )

@@ -231,6 +231,35 @@ class ModelCard:
         found = {kind: scores[key] for kind, scores in self.band_scores.items() if key in scores}
         return {kind: scores["accuracy"] for kind, scores in found.items()}
 
+    def accuracy_notice(self, roles):
+        """One sentence on the accuracy to be expected for the bands of some images.
+
+        Parameters
+        ----------
+        roles : sequence of str
+            Roles of the images; those that the classifier does not use are passed over.
+
+        Returns
+        -------
+        notice : str
+            It says so if this subset of the bands has not been scored.
+
+        Examples
+        --------
+        >>> from astroclust import load_classifier
+        >>> print(load_classifier().card.accuracy_notice(["V", "I"]))
+        bands V, I: expected accuracy 0... on simulations, 0... on human labels of galaxies held out
+        """
+        bands = [role for role in self.system.roles if role in roles and role in self.bands]
+        accuracy = self.expected_accuracy(bands) if bands else {}
+        held_out = "galaxies held out" if self.galaxy_scores else "rows held out"
+        kinds = {"simulated": "on simulations", "human": f"on human labels of {held_out}"}
+        known = [f"{accuracy[kind]:.2f} {text}" for kind, text in kinds.items() if kind in accuracy]
+        words = f"expected accuracy {', '.join(known)}"
+        if not known:
+            words = f"the card of {self.name} has no accuracy for just these"
+        return f"bands {', '.join(bands)}: {words}"
+
     @property
     def notice(self):
         """One sentence on what it has seen, and what its results may be used for; or empty."""
