@@ -149,7 +149,8 @@ def _train(arguments, report):
     if validation is not None:
         classifier.card = validation.annotate(classifier.card)
     classifier.card = replace(classifier.card, command=command, score_command=scored)
-    for log in folder.glob("**/member-*/metrics.csv"):
+    curves = ("member-*/metrics.csv", "fold-*/member-*/metrics.csv")
+    for log in (path for pattern in curves for path in folder.glob(pattern)):
         with replace_when_done(log.with_name("learning_curve.png"), overwrite=True) as partial:
             plot_learning_curve(log).figure.savefig(partial)
     if arguments.legus:

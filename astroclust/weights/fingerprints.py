@@ -11,7 +11,7 @@ __all__ = ["MOST_DIGESTS", "pack_digests", "stamp_digests", "unpack_digests"]
 
 #: Fingerprints that a card keeps at most: two thirds of the megabyte that a card may have.
 MOST_DIGESTS = 100_000
-# Of 40 bits: among 100 000 fingerprints, one stamp in ten million looks like another by chance.
+# Of 40 bits: a stamp in five bands is among 100 000 fingerprints by chance once in two million.
 _BYTES = 5
 # Half widths in pixels: of the middle of a stamp in which its brightest pixel is looked for, so
 # that a position that differs by some pixels finds the same one; and of what is hashed around it.
