@@ -33,6 +33,16 @@ class Agreement:
         Number of objects that each reviewer labels.
     scheme : `~astroclust.instruments.ClassScheme`
         The classes.
+
+    Examples
+    --------
+    >>> from astroclust.review import reviewer_agreement
+    >>> agreement = reviewer_agreement({"anna": [1, 1, 4, 4, 2], "ben": [1, 2, 4, 4, 0]})
+    >>> print(agreement.matrices["anna", "ben"]["class", "class_1", "class_2", "total"][:2])
+    class class_1 class_2 total
+    ----- ------- ------- -----
+        1       1       1     2
+        2       0       0     0
     """
 
     pairs: Table

@@ -9,7 +9,7 @@ import stat
 from filelock import FileLock, Timeout
 
 from astroclust.files import replace_when_done
-from astroclust.review.lines import is_whole, with_new_columns
+from astroclust.review.lines import header_text, is_whole, with_new_columns
 
 __all__ = ["append_lines", "only_writer"]
 
@@ -52,7 +52,7 @@ def only_writer(path):
         ) from error
 
 
-def append_lines(path, text, *, header, as_earlier=False):
+def append_lines(path, text, *, scheme, as_earlier=False):
     """Add lines to a label file, all or none of them, and see them to the disk.
 
     Parameters
@@ -61,8 +61,8 @@ def append_lines(path, text, *, header, as_earlier=False):
         The file; made if it does not exist.
     text : bytes
         The lines.
-    header : bytes
-        What a new file starts with.
+    scheme : `~astroclust.instruments.ClassScheme`
+        The classes that labels are of, for the header of a new file.
     as_earlier : bool, optional
         Whether the file has the columns of an earlier version: then it is replaced by one with the
         columns of this version and all that it holds.
@@ -78,10 +78,10 @@ def append_lines(path, text, *, header, as_earlier=False):
     try:
         if not path.exists() or not path.stat().st_size:
             with replace_when_done(path, overwrite=True) as partial:
-                _write(partial, header + text)
+                _write(partial, header_text(scheme).encode("utf-8") + text)
             return
         if as_earlier:
-            _replace_earlier(path, text, header)
+            _replace_earlier(path, text, scheme)
             return
         # Without a buffer, which would be written once more when the file is closed.
         with open(path, "ab+", buffering=0) as file:
@@ -102,14 +102,14 @@ def append_lines(path, text, *, header, as_earlier=False):
         raise told from error
 
 
-def _replace_earlier(path, text, header):
+def _replace_earlier(path, text, scheme):
     before = path.read_bytes()
     lines, _, last = before.rpartition(b"\n")
     if is_whole(last):
         lines = before
     elif last:
         _say_cut(path)
-    old = with_new_columns(lines.decode("utf-8"), header.decode("utf-8"))
+    old = with_new_columns(lines.decode("utf-8"), header_text(scheme))
     with replace_when_done(path, overwrite=True) as partial:
         _write(partial, old.encode("utf-8") + text)
         shutil.copymode(path, partial)  # a file that a group shares stays so

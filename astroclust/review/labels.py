@@ -20,7 +20,6 @@ from astroclust.review.lines import (
     EARLIER_COLUMNS,
     Entry,
     check_name,
-    header_text,
     is_whole,
     one_line,
     read_line,
@@ -233,8 +232,11 @@ class LabelStore:
         Returns
         -------
         table : `~astropy.table.Table`
-            See `~astroclust.review.votes.votes_table`: with ``ra`` and ``dec`` if their positions
-            on the sky are known.
+            ``row``, ``id``, ``x``, ``y``; ``ra`` and ``dec`` in degrees, if they are known; a
+            column ``vote_...`` per reviewer, masked if there is no vote; ``n_votes``;
+            ``class_mode``, the most frequent vote, masked if votes are tied or absent;
+            ``class_mean``, their mean, and ``blind_fraction``, the fraction of them that were
+            given blind, both NaN without votes; ``note``.
         """
         votes = fold_votes(self.entries, len(self))
         return votes_table(
@@ -375,8 +377,7 @@ class LabelStore:
     def _append(self, entries):
         """Add lines, all or none of them, and see them to the disk."""
         text = "".join(map(write_line, entries)).encode("utf-8")
-        header = header_text(self.scheme).encode("utf-8")
-        append_lines(self.path, text, header=header, as_earlier=self._columns != COLUMNS)
+        append_lines(self.path, text, scheme=self.scheme, as_earlier=self._columns != COLUMNS)
 
 
 def _is_whole_number(value):

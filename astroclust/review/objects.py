@@ -18,7 +18,7 @@ from astroclust.images import ImageSet
 from astroclust.instruments import ClassScheme, classes_of
 from astroclust.stamps import StampFlag
 
-__all__ = ["DEFAULT_PAGE", "ORDERS", "Objects", "Page", "read_objects"]
+__all__ = ["DEFAULT_PAGE", "ORDERS", "Objects", "Page", "describe_page", "read_objects"]
 
 #: Orders that a page can start with.
 ORDERS = ("table", "uncertainty", "random")
@@ -77,48 +77,6 @@ class Page:
             raise ValueError(f"seed must be a whole number, 0 or more, not {self.seed!r}")
         if self.distance is not None:
             _megaparsecs(self.distance)
-
-    def describe(self, objects):
-        """Settings of the page and its objects, as JSON can hold them.
-
-        Parameters
-        ----------
-        objects : `Objects`
-            All rows.
-
-        Returns
-        -------
-        told : dict
-            `Objects.as_dict`, with ``title``, ``size``, ``blind``, ``order``, ``seed``,
-            ``distance`` (Mpc, or None), ``random`` (place of each row in the random order) and
-            ``corner`` (first pixel of each stamp, as ``x`` and ``y``).
-
-        Raises
-        ------
-        ValueError
-            If the order is by uncertainty and the table has no entropy.
-        """
-        if self.order == "uncertainty" and "entropy" not in objects.columns:
-            raise ValueError(
-                "order 'uncertainty' needs the column entropy, which the table does not have: "
-                "classify it first, or choose the order 'random'"
-            )
-        distance = distance_of(objects.table)
-        if self.distance is not None:
-            distance = _megaparsecs(self.distance)
-        shuffled = np.random.default_rng(self.seed).permutation(len(objects))
-        # `Cutout2D` puts the first pixel there.
-        corners = [np.ceil(values - self.size / 2) for values in (objects.x, objects.y)]
-        return objects.as_dict() | {
-            "title": self.title,
-            "size": self.size,
-            "blind": bool(self.blind),
-            "order": self.order,
-            "seed": int(self.seed),
-            "distance": distance if np.isfinite(distance) else None,
-            "random": np.argsort(shuffled).tolist(),
-            "corner": dict(zip("xy", (_plain(values, 0) for values in corners), strict=True)),
-        }
 
 
 def _megaparsecs(distance):
@@ -203,6 +161,51 @@ class Objects:
             ],
             "shape": [ny, nx],
         }
+
+
+def describe_page(page, objects):
+    """Settings of a page and its objects, as JSON can hold them.
+
+    Parameters
+    ----------
+    page : `Page`
+        The settings.
+    objects : `Objects`
+        All rows.
+
+    Returns
+    -------
+    told : dict
+        `Objects.as_dict`, with ``title``, ``size``, ``blind``, ``order``, ``seed``, ``distance``
+        (Mpc, or None), ``random`` (rank of each row in the random order) and ``corner`` (first
+        pixel of each stamp, as ``x`` and ``y``).
+
+    Raises
+    ------
+    ValueError
+        If the order is by uncertainty and the table has no entropy.
+    """
+    if page.order == "uncertainty" and "entropy" not in objects.columns:
+        raise ValueError(
+            "order 'uncertainty' needs the column entropy, which the table does not have: "
+            "classify it first, or choose the order 'random'"
+        )
+    distance = distance_of(objects.table)
+    if page.distance is not None:
+        distance = _megaparsecs(page.distance)
+    shuffled = np.random.default_rng(page.seed).permutation(len(objects))
+    # `Cutout2D` puts the first pixel there.
+    corners = [np.ceil(values - page.size / 2) for values in (objects.x, objects.y)]
+    return objects.as_dict() | {
+        "title": page.title,
+        "size": page.size,
+        "blind": bool(page.blind),
+        "order": page.order,
+        "seed": int(page.seed),
+        "distance": distance if np.isfinite(distance) else None,
+        "random": np.argsort(shuffled).tolist(),
+        "corner": dict(zip("xy", (_plain(values, 0) for values in corners), strict=True)),
+    }
 
 
 def read_objects(table, images, *, column_prefix=""):

@@ -11,7 +11,7 @@ from importlib.resources import files
 from astroclust.files import check_output, replace_when_done
 from astroclust.review.lines import header_text
 from astroclust.review.measures import measure_objects
-from astroclust.review.objects import DEFAULT_PAGE, read_objects
+from astroclust.review.objects import DEFAULT_PAGE, describe_page, read_objects
 from astroclust.review.pictures import COLOR, SHEET_COLUMNS, Pictures, context_size
 
 __all__ = ["DETAILED", "write_review"]
@@ -71,7 +71,7 @@ def write_review(table, images, path, *, column_prefix="", page=DEFAULT_PAGE, ov
     objects = read_objects(table, images, column_prefix=column_prefix)
     detailed = len(objects) <= DETAILED
     pictures = Pictures(objects, size=page.size)
-    data = page.describe(objects) | {
+    data = describe_page(page, objects) | {
         "reviewer": "",
         "context_size": context_size(page.size),
         "sheet_columns": SHEET_COLUMNS,

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from astroclust.review.agreement_page import agreement_page
 from astroclust.review.measures import Saliency, measure_objects
-from astroclust.review.objects import DEFAULT_PAGE
+from astroclust.review.objects import DEFAULT_PAGE, describe_page
 from astroclust.review.pictures import SHEET_COLUMNS, TILE, Pictures, context_size
 
 __all__ = ["DEFAULT_PORT", "ReviewServer"]
@@ -158,7 +158,7 @@ class ReviewServer:
         return application
 
     def _describe(self):
-        return self.page.describe(self.objects) | {
+        return describe_page(self.page, self.objects) | {
             "reviewer": self.reviewer,
             "context_size": context_size(self.page.size),
             "sheet_columns": SHEET_COLUMNS,

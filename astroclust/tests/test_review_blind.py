@@ -15,7 +15,7 @@ from astroclust.catalogs import read_table
 from astroclust.cli import main
 from astroclust.review import LabelStore, Page, open_labels
 from astroclust.review.lines import COLUMNS, EARLIER_COLUMNS
-from astroclust.review.objects import read_objects
+from astroclust.review.objects import describe_page, read_objects
 from astroclust.review.pictures import Pictures
 
 X, Y = np.array([10.0, 20.0, 30.0, 40.0]), np.array([5.0, 6.0, 7.0, 8.0])
@@ -273,20 +273,20 @@ def test_positions_without_a_wcs(field):
     bands = {name: band.data for name, band in field.images.items()}
     assert read_objects(Table({"x": [30.0], "y": [40.0]}), bands).sky is None
     table = Table({"x": [30.0], "y": [40.0], "ra": [10.5], "dec": [-3.0]})
-    told = Page().describe(read_objects(table, bands))
+    told = describe_page(Page(), read_objects(table, bands))
     assert (told["ra"], told["dec"], told["scale"]) == ([10.5], [-3.0], None)
 
 
 def test_scale_and_distance(field):
     table = Table({"x": [30.0], "y": [40.0]})
     objects = read_objects(table, field.images)
-    told = Page().describe(objects)
+    told = describe_page(Page(), objects)
     assert told["scale"] == pytest.approx(field.images.pixel_scale.value)
     assert told["distance"] is None
     table.meta["DISTANCE"] = 9.9
-    assert Page().describe(read_objects(table, field.images))["distance"] == 9.9
+    assert describe_page(Page(), read_objects(table, field.images))["distance"] == 9.9
     for distance in (3.5, 3500 * u.kpc):
-        told = Page(distance=distance).describe(read_objects(table, field.images))
+        told = describe_page(Page(distance=distance), read_objects(table, field.images))
         assert told["distance"] == pytest.approx(3.5)
 
 
@@ -309,11 +309,11 @@ def test_settings_that_are_none_are_refused(given, message):
 
 def test_the_random_order_is_that_of_its_seed(field):
     objects = read_objects(Table({"x": np.arange(20.0), "y": np.arange(20.0)}), field.images)
-    places = Page(order="random", seed=3).describe(objects)["random"]
+    places = describe_page(Page(order="random", seed=3), objects)["random"]
     order = np.random.default_rng(3).permutation(20)
     assert [places[row] for row in order] == list(range(20))
-    assert Page(seed=3).describe(objects)["random"] == places
-    assert Page(seed=4).describe(objects)["random"] != places
+    assert describe_page(Page(seed=3), objects)["random"] == places
+    assert describe_page(Page(seed=4), objects)["random"] != places
 
 
 def test_an_order_by_uncertainty_needs_an_entropy(field, tmp_path):
@@ -340,7 +340,7 @@ def test_the_stamp_is_in_the_middle_of_its_surroundings(field, size):
     around = pictures.stamps([0], size=4 * size + size % 2).data[0, 0]
     edge = (len(around) - size) // 2
     np.testing.assert_array_equal(around[edge:-edge, edge:-edge], stamp)
-    corner = Page(size=size).describe(objects)["corner"]
+    corner = describe_page(Page(size=size), objects)["corner"]
     x, y = int(corner["x"][0]), int(corner["y"][0])
     pixels = next(iter(field.images.values())).pixels(np.s_[y : y + size, x : x + size])
     np.testing.assert_array_equal(stamp, pixels)
