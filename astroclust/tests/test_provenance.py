@@ -234,6 +234,10 @@ def test_settings_are_in_the_metadata(field, candidates):
     assert (meta["DISTFROM"], meta["DETIMAGE"]) == ("given", "white light")
     assert [meta[f"FILTER{n}"] for n in range(1, 6)] == list(field.images.filters)
     assert meta["IMSHA4"] == field.images["V"].checksum
+    assert (meta["MINFILT"], meta["REQUIRED"]) == (4, "B, V, I")
+    two = {name: field.images[name] for name in ("F275W", "F814W")}
+    of_two = find_candidates(two, distance=18).meta
+    assert (of_two["MINFILT"], of_two["REQUIRED"], of_two["RECENTER"]) == (2, "I", "F814W")
     preset, distance = field_settings("ngc1566")
     corrected = replace(preset, aperture_correction={"V": (-0.6, 0.05)}, detect_in="V")
     exclude = np.zeros(field.images.shape, bool)
