@@ -185,7 +185,7 @@ def _summary(settings):
         f"{known['APCORR']}",
         f"distance: {distance}",
         f"cuts: concentration index {known['MINCI']} mag; errors up to {known['MAXERR']} mag in "
-        f"{known['MINFILT']} bands with {known['REQUIRED']}; absolute V magnitude "
+        f"{known['MINFILT']} bands (required: {known['REQUIRED']}); absolute V magnitude "
         f"{known['MAXABSV']}",
     ]
     lines += [f"{key.lower()}: {known[key]}" for key in ("EXCLUDE", "FOOTPRNT") if key in known]

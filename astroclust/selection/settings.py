@@ -70,7 +70,7 @@ def settings_meta(images, preset, *, distance, detection, center, exclude, footp
         "SKYSTAT": preset.apertures.sky_statistic,
         "FLUXERRS": preset.errors,
         "APCORR": _kind_of_correction(preset.aperture_correction),
-        **_cuts_meta(preset.cuts, distance),
+        **_cuts_meta(preset.cuts, distance, images.roles),
         "EXCLUDE": _name_regions(exclude),
         "FOOTPRNT": _name_regions(footprint),
     }
@@ -79,7 +79,8 @@ def settings_meta(images, preset, *, distance, detection, center, exclude, footp
     return {key: value for key, value in meta.items() if value is not None}
 
 
-def _cuts_meta(cuts, distance):
+def _cuts_meta(cuts, distance, roles):
+    """The limits as they apply to the bands that there are."""
     max_absolute_v = float(cuts.max_absolute_v)
     if not np.isfinite(max_absolute_v):
         max_absolute_v = "none"
@@ -88,8 +89,8 @@ def _cuts_meta(cuts, distance):
     return {
         "MINCI": float(cuts.min_ci),
         "MAXERR": float(cuts.max_error),
-        "MINFILT": int(cuts.min_filters),
-        "REQUIRED": ", ".join(cuts.required) or "none",
+        "MINFILT": min(int(cuts.min_filters), len(roles)),
+        "REQUIRED": ", ".join(role for role in cuts.required if role in roles) or "none",
         "NEEDSREF": bool(cuts.needs_reference),
         "MAXABSV": max_absolute_v,
         "MINSEP": float(cuts.min_separation),

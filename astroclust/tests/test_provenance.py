@@ -16,6 +16,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from astroclust import ImageSet, classify_table, find_candidates
 from astroclust.catalogs import check_table_output, read_table, write_table
 from astroclust.catalogs.keywords import KEYWORDS, find_keyword
+from astroclust.catalogs.printing import print_most_important
 from astroclust.cli import main
 from astroclust.images import read_image
 from astroclust.selection import (
@@ -233,6 +234,10 @@ def test_settings_are_in_the_metadata(field, candidates):
     assert (meta["DISTFROM"], meta["DETIMAGE"]) == ("given", "white light")
     assert [meta[f"FILTER{n}"] for n in range(1, 6)] == list(field.images.filters)
     assert meta["IMSHA4"] == field.images["V"].checksum
+    assert (meta["MINFILT"], meta["REQUIRED"]) == (4, "B, V, I")
+    two = {name: field.images[name] for name in ("F275W", "F814W")}
+    of_two = find_candidates(two, distance=18).meta
+    assert (of_two["MINFILT"], of_two["REQUIRED"], of_two["RECENTER"]) == (2, "I", "F814W")
     preset, distance = field_settings("ngc1566")
     corrected = replace(preset, aperture_correction={"V": (-0.6, 0.05)}, detect_in="V")
     exclude = np.zeros(field.images.shape, bool)
@@ -306,12 +311,17 @@ def test_print_shows_the_class(classified, monkeypatch):
     assert "flux_f275w" in "".join(classified.pformat(max_width=-1, max_lines=-1)[0])
     narrow = classified["id", "class", "flux_f555w"]
     assert str(narrow).split()[:3] == ["id", "class", "flux_f555w"]
-    assert str(classified[:0])
+    mixed = QTable(classified)
+    mixed["sky"] = SkyCoord(mixed["ra"], mixed["dec"])
+    print_most_important(mixed)
+    assert str(mixed).splitlines()[0].split()[-1] == "sky"
+    # Nothing of this is in the metadata, from where it would be written.
+    assert "__attributes__" not in classified.meta
 
 
-def test_plain_writing_needs_no_display_settings(classified, tmp_path):
+def test_astropy_writes_the_metadata_too(classified, tmp_path):
     classified["id", "class", "mag_f555w"].write(tmp_path / "plain.fits")
-    assert Table.read(tmp_path / "plain.fits").meta["ACMOD"] == classified.meta["ACMOD"]
+    assert dict(read_table(tmp_path / "plain.fits").meta) == dict(classified.meta)
 
 
 @pytest.fixture(scope="module")
