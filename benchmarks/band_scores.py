@@ -5,8 +5,9 @@ On simulated stamps it is that of the classifier itself. On human labels it is t
 of the same recipe, each on the pictures of the galaxy that it has not seen, pooled over galaxies:
 ``--folder`` has them, as ``real_labels.py`` writes them. Pictures have no bands but B, V and I.
 
-With ``--ship NAME`` the scores are written into the card of the bundled classifier, and weights and
-card are signed again.
+With ``--ship NAME`` the scores are written into the card of the bundled classifier, with the
+fingerprints of the human-labeled stamps that it was trained on if it has none, and weights and card
+are signed again.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from real_pictures import list_pictures
 from astroclust import load_classifier, save_classifier
 from astroclust.training import read_samples, score_bands, simulated_test_set
 from astroclust.training.augmentation import crop_middle
+from astroclust.training.seen import training_fingerprint
 from astroclust.weights import DEFAULT_CLASSIFIER, bundle
 
 # Bands that the pictures have.
@@ -72,7 +74,7 @@ def main():
     name = arguments.ship or arguments.model
     path = bundle() / f"{name}.safetensors"
     classifier = load_classifier(path)
-    scores = dict(classifier.card.band_scores)
+    scores, rows = dict(classifier.card.band_scores), classifier.card.training_rows
     scores["simulated"] = simulated_scores(
         classifier, arguments.n, arguments.seed, arguments.workers
     )
@@ -81,8 +83,9 @@ def main():
         samples = read_samples(list_pictures(), classifier=classifier)
         scores["human"] = human_scores(arguments.folder, arguments.kind, samples)
         show("human", scores["human"])
+        rows = rows or training_fingerprint(samples)
     if arguments.ship:
-        classifier.card = replace(classifier.card, band_scores=scores)
+        classifier.card = replace(classifier.card, band_scores=scores, training_rows=rows)
         save_classifier(classifier, path, overwrite=True)
         print(f"wrote the card of {path}, and signed both")
 
