@@ -43,7 +43,7 @@ class Keyword:
 #: What astroclust writes into the metadata of tables; at most eight characters, with the number.
 KEYWORDS = {
     "CANDVERS": Keyword("astroclust that selected the candidates"),
-    "CANDDATE": Keyword("when they were selected (UTC)"),
+    "CANDDATE": Keyword("day when they were selected (UTC)"),
     "PHOTUTIL": Keyword("version of photutils"),
     "SEP": Keyword("version of sep"),
     "ASTROPY": Keyword("version of astropy"),
@@ -88,7 +88,7 @@ KEYWORDS = {
     "REGION": Keyword("left after REGION"),
     "REJECT": Keyword("rejected by this cut, whatever else", each="cut"),
     "ACVERS": Keyword("astroclust that classified", each="run"),
-    "ACTIME": Keyword("when it classified (UTC)", each="run"),
+    "ACDAY": Keyword("day of the classification (UTC)", each="run"),
     "ACTORC": Keyword("version of torch", each="run"),
     "ACPREF": Keyword("prefix of the columns of this run", each="run"),
     "ACMOD": Keyword("classifier", each="run"),

@@ -193,7 +193,8 @@ def _describe_run(meta, card, column_prefix, model, images):
     run = 1 + sum(str(key).startswith("ACMOD") for key in meta)
     suffix = "" if run == 1 else str(run)
     meta[f"ACVERS{suffix}"] = astroclust.__version__
-    meta[f"ACTIME{suffix}"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    # Not the time, by which the parts of a table that is classified in parts would differ.
+    meta[f"ACDAY{suffix}"] = datetime.now(UTC).strftime("%Y-%m-%d")
     meta[f"ACTORC{suffix}"] = version("torch")
     meta[f"ACMOD{suffix}"] = card.name
     meta[f"ACSHA{suffix}"] = card.sha256[:16]

@@ -50,7 +50,7 @@ def settings_meta(images, preset, *, distance, detection, center, exclude, footp
     radius, *others = np.atleast_1d(np.asarray(preset.apertures.radius, float)).tolist()
     meta = {
         "CANDVERS": astroclust.__version__,
-        "CANDDATE": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"),
+        "CANDDATE": datetime.now(UTC).strftime("%Y-%m-%d"),
         "PHOTUTIL": photutils.__version__,
         "SEP": sep.__version__,
         "ASTROPY": astropy.__version__,

@@ -10,7 +10,7 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.table import Column, MaskedColumn, QTable, Table
+from astropy.table import Column, MaskedColumn, QTable, Table, vstack
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust import ImageSet, classify_table, find_candidates
@@ -300,7 +300,15 @@ def test_a_second_run_adds_to_the_first(classified, field):
     assert "ACPREF" not in again.meta
     assert again.meta["ACIMGS"] == again.meta["ACIMGS2"]
     assert f"F555W {field.images['V'].checksum} in memory" in again.meta["ACIMGS"]
-    assert {"ACTIME2", "ACTORC2", "ACVERS2"} <= set(again.meta)
+    assert {"ACDAY2", "ACTORC2", "ACVERS2"} <= set(again.meta)
+
+
+def test_parts_of_a_table_can_be_stacked(candidates, field):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyUserWarning)
+        parts = [classify_table(candidates[rows], field.images) for rows in (np.s_[:2], np.s_[2:4])]
+    assert "T" not in parts[0].meta["ACDAY"]
+    assert len(vstack(parts)) == 4  # which warns where metadata differ
 
 
 def test_print_shows_the_class(classified, monkeypatch):
