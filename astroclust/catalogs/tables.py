@@ -12,6 +12,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from astroclust.catalogs.fits_tables import read_fits_table, write_fits_table
 from astroclust.catalogs.legus import read_legus
 from astroclust.catalogs.positions import find_pixel_columns, find_sky_columns
+from astroclust.catalogs.printing import print_most_important
 from astroclust.catalogs.text import (
     NoColumnNamesError,
     read_text_table,
@@ -84,11 +85,14 @@ def read_table(path):
         if content.startswith(start):
             raise OSError(f"{path} {advice}")
     try:
-        return _read(path, content, extension)
+        table = _read(path, content, extension)
     except AstropyUserWarning:  # for those who turn warnings into errors
         raise
     except Exception as error:  # each of the many formats fails in its own way
         raise OSError(f"cannot read a table from {path}: {_reason(path, error)}") from error
+    if "ACMOD" in table.meta:  # of a classified table
+        print_most_important(table)
+    return table
 
 
 def _split_extension(path):
