@@ -72,7 +72,7 @@ class ModelBandsError(ValueError):
     >>> from astroclust import load_classifier, save_classifier
     >>> from astroclust.weights import Classifier
     >>> classifier = load_classifier()
-    >>> card = replace(classifier.card, bands=("V", "I"), max_missing_bands=1)
+    >>> card = replace(classifier.card, bands=("V", "I"), max_missing_bands=1, band_scores={})
     >>> card = save_classifier(Classifier(card, classifier.networks), "mine.safetensors")
     >>> load_classifier("mine.safetensors")
     Traceback (most recent call last):
