@@ -33,6 +33,7 @@ _HOMES = {
     "read_regions": "ds9",
     "regions_mask": "ds9",
     "review_table": "review",
+    "run_field": "pipeline",
     "save_classifier": "weights",
     "simulate_field": "simulation",
     "simulate_stamps": "simulation",

@@ -109,9 +109,7 @@ class Trainings:
         if kind == "alone":
             return self.start
         if not path.exists():
-            save_classifier(
-                self._trained(kind, samples, held_out, name), path, overwrite=True
-            )
+            save_classifier(self._trained(kind, samples, held_out, name), path, overwrite=True)
         return load_classifier(path)
 
     def _trained(self, kind, samples, held_out, name):
@@ -173,7 +171,8 @@ def ship(trainings, path):
     classifier.card = replace(
         classifier.card,
         command=shlex.join(["python", "benchmarks/real_labels.py", *sys.argv[1:]]),
-        score_command=f"astroclust score --simulate {N_TEST} --seed {SEED} --model {path.stem}",
+        score_command=f"astroclust score --simulate {N_TEST} --seed {SEED} --ablate "
+        f"--model {path.stem}",
         scores=score_classifier(classifier, *simulated_test_set(N_TEST, seed=SEED, workers=2)),
         galaxy_scores={name: scores_of(each) for name, each in groups.items()},
         split=f"{N_TEST} simulated stamps like other galaxies, and human labels of each galaxy by "

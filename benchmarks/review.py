@@ -109,7 +109,7 @@ def draw(page, table, images, folder, output):
     options = {
         "labels": folder / "d.ecsv",
         "reviewer": "anna",
-        "page": Page("ngc628.fits"),
+        "page": Page("ngc628.fits", distance=9.9),
         "port": 0,
     }
     with review_table(table, images, **options) as server:
@@ -134,6 +134,15 @@ def draw(page, table, images, folder, output):
             page.keyboard.press("+")
         page.wait_for_timeout(2000)
         save(page, output / "review_field.png")
+        rng = np.random.default_rng(1)
+        for row in range(60):
+            for name in ("anna", "ben", "eva"):
+                label = table["class"][row] if rng.random() < 0.8 else rng.integers(1, 5)
+                server.store.add(row, reviewer=name, label=int(label), blind=name != "eva")
+        page.set_viewport_size({"width": 1000, "height": 560})
+        page.goto(f"{server.url}agreement")
+        page.wait_for_selector(".matrix")
+        save(page, output / "review_agreement.png")
 
 
 def save(page, path):

@@ -9,6 +9,7 @@ from pathlib import Path
 from sphinx_astropy.conf.v2 import *  # noqa: F403
 
 from astroclust.catalogs import CatalogFlag
+from astroclust.catalogs.keywords import KEYWORDS
 from astroclust.classification import EvidenceFlag
 from astroclust.selection import Cut
 from astroclust.stamps import StampFlag
@@ -56,6 +57,8 @@ def _as_text(value):
     if isinstance(value, tuple):
         return ", ".join(value)
     text = str(value)
+    if len(text) > 64 and not text.count(" "):  # fingerprints
+        return f"{text[:12]}... ({len(text)} characters)"
     return f"``{text}``" if text.startswith("astroclust ") or len(text) == 64 else text
 
 
@@ -76,6 +79,11 @@ for _name, _kind in (
 ):
     _rows = [(bit, f"``{name}``", meaning) for bit, name, meaning in _kind.describe()]
     _write_table(f"{_name}.inc", ("bit", "name", "meaning"), _rows)
+_write_table(
+    "keywords.inc",
+    ("keyword", "meaning", "unit", "one for each"),
+    [(f"``{key}``", word.meaning, word.unit, word.each) for key, word in KEYWORDS.items()],
+)
 _cards = list_classifiers().values()
 _write_table(
     "cards.inc",

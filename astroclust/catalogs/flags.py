@@ -28,3 +28,7 @@ class CatalogFlag(DescribedFlag):
     UNDEFINED = 16, "unknown, or computed from an undefined magnitude"
     NO_FIT = 32, "no model was fitted to the colors (0 or 200)"
     OUT_OF_RANGE = 64, "the number in the file is outside the range of this column"
+    UPPER_LIMIT = (
+        128,
+        "not detected, or the error is too large (1 mag): ``mag_lim_...`` has a limit",
+    )

@@ -1,23 +1,23 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Tables from files and to files."""
 
-import io
 import re
 import tempfile
-import warnings
 from pathlib import Path
 
-from astropy import units as u
-from astropy.io import fits, votable
+from astropy.io import fits
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
+from astroclust.catalogs.fits_tables import read_fits_table, write_fits_table
 from astroclust.catalogs.legus import read_legus
 from astroclust.catalogs.positions import find_pixel_columns, find_sky_columns
+from astroclust.catalogs.printing import print_most_important
 from astroclust.catalogs.text import (
     NoColumnNamesError,
     read_text_table,
 )
+from astroclust.catalogs.votables import read_votable, write_votable
 from astroclust.compression import unpack
 from astroclust.files import check_output, open_fits, replace_when_done
 from astroclust.text import UnreadableError, decode
@@ -25,6 +25,8 @@ from astroclust.text import UnreadableError, decode
 __all__ = ["check_table_output", "read_table", "write_table"]
 
 _EXTENSION = re.compile(r"(?P<path>.+)\[(?P<extension>[^\[\]]+)\]")
+_FITS_ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz")
+_VOTABLE_ENDINGS = (".vot", ".votable", ".xml")
 _LEGUS_NAME = re.compile(r"hlsp_legus_hst_.+_multiband_.+\.tab")
 # What files of other kinds begin with, and what to do with them.
 _NOT_TABLES = (
@@ -83,11 +85,14 @@ def read_table(path):
         if content.startswith(start):
             raise OSError(f"{path} {advice}")
     try:
-        return _read(path, content, extension)
+        table = _read(path, content, extension)
     except AstropyUserWarning:  # for those who turn warnings into errors
         raise
     except Exception as error:  # each of the many formats fails in its own way
         raise OSError(f"cannot read a table from {path}: {_reason(path, error)}") from error
+    if "ACMOD" in table.meta:  # of a classified table
+        print_most_important(table)
+    return table
 
 
 def _split_extension(path):
@@ -172,9 +177,7 @@ def _reason(path, error):
 def _read_fits(path, content, extension):
     with open_fits(path) as hdus:
         number = _choose_table(hdus, extension)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", u.UnitsWarning)  # positions look at their units
-        return Table.read(io.BytesIO(content), format="fits", hdu=number)
+    return read_fits_table(content, number)
 
 
 def _choose_table(hdus, extension):
@@ -222,27 +225,7 @@ def _read_markup(path, content, extension):
         raise UnreadableError("it is a page of the web or XML, not a table; fetch it again")
     if not re.search(rb"</(\w+:)?VOTABLE>\s*\Z", content[-1000:]):
         raise UnreadableError("it is truncated; fetch it again")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # almost no VOTable keeps to the standard throughout
-        tables = list(votable.parse(io.BytesIO(content)).iter_tables())
-        chosen = _choose_votable(tables, extension)
-        return chosen.to_table(use_names_over_ids=True)
-
-
-def _choose_votable(tables, extension):
-    names = [table.name or table.ID or "" for table in tables]
-    known = ", ".join(f"{i} {name}".strip() for i, name in enumerate(names))
-    if not tables:
-        raise UnreadableError("it has no table; fetch it again")
-    if extension is None and len(tables) > 1:
-        raise UnreadableError(f"it has several tables: add one of {known} in brackets, as [0]")
-    if extension is None:
-        return tables[0]
-    if isinstance(extension, int) and extension < len(tables):
-        return tables[extension]
-    if names.count(extension) == 1:
-        return tables[names.index(extension)]
-    raise UnreadableError(f"it has no table {_bracketed(extension)}: there are {known}")
+    return read_votable(content, extension)
 
 
 def check_table_output(path, *, overwrite=False):
@@ -269,15 +252,16 @@ def check_table_output(path, *, overwrite=False):
     >>> check_table_output("classified.png")
     Traceback (most recent call last):
         ...
-    ValueError: cannot write a table to classified.png: end its name in .fits or, without any ...
+    ValueError: cannot write a table to classified.png: end its name in .fits, .vot (VOTable) or...
     """
     path = check_output(path, overwrite=overwrite)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            Table({"x": [1.0]}).write(Path(folder) / path.name)
+            _write(Table({"x": [1.0]}), Path(folder) / path.name)
         except Exception as error:  # each of the many formats fails in its own way
             raise ValueError(
-                f"cannot write a table to {path}: end its name in .fits or, without any loss, .ecsv"
+                f"cannot write a table to {path}: end its name in .fits, .vot (VOTable) or, without"
+                " any loss, .ecsv"
             ) from error
 
 
@@ -289,15 +273,26 @@ def write_table(table, path, *, overwrite=False):
     table : `~astropy.table.Table`
         The table.
     path : str or `~pathlib.Path`
-        The file, ending in ``.fits`` or ``.ecsv`` (the lossless format), or another ending that
-        `astropy.table.Table` knows.
+        The file, ending in ``.fits``, ``.ecsv`` (the lossless format), ``.vot`` or ``.xml`` for a
+        VOTable, or another ending that `astropy.table.Table` knows.
     overwrite : bool, optional
         Whether the file may exist.
 
     Raises
     ------
     OSError
-        Where the file exists and ``overwrite`` is false, or cannot be written.
+        If the file exists and ``overwrite`` is false, or cannot be written.
+    ValueError
+        If the format of the file cannot hold a column.
+
+    Notes
+    -----
+    `read_table` returns units, descriptions and metadata as they were, and the formats of columns
+    from FITS and ECSV. FITS files have descriptions as ``TCOMMn``, which TOPCAT and fv show, and
+    the metadata as cards with comments: keywords in capitals, nested entries as JSON, and anything
+    that no keyword can hold as a comment. Units that FITS does not know, such as electrons, are in
+    the description alone for other programs. VOTables have the metadata as PARAM, nested entries as
+    INFO.
 
     Examples
     --------
@@ -312,4 +307,13 @@ def write_table(table, path, *, overwrite=False):
     FileExistsError: candidates.ecsv exists already: choose another name, or allow it ...
     """
     with replace_when_done(path, overwrite=overwrite) as partial:
-        table.write(partial)
+        _write(table, partial)
+
+
+def _write(table, path):
+    if path.name.lower().endswith(_FITS_ENDINGS):
+        write_fits_table(table, path)
+    elif path.suffix.lower() in _VOTABLE_ENDINGS:
+        write_votable(table, path)
+    else:
+        table.write(path)

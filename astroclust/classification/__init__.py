@@ -5,7 +5,7 @@ from astropy.table import Table
 
 from astroclust.catalogs import pixel_positions
 from astroclust.classification.checks import check_batch_size, check_images, choose_device
-from astroclust.classification.columns import ResultColumns
+from astroclust.classification.columns import ResultColumns, name_images
 from astroclust.classification.distributed import FieldsError, Tasks, classify_fields
 from astroclust.classification.evidence import EvidenceFlag, pool_photometry
 from astroclust.classification.predictions import classify_positions
@@ -71,10 +71,10 @@ def classify_table(
     result : `~astropy.table.Table`, length n
         A copy of the table, of the same class, with the same rows in the same order, and
 
-        - ``class`` (int16): most probable class, of the scheme of the classifier; masked where a
+        - ``class`` (int16): most probable class, of the scheme of the classifier; masked if a
           row is not classified;
-        - ``probability`` (float32): probability of that class; NaN where not classified, as all
-          that follow;
+        - ``probability`` (float32): probability of that class; NaN if not classified, as all that
+          follow;
         - ``prob_1`` ... ``prob_K`` (float32): the distribution over the K classes;
         - ``entropy`` (float32): its Shannon entropy in nats, 0 to ln K (sec. 4.2.1);
         - ``agreement`` (float32): fraction of the ensemble's members that vote for ``class``;
@@ -83,8 +83,9 @@ def classify_table(
           `EvidenceFlag`. A row without magnitudes rests on the images alone;
         - ``prob_image_1`` ... (float32), if ``image_probabilities``.
 
-        Its ``meta`` names the version, the classifier and what that was trained on, and the class
-        scheme, which `~astroclust.instruments.classes_of` reads.
+        Its ``meta`` names the versions, the classifier and what that was trained on, the images
+        with their checksums, and the class scheme, which `~astroclust.instruments.classes_of`
+        reads; a second run on the same table adds its own.
 
     Raises
     ------
@@ -134,4 +135,4 @@ def classify_table(
     evidence = None
     if pools:
         predictions, evidence = pool_photometry(predictions, table, positions, images, neighbors)
-    return columns.add(table, predictions, evidence)
+    return columns.add(table, predictions, evidence, name_images(images))

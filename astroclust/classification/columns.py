@@ -3,6 +3,8 @@
 
 import warnings
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
 
 import numpy as np
 from astropy.table import Column, MaskedColumn
@@ -10,14 +12,14 @@ from astropy.utils.exceptions import AstropyUserWarning
 from scipy.special import entr
 
 import astroclust
+from astroclust.catalogs.printing import print_most_important
 from astroclust.classification.evidence import Evidence, EvidenceFlag, uses_photometry
 from astroclust.classification.predictions import NOT_CLASSIFIED
 from astroclust.instruments import meta_of
 from astroclust.stamps import StampFlag
 from astroclust.weights import ModelCard
 
-__all__ = ["ResultColumns"]
-
+__all__ = ["ResultColumns", "name_images"]
 _OFF_IMAGE_ADVICE = (
     ": no position is on the image; check that the table and the images are of the same field, "
     "that x and y are pixels that count from 0, and that ra and dec are in degrees, not hours"
@@ -81,7 +83,7 @@ class ResultColumns:
         image = [f"prob_image_{number}" for number in numbers]
         return names + image if self.image_probabilities else names
 
-    def add(self, table, predictions, evidence=None, *, field=""):
+    def add(self, table, predictions, evidence=None, images="", *, field=""):
         """Add the columns to a table.
 
         Parameters
@@ -92,6 +94,8 @@ class ResultColumns:
             Predictions of its rows.
         evidence : `~astroclust.classification.evidence.Evidence`, optional
             Evidence of the classes; by default the images alone.
+        images : str, optional
+            As `name_images` names them.
         field : str, optional
             Name that the warning begins with.
 
@@ -113,8 +117,26 @@ class ResultColumns:
         for column in columns:
             column.name = self.prefix + column.name
             result.add_column(column)
-        _describe_run(result.meta, self.card, self.prefix, evidence.model)
+        print_most_important(result)
+        _describe_run(result.meta, self.card, self.prefix, evidence.model, images)
         return result
+
+
+def name_images(images):
+    """Text that names images in metadata.
+
+    Parameters
+    ----------
+    images : `~astroclust.images.ImageSet`
+        The bands of a field.
+
+    Returns
+    -------
+    text : str
+        Filter, checksum and file of each.
+    """
+    bands = images.values()
+    return "; ".join(f"{one.filter} {one.checksum} {one.file or 'in memory'}" for one in bands)
 
 
 def _result_columns(probabilities, flags, card):
@@ -128,25 +150,30 @@ def _result_columns(probabilities, flags, card):
     entropy = np.where(bad, np.nan, entr(mean.astype(np.float64)).sum(axis=1))
     classes = ", ".join(f"{number} {name}" for number, name in scheme.names.items())
     yield MaskedColumn(
-        scheme.numbers_of(best), "class", mask=bad, description=f"most probable: {classes}"
+        scheme.numbers_of(best),
+        "class",
+        mask=bad,
+        fill_value=0,
+        description=f"most probable class, 0 or masked if not classified: {classes}",
     )
-    yield Column(
+    yield _fraction(
         np.take_along_axis(mean, best[:, None], axis=1)[:, 0],
         "probability",
-        description="probability of the class",
+        "probability of the class",
     )
     for i, number in enumerate(scheme.numbers):
-        yield Column(mean[:, i], f"prob_{number}", description=f"probability of class {number}")
-    yield Column(
-        entropy.astype(np.float32),
-        "entropy",
-        description=f"entropy in nats, 0 to ln {len(scheme)}",
-    )
-    yield Column(
-        agreement.astype(np.float32), "agreement", description="fraction of votes for the class"
-    )
+        text = f"probability of class {number}, {scheme.names[number]}"
+        yield _fraction(mean[:, i], f"prob_{number}", text)
+    text = f"Shannon entropy of the probabilities in nat, 0 to ln {len(scheme)}"
+    yield _fraction(entropy.astype(np.float32), "entropy", text)
+    text = "fraction of the networks of the ensemble that vote for the class"
+    yield _fraction(agreement.astype(np.float32), "agreement", text)
     meanings = ", ".join(f"{flag.value} {flag.name}" for flag in StampFlag)
-    yield Column(flags, "flags", description=f"bits: {meanings}")
+    yield Column(flags, "flags", description=f"what is odd about the stamp, bits: {meanings}")
+
+
+def _fraction(values, name, description):
+    return Column(values, name, description=description, format=".3f")
 
 
 def _evidence_columns(evidence, card, image_probabilities):
@@ -158,19 +185,26 @@ def _evidence_columns(evidence, card, image_probabilities):
         mean = evidence.image.mean(axis=0)
         for i, number in enumerate(card.classes.numbers):
             description = f"probability of class {number} from the images alone"
-            yield Column(mean[:, i], f"prob_image_{number}", description=description)
+            yield _fraction(mean[:, i], f"prob_image_{number}", description)
 
 
-def _describe_run(meta, card, column_prefix, model):
+def _describe_run(meta, card, column_prefix, model, images):
     """What made the columns; a second run on the same table adds to what the first one says."""
     run = 1 + sum(str(key).startswith("ACMOD") for key in meta)
     suffix = "" if run == 1 else str(run)
     meta[f"ACVERS{suffix}"] = astroclust.__version__
+    # Not the time, by which the parts of a table that is classified in parts would differ.
+    meta[f"ACDAY{suffix}"] = datetime.now(UTC).strftime("%Y-%m-%d")
+    meta[f"ACTORC{suffix}"] = version("torch")
     meta[f"ACMOD{suffix}"] = card.name
     meta[f"ACSHA{suffix}"] = card.sha256[:16]
     meta[f"ACDATA{suffix}"] = "simulated images only" if card.simulated else "see model card"
     if model:
         meta[f"ACPHOT{suffix}"] = model
+    if column_prefix:
+        meta[f"ACPREF{suffix}"] = column_prefix
+    if images:
+        meta[f"ACIMGS{suffix}"] = images
     meta.update(meta_of(card.classes, column_prefix=column_prefix, meta=meta))
 
 

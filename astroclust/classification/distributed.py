@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from astroclust.catalogs import check_table_output, pixel_positions, read_table, write_table
 from astroclust.classification.checks import check_images, choose_device
-from astroclust.classification.columns import ResultColumns
+from astroclust.classification.columns import ResultColumns, name_images
 from astroclust.classification.evidence import pool_photometry
 from astroclust.classification.predictions import Predictions, classify_positions
 from astroclust.extras import naming_extras
@@ -341,10 +341,11 @@ class _Tiles:
 
 
 def _classify_field(job, *, tiles, preset, columns):
-    """The candidates of a field, their predictions, and what these rest on."""
+    """The candidates of a field, their predictions, what these rest on, and the images."""
     system = tiles.classifier.card.system
     images = ImageSet.read(job.images, system=system)
     check_images(images, tiles.classifier.card, field=f"the images of {job.name}")
+    named = tiles.submit(_name_images, job.images, system)
     if job.catalog:
         table = read_table(job.catalog)
     else:
@@ -353,9 +354,10 @@ def _classify_field(job, *, tiles, preset, columns):
     pools = columns.check(table, neighbors)
     positions = pixel_positions(table, images.wcs)
     predictions = tiles.classify(*positions, job.images)
-    if not pools:
-        return table, predictions, None
-    return table, *pool_photometry(predictions, table, positions, images, neighbors)
+    evidence = None
+    if pools:
+        predictions, evidence = pool_photometry(predictions, table, positions, images, neighbors)
+    return table, predictions, evidence, tiles.take(named)
 
 
 def _in_threads(function, jobs, tiles, progress_bar):
@@ -379,6 +381,10 @@ def _in_threads(function, jobs, tiles, progress_bar):
 # What workers do.
 def _as_it_is(value):
     return value
+
+
+def _name_images(paths, system):
+    return name_images(ImageSet.read(paths, system=system))
 
 
 def _find_candidates(paths, system, distance, preset):

@@ -15,10 +15,14 @@ from astroclust.cli.catalogs import add_fetch, add_regions, add_samples
 from astroclust.cli.classification import add_classify
 from astroclust.cli.demo import add_demo
 from astroclust.cli.experiments import add_reproduce
+from astroclust.cli.options import one_image_each
+from astroclust.cli.plot import add_plot
 from astroclust.cli.report import Report
 from astroclust.cli.review import add_review
+from astroclust.cli.run import add_run
+from astroclust.cli.scoring import add_score
 from astroclust.cli.simulation import add_simulate
-from astroclust.cli.training import add_score, add_train
+from astroclust.cli.training import add_train
 from astroclust.extras import advice_of
 
 __all__ = ["main"]
@@ -26,6 +30,7 @@ __all__ = ["main"]
 _EXAMPLES = """\
 examples:
   astroclust demo
+  astroclust run --image *_drz.fits --distance 9.9 -o ngc628
   astroclust fetch ngc1566
   astroclust simulate --like ngc1566 --shape 1000 1000 --seed 1 -o simulated
   astroclust detect --image F555W=v.fits --image F814W=i.fits -o candidates.fits
@@ -94,7 +99,13 @@ class _Warnings:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that reads arguments from files, as a shell would, and ignores comments."""
+    """A parser that takes several images at once, and reads arguments from files as a shell would.
+
+    Comments in these files are ignored.
+    """
+
+    def parse_known_args(self, args=None, namespace=None):
+        return super().parse_known_args(args and one_image_each(args), namespace)
 
     def convert_arg_line_to_args(self, line):
         return shlex.split(line, comments=True)
@@ -115,6 +126,7 @@ def _parser():
         shtab.add_argument_to(parser, help="print what completes commands in your shell")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_demo(commands)
+    add_run(commands)
     add_simulate(commands)
     add_fetch(commands)
     add_samples(commands)
@@ -123,6 +135,7 @@ def _parser():
     add_classify(commands)
     add_review(commands)
     add_regions(commands)
+    add_plot(commands)
     add_train(commands)
     add_score(commands)
     add_reproduce(commands)

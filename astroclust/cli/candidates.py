@@ -20,7 +20,7 @@ from astroclust.cli.options import (
 from astroclust.files import check_output, replace_when_done
 from astroclust.images import read_image
 
-__all__ = ["add_completeness", "add_detect"]
+__all__ = ["add_completeness", "add_detect", "add_selection", "selection_options"]
 
 
 def add_detect(commands):
@@ -38,13 +38,37 @@ def add_detect(commands):
     )
     add_images(command)
     add_output(command)
-    _add_selection(command)
+    add_selection(command)
     command.add_argument(
-        "--keep-rejected", action="store_true", help="write all sources, and why they are rejected"
+        "--keep-rejected",
+        action="store_true",
+        help="write all sources, and why they are rejected (default: candidates only)",
     )
 
 
-def _add_selection(command):
+class _OfPresets:
+    """A setting of each preset, as text; looked up when help is printed, which few commands do."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __str__(self):
+        from astroclust.selection import PRESETS
+
+        return ", ".join(f"{name} {self.value(preset)}" for name, preset in PRESETS.items())
+
+
+def _limit(preset):
+    limit = preset.cuts.max_absolute_v
+    return f"{limit:g}" if np.isfinite(limit) else "none"
+
+
+def _n_pixels(preset):
+    return "not used" if preset.method == "daofind" else preset.n_pixels
+
+
+def add_selection(command):
+    """Add the options of `find_candidates`."""
     command.add_argument(
         "--preset",
         default="legus",
@@ -53,23 +77,56 @@ def _add_selection(command):
     command.add_argument(
         "--field",
         help="field of LEGUS, whose distance, extinction and concentration index to cut at are "
-        "taken unless they are given",
+        "used unless they are given (default: none)",
+    )
+    for option, kind, text, value in (
+        (
+            "--distance",
+            float,
+            "in Mpc (default: that of --field; without, there is no cut in absolute magnitude, "
+            "which is at %(presets)s)",
+            _limit,
+        ),
+        (
+            "--detect-in",
+            str,
+            "image to find sources in: white, a filter or a band (default: that of the preset: "
+            "%(presets)s)",
+            lambda preset: preset.detect_in,
+        ),
+        (
+            "--threshold",
+            float,
+            "in standard deviations of the sky (default: that of the preset: %(presets)s)",
+            lambda preset: f"{preset.threshold:g}",
+        ),
+        (
+            "--n-pixels",
+            int,
+            "smallest number of connected pixels (default: that of the preset: %(presets)s)",
+            _n_pixels,
+        ),
+        (
+            "--min-ci",
+            float,
+            "smallest concentration index in mag (default: that of --field, else of the preset: "
+            "%(presets)s)",
+            lambda preset: f"{preset.cuts.min_ci:g}",
+        ),
+    ):
+        command.add_argument(option, type=kind, help=text).presets = _OfPresets(value)
+    command.add_argument(
+        "--exclude",
+        type=Path,
+        help="region file of what to exclude: a nucleus, bright stars (default: nothing)",
     )
     command.add_argument(
-        "--distance", type=float, help="in Mpc; without it there is no cut in absolute magnitude"
+        "--footprint", type=Path, help="region file of where to look (default: everywhere)"
     )
-    command.add_argument("--detect-in", help="white, or filter or band to find sources in")
-    command.add_argument("--threshold", type=float, help="in standard deviations of the sky")
-    command.add_argument("--n-pixels", type=int, help="smallest connected area")
-    command.add_argument("--min-ci", type=float, help="smallest concentration index")
-    command.add_argument(
-        "--exclude", type=Path, help="region file of what to leave out: a nucleus, bright stars"
-    )
-    command.add_argument("--footprint", type=Path, help="region file of where to look")
     add_workers(command)
 
 
-def _selection(arguments):
+def selection_options(arguments):
     """Arguments of `find_candidates` that a command was given."""
     from astroclust.selection import field_settings, get_preset
 
@@ -92,15 +149,17 @@ def _selection(arguments):
 
 
 def _detect(arguments, report):
-    from astroclust.selection import cut_flow, keep_candidates
+    from astroclust.selection import cut_flow, describe_settings, keep_candidates
 
     check_table_output(arguments.output, overwrite=arguments.overwrite)
     sources = astroclust.find_candidates(
         read_images(arguments),
-        **_selection(arguments),
+        **selection_options(arguments),
         keep_rejected=True,
         progress_bar=not arguments.quiet,
     )
+    settings = describe_settings(sources)
+    report.say("{}", _summary(settings), settings=settings)
     report.say("{cut_flow}", cut_flow=cut_flow(sources))
     candidates = sources if arguments.keep_rejected else keep_candidates(sources)
     write_table(candidates, arguments.output, overwrite=arguments.overwrite)
@@ -110,6 +169,33 @@ def _detect(arguments, report):
         sources=len(sources),
     )
     report.say("wrote {output}", output=arguments.output)
+
+
+def _summary(settings):
+    """Settings in a few lines."""
+    known = dict(zip(settings["setting"], settings["value"], strict=True))
+    area = f", {known['NPIXELS']} connected pixels" if "NPIXELS" in known else ""
+    distance = f"{known['DISTANCE']} Mpc ({known['DISTFROM']})" if "DISTANCE" in known else "none"
+    lines = [
+        f"preset: {known['PRESET']}",
+        f"detection: {known['DETIMAGE']}, {known['DETMETH']}, threshold {known['THRESH']} sigma"
+        f"{area}",
+        f"apertures: {known['APERTURE']} pixels, sky from {known['SKYINNER']} to "
+        f"{known['SKYOUTER']} ({known['SKYSTAT']}), centered in {known['RECENTER']}, correction: "
+        f"{known['APCORR']}",
+        f"distance: {distance}",
+        f"cuts: concentration index {known['MINCI']} mag; errors up to {known['MAXERR']} mag in "
+        f"{known['MINFILT']} bands (required: {known['REQUIRED']}); absolute V magnitude "
+        f"{known['MAXABSV']}",
+    ]
+    lines += [f"{key.lower()}: {known[key]}" for key in ("EXCLUDE", "FOOTPRNT") if key in known]
+    numbers = [key.removeprefix("FILTER") for key in known if key.startswith("FILTER")]
+    lines += [
+        f"{known[f'FILTER{n}']} ({known[f'ROLE{n}']}): Vega zero point {known[f'ZPVEGA{n}']}, "
+        f"Galactic extinction {known[f'GALEXT{n}']} mag, {known[f'IMFILE{n}']}"
+        for n in numbers
+    ]
+    return "\n".join(lines)
 
 
 def add_completeness(commands):
@@ -130,7 +216,7 @@ def add_completeness(commands):
     )
     add_images(command)
     add_output(command)
-    _add_selection(command)
+    add_selection(command)
     command.add_argument(
         "--magnitudes", type=_numbers, required=True, help="in V: 20,22,24 or 20:26:0.5"
     )
@@ -161,8 +247,8 @@ def add_completeness(commands):
         help="classify the clusters that are selected: default, or name or .safetensors file of a "
         "classifier",
     )
-    command.add_argument("--seed", type=int, default=1, help="(default: 1)")
-    command.add_argument("--plot", type=Path, help="picture to write")
+    command.add_argument("--seed", type=int, default=1, help="of the clusters (default: 1)")
+    command.add_argument("--plot", type=Path, help="picture to write (default: none)")
     command.add_argument(
         "--checkpoint",
         type=Path,
@@ -204,7 +290,7 @@ def _completeness(arguments, report):
         psf=psf or None,
         seed=arguments.seed,
     )
-    images, options = read_images(arguments), _selection(arguments)
+    images, options = read_images(arguments), selection_options(arguments)
     regions = options.pop("exclude"), options.pop("footprint")
     result = astroclust.completeness(
         images,

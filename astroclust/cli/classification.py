@@ -12,6 +12,7 @@ from astroclust.cli.options import (
     add_images,
     add_output,
     read_images,
+    say_accuracy,
     say_counts,
     say_notice,
 )
@@ -139,5 +140,6 @@ def _classify_one(arguments, report):
         "{not_classified:7d}  not classified (see flags)",
         not_classified=np.ma.getmaskarray(classes).sum(),
     )
+    say_accuracy(report, classifier.card, images)
     say_notice(report, classifier)
     report.say("wrote {output}", output=arguments.output)

@@ -2,12 +2,15 @@
 """What commands have in common."""
 
 import argparse
+import logging
 import os
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 from astroclust.images import ImageSet
-from astroclust.instruments import LEGUS_BANDS, find_band_system
+from astroclust.images.naming import name_by_filter
+from astroclust.instruments import LEGUS_BANDS
 
 __all__ = [
     "add_command",
@@ -16,10 +19,13 @@ __all__ = [
     "add_system",
     "add_workers",
     "band_system",
+    "one_image_each",
     "pair",
     "read_images",
+    "say_accuracy",
     "say_counts",
     "say_notice",
+    "training_progress",
     "use_server",
 ]
 
@@ -34,9 +40,13 @@ def add_command(commands, name, run, summary, *examples):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.set_defaults(run=run)
-    command.add_argument("-q", "--quiet", action="store_true", help="no progress bars")
     command.add_argument(
-        "--json", action="store_true", help="say all in one JSON object, for scripts"
+        "-q", "--quiet", action="store_true", help="no progress bars (default: show them)"
+    )
+    command.add_argument(
+        "--json",
+        action="store_true",
+        help="say all in one JSON object, for scripts (default: text)",
     )
     return command
 
@@ -48,9 +58,10 @@ def add_images(command, *, required=True):
         action="append",
         required=required,
         default=None if required else [],
-        type=pair,
-        metavar="FILTER=FILE",
-        help="image of a band; once for each band",
+        type=_image,
+        metavar="[FILTER=]FILE",
+        help="image of a band; once for each band, or several at once, as in --image *.fits. The "
+        "filter is that of the header unless it is given",
     )
     command.add_argument(
         "--role",
@@ -58,7 +69,8 @@ def add_images(command, *, required=True):
         default=[],
         type=pair,
         metavar="FILTER=BAND",
-        help="band, such as NUV, U, B, V or I, that a filter unknown to astroclust stands for",
+        help="band, such as NUV, U, B, V or I, that a filter unknown to astroclust stands for "
+        "(default: that of the band system)",
     )
     add_system(command)
 
@@ -75,7 +87,9 @@ def add_system(command):
 def add_output(command, what="table to write"):
     """Add the options for what is written."""
     command.add_argument("-o", "--output", type=Path, required=True, help=what)
-    command.add_argument("--overwrite", action="store_true", help="replace the output")
+    command.add_argument(
+        "--overwrite", action="store_true", help="replace the output (default: refuse)"
+    )
 
 
 def add_workers(command):
@@ -99,15 +113,60 @@ def pair(text):
     return name, value
 
 
+def _image(text):
+    """A filter and a file; the filter is empty if only a file is given."""
+    name, equals, _ = text.partition("=")
+    # A file may have an equals sign in its path or address.
+    if equals and "/" not in name and not Path(text).exists():
+        return pair(text)
+    return "", text
+
+
+def _is_named(word):
+    """Whether an image is given with its filter."""
+    try:
+        return bool(_image(word)[0])
+    except argparse.ArgumentTypeError:  # reported when it is parsed
+        return True
+
+
+def one_image_each(words):
+    """Arguments with ``--image`` before each of several images that follow it.
+
+    After a file of its own all words up to the next option are images; after FILTER=FILE only
+    those of that form, so that the table of a command may follow.
+    """
+    result, is_image, bare = [], False, False
+    for word in words:
+        if word.startswith("-") or not is_image:
+            is_image, bare = word == "--image", False
+            result.append(word)
+            continue
+        first = result[-1] == "--image"
+        named = _is_named(word)
+        bare = not named if first else bare
+        if not (first or bare or named):
+            is_image = False
+        elif not first:
+            result.append("--image")
+        result.append(word)
+    return result
+
+
 def read_images(arguments, classifier=None):
-    """The images that were given, in the band system that was given."""
-    names = [name for name, _ in arguments.image]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"--image {name} is given more than once")
-    system = find_band_system(band_system(arguments, classifier))
-    _check_filters(names, dict(arguments.role), system)
-    return ImageSet.read(dict(arguments.image), roles=dict(arguments.role), system=system)
+    """The images that were given, in the band system of the options, the classifier or the file."""
+    roles, system = dict(arguments.role), arguments.system
+    if system is None and classifier is not None:
+        system = classifier.card.system
+    files = [path for name, path in arguments.image if not name]
+    images, system = name_by_filter(files, roles=roles, system=system)
+    for name, path in arguments.image:
+        if name in images:
+            raise ValueError(f"--image {name} is given more than once: leave one of them out")
+        if name:
+            images[name] = path
+    _check_filters(images, roles, system)
+    return ImageSet.read(images, roles=roles, system=system)
 
 
 def _check_filters(names, roles, system):
@@ -128,10 +187,34 @@ def say_counts(report, counts, names):
     report.say("{}", "\n".join(lines), counts=counts)
 
 
+def say_accuracy(report, card, images):
+    """Say which accuracy is to be expected for the bands of the images."""
+    bands = [role for role in images.roles if role in card.bands]
+    accuracy = card.expected_accuracy(bands) if bands else {}
+    report.say("{}", card.accuracy_notice(images.roles), bands=bands, expected_accuracy=accuracy)
+
+
 def say_notice(report, classifier):
     """Say what a classifier is not for."""
     card = classifier.card
     report.say("note: {notice}" if card.notice else "", model=card.name, notice=card.notice)
+
+
+@contextmanager
+def training_progress(arguments):
+    """Whether a training shows progress bars; if not, it writes one line per epoch."""
+    if sys.stderr.isatty() and not arguments.quiet:
+        yield True
+        return
+    logger, handler = logging.getLogger("astroclust.training"), logging.StreamHandler(sys.stderr)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield False
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
 
 
 @contextmanager

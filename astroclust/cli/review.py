@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The command for a look by eye."""
+"""The command for visual inspection."""
 
 import getpass
 import os
@@ -26,6 +26,9 @@ def add_review(commands):
         "# labels of all reviewers together, as a table to train on",
         "astroclust review classified.fits --image F555W=v.fits --image F814W=i.fits \\",
         "    --add-labels ben.labels.ecsv --export votes.ecsv",
+        "# without bias: classes hidden until an object is labeled, in random order",
+        "astroclust review classified.fits --image F555W=v.fits --image F814W=i.fits --blind \\",
+        "    --order random",
         "# a page to be mailed",
         "astroclust review classified.fits --image V=v.fits --image I=i.fits --static page.html",
     )
@@ -52,7 +55,36 @@ def add_review(commands):
         "--static", type=Path, help="write one page that needs no server, to be mailed, and end"
     )
     command.add_argument(
-        "--overwrite", action="store_true", help="replace the files of --export and --static"
+        "--agreement",
+        action="store_true",
+        help="say how far reviewers agree: Cohen's and Fleiss' kappa, and end",
+    )
+    command.add_argument(
+        "--agreement-table", type=Path, metavar="FILE", help="write that as a table, and end"
+    )
+    command.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace the files of --export, --agreement-table and --static",
+    )
+    command.add_argument(
+        "--blind",
+        action="store_true",
+        help="hide class, probabilities, saliency and the labels of others until you have labeled "
+        "an object",
+    )
+    command.add_argument(
+        "--order",
+        choices=("table", "uncertainty", "random"),
+        default="table",
+        help="order of the objects at first (default: table)",
+    )
+    command.add_argument("--seed", type=int, default=0, help="of the random order (default: 0)")
+    command.add_argument(
+        "--distance",
+        type=float,
+        metavar="MPC",
+        help="distance for scale bars in pc (default: DISTANCE in the metadata of the table)",
     )
     command.add_argument("--model", help="classifier whose saliency is shown")
     command.add_argument("--column-prefix", default="", help="that of the columns of classes")
@@ -66,6 +98,9 @@ def _review(arguments, report):
 
     if arguments.export is not None:
         check_table_output(arguments.export, overwrite=arguments.overwrite)
+    if arguments.agreement_table is not None:
+        check_table_output(arguments.agreement_table, overwrite=arguments.overwrite)
+    page = _page(arguments)
     if not arguments.image:
         raise ValueError(
             "a review shows the images: give --image F555W=v.fits, one a band, as to "
@@ -78,13 +113,14 @@ def _review(arguments, report):
     if path.resolve() == Path(arguments.table).resolve():
         raise ValueError(f"--labels {path} is the table itself: name another file")
     if arguments.static is not None:
-        _write_page(arguments, report, table, images)
-    if arguments.export is not None or arguments.add_labels:
+        _write_page(arguments, report, table, images, page)
+    compared = arguments.agreement or arguments.agreement_table is not None
+    if arguments.export is not None or arguments.add_labels or compared:
         _keep_labels(arguments, report, table, images, path)
-    if arguments.static is not None or arguments.export is not None:
+    if arguments.static is not None or arguments.export is not None or compared:
         return
     # Ctrl-C is how it ends.
-    with _serve(arguments, table, images, path, model) as server, suppress(KeyboardInterrupt):
+    with _serve(arguments, table, images, path, model, page) as server, suppress(KeyboardInterrupt):
         if arguments.port is None and server.port != DEFAULT_PORT:
             report.say("port {} is in use", DEFAULT_PORT)
         _say_labels(arguments, report, server.store, path)
@@ -104,7 +140,7 @@ def _say_labels(arguments, report, store, path):
     report.say(text, arguments.table, n_unmatched=n_unmatched)
 
 
-def _serve(arguments, table, images, path, model):
+def _serve(arguments, table, images, path, model, page):
     return astroclust.review_table(
         table,
         images,
@@ -113,17 +149,24 @@ def _serve(arguments, table, images, path, model):
         column_prefix=arguments.column_prefix,
         model=model,
         port=arguments.port,
-        page=_page(arguments),
+        page=page,
     )
 
 
 def _page(arguments):
     from astroclust.review import Page
 
-    return Page(title=Path(arguments.table).name, size=arguments.size)
+    return Page(
+        title=Path(arguments.table).name,
+        size=arguments.size,
+        blind=arguments.blind,
+        order=arguments.order,
+        seed=arguments.seed,
+        distance=arguments.distance,
+    )
 
 
-def _write_page(arguments, report, table, images):
+def _write_page(arguments, report, table, images, page):
     from astroclust.review import DETAILED, write_review
 
     n_bytes = write_review(
@@ -131,7 +174,7 @@ def _write_page(arguments, report, table, images):
         images,
         arguments.static,
         column_prefix=arguments.column_prefix,
-        page=_page(arguments),
+        page=page,
         overwrite=arguments.overwrite,
     )
     if len(table) > DETAILED:
@@ -142,7 +185,7 @@ def _write_page(arguments, report, table, images):
 
 
 def _keep_labels(arguments, report, table, images, path):
-    """Take in labels of others, write votes."""
+    """Take in labels of others, write votes, compare reviewers."""
     from astroclust.review import open_labels
 
     store = open_labels(table, images, path)
@@ -159,6 +202,39 @@ def _keep_labels(arguments, report, table, images, path):
             with_mode=(~votes["class_mode"].mask).sum(),
         )
         report.say("wrote {export}", export=arguments.export)
+    if arguments.agreement or arguments.agreement_table is not None:
+        _compare(arguments, report, store.agreement())
+
+
+def _compare(arguments, report, agreement):
+    fleiss = agreement.fleiss
+    if len(agreement.labeled) < 2:
+        report.say("fewer than two reviewers have labeled objects: there is nothing to compare")
+    else:
+        report.say("{}", _shown(agreement.pairs))
+        for (a, b), matrix in agreement.matrices.items():
+            report.say("\nclasses by {} (rows) and {} (columns)\n{}", a, b, _shown(matrix))
+        report.say("\nFleiss' kappa of all reviewers: {}", fleiss)
+    report.say(
+        "",
+        reviewers=agreement.labeled,
+        pairs=agreement.table(),
+        fleiss_kappa=fleiss.value,
+        fleiss_error=fleiss.error,
+        fleiss_objects=fleiss.n,
+    )
+    if arguments.agreement_table is not None:
+        write_table(agreement.table(), arguments.agreement_table, overwrite=arguments.overwrite)
+        report.say("wrote {agreement_table}", agreement_table=arguments.agreement_table)
+
+
+def _shown(table):
+    """All of a table as text, with numbers of two digits."""
+    shown = table.copy()
+    for column in shown.itercols():
+        if column.dtype.kind == "f":
+            column.info.format = ".2f"
+    return "\n".join(shown.pformat(max_lines=-1, max_width=-1))
 
 
 def _account():

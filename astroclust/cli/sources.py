@@ -4,10 +4,11 @@
 from pathlib import Path
 
 from astroclust.catalogs import read_table
-from astroclust.cli.options import band_system, read_images
+from astroclust.cli.options import add_images, add_workers, band_system, read_images
 
 __all__ = [
     "SIMULATED",
+    "add_data",
     "check_sources",
     "labeled",
     "list_samples",
@@ -17,6 +18,42 @@ __all__ = [
 
 # Labels of simulated stamps.
 SIMULATED = ("truth", "experts")
+
+
+def add_data(command):
+    """Add the options that say what stamps and labels there are."""
+    command.add_argument(
+        "--sample",
+        metavar="FILE",
+        help="list of samples: a row per field with its images or picture, labels and weight",
+    )
+    command.add_argument(
+        "--hold-out",
+        action="append",
+        metavar="GALAXY",
+        help="galaxy of the list, or of the LEGUS fields, that is not trained on, but scored; once "
+        "for each",
+    )
+    command.add_argument("--simulate", type=int, metavar="N", help="number of stamps to simulate")
+    command.add_argument(
+        "--labels",
+        default="truth",
+        help="of simulated stamps the class that was drawn (truth, the default), "
+        "or what most of three simulated experts call it (experts); else a table with positions "
+        "and classes on the images",
+    )
+    command.add_argument(
+        "--label-column",
+        help="column of classes (default: the first of class_human, class_mode, label, class)",
+    )
+    command.add_argument(
+        "--scheme",
+        help="class scheme: a name, or a JSON file of its parameters (default: that of the "
+        "classifier or the table, else legus)",
+    )
+    add_images(command, required=False)
+    command.add_argument("--seed", type=int, default=1, help="(default: 1)")
+    add_workers(command)
 
 
 def check_sources(arguments):
@@ -39,6 +76,8 @@ def check_sources(arguments):
         "--labels": arguments.labels != "truth",
         "--image": bool(arguments.image),
         "--held-out": getattr(arguments, "held_out", False),
+        "--ablate": getattr(arguments, "ablate", False),
+        "--include-training": getattr(arguments, "include_training", False),
     }
     wrong = [option for option, is_given in given.items() if is_given]
     if wrong:

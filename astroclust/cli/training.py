@@ -1,22 +1,22 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The commands that train classifiers and score them."""
+"""The command that trains classifiers."""
 
 import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import astroclust
-from astroclust.catalogs.fields import plain_name
 from astroclust.cli.legus_training import fetch_samples, write_hub
 from astroclust.cli.options import (
     add_command,
-    add_images,
     add_output,
-    add_workers,
     say_notice,
+    training_progress,
 )
+from astroclust.cli.scores import say_comparison, say_galaxies, say_scores
 from astroclust.cli.sources import (
     SIMULATED,
+    add_data,
     check_sources,
     labeled,
     list_samples,
@@ -27,7 +27,7 @@ from astroclust.files import replace_when_done
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.weights.cards import read_card
 
-__all__ = ["add_score", "add_train"]
+__all__ = ["add_train"]
 
 # Options that say what a classifier learns from, and all that training depends on.
 _DATA = (
@@ -41,8 +41,10 @@ _DATA = (
     "scheme",
     "seed",
 )
-_RECIPE = ("recipe", "architecture", "augmentation", "weights", "epochs")
-_TRAIN = (*_DATA, "start", *_RECIPE, "members", "name")
+_RECIPE = ("recipe", "architecture", "augmentation", "weights", "patience", "epochs")
+# Folds of a cross-validation, if there are few labels.
+_FOLDS = 5
+_TRAIN = (*_DATA, "start", "folds", *_RECIPE, "members", "name")
 
 
 def add_train(commands):
@@ -63,7 +65,7 @@ def add_train(commands):
         "astroclust train --from default --legus all --drop-mosaics --hold-out ngc1566 \\",
         "    -o mine.safetensors",
     )
-    _add_data(command)
+    add_data(command)
     command.add_argument(
         "--legus",
         action="append",
@@ -94,6 +96,19 @@ def add_train(commands):
     command.add_argument("--weights", help="imagenet, none, or a file; what a backbone starts from")
     command.add_argument("--members", type=int, default=1, help="of the ensemble (default: 1)")
     command.add_argument("--epochs", type=int, help="in place of those of the recipe")
+    command.add_argument(
+        "--patience",
+        type=int,
+        metavar="EPOCHS",
+        help="end the training once the validation loss has not fallen for so many epochs",
+    )
+    command.add_argument(
+        "--folds",
+        type=int,
+        metavar="N",
+        help="cross-validate on labels of a table, in N folds that share no pixel; 0 holds out a "
+        "fifth of the rows instead (default: 5 for fewer than 300 labels, else 0)",
+    )
     command.add_argument("--name", help="name in the model card (default: that of the output)")
     command.add_argument(
         "--checkpoint",
@@ -103,68 +118,9 @@ def add_train(commands):
     )
 
 
-def add_score(commands):
-    """Add ``astroclust score``."""
-    command = add_command(
-        commands,
-        "score",
-        _score,
-        "score a classifier on simulated stamps or on your labels",
-        "astroclust score --simulate 3000 --seed 1 --model mine.safetensors",
-        "# on the labels of a table, those alone that training held out",
-        "astroclust score --model mine.safetensors --labels votes.ecsv --held-out \\",
-        "    --image F555W=v.fits --image F814W=i.fits",
-        "# on each galaxy of a list of fields",
-        "astroclust score --model mine.safetensors --sample samples.ecsv",
-    )
-    command.add_argument("--model", help="as for astroclust classify (default: the bundled one)")
-    _add_data(command)
-    command.add_argument(
-        "--held-out",
-        action="store_true",
-        help="of a table only the rows that astroclust train with this --seed holds out",
-    )
-
-
-def _add_data(command):
-    """Add the options that say what stamps and labels there are."""
-    command.add_argument(
-        "--sample",
-        metavar="FILE",
-        help="list of samples: a row per field with its images or picture, labels and weight",
-    )
-    command.add_argument(
-        "--hold-out",
-        action="append",
-        metavar="GALAXY",
-        help="galaxy of the list, or of the LEGUS fields, that is not trained on, but scored; once "
-        "for each",
-    )
-    command.add_argument("--simulate", type=int, metavar="N", help="number of stamps to simulate")
-    command.add_argument(
-        "--labels",
-        default="truth",
-        help="of simulated stamps the class that was drawn (truth, the default), "
-        "or what most of three simulated experts call it (experts); else a table with positions "
-        "and classes on the images",
-    )
-    command.add_argument(
-        "--label-column",
-        help="column of classes (default: the first of class_human, class_mode, label, class)",
-    )
-    command.add_argument(
-        "--scheme",
-        help="class scheme: a name, or a JSON file of its parameters (default: that of the "
-        "classifier or the table, else legus)",
-    )
-    add_images(command, required=False)
-    command.add_argument("--seed", type=int, default=1, help="(default: 1)")
-    add_workers(command)
-
-
 def _train(arguments, report):
     from astroclust.plotting import plot_learning_curve
-    from astroclust.training import hold_out, train_classifier
+    from astroclust.training import cross_validate, hold_out, train_classifier
     from astroclust.weights import check_classifier_output, save_classifier
 
     folder = arguments.checkpoint or arguments.output.with_suffix(".checkpoints")
@@ -174,32 +130,81 @@ def _train(arguments, report):
     recipe, start = _recipe(arguments), arguments.start
     if start is not None:
         start = astroclust.load_classifier(None if start == "default" else start)
-    sample, scored = _training_sample(arguments, report, start, folder)
+    sample, scored, folds = _training_sample(arguments, report, start, folder)
     if arguments.hold_out:
         sample = hold_out(sample, galaxies=arguments.hold_out)
-    classifier = train_classifier(
-        sample,
-        name=arguments.name or arguments.output.stem,
-        recipe=recipe,
-        start=start,
-        members=arguments.members,
-        seed=arguments.seed,
-        folder=folder,
-        progress_bar=not arguments.quiet,
-    )
+    before = _before(start, sample)
+    with training_progress(arguments) as progress_bar:
+        options = {
+            "recipe": recipe,
+            "start": start,
+            "members": arguments.members,
+            "seed": arguments.seed,
+            "folder": folder,
+            "progress_bar": progress_bar,
+        }
+        validation = cross_validate(sample, folds=folds, **options) if folds else None
+        name = arguments.name or arguments.output.stem
+        classifier = train_classifier(sample, name=name, **options)
+    if validation is not None:
+        classifier.card = validation.annotate(classifier.card)
     classifier.card = replace(classifier.card, command=command, score_command=scored)
-    for log in folder.glob("member-*/metrics.csv"):
+    curves = ("member-*/metrics.csv", "fold-*/member-*/metrics.csv")
+    for log in (path for pattern in curves for path in folder.glob(pattern)):
         with replace_when_done(log.with_name("learning_curve.png"), overwrite=True) as partial:
             plot_learning_curve(log).figure.savefig(partial)
     if arguments.legus:
         write_hub(arguments, report, classifier, sample)
+    outcome = _outcome(classifier, sample, validation, before)
     # Last, as a command whose output is there is not run again.
     card = save_classifier(classifier, arguments.output, overwrite=overwrite)
-    if card.galaxy_scores:
-        _say_galaxies(report, card.galaxy_scores, card)
-    _say_scores(report, card.scores)
+    _say_outcome(report, card, start, outcome)
     say_notice(report, classifier)
     report.say("wrote {output} and its card", output=arguments.output)
+
+
+def _before(start, sample):
+    """Class probabilities of the test set before the training; None without one or a start."""
+    from astroclust.training.cross_validation import start_probabilities
+
+    tests = [] if start is None else _test_set(sample, start.card)
+    found = [start_probabilities(start, one.stamps, one.targets) for one in tests]
+    return found[0] if found else None
+
+
+def _test_set(sample, card):
+    """A list with all test sets as one, or an empty list."""
+    from astroclust.training.preparation import join_test_sets
+
+    return join_test_sets(sample if isinstance(sample, list) else [sample], card.classes)
+
+
+def _outcome(classifier, sample, validation, before):
+    """Classes of the rows that were held out, and their probabilities after and before."""
+    from astroclust.training.scores import predict
+
+    if validation is not None:
+        return validation.true, validation.probabilities, validation.start_probabilities
+    tests = _test_set(sample, classifier.card)
+    return (*predict(classifier, tests[0].stamps, tests[0].targets), before) if tests else None
+
+
+def _say_outcome(report, card, start, outcome):
+    """Scores on the rows that were held out, and whether the classifier is better than before."""
+    if outcome is None:
+        report.say(
+            "no scores: nothing was held out; hold out a galaxy with --hold-out, or use "
+            "astroclust score on other labels",
+            scores={},
+        )
+        return
+    if card.galaxy_scores:
+        say_galaxies(report, card.galaxy_scores, card)
+    true, after, before = outcome
+    report.say("held out: {split}", split=card.split)
+    say_scores(report, true, after, card, card.scores)
+    if before is not None:
+        say_comparison(report, start.card, card, true, before, after)
 
 
 def _is_unfinished(output, folder):
@@ -215,23 +220,53 @@ def _is_unfinished(output, folder):
 
 
 def _training_sample(arguments, report, start, folder):
-    """Samples of a training, and the command that scores the result."""
+    """Samples of a training, the command that scores the result, and the number of folds."""
     from astroclust.training import hold_out, simulated_sample
 
     check_sources(arguments)
+    of_table = not arguments.legus and arguments.sample is None
+    of_table &= arguments.labels not in SIMULATED
+    if arguments.folds is not None and not of_table:
+        raise ValueError("--folds goes with --labels TABLE, whose rows it divides: leave it out")
     if arguments.legus:
-        return fetch_samples(arguments, report, start, folder), ""
+        return fetch_samples(arguments, report, start, folder), "", 0
     if arguments.sample is not None:
         scored = _score_command(arguments, {}) if arguments.hold_out else ""
-        return list_samples(arguments, report, start), scored
-    if arguments.labels in SIMULATED:
-        scheme = arguments.scheme or (LEGUS_CLASSES if start is None else start.card.classes)
-        sample = simulated_sample(
-            number_of_stamps(arguments), scheme=scheme, **simulation_options(arguments, start)
-        )
-        return sample, _score_command(arguments, {"simulate": len(sample.test_stamps)})
-    sample = hold_out(labeled(arguments, report, start), seed=arguments.seed)
-    return sample, _score_command(arguments, {"held_out": True})
+        return list_samples(arguments, report, start), scored, 0
+    if of_table:
+        sample = labeled(arguments, report, start)
+        folds = _number_of_folds(arguments, report, sample)
+        if folds:  # all rows are trained on
+            return sample, "", folds
+        sample = hold_out(sample, seed=arguments.seed)
+        return sample, _score_command(arguments, {"held_out": True, "ablate": True}), 0
+    scheme = arguments.scheme or (LEGUS_CLASSES if start is None else start.card.classes)
+    sample = simulated_sample(
+        number_of_stamps(arguments), scheme=scheme, **simulation_options(arguments, start)
+    )
+    scored = {"simulate": len(sample.test_stamps), "ablate": True}
+    return sample, _score_command(arguments, scored), 0
+
+
+def _number_of_folds(arguments, report, sample):
+    """Folds of a cross-validation; 0 if a part of the rows is held out instead."""
+    from astroclust.training import FEW_LABELS, fold_rows
+
+    n = len(sample.stamps)
+    folds = arguments.folds
+    if folds is None:
+        folds = _FOLDS if n < FEW_LABELS else 0
+    if not folds:
+        return 0
+    try:
+        fold_rows(n, folds=folds, seed=arguments.seed, groups=sample.groups)
+    except ValueError as error:
+        if arguments.folds is not None:
+            raise
+        report.say("not cross-validated, a fifth is held out: {}", error)
+        return 0
+    report.say("{folds} folds of {} rows are trained first, one by one", n, folds=folds)
+    return folds
 
 
 def _recipe(arguments):
@@ -250,65 +285,6 @@ def _recipe(arguments):
     return recipe
 
 
-def _score(arguments, report):
-    from astroclust.training import (
-        hold_out,
-        score_classifier,
-        score_galaxies,
-        score_sets,
-        simulated_test_set,
-    )
-
-    check_sources(arguments)
-    classifier = astroclust.load_classifier(arguments.model)
-    if arguments.sample is not None:
-        samples = score_sets(
-            list_samples(arguments, report, classifier), galaxies=arguments.hold_out
-        )
-        scores = score_galaxies(classifier, samples, progress_bar=not arguments.quiet)
-        report.say("classifier {model}", model=classifier.card.name)
-        _say_galaxies(report, scores, classifier.card)
-        say_notice(report, classifier)
-        return
-    if arguments.labels in SIMULATED:
-        stamps, labels = simulated_test_set(
-            number_of_stamps(arguments), **simulation_options(arguments, classifier)
-        )
-    else:
-        sample = labeled(arguments, report, classifier)
-        stamps, labels = sample.stamps, sample.labels
-        if arguments.held_out:
-            sample = hold_out(sample, seed=arguments.seed)
-            stamps, labels = sample.test_stamps, sample.test_labels
-    report.say(
-        "classifier {model}, {stamps} stamps", model=classifier.card.name, stamps=len(stamps)
-    )
-    scores = score_classifier(classifier, stamps, labels, progress_bar=not arguments.quiet)
-    _say_scores(report, scores)
-    say_notice(report, classifier)
-
-
-def _say_scores(report, scores):
-    lines = [f"{name}: {score:.4f}" for name, score in scores.items()]
-    report.say("{}", "\n".join(lines), scores=scores)
-
-
-def _say_galaxies(report, scores, card):
-    """One line per galaxy; those that the classifier has been trained on are marked."""
-    seen = {plain_name(one) for one in card.galaxies}
-    lines = []
-    for name, one in scores.items():
-        recalls = [one.get(f"recall_{number}") for number in card.classes.numbers]
-        recalls = ["-" if value is None else f"{value:.2f}" for value in recalls]
-        area = f", AUC of 1+2 {one['auc_1_2']:.3f}" if "auc_1_2" in one else ""
-        lines.append(
-            f"{name}: n {one['n']}, accuracy {one['accuracy']:.3f}, recalls {' '.join(recalls)}, "
-            f"mean recall {one['mean_recall']:.3f}{area}, calibration error {one['ece']:.3f}"
-            + (" (trained on)" if plain_name(name) in seen else "")
-        )
-    report.say("{}", "\n".join(lines), galaxies=scores)
-
-
 def _command(name, arguments, options, others=None):
     """A command as it can be given again."""
     words = ["astroclust", name]
@@ -322,7 +298,7 @@ def _command(name, arguments, options, others=None):
             words += [f"--{'from' if option == 'start' else option.replace('_', '-')}", str(value)]
     for option in ("image", "role"):
         for pair in getattr(arguments, option):
-            words += [f"--{option}", "=".join(pair)]
+            words += [f"--{option}", "=".join(filter(None, pair))]
     command = shlex.join(words)
     if not command.isprintable():
         raise ValueError(f"the card cannot hold {command!r}: rename files to printable names")

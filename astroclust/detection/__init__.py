@@ -48,9 +48,19 @@ _COLUMNS = {
     "segmentation": _SEGMENT,
     "daofind": {"x": float, "y": float, "flux": float},
 }
+# Unit, format and description of each.
+_DESCRIBED = {
+    "id": (None, None, "number of the source, from 1"),
+    "x": ("pix", ".3f", "position in x: 0 is the center of the first pixel"),
+    "y": ("pix", ".3f", "position in y: 0 is the center of the first pixel"),
+    "ra": ("deg", ".7f", "right ascension (ICRS)"),
+    "dec": ("deg", ".7f", "declination (ICRS)"),
+    "area": ("pix2", None, "pixels above the detection threshold"),
+    "flux": (None, ".6g", "sum of the source in the detection image above its background"),
+}
 
 
-def white_light(images):
+def white_light(images, *, progress_bar=False):
     """Combine all bands of a field for the detection of blue and of red sources, as LEGUS did.
 
     For each of two model stars, a blue one of the main sequence and a red giant, the bands are
@@ -64,6 +74,8 @@ def white_light(images):
     ----------
     images : `~astroclust.images.ImageSet` or mapping
         The bands of the field, in e-/s; those that there are are combined.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
 
     Returns
     -------
@@ -82,7 +94,8 @@ def white_light(images):
     bands = list(images.values())
     white = np.empty(images.shape, np.float32)
     stars = images.system.stars or (_noise_star(bands),)
-    for rows in _strips(images.shape):
+    strips = _strips(images.shape)
+    for rows in tqdm(strips, unit="strip", desc="white light", disable=not progress_bar):
         # In double precision, for squares of small units underflow.
         pixels = np.array([band.pixels(rows, float) for band in bands])
         good = np.isfinite(pixels)
@@ -162,7 +175,7 @@ def find_sources(
         One row per source, in order of y: ``id`` (from 1); ``x``, ``y`` (0-based pixels);
         ``ra``, ``dec`` (degrees, if the image has a WCS); ``area`` (pixels; not for
         ``"daofind"``); ``flux`` (sum over the source above the background, unit of the image).
-        The table is empty if there are no sources.
+        The table is empty if there are no sources. Columns have units, descriptions and formats.
 
     Raises
     ------
@@ -361,6 +374,10 @@ def _source_table(found, columns, band):
     if band.wcs is not None:
         sky = band.wcs.pixel_to_world(sources["x"], sources["y"]).icrs
         sources.add_columns([sky.ra.deg, sky.dec.deg], names=["ra", "dec"], indexes=[2, 2])
-        sources["ra"].unit = sources["dec"].unit = "deg"
     sources.add_column(np.arange(1, len(sources) + 1), name="id", index=0)
+    for name in sources.colnames:
+        sources[name].unit, sources[name].format, sources[name].description = _DESCRIBED[name]
+    unit = "unit of the image" if band.unit is None else band.unit
+    sources["flux"].description += f", in {unit}"
+    sources["flux"].unit = band.unit
     return sources

@@ -15,11 +15,13 @@ from regions import PixCoord, Region, Regions, SkyRegion
 
 from astroclust.text import UnreadableError, check_last_line, decode
 
-__all__ = ["read_regions", "regions_mask"]
+__all__ = ["TEXT_IS_CLASS", "read_regions", "regions_mask"]
 
 # A class as `to_regions` writes it or a person types it, alone or with its probability.
 _CLASS_TEXT = re.compile(r"\s*(\d{1,2})(?:\s+(\d?\.\d+|[01]))?\s*")
 _CLASS_TAG = re.compile(r"class=(\d{1,2})")
+#: Tag of regions whose text is their class: what a person types there replaces it.
+TEXT_IS_CLASS = "text=class"
 # A shape, which may be excluded, and what is between its name and its comment.
 _SHAPE = re.compile(r"[+-]?\s*[a-z]+\s*[\s(](?P<numbers>[^#]*)", re.I)
 _FRAMES = (
@@ -53,7 +55,7 @@ def read_regions(regions):
         In the order of the regions: ``x`` and ``y`` (0-based pixels), or ``ra`` and ``dec`` (deg,
         ICRS) of regions on the sky; ``class`` (int16, masked where there is none); where any has
         one, ``probability``; and ``text``, all of it. The class is a text such as ``2`` or
-        ``2 0.88``, or the tag ``class=2`` that `to_regions` gives where the text is another.
+        ``2 0.88``, or the tag ``class=2`` that `to_regions` gives if the text is another.
 
     Raises
     ------
@@ -324,7 +326,8 @@ def _text(region):
 
 def _label(region, text):
     """Class, or None, and probability, or NaN."""
-    for tag in region.meta.get("tag") or ():
+    tags = region.meta.get("tag") or ()
+    for tag in () if TEXT_IS_CLASS in tags else tags:
         if match := _CLASS_TAG.fullmatch(tag):
             return int(match.group(1)), np.nan
     if match := _CLASS_TEXT.fullmatch(text):

@@ -8,6 +8,7 @@ from astropy import units as u
 from regions import CirclePixelRegion, CircleSkyRegion, PixCoord, Regions
 
 from astroclust.catalogs import float_column, pixel_positions, sky_positions
+from astroclust.ds9.reading import TEXT_IS_CLASS
 from astroclust.files import replace_when_done
 from astroclust.instruments import LEGUS_BANDS, classes_of
 
@@ -38,8 +39,7 @@ def to_regions(table, *, radius=7.0, column_prefix="", text=None, color=None, sk
     column_prefix : str, optional
         That of the class columns.
     text : str, optional
-        Column to write beside the circles; by default class and probability. The class is then
-        kept in a tag, by which DS9 selects groups too.
+        Column to write beside the circles; by default class and probability.
     color : str, optional
         Column to colour by: up to seven different values have a colour each, more numbers a scale
         from blue to yellow; by default the class.
@@ -49,7 +49,9 @@ def to_regions(table, *, radius=7.0, column_prefix="", text=None, color=None, sk
     Returns
     -------
     regions : `~regions.Regions`, length n
-        In the order of the rows, less those without a position.
+        In the order of the rows, without those that have no position. Each has its class as a
+        tag, such as ``class=2``, by which DS9 groups regions (Region, Groups); if the text is the
+        class too, another tag, ``text=class``, says that a text that a person types replaces it.
 
     Raises
     ------
@@ -80,8 +82,8 @@ def to_regions(table, *, radius=7.0, column_prefix="", text=None, color=None, sk
     regions = []
     for i in np.flatnonzero(good):
         meta = {"text": texts[i]}
-        if text is not None and classes[i] is not None:
-            meta["tag"] = [f"class={classes[i]}"]
+        if classes[i] is not None:
+            meta["tag"] = [f"class={classes[i]}", *([TEXT_IS_CLASS] if text is None else [])]
         regions.append(circle(places[i], size, meta=meta, visual={"color": colors[i]}))
     return Regions(regions)
 

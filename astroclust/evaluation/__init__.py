@@ -9,6 +9,8 @@ from astroclust.evaluation.confusion import (
     mean_and_scatter,
     mean_confusion,
 )
+from astroclust.evaluation.kappa import Kappa, cohen_kappa, fleiss_kappa
+from astroclust.evaluation.paired import PairedComparison, compare_classes
 from astroclust.evaluation.probabilities import (
     calibration_curve,
     entropy_distribution,
@@ -17,13 +19,18 @@ from astroclust.evaluation.probabilities import (
 )
 
 __all__ = [
+    "Kappa",
+    "PairedComparison",
     "accuracy_against",
     "agreement",
     "calibration_curve",
     "class_scores",
+    "cohen_kappa",
+    "compare_classes",
     "confusion_matrix",
     "crowding",
     "entropy_distribution",
+    "fleiss_kappa",
     "match_labels",
     "mean_and_scatter",
     "mean_confusion",

@@ -91,8 +91,8 @@ def confusion_matrix(labels, classes, *, merge=None, scheme="legus"):
         3       0       0     0
         4       0       0     1
     """
-    kept, cells = _coded(labels, classes, merge, find_class_scheme(scheme))
-    matrix = _count(kept, cells)
+    kept, cells = coded_classes(labels, classes, merge, find_class_scheme(scheme))
+    matrix = count_cells(kept, cells)
     counts = Table({"class": np.array(kept, np.int16)})
     for given, column in zip(kept, matrix.T, strict=True):
         counts[f"class_{given}"] = column
@@ -100,8 +100,28 @@ def confusion_matrix(labels, classes, *, merge=None, scheme="legus"):
     return counts
 
 
-def _coded(labels, classes, merge, scheme):
-    """The classes that are kept, and the cell of the confusion matrix of each object."""
+def coded_classes(labels, classes, merge, scheme):
+    """Cells of the confusion matrix that objects belong to.
+
+    Parameters
+    ----------
+    labels, classes, merge
+        See `confusion_matrix`.
+    scheme : `~astroclust.instruments.ClassScheme`
+        The classes that there are.
+
+    Returns
+    -------
+    kept : list of int
+        Classes that have a row and a column, which are those that are not merged.
+    cells : `~numpy.ndarray` of int, shape (m,)
+        Index into the flattened matrix of each object that has both a label and a class.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, or a value is not a class.
+    """
     labels, classes = known_classes(labels, classes)
     merge = dict(merge or {})
     unknown = sorted({*merge, *merge.values()} - set(scheme.numbers))
@@ -118,7 +138,8 @@ def _coded(labels, classes, merge, scheme):
     return kept, rows[scheme.positions(labels)] * len(kept) + rows[scheme.positions(classes)]
 
 
-def _count(kept, cells):
+def count_cells(kept, cells):
+    """Confusion matrix, shape (n_kept, n_kept), from what `coded_classes` returns."""
     n = len(kept)
     return np.bincount(cells, minlength=n * n).reshape(n, n)
 
@@ -154,8 +175,8 @@ def class_scores(labels, classes, *, merge=None, scheme="legus", resamples=0, se
     1.0
     """
     scheme = find_class_scheme(scheme)
-    kept, cells = _coded(labels, classes, merge, scheme)
-    counts = _count(kept, cells)
+    kept, cells = coded_classes(labels, classes, merge, scheme)
+    counts = count_cells(kept, cells)
     values, accuracy = _scores(counts)
     names = {number: scheme.names[number] for number in kept}
     for merged, home in (merge or {}).items():
@@ -169,7 +190,7 @@ def class_scores(labels, classes, *, merge=None, scheme="legus", resamples=0, se
     if resamples:
         rng = np.random.default_rng(seed)
         samples = [
-            _scores(_count(kept, cells[rng.integers(0, len(cells), len(cells))]))
+            _scores(count_cells(kept, cells[rng.integers(0, len(cells), len(cells))]))
             for _ in range(resamples)
         ]
         errors = _known_scatter([sample for sample, _ in samples])

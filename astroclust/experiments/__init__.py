@@ -17,12 +17,12 @@ with naming_extras():
         pretraining_study,
         sign_test,
     )
-    from astroclust.experiments.report import Report
     from astroclust.experiments.samples import labeled_stamps, sample_fields
     from astroclust.experiments.schneider2023 import read_labeled, reproduce_schneider2023
     from astroclust.experiments.splits import SPLIT_STUDIES, reproduce_split_study
     from astroclust.experiments.trained import report_training
     from astroclust.experiments.wei2020 import reproduce_wei2020
+    from astroclust.reports import Report
 
 __all__ = [
     "SPLIT_STUDIES",

@@ -16,9 +16,9 @@ from astroclust.context import (
     train_context_model,
 )
 from astroclust.evaluation import class_scores, confusion_matrix
-from astroclust.experiments.report import Report, describe_machine
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.plotting import plot_confusion
+from astroclust.reports import Report, describe_machine
 
 __all__ = [
     "classify_without_images",

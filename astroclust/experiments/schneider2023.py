@@ -22,11 +22,11 @@ from astroclust.experiments.pretraining import (
     scores_by_start,
     sign_test,
 )
-from astroclust.experiments.report import Report, describe_machine
 from astroclust.extras import naming_extras
 from astroclust.files import reading
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.plotting import plot_confusion
+from astroclust.reports import Report, describe_machine
 from astroclust.stamps import Stamps
 from astroclust.training import Sample, find_recipe
 

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from astroclust.evaluation import class_scores, mean_and_scatter
-from astroclust.experiments.report import Report, describe_machine
 from astroclust.experiments.samples import gather_sample, labeled_stamps, sample_fields
 from astroclust.experiments.trainings import Training, run_training
 from astroclust.instruments import LEGUS_CLASSES
+from astroclust.reports import Report, describe_machine
 from astroclust.training import find_recipe
 
 __all__ = ["SPLIT_STUDIES", "reproduce_split_study"]

@@ -4,7 +4,7 @@
 import numpy as np
 from astropy.table import MaskedColumn, Table
 
-from astroclust.experiments.report import Report
+from astroclust.reports import Report
 from astroclust.training.labels import class_targets
 
 __all__ = ["report_training"]

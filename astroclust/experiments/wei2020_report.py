@@ -14,9 +14,9 @@ from astroclust.evaluation import (
     entropy_distribution,
     mean_confusion,
 )
-from astroclust.experiments.report import Report, describe_machine
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
 from astroclust.plotting import plot_calibration, plot_confusion, plot_entropy
+from astroclust.reports import Report, describe_machine
 
 __all__ = ["LABELS", "WITHOUT", "add_data", "compare_classes"]
 
@@ -49,7 +49,7 @@ def compare_classes(classified, plan, quick):
 
     Returns
     -------
-    report : `~astroclust.experiments.report.Report`
+    report : `~astroclust.reports.Report`
         Not yet written.
     """
     note = "A quick run: it shows that every step works; its numbers are not to be compared."
@@ -281,7 +281,7 @@ def add_data(report, samples, new, new_galaxy, weights, seconds):
 
     Parameters
     ----------
-    report : `~astroclust.experiments.report.Report`
+    report : `~astroclust.reports.Report`
         The report.
     samples : dict of str to `~astroclust.stamps.Stamps`
         Samples by their labels.

@@ -10,14 +10,15 @@ from astropy import units as u
 from astropy.io import fits
 
 from astroclust.display import html_or_none, images_html
-from astroclust.files import open_fits, replace_when_done
+from astroclust.files import replace_when_done
 from astroclust.fits_structure import add_checksums
 from astroclust.images.band import Band
 from astroclust.images.headers import inspect_observation
+from astroclust.images.naming import name_by_filter
 from astroclust.images.pictures import PICTURE_FILTERS, picture_bands
-from astroclust.images.reading import KEYWORDS, is_image, open_image, read_image, tell_remarks
+from astroclust.images.reading import KEYWORDS, open_image, read_image, tell_remarks
 from astroclust.images.units import to_one_unit
-from astroclust.instruments import LEGUS_BANDS, BandSystem, find_band_system
+from astroclust.instruments import LEGUS_BANDS, find_band_system
 
 __all__ = ["Band", "ImageSet", "read_image"]
 
@@ -166,9 +167,10 @@ class ImageSet(Mapping):
 
         Parameters
         ----------
-        paths : mapping, str or `~pathlib.Path`
-            Filter names to files, as for `ImageSet`; or one file whose extensions are named by
-            filter, as `write` makes it.
+        paths : mapping, str, `~pathlib.Path` or sequence of them
+            Filter names to files, as for `ImageSet`; or files whose filters are those that their
+            headers name. A file with extensions named by filters, as `write` makes it, has all of
+            its bands.
         roles : mapping, optional
             Filter names to roles, for filters that ``system`` does not have.
         system : str or `~astroclust.instruments.BandSystem`, optional
@@ -179,6 +181,13 @@ class ImageSet(Mapping):
         images : `ImageSet`
             The bands, memory-mapped where the file allows it.
 
+        Raises
+        ------
+        ValueError
+            If a header names no filter, or several; and as for `ImageSet`.
+        OSError
+            If a file cannot be read.
+
         Examples
         --------
         >>> from astroclust import ImageSet, simulate_field
@@ -188,29 +197,15 @@ class ImageSet(Mapping):
         """
         if isinstance(paths, Mapping):
             return cls(paths, roles=roles, system=LEGUS_BANDS if system is None else system)
-        with open_fits(paths) as hdus:
-            if system is None:
-                system = BandSystem.of_header(hdus[0].header)
-            system = find_band_system(system)
-            known = {*system.filters, *system.roles, *(_key(name) for name in roles or ())}
-            names = [hdu.name for hdu in hdus if hdu.name in known and is_image(hdu)]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(
-                f"{paths} has several extensions {', '.join(twice)}; choose them in a mapping such "
-                f'as {{"{twice[0]}": "{paths}[{twice[0]},1]"}}'
-            )
-        if not names:
-            raise ValueError(
-                f"{paths} has no image extension named by a filter; give a mapping such as "
-                f'{{"F555W": "{paths}"}}'
-            )
+        files = [paths] if isinstance(paths, str | Path) else list(paths)
+        images, system = name_by_filter(files, roles=roles, system=system)
         try:
-            return cls({name: f"{paths}[{name}]" for name in names}, roles=roles, system=system)
+            return cls(images, roles=roles, system=system)
         except ValueError as error:
-            if Path(paths).name in str(error):
+            named = any(Path(path).name in str(error) for path in files)
+            if named or len(files) > 1:
                 raise
-            raise ValueError(f"{paths}: {error}") from error
+            raise ValueError(f"{files[0]}: {error}") from error
 
     @classmethod
     def from_picture(

@@ -21,7 +21,15 @@ from astroclust.images.headers import inspect_band
 from astroclust.images.units import parse_unit
 from astroclust.instruments import header_number, is_filter_name
 
-__all__ = ["KEYWORDS", "is_image", "open_image", "read_image", "tell_remarks"]
+__all__ = [
+    "KEYWORDS",
+    "choose_hdu",
+    "is_image",
+    "open_image",
+    "read_image",
+    "split_extension",
+    "tell_remarks",
+]
 
 # What later stages need from the headers.
 KEYWORDS = (
@@ -104,7 +112,7 @@ def _parse(name, image):
 
 def _chosen(hdus, name):
     try:
-        return _choose_hdu(hdus, name, None)
+        return choose_hdu(hdus, name, None)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
 
@@ -275,10 +283,10 @@ def _header_unit(header):
 
 
 def _from_file(name, path):
-    path, extension = _split_extension(path)
+    path, extension = split_extension(path)
     with open_fits(path) as hdus:
         try:
-            hdu = _choose_hdu(hdus, name, extension)
+            hdu = choose_hdu(hdus, name, extension)
         except ValueError as error:
             raise ValueError(f"{name}: {path}: {error}") from None
         for one in {id(one): one for one in (hdus[0], hdu)}.values():
@@ -287,7 +295,8 @@ def _from_file(name, path):
         return _from_hdu(name, hdu, hdus, str(path))
 
 
-def _split_extension(path):
+def split_extension(path):
+    """A path, and the number, name or (name, version) in brackets after it; None if none."""
     match = _EXTENSION.match(str(path))
     if match is None or Path(path).exists():
         return path, None
@@ -303,7 +312,7 @@ def is_image(hdu):
     return hdu.is_image and hdu.header.get("NAXIS", 0) >= 2
 
 
-def _choose_hdu(hdus, name, extension):
+def choose_hdu(hdus, name, extension):
     """The named extension; else the only image, the one named by the filter, or SCI."""
     if extension is not None:
         try:

@@ -3,6 +3,7 @@
 
 import itertools
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 from astropy import units as u
@@ -151,7 +152,7 @@ def completeness(
         raise ValueError(f"the images must be at least 100 x 100 pixels, not {images.shape}")
     if clusters.n < 1 or clusters.n % 1:
         raise ValueError(f"n must be a whole number of at least 1, not {clusters.n!r}")
-    preset = get_preset(preset)
+    preset = given = get_preset(preset)
     distance = _megaparsec(distance)
     magnitudes, radii, unit = _check_grid(clusters.magnitudes, clusters.radii)
     scale = _pixels(unit, images, distance)
@@ -175,6 +176,8 @@ def completeness(
             **({} if stage is None else {"classifier": stage.identity}),
         )
         done = read_checkpoint(checkpoint, settings) or done
+    if distance is None:  # no cut in magnitude is what the caller asked for, in each round
+        preset = replace(preset, cuts=replace(preset.cuts, max_absolute_v=np.inf))
     grid = np.array(list(itertools.product(magnitudes, radii)))
     n_all = int(clusters.n) * len(grid)
     with (
@@ -211,7 +214,7 @@ def completeness(
                 write_checkpoint(done, checkpoint, settings)
             bar.update(len(drawn))
     result = recovered_fractions(done, grid, unit, stage)
-    result.meta = _describe_run(clusters, unit, distance, preset, done)
+    result.meta = _describe_run(clusters, unit, distance, given, done)
     result.meta |= {} if stage is None else stage.meta
     return result
 

@@ -5,10 +5,9 @@ import warnings
 
 import numpy as np
 from astropy import units as u
-from astropy.table import Column, MaskedColumn
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astroclust.catalogs import CatalogFlag, pixel_positions
+from astroclust.catalogs import pixel_positions
 from astroclust.images import ImageSet
 from astroclust.instruments import camera_of
 from astroclust.photometry.apertures import ANNULUS, Apertures, Fluxes, measure_apertures
@@ -21,6 +20,7 @@ from astroclust.photometry.calibration import (
 )
 from astroclust.photometry.centring import recenter
 from astroclust.photometry.ci_cut import CICalibration, calibrate_ci, catalog_ci_cut
+from astroclust.photometry.columns import Calibration, Correction, add_fluxes, add_magnitudes
 from astroclust.photometry.corrections import (
     average_correction,
     ci_correction,
@@ -56,7 +56,6 @@ __all__ = [
 ]
 
 _APERTURES = Apertures()
-_POGSON = 2.5 / np.log(10)
 # Radii for which there is a correction by concentration index.
 _CI_CORRECTED = (4, 5, 6)
 
@@ -70,6 +69,8 @@ def measure_photometry(
     zero_points=None,
     aperture_correction=None,
     extinction=None,
+    max_error=1.0,
+    progress_bar=False,
 ):
     """Measure fluxes and Vega magnitudes in circular apertures in each band.
 
@@ -97,7 +98,12 @@ def measure_photometry(
         filters or roles to magnitudes, or to pairs of magnitude and error, as
         `average_correction` gives them. By default none.
     extinction : mapping, optional
-        Filters or roles to the Galactic extinction (mag) that is taken off.
+        Filters or roles to the Galactic extinction (mag) that is subtracted.
+    max_error : float, optional
+        Largest error of a magnitude, before that of the aperture correction; a source with a
+        larger one has an upper limit instead. Infinity for magnitudes of all positive fluxes.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
 
     Returns
     -------
@@ -108,9 +114,11 @@ def measure_photometry(
           the image, which their descriptions name; NaN off the image, where pixels in the
           aperture are bad, and where all are exactly 0, as drizzled images are off their
           exposures;
-        - ``mag_f555w``, ``mag_err_f555w``: Vega magnitude, corrected, masked where there is none;
-          its error has that of the aperture correction in it;
-        - ``flag_f555w``: why they are masked, bits of `~astroclust.catalogs.CatalogFlag`.
+        - ``mag_f555w``, ``mag_err_f555w``: Vega magnitude, corrected, masked if there is none or
+          its error is above ``max_error``; its error includes that of the aperture correction;
+        - ``flag_f555w``: why they are masked, bits of `~astroclust.catalogs.CatalogFlag`;
+        - ``mag_lim_f555w``: upper limit of 3 sigma for those with ``UPPER_LIMIT``, corrected in
+          the same way, masked for all others.
 
     Raises
     ------
@@ -130,6 +138,15 @@ def measure_photometry(
     known. Uncertainties of `~astropy.nddata.CCDData` or `~astropy.nddata.NDData` replace the
     noise of sky and photons in the aperture; that of the sky level is added.
 
+    A source in view whose magnitude would have an error above ``max_error`` (1 mag: a flux below
+    1.09 times its error, or negative) has a limit in place of a magnitude: its flux, or 0 if that
+    is negative, plus 3 times its error. The catalogs of WISE have 2 times the error (Cutri et al.
+    2012, Explanatory Supplement to the WISE All-Sky Data Release, sec. II.2.a). Errors of kind
+    ``"iraf"``, which are too small on drizzled images, give limits that are too faint by half a
+    magnitude. With ``aperture_correction="ci"`` a limit has the correction by the index in the
+    reference band, since the index in a band without a detection is noise; without an index in the
+    reference band either, there is no limit.
+
     Examples
     --------
     >>> from astroclust import measure_photometry, simulate_field
@@ -139,7 +156,7 @@ def measure_photometry(
     ['flux_f275w', 'flux_err_f275w', 'mag_f275w', 'mag_err_f275w', 'flag_f275w']
     """
     images = ImageSet.of(images)
-    radii = _check(apertures.radius, errors, aperture_correction)
+    radii = _check(apertures.radius, errors, aperture_correction, max_error)
     sky = {"annulus": apertures.annulus, "sky_statistic": apertures.sky_statistic}
     for name, values in (
         ("zero_points", zero_points),
@@ -152,7 +169,11 @@ def measure_photometry(
     by_index = isinstance(aperture_correction, str)
     wanted = (*radii, *CI_RADII) if by_index else radii
     bands = list(images.values())
-    measured = measure_apertures(bands, x, y, wanted, **sky)
+    measured = measure_apertures(bands, x, y, wanted, **sky, progress_bar=progress_bar)
+    indices = {
+        band.filter: index_of_fluxes(fluxes.flux[:, -2], fluxes.flux[:, -1]) if by_index else None
+        for band, fluxes in zip(bands, measured, strict=True)
+    }
     result = table.copy()
     for band, fluxes in zip(bands, measured, strict=True):
         correlation = measure_correlation(band) if errors == "correlated" else None
@@ -161,17 +182,19 @@ def measure_photometry(
             flux_error(fluxes, k, r, electrons, correlation=correlation, **sky)
             for k, r in enumerate(radii)
         ]
-        _add_fluxes(result, band, fluxes.flux, error, radii)
+        add_fluxes(result, band, fluxes.flux, error, radii)
         if by_index:
-            index = index_of_fluxes(fluxes.flux[:, -2], fluxes.flux[:, -1])
             camera = "acs" if camera_of(band) in ("acs", "hrc", "sbc") else "uvis"
-            correction = ci_correction(index, camera=camera, radius=int(radii[0]))
-            correction = correction, ci_correction_error(index)
+            index, of_reference = indices[band.filter], indices[images.reference.filter]
+            correction = Correction.by_index(index, of_reference, camera, int(radii[0]))
         else:
-            correction = value_of_band(aperture_correction, band, (0.0, 0.0))
-        zero = zero_point(band, value_of_band(zero_points, band, None))
-        zero -= u.Quantity(value_of_band(extinction, band, 0.0), u.mag).value
-        _add_magnitudes(result, band, fluxes, error[0], zero, correction)
+            correction = Correction.given(value_of_band(aperture_correction, band, None))
+        calibration = Calibration(
+            zero_point(band, value_of_band(zero_points, band, None)),
+            u.Quantity(value_of_band(extinction, band, 0.0), u.mag).value,
+            correction,
+        )
+        add_magnitudes(result, band, fluxes.flux[:, 0], error[0], calibration, radii[0], max_error)
     return result
 
 
@@ -186,11 +209,13 @@ def _warn_of_pictures(images):
         )
 
 
-def _check(radius, errors, aperture_correction):
+def _check(radius, errors, aperture_correction, max_error):
     """The radii of the apertures, if all arguments are accepted."""
     radii = np.atleast_1d(np.asarray(radius, float))
     if radii.ndim > 1 or not radii.size or not np.all(radii > 0):
         raise ValueError(f"radius must be a positive number, or several, not {radius!r}")
+    if not max_error > 0:
+        raise ValueError(f"max_error must be a positive number of magnitudes, not {max_error!r}")
     if errors not in ("correlated", "iraf"):
         raise ValueError(f"errors must be one of correlated, iraf, not {errors!r}")
     if isinstance(aperture_correction, str):
@@ -205,49 +230,3 @@ def _check(radius, errors, aperture_correction):
                 f"not {radii[0]:g}"
             )
     return radii.tolist()
-
-
-def _add_fluxes(result, band, flux, error, radii):
-    # Not as the column's unit: FITS tables do not know electrons.
-    unit = "unit of the image" if band.unit is None else band.unit
-    name = band.filter.lower()
-    for k, radius in enumerate(radii):
-        suffix = "" if k == 0 else f"_r{radius:g}"
-        description = f"within {radius:g} pixels, {unit}"
-        _add(result, Column(flux[:, k], f"flux_{name}{suffix}", description=description))
-        _add(result, Column(error[k], f"flux_err_{name}{suffix}", description=description))
-
-
-def _add_magnitudes(result, band, fluxes, error, zero, correction):
-    flux, name = fluxes.flux[:, 0], band.filter.lower()
-    shift, shift_error = correction if np.ndim(correction) else (correction, 0.0)
-    positive = flux > 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        magnitude = zero - 2.5 * np.log10(flux, where=positive, out=np.full(len(flux), np.nan))
-        magnitude = magnitude + shift
-        # No noise at all is noise that is not known.
-        error = np.where(error > 0, error, np.nan)
-        magnitude_error = np.hypot(_POGSON * error / flux, shift_error)
-    flags = np.zeros(len(flux), np.int32)
-    outside = ~np.isfinite(flux)
-    flags[outside] = CatalogFlag.OUT_OF_VIEW
-    flags[~outside & ~positive] = CatalogFlag.NOT_DETECTED
-    flags[positive & ~np.isfinite(shift)] = CatalogFlag.NO_CORRECTION
-    flags[(flags == 0) & ~np.isfinite(magnitude)] = CatalogFlag.UNDEFINED
-    flags[(flags == 0) & ~np.isfinite(magnitude_error)] = CatalogFlag.NO_ERROR
-    lost = ~np.isfinite(magnitude)
-    for values, kind, masked in (
-        (magnitude, "mag", lost),
-        (magnitude_error, "mag_err", lost | ~np.isfinite(magnitude_error)),
-    ):
-        values = np.where(masked, np.nan, values)
-        column = MaskedColumn(values, f"{kind}_{name}", mask=masked, unit="mag", fill_value=np.nan)
-        _add(result, column)
-    why = f"why mag_{name} or its error is masked: CatalogFlag"
-    _add(result, Column(flags, f"flag_{name}", description=why))
-
-
-def _add(result, column):
-    if column.name in result.colnames:
-        raise ValueError(f"the table has a column {column.name} already; rename it")
-    result[column.name] = column

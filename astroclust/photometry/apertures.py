@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from photutils.geometry import circular_overlap_grid
+from tqdm import tqdm
 
 __all__ = ["ANNULUS", "Apertures", "Fluxes", "measure_apertures"]
 
@@ -91,8 +92,10 @@ class Fluxes:
     variance: np.ndarray
 
 
-def measure_apertures(bands, x, y, radii, *, annulus=ANNULUS, sky_statistic="median"):
-    """Measure all bands at the same places.
+def measure_apertures(
+    bands, x, y, radii, *, annulus=ANNULUS, sky_statistic="median", progress_bar=False
+):
+    """Measure all bands at the same positions.
 
     Parameters
     ----------
@@ -106,6 +109,8 @@ def measure_apertures(bands, x, y, radii, *, annulus=ANNULUS, sky_statistic="med
         Inner and outer radius of the ring whose pixels, by their centres, are sky.
     sky_statistic : str, optional
         ``"median"``, or ``"mode"``: 3 median - 2 mean, after rejection as in IRAF.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
 
     Returns
     -------
@@ -132,13 +137,16 @@ def measure_apertures(bands, x, y, radii, *, annulus=ANNULUS, sky_statistic="med
     rows = rows[np.argsort(y[rows], kind="stable")]
     results = [_nothing(len(x), len(radii)) for _ in bands]
     size = max(1, int(_CHUNK * (10 / max(10, *radii, annulus[1])) ** 2))
-    for start in range(0, len(rows), size):
-        chunk = rows[start : start + size]
-        grid = _Grid(x[chunk], y[chunk], radii, annulus)
-        for band, result in zip(bands, results, strict=True):
-            measured = grid.measure(band, sky_statistic)
-            for values, new in zip(_parts(result), measured, strict=True):
-                values[chunk] = new
+    total = len(rows) * len(bands)
+    with tqdm(total=total, unit="aperture", desc="measuring", disable=not progress_bar) as bar:
+        for start in range(0, len(rows), size):
+            chunk = rows[start : start + size]
+            grid = _Grid(x[chunk], y[chunk], radii, annulus)
+            for band, result in zip(bands, results, strict=True):
+                measured = grid.measure(band, sky_statistic)
+                for values, new in zip(_parts(result), measured, strict=True):
+                    values[chunk] = new
+                bar.update(len(chunk))
     return results
 
 

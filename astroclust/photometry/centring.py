@@ -51,15 +51,24 @@ def recenter(table, image):
             near = np.hypot(new_x - x0, new_y - y0) <= _MAX_SHIFT
         x, y = np.where(near, new_x, x), np.where(near, new_y, y)
     result = table.copy()
-    result["x"], result["y"] = x, y
+    for name, values in (("x", x), ("y", y)):
+        _set_values(result, name, values, slice(None))
     if band.wcs is not None and {"ra", "dec"} <= set(table.colnames):
         good = np.isfinite(x) & np.isfinite(y)
         sky = band.wcs.pixel_to_world(x[good], y[good]).icrs
         for name, values in (("ra", sky.ra.deg), ("dec", sky.dec.deg)):
-            column = result[name].astype(float)
-            column[good] = values
-            result.replace_column(name, column)
+            _set_values(result, name, values, good)
     return result
+
+
+def _set_values(table, name, values, rows):
+    """Values of some rows of a column, whose unit, format and description stay."""
+    if name not in table.colnames:
+        table[name] = values
+        return
+    column = table[name].astype(float)
+    column[rows] = values
+    table.replace_column(name, column)
 
 
 def _centroid(band, x, y):

@@ -4,7 +4,6 @@
 import itertools
 
 import numpy as np
-from astropy.visualization.wcsaxes import WCSAxes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
@@ -144,6 +143,9 @@ def _new_axes(images, sky):
 
 
 def _label_axes(ax):
+    # Without matplotlib this module of astropy fails in a way of its own.
+    from astropy.visualization.wcsaxes import WCSAxes
+
     if not isinstance(ax, WCSAxes):
         ax.set(xlabel="x (pixels)", ylabel="y (pixels)")
         return

@@ -7,6 +7,7 @@ from astroclust.extras import naming_extras
 from astroclust.files import check_output
 
 with naming_extras():
+    from astroclust.review.agreement import Agreement, reviewer_agreement
     from astroclust.review.labels import LabelStore
     from astroclust.review.lines import Entry, check_name
     from astroclust.review.objects import DEFAULT_PAGE, Page, read_objects
@@ -16,12 +17,14 @@ with naming_extras():
 __all__ = [
     "DEFAULT_PORT",
     "DETAILED",
+    "Agreement",
     "Entry",
     "LabelStore",
     "Page",
     "ReviewServer",
     "open_labels",
     "review_table",
+    "reviewer_agreement",
     "write_review",
 ]
 
@@ -66,7 +69,9 @@ def open_labels(table, images, labels):
 
 def _open_store(objects, labels):
     path = check_output(Path(labels), overwrite=True)
-    return LabelStore(path, objects.x, objects.y, ids=objects.ids, scheme=objects.scheme)
+    return LabelStore(
+        path, objects.x, objects.y, ids=objects.ids, scheme=objects.scheme, sky=objects.sky
+    )
 
 
 def review_table(
@@ -100,7 +105,7 @@ def review_table(
     port : int, optional
         Of the address; by default 8710, or the next that is free; 0 for any.
     page : `Page`, optional
-        Title of the page and width of the stamps.
+        Title of the page, width of the stamps, whether the review is blind, and in which order.
 
     Returns
     -------

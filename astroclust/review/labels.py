@@ -1,10 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """What reviewers call each object: a file that grows by a line a label, and the votes in it."""
 
-import logging
 import os
 import secrets
-import stat
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
-from filelock import FileLock, Timeout
 from scipy.spatial import KDTree
 
-from astroclust.files import replace_when_done
 from astroclust.instruments import LEGUS_CLASSES, classes_of, find_class_scheme
+from astroclust.review.agreement import reviewer_agreement
+from astroclust.review.appending import append_lines, only_writer
 from astroclust.review.lines import (
     COLUMNS,
+    EARLIER_COLUMNS,
     Entry,
     check_name,
-    header_text,
     is_whole,
     one_line,
     read_line,
@@ -31,13 +29,9 @@ from astroclust.review.votes import fold_votes, votes_table
 
 __all__ = ["LabelStore"]
 
-log = logging.getLogger(__name__)
-
-# Seconds to wait for another program that writes to the same file, and between looks.
-_LOCK_TIMEOUT, _LOCK_POLL = 5, 0.005
 # Pixels by which the position of a label and that of its row may differ: float32 rounds by less.
 _NEAR = 0.05
-_LONGEST_NOTE = 2000
+_LONGEST_NOTE, _LONGEST_ORDER = 2000, 100
 
 
 class LabelStore:
@@ -58,6 +52,8 @@ class LabelStore:
         Their names; by default their numbers.
     scheme : str or `~astroclust.instruments.ClassScheme`, optional
         The classes that can be given.
+    sky : `~astropy.coordinates.SkyCoord`, shape (n,), optional
+        Positions on the sky, which the table of votes then has as well.
 
     Raises
     ------
@@ -76,10 +72,11 @@ class LabelStore:
     [0, 2]
     """
 
-    def __init__(self, path, x, y, *, ids=None, scheme=LEGUS_CLASSES):
+    def __init__(self, path, x, y, *, ids=None, scheme=LEGUS_CLASSES, sky=None):
         self.path, self.scheme = Path(path), find_class_scheme(scheme)
         self.x, self.y = np.asarray(x, float), np.asarray(y, float)
         self.ids = [one_line(str(i)) for i in (range(len(self.x)) if ids is None else ids)]
+        self.sky = sky
         self._lock = threading.RLock()
         self._start_anew()
         self.refresh()
@@ -89,11 +86,14 @@ class LabelStore:
         # Tells those who ask for what is new that all of it is.
         self.generation = secrets.randbits(32) + 1
         self._offset, self._inode, self._names = 0, None, {}
+        self._columns = COLUMNS
+        # The latest entry of each reviewer about each row, and the rows that they ever labeled.
+        self._latest, self._labeled = {}, set()
 
     def __len__(self):
         return len(self.x)
 
-    def add(self, row, *, reviewer, label=None, note=""):
+    def add(self, row, *, reviewer, label=None, note="", blind=False, order=""):
         """Save a label; it is on the disk when this returns.
 
         Parameters
@@ -106,6 +106,12 @@ class LabelStore:
             The class; None takes an earlier one back.
         note : str, optional
             What to remember of the object; line breaks become blanks.
+        blind : bool, optional
+            Whether the class and the labels of others were hidden from the reviewer. An entry is
+            only blind if the reviewer never labeled the object before, as both are shown after
+            that; a label that stays as it is, such as when a note is added, is as blind as it was.
+        order : str, optional
+            Order in which objects were shown, such as "random seed=1".
 
         Returns
         -------
@@ -115,7 +121,7 @@ class LabelStore:
         Raises
         ------
         ValueError
-            For a row, class or name that is none.
+            For a row, class, name, note, ``blind`` or ``order`` that is none.
         OSError
             Where the file cannot be written; nothing is lost of what was saved before.
         """
@@ -128,8 +134,11 @@ class LabelStore:
             raise ValueError(f"class must be one of {list(classes)} or None, not {label!r}")
         if not np.isfinite(self.x[row] + self.y[row]):
             raise ValueError(f"row {row} has no position, by which its label would be known")
+        if not isinstance(blind, bool | np.bool_):
+            raise ValueError(f"blind must be True or False, not {blind!r}")
         reviewer, note = check_name(reviewer), one_line(note)[:_LONGEST_NOTE]
-        with self._lock, self._only_writer():
+        order = one_line(order, "order")[:_LONGEST_ORDER]
+        with self._lock, only_writer(self.path):
             self.refresh()
             entry = Entry(
                 int(row),
@@ -139,11 +148,20 @@ class LabelStore:
                 self._names.get(reviewer.casefold(), reviewer),
                 None if label is None else int(label),
                 note,
+                self._is_blind(int(row), reviewer, label, blind),
+                order,
                 f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
             )
             self._append([entry])
             self.refresh()
         return entry
+
+    def _is_blind(self, row, reviewer, label, asked):
+        key = reviewer.casefold(), row
+        latest = self._latest.get(key)
+        if latest is not None and label is not None and latest.label == label:
+            return latest.blind
+        return bool(asked) and key not in self._labeled
 
     def merge(self, path):
         """Add the labels of another file, such as one that came by mail.
@@ -168,7 +186,7 @@ class LabelStore:
         other = LabelStore(path, self.x, self.y, ids=self.ids, scheme=self.scheme)
         if other.n_unmatched and not other.entries:
             raise ValueError(f"{path} has labels, but none at a position of this table")
-        with self._lock, self._only_writer():
+        with self._lock, only_writer(self.path):
             self.refresh()
             known = set(map(_gist, self.entries))
             new = [entry for entry in other.entries if _gist(entry) not in known]
@@ -206,7 +224,7 @@ class LabelStore:
         votes : dict of str to `~numpy.ndarray` of int16, shape (n,)
             By reviewer, in order of their first label; 0 where there is none.
         """
-        return fold_votes(self.entries, len(self))[0]
+        return fold_votes(self.entries, len(self)).labels
 
     def table(self):
         """Votes and mode, as LEGUS keeps them, of the rows that have any.
@@ -214,12 +232,34 @@ class LabelStore:
         Returns
         -------
         table : `~astropy.table.Table`
-            ``row``, ``id``, ``x``, ``y``; a column ``vote_...`` a reviewer, masked where there is
-            no vote; ``n_votes``; ``class_mode``, the most frequent vote, masked where votes are
-            tied or absent; ``class_mean``, their mean, NaN where there is none; ``note``.
+            ``row``, ``id``, ``x``, ``y``; ``ra`` and ``dec`` in degrees, if they are known; a
+            column ``vote_...`` per reviewer, masked if there is no vote; ``n_votes``;
+            ``class_mode``, the most frequent vote, masked if votes are tied or absent;
+            ``class_mean``, their mean, and ``blind_fraction``, the fraction of them that were
+            given blind, both NaN without votes; ``note``.
         """
-        votes, notes = fold_votes(self.entries, len(self))
-        return votes_table(votes, notes, self.x, self.y, ids=self.ids, scheme=self.scheme)
+        votes = fold_votes(self.entries, len(self))
+        return votes_table(
+            votes.labels,
+            votes.notes,
+            self.x,
+            self.y,
+            ids=self.ids,
+            scheme=self.scheme,
+            blind=votes.blind,
+            sky=self.sky,
+        )
+
+    def agreement(self):
+        """Agreement among the reviewers.
+
+        Returns
+        -------
+        agreement : `Agreement`
+            Cohen's kappa and the confusion matrix of each pair, and Fleiss' kappa of all.
+        """
+        votes = fold_votes(self.entries, len(self))
+        return reviewer_agreement(votes.labels, blind=votes.blind, scheme=self.scheme)
 
     def refresh(self):
         """Read what was added since, also by other programs.
@@ -265,7 +305,8 @@ class LabelStore:
             header = [i for i, line in enumerate(lines) if not line.startswith("#")]
             if not header or not lines[0].startswith("# %ECSV"):
                 raise self._is_other("it is no ECSV")
-            if lines[header[0]] != ",".join(COLUMNS):
+            self._columns = tuple(lines[header[0]].split(","))
+            if self._columns not in (COLUMNS, EARLIER_COLUMNS):
                 raise self._is_other("it has other columns")
             self._check_scheme(lines[: header[0] + 1])
             lines = lines[header[0] + 1 :]
@@ -278,6 +319,10 @@ class LabelStore:
             name = self._names.setdefault(entry.reviewer.casefold(), entry.reviewer)
             entry = replace(entry, row=int(row), id=self.ids[row], reviewer=name)
             self.entries.append(entry)
+            key = name.casefold(), entry.row
+            self._latest[key] = entry
+            if entry.label is not None:
+                self._labeled.add(key)
 
     def _check_scheme(self, header):
         """Raise a `ValueError` if the classes of the file mean something else here."""
@@ -304,7 +349,7 @@ class LabelStore:
 
     def _read_line(self, line):
         try:
-            return read_line(line, self.scheme)
+            return read_line(line, self.scheme, self._columns)
         except ValueError as error:
             raise ValueError(
                 f"{self.path} has a line that is no label ({error}): {line!r}; mend or delete it"
@@ -329,85 +374,10 @@ class LabelStore:
             found[lost[good]] = finite[nearest[good]]
         return found
 
-    def _only_writer(self):
-        lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
-        try:
-            return lock.acquire(timeout=_LOCK_TIMEOUT, poll_interval=_LOCK_POLL)
-        except Timeout as error:
-            raise OSError(
-                f"cannot write {self.path}: another program holds {lock.lock_file}; the label is "
-                "not saved: label again when that has ended"
-            ) from error
-        except OSError as error:
-            raise type(error)(
-                f"cannot write {lock.lock_file}: {error.strerror or error}; the label is not "
-                "saved: mend that, and label again"
-            ) from error
-
     def _append(self, entries):
         """Add lines, all or none of them, and see them to the disk."""
-        if self.path.exists() and not self.path.stat().st_mode & (
-            stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
-        ):
-            # The system lets the superuser write even so.
-            raise PermissionError(f"{self.path} is read-only: allow it to be written")
         text = "".join(map(write_line, entries)).encode("utf-8")
-        try:
-            if not self.path.exists() or not self.path.stat().st_size:
-                with replace_when_done(self.path, overwrite=True) as partial:
-                    _write(partial, header_text(self.scheme).encode("utf-8") + text)
-                return
-            # Without a buffer, which would be written once more when the file is closed.
-            with open(self.path, "ab+", buffering=0) as file:
-                size = self._mend_end(file, file.seek(0, os.SEEK_END))
-                try:
-                    _write_all(file, text)
-                except BaseException:
-                    file.truncate(size)  # a full disk, or Ctrl-C: no part of a line stays
-                    raise
-        except OSError as error:
-            if error.errno is None:  # of `replace_when_done`, which says it all
-                raise
-            reason = error.strerror or str(error)
-            told = type(error)(
-                f"cannot write {self.path}: {reason}; the label is not saved: mend that, and label "
-                "again"
-            )
-            told.errno = error.errno
-            raise told from error
-
-    def _mend_end(self, file, size):
-        """Close or cut a last line without an end, which a kill or an editor left."""
-        file.seek(0)
-        last = file.read().rpartition(b"\n")[2] if size and not _ends(file, size) else b""
-        if not last:
-            return size
-        if is_whole(last):
-            _write_all(file, b"\n")
-            return size + 1
-        log.warning("%s ended in half a line, which was never saved: cut", self.path)
-        file.truncate(size - len(last))
-        return size - len(last)
-
-
-def _write(path, text):
-    with open(path, "wb", buffering=0) as file:
-        _write_all(file, text)
-
-
-def _write_all(file, text):
-    """Write bytes to a file without a buffer and see them to the disk."""
-    rest = memoryview(text)
-    while rest:  # a disk that is nearly full takes some of them
-        rest = rest[file.write(rest) :]
-    os.fsync(file.fileno())
-
-
-def _ends(file, size):
-    file.seek(size - 1)
-    ends = file.read(1) == b"\n"
-    file.seek(0)
-    return ends
+        append_lines(self.path, text, scheme=self.scheme, as_earlier=self._columns != COLUMNS)
 
 
 def _is_whole_number(value):

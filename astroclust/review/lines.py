@@ -12,12 +12,14 @@ from astroclust.instruments import meta_of
 
 __all__ = [
     "COLUMNS",
+    "EARLIER_COLUMNS",
     "Entry",
     "check_name",
     "header_text",
     "is_whole",
     "one_line",
     "read_line",
+    "with_new_columns",
     "write_line",
 ]
 
@@ -42,6 +44,10 @@ class Entry:
         The class; None takes an earlier one back.
     note : str
         Free text of one line.
+    blind : bool
+        Whether the label was given while the class and the labels of others were hidden.
+    order : str
+        Order in which objects were shown; empty if it is not known.
     time : str
         When, in UTC.
 
@@ -49,9 +55,9 @@ class Entry:
     --------
     >>> from astroclust.review import LabelStore
     >>> store = LabelStore("mine.labels.ecsv", [10.0, 20.0], [5.0, 6.0])
-    >>> entry = store.add(1, reviewer="anna", label=2, note="two peaks")
-    >>> entry.row, entry.x, entry.y, entry.label, entry.note
-    (1, 20.0, 6.0, 2, 'two peaks')
+    >>> entry = store.add(1, reviewer="anna", label=2, note="two peaks", blind=True)
+    >>> entry.row, entry.x, entry.y, entry.label, entry.note, entry.blind
+    (1, 20.0, 6.0, 2, 'two peaks', True)
     """
 
     row: int
@@ -61,12 +67,17 @@ class Entry:
     reviewer: str
     label: int | None
     note: str
+    blind: bool
+    order: str
     time: str
 
 
 #: The columns of a label file. ``time`` ends each line: one that was cut short is known by its end.
 COLUMNS = tuple("class" if field.name == "label" else field.name for field in fields(Entry))
-_TYPES = (np.int64, str, np.float64, np.float64, str, np.int16, str, str)
+_TYPES = (np.int64, str, np.float64, np.float64, str, np.int16, str, bool, str, str)
+_NEW = ("blind", "order")
+#: Those of files from before there was a blind review.
+EARLIER_COLUMNS = tuple(name for name in COLUMNS if name not in _NEW)
 
 
 def check_name(name):
@@ -93,10 +104,10 @@ def check_name(name):
     return plain
 
 
-def one_line(text):
+def one_line(text, name="note"):
     """Text without line breaks and whatever else does not print."""
     if not isinstance(text, str):
-        raise ValueError(f"note must be a string, not {text!r}")
+        raise ValueError(f"{name} must be a string, not {text!r}")
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
@@ -131,13 +142,11 @@ def header_text(scheme):
 def write_line(entry):
     """An entry as a line of a label file."""
     buffer = io.StringIO()
-    label = "" if entry.label is None else entry.label
-    values = *astuple(entry)[:5], label, *astuple(entry)[6:]
-    csv.writer(buffer, lineterminator="\n").writerow(values)
+    csv.writer(buffer, lineterminator="\n").writerow(astuple(entry))  # None becomes empty
     return buffer.getvalue()
 
 
-def read_line(line, scheme):
+def read_line(line, scheme, columns=COLUMNS):
     """The entry of a line.
 
     Parameters
@@ -146,6 +155,8 @@ def read_line(line, scheme):
         Without its end.
     scheme : `~astroclust.instruments.ClassScheme`
         The classes that labels are of.
+    columns : tuple of str, optional
+        Those of the file: `COLUMNS` or `EARLIER_COLUMNS`, whose labels are not blind.
 
     Returns
     -------
@@ -158,10 +169,53 @@ def read_line(line, scheme):
         Where it is no label.
     """
     values = next(csv.reader([line]))
-    if len(values) != len(COLUMNS):
-        raise ValueError(f"{len(values)} values, not {len(COLUMNS)}")
-    row, name, x, y, reviewer, label, note, time = values
-    label = int(label) if label else None
+    if len(values) != len(columns):
+        raise ValueError(f"{len(values)} values, not {len(columns)}")
+    found = dict(zip(columns, values, strict=True))
+    label = int(found["class"]) if found["class"] else None
     if label is not None and label not in scheme.names:
         raise ValueError(f"{label} is not a class of {scheme.name}")
-    return Entry(int(row), name, float(x), float(y), reviewer, label, note, time)
+    blind = found.get("blind", "False")
+    if blind not in ("True", "False"):
+        raise ValueError(f"blind is {blind!r}, neither True nor False")
+    return Entry(
+        int(found["row"]),
+        found["id"],
+        float(found["x"]),
+        float(found["y"]),
+        found["reviewer"],
+        label,
+        found["note"],
+        blind == "True",
+        found.get("order", ""),
+        found["time"],
+    )
+
+
+def with_new_columns(text, header):
+    """The content of a label file of an earlier version, with the columns of this one.
+
+    Parameters
+    ----------
+    text : str
+        The file, of complete lines.
+    header : str
+        What `header_text` returns for its classes.
+
+    Returns
+    -------
+    text : str
+        All metadata and lines, in their order; none of the labels is blind.
+    """
+    lines = text.split("\n")
+    first = next(i for i, line in enumerate(lines) if not line.startswith("#"))
+    meta = Table.read("\n".join(lines[: first + 1]), format="ascii.ecsv").meta
+    new = Table.read(header, format="ascii.ecsv")
+    new.meta.update(meta)
+    buffer = io.StringIO()
+    new.write(buffer, format="ascii.ecsv", delimiter=",")
+    writer = csv.writer(buffer, lineterminator="\n")
+    for line in filter(str.strip, lines[first + 1 :]):
+        values = next(csv.reader([line]))
+        writer.writerow([*values[:-1], "False", "", values[-1]])
+    return buffer.getvalue()

@@ -1,19 +1,27 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""What a page knows of each row of a table, checked once."""
+"""Settings of a page, and the rows of a table that it shows, checked once."""
 
 import warnings
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astroclust.catalogs import float_values, pixel_positions
+from astroclust.catalogs import float_values, pixel_positions, sky_positions
+from astroclust.catalogs.positions import find_sky_columns
+from astroclust.context.features import distance_of
 from astroclust.images import ImageSet
 from astroclust.instruments import ClassScheme, classes_of
 from astroclust.stamps import StampFlag
 
-__all__ = ["DEFAULT_PAGE", "Objects", "Page", "read_objects"]
+__all__ = ["DEFAULT_PAGE", "ORDERS", "Objects", "Page", "describe_page", "read_objects"]
+
+#: Orders that a page can start with.
+ORDERS = ("table", "uncertainty", "random")
 
 # Markers of matplotlib that the page can draw, as it names them; others become circles.
 _SHAPES = {"o": "circle", "s": "square", "^": "triangle", "D": "diamond", "v": "wedge"}
@@ -30,16 +38,56 @@ class Page:
         Title of the page.
     size : int, optional
         Width of the stamps in pixels.
+    blind : bool, optional
+        Whether class, probabilities, entropy, saliency and the labels and notes of others are
+        hidden until the reviewer has labeled the object. Each label says whether it was given so.
+    order : {"table", "uncertainty", "random"}, optional
+        Order in which objects are shown at first: that of the table, by falling entropy, or
+        shuffled.
+    seed : int, optional
+        Seed of the random order.
+    distance : float or `~astropy.units.Quantity`, optional
+        Distance in Mpc, for scale bars in pc; by default ``DISTANCE`` in the metadata of the table.
+
+    Raises
+    ------
+    ValueError
+        If the order is another one, the seed not a whole number that is not negative, or the
+        distance not positive.
 
     Examples
     --------
     >>> from astroclust.review import Page
-    >>> Page(title="NGC 628", size=40)
-    Page(title='NGC 628', size=40)
+    >>> page = Page(title="NGC 628", blind=True, order="random", seed=1)
+    >>> page.size, page.order
+    (50, 'random')
     """
 
     title: str = "review"
     size: int = 50
+    blind: bool = False
+    order: str = "table"
+    seed: int = 0
+    distance: float | u.Quantity | None = None
+
+    def __post_init__(self):
+        if self.order not in ORDERS:
+            raise ValueError(f"order must be one of {', '.join(ORDERS)}, not {self.order!r}")
+        if not isinstance(self.seed, Integral) or self.seed < 0:
+            raise ValueError(f"seed must be a whole number, 0 or more, not {self.seed!r}")
+        if self.distance is not None:
+            _megaparsecs(self.distance)
+
+
+def _megaparsecs(distance):
+    try:
+        value = u.Quantity(distance, None if isinstance(distance, u.Quantity) else u.Mpc)
+        value = float(value.to_value(u.Mpc))
+    except (TypeError, ValueError, u.UnitConversionError):
+        value = np.nan
+    if not (np.isfinite(value) and value > 0):
+        raise ValueError(f"the distance must be positive, in Mpc, not {distance!r}")
+    return value
 
 
 #: The settings of a page by default.
@@ -64,6 +112,9 @@ class Objects:
         Whether a row lies on the images.
     scheme : `~astroclust.instruments.ClassScheme`
         The classes that can be given.
+    sky : `~astropy.coordinates.SkyCoord` or None, shape (n,)
+        Positions on the sky (ICRS), by the WCS of the images or else those of the table; None if
+        neither has any.
     columns : dict of str to `~numpy.ndarray`, shape (n,)
         What the classifier says, as far as the table has it: ``class`` (0 where none),
         ``probability``, ``prob_1`` ..., ``entropy``, ``agreement`` and ``flags``.
@@ -76,6 +127,7 @@ class Objects:
     ids: list
     inside: np.ndarray
     scheme: ClassScheme
+    sky: SkyCoord | None
     columns: dict
 
     def __len__(self):
@@ -84,11 +136,16 @@ class Objects:
     def as_dict(self):
         """Everything, as JSON can hold it: lists by column, None where there is no number."""
         ny, nx = self.images.shape
+        scale = self.images.pixel_scale
+        known = self.sky is not None
         return {
             "n": len(self),
             "ids": self.ids,
             "x": _plain(self.x, 2),
             "y": _plain(self.y, 2),
+            "ra": _plain(self.sky.ra.deg, 7) if known else None,
+            "dec": _plain(self.sky.dec.deg, 7) if known else None,
+            "scale": None if scale is None else float(scale.to_value(u.arcsec)),
             "inside": self.inside.astype(int).tolist(),
             "columns": {name: _plain(values, 4) for name, values in self.columns.items()},
             "classes": self.scheme.names,
@@ -104,6 +161,51 @@ class Objects:
             ],
             "shape": [ny, nx],
         }
+
+
+def describe_page(page, objects):
+    """Settings of a page and its objects, as JSON can hold them.
+
+    Parameters
+    ----------
+    page : `Page`
+        The settings.
+    objects : `Objects`
+        All rows.
+
+    Returns
+    -------
+    told : dict
+        `Objects.as_dict`, with ``title``, ``size``, ``blind``, ``order``, ``seed``, ``distance``
+        (Mpc, or None), ``random`` (rank of each row in the random order) and ``corner`` (first
+        pixel of each stamp, as ``x`` and ``y``).
+
+    Raises
+    ------
+    ValueError
+        If the order is by uncertainty and the table has no entropy.
+    """
+    if page.order == "uncertainty" and "entropy" not in objects.columns:
+        raise ValueError(
+            "order 'uncertainty' needs the column entropy, which the table does not have: "
+            "classify it first, or choose the order 'random'"
+        )
+    distance = distance_of(objects.table)
+    if page.distance is not None:
+        distance = _megaparsecs(page.distance)
+    shuffled = np.random.default_rng(page.seed).permutation(len(objects))
+    # `Cutout2D` puts the first pixel there.
+    corners = [np.ceil(values - page.size / 2) for values in (objects.x, objects.y)]
+    return objects.as_dict() | {
+        "title": page.title,
+        "size": page.size,
+        "blind": bool(page.blind),
+        "order": page.order,
+        "seed": int(page.seed),
+        "distance": distance if np.isfinite(distance) else None,
+        "random": np.argsort(shuffled).tolist(),
+        "corner": dict(zip("xy", (_plain(values, 0) for values in corners), strict=True)),
+    }
 
 
 def read_objects(table, images, *, column_prefix=""):
@@ -155,7 +257,14 @@ def read_objects(table, images, *, column_prefix=""):
     ids = table["id"] if "id" in table.colnames else range(len(table))
     scheme = classes_of(table, column_prefix)
     columns = _class_columns(table, scheme, column_prefix)
-    return Objects(table, images, x, y, [str(i) for i in ids], inside, scheme, columns)
+    sky = _sky(table, images, x, y)
+    return Objects(table, images, x, y, [str(i) for i in ids], inside, scheme, sky, columns)
+
+
+def _sky(table, images, x, y):
+    if images.wcs is not None:
+        return images.wcs.pixel_to_world(x, y).icrs
+    return sky_positions(table).icrs if find_sky_columns(table) else None
 
 
 def _class_columns(table, scheme, prefix):

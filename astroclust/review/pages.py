@@ -11,8 +11,8 @@ from importlib.resources import files
 from astroclust.files import check_output, replace_when_done
 from astroclust.review.lines import header_text
 from astroclust.review.measures import measure_objects
-from astroclust.review.objects import DEFAULT_PAGE, read_objects
-from astroclust.review.pictures import COLOR, SHEET_COLUMNS, Pictures
+from astroclust.review.objects import DEFAULT_PAGE, describe_page, read_objects
+from astroclust.review.pictures import COLOR, SHEET_COLUMNS, Pictures, context_size
 
 __all__ = ["DETAILED", "write_review"]
 
@@ -27,8 +27,9 @@ def write_review(table, images, path, *, column_prefix="", page=DEFAULT_PAGE, ov
     """Write a page of candidates, in one file that any browser shows without a server.
 
     It has the grid, sorting and filters, and each object large; with at most 1,000 objects also
-    each band, profiles, curves of growth and magnitudes. Labels stay in the browser; "Save labels"
-    makes a file of them, which `LabelStore.merge` and ``astroclust review --add-labels`` take.
+    each band, surroundings, profiles, curves of growth and magnitudes. Labels stay in the browser;
+    "Save labels" makes a file of them, which `LabelStore.merge` and ``astroclust review
+    --add-labels`` take.
 
     Parameters
     ----------
@@ -41,7 +42,8 @@ def write_review(table, images, path, *, column_prefix="", page=DEFAULT_PAGE, ov
     column_prefix : str, optional
         That of the class columns.
     page : `Page`, optional
-        Title of the page and width of the stamps.
+        Title of the page, width of the stamps, whether the review is blind, and in which order. A
+        blind page does not show what is hidden, but it is in the file for those who look.
     overwrite : bool, optional
         Whether the file may exist.
 
@@ -69,14 +71,14 @@ def write_review(table, images, path, *, column_prefix="", page=DEFAULT_PAGE, ov
     objects = read_objects(table, images, column_prefix=column_prefix)
     detailed = len(objects) <= DETAILED
     pictures = Pictures(objects, size=page.size)
-    data = objects.as_dict() | {
-        "title": page.title,
+    data = describe_page(page, objects) | {
         "reviewer": "",
-        "size": page.size,
+        "context_size": context_size(page.size),
         "sheet_columns": SHEET_COLUMNS,
         "per_sheet": _PER_SHEET,
         "sheets": {name: _sheets(pictures, name) for name in _names(pictures, detailed)},
         "measures": _measures(objects) if detailed else None,
+        "context": _contexts(pictures) if detailed else None,
         "exact": {"x": _exact(objects.x), "y": _exact(objects.y)},
         "header": header_text(objects.scheme),
         "labels_file": "",
@@ -97,6 +99,12 @@ def _sheets(pictures, name):
     starts = range(0, n, _PER_SHEET)
     sheets = (pictures.sheet(range(i, min(n, i + _PER_SHEET)), name) for i in starts)
     return [base64.b64encode(sheet).decode() for sheet in sheets]
+
+
+def _contexts(pictures):
+    """The surroundings of each object, in color and with a quarter of the pixels."""
+    rows = range(len(pictures.objects))
+    return [base64.b64encode(pictures.context(row, step=2)).decode() for row in rows]
 
 
 def _measures(objects):

@@ -14,7 +14,7 @@ from PIL import Image
 from astroclust.plotting import color_image, color_levels
 from astroclust.stamps import make_stamps
 
-__all__ = ["COLOR", "SHEET_COLUMNS", "TILE", "Pictures"]
+__all__ = ["COLOR", "SHEET_COLUMNS", "TILE", "Pictures", "context_size"]
 
 #: The picture of all bands in colour; others are named by their band.
 COLOR = "color"
@@ -23,12 +23,20 @@ SHEET_COLUMNS = 8
 #: Width of a tile of the field in pixels.
 TILE = 256
 
+# Width of the surroundings of an object over that of its stamp.
+_CONTEXT = 4
+
 # Pictures kept: some 75 MB of 50 pixels in colour.
 _KEPT = 10_000
 _GREY_LIMITS = (20.0, 99.8)
 _FIELD_LIMITS = (30.0, 99.4)
 # Pixels along a side that the levels of a field are found from.
 _SAMPLE = 1000
+
+
+def context_size(size):
+    """Width in pixels of the surroundings, with a whole number of pixels around the stamp."""
+    return _CONTEXT * size + size % 2
 
 
 class Pictures:
@@ -50,13 +58,15 @@ class Pictures:
         self._kept, self._lock = OrderedDict(), Lock()
         self._levels, self._levels_lock = None, Lock()
 
-    def stamps(self, rows):
+    def stamps(self, rows, *, size=None):
         """Stamps of some rows, in the bands that there are.
 
         Parameters
         ----------
         rows : sequence of int
             Of the table.
+        size : int, optional
+            Width in pixels; by default that of the stamps of the page.
 
         Returns
         -------
@@ -65,7 +75,7 @@ class Pictures:
         """
         places = Table({"x": self.objects.x[rows], "y": self.objects.y[rows]})
         images = self.objects.images
-        return make_stamps(places, images, size=self.size, bands=images.roles)
+        return make_stamps(places, images, size=size or self.size, bands=images.roles)
 
     def sheet(self, rows, name=COLOR):
         """Small pictures of some rows, side by side.
@@ -108,9 +118,46 @@ class Pictures:
         """
         return _encode(self._pictures([row], name)[0], "PNG")
 
-    def _pictures(self, rows, name):
+    def context(self, row, name=COLOR, *, step=1):
+        """The surroundings of a row: four times as wide as its stamp, which is in the middle.
+
+        Parameters
+        ----------
+        row : int
+            Of the table.
+        name : str, optional
+            ``"color"`` or a band.
+        step : int, optional
+            Width of the squares of pixels whose mean is shown.
+
+        Returns
+        -------
+        jpeg : bytes
+            Of `context_size` pixels over ``step``; black off the images.
+        """
+        self._check_name(name)
+        size = context_size(self.size)
+        picture = self._draw(self.stamps([row], size=size).data[0], name)
+        picture[~self._inside(row, size)] = 0
+        image = Image.fromarray(np.ascontiguousarray(picture[::-1]))
+        return _encode(np.asarray(image.reduce(step)), "JPEG")
+
+    def _inside(self, row, size):
+        """Whether pixels of a stamp of this size lie on the images, shape (size, size)."""
+        ny, nx = self.objects.images.shape
+        # `Cutout2D` puts the first pixel there.
+        x, y = (
+            np.arange(size) + np.ceil(values[row] - size / 2)
+            for values in (self.objects.x, self.objects.y)
+        )
+        return ((y >= 0) & (y < ny))[:, None] & (x >= 0) & (x < nx)
+
+    def _check_name(self, name):
         if name not in self.names:
             raise KeyError(f"no picture {name!r}: there are {', '.join(self.names)}")
+
+    def _pictures(self, rows, name):
+        self._check_name(name)
         with self._lock:
             have = {row: self._kept[row, name] for row in rows if (row, name) in self._kept}
             for row in have:
@@ -159,8 +206,7 @@ class Pictures:
             Where there is no such tile or picture.
         """
         images = self.objects.images
-        if name not in self.names:
-            raise KeyError(f"no picture {name!r}: there are {', '.join(self.names)}")
+        self._check_name(name)
         step = 2**level if 0 <= level <= self.levels() else 0
         ny, nx = images.shape
         top = ny - line * TILE * step if step else 0

@@ -13,9 +13,10 @@ from ipaddress import ip_address
 
 from aiohttp import web
 
+from astroclust.review.agreement_page import agreement_page
 from astroclust.review.measures import Saliency, measure_objects
-from astroclust.review.objects import DEFAULT_PAGE
-from astroclust.review.pictures import SHEET_COLUMNS, TILE, Pictures
+from astroclust.review.objects import DEFAULT_PAGE, describe_page
+from astroclust.review.pictures import SHEET_COLUMNS, TILE, Pictures, context_size
 
 __all__ = ["DEFAULT_PORT", "ReviewServer"]
 
@@ -56,7 +57,7 @@ class ReviewServer:
     port : int, optional
         By default `DEFAULT_PORT`, or the next that is free; 0 for any.
     page : `Page`, optional
-        Title of the page and width of the stamps.
+        Title of the page, width of the stamps, whether the review is blind, and in which order.
 
     Raises
     ------
@@ -79,7 +80,7 @@ class ReviewServer:
 
     def __init__(self, objects, store, *, reviewer="", model=None, port=None, page=DEFAULT_PAGE):
         self.objects, self.store = objects, store
-        self.title, self.reviewer = page.title, reviewer
+        self.page, self.reviewer = page, reviewer
         self._pictures = Pictures(objects, size=page.size)
         self._saliency = Saliency(objects, model=model)
         self._described = json.dumps(self._describe(), allow_nan=False).encode()
@@ -149,16 +150,17 @@ class ReviewServer:
                 web.get("/api/votes.ecsv", self._get_votes),
                 web.get("/sheets/{name}", self._get_sheet),
                 web.get("/stamps/{name}/{row:\\d+}", self._get_stamp),
+                web.get("/contexts/{name}/{row:\\d+}", self._get_context),
+                web.get("/agreement", self._get_agreement),
                 web.get("/tiles/{name}/{level:\\d+}/{column:\\d+}/{line:\\d+}", self._get_tile),
             ]
         )
         return application
 
     def _describe(self):
-        return self.objects.as_dict() | {
-            "title": self.title,
+        return describe_page(self.page, self.objects) | {
             "reviewer": self.reviewer,
-            "size": self._pictures.size,
+            "context_size": context_size(self.page.size),
             "sheet_columns": SHEET_COLUMNS,
             "tile": TILE,
             "levels": self._pictures.levels(),
@@ -180,7 +182,7 @@ class ReviewServer:
         told = {
             "generation": self.store.generation,
             "next": start + len(entries),
-            "entries": [[e.row, e.reviewer, e.label, e.note] for e in entries],
+            "entries": [[e.row, e.reviewer, e.label, e.note, e.blind] for e in entries],
         }
         return web.json_response(told)
 
@@ -190,15 +192,12 @@ class ReviewServer:
         try:
             sent = json.loads(await request.text())
             row, reviewer, label = sent["row"], sent["reviewer"], sent["class"]
-            note = sent.get("note", "")
+            told = {name: sent[name] for name in ("note", "blind", "order") if name in sent}
         except (ValueError, KeyError, TypeError, AttributeError):
             raise web.HTTPBadRequest(text="a label has row, class, reviewer and note") from None
-        entry = await asyncio.to_thread(
-            self.store.add, row, reviewer=reviewer, label=label, note=note
-        )
-        return web.json_response(
-            {"row": entry.row, "reviewer": entry.reviewer, "class": entry.label, "note": entry.note}
-        )
+        entry = await asyncio.to_thread(self.store.add, row, reviewer=reviewer, label=label, **told)
+        saved = {"row": entry.row, "reviewer": entry.reviewer, "class": entry.label}
+        return web.json_response(saved | {"note": entry.note, "blind": entry.blind})
 
     async def _get_measures(self, request):
         row = self._row(request.match_info["row"])
@@ -236,6 +235,19 @@ class ReviewServer:
         row, name = self._row(request.match_info["row"]), request.match_info["name"]
         body = await asyncio.to_thread(self._pictures.stamp, row, name)
         return web.Response(body=body, content_type="image/png")
+
+    async def _get_context(self, request):
+        row, name = self._row(request.match_info["row"]), request.match_info["name"]
+        body = await asyncio.to_thread(self._pictures.context, row, name)
+        return web.Response(body=body, content_type="image/jpeg")
+
+    async def _get_agreement(self, _):
+        text = await asyncio.to_thread(self._agreement_text)
+        return web.Response(text=text, content_type="text/html")
+
+    def _agreement_text(self):
+        self.store.refresh()
+        return agreement_page(self.store.agreement(), title=self.page.title)
 
     async def _get_tile(self, request):
         found = request.match_info

@@ -1,43 +1,65 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Votes of reviewers, their mode and mean, as LEGUS keeps them."""
+"""Votes of reviewers, their mode and mean as LEGUS keeps them, and how many of them are blind."""
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
+from astropy import units as u
 from astropy.table import MaskedColumn, Table
 
 from astroclust.instruments import LEGUS_CLASSES, meta_of
 
-__all__ = ["fold_votes", "votes_table"]
+__all__ = ["Votes", "fold_votes", "votes_table"]
 
 
-def fold_votes(entries, n):
-    """What holds after all entries.
+@dataclass(frozen=True)
+class Votes:
+    """What each reviewer says of each row, after all entries.
 
     Parameters
     ----------
-    entries : iterable of `~astroclust.review.labels.Entry`
+    labels : dict of str to `~numpy.ndarray` of int16, shape (n,)
+        By reviewer, in order of their first entry; 0 if there is none.
+    blind : dict of str to `~numpy.ndarray` of bool, shape (n,)
+        By reviewer; whether the label was given blind.
+    notes : dict of int to dict of str to str
+        By row and reviewer; without empty ones.
+    """
+
+    labels: dict
+    blind: dict
+    notes: dict
+
+
+def fold_votes(entries, n):
+    """The latest label and note of each reviewer about each row.
+
+    Parameters
+    ----------
+    entries : iterable of `~astroclust.review.lines.Entry`
         In the order in which they were made.
     n : int
         Rows of the table.
 
     Returns
     -------
-    votes : dict of str to `~numpy.ndarray` of int16, shape (n,)
-        By reviewer; 0 where there is none.
-    notes : dict of int to dict of str to str
-        By row and reviewer; without empty ones.
+    votes : `Votes`
+        Those that supersede the others.
     """
-    votes, notes = {}, {}
+    labels, blind, notes = {}, {}, {}
     for entry in entries:
-        vote = votes.setdefault(entry.reviewer, np.zeros(n, np.int16))
-        vote[entry.row] = entry.label or 0
-        notes.setdefault(entry.row, {})[entry.reviewer] = entry.note
+        who = entry.reviewer
+        labels.setdefault(who, np.zeros(n, np.int16))[entry.row] = entry.label or 0
+        blind.setdefault(who, np.zeros(n, bool))[entry.row] = (
+            entry.blind and entry.label is not None
+        )
+        notes.setdefault(entry.row, {})[who] = entry.note
     kept = {row: {name: text for name, text in of.items() if text} for row, of in notes.items()}
-    return votes, {row: of for row, of in kept.items() if of}
+    return Votes(labels, blind, {row: of for row, of in kept.items() if of})
 
 
-def votes_table(votes, notes, x, y, *, ids=None, scheme=LEGUS_CLASSES):
+def votes_table(votes, notes, x, y, *, ids=None, scheme=LEGUS_CLASSES, blind=None, sky=None):
     """A row an object that has a vote or a note, ready for ``astroclust train --labels``.
 
     Parameters
@@ -52,14 +74,19 @@ def votes_table(votes, notes, x, y, *, ids=None, scheme=LEGUS_CLASSES):
         Names of the objects.
     scheme : `~astroclust.instruments.ClassScheme`, optional
         The classes that votes are for.
+    blind : mapping of str to array_like of bool, shape (n,), optional
+        By reviewer; whether the vote was given blind. By default none was.
+    sky : `~astropy.coordinates.SkyCoord`, shape (n,), optional
+        Positions on the sky.
 
     Returns
     -------
     table : `~astropy.table.Table`
-        ``row``, ``id``, ``x``, ``y``; a column ``vote_...`` a reviewer, masked where there is no
-        vote; ``n_votes``; ``class_mode``, the most frequent vote, masked where votes are tied or
-        absent; ``class_mean``, their mean, NaN where there is none; ``note``. `astroclust.training.
-        vote_shares` takes mode and mean.
+        ``row``, ``id``, ``x``, ``y``; ``ra`` and ``dec`` in degrees (ICRS), if ``sky`` is given; a
+        column ``vote_...`` per reviewer, masked if there is no vote; ``n_votes``; ``class_mode``,
+        the most frequent vote, masked if votes are tied or absent; ``class_mean``, their mean, and
+        ``blind_fraction``, the fraction of them that were given blind, both NaN without votes;
+        ``note``. `~astroclust.training.vote_shares` takes mode and mean.
 
     Examples
     --------
@@ -81,23 +108,37 @@ def votes_table(votes, notes, x, y, *, ids=None, scheme=LEGUS_CLASSES):
     most = counts.max(axis=0)
     tied = (np.count_nonzero(counts == most, axis=0) > 1) | (n_votes == 0)
     mode = scheme.numbers_of(counts.argmax(axis=0))
-    mean = np.full(n, np.nan, np.float32)
-    np.divide(given.sum(axis=0), n_votes, out=mean, where=n_votes > 0, casting="unsafe")
+    mean = _per_vote(given.sum(axis=0), n_votes)
+    blind = blind or {}
+    sighted = np.zeros(n, bool)
+    n_blind = sum(
+        ((vote > 0) & blind.get(name, sighted) for name, vote in zip(votes, given, strict=True)),
+        start=np.zeros(n, int),
+    )
     table = Table({"row": rows})
     if ids is not None:
         table["id"] = [ids[row] for row in rows] if len(rows) else np.empty(0, str)
     table["x"], table["y"] = np.asarray(x, float)[rows], np.asarray(y, float)[rows]
+    if sky is not None:
+        table["ra"], table["dec"] = sky.icrs.ra.to(u.deg)[rows], sky.icrs.dec.to(u.deg)[rows]
     for name, vote in zip(_column_names(votes), given, strict=True):
         table[name] = MaskedColumn(vote[rows], mask=vote[rows] == 0)
     table["n_votes"] = n_votes[rows].astype(np.int16)
     table["class_mode"] = MaskedColumn(np.where(tied, 0, mode)[rows], mask=tied[rows])
     table["class_mean"] = mean[rows]
+    table["blind_fraction"] = _per_vote(n_blind, n_votes)[rows]
     texts = ["; ".join(f"{who}: {text}" for who, text in notes.get(row, {}).items())
              for row in rows.tolist()]  # fmt: skip
     table["note"] = np.array(texts, str)
     table.meta["VOTERS"] = ", ".join(votes)
     table.meta.update(meta_of(scheme))
     return table
+
+
+def _per_vote(total, n_votes):
+    """Means over votes; NaN if there are none."""
+    mean = np.full(len(n_votes), np.nan, np.float32)
+    return np.divide(total, n_votes, out=mean, where=n_votes > 0, casting="unsafe")
 
 
 def _column_names(names):

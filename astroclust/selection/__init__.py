@@ -12,6 +12,7 @@ from astroclust.selection.cuts import (
 )
 from astroclust.selection.pipeline import blocked_pixels, find_candidates, keep_candidates
 from astroclust.selection.presets import PRESETS, Preset, field_settings, get_preset
+from astroclust.selection.settings import describe_settings
 
 __all__ = [
     "LEGUS_CUTS",
@@ -23,6 +24,7 @@ __all__ = [
     "Preset",
     "blocked_pixels",
     "cut_flow",
+    "describe_settings",
     "field_settings",
     "find_candidates",
     "get_preset",

@@ -182,8 +182,15 @@ def select_candidates(
         flags[_duplicates(table, flags == 0, cuts.min_separation)] |= Cut.DUPLICATE
     result = table.copy()
     if "n_filters" not in table.colnames:
-        result["n_filters"] = Column(n_filters.astype(np.int32), description="bands well measured")
-    result["cuts"] = Column(flags, description="why it is no candidate: Cut; 0 for a candidate")
+        needed = f"; 0 unless {', '.join(cuts.required)} are among them" if cuts.required else ""
+        result["n_filters"] = Column(
+            n_filters.astype(np.int32),
+            description=f"bands with an error of at most {cuts.max_error:g} mag{needed}",
+        )
+    bits = ", ".join(f"{cut.value} {cut.name}" for cut in Cut)
+    result["cuts"] = Column(
+        flags, description=f"why it is not a candidate (0 if it is), bits: {bits}"
+    )
     return result
 
 
@@ -277,18 +284,25 @@ def _duplicates(table, candidates, separation):
 
 
 def cut_flow(table):
-    """How many sources are left after each cut.
+    """How many sources each cut rejects, and how many are left.
 
     Parameters
     ----------
     table : `~astropy.table.Table`
-        As `select_candidates` returns it.
+        As `select_candidates` returns it, with all sources; or candidates of `find_candidates`,
+        also after they were written and read, whose metadata have the numbers.
 
     Returns
     -------
     flow : `~astropy.table.Table`
-        In the order of the cuts: ``cut``, ``rejected`` (by it, whatever else), ``left`` (after it
-        and those before).
+        All sources, ``DETECTED``, then the cuts in their order: ``cut``, ``rejected`` (by it,
+        whatever else rejects the same source), ``newly_rejected`` (by it and no cut before), and
+        ``left``, which is that of the row above minus ``newly_rejected``.
+
+    Raises
+    ------
+    KeyError
+        If the table has neither the column ``cuts`` nor the numbers.
 
     Examples
     --------
@@ -296,19 +310,45 @@ def cut_flow(table):
     >>> from astroclust.selection import cut_flow, select_candidates
     >>> table = Table({"ci": [1.5, 1.1], "mag_err_f555w": [0.1, 0.5]})
     >>> print(cut_flow(select_candidates(table)))
-            cut         rejected left
-    ------------------- -------- ----
-         ADJACENT_BANDS        1    1
-                FILTERS        1    1
-    CONCENTRATION_INDEX        1    1
-              MAGNITUDE        0    1
-              DUPLICATE        0    1
-                 REGION        0    1
+            cut         rejected newly_rejected left
+    ------------------- -------- -------------- ----
+               DETECTED        0              0    2
+         ADJACENT_BANDS        1              1    1
+                FILTERS        1              0    1
+    CONCENTRATION_INDEX        1              0    1
+              MAGNITUDE        0              0    1
+              DUPLICATE        0              0    1
+                 REGION        0              0    1
     """
-    if "cuts" not in table.colnames:
-        raise KeyError("the table has no column cuts: select_candidates makes it")
-    flags, rows, passed = np.asarray(table["cuts"]), [], 0
-    for cut in Cut:
-        passed |= cut
-        rows.append((cut.name, int(np.sum(flags & cut != 0)), int(np.sum(flags & passed == 0))))
-    return Table(rows=rows, names=["cut", "rejected", "left"])
+    if "cuts" in table.colnames:
+        flags = np.asarray(table["cuts"])
+        detected, counts, passed = len(flags), [], 0
+        for cut in Cut:
+            passed |= cut
+            counts.append((int(np.sum(flags & cut != 0)), int(np.sum(flags & passed == 0))))
+    else:
+        detected, counts = _noted_counts(table.meta)
+    rows = [("DETECTED", 0, 0, detected)]
+    for cut, (rejected, left) in zip(Cut, counts, strict=True):
+        rows.append((cut.name, rejected, rows[-1][-1] - left, left))
+    return Table(rows=rows, names=["cut", "rejected", "newly_rejected", "left"])
+
+
+def flow_meta(flow):
+    """The numbers of a `cut_flow` as metadata, with keywords that FITS has."""
+    meta = {row["cut"][:8]: int(row["left"]) for row in flow}
+    return meta | {f"REJECT{i}": int(row["rejected"]) for i, row in enumerate(flow) if i}
+
+
+def _noted_counts(meta):
+    """Number of sources, and of those that each cut rejects and leaves, by `flow_meta`."""
+    try:
+        counts = [
+            (int(meta[f"REJECT{i}"]), int(meta[cut.name[:8]])) for i, cut in enumerate(Cut, 1)
+        ]
+        return int(meta["DETECTED"]), counts
+    except (KeyError, TypeError, ValueError):
+        raise KeyError(
+            "the table has no column cuts, nor the numbers of its cuts in the metadata: give one "
+            "that select_candidates or find_candidates made"
+        ) from None

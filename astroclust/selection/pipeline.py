@@ -1,22 +1,27 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The whole way from images to candidates."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
 from astropy import units as u
+from astropy.table import Column
+from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.detection import find_sources, white_light
 from astroclust.images import ImageSet
 from astroclust.photometry import (
+    CI_RADII,
     concentration_index,
     measure_photometry,
     recenter,
     value_of_band,
     zero_point,
 )
-from astroclust.selection.cuts import cut_flow, select_candidates
+from astroclust.selection.cuts import cut_flow, flow_meta, select_candidates
 from astroclust.selection.presets import get_preset
+from astroclust.selection.settings import settings_meta
 
 __all__ = ["blocked_pixels", "find_candidates", "keep_candidates"]
 
@@ -39,8 +44,8 @@ def find_candidates(
     images : `~astroclust.images.ImageSet` or mapping
         The bands of the field.
     distance : `~astropy.units.Quantity` or float, optional
-        Distance of the galaxy (Mpc where it has no unit); without it there is no cut in absolute
-        magnitude. Where there is no image in V, the band that stands in for it is cut.
+        Distance of the galaxy (Mpc if it has no unit); without it there is no cut in absolute
+        magnitude. If there is no image in V, the band that stands in for it is cut.
     preset : str or `Preset`, optional
         ``"legus"``, ``"ngc1559"`` or ``"phangs"``; or settings of your own, such as
         ``replace(PRESETS["legus"], extinction={"V": 0.1})`` with `dataclasses.replace`. If a band
@@ -64,9 +69,9 @@ def find_candidates(
     candidates : `~astropy.table.Table`
         The table of `~astroclust.detection.find_sources`, of those that pass, with the columns of
         `~astroclust.photometry.measure_photometry`, ``ci`` (mag, in V) and ``n_filters``. It goes
-        straight into `~astroclust.classification.classify_table`. In its ``meta`` are the distance
-        in Mpc (``DISTANCE``), if it is given, how many sources were found and how many were left
-        after each cut; `cut_flow` of all sources tells more.
+        straight into `~astroclust.classification.classify_table`. Its ``meta`` has all settings,
+        checksums of the images and versions, which `describe_settings` lists, and how many sources
+        were found, rejected and left by each cut, which `cut_flow` lists.
 
     Raises
     ------
@@ -74,6 +79,11 @@ def find_candidates(
         Where an argument is not accepted, or V has no zero point and there is a distance.
     ModuleNotFoundError
         For regions, where the package of that name is not installed.
+
+    Warns
+    -----
+    AstropyUserWarning
+        If the preset has a cut in absolute magnitude and there is no distance.
 
     Examples
     --------
@@ -85,18 +95,32 @@ def find_candidates(
     """
     images = ImageSet.of(images)
     preset = get_preset(preset)
+    if distance is not None:
+        distance = float(u.Quantity(distance, u.Mpc).value)
     _check_zero_point(images, preset, distance)
     blocked = blocked_pixels(images, exclude, footprint)
+    _warn_without_distance(preset, distance)
+    detection = _detection_image(images, preset, progress_bar=progress_bar)
+    center = None if preset.center_in is None else _band(images, preset.center_in)
+    meta = settings_meta(
+        images,
+        preset,
+        distance=distance,
+        detection=detection,
+        center=center,
+        exclude=exclude,
+        footprint=footprint,
+    )
     sources = find_sources(
-        _detection_image(images, preset),
+        detection,
         threshold=preset.threshold,
         n_pixels=preset.n_pixels,
         method=preset.method,
         workers=workers,
         progress_bar=progress_bar,
     )
-    if preset.center_in is not None:
-        sources = recenter(sources, _band(images, preset.center_in))
+    if center is not None:
+        sources = recenter(sources, center)
     sources = measure_photometry(
         sources,
         images,
@@ -105,11 +129,9 @@ def find_candidates(
         zero_points=preset.zero_points,
         aperture_correction=preset.aperture_correction,
         extinction=preset.extinction,
+        progress_bar=progress_bar,
     )
-    sources["ci"] = concentration_index(
-        sources, images.reference, sky_statistic=preset.apertures.sky_statistic
-    )
-    sources["ci"].unit = "mag"
+    sources["ci"] = _index_column(sources, images.reference, preset)
     v_magnitude = None
     if distance is not None:
         v_magnitude = sources[f"mag_{images.reference.filter.lower()}"]
@@ -122,9 +144,18 @@ def find_candidates(
         system=images.system,
         left_out=None if blocked is None else _on_mask(sources, blocked),
     )
-    if distance is not None:
-        result.meta["DISTANCE"] = float(u.Quantity(distance, u.Mpc).value)
+    result.meta.update(meta)
     return result if keep_rejected else keep_candidates(result)
+
+
+def _index_column(sources, band, preset):
+    index = concentration_index(sources, band, sky_statistic=preset.apertures.sky_statistic)
+    small, large = CI_RADII
+    description = (
+        f"{band.filter} concentration index: magnitude within {small:g} pixel minus that within "
+        f"{large:g}, without aperture correction"
+    )
+    return Column(index, unit="mag", format=".3f", description=description)
 
 
 def keep_candidates(sources):
@@ -145,22 +176,20 @@ def keep_candidates(sources):
     >>> from astroclust import find_candidates, simulate_field
     >>> from astroclust.selection import keep_candidates
     >>> images = simulate_field(shape=(128, 128), seed=1).images
-    >>> sources = find_candidates(images, keep_rejected=True)
-    >>> len(keep_candidates(sources)) == len(find_candidates(images))
+    >>> sources = find_candidates(images, distance=9.9, keep_rejected=True)
+    >>> len(keep_candidates(sources)) == len(find_candidates(images, distance=9.9))
     True
     """
     candidates = sources[np.asarray(sources["cuts"]) == 0]
     candidates.remove_column("cuts")
-    candidates.meta["DETECTED"] = len(sources)
-    # Keywords of FITS have eight characters.
-    candidates.meta.update({row["cut"][:8]: int(row["left"]) for row in cut_flow(sources)})
+    candidates.meta.update(flow_meta(cut_flow(sources)))
     return candidates
 
 
-def _detection_image(images, preset):
+def _detection_image(images, preset, *, progress_bar):
     if preset.detect_in != "white":
         return _band(images, preset.detect_in)
-    return white_light(images) if len(images) > 1 else images.reference
+    return white_light(images, progress_bar=progress_bar) if len(images) > 1 else images.reference
 
 
 def _band(images, name):
@@ -233,6 +262,18 @@ def _check_zero_point(images, preset, distance):
         raise ValueError(
             f"{band.label} has no zero point, which the cut in absolute magnitude needs: "
             f"{_zero_point_remedy(band)}, or leave distance out"
+        )
+
+
+def _warn_without_distance(preset, distance):
+    if distance is None and np.isfinite(preset.cuts.max_absolute_v):
+        warnings.warn(
+            "without a distance, sources fainter than an absolute magnitude of "
+            f"{preset.cuts.max_absolute_v:g} in V are candidates too: give distance (in Mpc), or "
+            "--distance or --field on the command line, or a preset whose cuts have "
+            "max_absolute_v=np.inf, if that is meant",
+            AstropyUserWarning,
+            stacklevel=3,
         )
 
 

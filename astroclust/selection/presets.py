@@ -37,6 +37,9 @@ class Preset:
         As `~astroclust.photometry.measure_photometry` takes them.
     cuts : `Cuts`
         As `select_candidates` takes them.
+    field : str or None
+        Field of LEGUS whose cut and extinction these are, as `field_settings` sets it; it is
+        noted in the metadata of the candidates.
 
     Examples
     --------
@@ -47,7 +50,7 @@ class Preset:
     >>> deeper.method, deeper.threshold, deeper.cuts.min_ci
     ('sextractor', 10, 1.3)
     >>> field = simulate_field(shape=(128, 128), seed=1, density=1e-3)
-    >>> candidates = find_candidates(field.images, preset=deeper)
+    >>> candidates = find_candidates(field.images, preset=deeper, distance=9.9)
     """
 
     detect_in: str = "white"
@@ -61,6 +64,7 @@ class Preset:
     aperture_correction: str | Mapping | None = "ci"
     extinction: Mapping | None = None
     cuts: Cuts = LEGUS_CUTS
+    field: str | None = None
 
 
 #: LEGUS (Adamo et al. 2017), NGC 1559 as Wei et al. (2020, sec. 3.1) did it, and PHANGS-HST.
@@ -162,7 +166,7 @@ def field_settings(name, *, preset="legus", distance=None, min_ci=None):
         if np.isfinite(value)
     }
     cuts = replace(preset.cuts, min_ci=min_ci)
-    return replace(preset, cuts=cuts, extinction=extinction), distance
+    return replace(preset, cuts=cuts, extinction=extinction, field=field.name), distance
 
 
 def _usual_cut(field, preset):

@@ -8,7 +8,7 @@ from astropy import units as u
 from astropy.table import MaskedColumn, Table
 from scipy.spatial import KDTree
 
-from astroclust.catalogs import find_field, float_column
+from astroclust.catalogs import CatalogFlag, find_field, float_column
 from astroclust.photometry import measure_photometry
 from astroclust.selection import PRESETS, find_candidates, select_candidates
 from astroclust.simulation.candidates import CORRECTION_STEPS
@@ -71,9 +71,10 @@ def field_catalog(field, like, *, workers=1, progress_bar=False):
     """
     legus, cuts = PRESETS["legus"], field_cuts(like)
     extinction = dict(zip(field.images.filters, np.nan_to_num(like.extinction), strict=True))
+    wide = replace(cuts, min_filters=0, max_absolute_v=np.inf)
     sources = find_candidates(
         field.images,
-        preset=replace(legus, cuts=replace(cuts, min_filters=0), extinction=extinction),
+        preset=replace(legus, cuts=wide, extinction=extinction),
         workers=workers,
         progress_bar=progress_bar,
     )
@@ -88,7 +89,11 @@ def field_catalog(field, like, *, workers=1, progress_bar=False):
         zero_points=legus.zero_points,
         aperture_correction=dict(zip(field.images.filters, corrections, strict=True)),
         extinction=extinction,
+        max_error=np.inf,
     )
+    for name in field.images.filters:  # LEGUS has no upper limits
+        catalog.remove_column(f"mag_lim_{name.lower()}")
+        catalog[f"flag_{name.lower()}"] &= ~CatalogFlag.UPPER_LIMIT
     catalog["ra"], catalog["dec"] = field.images.wcs.wcs_pix2world(catalog["x"], catalog["y"], 0)
     catalog["ci"] = sources["ci"]
     # LEGUS has 0 where neither NUV nor U is good.

@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import json
 import os
+import re
 import signal
 
 import numpy as np
@@ -83,6 +84,8 @@ def test_fields_are_classified_as_by_one_call(fields, client, tmp_path):
         # Two that are equally probable may change places.
         assert np.mean(found["class"] == wanted["class"]) > 0.9
         assert found.meta["ACMOD"] == wanted.meta["ACMOD"]
+        checksums = [re.findall(r"\b[0-9a-f]{16}\b", t.meta["ACIMGS"]) for t in (found, wanted)]
+        assert checksums[0] == checksums[1] != []
 
 
 @pytest.mark.filterwarnings("ignore:.*rows have flags:astropy.utils.exceptions.AstropyUserWarning")

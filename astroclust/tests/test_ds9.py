@@ -139,6 +139,19 @@ def test_any_text_and_place_come_back(tmp_path_factory, rows):
     assert result["class"][known].tolist() == [classes[i] for i in known]
 
 
+def test_a_class_that_is_typed_replaces_that_of_the_group(tmp_path):
+    path = tmp_path / "r.reg"
+    table = Table({"x": [1.0, 2, 3], "y": [2.0, 3, 4], "class": [2, 1, 4]})
+    table["probability"] = [0.88, 0.5, 0.5]
+    write_regions(table, path)
+    content = path.read_text()
+    assert content.count("tag={class=2}") == content.count("tag={class=1}") == 1
+    path.write_text(content.replace("text={2 0.88}", "text={3}").replace("{1 0.50}", "{star?}"))
+    assert read_regions(path)["class"].tolist() == [3, None, 4]
+    write_regions(table, path, text="x", overwrite=True)
+    assert read_regions(path)["class"].tolist() == [2, 1, 4]
+
+
 def test_classes_that_people_typed(tmp_path):
     (tmp_path / "r.reg").write_text(
         "# Region file format: DS9 version 4.1\nglobal color=green font='helvetica 10'\nfk5\n"

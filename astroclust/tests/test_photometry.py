@@ -15,7 +15,9 @@ from photutils.aperture import CircularAnnulus, CircularAperture, aperture_photo
 from scipy.ndimage import correlate1d
 
 from astroclust import ImageSet, measure_photometry
-from astroclust.catalogs import CatalogFlag, write_table
+from astroclust.catalogs import CatalogFlag, read_table, write_table
+from astroclust.context import context_features
+from astroclust.context.features import magnitude_columns
 from astroclust.photometry import (
     Apertures,
     average_correction,
@@ -25,6 +27,8 @@ from astroclust.photometry import (
     growth_curve,
     recenter,
 )
+from astroclust.sed import to_spectrum
+from astroclust.selection import select_candidates
 
 
 def _star(sigma, flux=1000.0, sky=7.0):
@@ -40,7 +44,8 @@ def test_flux_and_its_error_as_iraf_has_it(sky):
     noise = np.random.default_rng(0).normal(0, 0.5, (61, 61))
     image = CCDData(_star(1.0, sky=sky) + noise, unit="electron/s", meta={"EXPTIME": 100.0})
     result = measure_photometry(CENTRE, {"F555W": image}, errors="iraf")
-    assert result["flux_f555w"].description == "within 4 pixels, electron / s"
+    description = "F555W flux within 4 pixels, minus the sky, in electron / s"
+    assert result["flux_f555w"].description == description
     ring = CircularAnnulus((30, 30), 7, 8).to_mask(method="center").get_values(image.data)
     area = np.pi * 16
     variance = 1000 / 100 + area * np.var(ring, ddof=1) * (1 + area / len(ring))
@@ -333,3 +338,65 @@ def test_average_correction_of_chosen_clusters():
     assert correction == pytest.approx(-curve[0, 3], abs=0.1)
     with pytest.raises(ValueError, match="0 of 4 clusters have an aperture correction between"):
         average_correction(clusters, {"V": image}, limits=(-0.1, 0))
+
+
+def test_faint_magnitudes_become_limits(tmp_path):
+    """Fluxes of 1 error and less, positive or not, have limits of 3 errors more."""
+    rng = np.random.default_rng(5)
+    image = rng.normal(0, 0.1, (240, 240))
+    y, x = (coordinates.ravel() for coordinates in np.mgrid[20:221:20, 20:221:20])
+    image[y, x] += np.tile([0, 0.5, 50], 41)[: len(x)]
+    band = CCDData(image, **RATE)
+    table = Table({"x": x.astype(float), "y": y.astype(float)})
+    result = measure_photometry(table, {"F555W": band}, extinction={"V": 0.2})
+    flux, error = result["flux_f555w"].data, result["flux_err_f555w"].data
+    faint = 2.5 / np.log(10) * error > flux
+    assert 0 < np.sum(faint & (flux > 0)) < len(table)
+    assert np.any(flux < 0)
+    assert np.array_equal(result["flag_f555w"] & CatalogFlag.UPPER_LIMIT != 0, faint)
+    assert np.array_equal(result["flag_f555w"] & CatalogFlag.NOT_DETECTED != 0, flux <= 0)
+    for name, mask in (("mag", faint), ("mag_err", faint), ("mag_lim", ~faint)):
+        assert np.array_equal(result[f"{name}_f555w"].mask, mask)
+        assert np.isnan(np.ma.getdata(result[f"{name}_f555w"])[mask]).all()
+    expected = 25.816 - 0.2 - 2.5 * np.log10(np.maximum(flux, 0) + 3 * error)
+    np.testing.assert_allclose(result["mag_lim_f555w"][faint], expected[faint], atol=2e-3)
+    assert result["mag_err_f555w"].max() <= 1
+    plain = measure_photometry(table, {"F555W": band}, max_error=np.inf)
+    assert np.array_equal(plain["mag_f555w"].mask, flux <= 0)
+    write_table(result, tmp_path / "t.fits")
+    again = read_table(tmp_path / "t.fits")
+    assert np.array_equal(again["mag_f555w"].mask, faint)
+    assert np.array_equal(again["mag_lim_f555w"].mask, ~faint)
+
+
+def test_limits_are_taken_for_measurements_by_nothing():
+    result = Table({"x": [1.0], "y": [2.0], "ci": [1.5], "mag_f438w": [22.0]})
+    result["mag_err_f438w"] = [0.1]
+    result["mag_f555w"] = result["mag_err_f555w"] = np.ma.masked_invalid([np.nan])
+    result["mag_lim_f555w"] = [25.0]
+    assert "V" in magnitude_columns(result)
+    assert np.isnan(context_features(result)["mag_V"][0])
+    assert len(to_spectrum(result[0]).flux) == 1
+    assert select_candidates(result)["cuts"][0] != 0
+
+
+def test_limits_have_the_correction_of_the_reference_band():
+    image = _star(1.4) + np.random.default_rng(2).normal(0, 0.5, (61, 61))
+    nothing = np.random.default_rng(4).normal(0, 0.5, (61, 61))
+    images = {"F275W": CCDData(nothing, **RATE), "F555W": CCDData(image, **RATE)}
+    options = {"apertures": Apertures(sky_statistic="mode")}
+    plain = measure_photometry(CENTRE, images, **options)
+    result = measure_photometry(CENTRE, images, aperture_correction="ci", **options)
+    assert result["flag_f275w"][0] & CatalogFlag.UPPER_LIMIT
+    shift = ci_correction(concentration_index(CENTRE, images["F555W"], sky_statistic="mode"))
+    assert result["mag_lim_f275w"][0] == pytest.approx(plain["mag_lim_f275w"][0] + shift[0])
+
+
+def test_there_is_no_limit_without_noise():
+    image = np.zeros((61, 61))
+    image[30, 30] = -1.0
+    result = measure_photometry(CENTRE, {"F555W": CCDData(image, **RATE)})
+    assert result["flag_f555w"][0] == CatalogFlag.NOT_DETECTED
+    assert result["mag_lim_f555w"].mask.all()
+    with pytest.raises(ValueError, match="max_error must be a positive number of magnitudes"):
+        measure_photometry(CENTRE, {"F555W": image}, max_error=0)

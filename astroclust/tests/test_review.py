@@ -212,7 +212,7 @@ def test_a_full_disk_leaves_no_half_line(store, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("astroclust.review.labels.os.fsync", full)
+        patch.setattr("astroclust.review.appending.os.fsync", full)
         with pytest.raises(OSError, match="No space left"):
             store.add(1, reviewer="anna", label=2)
     assert store.path.read_bytes() == before
@@ -238,7 +238,7 @@ def test_a_full_disk_at_the_first_label(store):
 
 
 def test_a_lock_that_is_held_is_said(store, monkeypatch):
-    monkeypatch.setattr("astroclust.review.labels._LOCK_TIMEOUT", 0)
+    monkeypatch.setattr("astroclust.review.appending._LOCK_TIMEOUT", 0)
     with (
         only_process(store.path),
         pytest.raises(OSError, match=r"another program .*not saved"),
@@ -322,7 +322,7 @@ def test_votes_and_mode_as_legus_keeps_them(tmp_path):
 
 def test_no_votes_make_an_empty_table(store):
     assert store.table().colnames == ["row", "id", "x", "y", "n_votes", "class_mode",
-                                      "class_mean", "note"]  # fmt: skip
+                                      "class_mean", "blind_fraction", "note"]  # fmt: skip
     assert len(store.table()) == 0
 
 
@@ -346,11 +346,17 @@ def test_objects_are_told_whole(server, result):
 
 def test_a_label_is_on_the_disk_when_it_is_answered(server):
     reply = _label(server, row=1, **{"class": 3}, note="round")
-    assert reply.json() == {"row": 1, "reviewer": "anna", "class": 3, "note": "round"}
+    assert reply.json() == {
+        "row": 1,
+        "reviewer": "anna",
+        "class": 3,
+        "note": "round",
+        "blind": False,
+    }
     last = server.store.path.read_text().splitlines()[-1]
-    assert re.search(",anna,3,round,", last)
+    assert re.search(",anna,3,round,False,,", last)
     told = requests.get(server.url + "api/labels", timeout=120).json()
-    assert told["entries"][-1] == [1, "anna", 3, "round"]
+    assert told["entries"][-1] == [1, "anna", 3, "round", False]
     address = f"{server.url}api/labels?since={told['next']}&gen={told['generation']}"
     assert requests.get(address, timeout=120).json()["entries"] == []
     votes = requests.get(server.url + "api/votes.ecsv", timeout=120)

@@ -22,6 +22,9 @@ from astroclust.selection import (
 )
 from astroclust.simulation.observations import observe_like
 
+# That there is none is what most tests want: see `test_no_distance_is_told_once`.
+pytestmark = pytest.mark.filterwarnings("ignore:without a distance")
+
 
 def sources():
     table = Table({"ci": [1.5, 1.2, np.nan, 1.5, 1.5]})
@@ -49,8 +52,10 @@ def test_each_cut_leaves_its_bit():
     assert loose["cuts"].tolist() == [0, 0, Cut.CONCENTRATION_INDEX, 0, 0]
     assert decode_flags(result["cuts"], kind=Cut)[-1] == ["ADJACENT_BANDS", "FILTERS"]
     flow = cut_flow(result)
-    assert flow["left"].tolist() == [4, 4, 2, 2, 2, 2]
-    assert flow["rejected"].tolist() == [1, 1, 2, 0, 0, 0]
+    assert flow["cut"].tolist() == ["DETECTED", *(cut.name for cut in Cut)]
+    assert flow["left"].tolist() == [5, 4, 4, 2, 2, 2, 2]
+    assert flow["rejected"].tolist() == [0, 1, 1, 2, 0, 0, 0]
+    assert flow["newly_rejected"].tolist() == [0, 1, 0, 2, 0, 0, 0]
 
 
 def test_four_filters_are_b_v_i_and_one_more():

@@ -2,32 +2,36 @@
 """Training: samples, recipes, splits, augmentation, fitting and calibration, on Lightning."""
 
 import gc
-import hashlib
-import json
-import tempfile
-from contextlib import ExitStack, contextmanager
+import logging
+from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 
 from astroclust.extras import naming_extras
-from astroclust.files import replace_when_done
-from astroclust.locks import only_process
 from astroclust.networks import create_network
 from astroclust.weights import Classifier
 
 with naming_extras():
-    from lightning.pytorch.utilities.rank_zero import rank_zero_only
-
     from astroclust.training.augmentation import (
         AUGMENTATIONS,
         augment_stamps,
         crop_stamps,
     )
+    from astroclust.training.band_scores import (
+        likely_subsets,
+        score_bands,
+        score_test_bands,
+    )
     from astroclust.training.calibration import fit_temperature
+    from astroclust.training.cross_validation import (
+        FEW_LABELS,
+        CrossValidation,
+        run_folds,
+    )
     from astroclust.training.fitting import fit_network
     from astroclust.training.held_out import hold_out, score_sets
     from astroclust.training.labels import vote_shares
@@ -41,6 +45,11 @@ with naming_extras():
         make_domains,
     )
     from astroclust.training.recipes import LEGUS_MIX, RECIPES, Recipe, find_recipe
+    from astroclust.training.run_folders import (
+        claim_folder,
+        describe_run,
+        work_folder,
+    )
     from astroclust.training.sample_files import read_samples
     from astroclust.training.samples import (
         CROWDED,
@@ -58,34 +67,43 @@ with naming_extras():
         score_galaxies,
         without_bands,
     )
-    from astroclust.training.splits import overlapping_groups, split_rows
+    from astroclust.training.seen import exclude_seen, seen_rows
+    from astroclust.training.splits import fold_rows, overlapping_groups, split_rows
 
 __all__ = [
     "AUGMENTATIONS",
     "CROWDED",
+    "FEW_LABELS",
     "LABEL_COLUMNS",
     "LEGUS_MIX",
     "RECIPES",
     "SIMULATED_LABELS",
     "TEST_FIELDS",
+    "CrossValidation",
     "LegusPlan",
     "Recipe",
     "Sample",
     "augment_pictures",
     "augment_stamps",
     "crop_stamps",
+    "cross_validate",
+    "exclude_seen",
     "find_recipe",
+    "fold_rows",
     "hold_out",
     "labeled_fields",
     "labeled_sample",
     "legus_samples",
+    "likely_subsets",
     "member_probabilities",
     "overlapping_groups",
     "plan_legus",
     "read_samples",
+    "score_bands",
     "score_classifier",
     "score_galaxies",
     "score_sets",
+    "seen_rows",
     "simulated_sample",
     "simulated_test_set",
     "split_rows",
@@ -93,6 +111,9 @@ __all__ = [
     "vote_shares",
     "without_bands",
 ]
+
+
+log = logging.getLogger(__name__)
 
 
 def train_classifier(
@@ -118,7 +139,7 @@ def train_classifier(
         Training set, and optionally a test set. Of several samples, each batch has stamps of all,
         in proportion to their numbers times the weights of the samples. The scores of the test
         sets go to the card: those by `score_classifier` of all that are not simulated (or all, if
-        none is real), and of several samples those by `score_galaxies` too.
+        none is real), those by `score_bands`, and of several samples those by `score_galaxies`.
     name : str
         Name of the classifier.
     recipe : str or `Recipe`, optional
@@ -157,8 +178,9 @@ def train_classifier(
     Warns
     -----
     AstropyUserWarning
-        If the last checkpoint is damaged and the previous one is used; or if ``start`` has been
-        trained on a galaxy of a test set.
+        If the last checkpoint is damaged and the previous one is used; if ``start`` has been
+        trained on a galaxy or on stamps of a test set; or if the training set is too large for
+        its fingerprints to be kept in the card (see `seen_rows`).
 
     Examples
     --------
@@ -193,12 +215,14 @@ def train_classifier(
     domains, aside = make_domains(samples, scheme, recipe, seed)
     tests = join_test_sets(samples, scheme)
     card = first_card(samples, name, recipe, scheme, start)
-    run = _describe(recipe, domains, start)
+    run = describe_run(recipe, domains, start)
     networks = []
-    with _work_folder(folder) as work:
+    with work_folder(folder) as work:
         for number in range(members):
+            if members > 1:
+                log.info("member %d of %d", number + 1, members)
             member = work / f"member-{number + 1}"
-            _claim_folder(member, run | {"seed": seed + number})
+            claim_folder(member, run | {"seed": seed + number})
             with _random_numbers(seed + number):
                 networks.append(_first_weights(card, recipe, start, number))
                 fit_network(
@@ -222,30 +246,95 @@ def train_classifier(
     for test in tests:
         scores = score_classifier(classifier, test.stamps, test.targets, progress_bar=progress_bar)
         classifier.card = replace(classifier.card, scores=scores)
+    if tests:
+        bands = score_test_bands(classifier, samples, progress_bar=progress_bar)
+        classifier.card = replace(classifier.card, band_scores=bands)
     if tests and len(samples) > 1:
         scores = score_galaxies(classifier, samples)
         classifier.card = replace(classifier.card, galaxy_scores=scores)
     return classifier
 
 
-@contextmanager
-def _work_folder(folder):
-    """The folder of the checkpoints, for this process alone; a temporary one by default."""
-    with ExitStack() as stack:
-        if folder is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-        folder = Path(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OSError(
-                f"cannot make the folder {folder}: {error.strerror or error}; choose another one"
-            ) from error
-        if rank_zero_only.rank == 0:  # the processes of a training on more than one GPU share it
-            stack.enter_context(only_process(folder))
-            for partial in folder.glob("member-*/.*.part-*"):  # of a process that was killed
-                partial.unlink(missing_ok=True)
-        yield folder
+def cross_validate(
+    sample,
+    *,
+    folds=5,
+    recipe="native",
+    start=None,
+    members=1,
+    seed=0,
+    folder=None,
+    progress_bar=False,
+):
+    """Classify each row of a small sample by a classifier that was not trained on it.
+
+    A test set of some ten rows says next to nothing about a classifier. Here each fold in turn is
+    the test set of a classifier that is trained on the others, and all rows are scored together.
+    The same call with the same ``folder`` resumes after a stop. Train the classifier to use on all
+    rows, and put these scores into its card with ``annotate``.
+
+    Parameters
+    ----------
+    sample : `Sample`
+        Training set of n stamps; a test set is not used. Stamps of one group are in one fold.
+    folds : int, optional
+        Number of folds.
+    recipe, start, members, seed, folder, progress_bar
+        See `train_classifier`; each fold has a folder of its own in ``folder``.
+
+    Returns
+    -------
+    result : `CrossValidation`
+        Class probabilities of all rows, by the classifiers of the folds and by ``start``; their
+        scores, also on subsets of the bands; and their comparison.
+
+    Raises
+    ------
+    ValueError
+        If there are not enough groups, or as `train_classifier` does.
+    OSError
+        See `train_classifier`.
+
+    Warns
+    -----
+    AstropyUserWarning
+        If ``start`` has been trained on some of the stamps.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from astroclust import load_classifier, simulate_stamps, train_classifier
+    >>> from astroclust.training import Sample, cross_validate, find_recipe
+    >>> stamps = simulate_stamps(12, seed=1)
+    >>> sample = Sample(stamps, stamps.table["class"], simulated=True)
+    >>> options = {"recipe": replace(find_recipe("fine-tune"), epochs=1)}
+    >>> options["start"] = load_classifier()
+    >>> result = cross_validate(sample, folds=2, **options)
+    >>> result.comparison.n, result.folds.tolist().count(0)
+    (12, 6)
+    >>> classifier = train_classifier(sample, name="mine", **options)
+    >>> classifier.card = result.annotate(classifier.card)
+    >>> classifier.card.scores["n"]
+    12
+    """
+    train = partial(
+        train_classifier,
+        name="fold",
+        recipe=recipe,
+        start=start,
+        members=members,
+        seed=seed,
+        progress_bar=progress_bar,
+    )
+    return run_folds(
+        train,
+        sample,
+        start=start,
+        folds=folds,
+        seed=seed,
+        folder=folder,
+        progress_bar=progress_bar,
+    )
 
 
 @contextmanager
@@ -284,35 +373,3 @@ def _check_scores(network, card):
             f"{(2, len(card.classes))}: it must return one score per class "
             "(astroclust.networks.register_network)"
         )
-
-
-def _describe(recipe, domains, start):
-    """What makes a run the same run."""
-    data = hashlib.sha256()
-    for one in domains:
-        data.update(np.ascontiguousarray(one.stamps.data))
-        data.update(np.ascontiguousarray(one.targets))
-        data.update(np.ascontiguousarray(one.rows))
-        data.update(f"{one.weight} {one.augmentation} {one.size}".encode())
-    settings = {name: str(value) for name, value in asdict(recipe).items()}
-    start = "" if start is None else start.card.sha256
-    return {**settings, "data": data.hexdigest(), "start": start}
-
-
-def _claim_folder(folder, settings):
-    """Make sure that the checkpoints of a folder are those of the same run."""
-    folder.mkdir(exist_ok=True)
-    path = folder / "settings.json"
-    if path.exists():
-        try:
-            known = json.loads(path.read_text())
-        except ValueError:
-            known = None
-        if known != settings:
-            raise ValueError(
-                f"{folder} holds the checkpoints of a run with other data or settings: remove it, "
-                "or choose another folder"
-            )
-        return
-    with replace_when_done(path, overwrite=True) as partial:
-        partial.write_text(json.dumps(settings))

@@ -31,6 +31,7 @@ from astroclust.training.checkpoints import (
     find_checkpoint,
 )
 from astroclust.training.domains import Batches
+from astroclust.training.epoch_log import EpochLog
 
 __all__ = ["fit_network"]
 
@@ -148,7 +149,7 @@ def _precision(recipe):
 
 
 def _callbacks(recipe, steps, folder, progress_bar):
-    callbacks = []
+    callbacks = [EpochLog(steps)]
     if recipe.moving_average:
         callbacks.append(WeightAveraging(avg_fn=partial(_average, window=max(steps / 7, 1))))
     if recipe.patience is not None:

@@ -13,10 +13,18 @@ from astroclust.training.held_out import SIMULATED, sets_by_galaxy
 from astroclust.training.labels import class_targets
 from astroclust.training.samples import Sample
 from astroclust.training.scores import join_samples
+from astroclust.training.seen import seen_rows, training_fingerprint
 from astroclust.training.splits import split_rows
 from astroclust.weights import ModelCard, check_card
 
-__all__ = ["check_samples", "first_card", "join_test_sets", "joint_scheme", "make_domains"]
+__all__ = [
+    "check_samples",
+    "first_card",
+    "join_test_sets",
+    "joint_scheme",
+    "make_domains",
+    "warn_of_seen_rows",
+]
 
 
 def check_samples(sample, start):
@@ -54,7 +62,7 @@ def check_samples(sample, start):
 
 
 def _warn_of_seen(samples, start):
-    """Warn if a galaxy of a test set is one that the classifier to fine-tune has seen."""
+    """Warn if the classifier to fine-tune has seen a galaxy, or some stamps, of a test set."""
     seen = {plain_name(one) for one in start.card.galaxies}
     known = [name for name in sets_by_galaxy(samples) if plain_name(name) in seen]
     if known:
@@ -63,6 +71,21 @@ def _warn_of_seen(samples, start):
             "will be too good; hold out other galaxies, or start from another classifier",
             AstropyUserWarning,
             stacklevel=4,
+        )
+        return
+    for one in samples:
+        if one.test_stamps is not None:
+            warn_of_seen_rows(start, one.test_stamps, stacklevel=5)
+
+
+def warn_of_seen_rows(start, stamps, *, stacklevel=4):
+    """Warn if the classifier to fine-tune has been trained on stamps that are scored."""
+    if seen_rows(start, stamps).any():
+        warnings.warn(
+            f"{start.card.name} has been trained on some of the stamps that are held out: their "
+            "scores will be too good; label other objects, or start from another classifier",
+            AstropyUserWarning,
+            stacklevel=stacklevel,
         )
 
 
@@ -88,7 +111,7 @@ def make_domains(samples, scheme, recipe, seed):
     if recipe.patience is not None and not aside:
         n = sum(len(one.stamps) for one in samples)
         raise ValueError(
-            f"none of {n} stamps can be set aside to say when to stop: give more, or patience=None"
+            f"none of {n} stamps can be set aside to say when to stop: give more, or no patience"
         )
     return training, aside
 
@@ -153,6 +176,7 @@ def first_card(samples, name, recipe, scheme, start):
         simulated=simulated,
         split="; ".join(one.split for one in samples if one.split),
         galaxies=tuple(galaxies[plain] for plain in sorted(galaxies)),
+        training_rows=training_fingerprint(trained, start),
     )
     check_card(card, name)
     return card

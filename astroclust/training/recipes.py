@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass
 from math import isclose
+from numbers import Integral
 
 from astroclust.stamps import NORMALIZATIONS
 from astroclust.training.augmentation import AUGMENTATIONS
@@ -112,8 +113,15 @@ class Recipe:
         _check_mix(self.class_mix)
         if not 0 <= self.validation_share < 1:
             raise ValueError(f"validation_share is from 0 to 1, not {self.validation_share}")
-        if self.patience is not None and not self.validation_share:
-            raise ValueError("patience needs a validation_share above 0, which says when to stop")
+        if self.patience is None:
+            return
+        if not (isinstance(self.patience, Integral) and self.patience >= 1):
+            raise ValueError(f"patience must be a number of epochs from 1, not {self.patience!r}")
+        if not self.validation_share:
+            raise ValueError(
+                "patience needs a validation_share above 0, which says when to stop; the recipes "
+                "native, fine-tune and human-labels have one"
+            )
 
 
 def _check_mix(mix):

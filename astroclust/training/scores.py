@@ -1,10 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The scores of a model card, from stamps that nothing was learnt from."""
+"""The scores of a model card, on stamps that were not trained on."""
 
 from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
+from astropy.stats import binom_conf_interval
 from scipy.stats import rankdata
 from tqdm import tqdm
 
@@ -16,9 +17,11 @@ from astroclust.training.labels import class_targets
 __all__ = [
     "join_samples",
     "member_probabilities",
+    "predict",
     "score_classifier",
     "score_galaxies",
     "scores_of_classes",
+    "summary",
     "without_bands",
 ]
 
@@ -27,31 +30,38 @@ _BATCH = 256
 _MASKED, _SEED = 0.1, 0
 
 
-def score_classifier(classifier, stamps, labels, *, progress_bar=False):
-    """How well a classifier does on labelled stamps, also where bands or pixels are missing.
+def score_classifier(classifier, stamps, labels, *, ablate=True, progress_bar=False):
+    """Scores of a classifier on labeled stamps, also without some of the bands or pixels.
 
     Parameters
     ----------
     classifier : `~astroclust.weights.Classifier`
         The classifier.
     stamps : `~astroclust.stamps.Stamps`
-        n stamps in its bands and of its size, from which it did not learn.
+        n stamps in its bands and of its size, on which it has not been trained.
     labels : array_like, shape (n,) or (n, n_classes)
         Their classes, as in the card of the classifier, or class probabilities.
+    ablate : bool, optional
+        Whether to classify the stamps again without some of the bands and pixels.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     scores : dict of str to float
-        ``accuracy``; ``recall_1`` ..., one per class; ``ece``, the expected calibration error;
-        ``accuracy_masked``, with a tenth of the pixels missing; and ``accuracy_without_BAND`` and
-        ``accuracy_without_BAND_BAND`` for each band and pair that its card allows to be missing.
+        ``n``, the number of stamps; ``accuracy`` and ``accuracy_error`` (68 %); ``baseline``, the
+        accuracy of giving all stamps the most common class; ``recall_1`` ..., for each class that
+        there is; ``mean_recall`` and ``auc_1_2``, as in `score_galaxies`; ``precision_1`` ...,
+        for each class that was given; ``ece``, the expected calibration error. With ``ablate``
+        also ``accuracy_masked``, with a tenth of the pixels missing; and
+        ``accuracy_without_BAND`` and ``accuracy_without_BAND_BAND`` for each band and pair of
+        bands that some stamps have and the card allows to be missing, on the stamps that keep
+        another band.
 
     Raises
     ------
     ValueError
-        Where labels are not classes, or not one a stamp, or there are no stamps.
+        If labels are not classes, or not one per stamp, or there are no stamps.
 
     Examples
     --------
@@ -59,27 +69,17 @@ def score_classifier(classifier, stamps, labels, *, progress_bar=False):
     >>> from astroclust.training import score_classifier
     >>> stamps = simulate_stamps(8, seed=1)
     >>> scores = score_classifier(load_classifier(), stamps, stamps.table["class"])
-    >>> list(scores)[:6]
-    ['accuracy', 'recall_1', 'recall_2', 'recall_3', 'recall_4', 'ece']
+    >>> list(scores)[:5]
+    ['n', 'accuracy', 'accuracy_error', 'baseline', 'recall_1']
     >>> 0 <= scores["accuracy_without_NUV"] <= 1
     True
     """
-    scheme = classifier.card.classes
-    targets = class_targets(labels, len(stamps), scheme)
-    if not len(stamps):
-        raise ValueError("there are no stamps to score a classifier on")
-    classifier = classifier.prepared()
-    true = targets.argmax(axis=1)
-    probabilities = member_probabilities(classifier, stamps).mean(axis=0)
-    right = probabilities.argmax(axis=1) == true
-    scores = {"accuracy": right.mean()}
-    for position, number in enumerate(scheme.numbers):
-        rows = true == position
-        scores[f"recall_{number}"] = right[rows].mean() if rows.any() else 0.0
-    scores["ece"] = calibration_curve(scheme.numbers_of(true), probabilities, scheme=scheme).meta[
-        "ECE"
-    ]
-    losses = _losses(len(stamps.bands), classifier.card.max_missing_bands)
+    true, probabilities = predict(classifier, stamps, labels)
+    scores = summary(true, probabilities, classifier.card.classes)
+    if not ablate:
+        return scores
+    prepared = classifier.prepared()
+    losses = _losses(stamps, classifier.card.max_missing_bands)
     changes = tqdm(
         _with_less(stamps, losses),
         total=1 + len(losses),
@@ -88,9 +88,60 @@ def score_classifier(classifier, stamps, labels, *, progress_bar=False):
         disable=not progress_bar,
     )
     for name, changed in changes:
-        probabilities = member_probabilities(classifier, changed).mean(axis=0)
-        scores[f"accuracy_{name}"] = (probabilities.argmax(axis=1) == true).mean()
-    return {name: round(float(score), 4) for name, score in scores.items()}
+        seen = changed.present.any(axis=1)
+        if seen.any():
+            classes = member_probabilities(prepared, changed[seen]).mean(axis=0).argmax(axis=1)
+            scores[f"accuracy_{name}"] = round(float((classes == true[seen]).mean()), 4)
+    return scores
+
+
+def predict(classifier, stamps, labels):
+    """Classes and class probabilities of labeled stamps.
+
+    Parameters
+    ----------
+    classifier, stamps, labels
+        See `score_classifier`.
+
+    Returns
+    -------
+    true : `~numpy.ndarray` of int, shape (n,)
+        Classes of the labels, as positions in the scheme.
+    probabilities : `~numpy.ndarray` of float32, shape (n, n_classes)
+        Mean over the members.
+    """
+    targets = class_targets(labels, len(stamps), classifier.card.classes)
+    if not len(stamps):
+        raise ValueError("there are no stamps to score a classifier on")
+    probabilities = member_probabilities(classifier.prepared(), stamps).mean(axis=0)
+    return targets.argmax(axis=1), probabilities
+
+
+def summary(true, probabilities, scheme):
+    """Scores of class probabilities, as `score_classifier` returns them without ``ablate``.
+
+    Parameters
+    ----------
+    true, probabilities, scheme
+        See `scores_of_classes`.
+
+    Returns
+    -------
+    scores : dict of str to float
+        See `score_classifier`.
+    """
+    chosen, n = probabilities.argmax(axis=1), len(true)
+    low, high = binom_conf_interval((chosen == true).sum(), n, interval="wilson")
+    precisions = {
+        f"precision_{number}": (true[chosen == position] == position).mean()
+        for position, number in enumerate(scheme.numbers)
+        if (chosen == position).any()
+    }
+    scores = scores_of_classes(true, probabilities, scheme)
+    ece = scores.pop("ece")
+    first = {"n": scores.pop("n"), "accuracy": scores.pop("accuracy")}
+    first |= {"accuracy_error": (high - low) / 2, "baseline": np.bincount(true).max() / n}
+    return _rounded(first | scores | precisions | {"ece": ece})
 
 
 def member_probabilities(classifier, stamps):
@@ -120,10 +171,12 @@ def member_probabilities(classifier, stamps):
     return np.concatenate(parts, axis=1)
 
 
-def _losses(n_bands, max_missing_bands):
-    """Numbers of the bands to be taken away: each, and each pair."""
-    sizes = range(1, min(2, max_missing_bands, n_bands - 1) + 1)
-    return [missing for size in sizes for missing in combinations(range(n_bands), size)]
+def _losses(stamps, max_missing_bands):
+    """Numbers of the bands to be taken away: each that some stamps have, and each pair."""
+    there = np.flatnonzero(stamps.present.any(axis=0)).tolist()
+    absent = len(stamps.bands) - len(there)
+    sizes = range(1, min(2, max_missing_bands - absent, len(there) - 1) + 1)
+    return [missing for size in sizes for missing in combinations(there, size)]
 
 
 def _with_less(stamps, losses):
@@ -283,8 +336,13 @@ def scores_of_classes(true, probabilities, scheme):
             scores["auc_1_2"] = _roc_area(chosen, probabilities[:, pair].sum(axis=1))
     curve = calibration_curve(scheme.numbers_of(true), probabilities, scheme=scheme)
     scores["ece"] = curve.meta["ECE"]
+    return _rounded(scores)
+
+
+def _rounded(scores):
     return {
-        name: value if name == "n" else round(float(value), 4) for name, value in scores.items()
+        name: int(value) if name == "n" else round(float(value), 4)
+        for name, value in scores.items()
     }
 
 

@@ -6,7 +6,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
-__all__ = ["split_rows"]
+__all__ = ["fold_rows", "overlapping_groups", "split_rows"]
 
 
 def split_rows(n, *, share, seed, groups=None):
@@ -43,9 +43,7 @@ def split_rows(n, *, share, seed, groups=None):
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share must be from 0 to 1, not {share}")
-    groups = np.arange(n) if groups is None else np.asarray(groups)
-    if groups.shape != (n,):
-        raise ValueError(f"groups must have a value for each of {n} rows: {groups.shape}")
+    groups = _group_of_rows(n, groups)
     names, group = np.unique(groups, return_inverse=True)
     wanted = round(share * n)
     held_out = np.zeros(n, bool)
@@ -56,6 +54,65 @@ def split_rows(n, *, share, seed, groups=None):
             held_out[group == number] = True
             taken += sizes[number]
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def fold_rows(n, *, folds, seed, groups=None):
+    """Divide rows into folds of about equal size, and keep those of one group together.
+
+    Parameters
+    ----------
+    n : int
+        Number of rows.
+    folds : int
+        Number of folds, at least 2.
+    seed : int or sequence of int
+        Equal seeds divide equally.
+    groups : array_like, shape (n,), optional
+        See `split_rows`.
+
+    Returns
+    -------
+    fold : `~numpy.ndarray` of int, shape (n,)
+        Fold of each row, from 0.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 2 folds, not as many groups as folds, or one group has more than
+        half of the rows; or if ``groups`` does not have one value per row.
+
+    Examples
+    --------
+    >>> from astroclust.training import fold_rows
+    >>> fold_rows(6, folds=3, seed=1, groups=["a", "a", "b", "b", "c", "c"]).tolist()
+    [0, 0, 1, 1, 2, 2]
+    """
+    if folds < 2:
+        raise ValueError(f"folds must be at least 2, not {folds}")
+    groups = _group_of_rows(n, groups)
+    names, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(names) < folds or sizes.max() > n / 2:
+        remedy = "label more, further apart, or hold out a fraction instead"
+        if sizes.max() <= n / 2:
+            remedy = f"use {len(names)} folds, or {remedy}"
+        raise ValueError(
+            f"the stamps of {n} labeled rows overlap too much for {folds} folds that share no "
+            f"pixel (groups: {len(names)}; rows in the largest: {sizes.max()}): {remedy}"
+        )
+    home, filled = np.empty(len(names), int), np.zeros(folds, int)
+    order = np.random.default_rng(seed).permutation(len(names))
+    for number in order[np.argsort(-sizes[order], kind="stable")]:
+        home[number] = filled.argmin()
+        filled[home[number]] += sizes[number]
+    return home[group]
+
+
+def _group_of_rows(n, groups):
+    """The group of each row: itself by default."""
+    groups = np.arange(n) if groups is None else np.asarray(groups)
+    if groups.shape != (n,):
+        raise ValueError(f"groups must have a value for each of {n} rows: {groups.shape}")
+    return groups
 
 
 def overlapping_groups(x, y, *, size=50, field=None):

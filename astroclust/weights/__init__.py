@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from astroclust.networks import create_network
+from astroclust.weights.card_checks import check_card
 from astroclust.weights.cards import (
     ModelBandsError,
     ModelCard,
@@ -17,7 +18,6 @@ from astroclust.weights.cards import (
     ModelHashError,
     ModelKeysError,
     card_digest,
-    check_card,
     read_card,
 )
 from astroclust.weights.classifier import Classifier

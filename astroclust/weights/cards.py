@@ -4,11 +4,8 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields
-from math import isfinite
-from numbers import Integral, Real
 
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, BandSystem, ClassScheme
-from astroclust.stamps import NORMALIZATIONS
 
 __all__ = [
     "ModelBandsError",
@@ -18,17 +15,13 @@ __all__ = [
     "ModelKeysError",
     "card_digest",
     "card_text",
-    "check_card",
     "read_card",
+    "subset_name",
+    "wrong_entry",
 ]
 
-# Whole numbers of a card, and other numbers; each with its smallest and largest value. Stamps of
-# more pixels, or ensembles of more networks, would not fit into the memory of a computer.
-_WHOLE = {"members": (1, 1000), "stamp_size": (1, 1024)}
-_REAL = {"pixel_scale": (0.001, 10), "temperature": (0.01, 100)}
-_TEXTS = ("name", "architecture", "training_sample", "split", "command", "score_command", "licence")
 # Entries that cards of earlier versions do not have.
-_OPTIONAL = ("galaxies", "galaxy_scores")
+_OPTIONAL = ("galaxies", "galaxy_scores", "band_scores", "training_rows")
 _LARGEST_CARD = 1 << 20
 
 
@@ -79,7 +72,7 @@ class ModelBandsError(ValueError):
     >>> from astroclust import load_classifier, save_classifier
     >>> from astroclust.weights import Classifier
     >>> classifier = load_classifier()
-    >>> card = replace(classifier.card, bands=("V", "I"), max_missing_bands=1)
+    >>> card = replace(classifier.card, bands=("V", "I"), max_missing_bands=1, band_scores={})
     >>> card = save_classifier(Classifier(card, classifier.networks), "mine.safetensors")
     >>> load_classifier("mine.safetensors")
     Traceback (most recent call last):
@@ -150,6 +143,13 @@ class ModelCard:
         Galaxies whose real images it has been trained on, if the samples name them.
     galaxy_scores : dict of str to dict
         Scores per held-out galaxy, and of ``"all"`` together.
+    band_scores : dict of str to dict of str to dict
+        Scores for subsets of the bands: under ``"simulated"`` those on simulated stamps, under
+        ``"human"`` those on human labels. Keys are roles in the order of the system, joined as in
+        ``"V+I"``; each has ``n``, ``accuracy``, ``mean_recall`` and ``ece``.
+    training_rows : str
+        Fingerprints of the stamps that it has been trained on, by which
+        `~astroclust.training.seen_rows` finds them again.
     command : str
         The command that makes it again.
     score_command : str
@@ -186,6 +186,8 @@ class ModelCard:
     scores: dict = field(default_factory=dict)
     galaxies: tuple = ()
     galaxy_scores: dict = field(default_factory=dict)
+    band_scores: dict = field(default_factory=dict)
+    training_rows: str = ""
     command: str = ""
     score_command: str = ""
     licence: str = "BSD-3-Clause"
@@ -195,6 +197,68 @@ class ModelCard:
         for name, default in (("bands", "roles"), ("pixel_scale", "pixel_scale")):
             if getattr(self, name) is None and isinstance(self.system, BandSystem):
                 object.__setattr__(self, name, getattr(self.system, default))
+
+    def expected_accuracy(self, bands):
+        """Accuracy for exactly these bands, as far as it has been measured.
+
+        Parameters
+        ----------
+        bands : sequence of str
+            Roles that there are images of, in any order.
+
+        Returns
+        -------
+        accuracy : dict of str to float
+            Under ``"simulated"`` that on simulated stamps, under ``"human"`` that on human labels;
+            empty if this subset has not been scored.
+
+        Raises
+        ------
+        ValueError
+            If a role is not one of the band system.
+
+        Examples
+        --------
+        >>> from astroclust.weights import ModelCard
+        >>> scores = {"n": 100, "accuracy": 0.61, "mean_recall": 0.58, "ece": 0.03}
+        >>> card = ModelCard("mine", "native", "stamps", band_scores={"human": {"V+I": scores}})
+        >>> card.expected_accuracy(["I", "V"])
+        {'human': 0.61}
+        >>> card.expected_accuracy(["NUV", "I"])
+        {}
+        """
+        key = subset_name(bands, self.system)
+        found = {kind: scores[key] for kind, scores in self.band_scores.items() if key in scores}
+        return {kind: scores["accuracy"] for kind, scores in found.items()}
+
+    def accuracy_notice(self, roles):
+        """One sentence on the accuracy to be expected for the bands of some images.
+
+        Parameters
+        ----------
+        roles : sequence of str
+            Roles of the images; those that the classifier does not use are passed over.
+
+        Returns
+        -------
+        notice : str
+            It says so if this subset of the bands has not been scored.
+
+        Examples
+        --------
+        >>> from astroclust import load_classifier
+        >>> print(load_classifier().card.accuracy_notice(["V", "I"]))
+        bands V, I: expected accuracy 0... on simulations, 0... on human labels of galaxies held out
+        """
+        bands = [role for role in self.system.roles if role in roles and role in self.bands]
+        accuracy = self.expected_accuracy(bands) if bands else {}
+        held_out = "galaxies held out" if self.galaxy_scores else "rows held out"
+        kinds = {"simulated": "on simulations", "human": f"on human labels of {held_out}"}
+        known = [f"{accuracy[kind]:.2f} {text}" for kind, text in kinds.items() if kind in accuracy]
+        words = f"expected accuracy {', '.join(known)}"
+        if not known:
+            words = f"the card of {self.name} has no accuracy for just these"
+        return f"bands {', '.join(bands)}: {words}"
 
     @property
     def notice(self):
@@ -212,6 +276,11 @@ class ModelCard:
             f"on galaxies that were held out it agrees with people on {unseen['accuracy']:.0%} of "
             f"{unseen['n']:.0f} objects"
         )
+
+
+def subset_name(bands, system):
+    """Name of a subset of bands in ``band_scores``: its roles in the order of the system."""
+    return "+".join(sorted(system.select(bands), key=system.index))
 
 
 def card_text(card):
@@ -278,7 +347,7 @@ def read_card(path):
     Returns
     -------
     card : `ModelCard`
-        The card; `check_card` validates its entries.
+        The card; `~astroclust.weights.check_card` validates its entries.
 
     Raises
     ------
@@ -337,7 +406,7 @@ def _entry(content, name, make, kind, path):
     try:
         return make(content[name])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise _wrong(path, name, content[name], f"accepted ({error})", kind) from error
+        raise wrong_entry(path, name, content[name], f"accepted ({error})", kind) from error
 
 
 def _without_duplicates(pairs):
@@ -353,91 +422,8 @@ def _refuse_constant(name):
     raise ValueError(f"{name} is not a finite number")
 
 
-def check_card(card, path):
-    """Validate the type and range of every entry of a card.
-
-    Parameters
-    ----------
-    card : `ModelCard`
-        The card.
-    path : str or `~pathlib.Path`
-        Name for the error message.
-
-    Raises
-    ------
-    ModelBandsError, ModelClassesError, ValueError
-        If the bands, the classes or other entries are not accepted.
-
-    Examples
-    --------
-    >>> from astroclust.weights import ModelCard, check_card
-    >>> check_card(ModelCard("mine", "native", "nothing"), "mine.safetensors")
-    >>> check_card(ModelCard("", "native", "nothing"), "mine.safetensors")
-    Traceback (most recent call last):
-        ...
-    ValueError: the card of mine.safetensors has name '', which is not a name; use the card ...
-    """
-    for name in _TEXTS:
-        value = getattr(card, name)
-        if not isinstance(value, str) or not value.isprintable():
-            raise _wrong(path, name, value, "a line of text")
-    for name in ("name", "architecture"):
-        if not getattr(card, name).strip():
-            raise _wrong(path, name, getattr(card, name), "a name")
-    for name, (low, high) in _WHOLE.items():
-        value = getattr(card, name)
-        if not _is_number(value, Integral) or not low <= value <= high:
-            raise _wrong(path, name, value, f"a whole number from {low} to {high}")
-    for name, (low, high) in _REAL.items():
-        value = getattr(card, name)
-        if not _is_number(value, Real) or not low <= value <= high:
-            raise _wrong(path, name, value, f"a number from {low} to {high}")
-    if not isinstance(card.simulated, bool):
-        raise _wrong(path, "simulated", card.simulated, "true or false")
-    if not isinstance(card.normalization, str) or card.normalization not in NORMALIZATIONS:
-        known = ", ".join(NORMALIZATIONS)
-        raise _wrong(path, "normalization", card.normalization, f"one of {known}")
-    _check_bands(card, path)
-    if not isinstance(card.classes, ClassScheme):
-        raise _wrong(path, "classes", card.classes, "a ClassScheme", ModelClassesError)
-    _check_scores(card.scores, path)
-    if not isinstance(card.galaxies, tuple) or not all(map(_is_name, card.galaxies)):
-        raise _wrong(path, "galaxies", card.galaxies, "names of galaxies")
-    if not isinstance(card.galaxy_scores, dict) or not all(map(_is_name, card.galaxy_scores)):
-        raise _wrong(path, "galaxy_scores", card.galaxy_scores, "scores by galaxy")
-    for scores in card.galaxy_scores.values():
-        _check_scores(scores, path)
-
-
-def _check_bands(card, path):
-    if not isinstance(card.system, BandSystem):
-        raise _wrong(path, "system", card.system, "a BandSystem", ModelBandsError)
-    bands, roles = card.bands, card.system.roles
-    known = isinstance(bands, tuple) and all(isinstance(b, str) and b in roles for b in bands)
-    if not known or not bands or len(set(bands)) < len(bands):
-        raise _wrong(path, "bands", bands, f"some of {', '.join(roles)}", ModelBandsError)
-    missing, most = card.max_missing_bands, len(bands) - 1
-    if not _is_number(missing, Integral) or not 0 <= missing <= most:
-        raise _wrong(path, "max_missing_bands", missing, f"a whole number from 0 to {most}")
-
-
-def _check_scores(scores, path):
-    if not isinstance(scores, dict):
-        raise _wrong(path, "scores", scores, "numbers by name")
-    for name, value in scores.items():
-        if not isinstance(name, str) or not _is_number(value, Real) or not isfinite(value):
-            raise _wrong(path, f"score {name}", value, "a finite number")
-
-
-def _is_name(value):
-    return isinstance(value, str) and bool(value.strip()) and value.isprintable()
-
-
-def _is_number(value, kind):
-    return isinstance(value, kind) and not isinstance(value, bool)
-
-
-def _wrong(path, entry, value, wanted, kind=ValueError):
+def wrong_entry(path, entry, value, wanted, kind=ValueError):
+    """The error of an entry of a card that is not accepted."""
     text = repr(value)
     text = text if len(text) < 200 else f"{text[:200]}..."
     return kind(

@@ -139,14 +139,34 @@ def _front_matter(card):
 
 
 def _scores(card):
+    """Scores per galaxy, or those of the held-out sample, and those of subsets of the bands."""
+    return "\n".join([_held_out_scores(card), *_band_tables(card)])
+
+
+def _held_out_scores(card):
     """Scores per galaxy as a table, or those of the held-out sample."""
     if not card.galaxy_scores:
         lines = [f"- {name}: {value:g}" for name, value in card.scores.items()]
         held_out = f"Held out: {card.split}.\n\n" if card.split else ""
         return held_out + ("\n".join(lines) or "Nothing was held out.") + "\n"
-    names = list(dict.fromkeys(name for one in card.galaxy_scores.values() for name in one))
-    lines = [f"| galaxy | {' | '.join(names)} |", "|" + " --- |" * (len(names) + 1)]
-    for galaxy, scores in card.galaxy_scores.items():
+    table = _markdown_table("galaxy", card.galaxy_scores)
+    return f"On galaxies that were held out ({card.split}):\n\n{table}"
+
+
+def _band_tables(card):
+    """Scores of subsets of the bands as tables, one per kind of labels."""
+    kinds = {"simulated": "simulated stamps", "human": "human labels that were held out"}
+    return [
+        f"With these bands alone, on {kinds[kind]}:\n\n{_markdown_table('bands', scores)}"
+        for kind, scores in card.band_scores.items()
+    ]
+
+
+def _markdown_table(title, rows):
+    """A table of scores by name, with one row per entry."""
+    names = list(dict.fromkeys(name for one in rows.values() for name in one))
+    lines = [f"| {title} | {' | '.join(names)} |", "|" + " --- |" * (len(names) + 1)]
+    for row, scores in rows.items():
         values = [f"{scores[name]:g}" if name in scores else "" for name in names]
-        lines.append(f"| {galaxy} | {' | '.join(values)} |")
-    return f"On galaxies that were held out ({card.split}):\n\n" + "\n".join(lines) + "\n"
+        lines.append(f"| {row} | {' | '.join(values)} |")
+    return "\n".join(lines) + "\n"

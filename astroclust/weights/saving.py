@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import save
 
 from astroclust.files import check_output, replace_when_done
-from astroclust.weights.cards import card_digest, card_text, check_card
+from astroclust.weights.card_checks import check_card
+from astroclust.weights.cards import card_digest, card_text
 
 __all__ = ["CARD_DIGEST", "check_classifier_output", "check_finite", "save_classifier"]
 

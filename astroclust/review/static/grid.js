@@ -144,7 +144,7 @@ export class Grid {
     const unsaved = state.unsaved.has(row);
     const differ = new Set(state.votesOf(row).map((vote) => vote.label)).size > 1;
     // Most cells are as they were when they were last drawn.
-    const drawn = [row, position, state.order.length, label, caption, chosen, unsaved, differ].join();
+    const drawn = [row, position, state.order.length, label, given, caption, chosen, unsaved, differ].join();
     if (cell.drawn === drawn) return;
     cell.drawn = drawn;
     cell.setAttribute("aria-selected", chosen);
@@ -157,7 +157,8 @@ export class Grid {
     number.textContent = caption;
     cell.setAttribute("aria-posinset", position + 1);
     cell.setAttribute("aria-setsize", state.order.length);
-    const said = given ? `class ${given}, ${state.data.classes[given]}, ${caption}` : "not classified";
+    const none = state.isHidden(row) ? "class hidden" : "not classified";
+    const said = given ? `class ${given}, ${state.data.classes[given]}, ${caption}` : none;
     const name = `object ${state.data.ids[row]}, ${said}${label ? `, you say ${label}` : ""}`;
     cell.setAttribute("aria-label", name);
   }
@@ -165,6 +166,7 @@ export class Grid {
   // The number that the stamps are sorted by.
   caption(row) {
     const { key } = this.state.sort;
+    if (this.state.isHidden(row)) return this.state.data.ids[row];
     if (key === "entropy") return format("S", this.state.value(row));
     if (key === "disagreement") return format("D", this.state.value(row));
     const probability = this.state.columns.probability;

@@ -15,6 +15,8 @@ export function listen(actions, state) {
     m: actions.note,
     s: actions.saliency,
     c: actions.picture,
+    t: actions.marker,
+    w: actions.wide,
     g: () => state.setView("grid"),
     f: () => state.setView("field"),
     "?": actions.help,

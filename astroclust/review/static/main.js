@@ -10,7 +10,7 @@ import { setBands } from "./charts.js";
 import { setShapes, shapeOf } from "./shapes.js";
 import { Single } from "./single.js";
 import { source } from "./source.js";
-import { State } from "./state.js";
+import { DOWN, State } from "./state.js";
 
 const POLL = 4000; // ms between looks at what others have labelled
 
@@ -28,20 +28,26 @@ function fillControls(state) {
   const { data } = state;
   find("title").textContent = data.title;
   document.title = `${data.title} – astroclust review`;
-  const pictures = [["color", "colour"], ...data.bands.map(({ role, filter }) => [role, `${role} ${filter}`])];
+  const pictures = [["color", "color"], ...data.bands.map(({ role, filter }) => [role, `${role} ${filter}`])];
   for (const [value, textContent] of pictures) {
     const missing = data.sheets && !(value in data.sheets);
     if (!missing) find("picture").append(make("option", { value, textContent }));
   }
   for (const option of find("sort").options) {
     const column = { class: "class", probability: "probability", entropy: "entropy" }[option.value];
-    option.disabled = column !== undefined && !(column in state.columns);
+    const hidden = state.blind && ["class", "probability", "disagreement"].includes(option.value);
+    option.disabled = hidden || (column !== undefined && !(column in state.columns));
   }
+  find("sort").value = state.sort.key;
+  find("direction").textContent = state.sort.down ? "↓" : "↑";
+  find("blind").hidden = !state.blind;
   const counts = new Map();
   for (let row = 0; row < state.n; row++) {
     const given = state.modelClass(row);
     counts.set(given, (counts.get(given) ?? 0) + 1);
   }
+  // In a blind review, to choose classes would tell them.
+  find("classes").hidden = state.blind;
   for (const number of counts.has(0) ? [...state.classes, 0] : state.classes) {
     const name = number ? data.classes[number] : "not classified";
     const chip = make("button", { className: "chip", title: `Show or hide ${name}` }, [
@@ -74,8 +80,7 @@ function tieControls(state, grid) {
   find("picture").addEventListener("change", (event) => showPicture(state, event.target.value));
   find("sort").addEventListener("change", (event) => {
     const key = event.target.value;
-    // The surest, the most uncertain and the most disputed first.
-    state.sort = { key, down: ["probability", "entropy", "disagreement"].includes(key) };
+    state.sort = { key, down: DOWN.includes(key) };
     find("direction").textContent = state.sort.down ? "↓" : "↑";
     state.arrange();
     state.move(-state.n);
@@ -166,7 +171,7 @@ function showView(state) {
 function count(state) {
   const [shown, n] = [state.order.length, state.n].map((m) => m.toLocaleString("en"));
   find("count").textContent = shown === n ? `${n} objects` : `${shown} of ${n} objects`;
-  find("progress").textContent = `${state.labelled().toLocaleString("en")} labelled`;
+  find("progress").textContent = `${state.labelled().toLocaleString("en")} labeled`;
 }
 
 function actionsOf(state, saver, views) {
@@ -203,6 +208,12 @@ function actionsOf(state, saver, views) {
     picture: () => {
       const { options, selectedIndex } = find("picture");
       showPicture(state, options[(selectedIndex + 1) % options.length].value);
+    },
+    marker: () => state.toggle("marked"),
+    wide: () => {
+      if (state.view !== "single") state.wide = false; // it is shown, whatever it was before
+      state.setView("single");
+      state.toggle("wide");
     },
     help: () => find("help").showModal(),
     zoom: (sign) => {
@@ -256,8 +267,11 @@ async function start() {
   state.on("label", (event) => actions.label(event.detail));
   state.on("show-picture", (event) => showPicture(state, event.detail === state.picture ? "color" : event.detail));
   state.on("arranged labelled", () => count(state));
+  state.on("overlay", () => document.body.classList.toggle("marked", state.marked));
+  document.body.classList.toggle("marked", state.marked);
   state.setView("grid");
   state.arrange();
+  state.move(-state.n); // the first in the order that the page starts with
   await saver.listen();
   saver.restore();
   state.tell("labelled");

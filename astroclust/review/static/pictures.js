@@ -74,13 +74,24 @@ function load(url) {
   return images.get(url);
 }
 
+// Draw a picture as it is, unless another row is shown by the time it has come.
+export async function drawWhole(canvas, url, row) {
+  canvas.dataset.row = row;
+  canvas.dataset.url = url;
+  const image = await load(url).catch(() => images.delete(url) && null);
+  if (!image || canvas.dataset.url !== url) return;
+  [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+  canvas.getContext("2d").drawImage(image, 0, 0);
+}
+
 // Draw the stamp of a row into a canvas, pixel by pixel.
 export async function drawStamp(canvas, source, name, row, size) {
   canvas.width = canvas.height = size;
   canvas.dataset.row = row;
   const { url, column, line } = source.stamp(name, row);
+  canvas.dataset.url = url;
   const image = await load(url).catch(() => images.delete(url) && null);
-  if (!image || canvas.dataset.row !== String(row)) return;
+  if (!image || canvas.dataset.row !== String(row) || canvas.dataset.url !== url) return;
   const context = canvas.getContext("2d");
   context.drawImage(image, column * size, line * size, size, size, 0, 0, size, size);
 }

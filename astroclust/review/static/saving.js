@@ -33,8 +33,12 @@ export class Saver {
   }
 
   put(row, { label, note }, reviewer) {
-    this.state.take(row, reviewer, label || null, note);
-    this.waiting.push({ row, class: label || null, note, reviewer });
+    const { state } = this;
+    // A label that stays as it is, as under a new note, is as blind as it was.
+    const same = label && label === state.labelOf(row, reviewer);
+    const blind = same ? state.isBlind(row, reviewer) : state.isHidden(row, reviewer);
+    state.take(row, reviewer, label || null, note, blind);
+    this.waiting.push({ row, class: label || null, note, reviewer, blind, order: state.orderName() });
     this.keep();
     this.state.tell("labelled", row);
     this.send();
@@ -58,7 +62,7 @@ export class Saver {
       this.waiting = [];
     }
     this.waiting = this.waiting.filter(({ row }) => row < this.state.n);
-    for (const e of this.waiting) this.state.take(e.row, e.reviewer, e.class, e.note);
+    for (const e of this.waiting) this.state.take(e.row, e.reviewer, e.class, e.note, e.blind);
     this.keep();
     if (this.waiting.length) this.send();
   }
@@ -126,8 +130,8 @@ export class Saver {
     const news = await this.source.labels(this.next, this.generation);
     const anew = news.generation !== this.generation;
     if (anew) state.forget();
-    for (const [row, reviewer, label, note] of news.entries) state.take(row, reviewer, label, note);
-    for (const e of this.waiting) state.take(e.row, e.reviewer, e.class, e.note);
+    for (const entry of news.entries) state.take(...entry);
+    for (const e of this.waiting) state.take(e.row, e.reviewer, e.class, e.note, e.blind);
     this.generation = news.generation;
     this.next = news.next;
     if (anew || news.entries.length) state.tell("labelled");

@@ -2,16 +2,18 @@
 
 import { lineChart, styleOf } from "./charts.js";
 import { make } from "./dom.js";
-import { drawStamp } from "./pictures.js";
+import { Overlay } from "./overlay.js";
+import { drawStamp, drawWhole } from "./pictures.js";
 import { shapeOf } from "./shapes.js";
+import { copyText, decimalPosition, sexagesimalPosition } from "./sky.js";
 
 export class Single {
   constructor(root, state, source, saver) {
     Object.assign(this, { root, state, source, saver, measured: new Map() });
     this.build();
     state.on("chosen view", () => this.draw());
-    state.on("picture", () => this.visible && this.drawLarge());
-    state.on("labelled saved", () => this.visible && this.drawVotes());
+    state.on("picture overlay", () => this.visible && this.drawLarge());
+    state.on("labelled saved", () => this.visible && this.drawLabels());
   }
 
   get visible() {
@@ -23,11 +25,15 @@ export class Single {
     this.bands = this.state.data.bands.map(({ role, filter }) => {
       const canvas = make("canvas", { role: "img", ariaLabel: `${role}, ${filter}` });
       const name = make("span", {}, [make("b", { textContent: role }), ` ${filter}`]);
-      const button = make("button", { className: "band", title: `Show ${filter} large` }, [canvas, name]);
+      const framed = make("span", { className: "stamp" }, [canvas]);
+      const button = make("button", { className: "band", title: `Show ${filter} large` }, [framed, name]);
       button.addEventListener("click", () => this.state.tell("show-picture", role));
       return { role, canvas, button };
     });
+    this.overlay = new Overlay(this.state.data);
+    this.frame = make("div", { className: "frame" }, [this.large, this.overlay.root]);
     this.heading = make("h2");
+    this.sky = make("p", { className: "sky" });
     this.facts = make("p", { className: "facts" });
     this.buttons = make("div", { className: "labels", role: "group", ariaLabel: "Your label" });
     for (const number of this.state.classes) {
@@ -54,15 +60,27 @@ export class Single {
     this.charts = make("div", { className: "charts" });
     this.saliency = make("div", { className: "saliency" });
     const look = make("div", { className: "look" }, [
-      this.large,
+      this.frame,
+      this.buildTools(),
       make("div", { className: "bands" }, this.bands.map(({ button }) => button)),
       this.saliency,
     ]);
     const read = make("div", { className: "read" }, [
-      this.heading, this.facts, this.buttons, this.note, this.votes,
+      this.heading, this.sky, this.facts, this.buttons, this.note, this.votes,
       make("div", { className: "pair" }, [this.chances, this.magnitudes]), this.charts,
     ]);
     this.root.append(look, read);
+  }
+
+  // What the keys t and w do.
+  buildTools() {
+    const tool = (key, text, name) => {
+      const button = make("button", {}, [make("kbd", { textContent: key }), ` ${text}`]);
+      button.addEventListener("click", () => this.state.toggle(name));
+      return button;
+    };
+    this.tools = { marked: tool("t", "Target marker", "marked"), wide: tool("w", "Surroundings", "wide") };
+    return make("div", { className: "tools" }, Object.values(this.tools));
   }
 
   keepNote() {
@@ -74,12 +92,10 @@ export class Single {
     if (!this.visible) return;
     const { state } = this;
     const row = state.chosen;
-    const { ids, x, y } = state.data;
+    const { ids } = state.data;
     if (document.activeElement === this.note) this.note.blur();
     this.heading.textContent = `Object ${ids[row]}`;
-    const position = state.position[row];
-    const where = position < 0 ? "not among those shown" : `${position + 1} of ${state.order.length}`;
-    this.facts.textContent = [where, `x ${x[row] ?? "–"}`, `y ${y[row] ?? "–"}`, ...this.oddities(row)].join("  ·  ");
+    this.drawSky(row);
     this.drawLarge();
     const { size, inside } = state.data;
     for (const { role, canvas, button } of this.bands) {
@@ -87,10 +103,44 @@ export class Single {
       button.hidden = !this.hasPicture(role);
       if (inside[row] && !button.hidden) drawStamp(canvas, this.source, role, row, size);
     }
-    this.drawVotes();
-    this.drawChances(row);
+    this.drawLabels();
     this.drawMeasures(row);
     this.clearSaliency(row);
+  }
+
+  // What changes with a label: in a blind review also what was hidden until then.
+  drawLabels() {
+    const row = this.state.chosen;
+    this.drawFacts(row);
+    this.drawVotes();
+    this.drawChances(row);
+    const hidden = this.state.isHidden(row);
+    if (this.saliencyHidden !== hidden) this.clearSaliency(row);
+  }
+
+  drawFacts(row) {
+    const { state } = this;
+    const { x, y } = state.data;
+    const position = state.position[row];
+    const where = position < 0 ? "not among those shown" : `${position + 1} of ${state.order.length}`;
+    const pixels = [x, y].map((values, i) => `${"xy"[i]} ${values[row]?.toFixed(2) ?? "–"}`);
+    this.facts.textContent = [where, ...pixels, ...this.oddities(row)].join("  ·  ");
+  }
+
+  drawSky(row) {
+    const [ra, dec] = [this.state.data.ra?.[row] ?? null, this.state.data.dec?.[row] ?? null];
+    this.sky.hidden = ra === null || dec === null;
+    if (this.sky.hidden) return;
+    const texts = [sexagesimalPosition(ra, dec), decimalPosition(ra, dec)];
+    this.sky.replaceChildren(
+      ...texts.map((text, i) => {
+        const shown = make("span", { className: "position", textContent: text });
+        const button = make("button", { textContent: "Copy" });
+        button.setAttribute("aria-label", `Copy right ascension and declination ${["", "in degrees"][i]}`);
+        button.addEventListener("click", async () => this.saver.show(await copyText(shown)));
+        return make("span", {}, [shown, button]);
+      }),
+    );
   }
 
   hasPicture(name) {
@@ -101,19 +151,29 @@ export class Single {
     const flags = this.state.columns.flags?.[row] ?? 0;
     const meanings = Object.entries(this.state.data.flags);
     const said = meanings.filter(([bit]) => flags & bit).map(([, meaning]) => meaning);
-    const { entropy, agreement } = this.state.columns;
-    if (entropy?.[row] != null) said.unshift(`entropy ${entropy[row].toFixed(2)}`);
-    if (agreement?.[row] != null && agreement[row] < 1) said.push(`agreement ${agreement[row].toFixed(2)}`);
+    const [entropy, agreement] = ["entropy", "agreement"].map((name) => this.state.given(name, row));
+    if (entropy !== null) said.unshift(`entropy ${entropy.toFixed(2)}`);
+    if (agreement !== null && agreement < 1) said.push(`agreement ${agreement.toFixed(2)}`);
     return said;
   }
 
   drawLarge() {
     const { chosen: row, picture, data } = this.state;
     for (const { role, button } of this.bands) button.setAttribute("aria-pressed", role === picture);
-    this.large.setAttribute("aria-label", `stamp of object ${data.ids[row]}, ${picture}`);
-    this.large.width = this.large.width;
     const name = this.hasPicture(picture) ? picture : "color";
-    if (data.inside[row]) drawStamp(this.large, this.source, name, row, data.size);
+    const context = data.inside[row] ? this.source.context(name, row) : null;
+    const wide = this.state.wide && context !== null;
+    this.tools.wide.disabled = context === null;
+    for (const [key, button] of Object.entries(this.tools)) {
+      button.setAttribute("aria-pressed", this.state[key]);
+    }
+    const what = wide ? "surroundings" : "stamp";
+    this.large.setAttribute("aria-label", `${what} of object ${data.ids[row]}, ${picture}`);
+    this.large.width = this.large.width;
+    if (wide) drawWhole(this.large, context, row);
+    else if (data.inside[row]) drawStamp(this.large, this.source, name, row, data.size);
+    const size = wide ? data.context_size : data.size;
+    this.overlay.draw(row, { size, first: (size - data.size) / 2, marked: this.state.marked });
   }
 
   drawVotes() {
@@ -128,25 +188,32 @@ export class Single {
       this.note.value = state.noteOf(row);
       this.noted = row;
     }
-    const notes = state.notes.get(row) ?? new Map();
-    const said = [...state.votes.entries()].flatMap(([key, { name, labels }]) => {
+    const notes = state.notesOf(row);
+    const hidden = state.isHidden(row);
+    const said = [...state.votes.entries()].flatMap(([key, { name, labels, blind }]) => {
       const note = notes.get(key)?.note;
-      return labels[row] || note ? [{ name, label: labels[row], note }] : [];
+      const label = hidden ? 0 : labels[row];
+      return label || note ? [{ name, label, note, blind: blind[row] }] : [];
     });
     this.votes.replaceChildren(
-      ...said.map(({ name, label, note }) => {
+      ...said.map(({ name, label, note, blind }) => {
         const shape = make("span", { className: "shape", textContent: label ? `${shapeOf(label)} ${label}` : "–" });
         shape.dataset.class = label;
-        return make("li", {}, [make("b", { textContent: name }), " ", shape, note ? ` ${note}` : ""]);
+        return make("li", {}, [make("b", { textContent: name }), " ", shape, blind ? " (blind)" : "", note ? ` ${note}` : ""]);
       }),
     );
   }
 
   drawChances(row) {
     const { state } = this;
+    if (state.isHidden(row)) {
+      const textContent = "Blind: class, probabilities and the labels of others are shown once you have labeled this object.";
+      this.chances.replaceChildren(make("p", { className: "quiet", textContent }));
+      return;
+    }
     this.chances.replaceChildren(
       ...state.classes.map((number) => {
-        const chance = state.columns[`prob_${number}`]?.[row] ?? null;
+        const chance = state.given(`prob_${number}`, row);
         const bar = make("span", { className: "fill" });
         bar.style.width = `${100 * (chance ?? 0)}%`;
         const line = make("div", { className: "chance" }, [
@@ -213,7 +280,8 @@ export class Single {
 
   clearSaliency(row) {
     this.saliency.replaceChildren();
-    if (!this.source.live || !this.state.data.inside[row]) return;
+    this.saliencyHidden = this.state.isHidden(row);
+    if (!this.source.live || !this.state.data.inside[row] || this.saliencyHidden) return;
     const button = make("button", {}, [make("kbd", { textContent: "s" }), " Saliency"]);
     button.addEventListener("click", () => this.askSaliency());
     this.saliency.append(button);
@@ -222,6 +290,10 @@ export class Single {
   async askSaliency() {
     const row = this.state.chosen;
     if (!this.visible || !this.source.live || !this.state.data.inside[row]) return;
+    if (this.state.isHidden(row)) {
+      this.saver.show("hidden until labeled");
+      return;
+    }
     this.saliency.replaceChildren(make("p", { className: "waiting", textContent: "working out the saliency …" }));
     let shown;
     try {

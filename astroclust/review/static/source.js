@@ -37,6 +37,10 @@ class Server {
     return `/tiles/${name}/${level}/${column}/${line}`;
   }
 
+  context(name, row) {
+    return `/contexts/${name}/${row}`;
+  }
+
   async measures(row) {
     return (await ask(`/api/measures/${row}`)).json();
   }
@@ -95,6 +99,12 @@ class Embedded {
     return null;
   }
 
+  // In color, whichever picture is shown; null in a page of many objects.
+  context(name, row) {
+    const picture = this.data.context?.[row];
+    return picture ? `data:image/jpeg;base64,${picture}` : null;
+  }
+
   async measures(row) {
     return this.data.measures?.[row] ?? null;
   }
@@ -108,7 +118,7 @@ class Embedded {
   }
 
   async labels(since) {
-    const entries = this.entries().map((e) => [e.row, e.reviewer, e.class, e.note]);
+    const entries = this.entries().map((e) => [e.row, e.reviewer, e.class, e.note, e.blind]);
     return { generation: 1, next: entries.length, entries: entries.slice(since) };
   }
 
@@ -130,7 +140,8 @@ class Embedded {
     const { ids, exact } = this.data;
     const lines = this.entries().map((e) => {
       const place = [e.row, quote(ids[e.row]), exact.x[e.row], exact.y[e.row]];
-      return [...place, quote(e.reviewer), e.class ?? "", quote(e.note), e.time].join(",");
+      const how = [e.blind ? "True" : "False", quote(e.order ?? ""), e.time];
+      return [...place, quote(e.reviewer), e.class ?? "", quote(e.note), ...how].join(",");
     });
     return this.data.header + lines.map((line) => `${line}\n`).join("");
   }

@@ -1,5 +1,8 @@
 // What the page knows: the objects, who called them what, which are shown and which is chosen.
 
+// Sorted from high to low: the surest, the most uncertain and the most disputed first.
+export const DOWN = ["probability", "entropy", "disagreement"];
+
 export class State extends EventTarget {
   constructor(data) {
     super();
@@ -11,10 +14,15 @@ export class State extends EventTarget {
     this.keys = new Map(this.classes.map((number, i) => [short ? number : i + 1, number]));
     this.columns = data.columns;
     this.me = data.reviewer || "";
-    this.votes = new Map(); // reviewer, in small letters, to {name, labels}
+    this.votes = new Map(); // reviewer, in small letters, to {name, labels, blind}
+    this.seen = new Map(); // reviewer, in small letters, to whether they ever labeled each row
     this.notes = new Map(); // row to Map of reviewer to note
     this.picture = "color";
-    this.sort = { key: "row", down: false };
+    this.blind = data.blind;
+    this.marked = true; // a marker on each target
+    this.wide = false; // the surroundings in place of the stamp
+    const key = { table: "row", uncertainty: "entropy", random: "random" }[data.order];
+    this.sort = { key, down: DOWN.includes(key) };
     this.hidden = new Set(); // classes that are not shown
     this.shown = "all";
     this.order = [];
@@ -31,8 +39,22 @@ export class State extends EventTarget {
     for (const name of names.split(" ")) this.addEventListener(name, listener);
   }
 
+  // Whether a reviewer must not see yet what the classifier and others say of an object.
+  isHidden(row, reviewer = this.me) {
+    return this.blind && !this.seen.get(reviewer.toLowerCase())?.[row];
+  }
+
+  // What the classifier says; null if there is nothing, or it is hidden.
+  given(name, row) {
+    return this.isHidden(row) ? null : (this.columns[name]?.[row] ?? null);
+  }
+
   modelClass(row) {
-    return this.columns.class?.[row] ?? 0;
+    return this.given("class", row) ?? 0;
+  }
+
+  isBlind(row, reviewer = this.me) {
+    return Boolean(this.votes.get(reviewer.toLowerCase())?.blind[row]);
   }
 
   labelOf(row, reviewer = this.me) {
@@ -43,19 +65,31 @@ export class State extends EventTarget {
     return this.notes.get(row)?.get(reviewer.toLowerCase())?.note ?? "";
   }
 
+  // The notes by reviewer; only one's own while the others are hidden.
+  notesOf(row) {
+    const notes = this.notes.get(row) ?? new Map();
+    if (!this.isHidden(row)) return notes;
+    return new Map([...notes].filter(([key]) => key === this.me.toLowerCase()));
+  }
+
   // The name and label of each reviewer who gave one.
   votesOf(row) {
+    if (this.isHidden(row)) return [];
     const votes = [...this.votes.values()].map(({ name, labels }) => ({ name, label: labels[row] }));
     return votes.filter(({ label }) => label);
   }
 
   // Take in what a reviewer says of an object.
-  take(row, reviewer, label, note) {
+  take(row, reviewer, label, note, blind) {
     const key = reviewer.toLowerCase();
     if (!this.votes.has(key)) {
-      this.votes.set(key, { name: reviewer, labels: new Int16Array(this.n) });
+      const [labels, blinds] = [new Int16Array(this.n), new Uint8Array(this.n)];
+      this.votes.set(key, { name: reviewer, labels, blind: blinds });
     }
     this.votes.get(key).labels[row] = label ?? 0;
+    this.votes.get(key).blind[row] = Boolean(label && blind);
+    if (!this.seen.has(key)) this.seen.set(key, new Uint8Array(this.n));
+    if (label) this.seen.get(key)[row] = 1;
     if (!this.notes.has(row)) this.notes.set(row, new Map());
     this.notes.get(row).set(key, { name: reviewer, note });
   }
@@ -74,7 +108,7 @@ export class State extends EventTarget {
   // or, before anyone has voted, that of the members of the ensemble.
   disagreement(row) {
     const votes = this.votesOf(row).map(({ label }) => label);
-    if (!votes.length) return 1 - (this.columns.agreement?.[row] ?? 1);
+    if (!votes.length) return 1 - (this.given("agreement", row) ?? 1);
     if (this.modelClass(row)) votes.push(this.modelClass(row));
     const counts = this.classes.map((c) => votes.filter((vote) => vote === c).length);
     return 1 - Math.max(...counts) / votes.length;
@@ -85,7 +119,18 @@ export class State extends EventTarget {
     if (key === "disagreement") return this.disagreement(row);
     if (key === "label") return this.labelOf(row) || 32768; // after all classes
     if (key === "class") return this.modelClass(row) || 32768; // after all classes
-    return this.columns[key]?.[row] ?? NaN;
+    // An order by uncertainty is for blind reviews too: it puts difficult objects first.
+    if (key === "entropy") return this.columns.entropy?.[row] ?? NaN;
+    if (key === "random") return this.data.random[row];
+    return this.given(key, row) ?? NaN;
+  }
+
+  // The order in use, as it is saved with each label.
+  orderName() {
+    const { key, down } = this.sort;
+    const name = { row: "table", entropy: "uncertainty" }[key] ?? key;
+    const seed = key === "random" ? ` seed=${this.data.seed}` : "";
+    return name + seed + (down === DOWN.includes(key) ? "" : " reversed");
   }
 
   isShown(row) {
@@ -99,7 +144,7 @@ export class State extends EventTarget {
       case "tied":
         return new Set(this.votesOf(row).map(({ label }) => label)).size > 1;
       case "noted":
-        return [...(this.notes.get(row)?.values() ?? [])].some(({ note }) => note);
+        return [...this.notesOf(row).values()].some(({ note }) => note);
       default:
         return true;
     }
@@ -148,6 +193,12 @@ export class State extends EventTarget {
       if (entropy > most) [best, most] = [row, entropy];
     }
     return best;
+  }
+
+  // Turn the marker or the surroundings on or off.
+  toggle(name) {
+    this[name] = !this[name];
+    this.tell("overlay");
   }
 
   setView(view) {

@@ -26,7 +26,8 @@ table { border-collapse: collapse; font-size: 0.9rem; margin: 1rem 0; display: b
         overflow-x: auto; }
 th, td { padding: 0.2rem 0.7rem; text-align: right; white-space: nowrap;
          border-bottom: 1px solid #ddd; }
-th { border-bottom: 2px solid #888; } img { max-width: 100%; }
+th { border-bottom: 2px solid #888; } .text { text-align: left; white-space: normal; }
+td.text { overflow-wrap: anywhere; min-width: 8rem; } img { max-width: 100%; }
 .note { background: #fff4d6; border-left: 4px solid #e69f00; padding: 0.5rem 1rem; }
 """
 
@@ -79,19 +80,22 @@ class Report:
         table : `~astropy.table.Table`, optional
             Shown whole.
         form : str, optional
-            How its numbers are shown; the file has them in full.
+            How its numbers are shown; the file has them in full. None for the formats of the
+            columns.
         figure : `~matplotlib.figure.Figure`, optional
             Shown below.
         """
         self._sections.append(_Section(heading, text, name, table, form, figure))
 
-    def write(self, folder):
-        """Write ``report.html``, one file with all, and each table as ECSV.
+    def write(self, folder, *, page="report.html"):
+        """Write the page, one file with all, and each named table as ECSV.
 
         Parameters
         ----------
         folder : str or `~pathlib.Path`
             Where they go; what is there is replaced.
+        page : str, optional
+            Name of the page.
 
         Returns
         -------
@@ -104,7 +108,7 @@ class Report:
             if section.name is not None:
                 with replace_when_done(folder / f"{section.name}.ecsv", overwrite=True) as partial:
                     section.table.write(partial, format="ascii.ecsv")
-        page = folder / "report.html"
+        page = folder / page
         with replace_when_done(page, overwrite=True) as partial:
             Path(partial).write_text(self._page(), encoding="utf-8")
         return page
@@ -125,11 +129,7 @@ def _section_html(section):
     if section.text:
         parts.append(f"<p>{html.escape(section.text)}</p>")
     if section.table is not None:
-        shown = section.table.copy()
-        for column in shown.itercols():
-            if column.dtype.kind == "f":
-                column.format = section.form
-        parts += shown.pformat(max_lines=-1, max_width=-1, html=True, show_unit=False)
+        parts.append(_table_html(section.table, section.form))
     if section.figure is not None:
         stream = io.BytesIO()
         section.figure.savefig(stream, format="png", dpi=120)
@@ -137,6 +137,28 @@ def _section_html(section):
         alternative = html.escape(section.heading, quote=True)
         parts.append(f'<img alt="{alternative}" src="data:image/png;base64,{picture}">')
     return "\n".join(parts)
+
+
+def _table_html(table, form):
+    """A table with its numbers to the right and its texts, which may be long, to the left."""
+    shown = table.copy()
+    for column in shown.itercols():
+        if column.dtype.kind == "f" and form is not None:
+            column.format = form
+    kinds = [' class="text"' if column.dtype.kind in "US" else "" for column in shown.itercols()]
+    cells = [one.info.iter_str_vals() for one in shown.itercols()]
+    rows = [shown.colnames, *zip(*cells, strict=True)]
+    lines = []
+    for number, row in enumerate(rows):
+        tag = "td" if number else "th"
+        cells = (
+            f"<{tag}{kind}>{html.escape(str(cell).strip())}</{tag}>"
+            for kind, cell in zip(kinds, row, strict=True)
+        )
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    head, *body = lines
+    body = "\n".join(body)
+    return f"<table><thead>{head}</thead><tbody>\n{body}</tbody></table>"
 
 
 def describe_machine(seconds):

@@ -1,0 +1,268 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Tables in FITS files, with what astropy leaves out: descriptions, comments, nested metadata."""
+
+import io
+import json
+import re
+import warnings
+
+import numpy as np
+from astropy import units as u
+from astropy.io import fits
+from astropy.io.fits.column import KEYWORD_NAMES, python_to_tdisp
+from astropy.table import Column, Table
+from astropy.utils.exceptions import AstropyUserWarning
+
+from astroclust.catalogs.keywords import find_keyword
+
+__all__ = ["plain_unit", "plain_value", "read_fits_table", "write_fits_table"]
+
+# Where the units and formats of columns are that FITS does not know.
+_KEPT = "astroclust"
+# What astropy makes of the format ".3f" by way of TDISPn, and of that alone.
+_PADDED = re.compile(r"\{:\d+(\.\d+[feEgG])\}")
+_KEYWORD = re.compile(r"[A-Za-z0-9_-]{1,8}")
+_LONG_KEYWORD = re.compile(r"[A-Za-z0-9_.:/+-][A-Za-z0-9_.:/+ -]{0,58}")
+# Which describe the extension, not its content.
+_RESERVED = re.compile(
+    r"(SIMPLE|XTENSION|BITPIX|NAXIS\d*|PCOUNT|GCOUNT|TFIELDS|THEAP|EXTEND|END|CONTINUE|HIERARCH|"
+    r"GROUPS|BLANK|BSCALE|BZERO|BLOCKED|CHECKSUM|DATASUM|LONGSTRN|EXTNAME|EXTVER|EXTLEVEL|"
+    rf"({'|'.join(KEYWORD_NAMES)}|TCOMM)\d+)"
+)
+_CARD = 80  # characters
+
+
+def write_fits_table(table, path):
+    """Write a table to a FITS file; see `~astroclust.catalogs.write_table`.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table.
+    path : `~pathlib.Path`
+        The file, which must not exist.
+    """
+    # Not a `QTable`, whose units astropy wants to be those of FITS.
+    plain = Table(table, copy=False)
+    plain.meta = {}
+    for column in plain.columns.isinstance(Column):
+        _set_aside(column.info)
+    buffer = io.BytesIO()
+    plain.write(buffer, format="fits")
+    buffer.seek(0)
+    with fits.open(buffer, memmap=False) as hdus:
+        _add_descriptions(hdus[1].header, plain)
+        _add_meta(hdus[1].header, table.meta)
+        hdus.writeto(path)
+
+
+def _set_aside(info):
+    """Move a unit or format that FITS does not know where astropy keeps it for us."""
+    kept = {}
+    if info.unit is not None and not _is_known(info.unit):
+        kept["unit"], info.unit = u.Unit(info.unit).to_string(), None
+    if info.format is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AstropyUserWarning)
+            known = python_to_tdisp(info.format, logical_dtype=info.dtype == bool)
+        if known is None:
+            kept["format"], info.format = str(info.format), None
+    if kept:
+        info.meta = {**(info.meta or {}), _KEPT: kept}
+
+
+def _is_known(unit):
+    unit = u.Unit(unit)
+    try:
+        unit.to_string(format="fits")
+    except ValueError:
+        return False
+    return not isinstance(unit, u.UnrecognizedUnit)
+
+
+def _add_descriptions(header, table):
+    """TCOMMn, by which TOPCAT and fv know the description of a column."""
+    numbers = {header[f"TTYPE{n}"]: n for n in range(1, header["TFIELDS"] + 1)}
+    for name in table.colnames:
+        text = table[name].info.description
+        if text and name in numbers:
+            n = numbers[name]
+            last = [f"{key}{n}" for key in KEYWORD_NAMES if f"{key}{n}" in header][-1]
+            header.set(f"TCOMM{n}", _ascii(str(text)), after=last)
+
+
+def _add_meta(header, meta):
+    """Cards for all entries; what no keyword can hold becomes a comment."""
+    rest = []
+    for key, value in meta.items():
+        name = str(key)
+        if name == "__attributes__":  # how astropy prints the table
+            continue
+        if name.upper() in ("COMMENT", "COMMENTS", "HISTORY"):
+            kind = name.upper().removesuffix("S")
+            rest += [(kind, line) for line in _lines(value)]
+        elif not _fits_into(header, name):
+            rest.append(("COMMENT", f"{name} = {_text(value)}"))
+        else:
+            values = value if _is_repeated(value) else [value]
+            try:
+                cards = [_card(name, plain_value(entry)) for entry in values]
+            except ValueError:
+                rest.append(("COMMENT", f"{name} = {_text(value)}"))
+            else:
+                header.extend(cards, end=True)
+    # The comments in which astropy keeps what it knows of the columns come after what people read.
+    comments = [card for card in header.cards if card.keyword == "COMMENT"]
+    header.remove("COMMENT", ignore_missing=True, remove_all=True)
+    header.extend(comments, end=True)
+    for kind, text in rest:
+        header.add_comment(_ascii(text)) if kind == "COMMENT" else header.add_history(_ascii(text))
+
+
+def _fits_into(header, name):
+    """Whether a name can be a keyword of its own."""
+    if _RESERVED.fullmatch(name.upper()) or name.upper() in header or name in header:
+        return False
+    return bool(_KEYWORD.fullmatch(name) or _LONG_KEYWORD.fullmatch(name))
+
+
+def _is_repeated(value):
+    """Whether astropy makes a list again of cards of one keyword."""
+    return (
+        isinstance(value, list)
+        and len(value) > 1
+        and all(isinstance(entry, str | int | float) for entry in value)
+    )
+
+
+def _card(name, value):
+    if isinstance(value, float) and not np.isfinite(value):
+        value = str(value)
+    if isinstance(value, str):
+        value = _ascii(value)
+    keyword = find_keyword(name)
+    comment = None if keyword is None else keyword.comment
+    width = max(20, len(value.replace("'", "''")) + 2) if isinstance(value, str) else 20
+    if comment and 10 + width + 3 + len(comment) > _CARD:
+        comment = None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fits.verify.VerifyWarning)  # of names of more letters
+        card = fits.Card(name, value, comment)
+        len(str(card))  # raises an error where it is too long
+    return card
+
+
+def plain_value(value):
+    """A value of metadata as FITS and VOTable hold it.
+
+    Parameters
+    ----------
+    value : object
+        Any value.
+
+    Returns
+    -------
+    value : bool, int, float, str or None
+        The value itself; JSON of lists, tuples, arrays and mappings; text of anything else.
+
+    Examples
+    --------
+    >>> from astroclust.catalogs.fits_tables import plain_value
+    >>> plain_value(3), plain_value({"a": [1, None]})
+    (3, '{"a": [1, null]}')
+    """
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim):
+        value = value.item() if not isinstance(value, u.Quantity) else str(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.ndarray) and not isinstance(value, u.Quantity):
+        value = value.tolist()
+    if isinstance(value, dict | list | tuple | set):
+        return json.dumps(list(value) if isinstance(value, set) else value, default=str)
+    return str(value)
+
+
+def _text(value):
+    value = plain_value(value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _lines(value):
+    entries = value if isinstance(value, list | tuple) else [value]
+    return [line for entry in entries for line in str(entry).splitlines() or [""]]
+
+
+def _ascii(text):
+    """A text in the characters that FITS has; others become escapes of Python."""
+    if text.isascii() and text.isprintable():
+        return text
+    return text.encode("unicode_escape").decode("ascii")
+
+
+def read_fits_table(content, number):
+    """Read a table of a FITS file; see `~astroclust.catalogs.read_table`.
+
+    Parameters
+    ----------
+    content : bytes
+        The file.
+    number : int
+        Which of its extensions.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        With units, descriptions and formats of columns, those that `write_fits_table` keeps and
+        those of TOPCAT (``TCOMMn``).
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", u.UnitsWarning)  # positions look at their units
+        table = Table.read(io.BytesIO(content), format="fits", hdu=number)
+    described = any(column.info.description for column in table.itercols())
+    for n, column in enumerate(table.itercols(), 1):
+        text = table.meta.pop(f"TCOMM{n}", None)
+        # Those of astropy go with the name: it may have written the table with fewer columns.
+        if isinstance(text, str) and not described:
+            column.info.description = text
+    for column in table.columns.isinstance(Column):
+        _restore(column.info)
+    for key, value in table.meta.items():
+        if isinstance(value, fits.card.Undefined):
+            table.meta[key] = None
+    return table
+
+
+def _restore(info):
+    if info.format is not None and (match := _PADDED.fullmatch(info.format)):
+        info.format = match[1]
+    info.unit = plain_unit(info.unit)
+    kept = (info.meta or {}).get(_KEPT)
+    if isinstance(kept, dict):
+        info.meta = {key: value for key, value in info.meta.items() if key != _KEPT}
+        info.format = kept.get("format", info.format)
+        if "unit" in kept:
+            info.unit = plain_unit(kept["unit"])
+
+
+def plain_unit(unit):
+    """A unit, read once more as astropy spells it, since file formats do not know all.
+
+    Parameters
+    ----------
+    unit : `~astropy.units.Unit`, str or None
+        The unit.
+
+    Returns
+    -------
+    unit : `~astropy.units.Unit` or None
+        Unrecognized if astropy does not know it either.
+
+    Examples
+    --------
+    >>> from astropy import units as u
+    >>> from astroclust.catalogs.fits_tables import plain_unit
+    >>> plain_unit(u.Unit("electron / s", format="fits", parse_strict="silent"))
+    Unit("electron / s")
+    """
+    # Always: for a VOTable, astropy makes up units of names that the standard does not have.
+    return None if unit is None else u.Unit(str(unit), parse_strict="silent")

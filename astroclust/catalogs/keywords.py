@@ -1,0 +1,128 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Keywords in the metadata of tables, which FITS headers hold too, and their meanings."""
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["KEYWORDS", "Keyword", "find_keyword"]
+
+# A keyword of one of several bands or runs.
+_NUMBERED = re.compile(r"(.*[A-Z])(\d+)")
+
+
+@dataclass(frozen=True)
+class Keyword:
+    """Meaning of a keyword.
+
+    Parameters
+    ----------
+    meaning : str
+        In a few words, which fit beside the value in a FITS header.
+    unit : str, optional
+        Unit of the value.
+    each : str, optional
+        Of what there is a number after the keyword: ``"band"``, ``"run"`` or ``"cut"``.
+
+    Examples
+    --------
+    >>> from astroclust.catalogs.keywords import KEYWORDS
+    >>> KEYWORDS["DISTANCE"].comment
+    '[Mpc] distance of the galaxy'
+    """
+
+    meaning: str
+    unit: str = ""
+    each: str = ""
+
+    @property
+    def comment(self):
+        """Text of the comment in a FITS header."""
+        return f"[{self.unit}] {self.meaning}" if self.unit else self.meaning
+
+
+#: What astroclust writes into the metadata of tables; at most eight characters, with the number.
+KEYWORDS = {
+    "CANDVERS": Keyword("astroclust that selected the candidates"),
+    "CANDDATE": Keyword("day when they were selected (UTC)"),
+    "PHOTUTIL": Keyword("version of photutils"),
+    "SEP": Keyword("version of sep"),
+    "ASTROPY": Keyword("version of astropy"),
+    "PRESET": Keyword("preset, and what was changed in it"),
+    "FIELD": Keyword("field of LEGUS"),
+    "DISTANCE": Keyword("distance of the galaxy", "Mpc"),
+    "DISTFROM": Keyword("source of the distance"),
+    "DETIMAGE": Keyword("image that sources were detected in"),
+    "DETMETH": Keyword("method of detection"),
+    "THRESH": Keyword("detection threshold, in sigma of the sky"),
+    "NPIXELS": Keyword("fewest connected pixels", "pix"),
+    "RECENTER": Keyword("band whose peaks positions were moved to"),
+    "APERTURE": Keyword("radius of the aperture", "pix"),
+    "APOTHERS": Keyword("radii of further apertures", "pix"),
+    "SKYINNER": Keyword("inner radius of the sky annulus", "pix"),
+    "SKYOUTER": Keyword("outer radius of the sky annulus", "pix"),
+    "SKYSTAT": Keyword("statistic of the sky"),
+    "FLUXERRS": Keyword("kind of flux errors"),
+    "APCORR": Keyword("aperture correction"),
+    "MINCI": Keyword("smallest concentration index", "mag"),
+    "MAXERR": Keyword("largest error of a good measurement", "mag"),
+    "MINFILT": Keyword("fewest bands with a good measurement"),
+    "REQUIRED": Keyword("bands that must have one"),
+    "NEEDSREF": Keyword("V must be one of two adjacent bands"),
+    "MAXABSV": Keyword("faintest absolute V magnitude (Vega)", "mag"),
+    "MINSEP": Keyword("smallest separation of candidates", "pix"),
+    "EXCLUDE": Keyword("regions without candidates"),
+    "FOOTPRNT": Keyword("regions that candidates are in"),
+    "FILTER": Keyword("filter", each="band"),
+    "ROLE": Keyword("its role in the band system", each="band"),
+    "IMFILE": Keyword("its image", each="band"),
+    "IMSHA": Keyword("SHA-256 of its pixels, first 16 digits", each="band"),
+    "ZPVEGA": Keyword("Vega zero point for 1 unit of flux", "mag", "band"),
+    "GALEXT": Keyword("Galactic extinction, subtracted", "mag", "band"),
+    "APCOR": Keyword("aperture correction, added", "mag", "band"),
+    "DETECTED": Keyword("sources detected"),
+    "ADJACENT": Keyword("left after ADJACENT_BANDS"),
+    "FILTERS": Keyword("left after FILTERS"),
+    "CONCENTR": Keyword("left after CONCENTRATION_INDEX"),
+    "MAGNITUD": Keyword("left after MAGNITUDE"),
+    "DUPLICAT": Keyword("left after DUPLICATE"),
+    "REGION": Keyword("left after REGION"),
+    "REJECT": Keyword("rejected by this cut, whatever else", each="cut"),
+    "ACVERS": Keyword("astroclust that classified", each="run"),
+    "ACDAY": Keyword("day of the classification (UTC)", each="run"),
+    "ACTORC": Keyword("version of torch", each="run"),
+    "ACPREF": Keyword("prefix of the columns of this run", each="run"),
+    "ACMOD": Keyword("classifier", each="run"),
+    "ACSHA": Keyword("SHA-256 of its weights, first 16 digits", each="run"),
+    "ACDATA": Keyword("what it was trained on", each="run"),
+    "ACPHOT": Keyword("model of photometry", each="run"),
+    "ACIMGS": Keyword("filter, SHA-256 of the pixels, image", each="run"),
+    "SCHEME": Keyword("class scheme"),
+    "CLASSES": Keyword("class schemes by prefix of the columns"),
+}
+
+
+def find_keyword(key):
+    """Meaning of a keyword, with or without a number.
+
+    Parameters
+    ----------
+    key : str
+        Such as ``"DISTANCE"`` or ``"FILTER2"``.
+
+    Returns
+    -------
+    keyword : `Keyword` or None
+        None if astroclust does not write it.
+
+    Examples
+    --------
+    >>> from astroclust.catalogs.keywords import find_keyword
+    >>> find_keyword("GALEXT4").unit, find_keyword("AIRMASS")
+    ('mag', None)
+    """
+    if key in KEYWORDS:
+        known = KEYWORDS[key]
+        return known if known.each in ("", "run") else None
+    match = _NUMBERED.fullmatch(key)
+    known = KEYWORDS.get(match[1]) if match else None
+    return known if known is not None and known.each else None

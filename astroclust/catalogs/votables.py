@@ -1,0 +1,134 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Tables in VOTables, with their metadata as parameters."""
+
+import io
+import json
+import warnings
+
+import numpy as np
+from astropy.io import votable
+from astropy.io.votable import tree
+from astropy.table import Table
+
+from astroclust.catalogs.fits_tables import plain_unit, plain_value
+from astroclust.catalogs.keywords import find_keyword
+from astroclust.text import UnreadableError
+
+__all__ = ["read_votable", "write_votable"]
+
+_TYPES = {bool: "boolean", int: "long", float: "double"}
+
+
+def write_votable(table, path):
+    """Write a table to a VOTable; see `~astroclust.catalogs.write_table`.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table.
+    path : `~pathlib.Path`
+        The file.
+
+    Raises
+    ------
+    ValueError
+        If a column is one that VOTables do not have, such as a `~astropy.coordinates.SkyCoord`.
+    """
+    plain = Table(table, copy=False)
+    if plain.has_mixin_columns:
+        names = ", ".join(col.info.name for col in plain.itercols() if not hasattr(col, "dtype"))
+        raise ValueError(
+            f"a VOTable cannot hold column {names}: write .ecsv or .fits, or make plain columns of "
+            "it, such as ra and dec"
+        )
+    plain.meta = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of units, such as electrons, that VOTable does not name
+        document = votable.from_table(plain)
+        for key, value in table.meta.items():
+            if key != "__attributes__":  # how astropy prints the table
+                _add(document, str(key), value)
+        document.to_xml(str(path))
+
+
+def _add(document, key, value):
+    """A PARAM of a number or a text, an INFO of anything else."""
+    element = document.get_first_table()
+    plain = plain_value(value)
+    is_text = isinstance(value, str)
+    if type(plain) in _TYPES or is_text:
+        keyword = find_keyword(key)
+        parameter = tree.Param(
+            document,
+            name=key,
+            datatype="unicodeChar" if is_text else _TYPES[type(plain)],
+            arraysize="*" if is_text else None,
+            value=plain,
+            unit=keyword.unit or None if keyword else None,
+        )
+        if keyword:
+            parameter.description = keyword.meaning
+        element.params.append(parameter)
+    else:
+        element.infos.append(tree.Info(name=key, value="" if plain is None else plain))
+
+
+def read_votable(content, extension):
+    """Read a table of a VOTable; see `~astroclust.catalogs.read_table`.
+
+    Parameters
+    ----------
+    content : bytes
+        The file.
+    extension : int, str or None
+        Number or name of one of several tables.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        With parameters of the table in its metadata.
+
+    Raises
+    ------
+    UnreadableError
+        If there is no such table, or several and none is named.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # almost no VOTable keeps to the standard throughout
+        tables = list(votable.parse(io.BytesIO(content)).iter_tables())
+        chosen = _choose(tables, extension)
+        table = chosen.to_table(use_names_over_ids=True)
+        for column in table.itercols():
+            column.info.unit = plain_unit(column.info.unit)
+            if column.info.description:  # which is broken into lines
+                column.info.description = " ".join(column.info.description.split())
+        for parameter in chosen.params:
+            value = np.ma.asarray(parameter.value)
+            table.meta[parameter.name] = value.tolist() if not value.ndim else parameter.value
+        for info in chosen.infos:
+            table.meta[info.name or info.ID] = _value(info.value)
+    return table
+
+
+def _value(text):
+    """The value of an INFO: a list or mapping of ours, or the text that it is."""
+    try:
+        return json.loads(text) if text and text[0] in "[{" else text or None
+    except ValueError:
+        return text
+
+
+def _choose(tables, extension):
+    names = [table.name or table.ID or "" for table in tables]
+    known = ", ".join(f"{i} {name}".strip() for i, name in enumerate(names))
+    if not tables:
+        raise UnreadableError("it has no table; fetch it again")
+    if extension is None and len(tables) > 1:
+        raise UnreadableError(f"it has several tables: add one of {known} in brackets, as [0]")
+    if extension is None:
+        return tables[0]
+    if isinstance(extension, int) and extension < len(tables):
+        return tables[extension]
+    if names.count(extension) == 1:
+        return tables[names.index(extension)]
+    raise UnreadableError(f"it has no table {f'[{extension}]'}: there are {known}")

@@ -1,0 +1,125 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The command that draws figures."""
+
+from astroclust.catalogs import read_table
+from astroclust.cli.options import add_command, add_images, add_output, read_images
+from astroclust.files import check_output, replace_when_done
+from astroclust.instruments import LEGUS_BANDS
+
+__all__ = ["add_plot"]
+
+# Figures that show the images.
+_OF_IMAGES = ("field", "gallery")
+
+
+def add_plot(commands):
+    """Add ``astroclust plot``."""
+    command = add_command(
+        commands,
+        "plot",
+        _plot,
+        "draw a figure of a table",
+        "astroclust plot field classified.fits --image *_drz.fits -o field.png",
+        "astroclust plot gallery classified.fits --image F555W=v.fits F814W=i.fits -o gallery.png",
+        "astroclust plot color-magnitude classified.fits -o cmd.pdf",
+        "astroclust plot completeness completeness.fits -o completeness.png",
+    )
+    command.add_argument(
+        "figure", choices=list(_FIGURES), metavar="FIGURE", help=", ".join(_FIGURES)
+    )
+    command.add_argument("table", help="classified table; that of astroclust completeness for it")
+    add_images(command, required=False)
+    add_output(command, "file of the figure: .png, .pdf, .svg, ...")
+    command.add_argument("--column-prefix", default="", help="that of the columns of classes")
+    command.add_argument("--dpi", type=int, default=150, help="(default: 150)")
+
+
+def _field(table, images, prefix):
+    from astroclust.plotting import plot_field
+
+    return plot_field(images, table, column_prefix=prefix).figure
+
+
+def _gallery(table, images, prefix):
+    from astroclust.plotting import plot_gallery
+
+    return plot_gallery(table, images, column_prefix=prefix)
+
+
+def _map(table, _, prefix):
+    from astroclust.plotting import plot_map
+
+    return plot_map(table, column_prefix=prefix).figure
+
+
+def _color_magnitude(table, _, prefix):
+    from astroclust.plotting import plot_color_magnitude
+
+    v, i = _filters(table, "V", "I")
+    return plot_color_magnitude(table, color=(v, i), magnitude=v, column_prefix=prefix).figure
+
+
+def _color_color(table, _, prefix):
+    from astroclust.plotting import plot_color_color
+
+    u, b, v, i = _filters(table, "U", "B", "V", "I")
+    return plot_color_color(table, x=(v, i), y=(u, b), column_prefix=prefix).figure
+
+
+def _luminosity_function(table, _, prefix):
+    from astroclust.plotting import plot_luminosity_function
+
+    (v,) = _filters(table, "V")
+    return plot_luminosity_function(table, band=v, column_prefix=prefix).figure
+
+
+def _completeness(table, _, prefix):
+    from astroclust.plotting import plot_completeness
+
+    return plot_completeness(table).figure
+
+
+_FIGURES = {
+    "field": _field,
+    "gallery": _gallery,
+    "map": _map,
+    "color-magnitude": _color_magnitude,
+    "color-color": _color_color,
+    "luminosity-function": _luminosity_function,
+    "completeness": _completeness,
+}
+
+
+def _filters(table, *roles):
+    """Filters of a table that play some roles."""
+    found = {}
+    for filter_, role in LEGUS_BANDS.filters.items():
+        if f"mag_{filter_.lower()}" in table.colnames:
+            found.setdefault(role, filter_)
+    missing = [role for role in roles if role not in found]
+    if missing:
+        raise ValueError(
+            f"the table has no magnitudes in {', '.join(missing)}, such as mag_f555w: astroclust "
+            "detect and astroclust run measure those of the images they are given"
+        )
+    return [found[role] for role in roles]
+
+
+def _plot(arguments, report):
+    check_output(arguments.output, overwrite=arguments.overwrite)
+    table, images = read_table(arguments.table), None
+    if arguments.figure in _OF_IMAGES:
+        if not arguments.image:
+            raise ValueError(
+                f"{arguments.figure} shows the images: give --image F555W=v.fits, one a band"
+            )
+        images = read_images(arguments)
+    elif arguments.image:
+        raise ValueError(f"{arguments.figure} does not show images: leave --image out")
+    figure = _FIGURES[arguments.figure](table, images, arguments.column_prefix)
+    with replace_when_done(arguments.output, overwrite=arguments.overwrite) as partial:
+        try:
+            figure.savefig(partial, dpi=arguments.dpi)
+        except ValueError as error:  # an ending that matplotlib does not know
+            raise ValueError(f"cannot write {arguments.output}: {error}") from error
+    report.say("wrote {output}", output=arguments.output)

@@ -1,0 +1,172 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""From the images of a field to a folder of classified candidates, regions and figures."""
+
+from pathlib import Path
+
+from astroclust.catalogs import write_table
+from astroclust.classification import classify_table
+from astroclust.classification.evidence import uses_photometry
+from astroclust.extras import naming_extras
+from astroclust.files import check_output, replace_when_done
+from astroclust.images import ImageSet
+from astroclust.locks import only_process
+from astroclust.pipeline.folder import RunFolder, describe_run
+from astroclust.selection import blocked_pixels, find_candidates, get_preset, keep_candidates
+from astroclust.weights import load_classifier
+
+with naming_extras():
+    from astroclust.ds9 import write_regions
+    from astroclust.pipeline.summary import class_counts, write_summary
+    from astroclust.plotting import plot_field, plot_gallery
+
+__all__ = ["FILES", "STAGES", "class_counts", "run_field"]
+
+#: What `run_field` writes, and what it is.
+FILES = {
+    "sources.ecsv": "all detected sources, and why each is rejected",
+    "classified.ecsv": "classified candidates, without any loss",
+    "classified.fits": "classified candidates, for TOPCAT and the like",
+    "candidates.reg": "circles by class, for DS9",
+    "field.png": "the field in color with its candidates",
+    "gallery.png": "stamps of each class, the most certain first",
+    "summary.html": "cut flow, classes, settings and citation on one page",
+    "run.json": "settings and warnings, from which the same call resumes",
+}
+
+#: Those of them that take long, in the order in which they are made.
+STAGES = ("sources.ecsv", "classified.ecsv")
+
+
+def run_field(
+    images,
+    folder,
+    *,
+    title="",
+    distance=None,
+    preset="legus",
+    exclude=None,
+    footprint=None,
+    model=None,
+    device="auto",
+    workers=1,
+    overwrite=False,
+    progress_bar=False,
+):
+    """Find, measure and classify the star-cluster candidates of a field, and write all results.
+
+    Sources and classes are written as they are done: after an interruption the same call resumes.
+
+    Parameters
+    ----------
+    images : `~astroclust.images.ImageSet` or mapping
+        The bands of the field.
+    folder : str or `~pathlib.Path`
+        Folder for `FILES`; it need not exist.
+    title : str, optional
+        Title of the summary page; by default the name of the folder.
+    distance, preset, exclude, footprint, workers : optional
+        See `~astroclust.selection.find_candidates`.
+    model, device : optional
+        See `~astroclust.classification.classify_table`. If the magnitudes of the candidates can
+        be used, they and what is around each candidate are evidence too.
+    overwrite : bool, optional
+        Whether to start again in place of what a folder holds, also if its settings differ.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    result : `~astropy.table.Table`
+        The classified candidates.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds a run with other images, settings or classifier; and as for
+        `~astroclust.selection.find_candidates` and
+        `~astroclust.classification.classify_table`.
+    OSError
+        If a file cannot be read or written.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from pathlib import Path
+    >>> from astroclust import run_field, simulate_field
+    >>> field = simulate_field(shape=(160, 160), seed=1, density=1e-3)
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")  # some stamps reach over the edge of so small a field
+    ...     result = run_field(field.images, "ngc1", distance=10)
+    >>> sorted(path.name for path in Path("ngc1").glob("*.html"))
+    ['summary.html']
+    """
+    images, folder = ImageSet.of(images), Path(folder)
+    classifier, preset = load_classifier(model), get_preset(preset)
+    blocked = blocked_pixels(images, exclude, footprint)
+    settings = describe_run(images, classifier, preset, distance=distance, blocked=blocked)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        check_output(folder / name, overwrite=True)
+    with only_process(folder):
+        if overwrite:
+            for name in FILES:
+                (folder / name).unlink(missing_ok=True)
+        run = RunFolder(folder, settings)
+        sources = run.table(
+            STAGES[0],
+            lambda: find_candidates(
+                images,
+                distance=distance,
+                preset=preset,
+                exclude=exclude,
+                footprint=footprint,
+                keep_rejected=True,
+                workers=workers,
+                progress_bar=progress_bar,
+            ),
+        )
+        candidates = keep_candidates(sources)
+        result = run.table(
+            STAGES[1],
+            lambda: classify_table(
+                candidates,
+                images,
+                model=classifier,
+                neighbors=_neighbors(candidates, classifier),
+                device=device,
+                progress_bar=progress_bar,
+            ),
+        )
+        figures = _write_products(result, images, folder)
+        write_summary(
+            folder / "summary.html",
+            sources,
+            result,
+            images,
+            classifier,
+            title=title or folder.resolve().name,
+            figures=figures,
+            warned=run.warned,
+            files=FILES,
+        )
+    return result
+
+
+def _neighbors(candidates, classifier):
+    """The candidates themselves, if their photometry is evidence."""
+    usable = uses_photometry("auto", candidates, None, classifier.card)
+    return candidates if usable else None
+
+
+def _write_products(result, images, folder):
+    """Write tables, regions and figures; the figures by their headings."""
+    write_table(result, folder / "classified.fits", overwrite=True)
+    write_regions(result, folder / "candidates.reg", overwrite=True)
+    figures = {
+        "Candidates": plot_field(images, result).figure,
+        "Gallery": plot_gallery(result, images),
+    }
+    for name, figure in zip(("field.png", "gallery.png"), figures.values(), strict=True):
+        with replace_when_done(folder / name, overwrite=True) as partial:
+            figure.savefig(partial, dpi=110)
+    return figures

@@ -1,0 +1,203 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The settings that candidates were selected with, in the metadata of their table."""
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import astropy
+import numpy as np
+import photutils
+import sep
+from astropy import units as u
+from astropy.table import Table
+
+import astroclust
+from astroclust.catalogs import find_field
+from astroclust.catalogs.keywords import KEYWORDS, find_keyword
+from astroclust.photometry import value_of_band, zero_point
+from astroclust.selection.cuts import Cut
+from astroclust.selection.presets import PRESETS
+
+__all__ = ["describe_settings", "settings_meta"]
+
+# The numbers of a cut flow, and what only programs read.
+_NOT_SETTINGS = {"DETECTED", "REJECT", "CLASSES", *(cut.name[:8] for cut in Cut)}
+
+
+def settings_meta(images, preset, *, distance, detection, center, exclude, footprint):
+    """Metadata that say how candidates are selected, with keywords that FITS has.
+
+    Parameters
+    ----------
+    images : `~astroclust.images.ImageSet`
+        The bands of the field.
+    preset : `Preset`
+        The settings.
+    distance : float or None
+        Distance in Mpc.
+    detection, center : `~astroclust.images.Band` or None
+        The image that sources are found in, and the one whose peaks they are moved to.
+    exclude, footprint : optional
+        See `find_candidates`.
+
+    Returns
+    -------
+    meta : dict
+        Keywords of `~astroclust.catalogs.keywords.KEYWORDS` to numbers and texts.
+    """
+    radius, *others = np.atleast_1d(np.asarray(preset.apertures.radius, float)).tolist()
+    meta = {
+        "CANDVERS": astroclust.__version__,
+        "CANDDATE": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "PHOTUTIL": photutils.__version__,
+        "SEP": sep.__version__,
+        "ASTROPY": astropy.__version__,
+        "PRESET": _name_preset(preset),
+        "FIELD": preset.field,
+        "DISTANCE": distance,
+        "DISTFROM": _source_of_distance(preset, distance),
+        "DETIMAGE": "white light" if detection.filter == "WHITE" else detection.filter,
+        "DETMETH": preset.method,
+        "THRESH": float(preset.threshold),
+        "NPIXELS": None if preset.method == "daofind" else int(preset.n_pixels),
+        "RECENTER": "none" if center is None else center.filter,
+        "APERTURE": radius,
+        "APOTHERS": ", ".join(f"{other:g}" for other in others) or None,
+        "SKYINNER": float(preset.apertures.annulus[0]),
+        "SKYOUTER": float(preset.apertures.annulus[1]),
+        "SKYSTAT": preset.apertures.sky_statistic,
+        "FLUXERRS": preset.errors,
+        "APCORR": _kind_of_correction(preset.aperture_correction),
+        **_cuts_meta(preset.cuts, distance, images.roles),
+        "EXCLUDE": _name_regions(exclude),
+        "FOOTPRNT": _name_regions(footprint),
+    }
+    for number, band in enumerate(images.values(), 1):
+        meta |= {f"{key}{number}": value for key, value in _band_meta(band, preset).items()}
+    return {key: value for key, value in meta.items() if value is not None}
+
+
+def _cuts_meta(cuts, distance, roles):
+    """The limits as they apply to the bands that there are."""
+    max_absolute_v = float(cuts.max_absolute_v)
+    if not np.isfinite(max_absolute_v):
+        max_absolute_v = "none"
+    elif distance is None:
+        max_absolute_v = "not applied: no distance"
+    return {
+        "MINCI": float(cuts.min_ci),
+        "MAXERR": float(cuts.max_error),
+        "MINFILT": min(int(cuts.min_filters), len(roles)),
+        "REQUIRED": ", ".join(role for role in cuts.required if role in roles) or "none",
+        "NEEDSREF": bool(cuts.needs_reference),
+        "MAXABSV": max_absolute_v,
+        "MINSEP": float(cuts.min_separation),
+    }
+
+
+def _band_meta(band, preset):
+    zero = float(zero_point(band, value_of_band(preset.zero_points, band, None)))
+    extinction = u.Quantity(value_of_band(preset.extinction, band, 0.0), u.mag).value
+    correction = None
+    if isinstance(preset.aperture_correction, Mapping):
+        correction = value_of_band(preset.aperture_correction, band, 0.0)
+        correction = float(correction[0] if np.ndim(correction) else correction)
+    return {
+        "FILTER": band.filter,
+        "ROLE": band.role,
+        "IMFILE": band.file or "in memory",
+        "IMSHA": band.checksum,
+        "ZPVEGA": zero if np.isfinite(zero) else "unknown",
+        "GALEXT": float(extinction),
+        "APCOR": correction,
+    }
+
+
+def _name_preset(preset):
+    """The preset that is nearest, and what differs from it."""
+    changed = {name: _changes(known, preset) for name, known in PRESETS.items()}
+    name = min(changed, key=lambda name: len(changed[name]))
+    return f"{name}; changed: {', '.join(changed[name])}" if changed[name] else name
+
+
+def _changes(known, given):
+    """Names of the fields that differ, those of dataclasses within with a dot."""
+    names = []
+    for item in fields(known):
+        one, other = getattr(known, item.name), getattr(given, item.name)
+        if is_dataclass(one) and is_dataclass(other):
+            names += [f"{item.name}.{name}" for name in _changes(one, other)]
+        elif item.name != "field" and repr(one) != repr(other):  # arrays have no one truth
+            names.append(item.name)
+    return names
+
+
+def _source_of_distance(preset, distance):
+    if distance is None:
+        return None
+    if preset.field is not None and distance == find_field(preset.field).distance:
+        return f"LEGUS, field {preset.field}"
+    return "given"
+
+
+def _kind_of_correction(correction):
+    if correction is None:
+        return "none"
+    return "by concentration index" if isinstance(correction, str) else "one for each band"
+
+
+def _name_regions(regions):
+    if regions is None or isinstance(regions, str | Path):
+        return None if regions is None else str(regions)
+    return "mask" if isinstance(regions, np.ndarray) else "regions in memory"
+
+
+def describe_settings(table):
+    """Settings that a table of candidates was made with.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        Candidates of `find_candidates`, also classified, or written and read.
+
+    Returns
+    -------
+    settings : `~astropy.table.Table`
+        ``setting`` (keyword in the metadata and in FITS headers), ``value`` (text), ``unit`` and
+        ``meaning``; without rows if the metadata have none.
+
+    Examples
+    --------
+    >>> from astroclust import find_candidates, simulate_field
+    >>> from astroclust.selection import describe_settings
+    >>> images = simulate_field(shape=(128, 128), seed=1).images
+    >>> settings = describe_settings(find_candidates(images, distance=9.9))
+    >>> print(settings[settings["setting"] == "DISTANCE"])
+    setting  value unit        meaning
+    -------- ----- ---- ----------------------
+    DISTANCE   9.9  Mpc distance of the galaxy
+    """
+    order = list(KEYWORDS)
+    known = {key: find_keyword(key) for key in map(str, table.meta)}
+    rows = []
+    for key, keyword in known.items():
+        base = key if key in KEYWORDS else key.rstrip("0123456789")
+        if keyword is None or base in _NOT_SETTINGS:
+            continue
+        number = key.removeprefix(base)
+        of_band = str(table.meta.get(f"FILTER{number}", "")) if keyword.each == "band" else ""
+        meaning = f"{of_band}: {keyword.meaning}" if of_band else keyword.meaning
+        place = (keyword.each == "band", int(number or 0), order.index(base))
+        if keyword.each == "run":
+            place = (2, int(number or 1), order.index(base))
+        rows.append((place, (key, _as_text(table.meta[key]), keyword.unit, meaning)))
+    rows = [row for _, row in sorted(rows)]
+    return Table(rows=rows or None, names=["setting", "value", "unit", "meaning"], dtype=[str] * 4)
+
+
+def _as_text(value):
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,69 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The folder of a training: for one process, and for the checkpoints of one run."""
+
+import hashlib
+import json
+import tempfile
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from astroclust.files import replace_when_done
+from astroclust.locks import only_process
+
+__all__ = ["claim_folder", "describe_run", "work_folder"]
+
+
+@contextmanager
+def work_folder(folder):
+    """The folder of the checkpoints, for this process alone; a temporary one by default."""
+    with ExitStack() as stack:
+        if folder is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(
+                f"cannot make the folder {folder}: {error.strerror or error}; choose another one"
+            ) from error
+        if rank_zero_only.rank == 0:  # the processes of a training on more than one GPU share it
+            stack.enter_context(only_process(folder))
+            for partial in folder.glob("member-*/.*.part-*"):  # of a process that was killed
+                partial.unlink(missing_ok=True)
+        yield folder
+
+
+def describe_run(recipe, domains, start):
+    """What makes a run the same run."""
+    data = hashlib.sha256()
+    for one in domains:
+        data.update(np.ascontiguousarray(one.stamps.data))
+        data.update(np.ascontiguousarray(one.targets))
+        data.update(np.ascontiguousarray(one.rows))
+        data.update(f"{one.weight} {one.augmentation} {one.size}".encode())
+    settings = {name: str(value) for name, value in asdict(recipe).items()}
+    start = "" if start is None else start.card.sha256
+    return {**settings, "data": data.hexdigest(), "start": start}
+
+
+def claim_folder(folder, settings):
+    """Make sure that the checkpoints of a folder are those of the same run."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "settings.json"
+    if path.exists():
+        try:
+            known = json.loads(path.read_text())
+        except ValueError:
+            known = None
+        if known != settings:
+            raise ValueError(
+                f"{folder} holds the checkpoints of a run with other data or settings: remove it, "
+                "or choose another folder"
+            )
+        return
+    with replace_when_done(path, overwrite=True) as partial:
+        partial.write_text(json.dumps(settings))
