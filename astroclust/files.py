@@ -16,7 +16,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.fits_structure import check_structure
 
-__all__ = ["check_output", "open_fits", "reading", "replace_when_done"]
+__all__ = ["check_output", "make_folder", "open_fits", "reading", "replace_when_done"]
 
 _REMEDIES = {
     errno.ENOSPC: "make space on that disk, or choose a folder on another one",
@@ -87,6 +87,42 @@ def check_output(path, *, overwrite=False):
         if error.errno is None:
             raise
         raise _cannot_write(path, error) from error
+    return path
+
+
+def make_folder(path):
+    """Make a folder, and those above it, unless it exists.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        The folder.
+
+    Returns
+    -------
+    path : `~pathlib.Path`
+        The same folder.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made, or a file has that name.
+
+    Examples
+    --------
+    >>> from astroclust.files import make_folder
+    >>> make_folder("results/ngc1").is_dir()
+    True
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise FileExistsError(f"{path} is a file: choose another name for the folder") from error
+    except OSError as error:
+        raise OSError(
+            f"cannot make the folder {path}: {error.strerror or error}; choose another one"
+        ) from error
     return path
 
 
