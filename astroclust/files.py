@@ -117,12 +117,11 @@ def make_folder(path):
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise FileExistsError(f"{path} is a file: choose another name for the folder") from error
     except OSError as error:
-        raise OSError(
-            f"cannot make the folder {path}: {error.strerror or error}; choose another one"
-        ) from error
+        is_file = isinstance(error, FileExistsError)
+        reason = "it is a file" if is_file else error.strerror or error
+        kind = FileExistsError if is_file else OSError
+        raise kind(f"cannot make the folder {path}: {reason}; choose another one") from error
     return path
 
 
