@@ -139,6 +139,10 @@ def card_html(classifier):
     return f"<div><b>{html.escape(card.name)}</b>{''.join(parts)}</div>"
 
 
+class _Tag(str):
+    """HTML of ours, as opposed to a text of a table."""
+
+
 def picture_tag(picture, *, width):
     """An image element that holds its picture.
 
@@ -165,7 +169,7 @@ def picture_tag(picture, *, width):
             break
     content = base64.b64encode(stream.getvalue()).decode()
     scale = max(1, round(width / picture.shape[1]))
-    return (
+    return _Tag(
         f'<img width="{scale * picture.shape[1]}" style="image-rendering: pixelated" '
         f'src="data:image/jpeg;base64,{content}">'
     )
@@ -179,7 +183,7 @@ def table_html(header, rows):
     header : sequence of str or None
         Names of the columns; None for none.
     rows : iterable of sequence of str
-        Cells, which are escaped, but for those that begin with a tag of `picture_tag`.
+        Cells, which are escaped, except tags of `picture_tag`.
 
     Returns
     -------
@@ -192,8 +196,7 @@ def table_html(header, rows):
 
 
 def _cell(text):
-    text = str(text)
-    content = text if text.startswith("<img ") else html.escape(text)
+    content = text if isinstance(text, _Tag) else html.escape(str(text))
     return f'<td style="text-align: left">{content}</td>'
 
 

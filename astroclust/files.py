@@ -16,7 +16,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.fits_structure import check_structure
 
-__all__ = ["check_output", "open_fits", "reading", "replace_when_done"]
+__all__ = ["check_output", "make_folder", "open_fits", "reading", "replace_when_done"]
 
 _REMEDIES = {
     errno.ENOSPC: "make space on that disk, or choose a folder on another one",
@@ -87,6 +87,41 @@ def check_output(path, *, overwrite=False):
         if error.errno is None:
             raise
         raise _cannot_write(path, error) from error
+    return path
+
+
+def make_folder(path):
+    """Make a folder, and those above it, unless it exists.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        The folder.
+
+    Returns
+    -------
+    path : `~pathlib.Path`
+        The same folder.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made, or a file has that name.
+
+    Examples
+    --------
+    >>> from astroclust.files import make_folder
+    >>> make_folder("results/ngc1").is_dir()
+    True
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        is_file = isinstance(error, FileExistsError)
+        reason = "it is a file" if is_file else error.strerror or error
+        kind = FileExistsError if is_file else OSError
+        raise kind(f"cannot make the folder {path}: {reason}; choose another one") from error
     return path
 
 

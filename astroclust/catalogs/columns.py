@@ -4,7 +4,7 @@
 import numpy as np
 from astropy import units as u
 
-__all__ = ["float_column", "float_values"]
+__all__ = ["class_column", "describe_columns", "float_column", "float_values"]
 
 
 def float_column(table, name):
@@ -65,3 +65,71 @@ def float_values(values):
         plain[getattr(values, "mask", False)] = np.nan
         return plain
     return np.array(np.ma.filled(np.ma.asarray(values, dtype=float), np.nan))
+
+
+def class_column(table, column_prefix=""):
+    """Numbers of the classes of a table.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        A classified table.
+    column_prefix : str, optional
+        Prefix of the class columns.
+
+    Returns
+    -------
+    classes : `~numpy.ndarray` of int, shape (n,)
+        0 if there is none.
+
+    Raises
+    ------
+    KeyError
+        If there is no such column.
+
+    Examples
+    --------
+    >>> from astropy.table import MaskedColumn, Table
+    >>> from astroclust.catalogs.columns import class_column
+    >>> class_column(Table({"class": MaskedColumn([1, 4], mask=[False, True])})).tolist()
+    [1, 0]
+    """
+    name = f"{column_prefix}class"
+    if name not in table.colnames:
+        given = [one for one in table.colnames if one.endswith("class")]
+        raise KeyError(
+            f"the table has no column {name}: classify it with classify_table, or give the "
+            f"column_prefix of its classes (it has {', '.join(given) or 'none'})"
+        )
+    return np.ma.filled(np.ma.asarray(table[name]), 0).astype(int)
+
+
+def describe_columns(table, known):
+    """Add descriptions, units and formats to the columns of a table.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        Changed in place.
+    known : mapping of str to str or tuple
+        By name of the column: its description, or description, unit and format. Columns that the
+        table does not have are passed over.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.catalogs.columns import describe_columns
+    >>> table = Table({"x": [1.23456]})
+    >>> describe_columns(table, {"x": ("position in x", "pix", ".2f")})
+    >>> print(table)
+     x
+    pix
+    ----
+    1.23
+    """
+    for name in set(table.colnames) & set(known):
+        entry = known[name]
+        text, unit, form = (entry, None, None) if isinstance(entry, str) else entry
+        table[name].info.description, table[name].info.unit = text, unit
+        if form is not None:
+            table[name].info.format = form

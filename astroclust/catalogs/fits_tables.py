@@ -15,7 +15,13 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.catalogs.keywords import find_keyword
 
-__all__ = ["plain_unit", "plain_value", "read_fits_table", "write_fits_table"]
+__all__ = [
+    "check_fits_texts",
+    "plain_unit",
+    "plain_value",
+    "read_fits_table",
+    "write_fits_table",
+]
 
 # Where the units and formats of columns are that FITS does not know.
 _KEPT = "astroclust"
@@ -43,6 +49,7 @@ def write_fits_table(table, path):
         The file, which must not exist.
     """
     # Not a `QTable`, whose units astropy wants to be those of FITS.
+    check_fits_texts(table)
     plain = Table(table, copy=False)
     plain.meta = {}
     for column in plain.columns.isinstance(Column):
@@ -54,6 +61,40 @@ def write_fits_table(table, path):
         _add_descriptions(hdus[1].header, plain)
         _add_meta(hdus[1].header, table.meta)
         hdus.writeto(path)
+
+
+def check_fits_texts(table):
+    """Check that the names and texts of columns have no characters but those of FITS (ASCII).
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table.
+
+    Raises
+    ------
+    ValueError
+        If a name or a text has other characters.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.catalogs.fits_tables import check_fits_texts
+    >>> check_fits_texts(Table({"note": ["bright", "nær"]}))
+    Traceback (most recent call last):
+        ...
+    ValueError: FITS cannot hold the text 'nær' of column 'note': write .ecsv or .vot, or use ...
+    """
+    for name, column in table.columns.items():
+        wrong = f"the name of column {name!r}" if not name.isascii() else ""
+        if not wrong and column.info.dtype is not None and column.info.dtype.kind == "U":
+            texts = np.ma.filled(np.ma.asarray(column), "").ravel().tolist()
+            found = next((text for text in texts if not text.isascii()), None)
+            wrong = "" if found is None else f"the text {found!r} of column {name!r}"
+        if wrong:
+            raise ValueError(
+                f"FITS cannot hold {wrong}: write .ecsv or .vot, or use ASCII characters"
+            )
 
 
 def _set_aside(info):

@@ -9,7 +9,7 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astroclust.catalogs.fits_tables import read_fits_table, write_fits_table
+from astroclust.catalogs.fits_tables import check_fits_texts, read_fits_table, write_fits_table
 from astroclust.catalogs.legus import read_legus
 from astroclust.catalogs.positions import find_pixel_columns, find_sky_columns
 from astroclust.catalogs.printing import print_most_important
@@ -228,7 +228,7 @@ def _read_markup(path, content, extension):
     return read_votable(content, extension)
 
 
-def check_table_output(path, *, overwrite=False):
+def check_table_output(path, *, overwrite=False, table=None):
     """Check, before long work starts, that a table can be written to a file.
 
     Parameters
@@ -237,13 +237,16 @@ def check_table_output(path, *, overwrite=False):
         The file.
     overwrite : bool, optional
         Whether it may exist.
+    table : `~astropy.table.Table`, optional
+        Table whose columns will be written, among others.
 
     Raises
     ------
     OSError
         As ``astroclust.files.check_output``.
     ValueError
-        If the ending of the name is not that of a table format.
+        If the ending of the name is not that of a table format, or a FITS file cannot hold a text
+        of the table.
 
     Examples
     --------
@@ -260,9 +263,10 @@ def check_table_output(path, *, overwrite=False):
             _write(Table({"x": [1.0]}), Path(folder) / path.name)
         except Exception as error:  # each of the many formats fails in its own way
             raise ValueError(
-                f"cannot write a table to {path}: end its name in .fits, .vot (VOTable) or, without"
-                " any loss, .ecsv"
+                f"cannot write a table to {path}: end its name in .fits, .vot (VOTable) or .ecsv"
             ) from error
+    if table is not None and path.name.lower().endswith(_FITS_ENDINGS):
+        check_fits_texts(table)
 
 
 def write_table(table, path, *, overwrite=False):
@@ -273,7 +277,7 @@ def write_table(table, path, *, overwrite=False):
     table : `~astropy.table.Table`
         The table.
     path : str or `~pathlib.Path`
-        The file, ending in ``.fits``, ``.ecsv`` (the lossless format), ``.vot`` or ``.xml`` for a
+        The file, ending in ``.fits``, ``.ecsv`` (which keeps the most), ``.vot`` or ``.xml`` for a
         VOTable, or another ending that `astropy.table.Table` knows.
     overwrite : bool, optional
         Whether the file may exist.

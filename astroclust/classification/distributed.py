@@ -18,6 +18,7 @@ from astroclust.classification.columns import ResultColumns, name_images
 from astroclust.classification.evidence import pool_photometry
 from astroclust.classification.predictions import Predictions, classify_positions
 from astroclust.extras import naming_extras
+from astroclust.files import make_folder
 from astroclust.images import ImageSet
 from astroclust.locks import only_process
 from astroclust.weights import load_classifier
@@ -174,12 +175,7 @@ def classify_fields(
     classifier, tasks = load_classifier(model), tasks or Tasks()
     folder = Path(folder)
     jobs = _read_jobs(fields, folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OSError(
-            f"cannot make the folder {folder}: {error.strerror or error}; choose another one"
-        ) from error
+    make_folder(folder)
     with only_process(folder):
         waiting, failed = _sort_jobs(jobs, overwrite)
         with _connect(tasks.client) as cluster:

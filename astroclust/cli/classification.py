@@ -15,6 +15,7 @@ from astroclust.cli.options import (
     say_accuracy,
     say_counts,
     say_notice,
+    table_of,
 )
 
 __all__ = ["add_classify"]
@@ -77,8 +78,9 @@ def add_classify(commands):
 
 def _classify(arguments, report):
     if not arguments.fields:
-        if not (arguments.table and arguments.image):
+        if not arguments.image:
             raise ValueError("give a table and its images with --image, or --fields")
+        table_of(arguments)
         _classify_one(arguments, report)
         return
     of_one = {
@@ -117,6 +119,7 @@ def _classify_fields(arguments, report):
 def _classify_one(arguments, report):
     check_table_output(arguments.output, overwrite=arguments.overwrite)
     table = read_table(arguments.table)
+    check_table_output(arguments.output, overwrite=arguments.overwrite, table=table)
     classifier = astroclust.load_classifier(arguments.model)
     images = read_images(arguments, classifier)
     result = astroclust.classify_table(

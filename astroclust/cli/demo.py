@@ -7,7 +7,7 @@ import astroclust
 from astroclust.catalogs import find_field, write_table
 from astroclust.cli.options import add_command
 from astroclust.cli.run import say_run
-from astroclust.files import check_output
+from astroclust.files import check_output, make_folder
 
 __all__ = ["add_demo"]
 
@@ -40,7 +40,7 @@ def _demo(arguments, report):
     from astroclust.pipeline import FILES
 
     folder, progress_bar = arguments.output, not arguments.quiet
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     check_output(folder / "field.fits", overwrite=True)
     # More crowded than NGC 628 is, so that a small field shows all classes.
     field = astroclust.simulate_field(

@@ -36,7 +36,7 @@ def add_reproduce(commands):
         "--output",
         type=Path,
         help="folder for the report and all that leads to it (default: the name of the study); "
-        "the same command goes on from what is there",
+        "the same command resumes",
     )
     command.add_argument(
         "--data",

@@ -25,6 +25,7 @@ __all__ = [
     "say_accuracy",
     "say_counts",
     "say_notice",
+    "table_of",
     "training_progress",
     "use_server",
 ]
@@ -46,7 +47,7 @@ def add_command(commands, name, run, summary, *examples):
     command.add_argument(
         "--json",
         action="store_true",
-        help="say all in one JSON object, for scripts (default: text)",
+        help="print one JSON object, for scripts (default: text)",
     )
     return command
 
@@ -160,7 +161,7 @@ def read_images(arguments, classifier=None):
         system = classifier.card.system
     files = [path for name, path in arguments.image if not name]
     images, system = name_by_filter(files, roles=roles, system=system)
-    for name, path in arguments.image:
+    for name, path in ((name.strip().upper(), path) for name, path in arguments.image):
         if name in images:
             raise ValueError(f"--image {name} is given more than once: leave one of them out")
         if name:
@@ -179,6 +180,16 @@ def _check_filters(names, roles, system):
                 "another filter give the band that it stands for, as in --role "
                 f"{name}={system.reference[0]}, or its band system with --system"
             )
+
+
+def table_of(arguments):
+    """The table of a command, which stands before its images."""
+    if arguments.table is None:
+        swallowed = [path for name, path in getattr(arguments, "image", []) if not name]
+        raise ValueError(
+            "no table is given" + (": put it before --image" if swallowed else ": name its file")
+        )
+    return arguments.table
 
 
 def say_counts(report, counts, names):

@@ -2,9 +2,16 @@
 """The command that draws figures."""
 
 from astroclust.catalogs import read_table
-from astroclust.cli.options import add_command, add_images, add_output, read_images
+from astroclust.cli.options import (
+    add_command,
+    add_images,
+    add_output,
+    band_system,
+    read_images,
+    table_of,
+)
 from astroclust.files import check_output, replace_when_done
-from astroclust.instruments import LEGUS_BANDS
+from astroclust.instruments import find_band_system
 
 __all__ = ["add_plot"]
 
@@ -27,7 +34,9 @@ def add_plot(commands):
     command.add_argument(
         "figure", choices=list(_FIGURES), metavar="FIGURE", help=", ".join(_FIGURES)
     )
-    command.add_argument("table", help="classified table; that of astroclust completeness for it")
+    command.add_argument(
+        "table", nargs="?", help="classified table; that of astroclust completeness for it"
+    )
     add_images(command, required=False)
     add_output(command, "file of the figure: .png, .pdf, .svg, ...")
     command.add_argument("--column-prefix", default="", help="that of the columns of classes")
@@ -52,30 +61,32 @@ def _map(table, _, prefix):
     return plot_map(table, column_prefix=prefix).figure
 
 
-def _color_magnitude(table, _, prefix):
+def _color_magnitude(table, filters, prefix):
     from astroclust.plotting import plot_color_magnitude
 
-    v, i = _filters(table, "V", "I")
+    v, i = _filters(table, filters, "V", "I")
     return plot_color_magnitude(table, color=(v, i), magnitude=v, column_prefix=prefix).figure
 
 
-def _color_color(table, _, prefix):
+def _color_color(table, filters, prefix):
     from astroclust.plotting import plot_color_color
 
-    u, b, v, i = _filters(table, "U", "B", "V", "I")
+    u, b, v, i = _filters(table, filters, "U", "B", "V", "I")
     return plot_color_color(table, x=(v, i), y=(u, b), column_prefix=prefix).figure
 
 
-def _luminosity_function(table, _, prefix):
+def _luminosity_function(table, filters, prefix):
     from astroclust.plotting import plot_luminosity_function
 
-    (v,) = _filters(table, "V")
+    (v,) = _filters(table, filters, "V")
     return plot_luminosity_function(table, band=v, column_prefix=prefix).figure
 
 
 def _completeness(table, _, prefix):
     from astroclust.plotting import plot_completeness
 
+    if "radius" not in table.colnames:
+        raise ValueError("the table has no column radius: give one of astroclust completeness")
     return plot_completeness(table).figure
 
 
@@ -90,33 +101,40 @@ _FIGURES = {
 }
 
 
-def _filters(table, *roles):
-    """Filters of a table that play some roles."""
+def _filters(table, known, *roles):
+    """Those of the known filters of a table that play some roles."""
     found = {}
-    for filter_, role in LEGUS_BANDS.filters.items():
+    for filter_, role in known.items():
         if f"mag_{filter_.lower()}" in table.colnames:
             found.setdefault(role, filter_)
     missing = [role for role in roles if role not in found]
     if missing:
+        wanted = [name.lower() for name, role in known.items() if role == missing[0]]
         raise ValueError(
-            f"the table has no magnitudes in {', '.join(missing)}, such as mag_f555w: astroclust "
-            "detect and astroclust run measure those of the images they are given"
+            f"the table has no magnitudes in {', '.join(missing)}"
+            + (f", such as mag_{wanted[-1]}" if wanted else "")
+            + ": astroclust detect and astroclust run measure those of the images they are given"
         )
     return [found[role] for role in roles]
 
 
 def _plot(arguments, report):
     check_output(arguments.output, overwrite=arguments.overwrite)
-    table, images = read_table(arguments.table), None
+    if not arguments.output.suffix:
+        raise ValueError(f"{arguments.output} has no ending: name it .png, .pdf or .svg")
+    table = read_table(table_of(arguments))
     if arguments.figure in _OF_IMAGES:
         if not arguments.image:
             raise ValueError(
                 f"{arguments.figure} shows the images: give --image F555W=v.fits, one a band"
             )
-        images = read_images(arguments)
+        given = read_images(arguments)
     elif arguments.image:
         raise ValueError(f"{arguments.figure} does not show images: leave --image out")
-    figure = _FIGURES[arguments.figure](table, images, arguments.column_prefix)
+    else:
+        given = dict(find_band_system(band_system(arguments)).filters)
+        given |= {name.upper(): role for name, role in arguments.role}
+    figure = _FIGURES[arguments.figure](table, given, arguments.column_prefix)
     with replace_when_done(arguments.output, overwrite=arguments.overwrite) as partial:
         try:
             figure.savefig(partial, dpi=arguments.dpi)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import astroclust
 from astroclust.catalogs import check_table_output, read_table, write_table
-from astroclust.cli.options import add_command, add_images, read_images
+from astroclust.cli.options import add_command, add_images, read_images, table_of
 
 __all__ = ["add_review"]
 
@@ -32,7 +32,7 @@ def add_review(commands):
         "# a page to be mailed",
         "astroclust review classified.fits --image V=v.fits --image I=i.fits --static page.html",
     )
-    command.add_argument("table", help="candidates, best those of astroclust classify")
+    command.add_argument("table", nargs="?", help="candidates, best those of astroclust classify")
     add_images(command, required=False)
     command.add_argument(
         "--labels",
@@ -108,7 +108,7 @@ def _review(arguments, report):
         )
     # Torch takes seconds to import: a review without a classifier does without.
     model = None if arguments.model is None else astroclust.load_classifier(arguments.model)
-    table, images = read_table(arguments.table), read_images(arguments, model)
+    table, images = read_table(table_of(arguments)), read_images(arguments, model)
     path = arguments.labels or Path(arguments.table).with_suffix(".labels.ecsv")
     if path.resolve() == Path(arguments.table).resolve():
         raise ValueError(f"--labels {path} is the table itself: name another file")
@@ -157,7 +157,7 @@ def _page(arguments):
     from astroclust.review import Page
 
     return Page(
-        title=Path(arguments.table).name,
+        title=Path(table_of(arguments)).name,
         size=arguments.size,
         blind=arguments.blind,
         order=arguments.order,

@@ -31,9 +31,11 @@ def add_run(commands):
         help="folder for tables, regions, figures and the summary page; the same command resumes",
     )
     command.add_argument(
-        "--overwrite", action="store_true", help="start again in place of what the folder holds"
+        "--overwrite", action="store_true", help="replace the results in the folder"
     )
-    command.add_argument("--title", default="", help="of the page (default: name of the folder)")
+    command.add_argument(
+        "--title", default="", help="title of the summary page (default: name of the folder)"
+    )
     add_selection(command)
     command.add_argument("--model", help="name or .safetensors file of a classifier")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: auto)")
@@ -43,8 +45,6 @@ def _run(arguments, report):
     from astroclust.pipeline import FILES, STAGES
 
     done = [name for name in STAGES if (arguments.output / name).is_file()]
-    if done and not arguments.overwrite:
-        report.say("{} of an earlier run are used", " and ".join(done))
     classifier = astroclust.load_classifier(arguments.model)
     images = read_images(arguments, classifier)
     result = astroclust.run_field(
@@ -57,6 +57,8 @@ def _run(arguments, report):
         overwrite=arguments.overwrite,
         progress_bar=not arguments.quiet,
     )
+    if done and not arguments.overwrite:
+        report.say("{} of an earlier run: used again", " and ".join(done))
     say_run(report, result, images, classifier, arguments.output, FILES)
 
 

@@ -55,7 +55,7 @@ def add_train(commands):
         _train,
         "train a classifier on simulated stamps or on your labels",
         "astroclust train --simulate 24000 --epochs 16 --seed 1 -o mine.safetensors",
-        "# go on from the bundled classifier with labels of yours",
+        "# fine-tune the bundled classifier with your own labels",
         "astroclust train --from default --labels votes.ecsv \\",
         "    --image F555W=v.fits --image F814W=i.fits -o mine.safetensors",
         "# or from a list of fields, with two galaxies held out",
@@ -84,7 +84,7 @@ def add_train(commands):
     command.add_argument("--server", help="in place of those of MAST, such as a mirror")
     add_output(command, ".safetensors file; the card goes beside")
     command.add_argument(
-        "--from", dest="start", metavar="MODEL", help="classifier to go on from; or default"
+        "--from", dest="start", metavar="MODEL", help="classifier to fine-tune; or default"
     )
     command.add_argument("--recipe", help="how to train (default: native; with --from, fine-tune)")
     command.add_argument("--architecture", help="network, in place of that of the recipe")
@@ -113,7 +113,7 @@ def add_train(commands):
     command.add_argument(
         "--checkpoint",
         type=Path,
-        help="folder for checkpoints and the learning curve, from which the same command goes on "
+        help="folder for checkpoints and the learning curve, from which the same command resumes "
         "(default: beside the output)",
     )
 

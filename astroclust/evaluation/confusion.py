@@ -353,4 +353,12 @@ def known_classes(labels, classes):
         raise ValueError(f"labels and classes differ in shape: {labels.shape}, {classes.shape}")
     known = ~(np.ma.getmaskarray(labels) | np.ma.getmaskarray(classes))
     labels, classes = labels.data[known], classes.data[known]
+    for name, values in (("labels", labels), ("classes", classes)):
+        if values.dtype.kind not in "iub" and not (
+            values.dtype.kind == "f" and np.isfinite(values).all()
+        ):
+            raise ValueError(
+                f"{name} must be numbers of classes, masked if there is none, not {values.dtype}"
+                f"{' with NaN' if values.dtype.kind == 'f' else ''}"
+            )
     return labels.astype(int), classes.astype(int)

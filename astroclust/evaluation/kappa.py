@@ -22,7 +22,8 @@ class Kappa:
         defined: without objects, or if all labels are of one class, so that chance alone would give
         perfect agreement.
     error : float
-        Its standard error; NaN if it is not defined.
+        Its standard error; NaN if it is not defined, or the formula, which is that of large
+        samples, gives 0, as for perfect agreement.
     agreement : float
         Observed agreement, as a fraction; NaN without objects.
     expected : float
@@ -68,8 +69,8 @@ def cohen_kappa(labels_a, labels_b, *, merge=None, scheme="legus"):
     -------
     kappa : `Kappa`
         Its standard error is that of large samples (Fleiss, Cohen & Everitt 1969, Psychol. Bull.
-        72, 323), which is 0 for perfect agreement. Not defined, and NaN, if there are no objects
-        in common, or both give all of them the same class.
+        72, 323). Not defined, and NaN, if there are no objects in common, or both give all of them
+        the same class.
 
     Raises
     ------
@@ -103,9 +104,8 @@ def cohen_kappa(labels_a, labels_b, *, merge=None, scheme="legus"):
     differ = fractions * (of_b[:, None] + of_a) ** 2
     differ = (1 - value) ** 2 * (differ.sum() - differ.trace())
     variance = same + differ - (value - expected * (1 - value)) ** 2
-    # It is 0 for perfect agreement, but for rounding.
-    error = np.sqrt(max(variance, 0) / n) / (1 - expected) if counts.trace() < n else 0.0
-    return Kappa(float(value), float(error), agreement, expected, n)
+    error = _known_error(np.sqrt(max(variance, 0) / n) / (1 - expected))
+    return Kappa(float(value), error, agreement, expected, n)
 
 
 def fleiss_kappa(counts):
@@ -163,7 +163,12 @@ def fleiss_kappa(counts):
             (pairs.sum() - pairs) / fewer, (shares.sum(axis=0) - shares) / fewer
         )[0]
         error = np.sqrt(fewer / n * ((without - without.mean()) ** 2).sum())
-    return Kappa(float(value), float(error), float(agreement), float(expected), n)
+    return Kappa(float(value), _known_error(error), float(agreement), float(expected), n)
+
+
+def _known_error(error):
+    """An error; NaN if it is 0 but for rounding, which does not mean that kappa is exact."""
+    return float(error) if error > 1e-7 else np.nan
 
 
 def _beyond_chance(agreement, shares):

@@ -75,14 +75,14 @@ class PairedComparison:
     @property
     def verdict(self):
         """What the difference means, in plain words."""
-        points = f"{100 * abs(self.difference):.0f} points"
+        points = _in_points(abs(self.difference))
         if self.p < _SIGNIFICANT:
             return f"{'better' if self.difference > 0 else 'worse'} by {points}, p = {self.p:.2g}"
         if self.detectable > 1:
             return f"no measurable change: {self.n} rows are too few to tell any difference"
         return (
             f"no measurable change: {self.n} rows tell differences above "
-            f"{100 * self.detectable:.0f} points"
+            f"{_in_points(self.detectable)}"
         )
 
     @property
@@ -100,6 +100,11 @@ class PairedComparison:
             "detectable": self.detectable,
             "verdict": self.verdict,
         }
+
+
+def _in_points(fraction):
+    points = f"{100 * fraction:.{0 if fraction >= 0.0095 else 1}f}"
+    return f"{points} point{'' if points == '1' else 's'}"
 
 
 def _p(gained, lost):

@@ -198,6 +198,8 @@ class ImageSet(Mapping):
         if isinstance(paths, Mapping):
             return cls(paths, roles=roles, system=LEGUS_BANDS if system is None else system)
         files = [paths] if isinstance(paths, str | Path) else list(paths)
+        if not files:
+            raise ValueError("there are no files to read: give at least one band")
         images, system = name_by_filter(files, roles=roles, system=system)
         try:
             return cls(images, roles=roles, system=system)

@@ -1,7 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Files named by the filters that they hold: extension names, else header keywords."""
 
-from pathlib import Path
+import warnings
+
+from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.files import open_fits
 from astroclust.images.reading import choose_hdu, is_image, split_extension
@@ -38,6 +40,11 @@ def name_by_filter(paths, *, roles=None, system=None):
     OSError
         If a file cannot be read.
 
+    Warns
+    -----
+    AstropyUserWarning
+        Once, if there are files without an image, such as tables, which are passed over.
+
     Examples
     --------
     >>> from astroclust import simulate_field
@@ -46,19 +53,28 @@ def name_by_filter(paths, *, roles=None, system=None):
     >>> name_by_filter(["field.fits"])[0]["F555W"]
     'field.fits[F555W]'
     """
-    images = {}
+    images, tables = {}, []
     for path in paths:
         with open_fits(split_extension(path)[0]) as hdus:
+            if not any(map(is_image, hdus)):
+                tables.append(str(path))
+                continue
             if system is None and "BANDSYS" in hdus[0].header:
                 system = BandSystem.of_header(hdus[0].header)
             found = _images_in(path, hdus, find_band_system(system or "legus"), roles or {})
         for name, image in found.items():
             if name in images:
                 raise ValueError(
-                    f"{images[name]} and {image} are both of {name}: leave one of them out, or "
-                    f"name them, as {name}={image}"
+                    f"{images[name]} and {image} are both of {name}: exclude one of them, such as "
+                    "a weight map"
                 )
             images[name] = image
+    if tables and not images:
+        raise ValueError(f"{', '.join(tables)}: no image there; give at least one band")
+    if tables:
+        warnings.warn(
+            f"no image in {', '.join(tables)}: passed over", AstropyUserWarning, stacklevel=3
+        )
     return images, find_band_system(system or "legus")
 
 
@@ -78,7 +94,7 @@ def _images_in(path, hdus, system, roles):
     try:
         hdu = choose_hdu(hdus, "", split_extension(path)[1])
     except ValueError as error:
-        raise ValueError(f"{path}: {error}; or leave it out, if it is not a band") from None
+        raise ValueError(f"{path}: {error}; exclude the file if it is not a band") from None
     return {_filter_in(path, hdu.header, hdus[0].header): str(path)}
 
 
@@ -92,11 +108,14 @@ def _filter_in(path, *headers):
         if filters:
             words = ", ".join(f"{key} {' '.join(names)}" for key, names in named.items())
             raise ValueError(
-                f"the header of {path} names several filters ({words}): say which it is, as "
-                f"{filters[0]}={path}"
+                f"the header of {path} names several filters ({words}): give it with its filter, "
+                f"{_remedy(path, filters[0])}"
             )
     raise ValueError(
         f"{path} has no image extension named by a filter, and its header names none (FILTER, "
-        f"FILTER1, FILTER2, ...): give it with its filter, as F555W={Path(path).name} on the "
-        f'command line, or in a mapping such as {{"F555W": "{path}"}}'
+        f"FILTER1, FILTER2, ...): give it with its filter, {_remedy(path, 'F555W')}"
     )
+
+
+def _remedy(path, name):
+    return f'in a mapping such as {{"{name}": "{path}"}}, or as --image {name}={path}'

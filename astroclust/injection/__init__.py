@@ -229,14 +229,14 @@ def _describe_run(clusters, unit, distance, preset, done):
     """Settings of a run, under keywords that a FITS header takes."""
     name = next((name for name, known in PRESETS.items() if known == preset), "own")
     meta = {
-        "ACVERS": __version__,
+        "COMPVERS": __version__,
         "SEED": clusters.seed,
-        "N": int(clusters.n),
+        "NCLUSTER": int(clusters.n),
         "ROUNDS": int(done["round"][-1]) + 1,
         "RADUNIT": str(unit),
         "PRESET": name,
-        "DETECTIN": preset.detect_in,
-        "METHOD": preset.method,
+        "DETIMAGE": "white light" if preset.detect_in == "white" else preset.detect_in,
+        "DETMETH": preset.method,
         "THRESH": float(preset.threshold),
         "NPIXELS": int(preset.n_pixels),
         "MINCI": preset.cuts.min_ci,

@@ -162,6 +162,8 @@ def limiting_magnitude(table, *, fraction=0.5, column="selected", seed=0):
             "the table has no column n, the injected clusters, which errors follow from: give the "
             "table of completeness, or add that column"
         )
+    if not len(table):
+        raise ValueError("the table of completeness has no rows: inject clusters first")
     rng = np.random.default_rng(seed)
     limits = Table({"radius": np.unique(table["radius"])})
     limits["radius"].unit = table["radius"].unit
@@ -195,6 +197,7 @@ def _limit_and_interval(rows, fraction, column, rng):
 def _first_crossing(magnitude, shares, fraction):
     crossed = np.flatnonzero((shares[:-1] >= fraction) & (shares[1:] < fraction))
     if not crossed.size:
-        return np.nan
+        # Reached, but not crossed, by the faintest.
+        return float(magnitude[-1]) if shares[-1] == fraction else np.nan
     pair = slice(crossed[0], crossed[0] + 2)
     return float(np.interp(-fraction, -shares[pair], magnitude[pair]))

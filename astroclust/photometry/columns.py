@@ -26,14 +26,15 @@ class Correction:
         What is added to magnitudes, and its error (mag).
     limit_shift : float or `~numpy.ndarray`, shape (n,)
         What is added to upper limits (mag).
-    text : str
-        How it is described.
+    text, limit_text : str
+        How it is described, for magnitudes and for limits.
     """
 
     shift: object
     error: object
     limit_shift: object
     text: str
+    limit_text: str
 
     @classmethod
     def by_index(cls, index, of_reference, camera, radius):
@@ -41,16 +42,24 @@ class Correction:
         shift = ci_correction(index, camera=camera, radius=radius)
         limit = ci_correction(of_reference, camera=camera, radius=radius)
         limit = np.where(np.isfinite(limit), limit, shift)
-        text = "corrected to the total by its concentration index"
-        return cls(shift, ci_correction_error(index), limit, text)
+        text = "corrected to the total by {} concentration index"
+        return cls(
+            shift,
+            ci_correction_error(index),
+            limit,
+            text.format("its"),
+            text.format("the reference band's"),
+        )
 
     @classmethod
     def given(cls, value):
         """That of all sources: a number, a pair with its error, or None."""
         if value is None:
-            return cls(0.0, 0.0, 0.0, "without aperture correction")
+            text = "without aperture correction"
+            return cls(0.0, 0.0, 0.0, text, text)
         shift, error = value if np.ndim(value) else (value, 0.0)
-        return cls(shift, error, shift, f"with aperture correction {shift:+.3f} mag")
+        text = f"with aperture correction {shift:+.3f} mag"
+        return cls(shift, error, shift, text, text)
 
 
 @dataclass(frozen=True)
@@ -75,10 +84,8 @@ class Calibration:
     def text(self):
         """How it is described."""
         if not self.extinction:
-            return f"{self.correction.text}, not corrected for extinction"
-        return (
-            f"{self.correction.text}, Galactic extinction of {self.extinction:.3f} mag subtracted"
-        )
+            return "not corrected for extinction"
+        return f"Galactic extinction of {self.extinction:.3f} mag subtracted"
 
     def magnitude(self, flux, shift):
         """Magnitudes of fluxes, NaN if they are not positive."""
@@ -157,11 +164,16 @@ def add_magnitudes(result, band, flux, error, calibration, radius, max_error):
     flags[is_limit] |= CatalogFlag.UPPER_LIMIT
     lost = ~np.isfinite(magnitude) | is_limit
     magnitude_error = np.hypot(own_error, calibration.correction.error)
-    text = f"{band.filter} Vega magnitude within {radius:g} pixels, {calibration.text}"
+    correction = calibration.correction
+    text = (
+        f"{band.filter} Vega magnitude within {radius:g} pixels, {correction.text}, "
+        f"{calibration.text}"
+    )
     flag_text = ", ".join(f"{flag.value} {flag.name}" for flag in CatalogFlag)
     limit_text = (
         f"{band.filter} {_LIMIT_SIGMA}-sigma upper limit in place of mag_{name} if that is not "
-        f"detected or its error is above {max_error:g} mag; corrected as that"
+        f"detected or its error is above {max_error:g} mag, {correction.limit_text}, "
+        f"{calibration.text}"
     )
     _add(result, _masked(magnitude, f"mag_{name}", lost, text))
     error_text = f"error of mag_{name}, with that of the aperture correction"

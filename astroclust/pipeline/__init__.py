@@ -7,7 +7,7 @@ from astroclust.catalogs import write_table
 from astroclust.classification import classify_table
 from astroclust.classification.evidence import uses_photometry
 from astroclust.extras import naming_extras
-from astroclust.files import check_output, replace_when_done
+from astroclust.files import check_output, make_folder, replace_when_done
 from astroclust.images import ImageSet
 from astroclust.locks import only_process
 from astroclust.pipeline.folder import RunFolder, describe_run
@@ -24,7 +24,7 @@ __all__ = ["FILES", "STAGES", "class_counts", "run_field"]
 #: What `run_field` writes, and what it is.
 FILES = {
     "sources.ecsv": "all detected sources, and why each is rejected",
-    "classified.ecsv": "classified candidates, without any loss",
+    "classified.ecsv": "classified candidates, with text and metadata of any kind",
     "classified.fits": "classified candidates, for TOPCAT and the like",
     "candidates.reg": "circles by class, for DS9",
     "field.png": "the field in color with its candidates",
@@ -86,7 +86,8 @@ def run_field(
         `~astroclust.selection.find_candidates` and
         `~astroclust.classification.classify_table`.
     OSError
-        If a file cannot be read or written.
+        If a file cannot be read or written, or the folder has files of these names that are not
+        of a run.
 
     Examples
     --------
@@ -104,14 +105,14 @@ def run_field(
     classifier, preset = load_classifier(model), get_preset(preset)
     blocked = blocked_pixels(images, exclude, footprint)
     settings = describe_run(images, classifier, preset, distance=distance, blocked=blocked)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for name in FILES:
         check_output(folder / name, overwrite=True)
     with only_process(folder):
         if overwrite:
             for name in FILES:
                 (folder / name).unlink(missing_ok=True)
-        run = RunFolder(folder, settings)
+        run = RunFolder(folder, settings, files=FILES, stages=STAGES)
         sources = run.table(
             STAGES[0],
             lambda: find_candidates(

@@ -9,16 +9,17 @@ from dataclasses import asdict
 
 import numpy as np
 from astropy import units as u
-from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
 import astroclust
-from astroclust.catalogs import write_table
+from astroclust.catalogs import read_table, write_table
 from astroclust.files import reading, replace_when_done
+from astroclust.images.reading import KEYWORDS
 
-__all__ = ["RunFolder", "describe_run"]
+__all__ = ["LOG", "RunFolder", "describe_run"]
 
-_LOG = "run.json"
+#: Settings and warnings of a run.
+LOG = "run.json"
 
 
 def describe_run(images, classifier, preset, *, distance, blocked):
@@ -44,20 +45,42 @@ def describe_run(images, classifier, preset, *, distance, blocked):
     """
     settings = {
         "astroclust": astroclust.__version__,
-        "images": {
-            band.filter: f"{band.role} {band.checksum} {_digest(band.mask)}"
-            for band in images.values()
-        },
+        "images": {band.filter: _describe_band(band) for band in images.values()},
+        "sky": _corners(images),
         "distance": None if distance is None else float(u.Quantity(distance, u.Mpc).value),
-        "blocked": _digest(blocked),
+        "blocked": None if blocked is None else _digest(blocked),
         "classifier": f"{classifier.card.name} {classifier.card.sha256[:16]}",
         **asdict(preset),
     }
     return json.loads(json.dumps(settings, default=str))
 
 
-def _digest(mask):
-    return "" if mask is None else hashlib.sha256(np.ascontiguousarray(mask)).hexdigest()[:16]
+def _describe_band(band):
+    """All of a band that fluxes and stamps depend on, beside the WCS."""
+    keywords = {key: str(band.meta[key]) for key in KEYWORDS if key in band.meta}
+    masks = (band.mask, band.weight, band.variance)
+    return {
+        "role": band.role,
+        "pixels": band.checksum,
+        "masks": " ".join("-" if one is None else _digest(one) for one in masks),
+        "unit": f"{band.scale:.10g} {band.unit}",
+        "header": keywords,
+    }
+
+
+def _corners(images):
+    """Sky coordinates of three corners, which tell one WCS from another of any kind."""
+    if images.wcs is None:
+        return None
+    ny, nx = images.shape
+    sky = images.wcs.pixel_to_world([0, nx - 1, 0], [0, 0, ny - 1]).icrs
+    return [f"{ra:.8f} {dec:+.8f}" for ra, dec in zip(sky.ra.deg, sky.dec.deg, strict=True)]
+
+
+def _digest(content):
+    if isinstance(content, np.ndarray):
+        content = np.ascontiguousarray(content)
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 class RunFolder:
@@ -69,20 +92,29 @@ class RunFolder:
         The folder, which exists.
     settings : dict
         What `describe_run` returns.
+    files : sequence of str
+        Names of the files of a run.
+    stages : sequence of str
+        Those of them that are tables to be used again.
 
     Raises
     ------
     ValueError
         If the folder holds a run with other settings.
     OSError
-        If its log cannot be read or written.
+        If its log cannot be read, or it has files of these names that are not of a run.
     """
 
-    def __init__(self, path, settings):
+    def __init__(self, path, settings, *, files, stages):
         self.path, self._settings, self._warned = path, settings, {}
-        if (path / _LOG).exists():
+        present = [name for name in files if (path / name).exists()]
+        if LOG in present and set(present) & set(stages):
             self._resume()
-        self._write()
+        elif set(present) - {LOG}:
+            raise FileExistsError(
+                f"{path} has {', '.join(present)}, which are not of a run: choose another folder, "
+                "or overwrite them (overwrite=True, --overwrite)"
+            )
 
     @property
     def warned(self):
@@ -106,50 +138,54 @@ class RunFolder:
         """
         path = self.path / name
         if not path.exists():
-            # Written first, so that nothing is lost to those who turn warnings into errors.
-            with self.recording(name):
-                write_table(make(), path)
-        return Table.read(path)
-
-    @contextmanager
-    def recording(self, stage):
-        """Keep the warnings that a stage gives, and pass them on."""
-        try:
-            with warnings.catch_warnings(record=True) as given:
-                warnings.simplefilter("always", AstropyUserWarning)
-                yield
-        finally:
-            self._warned[stage] = list(dict.fromkeys(str(one.message) for one in given))
-            self._write()
-            for one in given:
-                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+            with _passed_on() as given:
+                table = make()
+                self._warned[name] = list(dict.fromkeys(str(one.message) for one in given))
+                # The log goes first: a table without one is not of a run.
+                self._write()
+                write_table(table, path)
+        return read_table(path)
 
     def _resume(self):
-        path = self.path / _LOG
-        with reading(path, remedy="remove it, or choose another folder"):
+        path = self.path / LOG
+        remedy = "choose another folder, or overwrite this one (overwrite=True, --overwrite)"
+        with reading(path, remedy=remedy):
             known = json.loads(path.read_text(encoding="utf-8"))
             settings, self._warned = known["settings"], known["warnings"]
-        changed = sorted(
-            name
-            for name in {*settings, *self._settings}
-            if settings.get(name) != self._settings.get(name)
-        )
+            changed = list(_changes(settings, self._settings))
         if changed:
-            words = [
-                f"{name} {_short(settings.get(name))} -> {_short(self._settings.get(name))}"
-                for name in changed
-            ]
             raise ValueError(
-                f"{self.path} holds a run with other settings ({'; '.join(words)}): choose another "
-                "folder, or overwrite it"
+                f"{self.path} holds a run with other settings ({'; '.join(changed)}): {remedy}"
             )
 
     def _write(self):
         content = {"settings": self._settings, "warnings": self._warned}
-        with replace_when_done(self.path / _LOG, overwrite=True) as partial:
+        with replace_when_done(self.path / LOG, overwrite=True) as partial:
             partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
+@contextmanager
+def _passed_on():
+    """Record warnings, and pass them on at the end: what is done is kept if they are errors."""
+    given = []
+    try:
+        with warnings.catch_warnings(record=True) as given:
+            warnings.simplefilter("always", AstropyUserWarning)
+            yield given
+    finally:
+        for one in given:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+
+
+def _changes(old, new, prefix=""):
+    """Entries that differ, those of mappings one by one."""
+    for name in dict.fromkeys([*old, *new]):
+        before, after = old.get(name), new.get(name)
+        if isinstance(before, dict) and isinstance(after, dict):
+            yield from _changes(before, after, f"{prefix}{name} ")
+        elif before != after:
+            yield f"{prefix}{name}: {_short(before)} -> {_short(after)}"
+
+
 def _short(value):
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return "given" if isinstance(value, dict) else "none" if value is None else value

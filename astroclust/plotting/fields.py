@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
 from astroclust.catalogs import pixel_positions
+from astroclust.catalogs.columns import class_column
 from astroclust.context.features import distance_of
 from astroclust.images import ImageSet
 from astroclust.instruments import classes_of
@@ -92,7 +93,7 @@ def plot_field(
     ax.set(xlim=(-0.5, nx - 0.5), ylim=(-0.5, ny - 0.5))
     _label_axes(ax)
     x, y = pixel_positions(table, images.wcs)
-    classes = np.ma.filled(np.ma.asarray(table[f"{column_prefix}class"]), 0)
+    classes = class_column(table, column_prefix)
     scheme = classes_of(table, column_prefix)
     _mark_classes(ax, x, y, classes, scheme)
     shown = np.flatnonzero(np.isin(classes, scheme.numbers))

@@ -12,6 +12,7 @@ from astropy.visualization import (
 )
 from matplotlib.figure import Figure
 
+from astroclust.catalogs.columns import class_column
 from astroclust.images import ImageSet
 from astroclust.instruments import classes_of, find_band_system
 from astroclust.stamps import make_stamps
@@ -120,7 +121,8 @@ def _find_stretch(stretch):
 
 
 def _percentile_levels(layers, limits):
-    if np.shape(limits) != (2,) or not 0 <= limits[0] < limits[1] <= 100:
+    is_pair = np.shape(limits) == (2,) and np.asarray(limits).dtype.kind in "iuf"
+    if not is_pair or not 0 <= limits[0] < limits[1] <= 100:
         raise ValueError(
             f"limits must be two rising percentiles from 0 to 100, such as (40, 99.7), not {limits}"
         )
@@ -167,7 +169,7 @@ def plot_gallery(table, images, *, per_class=8, size=50, column_prefix=""):
     >>> plot_gallery(result, field.images).savefig("gallery.png")
     """
     images = ImageSet.of(images)
-    classes = np.ma.filled(np.ma.asarray(table[f"{column_prefix}class"]), 0)
+    classes = class_column(table, column_prefix)
     probability = np.asarray(table[f"{column_prefix}probability"])
     entropy = np.asarray(table[f"{column_prefix}entropy"])
     scheme = classes_of(table, column_prefix)

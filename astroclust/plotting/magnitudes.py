@@ -5,6 +5,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from astroclust.catalogs import float_column, pixel_positions, sky_positions
+from astroclust.catalogs.columns import class_column
 from astroclust.instruments import classes_of
 
 __all__ = ["plot_color_color", "plot_color_magnitude", "plot_luminosity_function", "plot_map"]
@@ -135,7 +136,7 @@ def plot_luminosity_function(table, *, band="F555W", width=0.5, column_prefix=""
     >>> table = Table({"class": [1, 2, 4, 1], "mag_f555w": [21.0, 22.0, 23.1, 22.4]})
     >>> plot_luminosity_function(table).figure.savefig("luminosities.png")
     """
-    values, classes = _magnitude(table, band), _classes(table, column_prefix)
+    values, classes = _magnitude(table, band), class_column(table, column_prefix)
     good = np.isfinite(values)
     if not good.any():
         raise ValueError(f"no row has a magnitude in {band}: choose another band")
@@ -217,7 +218,7 @@ def plot_map(table, *, column_prefix="", ax=None):
 def _draw_classes(table, x, y, column_prefix, ax):
     """Draw points with the marker of their class, the most numerous first."""
     ax = _new_axes() if ax is None else ax
-    classes = _classes(table, column_prefix)
+    classes = class_column(table, column_prefix)
     good = np.isfinite(x) & np.isfinite(y)
     scheme = classes_of(table, column_prefix)
     for number in sorted([0, *scheme.numbers], key=lambda number: -np.sum(classes == number)):
@@ -243,11 +244,6 @@ def _draw_classes(table, x, y, column_prefix, ax):
 
 def _new_axes():
     return Figure(figsize=(7, 5.5), layout="constrained").subplots()
-
-
-def _classes(table, column_prefix):
-    """Numbers of the classes, 0 where there is none."""
-    return np.ma.filled(np.ma.asarray(table[f"{column_prefix}class"]), 0).astype(int)
 
 
 def _magnitude(table, name):

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from astropy.table import Table
+from astropy.table import Column, Table
 
+from astroclust.catalogs.columns import describe_columns
 from astroclust.evaluation import Kappa, cohen_kappa, confusion_matrix, fleiss_kappa
 from astroclust.instruments import LEGUS_CLASSES, ClassScheme, find_class_scheme, meta_of
 
@@ -65,7 +66,11 @@ class Agreement:
         for a in self.scheme.numbers:
             for b in self.scheme.numbers:
                 cells = [matrix[f"class_{b}"][matrix["class"] == a][0] for matrix in self._ordered]
-                table[f"n_{a}_{b}"] = np.array(cells, np.int64)
+                table[f"n_{a}_{b}"] = Column(
+                    np.array(cells, np.int64),
+                    description=f"objects that reviewer_a calls {a} and reviewer_b {b}",
+                )
+        describe_columns(table, _DESCRIPTIONS)
         known = {"FLEISS": self.fleiss.value, "FLEISS_E": self.fleiss.error}
         # FITS has no NaN in headers.
         table.meta.update({name: value for name, value in known.items() if np.isfinite(value)})
@@ -134,6 +139,18 @@ def reviewer_agreement(labels, *, blind=None, scheme=LEGUS_CLASSES):
         counts[given, scheme.positions(of[given])] += 1
     labeled = {name: np.count_nonzero(of) for name, of in labels.items()}
     return Agreement(pairs, matrices, fleiss_kappa(counts), labeled, scheme)
+
+
+_DESCRIPTIONS = {
+    "reviewer_a": "first reviewer",
+    "reviewer_b": "second reviewer",
+    "n": "objects that both have labeled",
+    "n_blind": "objects that both have labeled blind",
+    "agreement": ("fraction of them with the same label", None, ".3f"),
+    "expected": ("fraction expected by chance", None, ".3f"),
+    "kappa": ("Cohen's kappa", None, ".3f"),
+    "kappa_error": ("its standard error", None, ".3f"),
+}
 
 
 def _blind(blind, name, both):

@@ -8,6 +8,7 @@ import numpy as np
 from astropy import units as u
 from astropy.table import MaskedColumn, Table
 
+from astroclust.catalogs.columns import describe_columns
 from astroclust.instruments import LEGUS_CLASSES, meta_of
 
 __all__ = ["Votes", "fold_votes", "votes_table"]
@@ -130,9 +131,32 @@ def votes_table(votes, notes, x, y, *, ids=None, scheme=LEGUS_CLASSES, blind=Non
     texts = ["; ".join(f"{who}: {text}" for who, text in notes.get(row, {}).items())
              for row in rows.tolist()]  # fmt: skip
     table["note"] = np.array(texts, str)
+    describe_columns(
+        table,
+        _DESCRIPTIONS
+        | {
+            name: f"class by {voter}"
+            for name, voter in zip(_column_names(votes), votes, strict=True)
+        },
+    )
     table.meta["VOTERS"] = ", ".join(votes)
     table.meta.update(meta_of(scheme))
     return table
+
+
+_DESCRIPTIONS = {
+    "row": "row in the table of candidates, from 0",
+    "id": "name of the object",
+    "x": ("position in x: 0 is the center of the first pixel", "pix", ".3f"),
+    "y": ("position in y: 0 is the center of the first pixel", "pix", ".3f"),
+    "ra": ("right ascension (ICRS)", "deg", ".7f"),
+    "dec": ("declination (ICRS)", "deg", ".7f"),
+    "n_votes": "number of votes",
+    "class_mode": "most frequent vote; masked if votes are tied or absent",
+    "class_mean": ("mean of the votes", None, ".2f"),
+    "blind_fraction": ("fraction of the votes that were given blind", None, ".2f"),
+    "note": "notes of the reviewers",
+}
 
 
 def _per_vote(total, n_votes):

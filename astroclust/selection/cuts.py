@@ -185,7 +185,8 @@ def select_candidates(
         needed = f"; 0 unless {', '.join(cuts.required)} are among them" if cuts.required else ""
         result["n_filters"] = Column(
             n_filters.astype(np.int32),
-            description=f"bands with an error of at most {cuts.max_error:g} mag{needed}",
+            description=f"bands with an error of at most {cuts.max_error:g} mag, without that of "
+            f"the aperture correction{needed}",
         )
     bits = ", ".join(f"{cut.value} {cut.name}" for cut in Cut)
     result["cuts"] = Column(

@@ -188,7 +188,8 @@ def describe_settings(table):
             continue
         number = key.removeprefix(base)
         of_band = str(table.meta.get(f"FILTER{number}", "")) if keyword.each == "band" else ""
-        meaning = f"{of_band}: {keyword.meaning}" if of_band else keyword.meaning
+        of_run = f"run {number}" if number and keyword.each == "run" else ""
+        meaning = ": ".join(filter(None, (of_band or of_run, keyword.meaning)))
         place = (keyword.each == "band", int(number or 0), order.index(base))
         if keyword.each == "run":
             place = (2, int(number or 1), order.index(base))

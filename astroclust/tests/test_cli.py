@@ -413,7 +413,7 @@ def test_the_option_for_a_filter_without_a_role_is_named(files, tmp_path, capsys
     assert main(command) == 1
     said = capsys.readouterr().err
     assert "roles=" not in said
-    remedy = re.search(r"as in (--role f555x=V),", said)[1]
+    remedy = re.search(r"as in (--role F555X=V),", said)[1]
     assert main([*command, *remedy.split()]) == 0
 
 

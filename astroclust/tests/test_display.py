@@ -11,6 +11,7 @@ from astropy.table import Table
 from PIL import Image
 
 from astroclust import ImageSet, Stamps, load_classifier, make_stamps
+from astroclust.plotting import show_table
 from astroclust.weights import Classifier
 
 
@@ -107,3 +108,12 @@ def test_a_display_does_not_fail(field, caplog):
     caplog.set_level("INFO", "astroclust")
     assert images._repr_html_() is None
     assert "ImageSet is shown as text" in caplog.text
+
+
+def test_texts_of_a_table_are_escaped(field):
+    table = field.truth[:2]
+    table["id"] = ["<img src=x onerror=alert(1)>", "<b>two"]
+    shown = show_table(table, field.images)._repr_html_()
+    assert "<img src=x" not in shown
+    assert "&lt;img src=x onerror=alert(1)&gt;" in shown
+    assert shown.count("<img width=") == 2

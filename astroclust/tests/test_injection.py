@@ -68,14 +68,14 @@ def test_the_bright_are_found_and_the_faint_are_not(result):
     assert 0 < result["found_high"][-1] < 0.3
     assert "classified_1_2" not in result.colnames
     assert result.meta == {
-        "ACVERS": __version__,
+        "COMPVERS": __version__,
         "SEED": 0,
-        "N": 5,
+        "NCLUSTER": 5,
         "ROUNDS": result.meta["ROUNDS"],
         "RADUNIT": "pix",
         "PRESET": "legus",
-        "DETECTIN": "white",
-        "METHOD": "sextractor",
+        "DETIMAGE": "white light",
+        "DETMETH": "sextractor",
         "THRESH": 20.0,
         "NPIXELS": 10,
         "MINCI": 1.3,

@@ -7,6 +7,8 @@ import re
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust import ImageSet
 from astroclust.cli import main
@@ -46,7 +48,7 @@ def test_a_file_of_all_bands_and_one_more(drizzled, tmp_path):
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({}, "its header names none (FILTER, FILTER1, FILTER2, ...): give it with its filter, as"),
+        ({}, "its header names none (FILTER, FILTER1, FILTER2, ...): give it with its filter, in"),
         ({"FILTER": "F555W", "PHOTMODE": "WFC3 UVIS2 F606W"}, "names several filters"),
     ],
 )
@@ -62,13 +64,21 @@ def test_headers_without_one_filter(tmp_path, keywords, message):
 
 
 def test_two_images_of_one_filter_and_files_without_images(drizzled, tmp_path):
-    with pytest.raises(ValueError, match=r"v_drz.fits and .*v_drz.fits are both of F555W: leave"):
+    with pytest.raises(ValueError, match=r"v_drz.fits and .*v_drz.fits are both of F555W: exclude"):
         ImageSet.read([drizzled[1], drizzled[1]])
-    fits.HDUList([fits.PrimaryHDU()]).writeto(tmp_path / "empty.fits")
-    with pytest.raises(ValueError, match=r"empty\.fits: it holds no image; or leave it out"):
-        ImageSet.read([*drizzled, tmp_path / "empty.fits"])
+    Table({"x": [1.0]}).write(tmp_path / "table.fits")
+    with pytest.warns(AstropyUserWarning, match=r"no image in .*table\.fits: passed over"):
+        images = ImageSet.read([*drizzled, tmp_path / "table.fits"])
+    assert len(images) == 3
+    with pytest.raises(ValueError, match=r"table\.fits: no image there; give at least one band"):
+        ImageSet.read([tmp_path / "table.fits"])
     with pytest.raises(FileNotFoundError):
         ImageSet.read([tmp_path / "none.fits"])
+
+
+def test_no_files():
+    with pytest.raises(ValueError, match="no files to read: give at least one band"):
+        ImageSet.read([])
 
 
 def test_filters_without_a_role(tmp_path):

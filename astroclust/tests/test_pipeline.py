@@ -100,7 +100,10 @@ def test_a_folder_of_another_run_is_refused(images, folder, changed):
     before = (folder / "classified.ecsv").read_bytes()
     with pytest.raises(ValueError, match=f"with other settings.*{changed}") as error:
         run(given, folder, **options)
-    assert "choose another folder, or overwrite it" in str(error.value)
+    if changed == "images":
+        assert "images F336W: given -> none" in str(error.value)
+        assert "images F555W" not in str(error.value)  # which is the same
+    assert "choose another folder, or overwrite this one" in str(error.value)
     assert (folder / "classified.ecsv").read_bytes() == before
 
 
@@ -123,11 +126,54 @@ def test_warnings_that_are_errors_lose_no_table(images, tmp_path):
 
 
 def test_a_damaged_log(images, folder, tmp_path):
+    for name in FILES:
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(OSError, match=r"cannot read .*run.json.*remove it, or choose another"):
+    with pytest.raises(OSError, match=r"cannot read .*run.json.*overwrite=True, --overwrite"):
         run(images, tmp_path)
+    run(images, tmp_path, overwrite=True)
+
+
+def test_files_of_others_are_not_touched(images, tmp_path):
+    (tmp_path / "summary.html").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"has summary.html, which are not of a run: choose"):
+        run(images, tmp_path)
+    assert [path.name for path in tmp_path.glob("[a-z]*")] == ["summary.html"]
+    run(images, tmp_path, overwrite=True)
     (tmp_path / "run.json").unlink()
+    with pytest.raises(
+        FileExistsError, match=r"has sources.ecsv, classified.ecsv, .* not of a run"
+    ):
+        run(images, tmp_path)
+
+
+def test_a_run_that_failed_before_its_first_table_does_not_count(images, tmp_path):
+    with pytest.raises(ValueError, match="distance must be positive"):
+        run_field(images, tmp_path, distance=-10)
     run(images, tmp_path)
+
+
+def test_a_corrected_header_is_another_run(images, tmp_path):
+    images.write(tmp_path / "field.fits")
+    run(ImageSet.read(tmp_path / "field.fits"), tmp_path / "out")
+    for number, (key, value, word) in enumerate(
+        [("CRVAL1", 30.0, "sky"), ("EXPTIME", 7.0, "images F555W header EXPTIME")]
+    ):
+        path = tmp_path / f"{number}.fits"
+        path.write_bytes((tmp_path / "field.fits").read_bytes())
+        for name in images if key == "CRVAL1" else ["F555W"]:
+            fits.setval(path, key, value=value, ext=(name, 1))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AstropyUserWarning)  # of the exposure time
+            changed = ImageSet.read(path)
+        with pytest.raises(ValueError, match=f"with other settings \\({word}: "):
+            run(changed, tmp_path / "out")
+
+
+def test_a_file_in_place_of_the_folder(images, tmp_path):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"cannot make the folder .*: it is a file; choose"):
+        run(images, tmp_path / "out")
 
 
 def test_two_runs_in_one_folder(images, tmp_path):
@@ -164,7 +210,9 @@ def test_run_on_the_command_line(images, tmp_path, capsys):
     assert said["candidates"] == len(Table.read(tmp_path / "out" / "classified.fits"))
     assert sum(row["candidates"] for row in said["classes"]) == said["candidates"]
     assert main(command) == 0
-    assert "sources.ecsv and classified.ecsv of an earlier run are used" in capsys.readouterr().out
+    assert (
+        "sources.ecsv and classified.ecsv of an earlier run: used again" in capsys.readouterr().out
+    )
     assert main([*command, "--min-ci", "1.5"]) == 1
     assert "holds a run with other settings (cuts" in capsys.readouterr().err
     assert main([*command, "--min-ci", "1.5", "--overwrite"]) == 0
@@ -201,3 +249,27 @@ def test_figures_that_cannot_be_drawn(folder, tmp_path, capsys):
     assert main([*command, f"{tmp_path}/figure.xyz"]) == 1
     assert "figure.xyz" in capsys.readouterr().err
     assert not list(tmp_path.glob("figure*"))
+
+
+def test_remedies_of_plots(images, folder, tmp_path, capsys):
+    images.write(tmp_path / "field.fits")
+    table, output = str(folder / "classified.ecsv"), ["-o", f"{tmp_path}/f.png"]
+    for words, message in (
+        (["field", "--image", f"{tmp_path}/field.fits", table], "put it before --image"),
+        (["map"], "no table is given: name its file"),
+        (["completeness", table], "no column radius: give one of astroclust completeness"),
+        (["luminosity-function", str(folder / "sources.ecsv")], "has no column class: classify it"),
+    ):
+        assert main(["plot", *words, *output]) == 1
+        assert message in capsys.readouterr().err
+    assert main(["plot", "field", table, "--image", f"{tmp_path}/field.fits", *output]) == 0
+    assert main(["plot", "map", table, "-o", f"{tmp_path}/f"]) == 1
+    assert "f has no ending: name it .png, .pdf or .svg" in capsys.readouterr().err
+
+
+def test_a_table_after_its_images(images, folder, tmp_path, capsys):
+    images.write(tmp_path / "field.fits")
+    table, image = str(folder / "sources.ecsv"), f"{tmp_path}/field.fits"
+    for command in (["classify", "-o", f"{tmp_path}/c.ecsv"], ["review", "--no-browser"]):
+        assert main([*command, "--image", image, table]) == 1
+        assert "no table is given: put it before --image" in capsys.readouterr().err

@@ -396,3 +396,33 @@ def test_images_without_a_unit_have_fluxes_of_unknown_unit():
     found = find_candidates(images, distance=1, keep_rejected=True)
     assert found["flux_f555w"].unit is None
     assert "unit of the image" in found["flux_f555w"].description
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (Table({"note": ["bright", "Σ1"]}), "the text 'Σ1' of column 'note'"),
+        (Table({"vote_bén": [1]}), "the name of column 'vote_bén'"),
+    ],
+)
+def test_texts_that_fits_cannot_hold(table, message, tmp_path):
+    with pytest.raises(ValueError, match=f"FITS cannot hold {message}: write .ecsv or .vot"):
+        write_table(table, tmp_path / "t.fits")
+    with pytest.raises(ValueError, match="FITS cannot hold"):
+        check_table_output(tmp_path / "t.fits", table=table)
+    assert not (tmp_path / "t.fits").exists()
+    for name in ("t.ecsv", "t.vot"):  # the remedies
+        check_table_output(tmp_path / name, table=table)
+        write_table(table, tmp_path / name)
+        again = read_table(tmp_path / name)
+        assert again.colnames == table.colnames
+        assert again[0].as_void().tolist() == table[0].as_void().tolist()
+
+
+def test_a_text_that_fits_cannot_hold_is_told_before_anything_is_classified(
+    on_disk, tmp_path, capsys, monkeypatch
+):
+    Table({"x": [60.0], "y": [60.0], "note": ["Σ"]}).write(tmp_path / "t.ecsv")
+    monkeypatch.setattr("astroclust.classify_table", None)
+    assert main(["classify", f"{tmp_path}/t.ecsv", *on_disk, "-q", "-o", f"{tmp_path}/r.fits"]) == 1
+    assert "FITS cannot hold the text 'Σ' of column 'note'" in capsys.readouterr().err

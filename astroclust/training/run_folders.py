@@ -6,12 +6,11 @@ import json
 import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from astroclust.files import replace_when_done
+from astroclust.files import make_folder, replace_when_done
 from astroclust.locks import only_process
 
 __all__ = ["claim_folder", "describe_run", "work_folder"]
@@ -23,13 +22,7 @@ def work_folder(folder):
     with ExitStack() as stack:
         if folder is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
-        folder = Path(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OSError(
-                f"cannot make the folder {folder}: {error.strerror or error}; choose another one"
-            ) from error
+        folder = make_folder(folder)
         if rank_zero_only.rank == 0:  # the processes of a training on more than one GPU share it
             stack.enter_context(only_process(folder))
             for partial in folder.glob("member-*/.*.part-*"):  # of a process that was killed
