@@ -101,7 +101,7 @@ def write_summary(path, sources, result, images, classifier, *, title, figures, 
         "Sources rejected by each cut, those of them that no cut before rejects, and those left.",
         table=cut_flow(sources),
     )
-    report.add("Settings", table=describe_settings(result), form=None)
+    report.add("Settings", table=describe_settings(result)["meaning", "value", "unit"], form=None)
     if warned:
         report.add("Warnings", table=Table({"warning": warned}))
     report.add("Files", table=Table(rows=list(files.items()), names=("file", "content")))
