@@ -137,9 +137,10 @@ def _read_listing(folder):
 def _label(text, scheme, folder):
     """The number of a class, given as a number or by its name."""
     names = {name.casefold(): number for number, name in scheme.names.items()}
+    text = str(text).strip()
     try:
-        return names.get(text.strip().casefold()) or int(text)
-    except (AttributeError, ValueError):
+        return names.get(text.casefold()) or int(text)
+    except ValueError:
         raise ValueError(
             f"label {text!r} in {folder / 'labels.csv'} is neither a number nor a class of "
             f"{scheme.name}: {', '.join(names)}; correct it, or choose another scheme"

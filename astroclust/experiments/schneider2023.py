@@ -226,7 +226,7 @@ def _check(network, size, optimizer, runs, long_epochs):
 def _long_runs(runs):
     """Splits of the longer trainings: those of the paper by their numbers, or the last ones."""
     paper = read_data("schneider2023")
-    numbers = sorted({int(one) for one in paper["run"][paper["item"] == "table-3"]})
+    numbers = sorted(set(paper["run"][paper["item"] == "table-3"].compressed().tolist()))
     if runs >= numbers[-1]:
         return numbers
     return list(range(max(runs - len(numbers), 0) + 1, runs + 1))

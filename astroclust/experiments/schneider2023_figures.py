@@ -21,14 +21,19 @@ _COLORS = dict(zip(STARTS, ("#0072B2", "#E69F00"), strict=True))
 _BINS = 12
 
 
-def _histogram(ax, values, label, *, color=_COLORS[STARTS[0]], title=""):
+def _histogram(ax, values, label, *, color=_COLORS[STARTS[0]], title="", edges=None):
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
-    # A single value, or equal ones, would be a bin of no width.
-    edges = np.histogram_bin_edges(values, _BINS) if len(values) else _BINS
-    ax.hist(values, edges, color=color, edgecolor="white", lw=0.5)
+    ax.hist(values, _edges(values) if edges is None else edges, color=color, ec="white", lw=0.5)
     ax.set(xlabel=label, ylabel="splits", title=title)
     ax.yaxis.get_major_locator().set_params(integer=True)
+
+
+def _edges(values):
+    """Edges of bins that span the values, at least a point or an epoch in all."""
+    low, high = (values.min(), values.max()) if len(values) else (0.0, 1.0)
+    margin = max(1 - (high - low), 0) / 2
+    return np.linspace(low - margin, high + margin, _BINS + 1)
 
 
 def plot_peaks(study):
@@ -45,17 +50,15 @@ def plot_peaks(study):
         Histograms over the splits.
     """
     figure = Figure(figsize=(9, 6), layout="constrained")
-    axes = figure.subplots(2, 2, sharex="col")
-    for pair, start in zip(axes, STARTS, strict=True):
-        peaks = study.peaks(start)
-        _histogram(
-            pair[0],
-            100 * np.asarray(peaks["accuracy"]),
-            "peak accuracy (percent)",
-            color=_COLORS[start],
-            title=start,
-        )
-        _histogram(pair[1], peaks["epoch"], "epoch of the peak", color=_COLORS[start], title=start)
+    columns = figure.subplots(2, 2, sharex="col").T
+    panels = (("accuracy", 100, "peak accuracy (percent)"), ("epoch", 1, "epoch of the peak"))
+    for axes, (name, factor, label) in zip(columns, panels, strict=True):
+        values = {start: factor * np.asarray(study.peaks(start)[name], float) for start in STARTS}
+        edges = _edges(np.concatenate(list(values.values())))
+        for ax, start in zip(axes, STARTS, strict=True):
+            color = _COLORS[start]
+            _histogram(ax, values[start], label, color=color, title=start, edges=edges)
+        axes[0].set(xlabel="")
     return figure
 
 
@@ -190,7 +193,7 @@ def plot_class_accuracies(study, start):
 
 
 def plot_confusions(confusion, names):
-    """Draw confusion matrices side by side (Figs 10 and 11).
+    """Draw confusion matrices side by side: objects of one split, or means (Figs 10 and 11).
 
     Parameters
     ----------
@@ -208,7 +211,13 @@ def plot_confusions(confusion, names):
     axes = figure.subplots(1, len(confusion), squeeze=False)[0]
     for ax, (start, matrix) in zip(axes, confusion.items(), strict=True):
         plot_confusion(matrix, ax=ax)
-        ax.set_title(f"{start}: {ax.get_title()}")
+        shown = "percent of the true class"
+        if "runs" not in matrix.colnames:
+            shown = "objects"
+            counts = np.column_stack([matrix[f"class_{number}"] for number in names])
+            for text, count in zip(ax.texts, counts.flat, strict=True):
+                text.set_text(f"{count}")
+        ax.set_title(f"{start}: {shown}")
         ax.set_xticks(range(len(names)), [name.replace(" ", "\n") for name in names.values()])
         totals = [
             f"{name}\n({total:.0f})"

@@ -135,8 +135,9 @@ def compare_numbers(study):
     ----------
     study : `Study`
         The study. Only one of the class scheme ``"galaxies"`` has numbers of elliptical galaxies
-        and so on. Peaks after all epochs of the paper, 200 and 400, are compared with those after
-        all epochs of the study; others only if it is long enough.
+        and so on. Peaks within 200 and 400 epochs, the lengths of the trainings of the paper, are
+        compared with those within the lengths of the study, whatever these are; others only if it
+        is long enough.
 
     Returns
     -------
@@ -152,9 +153,11 @@ def compare_numbers(study):
     ours = [_OURS.get(row["quantity"], _unknown)(study, row) for row in paper]
     pairs = [_mean_and_std(values) for values in ours]
     paper["ours"], paper["ours_std"] = np.array(pairs, float).T
+    published, own, *errors = (
+        np.asarray(paper[name]) for name in ("paper", "ours", "paper_std", "ours_std")
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
-        error = np.hypot(paper["paper_std"], paper["ours_std"])
-        paper["difference"] = (paper["ours"] - paper["paper"]) / error
+        paper["difference"] = (own - published) / np.hypot(*errors)
     return paper
 
 
@@ -204,8 +207,9 @@ def _peaks(study, row, column):
     """Peaks within the epochs of a row: of the long trainings, or all epochs, or the first ones."""
     if row["item"] == "table-3":
         return _long(study, row, column)
-    full = row["epochs"] == published_number("epochs", start=row["start"])
-    peaks = study.peaks(row["start"], within=None if full else int(row["epochs"]))
+    full = {published_number("epochs", start=start): study.epochs(start) for start in STARTS}
+    epochs = int(row["epochs"])
+    peaks = study.peaks(row["start"], within=full.get(epochs, epochs))
     return None if peaks is None else np.asarray(peaks[column], float)
 
 

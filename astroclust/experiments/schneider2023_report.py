@@ -4,7 +4,7 @@
 from math import isnan
 
 import numpy as np
-from astropy.table import vstack
+from astropy.table import Table, vstack
 
 from astroclust.data_files import read_data
 from astroclust.experiments.pretraining import published_number
@@ -57,23 +57,52 @@ def report_study(study):
     report.add(
         "All numbers of the paper",
         "The difference is in standard deviations of both, if both are known. Cells are empty if "
-        "the paper or this study has no such number: peaks after more epochs than were trained, "
-        "and classes of galaxies if the labels are others. Peaks after 200 and 400 epochs are "
-        "those after all epochs of this study. Filters called later are those of the convolution "
-        "that has most: in torchvision's AlexNet these see 192 channels, not 256.",
+        "the paper or this study has no such number: peaks within more epochs than were trained, "
+        "and classes of galaxies if the labels are others. Of peaks and differences, "
+        f"{_lengths(study)} "
+        "Filters called later are those of the convolution that has most: in torchvision's AlexNet "
+        "these see 192 channels, not 256. Rows are those of astroclust/data/schneider2023.ecsv.",
         name="comparison",
-        table=comparison,
+        table=_described(comparison),
         form=_digits,
     )
     return report
 
 
+def _lengths(study):
+    """What stands in the place of the lengths of the trainings of the paper."""
+    parts = []
+    for start in STARTS:
+        paper = published_number("epochs", start=start)
+        parts.append(f"{study.epochs(start)} epochs here stand for {paper:.0f}")
+    return f"{' and '.join(parts)}."
+
+
+def _described(comparison):
+    """The comparison with one column that says what each number is."""
+    rows = [(f"{row['item']} (sec. {row['section']})", _what(row)) for row in comparison]
+    shown = Table(rows=rows, names=("source", "number"))
+    for name in ("paper", "paper_std", "ours", "ours_std", "difference"):
+        shown[name] = np.asarray(comparison[name])
+    return shown
+
+
+def _what(row):
+    """What a number is, in words."""
+    parts = [row["quantity"].replace("_", " "), row["start"], row["class"]]
+    parts.append(f"classified as {row['given_class']}" if row["given_class"] else "")
+    for name, text in (("epochs", "{} epochs"), ("run", "run {}")):
+        parts.append("" if row[name] is np.ma.masked else text.format(row[name]))
+    unit = "; ".join(filter(None, (row["unit"], row["limit"])))
+    return ", ".join(filter(None, parts)) + (f" ({unit})" if unit else "")
+
+
 def _digits(value):
     """A number with as many digits as it deserves; empty for NaN."""
-    if isnan(value):
+    if value is np.ma.masked or isnan(value):
         return ""
     if value and abs(value) < 0.05:
-        return f"{value:.2g}"
+        return f"{value:.3g}"
     return f"{value:.0f}" if value == round(value) and abs(value) >= 100 else f"{value:.1f}"
 
 
@@ -122,14 +151,14 @@ def _add_peaks(report, study, comparison):
     )
     report.add(
         "Accuracy within a number of epochs",
-        f"Mean and standard deviation of the peak over the splits (Table 1).{_selection(study)}",
+        f"Mean and standard deviation of the peak over the splits.{_selection(study)}",
         name="accuracy",
         table=accuracy_by_epochs(study.curves),
         form=".4f",
     )
     report.add(
         "Table 1",
-        "In percent.",
+        f"In percent; {_lengths(study)}",
         name="table_1",
         table=_beside(comparison, "table-1"),
         form=_digits,
