@@ -86,7 +86,7 @@ def accuracy_by_epochs(curves, *, epochs=None):
     table : `~astropy.table.Table`
         A row a start and a number of epochs: ``start``, ``epochs``, ``runs``, ``accuracy`` and
         ``accuracy_std``, mean and standard deviation over the runs, and ``peak_epoch`` and
-        ``peak_epoch_std``, when the best was there.
+        ``peak_epoch_std``, when the best was there; deviations are NaN for a single run.
 
     Examples
     --------
@@ -109,12 +109,7 @@ def accuracy_by_epochs(curves, *, epochs=None):
         own = curves[curves["start"] == start]
         for number in sorted({n for n in epochs if n < max(own["epoch"])} | {max(own["epoch"])}):
             peaks = peak_accuracies(own, within=number)
-            ddof = min(len(peaks) - 1, 1)
-            values = [
-                value
-                for name in ("accuracy", "epoch")
-                for value in (np.mean(peaks[name]), np.std(peaks[name], ddof=ddof))
-            ]
+            values = [float(v) for n in ("accuracy", "epoch") for v in mean_and_scatter(peaks[n])]
             rows.append((start, number, len(peaks), *values))
     names = ("start", "epochs", "runs", "accuracy", "accuracy_std", "peak_epoch", "peak_epoch_std")
     return Table(rows=rows, names=names)

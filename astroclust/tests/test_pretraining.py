@@ -67,6 +67,7 @@ def test_peaks_are_found_where_they_first_are():
     assert table["epochs"].tolist() == [1, 2, 3]
     np.testing.assert_allclose(table["accuracy"], [0.15, 0.6, 0.8])
     np.testing.assert_allclose(table["accuracy_std"][1], np.std([0.9, 0.3], ddof=1))
+    assert np.isnan(accuracy_by_epochs(curves[:3])["accuracy_std"]).all()
 
 
 def test_the_network_of_the_best_epoch_is_kept(tmp_path):
