@@ -49,8 +49,9 @@ def read_labeled(path, *, size=None, scheme=None):
     Returns
     -------
     sample : `~astroclust.training.Sample`
-        n stamps, their classes, and their objects as groups. The three bands of a picture are its
-        red, green and blue channel, in this order; those of a gray picture are the same.
+        n stamps, their classes, into which finer labels are merged, and their objects as groups.
+        The three bands of a picture are its red, green and blue channel, in this order; those of a
+        gray picture are the same.
 
     Raises
     ------
@@ -103,7 +104,9 @@ def read_labeled(path, *, size=None, scheme=None):
         stamps = _read_pictures([path / "png" / name for name in table["file"][known]], size)
         table.meta.update(meta_of(scheme))
     groups = np.asarray(table["object"])[known] if "object" in table.colnames else None
-    return Sample(stamps, labels[known], groups, scheme=scheme)
+    # Finer labels count as the class that they merge into.
+    labels = scheme.numbers_of(scheme.positions(labels[known])).astype(int)
+    return Sample(stamps, labels, groups, scheme=scheme)
 
 
 def _known(labels, scheme):

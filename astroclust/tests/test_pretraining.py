@@ -243,6 +243,11 @@ def test_labels_by_name(tmp_path):
         read_labeled(tmp_path)
 
 
+def test_finer_labels_are_merged(tmp_path):
+    _pictures(tmp_path, [2, 4, 3])
+    assert read_labeled(tmp_path, scheme="cluster").labels.tolist() == [1, 4, 1]
+
+
 @pytest.mark.parametrize("kind", ["missing", "damaged"])
 def test_a_picture_that_cannot_be_read(tmp_path, kind):
     _pictures(tmp_path, [1, 4])
