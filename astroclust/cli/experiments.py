@@ -21,6 +21,9 @@ def add_reproduce(commands):
         "# all of it in minutes, to see that it works",
         "astroclust reproduce wei2020 --quick -o quick",
         "astroclust reproduce schneider2023 --data stamps -o schneider2023",
+        "# with the network of the paper and its size",
+        "astroclust reproduce schneider2023 --data galaxies --scheme galaxies --network alexnet "
+        "--size 224 --runs 100 --epochs 200",
         "astroclust reproduce leak --field ngc1566 --field ngc628-c --runs 3 -o leak",
     )
     command.add_argument(
@@ -50,9 +53,42 @@ def add_reproduce(commands):
         "--quick", action="store_true", help="all steps in minutes, to see that they work (wei2020)"
     )
     command.add_argument("--weights", help="of pretrained networks: a file, or none")
-    command.add_argument("--architecture", help="network (schneider2023)")
+    command.add_argument(
+        "--network",
+        help="network with weights of ImageNet, such as alexnet, that of the paper (schneider2023; "
+        "default: timm/efficientnet_lite0)",
+    )
+    command.add_argument(
+        "--size",
+        type=int,
+        help="width in pixels of the crops that the network takes; 224 in the paper "
+        "(schneider2023; default: 128)",
+    )
+    command.add_argument(
+        "--optimizer",
+        choices=("adam", "sgd"),
+        help="adam at a rate of 1e-4, or gradient descent with momentum (schneider2023; default: "
+        "adam)",
+    )
+    command.add_argument(
+        "--scheme",
+        help="classes of the labels: legus, or galaxies, those of the paper (schneider2023; "
+        "default: those of the stamps, or legus)",
+    )
+    command.add_argument(
+        "--long-epochs",
+        type=int,
+        help="also train from both starts for so many epochs, 1000 in the paper, on five splits "
+        "(schneider2023)",
+    )
     command.add_argument("--runs", type=int, help="trainings of each kind (not of wei2020)")
-    command.add_argument("--epochs", type=int, help="of each training (not of wei2020)")
+    command.add_argument(
+        "--epochs",
+        type=int,
+        nargs="+",
+        help="of each training (not of wei2020); of schneider2023, those from ImageNet, and twice "
+        "as many from random weights or a second number (default: 10 20)",
+    )
     command.add_argument(
         "--field",
         action="append",
@@ -89,7 +125,17 @@ def _schneider2023(arguments, folder):
         folder,
         _data(arguments),
         progress_bar=not arguments.quiet,
-        **_given(arguments, "architecture", "weights", "runs", "epochs"),
+        **_given(
+            arguments,
+            "network",
+            "size",
+            "weights",
+            "optimizer",
+            "scheme",
+            "runs",
+            "long_epochs",
+        ),
+        **_epochs(arguments),
     )
 
 
@@ -108,7 +154,7 @@ def _split_study(arguments, folder):
         return reproduce_split_study(
             arguments.study,
             folder,
-            recipe=replace(find_recipe("native"), **_given(arguments, "epochs")),
+            recipe=replace(find_recipe("native"), **_epochs(arguments)),
             fields=arguments.field,
             data_folder=arguments.data,
             progress_bar=not arguments.quiet,
@@ -119,6 +165,18 @@ def _split_study(arguments, folder):
 def _given(arguments, *names):
     """Those of some options that were given."""
     return {name: value for name in names if (value := getattr(arguments, name)) is not None}
+
+
+def _epochs(arguments):
+    """The option ``epochs``, one number or two, if it was given."""
+    epochs = arguments.epochs
+    if epochs is None:
+        return {}
+    most = 2 if arguments.study == "schneider2023" else 1
+    if len(epochs) > most:
+        numbers = " ".join(map(str, epochs))
+        raise ValueError(f"--epochs of {arguments.study} takes at most {most} numbers: {numbers}")
+    return {"epochs": epochs[0] if len(epochs) == 1 else tuple(epochs)}
 
 
 def _data(arguments):

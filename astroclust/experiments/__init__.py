@@ -11,14 +11,15 @@ with naming_extras():
         reproduce_catalog_only,
         scores_by_field,
     )
-    from astroclust.experiments.pretraining import (
+    from astroclust.experiments.labeled_pictures import read_labeled
+    from astroclust.experiments.pretraining import pretraining_study
+    from astroclust.experiments.pretraining_scores import (
         accuracy_by_epochs,
         peak_accuracies,
-        pretraining_study,
         sign_test,
     )
     from astroclust.experiments.samples import labeled_stamps, sample_fields
-    from astroclust.experiments.schneider2023 import read_labeled, reproduce_schneider2023
+    from astroclust.experiments.schneider2023 import reproduce_schneider2023
     from astroclust.experiments.splits import SPLIT_STUDIES, reproduce_split_study
     from astroclust.experiments.trained import report_training
     from astroclust.experiments.wei2020 import reproduce_wei2020

@@ -1,28 +1,18 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-import csv
-import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy.table import Table, vstack
-from PIL import Image
 
 from astroclust import Stamps, simulate_field
 from astroclust.cli import main
 from astroclust.experiments import (
     Report,
-    accuracy_by_epochs,
     classify_without_images,
     labeled_features,
-    peak_accuracies,
     pool_with_images,
-    pretraining_study,
-    read_labeled,
     sample_fields,
-    schneider2023,
     scores_by_field,
-    sign_test,
     splits,
     wei2020,
 )
@@ -31,7 +21,7 @@ from astroclust.experiments.trainings import Training, run_training
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.simulation import write_field
 from astroclust.tests.archive_server import ArchiveServer
-from astroclust.training import Recipe, Sample
+from astroclust.training import Recipe
 
 
 def _stamps(n=60, size=100):
@@ -101,126 +91,6 @@ def test_the_samples_are_those_of_public_catalogues():
     assert "ngc1566" in sample_fields("consensus") or "ngc1433" in sample_fields("consensus")
     with pytest.raises(ValueError, match="bcw, consensus"):
         sample_fields("votes")
-
-
-def test_the_sign_test_counts_what_differs():
-    assert sign_test([1, 2, 3], [1, 2, 3]) == (0, 0, 1.0)
-    wins, losses, p = sign_test(np.arange(100) + 1, np.arange(100))
-    assert (wins, losses) == (100, 0)
-    assert p == pytest.approx(1.58e-30, rel=0.01)  # Schneider et al. (2023, sec. 4.2)
-    assert sign_test([1, 5, 1], [2, 2, 2])[:2] == (1, 2)
-
-
-def test_peaks_are_found_where_they_first_are():
-    curves = Table(
-        {
-            "start": ["a"] * 6,
-            "run": [1] * 3 + [2] * 3,
-            "epoch": [1, 2, 3] * 2,
-            "accuracy": [0.2, 0.9, 0.9, 0.1, 0.3, 0.7],
-        }
-    )
-    assert peak_accuracies(curves)["epoch"].tolist() == [2, 3]
-    assert peak_accuracies(curves, within=2)["accuracy"].tolist() == [0.9, 0.3]
-    table = accuracy_by_epochs(curves, epochs=(1, 2, 9))
-    assert table["epochs"].tolist() == [1, 2, 3]
-    np.testing.assert_allclose(table["accuracy"], [0.15, 0.6, 0.8])
-    np.testing.assert_allclose(table["accuracy_std"][1], np.std([0.9, 0.3], ddof=1))
-
-
-def test_a_pretraining_study_goes_on(tmp_path):
-    stamps = _stamps(size=24)
-    recipe = replace(QUICK, epochs=2)
-    sample = Sample(stamps, stamps.table["class"], groups=stamps.table["x"])
-    starts = {"one": recipe, "the other": replace(recipe, learning_rate=1e-4)}
-    curves, classified = pretraining_study(sample, starts, runs=1, folder=tmp_path)
-    assert len(curves) == 4
-    assert len(set(classified["row"])) * 2 == len(classified)
-    result = tmp_path / "one" / "run-001" / "classified.ecsv"
-    written = result.stat().st_mtime_ns
-    curves, _ = pretraining_study(sample, starts, runs=2, folder=tmp_path)
-    assert len(curves) == 8
-    assert result.stat().st_mtime_ns == written
-
-
-def _pictures(folder, labels):
-    (folder / "png").mkdir()
-    rng = np.random.default_rng(0)
-    with (folder / "labels.csv").open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(("file", "object", "label"))
-        for number, label in enumerate(labels):
-            Image.fromarray(rng.integers(0, 255, (32, 32), np.uint8)).save(
-                folder / "png" / f"{number}.png"
-            )
-            writer.writerow((f"{number}.png", f"object {number // 2}", label))
-
-
-def test_labelled_pictures_and_stamps_are_read(tmp_path):
-    _pictures(tmp_path, [1, 4, 8, 1])
-    with pytest.warns(UserWarning, match=r"1 stamps have the labels \[8\]"):
-        sample = read_labeled(tmp_path)
-    assert sample.labels.tolist() == [1, 4, 1]
-    assert sample.groups.tolist() == ["object 0", "object 0", "object 1"]
-    assert sample.stamps.data.shape == (3, 3, 32, 32)
-    _stamps(4).write(tmp_path / "stamps.fits")
-    assert read_labeled(tmp_path / "stamps.fits").labels.tolist() == [4, 1, 4, 1]
-    with pytest.raises(FileNotFoundError, match=r"labels\.csv"):
-        read_labeled(tmp_path / "png")
-    (tmp_path / "labels.csv").write_text("name\n")
-    with pytest.raises(ValueError, match="columns file and label"):
-        read_labeled(tmp_path)
-
-
-def test_schneider_2023_as_a_command(tmp_path, capsys):
-    data = tmp_path / "data"
-    data.mkdir()
-    _pictures(data, [1, 4] * 20)
-    weights = tmp_path / "weights.pth"
-    import torch
-    import torchvision
-
-    torch.save(torchvision.models.get_model("shufflenet_v2_x0_5").state_dict(), weights)
-    command = ["reproduce", "schneider2023", "-q", "--data", str(data), "-o", f"{tmp_path}/out"]
-    command += ["--architecture", "shufflenet_v2_x0_5", "--weights", str(weights)]
-    assert main([*command, "--runs", "1", "--epochs", "1"]) == 0
-    page = (tmp_path / "out" / "report.html").read_text()
-    assert "two-sided sign test" in page
-    assert page.count("data:image/png") == 4
-    assert Table.read(tmp_path / "out" / "peaks.ecsv")["start"].tolist() == [
-        "from scratch",
-        "pretrained",
-    ]
-    capsys.readouterr()
-    assert main([*command, "--runs", "1", "--epochs", "1", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"report": f"{tmp_path}/out/report.html"}
-    assert main(["reproduce", "schneider2023", "-o", f"{tmp_path}/out"]) == 1
-    assert "needs --data" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("name", "of_timm"),
-    [
-        ("_conv_stem.weight", "conv_stem.weight"),
-        ("_bn0.running_mean", "bn1.running_mean"),
-        ("_bn1.bias", "bn2.bias"),
-        ("_fc.bias", "classifier.bias"),
-        ("_blocks.0._project_conv.weight", "blocks.0.0.conv_pw.weight"),
-        ("_blocks.1._project_conv.weight", "blocks.1.0.conv_pwl.weight"),
-        ("_blocks.8._bn0.weight", "blocks.4.0.bn1.weight"),
-        ("_blocks.15._bn2.num_batches_tracked", "blocks.6.0.bn3.num_batches_tracked"),
-    ],
-)
-def test_names_of_weights_in_timm(name, of_timm):
-    network = pytest.importorskip("timm").create_model("efficientnet_lite0")
-    assert schneider2023.timm_name(name) == of_timm
-    assert of_timm in network.state_dict()
-
-
-@pytest.mark.parametrize("name", ["_blocks.16._bn0.weight", "_blocks.0._bn0.bias", "fc.bias", ""])
-def test_weights_of_another_network(name):
-    with pytest.raises(ValueError, match=f"weights {name} are not those of EfficientNet-Lite0"):
-        schneider2023.timm_name(name)
 
 
 def _catalog(field, distance, seed, n=120):

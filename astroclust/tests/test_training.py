@@ -147,7 +147,7 @@ def test_labels_are_checked():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"optimizer": "sgd"}, "optimizer 'sgd' is not known: there are adamw, adam"),
+        ({"optimizer": "lbfgs"}, "optimizer 'lbfgs' is not known: there are adamw, adam, sgd"),
         ({"schedule": "cosine"}, "schedule 'cosine' is not known: there are one-cycle, constant"),
         ({"augmentation": "mixup"}, "augmentation 'mixup' is not known: there are observations"),
         ({"validation_share": 1}, "from 0 to 1, not 1"),
