@@ -154,9 +154,10 @@ def _plot_curves(logs):
             ax.plot(epochs, losses, color="#0072B2", lw=1, marker="." if len(epochs) < 4 else "")
         ax.set_title(experiment.replace("_", " "), fontsize=8)
         ax.xaxis.get_major_locator().set_params(integer=True)
-        ax.set(xlabel="epoch", ylim=(0, None))
+        ax.set(xlabel="epoch")
     for ax in axes[:, 0]:
         ax.set_ylabel("loss (nats)")
+    axes[0, 0].set_ylim(bottom=0)  # of all, after the highest loss is known
     return figure
 
 

@@ -200,14 +200,21 @@ def _published_rows():
 
 
 def _rows_of_modes(tables):
-    """The row of the people whose mode a sample has, if it has their mean too."""
-    for labels, table in tables.items():
-        if "class_mean" in table.colnames:
-            agree = unanimous_labels(table["class"], table["class_mean"])
-            if agree["total"].sum():
-                values = {str(row["class"]): row["percent"] for row in agree}
-                people = ("mode of people", "all of them")
-                yield f"all of {labels}", *people, values, agree["total"].sum(), "ours"
+    """The row of the people whose mode the consensus is, if their mean is known too."""
+    table = tables.get("consensus")
+    if table is None or "class_mean" not in table.colnames:
+        return
+    agree = unanimous_labels(table["class"], table["class_mean"])
+    if agree["total"].sum():
+        values = {str(row["class"]): row["percent"] for row in agree}
+        yield (
+            "all of consensus",
+            "mode of people",
+            "all of them",
+            values,
+            agree["total"].sum(),
+            "ours",
+        )
 
 
 def _rows_of_pairs(pairs):
@@ -249,11 +256,14 @@ def _levels_table(networks, samples, select):
         if len(classes):
             merged = mean_confusion(_matrices(classes, _CLUSTERS))
             right = _diagonals(mean_confusion(_matrices(classes)), merged)
-            row = {"trained": f"{name}, labels {labels}, {part}"}
+            verdicts = [f"{key} {_verdict(right[key][0], *levels[key])}" for key in levels]
+            row = {
+                "trained": f"{name}, labels {labels}, {part}",
+                "against_people": ", ".join(verdicts),
+            }
             for key, values in right.items():
                 row |= {f"class_{key}": values[0], f"class_{key}_std": values[1]}
-            verdicts = [f"{key} {_verdict(right[key][0], *levels[key])}" for key in levels]
-            rows.append(row | {"against_people": ", ".join(verdicts)})
+            rows.append(row)
     return Table(rows=rows)
 
 
