@@ -116,7 +116,8 @@ def _compare(classified, plan):
     table["ours_runs"] = runs.astype(int)
     with np.errstate(divide="ignore", invalid="ignore"):
         table["difference"] = (ours - table["paper"]) / error
-    return table
+    totals = ["paper_total", "ours_total", "ours_runs"]  # last, for the numbers to be side by side
+    return table[[name for name in table.colnames if name not in totals] + totals]
 
 
 def _add_confusion(report, classified, labels, architecture):
