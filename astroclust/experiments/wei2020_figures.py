@@ -179,7 +179,9 @@ def add_examples(report, fields, folder, fetch_images):
     for name, stamps in fields.items():
         try:
             examples = example_stamps(name, stamps, folder=folder, fetch_images=fetch_images)
-        except OSError as error:
+        except InterruptedError:
+            raise
+        except (OSError, KeyError, ValueError) as error:  # nothing else may be lost for want of it
             failures.append(f" {name} is not shown, as its images cannot be had: {error}")
         else:
             found.append(examples)

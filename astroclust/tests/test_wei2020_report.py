@@ -222,22 +222,27 @@ def test_examples_are_cut_once_and_kept(field, tmp_path):
     assert (v > 0).all()
 
 
-def test_a_field_without_images_is_named(field, tmp_path):
+@pytest.mark.parametrize("failure", [FileNotFoundError, KeyError, ValueError])
+def test_a_field_without_images_is_named(failure, field, tmp_path):
     stamps = make_stamps(field.truth, field.images, size=60)
 
     def fetch_images(name):
         if name == "ngc45":
-            raise FileNotFoundError("the server has no ngc45")
+            raise failure("the server has no ngc45")
         return field.images
 
     report = Report("examples")
     fields = {"ngc45": stamps, "ngc1566": stamps}
     add_examples(report, fields, tmp_path, fetch_images)
     section = report._sections[0]
-    assert "ngc45 is not shown, as its images cannot be had: the server has no" in section.text
+    assert "ngc45 is not shown, as its images cannot be had: " in section.text
+    assert "the server has no ngc45" in section.text
     assert section.figure.axes[0].get_ylabel() == "ngc1566\nclass 1"
     add_examples(report, {"ngc45": stamps}, tmp_path, fetch_images)
     assert report._sections[1].figure is None
+    failure = InterruptedError  # by the user
+    with pytest.raises(InterruptedError):
+        add_examples(report, {"ngc45": stamps}, tmp_path, fetch_images)
 
 
 def test_learning_curves_of_all_trainings(tmp_path):
