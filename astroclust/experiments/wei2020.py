@@ -6,11 +6,14 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
+import numpy as np
 from astropy.table import Table, hstack, vstack
 from tqdm import tqdm
 
+from astroclust.archive import fetch_legus
 from astroclust.experiments.samples import gather_sample, labeled_stamps, sample_fields
 from astroclust.experiments.trainings import Training, run_training
+from astroclust.experiments.wei2020_figures import add_examples, add_learning_curves
 from astroclust.experiments.wei2020_report import LABELS, WITHOUT, add_data, compare_classes
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.networks import create_network
@@ -20,6 +23,8 @@ __all__ = ["reproduce_wei2020"]
 
 # As far as NGC 1559, the galaxy that the paper did not learn from, and public: 18 Mpc.
 _NEW_GALAXY = "ngc1566"
+# The field of Fig. 1 that was learnt from.
+_EXAMPLE = "ngc4656"
 
 
 @dataclass(frozen=True)
@@ -135,9 +140,25 @@ def reproduce_wei2020(
         )
         classified.append(_with_origin(table, training))
     classified = vstack(classified, metadata_conflicts="silent")
-    report = compare_classes(classified, plan, quick)
+    report = compare_classes(classified, plan, quick, samples)
+    add_learning_curves(report, folder / "trainings")
+    examples = _example_fields(samples, new, new_galaxy)
+    images = partial(_fetch_images, data_folder=data_folder, progress_bar=progress_bar)
+    add_examples(report, examples, folder / "stamps", images)
     add_data(report, samples, new, new_galaxy, weights, perf_counter() - began)
     return report.write(folder)
+
+
+def _example_fields(samples, new, new_galaxy):
+    """Stamps of a field that was learnt from, that of Fig. 1 if possible, and of the new galaxy."""
+    known = samples["consensus"]
+    fields = np.asarray(known.table["field"])
+    name = _EXAMPLE if _EXAMPLE in fields else str(fields[0])
+    return {name: known[fields == name], new_galaxy: new}
+
+
+def _fetch_images(name, data_folder, progress_bar):
+    return fetch_legus(name, what="images", folder=data_folder, progress_bar=progress_bar).images
 
 
 def _weights(plan, weights, quick):

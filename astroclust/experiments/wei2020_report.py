@@ -1,6 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The report on Wei et al. (2020): the classes of all trainings beside the published numbers."""
 
+from functools import partial
+
 import numpy as np
 from astropy.table import Table, vstack
 from matplotlib.figure import Figure
@@ -14,8 +16,15 @@ from astroclust.evaluation import (
     entropy_distribution,
     mean_confusion,
 )
+from astroclust.experiments.wei2020_figures import (
+    add_confusions,
+    add_filter_confusions,
+    add_size_confusions,
+)
+from astroclust.experiments.wei2020_people import add_people
+from astroclust.experiments.wei2020_totals import add_totals
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
-from astroclust.plotting import plot_calibration, plot_confusion, plot_entropy
+from astroclust.plotting import plot_calibration, plot_entropy
 from astroclust.reports import Report, describe_machine
 
 __all__ = ["LABELS", "WITHOUT", "add_data", "compare_classes"]
@@ -35,7 +44,7 @@ def _confusion(classified, *, part, labels, architecture, size="50"):
     return mean_confusion(confusion_matrix(run["label"], run["class"]) for run in runs)
 
 
-def compare_classes(classified, plan, quick):
+def compare_classes(classified, plan, quick, samples=None):
     """Report on the classes of all trainings: tables and figures beside those of the paper.
 
     Parameters
@@ -46,6 +55,8 @@ def compare_classes(classified, plan, quick):
         Networks and sizes of the reproduction.
     quick : bool
         Whether it is too small to be compared.
+    samples : dict of str to `~astroclust.stamps.Stamps`, optional
+        Samples by their labels, for the level of people; by default it is left out.
 
     Returns
     -------
@@ -58,17 +69,24 @@ def compare_classes(classified, plan, quick):
     report.add(
         "All numbers of the paper",
         "Percent of each true class that was given each class. The difference is in standard "
-        "deviations of both, where both are known. The paper's new galaxy is NGC 1559.",
+        "deviations of both, where both are known; totals are objects of the true class, ours per "
+        "training. The paper's new galaxy is NGC 1559.",
         name="comparison",
         table=comparison,
     )
+    networks, confusion = list(plan.networks.values()), partial(_confusion, classified)
+    if samples is not None:
+        add_people(report, samples, networks, partial(_select, classified))
+    add_confusions(report, networks, confusion)
     for labels in LABELS:
         for architecture in plan.networks.values():
             _add_confusion(report, classified, labels, architecture)
     _add_entropy(report, classified, plan)
     _add_calibration(report, classified, plan)
     _add_sizes(report, classified, plan)
+    add_size_confusions(report, networks[:2], confusion, [str(size) for size in plan.sizes])
     _add_filters(report, classified, plan)
+    add_filter_confusions(report, networks, confusion, WITHOUT)
     return report
 
 
@@ -93,12 +111,13 @@ def _compare(classified, plan):
         rows.append((*(of_class[name] for name in columns), error))
     ours, ours_std, total, runs, error = np.array(rows).T
     table = paper.copy()
-    table.rename_columns(("percent", "std"), ("paper", "paper_std"))
+    table.rename_columns(("percent", "std", "total"), ("paper", "paper_std", "paper_total"))
     table["ours"], table["ours_std"], table["ours_total"] = ours, ours_std, total
     table["ours_runs"] = runs.astype(int)
     with np.errstate(divide="ignore", invalid="ignore"):
         table["difference"] = (ours - table["paper"]) / error
-    return table
+    totals = ["paper_total", "ours_total", "ours_runs"]  # last, for the numbers to be side by side
+    return table[[name for name in table.colnames if name not in totals] + totals]
 
 
 def _add_confusion(report, classified, labels, architecture):
@@ -110,7 +129,6 @@ def _add_confusion(report, classified, labels, architecture):
             "and 4).",
             name=f"confusion_{labels}_{architecture}_{part.replace(' ', '-')}".replace("/", "-"),
             table=confusion,
-            figure=plot_confusion(confusion).figure,
         )
     rows = _select(classified, part="validation", labels=labels, architecture=architecture)
     merged = [("four classes", None), ("1 and 2 merged", {2: 1}), ("clusters", {2: 1, 3: 1})]
@@ -294,22 +312,13 @@ def add_data(report, samples, new, new_galaxy, weights, seconds):
     seconds : float
         Duration of the reproduction.
     """
-    rows = []
-    for name, stamps in {**samples, "new galaxy": new}.items():
-        for galaxy in dict.fromkeys(stamps.table["field"]):
-            classes = stamps.table["class"][stamps.table["field"] == galaxy]
-            rows.append(
-                (name, galaxy, *(np.count_nonzero(classes == c) for c in LEGUS_CLASSES.numbers))
-            )
-    names = ("sample", "field", *(f"class_{c}" for c in LEGUS_CLASSES.numbers))
     report.add(
         "What this was made of",
-        f"Stamps of each class (Tables 1 to 3 of the paper). {new_galaxy} stands for NGC 1559, "
+        f"{new_galaxy} stands for NGC 1559, "
         "whose labels are not public. The networks of the paper start from "
         + ("the weights of ImageNet." if weights is None else f"weights: {weights}."),
-        name="samples",
-        table=Table(rows=rows, names=names),
     )
+    add_totals(report, {**samples, "new galaxy": new})
     report.add(
         "The machine",
         "Minutes are those of this call; earlier ones that it went on from are not counted.",

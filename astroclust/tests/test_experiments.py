@@ -197,6 +197,14 @@ def test_wei_2020_as_a_command(small_archive, tmp_path, monkeypatch, capsys):
     filters = Table.read(tmp_path / "out" / "filters.ecsv")
     assert len(filters) == 3 * 5
     assert len(Table.read(tmp_path / "out" / "sizes.ecsv")) == 2 * 2 * 4
+    for name in ("people", "levels", "totals", "samples"):
+        assert len(Table.read(tmp_path / "out" / f"{name}.ecsv"))
+    for heading in ("People", *(f"Figure {number}: " for number in (1, 3, 4, 6, 7))):
+        assert f"<h2>{heading}" in page
+    assert {path.name for path in (tmp_path / "out" / "stamps").glob("examples-*")} == {
+        "examples-ngc1433.fits",
+        "examples-ngc1566.fits",
+    }
     assert "its numbers are not to be compared" in page
     assert "needs" in page
     assert "wrote" in capsys.readouterr().out
@@ -223,6 +231,7 @@ def test_wei_2020_without_objects_of_some_classes(tmp_path):
     comparison = Table.read(tmp_path / "comparison.ecsv")
     row = comparison[0]
     assert (row["item"], row["paper"], row["paper_std"]) == ("table-4", 76.0, 4.2)
+    assert (row["paper_total"], row["ours_total"]) == (254, 1)
     assert (row["ours"], row["ours_runs"]) == (50, 1)
     assert np.isnan(row["ours_std"])
     of_class_3 = comparison[comparison["true_class"] == 3]
