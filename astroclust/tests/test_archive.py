@@ -21,8 +21,9 @@ from astropy.utils.exceptions import AstropyUserWarning
 from astroclust import classify_table, fetch_legus, fetch_phangs
 from astroclust.archive import conf, downloads, list_fields
 from astroclust.archive.bundles import extract_bundle
-from astroclust.archive.downloads import Remote, fetch_files
+from astroclust.archive.downloads import fetch_files
 from astroclust.archive.manifest import Manifest
+from astroclust.archive.remotes import Remote
 from astroclust.cli import main
 from astroclust.tests.archive_server import ArchiveServer, sample_archive
 
