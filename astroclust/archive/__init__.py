@@ -183,7 +183,7 @@ def fetch_legus(
     >>> data.catalog.meta["FIELD"]
     'ngc1566'
     """
-    field = find_field(name)
+    field = _find_field(name)
     what = (what,) if isinstance(what, str) else tuple(what)
     if not what or set(what) - {"catalog", "images"}:
         raise ValueError(f"what must be 'catalog', 'images' or both, not {what!r}")
@@ -206,6 +206,17 @@ def fetch_legus(
             images = ImageSet.read(paths)
             files |= paths
     return LegusData(field.name, catalog, images, field, here, files)
+
+
+def _find_field(name):
+    try:
+        return find_field(name)
+    except KeyError as error:
+        with suppress(KeyError):
+            target = find_target(name)
+            message = f"LEGUS has no field {name!r}, but PHANGS-HST has: fetch_phangs({target!r})"
+            raise KeyError(f"{message} or astroclust fetch phangs-{target}") from error
+        raise
 
 
 def download_sizes(names, *, folder=None, progress_bar=False):

@@ -17,8 +17,8 @@ from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from astroclust.archive.configuration import conf
-from astroclust.archive.mast import download_product, quiet_astroquery
 from astroclust.archive.manifest import Manifest, read_notes, sha256_of, write_notes
+from astroclust.archive.mast import download_product, quiet_astroquery
 
 __all__ = ["fetch_files", "length_of"]
 

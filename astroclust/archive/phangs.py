@@ -30,11 +30,46 @@ __all__ = ["PHANGS_TARGETS", "PhangsData", "fetch_phangs", "find_target"]
 logger = logging.getLogger(__name__)
 
 #: The targets of PHANGS-HST (Lee et al. 2022, ApJS 258, 10): 38 galaxies, NGC 628 in two fields.
-PHANGS_TARGETS = tuple(
-    "ic1954 ic5332 ngc0628c ngc0628e ngc0685 ngc1087 ngc1097 ngc1300 ngc1317 ngc1365 ngc1385 "
-    "ngc1433 ngc1512 ngc1559 ngc1566 ngc1672 ngc1792 ngc2775 ngc2835 ngc2903 ngc3351 ngc3621 "
-    "ngc3627 ngc4254 ngc4298 ngc4303 ngc4321 ngc4535 ngc4536 ngc4548 ngc4569 ngc4571 ngc4654 "
-    "ngc4689 ngc4826 ngc5068 ngc5248 ngc6744 ngc7496".split()
+PHANGS_TARGETS = (
+    "ic1954",
+    "ic5332",
+    "ngc0628c",
+    "ngc0628e",
+    "ngc0685",
+    "ngc1087",
+    "ngc1097",
+    "ngc1300",
+    "ngc1317",
+    "ngc1365",
+    "ngc1385",
+    "ngc1433",
+    "ngc1512",
+    "ngc1559",
+    "ngc1566",
+    "ngc1672",
+    "ngc1792",
+    "ngc2775",
+    "ngc2835",
+    "ngc2903",
+    "ngc3351",
+    "ngc3621",
+    "ngc3627",
+    "ngc4254",
+    "ngc4298",
+    "ngc4303",
+    "ngc4321",
+    "ngc4535",
+    "ngc4536",
+    "ngc4548",
+    "ngc4569",
+    "ngc4571",
+    "ngc4654",
+    "ngc4689",
+    "ngc4826",
+    "ngc5068",
+    "ngc5248",
+    "ngc6744",
+    "ngc7496",
 )
 
 _DR5 = "phangs-cat/dr5/hlsp_phangs-cat_hst_acs-uvis_dr5-targets_v1_{}-{}-primary.fits"
@@ -231,11 +266,12 @@ def _read_catalogs(target, labels, classes, folder, listing, options):
             continue
         inside = folder / target if kind == "candidates" else folder
         fetch = partial(fetch_files, folder=inside, **options)
-        with Manifest(inside).usable(kind):
+        key = kind if kind == "candidates" else f"{labels}-{kind}"
+        with Manifest(inside).usable(key):
             if kind == "candidates":
                 name = _fetch_candidates(target, inside, fetch, listing, options["offline"])
             else:
-                name = _fetch_release(labels, kind, fetch)
+                name = _fetch_release(labels, kind, inside, fetch, options["offline"])
             files[kind] = inside / name
             part = read_phangs(files[kind], galaxy=target)
         part = _of_classes(part, _CLASS_COLUMNS[labels], numbers & {*classes}, files[kind])
@@ -243,12 +279,15 @@ def _read_catalogs(target, labels, classes, folder, listing, options):
     return _join(parts), files
 
 
-def _fetch_release(labels, kind, fetch):
+def _fetch_release(labels, kind, folder, fetch, offline):
     """The name of a file of DR5."""
     path = _DR5.format(labels, kind)
     # The server takes a bare plus for a blank.
     remote = Remote.of_url(f"{conf.archive_server}/hlsps/{quote(path)}")
+    manifest, key = Manifest(folder), f"{labels}-{kind}"
     fetch([remote])
+    if not offline and manifest.complete_set(key) is None:
+        manifest.add_set(key, {kind: remote.name})
     return remote.name
 
 
@@ -328,6 +367,7 @@ def _fetch_mosaics(target, folder, listing, options):
 
 
 def _no_bundle(mosaics, folder, fetch):
+    folder.mkdir(parents=True, exist_ok=True)
     raise FileNotFoundError(
         f"the server does not have all images of {mosaics.name} under their usual names: download "
         "them from https://archive.stsci.edu/hlsp/phangs-hst to "

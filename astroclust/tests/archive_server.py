@@ -491,7 +491,7 @@ def _phangs_files():
     candidates = "hlsp_phangs-cat_hst_uvis_ngc1559_multi_v1_obs-sed-candidates.fits"
     files[f"/hlsps/phangs-cat/dr4/ngc1559/{candidates}"] = tables["candidates"]
     for name, content in _images("ngc1559").items():
-        band = name.split("_")[4]
+        band = name.split("_")[5]
         image = f"hlsp_phangs-hst_hst_wfc3-uvis_ngc1559_{band}_v1_exp-drc-sci.fits"
         files[f"/hlsps/phangs-hst/ngc1559/{image}"] = content
     return files
