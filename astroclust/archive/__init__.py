@@ -212,11 +212,12 @@ def _find_field(name):
     try:
         return find_field(name)
     except KeyError as error:
-        with suppress(KeyError):
+        try:
             target = find_target(name)
-            message = f"LEGUS has no field {name!r}, but PHANGS-HST has: fetch_phangs({target!r})"
-            raise KeyError(f"{message} or astroclust fetch phangs-{target}") from error
-        raise
+        except KeyError:
+            raise error from None
+        message = f"LEGUS has no field {name!r}, but PHANGS-HST has: fetch_phangs({target!r})"
+        raise KeyError(f"{message} or astroclust fetch phangs-{target}") from None
 
 
 def download_sizes(names, *, folder=None, progress_bar=False):

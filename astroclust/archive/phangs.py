@@ -303,7 +303,7 @@ def _fetch_candidates(target, folder, fetch, listing, offline):
         fetch([Remote("", name)])
         return name
     listed = [product for product in listing() if re.fullmatch(pattern, product.name)]
-    remote = fetch_either(fetch, listed, partial(_named_candidates, target))
+    remote = fetch_either(fetch, listed, partial(_named_candidates, target, folder))
     name = remote.name
     if not re.fullmatch(pattern, name):
         (name,) = fetch_bundle(remote, folder, fetch, pattern)
@@ -311,20 +311,24 @@ def _fetch_candidates(target, folder, fetch, listing, offline):
     return name
 
 
-def _named_candidates(target):
+def _named_candidates(target, folder):
     """The candidates in the folders where they may be, or the bundle that has them."""
     root = f"{conf.archive_server}/hlsps/phangs-cat"
     single = "hlsp_phangs-cat_hst_{}_{}_multi_v1_obs-sed-candidates.fits"
     bundle = "hlsp_phangs-cat_hst_{}_{}_multi_v1_cats.tar.gz"
     urls = [
-        f"{folder}/{single.format(camera, target)}"
-        for folder in (f"{root}/dr4/{target}", f"{root}/{target}")
+        f"{address}/{single.format(camera, target)}"
+        for address in (f"{root}/dr4/{target}", f"{root}/{target}")
         for camera in _CAMERAS
     ]
     urls += [f"{root}/dr4/bundles/{bundle.format(camera, target)}" for camera in _CAMERAS]
     remote = first_remote(urls)
     if remote is None:
-        raise FileNotFoundError(f"the server has no candidates of {target} at {root}")
+        folder.mkdir(parents=True, exist_ok=True)
+        raise FileNotFoundError(
+            f"the server has no candidates of {target} at {root}: download them from "
+            f"https://archive.stsci.edu/hlsp/phangs-cat to {folder} and use the offline option"
+        )
     return remote
 
 

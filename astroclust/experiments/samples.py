@@ -137,12 +137,11 @@ def _phangs_target(name):
     """The target of PHANGS-HST that a name means, None for a field of LEGUS."""
     try:
         find_field(name)
-    except KeyError:
+    except KeyError as error:
         try:
             return find_target(name)
         except KeyError:
-            pass
-        raise  # similar names are of LEGUS
+            raise error from None  # similar names are of LEGUS
     return None
 
 

@@ -104,8 +104,12 @@ def test_candidates_come_from_a_guessed_folder_or_the_bundle(server, tmp_path):
     fetch_phangs("ngc1559", classes=4, folder=tmp_path / "2")
     assert server.requests == []
     del server.files[path]
-    with pytest.raises(FileNotFoundError, match="the server has no candidates of ngc1559 at"):
+    with pytest.raises(FileNotFoundError, match=r"no candidates of ngc1559.*download") as caught:
         fetch_phangs("ngc1559", classes=4, folder=tmp_path / "3")
+    folder = str(caught.value).partition("phangs-cat to ")[2].partition(" and use")[0]
+    (Path(folder) / CANDIDATES).write_bytes(content)  # the remedy
+    data = fetch_phangs("ngc1559", classes=4, folder=tmp_path / "3", offline=True)
+    assert len(data.catalog) == 3
 
 
 def test_images_that_the_server_lacks_can_be_brought(server, tmp_path):
