@@ -342,7 +342,8 @@ def test_two_processes_do_not_fetch_a_file_twice(server, fetch_images):
     assert len(fetched) == len(set(fetched)) == 5
 
 
-def test_a_full_disk_is_said_and_nothing_lost(server, tmp_path):
+@pytest.mark.parametrize("uri", [None, "mast:HLSP/file.fits"])  # over https, by astroquery
+def test_a_full_disk_is_said_and_nothing_lost(server, tmp_path, uri):
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
@@ -354,11 +355,11 @@ def test_a_full_disk_is_said_and_nothing_lost(server, tmp_path):
         pytest.skip("a small disk can only be mounted by root")
     try:
         with pytest.raises(OSError, match=r"no space left in .* for file: make room"):
-            fetch_file(server, disk)
+            fetch_file(server, disk, uri=uri)
         came = (disk / "file.part").stat().st_size
         assert came > 0
         subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)
-        assert fetch_file(server, disk).read_bytes() == CONTENT
+        assert fetch_file(server, disk, uri=uri).read_bytes() == CONTENT
         assert asked(server)[-1].range == f"bytes={came}-"
     finally:
         subprocess.run(["umount", str(disk)], check=True)
