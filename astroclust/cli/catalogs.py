@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The commands for the catalogues and images of surveys."""
 
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 import astroclust
@@ -32,9 +33,8 @@ def add_fetch(commands):
     command.add_argument(
         "--what",
         type=lambda text: [word.strip() for word in text.split(",")],
-        default=["catalog", "images"],
         metavar="WHAT",
-        help="catalog, images or, by default, catalog,images",
+        help="catalog, images or catalog,images (default: both of one field, the catalog of all)",
     )
     command.add_argument(
         "--classes",
@@ -50,7 +50,10 @@ def add_fetch(commands):
 
 
 def _classes(text):
-    return tuple(int(word) for word in text.split(","))
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not a list such as 1,2,3") from None
 
 
 def _fetch(arguments, report):
@@ -71,13 +74,14 @@ def _fetch_and_say(arguments, report):
         "offline": arguments.offline,
         "progress_bar": not arguments.quiet,
     }
+    what = arguments.what or ("catalog", "images")
     survey, _, name = arguments.name.partition("-")
     if survey == "phangs":
-        data = _fetch_phangs(arguments, name, options)
+        data = _fetch_phangs(arguments, name, what, options)
     elif arguments.classes:
         raise ValueError("--classes is for catalogs of PHANGS-HST, such as phangs-ngc1559")
     else:
-        data = astroclust.fetch_legus(arguments.name, what=arguments.what, **options)
+        data = astroclust.fetch_legus(arguments.name, what=what, **options)
     report.say("", field=data.name, files=data.files)
     if data.catalog is not None:
         paths = [str(path) for name, path in data.files.items() if name not in (data.images or ())]
@@ -86,12 +90,12 @@ def _fetch_and_say(arguments, report):
         report.say("{!r} in {}", data.images, next(reversed(data.files.values())).parent)
 
 
-def _fetch_phangs(arguments, name, options):
+def _fetch_phangs(arguments, name, what, options):
     if name in ("human", "machine"):
-        classes = arguments.classes or (1, 2)
-        return astroclust.fetch_phangs(labels=name, classes=classes, **options)
+        options |= {"labels": name, "what": arguments.what or "catalog"}
+        return astroclust.fetch_phangs(classes=arguments.classes or (1, 2), **options)
     classes = arguments.classes or (1, 2, 3, 4)
-    return astroclust.fetch_phangs(name, what=arguments.what, classes=classes, **options)
+    return astroclust.fetch_phangs(name, what=what, classes=classes, **options)
 
 
 def add_samples(commands):

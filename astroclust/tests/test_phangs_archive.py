@@ -169,9 +169,13 @@ def test_fetch_phangs_from_the_command_line(server, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "5 candidates in" in said
     assert "F555W" in said
+    with pytest.raises(SystemExit):
+        main(["fetch", "phangs-human", "--classes", "one"])
+    assert "'one' is not a list such as 1,2,3" in capsys.readouterr().err
     for wrong, message in (
         (["phangs-mine"], "PHANGS-HST has no target 'mine'"),
         (["ngc1559"], "astroclust fetch phangs-ngc1559"),
+        (["phangs-human", "--what", "images"], "images are those of one target"),
         (["ngc1566", "--classes", "1"], "--classes is for catalogs of PHANGS-HST"),
     ):
         assert main(["fetch", *wrong, *options, "--json"]) == 1
