@@ -21,7 +21,7 @@ from astroclust.training import find_recipe, without_bands
 
 __all__ = ["reproduce_wei2020"]
 
-# As far as NGC 1559, the galaxy that the paper did not learn from, and public: 18 Mpc.
+# As far as NGC 1559, the new galaxy of the paper, and labeled by LEGUS: 18 Mpc.
 _NEW_GALAXY = "ngc1566"
 # The field of Fig. 1 that was learnt from.
 _EXAMPLE = "ngc4656"
@@ -82,8 +82,10 @@ def reproduce_wei2020(
         What the networks of the paper start from, as for `~astroclust.networks.create_network`: by
         default the weights of ImageNet; in a quick run random ones where those cannot be had.
     new_galaxy : str, optional
-        Field of LEGUS in place of NGC 1559, whose labels were never published: by default NGC
-        1566, at 18 Mpc. It is left out of the samples.
+        Galaxy that no network learns from: ``"ngc1559"``, that of the paper, with the human
+        classes of PHANGS-CAT, a later catalog than the paper's (see
+        `~astroclust.experiments.labeled_stamps`), or a field of LEGUS; by default NGC 1566, at
+        18 Mpc. It is excluded from the samples.
     progress_bar : bool, optional
         Whether to show progress.
 
@@ -95,7 +97,7 @@ def reproduce_wei2020(
     Raises
     ------
     KeyError
-        Where LEGUS does not have the new galaxy.
+        If neither LEGUS nor PHANGS-HST has the new galaxy.
     OSError
         Where no field of a sample can be fetched, or ImageNet's weights cannot.
     ValueError
@@ -103,14 +105,14 @@ def reproduce_wei2020(
 
     Examples
     --------
-    Even a quick run takes minutes and needs the archive. A galaxy that LEGUS does not have is
-    refused before anything is fetched:
+    Even a quick run takes minutes and needs the archive. An unknown galaxy is refused before
+    anything is fetched:
 
     >>> from astroclust.experiments import reproduce_wei2020
-    >>> reproduce_wei2020("study", quick=True, new_galaxy="ngc1559")
+    >>> reproduce_wei2020("study", quick=True, new_galaxy="ngc9999")
     Traceback (most recent call last):
         ...
-    KeyError: "LEGUS has no field 'ngc1559': did you mean ...?"
+    KeyError: "LEGUS has no field 'ngc9999': did you mean ...?"
     """
     began, folder, plan = perf_counter(), Path(folder), _PLANS[quick]
     fetch = partial(

@@ -8,6 +8,7 @@ from astropy.table import Table, vstack
 from matplotlib.figure import Figure
 from scipy.special import entr
 
+from astroclust.catalogs.fields import plain_name
 from astroclust.data_files import read_data
 from astroclust.evaluation import (
     calibration_curve,
@@ -294,6 +295,16 @@ def _plot_filters(table):
     return figure
 
 
+def _describe_new(new_galaxy):
+    """How the new galaxy differs from that of the paper."""
+    if plain_name(new_galaxy) == "ngc1559":
+        return (
+            "NGC 1559 has the human classes of PHANGS-CAT (1 to 3 of data release 5, and "
+            "candidates of data release 4 with artifact codes), a later catalog than the paper's."
+        )
+    return f"{new_galaxy} stands for NGC 1559, the new galaxy of the paper."
+
+
 def add_data(report, samples, new, new_galaxy, weights, seconds):
     """Add to a report what it was made of: numbers of stamps, weights, machine and time.
 
@@ -314,8 +325,8 @@ def add_data(report, samples, new, new_galaxy, weights, seconds):
     """
     report.add(
         "What this was made of",
-        f"{new_galaxy} stands for NGC 1559, "
-        "whose labels are not public. The networks of the paper start from "
+        f"{_describe_new(new_galaxy)} "
+        "The networks of the paper start from "
         + ("the weights of ImageNet." if weights is None else f"weights: {weights}."),
     )
     add_totals(report, {**samples, "new galaxy": new})
