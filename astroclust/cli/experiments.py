@@ -20,6 +20,7 @@ def add_reproduce(commands):
         "repeat the studies of the papers, and report on them",
         "# all of it in minutes, to see that it works",
         "astroclust reproduce wei2020 --quick -o quick",
+        "astroclust reproduce wei2020 --pictures legus_pictures -o pictures",
         "astroclust reproduce schneider2023 --data stamps -o schneider2023",
         "astroclust reproduce leak --field ngc1566 --field ngc628-c --runs 3 -o leak",
     )
@@ -51,8 +52,23 @@ def add_reproduce(commands):
     )
     command.add_argument("--weights", help="of pretrained networks: a file, or none")
     command.add_argument("--architecture", help="network (schneider2023)")
-    command.add_argument("--runs", type=int, help="trainings of each kind (not of wei2020)")
+    command.add_argument("--runs", type=int, help="trainings of each kind")
     command.add_argument("--epochs", type=int, help="of each training (not of wei2020)")
+    command.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="FOLDER",
+        help="wei2020: repeat it on color pictures: a folder with pictures.ecsv, labels.ecsv and "
+        "the pictures",
+    )
+    command.add_argument("--networks", nargs="+", help="wei2020: some of its networks")
+    command.add_argument("--batches", type=int, help="wei2020 --pictures: of each training")
+    command.add_argument(
+        "--split", choices=("stratified", "grouped"), help="wei2020 --pictures: the test set"
+    )
+    command.add_argument(
+        "--new-galaxy", help="wei2020: in place of NGC 1559; with --pictures perhaps none"
+    )
     command.add_argument(
         "--field",
         action="append",
@@ -70,6 +86,8 @@ def _reproduce(arguments, report):
 
 
 def _wei2020(arguments, folder):
+    if arguments.pictures is not None:
+        return _wei2020_on_pictures(arguments, folder)
     from astroclust.experiments import reproduce_wei2020
 
     with use_server(arguments.server):
@@ -80,6 +98,17 @@ def _wei2020(arguments, folder):
             weights=arguments.weights,
             progress_bar=not arguments.quiet,
         )
+
+
+def _wei2020_on_pictures(arguments, folder):
+    from astroclust.experiments import reproduce_on_pictures
+
+    options = _given(arguments, "networks", "runs", "batches", "split", "weights", "new_galaxy")
+    if options.get("new_galaxy") == "none":
+        options["new_galaxy"] = None
+    return reproduce_on_pictures(
+        folder, arguments.pictures, progress_bar=not arguments.quiet, **options
+    )
 
 
 def _schneider2023(arguments, folder):

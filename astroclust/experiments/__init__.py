@@ -22,9 +22,15 @@ with naming_extras():
     from astroclust.experiments.splits import SPLIT_STUDIES, reproduce_split_study
     from astroclust.experiments.trained import report_training
     from astroclust.experiments.wei2020 import reproduce_wei2020
+    from astroclust.experiments.wei2020_pictures import (
+        PICTURE_NETWORKS,
+        read_picture_stamps,
+        reproduce_on_pictures,
+    )
     from astroclust.reports import Report
 
 __all__ = [
+    "PICTURE_NETWORKS",
     "SPLIT_STUDIES",
     "Report",
     "accuracy_by_epochs",
@@ -35,8 +41,10 @@ __all__ = [
     "pool_with_images",
     "pretraining_study",
     "read_labeled",
+    "read_picture_stamps",
     "report_training",
     "reproduce_catalog_only",
+    "reproduce_on_pictures",
     "reproduce_schneider2023",
     "reproduce_split_study",
     "reproduce_wei2020",

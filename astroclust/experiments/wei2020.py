@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from astropy.table import Table, hstack, vstack
+from astropy.table import vstack
 from tqdm import tqdm
 
 from astroclust.experiments.samples import gather_sample, labeled_stamps, sample_fields
-from astroclust.experiments.trainings import Training, run_training
+from astroclust.experiments.trainings import Training, run_training, with_origin
 from astroclust.experiments.wei2020_report import LABELS, WITHOUT, add_data, compare_classes
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.networks import create_network
@@ -133,7 +133,7 @@ def reproduce_wei2020(
             if training.size == 50
             else {},
         )
-        classified.append(_with_origin(table, training))
+        classified.append(with_origin(table, training))
     classified = vstack(classified, metadata_conflicts="silent")
     report = compare_classes(classified, plan, quick)
     add_data(report, samples, new, new_galaxy, weights, perf_counter() - began)
@@ -169,14 +169,3 @@ def _recipe(plan, name, weights):
     if name in plan.batches:
         recipe = replace(recipe, batches=plan.batches[name])
     return recipe if name == "native" else replace(recipe, weights=weights)
-
-
-def _with_origin(table, training):
-    """The classes of a training, with columns that say which it was."""
-    origin = {
-        "labels": training.labels,
-        "architecture": training.recipe.architecture,
-        "size": str(training.size),
-        "run": str(training.run),
-    }
-    return hstack([Table({name: [value] * len(table) for name, value in origin.items()}), table])

@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import csv
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +25,7 @@ from astroclust.experiments import (
     scores_by_field,
     sign_test,
     splits,
+    trainings,
     wei2020,
 )
 from astroclust.experiments.samples import center_crop, join_stamps
@@ -49,7 +51,7 @@ def _stamps(n=60, size=100):
 QUICK = Recipe("native-small", epochs=1, batch_size=16, moving_average=False)
 
 
-def test_a_training_is_kept_and_read_again(tmp_path):
+def test_a_training_is_kept_and_read_again(tmp_path, monkeypatch):
     stamps = _stamps()
     training = Training("bcw", QUICK, run=1)
     options = {"folder": tmp_path, "others": {"new": stamps[:7]}}
@@ -61,8 +63,16 @@ def test_a_training_is_kept_and_read_again(tmp_path):
     chances = np.column_stack([first[f"prob_{i}"] for i in (1, 2, 3, 4)])
     np.testing.assert_allclose(chances.sum(axis=1), 1, atol=1e-5)
     assert not list(tmp_path.rglob("*.ckpt"))
-    again = run_training(training, stamps[:0], **options)
-    assert again.pformat() == first.pformat()
+    monkeypatch.setattr(trainings, "train_classifier", None)
+    assert run_training(training, stamps, **options).pformat() == first.pformat()
+    other = replace(training, recipe=replace(QUICK, epochs=2))
+    with pytest.raises(ValueError, match=r"other batch_size, epochs: choose another folder"):
+        run_training(replace(other, recipe=replace(other.recipe, batch_size=8)), stamps, **options)
+    with pytest.raises(ValueError, match=r"run-01 holds a training with other new: choose"):
+        run_training(training, stamps, folder=tmp_path, others={"new": stamps[:6]})
+    monkeypatch.undo()
+    shutil.rmtree(tmp_path / training.experiment / "run-01")
+    assert len(run_training(other, stamps, **options)) == len(first)
 
 
 @pytest.mark.parametrize("size", [25, "random"])
@@ -342,7 +352,7 @@ def _trained(plan, labels_of_run):
             table = Table({"part": [part] * len(labels), "label": labels, "class": classes})
             for number in (1, 2, 3, 4):
                 table[f"prob_{number}"] = np.where(classes == number, 0.7, 0.1)
-            tables.append(wei2020._with_origin(table, training))
+            tables.append(trainings.with_origin(table, training))
     return vstack(tables)
 
 
