@@ -127,7 +127,12 @@ def run_training(training, stamps, *, folder, others=None, progress_bar=False):
             _train(training, stamps, place, result, others, settings, progress_bar)
     classified = Table.read(result, format="ascii.ecsv")
     known = classified.meta.pop(_SETTINGS, {})
-    other = [name for name in {**settings, **known} if known.get(name) != settings.get(name)]
+    usual = _settings_of(Recipe())  # of settings that an earlier version did not have
+    other = [
+        name
+        for name in {**settings, **known}
+        if known.get(name, usual.get(name)) != settings.get(name)
+    ]
     if other:
         raise ValueError(
             f"{place} holds a training with other {', '.join(other)}: choose another folder for "
@@ -165,12 +170,16 @@ def with_origin(classified, training):
 
 def _settings(training, stamps, others):
     """What makes a training the same training, as texts."""
-    settings = {name: str(value) for name, value in asdict(training.recipe).items()}
+    settings = _settings_of(training.recipe)
     weights = training.recipe.weights
     if weights is not None and Path(weights).is_file():  # wherever it lies
         settings["weights"] = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
     settings["stamps"] = _fingerprint(stamps)
     return settings | {name: _fingerprint(part) for name, part in others.items()}
+
+
+def _settings_of(recipe):
+    return {name: str(value) for name, value in asdict(recipe).items()}
 
 
 def _fingerprint(stamps):
