@@ -62,12 +62,32 @@ def add_reproduce(commands):
         "the pictures",
     )
     command.add_argument("--networks", nargs="+", help="wei2020: some of its networks")
-    command.add_argument("--batches", type=int, help="wei2020 --pictures: of each training")
     command.add_argument(
-        "--split", choices=("stratified", "grouped"), help="wei2020 --pictures: the test set"
+        "--labels", nargs="+", help="wei2020: bcw, consensus, or all, both samples together"
     )
     command.add_argument(
-        "--new-galaxy", help="wei2020: in place of NGC 1559; with --pictures perhaps none"
+        "--normalization",
+        help="wei2020: unit-stamp (default) rescales all bands of a stamp together, unit-band each",
+    )
+    command.add_argument(
+        "--keep-last-layer",
+        action="store_true",
+        help="wei2020: each copy of a network keeps its last layer before the joint matrix",
+    )
+    command.add_argument(
+        "--split",
+        help="wei2020: stratified (default), a fifth of each class is tested on; grouped, which "
+        "shares no pixel with the training set",
+    )
+    command.add_argument(
+        "--redraw", action="store_true", help="wei2020: a split for each run, not one for all"
+    )
+    command.add_argument(
+        "--new-galaxy",
+        help="wei2020: field in place of NGC 1559 (default: ngc1566); with --pictures perhaps none",
+    )
+    command.add_argument(
+        "--batches", type=int, help="wei2020 --pictures: of each training (default: 1000)"
     )
     command.add_argument(
         "--field",
@@ -85,30 +105,49 @@ def _reproduce(arguments, report):
     report.say("wrote {report}", report=page)
 
 
+_WEI2020_OPTIONS = ("runs", "networks", "normalization", "split", "weights", "new_galaxy")
+
+
 def _wei2020(arguments, folder):
-    if arguments.pictures is not None:
-        return _wei2020_on_pictures(arguments, folder)
     from astroclust.experiments import reproduce_wei2020
 
+    if arguments.pictures is not None:
+        return _wei2020_on_pictures(arguments, folder)
+    _refuse(arguments, "wei2020 without --pictures", "batches")
     with use_server(arguments.server):
         return reproduce_wei2020(
             folder,
             quick=arguments.quick,
+            keep_last_layer=arguments.keep_last_layer,
+            redraw=arguments.redraw,
             data_folder=arguments.data,
-            weights=arguments.weights,
             progress_bar=not arguments.quiet,
+            **_given(arguments, "labels", *_WEI2020_OPTIONS),
         )
 
 
 def _wei2020_on_pictures(arguments, folder):
     from astroclust.experiments import reproduce_on_pictures
 
-    options = _given(arguments, "networks", "runs", "batches", "split", "weights", "new_galaxy")
+    _refuse(arguments, "--pictures", "quick", "labels", "keep_last_layer", "data", "server")
+    options = _given(arguments, "batches", *_WEI2020_OPTIONS)
     if options.get("new_galaxy") == "none":
         options["new_galaxy"] = None
     return reproduce_on_pictures(
-        folder, arguments.pictures, progress_bar=not arguments.quiet, **options
+        folder,
+        arguments.pictures,
+        redraw=arguments.redraw,
+        progress_bar=not arguments.quiet,
+        **options,
     )
+
+
+def _refuse(arguments, what, *names):
+    """Refuse options that would have no effect."""
+    given = [name for name in names if getattr(arguments, name)]
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise ValueError(f"{what} does not take {options}: leave that out")
 
 
 def _schneider2023(arguments, folder):

@@ -21,7 +21,11 @@ with naming_extras():
     from astroclust.experiments.schneider2023 import read_labeled, reproduce_schneider2023
     from astroclust.experiments.splits import SPLIT_STUDIES, reproduce_split_study
     from astroclust.experiments.trained import report_training
-    from astroclust.experiments.wei2020 import reproduce_wei2020
+    from astroclust.experiments.wei2020 import (
+        WEI2020_LABELS,
+        WEI2020_NETWORKS,
+        reproduce_wei2020,
+    )
     from astroclust.experiments.wei2020_pictures import (
         PICTURE_NETWORKS,
         read_picture_stamps,
@@ -32,6 +36,8 @@ with naming_extras():
 __all__ = [
     "PICTURE_NETWORKS",
     "SPLIT_STUDIES",
+    "WEI2020_LABELS",
+    "WEI2020_NETWORKS",
     "Report",
     "accuracy_by_epochs",
     "classify_without_images",

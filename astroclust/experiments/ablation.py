@@ -3,15 +3,23 @@
 
 import numpy as np
 from astropy.table import Table
+from scipy.stats import binomtest
 
 from astroclust.evaluation import mean_and_scatter, mean_scores, paired_changes
-from astroclust.experiments.pretraining import sign_test
 from astroclust.instruments import LEGUS_CLASSES
 
-__all__ = ["band_changes", "change_row", "classes_by_run", "most_needed", "scores_of_experiment"]
+__all__ = [
+    "SIGNIFICANT",
+    "band_changes",
+    "change_row",
+    "classes_by_run",
+    "most_needed",
+    "scores_of_experiment",
+    "sign_test_p",
+]
 
-# Probability below which a difference is not taken for chance.
-_SIGNIFICANT = 0.05
+#: Probability below which a difference is not taken for chance.
+SIGNIFICANT = 0.05
 _MERGES = {
     "four classes": None,
     "1 and 2 merged": {2: 1},
@@ -135,10 +143,36 @@ def most_needed(changes):
     if means[first] >= 0:
         return None, "no band costs any accuracy"
     for other in others:
-        worse, better, p = sign_test(changes[other]["accuracy"], changes[first]["accuracy"])
-        if p >= _SIGNIFICANT:
+        more = changes[other]["accuracy"] - changes[first]["accuracy"]
+        p = sign_test_p(more)
+        if p >= SIGNIFICANT:
             return None, (
                 f"no band costs more than all others: {cost}, {other} {-means[other]:.1f} "
-                f"({first} costs more in {worse} trainings, less in {better}; p = {p:.2g})"
+                f"({first} costs more in {np.count_nonzero(more > 0)} trainings, less in "
+                f"{np.count_nonzero(more < 0)}; p = {p:.2g})"
             )
     return first, f"{cost}, more than any other band"
+
+
+def sign_test_p(differences):
+    """Probability of such a division of signs by chance, by the two-sided sign test.
+
+    Parameters
+    ----------
+    differences : array_like of float, shape (n,)
+        Differences of pairs; those of 0 say nothing.
+
+    Returns
+    -------
+    p : float
+        1 if all are 0.
+
+    Examples
+    --------
+    >>> from astroclust.experiments.ablation import sign_test_p
+    >>> sign_test_p([1.0] * 10), sign_test_p([0.0])
+    (0.001953125, 1.0)
+    """
+    signs = np.sign(differences)
+    higher, lower = np.count_nonzero(signs > 0), np.count_nonzero(signs < 0)
+    return float(binomtest(higher, higher + lower).pvalue) if higher + lower else 1.0

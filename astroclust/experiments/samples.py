@@ -162,26 +162,39 @@ def gather_sample(fetch, names, enough=None):
     Raises
     ------
     OSError
-        Where the archive has none.
+        If there are none, or the fetching was interrupted.
 
     Warns
     -----
     `~astropy.utils.exceptions.AstropyUserWarning`
-        Where all are wanted, and the archive lacks some.
+        If fields cannot be fetched, or all are wanted and the archive lacks some.
     """
-    parts, lost = [], {}
+    parts, lacking, unreachable = [], {}, {}
     for name in names:
         if len(parts) == enough:
             break
         try:
             parts.append(fetch(name))
         except FileNotFoundError as error:
-            lost[name] = error
+            lacking[name] = error
+        except InterruptedError:
+            raise
+        except OSError as error:
+            unreachable[name] = error
+    lost = {**unreachable, **lacking}
     if not parts:
         raise OSError(f"no field of the sample can be fetched: {next(iter(lost.values()))}")
-    if lost and enough is None:
+    if unreachable:
         warnings.warn(
-            f"the archive lacks {', '.join(lost)}: they are left out of the sample",
+            f"{', '.join(unreachable)} cannot be fetched and are excluded from the sample "
+            f"({next(iter(unreachable.values()))}); run later with another folder for the "
+            "output to have them",
+            AstropyUserWarning,
+            stacklevel=3,
+        )
+    if lacking and enough is None:
+        warnings.warn(
+            f"the archive lacks {', '.join(lacking)}: they are excluded from the sample",
             AstropyUserWarning,
             stacklevel=3,
         )

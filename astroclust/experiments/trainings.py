@@ -22,7 +22,7 @@ from astroclust.training import (
     train_classifier,
 )
 
-__all__ = ["SPLITS", "Training", "run_training", "with_origin"]
+__all__ = ["SPLITS", "Training", "check_split", "run_training", "with_origin"]
 
 #: Splits that are not by field.
 SPLITS = ("stratified", "grouped")
@@ -86,6 +86,23 @@ class Training:
         if self.redraw:
             parts.append("redrawn")
         return "_".join(parts if self.n_learnt is None else [*parts, f"n{self.n_learnt}"])
+
+
+def check_split(split):
+    """Check the name of a split that is not by field.
+
+    Parameters
+    ----------
+    split : str
+        One of `SPLITS`.
+
+    Raises
+    ------
+    ValueError
+        For another one.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}, not {split!r}")
 
 
 def run_training(training, stamps, *, folder, others=None, progress_bar=False):

@@ -13,7 +13,7 @@ from astroclust.catalogs import read_table
 from astroclust.catalogs.fields import plain_name
 from astroclust.experiments.samples import join_stamps
 from astroclust.experiments.schneider2023 import efficientnet_lite0_weights
-from astroclust.experiments.trainings import SPLITS, Training, run_training, with_origin
+from astroclust.experiments.trainings import Training, check_split, run_training, with_origin
 from astroclust.experiments.wei2020_pictures_report import report_pictures
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.networks import create_network
@@ -43,7 +43,9 @@ def reproduce_on_pictures(
     networks=None,
     runs=10,
     batches=1000,
+    normalization="unit-stamp",
     split="stratified",
+    redraw=False,
     new_galaxy=_NEW_GALAXY,
     weights=None,
     progress_bar=False,
@@ -74,9 +76,13 @@ def reproduce_on_pictures(
     batches : int, optional
         Batches of 32 stamps in each training of a network of the paper, which has 10,000. Ours is
         trained for 16 epochs.
+    normalization : str, optional
+        Of the networks of the paper; see `~astroclust.experiments.reproduce_wei2020`.
     split : str, optional
         ``"stratified"``, as in the paper, or ``"grouped"``: no stamp of the test set shares a pixel
         with one of the training set.
+    redraw : bool, optional
+        Whether each run has a split of its own; see `~astroclust.experiments.reproduce_wei2020`.
     new_galaxy : str or None, optional
         Galaxy or field in place of NGC 1559, which is excluded from the sample. With None all
         are in the sample.
@@ -109,14 +115,15 @@ def reproduce_on_pictures(
     FileNotFoundError: there is no file pictures/pictures.ecsv: give the folder with the list ...
     """
     began, folder = perf_counter(), Path(folder)
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)}, not {split!r}")
-    recipes = _recipes(networks, folder, batches, weights)
+    check_split(split)
+    if runs < 1:
+        raise ValueError(f"runs must be at least 1, not {runs}")
+    recipes = _recipes(networks, folder, batches, normalization, weights)
     stamps = read_picture_stamps(pictures, progress_bar=progress_bar)
     sample, new = _without_galaxy(stamps, new_galaxy)
     others = {} if new is None else {"new galaxy": new} | _without_each_band(new)
     todo = [
-        Training("pictures", recipe, run, split=split, name=name)
+        Training("pictures", recipe, run, split=split, redraw=redraw, name=name)
         for run in range(1, runs + 1)
         for name, recipe in recipes.items()
     ]
@@ -137,6 +144,7 @@ def reproduce_on_pictures(
             runs=runs,
             recipes=recipes,
             split=split,
+            redraw=redraw,
             seconds=perf_counter() - began,
         )
         page = report.write(folder)
@@ -248,25 +256,24 @@ def _without_each_band(stamps):
     }
 
 
-def _recipes(networks, folder, batches, weights):
+def _recipes(networks, folder, batches, normalization, weights):
     """Recipes of the networks, by name."""
     chosen = PICTURE_NETWORKS if networks is None else dict.fromkeys(networks)
     unknown = [name for name in chosen if name not in PICTURE_NETWORKS]
     if unknown or not chosen:
-        raise ValueError(
-            f"networks must be some of {', '.join(PICTURE_NETWORKS)}, not {', '.join(unknown)}"
-        )
+        given = ", ".join(unknown) if unknown else "none"
+        raise ValueError(f"networks must be some of {', '.join(PICTURE_NETWORKS)}, not {given}")
     recipes = {}
     for name in chosen:
         try:
-            recipes[name] = _recipe(name, folder, batches, weights)
+            recipes[name] = _recipe(name, folder, batches, normalization, weights)
         except (OSError, ModuleNotFoundError):
             if networks is not None:
                 raise
     return recipes
 
 
-def _recipe(name, folder, batches, weights):
+def _recipe(name, folder, batches, normalization, weights):
     architecture, start = PICTURE_NETWORKS[name]
     if architecture == "native":
         return replace(find_recipe("native"), augmentation="pictures")
@@ -275,5 +282,10 @@ def _recipe(name, folder, batches, weights):
     elif start == "imagenet":
         start = None if weights is None else str(weights)
         create_network(architecture, weights=start)  # before hours of other trainings
-    recipe = replace(find_recipe("wei2020"), architecture=architecture, weights=start)
-    return replace(recipe, batches=batches)
+    return replace(
+        find_recipe("wei2020"),
+        architecture=architecture,
+        weights=start,
+        batches=batches,
+        normalization=normalization,
+    )

@@ -12,6 +12,7 @@ from astroclust.experiments.ablation import (
     most_needed,
     scores_of_experiment,
 )
+from astroclust.experiments.wei2020_claims import check_claims
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.plotting import plot_confusion
 from astroclust.reports import Report, describe_machine
@@ -27,7 +28,7 @@ _NOTE = (
 _PARTS = ("validation", "new galaxy")
 
 
-def report_pictures(classified, sample, new, *, runs, recipes, split, seconds):
+def report_pictures(classified, sample, new, *, runs, recipes, split, redraw, seconds):
     """Report on the trainings that there are.
 
     Parameters
@@ -44,6 +45,8 @@ def report_pictures(classified, sample, new, *, runs, recipes, split, seconds):
         Networks by name.
     split : str
         How the sample is divided.
+    redraw : bool
+        Whether each run has a split of its own.
     seconds : float
         Duration of this call.
 
@@ -60,11 +63,19 @@ def report_pictures(classified, sample, new, *, runs, recipes, split, seconds):
         for part in dict.fromkeys(classified["part"])
     }
     _add_summary(report, parts, runs)
+    report.add(
+        "Sentences of the paper",
+        "What the trainings say of each, as far as they are done. Differences are told from chance "
+        "by two-sided sign tests over the trainings; comparable are accuracies that differ by no "
+        "more than the variations of sec. 4.3.",
+        name="claims",
+        table=check_claims(parts),
+    )
     for (network, part), table in parts.items():
         if part in _PARTS:
             _add_confusion(report, network, part, table)
     _add_bands(report, networks, parts)
-    _add_sample(report, sample, new, recipes, split)
+    _add_sample(report, sample, new, recipes, split, redraw)
     report.add(
         "The machine",
         "Minutes are those of this call; earlier ones that it resumed are not counted.",
@@ -154,7 +165,7 @@ def _add_bands(report, networks, parts):
         )
 
 
-def _add_sample(report, sample, new, recipes, split):
+def _add_sample(report, sample, new, recipes, split, redraw):
     rows = []
     for name, stamps in (("sample", sample), ("new galaxy", new)):
         if stamps is None:
@@ -163,22 +174,26 @@ def _add_sample(report, sample, new, recipes, split):
             classes = np.asarray(stamps.table["class"])[stamps.table["field"] == field]
             counts = {f"class_{n}": np.count_nonzero(classes == n) for n in LEGUS_CLASSES.numbers}
             rows.append({"part": name, "field": field} | counts | {"total": len(classes)})
-    how = {
-        "stratified": "a fifth of each class, the same in all trainings; stamps of the test set "
-        "may share pixels with those of the training set, as in the paper",
-        "grouped": "at most a fifth of each class, the same in all trainings, which shares no "
-        "pixel with the training set",
-    }
-    start = "; ".join(
-        f"{name}: {recipe.architecture}, "
-        + ("16 epochs" if recipe.batches is None else f"{recipe.batches} batches of ")
-        + ("" if recipe.batches is None else f"{recipe.batch_size}")
-        for name, recipe in recipes.items()
+    text = "At most a fifth of each class" if split == "grouped" else "A fifth of each class"
+    text += " is the test set, " + ("another in each run" if redraw else "the same in all runs")
+    text += (
+        "; it shares no pixel with the training set."
+        if split == "grouped"
+        else "; its stamps may share pixels with those of the training set, as in the paper."
     )
+    trainings = [_describe(name, recipe) for name, recipe in recipes.items()]
     report.add(
         "What this was made of",
-        f"Stamps of each class. The test set is {how[split]}. {start}. The paper has 10,000 "
-        "batches at 299 pixels.",
+        f"Stamps of each class. {text} {'; '.join(trainings)}. The paper has 10,000 batches at 299 "
+        "pixels, from ImageNet.",
         name="sample",
         table=Table(rows=rows),
     )
+
+
+def _describe(name, recipe):
+    """A network and how long it is trained."""
+    length = f"{recipe.epochs} epochs"
+    if recipe.batches is not None:
+        length = f"{recipe.batches} batches of {recipe.batch_size}"
+    return f"{name} is {recipe.architecture}, {length}, {recipe.normalization}"
