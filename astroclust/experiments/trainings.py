@@ -22,7 +22,7 @@ from astroclust.training import (
     train_classifier,
 )
 
-__all__ = ["SPLITS", "Training", "check_split", "run_training", "with_origin"]
+__all__ = ["SPLITS", "Training", "check_split", "result_of", "run_training", "with_origin"]
 
 #: Splits that are not by field.
 SPLITS = ("stratified", "grouped")
@@ -135,9 +135,9 @@ def run_training(training, stamps, *, folder, others=None, progress_bar=False):
     ValueError
         If the folder holds this training of other data or settings, or no stamps can be held out.
     """
-    place = Path(folder) / training.experiment / f"run-{training.run:02}"
+    result, others = result_of(training, folder), others or {}
+    place = result.parent
     place.mkdir(parents=True, exist_ok=True)
-    result, others = place / "classified.ecsv", others or {}
     settings = _settings(training, stamps, others)
     with only_process(result):
         if not result.exists():
@@ -156,6 +156,24 @@ def run_training(training, stamps, *, folder, others=None, progress_bar=False):
             "the output, or remove this one to train again"
         )
     return classified
+
+
+def result_of(training, folder):
+    """File with the result of a training, which is there once it is finished.
+
+    Parameters
+    ----------
+    training : `Training`
+        The training.
+    folder : str or `~pathlib.Path`
+        See `run_training`.
+
+    Returns
+    -------
+    path : `~pathlib.Path`
+        The file.
+    """
+    return Path(folder) / training.experiment / f"run-{training.run:02}" / "classified.ecsv"
 
 
 def with_origin(classified, training):

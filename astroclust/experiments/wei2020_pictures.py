@@ -13,7 +13,13 @@ from astroclust.catalogs import read_table
 from astroclust.catalogs.fields import plain_name
 from astroclust.experiments.samples import join_stamps
 from astroclust.experiments.schneider2023 import efficientnet_lite0_weights
-from astroclust.experiments.trainings import Training, check_split, run_training, with_origin
+from astroclust.experiments.trainings import (
+    Training,
+    check_split,
+    result_of,
+    run_training,
+    with_origin,
+)
 from astroclust.experiments.wei2020_pictures_report import report_pictures
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.networks import create_network
@@ -129,14 +135,11 @@ def reproduce_on_pictures(
     ]
     classified = []
     for training in tqdm(todo, unit="training", disable=not progress_bar):
-        table = run_training(
-            training,
-            sample,
-            folder=folder / "trainings",
-            others=others,
-            progress_bar=progress_bar,
-        )
+        finished = result_of(training, folder / "trainings").exists()
+        table = run_training(training, sample, folder=folder / "trainings", others=others)
         classified.append(with_origin(table, training))
+        if finished and training is not todo[-1]:
+            continue
         report = report_pictures(
             vstack(classified),
             sample,
