@@ -444,7 +444,13 @@ def test_samples_have_the_labels_of_their_table(tmp_path):
 
 
 def test_what_is_spurious_in_ngc4449_is_not_in_the_sample(tmp_path):
-    people = read_legus(write(tmp_path, rows([[5, 0, 0, 2, 1], [0] * 5, [1, 0, 0, 1, 0], [2, 0, 0, 2, 0], [3, 0, 0, 3, 1]]), "acs-wfc3_ngc4449"))
+    people = read_legus(
+        write(
+            tmp_path,
+            rows([[5, 0, 0, 2, 1], [0] * 5, [1, 0, 0, 1, 0], [2, 0, 0, 2, 0], [3, 0, 0, 3, 1]]),
+            "acs-wfc3_ngc4449",
+        )
+    )
     assert people["class_human"].tolist() == [0, 4, 1, 2, 3]
     assert training_sample([people], labels="bcw")["class"].tolist() == [1, 2, 3]
 
