@@ -125,6 +125,20 @@ def _check_class_2(_, networks, runs, __):
         yield name, ours, _of_trainings(others - recalls[:, 1])
 
 
+def _check_people(_, networks, runs, __):
+    """Recalls of the new galaxy against the level of people that the paper adopts."""
+    people = read_data("wei2020_people")
+    levels = people[people["kind"] == "level"]
+    low = np.array(levels["low"][np.argsort(levels["classes"])], float)
+    for name, recalls in _new_galaxy(networks, runs):
+        ours = " ".join(
+            f"{mean:.0f} ({limit:.0f})"
+            for mean, limit in zip(recalls.mean(axis=0), low, strict=True)
+        )
+        text = f"percent of classes 1 to 4 (level of people, at least): {ours}"
+        yield name, text, _of_trainings((recalls - low).min(axis=1))
+
+
 def _new_galaxy(networks, runs):
     """Recalls in percent of each run on the new galaxy, by network."""
     for name in networks:
@@ -156,6 +170,7 @@ def _check_filter(_, networks, __, parts):
 
 _CHECKS = {
     "transfer": _check_transfer,
+    "people": _check_people,
     "architecture": _check_architecture,
     "scatter": _check_scatter,
     "class-1": _check_class_1,

@@ -196,6 +196,8 @@ def test_claims_are_supported_contradicted_or_open():
     }
     assert found == {
         ("we", "a-imagenet, a-random"): "supports",
+        ("This", "a-imagenet"): "supports",
+        ("This", "a-random"): "contradicts",
         ("the", "a-random, b-random"): "supports",
         ("In", "a-imagenet"): "contradicts",
         ("In", "a-random"): "contradicts",
