@@ -6,6 +6,7 @@ from astropy.table import Table
 from scipy.stats import binomtest
 
 from astroclust.evaluation import mean_and_scatter, mean_scores, paired_changes
+from astroclust.evaluation.confusion import FRACTION
 from astroclust.instruments import LEGUS_CLASSES
 
 __all__ = [
@@ -71,7 +72,11 @@ def scores_of_experiment(classified):
         for row in scores:
             values = dict(zip(scores.colnames, row, strict=True))
             rows.append({"classes": name} | values | accuracy)
-    return Table(rows=rows)
+    table = Table(rows=rows)
+    for column in table.itercols():
+        if column.dtype.kind == "f":
+            column.info.format = ".1f" if column.name == "total" else FRACTION
+    return table
 
 
 def band_changes(whole, parts):

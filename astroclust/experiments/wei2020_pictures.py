@@ -168,13 +168,15 @@ def read_picture_stamps(folder, *, progress_bar=False):
     -------
     stamps : `~astroclust.stamps.Stamps`
         n stamps in the bands of LEGUS, with a margin for the corners of turned ones. Columns:
-        ``field``, ``galaxy``, ``class``, ``x``, ``y``, and ``group``, equal for stamps that share
-        pixels, also if two fields are on one picture.
+        ``field``, ``galaxy``, ``picture``, ``credit``, ``class``, ``x``, ``y``, and ``group``,
+        equal for stamps that share pixels, also if two fields are on one picture.
 
     Raises
     ------
     OSError
         If a file cannot be read.
+    ValueError
+        If the list lacks columns, or as `~astroclust.training.read_samples` does.
 
     Examples
     --------
@@ -191,17 +193,25 @@ def read_picture_stamps(folder, *, progress_bar=False):
             "pictures and their labels"
         )
     listing = read_table(folder / _LISTING)
+    lacking = [name for name in ("field", "file", *AFFINE) if name not in listing.colnames]
+    if lacking:
+        raise ValueError(
+            f"{folder / _LISTING} lacks the columns {', '.join(lacking)}: give one row per field, "
+            "with the affine from the pixels of the labels to those of its picture"
+        )
     listing["file"] = [str(folder / name) for name in listing["file"]]
     listing["labels"] = str(folder / _LABELS)
-    parts, x, y = [], [], []
+    credits_of = [""] * len(listing)
+    if "credit" in listing.colnames:
+        credits_of = np.ma.filled(listing["credit"].astype(str), "").tolist()
+    parts = []
     for sample, row in zip(read_samples(listing, progress_bar=progress_bar), listing, strict=True):
         stamps = sample.stamps
-        own = _on_first_grid(stamps.table, row, listing)
-        x, y = [*x, *own[0]], [*y, *own[1]]
         table = Table({"field": [sample.name] * len(stamps)})
         table["galaxy"], table["picture"] = sample.galaxy, row["file"]
+        table["credit"] = credits_of[len(parts)]
         table["class"] = np.asarray(sample.labels)
-        table["x"], table["y"] = own
+        table["x"], table["y"] = _on_first_grid(stamps.table, row, listing)
         parts.append(
             Stamps(
                 stamps.data,

@@ -91,13 +91,14 @@ def _select(classified, network, part):
 
 def _add_summary(report, parts, runs):
     """Accuracy and recalls of each network, a row per part."""
-    rows = []
+    rows, usual = [], {}
     for (network, part), table in parts.items():
         if part not in _PARTS:
             continue
         trainings = classes_by_run(table).values()
         scores = mean_scores(trainings)
         merged = mean_scores(trainings, merge={2: 1})
+        usual[part] = 100 * np.bincount(table["label"]).max() / len(table)
         row = {"network": network, "tested_on": part, "runs": scores.meta["TRAININGS"]}
         row |= {"accuracy": 100 * scores.meta["ACCURACY"]}
         row |= {"accuracy_std": 100 * scores.meta["ACCURACY_STD"]}
@@ -113,6 +114,8 @@ def _add_summary(report, parts, runs):
         "deviation over the trainings"
     )
     text += "." if done >= runs else f", of which {done} of {runs} are done so far."
+    most = " and ".join(f"{value:.1f} in the {part} set" for part, value in usual.items())
+    text += f" The most frequent class alone would give {most}.".replace("galaxy set", "galaxy")
     report.add("Accuracy of each network", text, name="summary", table=Table(rows=rows))
 
 
@@ -133,7 +136,7 @@ def _add_confusion(report, network, part, table):
         "Fractions, mean and standard deviation over the trainings.",
         name=f"scores_{name}",
         table=scores_of_experiment(table),
-        form=".3f",
+        form=None,
     )
 
 
@@ -182,10 +185,12 @@ def _add_sample(report, sample, new, recipes, split, redraw):
         else "; its stamps may share pixels with those of the training set, as in the paper."
     )
     trainings = [_describe(name, recipe) for name, recipe in recipes.items()]
+    tables = [stamps.table for stamps in (sample, new) if stamps is not None]
+    given = dict.fromkeys(credit for table in tables for credit in table["credit"] if credit)
     report.add(
         "What this was made of",
         f"Stamps of each class. {text} {'; '.join(trainings)}. The paper has 10,000 batches at 299 "
-        "pixels, from ImageNet.",
+        f"pixels, from ImageNet. Pictures: {'; '.join(given) or 'no credit is given'}.",
         name="sample",
         table=Table(rows=rows),
     )
@@ -196,4 +201,5 @@ def _describe(name, recipe):
     length = f"{recipe.epochs} epochs"
     if recipe.batches is not None:
         length = f"{recipe.batches} batches of {recipe.batch_size}"
-    return f"{name} is {recipe.architecture}, {length}, {recipe.normalization}"
+    what = name if name == recipe.architecture else f"{name} is {recipe.architecture}"
+    return f"{what}, {length}, {recipe.normalization}"

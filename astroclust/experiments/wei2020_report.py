@@ -132,7 +132,7 @@ def _add_confusion(report, classified, labels, architecture):
         "Fractions: mean and standard deviation over the trainings.",
         name=f"scores_{labels}_{architecture}".replace("/", "-"),
         table=scores_of_experiment(rows),
-        form=".3f",
+        form=None,
     )
 
 

@@ -1,5 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -48,6 +49,18 @@ def pictures(tmp_path_factory):
     return folder
 
 
+def test_pictures_without_credit(pictures, tmp_path):
+    shutil.copytree(pictures, tmp_path / "copy")
+    listing = Table.read(tmp_path / "copy" / "pictures.ecsv")[1:2]
+    listing["credit"] = np.ma.masked_all(1, dtype="U9")
+    listing.write(tmp_path / "copy" / "pictures.ecsv", overwrite=True)
+    assert set(read_picture_stamps(tmp_path / "copy").table["credit"]) == {""}
+    listing.remove_columns(["a_cx", "t_r"])
+    listing.write(tmp_path / "copy" / "pictures.ecsv", overwrite=True)
+    with pytest.raises(ValueError, match=r"pictures\.ecsv lacks the columns a_cx, t_r: give"):
+        read_picture_stamps(tmp_path / "copy")
+
+
 def test_stamps_of_two_catalogs_on_one_picture_are_of_one_group(pictures):
     stamps = read_picture_stamps(pictures)
     assert stamps.data.shape[1:] == (5, 72, 72)
@@ -84,6 +97,8 @@ def test_the_study_on_pictures_as_a_command(pictures, tmp_path, capsys, monkeypa
     assert summary["runs"].tolist() == [1, 1]
     page = (tmp_path / "out" / "report.html").read_text()
     assert "not photometry" in page
+    assert "Pictures: nobody." in page
+    assert "The most frequent class alone would give" in page
     assert main([*command, "--runs", "2", "--json"]) == 0
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert report == {"report": f"{tmp_path}/out/report.html"}
