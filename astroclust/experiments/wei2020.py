@@ -14,6 +14,7 @@ from astroclust.experiments.samples import (
     join_stamps,
     labeled_stamps,
     sample_fields,
+    stamps_file,
 )
 from astroclust.experiments.trainings import Training, check_split, run_training, with_origin
 from astroclust.experiments.wei2020_report import LABELS, WITHOUT, add_data, compare_classes
@@ -175,7 +176,7 @@ def reproduce_wei2020(
         progress_bar=progress_bar,
     )
     new = fetch(new_galaxy, labels="consensus")[: plan.n_tested]
-    samples = _samples(plan, fetch, new_galaxy)
+    samples = _samples(plan, fetch, folder / "stamps", new_galaxy)
     weights = _weights(plan, weights, quick)
     others = {"new galaxy": new}
     bare = {WITHOUT[band]: without_bands(new, [i]) for i, band in enumerate(LEGUS_BANDS.roles)}
@@ -229,13 +230,16 @@ def _keeping_last_layer(item):
     return name, architecture if name == "native" else f"{architecture}+last"
 
 
-def _samples(plan, fetch, new_galaxy):
+def _samples(plan, fetch, folder, new_galaxy):
     """Stamps of each sample by its labels, without those of the new galaxy."""
     wanted = LABELS if "all" in plan.labels else plan.labels
     samples = {}
     for labels in wanted:
         names = [name for name in sample_fields(labels) if name != new_galaxy]
-        samples[labels] = gather_sample(partial(fetch, labels=labels), names, plan.n_fields)
+        kept = {name for name in names if stamps_file(name, labels, folder).exists()}
+        samples[labels] = gather_sample(
+            partial(fetch, labels=labels), names, plan.n_fields, kept=kept
+        )
     if "all" in plan.labels:
         samples["all"] = join_stamps(list(samples.values()))
     return samples

@@ -10,6 +10,7 @@ from astropy.table import Table, vstack
 from PIL import Image
 
 from astroclust import Stamps, simulate_field
+from astroclust.archive import conf
 from astroclust.cli import main
 from astroclust.experiments import (
     Report,
@@ -414,7 +415,7 @@ def test_options_of_wei_2020(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_all_labels_are_those_of_both_samples():
+def test_all_labels_are_those_of_both_samples(tmp_path):
     plan = wei2020._plan(wei2020._PLANS[True], None, None, ["all"])
     asked = []
 
@@ -422,14 +423,17 @@ def test_all_labels_are_those_of_both_samples():
         asked.append((labels, name))
         return _stamps(4)
 
-    samples = wei2020._samples(plan, fetch, "ngc1566")
+    samples = wei2020._samples(plan, fetch, tmp_path, "ngc1566")
     assert len(samples["all"]) == 4 * 4
     assert [labels for labels, _ in asked] == ["bcw"] * 2 + ["consensus"] * 2
     assert "ngc1566" not in dict(asked).values()
 
 
 def test_fields_that_cannot_be_reached_are_skipped_if_others_are_there(tmp_path):
+    tried = []
+
     def fetch(name):
+        tried.append(name)
         if name == "ngc45":
             return _stamps(4)
         raise OSError(f"{name}: no route to host")
@@ -438,6 +442,12 @@ def test_fields_that_cannot_be_reached_are_skipped_if_others_are_there(tmp_path)
         assert len(gather_sample(fetch, ["ngc1", "ngc45"])) == 4
     with pytest.raises(OSError, match="no field of the sample can be fetched: ngc1: no route"):
         gather_sample(fetch, ["ngc1", "ngc2"])
+
+    tried.clear()
+    names = ["ngc1", "ngc2", "ngc3", "ngc45"]
+    with pytest.warns(UserWarning, match=r"ngc1, ngc2, ngc3 cannot be fetched and are excluded"):
+        assert len(gather_sample(fetch, names, kept=["ngc45"])) == 4
+    assert tried == ["ngc1", "ngc2", "ngc45"]  # the third would take as long as they
 
     def interrupted(name):
         raise InterruptedError("interrupted")
@@ -456,9 +466,11 @@ def test_a_study_with_cached_stamps_needs_no_archive(tmp_path, capsys):
     server = ["--server", "http://127.0.0.1:9"]  # where none listens
     command = ["reproduce", "wei2020", "-q", "-o", str(folder), "--data", f"{tmp_path}/data"]
     command += ["--networks", "native", "--runs", "1", "--quick", *server]
-    with pytest.warns(UserWarning, match="cannot be fetched and are excluded"):
+    with conf.set_temp("retries", 0):
         assert main(command) == 0
-    assert "wrote" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "wrote" in said.out
+    assert "ugca281 cannot be fetched and are excluded from the sample" in said.err
     samples = Table.read(folder / "samples.ecsv")
     assert {"ngc45", "ngc1433", "ngc1566"} <= set(samples["field"])
 
