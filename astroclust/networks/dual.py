@@ -133,6 +133,12 @@ def split_last(name):
         Without ``+last``.
     keep_last : bool
         Whether it was there.
+
+    Examples
+    --------
+    >>> from astroclust.networks.dual import split_last
+    >>> split_last("resnet18@64+last")
+    ('resnet18@64', True)
     """
     return name.removesuffix(_KEEP_LAST), name.endswith(_KEEP_LAST)
 
