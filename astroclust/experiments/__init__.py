@@ -22,11 +22,23 @@ with naming_extras():
     from astroclust.experiments.schneider2023 import reproduce_schneider2023
     from astroclust.experiments.splits import SPLIT_STUDIES, reproduce_split_study
     from astroclust.experiments.trained import report_training
-    from astroclust.experiments.wei2020 import reproduce_wei2020
+    from astroclust.experiments.wei2020 import (
+        WEI2020_LABELS,
+        WEI2020_NETWORKS,
+        reproduce_wei2020,
+    )
+    from astroclust.experiments.wei2020_pictures import (
+        PICTURE_NETWORKS,
+        read_picture_stamps,
+        reproduce_on_pictures,
+    )
     from astroclust.reports import Report
 
 __all__ = [
+    "PICTURE_NETWORKS",
     "SPLIT_STUDIES",
+    "WEI2020_LABELS",
+    "WEI2020_NETWORKS",
     "Report",
     "accuracy_by_epochs",
     "classify_without_images",
@@ -36,8 +48,10 @@ __all__ = [
     "pool_with_images",
     "pretraining_study",
     "read_labeled",
+    "read_picture_stamps",
     "report_training",
     "reproduce_catalog_only",
+    "reproduce_on_pictures",
     "reproduce_schneider2023",
     "reproduce_split_study",
     "reproduce_wei2020",

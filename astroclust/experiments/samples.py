@@ -13,10 +13,19 @@ from astroclust.catalogs import find_field, legus_fields, training_sample
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
 from astroclust.stamps import Stamps, make_stamps
 
-__all__ = ["center_crop", "gather_sample", "join_stamps", "labeled_stamps", "sample_fields"]
+__all__ = [
+    "center_crop",
+    "gather_sample",
+    "join_stamps",
+    "labeled_stamps",
+    "sample_fields",
+    "stamps_file",
+]
 
 # Width of what is cut: the largest of Wei et al. (2020, sec. 4.3), from which come the others.
 SIZE = 100
+# Fields that are tried before a connection is taken for lost.
+_TRIES = 2
 _KINDS = {"bcw": ("single", "table_1"), "consensus": ("consensus", "table_2")}
 
 
@@ -106,8 +115,7 @@ def labeled_stamps(name, *, labels, folder, data_folder=None, progress_bar=False
     >>> stamps.table["class"].tolist()
     [1, 2, 3, 4]
     """
-    target = _phangs_target(name)
-    path = Path(folder) / (f"{labels}-{name}.fits" if target is None else f"phangs-{target}.fits")
+    target, path = _phangs_target(name), stamps_file(name, labels, folder)
     if path.exists():
         return Stamps.read(path)
     options = {"folder": data_folder, "progress_bar": progress_bar}
@@ -156,6 +164,23 @@ def _phangs_sample(catalog, target):
     return sample
 
 
+def stamps_file(name, labels, folder):
+    """File of the stamps of a field, which is there once they are cut.
+
+    Parameters
+    ----------
+    name, labels, folder
+        See `labeled_stamps`.
+
+    Returns
+    -------
+    path : `~pathlib.Path`
+        The file.
+    """
+    target = _phangs_target(name)
+    return Path(folder) / (f"{labels}-{name}.fits" if target is None else f"phangs-{target}.fits")
+
+
 def join_stamps(parts):
     """Stamps of several fields as one.
 
@@ -182,7 +207,7 @@ def join_stamps(parts):
     )
 
 
-def gather_sample(fetch, names, enough=None):
+def gather_sample(fetch, names, enough=None, *, kept=None):
     """Stamps of the fields that the archive has.
 
     Parameters
@@ -193,6 +218,9 @@ def gather_sample(fetch, names, enough=None):
         Fields, in this order.
     enough : int, optional
         How many of those that there are to take; by default all.
+    kept : collection of str, optional
+        Fields whose stamps are on disk. After two fields in a row that cannot be fetched, only
+        these are read: there is no connection, and each try takes half a minute.
 
     Returns
     -------
@@ -202,26 +230,44 @@ def gather_sample(fetch, names, enough=None):
     Raises
     ------
     OSError
-        Where the archive has none.
+        If there are none, or the fetching was interrupted.
 
     Warns
     -----
     `~astropy.utils.exceptions.AstropyUserWarning`
-        Where all are wanted, and the archive lacks some.
+        If fields cannot be fetched, or all are wanted and the archive lacks some.
     """
-    parts, lost = [], {}
+    parts, lacking, unreachable, failed = [], {}, {}, 0
     for name in names:
         if len(parts) == enough:
             break
+        if failed >= _TRIES and name not in (kept or ()):
+            unreachable[name] = OSError("no connection")
+            continue
         try:
             parts.append(fetch(name))
+            failed = 0 if name not in (kept or ()) else failed
         except FileNotFoundError as error:
-            lost[name] = error
+            lacking[name] = error
+        except InterruptedError:
+            raise
+        except OSError as error:
+            unreachable[name] = error
+            failed += 1
+    lost = {**unreachable, **lacking}
     if not parts:
         raise OSError(f"no field of the sample can be fetched: {next(iter(lost.values()))}")
-    if lost and enough is None:
+    if unreachable:
         warnings.warn(
-            f"the archive lacks {', '.join(lost)}: they are left out of the sample",
+            f"{', '.join(unreachable)} cannot be fetched and are excluded from the sample "
+            f"({next(iter(unreachable.values()))}); run later with another folder for the "
+            "output to have them",
+            AstropyUserWarning,
+            stacklevel=3,
+        )
+    if lacking and enough is None:
+        warnings.warn(
+            f"the archive lacks {', '.join(lacking)}: they are excluded from the sample",
             AstropyUserWarning,
             stacklevel=3,
         )

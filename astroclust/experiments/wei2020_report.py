@@ -4,7 +4,7 @@
 from functools import partial
 
 import numpy as np
-from astropy.table import Table, vstack
+from astropy.table import Table
 from matplotlib.figure import Figure
 from scipy.special import entr
 
@@ -12,10 +12,15 @@ from astroclust.catalogs.fields import plain_name
 from astroclust.data_files import read_data
 from astroclust.evaluation import (
     calibration_curve,
-    class_scores,
     confusion_matrix,
     entropy_distribution,
     mean_confusion,
+)
+from astroclust.experiments.ablation import (
+    band_changes,
+    change_row,
+    most_needed,
+    scores_of_experiment,
 )
 from astroclust.experiments.wei2020_figures import (
     add_confusions,
@@ -71,7 +76,9 @@ def compare_classes(classified, plan, quick, samples=None):
         "All numbers of the paper",
         "Percent of each true class that was given each class. The difference is in standard "
         "deviations of both, where both are known; totals are objects of the true class, ours per "
-        "training. The paper's new galaxy is NGC 1559.",
+        "training. The paper's new galaxy is NGC 1559. Our trainings of one kind have "
+        f"{'a split each' if plan.redraw else 'one split'} ({plan.split}); pixels of the networks "
+        f"of the paper are normalized as {plan.normalization}.",
         name="comparison",
         table=comparison,
     )
@@ -79,7 +86,7 @@ def compare_classes(classified, plan, quick, samples=None):
     if samples is not None:
         add_people(report, samples, networks, partial(_select, classified))
     add_confusions(report, networks, confusion)
-    for labels in LABELS:
+    for labels in plan.labels:
         for architecture in plan.networks.values():
             _add_confusion(report, classified, labels, architecture)
     _add_entropy(report, classified, plan)
@@ -94,7 +101,10 @@ def compare_classes(classified, plan, quick, samples=None):
 def _compare(classified, plan):
     """The published numbers beside ours, a row each."""
     paper = read_data("wei2020")
-    architectures = dict(zip(("resnet18", "vgg19_bn"), plan.networks.values(), strict=False))
+    architectures = {
+        name: plan.networks.get(recipe)
+        for name, recipe in (("resnet18", "wei2020"), ("vgg19_bn", "wei2020-vgg19"))
+    }
     parts = {"validation": "validation", "new-galaxy": "new galaxy"}
     rows = []
     for row in paper:
@@ -104,6 +114,9 @@ def _compare(classified, plan):
             labels=row["labels"],
             architecture=architectures[row["network"]],
         )
+        if ours is None:  # not of this reproduction
+            rows.append((np.nan, np.nan, 0, 0, np.nan))
+            continue
         of_class = ours[ours["class"] == row["true_class"]][0]
         given = f"class_{row['given_class']}"
         std = row["std"] if row["std"] is not np.ma.masked else np.nan
@@ -132,19 +145,12 @@ def _add_confusion(report, classified, labels, architecture):
             table=confusion,
         )
     rows = _select(classified, part="validation", labels=labels, architecture=architecture)
-    merged = [("four classes", None), ("1 and 2 merged", {2: 1}), ("clusters", {2: 1, 3: 1})]
-    tables = []
-    for name, merge in merged:
-        scores = class_scores(rows["label"], rows["class"], merge=merge, resamples=200)
-        scores.add_column([name] * len(scores), name="classes", index=0)
-        scores.add_column([scores.meta["ACCURACY"]] * len(scores), name="accuracy")
-        tables.append(scores)
     report.add(
         f"Scores: {architecture}, labels {labels}, validation",
-        "All trainings together; errors are of the bootstrap over objects.",
+        "Fractions: mean and standard deviation over the trainings.",
         name=f"scores_{labels}_{architecture}".replace("/", "-"),
-        table=vstack(tables, metadata_conflicts="silent"),
-        form=".3f",
+        table=scores_of_experiment(rows),
+        form=None,
     )
 
 
@@ -163,10 +169,11 @@ def _select(classified, *, part, labels, architecture, size="50"):
 
 def _add_entropy(report, classified, plan):
     for architecture in plan.networks.values():
-        table = _select(classified, part="new galaxy", labels="bcw", architecture=architecture)
+        labels = plan.labels_for("bcw")
+        table = _select(classified, part="new galaxy", labels=labels, architecture=architecture)
         distribution = entropy_distribution(entr(_probabilities(table)).sum(axis=1))
         report.add(
-            f"Entropy: {architecture}, labels bcw, new galaxy",
+            f"Entropy: {architecture}, labels {labels}, new galaxy",
             f"Mean {distribution.meta['MEAN']:.2f} nats of at most 1.39 (Fig. 5).",
             name=f"entropy_{architecture}".replace("/", "-"),
             table=distribution,
@@ -176,13 +183,12 @@ def _add_entropy(report, classified, plan):
 
 
 def _add_calibration(report, classified, plan):
+    labels = plan.labels_for("consensus")
     for architecture in plan.networks.values():
-        table = _select(
-            classified, part="validation", labels="consensus", architecture=architecture
-        )
+        table = _select(classified, part="validation", labels=labels, architecture=architecture)
         curve = calibration_curve(table["label"], _probabilities(table))
         report.add(
-            f"Calibration: {architecture}, labels consensus, validation",
+            f"Calibration: {architecture}, labels {labels}, validation",
             "Not in the paper: how often classes are right, against their probability.",
             name=f"calibration_{architecture}".replace("/", "-"),
             table=curve,
@@ -192,14 +198,17 @@ def _add_calibration(report, classified, plan):
 
 
 def _add_sizes(report, classified, plan):
-    rows = []
-    for architecture in list(plan.networks.values())[:2]:
+    rows, labels = [], plan.labels_for("consensus")
+    architectures = [one for name, one in plan.networks.items() if name != "native"]
+    if not architectures:
+        return
+    for architecture in architectures:
         for size in map(str, plan.sizes):
             confusion = _confusion(
                 classified,
                 part="validation",
                 size=size,
-                labels="consensus",
+                labels=labels,
                 architecture=architecture,
             )
             for row in confusion:
@@ -211,7 +220,7 @@ def _add_sizes(report, classified, plan):
     report.add(
         "Size of the stamps",
         "Percent of each class that is right, of stamps of 25, 50 and 100 pixels and of random "
-        "size (Fig. 6; labels consensus, validation). The paper sees no significant differences.",
+        f"size (Fig. 6; labels {labels}, validation). The paper sees no significant differences.",
         name="sizes",
         table=table,
         figure=_plot_sizes(table),
@@ -242,37 +251,24 @@ def _plot_sizes(table):
 
 
 def _add_filters(report, classified, plan):
-    rows = []
-    for architecture in plan.networks.values():
-        whole = _select(classified, part="new galaxy", labels="bcw", architecture=architecture)
-        base = class_scores(whole["label"], whole["class"])
-        for band in LEGUS_BANDS.roles:
-            table = _select(classified, part=WITHOUT[band], labels="bcw", architecture=architecture)
-            scores = class_scores(table["label"], table["class"], resamples=100)
-            accuracy = scores.meta["ACCURACY"]
-            rows.append(
-                (
-                    architecture,
-                    band,
-                    100 * (accuracy - base.meta["ACCURACY"]),
-                    100 * scores.meta["ACCURACY_ERROR"],
-                    *(100 * (scores["recall"] - base["recall"])),
-                )
-            )
-    names = (
-        "architecture",
-        "without",
-        "change",
-        "error",
-        *(f"change_{c}" for c in LEGUS_CLASSES.numbers),
+    rows, labels = [], plan.labels_for("bcw")
+    text = (
+        "Change of the accuracy, in points, if one band is set to zero: mean and standard "
+        "deviation of the changes in each training (Fig. 7; in the paper V costs the most)."
     )
-    table = Table(rows=rows, names=names)
-    text = "Change of the accuracy, in points, where one band is set to zero (Fig. 7)."
     for architecture in plan.networks.values():
-        own = table[table["architecture"] == architecture]
-        worst = own["without"][np.argmin(own["change"])]
-        same = "as in the paper" if worst == "V" else "in the paper that is V"
-        text += f" {architecture} needs {worst} the most; {same}."
+        experiment = {"labels": labels, "architecture": architecture}
+        changes = band_changes(
+            _select(classified, part="new galaxy", **experiment),
+            {
+                band: _select(classified, part=WITHOUT[band], **experiment)
+                for band in LEGUS_BANDS.roles
+            },
+        )
+        for band, table in changes.items():
+            rows.append({"architecture": architecture, "without": band} | change_row(table))
+        text += f" {architecture}: {most_needed(changes)[1]}."
+    table = Table(rows=rows)
     report.add(
         "Leaving one filter out",
         text,
@@ -288,7 +284,13 @@ def _plot_filters(table):
     axes = np.atleast_1d(figure.subplots(1, len(architectures), sharey=True))
     for ax, architecture in zip(axes, architectures, strict=True):
         own = table[table["architecture"] == architecture]
-        ax.bar(own["without"], own["change"], yerr=own["error"], capsize=3, color="#0072B2")
+        ax.bar(
+            own["without"],
+            own["change"],
+            yerr=np.nan_to_num(own["change_std"]),
+            capsize=3,
+            color="#0072B2",
+        )
         ax.axhline(0, color="0.4", lw=0.8)
         ax.set(title=architecture, xlabel="band left out")
     axes[0].set(ylabel="change of accuracy (points)")

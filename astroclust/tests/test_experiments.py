@@ -1,10 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy.table import Table, vstack
 
 from astroclust import Stamps, simulate_field
+from astroclust.archive import conf
 from astroclust.cli import main
 from astroclust.experiments import (
     Report,
@@ -14,9 +17,10 @@ from astroclust.experiments import (
     sample_fields,
     scores_by_field,
     splits,
+    trainings,
     wei2020,
 )
-from astroclust.experiments.samples import center_crop, join_stamps
+from astroclust.experiments.samples import center_crop, gather_sample, join_stamps
 from astroclust.experiments.trainings import Training, run_training
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.simulation import write_field
@@ -39,7 +43,7 @@ def _stamps(n=60, size=100):
 QUICK = Recipe("native-small", epochs=1, batch_size=16, moving_average=False)
 
 
-def test_a_training_is_kept_and_read_again(tmp_path):
+def test_a_training_is_kept_and_read_again(tmp_path, monkeypatch):
     stamps = _stamps()
     training = Training("bcw", QUICK, run=1)
     options = {"folder": tmp_path, "others": {"new": stamps[:7]}}
@@ -51,8 +55,16 @@ def test_a_training_is_kept_and_read_again(tmp_path):
     chances = np.column_stack([first[f"prob_{i}"] for i in (1, 2, 3, 4)])
     np.testing.assert_allclose(chances.sum(axis=1), 1, atol=1e-5)
     assert not list(tmp_path.rglob("*.ckpt"))
-    again = run_training(training, stamps[:0], **options)
-    assert again.pformat() == first.pformat()
+    monkeypatch.setattr(trainings, "train_classifier", None)
+    assert run_training(training, stamps, **options).pformat() == first.pformat()
+    other = replace(training, recipe=replace(QUICK, epochs=2))
+    with pytest.raises(ValueError, match=r"other batch_size, epochs: choose another folder"):
+        run_training(replace(other, recipe=replace(other.recipe, batch_size=8)), stamps, **options)
+    with pytest.raises(ValueError, match=r"run-01 holds a training with other new: choose"):
+        run_training(training, stamps, folder=tmp_path, others={"new": stamps[:6]})
+    monkeypatch.undo()
+    shutil.rmtree(tmp_path / training.experiment / "run-01")
+    assert len(run_training(other, stamps, **options)) == len(first)
 
 
 @pytest.mark.parametrize("size", [25, "random"])
@@ -206,7 +218,8 @@ def test_wei_2020_as_a_command(small_archive, tmp_path, monkeypatch, capsys):
         "examples-ngc1566.fits",
     }
     assert "its numbers are not to be compared" in page
-    assert "needs" in page
+    assert "Our trainings of one kind have one split (stratified)" in page
+    assert "no band costs" in page or "more than any other band" in page
     assert "wrote" in capsys.readouterr().out
 
 
@@ -220,7 +233,7 @@ def _trained(plan, labels_of_run):
             table = Table({"part": [part] * len(labels), "label": labels, "class": classes})
             for number in (1, 2, 3, 4):
                 table[f"prob_{number}"] = np.where(classes == number, 0.7, 0.1)
-            tables.append(wei2020._with_origin(table, training))
+            tables.append(trainings.with_origin(table, training))
     return vstack(tables)
 
 
@@ -229,6 +242,13 @@ def test_wei_2020_without_objects_of_some_classes(tmp_path):
     classified = _trained(plan, [[1, 1, 2, 4], [4, 4, 2, 2]])
     wei2020.compare_classes(classified, plan, quick=True).write(tmp_path)
     comparison = Table.read(tmp_path / "comparison.ecsv")
+    scores = Table.read(tmp_path / "scores_bcw_a.ecsv")
+    assert scores["recall"][0] == 0.5  # of the one training that has objects of class 1
+    assert np.isnan(scores["recall_std"][0])
+    assert scores["accuracy_std"][0] == pytest.approx(np.std([0.75, 1], ddof=1))
+    filters = Table.read(tmp_path / "filters.ecsv")
+    assert not filters["change"].any()
+    assert "no band costs any accuracy" in (tmp_path / "report.html").read_text()
     row = comparison[0]
     assert (row["item"], row["paper"], row["paper_std"]) == ("table-4", 76.0, 4.2)
     assert (row["paper_total"], row["ours_total"]) == (254, 1)
@@ -247,6 +267,92 @@ def test_a_study_without_an_archive(tmp_path, capsys):
         command = ["reproduce", "wei2020", "--quick", "-q", "--server", server.url]
         assert main([*command, "--data", f"{tmp_path}/data", "-o", f"{tmp_path}/out"]) == 1
     assert "ngc1566" in capsys.readouterr().err
+
+
+def test_options_of_wei_2020(tmp_path):
+    plan = wei2020._plan(wei2020._PLANS[False], 3, ["vgg19_bn", "native"], ["all", "bcw"])
+    assert (plan.runs, plan.labels) == (3, ("bcw", "all"))
+    assert plan.networks == {"wei2020-vgg19": "vgg19_bn", "native": "native"}
+    assert (plan.labels_for("bcw"), plan.labels_for("consensus")) == ("bcw", "bcw")
+    plan = replace(plan, normalization="unit-band", redraw=True)
+    todo = list(wei2020._trainings(plan))
+    assert len(todo) == 3 * (2 * 2 + 3)
+    assert {one.recipe.normalization for one in todo} == {"unit-band", "asinh-peak"}
+    assert all(one.experiment.endswith("_redrawn") for one in todo)
+    assert all(one.recipe.mixed_precision is False for one in todo if one.network != "native")
+    with pytest.raises(ValueError, match=r"some of resnet18, vgg19_bn, native, not alexnet"):
+        wei2020.reproduce_wei2020(tmp_path, networks=["alexnet"])
+    with pytest.raises(ValueError, match=r"labels must be some of bcw, consensus, all, not votes"):
+        wei2020.reproduce_wei2020(tmp_path, labels="votes")
+    with pytest.raises(ValueError, match=r"labels must be some of bcw, consensus, all, not none"):
+        wei2020.reproduce_wei2020(tmp_path, labels=[])
+    with pytest.raises(ValueError, match="runs must be at least 1, not 0"):
+        wei2020.reproduce_wei2020(tmp_path, runs=0)
+    with pytest.raises(ValueError, match="'by hand' is not known: there are asinh-peak, unit-st"):
+        wei2020.reproduce_wei2020(tmp_path, normalization="by hand")
+    with pytest.raises(ValueError, match="split must be one of stratified, grouped, not 'ngc45'"):
+        wei2020.reproduce_wei2020(tmp_path, split="ngc45")
+    assert not list(tmp_path.iterdir())
+
+
+def test_all_labels_are_those_of_both_samples(tmp_path):
+    plan = wei2020._plan(wei2020._PLANS[True], None, None, ["all"])
+    asked = []
+
+    def fetch(name, labels):
+        asked.append((labels, name))
+        return _stamps(4)
+
+    samples = wei2020._samples(plan, fetch, tmp_path, "ngc1566")
+    assert len(samples["all"]) == 4 * 4
+    assert [labels for labels, _ in asked] == ["bcw"] * 2 + ["consensus"] * 2
+    assert "ngc1566" not in dict(asked).values()
+
+
+def test_fields_that_cannot_be_reached_are_skipped_if_others_are_there(tmp_path):
+    tried = []
+
+    def fetch(name):
+        tried.append(name)
+        if name == "ngc45":
+            return _stamps(4)
+        raise OSError(f"{name}: no route to host")
+
+    with pytest.warns(UserWarning, match=r"ngc1 cannot be fetched and are excluded.*no route"):
+        assert len(gather_sample(fetch, ["ngc1", "ngc45"])) == 4
+    with pytest.raises(OSError, match="no field of the sample can be fetched: ngc1: no route"):
+        gather_sample(fetch, ["ngc1", "ngc2"])
+
+    tried.clear()
+    names = ["ngc1", "ngc2", "ngc3", "ngc45"]
+    with pytest.warns(UserWarning, match=r"ngc1, ngc2, ngc3 cannot be fetched and are excluded"):
+        assert len(gather_sample(fetch, names, kept=["ngc45"])) == 4
+    assert tried == ["ngc1", "ngc2", "ngc45"]  # the third would take as long as they
+
+    def interrupted(name):
+        raise InterruptedError("interrupted")
+
+    with pytest.raises(InterruptedError):
+        gather_sample(interrupted, ["ngc45"])
+
+
+def test_a_study_with_cached_stamps_needs_no_archive(tmp_path, capsys):
+    folder = tmp_path / "out"
+    (folder / "stamps").mkdir(parents=True)
+    for name in ("bcw-ngc45", "consensus-ngc1433", "consensus-ngc1566"):
+        stamps = _stamps(40)
+        stamps.table["field"] = name.partition("-")[2]
+        stamps.write(folder / "stamps" / f"{name}.fits")
+    server = ["--server", "http://127.0.0.1:9"]  # where none listens
+    command = ["reproduce", "wei2020", "-q", "-o", str(folder), "--data", f"{tmp_path}/data"]
+    command += ["--networks", "native", "--runs", "1", "--quick", *server]
+    with conf.set_temp("retries", 0):
+        assert main(command) == 0
+    said = capsys.readouterr()
+    assert "wrote" in said.out
+    assert "ugca281 cannot be fetched and are excluded from the sample" in said.err
+    samples = Table.read(folder / "samples.ecsv")
+    assert {"ngc45", "ngc1433", "ngc1566"} <= set(samples["field"])
 
 
 def _split_study(study, archive, tmp_path):

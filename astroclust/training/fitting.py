@@ -149,9 +149,11 @@ def _n_steps(recipe, n_batches):
 
 
 def _precision(recipe):
-    if not torch.cuda.is_available():
-        return "bf16-mixed" if recipe.mixed_precision else "32-true"
-    return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+    on_gpu = torch.cuda.is_available()
+    mixed = on_gpu if recipe.mixed_precision is None else recipe.mixed_precision
+    if not mixed:
+        return "32-true"
+    return "bf16-mixed" if not on_gpu or torch.cuda.is_bf16_supported() else "16-mixed"
 
 
 def _callbacks(recipe, steps, folder, progress_bar):

@@ -63,9 +63,10 @@ class Recipe:
         batch normalisation.
     block_decay : float, optional
         Factor on the learning rate from each block to the one before it.
-    mixed_precision : bool, optional
-        Whether a CPU computes in bfloat16, which halves the time where it has instructions for it,
-        such as AVX-512 BF16, and is slower elsewhere. A GPU always uses mixed precision.
+    mixed_precision : bool or None, optional
+        Whether to compute in 16 bits where they suffice: bfloat16 on a CPU halves the time if it
+        has instructions for it, such as AVX-512 BF16, and is slower elsewhere. By default a GPU
+        does and a CPU does not. With False all is in 32 bits, as in Wei et al. (2020).
     max_missing_bands : int or None, optional
         How many bands may be absent when the classifier is used; by default all but one, as the
         augmentation ``"observations"`` removes up to that many.
@@ -100,7 +101,7 @@ class Recipe:
     keep_best: bool = False
     frozen: int = 0
     block_decay: float = 1.0
-    mixed_precision: bool = False
+    mixed_precision: bool | None = None
     max_missing_bands: int | None = None
 
     def __post_init__(self):
@@ -156,6 +157,7 @@ _WEI2020 = {
     "label_smoothing": 0.0,
     "moving_average": False,
     "validation_share": 0.0,
+    "mixed_precision": False,
 }
 #: Class fractions of LEGUS: the mean of its galaxies with human classes, weighted by the square
 #: root of their number (``benchmarks/real_labels.py``, ``class_mix``).
