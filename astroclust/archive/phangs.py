@@ -146,7 +146,9 @@ def find_target(name):
     similar = [target for target in targets if re.fullmatch(re.escape(plain) + r"\D", target)]
     similar = similar or difflib.get_close_matches(plain, targets, n=4)
     hint = f": did you mean {', '.join(targets[name] for name in similar)}?" if similar else ""
-    raise KeyError(f"PHANGS-HST has no target {name!r}{hint or '; PHANGS_TARGETS has all'}")
+    raise KeyError(
+        f"PHANGS-HST has no target {name!r}{hint or ': there are ' + ', '.join(PHANGS_TARGETS)}"
+    )
 
 
 def fetch_phangs(

@@ -120,8 +120,8 @@ def add_reproduce(commands):
     )
     command.add_argument(
         "--new-galaxy",
-        help="wei2020: galaxy that is not learned from: ngc1559, that of the paper, or a field of LEGUS "
-        "(default: ngc1566); with --pictures perhaps none",
+        help="wei2020: galaxy outside the training sets: ngc1559, that of the paper, or a field of "
+        "LEGUS (default: ngc1566); with --pictures perhaps none",
     )
     command.add_argument(
         "--batches", type=int, help="wei2020 --pictures: of each training (default: 1000)"

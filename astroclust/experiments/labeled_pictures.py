@@ -134,6 +134,10 @@ def _read_listing(folder):
         rows = list(csv.DictReader(stream))
     if not rows or not {"file", "label"} <= set(rows[0]):
         raise ValueError(f"{listing} must have the columns file and label, and rows")
+    files = [row["file"] for row in rows]
+    if len(set(files)) < len(files):
+        twice = next(name for name in files if files.count(name) > 1)
+        raise ValueError(f"{listing} has more than one row of {twice}: keep one of them")
     return Table({name: [row[name] for row in rows] for name in rows[0]})
 
 

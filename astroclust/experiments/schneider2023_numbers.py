@@ -143,7 +143,8 @@ def compare_numbers(study):
     -------
     comparison : `~astropy.table.Table`
         The rows of ``astroclust/data/schneider2023.ecsv`` with ``paper``, ``paper_std``, ``ours``,
-        ``ours_std`` and ``difference``, in standard deviations of both; NaN where there is none.
+        ``ours_std`` and ``difference``, in standard deviations of both; NaN if there is none, or
+        the trainings of the study are not as long as those of the paper.
     """
     paper = read_data("schneider2023").copy()
     paper.rename_columns(("value", "std"), ("paper", "paper_std"))
@@ -157,8 +158,15 @@ def compare_numbers(study):
         np.asarray(paper[name]) for name in ("paper", "ours", "paper_std", "ours_std")
     )
     with np.errstate(divide="ignore", invalid="ignore"):
-        paper["difference"] = (own - published) / np.hypot(*errors)
+        difference = (own - published) / np.hypot(*errors)
+    paper["difference"] = difference if _is_as_long(study, paper) else np.nan
     return paper
+
+
+def _is_as_long(study, paper):
+    """Whether the trainings of a study are as long as those of the paper."""
+    lengths = paper[(paper["quantity"] == "epochs") & (paper["start"] != "")]
+    return all(study.epochs(row["start"]) == row["paper"] for row in lengths)
 
 
 def _mean_and_std(values):
