@@ -19,7 +19,7 @@ from astroclust.files import replace_when_done
 __all__ = ["Report", "describe_machine"]
 
 _STYLE = """\
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
        color: #222; }
 h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc; }
 table { border-collapse: collapse; font-size: 0.9rem; margin: 1rem 0; display: block;
@@ -27,7 +27,7 @@ table { border-collapse: collapse; font-size: 0.9rem; margin: 1rem 0; display: b
 th, td { padding: 0.2rem 0.7rem; text-align: right; white-space: nowrap;
          border-bottom: 1px solid #ddd; }
 th { border-bottom: 2px solid #888; } .text { text-align: left; white-space: normal; }
-td.text { overflow-wrap: anywhere; min-width: 8rem; } img { max-width: 100%; }
+td.text { overflow-wrap: anywhere; min-width: 6rem; } img { max-width: 100%; }
 .note { background: #fff4d6; border-left: 4px solid #e69f00; padding: 0.5rem 1rem; }
 """
 

@@ -9,8 +9,9 @@ be had.
 
 import argparse
 import os
+import resource
 from dataclasses import replace
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 import torch
@@ -29,7 +30,8 @@ def recipe_of(name):
     # StarcNet's own normalisation keeps brightness; its layers want a higher rate than pictures'.
     if name == "starcnet":
         return Recipe(architecture=name, learning_rate=3e-4), "random"
-    recipe = replace(find_recipe("wei2020"), architecture=name, validation_share=0.1)
+    recipe = find_recipe("wei2020-vgg19" if name.startswith("vgg19_bn") else "wei2020")
+    recipe = replace(recipe, architecture=name, validation_share=0.1)
     try:
         create_network(name)
     except OSError:
@@ -54,10 +56,16 @@ def milliseconds(classifier, stamps):
     return 1000 * (perf_counter() - begun) / len(stamps)
 
 
+def peak_memory():
+    """The most memory that this process has had, in GB; of all networks so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
 def main():
     """Train and print one line a network."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10.0, help="for each network")
+    parser.add_argument("--batches", type=int, help="for each network, in place of minutes")
     parser.add_argument("--networks", nargs="+", default=NETWORKS)
     parser.add_argument("--n", type=int, default=16000, help="stamps to learn from")
     parser.add_argument("--tests", type=int, default=1000, help="stamps to score on")
@@ -73,20 +81,27 @@ def main():
     tests, test_labels = sample.test_stamps, sample.test_labels
     sample = replace(sample, test_stamps=None, test_labels=None)
     device = "GPU" if torch.cuda.is_available() else f"{torch.get_num_threads()} cores"
-    print(f"{arguments.minutes:g} minutes each on {device}; {len(tests)} stamps to score on")
+    length = f"{arguments.minutes:g} minutes"
+    if arguments.batches:
+        length = f"{arguments.batches} batches"
+    print(f"{length} each on {device}; {len(tests)} stamps to score on", flush=True)
     for name in arguments.networks:
         recipe, weights = recipe_of(name)
-        batches = batches_in(60 * arguments.minutes, sample, recipe)
+        batches = arguments.batches or batches_in(60 * arguments.minutes, sample, recipe)
         recipe = replace(recipe, batches=batches, max_missing_bands=0)
+        begun, cpu = perf_counter(), process_time()
         classifier = train_classifier(sample, name=name, recipe=recipe, seed=arguments.seed)
+        seconds, cpu = perf_counter() - begun, process_time() - cpu
         scores = score_classifier(classifier, tests, test_labels)
         recall = np.mean([scores[f"recall_{number}"] for number in (1, 2, 3, 4)])
         n_weights = sum(weights.numel() for weights in classifier.networks[0].parameters())
+        per_batch = f"{seconds / batches:.2f} s a batch ({cpu / batches:.2f} s of CPU)"
         print(
             f"{name} ({weights}): {n_weights / 1e6:.2f} million weights, "
             f"{batches * recipe.batch_size} stamps seen, accuracy {scores['accuracy']:.3f}, "
             f"mean recall {recall:.3f}, calibration error {scores['ece']:.3f}, "
-            f"{milliseconds(classifier, tests[:64]):.1f} ms a stamp",
+            f"{milliseconds(classifier, tests[:64]):.1f} ms a stamp; {per_batch}, peak memory "
+            f"{peak_memory():.1f} GB",
             flush=True,
         )
 

@@ -1,45 +1,46 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Catalogues and images of LEGUS and PHANGS-HST: fetched once, from MAST."""
 
-import errno
-from contextlib import contextmanager, suppress
+import re
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from urllib.parse import quote
 
-from astropy.config import get_cache_dir
 from astropy.table import Table
 from tqdm import tqdm
 
-from astroclust.archive.bundles import extract_bundle
-from astroclust.archive.configuration import Conf, conf
-from astroclust.archive.downloads import Remote, fetch_files
+from astroclust.archive.bundles import fetch_bundle
+from astroclust.archive.configuration import Conf, archive_folder, conf
+from astroclust.archive.downloads import fetch_files
+from astroclust.archive.fetching import fetch_either, fetch_images
 from astroclust.archive.manifest import Manifest
 from astroclust.archive.mosaics import (
     field_address,
     first_remote,
-    image_pattern,
     images_in,
-    locate_images,
+    legus_mosaics,
     size_to_fetch,
 )
-from astroclust.archive.portal import find_images
-from astroclust.catalogs import LegusField, find_field, legus_fields, read_legus, read_phangs
+from astroclust.archive.phangs import PHANGS_TARGETS, PhangsData, fetch_phangs, find_target
+from astroclust.archive.portal import find_products
+from astroclust.archive.remotes import Remote
+from astroclust.catalogs import LegusField, find_field, legus_fields, read_legus
 from astroclust.images import ImageSet
 
 __all__ = [
+    "PHANGS_TARGETS",
     "Conf",
     "LegusData",
+    "PhangsData",
     "archive_folder",
     "conf",
     "download_sizes",
     "fetch_legus",
     "fetch_phangs",
+    "find_target",
     "list_fields",
 ]
-
-_PHANGS_DR5 = "phangs-cat/dr5/hlsp_phangs-cat_hst_acs-uvis_dr5-targets_v1_{}-class1+2-primary.fits"
 
 
 @dataclass(frozen=True)
@@ -182,25 +183,41 @@ def fetch_legus(
     >>> data.catalog.meta["FIELD"]
     'ngc1566'
     """
-    field = find_field(name)
+    field = _find_field(name)
     what = (what,) if isinstance(what, str) else tuple(what)
     if not what or set(what) - {"catalog", "images"}:
         raise ValueError(f"what must be 'catalog', 'images' or both, not {what!r}")
     if "catalog" in what and field.catalog is None:
         raise ValueError(f"LEGUS has no catalogue of {field.name}: ask for what=('images',)")
-    place = archive_folder(folder) / "legus" / field.name
-    fetch = partial(fetch_files, folder=place, offline=offline, progress_bar=progress_bar)
+    here = archive_folder(folder) / "legus" / field.name
+    fetch = partial(fetch_files, folder=here, offline=offline, progress_bar=progress_bar)
+    mosaics = legus_mosaics(field)
+    listing = cache(partial(find_products, mosaics.targets))
     catalog, images, files = None, None, {}
     if "catalog" in what:
-        with _usable(place, "catalog"):
-            files["catalog"] = _fetch_catalog(field, place, fetch, offline)
+        with Manifest(here).usable("catalog"):
+            files["catalog"] = _fetch_catalog(field, here, fetch, listing, offline)
             catalog = read_legus(files["catalog"])
     if "images" in what:
-        with _usable(place, "images"):
-            mosaics = _fetch_images(field, place, fetch, offline)
-            images = ImageSet.read(mosaics)
-            files |= mosaics
-    return LegusData(field.name, catalog, images, field, place, files)
+        with Manifest(here).usable("images"):
+            paths = fetch_images(
+                mosaics, here, fetch, listing, offline=offline, bundle=partial(_fetch_bundle, field)
+            )
+            images = ImageSet.read(paths)
+            files |= paths
+    return LegusData(field.name, catalog, images, field, here, files)
+
+
+def _find_field(name):
+    try:
+        return find_field(name)
+    except KeyError as error:
+        try:
+            target = find_target(name)
+        except KeyError:
+            raise error from None
+        message = f"LEGUS has no field {name!r}, but PHANGS-HST has: fetch_phangs({target!r})"
+        raise KeyError(f"{message} or astroclust fetch phangs-{target}") from None
 
 
 def download_sizes(names, *, folder=None, progress_bar=False):
@@ -241,166 +258,43 @@ def download_sizes(names, *, folder=None, progress_bar=False):
     return {field.name: size_to_fetch(field, place / field.name) for field in bar}
 
 
-def archive_folder(folder=None):
-    """The folder in which fetched files are kept.
-
-    Parameters
-    ----------
-    folder : str or `~pathlib.Path`, optional
-        That of the user; by default ``conf.folder``, or else the cache of astropy.
-
-    Returns
-    -------
-    folder : `~pathlib.Path`
-        It has a folder ``legus`` with one for each field, and a folder ``phangs``.
-
-    Examples
-    --------
-    >>> from astroclust.archive import archive_folder
-    >>> print(archive_folder("data") / "legus" / "ngc1566")
-    data/legus/ngc1566
-    """
-    if folder is None:
-        folder = conf.folder or Path(get_cache_dir()) / "astroclust"
-    return Path(folder).expanduser()
-
-
-@contextmanager
-def _usable(place, key):
-    """Files that cannot be read count as not fetched: the server may have had them wrong."""
-    try:
-        yield
-    except (OSError, ValueError):
-        if place.is_dir():
-            Manifest(place).forget(key)
-        raise
-
-
-def _fetch_catalog(field, place, fetch, offline):
-    """The catalogue, with its readme beside it where there is one."""
-    names = Manifest(place).complete_set("catalog")
+def _fetch_catalog(field, folder, fetch, listing, offline):
+    """The catalog, with its readme beside it if there is one."""
+    names = Manifest(folder).complete_set("catalog")
     if names is None and offline:
-        found = sorted(place.glob(f"hlsp_legus_hst_*_{field.name}_multiband_*.tab"))
+        found = sorted(folder.glob(f"hlsp_legus_hst_*_{field.name}_multiband_*.tab"))
         name = found[-1].name if found else Path(field.catalog).name
         fetch([Remote("", name)])
         names = {"catalog": name}
     if names is None:
-        url = f"{conf.archive_server}/hlsps/legus/{field.catalog}"
-        # Some catalogues were replaced by a second version.
-        versions = [url, url.replace("_v1_", "_v2_"), url.replace("_v2_", "_v1_")]
-        remote = first_remote(dict.fromkeys(versions))
-        if remote is None:
-            raise FileNotFoundError(f"the server has no {url}")
-        fetch([remote])
-        with suppress(OSError):  # the catalogue can be read without it
+        pattern = re.sub(r"_v\d+_", r"_v\\d+_", re.escape(Path(field.catalog).name))
+        listed = [product for product in listing() if re.fullmatch(pattern, product.name)]
+        remote = fetch_either(fetch, listed, partial(_named_catalog, field))
+        with suppress(OSError):  # the catalog can be read without it
             readme = first_remote([remote.url.removesuffix(".tab") + ".readme"])
             fetch([readme] if readme else [])
         names = {"catalog": remote.name}
-        Manifest(place).add_set("catalog", names)
-    return place / names["catalog"]
+        Manifest(folder).add_set("catalog", names)
+    return folder / names["catalog"]
 
 
-def _fetch_images(field, place, fetch, offline):
-    """The images, a dict of paths by filter."""
-    names = Manifest(place).complete_set("images")
-    if names is None and offline:
-        names = images_in(place, field)
-    if names is None:
-        names = _fetch_single_images(field, fetch)
-        names = names or _fetch_bundle(field, place, fetch)
-        Manifest(place).add_set("images", names)
-    return {name: place / file for name, file in names.items()}
+def _named_catalog(field):
+    url = f"{conf.archive_server}/hlsps/legus/{field.catalog}"
+    # Some catalogs were replaced by a second version.
+    versions = [url, url.replace("_v1_", "_v2_"), url.replace("_v2_", "_v1_")]
+    remote = first_remote(dict.fromkeys(versions))
+    if remote is None:
+        raise FileNotFoundError(f"the server has no {url}")
+    return remote
 
 
-def _fetch_single_images(field, fetch):
-    """Names of the images by filter; None where one of them is in no place but the bundle."""
-    for listed in (find_images(field, image_pattern(field)), {}):
-        remotes = locate_images(field, listed)
-        if remotes is None:
-            return None
-        try:
-            fetch(list(remotes.values()))
-        except InterruptedError:
-            raise
-        except OSError as error:
-            # What the portal lists may be where it does not say; the plain names are left.
-            if not listed or error.errno == errno.ENOSPC:
-                raise
-        else:
-            break
-    return {name: remote.name for name, remote in remotes.items()}
-
-
-def _fetch_bundle(field, place, fetch):
+def _fetch_bundle(field, mosaics, folder, fetch):
+    """The names of the images by filter, from the bundle of a field."""
     remote = first_remote([f"{field_address(field)}/{field.name}_drc.tar.gz"])
     if remote is None:
         raise FileNotFoundError(
             f"the server has not all images of {field.name} under the names that LEGUS gives them, "
             f"and no bundle of them at {field_address(field)}"
         )
-    (bundle,) = fetch([remote])
-    manifest = Manifest(place)
-    manifest.add_set("bundle", {"bundle": remote.name})
-    with _usable(place, "bundle"):
-        for path in extract_bundle(bundle, place, image_pattern(field)):
-            manifest.add_file(path.name, remote.url)
-    bundle.unlink()  # its images are here now
-    manifest.forget("bundle")
-    return images_in(place, field)
-
-
-def fetch_phangs(galaxy=None, *, labels="human", folder=None, offline=False, progress_bar=False):
-    """Fetch the clusters of PHANGS-HST, data release 5 (Maschmann et al. 2024, arXiv:2403.04901).
-
-    Parameters
-    ----------
-    galaxy : str, optional
-        Such as ``"NGC 628C"``; by default all.
-    labels : str, optional
-        Who classified them: ``"human"`` or ``"machine"``.
-    folder, offline, progress_bar : optional
-        As in `fetch_legus`.
-
-    Returns
-    -------
-    catalog : `~astropy.table.Table`
-        Candidates of classes 1 and 2, as `~astroclust.catalogs.read_phangs` reads them.
-
-    Raises
-    ------
-    KeyError
-        Where there is no such galaxy.
-    OSError
-        As `fetch_legus`.
-    ValueError
-        For unknown ``labels``.
-
-    Examples
-    --------
-    Without a server, what is in the folder is read; here it is a source in a file as the archive
-    has them:
-
-    >>> from pathlib import Path
-    >>> from astropy.table import Table
-    >>> from astroclust import fetch_phangs
-    >>> columns = {"GALAXY": ["ngc1566"], "X": [10.0], "Y": [30.0], "RA": [65.0], "DEC": [-54.94]}
-    >>> columns |= {"CLUSTER_CLASS_HUMAN": [2]}
-    >>> Path("archive/phangs").mkdir(parents=True)
-    >>> Table({f"PHANGS_{name}": values for name, values in columns.items()}).write(
-    ...     "archive/phangs/hlsp_phangs-cat_hst_acs-uvis_dr5-targets_v1_human-class1+2-primary.fits"
-    ... )
-    >>> catalog = fetch_phangs("NGC 1566", folder="archive", offline=True)
-    >>> print(catalog["galaxy", "x", "y", "class_human"])
-     galaxy  x    y   class_human
-            pix  pix
-    ------- ---- ---- -----------
-    ngc1566 10.0 30.0           2
-    """
-    if labels not in ("human", "machine"):
-        raise ValueError(f"labels must be 'human' or 'machine', not {labels!r}")
-    file = _PHANGS_DR5.format(labels)
-    # The server takes a bare plus for a blank.
-    remote = Remote(f"{conf.archive_server}/hlsps/{quote(file)}", Path(file).name)
-    place = archive_folder(folder) / "phangs"
-    (path,) = fetch_files([remote], place, offline=offline, progress_bar=progress_bar)
-    return read_phangs(path, galaxy=galaxy)
+    fetch_bundle(remote, folder, fetch, mosaics.pattern)
+    return images_in(folder, mosaics)

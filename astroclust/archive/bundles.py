@@ -9,14 +9,51 @@ from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
+from astroclust.archive.manifest import Manifest
 from astroclust.compression import CHUNK, expanded
 from astroclust.files import reading
 
-__all__ = ["extract_bundle"]
+__all__ = ["extract_bundle", "fetch_bundle"]
 
 # Five mosaics of 20,000 x 20,000 pixels are 8 GB.
 _MAX_TOTAL = 50 * 10**9  # bytes
 _MAX_MEMBERS = 10_000
+
+
+def fetch_bundle(remote, folder, fetch, pattern):
+    """Fetch a bundle and keep only the wanted files.
+
+    Parameters
+    ----------
+    remote : `~astroclust.archive.remotes.Remote`
+        The bundle.
+    folder : `~pathlib.Path`
+        Folder of the files.
+    fetch : callable
+        Fetches a list of `~astroclust.archive.remotes.Remote` to the folder.
+    pattern : str
+        Regular expression of the names of the wanted files.
+
+    Returns
+    -------
+    names : list of str
+        Names of the files.
+
+    Raises
+    ------
+    ValueError, OSError
+        See `extract_bundle`.
+    """
+    (bundle,) = fetch([remote])
+    manifest = Manifest(folder)
+    manifest.add_set("bundle", {"bundle": remote.name})
+    with manifest.usable("bundle"):
+        paths = extract_bundle(bundle, folder, pattern)
+    for path in paths:
+        manifest.add_file(path.name, remote.url)
+    bundle.unlink()  # its files are here now
+    manifest.forget("bundle")
+    return [path.name for path in paths]
 
 
 def extract_bundle(path, folder, pattern):

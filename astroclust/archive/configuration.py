@@ -1,9 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Settings of the archive: servers, folder, patience."""
 
-from astropy.config import ConfigItem, ConfigNamespace
+from pathlib import Path
 
-__all__ = ["Conf", "conf"]
+from astropy.config import ConfigItem, ConfigNamespace, get_cache_dir
+
+__all__ = ["Conf", "archive_folder", "conf"]
 
 
 class Conf(ConfigNamespace):
@@ -41,3 +43,27 @@ class Conf(ConfigNamespace):
 
 
 conf = Conf()
+
+
+def archive_folder(folder=None):
+    """The folder in which fetched files are kept.
+
+    Parameters
+    ----------
+    folder : str or `~pathlib.Path`, optional
+        That of the user; by default ``conf.folder``, or else the cache of astropy.
+
+    Returns
+    -------
+    folder : `~pathlib.Path`
+        It has a folder ``legus`` with one for each field, and a folder ``phangs``.
+
+    Examples
+    --------
+    >>> from astroclust.archive import archive_folder
+    >>> print(archive_folder("data") / "legus" / "ngc1566")
+    data/legus/ngc1566
+    """
+    if folder is None:
+        folder = conf.folder or Path(get_cache_dir()) / "astroclust"
+    return Path(folder).expanduser()

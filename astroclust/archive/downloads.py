@@ -5,10 +5,11 @@ import errno
 import logging
 import os
 import re
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 
 import requests
 import urllib3
@@ -17,8 +18,9 @@ from tqdm import tqdm
 
 from astroclust.archive.configuration import conf
 from astroclust.archive.manifest import Manifest, read_notes, sha256_of, write_notes
+from astroclust.archive.mast import download_product, quiet_astroquery
 
-__all__ = ["Remote", "fetch_files", "length_of"]
+__all__ = ["fetch_files", "length_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -49,34 +51,13 @@ class _Progress:
         self.bar.update(n_bytes)
 
 
-@dataclass(frozen=True)
-class Remote:
-    """A file on a server.
-
-    Parameters
-    ----------
-    url : str
-        Where it is.
-    name : str
-        What it is called here.
-    size : int, optional
-        Its length in bytes, where the archive says it.
-    sha256 : str, optional
-        Its checksum, where the archive says it.
-    """
-
-    url: str
-    name: str
-    size: int | None = None
-    sha256: str | None = None
-
-
 def fetch_files(remotes, folder, *, offline=False, progress_bar=False):
     """Fetch files, each only once.
 
-    What lies in the folder as it was fetched is not asked for again. What is on its way is in
-    ``.part`` files, from which the next call goes on. Errors of the server and of the line are
-    tried again, with growing pauses.
+    What lies in the folder as it was fetched is not asked for again. Files with a URI are
+    downloaded with astroquery; what it leaves undone, and the others, over https. What is on its
+    way is in ``.part`` files, from which the next call resumes. Errors of the server and of the
+    line are tried again, with growing pauses.
 
     Parameters
     ----------
@@ -118,6 +99,7 @@ def fetch_files(remotes, folder, *, offline=False, progress_bar=False):
 def _fetch_all(remotes, manifest, progress_bar):
     stop, errors = threading.Event(), []
     with (
+        quiet_astroquery() if any(remote.uri for remote in remotes) else nullcontext(),
         ThreadPoolExecutor(max(conf.parallel, 1)) as pool,
         tqdm(unit="B", unit_scale=True, desc="fetching", disable=not progress_bar) as bar,
     ):
@@ -148,6 +130,9 @@ def _fetch(remote, manifest, progress, stop):
             manifest.add_file(remote.name, remote.url)
             return
         try:
+            _recover(part)
+            if remote.uri and not part.exists():
+                _try_astroquery(remote, part, progress, stop)
             _persist(
                 lambda: _transfer(remote, part, progress, stop),
                 remote.url,
@@ -217,30 +202,57 @@ def _persist(action, url, stop, came=lambda: 0):
         attempt += 1
 
 
+def _recover(part):
+    """Take over what astroquery had written when the process was killed."""
+    for folder in part.parent.glob(f".{part.name}-*"):
+        with suppress(FileNotFoundError):
+            if not part.exists():
+                os.replace(folder / part.name, part)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _try_astroquery(remote, part, progress, stop):
+    """Download a file with astroquery to its part, or as much of it as arrives."""
+    url = remote.urls[-1]
+    try:
+        response = requests.head(url, headers=_HEADERS, timeout=conf.timeout, allow_redirects=True)
+        _check_status(response, url)
+        total = int(response.headers["Content-Length"])
+        # With these a part can be resumed, also after a kill.
+        _note(part, url, response, total)
+        progress.expect(remote.name, total)
+        advance = partial(progress.advance, remote.name)
+        download_product(remote.uri, part, advance=advance, stop=stop)
+    except InterruptedError:
+        raise
+    except Exception as error:  # astroquery fails in many ways; there is another one
+        if getattr(error, "errno", None) == errno.ENOSPC:
+            raise
+        logger.info("astroquery did not download %s: %r", remote.uri, error)
+    else:
+        logger.info("astroquery downloaded %s", remote.uri)
+
+
 def _transfer(remote, part, progress, stop):
     """Append to the part of a file what is missing of it."""
-    headers, start, total = _resume(remote, part)
+    url, headers, start, total = _resume(remote, part)
     if start != total:
-        with requests.get(
-            remote.url, headers=headers, stream=True, timeout=conf.timeout
-        ) as response:
-            _receive(response, remote, part, start, total, progress, stop)
+        with requests.get(url, headers=headers, stream=True, timeout=conf.timeout) as response:
+            _receive(response, url, remote, part, start, total, progress, stop)
     _check(remote, part)
 
 
-def _receive(response, remote, part, start, total, progress, stop):
-    if response.status_code == 416 or not _goes_on(response, start, total):
+def _receive(response, url, remote, part, start, total, progress, stop):
+    is_gone = url != remote.url and response.status_code in _ABSENT
+    if response.status_code == 416 or is_gone or not _goes_on(response, start, total):
         part.unlink(missing_ok=True)  # the part is not of this file
         raise _BrokenOffError("the file has changed on the server")
-    _check_status(response, remote.url)
+    _check_status(response, url)
     if response.status_code != 206:
         start, total = 0, None
     length = response.headers.get("Content-Length")
     total = remote.size or total or (None if length is None else start + int(length))
-    etag = response.headers.get("ETag", "")
-    strong = etag if not etag.startswith("W/") else ""
-    validator = strong or response.headers.get("Last-Modified")
-    write_notes(_notes(part), {"url": remote.url, "validator": validator, "total": total})
+    _note(part, url, response, total)
     progress.expect(remote.name, (total or start) - start)
     with part.open("r+b" if start else "wb", buffering=0) as file:
         file.seek(start)
@@ -253,6 +265,14 @@ def _receive(response, remote, part, start, total, progress, stop):
             progress.advance(remote.name, len(block))
         if total is not None and file.tell() != total:
             raise _BrokenOffError(f"{file.tell()} of {total} bytes came")
+
+
+def _note(part, url, response, total):
+    """Note of which file a part is, as far as the headers of an answer say it."""
+    etag = response.headers.get("ETag", "")
+    strong = etag if not etag.startswith("W/") else ""
+    validator = strong or response.headers.get("Last-Modified")
+    write_notes(_notes(part), {"url": url, "validator": validator, "total": total})
 
 
 def _goes_on(response, start, total):
@@ -268,21 +288,18 @@ def _goes_on(response, start, total):
 
 
 def _resume(remote, part):
-    """Headers that ask for the rest of a file, where that starts, and the length of the whole."""
+    """URL and headers that ask for the rest of a file, where it starts, and the whole length."""
     notes = read_notes(_notes(part)) if part.exists() else {}
     start, total = part.stat().st_size if part.exists() else 0, notes.get("total")
-    if notes.get("url") != remote.url or start == 0:
-        return dict(_HEADERS), 0, None
-    if start == total and remote.size in (None, total):  # killed between the last byte and the end
-        return {}, start, total
+    if notes.get("url") not in remote.urls or start == 0:
+        return remote.url, dict(_HEADERS), 0, None
+    if start == total and remote.size in (None, total):  # complete, but not yet checked
+        return notes["url"], {}, start, total
     if not notes.get("validator") or (total is not None and start >= total):
-        return dict(_HEADERS), 0, None
+        return remote.url, dict(_HEADERS), 0, None
     # The rest, or the whole if it is no longer the same file.
-    return (
-        _HEADERS | {"Range": f"bytes={start}-", "If-Range": notes["validator"]},
-        start,
-        total,
-    )
+    headers = _HEADERS | {"Range": f"bytes={start}-", "If-Range": notes["validator"]}
+    return notes["url"], headers, start, total
 
 
 def _notes(part):

@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+from contextlib import contextmanager
 
 from filelock import FileLock
 
@@ -58,6 +59,16 @@ class Manifest:
             for name in content["sets"].pop(key, {}).values():
                 content["files"].pop(name, None)
             write_notes(self._path, content)
+
+    @contextmanager
+    def usable(self, key):
+        """Forget a set that cannot be read: the server may have had its files wrong."""
+        try:
+            yield
+        except (OSError, ValueError):
+            if self.folder.is_dir():
+                self.forget(key)
+            raise
 
     def complete_set(self, key):
         """The names of a set of files, None where there is none or one of its files is lost."""

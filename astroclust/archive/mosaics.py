@@ -1,25 +1,30 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Mosaics of LEGUS fields: their names, and where they are."""
+"""Mosaics of LEGUS and PHANGS-HST: their names, and where they are."""
 
 import re
+from dataclasses import dataclass
 
 from astroclust.archive.configuration import conf
-from astroclust.archive.downloads import Remote, length_of
+from astroclust.archive.downloads import length_of
 from astroclust.archive.manifest import Manifest
-from astroclust.archive.portal import find_images
+from astroclust.archive.portal import find_products
+from astroclust.archive.remotes import Remote
 from astroclust.instruments import LEGUS_BANDS
 
 __all__ = [
+    "Mosaics",
     "field_address",
     "first_remote",
-    "image_pattern",
     "images_in",
+    "legus_mosaics",
+    "listed_images",
     "locate_images",
+    "phangs_mosaics",
     "size_to_fetch",
 ]
 
-# Filters and cameras that LEGUS used in each band, the likeliest first; for fields of which no
-# source says them.
+# Filters and cameras that both surveys used in each band, the likeliest first; for fields of which
+# no source says them.
 _CHOICES = {
     "NUV": (("F275W", "uvis"),),
     "U": (("F336W", "uvis"),),
@@ -27,50 +32,91 @@ _CHOICES = {
     "V": (("F555W", "uvis"), ("F555W", "acs"), ("F606W", "acs")),
     "I": (("F814W", "uvis"), ("F814W", "acs")),
 }
+_FILTERS = "|".join(sorted({name.lower() for choices in _CHOICES.values() for name, _ in choices}))
 
 
-def first_remote(urls):
-    """The first of some files that the server has, None where it has none of them."""
-    for url in urls:
-        try:
-            return Remote(url, url.rpartition("/")[2], length_of(url))
-        except FileNotFoundError:
-            continue
-    return None
+@dataclass(frozen=True)
+class Mosaics:
+    """Names and addresses of the mosaics of a field.
+
+    Parameters
+    ----------
+    name : str
+        Name of the field.
+    targets : tuple of str
+        Names of the field in the archive.
+    pattern : str
+        Regular expression of the names of its images; the filter is the only group.
+    urls : dict of str to list of str
+        By role of the band, the URLs where its image may be, the likeliest first.
+    """
+
+    name: str
+    targets: tuple
+    pattern: str
+    urls: dict
+
+    def filter_of(self, name):
+        """The filter of an image by its name, None if it is not one of the field."""
+        match = re.fullmatch(self.pattern, name)
+        return match and match[1].upper()
 
 
-def image_pattern(field):
-    """Pattern of the names of a field's images; the filter is its second group."""
-    filters = {name for choices in _CHOICES.values() for name, _ in choices}
-    names = "|".join(map(re.escape, {field.name, field.image_name}))
-    filters = "|".join(sorted(filters)).lower()
-    return rf"hlsp_legus_hst_[a-z0-9-]+_({names})_({filters})_v\d+_(?:drc|sci)\.fits"
+def legus_mosaics(field):
+    """The mosaics of a field of LEGUS.
 
+    Parameters
+    ----------
+    field : `~astroclust.catalogs.LegusField`
+        The field.
 
-def images_in(place, field):
-    """The names of the images in a folder by filter."""
-    matches = [re.fullmatch(image_pattern(field), path.name) for path in sorted(place.glob("*"))]
-    names = {match[2].upper(): match[0] for match in matches if match}
-    if len(names) < len(LEGUS_BANDS.roles):
-        have = ", ".join(names) or "none"
-        raise FileNotFoundError(
-            f"{place} has not all images of the field (it has {have}): fetch without the offline "
-            "option"
-        )
-    return names
-
-
-def locate_images(field, listed):
-    """Paths of the images by filter; None for one that only the bundle holds."""
-    located = {}
+    Returns
+    -------
+    mosaics : `Mosaics`
+        Their names and addresses.
+    """
+    targets = tuple(dict.fromkeys((field.name, field.image_name)))
+    urls = {}
     for role, filter_, camera in zip(LEGUS_BANDS.roles, field.filters, field.cameras, strict=True):
         choices = _CHOICES[role] if filter_ is None else _cameras(filter_, camera)
-        remote = next((listed[name] for name, _ in choices if name in listed), None)
-        remote = remote or first_remote([_image_url(field, *choice) for choice in choices])
-        if remote is None:
-            return None
-        located[re.fullmatch(image_pattern(field), remote.name)[2].upper()] = remote
-    return located
+        urls[role] = [f"{field_address(field)}/{field.image_file(*choice)}" for choice in choices]
+    pattern = rf"hlsp_legus_hst_[a-z0-9-]+_(?:{_either(targets)})_({_FILTERS})_v\d+_(?:drc|sci)"
+    return Mosaics(field.name, targets, rf"{pattern}\.fits", urls)
+
+
+def phangs_mosaics(target):
+    """The mosaics of a target of PHANGS-HST.
+
+    Parameters
+    ----------
+    target : str
+        Name of the target, such as ``"ngc0628c"``.
+
+    Returns
+    -------
+    mosaics : `Mosaics`
+        Their names and addresses. The folder in the archive was not verified.
+    """
+    # Some names have the number without zeros, or the word mosaic after it.
+    spellings = dict.fromkeys((target, re.sub(r"(?<=[a-z])0+", "", target)))
+    targets = tuple(f"{name}{end}" for name in spellings for end in ("", "mosaic"))
+    cameras = {"uvis": "wfc3-uvis", "acs": "acs-wfc"}
+    root = f"{conf.archive_server}/hlsps/phangs-hst"
+    urls = {
+        role: [
+            f"{root}/{name}/hlsp_phangs-hst_hst_{cameras[camera]}_{name}_{filter_.lower()}"
+            "_v1_exp-drc-sci.fits"
+            for name in targets
+            for filter_, camera in choices
+        ]
+        for role, choices in _CHOICES.items()
+    }
+    pattern = rf"hlsp_phangs-hst_hst_[a-z0-9-]+_(?:{_either(targets)})_({_FILTERS})_v\d+"
+    return Mosaics(target, targets, rf"{pattern}_exp-drc-sci\.fits", urls)
+
+
+def _either(names):
+    return "|".join(map(re.escape, names))
 
 
 def _cameras(filter_, camera):
@@ -85,8 +131,46 @@ def field_address(field):
     )
 
 
-def _image_url(field, filter_, camera):
-    return f"{field_address(field)}/{field.image_file(filter_, camera)}"
+def first_remote(urls):
+    """The first of some files that the server has, None if it has none of them."""
+    for url in urls:
+        try:
+            return Remote.of_url(url, length_of(url))
+        except FileNotFoundError:
+            continue
+    return None
+
+
+def images_in(folder, mosaics):
+    """The names of the images in a folder by filter."""
+    names = sorted(path.name for path in folder.glob("*"))
+    names = {mosaics.filter_of(name): name for name in names if mosaics.filter_of(name)}
+    if len(names) < len(LEGUS_BANDS.roles):
+        have = ", ".join(names) or "none"
+        raise FileNotFoundError(
+            f"{folder} has not all images of the field (it has {have}): fetch without the offline "
+            "option"
+        )
+    return names
+
+
+def listed_images(mosaics, products):
+    """The images among the products of the portal, a dict by filter."""
+    images = {mosaics.filter_of(product.name): product for product in products}
+    return {name: product for name, product in images.items() if name}
+
+
+def locate_images(mosaics, listed):
+    """The images of all bands by filter; None if one is neither listed nor has the usual name."""
+    located = {}
+    for urls in mosaics.urls.values():
+        filters = [mosaics.filter_of(url.rpartition("/")[2]) for url in urls]
+        remote = next((listed[name] for name in filters if name in listed), None)
+        remote = remote or first_remote(urls)
+        if remote is None:
+            return None
+        located[mosaics.filter_of(remote.name)] = remote
+    return located
 
 
 def size_to_fetch(field, folder):
@@ -111,7 +195,8 @@ def size_to_fetch(field, folder):
     """
     if Manifest(folder).complete_set("images") is not None:
         return 0
-    located = locate_images(field, find_images(field, image_pattern(field)))
+    mosaics = legus_mosaics(field)
+    located = locate_images(mosaics, listed_images(mosaics, find_products(mosaics.targets)))
     if located is not None:
         remotes = list(located.values())
     else:

@@ -5,21 +5,25 @@ import io
 import json
 import re
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 from astropy import units as u
 from astropy.io import fits
 from astropy.io.fits.column import KEYWORD_NAMES, python_to_tdisp
-from astropy.table import Column, Table
+from astropy.table import Column, MaskedColumn, Table
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.catalogs.keywords import find_keyword
 
 __all__ = [
+    "add_null_logicals",
     "check_fits_texts",
+    "mask_null_logicals",
     "plain_unit",
     "plain_value",
     "read_fits_table",
+    "without_null_warnings",
     "write_fits_table",
 ]
 
@@ -48,8 +52,8 @@ def write_fits_table(table, path):
     path : `~pathlib.Path`
         The file, which must not exist.
     """
-    # Not a `QTable`, whose units astropy wants to be those of FITS.
     check_fits_texts(table)
+    # Not a `QTable`, whose units astropy wants to be those of FITS.
     plain = Table(table, copy=False)
     plain.meta = {}
     for column in plain.columns.isinstance(Column):
@@ -58,6 +62,7 @@ def write_fits_table(table, path):
     plain.write(buffer, format="fits")
     buffer.seek(0)
     with fits.open(buffer, memmap=False) as hdus:
+        add_null_logicals(hdus[1], plain)
         _add_descriptions(hdus[1].header, plain)
         _add_meta(hdus[1].header, table.meta)
         hdus.writeto(path)
@@ -95,6 +100,82 @@ def check_fits_texts(table):
             raise ValueError(
                 f"FITS cannot hold {wrong}: write .ecsv or .vot, or use ASCII characters"
             )
+
+
+def add_null_logicals(hdu, table):
+    """Write masked values of boolean columns as FITS has them, which astropy does not.
+
+    The null value of a logical is a byte of 0, beside ``T`` and ``F`` (FITS standard 4.0, sec.
+    7.3.3.1).
+
+    Parameters
+    ----------
+    hdu : `~astropy.io.fits.BinTableHDU`
+        The table as astropy wrote it; changed in place.
+    table : `~astropy.table.Table`
+        The table with the masks.
+
+    Examples
+    --------
+    >>> from astropy.io import fits
+    >>> from astropy.table import MaskedColumn, Table
+    >>> from astroclust.catalogs.fits_tables import add_null_logicals, mask_null_logicals
+    >>> table = Table({"good": MaskedColumn([True, True], mask=[False, True])})
+    >>> hdu = fits.table_to_hdu(table)
+    >>> add_null_logicals(hdu, table)
+    >>> again = Table({"good": [True, True]})
+    >>> mask_null_logicals(again, hdu)
+    >>> again["good"].tolist()
+    [True, None]
+    """
+    for name, values in _logicals(table, hdu):
+        mask = np.ma.getmaskarray(np.ma.asarray(table[name]))
+        values[mask.reshape(values.shape)] = 0
+
+
+def mask_null_logicals(table, hdu):
+    """Mask the null values of boolean columns, which astropy reads as False.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        The table as astropy reads it from ``hdu``; changed in place.
+    hdu : `~astropy.io.fits.BinTableHDU`
+        The table in the file.
+
+    Examples
+    --------
+    See `add_null_logicals`.
+    """
+    for name, values in _logicals(table, hdu):
+        if (values == 0).any():
+            table[name] = MaskedColumn(table[name], mask=(values == 0).reshape(table[name].shape))
+
+
+@contextmanager
+def without_null_warnings():
+    """Silence the warning of astropy that it reads null values as False: they become masked.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from astropy.utils.exceptions import AstropyUserWarning
+    >>> from astroclust.catalogs.fits_tables import without_null_warnings
+    >>> with without_null_warnings():
+    ...     warnings.warn("Column 'good' contains NULL values", AstropyUserWarning)
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Column '.*' contains NULL", AstropyUserWarning)
+        yield
+
+
+def _logicals(table, hdu):
+    """Names and bytes of the boolean columns of a table in a FITS file."""
+    names = [column.name for column in hdu.columns if re.fullmatch(r"\d*L", column.format)]
+    for name in names:
+        if name in table.colnames:
+            # Not the columns of astropy, which makes True and False of the bytes.
+            yield name, hdu.data.view(np.ndarray)[name]
 
 
 def _set_aside(info):
@@ -254,11 +335,14 @@ def read_fits_table(content, number):
     -------
     table : `~astropy.table.Table`
         With units, descriptions and formats of columns, those that `write_fits_table` keeps and
-        those of TOPCAT (``TCOMMn``).
+        those of TOPCAT (``TCOMMn``), and with null values of boolean columns masked.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", u.UnitsWarning)  # positions look at their units
-        table = Table.read(io.BytesIO(content), format="fits", hdu=number)
+        with without_null_warnings():
+            table = Table.read(io.BytesIO(content), format="fits", hdu=number)
+    with fits.open(io.BytesIO(content), memmap=False) as hdus:
+        mask_null_logicals(table, hdus[number])
     described = any(column.info.description for column in table.itercols())
     for n, column in enumerate(table.itercols(), 1):
         text = table.meta.pop(f"TCOMM{n}", None)

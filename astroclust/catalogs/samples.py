@@ -76,8 +76,9 @@ def training_sample(catalogs, *, labels="consensus", min_filters=4):
     -------
     sample : `~astropy.table.Table`, length n
         ``field``, ``id``, ``x``, ``y``, ``ra``, ``dec``, ``n_filters``, ``class`` (1 to 4) and,
-        for the consensus, ``class_mean``. Fields that the table of the paper has not are left
-        out, and one warning names them.
+        for the consensus, ``class_mean``. Fields that are not in the table of the paper are
+        excluded, and one warning names them; so is a class of which the table has no object in a
+        field: class 4 in NGC 4449, whose catalog has code 0, spurious, for it.
 
     Raises
     ------
@@ -101,7 +102,7 @@ def training_sample(catalogs, *, labels="consensus", min_filters=4):
     for catalog in catalogs:
         field = _field(catalog)
         if field.labels in _KINDS[labels] and getattr(field, _TABLES[labels]) is not None:
-            parts.append(_labelled(catalog, field, min_filters))
+            parts.append(_labelled(catalog, field, getattr(field, _TABLES[labels]), min_filters))
         else:
             left_out.append(field.name)
     if not parts:
@@ -124,10 +125,11 @@ def _field(catalog):
     return find_field(catalog.meta["FIELD"])
 
 
-def _labelled(catalog, field, min_filters):
+def _labelled(catalog, field, paper, min_filters):
     # A masked number of filters is none.
     enough = np.ma.filled(catalog["n_filters"] >= min_filters, min_filters == 0)
-    rows = np.isin(catalog["class_human"], (1, 2, 3, 4)) & enough
+    counted = [number for number, n in enumerate(paper, 1) if n]
+    rows = np.isin(catalog["class_human"], counted) & enough
     sample = catalog[[name for name in _COLUMNS if name in catalog.colnames]][rows]
     sample.add_column(catalog["class_human"][rows], name="class", index=6)
     sample["class"].description = "class given by eye: 1 to 4"

@@ -295,8 +295,9 @@ def write_table(table, path, *, overwrite=False):
     from FITS and ECSV. FITS files have descriptions as ``TCOMMn``, which TOPCAT and fv show, and
     the metadata as cards with comments: keywords in capitals, nested entries as JSON, and anything
     that no keyword can hold as a comment. Units that FITS does not know, such as electrons, are in
-    the description alone for other programs. VOTables have the metadata as PARAM, nested entries as
-    INFO.
+    the description alone for other programs. Masked values of boolean columns are the null values
+    of FITS, which TOPCAT shows as blank; `astropy.table.Table.read` reads them as False. VOTables
+    have the metadata as PARAM, nested entries as INFO.
 
     Examples
     --------

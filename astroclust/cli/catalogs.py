@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The commands for the catalogues and images of surveys."""
 
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 import astroclust
@@ -20,25 +21,39 @@ def add_fetch(commands):
         "astroclust fetch --list",
         "astroclust fetch ngc1566 --data data",
         "astroclust fetch phangs-human",
+        "astroclust fetch phangs-ngc1559 --data data",
     )
     command.add_argument(
         "name",
         nargs="?",
-        help="field of LEGUS, or phangs-human or phangs-machine for the catalogues of PHANGS-HST",
+        help="field of LEGUS; of PHANGS-HST phangs-human or phangs-machine for the catalogs of all "
+        "galaxies, or phangs-GALAXY for human classes and images of one, such as phangs-ngc1559",
     )
     command.add_argument("--list", action="store_true", help="list the fields of LEGUS")
     command.add_argument(
         "--what",
         type=lambda text: [word.strip() for word in text.split(",")],
-        default=["catalog", "images"],
         metavar="WHAT",
-        help="catalog, images or, by default, catalog,images",
+        help="catalog, images or catalog,images (default: both of one field, the catalog of all)",
+    )
+    command.add_argument(
+        "--classes",
+        type=_classes,
+        metavar="CLASSES",
+        help="classes in catalogs of PHANGS-HST (default: 1,2 of all galaxies, 1,2,3,4 of one)",
     )
     command.add_argument(
         "--data", type=Path, help="folder that files go to (default: astropy's cache)"
     )
     command.add_argument("--server", help="in place of those of MAST, such as a mirror")
     command.add_argument("--offline", action="store_true", help="use what is there, ask no server")
+
+
+def _classes(text):
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not a list such as 1,2,3") from None
 
 
 def _fetch(arguments, report):
@@ -54,31 +69,33 @@ def _fetch(arguments, report):
 
 
 def _fetch_and_say(arguments, report):
-    from astroclust.archive import archive_folder
-
     options = {
         "folder": arguments.data,
         "offline": arguments.offline,
         "progress_bar": not arguments.quiet,
     }
-    survey, _, labels = arguments.name.partition("-")
+    what = arguments.what or ("catalog", "images")
+    survey, _, name = arguments.name.partition("-")
     if survey == "phangs":
-        catalog = astroclust.fetch_phangs(labels=labels, **options)
-        path = archive_folder(arguments.data) / "phangs" / catalog.meta["CATALOG"]
-        report.say(
-            "{clusters} clusters of PHANGS-HST with {labels} labels in {files[catalog]}",
-            clusters=len(catalog),
-            labels=labels,
-            files={"catalog": path},
-        )
-        return
-    data = astroclust.fetch_legus(arguments.name, what=arguments.what, **options)
+        data = _fetch_phangs(arguments, name, what, options)
+    elif arguments.classes:
+        raise ValueError("--classes is for catalogs of PHANGS-HST, such as phangs-ngc1559")
+    else:
+        data = astroclust.fetch_legus(arguments.name, what=what, **options)
     report.say("", field=data.name, files=data.files)
     if data.catalog is not None:
-        n, path = len(data.catalog), data.files["catalog"]
-        report.say("{candidates} candidates in {}", path, candidates=n)
+        paths = [str(path) for name, path in data.files.items() if name not in (data.images or ())]
+        report.say("{candidates} candidates in {}", " ".join(paths), candidates=len(data.catalog))
     if data.images is not None:
-        report.say("{!r} in {}", data.images, data.folder)
+        report.say("{!r} in {}", data.images, next(reversed(data.files.values())).parent)
+
+
+def _fetch_phangs(arguments, name, what, options):
+    if name in ("human", "machine"):
+        options |= {"labels": name, "what": arguments.what or "catalog"}
+        return astroclust.fetch_phangs(classes=arguments.classes or (1, 2), **options)
+    classes = arguments.classes or (1, 2, 3, 4)
+    return astroclust.fetch_phangs(name, what=what, classes=classes, **options)
 
 
 def add_samples(commands):

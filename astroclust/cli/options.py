@@ -232,9 +232,11 @@ def training_progress(arguments):
 def use_server(url):
     """Fetch from a server in place of those of MAST, where one is given."""
     from astroclust.archive import conf
+    from astroclust.archive.mast import astroquery_server
 
     url = (url or "").rstrip("/")
     with (
+        astroquery_server(url),
         conf.set_temp("archive_server", url or conf.archive_server),
         conf.set_temp("mast_server", url or conf.mast_server),
     ):

@@ -16,7 +16,9 @@ from astroclust.instruments import find_band_system
 __all__ = ["add_plot"]
 
 # Figures that show the images.
-_OF_IMAGES = ("field", "gallery")
+_OF_IMAGES = ("field", "gallery", "examples")
+# Width in pixels of the surroundings of examples (Wei et al. 2020, Fig. 1).
+_CONTEXT = 299
 
 
 def add_plot(commands):
@@ -53,6 +55,12 @@ def _gallery(table, images, prefix):
     from astroclust.plotting import plot_gallery
 
     return plot_gallery(table, images, column_prefix=prefix)
+
+
+def _examples(table, images, prefix):
+    from astroclust.plotting import plot_gallery
+
+    return plot_gallery(table, images, per_class=1, context=_CONTEXT, column_prefix=prefix)
 
 
 def _map(table, _, prefix):
@@ -93,6 +101,7 @@ def _completeness(table, _, prefix):
 _FIGURES = {
     "field": _field,
     "gallery": _gallery,
+    "examples": _examples,
     "map": _map,
     "color-magnitude": _color_magnitude,
     "color-color": _color_color,

@@ -17,6 +17,7 @@ from astroclust.evaluation.probabilities import (
     purity_curve,
     purity_threshold,
 )
+from astroclust.evaluation.trainings import mean_scores, paired_changes
 
 __all__ = [
     "Kappa",
@@ -34,6 +35,8 @@ __all__ = [
     "match_labels",
     "mean_and_scatter",
     "mean_confusion",
+    "mean_scores",
+    "paired_changes",
     "purity_curve",
     "purity_threshold",
 ]

@@ -11,21 +11,34 @@ with naming_extras():
         reproduce_catalog_only,
         scores_by_field,
     )
-    from astroclust.experiments.pretraining import (
+    from astroclust.experiments.labeled_pictures import read_labeled
+    from astroclust.experiments.pretraining import pretraining_study
+    from astroclust.experiments.pretraining_scores import (
         accuracy_by_epochs,
         peak_accuracies,
-        pretraining_study,
         sign_test,
     )
     from astroclust.experiments.samples import labeled_stamps, sample_fields
-    from astroclust.experiments.schneider2023 import read_labeled, reproduce_schneider2023
+    from astroclust.experiments.schneider2023 import reproduce_schneider2023
     from astroclust.experiments.splits import SPLIT_STUDIES, reproduce_split_study
     from astroclust.experiments.trained import report_training
-    from astroclust.experiments.wei2020 import reproduce_wei2020
+    from astroclust.experiments.wei2020 import (
+        WEI2020_LABELS,
+        WEI2020_NETWORKS,
+        reproduce_wei2020,
+    )
+    from astroclust.experiments.wei2020_pictures import (
+        PICTURE_NETWORKS,
+        read_picture_stamps,
+        reproduce_on_pictures,
+    )
     from astroclust.reports import Report
 
 __all__ = [
+    "PICTURE_NETWORKS",
     "SPLIT_STUDIES",
+    "WEI2020_LABELS",
+    "WEI2020_NETWORKS",
     "Report",
     "accuracy_by_epochs",
     "classify_without_images",
@@ -35,8 +48,10 @@ __all__ = [
     "pool_with_images",
     "pretraining_study",
     "read_labeled",
+    "read_picture_stamps",
     "report_training",
     "reproduce_catalog_only",
+    "reproduce_on_pictures",
     "reproduce_schneider2023",
     "reproduce_split_study",
     "reproduce_wei2020",

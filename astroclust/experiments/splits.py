@@ -121,11 +121,15 @@ def reproduce_split_study(
 def _kinds(study, stamps):
     """Names of the kinds of training, and what is particular to each."""
     if study == "leak":
-        return {"random": {"split": "random"}, "grouped": {"split": "grouped"}}
+        return {
+            "random": {"redraw": True},
+            "grouped": {"split": "grouped", "redraw": True},
+        }
     if study == "held-out-fields":
         return {name: {"split": name} for name in sorted(set(stamps.table["field"]))}
     numbers = [number for number in _NUMBERS if number < 0.8 * len(stamps)]
-    return {str(number): {"n_learnt": number} for number in numbers} | {"all": {}}
+    kinds = {str(number): {"n_learnt": number, "redraw": True} for number in numbers}
+    return kinds | {"all": {"redraw": True}}
 
 
 def _row(name, tables):

@@ -1,13 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """One training of an experiment: training set, and the classes of all other stamps in a file."""
 
-from dataclasses import dataclass, replace
+import hashlib
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table, vstack
 
-from astroclust.experiments.samples import SIZE, center_crop
+from astroclust.experiments.samples import center_crop
 from astroclust.files import replace_when_done
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.locks import only_process
@@ -21,10 +22,14 @@ from astroclust.training import (
     train_classifier,
 )
 
-__all__ = ["Training", "run_training"]
+__all__ = ["SPLITS", "Training", "check_split", "result_of", "run_training", "with_origin"]
 
-# Share that is tested on (Wei et al. 2020, sec. 3.4).
+#: Splits that are not by field.
+SPLITS = ("stratified", "grouped")
+# Fraction that is tested on (Wei et al. 2020, sec. 3.4).
 _SHARE = 0.2
+# The key of the settings of a training in its result.
+_SETTINGS = "SETTINGS"
 
 
 @dataclass(frozen=True)
@@ -34,50 +39,84 @@ class Training:
     Parameters
     ----------
     labels : str
-        Sample of `~astroclust.experiments.samples.labeled_stamps` to learn from.
+        Name of the sample, such as those of `~astroclust.experiments.samples.labeled_stamps`.
     recipe : `~astroclust.training.Recipe`
         Network, and how to train it.
     run : int
-        Number, from 1; the seed of split and training.
+        Number, from 1; the seed of the first weights and of the order of the stamps.
     size : int or str, optional
         Width of the stamps, or ``"random"``: from 25 to 100 pixels.
     split : str, optional
-        What is tested on: ``"random"``, a fifth of the stamps; ``"grouped"``, a fifth that shares
-        no pixel with what is learnt from; or a field, which is left out.
+        The test set: ``"stratified"``, a fifth of each class; ``"grouped"``, at most a fifth of
+        each class, which shares no pixel with the training set; or a field, which is left out.
+    redraw : bool, optional
+        Whether each run has a split of its own. By default all runs have one, so that they differ
+        by their first weights and the order of the stamps alone: Wei et al. (2020, sec. 3.4)
+        reserve one fifth, and take the scatter of their runs for that of the first weights (sec.
+        4.3).
     n_learnt : int or None, optional
         How many stamps to learn from, at most.
+    name : str, optional
+        Name of the network in folders and tables, by default its architecture.
     """
 
     labels: str
     recipe: Recipe
     run: int
     size: int | str = 50
-    split: str = "random"
+    split: str = "stratified"
+    redraw: bool = False
     n_learnt: int | None = None
+    name: str = ""
+
+    @property
+    def network(self):
+        """Name of the network."""
+        return self.name or self.recipe.architecture
 
     @property
     def experiment(self):
         """Name of what all runs of it have in common; that of a folder."""
         parts = [
             self.labels,
-            self.recipe.architecture.replace("/", "-"),
+            self.network.replace("/", "-"),
             f"{self.size}px",
             self.split,
         ]
+        if self.redraw:
+            parts.append("redrawn")
         return "_".join(parts if self.n_learnt is None else [*parts, f"n{self.n_learnt}"])
 
 
+def check_split(split):
+    """Check the name of a split that is not by field.
+
+    Parameters
+    ----------
+    split : str
+        One of `SPLITS`.
+
+    Raises
+    ------
+    ValueError
+        For another one.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split must be one of {', '.join(SPLITS)}, not {split!r}")
+
+
 def run_training(training, stamps, *, folder, others=None, progress_bar=False):
-    """Train, and classify what was not learnt from; or read what an earlier call wrote.
+    """Train, and classify the test set; or read the result of an earlier call.
 
     Parameters
     ----------
     training : `Training`
         What to do.
     stamps : `~astroclust.stamps.Stamps`
-        n stamps of 100 pixels with ``field``, ``x``, ``y`` and ``class``.
+        n stamps with ``field``, ``x``, ``y`` and ``class``, and perhaps ``group``, in place of the
+        groups of `~astroclust.training.overlapping_groups`.
     folder : str or `~pathlib.Path`
-        Where trainings are kept. One that was stopped goes on.
+        Where trainings are kept. One that was stopped resumes.
     others : dict of str to `~astroclust.stamps.Stamps`, optional
         More to classify, by name, with ``class``.
     progress_bar : bool, optional
@@ -86,24 +125,108 @@ def run_training(training, stamps, *, folder, others=None, progress_bar=False):
     Returns
     -------
     classified : `~astropy.table.Table`
-        A row an object: ``part`` (``"validation"``, or the name of another), ``row`` in its stamps,
-        ``label``, ``class``, and ``prob_1`` ... ``prob_4``.
+        One row per object: ``part`` (``"validation"``, or the name of another), ``row`` in its
+        stamps, ``label``, ``class``, and ``prob_1`` ... ``prob_4``.
 
     Raises
     ------
     OSError
         If another process runs the same training in the same folder.
+    ValueError
+        If the folder holds this training of other data or settings, or no stamps can be held out.
     """
-    place = Path(folder) / training.experiment / f"run-{training.run:02}"
+    result, others = result_of(training, folder), others or {}
+    place = result.parent
     place.mkdir(parents=True, exist_ok=True)
-    result = place / "classified.ecsv"
+    settings = _settings(training, stamps, others)
     with only_process(result):
         if not result.exists():
-            _train(training, stamps, place, result, others or {}, progress_bar)
-    return Table.read(result, format="ascii.ecsv")
+            _train(training, stamps, place, result, others, settings, progress_bar)
+    classified = Table.read(result, format="ascii.ecsv")
+    known = classified.meta.pop(_SETTINGS, {})
+    usual = _settings_of(Recipe())  # of settings that an earlier version did not have
+    other = [
+        name
+        for name in {**settings, **known}
+        if known.get(name, usual.get(name)) != settings.get(name)
+    ]
+    if other:
+        raise ValueError(
+            f"{place} holds a training with other {', '.join(other)}: choose another folder for "
+            "the output, or remove this one to train again"
+        )
+    return classified
 
 
-def _train(training, stamps, place, result, others, progress_bar):
+def result_of(training, folder):
+    """File with the result of a training, which is there once it is finished.
+
+    Parameters
+    ----------
+    training : `Training`
+        The training.
+    folder : str or `~pathlib.Path`
+        See `run_training`.
+
+    Returns
+    -------
+    path : `~pathlib.Path`
+        The file.
+    """
+    return Path(folder) / training.experiment / f"run-{training.run:02}" / "classified.ecsv"
+
+
+def with_origin(classified, training):
+    """The classes of a training, with columns that say which it was.
+
+    Parameters
+    ----------
+    classified : `~astropy.table.Table`
+        Result of `run_training`.
+    training : `Training`
+        The training.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        With ``labels``, ``architecture`` (the name of the network), ``size`` and ``run`` in front.
+    """
+    origin = {
+        "labels": training.labels,
+        "architecture": training.network,
+        "size": str(training.size),
+        "run": str(training.run),
+    }
+    table = Table({name: [value] * len(classified) for name, value in origin.items()})
+    for name in classified.colnames:
+        table[name] = classified[name]
+    return table
+
+
+def _settings(training, stamps, others):
+    """What makes a training the same training, as texts."""
+    settings = _settings_of(training.recipe)
+    weights = training.recipe.weights
+    if weights is not None and Path(weights).is_file():  # wherever it lies
+        settings["weights"] = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+    settings["stamps"] = _fingerprint(stamps)
+    return settings | {name: _fingerprint(part) for name, part in others.items()}
+
+
+def _settings_of(recipe):
+    return {name: str(value) for name, value in asdict(recipe).items()}
+
+
+def _fingerprint(stamps):
+    """Number of stamps, and a digest of their labels and positions."""
+    digest = hashlib.sha256()
+    for name in ("class", "x", "y", "group"):
+        if name in stamps.table.colnames:
+            digest.update(np.asarray(stamps.table[name], float).tobytes())
+    return f"{len(stamps)} {digest.hexdigest()[:16]}"
+
+
+def _train(training, stamps, place, result, others, settings, progress_bar):
     """Train, classify the rest, and write the table."""
     labels = np.asarray(stamps.table["class"])
     learnt, tested = _split(training, stamps)
@@ -111,7 +234,7 @@ def _train(training, stamps, place, result, others, progress_bar):
     if training.size == "random":
         recipe = replace(recipe, augmentation="crops")
     classifier = train_classifier(
-        Sample(_of_size(stamps[learnt], training), labels[learnt]),
+        _training_set(stamps[learnt], labels[learnt], training),
         name=training.experiment,
         recipe=recipe,
         seed=training.run,
@@ -130,6 +253,7 @@ def _train(training, stamps, place, result, others, progress_bar):
             table[f"prob_{number}"] = column
         tables.append(table)
     classified = vstack(tables)
+    classified.meta[_SETTINGS] = settings
     with replace_when_done(result) as partial:
         classified.write(partial, format="ascii.ecsv")
     for checkpoint in place.glob("member-*/*.ckpt"):
@@ -139,16 +263,15 @@ def _train(training, stamps, place, result, others, progress_bar):
 def _split(training, stamps):
     """Rows to learn from and rows to test on."""
     table = stamps.table
-    if training.split in ("random", "grouped"):
-        groups = None
-        if training.split == "grouped":
-            groups = overlapping_groups(
-                table["x"],
-                table["y"],
-                size=SIZE if training.size == "random" else training.size,
-                field=table["field"],
-            )
-        learnt, tested = split_rows(len(stamps), share=_SHARE, seed=training.run, groups=groups)
+    if training.split in SPLITS:
+        groups = _groups(training, stamps) if training.split == "grouped" else None
+        learnt, tested = split_rows(
+            len(stamps),
+            share=_SHARE,
+            seed=training.run if training.redraw else 0,
+            groups=groups,
+            strata=table["class"],
+        )
     else:
         held_out = np.asarray(table["field"]) == training.split
         if not held_out.any():
@@ -156,8 +279,8 @@ def _split(training, stamps):
         learnt, tested = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     if not len(tested):
         raise ValueError(
-            f"{len(stamps)} stamps overlap so much that no fifth of them can be held out: take "
-            "more fields"
+            f"{len(stamps)} stamps overlap so much, or are so few, that no fifth of a class can be "
+            "held out: take more fields"
         )
     if training.n_learnt is not None:
         rng = np.random.default_rng(training.run)
@@ -165,8 +288,24 @@ def _split(training, stamps):
     return learnt, tested
 
 
+def _groups(training, stamps):
+    """Groups of stamps that share pixels."""
+    table = stamps.table
+    if "group" in table.colnames:
+        return np.asarray(table["group"])
+    size = stamps.size if training.size == "random" else training.size
+    return overlapping_groups(table["x"], table["y"], size=size, field=table["field"])
+
+
+def _training_set(stamps, labels, training):
+    """The stamps to learn from, with a margin for the augmentation that can use one."""
+    if training.recipe.augmentation == "pictures":
+        return Sample(stamps, labels, size=training.size)
+    return Sample(_of_size(stamps, training), labels)
+
+
 def _of_size(stamps, training):
-    return center_crop(stamps, SIZE if training.size == "random" else training.size)
+    return stamps if training.size == "random" else center_crop(stamps, training.size)
 
 
 def _tested_size(stamps, training):

@@ -6,20 +6,35 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
-from astropy.table import Table, hstack, vstack
+import numpy as np
+from astropy.table import vstack
 from tqdm import tqdm
 
-from astroclust.experiments.samples import gather_sample, labeled_stamps, sample_fields
-from astroclust.experiments.trainings import Training, run_training
+from astroclust.archive import fetch_legus
+from astroclust.experiments.samples import (
+    gather_sample,
+    join_stamps,
+    labeled_stamps,
+    sample_fields,
+    stamps_file,
+)
+from astroclust.experiments.trainings import Training, check_split, run_training, with_origin
+from astroclust.experiments.wei2020_figures import add_examples, add_learning_curves
 from astroclust.experiments.wei2020_report import LABELS, WITHOUT, add_data, compare_classes
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.networks import create_network
 from astroclust.training import find_recipe, without_bands
 
-__all__ = ["reproduce_wei2020"]
+__all__ = ["WEI2020_LABELS", "WEI2020_NETWORKS", "reproduce_wei2020"]
 
-# As far as NGC 1559, the galaxy that the paper did not learn from, and public: 18 Mpc.
+#: Networks of the study: recipe by name.
+WEI2020_NETWORKS = {"resnet18": "wei2020", "vgg19_bn": "wei2020-vgg19", "native": "native"}
+#: Labels of the study: those of the two samples of the paper, and both together.
+WEI2020_LABELS = (*LABELS, "all")
+# As far as NGC 1559, the new galaxy of the paper, and labeled by LEGUS: 18 Mpc.
 _NEW_GALAXY = "ngc1566"
+# The field of Fig. 1 that was learnt from.
+_EXAMPLE = "ngc4656"
 
 
 @dataclass(frozen=True)
@@ -33,14 +48,24 @@ class _Plan:
     n_fields: int | None = None
     n_learnt: int | None = None
     n_tested: int | None = None  # of the new galaxy
+    labels: tuple = LABELS
+    normalization: str = "unit-stamp"
+    split: str = "stratified"
+    redraw: bool = False
+
+    def labels_for(self, wanted):
+        """The labels of an experiment of the paper, or else the first that there are."""
+        return wanted if wanted in self.labels else self.labels[0]
 
 
+# VGG19-BN has 280 million weights in two copies, whose checkpoints alone take minutes: a quick run
+# has a small network of plain convolutions in its place.
 _PLANS = {
     False: _Plan({"wei2020": "resnet18", "wei2020-vgg19": "vgg19_bn", "native": "native"}, 10),
     True: _Plan(
-        {"wei2020": "resnet18@32", "wei2020-vgg19": "vgg19_bn@32", "native": "native-small"},
+        {"wei2020": "resnet18@32", "wei2020-vgg19": "squeezenet1_1@32", "native": "native-small"},
         2,
-        batches={"wei2020": 10, "wei2020-vgg19": 2, "native": 60},
+        batches={"wei2020": 10, "wei2020-vgg19": 10, "native": 40},
         n_fields=2,
         n_learnt=1000,
         n_tested=60,
@@ -52,6 +77,13 @@ def reproduce_wei2020(
     folder,
     *,
     quick=False,
+    runs=None,
+    networks=None,
+    labels=LABELS,
+    normalization="unit-stamp",
+    keep_last_layer=False,
+    split="stratified",
+    redraw=False,
     data_folder=None,
     weights=None,
     new_galaxy=_NEW_GALAXY,
@@ -59,26 +91,50 @@ def reproduce_wei2020(
 ):
     """Repeat the experiments of Wei et al. (2020), and put our numbers beside theirs.
 
-    Catalogues and mosaics are fetched, stamps cut, both networks of the paper and ours trained ten
+    Catalogs and mosaics are fetched, stamps cut, both networks of the paper and ours trained ten
     times on the labels of B. C. Whitmore and on those of three people, and on stamps of other
-    sizes; each is tested on a fifth that it has not learnt from and on a galaxy that none has, with
-    all bands and without each. The same call goes on where an earlier one stopped.
+    sizes; each is tested on a fifth of each class that it has not learnt from and on a galaxy that
+    none has, with all bands and without each. The same call resumes after a stop.
 
     Parameters
     ----------
     folder : str or `~pathlib.Path`
         Where stamps, trainings and the report go.
     quick : bool, optional
-        Whether to go through all of it in minutes, to see that it works: two fields a sample,
-        two trainings of few batches, smaller pictures. Its numbers are not those of the paper.
+        Whether to go through all of it in minutes, to see that it works: two fields per sample,
+        two trainings of few batches, smaller stamps, and a small network in place of VGG19-BN. Its
+        numbers are not those of the paper.
+    runs : int, optional
+        Trainings of each kind; by default ten, or two in a quick run.
+    networks : sequence of str, optional
+        Some of `WEI2020_NETWORKS`; by default all.
+    labels : sequence of str, optional
+        Some of `WEI2020_LABELS`: ``"bcw"`` (Table 1), ``"consensus"`` (Table 2), and ``"all"``,
+        both together, as sec. 5 proposes.
+    normalization : str, optional
+        Of the networks of the paper, which rescales pixels to [0, 1] (sec. 3.4) and does not say
+        over what: ``"unit-stamp"``, all bands of a stamp together, or ``"unit-band"``, each band;
+        see `~astroclust.stamps.normalize_stamps`.
+    keep_last_layer : bool, optional
+        Whether each copy of a network keeps its last layer, from random weights, before the joint
+        matrix; see `~astroclust.networks.dual.DualNetwork`. By default the joint matrix takes the
+        place of the last layers.
+    split : str, optional
+        ``"stratified"``, a fifth of each class is the test set; or ``"grouped"``, at most a fifth,
+        which shares no pixel with the training set.
+    redraw : bool, optional
+        Whether each run has a split of its own. By default one split serves all runs, so that
+        their scatter is that of the first weights, as sec. 4.1 and 4.3 say.
     data_folder : str or `~pathlib.Path`, optional
-        Where catalogues and mosaics go, as for `~astroclust.archive.fetch_legus`.
+        Where catalogs and mosaics go; see `~astroclust.archive.fetch_legus`.
     weights : str or `~pathlib.Path`, optional
-        What the networks of the paper start from, as for `~astroclust.networks.create_network`: by
-        default the weights of ImageNet; in a quick run random ones where those cannot be had.
+        First weights of the networks of the paper; see `~astroclust.networks.create_network`. By
+        default those of ImageNet; in a quick run random ones if those cannot be had.
     new_galaxy : str, optional
-        Field of LEGUS in place of NGC 1559, whose labels were never published: by default NGC
-        1566, at 18 Mpc. It is left out of the samples.
+        Galaxy that no network learns from: ``"ngc1559"``, that of the paper, with the human
+        classes of PHANGS-CAT, a later catalog than the paper's (see
+        `~astroclust.experiments.labeled_stamps`), or a field of LEGUS; by default NGC 1566, at
+        18 Mpc. It is excluded from the samples.
     progress_bar : bool, optional
         Whether to show progress.
 
@@ -90,24 +146,36 @@ def reproduce_wei2020(
     Raises
     ------
     KeyError
-        Where LEGUS does not have the new galaxy.
+        If neither LEGUS nor PHANGS-HST has the new galaxy.
     OSError
-        Where no field of a sample can be fetched, or ImageNet's weights cannot.
+        If no field of a sample can be fetched, or ImageNet's weights cannot.
     ValueError
-        Where the folder holds trainings of other data or settings.
+        If networks, labels, normalization or split are not known, or the folder holds trainings of
+        other data or settings.
+
+    Warns
+    -----
+    `~astropy.utils.exceptions.AstropyUserWarning`
+        If some fields of a sample cannot be fetched; they are excluded.
 
     Examples
     --------
-    Even a quick run takes minutes and needs the archive. A galaxy that LEGUS does not have is
-    refused before anything is fetched:
+    Even a quick run takes minutes and needs the archive. An unknown galaxy is refused before
+    anything is fetched:
 
     >>> from astroclust.experiments import reproduce_wei2020
-    >>> reproduce_wei2020("study", quick=True, new_galaxy="ngc1559")
+    >>> reproduce_wei2020("study", quick=True, new_galaxy="ngc9999")
     Traceback (most recent call last):
         ...
-    KeyError: "LEGUS has no field 'ngc1559': did you mean ...?"
+    KeyError: "LEGUS has no field 'ngc9999': did you mean ...?"
     """
-    began, folder, plan = perf_counter(), Path(folder), _PLANS[quick]
+    began, folder = perf_counter(), Path(folder)
+    check_split(split)
+    plan = _plan(_PLANS[quick], runs, networks, labels)
+    plan = replace(plan, normalization=normalization, split=split, redraw=redraw)
+    list(_trainings(plan))  # names what cannot be before anything is fetched
+    if keep_last_layer:
+        plan = replace(plan, networks=dict(map(_keeping_last_layer, plan.networks.items())))
     fetch = partial(
         labeled_stamps,
         folder=folder / "stamps",
@@ -115,10 +183,7 @@ def reproduce_wei2020(
         progress_bar=progress_bar,
     )
     new = fetch(new_galaxy, labels="consensus")[: plan.n_tested]
-    samples = {}
-    for labels in LABELS:
-        names = [name for name in sample_fields(labels) if name != new_galaxy]
-        samples[labels] = gather_sample(partial(fetch, labels=labels), names, plan.n_fields)
+    samples = _samples(plan, fetch, folder / "stamps", new_galaxy)
     weights = _weights(plan, weights, quick)
     others = {"new galaxy": new}
     bare = {WITHOUT[band]: without_bands(new, [i]) for i, band in enumerate(LEGUS_BANDS.roles)}
@@ -129,23 +194,87 @@ def reproduce_wei2020(
             training,
             samples[training.labels],
             folder=folder / "trainings",
-            others=others | (bare if training.labels == "bcw" else {})
+            others=others | (bare if training.labels == plan.labels_for("bcw") else {})
             if training.size == 50
             else {},
         )
-        classified.append(_with_origin(table, training))
+        classified.append(with_origin(table, training))
     classified = vstack(classified, metadata_conflicts="silent")
-    report = compare_classes(classified, plan, quick)
+    samples = {name: samples[name] for name in plan.labels}
+    report = compare_classes(classified, plan, quick, samples)
+    add_learning_curves(report, folder / "trainings")
+    examples = _example_fields(samples[plan.labels_for("consensus")], new, new_galaxy)
+    images = partial(_fetch_images, data_folder=data_folder, progress_bar=progress_bar)
+    add_examples(report, examples, folder / "stamps", images)
     add_data(report, samples, new, new_galaxy, weights, perf_counter() - began)
     return report.write(folder)
+
+
+def _example_fields(known, new, new_galaxy):
+    """Stamps of a field that was learnt from, that of Fig. 1 if possible, and of the new galaxy."""
+    fields = np.asarray(known.table["field"])
+    name = _EXAMPLE if _EXAMPLE in fields else str(fields[0])
+    return {name: known[fields == name], new_galaxy: new}
+
+
+def _fetch_images(name, data_folder, progress_bar):
+    return fetch_legus(name, what="images", folder=data_folder, progress_bar=progress_bar).images
+
+
+def _plan(plan, runs, networks, labels):
+    """A plan with other numbers of runs, networks and labels."""
+    if runs is not None:
+        if runs < 1:
+            raise ValueError(f"runs must be at least 1, not {runs}")
+        plan = replace(plan, runs=runs)
+    if networks is not None:
+        networks = _known("networks", networks, WEI2020_NETWORKS)
+        chosen = {WEI2020_NETWORKS[name] for name in networks}
+        plan = replace(
+            plan, networks={name: a for name, a in plan.networks.items() if name in chosen}
+        )
+    labels = _known("labels", labels, WEI2020_LABELS)
+    return replace(plan, labels=tuple(name for name in WEI2020_LABELS if name in labels))
+
+
+def _known(what, names, known):
+    """The names, if there are some and all are known."""
+    names = [names] if isinstance(names, str) else list(names)
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        given = ", ".join(unknown) if unknown else "none"
+        raise ValueError(f"{what} must be some of {', '.join(known)}, not {given}")
+    return names
+
+
+def _keeping_last_layer(item):
+    name, architecture = item
+    return name, architecture if name == "native" else f"{architecture}+last"
+
+
+def _samples(plan, fetch, folder, new_galaxy):
+    """Stamps of each sample by its labels, without those of the new galaxy."""
+    wanted = LABELS if "all" in plan.labels else plan.labels
+    samples = {}
+    for labels in wanted:
+        names = [name for name in sample_fields(labels) if name != new_galaxy]
+        kept = {name for name in names if stamps_file(name, labels, folder).exists()}
+        samples[labels] = gather_sample(
+            partial(fetch, labels=labels), names, plan.n_fields, kept=kept
+        )
+    if "all" in plan.labels:
+        samples["all"] = join_stamps(list(samples.values()))
+    return samples
 
 
 def _weights(plan, weights, quick):
     """What the networks of the paper start from."""
     if weights is not None or not quick:
         return weights
+    ours = [name for name in plan.networks if name != "native"]
     try:
-        create_network(plan.networks["wei2020"])
+        for name in ours:
+            create_network(plan.networks[name])
     except OSError:
         return "none"
     return None
@@ -156,11 +285,12 @@ def _trainings(plan, weights=None):
     for run in range(1, plan.runs + 1):
         for name in plan.networks:
             recipe = _recipe(plan, name, weights)
-            for labels in LABELS:
-                yield Training(labels, recipe, run, n_learnt=plan.n_learnt)
+            options = {"n_learnt": plan.n_learnt, "split": plan.split, "redraw": plan.redraw}
+            for labels in plan.labels:
+                yield Training(labels, recipe, run, **options)
             for size in plan.sizes:
                 if size != 50 and name != "native":
-                    yield Training("consensus", recipe, run, size, n_learnt=plan.n_learnt)
+                    yield Training(plan.labels_for("consensus"), recipe, run, size, **options)
 
 
 def _recipe(plan, name, weights):
@@ -168,15 +298,6 @@ def _recipe(plan, name, weights):
     recipe = replace(find_recipe(name), architecture=plan.networks[name])
     if name in plan.batches:
         recipe = replace(recipe, batches=plan.batches[name])
-    return recipe if name == "native" else replace(recipe, weights=weights)
-
-
-def _with_origin(table, training):
-    """The classes of a training, with columns that say which it was."""
-    origin = {
-        "labels": training.labels,
-        "architecture": training.recipe.architecture,
-        "size": str(training.size),
-        "run": str(training.run),
-    }
-    return hstack([Table({name: [value] * len(table) for name, value in origin.items()}), table])
+    if name == "native":
+        return recipe
+    return replace(recipe, weights=weights, normalization=plan.normalization)

@@ -1,21 +1,36 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The report on Wei et al. (2020): the classes of all trainings beside the published numbers."""
 
+from functools import partial
+
 import numpy as np
-from astropy.table import Table, vstack
+from astropy.table import Table
 from matplotlib.figure import Figure
 from scipy.special import entr
 
+from astroclust.catalogs.fields import plain_name
 from astroclust.data_files import read_data
 from astroclust.evaluation import (
     calibration_curve,
-    class_scores,
     confusion_matrix,
     entropy_distribution,
     mean_confusion,
 )
+from astroclust.experiments.ablation import (
+    band_changes,
+    change_row,
+    most_needed,
+    scores_of_experiment,
+)
+from astroclust.experiments.wei2020_figures import (
+    add_confusions,
+    add_filter_confusions,
+    add_size_confusions,
+)
+from astroclust.experiments.wei2020_people import add_people
+from astroclust.experiments.wei2020_totals import add_totals
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
-from astroclust.plotting import plot_calibration, plot_confusion, plot_entropy
+from astroclust.plotting import plot_calibration, plot_entropy
 from astroclust.reports import Report, describe_machine
 
 __all__ = ["LABELS", "WITHOUT", "add_data", "compare_classes"]
@@ -35,7 +50,7 @@ def _confusion(classified, *, part, labels, architecture, size="50"):
     return mean_confusion(confusion_matrix(run["label"], run["class"]) for run in runs)
 
 
-def compare_classes(classified, plan, quick):
+def compare_classes(classified, plan, quick, samples=None):
     """Report on the classes of all trainings: tables and figures beside those of the paper.
 
     Parameters
@@ -46,6 +61,8 @@ def compare_classes(classified, plan, quick):
         Networks and sizes of the reproduction.
     quick : bool
         Whether it is too small to be compared.
+    samples : dict of str to `~astroclust.stamps.Stamps`, optional
+        Samples by their labels, for the level of people; by default it is left out.
 
     Returns
     -------
@@ -58,24 +75,36 @@ def compare_classes(classified, plan, quick):
     report.add(
         "All numbers of the paper",
         "Percent of each true class that was given each class. The difference is in standard "
-        "deviations of both, where both are known. The paper's new galaxy is NGC 1559.",
+        "deviations of both, where both are known; totals are objects of the true class, ours per "
+        "training. The paper's new galaxy is NGC 1559. Our trainings of one kind have "
+        f"{'a split each' if plan.redraw else 'one split'} ({plan.split}); pixels of the networks "
+        f"of the paper are normalized as {plan.normalization}.",
         name="comparison",
         table=comparison,
     )
-    for labels in LABELS:
+    networks, confusion = list(plan.networks.values()), partial(_confusion, classified)
+    if samples is not None:
+        add_people(report, samples, networks, partial(_select, classified))
+    add_confusions(report, networks, confusion)
+    for labels in plan.labels:
         for architecture in plan.networks.values():
             _add_confusion(report, classified, labels, architecture)
     _add_entropy(report, classified, plan)
     _add_calibration(report, classified, plan)
     _add_sizes(report, classified, plan)
+    add_size_confusions(report, networks[:2], confusion, [str(size) for size in plan.sizes])
     _add_filters(report, classified, plan)
+    add_filter_confusions(report, networks, confusion, WITHOUT)
     return report
 
 
 def _compare(classified, plan):
     """The published numbers beside ours, a row each."""
     paper = read_data("wei2020")
-    architectures = dict(zip(("resnet18", "vgg19_bn"), plan.networks.values(), strict=False))
+    architectures = {
+        name: plan.networks.get(recipe)
+        for name, recipe in (("resnet18", "wei2020"), ("vgg19_bn", "wei2020-vgg19"))
+    }
     parts = {"validation": "validation", "new-galaxy": "new galaxy"}
     rows = []
     for row in paper:
@@ -85,6 +114,9 @@ def _compare(classified, plan):
             labels=row["labels"],
             architecture=architectures[row["network"]],
         )
+        if ours is None:  # not of this reproduction
+            rows.append((np.nan, np.nan, 0, 0, np.nan))
+            continue
         of_class = ours[ours["class"] == row["true_class"]][0]
         given = f"class_{row['given_class']}"
         std = row["std"] if row["std"] is not np.ma.masked else np.nan
@@ -93,12 +125,13 @@ def _compare(classified, plan):
         rows.append((*(of_class[name] for name in columns), error))
     ours, ours_std, total, runs, error = np.array(rows).T
     table = paper.copy()
-    table.rename_columns(("percent", "std"), ("paper", "paper_std"))
+    table.rename_columns(("percent", "std", "total"), ("paper", "paper_std", "paper_total"))
     table["ours"], table["ours_std"], table["ours_total"] = ours, ours_std, total
     table["ours_runs"] = runs.astype(int)
     with np.errstate(divide="ignore", invalid="ignore"):
         table["difference"] = (ours - table["paper"]) / error
-    return table
+    totals = ["paper_total", "ours_total", "ours_runs"]  # last, for the numbers to be side by side
+    return table[[name for name in table.colnames if name not in totals] + totals]
 
 
 def _add_confusion(report, classified, labels, architecture):
@@ -110,22 +143,14 @@ def _add_confusion(report, classified, labels, architecture):
             "and 4).",
             name=f"confusion_{labels}_{architecture}_{part.replace(' ', '-')}".replace("/", "-"),
             table=confusion,
-            figure=plot_confusion(confusion).figure,
         )
     rows = _select(classified, part="validation", labels=labels, architecture=architecture)
-    merged = [("four classes", None), ("1 and 2 merged", {2: 1}), ("clusters", {2: 1, 3: 1})]
-    tables = []
-    for name, merge in merged:
-        scores = class_scores(rows["label"], rows["class"], merge=merge, resamples=200)
-        scores.add_column([name] * len(scores), name="classes", index=0)
-        scores.add_column([scores.meta["ACCURACY"]] * len(scores), name="accuracy")
-        tables.append(scores)
     report.add(
         f"Scores: {architecture}, labels {labels}, validation",
-        "All trainings together; errors are of the bootstrap over objects.",
+        "Fractions: mean and standard deviation over the trainings.",
         name=f"scores_{labels}_{architecture}".replace("/", "-"),
-        table=vstack(tables, metadata_conflicts="silent"),
-        form=".3f",
+        table=scores_of_experiment(rows),
+        form=None,
     )
 
 
@@ -144,10 +169,11 @@ def _select(classified, *, part, labels, architecture, size="50"):
 
 def _add_entropy(report, classified, plan):
     for architecture in plan.networks.values():
-        table = _select(classified, part="new galaxy", labels="bcw", architecture=architecture)
+        labels = plan.labels_for("bcw")
+        table = _select(classified, part="new galaxy", labels=labels, architecture=architecture)
         distribution = entropy_distribution(entr(_probabilities(table)).sum(axis=1))
         report.add(
-            f"Entropy: {architecture}, labels bcw, new galaxy",
+            f"Entropy: {architecture}, labels {labels}, new galaxy",
             f"Mean {distribution.meta['MEAN']:.2f} nats of at most 1.39 (Fig. 5).",
             name=f"entropy_{architecture}".replace("/", "-"),
             table=distribution,
@@ -157,13 +183,12 @@ def _add_entropy(report, classified, plan):
 
 
 def _add_calibration(report, classified, plan):
+    labels = plan.labels_for("consensus")
     for architecture in plan.networks.values():
-        table = _select(
-            classified, part="validation", labels="consensus", architecture=architecture
-        )
+        table = _select(classified, part="validation", labels=labels, architecture=architecture)
         curve = calibration_curve(table["label"], _probabilities(table))
         report.add(
-            f"Calibration: {architecture}, labels consensus, validation",
+            f"Calibration: {architecture}, labels {labels}, validation",
             "Not in the paper: how often classes are right, against their probability.",
             name=f"calibration_{architecture}".replace("/", "-"),
             table=curve,
@@ -173,14 +198,17 @@ def _add_calibration(report, classified, plan):
 
 
 def _add_sizes(report, classified, plan):
-    rows = []
-    for architecture in list(plan.networks.values())[:2]:
+    rows, labels = [], plan.labels_for("consensus")
+    architectures = [one for name, one in plan.networks.items() if name != "native"]
+    if not architectures:
+        return
+    for architecture in architectures:
         for size in map(str, plan.sizes):
             confusion = _confusion(
                 classified,
                 part="validation",
                 size=size,
-                labels="consensus",
+                labels=labels,
                 architecture=architecture,
             )
             for row in confusion:
@@ -192,7 +220,7 @@ def _add_sizes(report, classified, plan):
     report.add(
         "Size of the stamps",
         "Percent of each class that is right, of stamps of 25, 50 and 100 pixels and of random "
-        "size (Fig. 6; labels consensus, validation). The paper sees no significant differences.",
+        f"size (Fig. 6; labels {labels}, validation). The paper sees no significant differences.",
         name="sizes",
         table=table,
         figure=_plot_sizes(table),
@@ -223,37 +251,24 @@ def _plot_sizes(table):
 
 
 def _add_filters(report, classified, plan):
-    rows = []
-    for architecture in plan.networks.values():
-        whole = _select(classified, part="new galaxy", labels="bcw", architecture=architecture)
-        base = class_scores(whole["label"], whole["class"])
-        for band in LEGUS_BANDS.roles:
-            table = _select(classified, part=WITHOUT[band], labels="bcw", architecture=architecture)
-            scores = class_scores(table["label"], table["class"], resamples=100)
-            accuracy = scores.meta["ACCURACY"]
-            rows.append(
-                (
-                    architecture,
-                    band,
-                    100 * (accuracy - base.meta["ACCURACY"]),
-                    100 * scores.meta["ACCURACY_ERROR"],
-                    *(100 * (scores["recall"] - base["recall"])),
-                )
-            )
-    names = (
-        "architecture",
-        "without",
-        "change",
-        "error",
-        *(f"change_{c}" for c in LEGUS_CLASSES.numbers),
+    rows, labels = [], plan.labels_for("bcw")
+    text = (
+        "Change of the accuracy, in points, if one band is set to zero: mean and standard "
+        "deviation of the changes in each training (Fig. 7; in the paper V costs the most)."
     )
-    table = Table(rows=rows, names=names)
-    text = "Change of the accuracy, in points, where one band is set to zero (Fig. 7)."
     for architecture in plan.networks.values():
-        own = table[table["architecture"] == architecture]
-        worst = own["without"][np.argmin(own["change"])]
-        same = "as in the paper" if worst == "V" else "in the paper that is V"
-        text += f" {architecture} needs {worst} the most; {same}."
+        experiment = {"labels": labels, "architecture": architecture}
+        changes = band_changes(
+            _select(classified, part="new galaxy", **experiment),
+            {
+                band: _select(classified, part=WITHOUT[band], **experiment)
+                for band in LEGUS_BANDS.roles
+            },
+        )
+        for band, table in changes.items():
+            rows.append({"architecture": architecture, "without": band} | change_row(table))
+        text += f" {architecture}: {most_needed(changes)[1]}."
+    table = Table(rows=rows)
     report.add(
         "Leaving one filter out",
         text,
@@ -269,11 +284,27 @@ def _plot_filters(table):
     axes = np.atleast_1d(figure.subplots(1, len(architectures), sharey=True))
     for ax, architecture in zip(axes, architectures, strict=True):
         own = table[table["architecture"] == architecture]
-        ax.bar(own["without"], own["change"], yerr=own["error"], capsize=3, color="#0072B2")
+        ax.bar(
+            own["without"],
+            own["change"],
+            yerr=np.nan_to_num(own["change_std"]),
+            capsize=3,
+            color="#0072B2",
+        )
         ax.axhline(0, color="0.4", lw=0.8)
         ax.set(title=architecture, xlabel="band left out")
     axes[0].set(ylabel="change of accuracy (points)")
     return figure
+
+
+def _describe_new(new_galaxy):
+    """How the new galaxy differs from that of the paper."""
+    if plain_name(new_galaxy) == "ngc1559":
+        return (
+            "NGC 1559 has the human classes of PHANGS-CAT (1 to 3 of data release 5, and "
+            "candidates of data release 4 with artifact codes), a later catalog than the paper's."
+        )
+    return f"{new_galaxy} stands for NGC 1559, the new galaxy of the paper."
 
 
 def add_data(report, samples, new, new_galaxy, weights, seconds):
@@ -294,22 +325,13 @@ def add_data(report, samples, new, new_galaxy, weights, seconds):
     seconds : float
         Duration of the reproduction.
     """
-    rows = []
-    for name, stamps in {**samples, "new galaxy": new}.items():
-        for galaxy in dict.fromkeys(stamps.table["field"]):
-            classes = stamps.table["class"][stamps.table["field"] == galaxy]
-            rows.append(
-                (name, galaxy, *(np.count_nonzero(classes == c) for c in LEGUS_CLASSES.numbers))
-            )
-    names = ("sample", "field", *(f"class_{c}" for c in LEGUS_CLASSES.numbers))
     report.add(
         "What this was made of",
-        f"Stamps of each class (Tables 1 to 3 of the paper). {new_galaxy} stands for NGC 1559, "
-        "whose labels are not public. The networks of the paper start from "
+        f"{_describe_new(new_galaxy)} "
+        "The networks of the paper start from "
         + ("the weights of ImageNet." if weights is None else f"weights: {weights}."),
-        name="samples",
-        table=Table(rows=rows, names=names),
     )
+    add_totals(report, {**samples, "new galaxy": new})
     report.add(
         "The machine",
         "Minutes are those of this call; earlier ones that it went on from are not counted.",

@@ -89,7 +89,7 @@ def register_network(name, build):
         raise ValueError(f"the name of a network must be a line of text, not {name!r}")
     if not callable(build):
         raise TypeError(f"build must be called with n_bands and n_classes, which {build!r} cannot")
-    if name in _OURS or name.startswith(_TIMM) or name.partition("@")[0] in _backbones():
+    if name in _OURS or name.startswith(_TIMM) or _backbone_of(name) in _backbones():
         raise ValueError(f"there is a network {name!r} already: choose another name")
     _REGISTERED[name] = build
 
@@ -105,7 +105,8 @@ def create_network(name, *, n_bands=5, n_classes=4, weights=None):
         ``"resnet18"`` or ``"vgg19_bn"``, or of timm, such as ``"timm/efficientnet_lite0"``: a
         `~astroclust.networks.dual.DualNetwork` of it, on stamps resized to 299 pixels as in Wei et
         al. (2020), or to the number after an ``@``, as in ``"resnet18@64"``: cheaper by the
-        square; or a name given to `register_network`.
+        square, and with ``+last`` at the end if each copy keeps its last layer; or a name given to
+        `register_network`.
     n_bands : int, optional
         Number of bands of the stamps, at least 1.
     n_classes : int, optional
@@ -148,7 +149,7 @@ def create_network(name, *, n_bands=5, n_classes=4, weights=None):
         if weights not in (None, "none"):
             raise ValueError(f"network {name!r} has no published weights: omit weights={weights!r}")
         return _checked(build(n_bands, n_classes), name)
-    if name.partition("@")[0] not in (known := _backbones()) and not name.startswith(_TIMM):
+    if _backbone_of(name) not in (known := _backbones()) and not name.startswith(_TIMM):
         raise ValueError(
             f"network {name!r} is not known: if it is your own, first call "
             "astroclust.networks.register_network; there are "
@@ -158,6 +159,13 @@ def create_network(name, *, n_bands=5, n_classes=4, weights=None):
     from astroclust.networks.dual import DualNetwork
 
     return DualNetwork(name, n_bands, n_classes, weights="imagenet" if weights is None else weights)
+
+
+def _backbone_of(name):
+    """The name of a backbone without size and ending."""
+    from astroclust.networks.dual import split_last
+
+    return split_last(name)[0].partition("@")[0]
 
 
 def _backbones():

@@ -3,6 +3,7 @@
 
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from torch import nn
 
 from astroclust.extras import naming_extras
 
-__all__ = ["DualNetwork", "list_backbones"]
+__all__ = ["DualNetwork", "list_backbones", "split_last"]
 
 # Wei et al. (2020, sec. 3.2) resize stamps to this many pixels. Some networks take another number
 # alone.
@@ -21,6 +22,7 @@ _TORCHVISION_SIZES = {"vit": 224, "maxvit": 224}
 # What only serves to train such networks on ImageNet.
 _AUXILIARY = ("AuxLogits", "aux1", "aux2")
 _CHANNELS = 3
+_KEEP_LAST = "+last"
 
 
 class DualNetwork(nn.Module):
@@ -36,6 +38,11 @@ class DualNetwork(nn.Module):
     backbone : str
         One of `list_backbones`, or ``timm/`` and one of timm, as ``timm.list_models`` names them;
         with ``@`` and a number of pixels, as ``"resnet18@64"``, stamps are resized to that many.
+        With ``+last`` at the end, as ``"resnet18@64+last"``, each copy keeps its last layer, from
+        random weights, and what it returns is concatenated in place of the feature vectors. Wei et
+        al. (2020, sec. 3.3) have "one more matrix multiplication" after networks whose "last
+        layers" and "last fully connected layers" are "randomly initialized", which can be read in
+        both ways; without ``+last``, the matrix takes the place of the last layers.
     n_bands : int
         Bands of the stamps.
     n_classes : int
@@ -58,14 +65,18 @@ class DualNetwork(nn.Module):
 
     def __init__(self, backbone, n_bands, n_classes, *, weights):
         super().__init__()
+        backbone, keep_last = split_last(backbone)
         backbone, at, size = backbone.partition("@")
         make = _timm_backbone if backbone.startswith("timm/") else _torchvision_backbone
-        first, n_features, self.input_size = make(backbone, weights)
+        make = partial(make, backbone, weights, keep_last)
+        first, n_features, self.input_size = make()
         if at:
             self.input_size = _chosen_size(backbone, size, self.input_size)
         self.branches = nn.ModuleList([first])
         for _ in range(_CHANNELS, n_bands, _CHANNELS):
-            another = make(backbone, weights)[0] if weights == "none" else deepcopy(first)
+            another = make()[0] if weights == "none" else deepcopy(first)
+            if keep_last:
+                _last_layer(another)[1].reset_parameters()
             self.branches.append(another)
         self.head = nn.Linear(len(self.branches) * n_features, n_classes)
 
@@ -108,6 +119,39 @@ class DualNetwork(nn.Module):
         return self.head(torch.cat(features, dim=1))
 
 
+def split_last(name):
+    """A name without the ending that keeps the last layers, and whether it had it.
+
+    Parameters
+    ----------
+    name : str
+        Of a network.
+
+    Returns
+    -------
+    name : str
+        Without ``+last``.
+    keep_last : bool
+        Whether it was there.
+
+    Examples
+    --------
+    >>> from astroclust.networks.dual import split_last
+    >>> split_last("resnet18@64+last")
+    ('resnet18@64', True)
+    """
+    return name.removesuffix(_KEEP_LAST), name.endswith(_KEEP_LAST)
+
+
+def _last_layer(network):
+    """Name of the last layer with weights, and the layer."""
+    return [
+        (path, layer)
+        for path, layer in network.named_modules()
+        if isinstance(layer, (nn.Linear, nn.Conv2d))
+    ][-1]
+
+
 def _chosen_size(backbone, size, usual):
     if not size.isdecimal() or not int(size):
         raise ValueError(f"{backbone}@{size}: after the @ comes a number of pixels, such as 64")
@@ -141,7 +185,7 @@ def list_backbones():
     return torchvision.models.list_models(module=torchvision.models)
 
 
-def _torchvision_backbone(name, weights):
+def _torchvision_backbone(name, weights, keep_last):
     """A network of torchvision without its last layer, its features, and its input's width."""
     options = {}
     if name in ("googlenet", "inception_v3") and weights != "imagenet":
@@ -154,18 +198,18 @@ def _torchvision_backbone(name, weights):
     for auxiliary in _AUXILIARY:
         if hasattr(network, auxiliary):
             setattr(network, auxiliary, None)
-    path, last = [
-        (path, layer)
-        for path, layer in network.named_modules()
-        if isinstance(layer, (nn.Linear, nn.Conv2d))
-    ][-1]
+    path, last = _last_layer(network)
     _replace(network, path, nn.Identity())
     _load(network, path, name, weights)
-    n_features = last.in_features if isinstance(last, nn.Linear) else last.in_channels
+    n_in, n_out = last.weight.shape[1::-1]
+    if keep_last:
+        last.reset_parameters()
+        _replace(network, path, last)
+    n_features = n_out if keep_last else n_in
     return network, n_features, _TORCHVISION_SIZES.get(name.split("_")[0], _INPUT_SIZE)
 
 
-def _timm_backbone(name, weights):
+def _timm_backbone(name, weights, keep_last):
     """A network of timm without its last layer, its features, and its input's width."""
     with naming_extras():
         import timm
@@ -174,6 +218,8 @@ def _timm_backbone(name, weights):
             name.removeprefix("timm/"), pretrained=weights == "imagenet", num_classes=0
         )
     _load(network, network.default_cfg["classifier"], name, weights)
+    if keep_last:
+        network.reset_classifier(network.default_cfg["num_classes"])
     fixed = network.default_cfg.get("fixed_input_size")
     size = network.default_cfg["input_size"][-1] if fixed else _INPUT_SIZE
     with torch.inference_mode():

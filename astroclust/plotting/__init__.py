@@ -8,6 +8,7 @@ with naming_extras():
     from astroclust.plotting.images import (
         color_image,
         color_levels,
+        plot_examples,
         plot_gallery,
         plot_saliency,
     )
@@ -20,7 +21,9 @@ with naming_extras():
     from astroclust.plotting.samples import plot_ci_calibration, plot_completeness
     from astroclust.plotting.scores import (
         plot_calibration,
+        plot_class_distributions,
         plot_confusion,
+        plot_confusion_panels,
         plot_entropy,
         plot_learning_curve,
     )
@@ -31,11 +34,14 @@ __all__ = [
     "color_levels",
     "plot_calibration",
     "plot_ci_calibration",
+    "plot_class_distributions",
     "plot_color_color",
     "plot_color_magnitude",
     "plot_completeness",
     "plot_confusion",
+    "plot_confusion_panels",
     "plot_entropy",
+    "plot_examples",
     "plot_field",
     "plot_gallery",
     "plot_learning_curve",

@@ -11,6 +11,7 @@ from astropy.visualization import (
     make_rgb,
 )
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from astroclust.catalogs.columns import class_column
 from astroclust.images import ImageSet
@@ -20,6 +21,7 @@ from astroclust.stamps import make_stamps
 __all__ = [
     "color_image",
     "color_levels",
+    "plot_examples",
     "plot_gallery",
     "plot_saliency",
 ]
@@ -138,7 +140,7 @@ def _color_layers(data, bands, system):
     return np.stack([layers.get(i, rest) for i in range(3)])
 
 
-def plot_gallery(table, images, *, per_class=8, size=50, column_prefix=""):
+def plot_gallery(table, images, *, per_class=8, size=50, context=None, column_prefix=""):
     """Draw the most and the least certain stamps of each class.
 
     Parameters
@@ -151,13 +153,22 @@ def plot_gallery(table, images, *, per_class=8, size=50, column_prefix=""):
         Stamps a class: the surest, falling evenly to the least sure.
     size : int, optional
         Width of a stamp in pixels.
+    context : int, optional
+        Width in pixels of the surroundings to show, such as the 299 of Wei et al. (2020, Fig. 1).
+        Each object then has a row of its own, laid out by `plot_examples`.
     column_prefix : str, optional
         That of the class columns.
 
     Returns
     -------
     figure : `~matplotlib.figure.Figure`
-        A row a class; above each stamp its probability p and entropy S.
+        A row a class; above each stamp its probability p and entropy S. With ``context``, a row an
+        object.
+
+    Raises
+    ------
+    ValueError
+        If ``context`` is less than ``size``.
 
     Examples
     --------
@@ -167,35 +178,133 @@ def plot_gallery(table, images, *, per_class=8, size=50, column_prefix=""):
     >>> field = simulate_field(shape=(128, 128), seed=1)
     >>> result = classify_table(Table({"x": [50.0, 80.0], "y": [60.0, 70.0]}), field.images)
     >>> plot_gallery(result, field.images).savefig("gallery.png")
+
+    One object per class, in every band:
+
+    >>> figure = plot_gallery(result, field.images, per_class=1, context=299)
+    >>> figure.savefig("examples.png")
     """
     images = ImageSet.of(images)
     classes = class_column(table, column_prefix)
     probability = np.asarray(table[f"{column_prefix}probability"])
     entropy = np.asarray(table[f"{column_prefix}entropy"])
     scheme = classes_of(table, column_prefix)
+    members = {n: _members(classes == n, probability, per_class) for n in scheme.numbers}
+    if context is not None:
+        rows = np.concatenate(list(members.values()))
+        stamps = make_stamps(table[rows], images, size=context, bands=images.roles)
+        titles = [
+            f"{classes[row]} {scheme.names[classes[row]]}\n{_certainty(probability, entropy, row)}"
+            for row in rows
+        ]
+        return plot_examples(stamps, size=size, titles=titles)
     figure = Figure(figsize=(1.45 * per_class, 1.9 * len(scheme)), layout="constrained")
     axes = figure.subplots(len(scheme), per_class, squeeze=False)
     for row, (number, name) in zip(axes, scheme.names.items(), strict=True):
-        members = np.flatnonzero(classes == number)
-        members = members[np.argsort(-probability[members], kind="stable")]
-        if len(members) > per_class:
-            members = members[np.linspace(0, len(members) - 1, per_class).astype(int)]
-        stamps = make_stamps(table[members], images, size=size, bands=images.roles)
+        own = members[number]
+        stamps = make_stamps(table[own], images, size=size, bands=images.roles)
         row[0].set_ylabel(
             f"{number}\n{name.replace(' ', chr(10))}", rotation=0, labelpad=34, va="center"
         )
         for i, ax in enumerate(row):
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set(color=scheme.colors[number], linewidth=2)
-            if i >= len(members):
+            if i >= len(own):
                 ax.spines[:].set_visible(False)
                 continue
             picture = color_image(stamps.data[i], stamps.bands, system=stamps.system)
             ax.imshow(picture, origin="lower")
-            ax.set_title(
-                f"p {probability[members[i]]:.2f}  S {entropy[members[i]]:.2f}", fontsize=8
-            )
+            ax.set_title(_certainty(probability, entropy, own[i]), fontsize=8)
     return figure
+
+
+def _members(is_member, probability, n):
+    """Rows of a class: the surest, falling evenly to the least sure."""
+    members = np.flatnonzero(is_member)
+    members = members[np.argsort(-probability[members], kind="stable")]
+    if len(members) > n:
+        members = members[np.linspace(0, len(members) - 1, n).astype(int)]
+    return members
+
+
+def _certainty(probability, entropy, row):
+    return f"p {probability[row]:.2f}  S {entropy[row]:.2f}"
+
+
+def plot_examples(stamps, *, size=50, titles=None):
+    """Draw objects with their surroundings and in each band, as Wei et al. (2020, Fig. 1) do.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps, as wide as the surroundings to show: 299 pixels in the paper.
+    size : int, optional
+        Width in pixels of the middle that the other panels show.
+    titles : sequence of str, length n, optional
+        Titles of the rows; by default the classes in ``stamps.table``, if there are any.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+        One row per object: the stamp in color, its middle in the same colors, and the middle in
+        each band, in gray from the 5th to the 99.8th percentile. Bands that are absent are blank.
+
+    Raises
+    ------
+    ValueError
+        If there are no stamps, they are smaller than ``size``, or the number of titles differs.
+
+    Examples
+    --------
+    >>> from astroclust import make_stamps, simulate_field
+    >>> from astroclust.plotting import plot_examples
+    >>> field = simulate_field(like="ngc1566", shape=(320, 320), seed=1, density=2e-4)
+    >>> stamps = make_stamps(field.truth[:2], field.images, size=299)
+    >>> plot_examples(stamps).savefig("examples.png")
+    """
+    n = len(stamps)
+    if not n:
+        raise ValueError("there are no stamps to draw")
+    if not 0 < size <= stamps.size:
+        raise ValueError(
+            f"stamps of {stamps.size} pixels have no middle of {size}: cut larger ones, such as "
+            "make_stamps(table, images, size=299)"
+        )
+    if titles is None:
+        known = "class" in stamps.table.colnames
+        titles = [f"class {number}" for number in stamps.table["class"]] if known else [""] * n
+    if len(titles) != n:
+        raise ValueError(f"{n} stamps need as many titles, not {len(titles)}")
+    columns = 2 + len(stamps.bands)
+    figure = Figure(figsize=(1.5 * columns + 1, 1.55 * n + 0.3), layout="constrained")
+    axes = figure.subplots(n, columns, squeeze=False)
+    start = stamps.size // 2 - size // 2
+    middle = slice(start, start + size)
+    for i, row in enumerate(axes):
+        data = stamps.data[i]
+        levels = color_levels(data, stamps.bands, system=stamps.system)
+        picture = color_image(data, stamps.bands, system=stamps.system, levels=levels)
+        row[0].imshow(picture, origin="lower")
+        row[0].add_patch(Rectangle((start - 0.5, start - 0.5), size, size, fill=False, ec="w"))
+        row[1].imshow(picture[middle, middle], origin="lower")
+        for ax, pixels, present in zip(row[2:], data, stamps.present[i], strict=True):
+            _show_gray(ax, pixels[middle, middle], present)
+        row[0].set_ylabel(titles[i], rotation=0, ha="right", va="center")
+    names = [f"{stamps.size} pixels", f"{size} pixels", *stamps.filters]
+    for ax, name in zip(axes[0], names, strict=True):
+        ax.set_title(name, fontsize=9)
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[])
+    return figure
+
+
+def _show_gray(ax, pixels, present):
+    """One band; blank where it is absent or has no pixels."""
+    ax.set_facecolor("0.9")
+    if not present or np.isnan(pixels).all():
+        return
+    low, high = np.nanpercentile(pixels, [5, 99.8])
+    ax.imshow(pixels, origin="lower", cmap="gray", vmin=low, vmax=high)
 
 
 def plot_saliency(stamps, maps, *, row=0):

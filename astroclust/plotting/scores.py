@@ -3,6 +3,7 @@
 
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 from astropy.table import Table
 from matplotlib.figure import Figure
@@ -10,10 +11,18 @@ from matplotlib.figure import Figure
 from astroclust.files import reading
 from astroclust.instruments import LEGUS_CLASSES
 
-__all__ = ["plot_calibration", "plot_confusion", "plot_entropy", "plot_learning_curve"]
+__all__ = [
+    "plot_calibration",
+    "plot_class_distributions",
+    "plot_confusion",
+    "plot_confusion_panels",
+    "plot_entropy",
+    "plot_learning_curve",
+]
 
 # Blue of the same palette as the classes.
 _LINE_COLOR = "#0072B2"
+_LINE_STYLES = ("-", "--", ":", "-.")
 
 
 def plot_learning_curve(log, *, ax=None):
@@ -146,13 +155,7 @@ def plot_confusion(confusion, *, ax=None):
     if ax is None:
         ax = Figure(figsize=(5, 4.5), layout="constrained").subplots()
     classes = confusion["class"].tolist()
-    percent = np.column_stack([confusion[f"class_{given}"] for given in classes]).astype(float)
-    if f"class_{classes[0]}_std" in confusion.colnames:
-        scatter = np.column_stack([confusion[f"class_{given}_std"] for given in classes])
-    else:
-        scatter = np.full_like(percent, np.nan)
-        with np.errstate(invalid="ignore"):
-            percent = 100 * percent / np.asarray(confusion["total"])[:, None]
+    percent, scatter = _percent(confusion)
     ax.imshow(percent, cmap="cividis", vmin=0, vmax=100)
     for (row, column), value in np.ndenumerate(percent):
         spread = scatter[row, column]
@@ -170,6 +173,131 @@ def plot_confusion(confusion, *, ax=None):
     )
     ax.set(xlabel="class given", ylabel="true class (objects)", title="percent of the true class")
     return ax
+
+
+def _percent(confusion):
+    """Percent of each true class given each class, and the scatter over trainings or NaN."""
+    names = [f"class_{given}" for given in confusion["class"]]
+    percent = np.column_stack([confusion[name] for name in names]).astype(float)
+    if f"{names[0]}_std" in confusion.colnames:
+        return percent, np.column_stack([confusion[f"{name}_std"] for name in names])
+    with np.errstate(invalid="ignore"):
+        percent = 100 * percent / np.asarray(confusion["total"])[:, None]
+    return percent, np.full_like(percent, np.nan)
+
+
+def plot_confusion_panels(confusions):
+    """Draw confusion matrices side by side, as Wei et al. (2020, Figs 3, 4, 6 and 7) do.
+
+    Colors are percentages of the true class. Those of the paper's figures are numbers of objects,
+    which are given beside the classes here.
+
+    Parameters
+    ----------
+    confusions : dict of str to dict of str to `~astropy.table.Table`
+        Rows of panels by their titles; in each, the matrices of `plot_confusion` by the titles of
+        their columns. A matrix that is None or absent leaves its panel empty.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+        The figure, with one axes per matrix.
+
+    Raises
+    ------
+    ValueError
+        If there are no matrices.
+
+    Examples
+    --------
+    >>> from astroclust.evaluation import confusion_matrix
+    >>> from astroclust.plotting import plot_confusion_panels
+    >>> one = confusion_matrix([1, 1, 2, 4], [1, 2, 2, 4])
+    >>> other = confusion_matrix([1, 1, 2, 4], [1, 1, 2, 4])
+    >>> figure = plot_confusion_panels({"25 pixels": {"mine": one}, "50 pixels": {"mine": other}})
+    >>> figure.savefig("sizes.png")
+    """
+    columns = list(dict.fromkeys(name for row in confusions.values() for name in row))
+    known = [one for row in confusions.values() for one in row.values() if one is not None]
+    if not known:
+        raise ValueError("there are no confusion matrices to draw")
+    shape = len(confusions), len(columns)
+    figure = Figure(figsize=(0.8 + 3.2 * shape[1], 0.4 + 3.2 * shape[0]), layout="constrained")
+    axes = figure.subplots(*shape, squeeze=False)
+    for i, (title, matrices) in enumerate(confusions.items()):
+        for j, column in enumerate(columns):
+            if matrices.get(column) is None:
+                axes[i, j].set_axis_off()
+            else:
+                plot_confusion(matrices[column], ax=axes[i, j])
+            axes[i, j].set_title("" if i else column)
+            axes[i, j].set_ylabel("" if j else "true class (objects)")
+            axes[i, j].set_xlabel("class given" if i == shape[0] - 1 else "")
+        axes[i, 0].annotate(
+            title,
+            (-0.42, 0.5),
+            xycoords="axes fraction",
+            rotation=90,
+            ha="right",
+            va="center",
+            weight="bold",
+        )
+    figure.suptitle("percent of the true class", fontsize="medium")
+    return figure
+
+
+def plot_class_distributions(confusions, *, agreement=None):
+    """Draw the classes given to each true class, as Wei et al. (2020, Fig. 2) do.
+
+    Parameters
+    ----------
+    confusions : dict of str to `~astropy.table.Table`
+        Matrices of `plot_confusion` by name, all of the same classes.
+    agreement : dict of str to dict of int to float, optional
+        Percentage of each true class that is given the same class, by name, where no more is known.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+        One panel per true class, with one bar per given class and matrix, in percent of the true
+        class, and a line per known agreement.
+
+    Raises
+    ------
+    ValueError
+        If there are no matrices, or they are of different classes.
+
+    Examples
+    --------
+    >>> from astroclust.evaluation import confusion_matrix
+    >>> from astroclust.plotting import plot_class_distributions
+    >>> mine = confusion_matrix([1, 1, 2, 3, 4], [1, 2, 2, 4, 4])
+    >>> figure = plot_class_distributions({"mine": mine}, agreement={"people": {1: 66.0, 4: 61.0}})
+    >>> figure.savefig("agreement.png")
+    """
+    matrices = list(confusions.values())
+    if not matrices:
+        raise ValueError("there are no confusion matrices to draw")
+    classes = matrices[0]["class"].tolist()
+    if any(matrix["class"].tolist() != classes for matrix in matrices):
+        raise ValueError("the confusion matrices are of different classes")
+    figure = Figure(figsize=(7, 1.9 * len(classes)), layout="constrained")
+    axes = figure.subplots(len(classes), 1, sharex=True, squeeze=False)[:, 0]
+    percents = {name: _percent(matrix)[0] for name, matrix in confusions.items()}
+    width = 0.8 / len(matrices)
+    colors = matplotlib.colormaps["viridis"](np.linspace(0.15, 0.85, len(matrices)))
+    for row, (ax, number) in enumerate(zip(axes, classes, strict=True)):
+        for i, (name, percent) in enumerate(percents.items()):
+            places = np.arange(len(classes)) + (i + 0.5) * width - 0.4
+            ax.bar(places, np.nan_to_num(percent[row]), width, color=colors[i], label=name)
+        for i, (name, known) in enumerate((agreement or {}).items()):
+            style = {"color": "k", "ls": _LINE_STYLES[i % len(_LINE_STYLES)]}
+            ax.hlines(known.get(number, np.nan), row - 0.45, row + 0.45, label=name, **style)
+        ax.set(ylim=(0, 100), ylabel=f"class {number}\n(percent)")
+    axes[-1].set_xticks(range(len(classes)), classes)
+    axes[-1].set_xlabel("class given")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
+    return figure
 
 
 def plot_entropy(distribution, *, ax=None):

@@ -11,6 +11,11 @@ from astropy.io import fits
 from astropy.table import Table
 
 from astroclust.catalogs import pixel_positions
+from astroclust.catalogs.fits_tables import (
+    add_null_logicals,
+    mask_null_logicals,
+    without_null_warnings,
+)
 from astroclust.display import html_or_none, stamps_html
 from astroclust.files import open_fits, replace_when_done
 from astroclust.fits_structure import add_checksums
@@ -24,6 +29,7 @@ from astroclust.stamps.normalization import (
     normalize_pixels,
     normalize_stamps,
 )
+from astroclust.stamps.reference import cut_with_cutout2d
 
 __all__ = [
     "NORMALIZATIONS",
@@ -168,8 +174,10 @@ class Stamps:
             # Through a file, as only `Table.write` knows how to keep sky positions and units.
             buffer = BytesIO()
             self.table.write(buffer, format="fits")
-            hdus.append(fits.HDUList.fromstring(buffer.getvalue())[1])
+            buffer.seek(0)
+            hdus.append(fits.open(buffer, memmap=False)[1])
             hdus[-1].name = "CATALOG"
+            add_null_logicals(hdus[-1], self.table)
         add_checksums(hdus)
         with replace_when_done(path, overwrite=overwrite) as partial:
             hdus.writeto(partial)
@@ -207,7 +215,7 @@ class Stamps:
             if not images or "STATUS" not in tables:
                 raise ValueError(f"{path} holds no stamps, as Stamps.write makes them")
             status = Table.read(hdus, hdu=tables["STATUS"])
-            table = Table.read(hdus, hdu=tables["CATALOG"]) if "CATALOG" in tables else None
+            table = _read_catalog(hdus, tables["CATALOG"]) if "CATALOG" in tables else None
             shapes = {np.shape(hdu.data) for hdu in images}
             shape = min(shapes)
             if len(shapes) > 1 or len(shape) not in (2, 3) or shape[-1] != shape[-2]:
@@ -226,7 +234,19 @@ class Stamps:
             )
 
 
-def make_stamps(table, images, *, size=50, bands=None, progress_bar=False):
+def _read_catalog(hdus, number):
+    """The table of a file of stamps, with null values of boolean columns masked."""
+    with without_null_warnings():
+        table = Table.read(hdus, hdu=number)
+    mask_null_logicals(table, hdus[number])
+    return table
+
+
+# How stamps are cut, by name.
+_METHODS = {"blocks": cut_stamps, "cutout2d": cut_with_cutout2d}
+
+
+def make_stamps(table, images, *, size=50, bands=None, method="blocks", progress_bar=False):
     """Cut postage stamps at the rows of a table (Wei et al. 2020, sec. 3.2).
 
     Parameters
@@ -242,6 +262,10 @@ def make_stamps(table, images, *, size=50, bands=None, progress_bar=False):
         Roles of the bands wanted, in order; by default all of the band system of ``images``. A band
         that ``images`` does not have, or that has no structure in a stamp, becomes zeros and is not
         ``present``.
+    method : str, optional
+        ``"cutout2d"``: each stamp of each band is the ``data`` of a `~astropy.nddata.Cutout2D` of
+        the calibrated band, with ``mode="partial"`` and ``fill_value=nan``. ``"blocks"``: the same
+        stamps, to the bit, many at a time: faster, and without a copy of the band.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -254,7 +278,8 @@ def make_stamps(table, images, *, size=50, bands=None, progress_bar=False):
     Raises
     ------
     KeyError, TypeError, ValueError
-        As `~astroclust.images.ImageSet` and `~astroclust.catalogs.pixel_positions`.
+        As `~astroclust.images.ImageSet` and `~astroclust.catalogs.pixel_positions`; for an unknown
+        ``method``.
 
     Examples
     --------
@@ -265,7 +290,17 @@ def make_stamps(table, images, *, size=50, bands=None, progress_bar=False):
     >>> stamps = make_stamps(Table({"x": [40.0], "y": [50.0]}), {"F555W": image}, size=6)
     >>> stamps.data[0, 3, 3, 3]
     np.float32(5040.0)
+
+    The reference, `~astropy.nddata.Cutout2D`, cuts the same:
+
+    >>> table = Table({"x": [40.0, 0.0], "y": [50.0, 99.0]})
+    >>> stamps = make_stamps(table, {"F555W": image}, size=6)
+    >>> reference = make_stamps(table, {"F555W": image}, size=6, method="cutout2d")
+    >>> np.array_equal(stamps.data, reference.data, equal_nan=True)
+    True
     """
+    if method not in _METHODS:
+        raise ValueError(f"method must be one of {', '.join(_METHODS)}, not {method!r}")
     images = ImageSet.of(images)
     if not isinstance(size, Integral) or size < 1:
         raise ValueError(f"size must be a whole number of pixels, at least 1, not {size!r}")
@@ -273,7 +308,7 @@ def make_stamps(table, images, *, size=50, bands=None, progress_bar=False):
     x, y = pixel_positions(table, images.wcs)
     given = {band.role: band for band in images.values()}
     chosen = [given.get(role) for role in bands]
-    data, flags = cut_stamps(x, y, chosen, size, progress_bar=progress_bar)
+    data, flags = _METHODS[method](x, y, chosen, size, progress_bar=progress_bar)
     present = _has_structure(data)
     data[~present] = 0
     off_image = flags & StampFlag.OFF_IMAGE != 0

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Pixels of stamps, many at a time."""
+"""Pixels of stamps, many at a time, equal to those of the reference."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -17,7 +17,8 @@ def cut_stamps(x, y, bands, size, *, progress_bar=False):
     """Cut stamps at positions out of bands.
 
     Stamps wholly inside are gathered in blocks from a view of the image that has a window at each
-    pixel; those at an edge are cut one by one.
+    pixel; those at an edge are cut one by one. All are equal to those of
+    `~astroclust.stamps.reference.cut_with_cutout2d`.
 
     Parameters
     ----------

@@ -31,8 +31,9 @@ __all__ = ["ArchiveServer", "Request", "sample_archive"]
 
 logger = logging.getLogger(__name__)
 
-#: What was asked and the status of the answer; the path with its query, percent signs decoded.
-Request = namedtuple("Request", "method path range status")
+#: What was asked, the status of the answer, and by which client; the path with its query, percent
+#: signs decoded.
+Request = namedtuple("Request", "method path range status agent")
 
 _FAULTS = ("truncate", "reset", "stall", "short", "corrupt", "executing")
 _BLOCK = 65536  # bytes
@@ -47,10 +48,10 @@ _PRODUCT = (
     "productGroupDescription size"
 )
 _NUMBERS = {"s_ra": "float", "s_dec": "float", "t_exptime": "float", "size": "int"}
-# The cluster catalogues are files of the archive, but no products of the portal.
-_IMAGE = re.compile(
-    r"/hlsps/(?P<path>(?:.+/)?(?P<name>hlsp_(?P<survey>legus|phangs-hst)_hst_(?P<camera>[^_/]+)"
-    r"_(?P<target>[^_/]+)_(?P<filter>f\d+[a-z]+)_[^/]*(?:drc|sci|err-drc-wht))\.fits)"
+_PRODUCTS = re.compile(
+    r"/hlsps/(?P<path>(?:.+/)?(?P<name>hlsp_(?P<survey>legus|phangs-hst|phangs-cat)_hst"
+    r"_(?P<camera>[^_/]+)_(?P<target>[^_/]+)_(?P<filter>f\d+[a-z]+|multi|multiband)_[^/]*"
+    r"(?:drc|sci|err-drc-wht|apcor|candidates))\.(?:fits|tab))"
 )
 
 
@@ -60,8 +61,9 @@ class ArchiveServer(ThreadingHTTPServer):
     Parameters
     ----------
     files : dict of str to bytes or `~pathlib.Path`
-        What there is, by the path in the URL; may be changed while the server runs. Images of
-        LEGUS and PHANGS-HST under ``/hlsps/`` are observations of the portal too.
+        What there is, by the path in the URL; may be changed while the server runs. Images and
+        catalogs of single fields of LEGUS and PHANGS-HST under ``/hlsps/`` are observations of the
+        portal too.
     ranges : bool, optional
         Whether parts of files can be asked for.
     port : int, optional
@@ -75,6 +77,9 @@ class ArchiveServer(ThreadingHTTPServer):
         All that was asked, in the order in which answers began.
     rate : float or None
         The bytes a second of each answer that begins from now on.
+    replies : dict of str to dict
+        Answers of the portal in place of its own, by service or, for the columns,
+        ``"columnsconfig"``.
     """
 
     daemon_threads = True
@@ -84,6 +89,7 @@ class ArchiveServer(ThreadingHTTPServer):
         self.files, self.ranges = files, ranges
         self.requests = []
         self.rate = None
+        self.replies = {}
         self.created = time.time()
         self.stopped = threading.Event()
         self._faults = defaultdict(deque)
@@ -177,18 +183,22 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_status(fault)
         elif self.path == "/portal/Mashup/Mashup.asmx/columnsconfig":  # asked by astroquery alone
             columns = _PRODUCT if form["colConfigId"] == "Mast.Caom.Products" else _OBSERVATION
-            self._send_json({name: {"type": kind} for name, kind in _types(columns)}, fault)
+            answer = {name: {"type": kind} for name, kind in _types(columns)}
+            self._send_json(self.server.replies.get("columnsconfig", answer), fault)
         elif fault == "executing":
             self._send_json({"status": "EXECUTING", "msg": ""}, None)
         elif self.path == "/api/v0/invoke":
-            self._send_json(_answer(json.loads(form["request"]), self.server.files), fault)
+            request = json.loads(form["request"])
+            answer = self.server.replies.get(request["service"])
+            self._send_json(answer or _answer(request, self.server.files), fault)
         else:
             self._send_status(404)
 
     def log_request(self, code="-", size="-"):
         asked = self.command, unquote(self.path), self.headers.get("Range")
-        self.server.requests.append(Request(*asked, int(code)))
-        logger.info("%s %s %s %d", *asked, code)
+        agent = self.headers.get("User-Agent", "")
+        self.server.requests.append(Request(*asked, int(code), agent))
+        logger.info("%s %s %s %d by %s", *asked, code, agent.partition(" ")[0])
 
     def _send_status(self, status, headers=()):
         body = f"{status} {HTTPStatus(status).phrase}\n".encode()
@@ -277,7 +287,7 @@ def _types(columns):
 def _answer(request, files):
     """What the portal answers to a query: one page of observations or products."""
     service, params = request["service"], request["params"]
-    rows = [_row(image, files[image[0]]) for image in map(_IMAGE.fullmatch, [*files]) if image]
+    rows = [_row(file, files[file[0]]) for file in map(_PRODUCTS.fullmatch, [*files]) if file]
     if service in ("Mast.Caom.Filtered", "Mast.Caom.Filtered.Position"):
         columns = _OBSERVATION
         rows = [row for row in rows if all(_passes(row, one) for one in params["filters"])]
@@ -299,29 +309,29 @@ def _answer(request, files):
     }
 
 
-def _row(image, content):
-    """An image as an observation and its only product: the columns of both."""
+def _row(file, content):
+    """A file as an observation and its only product: the columns of both."""
     with _open(content) as stream:
         header = stream.read(_BLOCK)
         size = stream.seek(0, os.SEEK_END)
-    number = str(zlib.crc32(image["path"].encode()))
-    survey = image["survey"].upper()
+    number = str(zlib.crc32(file["path"].encode()))
+    survey = file["survey"].upper()
     return {
         "obsid": number,
         "obsID": number,
-        "obs_id": image["name"],
+        "obs_id": file["name"],
         "obs_collection": "HLSP",
         "provenance_name": survey,
         "project": survey,
-        "dataproduct_type": "image",
-        "target_name": image["target"],
-        "filters": image["filter"].upper(),
-        "instrument_name": "ACS/WFC" if image["camera"].startswith("acs") else "WFC3/UVIS",
+        "dataproduct_type": "image" if file["filter"].startswith("f") else "measurements",
+        "target_name": file["target"],
+        "filters": file["filter"].upper(),
+        "instrument_name": "ACS/WFC" if file["camera"].startswith("acs") else "WFC3/UVIS",
         "s_ra": _value(header, "CRVAL1"),
         "s_dec": _value(header, "CRVAL2"),
         "t_exptime": _value(header, "EXPTIME"),
-        "dataURI": f"mast:HLSP/{image['path']}",
-        "productFilename": f"{image['name']}.fits",
+        "dataURI": f"mast:HLSP/{file['path']}",
+        "productFilename": file["path"].rpartition("/")[2],
         "productType": "SCIENCE",
         "productGroupDescription": "Minimum Recommended Products",
         "size": size,
@@ -344,8 +354,14 @@ def _passes(row, condition):
 
 # The sample. NGC 1566 has two columns for the hybrid class, then the class by people and three
 # more; the others have class and mean, NGC 5474 two flags more.
-_CENTERS = {"ngc1566": (65.0, -54.94), "ngc628-c": (24.17, 15.78), "ngc5474": (211.25, 53.66)}
+_CENTERS = {
+    "ngc1559": (64.4, -62.78),
+    "ngc1566": (65.0, -54.94),
+    "ngc628-c": (24.17, 15.78),
+    "ngc5474": (211.25, 53.66),
+}
 _FILTERS = {
+    "ngc1559": {"uvis": "f275w f336w f438w f555w f814w"},
     "ngc1566": {"uvis": "f275w f336w f438w f555w f814w"},
     "ngc628-c": {"uvis": "f275w f336w", "acs": "f435w f555w f814w"},
     "ngc5474": {"uvis": "f275w f336w f438w", "acs": "f606w f814w"},
@@ -370,12 +386,14 @@ def sample_archive():
     Returns
     -------
     files : dict of str to bytes
-        Of each field five images, the same in a bundle, and a catalogue of three sources (39
-        columns for ngc1566, 35 for ngc628-c, 37 for ngc5474); and a catalogue of PHANGS.
+        Of each LEGUS field five images, the same in a bundle, and a catalog of three sources (39
+        columns for ngc1566, 35 for ngc628-c, 37 for ngc5474); of PHANGS-HST the catalogs of DR5,
+        and the candidates and five images of ngc1559.
     """
-    table = "hlsp_phangs-cat_hst_acs-uvis_dr5-targets_v1_human-class1+2-primary.fits"
-    files = {f"/hlsps/phangs-cat/dr5/{table}": _phangs_catalog()}
+    files = _phangs_files()
     for field in _FILTERS:
+        if field == "ngc1559":
+            continue
         folder, images = f"/hlsps/legus/{field}", _images(field)
         files |= {f"{folder}/{name}": content for name, content in images.items()}
         files[f"{folder}/{field}_drc.tar.gz"] = _bundle(images, f"{field}_drc")
@@ -441,20 +459,64 @@ def _catalog(field):
     return "".join(lines).encode()
 
 
-def _phangs_catalog():
+# Galaxy, position from 0, class given by eye (of candidates a code), by a network, votes for it.
+_PHANGS_SOURCES = {
+    "class1+2": (
+        ("ngc1559", 19.25, 30.5, 1, 1, 0.9),
+        ("ngc1559", 39.0, 11.75, 2, 1, 0.6),
+        ("ngc1566", 19.25, 30.5, 1, 1, 1.0),
+        ("ngc1566", 39.0, 11.75, 2, 2, 0.7),
+        ("ngc0628c", 49.75, 49.0, 1, 2, 0.5),
+    ),
+    "class3": (("ngc1559", 49.75, 49.0, 3, 3, 0.8), ("ngc1566", 49.75, 49.0, 3, 3, 0.4)),
+    # The last is in class 1+2 too, 0.2 pixels away.
+    "candidates": (
+        ("ngc1559", 10.5, 50.25, 4, 4, 0.7),
+        ("ngc1559", 30.0, 45.0, 19, 4, 0.9),
+        ("ngc1559", 55.0, 20.0, -999, 4, 1.0),
+        ("ngc1559", 19.25, 30.7, 5, 1, 0.3),
+    ),
+}
+
+
+def _phangs_files():
+    """The files of PHANGS-HST."""
+    dr5 = "/hlsps/phangs-cat/dr5/hlsp_phangs-cat_hst_acs-uvis_dr5-targets_v1"
+    tables = {kind: _phangs_catalog(rows) for kind, rows in _PHANGS_SOURCES.items()}
+    files = {
+        f"{dr5}_{who}-{kind}-primary.fits": tables[kind]
+        for who in ("human", "machine")
+        for kind in ("class1+2", "class3")
+    }
+    candidates = "hlsp_phangs-cat_hst_uvis_ngc1559_multi_v1_obs-sed-candidates.fits"
+    files[f"/hlsps/phangs-cat/dr4/ngc1559/{candidates}"] = tables["candidates"]
+    for name, content in _images("ngc1559").items():
+        band = name.split("_")[5]
+        image = f"hlsp_phangs-hst_hst_wfc3-uvis_ngc1559_{band}_v1_exp-drc-sci.fits"
+        files[f"/hlsps/phangs-hst/ngc1559/{image}"] = content
+    return files
+
+
+def _phangs_catalog(rows):
+    centers = {"ngc0628c": "ngc628-c"}
+    galaxy, x, y, human, machine, votes = zip(*rows, strict=True)
+    sky = [
+        _wcs(centers.get(name, name)).all_pix2world(*place, 0)
+        for name, *place in zip(galaxy, x, y, strict=True)
+    ]
     columns = {
-        "INDEX": [1, 2, 3],
-        "PHANGS_X": [19.25, 39.0, 49.75],
-        "PHANGS_Y": [30.5, 11.75, 49.0],
-        "PHANGS_RA": [65.00013, 64.99986, 24.16980],
-        "PHANGS_DEC": [-54.94001, -54.94022, 15.78019],
-        "PHANGS_GALAXY": ["ngc1566", "ngc1566", "ngc0628c"],
-        "PHANGS_CLUSTER_CLASS_HUMAN": [1, 2, 1],
-        "PHANGS_CLUSTER_CLASS_ML_VGG": [1, 2, 2],
-        "PHANGS_CLUSTER_CLASS_ML_VGG_QUAL": [1.0, 0.7, 0.5],
-        "PHANGS_F275W_VEGA": [21.21, -9999.0, 22.84],
-        "PHANGS_F555W_VEGA": [22.18, 23.57, 23.02],
-        "PHANGS_CI": [1.48, 1.61, 1.55],
+        "INDEX": np.arange(len(rows)) + 1,
+        "PHANGS_X": x,
+        "PHANGS_Y": y,
+        "PHANGS_RA": [float(ra) for ra, _ in sky],
+        "PHANGS_DEC": [float(dec) for _, dec in sky],
+        "PHANGS_GALAXY": galaxy,
+        "PHANGS_CLUSTER_CLASS_HUMAN": human,
+        "PHANGS_CLUSTER_CLASS_ML_VGG": machine,
+        "PHANGS_CLUSTER_CLASS_ML_VGG_QUAL": votes,
+        "PHANGS_F275W_VEGA": [-9999.0 if code == 2 else 21.0 + code / 10 for code in human],
+        "PHANGS_F555W_VEGA": [22.0 + code / 10 for code in human],
+        "PHANGS_CI": [1.5] * len(rows),
     }
     return _fits_bytes(fits.table_to_hdu(Table(columns)))
 

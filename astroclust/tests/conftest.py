@@ -1,13 +1,17 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import os
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.config import get_config
 from astropy.wcs import WCS
 from hypothesis import settings
+
+from astroclust.tests.archive_server import ArchiveServer, sample_archive
 
 # The same examples everywhere, however slow the machine is.
 settings.register_profile("astroclust", derandomize=True, deadline=None, max_examples=40)
@@ -22,6 +26,45 @@ sys.exit(main())
 """
 
 DATA = os.environ.get("ASTROCLUST_DATA")
+
+
+def _free_port():
+    """A port that is free, below those that systems give to clients."""
+    for port in range(20000 + os.getpid() % 10000, 32000):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+    raise OSError("no port is free")
+
+
+# astroquery reads its setting once, on import: the server of the tests is always there.
+PORT = _free_port()
+get_config("astroquery.mast")["server"] = f"http://127.0.0.1:{PORT}"
+
+
+@pytest.fixture(scope="session")
+def archive():
+    """Files of a small archive."""
+    return sample_archive()
+
+
+@pytest.fixture
+def server(archive):
+    """The archive on this machine, which the settings of astroclust and astroquery name."""
+    from astroclust.archive import conf
+
+    names = ("archive_server", "mast_server", "timeout", "retry_wait", "retries")
+    content = np.random.default_rng(0).bytes(300_000)
+    with ArchiveServer(
+        {"/file": content, "/hlsps/file.fits": content, **archive}, port=PORT
+    ) as server:
+        values = (server.url, server.url, 2.0, 0.01, 3)
+        before = [getattr(conf, name) for name in names]
+        for name, value in zip(names, values, strict=True):
+            setattr(conf, name, value)
+        yield server
+        for name, value in zip(names, before, strict=True):
+            setattr(conf, name, value)
 
 
 @pytest.fixture(scope="session")

@@ -123,7 +123,7 @@ def test_the_remedies_for_folds_work():
     assert len(hold_out(sample).test_stamps) == 1
     with pytest.raises(ValueError, match="folds must be at least 2, not 1"):
         fold_rows(6, folds=1, seed=1)
-    with pytest.raises(ValueError, match="a value for each of 6 rows"):
+    with pytest.raises(ValueError, match="one value for each of 6 rows"):
         fold_rows(6, folds=2, seed=1, groups=[1])
 
 

@@ -17,6 +17,8 @@ from astroclust.evaluation import (
     entropy_distribution,
     match_labels,
     mean_confusion,
+    mean_scores,
+    paired_changes,
     purity_curve,
     purity_threshold,
 )
@@ -310,3 +312,34 @@ def test_catalogs_in_different_schemes_agree_in_the_coarser():
 def test_codes_cannot_be_merged_by_hand():
     with pytest.raises(ValueError, match=r"merge has \[9\], which are not classes of phangs"):
         class_scores([1, 9], [1, 4], merge={9: 1}, scheme="phangs")
+
+
+def test_scores_of_trainings_are_means_of_each():
+    labels = np.repeat([1, 2, 4], 10)
+    right = labels.copy()
+    wrong = np.where(labels == 2, 1, labels)
+    scores = mean_scores([(labels, right), (labels, wrong), (labels[:20], right[:20])])
+    assert scores["total"].tolist() == [10, 10, 0, 20 / 3]
+    np.testing.assert_allclose(scores["recall"], [1, 2 / 3, np.nan, 1])
+    np.testing.assert_allclose(scores["recall_std"], [0, np.sqrt(1 / 3), np.nan, 0])
+    assert scores.meta["TRAININGS"] == 3
+    assert scores.meta["ACCURACY"] == pytest.approx((1 + 2 / 3 + 1) / 3)
+    merged = mean_scores([(labels, right), (labels, wrong)], merge={2: 1})
+    assert merged.meta["ACCURACY"] == 1
+    assert merged["class"].tolist() == [1, 3, 4]
+    assert np.isnan(mean_scores([(labels, right)]).meta["ACCURACY_STD"])
+    with pytest.raises(ValueError, match="no trainings to take the mean of"):
+        mean_scores([])
+
+
+def test_changes_are_paired_within_trainings():
+    labels = np.repeat([1, 4], 50)
+    befores = [np.where(np.arange(100) < n, labels, 2) for n in (60, 80, 100)]
+    afters = [np.where(np.arange(100) < n - 10, labels, 2) for n in (60, 80, 100)]
+    changes = paired_changes([(labels, one) for one in befores], [(labels, one) for one in afters])
+    np.testing.assert_allclose(changes["accuracy"], -0.1)  # however much the trainings differ
+    np.testing.assert_allclose(changes["recall_1"], 0)
+    np.testing.assert_allclose(changes["recall_4"], -0.2)
+    assert np.isnan(changes["recall_3"]).all()
+    with pytest.raises(ValueError, match="1 trainings before and 2 after: give the same ones"):
+        paired_changes([(labels, labels)], [(labels, labels)] * 2)

@@ -1,37 +1,31 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-import csv
-import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy.table import Table, vstack
-from PIL import Image
 
 from astroclust import Stamps, simulate_field
+from astroclust.archive import conf
 from astroclust.cli import main
 from astroclust.experiments import (
     Report,
-    accuracy_by_epochs,
     classify_without_images,
     labeled_features,
-    peak_accuracies,
     pool_with_images,
-    pretraining_study,
-    read_labeled,
     sample_fields,
-    schneider2023,
     scores_by_field,
-    sign_test,
     splits,
+    trainings,
     wei2020,
 )
-from astroclust.experiments.samples import center_crop, join_stamps
+from astroclust.experiments.samples import center_crop, gather_sample, join_stamps
 from astroclust.experiments.trainings import Training, run_training
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.simulation import write_field
 from astroclust.tests.archive_server import ArchiveServer
-from astroclust.training import Recipe, Sample
+from astroclust.training import Recipe
 
 
 def _stamps(n=60, size=100):
@@ -49,7 +43,7 @@ def _stamps(n=60, size=100):
 QUICK = Recipe("native-small", epochs=1, batch_size=16, moving_average=False)
 
 
-def test_a_training_is_kept_and_read_again(tmp_path):
+def test_a_training_is_kept_and_read_again(tmp_path, monkeypatch):
     stamps = _stamps()
     training = Training("bcw", QUICK, run=1)
     options = {"folder": tmp_path, "others": {"new": stamps[:7]}}
@@ -61,8 +55,16 @@ def test_a_training_is_kept_and_read_again(tmp_path):
     chances = np.column_stack([first[f"prob_{i}"] for i in (1, 2, 3, 4)])
     np.testing.assert_allclose(chances.sum(axis=1), 1, atol=1e-5)
     assert not list(tmp_path.rglob("*.ckpt"))
-    again = run_training(training, stamps[:0], **options)
-    assert again.pformat() == first.pformat()
+    monkeypatch.setattr(trainings, "train_classifier", None)
+    assert run_training(training, stamps, **options).pformat() == first.pformat()
+    other = replace(training, recipe=replace(QUICK, epochs=2))
+    with pytest.raises(ValueError, match=r"other batch_size, epochs: choose another folder"):
+        run_training(replace(other, recipe=replace(other.recipe, batch_size=8)), stamps, **options)
+    with pytest.raises(ValueError, match=r"run-01 holds a training with other new: choose"):
+        run_training(training, stamps, folder=tmp_path, others={"new": stamps[:6]})
+    monkeypatch.undo()
+    shutil.rmtree(tmp_path / training.experiment / "run-01")
+    assert len(run_training(other, stamps, **options)) == len(first)
 
 
 @pytest.mark.parametrize("size", [25, "random"])
@@ -101,126 +103,6 @@ def test_the_samples_are_those_of_public_catalogues():
     assert "ngc1566" in sample_fields("consensus") or "ngc1433" in sample_fields("consensus")
     with pytest.raises(ValueError, match="bcw, consensus"):
         sample_fields("votes")
-
-
-def test_the_sign_test_counts_what_differs():
-    assert sign_test([1, 2, 3], [1, 2, 3]) == (0, 0, 1.0)
-    wins, losses, p = sign_test(np.arange(100) + 1, np.arange(100))
-    assert (wins, losses) == (100, 0)
-    assert p == pytest.approx(1.58e-30, rel=0.01)  # Schneider et al. (2023, sec. 4.2)
-    assert sign_test([1, 5, 1], [2, 2, 2])[:2] == (1, 2)
-
-
-def test_peaks_are_found_where_they_first_are():
-    curves = Table(
-        {
-            "start": ["a"] * 6,
-            "run": [1] * 3 + [2] * 3,
-            "epoch": [1, 2, 3] * 2,
-            "accuracy": [0.2, 0.9, 0.9, 0.1, 0.3, 0.7],
-        }
-    )
-    assert peak_accuracies(curves)["epoch"].tolist() == [2, 3]
-    assert peak_accuracies(curves, within=2)["accuracy"].tolist() == [0.9, 0.3]
-    table = accuracy_by_epochs(curves, epochs=(1, 2, 9))
-    assert table["epochs"].tolist() == [1, 2, 3]
-    np.testing.assert_allclose(table["accuracy"], [0.15, 0.6, 0.8])
-    np.testing.assert_allclose(table["accuracy_std"][1], np.std([0.9, 0.3], ddof=1))
-
-
-def test_a_pretraining_study_goes_on(tmp_path):
-    stamps = _stamps(size=24)
-    recipe = replace(QUICK, epochs=2)
-    sample = Sample(stamps, stamps.table["class"], groups=stamps.table["x"])
-    starts = {"one": recipe, "the other": replace(recipe, learning_rate=1e-4)}
-    curves, classified = pretraining_study(sample, starts, runs=1, folder=tmp_path)
-    assert len(curves) == 4
-    assert len(set(classified["row"])) * 2 == len(classified)
-    result = tmp_path / "one" / "run-001" / "classified.ecsv"
-    written = result.stat().st_mtime_ns
-    curves, _ = pretraining_study(sample, starts, runs=2, folder=tmp_path)
-    assert len(curves) == 8
-    assert result.stat().st_mtime_ns == written
-
-
-def _pictures(folder, labels):
-    (folder / "png").mkdir()
-    rng = np.random.default_rng(0)
-    with (folder / "labels.csv").open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(("file", "object", "label"))
-        for number, label in enumerate(labels):
-            Image.fromarray(rng.integers(0, 255, (32, 32), np.uint8)).save(
-                folder / "png" / f"{number}.png"
-            )
-            writer.writerow((f"{number}.png", f"object {number // 2}", label))
-
-
-def test_labelled_pictures_and_stamps_are_read(tmp_path):
-    _pictures(tmp_path, [1, 4, 8, 1])
-    with pytest.warns(UserWarning, match=r"1 stamps have the labels \[8\]"):
-        sample = read_labeled(tmp_path)
-    assert sample.labels.tolist() == [1, 4, 1]
-    assert sample.groups.tolist() == ["object 0", "object 0", "object 1"]
-    assert sample.stamps.data.shape == (3, 3, 32, 32)
-    _stamps(4).write(tmp_path / "stamps.fits")
-    assert read_labeled(tmp_path / "stamps.fits").labels.tolist() == [4, 1, 4, 1]
-    with pytest.raises(FileNotFoundError, match=r"labels\.csv"):
-        read_labeled(tmp_path / "png")
-    (tmp_path / "labels.csv").write_text("name\n")
-    with pytest.raises(ValueError, match="columns file and label"):
-        read_labeled(tmp_path)
-
-
-def test_schneider_2023_as_a_command(tmp_path, capsys):
-    data = tmp_path / "data"
-    data.mkdir()
-    _pictures(data, [1, 4] * 20)
-    weights = tmp_path / "weights.pth"
-    import torch
-    import torchvision
-
-    torch.save(torchvision.models.get_model("shufflenet_v2_x0_5").state_dict(), weights)
-    command = ["reproduce", "schneider2023", "-q", "--data", str(data), "-o", f"{tmp_path}/out"]
-    command += ["--architecture", "shufflenet_v2_x0_5", "--weights", str(weights)]
-    assert main([*command, "--runs", "1", "--epochs", "1"]) == 0
-    page = (tmp_path / "out" / "report.html").read_text()
-    assert "two-sided sign test" in page
-    assert page.count("data:image/png") == 4
-    assert Table.read(tmp_path / "out" / "peaks.ecsv")["start"].tolist() == [
-        "from scratch",
-        "pretrained",
-    ]
-    capsys.readouterr()
-    assert main([*command, "--runs", "1", "--epochs", "1", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"report": f"{tmp_path}/out/report.html"}
-    assert main(["reproduce", "schneider2023", "-o", f"{tmp_path}/out"]) == 1
-    assert "needs --data" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("name", "of_timm"),
-    [
-        ("_conv_stem.weight", "conv_stem.weight"),
-        ("_bn0.running_mean", "bn1.running_mean"),
-        ("_bn1.bias", "bn2.bias"),
-        ("_fc.bias", "classifier.bias"),
-        ("_blocks.0._project_conv.weight", "blocks.0.0.conv_pw.weight"),
-        ("_blocks.1._project_conv.weight", "blocks.1.0.conv_pwl.weight"),
-        ("_blocks.8._bn0.weight", "blocks.4.0.bn1.weight"),
-        ("_blocks.15._bn2.num_batches_tracked", "blocks.6.0.bn3.num_batches_tracked"),
-    ],
-)
-def test_names_of_weights_in_timm(name, of_timm):
-    network = pytest.importorskip("timm").create_model("efficientnet_lite0")
-    assert schneider2023.timm_name(name) == of_timm
-    assert of_timm in network.state_dict()
-
-
-@pytest.mark.parametrize("name", ["_blocks.16._bn0.weight", "_blocks.0._bn0.bias", "fc.bias", ""])
-def test_weights_of_another_network(name):
-    with pytest.raises(ValueError, match=f"weights {name} are not those of EfficientNet-Lite0"):
-        schneider2023.timm_name(name)
 
 
 def _catalog(field, distance, seed, n=120):
@@ -327,8 +209,17 @@ def test_wei_2020_as_a_command(small_archive, tmp_path, monkeypatch, capsys):
     filters = Table.read(tmp_path / "out" / "filters.ecsv")
     assert len(filters) == 3 * 5
     assert len(Table.read(tmp_path / "out" / "sizes.ecsv")) == 2 * 2 * 4
+    for name in ("people", "levels", "totals", "samples"):
+        assert len(Table.read(tmp_path / "out" / f"{name}.ecsv"))
+    for heading in ("People", *(f"Figure {number}: " for number in (1, 3, 4, 6, 7))):
+        assert f"<h2>{heading}" in page
+    assert {path.name for path in (tmp_path / "out" / "stamps").glob("examples-*")} == {
+        "examples-ngc1433.fits",
+        "examples-ngc1566.fits",
+    }
     assert "its numbers are not to be compared" in page
-    assert "needs" in page
+    assert "Our trainings of one kind have one split (stratified)" in page
+    assert "no band costs" in page or "more than any other band" in page
     assert "wrote" in capsys.readouterr().out
 
 
@@ -342,7 +233,7 @@ def _trained(plan, labels_of_run):
             table = Table({"part": [part] * len(labels), "label": labels, "class": classes})
             for number in (1, 2, 3, 4):
                 table[f"prob_{number}"] = np.where(classes == number, 0.7, 0.1)
-            tables.append(wei2020._with_origin(table, training))
+            tables.append(trainings.with_origin(table, training))
     return vstack(tables)
 
 
@@ -351,8 +242,16 @@ def test_wei_2020_without_objects_of_some_classes(tmp_path):
     classified = _trained(plan, [[1, 1, 2, 4], [4, 4, 2, 2]])
     wei2020.compare_classes(classified, plan, quick=True).write(tmp_path)
     comparison = Table.read(tmp_path / "comparison.ecsv")
+    scores = Table.read(tmp_path / "scores_bcw_a.ecsv")
+    assert scores["recall"][0] == 0.5  # of the one training that has objects of class 1
+    assert np.isnan(scores["recall_std"][0])
+    assert scores["accuracy_std"][0] == pytest.approx(np.std([0.75, 1], ddof=1))
+    filters = Table.read(tmp_path / "filters.ecsv")
+    assert not filters["change"].any()
+    assert "no band costs any accuracy" in (tmp_path / "report.html").read_text()
     row = comparison[0]
     assert (row["item"], row["paper"], row["paper_std"]) == ("table-4", 76.0, 4.2)
+    assert (row["paper_total"], row["ours_total"]) == (254, 1)
     assert (row["ours"], row["ours_runs"]) == (50, 1)
     assert np.isnan(row["ours_std"])
     of_class_3 = comparison[comparison["true_class"] == 3]
@@ -368,6 +267,92 @@ def test_a_study_without_an_archive(tmp_path, capsys):
         command = ["reproduce", "wei2020", "--quick", "-q", "--server", server.url]
         assert main([*command, "--data", f"{tmp_path}/data", "-o", f"{tmp_path}/out"]) == 1
     assert "ngc1566" in capsys.readouterr().err
+
+
+def test_options_of_wei_2020(tmp_path):
+    plan = wei2020._plan(wei2020._PLANS[False], 3, ["vgg19_bn", "native"], ["all", "bcw"])
+    assert (plan.runs, plan.labels) == (3, ("bcw", "all"))
+    assert plan.networks == {"wei2020-vgg19": "vgg19_bn", "native": "native"}
+    assert (plan.labels_for("bcw"), plan.labels_for("consensus")) == ("bcw", "bcw")
+    plan = replace(plan, normalization="unit-band", redraw=True)
+    todo = list(wei2020._trainings(plan))
+    assert len(todo) == 3 * (2 * 2 + 3)
+    assert {one.recipe.normalization for one in todo} == {"unit-band", "asinh-peak"}
+    assert all(one.experiment.endswith("_redrawn") for one in todo)
+    assert all(one.recipe.mixed_precision is False for one in todo if one.network != "native")
+    with pytest.raises(ValueError, match=r"some of resnet18, vgg19_bn, native, not alexnet"):
+        wei2020.reproduce_wei2020(tmp_path, networks=["alexnet"])
+    with pytest.raises(ValueError, match=r"labels must be some of bcw, consensus, all, not votes"):
+        wei2020.reproduce_wei2020(tmp_path, labels="votes")
+    with pytest.raises(ValueError, match=r"labels must be some of bcw, consensus, all, not none"):
+        wei2020.reproduce_wei2020(tmp_path, labels=[])
+    with pytest.raises(ValueError, match="runs must be at least 1, not 0"):
+        wei2020.reproduce_wei2020(tmp_path, runs=0)
+    with pytest.raises(ValueError, match="'by hand' is not known: there are asinh-peak, unit-st"):
+        wei2020.reproduce_wei2020(tmp_path, normalization="by hand")
+    with pytest.raises(ValueError, match="split must be one of stratified, grouped, not 'ngc45'"):
+        wei2020.reproduce_wei2020(tmp_path, split="ngc45")
+    assert not list(tmp_path.iterdir())
+
+
+def test_all_labels_are_those_of_both_samples(tmp_path):
+    plan = wei2020._plan(wei2020._PLANS[True], None, None, ["all"])
+    asked = []
+
+    def fetch(name, labels):
+        asked.append((labels, name))
+        return _stamps(4)
+
+    samples = wei2020._samples(plan, fetch, tmp_path, "ngc1566")
+    assert len(samples["all"]) == 4 * 4
+    assert [labels for labels, _ in asked] == ["bcw"] * 2 + ["consensus"] * 2
+    assert "ngc1566" not in dict(asked).values()
+
+
+def test_fields_that_cannot_be_reached_are_skipped_if_others_are_there(tmp_path):
+    tried = []
+
+    def fetch(name):
+        tried.append(name)
+        if name == "ngc45":
+            return _stamps(4)
+        raise OSError(f"{name}: no route to host")
+
+    with pytest.warns(UserWarning, match=r"ngc1 cannot be fetched and are excluded.*no route"):
+        assert len(gather_sample(fetch, ["ngc1", "ngc45"])) == 4
+    with pytest.raises(OSError, match="no field of the sample can be fetched: ngc1: no route"):
+        gather_sample(fetch, ["ngc1", "ngc2"])
+
+    tried.clear()
+    names = ["ngc1", "ngc2", "ngc3", "ngc45"]
+    with pytest.warns(UserWarning, match=r"ngc1, ngc2, ngc3 cannot be fetched and are excluded"):
+        assert len(gather_sample(fetch, names, kept=["ngc45"])) == 4
+    assert tried == ["ngc1", "ngc2", "ngc45"]  # the third would take as long as they
+
+    def interrupted(name):
+        raise InterruptedError("interrupted")
+
+    with pytest.raises(InterruptedError):
+        gather_sample(interrupted, ["ngc45"])
+
+
+def test_a_study_with_cached_stamps_needs_no_archive(tmp_path, capsys):
+    folder = tmp_path / "out"
+    (folder / "stamps").mkdir(parents=True)
+    for name in ("bcw-ngc45", "consensus-ngc1433", "consensus-ngc1566"):
+        stamps = _stamps(40)
+        stamps.table["field"] = name.partition("-")[2]
+        stamps.write(folder / "stamps" / f"{name}.fits")
+    server = ["--server", "http://127.0.0.1:9"]  # where none listens
+    command = ["reproduce", "wei2020", "-q", "-o", str(folder), "--data", f"{tmp_path}/data"]
+    command += ["--networks", "native", "--runs", "1", "--quick", *server]
+    with conf.set_temp("retries", 0):
+        assert main(command) == 0
+    said = capsys.readouterr()
+    assert "wrote" in said.out
+    assert "ugca281 cannot be fetched and are excluded from the sample" in said.err
+    samples = Table.read(folder / "samples.ecsv")
+    assert {"ngc45", "ngc1433", "ngc1566"} <= set(samples["field"])
 
 
 def _split_study(study, archive, tmp_path):

@@ -443,6 +443,18 @@ def test_samples_have_the_labels_of_their_table(tmp_path):
     assert counts["difference_1"].tolist() == [1 - 48, 1 - 51, 1 - 48, 1 - 51]
 
 
+def test_what_is_spurious_in_ngc4449_is_not_in_the_sample(tmp_path):
+    people = read_legus(
+        write(
+            tmp_path,
+            rows([[5, 0, 0, 2, 1], [0] * 5, [1, 0, 0, 1, 0], [2, 0, 0, 2, 0], [3, 0, 0, 3, 1]]),
+            "acs-wfc3_ngc4449",
+        )
+    )
+    assert people["class_human"].tolist() == [0, 4, 1, 2, 3]
+    assert training_sample([people], labels="bcw")["class"].tolist() == [1, 2, 3]
+
+
 def test_real_catalogues_give_the_tables_of_the_paper(data_folder):
     paths = sorted((data_folder / "legus_catalogs").glob("*.tab"))
     catalogs = [read_table(path) for path in paths]

@@ -62,6 +62,30 @@ def test_two_copies_and_a_matrix(name, last):
     assert count_weights(double) == expected
 
 
+@pytest.mark.parametrize("name", ["resnet18", "vgg19_bn", "squeezenet1_1", "timm/resnet10t"])
+def test_copies_that_keep_their_last_layer(name):
+    with torch.device("meta"):  # shapes without numbers
+        single = create_network(name, n_bands=3, weights="none").branches[0]
+        network = create_network(f"{name}+last", weights="none")
+        assert len(network.blocks()) >= 2
+        assert network(torch.zeros(2, 5, 50, 50), torch.ones(2, 5)).shape == (2, 4)
+    assert network.head.in_features == 2 * 1000
+    assert count_weights(network.branches[0]) > count_weights(single)
+
+
+def test_last_layers_are_random_and_not_those_of_imagenet(tmp_path):
+    published = torchvision.models.get_model("shufflenet_v2_x0_5", weights=None)
+    torch.save(published.state_dict(), tmp_path / "shufflenet.pth")
+    network = create_network("shufflenet_v2_x0_5@32+last", weights=tmp_path / "shufflenet.pth")
+    first, second = network.branches
+    torch.testing.assert_close(first.conv1[0].weight, published.conv1[0].weight)
+    torch.testing.assert_close(second.conv1[0].weight, published.conv1[0].weight)
+    lasts = [one.fc.weight for one in (first, second, published)]
+    assert not torch.equal(lasts[0], lasts[1])
+    assert not torch.equal(lasts[0], lasts[2])
+    assert not torch.equal(lasts[1], lasts[2])
+
+
 @pytest.mark.parametrize(
     "name",
     ["squeezenet1_1", "googlenet", "vit_b_32", "timm/resnet10t", "timm/vit_tiny_patch16_224"],
@@ -135,6 +159,7 @@ def test_a_missing_file_of_weights(tmp_path):
         ("native", {"n_bands": 0}, "n_bands must be at least 1, not 0"),
         ("native", {"n_classes": 0}, "n_classes must be at least 1, not 0"),
         ("resnet18@small", {"weights": "none"}, "after the @ comes a number of pixels"),
+        ("resnet18+first", {"weights": "none"}, r"network 'resnet18\+first' is not known"),
         ("vit_b_16@64", {"weights": "none"}, "takes 224 pixels alone, not 64"),
     ],
 )

@@ -223,6 +223,7 @@ def test_run_on_the_command_line(images, tmp_path, capsys):
     [
         ("field", True),
         ("gallery", True),
+        ("examples", True),
         ("map", False),
         ("color-magnitude", False),
         ("color-color", False),

@@ -16,7 +16,7 @@ from matplotlib.text import Annotation
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 from PIL import Image
 
-from astroclust import ImageSet, classify_table
+from astroclust import ImageSet, classify_table, make_stamps
 from astroclust.evaluation import (
     calibration_curve,
     confusion_matrix,
@@ -28,10 +28,13 @@ from astroclust.plotting import (
     color_image,
     color_levels,
     plot_calibration,
+    plot_class_distributions,
     plot_color_color,
     plot_color_magnitude,
     plot_confusion,
+    plot_confusion_panels,
     plot_entropy,
+    plot_examples,
     plot_field,
     plot_gallery,
     plot_learning_curve,
@@ -266,6 +269,43 @@ def test_the_gallery_has_a_row_a_class(field, result):
     assert f"{first['probability'].max():.2f}" in " ".join(ax.get_title() for ax in shown)
 
 
+def test_the_gallery_in_all_bands_has_a_row_an_object(field, result):
+    figure = plot_gallery(result, field.images, per_class=1, context=99)
+    found = len(set(result["class"].tolist()))
+    assert len(figure.axes) == found * 7
+    titles = [ax.get_title() for ax in figure.axes[:7]]
+    assert titles == ["99 pixels", "50 pixels", *field.images.filters]
+    assert re.match(r"1 symmetric cluster\np 0\.\d\d  S ", figure.axes[0].get_ylabel())
+    with pytest.raises(ValueError, match="no middle of 50: cut larger ones"):
+        plot_gallery(result, field.images, context=49)
+
+
+def test_examples_show_the_surroundings_the_middle_and_each_band(field):
+    stamps = make_stamps(field.truth[:2], field.images, size=99)
+    stamps.data[0, 0] = 0
+    stamps.present[0, 0] = False
+    stamps.data[1, 4, 39:60] = np.nan  # of the middle of 20 pixels nothing is left
+    figure = plot_examples(stamps, size=20)
+    rows = np.reshape(figure.axes, (2, 7))
+    assert [[len(ax.images) for ax in row] for row in rows] == [
+        [1, 1, 0, 1, 1, 1, 1],
+        [1, 1, 1, 1, 1, 1, 0],
+    ]
+    wide, middle = (ax.images[0].get_array() for ax in rows[0, :2])
+    np.testing.assert_array_equal(middle, wide[39:59, 39:59])
+    np.testing.assert_array_equal(rows[0, 5].images[0].get_array(), stamps.data[0, 3, 39:59, 39:59])
+    assert rows[0, 0].get_ylabel() == f"class {field.truth['class'][0]}"
+    assert plot_examples(stamps, titles=["a", "b"]).axes[7].get_ylabel() == "b"
+    with pytest.raises(ValueError, match="2 stamps need as many titles, not 1"):
+        plot_examples(stamps, titles=["a"])
+    with pytest.raises(ValueError, match=r"99 pixels have no middle of 100: .* size=299\)"):
+        plot_examples(stamps, size=100)
+    with pytest.raises(ValueError, match="no stamps to draw"):
+        plot_examples(stamps[:0])
+    large = make_stamps(field.truth[:1], field.images, size=299)  # as the message says
+    assert plot_examples(large).axes[0].get_title() == "299 pixels"
+
+
 def test_a_learning_curve_has_both_losses_and_the_accuracy(tmp_path):
     log = tmp_path / "metrics.csv"
     log.write_text(
@@ -299,6 +339,40 @@ def test_a_confusion_matrix_is_in_percent_of_true_classes():
     assert texts[4] == "-"
     mean = mean_confusion([counts, confusion_matrix([1, 1, 4], [1, 4, 4])])
     assert plot_confusion(mean).texts[0].get_text() == "58\n$\\pm$12"
+
+
+def test_confusion_matrices_side_by_side():
+    one = confusion_matrix([1, 1, 4], [1, 4, 4])
+    figure = plot_confusion_panels({"25": {"a": one, "b": None}, "50": {"a": one, "b": one}})
+    assert [ax.get_title() for ax in figure.axes] == ["a", "b", "", ""]
+    assert [ax.get_xlabel() for ax in figure.axes] == ["", "", "class given", "class given"]
+    assert [len(ax.images) for ax in figure.axes] == [1, 0, 1, 1]
+    rows = [
+        text.get_text() for ax in figure.axes for text in ax.texts if text.get_weight() == "bold"
+    ]
+    assert rows == ["25", "50"]
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["1 (2)", "2 (0)", "3 (0)", "4 (1)"]
+    for nothing in ({}, {"25": {"a": None}}):
+        with pytest.raises(ValueError, match="no confusion matrices to draw"):
+            plot_confusion_panels(nothing)
+
+
+def test_classes_given_to_each_true_class():
+    one = confusion_matrix([1, 1, 4, 4], [1, 2, 4, 4])
+    figure = plot_class_distributions({"a": one, "b": one}, agreement={"people": {1: 66.0}})
+    axes = figure.axes
+    assert len(axes) == 4
+    heights = [[bar.get_height() for bar in bars] for bars in axes[0].containers]
+    assert heights == [[50, 50, 0, 0]] * 2
+    (line,) = axes[0].collections[0].get_segments()
+    assert line[:, 1].tolist() == [66, 66]
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert sorted(texts) == ["a", "b", "people"]
+    with pytest.raises(ValueError, match="of different classes"):
+        plot_class_distributions({"a": one, "b": confusion_matrix([1], [1], merge={2: 1})})
+    with pytest.raises(ValueError, match="no confusion matrices to draw"):
+        plot_class_distributions({})
 
 
 def test_the_area_of_entropies_is_one():

@@ -412,6 +412,7 @@ def test_a_blind_review_hides_what_others_say(page, blind, result):
     assert "entropy" in page.inner_text(".facts")
     assert page.locator(".saliency button").count() == 1
     page.keyboard.press("g")
+    page.wait_for_selector(f".cell[data-row='{first}'] .model:not(:empty)")
     mine, model, number, differ = _shown(page, first)
     assert (mine, differ) == (str(label), True)
     assert model.endswith(f" {result['class'][first]}")
@@ -490,9 +491,12 @@ def test_a_mailed_page_is_blind_too(page, result, field, downloads, tmp_path):
     page.locator("#grid").evaluate("(view) => view.focus()")
     page.keyboard.press("3")
     page.keyboard.press("4")
+    page.wait_for_selector(".cell[data-row='0'] .mine[data-class='4']")
+    page.wait_for_selector(".cell[data-row='0'] .model:not(:empty)")
     assert _shown(page, 0)[1].endswith(f" {result['class'][0]}")
     page.reload()
-    page.wait_for_selector(".cell .mine[data-class='4']")
+    page.wait_for_selector(".cell[data-row='0'] .mine[data-class='4']")
+    page.wait_for_selector(".cell[data-row='0'] .model:not(:empty)")
     assert _shown(page, 0)[1].endswith(f" {result['class'][0]}")
     assert _shown(page, 1)[1] == ""
     page.keyboard.press("w")

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.nddata import NDData
-from astropy.table import Table
+from astropy.nddata import Cutout2D, NDData
+from astropy.table import MaskedColumn, Table
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +13,8 @@ from astroclust.images import Band
 from astroclust.instruments import LEGUS_BANDS, BandSystem
 from astroclust.stamps import StampFlag, normalize_stamps
 from astroclust.stamps.cutting import cut_stamps
-from astroclust.tests.cutouts import cut_one
+from astroclust.stamps.reference import cut_with_cutout2d
+from astroclust.tests.test_images import FORMS, image_forms
 
 
 def _at(*places):
@@ -60,10 +61,75 @@ def test_stamps_are_those_of_cutout2d(seed, size, masked):
     x[:20], y[:20] = np.round(x[:20]), np.round(y[:20]) + 0.5
     x[0] = np.nan
     data, flags = cut_stamps(x, y, bands, size)
-    wanted = np.zeros_like(data)
-    one_by_one = [cut_one(*row, bands) for row in zip(wanted, x, y, strict=True)]
+    wanted, wanted_flags = cut_with_cutout2d(x, y, bands, size)
     np.testing.assert_array_equal(data, wanted)
-    np.testing.assert_array_equal(flags, one_by_one)
+    np.testing.assert_array_equal(flags, wanted_flags)
+
+
+def _both_methods(table, images, **options):
+    """Stamps in blocks, made sure to be those of the reference."""
+    stamps, reference = (
+        make_stamps(table, images, method=method, **options) for method in ("blocks", "cutout2d")
+    )
+    for name in ("data", "flags", "present"):
+        np.testing.assert_array_equal(getattr(stamps, name), getattr(reference, name))
+        assert getattr(stamps, name).dtype == getattr(reference, name).dtype
+    return stamps
+
+
+# Inside, at each kind of edge and corner, on the border of pixels, and off the image.
+PLACES = [(40, 30), (40.5, 29.5), (0, 30), (79.4, 30), (40, -0.4), (40, 59), (0, 0), (79, 59)]
+PLACES += [(-0.6, 3), (79.6, 3), (3, 60), (np.nan, 3), (np.inf, 3)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_reference_in_every_form_of_image(form, image, wcs, tmp_path):
+    image[28, 41], image[33, 38] = np.nan, np.inf
+    stamps = _both_methods(
+        _at(*PLACES), {"F555W": image_forms(image, wcs, tmp_path)[form]}, size=9, bands=["V"]
+    )
+    assert np.isnan(stamps.data[0]).sum() == 2
+    assert decode_flags(stamps.flags[0]) == ["NON_FINITE"]
+    assert decode_flags(stamps.flags[2]) == ["EDGE"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 50, 100])
+@pytest.mark.parametrize("kind", ["mask", "weight", "zeros", "int16", "counts", "no pixel"])
+def test_the_reference_with_masks_weights_and_blanks(kind, size, image, wcs, tmp_path):
+    image[:5], image[20:24, 30:50] = 0, 0
+    bad = np.random.default_rng(2).random(image.shape) < 0.01
+    header = wcs.to_header()
+    header["BUNIT"] = "ELECTRONS/S"
+    if kind == "mask":
+        given = NDData(image, mask=bad)
+    elif kind == "weight":
+        science = fits.ImageHDU(image, header, name="SCI")
+        weight = fits.ImageHDU(np.where(bad, 0, 9.0), name="WHT")
+        given = fits.HDUList([fits.PrimaryHDU(), science, weight])
+    elif kind == "zeros":
+        given = fits.PrimaryHDU(image, header)
+    elif kind == "int16":
+        given = (100 * image).astype(">i2")
+    elif kind == "counts":
+        header["BUNIT"], header["EXPTIME"] = "ELECTRONS", 700.0
+        given = fits.PrimaryHDU(image, header)
+    else:
+        given = np.full_like(image, np.nan)
+    _both_methods(_at(*PLACES), {"F555W": given, "F814W": given}, size=size)
+
+
+def test_pixels_off_the_image_are_nan_as_those_of_cutout2d(image):
+    stamps = _both_methods(_at((1, 58.4)), {"V": image}, size=8, bands=["V"])
+    cutout = Cutout2D(image, (1, 58.4), 8, mode="partial", fill_value=np.nan)
+    np.testing.assert_array_equal(stamps.data[0, 0], cutout.data)
+    assert np.isnan(cutout.data).sum() == 8 * 8 - 5 * 5
+    assert decode_flags(stamps.flags) == [["EDGE"]]
+
+
+def test_unknown_methods_are_refused(image):
+    with pytest.raises(ValueError, match="method must be one of blocks, cutout2d, not 'loop'"):
+        make_stamps(_at((1, 1)), {"V": image}, method="loop")
+    assert make_stamps(_at((1, 1)), {"V": image}, method="cutout2d").present[0, 3]
 
 
 def test_masked_and_non_finite_pixels_are_nan(image):
@@ -216,3 +282,13 @@ def test_bands_may_have_the_names_of_the_tables_of_a_file(tmp_path):
     again = Stamps.read(tmp_path / "stamps.fits")
     assert again.bands == system.roles
     assert again.table["id"].tolist() == [1, 2]
+
+
+def test_masked_logicals_of_the_table_survive_a_file(image, tmp_path):
+    table = _at((40, 30), (20, 20))
+    table["good"] = MaskedColumn([True, True], mask=[True, False])
+    make_stamps(table, {"V": image}, size=8).write(tmp_path / "stamps.fits")
+    again = Stamps.read(tmp_path / "stamps.fits")
+    assert again.table["good"].tolist() == [None, True]
+    again.write(tmp_path / "again.fits")
+    assert Stamps.read(tmp_path / "again.fits").table["good"].tolist() == [None, True]

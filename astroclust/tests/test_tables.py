@@ -8,7 +8,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.io.votable import from_table
-from astropy.table import QTable, Table
+from astropy.table import MaskedColumn, QTable, Table
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust.catalogs import pixel_positions, read_table, sky_positions, write_table
@@ -342,3 +342,52 @@ def test_a_compressed_table_that_would_fill_the_memory(tmp_path, monkeypatch):
     plain = tmp_path / "plain.csv"
     plain.write_bytes(gzip.decompress(path.read_bytes()))  # as the message says
     assert len(read_table(plain)) == 100_000
+
+
+def _with_masked_logicals():
+    table = Table({"x": [50.5, 100.0, 7.0], "good": [True, False, True]}, masked=True)
+    table["good"].mask = [False, False, True]
+    table["good"].info.description = "Whether it is good"
+    table["seen"] = MaskedColumn([[True, False], [True, True], [False, False]], mask=False)
+    table["seen"].mask[0, 1] = True
+    table["plain"] = MaskedColumn([True, False, True])
+    return table
+
+
+@pytest.mark.parametrize("rows", [slice(None), slice(0, 0)])
+def test_masked_logicals_survive_fits(rows, tmp_path):
+    table = _with_masked_logicals()[rows]
+    path = tmp_path / "t.fits"
+    write_table(table, path)
+    again = read_table(path)
+    for name in ("good", "seen", "plain"):
+        assert again[name].dtype == bool
+        np.testing.assert_array_equal(
+            np.ma.getmaskarray(np.ma.asarray(again[name])), table[name].mask
+        )
+        np.testing.assert_array_equal(
+            np.ma.filled(np.ma.asarray(again[name]), False), table[name].filled(False)
+        )
+    assert again["good"].info.description == "Whether it is good"
+    write_table(again, tmp_path / "again.fits")  # as often as you like
+    assert read_table(tmp_path / "again.fits")["good"].tolist() == table["good"].tolist()
+
+
+@pytest.mark.filterwarnings("ignore:Column '.*' contains NULL")
+def test_masked_logicals_are_the_null_values_of_fits(tmp_path):
+    write_table(_with_masked_logicals(), tmp_path / "t.fits")
+    with fits.open(tmp_path / "t.fits") as hdus:
+        assert hdus[1].data.view(np.ndarray)["good"].tobytes() == b"TF\0"
+        assert hdus[1].columns["good"].format == "L"
+    assert Table.read(tmp_path / "t.fits")["good"].tolist() == [True, False, False]
+
+
+def test_null_values_that_other_programs_wrote_are_masked(tmp_path):
+    values = fits.Column("good", "L", array=[True, False, False])
+    hdu = fits.BinTableHDU.from_columns([values, fits.Column("x", "D", array=[1.0, 2.0, 3.0])])
+    hdu.writeto(tmp_path / "t.fits")
+    content = bytearray((tmp_path / "t.fits").read_bytes())
+    start = content.rindex(b"T" + np.array(1.0, ">f8").tobytes())
+    content[start + 9] = 0
+    (tmp_path / "t.fits").write_bytes(content)
+    assert read_table(tmp_path / "t.fits")["good"].tolist() == [True, None, False]

@@ -147,7 +147,7 @@ def test_labels_are_checked():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"optimizer": "sgd"}, "optimizer 'sgd' is not known: there are adamw, adam"),
+        ({"optimizer": "lbfgs"}, "optimizer 'lbfgs' is not known: there are adamw, adam, sgd"),
         ({"schedule": "cosine"}, "schedule 'cosine' is not known: there are one-cycle, constant"),
         ({"augmentation": "mixup"}, "augmentation 'mixup' is not known: there are observations"),
         ({"validation_share": 1}, "from 0 to 1, not 1"),
@@ -322,13 +322,35 @@ def test_groups_stay_together(n, share, seed, n_groups):
     assert len(alone) == round(share * n)
 
 
+def test_a_stratified_split_has_the_numbers_of_wei_2020():
+    table_1, fifths = (1271, 1013, 738, 2125), (254, 202, 147, 425)
+    labels = np.repeat([1, 2, 3, 4], table_1)
+    learnt, held_out = split_rows(len(labels), share=0.2, seed=1, strata=labels)
+    assert sorted([*learnt, *held_out]) == list(range(len(labels)))
+    assert tuple(np.bincount(labels[held_out])[1:]) == fifths
+    other = split_rows(len(labels), share=0.2, seed=2, strata=labels)[1]
+    assert len(set(other) & set(held_out)) < 400
+    with pytest.raises(ValueError, match=r"strata must have one value for each of 5 rows"):
+        split_rows(5, share=0.2, seed=1, strata=labels)
+
+
+@given(n=st.integers(0, 60), share=st.floats(0, 1), seed=st.integers(0, 99))
+def test_strata_and_groups_together(n, share, seed):
+    groups, strata = np.random.default_rng(seed).integers(0, [[9], [3]], (2, n))
+    learnt, held_out = split_rows(n, share=share, seed=seed, groups=groups, strata=strata)
+    assert sorted([*learnt, *held_out]) == list(range(n))
+    assert not set(groups[learnt]) & set(groups[held_out])
+    for value in range(3):
+        assert np.sum(strata[held_out] == value) <= share * np.sum(strata == value) + 1e-6
+
+
 def test_stamps_that_share_pixels_are_one_group():
     x, y = [10, 50, 90, 141, 10], [10, 20, 10, 10, 75]
     groups = overlapping_groups(x, y, size=50)
     assert groups[0] == groups[1] == groups[2]
     assert len(set(groups.tolist())) == 3
     assert len(set(overlapping_groups(x, y, size=50, field=list("abcde")).tolist())) == 5
-    with pytest.raises(ValueError, match=r"a value for each of 5 rows: \(2,\)"):
+    with pytest.raises(ValueError, match=r"groups must have one value for each of 5 rows.* \(2,\)"):
         split_rows(5, share=0.2, seed=1, groups=[1, 2])
 
 

@@ -11,7 +11,14 @@ from astroclust.stamps import fill_holes
 from astroclust.training.pictures import augment_pictures
 from astroclust.training.renderings import render_stamps
 
-__all__ = ["AUGMENTATIONS", "augment_stamps", "crop_middle", "crop_stamps", "turn_stamps"]
+__all__ = [
+    "AUGMENTATIONS",
+    "augment_stamps",
+    "crop_middle",
+    "crop_stamps",
+    "flip_stamps",
+    "turn_stamps",
+]
 
 # How often stamps are changed in each way. A network shall not care which bands there are, where
 # a mosaic ends, or whether the pixels are linear: pictures made for the eye compress them.
@@ -222,10 +229,50 @@ def _resample(stamps, rng, share, size):
     return replace(stamps, data=turned.numpy())
 
 
+def flip_stamps(stamps, rng, *, size=None):
+    """Crop a random part of each stamp, and mirror half of them left to right.
+
+    The augmentation of Schneider et al. (2023, sec. 3.3), who crop 224 of 256 pixels. They name the
+    flip as an example and do not say that the crops of the training set are random; that is taken
+    from the margin that they leave for it.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps; not changed.
+    rng : `~numpy.random.Generator`
+        Source of the random numbers.
+    size : int, optional
+        Width of the result in pixels, anywhere in the stamp; by default that of the stamps, which
+        are then not cropped.
+
+    Returns
+    -------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps in the same order.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroclust import simulate_stamps
+    >>> from astroclust.training import AUGMENTATIONS
+    >>> AUGMENTATIONS["flips"](simulate_stamps(3, seed=1), np.random.default_rng(1), size=40).size
+    40
+    """
+    n, size = len(stamps), stamps.size if size is None else size
+    starts = rng.integers(0, stamps.size - size + 1, (n, 2))
+    steps = rng.choice([-1, 1], n)
+    data = np.empty((*stamps.data.shape[:2], size, size), np.float32)
+    for changed, pixels, (y, x), step in zip(data, stamps.data, starts, steps, strict=True):
+        changed[:] = pixels[:, y : y + size, x : x + size][..., ::step]
+    return replace(stamps, data=data)
+
+
 #: The ways to change stamps in training, by name.
 AUGMENTATIONS = {
     "observations": augment_stamps,
     "turns": turn_stamps,
     "crops": crop_stamps,
     "pictures": augment_pictures,
+    "flips": flip_stamps,
 }

@@ -39,6 +39,12 @@ __all__ = ["fit_network"]
 # start, each epoch would copy all stamps.
 _WORKERS = 1 if sys.platform == "linux" else 0
 
+_OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": partial(torch.optim.SGD, momentum=0.9),
+}
+
 
 def fit_network(network, domains, validation, recipe, *, seed, folder, progress_bar):
     """Fit a network, from the last checkpoint in the folder where there is one.
@@ -50,8 +56,8 @@ def fit_network(network, domains, validation, recipe, *, seed, folder, progress_
     domains : sequence of `~astroclust.training.domains.Domain`
         Training set; each batch is composed of all domains.
     validation : sequence of `~astroclust.training.domains.Domain`
-        Stamps on which the network is watched; with ``recipe.patience``, they end the training.
-        It may be empty.
+        Stamps on which the network is watched; with ``recipe.patience``, they end the training,
+        and with ``recipe.keep_best``, they select its epoch. It may be empty.
     recipe : `~astroclust.training.recipes.Recipe`
         How.
     seed : int
@@ -93,7 +99,7 @@ def fit_network(network, domains, validation, recipe, *, seed, folder, progress_
         )
         trainer.fit(fit, training, watched, ckpt_path=last)
     # A run that was complete before would give the last weights in place of their average.
-    chosen = folder / (BEST if recipe.patience is not None else LAST)
+    chosen = folder / (BEST if recipe.keep_best or recipe.patience is not None else LAST)
     # Mapped, for the optimizer's part of it is twice as large and not wanted.
     saved = torch.load(chosen, map_location="cpu", weights_only=True, mmap=True)
     fit.load_state_dict(saved["state_dict"])
@@ -143,9 +149,11 @@ def _n_steps(recipe, n_batches):
 
 
 def _precision(recipe):
-    if not torch.cuda.is_available():
-        return "bf16-mixed" if recipe.mixed_precision else "32-true"
-    return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+    on_gpu = torch.cuda.is_available()
+    mixed = on_gpu if recipe.mixed_precision is None else recipe.mixed_precision
+    if not mixed:
+        return "32-true"
+    return "bf16-mixed" if not on_gpu or torch.cuda.is_bf16_supported() else "16-mixed"
 
 
 def _callbacks(recipe, steps, folder, progress_bar):
@@ -153,16 +161,18 @@ def _callbacks(recipe, steps, folder, progress_bar):
     if recipe.moving_average:
         callbacks.append(WeightAveraging(avg_fn=partial(_average, window=max(steps / 7, 1))))
     if recipe.patience is not None:
-        callbacks += [
-            EarlyStopping("validation_loss", patience=recipe.patience),
-            ModelCheckpoint(
-                folder, "best", monitor="validation_loss", enable_version_counter=False
-            ),
-        ]
+        callbacks.append(EarlyStopping("validation_loss", patience=recipe.patience))
+        callbacks.append(_best_checkpoint(folder, "validation_loss", "min"))
+    if recipe.keep_best:
+        callbacks.append(_best_checkpoint(folder, "accuracy", "max"))
     callbacks.append(ModelCheckpoint(folder, "last", enable_version_counter=False))
     if progress_bar:
         callbacks.append(TQDMProgressBar(refresh_rate=10))
     return callbacks
+
+
+def _best_checkpoint(folder, monitor, mode):
+    return ModelCheckpoint(folder, "best", monitor=monitor, mode=mode, enable_version_counter=False)
 
 
 def _average(averaged, current, n, window):
@@ -212,8 +222,11 @@ class _Fit(lightning.LightningModule):
             block.eval()
 
     def training_step(self, batch, _):
-        loss = self.loss(self._scores(batch), batch[-1])
+        scores, targets = self._scores(batch), batch[-1]
+        loss = self.loss(scores, targets)
         self.log("loss", loss, prog_bar=True, on_step=False, on_epoch=True)
+        right = (scores.argmax(dim=1) == targets.argmax(dim=1)).float().mean()
+        self.log("training_accuracy", right, on_step=False, on_epoch=True)
         return loss
 
     def validation_step(self, batch, _):
@@ -245,8 +258,7 @@ class _Fit(lightning.LightningModule):
             for block, rate in zip(blocks, rates[::-1].tolist(), strict=True)
         ]
         groups = [group for group in groups if group["params"]]
-        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
-        optimizer = kind(groups, weight_decay=recipe.weight_decay)
+        optimizer = _OPTIMIZERS[recipe.optimizer](groups, weight_decay=recipe.weight_decay)
         if recipe.schedule == "constant":
             return optimizer
         # Not the estimate of Lightning, which asks for the first batch before the run is restored.

@@ -113,6 +113,11 @@ def make_domains(samples, scheme, recipe, seed):
         raise ValueError(
             f"none of {n} stamps can be set aside to say when to stop: give more, or no patience"
         )
+    if recipe.keep_best and not aside and not sets_by_galaxy(samples):
+        raise ValueError(
+            "keep_best needs stamps to select the best epoch: give a validation_share above 0, or "
+            "a test set"
+        )
     return training, aside
 
 

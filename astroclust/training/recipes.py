@@ -26,7 +26,7 @@ class Recipe:
     augmentation : str, optional
         How stamps are changed in training: one of `~astroclust.training.AUGMENTATIONS`.
     optimizer : str, optional
-        ``"adamw"`` or ``"adam"``.
+        ``"adamw"``, ``"adam"``, or ``"sgd"``, stochastic gradient descent with a momentum of 0.9.
     learning_rate : float, optional
         The highest learning rate.
     weight_decay : float, optional
@@ -54,14 +54,19 @@ class Recipe:
     patience : int or None, optional
         Epochs after which the training ends where the loss of those stamps has not fallen; the
         weights are then those of the lowest loss.
+    keep_best : bool, optional
+        Whether the weights are those of the epoch with the highest accuracy on the validation set,
+        the first such epoch, in place of the last ones. Without a validation set, the test set
+        selects the epoch, as in Schneider et al. (2023, sec. 4.1), and its scores are too good.
     frozen : int, optional
         Blocks of the network, from its input, that stay as they are, with the statistics of their
         batch normalisation.
     block_decay : float, optional
         Factor on the learning rate from each block to the one before it.
-    mixed_precision : bool, optional
-        Whether a CPU computes in bfloat16, which halves the time where it has instructions for it,
-        such as AVX-512 BF16, and is slower elsewhere. A GPU always uses mixed precision.
+    mixed_precision : bool or None, optional
+        Whether to compute in 16 bits where they suffice: bfloat16 on a CPU halves the time if it
+        has instructions for it, such as AVX-512 BF16, and is slower elsewhere. By default a GPU
+        does and a CPU does not. With False all is in 32 bits, as in Wei et al. (2020).
     max_missing_bands : int or None, optional
         How many bands may be absent when the classifier is used; by default all but one, as the
         augmentation ``"observations"`` removes up to that many.
@@ -71,10 +76,10 @@ class Recipe:
     >>> from astroclust.training import Recipe
     >>> Recipe(architecture="starcnet", epochs=30).learning_rate
     0.002
-    >>> Recipe(optimizer="sgd")
+    >>> Recipe(optimizer="lbfgs")
     Traceback (most recent call last):
         ...
-    ValueError: optimizer 'sgd' is not known: there are adamw, adam
+    ValueError: optimizer 'lbfgs' is not known: there are adamw, adam, sgd
     """
 
     architecture: str = "native"
@@ -93,15 +98,16 @@ class Recipe:
     moving_average: bool = True
     validation_share: float = 0.1
     patience: int | None = None
+    keep_best: bool = False
     frozen: int = 0
     block_decay: float = 1.0
-    mixed_precision: bool = False
+    mixed_precision: bool | None = None
     max_missing_bands: int | None = None
 
     def __post_init__(self):
         """Name what cannot be."""
         for name, known in (
-            ("optimizer", ("adamw", "adam")),
+            ("optimizer", ("adamw", "adam", "sgd")),
             ("schedule", ("one-cycle", "constant")),
             ("augmentation", tuple(AUGMENTATIONS)),
             ("normalization", tuple(NORMALIZATIONS)),
@@ -111,6 +117,11 @@ class Recipe:
                     f"{name} {getattr(self, name)!r} is not known: there are {', '.join(known)}"
                 )
         _check_mix(self.class_mix)
+        if self.keep_best and self.patience is not None:
+            raise ValueError(
+                "keep_best selects the epoch of the highest accuracy, patience that of the lowest "
+                "loss: give one of them"
+            )
         if not 0 <= self.validation_share < 1:
             raise ValueError(f"validation_share is from 0 to 1, not {self.validation_share}")
         if self.patience is None:
@@ -146,6 +157,7 @@ _WEI2020 = {
     "label_smoothing": 0.0,
     "moving_average": False,
     "validation_share": 0.0,
+    "mixed_precision": False,
 }
 #: Class fractions of LEGUS: the mean of its galaxies with human classes, weighted by the square
 #: root of their number (``benchmarks/real_labels.py``, ``class_mix``).

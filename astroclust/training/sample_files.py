@@ -201,6 +201,8 @@ def _picture(row, table, system, classifier):
         x, y = pixel_positions(table)
         (x0, y0), shape = _span(x, y, reach)
         labels["x"], labels["y"] = x - x0, y - y0
+        a_cx, a_cy, t_c, a_rx, a_ry, t_r = affine
+        labels["col"], labels["row"] = a_cx * x + a_cy * y + t_c, a_rx * x + a_ry * y + t_r
         near = labels["x"], labels["y"], reach
         grid = {"affine": affine, "origin": (x0, y0), "shape": shape, "near": near}
     else:

@@ -60,7 +60,8 @@ class Sample:
         Stamps of one group stay together if part of the training set is set aside for validation;
         see `split_rows`.
     test_stamps : `~astroclust.stamps.Stamps`, optional
-        Test set, on which the classifier is scored. It has no influence on the training.
+        Test set, on which the classifier is scored. It has no influence on the training, except
+        under a recipe with ``keep_best`` and no validation set.
     test_labels : array_like, optional
         Its labels.
     description : str, optional

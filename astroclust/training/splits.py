@@ -9,7 +9,7 @@ from scipy.spatial import KDTree
 __all__ = ["fold_rows", "overlapping_groups", "split_rows"]
 
 
-def split_rows(n, *, share, seed, groups=None):
+def split_rows(n, *, share, seed, groups=None, strata=None):
     """Divide rows at random in two, and keep those of one group together.
 
     Parameters
@@ -17,13 +17,17 @@ def split_rows(n, *, share, seed, groups=None):
     n : int
         Number of rows.
     share : float
-        Of the rows that are held out, from 0 to 1; whole groups come as near to it as they can
-        from below.
+        Fraction of the rows that are held out, from 0 to 1; whole groups come as near to it as
+        they can from below.
     seed : int or sequence of int
         Equal seeds divide equally.
     groups : array_like, shape (n,), optional
-        What each row belongs to: its field, or what `overlapping_groups` finds; by default each
+        What each row belongs to: its field, or a group of `overlapping_groups`; by default each
         row is a group, as in Wei et al. (2020, sec. 3.4).
+    strata : array_like, shape (n,), optional
+        Values of which each is divided in the same proportion, such as classes: of each, at most
+        ``share``, rounded down, is held out. Tables 4 and 5 of Wei et al. (2020) have exactly
+        that fraction of each class of their Table 1.
 
     Returns
     -------
@@ -33,27 +37,40 @@ def split_rows(n, *, share, seed, groups=None):
     Raises
     ------
     ValueError
-        Where ``share`` is not from 0 to 1, or ``groups`` does not have a value a row.
+        If ``share`` is not from 0 to 1, or ``groups`` or ``strata`` does not have one value per
+        row.
 
     Examples
     --------
     >>> from astroclust.training import split_rows
     >>> split_rows(4, share=0.5, seed=1, groups=["a", "a", "b", "b"])
     (array([2, 3]), array([0, 1]))
+
+    Half of each class, however rare:
+
+    >>> learnt, held_out = split_rows(6, share=0.5, seed=1, strata=[1, 1, 4, 4, 4, 4])
+    >>> [1, 1, 4, 4, 4, 4][held_out[0]], len(held_out)
+    (1, 3)
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share must be from 0 to 1, not {share}")
-    groups = _group_of_rows(n, groups)
+    groups = _value_of_rows(n, groups, "groups")
     names, group = np.unique(groups, return_inverse=True)
-    wanted = round(share * n)
-    held_out = np.zeros(n, bool)
-    sizes = np.bincount(group, minlength=len(names))
-    taken = 0
+    if strata is None:
+        stratum, wanted = np.zeros(n, int), np.array([round(share * n)])
+    else:
+        stratum = np.unique(_value_of_rows(n, strata, "strata"), return_inverse=True)[1]
+        # Not to lose a row to rounding: 0.29 x 100 is below 29.
+        wanted = np.floor(share * np.bincount(stratum) + 1e-9).astype(int)
+    counts = np.zeros((len(names), len(wanted)), int)
+    np.add.at(counts, (group, stratum), 1)
+    held_out = np.zeros(len(names), bool)
+    taken = np.zeros_like(wanted)
     for number in np.random.default_rng(seed).permutation(len(names)):
-        if taken + sizes[number] <= wanted:
-            held_out[group == number] = True
-            taken += sizes[number]
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+        if np.all(taken + counts[number] <= wanted):
+            held_out[number] = True
+            taken += counts[number]
+    return np.flatnonzero(~held_out[group]), np.flatnonzero(held_out[group])
 
 
 def fold_rows(n, *, folds, seed, groups=None):
@@ -89,7 +106,7 @@ def fold_rows(n, *, folds, seed, groups=None):
     """
     if folds < 2:
         raise ValueError(f"folds must be at least 2, not {folds}")
-    groups = _group_of_rows(n, groups)
+    groups = _value_of_rows(n, groups, "groups")
     names, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(names) < folds or sizes.max() > n / 2:
         remedy = "label more, further apart, or hold out a fraction instead"
@@ -107,12 +124,14 @@ def fold_rows(n, *, folds, seed, groups=None):
     return home[group]
 
 
-def _group_of_rows(n, groups):
-    """The group of each row: itself by default."""
-    groups = np.arange(n) if groups is None else np.asarray(groups)
-    if groups.shape != (n,):
-        raise ValueError(f"groups must have a value for each of {n} rows: {groups.shape}")
-    return groups
+def _value_of_rows(n, values, name):
+    """A value of each row, by default its number."""
+    values = np.arange(n) if values is None else np.asarray(values)
+    if values.shape != (n,):
+        raise ValueError(
+            f"{name} must have one value for each of {n} rows, not the shape {values.shape}"
+        )
+    return values
 
 
 def overlapping_groups(x, y, *, size=50, field=None):

@@ -1,0 +1,199 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Products of MAST, listed and downloaded with astroquery."""
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+import warnings
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
+from functools import cache, partial
+from pathlib import Path
+from threading import Thread
+
+from astropy.config import get_config
+
+from astroclust.archive.configuration import conf
+
+__all__ = ["astroquery_server", "download_product", "list_products", "quiet_astroquery"]
+
+_POLL = 0.1  # seconds between two looks at a download
+
+
+@contextmanager
+def astroquery_server(url):
+    """Let astroquery query another server if it is imported from now on.
+
+    It reads its setting once, on import. If that is past, `list_products` refuses and the portal
+    is queried without astroquery; downloads do not depend on the setting.
+
+    Parameters
+    ----------
+    url : str
+        The server; nothing is changed if empty.
+    """
+    if not url or "astroquery.mast" in sys.modules:
+        yield
+        return
+    section = get_config("astroquery.mast")
+    before = section.get("server")
+    section["server"] = url
+    try:
+        yield
+    finally:
+        if "astroquery.mast" not in sys.modules:  # else it tells which server astroquery queries
+            del section["server"]
+            if before is not None:
+                section["server"] = before
+
+
+def list_products(criteria):
+    """List the products of observations with astroquery.
+
+    Parameters
+    ----------
+    criteria : dict of str to list of str
+        Accepted values of columns of the observations, as for
+        ``astroquery.mast.Observations.query_criteria``.
+
+    Returns
+    -------
+    products : `~astropy.table.Table` or list
+        The products, as ``get_product_list`` returns them; an empty list if no observation meets
+        the criteria.
+
+    Raises
+    ------
+    LookupError
+        If astroquery queries another server than ``conf.mast_server``.
+    TimeoutError
+        If the server does not answer.
+    Exception
+        Any error of astroquery.
+    """
+    if _server() != conf.mast_server.rstrip("/"):
+        raise LookupError(f"astroquery queries {_server()}, not {conf.mast_server}")
+    observations = _observations()
+
+    def ask():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an empty table says that there are none
+            found = observations.query_criteria(**criteria)
+        return observations.get_product_list(found) if len(found) else []
+
+    return _start(ask).result(2 * conf.timeout)  # two queries, which wait for ever
+
+
+def download_product(uri, path, *, advance, stop):
+    """Download a product with astroquery.
+
+    Parameters
+    ----------
+    uri : str
+        Data URI, such as ``"mast:HLSP/legus/..."``.
+    path : `~pathlib.Path`
+        File to write. After an error it holds the bytes that arrived, if any.
+    advance : callable
+        Called with the number of bytes that arrived since the last call.
+    stop : `~threading.Event`
+        Ends the download when set.
+
+    Raises
+    ------
+    InterruptedError
+        If ``stop`` was set.
+    OSError
+        If the server refuses the file or sends nothing for ``conf.timeout`` seconds.
+    Exception
+        Any error of astroquery.
+    """
+    folder = tempfile.TemporaryDirectory(
+        dir=path.parent, prefix=f".{path.name}-", ignore_cleanup_errors=True
+    )
+    with folder:
+        file = Path(folder.name) / path.name
+        download = partial(
+            _observations().download_file,
+            uri,
+            local_path=file,
+            base_url=f"{conf.mast_server}/api/v0.1/Download/file",
+            cache=False,
+        )
+        future = _start(download)
+        try:
+            _watch(future, file, advance, stop)
+            status, message, _ = future.result()
+        finally:
+            if file.exists():
+                # A thread that was given up on may still write to its file, not to the copy.
+                move = os.replace if future.done() else shutil.copyfile
+                move(file, path)
+    if status != "COMPLETE":
+        raise OSError(message)
+
+
+@contextmanager
+def quiet_astroquery():
+    """Keep the progress bars of astroquery off the standard output.
+
+    There is one per file unless the logger of astroquery is above INFO, its default; without
+    ``verbose`` a file would be held in memory.
+    """
+    from astroquery import log
+
+    level = log.level
+    if level == logging.INFO:
+        log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+
+
+@cache
+def _server():
+    """The server that astroquery queries: its setting on import, which no later change affects."""
+    from astroquery.mast import conf as mast
+
+    return mast.server.rstrip("/")
+
+
+def _observations():
+    """A client that shares no session with other threads, nor settings with the user's."""
+    from astroquery.mast import Observations
+
+    observations = Observations()
+    observations.disable_cloud_dataset()  # astroquery 0.4.12 asks Amazon's servers first
+    return observations
+
+
+def _watch(future, file, advance, stop):
+    """Wait for a download as long as bytes arrive."""
+    size, last = 0, time.monotonic()
+    while not future.done():
+        wait([future], _POLL)
+        if stop.is_set():
+            raise InterruptedError("interrupted")
+        arrived = file.stat().st_size - size if file.exists() else 0
+        if arrived > 0:
+            advance(arrived)
+            size, last = size + arrived, time.monotonic()
+        elif time.monotonic() - last > conf.timeout:
+            raise OSError(f"nothing arrived in {conf.timeout:g} seconds")
+
+
+def _start(function):
+    """Call a function in a thread that does not keep the interpreter from exiting."""
+    future = Future()
+
+    def run():
+        try:
+            future.set_result(function())
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return future

@@ -1,0 +1,362 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The published numbers of Schneider et al. (2023) beside those of a study of one's own."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from astropy.table import Table
+from torch import nn
+
+from astroclust.data_files import read_data
+from astroclust.evaluation import mean_and_scatter
+from astroclust.experiments.pretraining import published_number
+from astroclust.experiments.pretraining_scores import (
+    confusion_by_run,
+    epochs_before_gain,
+    epochs_of_most_gain,
+    peak_accuracies,
+    scores_by_run,
+    sign_test,
+)
+from astroclust.instruments import ClassScheme
+from astroclust.networks import create_network
+
+__all__ = ["STARTS", "Study", "compare_numbers", "restricted"]
+
+#: First weights of the networks, by which the study calls them.
+STARTS = PRETRAINED, SCRATCH = ("pretrained", "from scratch")
+# The scheme of the galaxies of the paper, without which classes are not those of the paper.
+_GALAXIES = "galaxies"
+
+
+@dataclass(frozen=True)
+class Study:
+    """Results of a study.
+
+    Parameters
+    ----------
+    labels : `~numpy.ndarray` of int, shape (n,)
+        Classes of all objects.
+    scheme : `~astroclust.instruments.ClassScheme`
+        The classes.
+    n_bands : int
+        Bands of the stamps.
+    network : str
+        Network, as `~astroclust.networks.create_network` names it, without a size.
+    size, scaled : int
+        Width in pixels of what the network takes, and of the stamps before they are cropped.
+    curves, classified : `~astropy.table.Table`
+        As `~astroclust.experiments.pretraining_study` returns them.
+    long_curves : `~astropy.table.Table`, optional
+        Those of the longer trainings, in the order of the runs of Table 3 of the paper.
+    """
+
+    labels: np.ndarray
+    scheme: ClassScheme
+    n_bands: int
+    network: str
+    size: int
+    scaled: int
+    curves: Table
+    classified: Table
+    long_curves: Table | None = None
+
+    def epochs(self, start):
+        """Length of the trainings from a start."""
+        return int(self.curves["epoch"][self.curves["start"] == start].max())
+
+    def peaks(self, start, *, within=None):
+        """Peaks of the accuracy, in the order of the runs; None if no training is as long."""
+        if within is not None and within > self.epochs(start):
+            return None
+        return peak_accuracies(restricted(self.curves, start), within=within)
+
+    @cached_property
+    def runs(self):
+        """Numbers of the splits, in order."""
+        return sorted(set(self.classified["run"].tolist()))
+
+    @cached_property
+    def example(self):
+        """The split shown by itself, as run 49 of the paper (Figs 7 and 10), or the last one."""
+        paper = read_data("schneider2023")
+        return min(int(paper["run"][paper["item"] == "fig-10"][0]), self.runs[-1])
+
+    @cached_property
+    def scores(self):
+        """Scores of each training, as `scores_by_run` returns them."""
+        return scores_by_run(self.classified)
+
+    @cached_property
+    def confusion(self):
+        """Confusion matrices, as `confusion_by_run` returns them."""
+        return confusion_by_run(self.classified)
+
+    @cached_property
+    def layers(self):
+        """Convolutions and fully connected layers of the network, each in order."""
+        network = create_network(
+            f"{self.network}@{self.size}",
+            n_bands=self.n_bands,
+            n_classes=len(self.scheme),
+            weights="none",
+        )
+        modules = [*network.branches[0].modules(), network.head]
+        kinds = (nn.Conv2d, nn.Linear)
+        return tuple([one for one in modules if isinstance(one, kind)] for kind in kinds)
+
+
+def restricted(curves, start, *, epochs=None):
+    """The rows of a start, and of its first epochs.
+
+    Parameters
+    ----------
+    curves : `~astropy.table.Table`
+        As `~astroclust.experiments.pretraining_study` returns them.
+    start : str
+        One of the starts.
+    epochs : int, optional
+        By default all.
+
+    Returns
+    -------
+    rows : `~astropy.table.Table`
+        Some of the rows.
+    """
+    rows = curves["start"] == start
+    return curves[rows if epochs is None else rows & (curves["epoch"] <= epochs)]
+
+
+def compare_numbers(study):
+    """All numbers of the paper, and those of a study as far as it has them.
+
+    Parameters
+    ----------
+    study : `Study`
+        The study. Only one of the class scheme ``"galaxies"`` has numbers of elliptical galaxies
+        and so on. Peaks within 200 and 400 epochs, the lengths of the trainings of the paper, are
+        compared with those within the lengths of the study, whatever these are; others only if it
+        is long enough.
+
+    Returns
+    -------
+    comparison : `~astropy.table.Table`
+        The rows of ``astroclust/data/schneider2023.ecsv`` with ``paper``, ``paper_std``, ``ours``,
+        ``ours_std`` and ``difference``, in standard deviations of both; NaN if there is none, or
+        the trainings of the study are not as long as those of the paper.
+    """
+    paper = read_data("schneider2023").copy()
+    paper.rename_columns(("value", "std"), ("paper", "paper_std"))
+    paper["paper_std"] = np.ma.filled(paper["paper_std"], np.nan)
+    for name in ("start", "class", "given_class", "unit", "limit"):
+        paper[name] = np.ma.filled(paper[name], "")
+    ours = [_OURS.get(row["quantity"], _unknown)(study, row) for row in paper]
+    pairs = [_mean_and_std(values) for values in ours]
+    paper["ours"], paper["ours_std"] = np.array(pairs, float).T
+    published, own, *errors = (
+        np.asarray(paper[name]) for name in ("paper", "ours", "paper_std", "ours_std")
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        difference = (own - published) / np.hypot(*errors)
+    paper["difference"] = difference if _is_as_long(study, paper) else np.nan
+    return paper
+
+
+def _is_as_long(study, paper):
+    """Whether the trainings of a study are as long as those of the paper."""
+    lengths = paper[(paper["quantity"] == "epochs") & (paper["start"] != "")]
+    return all(study.epochs(row["start"]) == row["paper"] for row in lengths)
+
+
+def _mean_and_std(values):
+    """Mean and scatter of a number per run; of a single number, no scatter; NaN for None."""
+    if values is None:
+        return np.nan, np.nan
+    if np.ndim(values) == 0:
+        return float(values), np.nan
+    return mean_and_scatter(np.asarray(values, float))
+
+
+def _unknown(_, __):
+    """A number of the paper that a study of one's own does not have."""
+    return
+
+
+def _class(study, name):
+    """Number of a class by its name in the paper; None if the study is of other classes."""
+    if study.scheme.name != _GALAXIES:
+        return None
+    return next(number for number, own in study.scheme.names.items() if own == name)
+
+
+def _objects(study, row):
+    number = _class(study, row["class"])
+    return None if number is None else np.count_nonzero(study.labels == number)
+
+
+def _fraction(study, row):
+    number = _objects(study, row)
+    return None if number is None else 100 * number / len(study.labels)
+
+
+def _largest(study, name):
+    """A property of the convolution with the most filters."""
+    return getattr(max(study.layers[0], key=lambda layer: layer.out_channels), name)
+
+
+def _tests(study):
+    """Objects in each test set."""
+    first = study.classified[study.classified["start"] == PRETRAINED]
+    return np.array([np.count_nonzero(first["run"] == run) for run in study.runs])
+
+
+def _peaks(study, row, column):
+    """Peaks within the epochs of a row: of the long trainings, or all epochs, or the first ones."""
+    if row["item"] == "table-3":
+        return _long(study, row, column)
+    full = {published_number("epochs", start=start): study.epochs(start) for start in STARTS}
+    epochs = int(row["epochs"])
+    peaks = study.peaks(row["start"], within=full.get(epochs, epochs))
+    return None if peaks is None else np.asarray(peaks[column], float)
+
+
+def _long(study, row, column):
+    """A peak of Table 3: the runs of a study take the places of those of the paper."""
+    if study.long_curves is None:
+        return None
+    peaks = peak_accuracies(restricted(study.long_curves, row["start"]))
+    paper = read_data("schneider2023")
+    place = int(row["run"]) - int(paper["run"][paper["item"] == "table-3"].min())
+    return None if place >= len(peaks) else float(peaks[column][place])
+
+
+def _peak_accuracy(study, row):
+    peaks = _peaks(study, row, "accuracy")
+    return None if peaks is None else 100 * peaks
+
+
+def _peak_epoch(study, row):
+    return _peaks(study, row, "epoch")
+
+
+def _difference(study, row):
+    """Gain by pretraining: in the long trainings, or in as many epochs for both starts."""
+    if row["item"] == "table-3":
+        if study.long_curves is None:
+            return None
+        better, worse = (peak_accuracies(restricted(study.long_curves, one)) for one in STARTS)
+    else:
+        better = study.peaks(PRETRAINED)
+        worse = peak_accuracies(study.curves, within=study.epochs(PRETRAINED))
+        worse = worse[worse["start"] == SCRATCH]
+    return 100 * (np.asarray(better["accuracy"]) - np.asarray(worse["accuracy"]))
+
+
+def _gains(study, row):
+    """Gain by all epochs over the first ones."""
+    first = study.peaks(row["start"], within=int(row["epochs"]))
+    if first is None:
+        return None
+    return 100 * np.asarray(study.peaks(row["start"])["accuracy"] - first["accuracy"])
+
+
+def _largest_gain(study, row):
+    gains = _gains(study, row)
+    return None if gains is None else gains.max()
+
+
+def _signs(study, column):
+    """Sign test of the peaks: the higher accuracy, or the earlier epoch."""
+    pretrained, scratch = (np.asarray(study.peaks(start)[column]) for start in STARTS)
+    pair = (pretrained, scratch) if column == "accuracy" else (scratch, pretrained)
+    return sign_test(*pair)
+
+
+def _most_gain(study, row):
+    return epochs_of_most_gain(restricted(study.curves, row["start"]))["epoch"]
+
+
+def _before_gain(study, row):
+    return epochs_before_gain(restricted(study.curves, row["start"]), study.classified)["epochs"]
+
+
+def _score(study, row):
+    number = _class(study, row["class"])
+    if number is None:
+        return None
+    scores = study.scores[(study.scores["start"] == row["start"])]
+    return 100 * np.asarray(scores[row["quantity"]][scores["class"] == number])
+
+
+def _recall_ratio(study, row):
+    number = _class(study, row["class"])
+    if number is None:
+        return None
+    own = study.scores[study.scores["class"] == number]
+    means = [mean_and_scatter(own["recall"][own["start"] == start])[0] for start in STARTS]
+    return means[0] / means[1] if means[1] > 0 else None
+
+
+def _confused(study, row):
+    """Cell of the confusion matrix of one run."""
+    number, given = _class(study, row["class"]), _class(study, row["given_class"])
+    if number is None:
+        return None
+    matrix = study.confusion[row["start"], study.example]
+    return matrix[f"class_{given}"][list(matrix["class"]).index(number)]
+
+
+def _class_objects(study, row):
+    number = _class(study, row["class"])
+    if number is None:
+        return None
+    matrix = study.confusion[row["start"], study.example]
+    return matrix["total"][list(matrix["class"]).index(number)]
+
+
+def _confused_fraction(study, row):
+    total = _class_objects(study, row)
+    return 100 * _confused(study, row) / total if total else None
+
+
+_OURS = {
+    "all_objects": lambda study, _: len(study.labels),
+    "objects": _objects,
+    "fraction": _fraction,
+    "input_width": lambda study, _: study.size,
+    "first_filters": lambda study, _: study.layers[0][0].out_channels,
+    "first_width": lambda study, _: study.layers[0][0].kernel_size[0],
+    "later_filters": lambda study, _: _largest(study, "out_channels"),
+    "later_width": lambda study, _: _largest(study, "kernel_size")[0],
+    "later_depth": lambda study, _: _largest(study, "in_channels"),
+    "convolutions": lambda study, _: len(study.layers[0]),
+    "linear_layers": lambda study, _: len(study.layers[1]),
+    "outputs": lambda study, _: study.layers[1][-1].out_features,
+    # What `flip_stamps` does.
+    "flipped": lambda *_: 50,
+    "scaled_width": lambda study, _: study.scaled,
+    "crop_width": lambda study, _: study.size,
+    "training_objects": lambda study, _: np.mean(len(study.labels) - _tests(study)),
+    "test_objects": lambda study, _: np.mean(_tests(study)),
+    "runs": lambda study, _: len(study.runs),
+    "epochs": lambda study, row: study.epochs(row["start"]),
+    "peak_accuracy": _peak_accuracy,
+    "peak_epoch": _peak_epoch,
+    "losses": lambda study, _: _signs(study, "accuracy")[1],
+    "mean_gain": _gains,
+    "gain_of_mean": _gains,
+    "largest_gain": _largest_gain,
+    "mean_difference": _difference,
+    "epochs_of_most_gain": _most_gain,
+    "epochs_before_gain": _before_gain,
+    "recall": _score,
+    "precision": _score,
+    "f1": _score,
+    "recall_ratio": _recall_ratio,
+    "confused": _confused,
+    "class_objects": _class_objects,
+    "confused_fraction": _confused_fraction,
+    "p_accuracy": lambda study, _: _signs(study, "accuracy")[2],
+    "p_epoch": lambda study, _: _signs(study, "epoch")[2],
+}

@@ -1,0 +1,304 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The experiments of Wei et al. (2020) on color pictures of galaxies with human classes."""
+
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from astropy.table import Table, vstack
+from tqdm import tqdm
+
+from astroclust.catalogs import read_table
+from astroclust.catalogs.fields import plain_name
+from astroclust.experiments.samples import join_stamps
+from astroclust.experiments.schneider2023 import efficientnet_lite0_weights
+from astroclust.experiments.trainings import (
+    Training,
+    check_split,
+    result_of,
+    run_training,
+    with_origin,
+)
+from astroclust.experiments.wei2020_pictures_report import report_pictures
+from astroclust.instruments import LEGUS_BANDS
+from astroclust.networks import create_network
+from astroclust.stamps import Stamps
+from astroclust.training import find_recipe, overlapping_groups, read_samples, without_bands
+from astroclust.training.sample_rows import AFFINE
+
+__all__ = ["PICTURE_NETWORKS", "read_picture_stamps", "reproduce_on_pictures"]
+
+#: Networks by name: architecture and first weights. ResNet18 is that of the paper at a size that a
+#: CPU bears; the weights of EfficientNet-Lite0 for ImageNet are a package, and need no download.
+PICTURE_NETWORKS = {
+    "resnet18-imagenet": ("resnet18@64", "imagenet"),
+    "resnet18-random": ("resnet18@64", "none"),
+    "efficientnet-imagenet": ("timm/efficientnet_lite0@64", "imagenet"),
+    "efficientnet-random": ("timm/efficientnet_lite0@64", "none"),
+    "native": ("native", None),
+}
+_NEW_GALAXY = "ngc1566"
+_LISTING, _LABELS = "pictures.ecsv", "labels.ecsv"
+
+
+def reproduce_on_pictures(
+    folder,
+    pictures,
+    *,
+    networks=None,
+    runs=10,
+    batches=1000,
+    normalization="unit-stamp",
+    split="stratified",
+    redraw=False,
+    new_galaxy=_NEW_GALAXY,
+    weights=None,
+    progress_bar=False,
+):
+    """Repeat the experiments of Wei et al. (2020) on color pictures with human classes.
+
+    These are real clusters with real classes, but pictures are not photometry: artists stretched,
+    sharpened and compressed them, they are coarser than the mosaics, and of five bands they have
+    B, V and I. The networks are those of the paper, with NUV and U absent and a channel of zeros:
+    copies of a network for pictures, from random weights and from those of ImageNet, and ours
+    beside them. Each is trained ten times on four fifths of each class, and tested on the last
+    fifth, on a galaxy that is not in the training set, and on that without each band.
+
+    The same call resumes after a stop. The report is written after every training.
+
+    Parameters
+    ----------
+    folder : str or `~pathlib.Path`
+        Where trainings and the report go.
+    pictures : str or `~pathlib.Path`
+        Folder with the pictures, their list ``pictures.ecsv``, see
+        `~astroclust.training.read_samples`, and ``labels.ecsv``: ``field``, ``x``, ``y`` and
+        ``class_human``.
+    networks : sequence of str, optional
+        Some of `PICTURE_NETWORKS`; by default all whose weights can be had.
+    runs : int, optional
+        Trainings of each network.
+    batches : int, optional
+        Batches of 32 stamps in each training of a network of the paper, which has 10,000. Ours is
+        trained for 16 epochs.
+    normalization : str, optional
+        Of the networks of the paper; see `~astroclust.experiments.reproduce_wei2020`.
+    split : str, optional
+        ``"stratified"``, as in the paper, or ``"grouped"``: no stamp of the test set shares a pixel
+        with one of the training set.
+    redraw : bool, optional
+        Whether each run has a split of its own; see `~astroclust.experiments.reproduce_wei2020`.
+    new_galaxy : str or None, optional
+        Galaxy or field in place of NGC 1559, which is excluded from the sample. With None all
+        are in the sample.
+    weights : str or `~pathlib.Path`, optional
+        File with the ImageNet weights of ResNet18; by default torch downloads them.
+    progress_bar : bool, optional
+        Whether to show progress.
+
+    Returns
+    -------
+    page : `~pathlib.Path`
+        The report.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read, or weights of ImageNet that were asked for cannot be had.
+    ValueError
+        If a network, the split or the new galaxy is not known, or the folder holds trainings of
+        other data or settings.
+
+    Examples
+    --------
+    A study takes hours, and needs pictures:
+
+    >>> from astroclust.experiments import reproduce_on_pictures
+    >>> reproduce_on_pictures("study", "pictures", runs=1)
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: there is no file pictures/pictures.ecsv: give the folder with the list ...
+    """
+    began, folder = perf_counter(), Path(folder)
+    check_split(split)
+    if runs < 1:
+        raise ValueError(f"runs must be at least 1, not {runs}")
+    recipes = _recipes(networks, folder, batches, normalization, weights)
+    stamps = read_picture_stamps(pictures, progress_bar=progress_bar)
+    sample, new = _without_galaxy(stamps, new_galaxy)
+    others = {} if new is None else {"new galaxy": new} | _without_each_band(new)
+    todo = [
+        Training("pictures", recipe, run, split=split, redraw=redraw, name=name)
+        for run in range(1, runs + 1)
+        for name, recipe in recipes.items()
+    ]
+    classified = []
+    for training in tqdm(todo, unit="training", disable=not progress_bar):
+        finished = result_of(training, folder / "trainings").exists()
+        table = run_training(training, sample, folder=folder / "trainings", others=others)
+        classified.append(with_origin(table, training))
+        if finished and training is not todo[-1]:
+            continue
+        report = report_pictures(
+            vstack(classified),
+            sample,
+            new,
+            runs=runs,
+            recipes=recipes,
+            split=split,
+            redraw=redraw,
+            seconds=perf_counter() - began,
+        )
+        page = report.write(folder)
+    return page
+
+
+def read_picture_stamps(folder, *, progress_bar=False):
+    """Read labeled stamps of the pictures in a folder.
+
+    Parameters
+    ----------
+    folder : str or `~pathlib.Path`
+        See `reproduce_on_pictures`.
+    progress_bar : bool, optional
+        Whether to show progress.
+
+    Returns
+    -------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps in the bands of LEGUS, with a margin for the corners of turned ones. Columns:
+        ``field``, ``galaxy``, ``picture``, ``credit``, ``class``, ``x``, ``y``, and ``group``,
+        equal for stamps that share pixels, also if two fields are on one picture.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read.
+    ValueError
+        If the list lacks columns, or as `~astroclust.training.read_samples` does.
+
+    Examples
+    --------
+    >>> from astroclust.experiments import read_picture_stamps
+    >>> read_picture_stamps("nowhere")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: there is no file nowhere/pictures.ecsv: give the folder with the list ...
+    """
+    folder = Path(folder)
+    if not (folder / _LISTING).is_file():
+        raise FileNotFoundError(
+            f"there is no file {folder / _LISTING}: give the folder with the list of pictures, the "
+            "pictures and their labels"
+        )
+    listing = read_table(folder / _LISTING)
+    lacking = [name for name in ("field", "file", *AFFINE) if name not in listing.colnames]
+    if lacking:
+        raise ValueError(
+            f"{folder / _LISTING} lacks the columns {', '.join(lacking)}: give one row per field, "
+            "with the affine from the pixels of the labels to those of its picture"
+        )
+    listing["file"] = [str(folder / name) for name in listing["file"]]
+    listing["labels"] = str(folder / _LABELS)
+    credits_of = [""] * len(listing)
+    if "credit" in listing.colnames:
+        credits_of = np.ma.filled(listing["credit"].astype(str), "").tolist()
+    parts = []
+    for sample, row in zip(read_samples(listing, progress_bar=progress_bar), listing, strict=True):
+        stamps = sample.stamps
+        table = Table({"field": [sample.name] * len(stamps)})
+        table["galaxy"], table["picture"] = sample.galaxy, row["file"]
+        table["credit"] = credits_of[len(parts)]
+        table["class"] = np.asarray(sample.labels)
+        table["x"], table["y"] = _on_first_grid(stamps.table, row, listing)
+        parts.append(
+            Stamps(
+                stamps.data,
+                LEGUS_BANDS.roles,
+                present=stamps.present,
+                flags=stamps.flags,
+                table=table,
+            )
+        )
+    stamps = join_stamps(parts)
+    stamps.table["group"] = overlapping_groups(
+        stamps.table["x"], stamps.table["y"], size=stamps.size, field=stamps.table["picture"]
+    )
+    return stamps
+
+
+def _on_first_grid(table, row, listing):
+    """Positions in the pixels of the first field that is on the same picture."""
+    first = listing[listing["file"] == row["file"]][0]
+    affine = np.array([float(first[name]) for name in AFFINE]).reshape(2, 3)
+    place = np.array([table["col"], table["row"]], float) - affine[:, 2:]
+    return np.linalg.solve(affine[:, :2], place)
+
+
+def _without_galaxy(stamps, name):
+    """The stamps of other galaxies, and those of one."""
+    if name is None:
+        return stamps, None
+    wanted = plain_name(name)
+    own = np.array(
+        [
+            wanted in (plain_name(field), plain_name(galaxy))
+            for field, galaxy in stamps.table["field", "galaxy"]
+        ]
+    )
+    if not own.any() or own.all():
+        known = ", ".join(dict.fromkeys(stamps.table["field"]))
+        problem = "is the only galaxy of" if own.any() else "is not one of"
+        raise ValueError(
+            f"new galaxy {name} {problem} the pictures, which are of {known}: name another one, or "
+            "none"
+        )
+    galaxies = set(stamps.table["galaxy"][own])  # all fields of it
+    own = np.isin(stamps.table["galaxy"], list(galaxies))
+    return stamps[~own], stamps[own]
+
+
+def _without_each_band(stamps):
+    """Stamps without each of the bands that they have, by the name of the part."""
+    seen = stamps.present.any(axis=0)
+    return {
+        f"without {band}": without_bands(stamps, [i])
+        for i, band in enumerate(stamps.bands)
+        if seen[i]
+    }
+
+
+def _recipes(networks, folder, batches, normalization, weights):
+    """Recipes of the networks, by name."""
+    chosen = PICTURE_NETWORKS if networks is None else dict.fromkeys(networks)
+    unknown = [name for name in chosen if name not in PICTURE_NETWORKS]
+    if unknown or not chosen:
+        given = ", ".join(unknown) if unknown else "none"
+        raise ValueError(f"networks must be some of {', '.join(PICTURE_NETWORKS)}, not {given}")
+    recipes = {}
+    for name in chosen:
+        try:
+            recipes[name] = _recipe(name, folder, batches, normalization, weights)
+        except (OSError, ModuleNotFoundError):
+            if networks is not None:
+                raise
+    return recipes
+
+
+def _recipe(name, folder, batches, normalization, weights):
+    architecture, start = PICTURE_NETWORKS[name]
+    if architecture == "native":
+        return replace(find_recipe("native"), augmentation="pictures")
+    if name == "efficientnet-imagenet":
+        start = efficientnet_lite0_weights(folder.resolve())
+    elif start == "imagenet":
+        start = None if weights is None else str(weights)
+        create_network(architecture, weights=start)  # before hours of other trainings
+    return replace(
+        find_recipe("wei2020"),
+        architecture=architecture,
+        weights=start,
+        batches=batches,
+        normalization=normalization,
+    )

@@ -1,0 +1,205 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The report on color pictures: the tables of Wei et al. (2020) from real clusters and classes."""
+
+import numpy as np
+from astropy.table import Table
+
+from astroclust.evaluation import confusion_matrix, mean_confusion, mean_scores
+from astroclust.experiments.ablation import (
+    band_changes,
+    change_row,
+    classes_by_run,
+    most_needed,
+    scores_of_experiment,
+)
+from astroclust.experiments.wei2020_claims import check_claims
+from astroclust.instruments import LEGUS_CLASSES
+from astroclust.plotting import plot_confusion
+from astroclust.reports import Report, describe_machine
+
+__all__ = ["report_pictures"]
+
+_NOTE = (
+    "Color pictures, not photometry: real clusters with the classes that people gave them, on "
+    "renderings that were stretched, sharpened, color-balanced and compressed for the eye, coarser "
+    "than the mosaics, in B, V and I alone. Numbers of the paper are of five bands and native "
+    "pixels."
+)
+_PARTS = ("validation", "new galaxy")
+
+
+def report_pictures(classified, sample, new, *, runs, recipes, split, redraw, seconds):
+    """Report on the trainings that there are.
+
+    Parameters
+    ----------
+    classified : `~astropy.table.Table`
+        Classes of all trainings so far, with the columns that say which it was.
+    sample : `~astroclust.stamps.Stamps`
+        The sample that is divided into training and validation set.
+    new : `~astroclust.stamps.Stamps` or None
+        Stamps of the new galaxy.
+    runs : int
+        Trainings of each network when all are done.
+    recipes : dict of str to `~astroclust.training.Recipe`
+        Networks by name.
+    split : str
+        How the sample is divided.
+    redraw : bool
+        Whether each run has a split of its own.
+    seconds : float
+        Duration of this call.
+
+    Returns
+    -------
+    report : `~astroclust.reports.Report`
+        Not yet written.
+    """
+    report = Report("The experiments of Wei et al. (2020) on color pictures", note=_NOTE)
+    networks = list(dict.fromkeys(classified["architecture"]))
+    parts = {
+        (network, part): _select(classified, network, part)
+        for network in networks
+        for part in dict.fromkeys(classified["part"])
+    }
+    _add_summary(report, parts, runs)
+    report.add(
+        "Sentences of the paper",
+        "What the trainings say of each, as far as they are done. Differences are told from chance "
+        "by two-sided sign tests over the trainings; comparable are accuracies that differ by no "
+        "more than the variations of sec. 4.3.",
+        name="claims",
+        table=check_claims(parts),
+    )
+    for (network, part), table in parts.items():
+        if part in _PARTS:
+            _add_confusion(report, network, part, table)
+    _add_bands(report, networks, parts)
+    _add_sample(report, sample, new, recipes, split, redraw)
+    report.add(
+        "The machine",
+        "Minutes are those of this call; earlier ones that it resumed are not counted.",
+        name="machine",
+        table=describe_machine(seconds),
+    )
+    return report
+
+
+def _select(classified, network, part):
+    return classified[(classified["architecture"] == network) & (classified["part"] == part)]
+
+
+def _add_summary(report, parts, runs):
+    """Accuracy and recalls of each network, a row per part."""
+    rows, usual = [], {}
+    for (network, part), table in parts.items():
+        if part not in _PARTS:
+            continue
+        trainings = classes_by_run(table).values()
+        scores = mean_scores(trainings)
+        merged = mean_scores(trainings, merge={2: 1})
+        usual[part] = 100 * np.bincount(table["label"]).max() / len(table)
+        row = {"network": network, "tested_on": part, "runs": scores.meta["TRAININGS"]}
+        row |= {"accuracy": 100 * scores.meta["ACCURACY"]}
+        row |= {"accuracy_std": 100 * scores.meta["ACCURACY_STD"]}
+        for one in scores:
+            key = f"class_{one['class']}"
+            row |= {key: 100 * one["recall"], f"{key}_std": 100 * one["recall_std"]}
+        row |= {"class_1_or_2": 100 * merged["recall"][0]}
+        row |= {"class_1_or_2_std": 100 * merged["recall_std"][0]}
+        rows.append(row)
+    done = min(row["runs"] for row in rows)
+    text = (
+        "Percent of all objects, and of each true class, that are right: mean and standard "
+        "deviation over the trainings"
+    )
+    text += "." if done >= runs else f", of which {done} of {runs} are done so far."
+    most = " and ".join(f"{value:.1f} in the {part} set" for part, value in usual.items())
+    text += f" The most frequent class alone would give {most}.".replace("galaxy set", "galaxy")
+    report.add("Accuracy of each network", text, name="summary", table=Table(rows=rows))
+
+
+def _add_confusion(report, network, part, table):
+    trainings = classes_by_run(table).values()
+    confusion = mean_confusion(confusion_matrix(*pair) for pair in trainings)
+    name = f"{network}_{part.replace(' ', '-')}"
+    report.add(
+        f"Confusion: {network}, {part}",
+        "Mean and standard deviation over the trainings, in percent, as in Tables 4 to 7 and Figs "
+        "3 and 4 of the paper.",
+        name=f"confusion_{name}",
+        table=confusion,
+        figure=plot_confusion(confusion).figure,
+    )
+    report.add(
+        f"Scores: {network}, {part}",
+        "Fractions, mean and standard deviation over the trainings.",
+        name=f"scores_{name}",
+        table=scores_of_experiment(table),
+        form=None,
+    )
+
+
+def _add_bands(report, networks, parts):
+    """Changes of the accuracy of the new galaxy without each band."""
+    rows, sentences = [], []
+    for network in networks:
+        without = {
+            part.removeprefix("without "): table
+            for (name, part), table in parts.items()
+            if name == network and part.startswith("without ")
+        }
+        if not without:
+            continue
+        changes = band_changes(parts[network, "new galaxy"], without)
+        rows += [
+            {"network": network, "without": band} | change_row(table)
+            for band, table in changes.items()
+        ]
+        sentences.append(f"{network}: {most_needed(changes)[1]}.")
+    if rows:
+        report.add(
+            "Without one band",
+            "Change in points if one band of the new galaxy is set to zero: mean and standard "
+            "deviation of the changes in each training (Fig. 7; in the paper V costs the most). "
+            + " ".join(sentences),
+            name="bands",
+            table=Table(rows=rows),
+        )
+
+
+def _add_sample(report, sample, new, recipes, split, redraw):
+    rows = []
+    for name, stamps in (("sample", sample), ("new galaxy", new)):
+        if stamps is None:
+            continue
+        for field in dict.fromkeys(stamps.table["field"]):
+            classes = np.asarray(stamps.table["class"])[stamps.table["field"] == field]
+            counts = {f"class_{n}": np.count_nonzero(classes == n) for n in LEGUS_CLASSES.numbers}
+            rows.append({"part": name, "field": field} | counts | {"total": len(classes)})
+    text = "At most a fifth of each class" if split == "grouped" else "A fifth of each class"
+    text += " is the test set, " + ("another in each run" if redraw else "the same in all runs")
+    text += (
+        "; it shares no pixel with the training set."
+        if split == "grouped"
+        else "; its stamps may share pixels with those of the training set, as in the paper."
+    )
+    trainings = [_describe(name, recipe) for name, recipe in recipes.items()]
+    tables = [stamps.table for stamps in (sample, new) if stamps is not None]
+    given = dict.fromkeys(credit for table in tables for credit in table["credit"] if credit)
+    report.add(
+        "What this was made of",
+        f"Stamps of each class. {text} {'; '.join(trainings)}. The paper has 10,000 batches at 299 "
+        f"pixels, from ImageNet. Pictures: {'; '.join(given) or 'no credit is given'}.",
+        name="sample",
+        table=Table(rows=rows),
+    )
+
+
+def _describe(name, recipe):
+    """A network and how long it is trained."""
+    length = f"{recipe.epochs} epochs"
+    if recipe.batches is not None:
+        length = f"{recipe.batches} batches of {recipe.batch_size}"
+    what = name if name == recipe.architecture else f"{name} is {recipe.architecture}"
+    return f"{what}, {length}, {recipe.normalization}"
