@@ -31,7 +31,7 @@ def html_or_none(make, subject):
     make : callable
         `images_html`, `stamps_html` or `card_html`.
     subject : object
-        What it takes.
+        Object to display.
 
     Returns
     -------

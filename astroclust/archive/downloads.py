@@ -54,7 +54,7 @@ class _Progress:
 def fetch_files(remotes, folder, *, offline=False, progress_bar=False):
     """Fetch files, each only once.
 
-    What lies in the folder as it was fetched is not asked for again. Files with a URI are
+    Files in the folder, as they were fetched, are not requested again. Files with a URI are
     downloaded with astroquery; what it leaves undone, and the others, over https. What is on its
     way is in ``.part`` files, from which the next call resumes. Errors of the server and of the
     line are tried again, with growing pauses.
@@ -329,7 +329,7 @@ def length_of(url):
     Parameters
     ----------
     url : str
-        Where it is.
+        Address of the file.
 
     Returns
     -------

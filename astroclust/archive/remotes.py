@@ -16,9 +16,9 @@ class Remote:
     Parameters
     ----------
     url : str
-        Where it is.
+        Address of the file.
     name : str
-        What it is called here.
+        Its name in the folder.
     size : int, optional
         Its length in bytes, where the archive says it.
     sha256 : str, optional

@@ -83,8 +83,8 @@ def add_selection(command):
         (
             "--distance",
             float,
-            "in Mpc (default: that of --field; without, there is no cut in absolute magnitude, "
-            "which is at %(presets)s)",
+            "in Mpc (default: that of --field; if neither is given, there is no cut in absolute "
+            "magnitude, which is at %(presets)s)",
             _limit,
         ),
         (

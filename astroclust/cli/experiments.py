@@ -7,6 +7,7 @@ from pathlib import Path
 
 from astroclust.catalogs import legus_catalogs, read_table
 from astroclust.cli.options import add_command, use_server
+from astroclust.files import make_folder
 
 __all__ = ["add_reproduce"]
 
@@ -134,8 +135,7 @@ def add_reproduce(commands):
 
 
 def _reproduce(arguments, report):
-    folder = arguments.output or Path(arguments.study)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(arguments.output or Path(arguments.study))
     if not os.access(folder, os.W_OK):
         raise OSError(f"{folder} cannot be written to")
     page = _STUDIES[arguments.study](arguments, folder)

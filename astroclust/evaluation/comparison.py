@@ -181,7 +181,7 @@ def accuracy_against(values, labels, classes, *, bins=8):
     Raises
     ------
     ValueError
-        Where the lengths differ, there are no bins, or a value is 0, which means not inspected.
+        If the lengths differ, there are no bins, or a value is 0, which means not inspected.
 
     Examples
     --------

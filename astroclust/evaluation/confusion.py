@@ -77,7 +77,7 @@ def confusion_matrix(labels, classes, *, merge=None, scheme="legus"):
     Raises
     ------
     ValueError
-        Where the lengths differ, or a value is not a class. For 0, not inspected in catalogs, the
+        If the lengths differ, or a value is not a class. For 0, not inspected in catalogs, the
         message says how to mask it.
 
     Examples

@@ -70,7 +70,8 @@ def run_field(
         See `~astroclust.classification.classify_table`. If the magnitudes of the candidates can
         be used, they and what is around each candidate are evidence too.
     overwrite : bool, optional
-        Whether to start again in place of what a folder holds, also if its settings differ.
+        Whether to start again in place of what a folder holds, also if its settings differ. What
+        it holds is kept until the new sources are found.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -109,10 +110,7 @@ def run_field(
     for name in FILES:
         check_output(folder / name, overwrite=True)
     with only_process(folder):
-        if overwrite:
-            for name in FILES:
-                (folder / name).unlink(missing_ok=True)
-        run = RunFolder(folder, settings, files=FILES, stages=STAGES)
+        run = RunFolder(folder, settings, files=FILES, stages=STAGES, overwrite=overwrite)
         sources = run.table(
             STAGES[0],
             lambda: find_candidates(

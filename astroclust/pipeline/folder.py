@@ -1,13 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The folder of a run: its settings, the tables that are done, and the warnings that were given."""
 
-import hashlib
 import json
 import warnings
 from contextlib import contextmanager
 from dataclasses import asdict
 
-import numpy as np
 from astropy import units as u
 from astropy.utils.exceptions import AstropyUserWarning
 
@@ -15,6 +13,7 @@ import astroclust
 from astroclust.catalogs import read_table, write_table
 from astroclust.files import reading, replace_when_done
 from astroclust.images.reading import KEYWORDS
+from astroclust.injection.checkpoints import digest_of
 
 __all__ = ["LOG", "RunFolder", "describe_run"]
 
@@ -48,7 +47,7 @@ def describe_run(images, classifier, preset, *, distance, blocked):
         "images": {band.filter: _describe_band(band) for band in images.values()},
         "sky": _corners(images),
         "distance": None if distance is None else float(u.Quantity(distance, u.Mpc).value),
-        "blocked": None if blocked is None else _digest(blocked),
+        "blocked": None if blocked is None else digest_of(blocked)[:16],
         "classifier": f"{classifier.card.name} {classifier.card.sha256[:16]}",
         **asdict(preset),
     }
@@ -62,7 +61,7 @@ def _describe_band(band):
     return {
         "role": band.role,
         "pixels": band.checksum,
-        "masks": " ".join("-" if one is None else _digest(one) for one in masks),
+        "masks": " ".join("-" if one is None else digest_of(one)[:16] for one in masks),
         "unit": f"{band.scale:.10g} {band.unit}",
         "header": keywords,
     }
@@ -75,12 +74,6 @@ def _corners(images):
     ny, nx = images.shape
     sky = images.wcs.pixel_to_world([0, nx - 1, 0], [0, 0, ny - 1]).icrs
     return [f"{ra:.8f} {dec:+.8f}" for ra, dec in zip(sky.ra.deg, sky.dec.deg, strict=True)]
-
-
-def _digest(content):
-    if isinstance(content, np.ndarray):
-        content = np.ascontiguousarray(content)
-    return hashlib.sha256(content).hexdigest()[:16]
 
 
 class RunFolder:
@@ -96,6 +89,9 @@ class RunFolder:
         Names of the files of a run.
     stages : sequence of str
         Those of them that are tables to be used again.
+    overwrite : bool
+        Whether the files of an earlier run, or of others, are replaced. They are removed once the
+        first table of this run is made.
 
     Raises
     ------
@@ -105,9 +101,12 @@ class RunFolder:
         If its log cannot be read, or it has files of these names that are not of a run.
     """
 
-    def __init__(self, path, settings, *, files, stages):
+    def __init__(self, path, settings, *, files, stages, overwrite):
         self.path, self._settings, self._warned = path, settings, {}
         present = [name for name in files if (path / name).exists()]
+        self._replaced = present if overwrite else []
+        if overwrite:
+            return
         if LOG in present and set(present) & set(stages):
             self._resume()
         elif set(present) - {LOG}:
@@ -137,10 +136,12 @@ class RunFolder:
             As read, so that a run that resumes has the same.
         """
         path = self.path / name
-        if not path.exists():
+        if self._replaced or not path.exists():
             with _passed_on() as given:
                 table = make()
                 self._warned[name] = list(dict.fromkeys(str(one.message) for one in given))
+                while self._replaced:
+                    (self.path / self._replaced.pop()).unlink(missing_ok=True)
                 # The log goes first: a table without one is not of a run.
                 self._write()
                 write_table(table, path)

@@ -125,6 +125,35 @@ def test_warnings_that_are_errors_lose_no_table(images, tmp_path):
     assert "rows have flags" in (tmp_path / "summary.html").read_text(encoding="utf-8")
 
 
+def test_a_run_that_fails_loses_nothing_of_what_it_would_overwrite(images, folder, tmp_path):
+    for name in FILES:
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    with pytest.raises(ValueError, match="distance must be positive"):
+        run(images, tmp_path, distance=-10, overwrite=True)
+    for name in FILES:
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+    run(images, tmp_path)  # as before
+
+
+def test_a_run_that_is_stopped_while_it_overwrites_does_not_mix_tables(
+    images, folder, tmp_path, monkeypatch
+):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    for name in FILES:
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    options = {"preset": replace(PRESETS["legus"], threshold=60)}
+    with monkeypatch.context() as context:
+        context.setattr("astroclust.pipeline.classify_table", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(images, tmp_path, overwrite=True, **options)
+    assert not (tmp_path / "classified.ecsv").exists()
+    result = run(images, tmp_path, **options)  # resumes
+    sources = Table.read(tmp_path / "sources.ecsv")
+    assert len(result) == np.sum(sources["cuts"] == 0)
+
+
 def test_a_damaged_log(images, folder, tmp_path):
     for name in FILES:
         (tmp_path / name).write_bytes((folder / name).read_bytes())
