@@ -7,15 +7,24 @@ import numpy as np
 import sep
 from scipy.ndimage import distance_transform_edt
 
-__all__ = ["BOX", "Background", "measure_cells"]
+from astroclust.detection.tiles import run_tasks
+
+__all__ = ["BOX", "Background", "measure_background", "measure_cells", "strips_of"]
 
 #: Width of a cell of the background mesh, in pixels (LEGUS: BACK_SIZE 30).
 BOX = 30
 
+# Rows that are measured at a time: complete cells of the mesh.
+_STRIP = 16 * BOX
 # Smallest fraction of good pixels of a cell, as in SExtractor.
 _GOOD_FRACTION = 0.5
 # Cells around a piece that still bend the spline there: each passes on less than a tenth.
 _REACH = 5
+
+
+def strips_of(shape):
+    """Rows of an image of shape (ny, nx), as slices of complete cells."""
+    return [slice(y, min(y + _STRIP, shape[0])) for y in range(0, shape[0], _STRIP)]
 
 
 def measure_cells(data):
@@ -113,3 +122,34 @@ class Background:
         spline = sep.Background(pixels, bw=BOX, bh=BOX, fw=1, fh=1).back()
         y, x = (BOX * cell for cell in first)
         return spline[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
+
+
+def measure_background(band, pool, workers):
+    """Background of an image.
+
+    Parameters
+    ----------
+    band : `~astroclust.images.Band`
+        The image.
+    pool, workers
+        See `~astroclust.detection.tiles.run_tasks`.
+
+    Returns
+    -------
+    background : `Background`
+        The background; its noise is infinite for an image of one value.
+    """
+    tasks = ((band.pixels(rows),) for rows in strips_of(band.data.shape))
+    cells = dict(run_tasks(pool, measure_cells, tasks, workers=workers))
+    background = Background.from_cells(np.concatenate([cells[i] for i in range(len(cells))], 1))
+    if background.noise > 0 and np.isfinite(background.level).all():
+        return background
+    # A small image, or one with a sky of one value: its pixels are all there is to go by.
+    pixels = band.pixels(slice(None))
+    good = pixels[np.isfinite(pixels)]
+    if not good.size:
+        raise ValueError(f"{band.filter}: the image has no good pixels")
+    level = np.where(np.isfinite(background.level), background.level, np.median(good))
+    if good.min() == good.max():  # rounding of the background must not make sources
+        return Background(level, np.inf)
+    return Background(level, background.noise or float(np.std(good)))

@@ -6,7 +6,8 @@ import pytest
 import sep
 from astropy.nddata import NDData
 
-from astroclust import ImageSet, detection, find_sources, white_light
+from astroclust import ImageSet, find_sources, white_light
+from astroclust.detection import classical
 from astroclust.detection.background import BOX, Background, measure_cells
 
 METHODS = ["sextractor", "segmentation", "daofind"]
@@ -32,8 +33,8 @@ PLACES = [(20.3, 15.6), (80.0, 40.0), (33.5, 70.2), (43.5, 70.2)]
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Images of tests are smaller than a block."""
-    monkeypatch.setattr(detection, "_BLOCK", 60)
-    monkeypatch.setattr(detection, "_MARGIN", 20)
+    monkeypatch.setattr(classical, "_BLOCK", 60)
+    monkeypatch.setattr(classical, "_MARGIN", 20)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -123,7 +124,7 @@ def test_sources_are_found_once_on_the_borders_of_blocks(small_blocks, monkeypat
     places = [(x + 0.3, y + 0.1) for x in range(20, 280, 40) for y in range(20, 150, 40)]
     image = _stars(places, shape=(180, 300))
     blocks = find_sources(image, threshold=5, method=method)
-    monkeypatch.setattr(detection, "_BLOCK", 300)
+    monkeypatch.setattr(classical, "_BLOCK", 300)
     whole = find_sources(image, threshold=5, method=method)
     assert len(blocks) == len(whole) == len(places)
     for name in whole.colnames:

@@ -1,0 +1,207 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Sources above a threshold, block by block: groups of connected pixels, and stars."""
+
+import threading
+import warnings
+from functools import partial
+
+import numpy as np
+import sep
+from astropy.table import Table, vstack
+from astropy.utils.exceptions import AstropyUserWarning
+from photutils.detection import DAOStarFinder
+from photutils.segmentation import SourceCatalog, deblend_sources, detect_sources
+from photutils.utils.exceptions import NoDetectionsWarning
+from scipy import ndimage
+from tqdm import tqdm
+
+from astroclust.detection.background import BOX, measure_background
+from astroclust.detection.tiles import run_tasks, task_pool, tiles_of
+
+__all__ = ["COLUMNS", "find_classical"]
+
+# The deblending of LEGUS (DEBLEND_NTHRESH, DEBLEND_MINCONT).
+_LEVELS = 32
+_CONTRAST = 0.005
+# Full width at half maximum of a star of WFC3/UVIS on drizzled pixels, for DAOFIND.
+_STAR_WIDTH = 2.0
+# Pixels per side of the blocks that sources are found in, and around them: few groups of pixels
+# are larger than the margin, and for those it grows. The blocks are the same for any size of
+# tile, because SExtractor's deblending draws random numbers and its cleaning compares neighbors.
+_BLOCK = 48 * BOX
+_MARGIN = 4 * BOX
+_TOUCHING = np.ones((3, 3), bool)  # pixels of a group share a side or a corner
+# Branches of a group that sep can count.
+_MAX_BRANCHES = 32767
+# The limits of sep are global: one thread at a time sets them, extracts, and restores them.
+_SEP_LIMITS = threading.Lock()
+
+_SEGMENT = {"x": float, "y": float, "area": np.int32, "flux": float}
+#: Columns of each method.
+COLUMNS = {
+    "sextractor": _SEGMENT,
+    "segmentation": _SEGMENT,
+    "daofind": {"x": float, "y": float, "flux": float},
+}
+
+
+def find_classical(band, method, *, threshold, n_pixels, tile, workers, progress_bar):
+    """Find sources by one of the methods of `COLUMNS`.
+
+    Parameters
+    ----------
+    band : `~astroclust.images.Band`
+        The image.
+    method, threshold, n_pixels, tile, workers, progress_bar
+        See `~astroclust.detection.find_sources`.
+
+    Returns
+    -------
+    found : `~astropy.table.Table`
+        The `COLUMNS` of the method, one row per source, in no order.
+    """
+    find = {
+        "sextractor": partial(_find_sextractor, n_pixels=n_pixels),
+        "segmentation": partial(_find_segments, n_pixels=n_pixels),
+        "daofind": _find_stars,
+    }[method]
+    blocks = tiles_of(band.data.shape, _BLOCK, _MARGIN)
+    n_together = max(tile // _BLOCK, 1) ** 2
+    with (
+        task_pool(workers if len(blocks) > 1 else 1) as pool,
+        tqdm(total=len(blocks), unit="block", desc="detecting", disable=not progress_bar) as bar,
+    ):
+        background = measure_background(band, pool, workers)
+        limit = threshold * background.noise
+        found = []
+        while blocks:
+            batches = [blocks[i : i + n_together] for i in range(0, len(blocks), n_together)]
+            tasks = (
+                (find, [band.pixels(block.slices) for block in batch], batch, background, limit)
+                for batch in batches
+            )
+            grown = []
+            for i, results in run_tasks(pool, _find_in_batch, tasks, workers=workers):
+                for block, sources in zip(batches[i], results, strict=True):
+                    if sources is None:  # one of them reaches beyond the margin
+                        grown.append(block.grown())
+                    else:
+                        found.append(sources)
+                        bar.update()
+            blocks = grown
+    found = vstack([sources for sources in found if len(sources)] or Table(names=COLUMNS[method]))
+    return Table({name: np.array(found[name], dtype) for name, dtype in COLUMNS[method].items()})
+
+
+def _find_in_batch(find, images, blocks, background, limit):
+    results = []
+    for pixels, block in zip(images, blocks, strict=True):
+        mask = np.isnan(pixels)
+        level = background.at(*block.slices)
+        data = np.where(mask, 0, pixels - level).astype(np.float32)
+        results.append(find(data, mask, block, limit))
+    return results
+
+
+def _find_sextractor(data, mask, block, limit, *, n_pixels):
+    """Sources whose group of pixels begins in the core of the block; None if one is truncated."""
+    above = data > np.float32(limit)
+    groups, n_groups = ndimage.label(above, _TOUCHING)
+    own = np.zeros(n_groups + 1, bool)
+    own[_begin_in_core(groups, n_groups, block)] = True
+    large = np.bincount(groups.ravel(), minlength=n_groups + 1) >= n_pixels
+    if (own & large)[_on_border(groups, block)].any():
+        return None
+    with _SEP_LIMITS:
+        limits = sep.get_extract_pixstack(), sep.get_sub_object_limit()
+        sep.set_extract_pixstack(np.count_nonzero(above) + 2)
+        sep.set_sub_object_limit(_MAX_BRANCHES)
+        try:
+            sources = sep.extract(
+                data,
+                limit,
+                minarea=n_pixels,
+                filter_kernel=None,
+                deblend_nthresh=_LEVELS,
+                deblend_cont=_CONTRAST,
+            )
+        finally:
+            sep.set_extract_pixstack(limits[0])
+            sep.set_sub_object_limit(limits[1])
+    sources = sources[own[groups[sources["ypeak"], sources["xpeak"]]]]
+    x0, y0 = block.origin
+    return Table(
+        {
+            "x": sources["x"] + x0,
+            "y": sources["y"] + y0,
+            "area": sources["npix"],
+            "flux": sources["flux"],
+        }
+    )
+
+
+def _find_segments(data, mask, block, limit, *, n_pixels):
+    """Sources whose group of pixels begins in the core of the block; None if one is truncated."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoDetectionsWarning)
+        segments = detect_sources(data, limit, n_pixels, mask=mask)
+    if segments is None:
+        return Table()
+    own = _begin_in_core(segments.data, segments.max_label, block)
+    if np.isin(own, _on_border(segments.data, block)).any():
+        return None
+    if not own.size:
+        return Table()
+    segments.keep_labels(own)
+    with warnings.catch_warnings():
+        # It says that it deblends the groups with most peaks at other levels.
+        warnings.simplefilter("ignore", AstropyUserWarning)
+        segments = deblend_sources(
+            data, segments, n_pixels, n_levels=_LEVELS, contrast=_CONTRAST, progress_bar=False
+        )
+    catalog = SourceCatalog(data, segments, mask=mask)
+    x0, y0 = block.origin
+    columns = {
+        "x": catalog.x_centroid + x0,
+        "y": catalog.y_centroid + y0,
+        "area": segments.areas,
+        "flux": catalog.segment_flux,
+    }
+    return Table({name: np.atleast_1d(values) for name, values in columns.items()})
+
+
+def _begin_in_core(labels, n_labels, block):
+    """Labels whose first pixel, row by row, lies in the core: each does in one block alone."""
+    flat = labels.ravel()
+    inside = np.flatnonzero(flat)[::-1]
+    first = np.empty(n_labels + 1, int)
+    first[flat[inside]] = inside  # of several assignments the last one stays
+    y, x = np.divmod(first[1:], labels.shape[1])
+    x0, y0 = block.origin
+    return 1 + np.flatnonzero(block.holds(x + x0, y + y0))
+
+
+def _on_border(labels, block):
+    """Labels that touch a border of the block that is not one of the image."""
+    rows, columns = block.slices
+    ny, nx = block.shape
+    borders = (
+        (labels[0], rows.start > 0),
+        (labels[-1], rows.stop < ny),
+        (labels[:, 0], columns.start > 0),
+        (labels[:, -1], columns.stop < nx),
+    )
+    return np.unique(np.concatenate([labels[:0, 0], *(border for border, cut in borders if cut)]))
+
+
+def _find_stars(data, mask, block, limit):
+    """Stars whose center lies in the core of the block."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoDetectionsWarning)
+        stars = DAOStarFinder(limit, _STAR_WIDTH)(data, mask=mask)
+    if stars is None:
+        return Table()
+    x0, y0 = block.origin
+    x, y = stars["x_centroid"] + x0, stars["y_centroid"] + y0
+    own = block.holds(np.round(x), np.round(y))
+    return Table({"x": x[own], "y": y[own], "flux": stars["flux"][own]})

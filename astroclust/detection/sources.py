@@ -1,0 +1,122 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Find the sources in an image."""
+
+from concurrent.futures import Executor
+from numbers import Integral
+
+import numpy as np
+
+from astroclust.detection.classical import COLUMNS, find_classical
+from astroclust.images import read_image
+
+__all__ = ["find_sources"]
+
+# Unit, format and description of each column.
+_DESCRIBED = {
+    "id": (None, None, "number of the source, from 1"),
+    "x": ("pix", ".3f", "position in x: 0 is the center of the first pixel"),
+    "y": ("pix", ".3f", "position in y: 0 is the center of the first pixel"),
+    "ra": ("deg", ".7f", "right ascension (ICRS)"),
+    "dec": ("deg", ".7f", "declination (ICRS)"),
+    "area": ("pix2", None, "pixels above the detection threshold"),
+    "flux": (None, ".6g", "sum of the source in the detection image above its background"),
+}
+
+
+def find_sources(
+    image,
+    *,
+    threshold=20.0,
+    n_pixels=10,
+    method="sextractor",
+    tile=2000,
+    workers=1,
+    progress_bar=False,
+):
+    """Find sources in an image.
+
+    By default with SExtractor's own code (the ``sep`` package) and the settings of LEGUS: a
+    background in meshes of 30 pixels; sources are groups of 10 or more connected pixels that are
+    20 standard deviations above it, deblended at 32 levels with a contrast of 0.005, and cleaned
+    of those that would not be found without the wings of brighter sources. The standard
+    deviation is the median over all meshes that are not blank, each clipped at three of its own:
+    that of one pixel of drizzled sky, whose noise is correlated, and the same in crowded and in
+    empty regions.
+
+    Parameters
+    ----------
+    image : `~astropy.nddata.NDData`, HDU, path, (array, wcs) or `~astroclust.images.Band`
+        The image, shape (ny, nx), in any linear unit. Masked and non-finite pixels are excluded.
+    threshold : float, optional
+        Height above the background in units of its standard deviation (LEGUS: 20, in white
+        light).
+    n_pixels : int, optional
+        Smallest number of connected pixels (LEGUS: 10). Not used by ``"daofind"``.
+    method : str, optional
+        ``"sextractor"``; ``"segmentation"`` for the same groups of pixels, deblended by
+        `photutils.segmentation.deblend_sources` and not cleaned; or ``"daofind"`` for sources
+        like stars with a full width at half maximum of 2 pixels, as in PHANGS-HST
+        (`~photutils.detection.DAOStarFinder`).
+    tile : int, optional
+        Pixels per side of the area that a worker searches at a time, which bounds the memory. It
+        does not change the sources.
+    workers : int or `~concurrent.futures.Executor`, optional
+        Number of processes; or a pool that searches the tiles, such as
+        ``client.get_executor()`` of a Dask cluster.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
+
+    Returns
+    -------
+    sources : `~astropy.table.Table`
+        One row per source, in order of y: ``id`` (from 1); ``x``, ``y`` (0-based pixels);
+        ``ra``, ``dec`` (degrees, if the image has a WCS); ``area`` (pixels; not for
+        ``"daofind"``); ``flux`` (sum over the source above the background, unit of the image).
+        The table is empty if there are no sources. Columns have units, descriptions and formats.
+
+    Raises
+    ------
+    ValueError
+        If the image is not 2-D or has no good pixels, or an argument is invalid.
+
+    Examples
+    --------
+    >>> from astroclust import find_sources, simulate_field
+    >>> field = simulate_field(shape=(128, 128), seed=1)
+    >>> sources = find_sources(field.images["F555W"])
+    >>> sources.colnames
+    ['id', 'x', 'y', 'ra', 'dec', 'area', 'flux']
+    """
+    if not threshold > 0:
+        raise ValueError(f"threshold must be positive, not {threshold!r}")
+    n_workers = 1 if isinstance(workers, Executor) else workers
+    for name, value in (("n_pixels", n_pixels), ("tile", tile), ("workers", n_workers)):
+        if not isinstance(value, Integral) or value < 1:
+            raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+    if method not in COLUMNS:
+        raise ValueError(f"method must be one of {', '.join(COLUMNS)}, not {method!r}")
+    band = read_image(image)
+    found = find_classical(
+        band,
+        method,
+        threshold=threshold,
+        n_pixels=n_pixels,
+        tile=tile,
+        workers=workers,
+        progress_bar=progress_bar,
+    )
+    return _source_table(found, band)
+
+
+def _source_table(found, band):
+    sources = found[np.lexsort([found["x"], found["y"]])]
+    if band.wcs is not None:
+        sky = band.wcs.pixel_to_world(sources["x"], sources["y"]).icrs
+        sources.add_columns([sky.ra.deg, sky.dec.deg], names=["ra", "dec"], indexes=[2, 2])
+    sources.add_column(np.arange(1, len(sources) + 1), name="id", index=0)
+    for name in sources.colnames:
+        sources[name].unit, sources[name].format, sources[name].description = _DESCRIBED[name]
+    unit = "unit of the image" if band.unit is None else band.unit
+    sources["flux"].description += f", in {unit}"
+    sources["flux"].unit = band.unit
+    return sources
