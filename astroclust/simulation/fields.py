@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.nddata import CCDData
 from astropy.table import Table
+from photutils.segmentation import SegmentationImage
 from threadpoolctl import threadpool_limits
 
 from astroclust.catalogs import LegusField, find_field
+from astroclust.detection.background import measure_background
 from astroclust.images import Band, ImageSet
 from astroclust.instruments import LEGUS_BANDS, find_band_system
 from astroclust.photometry import ANNULUS, measure_apertures
@@ -39,6 +41,7 @@ from astroclust.simulation.headers import header_of, units_of
 from astroclust.simulation.ingredients import Ingredients
 from astroclust.simulation.labels import label_noise
 from astroclust.simulation.observations import Observation, observe_like
+from astroclust.simulation.outlines import outline_sources
 from astroclust.simulation.painting import Painting
 from astroclust.simulation.places import crowding_of, draw_places
 from astroclust.simulation.populations import FieldPopulation, field_population
@@ -76,6 +79,13 @@ class Field:
         ``mag_nuv`` ... ``mag_i`` (Vega; NaN for detector residue); ``radius``, the half-light
         radius of the main part (pc); its ``axis_ratio``; ``members``, the number of parts;
         ``log_age``, ``log_mass`` and ``e_bv`` of the stellar population that has these colors.
+    sources : `~astropy.table.Table`, optional
+        With ``outlines``, all that can be seen, single stars too: ``label``; ``x``, ``y``;
+        ``class``, 4 for stars; ``kind``; ``candidate``, the ``id`` in ``truth``, or 0; ``mag_v``;
+        ``flux_v``, the total in V (e-/s); ``xmin``, ``xmax``, ``ymin``, ``ymax``, the first and
+        last pixels.
+    segments : `~photutils.segmentation.SegmentationImage`, optional
+        With ``outlines``, the source that has the most light in each pixel, by its ``label``.
 
     Examples
     --------
@@ -92,6 +102,8 @@ class Field:
     images: ImageSet
     candidates: Table
     truth: Table
+    sources: Table | None = None
+    segments: SegmentationImage | None = None
 
 
 def simulate_field(
@@ -104,6 +116,7 @@ def simulate_field(
     galaxies=None,
     psf=None,
     system=LEGUS_BANDS,
+    outlines=False,
     progress_bar=False,
 ):
     """Draw a field like one of LEGUS, or paint one: its images, its candidates, and the truth.
@@ -149,6 +162,9 @@ def simulate_field(
         Band system of the images. Sources, which are drawn in the bands of LEGUS, have the spectra
         of ``astroclust.simulation.spectra`` in other ones. Bands that LEGUS observed have the same
         pixels in each system with pixels of the same size.
+    outlines : bool, optional
+        Whether to tell which pixels belong to which source, in ``sources`` and ``segments``; for
+        band systems with the pixels of LEGUS.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -156,7 +172,8 @@ def simulate_field(
     -------
     field : `Field`
         ``images``, ``candidates`` and ``truth``; of a catalog all its rows, in its order, those
-        without V or a position of the kind "none".
+        without V or a position of the kind "none"; with ``outlines``, ``sources`` and
+        ``segments``.
 
     Raises
     ------
@@ -167,7 +184,7 @@ def simulate_field(
     ValueError
         If another argument is not accepted, the catalog is empty or lacks a column, or
         ``galaxies`` or ``psf`` have none; or a band of ``system`` has no default filter, PSF or
-        zero point.
+        zero point, or ``outlines`` are wanted on pixels of another size.
 
     Warns
     -----
@@ -182,6 +199,11 @@ def simulate_field(
     (128, 128)
     """
     system = find_band_system(system)
+    if outlines and system.pixel_scale != LEGUS_BANDS.pixel_scale:
+        raise ValueError(
+            f"outlines are drawn on pixels of {LEGUS_BANDS.pixel_scale} arcsec, those of "
+            f"{system.name} have {system.pixel_scale}; omit outlines"
+        )
     if catalog is not None:
         like, covered = open_catalog(catalog, like, shape, density)
         zoom = LEGUS_BANDS.pixel_scale / system.pixel_scale
@@ -229,7 +251,8 @@ def simulate_field(
     else:
         truth["id"][:] = known["id"][:] = rows.id
         known["class_human"], known["class_mean"] = truth["class"], rows.class_mean
-    return Field(images, known, truth)
+    outlined = outline_sources(scene, _noise(image)) if outlines else ()
+    return Field(images, known, truth, *outlined)
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,6 +321,11 @@ def _images(studio, bands, image, scene, move, wcs):
     roles = {name: role for role, (name, _) in layers.items()}
     others = {name: role for name, role in roles.items() if name not in bands.system.filters}
     return ImageSet(dict(layers.values()), roles=others, system=bands.system)
+
+
+def _noise(image):
+    bands = [Band(name, name, data) for name, data in zip(LEGUS_BANDS.roles, image, strict=True)]
+    return [measure_background(band, None, 1).noise for band in bands]
 
 
 def _layers(image, observation, field, wcs):

@@ -1,0 +1,192 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Feature pyramids: maps of an image at several resolutions, of any image network."""
+
+from collections import OrderedDict
+
+import torch
+from torch import nn
+from torchvision.models.feature_extraction import create_feature_extractor
+from torchvision.ops import FeaturePyramidNetwork
+
+from astroclust.networks import NativeNetwork, create_network
+from astroclust.weights import load_classifier
+
+__all__ = ["STRIDES", "Pyramid", "create_pyramid"]
+
+#: Widths of the pixels of the maps, in those of the image: sources are 2 to 30 pixels wide.
+STRIDES = (2, 4, 8)
+# Image networks halve the image twice before their first useful map, so they see it enlarged.
+_ZOOM = 2
+_CHANNELS = 64
+_NATIVE_WIDTHS = {"native-small": 8, "native": 16, "native-large": 32}
+
+
+class Pyramid(nn.Module):
+    """A body that returns maps of `STRIDES`, and the feature pyramid on top of them.
+
+    Parameters
+    ----------
+    body : `~torch.nn.Module`
+        Called with images of shape (n, n_bands, ny, nx), it returns a list of maps.
+    widths : sequence of int
+        Channels of each map.
+    """
+
+    def __init__(self, body, widths):
+        super().__init__()
+        self.body = body
+        self.pyramid = FeaturePyramidNetwork(list(widths), _CHANNELS)
+        self.out_channels = _CHANNELS
+
+    def forward(self, images):
+        """Maps by name, the finest first, each of shape (n, 64, ny / stride, nx / stride)."""
+        maps = self.body(images)
+        return self.pyramid(OrderedDict((str(i), each) for i, each in enumerate(maps)))
+
+
+def create_pyramid(name, n_bands, weights=None):
+    """Feature pyramid of a network.
+
+    Parameters
+    ----------
+    name : str
+        ``"native"``, ``"native-small"`` or ``"native-large"``; a classification network of
+        torchvision; or ``timm/`` and one of timm, such as
+        ``"timm/hf-hub:mwalmsley/zoobot-encoder-efficientnet_b0"``.
+    n_bands : int
+        Bands of the images.
+    weights : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
+        ``"none"`` for random ones. Of the native networks, those of a classifier of the same
+        architecture, by default of the bundled one. Of the others, ``"imagenet"``, the default, or
+        a file, as for `~astroclust.networks.create_network`.
+
+    Returns
+    -------
+    pyramid : `Pyramid`
+        Of `STRIDES`.
+
+    Raises
+    ------
+    ValueError
+        If the network is not known, does not halve the image step by step, or if the weights are
+        those of another.
+    """
+    if name in _NATIVE_WIDTHS:
+        return _native_pyramid(name, n_bands, weights)
+    return _image_pyramid(name, n_bands, weights)
+
+
+def _native_pyramid(name, n_bands, weights):
+    network = NativeNetwork(n_bands, 1, width=_NATIVE_WIDTHS[name])
+    if weights != "none":
+        _share_weights(network, load_classifier(weights), name)
+    network.head = nn.Identity()
+    return Pyramid(_NativeBody(network), [_NATIVE_WIDTHS[name] * 2**i for i in (1, 2, 3)])
+
+
+def _share_weights(network, classifier, name):
+    """Take over all weights of a classifier's first member but those of its head."""
+    card, own = classifier.card, network.state_dict()
+    shared = {
+        key: value
+        for key, value in classifier.networks[0].state_dict().items()
+        if not key.startswith("head.")
+    }
+    expected = {key: value.shape for key, value in own.items() if not key.startswith("head.")}
+    if {key: value.shape for key, value in shared.items()} != expected:
+        raise ValueError(
+            f"classifier {card.name} is a {card.architecture} network of {len(card.bands)} bands, "
+            f"the detector a {name} one of {network.pixels.in_channels}; choose a classifier of "
+            'the same kind, or weights="none"'
+        )
+    network.load_state_dict(own | shared)
+
+
+class _NativeBody(nn.Module):
+    """The stages of the native network, which know an absent band by its zeros."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        network = self.network
+        present = (images != 0).any(dim=(2, 3)).to(images)
+        maps = network.pixels(images) + network.presence(present)[:, :, None, None]
+        maps = network.norm(maps).relu_()
+        result = []
+        for stage in network.stages:
+            maps = stage(maps)
+            result.append(maps)
+        return result
+
+
+def _image_pyramid(name, n_bands, weights):
+    # One network of three channels, whose first layer is then spread over the bands.
+    dual = create_network(name, n_bands=3, n_classes=1, weights=weights)
+    network = dual.branches[0]
+    _spread_input(network, n_bands)
+    nodes, widths = _strided_nodes(network, name, n_bands)
+    network = create_feature_extractor(network, {node: str(i) for i, node in enumerate(nodes)})
+    return Pyramid(_ImageBody(network), widths)
+
+
+def _spread_input(network, n_bands):
+    """Let the first layer take any number of bands: its kernels repeat, and add up to the same."""
+    first = next(layer for layer in network.modules() if isinstance(layer, nn.Conv2d))
+    repeats = -(-n_bands // first.in_channels)
+    kernels = first.weight.detach().repeat(1, repeats, 1, 1)[:, :n_bands]
+    first.weight = nn.Parameter(kernels * (first.in_channels / n_bands))
+    first.in_channels = n_bands
+
+
+def _strided_nodes(network, name, n_bands):
+    """Modules that return the last map of each stride, and their channels."""
+    size, found = 64 * _ZOOM, {}
+
+    def note(path):
+        def hook(module, inputs, output):
+            if isinstance(output, torch.Tensor) and output.ndim == 4 and output.shape[-1] > 1:
+                found[size / output.shape[-1] / _ZOOM] = path, output.shape[1]
+
+        return hook
+
+    parts = _parts(network)
+    hooks = [part.register_forward_hook(note(path)) for path, part in parts]
+    was_training = network.training
+    with torch.inference_mode():
+        network.eval()(torch.zeros(1, n_bands, size, size))
+    network.train(was_training)
+    for hook in hooks:
+        hook.remove()
+    if not set(STRIDES) <= set(found):
+        raise ValueError(
+            f"{name} has maps of the strides {sorted(found)}, a detector needs those of "
+            f"{STRIDES}; choose a network that halves the image step by step, such as resnet18"
+        )
+    return zip(*(found[stride] for stride in STRIDES), strict=True)
+
+
+def _parts(network):
+    """Direct parts of a network, and the members of its sequences, in order."""
+    parts = []
+    for path, part in network.named_children():
+        if isinstance(part, nn.Sequential):
+            parts += [(f"{path}.{inner}", member) for inner, member in part.named_children()]
+        else:
+            parts.append((path, part))
+    return parts
+
+
+class _ImageBody(nn.Module):
+    """Maps of an image network, which takes the image enlarged."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        images = nn.functional.interpolate(
+            images, scale_factor=_ZOOM, mode="bilinear", align_corners=False
+        )
+        return list(self.network(images).values())

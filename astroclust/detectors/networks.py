@@ -1,0 +1,211 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Faster R-CNN and Mask R-CNN for small sources in any number of bands, made of torchvision."""
+
+import torch
+from torch import nn
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.roi_heads import RoIHeads
+from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
+from torchvision.ops import MultiScaleRoIAlign, clip_boxes_to_image, nms
+
+from astroclust.detectors.backbones import STRIDES, create_pyramid
+
+__all__ = ["DetectorNetwork", "create_detector_network"]
+
+# Widths of the anchors of each map, in pixels.
+_ANCHORS = ((4, 7), (10, 14), (20, 30))
+# Boxes of this width are seen in the map of stride 4, those of half of it in that of stride 2.
+_CANONICAL_SIZE, _CANONICAL_LEVEL = 16, 2
+# Widths of what the heads see, in cells of the maps; and how much wider than its box is what is
+# seen of the surroundings, without which a star in a crowd looks like a cluster.
+_BOX_CELLS, _MASK_CELLS, _SURROUNDINGS = 7, 14, 4.0
+_HIDDEN = 256
+# Proposals per tile, before and after those that overlap are dropped, in training and later.
+_BEFORE, _AFTER = {"training": 2000, "testing": 2000}, {"training": 600, "testing": 600}
+_SAMPLED, _POSITIVE = 96, 0.33
+# Smallest width of a box in pixels.
+_NARROWEST = 1.5
+
+
+def create_detector_network(
+    backbone="native", *, n_bands=5, n_classes=4, masks=False, weights=None
+):
+    """Create a network that finds and outlines sources.
+
+    It is a Faster R-CNN (Ren et al. 2015) on a feature pyramid, or with masks a Mask R-CNN (He et
+    al. 2017), as in `torchvision.models.detection`, with anchors of 4 to 30 pixels. The classes are
+    judged by the box and by its surroundings; each box has the probabilities of all classes.
+
+    Parameters
+    ----------
+    backbone : str, optional
+        Network below the pyramid: ``"native"``, ``"native-small"``, ``"native-large"``; one of
+        torchvision, such as ``"resnet18"``; or ``timm/`` and one of timm, also by its name on
+        the Hugging Face hub, such as ``"timm/hf-hub:mwalmsley/zoobot-encoder-efficientnet_b0"``.
+    n_bands : int, optional
+        Bands of the images.
+    n_classes : int, optional
+        Classes of sources.
+    masks : bool, optional
+        Whether it also outlines sources.
+    weights : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
+        First weights of the backbone: ``"none"`` for random ones; for the native networks a
+        classifier, by default the bundled one; for the others ``"imagenet"``, the default, or a
+        file.
+
+    Returns
+    -------
+    network : `DetectorNetwork`
+        With one output more than there are classes, for the background.
+
+    Raises
+    ------
+    ValueError
+        For an unknown backbone, or weights that do not fit.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astroclust.detectors import create_detector_network
+    >>> network = create_detector_network("native-small", weights="none").eval()
+    >>> found = network(torch.zeros(1, 5, 64, 64))
+    >>> sorted(found[0])
+    ['boxes', 'labels', 'scores']
+    """
+    pyramid = create_pyramid(backbone, n_bands, weights)
+    channels, levels = pyramid.out_channels, [str(i) for i in range(len(STRIDES))]
+    anchors = AnchorGenerator(_ANCHORS, ((1.0,),) * len(STRIDES))
+    proposals = RegionProposalNetwork(
+        anchors,
+        RPNHead(channels, anchors.num_anchors_per_location()[0]),
+        fg_iou_thresh=0.5,
+        bg_iou_thresh=0.3,
+        batch_size_per_image=256,
+        positive_fraction=0.5,
+        pre_nms_top_n=_BEFORE,
+        post_nms_top_n=_AFTER,
+        nms_thresh=0.7,
+    )
+    heads = _Heads(
+        _BoxAndSurroundings(_pool(levels, _BOX_CELLS)),
+        TwoMLPHead(2 * channels * _BOX_CELLS**2, _HIDDEN),
+        FastRCNNPredictor(_HIDDEN, n_classes + 1),
+        fg_iou_thresh=0.5,
+        bg_iou_thresh=0.5,
+        batch_size_per_image=_SAMPLED,
+        positive_fraction=_POSITIVE,
+        bbox_reg_weights=None,
+        score_thresh=0.05,
+        nms_thresh=0.5,
+        detections_per_img=400,
+        **(_mask_parts(channels, levels, n_classes) if masks else {}),
+    )
+    return DetectorNetwork(pyramid, proposals, heads)
+
+
+class DetectorNetwork(nn.Module):
+    """A feature pyramid, the network that proposes boxes, and the heads that judge them.
+
+    Parameters
+    ----------
+    pyramid : `~astroclust.detectors.backbones.Pyramid`
+        From pixels to maps.
+    proposals : `~torchvision.models.detection.rpn.RegionProposalNetwork`
+        From maps to boxes.
+    heads : `~torchvision.models.detection.roi_heads.RoIHeads`
+        From maps and boxes to classes, better boxes, and masks.
+    """
+
+    def __init__(self, pyramid, proposals, heads):
+        super().__init__()
+        self.pyramid, self.proposals, self.heads = pyramid, proposals, heads
+
+    def forward(self, pixels, targets=None):
+        """Find sources in tiles; in training, the losses.
+
+        Parameters
+        ----------
+        pixels : `~torch.Tensor`, shape (n, n_bands, ny, nx)
+            Normalized tiles, in which absent bands are zero; ny and nx are multiples of 8.
+        targets : list of dict, optional
+            In training, of each tile: ``boxes``, shape (k, 4), in pixels as x0, y0, x1, y1, which
+            are edges; ``labels``, shape (k,), from 1; for masks ``masks``, shape (k, ny, nx).
+
+        Returns
+        -------
+        found : list of dict
+            In evaluation, of each tile: ``boxes``, shape (k, 4); ``scores``, shape
+            (k, n_classes), the probabilities of the classes, whose sum is that of being a source;
+            ``labels``, the most probable one; and ``masks``, shape (k, 1, 28, 28), of each box.
+        losses : dict of str to `~torch.Tensor`
+            In training, to be added.
+        """
+        sizes = [tuple(pixels.shape[2:])] * len(pixels)
+        maps = self.pyramid(pixels)
+        boxes, proposal_losses = self.proposals(ImageList(pixels, sizes), maps, targets)
+        found, losses = self.heads(maps, boxes, sizes, targets)
+        return {**losses, **proposal_losses} if self.training else found
+
+
+def _pool(levels, cells):
+    return MultiScaleRoIAlign(
+        levels,
+        cells,
+        sampling_ratio=2,
+        canonical_scale=_CANONICAL_SIZE,
+        canonical_level=_CANONICAL_LEVEL,
+    )
+
+
+def _mask_parts(channels, levels, n_classes):
+    return {
+        "mask_roi_pool": _pool(levels, _MASK_CELLS),
+        "mask_head": MaskRCNNHeads(channels, (channels,) * 3, 1),
+        "mask_predictor": MaskRCNNPredictor(channels, channels, n_classes + 1),
+    }
+
+
+class _BoxAndSurroundings(nn.Module):
+    """What the maps have in each box, and in a wider one around it, as more channels."""
+
+    def __init__(self, pool):
+        super().__init__()
+        self.pool = pool
+
+    def forward(self, maps, boxes, shapes):
+        wider = [
+            clip_boxes_to_image(_widened(each), s) for each, s in zip(boxes, shapes, strict=True)
+        ]
+        return torch.cat([self.pool(maps, boxes, shapes), self.pool(maps, wider, shapes)], dim=1)
+
+
+def _widened(boxes):
+    low, high = boxes.split(2, dim=1)
+    middle, half = (low + high) / 2, (high - low) / 2 * _SURROUNDINGS
+    return torch.cat([middle - half, middle + half], dim=1)
+
+
+class _Heads(RoIHeads):
+    """Heads of torchvision that give each box once, with the probabilities of all classes."""
+
+    def postprocess_detections(self, class_logits, box_regression, proposals, image_shapes):
+        """Boxes, scores and labels of each tile; sources suppress those they overlap."""
+        counts = [len(each) for each in proposals]
+        boxes = self.box_coder.decode(box_regression, proposals)
+        probabilities = class_logits.softmax(dim=1)
+        found = [], [], []
+        for shape, here, scores in zip(
+            image_shapes, boxes.split(counts), probabilities.split(counts), strict=True
+        ):
+            scores = scores[:, 1:]
+            labels = scores.argmax(dim=1) + 1
+            here = clip_boxes_to_image(here[torch.arange(len(here)), labels], shape)
+            total, width = scores.sum(dim=1), (here[:, 2:] - here[:, :2]).amin(dim=1)
+            kept = ((total > self.score_thresh) & (width > _NARROWEST)).nonzero()[:, 0]
+            kept = kept[nms(here[kept], total[kept], self.nms_thresh)][: self.detections_per_img]
+            for values, part in zip(found, (here, scores, labels), strict=True):
+                values.append(part[kept])
+        return found
