@@ -33,11 +33,11 @@ from astroclust.training.checkpoints import (
 from astroclust.training.domains import Batches
 from astroclust.training.epoch_log import EpochLog
 
-__all__ = ["fit_network"]
+__all__ = ["LOADERS", "fit_network", "interruptible", "quiet_lightning"]
 
-# One process changes stamps while this one learns; where processes do not share memory from the
-# start, each epoch would copy all stamps.
-_WORKERS = 1 if sys.platform == "linux" else 0
+#: One process changes stamps while this one learns; where processes do not share memory from the
+#: start, each epoch would copy all stamps.
+LOADERS = 1 if sys.platform == "linux" else 0
 
 _OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -81,10 +81,10 @@ def fit_network(network, domains, validation, recipe, *, seed, folder, progress_
     batches.epoch = fit.next_epoch
     # A generator of its own: the loader draws from it, and a run that goes on must not be shifted.
     training = DataLoader(
-        batches, batch_size=None, num_workers=_WORKERS, generator=torch.Generator()
+        batches, batch_size=None, num_workers=LOADERS, generator=torch.Generator()
     )
     watched = DataLoader(Batches(validation, recipe), batch_size=None) if validation else None
-    with _quiet_lightning(), _interruptible():
+    with quiet_lightning(), interruptible():
         trainer = lightning.Trainer(
             max_epochs=recipe.epochs if recipe.batches is None else -1,
             max_steps=-1 if recipe.batches is None else recipe.batches,
@@ -107,7 +107,7 @@ def fit_network(network, domains, validation, recipe, *, seed, folder, progress_
 
 
 @contextmanager
-def _quiet_lightning():
+def quiet_lightning():
     """Keep back the notes and warnings of Lightning that say nothing about this training."""
     # By filters: the levels of loggers are the user's.
     names = [name for name in logging.root.manager.loggerDict if name.startswith("lightning.")]
@@ -131,7 +131,7 @@ def _is_warning(record):
 
 
 @contextmanager
-def _interruptible():
+def interruptible():
     """Let Ctrl-C be a `KeyboardInterrupt`: Lightning exits, and ignores any later Ctrl-C."""
     handler = signal.getsignal(signal.SIGINT)
     try:

@@ -1,0 +1,189 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""What a detector is, written into the file of its weights."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from astroclust.detectors.networks import create_detector_network
+from astroclust.files import check_output, replace_when_done
+from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, BandSystem, ClassScheme
+
+__all__ = ["DetectorCard", "read_detector", "write_detector"]
+
+_CARD = "astroclust_detector"
+
+
+@dataclass(frozen=True)
+class DetectorCard:
+    """What a detector is: all that is needed to use it.
+
+    Parameters
+    ----------
+    name : str
+        Name of the detector.
+    backbone : str
+        Network below the feature pyramid, as
+        `~astroclust.detectors.create_detector_network` names it.
+    training_sample : str
+        Training fields, in plain words.
+    masks : bool
+        Whether it outlines sources.
+    classes : `~astroclust.instruments.ClassScheme`
+        Classes, in the order of the outputs.
+    system : `~astroclust.instruments.BandSystem`
+        Band system of the images.
+    simulated : bool
+        Whether it has been trained on simulated images alone.
+    scores : dict
+        Scores on fields that it was not trained on.
+    sha256 : str
+        Hash of the weights.
+
+    Examples
+    --------
+    >>> from astroclust.detectors import DetectorCard
+    >>> DetectorCard("mine", "native", "nothing yet").bands
+    ('NUV', 'U', 'B', 'V', 'I')
+    """
+
+    name: str
+    backbone: str
+    training_sample: str
+    masks: bool = False
+    classes: ClassScheme = LEGUS_CLASSES
+    system: BandSystem = LEGUS_BANDS
+    simulated: bool = True
+    scores: dict = field(default_factory=dict)
+    sha256: str = ""
+
+    @property
+    def bands(self):
+        """Roles of the bands, in the order of the inputs."""
+        return self.system.roles
+
+    def network(self, weights="none"):
+        """A network as the card describes it."""
+        return create_detector_network(
+            self.backbone,
+            n_bands=len(self.bands),
+            n_classes=len(self.classes),
+            masks=self.masks,
+            weights=weights,
+        )
+
+
+def write_detector(card, network, path, *, overwrite=False):
+    """Write a detector to one file of safetensors, with its card in the header.
+
+    Parameters
+    ----------
+    card : `DetectorCard`
+        Its card.
+    network : `~torch.nn.Module`
+        Its network.
+    path : str or `~pathlib.Path`
+        File ending in ``.safetensors``.
+    overwrite : bool, optional
+        Whether the file may exist.
+
+    Returns
+    -------
+    card : `DetectorCard`
+        The card as written, with the hash of the weights.
+
+    Raises
+    ------
+    ValueError
+        If the name does not end in ``.safetensors``.
+    OSError
+        If the file exists and ``overwrite`` is false, or it cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"weights go to a file ending in .safetensors, not {path.name}")
+    path = check_output(path, overwrite=overwrite)
+    weights = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in network.state_dict().items()
+    }
+    card = replace(card, sha256=_digest(weights))
+    content = asdict(card) | {"classes": card.classes.content, "system": card.system.content}
+    with replace_when_done(path, overwrite=overwrite) as partial:
+        partial.write_bytes(save(weights, metadata={_CARD: json.dumps(content)}))
+    return card
+
+
+def _digest(weights):
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode())
+        digest.update(weights[name].numpy().tobytes())
+    return digest.hexdigest()
+
+
+def read_detector(path):
+    """Read a detector that `write_detector` wrote.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        The file.
+
+    Returns
+    -------
+    card : `DetectorCard`
+        Its card.
+    network : `~torch.nn.Module`
+        Its network, in evaluation mode.
+
+    Raises
+    ------
+    ValueError
+        If the file is not that of a detector, or is damaged.
+    OSError
+        If it cannot be read.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"a detector is a file ending in .safetensors, not {path.name}")
+    try:
+        with safe_open(path, "pt") as file:
+            text = (file.metadata() or {}).get(_CARD)
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged ({error}); get it again") from error
+    if text is None:
+        raise ValueError(
+            f"{path} does not hold a detector; make one with astroclust.detectors.train_detector"
+        )
+    card = _card(text, path)
+    if _digest(weights) != card.sha256:
+        raise ValueError(f"{path} is damaged: its weights are not those it was saved with")
+    network = card.network()
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path} does not hold the weights of a {card.backbone} detector; use the version of "
+            "astroclust that it was saved with"
+        ) from error
+    return card, network.eval()
+
+
+def _card(text, path):
+    try:
+        content = json.loads(text)
+        unknown = set(content) - {item.name for item in fields(DetectorCard)}
+        if unknown:
+            raise ValueError(f"unknown entries {', '.join(sorted(unknown))}")
+        content["classes"] = ClassScheme.from_content(content["classes"])
+        content["system"] = BandSystem.from_content(content["system"])
+        return DetectorCard(**content)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"the card of {path} is not accepted: {error}") from error

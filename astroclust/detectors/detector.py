@@ -1,0 +1,291 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Sources of whole images, found by a network tile by tile."""
+
+from copy import deepcopy
+
+import numpy as np
+import torch
+from astropy.table import Table, vstack
+from photutils.segmentation import SegmentationImage
+from scipy import ndimage
+from scipy.spatial import KDTree
+from tqdm import tqdm
+
+from astroclust.detection.tiles import tiles_of
+from astroclust.detectors.cards import read_detector, write_detector
+from astroclust.detectors.pixels import PixelReader, fill_missing
+from astroclust.networks import survive_forks
+
+__all__ = ["Detector", "load_detector", "save_detector"]
+
+# Width of a tile and of its margin, in pixels: wider than the largest sources.
+_TILE, _MARGIN = 256, 32
+# Maps are up to eight times as coarse as tiles.
+_MULTIPLE = 8
+# The middle of a source differs by less than this from one tile to the next, in pixels.
+_SAME = 1.5
+# Probability from which a pixel belongs to a source.
+_INSIDE = 0.5
+
+
+class Detector:
+    """A network that finds sources, and its card.
+
+    Parameters
+    ----------
+    card : `DetectorCard`
+        Card of the network.
+    network : `~astroclust.detectors.networks.DetectorNetwork`
+        The network.
+
+    Examples
+    --------
+    A network that has learned nothing:
+
+    >>> from astroclust import simulate_field
+    >>> from astroclust.detectors import Detector, DetectorCard
+    >>> card = DetectorCard("mine", "native-small", "nothing yet")
+    >>> detector = Detector(card, card.network())
+    >>> field = simulate_field(shape=(64, 64), seed=1)
+    >>> sources, _ = detector.find(field.images, min_score=0.99)
+    >>> sources.colnames[:6]
+    ['x', 'y', 'area', 'flux', 'det_score', 'det_class']
+    """
+
+    def __init__(self, card, network):
+        survive_forks()
+        self.card, self.network = card, network.eval()
+
+    def __repr__(self):
+        notice = "; trained on simulated images" if self.card.simulated else ""
+        kind = "boxes and masks" if self.card.masks else "boxes"
+        return f"<Detector {self.card.name}: {self.card.backbone}, {kind}{notice}>"
+
+    def copied(self):
+        """Copy of the network, to be trained further.
+
+        Returns
+        -------
+        network : `~astroclust.detectors.networks.DetectorNetwork`
+            In training mode.
+        """
+        return deepcopy(self.network).train()
+
+    def find(self, images, *, min_score=0.5, segmentation=False, progress_bar=False):
+        """Find sources in images of any size, in bounded memory.
+
+        Parameters
+        ----------
+        images : `~astroclust.images.ImageSet` or mapping
+            Bands of the field; those that the detector takes are used.
+        min_score : float, optional
+            Smallest probability of being a source.
+        segmentation : bool, optional
+            Whether to return the pixels of each source, too.
+        progress_bar : bool, optional
+            Whether to show progress on standard error.
+
+        Returns
+        -------
+        sources : `~astropy.table.Table`
+            ``x``, ``y`` (0-based pixels); ``area`` (pixels); ``flux`` in the reference band;
+            ``det_score``, the probability of being a source; ``det_class``, the most probable
+            class; ``det_prob_1`` ..., the probability of each class, which add up to
+            ``det_score``; and with masks ``flux_nuv`` ..., the deblended flux in each band.
+            Sorted by y.
+        segments : `~photutils.segmentation.SegmentationImage` or None
+            The source of each pixel, by its row in ``sources``, from 1.
+
+        Raises
+        ------
+        ValueError
+            If the images have none of the detector's bands, ``min_score`` is not from 0 to 1, or
+            ``segmentation`` is wanted of a detector without masks.
+        """
+        if not 0 <= min_score <= 1:
+            raise ValueError(f"min_score must be from 0 to 1, not {min_score}")
+        if segmentation and not self.card.masks:
+            raise ValueError(
+                f"{self.card.name} finds boxes, not outlines; choose a detector that was trained "
+                "with masks, or omit segmentation"
+            )
+        reader = PixelReader(images, self.card.bands)
+        tables, pixels = [], []
+        tiles = tiles_of(reader.images.shape, _TILE, _MARGIN)
+        for tile in tqdm(tiles, unit="tile", desc="detecting", disable=not progress_bar):
+            table, own = self._find_in_tile(reader, tile, min_score)
+            tables.append(table)
+            pixels += own if segmentation else []
+        sources = vstack(tables, metadata_conflicts="silent")
+        order = _kept(sources)
+        sources = sources[order]
+        del sources["tile"]
+        segments = _segments(pixels, order, reader.images.shape) if segmentation else None
+        return sources, segments
+
+    def _find_in_tile(self, reader, tile, min_score):
+        """Table of the sources of a tile, and the pixels of each, as rows and columns."""
+        signal = reader.signal(*tile.slices)
+        found = self._run(reader.normalize(signal), min_score)
+        shapes = list(_shapes(found, signal.shape[1:]))
+        columns, own = _measure(shapes, np.nan_to_num(signal))
+        boxes = found["boxes"].reshape(-1, 2, 2)
+        # Edges of pixels, to their centers.
+        x, y = boxes.mean(axis=1).T - 0.5
+        x0, y0 = tile.origin
+        x, y = x + x0, y + y0
+        # A middle on the border of two cores may be just outside of both.
+        near = (x > tile.x0 - 0.5 - _SAME) & (x < tile.x1 - 0.5 + _SAME)
+        near &= (y > tile.y0 - 0.5 - _SAME) & (y < tile.y1 - 0.5 + _SAME)
+        table = self._table(x, y, columns, found["scores"], reader)
+        table["tile"] = np.full(len(table), tile.y0 * tile.shape[1] + tile.x0)
+        own = [(rows + y0, columns + x0) for rows, columns in own]
+        return table[near], [own[i] for i in np.flatnonzero(near)]
+
+    def _run(self, pixels, min_score):
+        """Boxes, scores and masks of a tile, as arrays."""
+        fill = [(0, 0), *((0, -size % _MULTIPLE) for size in pixels.shape[1:])]
+        pixels = np.pad(pixels, fill, constant_values=np.nan)
+        device = next(self.network.parameters()).device
+        with torch.inference_mode():
+            tensor = fill_missing(torch.from_numpy(pixels)[None].to(device))
+            found = self.network(tensor)[0]
+        kept = found["scores"].sum(dim=1) >= min_score
+        return {name: values[kept].cpu().numpy() for name, values in found.items()}
+
+    def _table(self, x, y, columns, probabilities, reader):
+        numbers = np.array(self.card.classes.numbers)
+        reference = self.card.bands.index(reader.reference)
+        table = Table({"x": x.astype(float), "y": y.astype(float), "area": columns["area"]})
+        table["flux"] = columns["flux"][:, reference]
+        table["det_score"] = probabilities.sum(axis=1)
+        table["det_class"] = numbers[probabilities.argmax(axis=1)].astype(np.int16)
+        for i, number in enumerate(numbers):
+            table[f"det_prob_{number}"] = probabilities[:, i]
+        if self.card.masks:
+            for role in reader.present:
+                table[f"flux_{role.lower()}"] = columns["flux"][:, self.card.bands.index(role)]
+        return table
+
+
+def _shapes(found, shape):
+    """Part of the tile that each box covers, and the probability that its pixels belong to it."""
+    for i, (x0, y0, x1, y1) in enumerate(found["boxes"]):
+        rows = np.arange(max(int(np.ceil(y0 - 0.5)), 0), min(int(np.ceil(y1 - 0.5)), shape[0]))
+        columns = np.arange(max(int(np.ceil(x0 - 0.5)), 0), min(int(np.ceil(x1 - 0.5)), shape[1]))
+        weight = np.ones((len(rows), len(columns)), np.float32)
+        if "masks" in found:
+            mask = found["masks"][i, 0]
+            v = (rows + 0.5 - y0) / (y1 - y0) * mask.shape[0] - 0.5
+            u = (columns + 0.5 - x0) / (x1 - x0) * mask.shape[1] - 0.5
+            grid = np.meshgrid(v, u, indexing="ij")
+            weight = ndimage.map_coordinates(mask, grid, order=1, mode="nearest")
+            weight[weight < _INSIDE] = 0
+        yield rows, columns, weight
+
+
+def _measure(shapes, signal):
+    """Area and flux of each source, which share blended light; and the pixels of each alone."""
+    total, best = np.zeros((2, *signal.shape[1:]), np.float32)
+    owner = np.zeros(signal.shape[1:], int)
+    for i, (rows, columns, weight) in enumerate(shapes, start=1):
+        part = np.ix_(rows, columns)
+        total[part] += weight
+        own = weight > best[part]
+        best[part] = np.where(own, weight, best[part])
+        owner[part] = np.where(own, i, owner[part])
+    area, flux, pixels = [], [], []
+    for i, (rows, columns, weight) in enumerate(shapes, start=1):
+        part = np.ix_(rows, columns)
+        share = np.divide(weight, total[part], out=np.zeros_like(weight), where=weight > 0)
+        area.append(np.count_nonzero(weight))
+        flux.append((signal[:, rows[:, None], columns] * share).sum(axis=(1, 2)))
+        y, x = np.nonzero(owner[part] == i)
+        pixels.append((rows[y], columns[x]))
+    flux = np.reshape(flux, (-1, len(signal))).astype(np.float32)
+    return {"area": np.array(area, np.int32), "flux": flux}, pixels
+
+
+def _kept(sources):
+    """Rows in order of y, without the less probable of those that two tiles found."""
+    positions = np.column_stack([sources["x"], sources["y"]])
+    keep = np.ones(len(sources), bool)
+    if len(sources):
+        pairs = KDTree(positions).query_pairs(_SAME, output_type="ndarray")
+        pairs = pairs[sources["tile"][pairs[:, 0]] != sources["tile"][pairs[:, 1]]]
+        scores = np.asarray(sources["det_score"])[pairs]
+        keep[pairs[np.arange(len(pairs)), scores.argmin(axis=1)]] = False
+    kept = np.flatnonzero(keep)
+    return kept[np.lexsort(positions[kept].T)]
+
+
+def _segments(pixels, order, shape):
+    labels = np.zeros(shape, np.int32)
+    for label, row in enumerate(order, start=1):
+        labels[pixels[row]] = label
+    return SegmentationImage(labels)
+
+
+def load_detector(path):
+    """Load a detector from a file, and check it.
+
+    Parameters
+    ----------
+    path : str, `~pathlib.Path` or `Detector`
+        A ``.safetensors`` file that `save_detector` wrote; a `Detector` is returned as it is.
+
+    Returns
+    -------
+    detector : `Detector`
+        Ready to find sources, on the CPU.
+
+    Raises
+    ------
+    ValueError
+        If the file is not that of a detector, or is damaged.
+    OSError
+        If it cannot be read.
+
+    Examples
+    --------
+    >>> from astroclust.detectors import Detector, DetectorCard, load_detector, save_detector
+    >>> card = DetectorCard("mine", "native-small", "nothing yet")
+    >>> card = save_detector(Detector(card, card.network()), "mine.safetensors")
+    >>> load_detector("mine.safetensors")
+    <Detector mine: native-small, boxes; trained on simulated images>
+    """
+    return path if isinstance(path, Detector) else Detector(*read_detector(path))
+
+
+def save_detector(detector, path, *, overwrite=False):
+    """Write a detector to a file.
+
+    Parameters
+    ----------
+    detector : `Detector`
+        The detector.
+    path : str or `~pathlib.Path`
+        File ending in ``.safetensors``.
+    overwrite : bool, optional
+        Whether the file may exist.
+
+    Returns
+    -------
+    card : `DetectorCard`
+        The card as written, with the hash of the weights.
+
+    Raises
+    ------
+    ValueError
+        If the name does not end in ``.safetensors``.
+    OSError
+        If the file exists and ``overwrite`` is false, or it cannot be written.
+
+    Examples
+    --------
+    >>> from astroclust.detectors import Detector, DetectorCard, save_detector
+    >>> card = DetectorCard("mine", "native-small", "nothing yet")
+    >>> len(save_detector(Detector(card, card.network()), "mine.safetensors").sha256)
+    64
+    """
+    return write_detector(detector.card, detector.network, path, overwrite=overwrite)

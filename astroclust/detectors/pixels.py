@@ -1,0 +1,125 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Pixels of whole images as detectors take them."""
+
+import numpy as np
+import torch
+
+from astroclust.detection.background import measure_background
+from astroclust.images import ImageSet
+from astroclust.stamps.holes import fill_holes
+
+__all__ = ["PixelReader", "fill_missing"]
+
+# Pixels are compressed from so many standard deviations of the noise on; then a source of 1000 has
+# the value 2.
+_SOFTENING, _SCALE = 3.0, 3.25
+
+
+class PixelReader:
+    """Reads parts of images in units of their noise.
+
+    In each band the background in meshes of 30 pixels is subtracted, the rest is divided by the
+    noise of the sky, as `~astroclust.find_sources` measures both, and ``asinh(x / 3) / 3.25``
+    compresses what is bright.
+
+    Parameters
+    ----------
+    images : `~astroclust.images.ImageSet` or mapping
+        The bands of the field.
+    roles : sequence of str
+        The bands that a detector takes, in its order.
+
+    Raises
+    ------
+    ValueError
+        If the images have none of the bands.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_field
+    >>> from astroclust.detectors import PixelReader
+    >>> field = simulate_field(shape=(128, 128), seed=1)
+    >>> reader = PixelReader(field.images, ("NUV", "U", "B", "V", "I"))
+    >>> signal = reader.signal(slice(0, 64), slice(0, 64))
+    >>> reader.normalize(signal).shape
+    (5, 64, 64)
+    """
+
+    def __init__(self, images, roles):
+        self.images, self.roles = ImageSet.of(images), tuple(roles)
+        bands = {band.role: band for band in self.images.values()}
+        self._bands = [bands.get(role) for role in self.roles]
+        if not any(self._bands):
+            raise ValueError(
+                f"the images have the bands {', '.join(bands)}, the detector takes "
+                f"{', '.join(self.roles)}; choose a detector for these bands"
+            )
+        self._backgrounds = [
+            None if band is None else measure_background(band, None, 1) for band in self._bands
+        ]
+
+    @property
+    def present(self):
+        """Roles of the bands that there are, in the order of the detector."""
+        pairs = zip(self.roles, self._bands, strict=True)
+        return tuple(role for role, band in pairs if band is not None)
+
+    @property
+    def reference(self):
+        """Role of the reference band of the images, if the detector takes it, or the first."""
+        role = self.images.reference.role
+        return role if role in self.present else self.present[0]
+
+    def signal(self, rows, columns):
+        """Read a part of all bands, above the background.
+
+        Parameters
+        ----------
+        rows, columns : slice
+            The part.
+
+        Returns
+        -------
+        signal : `~numpy.ndarray` of float32, shape (n_bands, ny, nx)
+            In the unit of the images; NaN where there is no good pixel, and everywhere in absent
+            bands.
+        """
+        shape = rows.stop - rows.start, columns.stop - columns.start
+        result = np.full((len(self.roles), *shape), np.nan, np.float32)
+        for pixels, band, background in zip(result, self._bands, self._backgrounds, strict=True):
+            if band is not None:
+                pixels[:] = band.pixels((rows, columns)) - background.at(rows, columns)
+        return result
+
+    def normalize(self, signal):
+        """Compress a signal in units of the noise.
+
+        Parameters
+        ----------
+        signal : `~numpy.ndarray` of float32, shape (n_bands, ny, nx)
+            As `signal` reads it.
+
+        Returns
+        -------
+        pixels : `~numpy.ndarray` of float32, shape (n_bands, ny, nx)
+            As a detector takes them, with NaN where there are none.
+        """
+        noise = [np.nan if one is None else one.noise for one in self._backgrounds]
+        noise = np.array(noise, np.float32)[:, None, None]
+        return np.arcsinh(signal / (_SOFTENING * noise)) / np.float32(_SCALE)
+
+
+def fill_missing(pixels):
+    """Fill small holes from their neighbors, and the others with the background.
+
+    Parameters
+    ----------
+    pixels : `~torch.Tensor` of float32, shape (n, n_bands, ny, nx)
+        As `PixelReader` normalizes them.
+
+    Returns
+    -------
+    pixels : `~torch.Tensor` of float32, shape (n, n_bands, ny, nx)
+        Without NaN.
+    """
+    return torch.nan_to_num(fill_holes(pixels), nan=0.0)

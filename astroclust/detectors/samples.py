@@ -1,0 +1,272 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Fields with known sources, and the tiles that detectors learn from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from astroclust.catalogs.positions import pixel_positions
+from astroclust.detectors.pixels import PixelReader, fill_missing
+from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, find_band_system
+
+__all__ = ["BATCHES_PER_EPOCH", "DetectionField", "SimulatedFields", "Tiles"]
+
+#: Batches after each of which a training writes a checkpoint.
+BATCHES_PER_EPOCH = 50
+
+# A source that a tile truncates counts with so many of its pixels.
+_FEWEST_PIXELS = 5
+# Pixels a side of simulated fields, and candidates per pixel.
+_SHAPE, _DENSITY = (512, 512), (1e-4, 6e-4)
+# How many simulated fields are in use at a time, and the batches for which each is used.
+_IN_USE, _BATCHES_PER_FIELD = 24, 40
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionField:
+    """A field whose sources are known.
+
+    Parameters
+    ----------
+    pixels : `~numpy.ndarray` of float32, shape (n_bands, ny, nx)
+        As `PixelReader` normalizes them.
+    segments : `~numpy.ndarray` of int, shape (ny, nx)
+        Label of the source that each pixel belongs to, from 1, and 0 for the background.
+    classes : `~numpy.ndarray` of int, shape (n_sources,)
+        Class of each source, in the order of the labels.
+    simulated : bool, optional
+        Whether it is a simulation.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_field
+    >>> from astroclust.detectors import DetectionField
+    >>> field = simulate_field(shape=(128, 128), seed=1, outlines=True)
+    >>> known = DetectionField.of(field)
+    >>> len(known.classes) == len(field.sources)
+    True
+    """
+
+    pixels: np.ndarray
+    segments: np.ndarray
+    classes: np.ndarray
+    simulated: bool = False
+
+    @classmethod
+    def of(cls, field, roles=LEGUS_BANDS.roles):
+        """Use a simulated field.
+
+        Parameters
+        ----------
+        field : `~astroclust.simulation.Field`
+            Made with ``outlines=True``.
+        roles : sequence of str, optional
+            The bands that the detector takes.
+
+        Returns
+        -------
+        known : `DetectionField`
+            With all sources that can be seen.
+
+        Raises
+        ------
+        ValueError
+            If the field has no outlines.
+        """
+        if field.segments is None:
+            raise ValueError(
+                "the field has no outlines; make it with simulate_field(..., outlines=True)"
+            )
+        pixels = _all_pixels(field.images, roles)
+        return cls(pixels, field.segments.data, np.array(field.sources["class"]), True)
+
+    @classmethod
+    def labeled(cls, images, table, labels, *, radius=4.0, roles=LEGUS_BANDS.roles):
+        """Use the positions and labels of a catalog.
+
+        A source takes the pixels within a radius that are nearer to it than to others.
+
+        Parameters
+        ----------
+        images : `~astroclust.images.ImageSet` or mapping
+            The bands of the field.
+        table : `~astropy.table.Table`
+            With ``x`` and ``y``, or ``ra`` and ``dec``.
+        labels : array_like of int, shape (n,)
+            Class of each row; rows without one are not used.
+        radius : float, optional
+            In pixels.
+        roles : sequence of str, optional
+            The bands that the detector takes.
+
+        Returns
+        -------
+        known : `DetectionField`
+            With the sources of the catalog alone.
+
+        Raises
+        ------
+        ValueError
+            If the labels are not one per row, or no labeled source is on the images.
+        """
+        labels = np.ma.filled(np.ma.asarray(labels), 0)
+        if len(labels) != len(table):
+            raise ValueError(f"there are {len(labels)} labels for {len(table)} rows")
+        pixels = _all_pixels(images, roles)
+        x, y = pixel_positions(table, images.wcs)
+        ny, nx = pixels.shape[1:]
+        with np.errstate(invalid="ignore"):
+            used = (labels > 0) & (x > -0.5) & (y > -0.5) & (x < nx - 0.5) & (y < ny - 0.5)
+        if not used.any():
+            raise ValueError("no labeled source is on the images; check that they belong together")
+        segments = _discs(np.rint(x[used]), np.rint(y[used]), (ny, nx), radius)
+        return cls(pixels, segments, labels[used])
+
+
+def _all_pixels(images, roles):
+    reader = PixelReader(images, roles)
+    ny, nx = reader.images.shape
+    return reader.normalize(reader.signal(slice(0, ny), slice(0, nx)))
+
+
+def _discs(x, y, shape, radius):
+    seeds = np.zeros(shape, np.int32)
+    seeds[y.astype(int), x.astype(int)] = 1 + np.arange(len(x))
+    distance, (rows, columns) = ndimage.distance_transform_edt(seeds == 0, return_indices=True)
+    return np.where(distance <= radius, seeds[rows, columns], 0)
+
+
+class SimulatedFields(Sequence):
+    """Simulated fields by number, each drawn when it is needed; there is no last one.
+
+    Parameters
+    ----------
+    seed : int
+        Equal seeds give equal fields.
+    like : sequence of str
+        Fields of LEGUS that they are like, in turn.
+    system : str or `~astroclust.instruments.BandSystem`, optional
+        Their band system, with the pixels of LEGUS.
+
+    Examples
+    --------
+    >>> from astroclust.detectors import SimulatedFields
+    >>> fields = SimulatedFields(1, ["ngc628-c"])
+    >>> fields.in_use(batch=400)
+    range(10, 34)
+    """
+
+    def __init__(self, seed, like, system=LEGUS_BANDS):
+        self.seed, self.like, self.system = seed, list(like), find_band_system(system)
+        self._draw = lru_cache(maxsize=_IN_USE)(self._draw_field)
+
+    def __len__(self):
+        raise TypeError("simulated fields have no end; take those that are in_use()")
+
+    def __getitem__(self, number):
+        return self._draw(number)
+
+    def in_use(self, batch):
+        """Numbers of the fields that tiles of a batch are cut from."""
+        first = batch // _BATCHES_PER_FIELD
+        return range(first, first + _IN_USE)
+
+    def _draw_field(self, number):
+        from astroclust.simulation import simulate_field
+
+        rng = np.random.default_rng([self.seed, number])
+        field = simulate_field(
+            like=self.like[number % len(self.like)],
+            shape=_SHAPE,
+            seed=[self.seed, number],
+            density=float(np.exp(rng.uniform(*np.log(_DENSITY)))),
+            system=self.system,
+            outlines=True,
+        )
+        return DetectionField.simulated(field, self.system.roles)
+
+
+class Tiles(torch.utils.data.Dataset):
+    """Batches of tiles, cut, turned and mirrored at random, with some bands removed.
+
+    Parameters
+    ----------
+    fields : sequence of `DetectionField` or `SimulatedFields`
+        To cut from.
+    recipe : `~astroclust.detectors.DetectorRecipe`
+        Width and number of the tiles, and what is taken away from them.
+    scheme : `~astroclust.instruments.ClassScheme`
+        Classes of the detector.
+    seed : int
+        Of the random numbers: each batch has its own.
+    """
+
+    def __init__(self, fields, recipe, scheme=LEGUS_CLASSES, *, seed):
+        self.fields, self.recipe, self.scheme, self.seed = fields, recipe, scheme, seed
+        self.epoch = None  # a function that returns it
+
+    def __len__(self):
+        return min(BATCHES_PER_EPOCH, self.recipe.batches)
+
+    def __getitem__(self, number):
+        batch = self.epoch() * len(self) + number
+        rng = np.random.default_rng([self.seed, batch])
+        if isinstance(self.fields, SimulatedFields):
+            numbers = self.fields.in_use(batch)
+        else:
+            numbers = range(len(self.fields))
+        chosen = rng.choice(numbers, self.recipe.batch_size)
+        pixels, targets = zip(*(self._cut(self.fields[int(i)], rng) for i in chosen), strict=True)
+        return fill_missing(torch.from_numpy(np.array(pixels))), list(targets)
+
+    def _cut(self, field, rng):
+        size, (ny, nx) = self.recipe.tile, field.segments.shape
+        y, x = (int(rng.integers(max(n - size, 0) + 1)) for n in (ny, nx))
+        part = np.s_[..., y : y + size, x : x + size]
+        pixels, segments = _to_size(field.pixels[part], size), field.segments[part]
+        segments = np.pad(segments, [(0, size - n) for n in segments.shape])
+        turns, mirrored = int(rng.integers(4)), rng.random() < 0.5
+        pixels, segments = (np.rot90(each, turns, (-2, -1)) for each in (pixels, segments))
+        if mirrored:
+            pixels, segments = pixels[..., ::-1], segments[..., ::-1]
+        pixels = self._without_bands(np.ascontiguousarray(pixels), rng)
+        return pixels, self._target(segments, field.classes)
+
+    def _without_bands(self, pixels, rng):
+        present = np.flatnonzero(np.isfinite(pixels).any(axis=(1, 2)))
+        most = min(self.recipe.max_missing_bands, len(present) - 1)
+        if most > 0:
+            pixels[rng.permutation(present)[: rng.integers(most + 1)]] = np.nan
+        return pixels
+
+    def _target(self, segments, classes):
+        labels, flat, counts = np.unique(segments, return_inverse=True, return_counts=True)
+        known = [
+            (i, label)
+            for i, (label, count) in enumerate(zip(labels.tolist(), counts, strict=True))
+            if label and count >= _FEWEST_PIXELS
+        ]
+        slices = ndimage.find_objects(1 + flat.reshape(segments.shape))
+        boxes = [
+            (slices[i][1].start, slices[i][0].start, slices[i][1].stop, slices[i][0].stop)
+            for i, _ in known
+        ]
+        known_classes = classes[[label - 1 for _, label in known]]
+        target = {
+            "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+            "labels": torch.from_numpy(1 + self.scheme.positions(known_classes)).long(),
+        }
+        if self.recipe.masks:
+            masks = segments == np.reshape([label for _, label in known], (-1, 1, 1))
+            target["masks"] = torch.from_numpy(masks.astype(np.uint8))
+        return target
+
+
+def _to_size(pixels, size):
+    """A tile of small images, filled up with missing pixels."""
+    fill = [(0, 0), *((0, size - n) for n in pixels.shape[1:])]
+    return np.pad(pixels, fill, constant_values=np.nan)

@@ -1,0 +1,270 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Training of detectors, on Lightning."""
+
+import gc
+import hashlib
+from dataclasses import asdict, dataclass, replace
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from torch.utils.data import DataLoader
+
+from astroclust.detectors.cards import DetectorCard
+from astroclust.detectors.detector import Detector
+from astroclust.detectors.samples import BATCHES_PER_EPOCH, SimulatedFields, Tiles
+from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, find_band_system, find_class_scheme
+from astroclust.training.checkpoints import LAST, AtomicCheckpoints, LearningCurve, find_checkpoint
+from astroclust.training.epoch_log import EpochLog
+from astroclust.training.fitting import LOADERS, interruptible, quiet_lightning
+from astroclust.training.run_folders import claim_folder, work_folder
+
+__all__ = ["DetectorRecipe", "train_detector"]
+
+# Gradients are cut to this norm: a tile with hundreds of sources has large ones.
+_LARGEST_GRADIENT = 10.0
+
+
+@dataclass(frozen=True)
+class DetectorRecipe:
+    """How a detector is trained.
+
+    Parameters
+    ----------
+    backbone : str, optional
+        Network below the feature pyramid, as
+        `~astroclust.detectors.create_detector_network` names it.
+    weights : str, optional
+        First weights of the backbone.
+    masks : bool, optional
+        Whether it learns to outline sources.
+    batches : int, optional
+        Steps of the training.
+    batch_size : int, optional
+        Tiles per step.
+    tile : int, optional
+        Width of a tile in pixels, a multiple of 8.
+    learning_rate : float, optional
+        Highest learning rate, of AdamW in one cycle.
+    weight_decay : float, optional
+        Of the optimizer.
+    max_missing_bands : int, optional
+        Up to how many bands are removed from a tile.
+
+    Examples
+    --------
+    >>> from astroclust.detectors import DetectorRecipe
+    >>> DetectorRecipe("resnet18", weights="none").tile
+    128
+    """
+
+    backbone: str = "native"
+    weights: str | None = None
+    masks: bool = False
+    batches: int = 2000
+    batch_size: int = 8
+    tile: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    max_missing_bands: int = 3
+
+    def __post_init__(self):
+        for name in ("batches", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.tile < 32 or self.tile % 8:
+            raise ValueError(f"tile must be a multiple of 8 of at least 32, not {self.tile}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be positive, not {self.learning_rate}")
+
+
+def train_detector(
+    fields,
+    *,
+    name,
+    recipe=None,
+    start=None,
+    description="",
+    system=LEGUS_BANDS,
+    classes=LEGUS_CLASSES,
+    seed=0,
+    folder=None,
+    progress_bar=False,
+):
+    """Train a detector, or fine-tune one.
+
+    A checkpoint is written every 50 batches; the same call with the same ``folder`` resumes.
+
+    Parameters
+    ----------
+    fields : sequence of `DetectionField` or `SimulatedFields`
+        Training set.
+    name : str
+        Name of the detector.
+    recipe : `DetectorRecipe`, optional
+        How to train.
+    start : `Detector`, optional
+        Detector to fine-tune, in place of the weights that the recipe names; backbone, masks,
+        bands and classes are its own.
+    description : str, optional
+        The training set, in plain words.
+    system : str or `~astroclust.instruments.BandSystem`, optional
+        Band system of the fields.
+    classes : str or `~astroclust.instruments.ClassScheme`, optional
+        Classes of the detector, which know or merge those of the fields.
+    seed : int, optional
+        Of the first weights and the tiles.
+    folder : str or `~pathlib.Path`, optional
+        Folder for checkpoints and the learning curve; by default a temporary one.
+    progress_bar : bool, optional
+        Whether to show progress.
+
+    Returns
+    -------
+    detector : `Detector`
+        Trained.
+
+    Raises
+    ------
+    ValueError
+        If there are no fields, their bands are not those of the system, or ``folder`` is that of
+        another training.
+    OSError
+        If checkpoints are damaged or cannot be written.
+
+    Examples
+    --------
+    Two batches, on one field:
+
+    >>> from astroclust import simulate_field
+    >>> from astroclust.detectors import DetectionField, DetectorRecipe, train_detector
+    >>> field = simulate_field(shape=(96, 96), seed=1, outlines=True)
+    >>> recipe = DetectorRecipe("native-small", weights="none", batches=2, batch_size=2, tile=64)
+    >>> train_detector([DetectionField.of(field)], name="mine", recipe=recipe)
+    <Detector mine: native-small, boxes; trained on simulated images>
+    """
+    recipe = DetectorRecipe() if recipe is None else recipe
+    if start is None:
+        card = DetectorCard(
+            name,
+            recipe.backbone,
+            description,
+            recipe.masks,
+            find_class_scheme(classes),
+            find_band_system(system),
+            simulated=_are_simulated(fields),
+        )
+    else:
+        card = replace(
+            start.card,
+            name=name,
+            training_sample=description,
+            simulated=start.card.simulated and _are_simulated(fields),
+            sha256="",
+            scores={},
+        )
+        recipe = replace(recipe, backbone=card.backbone, masks=card.masks)
+    _check_fields(fields, card)
+    tiles = Tiles(fields, recipe, card.classes, seed=seed)
+    with work_folder(folder) as work:
+        run = work / "detector"
+        claim_folder(run, _describe(fields, recipe, start, seed))
+        with torch.random.fork_rng(range(torch.cuda.device_count())):
+            torch.manual_seed(seed)
+            network = card.network(recipe.weights) if start is None else start.copied()
+            _fit(network, tiles, recipe, run, seed, progress_bar)
+        gc.collect()
+    return Detector(card, network)
+
+
+def _are_simulated(fields):
+    return isinstance(fields, SimulatedFields) or all(field.simulated for field in fields)
+
+
+def _check_fields(fields, card):
+    if isinstance(fields, SimulatedFields):
+        return
+    if not len(fields):
+        raise ValueError("there are no fields to train on; give at least one")
+    for field in fields:
+        if len(field.pixels) != len(card.bands):
+            raise ValueError(
+                f"a field has {len(field.pixels)} bands, the detector takes {len(card.bands)}: "
+                f"{', '.join(card.bands)}; give roles of its system to DetectionField"
+            )
+        card.classes.positions(field.classes)
+
+
+def _describe(fields, recipe, start, seed):
+    """What makes a run the same as another."""
+    data = hashlib.sha256()
+    if isinstance(fields, SimulatedFields):
+        data.update(f"{fields.seed} {fields.like} {fields.system.name}".encode())
+    else:
+        for field in fields:
+            for array in (field.pixels, field.segments, field.classes):
+                data.update(array.tobytes())
+    settings = {name: str(value) for name, value in asdict(recipe).items()}
+    start = "" if start is None else start.card.sha256
+    return {**settings, "data": data.hexdigest(), "start": start, "seed": seed}
+
+
+def _fit(network, tiles, recipe, folder, seed, progress_bar):
+    last = find_checkpoint(folder)
+    epochs = -(-recipe.batches // BATCHES_PER_EPOCH)
+    fit = _Fit(network, recipe, seed)
+    tiles.epoch = lambda: fit.global_step // len(tiles)
+    loader = DataLoader(tiles, batch_size=None, num_workers=LOADERS, generator=torch.Generator())
+    callbacks = [
+        EpochLog(recipe.batches),
+        ModelCheckpoint(folder, "last", enable_version_counter=False),
+    ]
+    if progress_bar:
+        callbacks.append(TQDMProgressBar(refresh_rate=10))
+    with quiet_lightning(), interruptible():
+        trainer = lightning.Trainer(
+            max_epochs=epochs,
+            max_steps=recipe.batches,
+            callbacks=callbacks,
+            gradient_clip_val=_LARGEST_GRADIENT,
+            logger=LearningCurve(folder / "metrics.csv"),
+            plugins=[AtomicCheckpoints()],
+            enable_progress_bar=progress_bar,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+        )
+        trainer.fit(fit, loader, ckpt_path=last)
+    saved = torch.load(folder / LAST, map_location="cpu", weights_only=True, mmap=True)
+    fit.load_state_dict(saved["state_dict"])
+    network.cpu().eval()
+
+
+class _Fit(lightning.LightningModule):
+    """The losses of torchvision's detectors, added, under AdamW."""
+
+    def __init__(self, network, recipe, seed):
+        super().__init__()
+        self.network, self.recipe, self.seed = network, recipe, seed
+
+    def on_train_epoch_start(self):
+        # The heads sample boxes: each epoch has its own random numbers.
+        torch.manual_seed(self.seed + self.current_epoch)
+
+    def training_step(self, batch, _):
+        losses = self.network(*batch)
+        total = sum(losses.values())
+        n_tiles = len(batch[0])
+        self.log("loss", total, prog_bar=True, on_step=False, on_epoch=True, batch_size=n_tiles)
+        self.log_dict(losses, on_step=False, on_epoch=True, batch_size=n_tiles)
+        return total
+
+    def configure_optimizers(self):
+        recipe = self.recipe
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, recipe.learning_rate, total_steps=recipe.batches
+        )
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
