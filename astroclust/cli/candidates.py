@@ -35,6 +35,8 @@ def add_detect(commands):
         "astroclust detect --field ngc1566 --image F555W=v.fits --image F814W=i.fits -o c.fits",
         "# all sources, with why each is rejected; none of a nucleus drawn in DS9",
         "astroclust detect --image V=v.fits --exclude nucleus.reg --keep-rejected -o sources.ecsv",
+        "# and which pixels belong to which row",
+        "astroclust detect --image V=v.fits --segmentation segments.fits -o candidates.fits",
     )
     add_images(command)
     add_output(command)
@@ -43,6 +45,12 @@ def add_detect(commands):
         "--keep-rejected",
         action="store_true",
         help="write all sources, and why they are rejected (default: candidates only)",
+    )
+    command.add_argument(
+        "--segmentation",
+        type=Path,
+        metavar="FILE",
+        help="FITS image to write, of the id of the row that each pixel belongs to (default: none)",
     )
 
 
@@ -149,26 +157,38 @@ def selection_options(arguments):
 
 
 def _detect(arguments, report):
+    from astroclust.detection import write_segments
     from astroclust.selection import cut_flow, describe_settings, keep_candidates
 
-    check_table_output(arguments.output, overwrite=arguments.overwrite)
+    output, segmentation = arguments.output, arguments.segmentation
+    check_table_output(output, overwrite=arguments.overwrite)
+    if segmentation is not None:
+        check_output(segmentation, overwrite=arguments.overwrite)
+    images = read_images(arguments)
     sources = astroclust.find_candidates(
-        read_images(arguments),
+        images,
         **selection_options(arguments),
         keep_rejected=True,
+        segmentation=segmentation is not None,
         progress_bar=not arguments.quiet,
     )
+    if segmentation is not None:
+        sources, segments = sources
     settings = describe_settings(sources)
     report.say("{}", _summary(settings), settings=settings)
     report.say("{cut_flow}", cut_flow=cut_flow(sources))
     candidates = sources if arguments.keep_rejected else keep_candidates(sources)
-    write_table(candidates, arguments.output, overwrite=arguments.overwrite)
+    write_table(candidates, output, overwrite=arguments.overwrite)
     report.say(
         "{candidates} candidates of {sources} sources",
         candidates=np.sum(sources["cuts"] == 0),
         sources=len(sources),
     )
-    report.say("wrote {output}", output=arguments.output)
+    report.say("wrote {output}", output=output)
+    if segmentation is not None:
+        segments.keep_labels(candidates["id"])
+        write_segments(segments, segmentation, wcs=images.wcs, overwrite=arguments.overwrite)
+        report.say("wrote {segmentation}", segmentation=segmentation)
 
 
 def _summary(settings):

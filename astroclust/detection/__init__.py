@@ -1,7 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The image to detect in, and the sources in an image."""
+"""The image to detect in, the sources in an image, and their segments."""
 
+from astroclust.detection.segments import write_segments
 from astroclust.detection.sources import find_sources
 from astroclust.detection.white_light import white_light
 
-__all__ = ["find_sources", "white_light"]
+__all__ = ["find_sources", "white_light", "write_segments"]

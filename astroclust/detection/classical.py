@@ -45,20 +45,23 @@ COLUMNS = {
 }
 
 
-def find_classical(band, method, *, threshold, n_pixels, tile, workers, progress_bar):
+def find_classical(band, method, *, threshold, n_pixels, segmentation, tile, workers, progress_bar):
     """Find sources by one of the methods of `COLUMNS`.
 
     Parameters
     ----------
     band : `~astroclust.images.Band`
         The image.
-    method, threshold, n_pixels, tile, workers, progress_bar
+    method, threshold, n_pixels, segmentation, tile, workers, progress_bar
         See `~astroclust.detection.find_sources`.
 
     Returns
     -------
     found : `~astropy.table.Table`
-        The `COLUMNS` of the method, one row per source, in no order.
+        The `COLUMNS` of the method, one row per source, block by block.
+    segments : `~numpy.ndarray` of int32, shape (ny, nx), or None
+        Number of the row, from 1, of the source that each pixel belongs to, 0 if there is none;
+        None unless ``segmentation``.
     """
     find = {
         "sextractor": partial(_find_sextractor, n_pixels=n_pixels),
@@ -73,7 +76,7 @@ def find_classical(band, method, *, threshold, n_pixels, tile, workers, progress
     ):
         background = measure_background(band, pool, workers)
         limit = threshold * background.noise
-        found = []
+        found = {}
         while blocks:
             batches = [blocks[i : i + n_together] for i in range(0, len(blocks), n_together)]
             tasks = (
@@ -82,29 +85,57 @@ def find_classical(band, method, *, threshold, n_pixels, tile, workers, progress
             )
             grown = []
             for i, results in run_tasks(pool, _find_in_batch, tasks, workers=workers):
-                for block, sources in zip(batches[i], results, strict=True):
-                    if sources is None:  # one of them reaches beyond the margin
+                for block, result in zip(batches[i], results, strict=True):
+                    if result is None:  # one of the sources reaches beyond the margin
                         grown.append(block.grown())
                     else:
-                        found.append(sources)
+                        found[block.y0, block.x0] = result
                         bar.update()
             blocks = grown
-    found = vstack([sources for sources in found if len(sources)] or Table(names=COLUMNS[method]))
-    return Table({name: np.array(found[name], dtype) for name, dtype in COLUMNS[method].items()})
+    # Blocks end in any order.
+    found = [found[core] for core in sorted(found)]
+    segments = _join_segments(found, band.data.shape) if segmentation else None
+    tables = [sources for sources, *_ in found if len(sources)]
+    sources = vstack(tables or Table(names=COLUMNS[method]))
+    columns = {name: np.array(sources[name], dtype) for name, dtype in COLUMNS[method].items()}
+    return Table(columns), segments
 
 
 def _find_in_batch(find, images, blocks, background, limit):
+    """For each block its sources, and of the pixels in segments the place and the row from 1."""
     results = []
     for pixels, block in zip(images, blocks, strict=True):
         mask = np.isnan(pixels)
         level = background.at(*block.slices)
         data = np.where(mask, 0, pixels - level).astype(np.float32)
-        results.append(find(data, mask, block, limit))
+        result = find(data, mask, block, limit)
+        if result is not None:
+            sources, labels = result
+            y, x = np.nonzero(labels)
+            x0, y0 = block.origin
+            place = np.ravel_multi_index((y + y0, x + x0), block.shape)
+            result = sources, place, labels[y, x]
+        results.append(result)
     return results
 
 
+def _join_segments(found, shape):
+    """Segments of all blocks in one image, numbered by the rows of all tables."""
+    segments = np.zeros(shape, np.int32)
+    end = sum(len(sources) for sources, *_ in found)
+    # The background of a pixel differs by rounding from block to block, so that two blocks may
+    # claim it at the threshold: the first one has it.
+    for sources, place, rows in reversed(found):
+        end -= len(sources)
+        segments.ravel()[place] = end + rows
+    return segments
+
+
 def _find_sextractor(data, mask, block, limit, *, n_pixels):
-    """Sources whose group of pixels begins in the core of the block; None if one is truncated."""
+    """Sources whose group of pixels begins in the core of the block, and the row of each pixel.
+
+    None if a group is truncated.
+    """
     above = data > np.float32(limit)
     groups, n_groups = ndimage.label(above, _TOUCHING)
     own = np.zeros(n_groups + 1, bool)
@@ -117,41 +148,45 @@ def _find_sextractor(data, mask, block, limit, *, n_pixels):
         sep.set_extract_pixstack(np.count_nonzero(above) + 2)
         sep.set_sub_object_limit(_MAX_BRANCHES)
         try:
-            sources = sep.extract(
+            sources, labels = sep.extract(
                 data,
                 limit,
                 minarea=n_pixels,
                 filter_kernel=None,
                 deblend_nthresh=_LEVELS,
                 deblend_cont=_CONTRAST,
+                segmentation_map=True,
             )
         finally:
             sep.set_extract_pixstack(limits[0])
             sep.set_sub_object_limit(limits[1])
-    sources = sources[own[groups[sources["ypeak"], sources["xpeak"]]]]
+    kept = own[groups[sources["ypeak"], sources["xpeak"]]]
+    sources, rows = sources[kept], np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)])
     x0, y0 = block.origin
-    return Table(
-        {
-            "x": sources["x"] + x0,
-            "y": sources["y"] + y0,
-            "area": sources["npix"],
-            "flux": sources["flux"],
-        }
-    )
+    columns = {
+        "x": sources["x"] + x0,
+        "y": sources["y"] + y0,
+        "area": sources["npix"],
+        "flux": sources["flux"],
+    }
+    return Table(columns), rows[labels]
 
 
 def _find_segments(data, mask, block, limit, *, n_pixels):
-    """Sources whose group of pixels begins in the core of the block; None if one is truncated."""
+    """Sources whose group of pixels begins in the core of the block, and the row of each pixel.
+
+    None if a group is truncated.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDetectionsWarning)
         segments = detect_sources(data, limit, n_pixels, mask=mask)
     if segments is None:
-        return Table()
+        return _nothing(data)
     own = _begin_in_core(segments.data, segments.max_label, block)
     if np.isin(own, _on_border(segments.data, block)).any():
         return None
     if not own.size:
-        return Table()
+        return _nothing(data)
     segments.keep_labels(own)
     with warnings.catch_warnings():
         # It says that it deblends the groups with most peaks at other levels.
@@ -167,7 +202,12 @@ def _find_segments(data, mask, block, limit, *, n_pixels):
         "area": segments.areas,
         "flux": catalog.segment_flux,
     }
-    return Table({name: np.atleast_1d(values) for name, values in columns.items()})
+    table = Table({name: np.atleast_1d(values) for name, values in columns.items()})
+    return table, segments.data  # deblending has numbered them from 1
+
+
+def _nothing(data):
+    return Table(), np.zeros_like(data, int)
 
 
 def _begin_in_core(labels, n_labels, block):
@@ -195,13 +235,13 @@ def _on_border(labels, block):
 
 
 def _find_stars(data, mask, block, limit):
-    """Stars whose center lies in the core of the block."""
+    """Stars whose center lies in the core of the block; they have no segments."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDetectionsWarning)
         stars = DAOStarFinder(limit, _STAR_WIDTH)(data, mask=mask)
     if stars is None:
-        return Table()
+        return _nothing(data)
     x0, y0 = block.origin
     x, y = stars["x_centroid"] + x0, stars["y_centroid"] + y0
     own = block.holds(np.round(x), np.round(y))
-    return Table({"x": x[own], "y": y[own], "flux": stars["flux"][own]})
+    return Table({"x": x[own], "y": y[own], "flux": stars["flux"][own]}), np.zeros_like(data, int)

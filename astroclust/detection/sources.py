@@ -5,6 +5,7 @@ from concurrent.futures import Executor
 from numbers import Integral
 
 import numpy as np
+from photutils.segmentation import SegmentationImage
 
 from astroclust.detection.classical import COLUMNS, find_classical
 from astroclust.images import read_image
@@ -29,6 +30,7 @@ def find_sources(
     threshold=20.0,
     n_pixels=10,
     method="sextractor",
+    segmentation=False,
     tile=2000,
     workers=1,
     progress_bar=False,
@@ -57,6 +59,9 @@ def find_sources(
         `photutils.segmentation.deblend_sources` and not cleaned; or ``"daofind"`` for sources
         like stars with a full width at half maximum of 2 pixels, as in PHANGS-HST
         (`~photutils.detection.DAOStarFinder`).
+    segmentation : bool, optional
+        Whether to return the segments too: which pixels belong to which source. ``"daofind"``
+        does not have any.
     tile : int, optional
         Pixels per side of the area that a worker searches at a time, which bounds the memory. It
         does not change the sources.
@@ -73,11 +78,15 @@ def find_sources(
         ``ra``, ``dec`` (degrees, if the image has a WCS); ``area`` (pixels; not for
         ``"daofind"``); ``flux`` (sum over the source above the background, unit of the image).
         The table is empty if there are no sources. Columns have units, descriptions and formats.
+    segments : `~photutils.segmentation.SegmentationImage`, shape (ny, nx)
+        Only with ``segmentation``: int32, the ``id`` of the source that each pixel belongs to; 0
+        for pixels of none.
 
     Raises
     ------
     ValueError
-        If the image is not 2-D or has no good pixels, or an argument is invalid.
+        If the image is not 2-D or has no good pixels, an argument is invalid, or the method does
+        not have segments.
 
     Examples
     --------
@@ -86,6 +95,12 @@ def find_sources(
     >>> sources = find_sources(field.images["F555W"])
     >>> sources.colnames
     ['id', 'x', 'y', 'ra', 'dec', 'area', 'flux']
+
+    Pixels of the first source:
+
+    >>> sources, segments = find_sources(field.images["F555W"], segmentation=True)
+    >>> int((segments.data == 1).sum()) == int(sources["area"][0])
+    True
     """
     if not threshold > 0:
         raise ValueError(f"threshold must be positive, not {threshold!r}")
@@ -95,21 +110,32 @@ def find_sources(
             raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
     if method not in COLUMNS:
         raise ValueError(f"method must be one of {', '.join(COLUMNS)}, not {method!r}")
+    if segmentation and "area" not in COLUMNS[method]:
+        raise ValueError(
+            f"{method} finds peaks, which have no segments: choose the method sextractor or "
+            "segmentation, or leave segmentation out"
+        )
     band = read_image(image)
-    found = find_classical(
+    found, segments = find_classical(
         band,
         method,
         threshold=threshold,
         n_pixels=n_pixels,
+        segmentation=segmentation,
         tile=tile,
         workers=workers,
         progress_bar=progress_bar,
     )
-    return _source_table(found, band)
+    order = np.lexsort([found["x"], found["y"]])
+    sources = _source_table(found[order], band)
+    if not segmentation:
+        return sources
+    ids = np.zeros(len(found) + 1, np.int32)
+    ids[order + 1] = sources["id"]
+    return sources, SegmentationImage(ids[segments])
 
 
-def _source_table(found, band):
-    sources = found[np.lexsort([found["x"], found["y"]])]
+def _source_table(sources, band):
     if band.wcs is not None:
         sky = band.wcs.pixel_to_world(sources["x"], sources["y"]).icrs
         sources.add_columns([sky.ra.deg, sky.dec.deg], names=["ra", "dec"], indexes=[2, 2])

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How well classes and their probabilities agree with labels, as tables."""
+"""How well classes, their probabilities and found sources agree with labels, as tables."""
 
 from astroclust.evaluation.comparison import accuracy_against, agreement, crowding
 from astroclust.evaluation.confusion import (
@@ -9,6 +9,7 @@ from astroclust.evaluation.confusion import (
     mean_and_scatter,
     mean_confusion,
 )
+from astroclust.evaluation.detection import DetectionScores, detection_scores
 from astroclust.evaluation.kappa import Kappa, cohen_kappa, fleiss_kappa
 from astroclust.evaluation.paired import PairedComparison, compare_classes
 from astroclust.evaluation.probabilities import (
@@ -20,6 +21,7 @@ from astroclust.evaluation.probabilities import (
 from astroclust.evaluation.trainings import mean_scores, paired_changes
 
 __all__ = [
+    "DetectionScores",
     "Kappa",
     "PairedComparison",
     "accuracy_against",
@@ -30,6 +32,7 @@ __all__ = [
     "compare_classes",
     "confusion_matrix",
     "crowding",
+    "detection_scores",
     "entropy_distribution",
     "fleiss_kappa",
     "match_labels",

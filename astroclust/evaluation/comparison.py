@@ -1,24 +1,27 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Classes of two catalogues against each other, and accuracy against what may cost it."""
+"""Classes of two catalogs against each other, and accuracy against what may cost it."""
 
 import numpy as np
 from astropy import units as u
-from astropy.stats import binom_conf_interval
 from astropy.table import Table, join
 from scipy.spatial import KDTree
 
-from astroclust.catalogs import float_values, pixel_positions, sky_positions
-from astroclust.evaluation.confusion import FRACTION, check_inspected, known_classes
-from astroclust.instruments import classes_of, meta_of
+from astroclust.catalogs import float_values, pixel_positions
+from astroclust.evaluation.confusion import check_inspected, known_classes
+from astroclust.evaluation.fractions import add_fraction
+from astroclust.evaluation.matching import (
+    common_classes,
+    coordinates,
+    match_nearest,
+    number_and_unit,
+)
+from astroclust.instruments import meta_of
 
 __all__ = ["accuracy_against", "agreement", "crowding"]
 
-# Where a catalogue has its class, the likeliest first.
-_CLASS_COLUMNS = ("class", "class_human")
-
 
 def agreement(a, b, *, match=0.1 * u.arcsec):
-    """Objects that two catalogues have in common, and whether they agree on their class.
+    """Objects that two catalogs have in common, and whether they agree on their class.
 
     What it returns goes on to `confusion_matrix` (Wei et al. 2020, Fig. 2), `class_scores` and
     `accuracy_against`; those to look at are ``pairs[~pairs["agree"]]``.
@@ -65,11 +68,13 @@ def agreement(a, b, *, match=0.1 * u.arcsec):
     >>> pairs.meta["AGREEMENT"]
     0.5
     """
-    class_a, class_b, scheme = _common_classes(a, b)
+    class_a, class_b, scheme = common_classes(a, b)
     if isinstance(match, str):
         rows_a, rows_b, separation = *_same_values(a, b, match), None
     else:
-        rows_a, rows_b, separation = _same_places(a, b, u.Quantity(match))
+        match, unit = number_and_unit(match, "match", "an angle, pixels or a column")
+        rows_a, rows_b, separation = match_nearest(*(coordinates(t, unit) for t in (a, b)), match)
+        separation = separation * unit
     known = (class_a[rows_a] > 0) & (class_b[rows_b] > 0)
     pairs = a[rows_a[known]]
     pairs.meta = {
@@ -88,76 +93,21 @@ def agreement(a, b, *, match=0.1 * u.arcsec):
     return pairs
 
 
-def _common_classes(a, b):
-    """Classes of two catalogs, 0 where there is none, in the scheme that knows those of both."""
-    schemes = classes_of(a), classes_of(b)
-    given = [
-        _in_scheme(_classes(table, which), scheme)
-        for table, which, scheme in zip((a, b), ("the first", "the second"), schemes, strict=True)
-    ]
-    for scheme in sorted(schemes, key=len):  # the one that tells fewer classes apart
-        if all(scheme.knows(other.numbers).all() for other in schemes):
-            return *(_in_scheme(classes, scheme) for classes in given), scheme
-    names = " and ".join(f"{one.name} {list(one.numbers)}" for one in schemes)
-    raise ValueError(
-        f"the catalogs have classes of {names}, which cannot be compared: map those of one to the "
-        "other's first"
-    )
-
-
-def _in_scheme(classes, scheme):
-    """Classes with the labels that merge replaced by their class."""
-    known = scheme.knows(classes)
-    classes = classes.copy()
-    classes[known] = scheme.numbers_of(scheme.positions(classes[known]))
-    return classes
-
-
-def _classes(table, which):
-    """Classes of a catalogue, 0 where there is none."""
-    for name in _CLASS_COLUMNS:
-        if name in table.colnames:
-            classes = np.ma.asarray(table[name], float)
-            return np.nan_to_num(np.ma.filled(classes, 0)).astype(np.int16)
-    raise KeyError(f"{which} catalogue has no column {' or '.join(_CLASS_COLUMNS)}")
-
-
 def _same_values(a, b, name):
     """Rows of both tables that have the same value of a column."""
     keys = []
     for table, which in ((a, "first"), (b, "second")):
         if name not in table.colnames:
-            raise KeyError(f"the {which} catalogue has no column {name!r} to match by")
+            raise KeyError(f"the {which} catalog has no column {name!r} to match by")
         if len(set(np.asarray(table[name]).tolist())) < len(table):
             raise ValueError(
-                f"column {name!r} of the {which} catalogue has values more than once: match by "
+                f"column {name!r} of the {which} catalog has values more than once: match by "
                 "position, or one field at a time"
             )
         keys.append(Table({"key": np.asarray(table[name]), "row": np.arange(len(table))}))
     pairs = join(*keys, keys="key", table_names=["a", "b"])
     pairs.sort("row_a")
     return np.asarray(pairs["row_a"]), np.asarray(pairs["row_b"])
-
-
-def _same_places(a, b, radius):
-    """Rows of both tables, each nearest to the other, and their separation."""
-    if radius.unit.is_equivalent(u.pix):
-        places, unit = [np.column_stack(pixel_positions(table)) for table in (a, b)], u.pix
-    elif radius.unit.is_equivalent(u.rad):
-        skies = [sky_positions(table) for table in (a, b)]
-        places, unit = [sky.cartesian.xyz.value.T.copy() for sky in skies], u.arcsec
-    else:
-        raise ValueError(f"match must be an angle, pixels or a column, not {radius}")
-    found = [np.flatnonzero(np.isfinite(place).all(axis=1)) for place in places]
-    if not all(map(len, found)):
-        return np.empty(0, int), np.empty(0, int), np.empty(0) * unit
-    trees = [KDTree(place[rows]) for place, rows in zip(places, found, strict=True)]
-    distance, partner = trees[1].query(trees[0].data)
-    mutual = trees[0].query(trees[1].data)[1][partner] == np.arange(len(partner))
-    if unit == u.arcsec:  # of the chord
-        distance = np.rad2deg(2 * np.arcsin(np.minimum(distance / 2, 1))) * 3600
-    near = mutual & (distance <= radius.to_value(unit))
-    return found[0][near], found[1][partner[near]], distance[near] * unit
 
 
 def accuracy_against(values, labels, classes, *, bins=8):
@@ -212,13 +162,7 @@ def accuracy_against(values, labels, classes, *, bins=8):
     total = np.histogram(values, edges)[0]
     right = np.histogram(values[labels == classes], edges)[0]
     trend = Table({"low": edges[:-1], "high": edges[1:], "total": total})
-    interval = np.full((2, len(total)), np.nan)
-    some = total > 0
-    interval[:, some] = binom_conf_interval(right[some], total[some], interval="wilson")
-    trend["accuracy"] = np.divide(right, total, out=np.full(len(total), np.nan), where=some)
-    trend["accuracy_low"], trend["accuracy_high"] = interval
-    for name in ("accuracy", "accuracy_low", "accuracy_high"):
-        trend[name].info.format = FRACTION
+    add_fraction(trend, "accuracy", right, total)
     return trend
 
 

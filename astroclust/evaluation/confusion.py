@@ -6,13 +6,12 @@ from astropy.table import Table
 from scipy.spatial import KDTree
 
 from astroclust.catalogs import float_values
+from astroclust.evaluation.fractions import FRACTION
 from astroclust.instruments import find_class_scheme
 
 __all__ = ["class_scores", "confusion_matrix", "match_labels", "mean_confusion"]
 
 _SCORES = ("recall", "precision", "f1")
-#: How columns of fractions are printed, as no sample tells them more exactly.
-FRACTION = ".3f"
 
 
 def match_labels(table, truth, *, radius=5.0, unmatched=4):

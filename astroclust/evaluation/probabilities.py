@@ -5,7 +5,8 @@ import numpy as np
 from astropy.table import Table
 
 from astroclust.catalogs import float_values
-from astroclust.evaluation.confusion import FRACTION, check_inspected
+from astroclust.evaluation.confusion import check_inspected
+from astroclust.evaluation.fractions import FRACTION
 from astroclust.instruments import find_class_scheme
 
 __all__ = ["calibration_curve", "entropy_distribution", "purity_curve", "purity_threshold"]

@@ -4,7 +4,8 @@
 import numpy as np
 from astropy.table import Table
 
-from astroclust.evaluation.confusion import FRACTION, class_scores, mean_and_scatter
+from astroclust.evaluation.confusion import class_scores, mean_and_scatter
+from astroclust.evaluation.fractions import FRACTION
 
 __all__ = ["mean_scores", "paired_changes"]
 

@@ -6,7 +6,7 @@ from astropy.table import Table
 from scipy.stats import binomtest
 
 from astroclust.evaluation import mean_and_scatter, mean_scores, paired_changes
-from astroclust.evaluation.confusion import FRACTION
+from astroclust.evaluation.fractions import FRACTION
 from astroclust.instruments import LEGUS_CLASSES
 
 __all__ = [

@@ -34,6 +34,7 @@ def find_candidates(
     exclude=None,
     footprint=None,
     keep_rejected=False,
+    segmentation=False,
     workers=1,
     progress_bar=False,
 ):
@@ -58,6 +59,9 @@ def find_candidates(
     keep_rejected : bool, optional
         Whether to return all sources, with the reasons of each rejection in the column ``cuts``,
         as `select_candidates` gives it.
+    segmentation : bool, optional
+        Whether to return the segments of the candidates too. Presets that detect by DAOFIND do not
+        have any.
     workers : int or `~concurrent.futures.Executor`, optional
         Number of processes that detect, or a pool, as `~astroclust.detection.find_sources` takes
         it.
@@ -72,6 +76,9 @@ def find_candidates(
         straight into `~astroclust.classification.classify_table`. Its ``meta`` has all settings,
         checksums of the images and versions, which `describe_settings` lists, and how many sources
         were found, rejected and left by each cut, which `cut_flow` lists.
+    segments : `~photutils.segmentation.SegmentationImage`, shape (ny, nx)
+        Only with ``segmentation``: the ``id`` of the row that each pixel belongs to, 0 for pixels
+        of none. Positions are recentered after detection, by a pixel at most.
 
     Raises
     ------
@@ -116,9 +123,12 @@ def find_candidates(
         threshold=preset.threshold,
         n_pixels=preset.n_pixels,
         method=preset.method,
+        segmentation=segmentation,
         workers=workers,
         progress_bar=progress_bar,
     )
+    if segmentation:
+        sources, segments = sources
     if center is not None:
         sources = recenter(sources, center)
     sources = measure_photometry(
@@ -145,7 +155,12 @@ def find_candidates(
         left_out=None if blocked is None else _on_mask(sources, blocked),
     )
     result.meta.update(meta)
-    return result if keep_rejected else keep_candidates(result)
+    if not keep_rejected:
+        result = keep_candidates(result)
+    if not segmentation:
+        return result
+    segments.keep_labels(result["id"])
+    return result, segments
 
 
 def _index_column(sources, band, preset):

@@ -147,6 +147,20 @@ def test_region_files_and_fields_that_say_nothing(files, tmp_path, capsys):
         assert capsys.readouterr().err.count(message) == said_once
 
 
+@pytest.mark.parametrize("options", [[], ["--keep-rejected"]])
+def test_detect_writes_the_segments_of_its_rows(files, tmp_path, capsys, options):
+    output, segments = tmp_path / "c.fits", tmp_path / "s.fits"
+    command = ["detect", *files[1], "--distance", "18", "--threshold", "5", "-o", str(output)]
+    command += ["--segmentation", str(segments), *options]
+    assert main(command) == 0
+    assert f"wrote {segments}" in capsys.readouterr().out
+    labels = np.unique(fits.getdata(segments, "SEGMENTS"))
+    assert labels.tolist() == [0, *Table.read(output)["id"]]
+    assert "CRVAL1" in fits.getheader(segments, "SEGMENTS")
+    assert main([*command, "--overwrite", "--preset", "phangs"]) == 1
+    assert "leave segmentation out" in capsys.readouterr().err
+
+
 def test_detect_with_settings_of_its_own(files, tmp_path, capsys):
     _, images = files
     output = ["-o", f"{tmp_path}/c.ecsv", "--overwrite", "--workers", "1"]

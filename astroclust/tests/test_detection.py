@@ -4,12 +4,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import sep
+from astropy.io import fits
 from astropy.nddata import NDData
 
 from astroclust import ImageSet, find_sources, white_light
-from astroclust.detection import classical
+from astroclust.detection import classical, write_segments
 from astroclust.detection.background import BOX, Background, measure_cells
 
+SEGMENTING = ["sextractor", "segmentation"]
 METHODS = ["sextractor", "segmentation", "daofind"]
 
 
@@ -131,7 +133,61 @@ def test_sources_are_found_once_on_the_borders_of_blocks(small_blocks, monkeypat
         np.testing.assert_allclose(blocks[name], whole[name], rtol=1e-4)
 
 
-@pytest.mark.parametrize("method", ["sextractor", "segmentation"])
+@pytest.mark.parametrize("method", SEGMENTING)
+@pytest.mark.parametrize(("tile", "workers"), [(130, 1), (60, ThreadPoolExecutor(2))])
+@pytest.mark.usefixtures("small_blocks")
+def test_segments_are_the_pixels_of_the_sources(crowded, method, tile, workers):
+    image = crowded.images["V"]
+    sources, segments = find_sources(image, threshold=5, method=method, segmentation=True)
+    assert (segments.shape, segments.data.dtype) == (image.data.shape, np.int32)
+    assert segments.labels.tolist() == sources["id"].tolist()
+    assert segments.areas.tolist() == sources["area"].tolist()
+    for box, x, y in zip(segments.bbox, sources["x"], sources["y"], strict=True):
+        assert box.ixmin <= x <= box.ixmax
+        assert box.iymin <= y <= box.iymax
+    plain = find_sources(image, threshold=5, method=method)
+    assert all((plain[name] == sources[name]).all() for name in plain.colnames)
+    options = {"method": method, "tile": tile, "workers": workers}
+    tiled = find_sources(image, threshold=5, segmentation=True, **options)[1]
+    np.testing.assert_array_equal(tiled.data, segments.data)
+
+
+@pytest.mark.parametrize("method", SEGMENTING)
+def test_segments_on_the_borders_of_blocks(small_blocks, monkeypatch, method):
+    places = [(x + 0.3, y + 0.1) for x in range(20, 280, 40) for y in range(20, 150, 40)]
+    image = _stars(places, shape=(180, 300))
+    blocks = find_sources(image, threshold=5, method=method, segmentation=True)[1]
+    monkeypatch.setattr(classical, "_BLOCK", 300)
+    whole = find_sources(image, threshold=5, method=method, segmentation=True)[1]
+    # The background at the threshold differs by rounding.
+    assert np.mean(blocks.data != whole.data) < 1e-3
+    assert blocks.n_labels == len(places)
+
+
+@pytest.mark.parametrize("method", SEGMENTING)
+def test_no_sources_have_no_segments(method):
+    sources, segments = find_sources(_stars([]), threshold=50, method=method, segmentation=True)
+    assert len(sources) == segments.n_labels == 0
+    assert segments.shape == (90, 120)
+
+
+def test_peaks_have_no_segments(image):
+    with pytest.raises(ValueError, match="daofind finds peaks, which have no segments: choose"):
+        find_sources(image, method="daofind", segmentation=True)
+
+
+def test_segments_in_a_file(tmp_path, wcs):
+    _, segments = find_sources((_stars(PLACES), wcs), threshold=5, segmentation=True)
+    write_segments(segments, tmp_path / "s.fits", wcs=wcs)
+    data, header = fits.getdata(tmp_path / "s.fits", "SEGMENTS", header=True)
+    np.testing.assert_array_equal(data, segments.data)
+    assert header["BITPIX"] == 32
+    assert header["CRVAL1"] == pytest.approx(wcs.wcs.crval[0])
+    with pytest.raises(FileExistsError):
+        write_segments(segments, tmp_path / "s.fits")
+
+
+@pytest.mark.parametrize("method", SEGMENTING)
 @pytest.mark.usefixtures("small_blocks")
 def test_a_source_larger_than_the_margin_of_a_block(method):
     image = np.random.default_rng(1).normal(0, 0.01, (90, 400))

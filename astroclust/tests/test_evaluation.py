@@ -258,9 +258,9 @@ def test_catalogues_are_matched_in_pixels_and_by_name():
     assert np.isnan(agreement(a, b[:0], match=1 * u.pix).meta["AGREEMENT"])
 
 
-def test_catalogues_that_cannot_be_compared():
+def test_catalogs_that_cannot_be_compared():
     a = _sky([0, 1], [1, 2])
-    with pytest.raises(KeyError, match="second catalogue has no column class or class_human"):
+    with pytest.raises(KeyError, match="second catalog has no column class or class_human"):
         agreement(a, a["ra", "dec"])
     with pytest.raises(KeyError, match="no column 'id'"):
         agreement(a, a, match="id")

@@ -1,0 +1,537 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Completeness and purity of found sources, against those that are known to be there."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from astropy import units as u
+from astropy.table import Table
+
+from astroclust.catalogs import float_values
+from astroclust.catalogs.positions import find_pixel_columns, find_sky_columns
+from astroclust.evaluation.fractions import FRACTION, add_fraction
+from astroclust.evaluation.matching import (
+    common_classes,
+    coordinates,
+    has_classes,
+    match_by_score,
+    match_nearest,
+    nearest_other,
+    number_and_unit,
+    table_classes,
+)
+from astroclust.instruments import LEGUS_BANDS
+
+__all__ = ["DetectionScores", "detection_scores"]
+
+# Columns that may have the magnitude, the likeliest first: of simulated truth, and measured in V.
+_MAGNITUDES = (
+    "mag_v",
+    *(f"mag_{name.lower()}" for name, role in LEGUS_BANDS.filters.items() if role == "V"),
+)
+# Edges of the bins of separation, and radii of average precision, in units of the radius.
+_SEPARATIONS = (0, 1, 1.5, 2, 2.5, 3, 4, 5)
+_RADII = (0.5, 1, 1.5, 2.5)
+# Edges of the bins of flux ratio.
+_RATIOS = (1, 1.5, 3, 10, np.inf)
+# Bins of crowding, of about equally many true sources.
+_CROWDING_BINS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionScores:
+    """Completeness and purity of found sources; see `detection_scores`.
+
+    Every fraction has an interval of 68 % (Wilson 1927, JASA 22, 209) in the columns that end in
+    ``_low`` and ``_high``; it is NaN for none of none.
+
+    Parameters
+    ----------
+    overall : `~astropy.table.Table`
+        One row: ``n_true``, true sources; ``completeness``, the fraction of them that is found;
+        ``n_found``, found sources that count; and ``purity``, the fraction of them that is true.
+    by_magnitude : `~astropy.table.Table`
+        The same for each bin of magnitude, ``low`` to ``high``: the true one for completeness, the
+        measured one for purity. Without rows if truth has no magnitudes.
+    by_class : `~astropy.table.Table`
+        The same for each ``class``, with its ``name``: the true one for completeness, the given
+        one for purity, for which the class has to be right. Without rows if truth has no classes.
+    by_crowding : `~astropy.table.Table`
+        The same for each bin of separation, ``low`` to ``high``, from the nearest other true
+        source.
+    curve : `~astropy.table.Table`
+        One row per threshold on the score, from the highest: ``threshold``, ``total``, ``purity``
+        and ``completeness``, as from `purity_curve`. Without rows if there are no scores.
+    average_precision : `~astropy.table.Table`
+        The area under the curve, ``average_precision``, for each matching ``radius``. Without rows
+        if there are no scores.
+    pairs : `~astropy.table.Table`
+        Pairs of true sources, each nearest to the other, for each bin of separation,
+        ``separation_low`` to ``separation_high``, and flux ratio, ``ratio_low`` to ``ratio_high``:
+        ``n``, and ``recovered``, the fraction of which both are found. Without rows if truth has
+        no magnitudes.
+    matches : `~astropy.table.Table`
+        One row per match: ``row_found`` and ``row_true``, from 0, and ``separation``.
+    radius : `~astropy.units.Quantity`
+        Largest separation of a match.
+    limit : float or None
+        Magnitude to which truth is complete, if that was given.
+    """
+
+    overall: Table
+    by_magnitude: Table
+    by_class: Table
+    by_crowding: Table
+    curve: Table
+    average_precision: Table
+    pairs: Table
+    matches: Table
+    radius: u.Quantity
+    limit: float | None
+
+    @property
+    def completeness(self):
+        """Fraction of the true sources that is found."""
+        return float(self.overall["completeness"][0])
+
+    @property
+    def purity(self):
+        """Fraction of the found sources that is true."""
+        return float(self.overall["purity"][0])
+
+    @property
+    def note(self):
+        """What incomplete truth means for the scores; empty if truth is complete."""
+        if self.limit is None:
+            return ""
+        row = self.overall[0]
+        return (
+            f"truth is taken to be complete to {self.limit:g} mag: purity and precision count the "
+            f"{row['n_found']} found sources that are not fainter, completeness and recall all "
+            f"{row['n_true']} true ones"
+        )
+
+    @property
+    def content(self):
+        """All tables and the note, for JSON."""
+        names = [field.name for field in fields(self) if field.name != "matches"]
+        content = {name: getattr(self, name) for name in names}
+        radius = {"radius": float(self.radius.value), "unit": str(self.radius.unit)}
+        return content | radius | {"note": self.note}
+
+    def __str__(self):
+        row = self.overall[0]
+        lines = [
+            f"{name} {row[name]:.3f} ({row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f}) of "
+            f"{row[total]} {what}"
+            for name, total, what in (
+                ("completeness", "n_true", "true sources"),
+                ("purity", "n_found", "found sources"),
+            )
+        ]
+        lines += [
+            f"average precision {value:.3f} within {radius:g} {self.radius.unit}"
+            for radius, value in self.average_precision.iterrows()
+        ]
+        return "\n".join([*lines, self.note] if self.note else lines)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sources:
+    """Positions, magnitudes (NaN if unknown) and classes (0 if unknown), and which count."""
+
+    points: np.ndarray
+    magnitudes: np.ndarray
+    classes: np.ndarray
+    counted: np.ndarray
+
+    def __len__(self):
+        return len(self.points)
+
+    def take(self, rows):
+        """Some of the sources."""
+        return _Sources(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Matched:
+    """Sources of both tables, and the row of the true one for each found one, -1 for none."""
+
+    found: _Sources
+    true: _Sources
+    partner: np.ndarray
+
+    @property
+    def hit(self):
+        """Found sources that are true."""
+        return (self.partner >= 0) & self.true.counted[self.partner]
+
+    @property
+    def counted(self):
+        """Found sources that purity counts: not those that nobody knows to be true or false."""
+        unknown = (self.partner >= 0) & (self.true.classes[self.partner] == 0)
+        return self.found.counted & (self.hit | ~unknown)
+
+    @property
+    def recovered(self):
+        """True sources that are found."""
+        result = np.zeros(len(self.true), bool)
+        result[self.partner[self.hit]] = True
+        return result
+
+    def score(self, table, true_rows, found_rows, hit=None):
+        """Completeness and purity of the rows of a table that sources belong to, -1 for none."""
+
+        def count(rows, which):
+            return np.bincount(rows[which & (rows >= 0)], minlength=len(table))
+
+        counted, hit = self.counted, self.hit if hit is None else hit
+        table["n_true"] = count(true_rows, self.true.counted)
+        add_fraction(
+            table,
+            "completeness",
+            count(true_rows, self.recovered),
+            table["n_true"],
+            "fraction of the true sources that is found",
+        )
+        table["n_found"] = count(found_rows, counted)
+        add_fraction(
+            table,
+            "purity",
+            count(found_rows, counted & hit),
+            table["n_found"],
+            "fraction of the found sources that is true",
+        )
+        return table
+
+
+def detection_scores(
+    found,
+    truth,
+    *,
+    radius=2.0,
+    classes=None,
+    magnitude=None,
+    limit=None,
+    score=None,
+    radii=None,
+    separations=None,
+    width=0.5,
+):
+    """Score found sources by those that are known to be there.
+
+    A found source is true if a true source lies within a radius and each is nearest to the other.
+
+    Parameters
+    ----------
+    found : `~astropy.table.Table`
+        Sources, with positions, such as those of `~astroclust.detection.find_sources` or
+        `~astroclust.classification.classify_table`. It may be empty.
+    truth : `~astropy.table.Table`
+        What is there, with positions, such as the truth of `~astroclust.simulation.simulate_field`
+        or a catalog of LEGUS; and ``class`` or else ``class_human``, if classes matter.
+    radius : `~astropy.units.Quantity` or float, optional
+        Largest separation, in pixels or, as an angle, on the sky.
+    classes : sequence of int, optional
+        Classes that count. Rows of ``found`` that have another class are no detections; those that
+        match a true source of another class are false, and purity does not count those that match
+        one without a class. By default all do.
+    magnitude : str or tuple of str, optional
+        Column of magnitudes of both tables; or two names, of ``found`` and of ``truth``, None for
+        a table that has none. By default ``mag_v``, or else that of a filter in V, such as
+        ``mag_f555w``, if a table has it.
+    limit : float, optional
+        Magnitude to which truth is complete, such as that of a catalog made by people. Purity and
+        precision count only found sources that are measured and not fainter; completeness and
+        recall count all true sources. By default truth is complete.
+    score : str, optional
+        Column of ``found`` with a score, such as a probability, for thresholds; by default there
+        are none. Rows without a score pass no threshold.
+    radii : sequence of float, optional
+        Matching radii of average precision, in the unit of ``radius``; by default 0.5, 1, 1.5 and
+        2.5 times ``radius``.
+    separations : sequence of float, optional
+        Edges of the bins of the separations of pairs, in the unit of ``radius``; by default 0, 1,
+        1.5, 2, 2.5, 3, 4 and 5 times ``radius``.
+    width : float, optional
+        Width of the bins of magnitude.
+
+    Returns
+    -------
+    scores : `DetectionScores`
+        Completeness and purity against magnitude, class, crowding and threshold, and the fraction
+        of pairs of true sources that are told apart.
+
+    Raises
+    ------
+    KeyError
+        If a table has no positions or not the columns that were asked for.
+    ValueError
+        If truth is empty, a row has no position, or an argument is not accepted.
+
+    Notes
+    -----
+    For thresholds and average precision, each found source, those with the highest score first,
+    takes the nearest true one that is left (Everingham et al. 2010, IJCV 88, 303), so that matches
+    above a threshold do not depend on sources below it. Average precision is the area under
+    precision against recall, with the highest precision at this recall or above. Flux ratios are
+    those of the brighter to the fainter source of a pair.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.evaluation import detection_scores
+    >>> truth = Table({"x": [10.0, 40.0], "y": [10.0, 10.0], "mag_v": [21.0, 24.0]})
+    >>> found = Table({"x": [10.4, 80.0], "y": [10.0, 30.0], "probability": [0.9, 0.6]})
+    >>> scores = detection_scores(found, truth, score="probability")
+    >>> scores.completeness, scores.purity
+    (0.5, 0.5)
+    >>> print(scores.curve)
+    threshold total purity completeness
+    --------- ----- ------ ------------
+        0.900     1  1.000        0.500
+        0.600     2  0.500        0.500
+    """
+    radius, unit = number_and_unit(
+        radius if isinstance(radius, u.Quantity) else radius * u.pix, "radius"
+    )
+    for name, value in (("radius", radius), ("width", width)):
+        if not value > 0:
+            raise ValueError(f"{name} must be positive, not {value}")
+    radii = _increasing(radii, "radii", np.multiply(_RADII, radius), unit)
+    separations = _increasing(separations, "separations", np.multiply(_SEPARATIONS, radius), unit)
+    classes = None if classes is None else list(classes)
+    detected, true, scheme = _sources(found, truth, unit, classes, magnitude, limit)
+    rows = np.arange(len(found))
+    if classes is not None and has_classes(found):
+        rows = rows[np.isin(detected.classes, classes)]
+    scores = np.full(len(found), np.nan) if score is None else _column(found, score, "found")
+    detected, scores = detected.take(rows), scores[rows]
+    rows_found, rows_true, separation = match_nearest(detected.points, true.points, radius)
+    partner = np.full(len(rows), -1)
+    partner[rows_found] = rows_true
+    matched = _Matched(detected, true, partner)
+    return DetectionScores(
+        overall=_overall(matched, radius * unit),
+        by_magnitude=_by_magnitude(matched, width),
+        by_class=_by_class(matched, scheme, classes),
+        by_crowding=_by_crowding(matched, unit),
+        curve=_curve(matched, scores, radius),
+        average_precision=_average_precision(matched, scores, radii if score else [], unit),
+        pairs=_pairs(matched, separations, unit),
+        matches=_match_table(rows[rows_found], rows_true, separation * unit),
+        radius=radius * unit,
+        limit=limit,
+    )
+
+
+def _increasing(values, name, default, unit):
+    """Separations in increasing order, as numbers."""
+    values = u.Quantity(default if values is None else values, unit).value
+    if values.ndim != 1 or len(values) < 1 or values[0] < 0 or not np.all(np.diff(values) > 0):
+        raise ValueError(f"{name} must be increasing numbers from 0 on, not {values.tolist()}")
+    return values
+
+
+def _sources(found, truth, unit, classes, magnitude, limit):
+    """Sources of both tables, and the scheme of their classes."""
+    found_classes, true_classes, scheme = _classes(found, truth, classes)
+    found_magnitudes, true_magnitudes = _magnitudes(found, truth, magnitude)
+    counted = np.ones(len(truth), bool) if classes is None else np.isin(true_classes, classes)
+    if not counted.any():
+        which = "" if classes is None else f" of classes {classes}"
+        raise ValueError(f"truth has no sources{which}: give a table that has some")
+    true = _Sources(_points(truth, "truth", unit), true_magnitudes, true_classes, counted)
+    counted = np.ones(len(found), bool) if limit is None else found_magnitudes <= limit
+    if limit is not None and len(found) and np.isnan(found_magnitudes).all():
+        raise ValueError(
+            "limit needs magnitudes of the found sources: measure them with measure_photometry, or "
+            "name their column with magnitude"
+        )
+    found = _Sources(_points(found, "found", unit), found_magnitudes, found_classes, counted)
+    return found, true, scheme
+
+
+def _points(table, which, unit):
+    """Positions of all rows."""
+    in_pixels, on_sky = find_pixel_columns(table)[0], find_sky_columns(table)
+    if unit == u.pix and on_sky and not in_pixels:
+        raise ValueError(
+            f"{which} has positions on the sky only: give radius as an angle, such as "
+            "0.1 * u.arcsec"
+        )
+    if unit == u.arcsec and in_pixels and not on_sky:
+        raise ValueError(
+            f"{which} has positions in pixels only: give radius in pixels, or add ra and dec"
+        )
+    points = coordinates(table, unit)
+    lost = np.count_nonzero(~np.isfinite(points).all(axis=1))
+    if lost:
+        raise ValueError(f"{lost} of {len(table)} rows of {which} have no position: remove them")
+    return points
+
+
+def _classes(found, truth, wanted):
+    """Classes of both tables, 0 if unknown, and their scheme."""
+    given, known = np.zeros(len(found), np.int16), np.zeros(len(truth), np.int16)
+    if not has_classes(truth) and wanted is None:
+        return given, known, None
+    if has_classes(found) and has_classes(truth):
+        given, known, scheme = common_classes(found, truth, ("found", "truth"))
+    else:
+        known, scheme = table_classes(truth, "truth")
+    if wanted is not None and (not wanted or set(wanted) - set(scheme.numbers)):
+        raise ValueError(f"classes must be some of {list(scheme.numbers)}, not {wanted}")
+    return given, known, scheme
+
+
+def _magnitudes(found, truth, names):
+    """Magnitudes of both tables, NaN if unknown."""
+    if names is None:
+        names = [
+            next((name for name in _MAGNITUDES if name in table.colnames), None)
+            for table in (found, truth)
+        ]
+    elif isinstance(names, str):
+        names = names, names
+    return [
+        np.full(len(table), np.nan) if name is None else _column(table, name, which)
+        for table, name, which in zip((found, truth), names, ("found", "truth"), strict=True)
+    ]
+
+
+def _column(table, name, which):
+    if name not in table.colnames:
+        raise KeyError(f"{which} has no column {name}; it has {', '.join(table.colnames)}")
+    return float_values(table[name])
+
+
+def _match_table(rows_found, rows_true, separation):
+    matches = Table({"row_found": rows_found, "row_true": rows_true, "separation": separation})
+    matches["separation"].info.format = ".3f"
+    return matches
+
+
+def _bins(values, edges):
+    """The bin of each value, from its lower edge to below its upper one; -1 if there is none."""
+    rows = np.searchsorted(edges, values, side="right") - 1
+    return np.where(rows < len(edges) - 1, rows, -1)  # NaN are sorted last
+
+
+def _bin_table(edges, form):
+    table = Table({"low": edges[:-1], "high": edges[1:]})
+    for name in table.colnames:
+        table[name].info.format = form
+    return table
+
+
+def _overall(matched, radius):
+    rows = (np.zeros(len(one), int) for one in (matched.true, matched.found))
+    return matched.score(Table({"radius": [radius.value] * radius.unit}), *rows)
+
+
+def _by_magnitude(matched, width):
+    values = [one.magnitudes for one in (matched.true, matched.found)]
+    edges = np.empty(0)
+    if np.isfinite(values[0]).any():
+        known = np.concatenate([one[np.isfinite(one)] for one in values])
+        first, last = np.floor(known.min() / width), np.floor(known.max() / width)
+        edges = width * np.arange(first, last + 2)
+    return matched.score(_bin_table(edges, ".2f"), *(_bins(one, edges) for one in values))
+
+
+def _by_class(matched, scheme, wanted):
+    numbers = [] if scheme is None else sorted(wanted or scheme.numbers)
+    table = Table({"class": np.array(numbers, np.int16)})
+    table["name"] = np.array([scheme.names[number] for number in numbers], str)
+    rows = {number: row for row, number in enumerate(numbers)}
+    true, found = matched.true.classes, matched.found.classes
+    right = matched.hit & (true[matched.partner] == found)
+    places = (np.array([rows.get(number, -1) for number in one], int) for one in (true, found))
+    return matched.score(table, *places, hit=right)
+
+
+def _by_crowding(matched, unit):
+    """Bins of about equally many true sources by the separation from their nearest neighbor."""
+    true, found = matched.true, matched.found
+    separation = nearest_other(true.points, true.points, np.arange(len(true)))[0]
+    known = separation[true.counted & np.isfinite(separation)]
+    inner = np.linspace(0, 1, _CROWDING_BINS + 1)[1:-1]
+    edges = np.unique([0, *(np.quantile(known, inner) if len(known) else ()), np.inf])
+    table = _bin_table(edges, ".2f")
+    for name in table.colnames:
+        table[name].unit = unit
+    around = nearest_other(found.points, true.points, matched.partner)[0]
+    return matched.score(table, *(_bins(np.nan_to_num(one), edges) for one in (separation, around)))
+
+
+def _curve(matched, scores, radius):
+    """Purity and completeness of the found sources above each score."""
+    known = np.flatnonzero(np.isfinite(scores))
+    found, scores = matched.found.take(known), scores[known]
+    partner = match_by_score(found.points, matched.true.points, scores, radius)
+    matched = _Matched(found, matched.true, partner)
+    order = np.argsort(-scores, kind="stable")
+    scores, hit, counted = scores[order], matched.hit[order], matched.counted[order]
+    last = np.flatnonzero(np.diff(scores, append=-np.inf))  # of sources with one score
+    total = np.cumsum(counted)[last]
+    with np.errstate(invalid="ignore"):
+        purity = np.cumsum(hit & counted)[last] / total
+    completeness = np.cumsum(hit)[last] / np.count_nonzero(matched.true.counted)
+    curve = Table(
+        {
+            "threshold": scores[last],
+            "total": total,
+            "purity": purity,
+            "completeness": completeness,
+        }
+    )
+    for name in ("threshold", "purity", "completeness"):
+        curve[name].info.format = FRACTION
+    return curve
+
+
+def _average_precision(matched, scores, radii, unit):
+    """Area under the curve for each radius."""
+    areas = []
+    for radius in radii:
+        curve = _curve(matched, scores, radius)
+        best = np.fmax.accumulate(np.asarray(curve["purity"])[::-1])[::-1]
+        areas.append(np.sum(np.diff(curve["completeness"], prepend=0) * best))
+    table = Table({"radius": radii * unit, "average_precision": np.array(areas, float)})
+    table["average_precision"].info.format = FRACTION
+    return table
+
+
+def _pairs(matched, separations, unit):
+    """Pairs of true sources that are both found."""
+    true, recovered = matched.true, matched.recovered
+    rows = np.arange(len(true))
+    separation, neighbor = nearest_other(true.points, true.points, rows)
+    first = np.flatnonzero(np.isfinite(separation))
+    first = first[(neighbor[neighbor[first]] == first) & (first < neighbor[first])]
+    first = first[true.counted[first] & true.counted[neighbor[first]]]
+    second = neighbor[first]
+    ratio = 10 ** (0.4 * np.abs(true.magnitudes[first] - true.magnitudes[second]))
+    ratio_rows = _bins(ratio, _RATIOS)
+    rows = _bins(separation[first], separations)
+    rows = np.where((rows >= 0) & (ratio_rows >= 0), rows * (len(_RATIOS) - 1) + ratio_rows, -1)
+    table = _pair_table(separations if np.isfinite(true.magnitudes).any() else [], unit)
+    both = recovered[first] & recovered[second]
+    table["n"], found = (
+        np.bincount(rows[(rows >= 0) & kind], minlength=len(table)) for kind in (True, both)
+    )
+    add_fraction(table, "recovered", found, table["n"], "fraction of pairs of which both are found")
+    return table
+
+
+def _pair_table(separations, unit):
+    """One row per bin of separation and flux ratio."""
+    columns = {}
+    for end, part in (("low", slice(None, -1)), ("high", slice(1, None))):
+        grid = np.meshgrid(separations[part], _RATIOS[part], indexing="ij")
+        columns[f"separation_{end}"], columns[f"ratio_{end}"] = (one.ravel() for one in grid)
+    table = Table(columns)["separation_low", "separation_high", "ratio_low", "ratio_high"]
+    for name in ("separation_low", "separation_high"):
+        table[name].unit = unit
+    return table
