@@ -14,6 +14,7 @@ from astroclust.cli.candidates import add_completeness, add_detect
 from astroclust.cli.catalogs import add_fetch, add_regions, add_samples
 from astroclust.cli.classification import add_classify
 from astroclust.cli.demo import add_demo
+from astroclust.cli.detectors import add_train_detector
 from astroclust.cli.experiments import add_reproduce
 from astroclust.cli.options import one_image_each
 from astroclust.cli.plot import add_plot
@@ -137,6 +138,7 @@ def _parser():
     add_regions(commands)
     add_plot(commands)
     add_train(commands)
+    add_train_detector(commands)
     add_score(commands)
     add_reproduce(commands)
     return parser

@@ -35,6 +35,8 @@ def add_detect(commands):
         "astroclust detect --field ngc1566 --image F555W=v.fits --image F814W=i.fits -o c.fits",
         "# all sources, with why each is rejected; none of a nucleus drawn in DS9",
         "astroclust detect --image V=v.fits --exclude nucleus.reg --keep-rejected -o sources.ecsv",
+        "# with a network that finds sources in all bands at once",
+        "astroclust detect --image V=v.fits --image I=i.fits --detector mine.safetensors -o c.fits",
         "# and which pixels belong to which row",
         "astroclust detect --image V=v.fits --segmentation segments.fits -o candidates.fits",
     )
@@ -103,9 +105,17 @@ def add_selection(command):
             lambda preset: preset.detect_in,
         ),
         (
+            "--method",
+            str,
+            "sextractor, segmentation, daofind, or rcnn, a network (default: that of the preset: "
+            "%(presets)s)",
+            lambda preset: preset.method,
+        ),
+        (
             "--threshold",
             float,
-            "in standard deviations of the sky (default: that of the preset: %(presets)s)",
+            "in standard deviations of the sky (default: that of the preset: %(presets)s); of a "
+            "network, the smallest probability of being a source (default: 0.5)",
             lambda preset: f"{preset.threshold:g}",
         ),
         (
@@ -123,6 +133,12 @@ def add_selection(command):
         ),
     ):
         command.add_argument(option, type=kind, help=text).presets = _OfPresets(value)
+    command.add_argument(
+        "--detector",
+        type=Path,
+        metavar="FILE",
+        help="network of --method rcnn, which it implies, as astroclust train-detector writes it",
+    )
     command.add_argument(
         "--exclude",
         type=Path,
@@ -145,8 +161,10 @@ def selection_options(arguments):
         preset, distance = field_settings(
             arguments.field, preset=preset, distance=distance, min_ci=arguments.min_ci
         )
-    names = ("detect_in", "threshold", "n_pixels")
+    names = ("detect_in", "method", "threshold", "n_pixels")
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
+    if arguments.detector is not None or arguments.method == "rcnn":
+        given = _with_detector(given, arguments.detector)
     return {
         "preset": replace(preset, **given),
         "distance": distance,
@@ -154,6 +172,18 @@ def selection_options(arguments):
         "footprint": arguments.footprint,
         "workers": arguments.workers,
     }
+
+
+def _with_detector(given, detector):
+    """Settings of a preset for a network, which detects in all bands."""
+    if given.get("method", "rcnn") != "rcnn":
+        raise ValueError(f"--detector is for --method rcnn, not for {given['method']}")
+    if detector is None:
+        raise ValueError("--method rcnn needs --detector FILE; train one with train-detector")
+    if "detect_in" in given or "n_pixels" in given:
+        raise ValueError("--detect-in and --n-pixels are not for a network; omit them")
+    network = {"method": "rcnn", "detector": detector, "detect_in": "all", "threshold": 0.5}
+    return network | given
 
 
 def _detect(arguments, report):
@@ -194,11 +224,12 @@ def _detect(arguments, report):
 def _summary(settings):
     """Settings in a few lines."""
     known = dict(zip(settings["setting"], settings["value"], strict=True))
+    unit = "" if known["DETMETH"] == "rcnn" else " sigma"
     area = f", {known['NPIXELS']} connected pixels" if "NPIXELS" in known else ""
     distance = f"{known['DISTANCE']} Mpc ({known['DISTFROM']})" if "DISTANCE" in known else "none"
     lines = [
         f"preset: {known['PRESET']}",
-        f"detection: {known['DETIMAGE']}, {known['DETMETH']}, threshold {known['THRESH']} sigma"
+        f"detection: {known['DETIMAGE']}, {known['DETMETH']}, threshold {known['THRESH']}{unit}"
         f"{area}",
         f"apertures: {known['APERTURE']} pixels, sky from {known['SKYINNER']} to "
         f"{known['SKYOUTER']} ({known['SKYSTAT']}), centered in {known['RECENTER']}, correction: "

@@ -8,9 +8,15 @@ import numpy as np
 from photutils.segmentation import SegmentationImage
 
 from astroclust.detection.classical import COLUMNS, find_classical
-from astroclust.images import read_image
+from astroclust.images import ImageSet, read_image
 
 __all__ = ["find_sources"]
+
+# A network that finds sources, in place of a classical method, and the smallest probability of
+# being a source that it reports.
+_NETWORK, _PROBABILITY = "rcnn", 0.5
+# The detection of LEGUS: standard deviations of the noise.
+_THRESHOLD = 20.0
 
 # Unit, format and description of each column.
 _DESCRIBED = {
@@ -27,9 +33,10 @@ _DESCRIBED = {
 def find_sources(
     image,
     *,
-    threshold=20.0,
+    threshold=None,
     n_pixels=10,
     method="sextractor",
+    model=None,
     segmentation=False,
     tile=2000,
     workers=1,
@@ -49,19 +56,25 @@ def find_sources(
     ----------
     image : `~astropy.nddata.NDData`, HDU, path, (array, wcs) or `~astroclust.images.Band`
         The image, shape (ny, nx), in any linear unit. Masked and non-finite pixels are excluded.
+        For ``"rcnn"`` an `~astroclust.images.ImageSet` or a mapping of bands.
     threshold : float, optional
-        Height above the background in units of its standard deviation (LEGUS: 20, in white
-        light).
+        Height above the background in units of its standard deviation; by default 20, that of
+        LEGUS in white light. For ``"rcnn"``, the smallest probability of being a source, by
+        default 0.5.
     n_pixels : int, optional
-        Smallest number of connected pixels (LEGUS: 10). Not used by ``"daofind"``.
+        Smallest number of connected pixels (LEGUS: 10). Used by ``"sextractor"`` and
+        ``"segmentation"``.
     method : str, optional
         ``"sextractor"``; ``"segmentation"`` for the same groups of pixels, deblended by
         `photutils.segmentation.deblend_sources` and not cleaned; or ``"daofind"`` for sources
         like stars with a full width at half maximum of 2 pixels, as in PHANGS-HST
-        (`~photutils.detection.DAOStarFinder`).
+        (`~photutils.detection.DAOStarFinder`); or ``"rcnn"`` for a network that finds sources and
+        their classes in several bands at once.
+    model : str, `~pathlib.Path` or `~astroclust.detectors.Detector`, optional
+        The network of ``"rcnn"``, as `~astroclust.detectors.load_detector` takes it.
     segmentation : bool, optional
         Whether to return the segments too: which pixels belong to which source. ``"daofind"``
-        does not have any.
+        does not have any, nor do networks without masks.
     tile : int, optional
         Pixels per side of the area that a worker searches at a time, which bounds the memory. It
         does not change the sources.
@@ -77,7 +90,10 @@ def find_sources(
         One row per source, in order of y: ``id`` (from 1); ``x``, ``y`` (0-based pixels);
         ``ra``, ``dec`` (degrees, if the image has a WCS); ``area`` (pixels; not for
         ``"daofind"``); ``flux`` (sum over the source above the background, unit of the image).
-        The table is empty if there are no sources. Columns have units, descriptions and formats.
+        A network adds ``det_score``, the probability of being a source; ``det_class``, the most
+        probable class; ``det_prob_1`` ..., the probabilities of the classes, which add up to
+        ``det_score``; and with masks ``flux_nuv`` ..., the deblended flux in each band. The
+        table is empty if there are no sources. Columns have units, descriptions and formats.
     segments : `~photutils.segmentation.SegmentationImage`, shape (ny, nx)
         Only with ``segmentation``: int32, the ``id`` of the source that each pixel belongs to; 0
         for pixels of none.
@@ -86,7 +102,7 @@ def find_sources(
     ------
     ValueError
         If the image is not 2-D or has no good pixels, an argument is invalid, or the method does
-        not have segments.
+        not have segments; or if ``"rcnn"`` has no model, or the images none of its bands.
 
     Examples
     --------
@@ -102,14 +118,21 @@ def find_sources(
     >>> int((segments.data == 1).sum()) == int(sources["area"][0])
     True
     """
+    if threshold is None:
+        threshold = _PROBABILITY if method == _NETWORK else _THRESHOLD
     if not threshold > 0:
         raise ValueError(f"threshold must be positive, not {threshold!r}")
     n_workers = 1 if isinstance(workers, Executor) else workers
     for name, value in (("n_pixels", n_pixels), ("tile", tile), ("workers", n_workers)):
         if not isinstance(value, Integral) or value < 1:
             raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+    if method == _NETWORK:
+        return _find_with_network(image, model, threshold, segmentation, progress_bar)
     if method not in COLUMNS:
-        raise ValueError(f"method must be one of {', '.join(COLUMNS)}, not {method!r}")
+        known = ", ".join([*COLUMNS, _NETWORK])
+        raise ValueError(f"method must be one of {known}, not {method!r}")
+    if model is not None:
+        raise ValueError(f'a model is for the method "{_NETWORK}", not for "{method}"; omit it')
     if segmentation and "area" not in COLUMNS[method]:
         raise ValueError(
             f"{method} finds peaks, which have no segments: choose the method sextractor or "
@@ -135,12 +158,29 @@ def find_sources(
     return sources, SegmentationImage(ids[segments])
 
 
+def _find_with_network(images, model, threshold, segmentation, progress_bar):
+    # Torch takes seconds to import, and the classical methods do not need it.
+    from astroclust.detectors import load_detector
+
+    if model is None:
+        raise ValueError(
+            f'the method "{_NETWORK}" needs a model: the file of a detector that was trained with '
+            "astroclust.detectors.train_detector or astroclust train-detector"
+        )
+    images = ImageSet.of(images)
+    sources, segments = load_detector(model).find(
+        images, min_score=threshold, segmentation=segmentation, progress_bar=progress_bar
+    )
+    sources = _source_table(sources, images.reference)
+    return (sources, segments) if segmentation else sources
+
+
 def _source_table(sources, band):
     if band.wcs is not None:
         sky = band.wcs.pixel_to_world(sources["x"], sources["y"]).icrs
         sources.add_columns([sky.ra.deg, sky.dec.deg], names=["ra", "dec"], indexes=[2, 2])
     sources.add_column(np.arange(1, len(sources) + 1), name="id", index=0)
-    for name in sources.colnames:
+    for name in set(sources.colnames) & set(_DESCRIBED):
         sources[name].unit, sources[name].format, sources[name].description = _DESCRIBED[name]
     unit = "unit of the image" if band.unit is None else band.unit
     sources["flux"].description += f", in {unit}"

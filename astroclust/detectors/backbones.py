@@ -154,8 +154,14 @@ def _strided_nodes(network, name, n_bands):
     parts = _parts(network)
     hooks = [part.register_forward_hook(note(path)) for path, part in parts]
     was_training = network.training
-    with torch.inference_mode():
-        network.eval()(torch.zeros(1, n_bands, size, size))
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, n_bands, size, size))
+    except (AssertionError, RuntimeError) as error:
+        raise ValueError(
+            f"{name} does not take images of any size ({error}); choose a convolutional network, "
+            "such as resnet18"
+        ) from error
     network.train(was_training)
     for hook in hooks:
         hook.remove()

@@ -155,17 +155,33 @@ class Detector:
 
     def _table(self, x, y, columns, probabilities, reader):
         numbers = np.array(self.card.classes.numbers)
-        reference = self.card.bands.index(reader.reference)
+        flux = dict(zip(self.card.bands, columns["flux"].T, strict=True))
         table = Table({"x": x.astype(float), "y": y.astype(float), "area": columns["area"]})
-        table["flux"] = columns["flux"][:, reference]
+        table["flux"] = flux[reader.reference]
         table["det_score"] = probabilities.sum(axis=1)
         table["det_class"] = numbers[probabilities.argmax(axis=1)].astype(np.int16)
-        for i, number in enumerate(numbers):
-            table[f"det_prob_{number}"] = probabilities[:, i]
-        if self.card.masks:
-            for role in reader.present:
-                table[f"flux_{role.lower()}"] = columns["flux"][:, self.card.bands.index(role)]
+        for number, probability in zip(numbers, probabilities.T, strict=True):
+            table[f"det_prob_{number}"] = probability
+        for role in reader.present if self.card.masks else ():
+            table[f"flux_{role.lower()}"] = flux[role]
+        self._describe(table, reader)
         return table
+
+    def _describe(self, table, reader):
+        """Formats, units and descriptions of the columns that other methods do not have."""
+        names, model = self.card.classes.names, self.card.name
+        table["det_score"].description = f"probability of being a source, by {model}"
+        table["det_class"].description = f"most probable class, by {model}: " + ", ".join(
+            f"{number} {name}" for number, name in names.items()
+        )
+        for number, name in names.items():
+            table[f"det_prob_{number}"].description = f"probability of class {number}, {name}"
+        for name in ("det_score", *(f"det_prob_{number}" for number in names)):
+            table[name].format = ".3f"
+        for role in reader.present if self.card.masks else ():
+            column = table[f"flux_{role.lower()}"]
+            column.format, column.unit = ".6g", reader.unit(role)
+            column.description = f"flux within the outline in {role}, blended flux shared"
 
 
 def _shapes(found, shape):

@@ -23,9 +23,9 @@ _CANONICAL_SIZE, _CANONICAL_LEVEL = 16, 2
 # seen of the surroundings, without which a star in a crowd looks like a cluster.
 _BOX_CELLS, _MASK_CELLS, _SURROUNDINGS = 7, 14, 4.0
 _HIDDEN = 256
-# Proposals per tile, before and after those that overlap are dropped, in training and later.
-_BEFORE, _AFTER = {"training": 2000, "testing": 2000}, {"training": 600, "testing": 600}
-_SAMPLED, _POSITIVE = 96, 0.33
+# Proposals, per map before and per tile after those that overlap are dropped.
+_BEFORE, _AFTER = {"training": 1000, "testing": 2000}, {"training": 300, "testing": 800}
+_SAMPLED, _POSITIVE = 64, 0.33
 # Smallest width of a box in pixels.
 _NARROWEST = 1.5
 
@@ -100,7 +100,7 @@ def create_detector_network(
         bbox_reg_weights=None,
         score_thresh=0.05,
         nms_thresh=0.5,
-        detections_per_img=400,
+        detections_per_img=_AFTER["testing"],
         **(_mask_parts(channels, levels, n_classes) if masks else {}),
     )
     return DetectorNetwork(pyramid, proposals, heads)
@@ -154,7 +154,7 @@ def _pool(levels, cells):
     return MultiScaleRoIAlign(
         levels,
         cells,
-        sampling_ratio=2,
+        sampling_ratio=1,
         canonical_scale=_CANONICAL_SIZE,
         canonical_level=_CANONICAL_LEVEL,
     )

@@ -70,6 +70,10 @@ class PixelReader:
         role = self.images.reference.role
         return role if role in self.present else self.present[0]
 
+    def unit(self, role):
+        """Unit of a band, or None."""
+        return self._bands[self.roles.index(role)].unit
+
     def signal(self, rows, columns):
         """Read a part of all bands, above the background.
 

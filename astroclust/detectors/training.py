@@ -62,7 +62,7 @@ class DetectorRecipe:
     weights: str | None = None
     masks: bool = False
     batches: int = 2000
-    batch_size: int = 8
+    batch_size: int = 4
     tile: int = 128
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4

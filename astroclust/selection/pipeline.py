@@ -123,6 +123,7 @@ def find_candidates(
         threshold=preset.threshold,
         n_pixels=preset.n_pixels,
         method=preset.method,
+        model=preset.detector,
         segmentation=segmentation,
         workers=workers,
         progress_bar=progress_bar,
@@ -202,6 +203,13 @@ def keep_candidates(sources):
 
 
 def _detection_image(images, preset, *, progress_bar):
+    if (preset.method == "rcnn") != (preset.detect_in == "all"):
+        raise ValueError(
+            f"the method {preset.method} does not detect in {preset.detect_in}: the preset of a "
+            'detector has method="rcnn" and detect_in="all"'
+        )
+    if preset.detect_in == "all":
+        return images
     if preset.detect_in != "white":
         return _band(images, preset.detect_in)
     return white_light(images, progress_bar=progress_bar) if len(images) > 1 else images.reference

@@ -28,9 +28,12 @@ class Preset:
     Parameters
     ----------
     detect_in : str
-        ``"white"`` for `~astroclust.detection.white_light`, or a filter or role.
+        ``"white"`` for `~astroclust.detection.white_light`, a filter or role, or ``"all"`` for the
+        method ``"rcnn"``, which sees all bands at once.
     method, threshold, n_pixels : str, float and int
         As `~astroclust.detection.find_sources` takes them.
+    detector : str, `~pathlib.Path`, `~astroclust.detectors.Detector` or None
+        Network of the method ``"rcnn"``.
     center_in : str or None
         Filter or role of the band whose peaks positions are moved to; None to leave them.
     apertures, errors, zero_points, aperture_correction, extinction : optional
@@ -57,6 +60,7 @@ class Preset:
     method: str = "sextractor"
     threshold: float = 20.0
     n_pixels: int = 10
+    detector: object = None
     center_in: str | None = "V"
     apertures: Apertures = _LEGUS_APERTURES
     errors: str = "iraf"

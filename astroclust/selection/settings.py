@@ -16,6 +16,7 @@ from astropy.table import Table
 import astroclust
 from astroclust.catalogs import find_field
 from astroclust.catalogs.keywords import KEYWORDS, find_keyword
+from astroclust.images import ImageSet
 from astroclust.photometry import value_of_band, zero_point
 from astroclust.selection.cuts import Cut
 from astroclust.selection.presets import PRESETS
@@ -58,10 +59,11 @@ def settings_meta(images, preset, *, distance, detection, center, exclude, footp
         "FIELD": preset.field,
         "DISTANCE": distance,
         "DISTFROM": _source_of_distance(preset, distance),
-        "DETIMAGE": "white light" if detection.filter == "WHITE" else detection.filter,
+        "DETIMAGE": _name_detection(detection),
         "DETMETH": preset.method,
+        "DETMODEL": _name_detector(preset.detector),
         "THRESH": float(preset.threshold),
-        "NPIXELS": None if preset.method == "daofind" else int(preset.n_pixels),
+        "NPIXELS": None if preset.method in ("daofind", "rcnn") else int(preset.n_pixels),
         "RECENTER": "none" if center is None else center.filter,
         "APERTURE": radius,
         "APOTHERS": ", ".join(f"{other:g}" for other in others) or None,
@@ -77,6 +79,16 @@ def settings_meta(images, preset, *, distance, detection, center, exclude, footp
     for number, band in enumerate(images.values(), 1):
         meta |= {f"{key}{number}": value for key, value in _band_meta(band, preset).items()}
     return {key: value for key, value in meta.items() if value is not None}
+
+
+def _name_detection(detection):
+    if isinstance(detection, ImageSet):
+        return ", ".join(detection.filters)
+    return "white light" if detection.filter == "WHITE" else detection.filter
+
+
+def _name_detector(detector):
+    return detector.card.name if hasattr(detector, "card") else detector and Path(detector).name
 
 
 def _cuts_meta(cuts, distance, roles):

@@ -117,7 +117,7 @@ def _visible(owner, rows):
         segments.labels if len(kept) else np.empty(0, np.int32), name="label", index=0
     )
     boxes = np.array(
-        [(box.ixmin, box.ixmax, box.iymin, box.iymax) for box in segments.bbox], np.int32
+        [(box.ixmin, box.ixmax - 1, box.iymin, box.iymax - 1) for box in segments.bbox], np.int32
     ).reshape(-1, 4)
     for name, edge in zip(("xmin", "xmax", "ymin", "ymax"), boxes.T, strict=True):
         sources[name] = edge

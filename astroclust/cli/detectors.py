@@ -1,0 +1,153 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The command that trains detectors."""
+
+from pathlib import Path
+
+from astroclust.catalogs import read_table
+from astroclust.cli.options import (
+    add_command,
+    add_images,
+    add_output,
+    band_system,
+    read_images,
+    training_progress,
+)
+from astroclust.files import check_output
+from astroclust.instruments import find_band_system
+
+__all__ = ["add_train_detector"]
+
+
+def add_train_detector(commands):
+    """Add ``astroclust train-detector``."""
+    command = add_command(
+        commands,
+        "train-detector",
+        _train_detector,
+        "train a network that finds sources, on simulated fields or on your labels",
+        "astroclust train-detector --simulate --batches 2000 -o mine.safetensors",
+        "# one that outlines sources, too",
+        "astroclust train-detector --simulate --masks -o masks.safetensors",
+        "# fine-tune it on a catalog with classes",
+        "astroclust train-detector --from mine.safetensors --labels catalog.fits \\",
+        "    --image F555W=v.fits --image F814W=i.fits --batches 500 -o tuned.safetensors",
+    )
+    command.add_argument(
+        "--simulate",
+        action="store_true",
+        help="train on simulated fields, which are drawn as they are needed",
+    )
+    command.add_argument("--labels", type=Path, help="table with positions and classes to train on")
+    command.add_argument(
+        "--label-column",
+        help="column of classes (default: the first of class_human, class_mode, label, class)",
+    )
+    command.add_argument(
+        "--radius",
+        type=float,
+        default=4.0,
+        help="of the sources of --labels, in pixels (default: 4)",
+    )
+    add_images(command, required=False)
+    add_output(command, ".safetensors file")
+    command.add_argument("--from", dest="start", metavar="FILE", help="detector to fine-tune")
+    command.add_argument(
+        "--backbone",
+        help="native, native-small or native-large, a network of torchvision, or timm/NAME "
+        "(default: native)",
+    )
+    command.add_argument(
+        "--weights",
+        help="first weights of the backbone: none, imagenet, a file, or a classifier of the same "
+        "architecture (default: the bundled classifier, or imagenet)",
+    )
+    command.add_argument("--masks", action="store_true", help="learn to outline sources, too")
+    command.add_argument("--batches", type=int, default=2000, help="steps (default: 2000)")
+    command.add_argument("--batch-size", type=int, default=4, help="tiles per step (default: 4)")
+    command.add_argument("--tile", type=int, default=128, help="width in pixels (default: 128)")
+    command.add_argument("--seed", type=int, default=1, help="(default: 1)")
+    command.add_argument("--name", help="name in the card (default: that of the output)")
+    command.add_argument(
+        "--checkpoint",
+        type=Path,
+        help="folder for checkpoints and the learning curve, from which the same command resumes "
+        "(default: beside the output)",
+    )
+
+
+def _train_detector(arguments, report):
+    from astroclust.detectors import (
+        DetectorRecipe,
+        load_detector,
+        save_detector,
+        train_detector,
+    )
+
+    if arguments.simulate == (arguments.labels is not None):
+        raise ValueError("give --simulate or --labels, and not both")
+    folder = arguments.checkpoint or arguments.output.with_suffix(".checkpoints")
+    check_output(arguments.output, overwrite=arguments.overwrite)
+    start = None if arguments.start is None else load_detector(arguments.start)
+    chosen = [arguments.backbone, arguments.weights, arguments.masks or None]
+    if start is not None and any(value is not None for value in chosen):
+        raise ValueError(
+            "--backbone, --weights and --masks are those of the detector given with --from; omit "
+            "them"
+        )
+    recipe = DetectorRecipe(
+        arguments.backbone or "native",
+        arguments.weights,
+        arguments.masks,
+        arguments.batches,
+        arguments.batch_size,
+        arguments.tile,
+    )
+    system = find_band_system(band_system(arguments, start))
+    fields, description = _fields(arguments, start, system)
+    with training_progress(arguments) as progress_bar:
+        detector = train_detector(
+            fields,
+            name=arguments.name or arguments.output.stem,
+            recipe=recipe,
+            start=start,
+            description=description,
+            system=system,
+            seed=arguments.seed,
+            folder=folder,
+            progress_bar=progress_bar,
+        )
+    card = save_detector(detector, arguments.output, overwrite=arguments.overwrite)
+    report.say("trained {}", f"{card.name} on {card.training_sample}", detector=card.name)
+    report.say("wrote {output}", output=arguments.output)
+
+
+def _fields(arguments, start, system):
+    """The fields to train on, and what they are."""
+    from astroclust.detectors import DetectionField, SimulatedFields
+    from astroclust.training import LABEL_COLUMNS, TEST_FIELDS
+
+    if arguments.simulate:
+        from astroclust.simulation import calibrated_fields
+
+        if arguments.image:
+            raise ValueError("--image is for --labels; omit it with --simulate")
+        like = [name for name in calibrated_fields() if name not in TEST_FIELDS]
+        return SimulatedFields(arguments.seed, like, system), f"fields like {', '.join(like)}"
+    if not arguments.image:
+        raise ValueError("--labels needs its images: --image F555W=v.fits, one per band")
+    table = read_table(arguments.labels)
+    names = [arguments.label_column] if arguments.label_column else LABEL_COLUMNS
+    column = next((name for name in names if name in table.colnames), None)
+    if column is None:
+        raise ValueError(
+            f"{arguments.labels} has no column {' or '.join(names)}; name that of the classes with "
+            "--label-column"
+        )
+    field = DetectionField.labeled(
+        read_images(arguments, start),
+        table,
+        table[column],
+        radius=arguments.radius,
+        roles=system.roles,
+    )
+    return [field], f"{len(field.classes)} labels of {arguments.labels.name}"
