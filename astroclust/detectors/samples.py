@@ -58,7 +58,7 @@ class DetectionField:
 
     @classmethod
     def of(cls, field, roles=LEGUS_BANDS.roles):
-        """Use a simulated field.
+        """Use a simulated field, with all its sources that can be seen.
 
         Parameters
         ----------
@@ -70,7 +70,7 @@ class DetectionField:
         Returns
         -------
         known : `DetectionField`
-            With all sources that can be seen.
+            The field to train on.
 
         Raises
         ------
@@ -81,8 +81,50 @@ class DetectionField:
             raise ValueError(
                 "the field has no outlines; make it with simulate_field(..., outlines=True)"
             )
-        pixels = _all_pixels(field.images, roles)
-        return cls(pixels, field.segments.data, np.array(field.sources["class"]), True)
+        classes = np.array(field.sources["class"])
+        return cls.from_segments(
+            field.images, field.segments.data, classes, roles=roles, simulated=True
+        )
+
+    @classmethod
+    def from_segments(cls, images, segments, classes, *, roles=LEGUS_BANDS.roles, simulated=False):
+        """Use images whose pixels are assigned to sources.
+
+        Parameters
+        ----------
+        images : `~astroclust.images.ImageSet` or mapping
+            The bands of the field.
+        segments : `~photutils.segmentation.SegmentationImage` or array_like of int
+            Label of the source of each pixel, from 1; shape (ny, nx).
+        classes : array_like of int, shape (n_sources,)
+            Class of each source, in the order of the labels.
+        roles : sequence of str, optional
+            The bands that the detector takes.
+        simulated : bool, optional
+            Whether the images are simulated.
+
+        Returns
+        -------
+        known : `DetectionField`
+            The field to train on.
+
+        Raises
+        ------
+        ValueError
+            If the segments are not of the shape of the images, or have labels without a class.
+        """
+        pixels = _all_pixels(images, roles)
+        segments, classes = np.asarray(getattr(segments, "data", segments)), np.asarray(classes)
+        if segments.shape != pixels.shape[1:]:
+            raise ValueError(
+                f"the segments have shape {segments.shape}, the images {pixels.shape[1:]}"
+            )
+        if segments.max(initial=0) > len(classes):
+            raise ValueError(
+                f"the segments have labels up to {segments.max()}, but there are {len(classes)} "
+                "classes; relabel them from 1"
+            )
+        return cls(pixels, segments, classes, simulated)
 
     @classmethod
     def labeled(cls, images, table, labels, *, radius=4.0, roles=LEGUS_BANDS.roles):

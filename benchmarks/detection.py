@@ -1,0 +1,318 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Find clusters with networks and with the chain of LEGUS, on simulated fields with known truth.
+
+    python benchmarks/detection.py fields FOLDER
+    python benchmarks/detection.py train FOLDER --network native --seed 1
+    python benchmarks/detection.py compare FOLDER
+    python benchmarks/detection.py pairs FOLDER --detector FOLDER/masks-1.safetensors
+
+The fields to train on are like all calibrated fields of LEGUS but three, and those to score on are
+like these three. Each step keeps its results in the folder, and does not repeat them.
+"""
+
+import argparse
+import logging
+from pathlib import Path
+from time import perf_counter, process_time
+
+import matplotlib as mpl
+import numpy as np
+from astropy.nddata import CCDData
+from astropy.table import Table, vstack
+
+from astroclust import classify_table, find_candidates, find_sources, simulate_field
+from astroclust.catalogs import find_field
+from astroclust.detectors import (
+    DetectionField,
+    DetectorRecipe,
+    load_detector,
+    save_detector,
+    train_detector,
+)
+from astroclust.evaluation import detection_scores
+from astroclust.experiments.schneider2023 import efficientnet_lite0_weights
+from astroclust.files import replace_when_done
+from astroclust.images import ImageSet
+from astroclust.photometry import measure_photometry
+from astroclust.selection import field_settings
+from astroclust.simulation import calibrated_fields
+from astroclust.training import TEST_FIELDS
+
+mpl.use("Agg")
+
+SHAPE = (512, 512)
+DENSITY = (1e-4, 6e-4)  # candidates per pixel
+CLUSTERS = (1, 2, 3)
+RADIUS = 4.0  # pixels
+NETWORKS = {
+    "native": ("native", "simulated-3"),
+    "native-random": ("native", "none"),
+    "efficientnet-imagenet": ("timm/efficientnet_lite0", "imagenet"),
+    "masks": ("native", "simulated-3"),
+}
+# Fields are laid side by side, so far from one another in x that their sources do not match.
+APART = 10_000
+
+
+def draw_fields(arguments):
+    """Simulate the fields."""
+    arguments.folder.mkdir(exist_ok=True)
+    for kind, n in (("train", arguments.train), ("test", arguments.test)):
+        names = [n for n in calibrated_fields() if (n in TEST_FIELDS) == (kind == "test")]
+        for i in range(n):
+            path = arguments.folder / f"{kind}-{i:03}.npz"
+            if not path.exists():
+                draw_field(path, names[i % len(names)], i, kind)
+
+
+def draw_field(path, name, number, kind):
+    """Simulate a field, and write its pixels, sources and truth."""
+    rng = np.random.default_rng([number, kind == "test"])
+    field = simulate_field(
+        like=name,
+        shape=SHAPE,
+        seed=[1 if kind == "train" else 2, number],
+        density=float(np.exp(rng.uniform(*np.log(DENSITY)))),
+        outlines=True,
+    )
+    bands = np.array([band.pixels(slice(None)) for band in field.images.values()], np.float32)
+    field.sources.write(path.with_suffix(".ecsv"), overwrite=True)
+    field.truth.write(path.with_name(f"{path.stem}-truth.ecsv"), overwrite=True)
+    with replace_when_done(path, overwrite=True) as partial, open(partial, "wb") as file:
+        np.savez(file, bands=bands, segments=field.segments.data, name=name)
+    print(f"{path.name} like {name}: {len(field.truth)} candidates, {len(field.sources)} sources")
+
+
+def read_images(path):
+    """The images of a field, and the name of the one that it is like."""
+    with np.load(path) as content:
+        name = str(content["name"])
+        pairs = zip(find_field(name).filters, content["bands"], strict=True)
+        return ImageSet({f: CCDData(data, unit="electron / s") for f, data in pairs}), name
+
+
+def read_known(path):
+    """A field to train on."""
+    images, _ = read_images(path)
+    with np.load(path) as content:
+        segments = content["segments"]
+    classes = np.array(Table.read(path.with_suffix(".ecsv"))["class"])
+    return DetectionField.from_segments(images, segments, classes, simulated=True)
+
+
+def train(arguments):
+    """Train one detector."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    backbone, weights = NETWORKS[arguments.network]
+    if weights == "imagenet":
+        weights = efficientnet_lite0_weights(arguments.folder / "imagenet")
+    name = arguments.name or f"{arguments.network}-{arguments.seed}"
+    recipe = DetectorRecipe(
+        backbone, weights, arguments.network == "masks", batches=arguments.batches
+    )
+    paths = sorted(arguments.folder.glob("train-???.npz"))[: arguments.train]
+    begun, cpu = perf_counter(), process_time()
+    detector = train_detector(
+        [read_known(path) for path in paths],
+        name=name,
+        recipe=recipe,
+        description=f"{len(paths)} simulated fields",
+        seed=arguments.seed,
+        folder=arguments.folder / name,
+    )
+    save_detector(detector, arguments.folder / f"{name}.safetensors", overwrite=True)
+    print(
+        f"{name}: {arguments.batches} batches in {perf_counter() - begun:.0f} s "
+        f"({process_time() - cpu:.0f} s of CPU)"
+    )
+
+
+def measured(sources, images, preset):
+    """Sources with magnitudes as the chain measures them."""
+    return measure_photometry(
+        sources,
+        images,
+        apertures=preset.apertures,
+        errors=preset.errors,
+        zero_points=preset.zero_points,
+        aperture_correction=preset.aperture_correction,
+        extinction=preset.extinction,
+    )
+
+
+def cluster_probability(table, prefix):
+    """Probability of classes 1 to 3."""
+    return sum(np.ma.filled(table[f"{prefix}{number}"], 0.0) for number in CLUSTERS)
+
+
+def find_with_chain(images, name):
+    """Candidates of LEGUS's chain, with the probability of being a cluster."""
+    preset, distance = field_settings(name)
+    found = find_candidates(images, preset=preset, distance=distance)
+    found = classify_table(found, images, model="simulated-3", photometry=None)
+    found["p_cluster"] = cluster_probability(found, "prob_")
+    return found
+
+
+def find_with_network(images, name, detector):
+    """Sources of a detector, with the probability of being a cluster."""
+    preset, _ = field_settings(name)
+    found = find_sources(images, method="rcnn", model=detector, threshold=0.05)
+    found["p_cluster"] = cluster_probability(found, "det_prob_")
+    return measured(found, images, preset)
+
+
+def in_v(table, images):
+    """Position, probability and V magnitude alone."""
+    column = f"mag_{images['V'].filter.lower()}"
+    return Table(
+        {
+            "x": table["x"],
+            "y": table["y"],
+            "p_cluster": table["p_cluster"],
+            "mag_v": np.ma.filled(np.ma.asarray(table[column], float), np.nan),
+        }
+    )
+
+
+def find_all(folder, find):
+    """Sources of all test fields, side by side, and the CPU seconds per field."""
+    tables, begun = [], process_time()
+    paths = sorted(folder.glob("test-???.npz"))
+    for i, path in enumerate(paths):
+        images, name = read_images(path)
+        table = in_v(find(images, name), images)
+        table["x"] += i * APART
+        tables.append(table)
+    return vstack(tables), (process_time() - begun) / len(paths)
+
+
+def all_truth(folder):
+    """Truth of all test fields, side by side."""
+    tables = []
+    for i, path in enumerate(sorted(folder.glob("test-???.npz"))):
+        table = Table.read(path.with_name(f"{path.stem}-truth.ecsv"))["x", "y", "class", "mag_v"]
+        table["x"] += i * APART
+        tables.append(table)
+    return vstack(tables)
+
+
+def found_by(arguments, method):
+    """Sources that a method found, from the folder if they are there."""
+    path = arguments.folder / f"found-{method}.ecsv"
+    if path.exists():
+        return Table.read(path)
+    find = find_with_chain
+    if method != "chain":
+        detector = load_detector(arguments.folder / f"{method}.safetensors")
+
+        def find(images, name):
+            return find_with_network(images, name, detector)
+
+    table, seconds = find_all(arguments.folder, find)
+    table.meta["seconds"] = seconds
+    table.write(path)
+    return table
+
+
+def score(found, truth, threshold=None):
+    """Scores of the clusters above a probability."""
+    if threshold is not None:
+        found = found[found["p_cluster"] > threshold]
+    return detection_scores(
+        found, truth, radius=RADIUS, classes=CLUSTERS, score="p_cluster", magnitude="mag_v"
+    )
+
+
+def limit_of(scores):
+    """Magnitude at which completeness falls below half of its highest value."""
+    table = scores.by_magnitude[scores.by_magnitude["n_true"] >= 5]
+    if not len(table):
+        return np.nan
+    half = table["completeness"] < 0.5
+    faint = np.flatnonzero(half & (table["low"] > table["low"][np.argmax(table["completeness"])]))
+    return float(table["low"][faint[0]]) if len(faint) else float(table["high"][-1])
+
+
+def compare(arguments):
+    """Print and draw completeness and purity of all methods."""
+    from astroclust.plotting import plot_detection
+
+    truth = all_truth(arguments.folder)
+    n_clusters = np.isin(truth["class"], CLUSTERS).sum()
+    print(f"{len(truth)} candidates, {n_clusters} of them clusters")
+    names = [path.stem for path in sorted(arguments.folder.glob("*-[1-9].safetensors"))]
+    rows, drawn = [], {}
+    for method in ["chain", *names]:
+        found = found_by(arguments, method)
+        thresholds = (None, 0.5, 0.8) if method == "chain" else (0.5,)
+        for threshold in thresholds:
+            scores = score(found, truth, threshold)
+            label = method if threshold is None else f"{method}, P > {threshold:g}"
+            limit = limit_of(scores)
+            bright = truth[~(truth["mag_v"] > limit - 1)]
+            visible = found[~(found["mag_v"] > limit - 1)]
+            at_bright = score(visible, bright, threshold)
+            precision = score(found, truth).average_precision
+            rows.append(
+                (
+                    label,
+                    scores.completeness,
+                    scores.purity,
+                    limit,
+                    at_bright.completeness,
+                    at_bright.purity,
+                    float(precision["average_precision"][1]),
+                    found.meta.get("seconds", np.nan),
+                )
+            )
+            drawn[label] = scores
+    table = Table(
+        rows=rows,
+        names=(
+            "method",
+            "completeness",
+            "purity",
+            "limit",
+            "bright_completeness",
+            "bright_purity",
+            "average_precision",
+            "seconds",
+        ),
+    )
+    for name in table.colnames[1:]:
+        table[name].format = ".3f"
+    table.pprint_all()
+    table.write(arguments.folder / "comparison.ecsv", overwrite=True)
+    chain = drawn["chain"]
+    for method in names:
+        curve = score(found_by(arguments, method), truth).curve
+        at = np.searchsorted(curve["completeness"], chain.completeness)
+        if at < len(curve):
+            print(
+                f"{method}: purity {curve['purity'][at]:.3f} at the completeness of the chain, "
+                f"{chain.completeness:.3f} (chain {chain.purity:.3f})"
+            )
+    figure = plot_detection(drawn)
+    figure.savefig(arguments.folder / "comparison.png", dpi=150)
+
+
+def main():
+    """Run a step."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("step", choices=("fields", "train", "compare"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--train", type=int, default=60, help="fields to train on")
+    parser.add_argument("--test", type=int, default=20, help="fields to score on")
+    parser.add_argument("--network", choices=NETWORKS, default="native")
+    parser.add_argument("--name", help="of the detector, before -SEED")
+    parser.add_argument("--batches", type=int, default=600)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    {"fields": draw_fields, "train": train, "compare": compare}[arguments.step](arguments)
+
+
+if __name__ == "__main__":
+    main()
