@@ -1,9 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The command that scores classifiers."""
+"""The command that scores classifiers and found sources."""
 
 from dataclasses import replace
 
 import astroclust
+from astroclust.cli.detection import (
+    add_detection_scores,
+    check_detection_options,
+    score_detections,
+)
 from astroclust.cli.options import add_command, say_notice
 from astroclust.cli.scores import say_galaxies, say_scores
 from astroclust.cli.sources import (
@@ -25,13 +30,15 @@ def add_score(commands):
         commands,
         "score",
         _score,
-        "score a classifier on simulated stamps or on your labels",
+        "score a classifier on simulated stamps or on your labels, or found sources by true ones",
         "astroclust score --simulate 3000 --seed 1 --model mine.safetensors",
         "# on the labels of a table, those alone that training held out",
         "astroclust score --model mine.safetensors --labels votes.ecsv --held-out \\",
         "    --image F555W=v.fits --image F814W=i.fits",
         "# on each galaxy of a list of fields",
         "astroclust score --model mine.safetensors --sample samples.ecsv",
+        "# completeness and purity of found sources",
+        "astroclust score --detection found.ecsv truth.ecsv --score-column probability",
     )
     command.add_argument("--model", help="as for astroclust classify (default: the bundled one)")
     add_data(command)
@@ -50,12 +57,17 @@ def add_score(commands):
         action="store_true",
         help="also without each band and pair of bands, and with a tenth of the pixels missing",
     )
+    add_detection_scores(command)
 
 
 def _score(arguments, report):
     from astroclust.training import simulated_test_set
     from astroclust.training.scores import predict, score_classifier
 
+    check_detection_options(arguments)
+    if arguments.detection is not None:
+        score_detections(arguments, report)
+        return
     check_sources(arguments)
     classifier = astroclust.load_classifier(arguments.model)
     if arguments.sample is not None:

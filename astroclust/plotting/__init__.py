@@ -4,6 +4,11 @@
 from astroclust.extras import naming_extras
 
 with naming_extras():
+    from astroclust.plotting.detection import (
+        plot_deblending,
+        plot_detection,
+        plot_precision_recall,
+    )
     from astroclust.plotting.fields import plot_field
     from astroclust.plotting.images import (
         color_image,
@@ -20,6 +25,7 @@ with naming_extras():
     )
     from astroclust.plotting.samples import plot_ci_calibration, plot_completeness
     from astroclust.plotting.scores import (
+        plot_agreement,
         plot_calibration,
         plot_class_distributions,
         plot_confusion,
@@ -32,6 +38,7 @@ with naming_extras():
 __all__ = [
     "color_image",
     "color_levels",
+    "plot_agreement",
     "plot_calibration",
     "plot_ci_calibration",
     "plot_class_distributions",
@@ -40,6 +47,8 @@ __all__ = [
     "plot_completeness",
     "plot_confusion",
     "plot_confusion_panels",
+    "plot_deblending",
+    "plot_detection",
     "plot_entropy",
     "plot_examples",
     "plot_field",
@@ -47,6 +56,7 @@ __all__ = [
     "plot_learning_curve",
     "plot_luminosity_function",
     "plot_map",
+    "plot_precision_recall",
     "plot_saliency",
     "show_table",
 ]

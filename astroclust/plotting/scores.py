@@ -8,10 +8,13 @@ import numpy as np
 from astropy.table import Table
 from matplotlib.figure import Figure
 
+from astroclust.catalogs import float_column
+from astroclust.evaluation import accuracy_against
 from astroclust.files import reading
-from astroclust.instruments import LEGUS_CLASSES
+from astroclust.instruments import LEGUS_CLASSES, classes_of
 
 __all__ = [
+    "plot_agreement",
     "plot_calibration",
     "plot_class_distributions",
     "plot_confusion",
@@ -298,6 +301,74 @@ def plot_class_distributions(confusions, *, agreement=None):
     axes[-1].set_xlabel("class given")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
     return figure
+
+
+def plot_agreement(pairs, *, band="F555W", bins=8, ax=None):
+    """Draw how often two catalogs agree on the class of an object, against its magnitude.
+
+    Parameters
+    ----------
+    pairs : `~astropy.table.Table`
+        As `~astroclust.evaluation.agreement` returns it, with the magnitudes ``mag_f555w`` ... of
+        the first catalog.
+    band : str, optional
+        Filter of the magnitude.
+    bins : int or array_like of float, optional
+        How many bins of about equally many objects, or their edges.
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw; by default in a new figure.
+
+    Returns
+    -------
+    ax : `~matplotlib.axes.Axes`
+        With the fraction of all objects that agree, and of those of each class of the first
+        catalog, with 68 % intervals. Horizontal bars are the bins. Objects without a magnitude are
+        excluded.
+
+    Raises
+    ------
+    KeyError
+        If there is no such magnitude.
+    ValueError
+        If no object has a magnitude.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.evaluation import agreement
+    >>> from astroclust.plotting import plot_agreement
+    >>> ours = Table({"id": [1, 2, 3], "class": [1, 2, 4], "mag_f555w": [21.0, 22.5, 24.0]})
+    >>> theirs = Table({"id": [1, 2, 3], "class": [1, 1, 4]})
+    >>> ax = plot_agreement(agreement(ours, theirs, match="id"), bins=[20, 22, 24])
+    >>> ax.figure.savefig("agreement.png")
+    """
+    magnitudes = float_column(pairs, f"mag_{band.lower()}")
+    if not np.isfinite(magnitudes).any():
+        raise ValueError(f"no object has a magnitude in {band}: choose another band")
+    if ax is None:
+        ax = Figure(figsize=(7, 4.5), layout="constrained").subplots()
+    trend = accuracy_against(magnitudes, pairs["class_a"], pairs["class_b"], bins=bins)
+    edges = [*trend["low"], trend["high"][-1]]
+    scheme = classes_of(pairs)
+    for number, name in scheme.names.items():
+        rows = pairs["class_a"] == number
+        one = accuracy_against(
+            magnitudes[rows], pairs["class_a"][rows], pairs["class_b"][rows], bins=edges
+        )
+        style = {"color": scheme.colors[number], "marker": scheme.markers[number], "lw": 0.8}
+        _draw_trend(ax, one, label=f"{number} {name} ({one['total'].sum()})", **style)
+    label, half = f"all ({trend['total'].sum()})", (trend["high"] - trend["low"]) / 2
+    _draw_trend(ax, trend, label=label, color="black", marker="o", lw=2, xerr=half)
+    ax.set(ylim=(-0.03, 1.03), xlabel=f"{band} (mag)", ylabel="fraction that agrees")
+    ax.legend(frameon=False)
+    return ax
+
+
+def _draw_trend(ax, trend, **style):
+    share, low, high = (np.asarray(trend[f"accuracy{end}"]) for end in ("", "_low", "_high"))
+    # Rounding may put an end of the interval of 0 or 1 on the wrong side.
+    error = np.clip([share - low, high - share], 0, None)
+    ax.errorbar((trend["low"] + trend["high"]) / 2, share, error, capsize=2, ms=5, **style)
 
 
 def plot_entropy(distribution, *, ax=None):

@@ -1,5 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 
+import json
+
 import numpy as np
 import pytest
 from astropy import units as u
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astroclust import find_sources
+from astroclust.cli import main
 from astroclust.evaluation import detection_scores
 from astroclust.evaluation.matching import match_by_score
 
@@ -266,3 +269,60 @@ def test_matches_above_a_threshold_do_not_depend_on_those_below(seed, threshold)
     above = scores >= threshold
     partner = match_by_score(found, true, scores, 2)
     assert (match_by_score(found[above], true, scores[above], 2) == partner[above]).all()
+
+
+@pytest.fixture
+def files(tmp_path):
+    _found().write(tmp_path / "found.ecsv")
+    _truth().write(tmp_path / "truth.ecsv")
+    return ["score", "--detection", *(str(tmp_path / f"{n}.ecsv") for n in ("found", "truth"))]
+
+
+def test_the_command_says_its_scores(files, tmp_path, capsys):
+    figure = tmp_path / "scores.png"
+    options = ["--score-column", "probability", "--limit", "23", "--figure", str(figure)]
+    assert main([*files, *options]) == 0
+    shown = capsys.readouterr().out
+    assert "completeness 0.600 (" in shown
+    assert "average precision" in shown
+    assert "complete to 23 mag" in shown
+    assert "pairs of true sources of which both are found:" in shown
+    assert figure.stat().st_size > 1000
+    assert main([*files, *options]) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert main([*files, *options, "--overwrite"]) == 0
+
+
+def test_the_command_says_its_scores_to_scripts(files, capsys):
+    assert main([*files, "--json", "--classes", "1,2,3", "--radius", "0.45"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["overall"][0]["completeness"] == 0.25
+    assert (said["radius"], said["unit"]) == (0.45, "pix")
+    assert [row["class"] for row in said["by_class"]] == [1, 2, 3]
+    assert main([*files, "--radius", "0.1arcsec"]) == 1
+    assert "positions in pixels only" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "default"], "--model does not go with --detection"),
+        (["--seed", "3"], "--seed does not go with --detection"),
+        (["--image", "V=v.fits"], "--image does not go with --detection"),
+    ],
+)
+def test_options_of_classifiers_do_not_go_with_detection(files, capsys, options, message):
+    assert main([*files, *options]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_options_of_detection_need_it(capsys):
+    assert main(["score", "--simulate", "8", "--limit", "23"]) == 1
+    assert "--limit goes with --detection FOUND TRUTH" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--radius", "near"], ["--classes", "one"]])
+def test_options_that_are_not_understood(files, capsys, options):
+    with pytest.raises(SystemExit):
+        main([*files, *options])
+    assert "expected" in capsys.readouterr().err

@@ -18,8 +18,10 @@ from PIL import Image
 
 from astroclust import ImageSet, classify_table, make_stamps
 from astroclust.evaluation import (
+    agreement,
     calibration_curve,
     confusion_matrix,
+    detection_scores,
     entropy_distribution,
     mean_confusion,
 )
@@ -27,12 +29,15 @@ from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
 from astroclust.plotting import (
     color_image,
     color_levels,
+    plot_agreement,
     plot_calibration,
     plot_class_distributions,
     plot_color_color,
     plot_color_magnitude,
     plot_confusion,
     plot_confusion_panels,
+    plot_deblending,
+    plot_detection,
     plot_entropy,
     plot_examples,
     plot_field,
@@ -40,6 +45,7 @@ from astroclust.plotting import (
     plot_learning_curve,
     plot_luminosity_function,
     plot_map,
+    plot_precision_recall,
     show_table,
 )
 from astroclust.plotting.fields import sampled_bands
@@ -422,3 +428,64 @@ def test_east_is_to_the_left(measured):
     assert sum(len(line.get_xdata()) for line in ax.lines) == 60
     measured.rename_columns(["ra", "dec"], ["x", "y"])
     assert not plot_map(measured).xaxis_inverted()
+
+
+@pytest.fixture(scope="module")
+def detections():
+    """Scores of all of some sources, with a score, and of half of them, without."""
+    rng = np.random.default_rng(1)
+    truth = Table(rng.uniform(0, 40, (60, 2)), names=["x", "y"])
+    truth["mag_v"] = rng.uniform(20, 24, 60)
+    truth["p"] = rng.uniform(size=60)
+    every = detection_scores(truth, truth, score="p", radius=1)
+    return {"all": every, "half": detection_scores(truth[::2], truth, radius=1, limit=23)}
+
+
+def test_completeness_and_purity_have_a_line_a_method(detections):
+    figure = plot_detection(detections)
+    complete, pure = figure.axes
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["all", "half"]
+    assert len(complete.containers) == len(pure.containers) == 2
+    points = complete.containers[1].lines[0].get_ydata()
+    np.testing.assert_array_equal(points, detections["half"].by_magnitude["completeness"])
+    assert pure.lines[-1].get_xdata()[0] == 23
+    with pytest.raises(ValueError, match="no scores against magnitude"):
+        plot_detection({})
+
+
+def test_methods_without_a_score_are_a_point(detections):
+    line, point = plot_precision_recall(detections).lines
+    assert len(line.get_xdata()) == 60
+    assert line.get_label() == "all (average precision 1.00)"
+    assert point.get_xdata() == [0.5]
+    with pytest.raises(ValueError, match="no scores to draw"):
+        plot_precision_recall({})
+
+
+def test_pairs_have_a_cell_for_separation_and_flux_ratio(detections):
+    scores = detections["all"]
+    ax = plot_deblending(scores)
+    assert ax.images[0].get_array().shape == (4, 7)
+    numbers = [int(text.get_text().split("(")[1][:-1]) for text in ax.texts]
+    assert sum(numbers) == scores.pairs["n"].sum() > 0
+    assert ax.get_xticklabels()[0].get_text() == "0\N{EN DASH}1"
+    far = Table({"x": [0.0, 90.0], "y": [0.0, 0.0], "mag_v": [20.0, 20.0]})
+    with pytest.raises(ValueError, match="give larger separations"):
+        plot_deblending(detection_scores(far, far))
+    plot_deblending(detection_scores(far, far, separations=[0, 100]))  # the remedy
+
+
+def test_agreement_has_a_line_a_class():
+    mine = Table({"id": [1, 2, 3, 4], "class": [1, 1, 2, 4], "mag_f555w": [20.5, 22, 22.1, 24]})
+    theirs = Table({"id": [1, 2, 3, 4], "class": [1, 2, 2, 4]})
+    pairs = agreement(mine, theirs, match="id")
+    ax = plot_agreement(pairs, bins=[20, 21, 23, 25])
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels[0] == "1 symmetric cluster (2)"
+    assert labels[-1] == "all (4)"
+    assert ax.containers[-1].lines[0].get_ydata().tolist() == [1, 0.5, 1]
+    with pytest.raises(KeyError, match="no column mag_f814w"):
+        plot_agreement(pairs, band="F814W")
+    pairs["mag_f814w"] = np.nan
+    with pytest.raises(ValueError, match="no object has a magnitude in F814W: choose another"):
+        plot_agreement(pairs, band="F814W")
