@@ -12,6 +12,7 @@ like these three. Each step keeps its results in the folder, and does not repeat
 
 import argparse
 import logging
+import warnings
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -19,6 +20,7 @@ import matplotlib as mpl
 import numpy as np
 from astropy.nddata import CCDData
 from astropy.table import Table, vstack
+from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust import classify_table, find_candidates, find_sources, simulate_field
 from astroclust.catalogs import find_field
@@ -149,7 +151,7 @@ def find_with_chain(images, name):
     """Candidates of LEGUS's chain, with the probability of being a cluster."""
     preset, distance = field_settings(name)
     found = find_candidates(images, preset=preset, distance=distance)
-    found = classify_table(found, images, model="simulated-3", photometry=None)
+    found = classify_table(found, images, model="simulated-3", photometry=False)
     found["p_cluster"] = cluster_probability(found, "prob_")
     return found
 
@@ -234,10 +236,17 @@ def limit_of(scores):
     return float(table["low"][faint[0]]) if len(faint) else float(table["high"][-1])
 
 
+def mean_of(table, name, number):
+    """Mean of a fraction over the bins of a table, by how many sources they have."""
+    used = table[table[number] > 0]
+    return float(np.average(used[name], weights=used[number])) if len(used) else np.nan
+
+
 def compare(arguments):
     """Print and draw completeness and purity of all methods."""
     from astroclust.plotting import plot_detection
 
+    warnings.simplefilter("ignore", AstropyUserWarning)  # of stamps at the edges
     truth = all_truth(arguments.folder)
     n_clusters = np.isin(truth["class"], CLUSTERS).sum()
     print(f"{len(truth)} candidates, {n_clusters} of them clusters")
@@ -250,9 +259,7 @@ def compare(arguments):
             scores = score(found, truth, threshold)
             label = method if threshold is None else f"{method}, P > {threshold:g}"
             limit = limit_of(scores)
-            bright = truth[~(truth["mag_v"] > limit - 1)]
-            visible = found[~(found["mag_v"] > limit - 1)]
-            at_bright = score(visible, bright, threshold)
+            bright = scores.by_magnitude[scores.by_magnitude["high"] <= limit - 1]
             precision = score(found, truth).average_precision
             rows.append(
                 (
@@ -260,8 +267,8 @@ def compare(arguments):
                     scores.completeness,
                     scores.purity,
                     limit,
-                    at_bright.completeness,
-                    at_bright.purity,
+                    mean_of(bright, "completeness", "n_true"),
+                    mean_of(bright, "purity", "n_found"),
                     float(precision["average_precision"][1]),
                     found.meta.get("seconds", np.nan),
                 )
