@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import csv
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -148,6 +149,30 @@ def test_the_best_epoch_needs_stamps_to_be_told_by():
     assert train_classifier(_sample(), name="one", recipe=recipe).card.name == "one"
     with pytest.raises(ValueError, match="give one of them"):
         replace(recipe, patience=2)
+
+
+def test_weights_are_known_by_their_content(tmp_path, monkeypatch):
+    weights, copy = tmp_path / "weights.pth", tmp_path / "copy.pth"
+    torch.save(torchvision.models.get_model("shufflenet_v2_x0_5").state_dict(), weights)
+    shutil.copy(weights, copy)
+    recipe = replace(QUICK, architecture="shufflenet_v2_x0_5@32", weights=str(weights), epochs=1)
+    sample, folder = _sample(20), tmp_path / "study"
+    options = {"runs": 1, "test_fraction": 0.3}
+    curves, _ = pretraining_study(sample, {"one": recipe}, folder=folder, **options)
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(pretraining, "train_classifier", None)
+        again = {"one": replace(recipe, weights="copy.pth")}
+        assert len(pretraining_study(sample, again, folder="study", **options)[0]) == len(curves)
+        torch.save({}, copy)
+        with pytest.raises(ValueError, match="a run with other data or settings: remove it"):
+            pretraining_study(sample, again, folder="study", **options)
+    record = folder / "one" / "settings.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"weights": str(weights)}))
+    with pytest.raises(ValueError, match=r"earlier version, which knew .* path .*remove it, or"):
+        pretraining_study(sample, {"one": recipe}, folder=folder, **options)
+    shutil.rmtree(folder / "one")  # the remedy
+    pretraining_study(sample, {"one": recipe}, folder=folder, **options)
 
 
 def test_gradient_descent_trains(tmp_path):
@@ -470,6 +495,9 @@ def test_schneider_2023_as_a_command(command, tmp_path, capsys):
         (["--epochs", "0"], "epochs must be a number, or two"),
         (["--size", "0"], "size must be a whole number, at least 1, not 0"),
         (["--long-epochs", "0"], "long_epochs must be a whole number"),
+        (["--network", "alexnet"], "alexnet does not take 32 pixels: give at least 63"),
+        (["--weights", "none"], "weights none would make both starts random"),
+        (["--weights", "nowhere.pth"], "there is no file nowhere.pth of weights"),
         (["--network", "native"], "has no weights of ImageNet: choose one of torchvision"),
         (["--network", "alexnet@64"], "give 'alexnet', and size"),
         (["--network", "alexnett"], "'alexnett' is not known"),
