@@ -7,7 +7,6 @@ import pytest
 from astropy.table import Table, vstack
 
 from astroclust import Stamps, simulate_field
-from astroclust.archive import conf
 from astroclust.cli import main
 from astroclust.experiments import (
     Report,
@@ -346,8 +345,7 @@ def test_a_study_with_cached_stamps_needs_no_archive(tmp_path, capsys):
     server = ["--server", "http://127.0.0.1:9"]  # where none listens
     command = ["reproduce", "wei2020", "-q", "-o", str(folder), "--data", f"{tmp_path}/data"]
     command += ["--networks", "native", "--runs", "1", "--quick", *server]
-    with conf.set_temp("retries", 0):
-        assert main(command) == 0
+    assert main(command) == 0
     said = capsys.readouterr()
     assert "wrote" in said.out
     assert "ugca281 cannot be fetched and are excluded from the sample" in said.err
@@ -372,6 +370,33 @@ def test_split_studies_as_commands(small_archive, study, kinds, tmp_path, monkey
     scores = Table.read(tmp_path / "out" / "scores.ecsv")
     assert list(map(str, scores["kind"])) == kinds
     assert np.all((scores["accuracy"] >= 0) & (scores["accuracy"] <= 100))
+
+
+@pytest.mark.parametrize(
+    ("study", "options", "refused", "taken"),
+    [
+        ("schneider2023", ["--pictures", "."], "--pictures", "--network, --weights"),
+        ("wei2020", ["--epochs", "3", "--size", "64"], "--epochs, --size", "--pictures"),
+        ("wei2020", ["--batches", "0"], "--batches", "--quick"),
+        ("catalog-only", ["--runs", "0", "--redraw"], "--runs, --redraw", "it takes --data\n"),
+        ("leak", ["--quick"], "--quick", "--data, --server, --field, --runs, --epochs"),
+    ],
+)
+def test_a_study_refuses_options_that_it_would_ignore(
+    study, options, refused, taken, tmp_path, capsys
+):
+    assert main(["reproduce", study, "-q", "-o", f"{tmp_path}/out", *options]) == 1
+    said = capsys.readouterr().err
+    assert f"{study} does not take {refused}: leave that out; it takes" in said
+    assert taken in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["--epochs", "--runs"])
+def test_studies_of_nothing(option, tmp_path, capsys):
+    assert main(["reproduce", "leak", "-q", option, "0", "-o", f"{tmp_path}/out"]) == 1
+    assert f"{option[2:]} must be" in (said := capsys.readouterr().err)
+    assert "at least 1, not 0" in said
 
 
 def test_fields_that_are_one_crowd_cannot_be_split(tmp_path):

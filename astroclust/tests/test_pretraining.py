@@ -247,6 +247,14 @@ def test_pictures_of_any_shape_are_scaled(tmp_path):
         read_labeled(tmp_path, size=0)
 
 
+def test_a_picture_of_a_line_is_refused(tmp_path):
+    _pictures(tmp_path, [1, 4], shapes=((32, 32), (1, 40)))
+    with pytest.raises(ValueError, match=r"1\.png has 40 x 1 pixels, in which no shape .* least 8"):
+        read_labeled(tmp_path, size=32)
+    (tmp_path / "labels.csv").write_text("file,label\n0.png,1\n")  # the remedy
+    assert len(read_labeled(tmp_path, size=32).stamps) == 1
+
+
 def test_deep_and_gray_pictures_keep_their_values(tmp_path):
     _pictures(tmp_path, [1, 4])
     deep = np.arange(32 * 32, dtype=np.uint16).reshape(32, 32) * 60
