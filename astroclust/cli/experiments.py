@@ -159,7 +159,7 @@ def _add_training(options):
     options.add(
         (*_BOTH, _SCHNEIDER2023),
         "--weights",
-        help="of pretrained networks: a file, or of wei2020 without --pictures none, for random ones",
+        help="of pretrained networks: a file; or none, for random ones, of wei2020 alone",
     )
     options.add(
         _WEI2020,

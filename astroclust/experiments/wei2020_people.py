@@ -12,7 +12,7 @@ from astroclust.evaluation import agreement, confusion_matrix, mean_confusion
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.plotting import plot_class_distributions
 
-__all__ = ["add_people", "repeated_labels", "unanimous_labels"]
+__all__ = ["add_people", "adopted_levels", "repeated_labels", "unanimous_labels"]
 
 _CLUSTERS = {2: 1}  # what authors merge (sec. 2.1)
 _SAMPLES = ("bcw", "consensus")  # by people, not both as one
@@ -104,6 +104,31 @@ def repeated_labels(tables):
     return vstack([parts[0], *(part for part in parts if len(part))], metadata_conflicts="silent")
 
 
+def adopted_levels():
+    """The level of people that Wei et al. (2020) adopt for each class.
+
+    Returns
+    -------
+    levels : dict of str to tuple of float
+        Lowest and highest percentage right, by class.
+
+    Examples
+    --------
+    >>> from astroclust.experiments.wei2020_people import adopted_levels
+    >>> adopted_levels()["1"]
+    (70.0, 80.0)
+    """
+    published = read_data("wei2020_people")
+    low, high = (
+        published[(published["kind"] == "level") & (published["limit"] == limit)]
+        for limit in ("from", "to")
+    )
+    return {
+        name: (float(least), float(most))
+        for name, least, most in zip(low["classes"], low["percent"], high["percent"], strict=True)
+    }
+
+
 def add_people(report, samples, networks, select):
     """Add how people agree, and how networks do compared with them, to a report.
 
@@ -168,7 +193,7 @@ def _published_agreement():
     for row in published[published["kind"] == "classes"]:
         if row["classes"].isdigit():
             name = f"{row['field']}: {row['first']},\n{row['second']}"
-            known.setdefault(name, {})[int(row["classes"])] = row["low"]
+            known.setdefault(name, {})[int(row["classes"])] = row["percent"]
     return known
 
 
@@ -182,7 +207,7 @@ def _people_table(tables, pairs):
         table[column] = MaskedColumn(percent, mask=np.isnan(percent), unit="%")
     totals = [row[4] for row in rows]
     table["objects"] = MaskedColumn(totals, mask=[total == 0 for total in totals])
-    table["source"] = [row[5] for row in rows]
+    table["limit"], table["source"] = [row[5] for row in rows], [row[6] for row in rows]
     return table
 
 
@@ -191,16 +216,13 @@ def _published_rows():
     comparisons = {}
     for row in read_data("wei2020_people").filled(""):
         section = f"sec. {row['section']}" if row["section"][0].isdigit() else row["section"]
-        for limit, bound in (("low", "from"), ("high", "to")):
-            if limit == "low" or row["kind"] == "level":
-                second = bound if row["kind"] == "level" else row["second"]
-                key = (row["field"], row["first"], second, f"paper, {section}")
-                comparisons.setdefault(key, {})[row["classes"]] = row[limit]
-    return [(*key[:3], values, 0, key[3]) for key, values in comparisons.items()]
+        key = (row["field"], row["first"], row["second"], row["limit"], f"paper, {section}")
+        comparisons.setdefault(key, {})[row["classes"]] = row["percent"]
+    return [(*key[:3], values, 0, *key[3:]) for key, values in comparisons.items()]
 
 
 def _rows_of_modes(tables):
-    """The row of the people whose mode the consensus is, if their mean is known too."""
+    """The row of the people whose mode the consensus is, an upper limit, if the mean is known."""
     table = tables.get("consensus")
     if table is None or "class_mean" not in table.colnames:
         return
@@ -213,6 +235,7 @@ def _rows_of_modes(tables):
             "all of them",
             values,
             agree["total"].sum(),
+            "to",
             "ours",
         )
 
@@ -223,7 +246,7 @@ def _rows_of_pairs(pairs):
         values = _agreements(group["class_a"], group["class_b"])
         first, second = group["first"][0], group["second"][0]
         second = f"{second}, in a field that overlaps" if first == second else second
-        yield group["galaxy"][0], first, second, values, len(group), "ours"
+        yield group["galaxy"][0], first, second, values, len(group), "", "ours"
 
 
 def _agreements(labels, classes):
@@ -246,11 +269,7 @@ def _diagonals(confusion, merged):
 
 def _levels_table(networks, samples, select):
     """One row per experiment: what is right of each class, against the level of people."""
-    published = read_data("wei2020_people")
-    levels = {
-        row["classes"]: (row["low"], row["high"]) for row in published[published["kind"] == "level"]
-    }
-    rows = []
+    levels, rows = adopted_levels(), []
     for name, labels, part in product(networks, samples, ("validation", "new galaxy")):
         classes = select(part=part, labels=labels, architecture=name)
         if len(classes):

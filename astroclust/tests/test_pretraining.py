@@ -25,6 +25,7 @@ from astroclust.experiments import (
     sign_test,
 )
 from astroclust.experiments.pretraining import published_number
+from astroclust.experiments.pretraining_scores import epochs_before_gain
 from astroclust.experiments.schneider2023_numbers import STARTS, Study, compare_numbers
 from astroclust.experiments.schneider2023_report import report_study
 from astroclust.instruments import LEGUS_BANDS, find_class_scheme, meta_of
@@ -412,7 +413,49 @@ def test_the_numbers_of_the_paper_stand_beside_ours():
         for run in (45, 46, 47)
     ]
     np.testing.assert_array_equal(long, [999, 999, np.nan])
-    assert _number(comparison, "mean_difference", item="table-3")["ours"] == pytest.approx(10)
+    usual = comparison[comparison["quantity"] == "usual_difference"]
+    np.testing.assert_allclose(usual["ours"], 10)
+    assert _number(comparison, "mean_difference")["item"] == "text"
+
+
+def test_the_usual_difference_is_a_range():
+    study = _study((2, 4), runs=5, long_epochs=4)
+    curves = study.long_curves.copy()
+    pretrained = (curves["start"] == STARTS[0]) & (curves["epoch"] == 3)
+    curves["accuracy"][pretrained] += [0, 0.2]
+    usual = compare_numbers(replace(study, long_curves=curves))
+    usual = usual[usual["quantity"] == "usual_difference"]
+    assert usual["limit"].tolist() == ["from", "to"]
+    np.testing.assert_allclose(usual["ours"], [15, 25])
+
+
+def test_networks_that_are_never_better_give_a_limit(tmp_path):
+    study = _study((200, 400))
+    row = _number(compare_numbers(study), "epochs_before_gain")
+    assert row["ours_limit"] == ""
+    curves = study.curves.copy()
+    flat = (curves["start"] == STARTS[1]) & (curves["run"] == 2)
+    curves["accuracy"][flat] = 0.25
+    epochs = epochs_before_gain(curves, study.classified)
+    assert epochs["epochs"][epochs["limit"] == "above"].tolist() == [400]
+    assert np.count_nonzero(epochs["limit"] == "") == 5
+    study = replace(study, curves=curves)
+    row = _number(compare_numbers(study), "epochs_before_gain")
+    assert row["ours_limit"] == "above"
+    assert np.isnan(row["difference"])
+    assert (
+        "had not got there by their last epoch" in report_study(study).write(tmp_path).read_text()
+    )
+
+
+def test_layers_are_compared_for_the_network_of_the_paper_alone(tmp_path):
+    study = replace(_study((6, 12)), network="shufflenet_v2_x0_5")
+    comparison = compare_numbers(study)
+    layers = comparison[(comparison["item"] == "network") & (comparison["quantity"] != "outputs")]
+    assert layers["quantity"][np.isfinite(layers["ours"])].tolist() == ["input_width"]
+    assert _number(comparison, "outputs")["ours"] == 4
+    page = report_study(study).write(tmp_path).read_text()
+    assert "have no counterpart in shufflenet_v2_x0_5" in page
 
 
 def test_a_study_has_no_numbers_of_what_it_is_not(tmp_path):

@@ -112,6 +112,8 @@ def test_people_are_beside_the_published_agreement(tmp_path):
     assert paper["class_4"].mask.all()
     levels = people[people["first"] == "adopted level"]
     assert levels["class_2"].tolist() == [40, 50]
+    assert levels["limit"].tolist() == ["from", "to"]
+    assert people["limit"][people["field"] == "M 83"].tolist() == ["about"]
     ours = people[people["source"] == "ours"]
     assert ours["field"].tolist() == ["all of consensus", "NGC 628"]
     assert ours["class_1"].tolist() == [100, 100]
