@@ -12,10 +12,13 @@ from astroclust.evaluation import agreement, confusion_matrix, mean_confusion
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.plotting import plot_class_distributions
 
-__all__ = ["add_people", "adopted_levels", "repeated_labels", "unanimous_labels"]
+__all__ = ["AGAIN", "add_people", "adopted_levels", "repeated_labels", "unanimous_labels"]
 
 _CLUSTERS = {2: 1}  # what authors merge (sec. 2.1)
 _SAMPLES = ("bcw", "consensus")  # by people, not both as one
+_SECOND = "PHANGS-HST"
+#: Field of LEGUS, and target of PHANGS-HST, that BCW classified twice.
+AGAIN = "ngc3351"
 _COLUMNS = (*map(str, LEGUS_CLASSES.numbers), "1+2", "all")
 
 
@@ -129,7 +132,7 @@ def adopted_levels():
     }
 
 
-def add_people(report, samples, networks, select):
+def add_people(report, samples, networks, select, again=None):
     """Add how people agree, and how networks do compared with them, to a report.
 
     Parameters
@@ -143,8 +146,12 @@ def add_people(report, samples, networks, select):
     select : callable
         Returns the classes of one experiment, by the keywords ``part``, ``labels`` and
         ``architecture``, with ``run``, ``label`` and ``class``.
+    again : `~astropy.table.Table`, optional
+        The classes that NGC 3351 has in PHANGS-HST, where BCW classified it a second time.
     """
     people = {labels: samples[labels].table for labels in _SAMPLES if labels in samples}
+    if again is not None:
+        people[_SECOND] = again
     pairs = repeated_labels(people)
     confusions = {
         f"{name}, trained on bcw": mean_confusion(_matrices(rows))
@@ -159,8 +166,8 @@ def add_people(report, samples, networks, select):
         "1+2 with both classes as one (sec. 2.1); or, under all, of the clusters that two catalogs "
         "have in common. Ours, from the labels of the samples: how often all of the people of "
         "LEGUS agree with their mode, at most, by the mean of their classes; and objects that were "
-        "classified twice, as fields overlap. BCW's classes of NGC 4656 and the second ones of "
-        "NGC 3351 are not in these samples. The figure has the layout of Fig. 2: the classes "
+        "classified twice, as fields overlap. BCW's classes of NGC 4656 are not in these samples. "
+        f"{_text_of(again)} The figure has the layout of Fig. 2: the classes "
         "that networks give to the objects of each class, and people the second time, with the "
         "published agreement of people as lines.",
         name="people",
@@ -178,6 +185,20 @@ def add_people(report, samples, networks, select):
         "those of the abstract.",
         name="levels",
         table=_levels_table(networks, tuple(samples), select),
+    )
+
+
+def _text_of(again):
+    """Where the second classes of NGC 3351 are from."""
+    if again is None:
+        return (
+            "The second classes of NGC 3351 are those of PHANGS-HST, whose catalogs are not in the "
+            "folder of the data."
+        )
+    return (
+        "The second classes of NGC 3351 are those of PHANGS-HST, of objects within 0.1 arcsec in "
+        "a later catalog than the paper's, which has classes 1 to 3 alone: what became class 4 "
+        "does not count."
     )
 
 

@@ -126,6 +126,20 @@ def test_people_are_beside_the_published_agreement(tmp_path):
     assert [len(ax.collections) for ax in figure.axes] == [2] * 4
 
 
+def test_ngc_3351_has_a_row_of_its_own(tmp_path):
+    samples = {"bcw": _stamps(_field("ngc3351", [1, 1, 2, 3, 4]))}
+    again = _field("ngc3351", [1, 2, 2, 3], shift=0.05)
+    report = Report("people")
+    add_people(report, samples, [], partial(_select, 0), again)
+    report.write(tmp_path)
+    people = Table.read(tmp_path / "people.ecsv")
+    (row,) = people[people["source"] == "ours"]
+    assert (row["field"], row["first"], row["second"]) == ("NGC 3351", "bcw", "PHANGS-HST")
+    assert [row[f"class_{name}"] for name in ("1", "2", "3", "1+2")] == [50, 100, 100, 100]
+    assert row["objects"] == 4
+    assert "what became class 4 does not count" in sections(report)["People"].text
+
+
 def test_networks_are_compared_with_the_level_of_people(tmp_path):
     samples = {"bcw": _stamps(_field("ngc45", [1])), "all": _stamps(_field("ngc45", [1]))}
     report = Report("levels")
