@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -21,6 +22,8 @@ from astroclust.experiments import (
 )
 from astroclust.experiments.samples import center_crop, gather_sample, join_stamps
 from astroclust.experiments.trainings import Training, run_training
+from astroclust.experiments.wei2020_numbers import add_numbers
+from astroclust.experiments.wei2020_report import _select
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.simulation import write_field
 from astroclust.tests.archive_server import ArchiveServer, phangs_archive
@@ -319,7 +322,9 @@ def test_numbers_in_the_text_are_beside_ours(tmp_path):
     stamps = _stamps(20)  # of classes 1 and 4
     samples = {"bcw": stamps, "consensus": stamps[:16]}
     classified = _trained(plan, labels)
-    wei2020.compare_classes(classified, plan, False, samples).write(tmp_path)
+    report = Report("numbers")
+    add_numbers(report, partial(_select, classified), plan, samples)
+    report.write(tmp_path)
     text = Table.read(tmp_path / "text.ecsv")
     row = _number(text, "abstract", "recall, class 1 (percent)")
     assert (row["paper"], row["ours"], row["values"]) == (70, 50, 4)  # two networks, two samples
