@@ -6,18 +6,22 @@
     astroclust reproduce wei2020 --quick --server http://127.0.0.1:8765 -o wei2020
 
 Each part is that square of a field in which most candidates were classified by eye; its catalogue
-is that of LEGUS, cut to the square.
+is that of LEGUS, cut to the square. A square drawn like NGC 1566 stands for NGC 1559 of PHANGS-HST,
+for ``--new-galaxy ngc1559``.
 """
 
 import argparse
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from real_data import data_path
 
 from astroclust import find_field, read_legus, simulate_field, write_legus
 from astroclust.simulation import write_field
+from astroclust.tests.archive_server import phangs_archive
 
+NEW_GALAXY = "ngc1559"
 FIELDS = ("ngc45", "ngc5474", "ngc1433", "ngc628-e", "ngc1566")
 
 
@@ -36,6 +40,20 @@ def densest_part(catalog, width):
     part = catalog[(x >= left) & (x < left + width) & (y >= bottom) & (y < bottom + width)]
     part["x"], part["y"] = part["x"] - left, part["y"] - bottom
     return part
+
+
+def lay_out_phangs(folder, width):
+    """Draw a square in the place of NGC 1559, with the true classes as those given by eye."""
+    field = simulate_field(like="ngc1566", shape=(width, width), seed=2)
+    sources = field.truth["x", "y", "ra", "dec", "class"]
+    sources["galaxy"] = NEW_GALAXY
+    with TemporaryDirectory() as temporary:
+        images = write_field(field, Path(temporary) / "field").images
+        for path, content in phangs_archive(sources, {NEW_GALAXY: images}).items():
+            target = folder / path.lstrip("/")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content.read_bytes() if isinstance(content, Path) else content)
+    print(f"{NEW_GALAXY}: {len(sources)} sources, all with labels", flush=True)
 
 
 def main():
@@ -62,6 +80,8 @@ def main():
         write_legus(part, target)
         labelled = np.ma.filled(part["class_human"], 0) > 0
         print(f"{name}: {len(part)} sources, {labelled.sum()} with labels", flush=True)
+    if not (arguments.folder / "hlsps" / "phangs-hst").exists():
+        lay_out_phangs(arguments.folder, arguments.width)
 
 
 if __name__ == "__main__":

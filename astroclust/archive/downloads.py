@@ -57,7 +57,7 @@ def fetch_files(remotes, folder, *, offline=False, progress_bar=False):
     Files in the folder, as they were fetched, are not requested again. Files with a URI are
     downloaded with astroquery; what it leaves undone, and the others, over https. What is on its
     way is in ``.part`` files, from which the next call resumes. Errors of the server and of the
-    line are tried again, with growing pauses.
+    line are tried again, with growing pauses; a refused connection is not.
 
     Parameters
     ----------
@@ -194,12 +194,24 @@ def _persist(action, url, stop, came=lambda: 0):
         except (requests.RequestException, urllib3.exceptions.HTTPError, _BrokenOffError) as error:
             logger.info("%s: %s", url, error)
             attempt = 0 if came() > before else attempt
+            if _is_refused(error):  # nobody listens there: another attempt would only take time
+                raise OSError(
+                    f"cannot fetch {url}: connection refused, as no server answers there; check "
+                    "its address, or try again later: what came is kept"
+                ) from error
             if attempt >= conf.retries:
                 raise OSError(
                     f"cannot fetch {url} ({error}): what came is kept, try again later"
                 ) from error
         stop.wait(conf.retry_wait * 2**attempt)
         attempt += 1
+
+
+def _is_refused(error):
+    """Whether an error goes back to a refused connection."""
+    while error is not None and not isinstance(error, ConnectionRefusedError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _recover(part):

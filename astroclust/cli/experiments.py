@@ -11,6 +11,12 @@ from astroclust.files import make_folder
 
 __all__ = ["add_reproduce"]
 
+_WEI2020, _SCHNEIDER2023, _CATALOG_ONLY = "wei2020", "schneider2023", "catalog-only"
+_SPLIT_STUDIES = ("leak", "held-out-fields", "sample-size")
+# The study on pictures has options of its own.
+_PICTURES = f"{_WEI2020} --pictures"
+_BOTH = (_WEI2020, _PICTURES)
+
 
 def add_reproduce(commands):
     """Add ``astroclust reproduce``."""
@@ -34,7 +40,7 @@ def add_reproduce(commands):
         help="wei2020: every experiment, from the archive on; schneider2023: whether pretraining "
         "helps, on labelled stamps; catalog-only: classes from the columns of catalogues alone; "
         "leak, held-out-fields, sample-size: how accuracy depends on what is held out, and on how "
-        "much there is to learn from",
+        "much there is to learn from. Options that a study would ignore are refused",
     )
     command.add_argument(
         "-o",
@@ -43,98 +49,159 @@ def add_reproduce(commands):
         help="folder for the report and all that leads to it (default: the name of the study); "
         "the same command resumes",
     )
-    command.add_argument(
+    options = _Options(command)
+    _add_data(options)
+    _add_training(options)
+    _add_sample(options)
+    command.set_defaults(options=options)
+
+
+class _Options:
+    """Options of the studies, each with the studies that take it."""
+
+    def __init__(self, command):
+        self.command, self.taken = command, []
+
+    def add(self, studies, name, *, help, **keywords):  # noqa: A002
+        """Add an option of some studies, which its help names."""
+        studies = (studies,) if isinstance(studies, str) else studies
+        text = f"{help} ({', '.join(studies)})"
+        self.taken.append((self.command.add_argument(name, help=text, **keywords), studies))
+
+    def check(self, arguments, study):
+        """Refuse options that a study would ignore, and name those that it takes."""
+        own, others = [], []
+        for option, studies in self.taken:
+            if study in studies:
+                own.append(option.option_strings[0])
+            elif getattr(arguments, option.dest) != option.default:
+                others.append(option.option_strings[0])
+        if others:
+            raise ValueError(
+                f"{study} does not take {', '.join(others)}: leave that out; it takes "
+                f"{', '.join(own)}"
+            )
+
+
+def _add_data(options):
+    """Add the options for what is learnt from and tested on, and where it is."""
+    options.add(
+        (_WEI2020, _SCHNEIDER2023, _CATALOG_ONLY, *_SPLIT_STUDIES),
         "--data",
         type=Path,
         help="schneider2023: file of stamps, or folder of labels.csv and png; catalog-only: folder "
         "of LEGUS catalogues; of the others where catalogues and mosaics are kept (default: "
         "astropy's cache)",
     )
-    command.add_argument("--server", help="in place of those of MAST, such as a mirror")
-    command.add_argument(
-        "--quick", action="store_true", help="all steps in minutes, to see that they work (wei2020)"
+    options.add(
+        (_WEI2020, *_SPLIT_STUDIES),
+        "--server",
+        help="in place of those of MAST, such as a mirror",
     )
-    command.add_argument("--weights", help="of pretrained networks: a file, or none")
-    command.add_argument(
-        "--network",
-        help="network with weights of ImageNet, such as alexnet, that of the paper (schneider2023; "
-        "default: timm/efficientnet_lite0)",
-    )
-    command.add_argument(
-        "--size",
-        type=int,
-        help="width in pixels of the crops that the network takes; 224 in the paper "
-        "(schneider2023; default: 128)",
-    )
-    command.add_argument(
-        "--optimizer",
-        choices=("adam", "sgd"),
-        help="adam at a rate of 1e-4, or gradient descent with momentum (schneider2023; default: "
-        "adam)",
-    )
-    command.add_argument(
-        "--scheme",
-        help="classes of the labels: legus, or galaxies, those of the paper (schneider2023; "
-        "default: those of the stamps, or legus)",
-    )
-    command.add_argument(
-        "--long-epochs",
-        type=int,
-        help="also train from both starts for so many epochs, 1000 in the paper, on five splits "
-        "(schneider2023)",
-    )
-    command.add_argument("--runs", type=int, help="trainings of each kind")
-    command.add_argument(
-        "--epochs",
-        type=int,
-        nargs="+",
-        help="of each training (not of wei2020); of schneider2023, those from ImageNet, and twice "
-        "as many from random weights or a second number (default: 10 20)",
-    )
-    command.add_argument(
+    options.add(
+        _BOTH,
         "--pictures",
         type=Path,
         metavar="FOLDER",
-        help="wei2020: repeat it on color pictures: a folder with pictures.ecsv, labels.ecsv and "
-        "the pictures",
+        help="repeat wei2020 on color pictures: a folder with pictures.ecsv, labels.ecsv and the "
+        "pictures",
     )
-    command.add_argument("--networks", nargs="+", help="wei2020: some of its networks")
-    command.add_argument(
-        "--labels", nargs="+", help="wei2020: bcw, consensus, or all, both samples together"
+    options.add(
+        _WEI2020, "--labels", nargs="+", help="bcw, consensus, or all, both samples together"
     )
-    command.add_argument(
-        "--normalization",
-        help="wei2020: unit-stamp (default) rescales all bands of a stamp together, unit-band each",
+    options.add(
+        _BOTH,
+        "--new-galaxy",
+        help="galaxy outside the training sets: ngc1559, that of the paper, or a field of LEGUS "
+        "(default: ngc1566); with --pictures perhaps none",
     )
-    command.add_argument(
+    options.add(
+        _SCHNEIDER2023,
+        "--scheme",
+        help="classes of the labels: legus, or galaxies, those of the paper (default: those of the "
+        "stamps, or legus)",
+    )
+    options.add(
+        _SPLIT_STUDIES, "--field", action="append", help="of LEGUS; once for each (default: all)"
+    )
+
+
+def _add_training(options):
+    """Add the options for the networks and their trainings."""
+    options.add(
+        _WEI2020, "--quick", action="store_true", help="all steps in minutes, to see that they work"
+    )
+    options.add(
+        (*_BOTH, _SCHNEIDER2023, *_SPLIT_STUDIES), "--runs", type=int, help="trainings of each kind"
+    )
+    options.add(
+        (_SCHNEIDER2023, *_SPLIT_STUDIES),
+        "--epochs",
+        type=int,
+        nargs="+",
+        help="of each training; of schneider2023, those from ImageNet, and twice as many from "
+        "random weights or a second number (default: 10 20)",
+    )
+    options.add(_PICTURES, "--batches", type=int, help="of each training (default: 1000)")
+    options.add(
+        _SCHNEIDER2023,
+        "--long-epochs",
+        type=int,
+        help="also train from both starts for so many epochs, 1000 in the paper, on five splits",
+    )
+    options.add(_BOTH, "--networks", nargs="+", help="some of the networks of the study")
+    options.add(
+        _SCHNEIDER2023,
+        "--network",
+        help="network with weights of ImageNet, such as alexnet, that of the paper (default: "
+        "timm/efficientnet_lite0)",
+    )
+    options.add(
+        (*_BOTH, _SCHNEIDER2023),
+        "--weights",
+        help="of pretrained networks: a file; or none, for random ones, of wei2020 alone",
+    )
+    options.add(
+        _WEI2020,
         "--keep-last-layer",
         action="store_true",
-        help="wei2020: each copy of a network keeps its last layer before the joint matrix",
+        help="each copy of a network keeps its last layer before the joint matrix",
     )
-    command.add_argument(
+    options.add(
+        _SCHNEIDER2023,
+        "--optimizer",
+        choices=("adam", "sgd"),
+        help="adam at a rate of 1e-4, or gradient descent with momentum (default: adam)",
+    )
+
+
+def _add_sample(options):
+    """Add the options for the pixels of the stamps, and which of these are tested on."""
+    options.add(
+        _SCHNEIDER2023,
+        "--size",
+        type=int,
+        help="width in pixels of the crops that the network takes; 224 in the paper (default: 128)",
+    )
+    options.add(
+        _BOTH,
+        "--normalization",
+        help="unit-stamp (default) rescales all bands of a stamp together, unit-band each",
+    )
+    options.add(
+        _BOTH,
         "--split",
-        help="wei2020: stratified (default), a fifth of each class is tested on; grouped, which "
-        "shares no pixel with the training set",
+        help="stratified (default), a fifth of each class is tested on; grouped, which shares no "
+        "pixel with the training set",
     )
-    command.add_argument(
-        "--redraw", action="store_true", help="wei2020: a split for each run, not one for all"
-    )
-    command.add_argument(
-        "--new-galaxy",
-        help="wei2020: galaxy outside the training sets: ngc1559, that of the paper, or a field of "
-        "LEGUS (default: ngc1566); with --pictures perhaps none",
-    )
-    command.add_argument(
-        "--batches", type=int, help="wei2020 --pictures: of each training (default: 1000)"
-    )
-    command.add_argument(
-        "--field",
-        action="append",
-        help="of LEGUS; once for each (leak, held-out-fields, sample-size; default: all)",
+    options.add(
+        _BOTH, "--redraw", action="store_true", help="a split for each run, not one for all"
     )
 
 
 def _reproduce(arguments, report):
+    on_pictures = arguments.study == _WEI2020 and arguments.pictures is not None
+    arguments.options.check(arguments, _PICTURES if on_pictures else arguments.study)
     folder = make_folder(arguments.output or Path(arguments.study))
     if not os.access(folder, os.W_OK):
         raise OSError(f"{folder} cannot be written to")
@@ -150,7 +217,6 @@ def _wei2020(arguments, folder):
 
     if arguments.pictures is not None:
         return _wei2020_on_pictures(arguments, folder)
-    _refuse(arguments, "wei2020 without --pictures", "batches")
     with use_server(arguments.server):
         return reproduce_wei2020(
             folder,
@@ -166,7 +232,6 @@ def _wei2020(arguments, folder):
 def _wei2020_on_pictures(arguments, folder):
     from astroclust.experiments import reproduce_on_pictures
 
-    _refuse(arguments, "--pictures", "quick", "labels", "keep_last_layer", "data", "server")
     options = _given(arguments, "batches", *_WEI2020_OPTIONS)
     if options.get("new_galaxy") == "none":
         options["new_galaxy"] = None
@@ -177,14 +242,6 @@ def _wei2020_on_pictures(arguments, folder):
         progress_bar=not arguments.quiet,
         **options,
     )
-
-
-def _refuse(arguments, what, *names):
-    """Refuse options that would have no effect."""
-    given = [name for name in names if getattr(arguments, name)]
-    if given:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise ValueError(f"{what} does not take {options}: leave that out")
 
 
 def _schneider2023(arguments, folder):
@@ -241,7 +298,7 @@ def _epochs(arguments):
     epochs = arguments.epochs
     if epochs is None:
         return {}
-    most = 2 if arguments.study == "schneider2023" else 1
+    most = 2 if arguments.study == _SCHNEIDER2023 else 1
     if len(epochs) > most:
         numbers = " ".join(map(str, epochs))
         raise ValueError(f"--epochs of {arguments.study} takes at most {most} numbers: {numbers}")
@@ -255,10 +312,8 @@ def _data(arguments):
 
 
 _STUDIES = {
-    "wei2020": _wei2020,
-    "schneider2023": _schneider2023,
-    "catalog-only": _catalog_only,
-    "leak": _split_study,
-    "held-out-fields": _split_study,
-    "sample-size": _split_study,
+    _WEI2020: _wei2020,
+    _SCHNEIDER2023: _schneider2023,
+    _CATALOG_ONLY: _catalog_only,
+    **dict.fromkeys(_SPLIT_STUDIES, _split_study),
 }

@@ -24,6 +24,8 @@ __all__ = ["read_labeled"]
 _RGB = ("I", "V", "B")
 # Modes of Pillow with one channel of more than 8 bits, which it would clip to 8.
 _DEEP = ("I", "I;16", "I;16B", "I;16L", "F")
+# Pixels on each side that a picture must have at least, to show a shape.
+_SMALLEST = 8
 # Stamps that are scaled at a time.
 _BLOCK = 256
 
@@ -60,8 +62,8 @@ def read_labeled(path, *, size=None, scheme=None):
     OSError
         If a picture is missing or cannot be read.
     ValueError
-        If there are no labels, a label is neither a number nor a class, or pictures differ in size
-        and ``size`` is not given.
+        If there are no labels, a label is neither a number nor a class, a picture has fewer than 8
+        pixels on a side, or pictures differ in size and ``size`` is not given.
 
     Warns
     -----
@@ -177,6 +179,11 @@ def _read_picture(path, size):
         from PIL import Image
 
     with Image.open(path) as picture:
+        if min(picture.size) < _SMALLEST:
+            raise ValueError(
+                f"{path} has {picture.width} x {picture.height} pixels, in which no shape can be "
+                f"seen: give at least {_SMALLEST} on each side, or remove its row from labels.csv"
+            )
         if picture.mode in _DEEP:
             picture = Image.fromarray(np.asarray(picture, np.float32))
         else:

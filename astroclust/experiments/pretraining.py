@@ -2,7 +2,7 @@
 """Does pretraining help? The study of Schneider et al. (2023), on any stamps."""
 
 import hashlib
-from dataclasses import asdict, replace
+from dataclasses import replace
 from numbers import Integral
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from astroclust.training import (
     train_classifier,
 )
 from astroclust.training.augmentation import crop_middle
-from astroclust.training.run_folders import claim_folder
+from astroclust.training.run_folders import claim_folder, recipe_settings
 
 __all__ = ["pretraining_study", "published_number"]
 
@@ -191,8 +191,8 @@ def _fingerprint(sample, test_fraction, seed):
 def _settings(start, data):
     """What makes the trainings of a start the same when a study resumes."""
     recipe, classifier = (start, None) if isinstance(start, Recipe) else start
-    settings = {name: str(value) for name, value in asdict(recipe).items()}
-    return {**settings, "start": "" if classifier is None else classifier.card.sha256, "data": data}
+    start = "" if classifier is None else classifier.card.sha256
+    return {**recipe_settings(recipe), "start": start, "data": data}
 
 
 def _train(sample, start, place, test_fraction, seed, progress_bar):

@@ -300,8 +300,9 @@ def epochs_before_gain(curves, classified):
     Returns
     -------
     epochs : `~astropy.table.Table`
-        One row per training: ``start``, ``run`` and ``epochs``, all that there are for a network
-        that is never better.
+        One row per training: ``start``, ``run``, ``epochs``, and ``limit``: ``"above"`` for a
+        network that is never better, of which ``epochs`` is how many it had, a lower limit; else
+        empty.
 
     Examples
     --------
@@ -322,5 +323,6 @@ def epochs_before_gain(curves, classified):
         baseline = np.unique(labels[key], return_counts=True)[1].max() / len(labels[key])
         # Accuracies are read with the precision of 32 bits.
         better = np.asarray(training["accuracy"]) > baseline + 1e-6
-        rows.append((*key, np.argmax(better) if better.any() else len(better)))
-    return Table(rows=rows, names=("start", "run", "epochs"))
+        known = (np.argmax(better), "") if better.any() else (len(better), "above")
+        rows.append((*key, *known))
+    return Table(rows=rows, names=("start", "run", "epochs", "limit"))

@@ -15,9 +15,11 @@ from astroclust.stamps import Stamps, make_stamps
 
 __all__ = [
     "center_crop",
+    "field_images",
     "gather_sample",
     "join_stamps",
     "labeled_stamps",
+    "phangs_labels",
     "sample_fields",
     "stamps_file",
 ]
@@ -139,6 +141,54 @@ def labeled_stamps(name, *, labels, folder, data_folder=None, progress_bar=False
     path.parent.mkdir(parents=True, exist_ok=True)
     stamps.write(path)
     return stamps
+
+
+def field_images(name, *, data_folder=None, progress_bar=False):
+    """Images of a field of LEGUS or PHANGS-HST, fetched unless they exist.
+
+    Parameters
+    ----------
+    name, data_folder, progress_bar
+        See `labeled_stamps`.
+
+    Returns
+    -------
+    images : `~astroclust.images.ImageSet`
+        The mosaics.
+
+    Raises
+    ------
+    KeyError
+        If neither survey has such a field.
+    OSError
+        If the images cannot be fetched.
+    """
+    options = {"what": "images", "folder": data_folder, "progress_bar": progress_bar}
+    target = _phangs_target(name)
+    data = fetch_legus(name, **options) if target is None else fetch_phangs(target, **options)
+    return data.images
+
+
+def phangs_labels(name, *, data_folder=None):
+    """Human classes 1 to 3 of a target of PHANGS-HST, if the catalogs are in the folder.
+
+    Parameters
+    ----------
+    name : str
+        The target.
+    data_folder : str or `~pathlib.Path`, optional
+        See `labeled_stamps`; nothing is fetched.
+
+    Returns
+    -------
+    sample : `~astropy.table.Table` or None
+        With the columns of `~astroclust.catalogs.training_sample`; None if there is no catalog.
+    """
+    try:
+        data = fetch_phangs(name, classes=(1, 2, 3), folder=data_folder, offline=True)
+    except (FileNotFoundError, KeyError):
+        return None
+    return _phangs_sample(data.catalog, data.name)
 
 
 def _phangs_target(name):

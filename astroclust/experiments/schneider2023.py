@@ -126,7 +126,9 @@ def reproduce_schneider2023(
     OSError
         If data or weights are missing or cannot be read.
     ValueError
-        For an unknown network, optimizer or scheme, or numbers that are not positive.
+        For an unknown network, optimizer or scheme, numbers that are not positive, a size below the
+        smallest of the network, ``"none"`` as weights, or a folder with trainings of other data or
+        settings.
 
     Examples
     --------
@@ -141,7 +143,7 @@ def reproduce_schneider2023(
     """
     began, folder = perf_counter(), Path(folder)
     lengths = _lengths(epochs)
-    _check(network, size, optimizer, runs, long_epochs)
+    _check(network, size, weights, optimizer, runs, long_epochs)
     scaled = round(size * published_number("scaled_width") / published_number("crop_width"))
     sample = replace(read_labeled(data, size=scaled, scheme=scheme), size=size)
     if weights is None and network == _LITE0:
@@ -202,12 +204,17 @@ def _lengths(epochs):
     return lengths
 
 
-def _check(network, size, optimizer, runs, long_epochs):
+def _check(network, size, weights, optimizer, runs, long_epochs):
     """Raise an error for options that would fail only after the images are read."""
     numbers = {"size": size, "runs": runs, "long_epochs": 1 if long_epochs is None else long_epochs}
     for name, number in numbers.items():
         if not isinstance(number, Integral) or number < 1:
             raise ValueError(f"{name} must be a whole number, at least 1, not {number!r}")
+    if weights == "none":
+        raise ValueError(
+            "weights none would make both starts random, with nothing to compare: give a file of "
+            "pretrained weights, or omit weights for those of ImageNet"
+        )
     if optimizer not in _OPTIMIZERS:
         raise ValueError(
             f"optimizer {optimizer!r} is not known: there are {', '.join(_OPTIMIZERS)}"
@@ -216,11 +223,12 @@ def _check(network, size, optimizer, runs, long_epochs):
         raise ValueError(
             f"network {network!r} has a size: give {network.partition('@')[0]!r}, and size"
         )
-    if not hasattr(create_network(network, weights="none"), "branches"):
+    if not hasattr(create_network(network, n_bands=1, weights="none"), "branches"):
         raise ValueError(
             f"network {network!r} has no weights of ImageNet: choose one of torchvision, such as "
             "alexnet, or of timm"
         )
+    create_network(f"{network}@{size}", n_bands=1, weights="none")  # whether it takes that size
 
 
 def _long_runs(runs):

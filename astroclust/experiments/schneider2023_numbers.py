@@ -22,10 +22,12 @@ from astroclust.experiments.pretraining_scores import (
 from astroclust.instruments import ClassScheme
 from astroclust.networks import create_network
 
-__all__ = ["STARTS", "Study", "compare_numbers", "restricted"]
+__all__ = ["ALEXNET", "STARTS", "Study", "compare_numbers", "restricted"]
 
 #: First weights of the networks, by which the study calls them.
 STARTS = PRETRAINED, SCRATCH = ("pretrained", "from scratch")
+#: The network of the paper.
+ALEXNET = "alexnet"
 # The scheme of the galaxies of the paper, without which classes are not those of the paper.
 _GALAXIES = "galaxies"
 
@@ -143,8 +145,10 @@ def compare_numbers(study):
     -------
     comparison : `~astropy.table.Table`
         The rows of ``astroclust/data/schneider2023.ecsv`` with ``paper``, ``paper_std``, ``ours``,
-        ``ours_std`` and ``difference``, in standard deviations of both; NaN if there is none, or
-        the trainings of the study are not as long as those of the paper.
+        ``ours_std``, ``ours_limit``, ``"above"`` if ours is a lower limit, as some trainings never
+        got there, and else empty; and ``difference``, in standard deviations of both; NaN if there
+        is none, ours is a limit, or the trainings of the study are not as long as those of the
+        paper.
     """
     paper = read_data("schneider2023").copy()
     paper.rename_columns(("value", "std"), ("paper", "paper_std"))
@@ -159,7 +163,9 @@ def compare_numbers(study):
     )
     with np.errstate(divide="ignore", invalid="ignore"):
         difference = (own - published) / np.hypot(*errors)
-    paper["difference"] = difference if _is_as_long(study, paper) else np.nan
+    paper["ours_limit"] = [_LIMITS.get(row["quantity"], _exact)(study, row) for row in paper]
+    known = (paper["ours_limit"] == "") & _is_as_long(study, paper)
+    paper["difference"] = np.where(known, difference, np.nan)
     return paper
 
 
@@ -200,9 +206,14 @@ def _fraction(study, row):
     return None if number is None else 100 * number / len(study.labels)
 
 
-def _largest(study, name):
-    """A property of the convolution with the most filters."""
-    return getattr(max(study.layers[0], key=lambda layer: layer.out_channels), name)
+def _of_alexnet(number):
+    """A number of the layers, which only AlexNet has in common with the network of the paper."""
+    return lambda study, _: number(*study.layers) if study.network == ALEXNET else None
+
+
+def _largest(convolutions):
+    """The convolution with the most filters."""
+    return max(convolutions, key=lambda layer: layer.out_channels)
 
 
 def _tests(study):
@@ -240,16 +251,22 @@ def _peak_epoch(study, row):
     return _peaks(study, row, "epoch")
 
 
-def _difference(study, row):
-    """Gain by pretraining: in the long trainings, or in as many epochs for both starts."""
-    if row["item"] == "table-3":
-        if study.long_curves is None:
-            return None
-        better, worse = (peak_accuracies(restricted(study.long_curves, one)) for one in STARTS)
-    else:
-        better = study.peaks(PRETRAINED)
-        worse = peak_accuracies(study.curves, within=study.epochs(PRETRAINED))
-        worse = worse[worse["start"] == SCRATCH]
+def _differences(study, _):
+    """Gain by pretraining in as many epochs for both starts."""
+    worse = peak_accuracies(study.curves, within=study.epochs(PRETRAINED))
+    return _gain(study.peaks(PRETRAINED), worse[worse["start"] == SCRATCH])
+
+
+def _usual_difference(study, row):
+    """Gain by pretraining in the long trainings: the range of the middle half of the runs."""
+    if study.long_curves is None:
+        return None
+    peaks = (peak_accuracies(restricted(study.long_curves, start)) for start in STARTS)
+    return np.percentile(_gain(*peaks), 25 if row["limit"] == "from" else 75)
+
+
+def _gain(better, worse):
+    """Differences of peaks in percent."""
     return 100 * (np.asarray(better["accuracy"]) - np.asarray(worse["accuracy"]))
 
 
@@ -278,7 +295,21 @@ def _most_gain(study, row):
 
 
 def _before_gain(study, row):
-    return epochs_before_gain(restricted(study.curves, row["start"]), study.classified)["epochs"]
+    return _epochs_before_gain(study, row)["epochs"]
+
+
+def _limit_of_gain(study, row):
+    """Whether the mean is a lower limit, as some networks are never better."""
+    return max(_epochs_before_gain(study, row)["limit"])
+
+
+def _epochs_before_gain(study, row):
+    return epochs_before_gain(restricted(study.curves, row["start"]), study.classified)
+
+
+def _exact(_, __):
+    """No limit."""
+    return ""
 
 
 def _score(study, row):
@@ -325,14 +356,14 @@ _OURS = {
     "objects": _objects,
     "fraction": _fraction,
     "input_width": lambda study, _: study.size,
-    "first_filters": lambda study, _: study.layers[0][0].out_channels,
-    "first_width": lambda study, _: study.layers[0][0].kernel_size[0],
-    "later_filters": lambda study, _: _largest(study, "out_channels"),
-    "later_width": lambda study, _: _largest(study, "kernel_size")[0],
-    "later_depth": lambda study, _: _largest(study, "in_channels"),
-    "convolutions": lambda study, _: len(study.layers[0]),
-    "linear_layers": lambda study, _: len(study.layers[1]),
-    "outputs": lambda study, _: study.layers[1][-1].out_features,
+    "first_filters": _of_alexnet(lambda convolutions, _: convolutions[0].out_channels),
+    "first_width": _of_alexnet(lambda convolutions, _: convolutions[0].kernel_size[0]),
+    "later_filters": _of_alexnet(lambda convolutions, _: _largest(convolutions).out_channels),
+    "later_width": _of_alexnet(lambda convolutions, _: _largest(convolutions).kernel_size[0]),
+    "later_depth": _of_alexnet(lambda convolutions, _: _largest(convolutions).in_channels),
+    "convolutions": _of_alexnet(lambda convolutions, _: len(convolutions)),
+    "linear_layers": _of_alexnet(lambda _, linear: len(linear)),
+    "outputs": lambda study, _: len(study.scheme),
     # What `flip_stamps` does.
     "flipped": lambda *_: 50,
     "scaled_width": lambda study, _: study.scaled,
@@ -347,7 +378,8 @@ _OURS = {
     "mean_gain": _gains,
     "gain_of_mean": _gains,
     "largest_gain": _largest_gain,
-    "mean_difference": _difference,
+    "mean_difference": _differences,
+    "usual_difference": _usual_difference,
     "epochs_of_most_gain": _most_gain,
     "epochs_before_gain": _before_gain,
     "recall": _score,
@@ -360,3 +392,6 @@ _OURS = {
     "p_accuracy": lambda study, _: _signs(study, "accuracy")[2],
     "p_epoch": lambda study, _: _signs(study, "epoch")[2],
 }
+
+# Of numbers that may be limits.
+_LIMITS = {"epochs_before_gain": _limit_of_gain}

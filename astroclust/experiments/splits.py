@@ -72,7 +72,7 @@ def reproduce_split_study(
     OSError
         Where no field can be fetched.
     ValueError
-        For an unknown study.
+        For an unknown study, or fewer than one run.
 
     Examples
     --------
@@ -88,6 +88,8 @@ def reproduce_split_study(
     """
     if study not in SPLIT_STUDIES:
         raise ValueError(f"study must be one of {', '.join(SPLIT_STUDIES)}, not {study!r}")
+    if runs < 1:
+        raise ValueError(f"runs must be at least 1, not {runs}")
     began, folder, recipe = perf_counter(), Path(folder), find_recipe(recipe)
     fetch = partial(
         labeled_stamps,

@@ -2,7 +2,7 @@
 """One training of an experiment: training set, and the classes of all other stamps in a file."""
 
 import hashlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from astroclust.training import (
     split_rows,
     train_classifier,
 )
+from astroclust.training.run_folders import recipe_settings
 
 __all__ = ["SPLITS", "Training", "check_split", "result_of", "run_training", "with_origin"]
 
@@ -144,7 +145,7 @@ def run_training(training, stamps, *, folder, others=None, progress_bar=False):
             _train(training, stamps, place, result, others, settings, progress_bar)
     classified = Table.read(result, format="ascii.ecsv")
     known = classified.meta.pop(_SETTINGS, {})
-    usual = _settings_of(Recipe())  # of settings that an earlier version did not have
+    usual = recipe_settings(Recipe())  # of settings that an earlier version did not have
     other = [
         name
         for name in {**settings, **known}
@@ -205,16 +206,9 @@ def with_origin(classified, training):
 
 def _settings(training, stamps, others):
     """What makes a training the same training, as texts."""
-    settings = _settings_of(training.recipe)
-    weights = training.recipe.weights
-    if weights is not None and Path(weights).is_file():  # wherever it lies
-        settings["weights"] = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+    settings = recipe_settings(training.recipe)
     settings["stamps"] = _fingerprint(stamps)
     return settings | {name: _fingerprint(part) for name, part in others.items()}
-
-
-def _settings_of(recipe):
-    return {name: str(value) for name, value in asdict(recipe).items()}
 
 
 def _fingerprint(stamps):

@@ -10,16 +10,18 @@ import numpy as np
 from astropy.table import vstack
 from tqdm import tqdm
 
-from astroclust.archive import fetch_legus
 from astroclust.experiments.samples import (
+    field_images,
     gather_sample,
     join_stamps,
     labeled_stamps,
+    phangs_labels,
     sample_fields,
     stamps_file,
 )
 from astroclust.experiments.trainings import Training, check_split, run_training, with_origin
 from astroclust.experiments.wei2020_figures import add_examples, add_learning_curves
+from astroclust.experiments.wei2020_people import AGAIN
 from astroclust.experiments.wei2020_report import LABELS, WITHOUT, add_data, compare_classes
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.networks import create_network
@@ -184,6 +186,7 @@ def reproduce_wei2020(
     )
     new = fetch(new_galaxy, labels="consensus")[: plan.n_tested]
     samples = _samples(plan, fetch, folder / "stamps", new_galaxy)
+    again = phangs_labels(AGAIN, data_folder=data_folder)
     weights = _weights(plan, weights, quick)
     others = {"new galaxy": new}
     bare = {WITHOUT[band]: without_bands(new, [i]) for i, band in enumerate(LEGUS_BANDS.roles)}
@@ -201,10 +204,10 @@ def reproduce_wei2020(
         classified.append(with_origin(table, training))
     classified = vstack(classified, metadata_conflicts="silent")
     samples = {name: samples[name] for name in plan.labels}
-    report = compare_classes(classified, plan, quick, samples)
+    report = compare_classes(classified, plan, quick, samples, again)
     add_learning_curves(report, folder / "trainings")
     examples = _example_fields(samples[plan.labels_for("consensus")], new, new_galaxy)
-    images = partial(_fetch_images, data_folder=data_folder, progress_bar=progress_bar)
+    images = partial(field_images, data_folder=data_folder, progress_bar=progress_bar)
     add_examples(report, examples, folder / "stamps", images)
     add_data(report, samples, new, new_galaxy, weights, perf_counter() - began)
     return report.write(folder)
@@ -215,10 +218,6 @@ def _example_fields(known, new, new_galaxy):
     fields = np.asarray(known.table["field"])
     name = _EXAMPLE if _EXAMPLE in fields else str(fields[0])
     return {name: known[fields == name], new_galaxy: new}
-
-
-def _fetch_images(name, data_folder, progress_bar):
-    return fetch_legus(name, what="images", folder=data_folder, progress_bar=progress_bar).images
 
 
 def _plan(plan, runs, networks, labels):

@@ -15,6 +15,7 @@ from astroclust.experiments.ablation import (
     most_needed,
     sign_test_p,
 )
+from astroclust.experiments.wei2020_people import adopted_levels
 
 __all__ = ["check_claims"]
 
@@ -127,9 +128,8 @@ def _check_class_2(_, networks, runs, __):
 
 def _check_people(_, networks, runs, __):
     """Recalls of the new galaxy against the level of people that the paper adopts."""
-    people = read_data("wei2020_people")
-    levels = people[people["kind"] == "level"]
-    low = np.array(levels["low"][np.argsort(levels["classes"])], float)
+    levels = adopted_levels()
+    low = np.array([levels[name][0] for name in sorted(levels)])
     for name, recalls in _new_galaxy(networks, runs):
         ours = " ".join(
             f"{mean:.0f} ({limit:.0f})"

@@ -12,10 +12,13 @@ from astroclust.evaluation import agreement, confusion_matrix, mean_confusion
 from astroclust.instruments import LEGUS_CLASSES
 from astroclust.plotting import plot_class_distributions
 
-__all__ = ["add_people", "repeated_labels", "unanimous_labels"]
+__all__ = ["AGAIN", "add_people", "adopted_levels", "repeated_labels", "unanimous_labels"]
 
 _CLUSTERS = {2: 1}  # what authors merge (sec. 2.1)
 _SAMPLES = ("bcw", "consensus")  # by people, not both as one
+_SECOND = "PHANGS-HST"
+#: Field of LEGUS, and target of PHANGS-HST, that BCW classified twice.
+AGAIN = "ngc3351"
 _COLUMNS = (*map(str, LEGUS_CLASSES.numbers), "1+2", "all")
 
 
@@ -104,7 +107,32 @@ def repeated_labels(tables):
     return vstack([parts[0], *(part for part in parts if len(part))], metadata_conflicts="silent")
 
 
-def add_people(report, samples, networks, select):
+def adopted_levels():
+    """The level of people that Wei et al. (2020) adopt for each class.
+
+    Returns
+    -------
+    levels : dict of str to tuple of float
+        Lowest and highest percentage right, by class.
+
+    Examples
+    --------
+    >>> from astroclust.experiments.wei2020_people import adopted_levels
+    >>> adopted_levels()["1"]
+    (70.0, 80.0)
+    """
+    published = read_data("wei2020_people")
+    low, high = (
+        published[(published["kind"] == "level") & (published["limit"] == limit)]
+        for limit in ("from", "to")
+    )
+    return {
+        name: (float(least), float(most))
+        for name, least, most in zip(low["classes"], low["percent"], high["percent"], strict=True)
+    }
+
+
+def add_people(report, samples, networks, select, again=None):
     """Add how people agree, and how networks do compared with them, to a report.
 
     Parameters
@@ -118,8 +146,12 @@ def add_people(report, samples, networks, select):
     select : callable
         Returns the classes of one experiment, by the keywords ``part``, ``labels`` and
         ``architecture``, with ``run``, ``label`` and ``class``.
+    again : `~astropy.table.Table`, optional
+        The classes that NGC 3351 has in PHANGS-HST, where BCW classified it a second time.
     """
     people = {labels: samples[labels].table for labels in _SAMPLES if labels in samples}
+    if again is not None:
+        people[_SECOND] = again
     pairs = repeated_labels(people)
     confusions = {
         f"{name}, trained on bcw": mean_confusion(_matrices(rows))
@@ -134,8 +166,8 @@ def add_people(report, samples, networks, select):
         "1+2 with both classes as one (sec. 2.1); or, under all, of the clusters that two catalogs "
         "have in common. Ours, from the labels of the samples: how often all of the people of "
         "LEGUS agree with their mode, at most, by the mean of their classes; and objects that were "
-        "classified twice, as fields overlap. BCW's classes of NGC 4656 and the second ones of "
-        "NGC 3351 are not in these samples. The figure has the layout of Fig. 2: the classes "
+        "classified twice, as fields overlap. BCW's classes of NGC 4656 are not in these samples. "
+        f"{_text_of(again)} The figure has the layout of Fig. 2: the classes "
         "that networks give to the objects of each class, and people the second time, with the "
         "published agreement of people as lines.",
         name="people",
@@ -156,6 +188,20 @@ def add_people(report, samples, networks, select):
     )
 
 
+def _text_of(again):
+    """Where the second classes of NGC 3351 are from."""
+    if again is None:
+        return (
+            "The second classes of NGC 3351 are those of PHANGS-HST, whose catalogs are not in the "
+            "folder of the data."
+        )
+    return (
+        "The second classes of NGC 3351 are those of PHANGS-HST, of objects within 0.1 arcsec in "
+        "a later catalog than the paper's, which has classes 1 to 3 alone: what became class 4 "
+        "does not count."
+    )
+
+
 def _matrices(rows, merge=None):
     runs = rows.group_by("run").groups
     return [confusion_matrix(run["label"], run["class"], merge=merge) for run in runs]
@@ -168,7 +214,7 @@ def _published_agreement():
     for row in published[published["kind"] == "classes"]:
         if row["classes"].isdigit():
             name = f"{row['field']}: {row['first']},\n{row['second']}"
-            known.setdefault(name, {})[int(row["classes"])] = row["low"]
+            known.setdefault(name, {})[int(row["classes"])] = row["percent"]
     return known
 
 
@@ -182,7 +228,7 @@ def _people_table(tables, pairs):
         table[column] = MaskedColumn(percent, mask=np.isnan(percent), unit="%")
     totals = [row[4] for row in rows]
     table["objects"] = MaskedColumn(totals, mask=[total == 0 for total in totals])
-    table["source"] = [row[5] for row in rows]
+    table["limit"], table["source"] = [row[5] for row in rows], [row[6] for row in rows]
     return table
 
 
@@ -191,16 +237,13 @@ def _published_rows():
     comparisons = {}
     for row in read_data("wei2020_people").filled(""):
         section = f"sec. {row['section']}" if row["section"][0].isdigit() else row["section"]
-        for limit, bound in (("low", "from"), ("high", "to")):
-            if limit == "low" or row["kind"] == "level":
-                second = bound if row["kind"] == "level" else row["second"]
-                key = (row["field"], row["first"], second, f"paper, {section}")
-                comparisons.setdefault(key, {})[row["classes"]] = row[limit]
-    return [(*key[:3], values, 0, key[3]) for key, values in comparisons.items()]
+        key = (row["field"], row["first"], row["second"], row["limit"], f"paper, {section}")
+        comparisons.setdefault(key, {})[row["classes"]] = row["percent"]
+    return [(*key[:3], values, 0, *key[3:]) for key, values in comparisons.items()]
 
 
 def _rows_of_modes(tables):
-    """The row of the people whose mode the consensus is, if their mean is known too."""
+    """The row of the people whose mode the consensus is, an upper limit, if the mean is known."""
     table = tables.get("consensus")
     if table is None or "class_mean" not in table.colnames:
         return
@@ -213,6 +256,7 @@ def _rows_of_modes(tables):
             "all of them",
             values,
             agree["total"].sum(),
+            "to",
             "ours",
         )
 
@@ -223,7 +267,7 @@ def _rows_of_pairs(pairs):
         values = _agreements(group["class_a"], group["class_b"])
         first, second = group["first"][0], group["second"][0]
         second = f"{second}, in a field that overlaps" if first == second else second
-        yield group["galaxy"][0], first, second, values, len(group), "ours"
+        yield group["galaxy"][0], first, second, values, len(group), "", "ours"
 
 
 def _agreements(labels, classes):
@@ -246,11 +290,7 @@ def _diagonals(confusion, merged):
 
 def _levels_table(networks, samples, select):
     """One row per experiment: what is right of each class, against the level of people."""
-    published = read_data("wei2020_people")
-    levels = {
-        row["classes"]: (row["low"], row["high"]) for row in published[published["kind"] == "level"]
-    }
-    rows = []
+    levels, rows = adopted_levels(), []
     for name, labels, part in product(networks, samples, ("validation", "new galaxy")):
         classes = select(part=part, labels=labels, architecture=name)
         if len(classes):

@@ -124,6 +124,11 @@ def reproduce_on_pictures(
     check_split(split)
     if runs < 1:
         raise ValueError(f"runs must be at least 1, not {runs}")
+    if weights == "none":
+        raise ValueError(
+            "weights none would make resnet18-imagenet random: omit weights, and choose "
+            "resnet18-random among the networks"
+        )
     recipes = _recipes(networks, folder, batches, normalization, weights)
     stamps = read_picture_stamps(pictures, progress_bar=progress_bar)
     sample, new = _without_galaxy(stamps, new_galaxy)

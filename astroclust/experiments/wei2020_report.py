@@ -27,6 +27,7 @@ from astroclust.experiments.wei2020_figures import (
     add_filter_confusions,
     add_size_confusions,
 )
+from astroclust.experiments.wei2020_numbers import add_numbers
 from astroclust.experiments.wei2020_people import add_people
 from astroclust.experiments.wei2020_totals import add_totals
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
@@ -50,7 +51,7 @@ def _confusion(classified, *, part, labels, architecture, size="50"):
     return mean_confusion(confusion_matrix(run["label"], run["class"]) for run in runs)
 
 
-def compare_classes(classified, plan, quick, samples=None):
+def compare_classes(classified, plan, quick, samples=None, again=None):
     """Report on the classes of all trainings: tables and figures beside those of the paper.
 
     Parameters
@@ -63,6 +64,8 @@ def compare_classes(classified, plan, quick, samples=None):
         Whether it is too small to be compared.
     samples : dict of str to `~astroclust.stamps.Stamps`, optional
         Samples by their labels, for the level of people; by default it is left out.
+    again : `~astropy.table.Table`, optional
+        See `~astroclust.experiments.wei2020_people.add_people`.
 
     Returns
     -------
@@ -84,7 +87,8 @@ def compare_classes(classified, plan, quick, samples=None):
     )
     networks, confusion = list(plan.networks.values()), partial(_confusion, classified)
     if samples is not None:
-        add_people(report, samples, networks, partial(_select, classified))
+        add_numbers(report, partial(_select, classified), plan, samples)
+        add_people(report, samples, networks, partial(_select, classified), again)
     add_confusions(report, networks, confusion)
     for labels in plan.labels:
         for architecture in plan.networks.values():

@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Image backbones, one for each three bands, whose feature vectors are concatenated."""
 
+from bisect import bisect_left
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
@@ -52,6 +53,11 @@ class DualNetwork(nn.Module):
         cache of torch; ``"none"``: random; or a file with a state dict of the backbone,
         ``.safetensors`` or ``.pth``.
 
+    Raises
+    ------
+    ValueError
+        If the backbone takes no pictures of that many pixels; the smallest size is named.
+
     Examples
     --------
     >>> import torch
@@ -72,6 +78,7 @@ class DualNetwork(nn.Module):
         first, n_features, self.input_size = make()
         if at:
             self.input_size = _chosen_size(backbone, size, self.input_size)
+            _check_size(backbone, first, self.input_size)
         self.branches = nn.ModuleList([first])
         for _ in range(_CHANNELS, n_bands, _CHANNELS):
             another = make()[0] if weights == "none" else deepcopy(first)
@@ -158,6 +165,29 @@ def _chosen_size(backbone, size, usual):
     if usual != _INPUT_SIZE and int(size) != usual:
         raise ValueError(f"{backbone} takes {usual} pixels alone, not {size}")
     return int(size)
+
+
+def _check_size(backbone, network, size):
+    """Raise an error that names the smallest size of a network, if it takes no pictures of this."""
+    if _takes(network, size) or not _takes(network, _INPUT_SIZE):  # which would tell nothing
+        return
+    sizes = range(size + 1, _INPUT_SIZE + 1)
+    smallest = sizes[bisect_left(sizes, True, key=partial(_takes, network))]
+    raise ValueError(
+        f"{backbone} does not take {size} pixels: give at least {smallest}, its smallest size"
+    )
+
+
+def _takes(network, size):
+    """Whether a network takes pictures of a size: layers raise an error if nothing is left."""
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, _CHANNELS, size, size))
+    except RuntimeError:
+        return False
+    finally:
+        network.train()
+    return True
 
 
 def _layers(network):

@@ -27,7 +27,7 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
 
-__all__ = ["ArchiveServer", "Request", "sample_archive"]
+__all__ = ["ArchiveServer", "Request", "phangs_archive", "sample_archive"]
 
 logger = logging.getLogger(__name__)
 
@@ -480,44 +480,79 @@ _PHANGS_SOURCES = {
 
 
 def _phangs_files():
-    """The files of PHANGS-HST."""
+    """The files of PHANGS-HST in the sample."""
+    centers = {"ngc0628c": "ngc628-c"}
+    names = ("galaxy", "x", "y", "human", "machine", "votes")
+    tables = {}
+    for kind, rows in _PHANGS_SOURCES.items():
+        table = tables[kind] = Table(rows=rows, names=names)
+        sky = [
+            _wcs(centers.get(name, name)).all_pix2world(x, y, 0)
+            for name, x, y in table["galaxy", "x", "y"]
+        ]
+        table["ra"], table["dec"] = np.array(sky, float).T
+    images = {name.split("_")[5]: content for name, content in _images("ngc1559").items()}
+    return _laid_out(tables, {"ngc1559": images})
+
+
+def phangs_archive(sources, images):
+    """Files of PHANGS-HST: the catalogs of DR5, and candidates and images of some targets.
+
+    Parameters
+    ----------
+    sources : `~astropy.table.Table`
+        ``galaxy``, ``x`` and ``y`` from 0, ``ra``, ``dec`` and ``class``, 1 to 4.
+    images : dict of str to dict of str to bytes or `~pathlib.Path`
+        By target, images by filter.
+
+    Returns
+    -------
+    files : dict of str to bytes or `~pathlib.Path`
+        By path.
+    """
+    table = sources["galaxy", "x", "y", "ra", "dec"]
+    table["human"] = table["machine"] = sources["class"]
+    table["votes"] = 0.9
+    kinds = {"class1+2": (1, 2), "class3": (3,), "candidates": (4,)}
+    parts = {kind: table[np.isin(table["human"], numbers)] for kind, numbers in kinds.items()}
+    return _laid_out(parts, images)
+
+
+def _laid_out(tables, images):
+    """Files by path, of tables by kind and of images by target and filter."""
     dr5 = "/hlsps/phangs-cat/dr5/hlsp_phangs-cat_hst_acs-uvis_dr5-targets_v1"
-    tables = {kind: _phangs_catalog(rows) for kind, rows in _PHANGS_SOURCES.items()}
     files = {
-        f"{dr5}_{who}-{kind}-primary.fits": tables[kind]
+        f"{dr5}_{who}-{kind}-primary.fits": _phangs_catalog(tables[kind])
         for who in ("human", "machine")
         for kind in ("class1+2", "class3")
     }
-    candidates = "hlsp_phangs-cat_hst_uvis_ngc1559_multi_v1_obs-sed-candidates.fits"
-    files[f"/hlsps/phangs-cat/dr4/ngc1559/{candidates}"] = tables["candidates"]
-    for name, content in _images("ngc1559").items():
-        band = name.split("_")[5]
-        image = f"hlsp_phangs-hst_hst_wfc3-uvis_ngc1559_{band}_v1_exp-drc-sci.fits"
-        files[f"/hlsps/phangs-hst/ngc1559/{image}"] = content
+    for target, bands in images.items():
+        name = f"hlsp_phangs-cat_hst_uvis_{target}_multi_v1_obs-sed-candidates.fits"
+        own = tables["candidates"][tables["candidates"]["galaxy"] == target]
+        files[f"/hlsps/phangs-cat/dr4/{target}/{name}"] = _phangs_catalog(own)
+        for band, content in bands.items():
+            name = f"hlsp_phangs-hst_hst_wfc3-uvis_{target}_{band.lower()}_v1_exp-drc-sci.fits"
+            files[f"/hlsps/phangs-hst/{target}/{name}"] = content
     return files
 
 
-def _phangs_catalog(rows):
-    centers = {"ngc0628c": "ngc628-c"}
-    galaxy, x, y, human, machine, votes = zip(*rows, strict=True)
-    sky = [
-        _wcs(centers.get(name, name)).all_pix2world(*place, 0)
-        for name, *place in zip(galaxy, x, y, strict=True)
-    ]
+def _phangs_catalog(table):
+    human = np.asarray(table["human"])
     columns = {
-        "INDEX": np.arange(len(rows)) + 1,
-        "PHANGS_X": x,
-        "PHANGS_Y": y,
-        "PHANGS_RA": [float(ra) for ra, _ in sky],
-        "PHANGS_DEC": [float(dec) for _, dec in sky],
-        "PHANGS_GALAXY": galaxy,
+        "INDEX": np.arange(len(table)) + 1,
+        "PHANGS_X": table["x"],
+        "PHANGS_Y": table["y"],
+        "PHANGS_RA": table["ra"],
+        "PHANGS_DEC": table["dec"],
+        "PHANGS_GALAXY": table["galaxy"],
         "PHANGS_CLUSTER_CLASS_HUMAN": human,
-        "PHANGS_CLUSTER_CLASS_ML_VGG": machine,
-        "PHANGS_CLUSTER_CLASS_ML_VGG_QUAL": votes,
-        "PHANGS_F275W_VEGA": [-9999.0 if code == 2 else 21.0 + code / 10 for code in human],
-        "PHANGS_F555W_VEGA": [22.0 + code / 10 for code in human],
-        "PHANGS_CI": [1.5] * len(rows),
+        "PHANGS_CLUSTER_CLASS_ML_VGG": table["machine"],
+        "PHANGS_CLUSTER_CLASS_ML_VGG_QUAL": table["votes"],
+        "PHANGS_F275W_VEGA": np.where(human == 2, -9999.0, 21.0 + human / 10),
+        "PHANGS_F555W_VEGA": 22.0 + human / 10,
+        "PHANGS_CI": np.full(len(table), 1.5),
     }
+    columns = {name: np.asarray(values) for name, values in columns.items()}
     return _fits_bytes(fits.table_to_hdu(Table(columns)))
 
 

@@ -1,13 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from astropy.table import Table, vstack
 
-from astroclust import Stamps, simulate_field
-from astroclust.archive import conf
+from astroclust import Stamps, read_legus, simulate_field
 from astroclust.cli import main
 from astroclust.experiments import (
     Report,
@@ -22,9 +22,11 @@ from astroclust.experiments import (
 )
 from astroclust.experiments.samples import center_crop, gather_sample, join_stamps
 from astroclust.experiments.trainings import Training, run_training
+from astroclust.experiments.wei2020_numbers import add_numbers
+from astroclust.experiments.wei2020_report import _select
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.simulation import write_field
-from astroclust.tests.archive_server import ArchiveServer
+from astroclust.tests.archive_server import ArchiveServer, phangs_archive
 from astroclust.training import Recipe
 
 
@@ -209,7 +211,7 @@ def test_wei_2020_as_a_command(small_archive, tmp_path, monkeypatch, capsys):
     filters = Table.read(tmp_path / "out" / "filters.ecsv")
     assert len(filters) == 3 * 5
     assert len(Table.read(tmp_path / "out" / "sizes.ecsv")) == 2 * 2 * 4
-    for name in ("people", "levels", "totals", "samples"):
+    for name in ("people", "levels", "text", "totals", "samples"):
         assert len(Table.read(tmp_path / "out" / f"{name}.ecsv"))
     for heading in ("People", *(f"Figure {number}: " for number in (1, 3, 4, 6, 7))):
         assert f"<h2>{heading}" in page
@@ -221,6 +223,52 @@ def test_wei_2020_as_a_command(small_archive, tmp_path, monkeypatch, capsys):
     assert "Our trainings of one kind have one split (stratified)" in page
     assert "no band costs" in page or "more than any other band" in page
     assert "wrote" in capsys.readouterr().out
+
+
+@pytest.fixture
+def archive_of_phangs(small_archive, tmp_path):
+    """NGC 3351 by LEGUS and PHANGS-HST, and a field that stands for NGC 1559."""
+    field = simulate_field(like="ngc3351", shape=(170, 180), seed=5, density=1.5e-3)
+    written = write_field(field, tmp_path / "ngc3351")
+    root = "/hlsps/legus/ngc3351"
+    files = {f"{root}/{path.name}": path for path in written.images.values()}
+    for path in (written.catalog, written.readme):
+        files[f"{root}/cluster_catalogs/deterministic/{path.name}"] = path
+    catalog = read_legus(written.catalog)
+    catalogs = {"ngc3351": catalog[catalog["class_human"] > 0]}
+    of_1566 = {path.name: path for name, path in small_archive.items() if "/ngc1566/" in name}
+    (table,) = (path for name, path in of_1566.items() if name.endswith(".tab"))
+    catalog = read_legus(table)
+    catalogs["ngc1559"] = catalog[catalog["class_human"] > 0]
+    images = {name.split("_")[5]: path for name, path in of_1566.items() if name.endswith(".fits")}
+    parts = []
+    for name, table in catalogs.items():
+        part = Table({"galaxy": [name] * len(table), "class": table["class_human"]})
+        for column in ("x", "y", "ra", "dec"):
+            part[column] = np.asarray(table[column])
+        parts.append(part)
+    return files | phangs_archive(vstack(parts), {"ngc1559": images})
+
+
+def test_wei_2020_with_the_new_galaxy_of_the_paper(archive_of_phangs, tmp_path, monkeypatch):
+    plan = wei2020._Plan({"native": "native-small"}, 1, batches={"native": 2}, n_fields=1)
+    monkeypatch.setattr(wei2020, "_PLANS", {True: replace(plan, n_learnt=40, n_tested=10)})
+    with ArchiveServer(archive_of_phangs) as server:
+        command = ["reproduce", "wei2020", "--quick", "-q", "--new-galaxy", "ngc1559"]
+        command += ["--server", server.url, "--data", f"{tmp_path}/data", "-o", f"{tmp_path}/out"]
+        assert main([*command, "--labels", "bcw", "--networks", "native"]) == 0
+        asked = [request.path for request in server.requests if request.method == "GET"]
+    assert sum("ngc1559" in path for path in asked) == 1 + 5  # candidates and images
+    samples = Table.read(tmp_path / "out" / "samples.ecsv")
+    assert samples["field"][samples["sample"] == "new galaxy"].tolist() == ["ngc1559"]
+    people = Table.read(tmp_path / "out" / "people.ecsv")
+    (row,) = people[people["second"] == "PHANGS-HST"]
+    assert row["class_1+2"] == 100  # the same classes
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "NGC 1559 has the human classes of PHANGS-CAT" in page
+    assert "is not shown" not in page
+    examples = Stamps.read(tmp_path / "out" / "stamps" / "examples-ngc1559.fits")
+    assert examples.size == 299
 
 
 def _trained(plan, labels_of_run):
@@ -260,6 +308,40 @@ def test_wei_2020_without_objects_of_some_classes(tmp_path):
     confusion = Table.read(tmp_path / "confusion_bcw_a_validation.ecsv")
     np.testing.assert_array_equal(confusion["class_1"], [50, 0, np.nan, 0])
     np.testing.assert_array_equal(confusion["runs"], [1, 2, 0, 2])
+
+
+def _number(text, source, number):
+    rows = text[(text["source"] == source) & (text["number"] == number)]
+    assert len(rows)
+    return rows[0]
+
+
+def test_numbers_in_the_text_are_beside_ours(tmp_path):
+    plan = wei2020._Plan({"wei2020": "a", "wei2020-vgg19": "b", "native": "c"}, 2)
+    labels = [[1, 1, 2, 4], [1, 1, 2, 4]]
+    stamps = _stamps(20)  # of classes 1 and 4
+    samples = {"bcw": stamps, "consensus": stamps[:16]}
+    classified = _trained(plan, labels)
+    report = Report("numbers")
+    add_numbers(report, partial(_select, classified), plan, samples)
+    report.write(tmp_path)
+    text = Table.read(tmp_path / "text.ecsv")
+    row = _number(text, "abstract", "recall, class 1 (percent)")
+    assert (row["paper"], row["ours"], row["values"]) == (70, 50, 4)  # two networks, two samples
+    row = _number(text, "sec. 4.2", "recall, class 4, labels consensus (percent)")
+    assert (row["limit"], row["ours"], row["values"]) == ("from", 100, 2)
+    assert np.isnan(_number(text, "sec. 5", "recall, class 3 (percent)")["ours"])
+    assert _number(text, "sec. 4.2", "drop, class 2, labels bcw (percent)")["ours"] == 0
+    assert _number(text, "sec. 4.1", "scatter, labels bcw (percent)")["highest"] == 0
+    row = _number(text, "sec. 4.3", "size variation, labels consensus (percent)")
+    assert (row["ours"], row["values"]) == (0, 6)  # three classes of two networks
+    row = _number(text, "sec. 3.4", "training objects, class 1, labels bcw")
+    assert (row["paper"], row["ours"]) == (1000, 10 - 2)
+    assert _number(text, "sec. 3.4", "test fraction, labels consensus (percent)")["ours"] == 25
+    for number in ("images, resnet18", "images, vgg19_bn", "batches"):
+        row = _number(text, "sec. 3.4", number)
+        assert row["ours"] == row["paper"]
+    assert _number(text, "sec. 3.3", "runs")["ours"] == 2
 
 
 def test_a_study_without_an_archive(tmp_path, capsys):
@@ -346,8 +428,7 @@ def test_a_study_with_cached_stamps_needs_no_archive(tmp_path, capsys):
     server = ["--server", "http://127.0.0.1:9"]  # where none listens
     command = ["reproduce", "wei2020", "-q", "-o", str(folder), "--data", f"{tmp_path}/data"]
     command += ["--networks", "native", "--runs", "1", "--quick", *server]
-    with conf.set_temp("retries", 0):
-        assert main(command) == 0
+    assert main(command) == 0
     said = capsys.readouterr()
     assert "wrote" in said.out
     assert "ugca281 cannot be fetched and are excluded from the sample" in said.err
@@ -372,6 +453,33 @@ def test_split_studies_as_commands(small_archive, study, kinds, tmp_path, monkey
     scores = Table.read(tmp_path / "out" / "scores.ecsv")
     assert list(map(str, scores["kind"])) == kinds
     assert np.all((scores["accuracy"] >= 0) & (scores["accuracy"] <= 100))
+
+
+@pytest.mark.parametrize(
+    ("study", "options", "refused", "taken"),
+    [
+        ("schneider2023", ["--pictures", "."], "--pictures", "--network, --weights"),
+        ("wei2020", ["--epochs", "3", "--size", "64"], "--epochs, --size", "--pictures"),
+        ("wei2020", ["--batches", "0"], "--batches", "--quick"),
+        ("catalog-only", ["--runs", "0", "--redraw"], "--runs, --redraw", "it takes --data\n"),
+        ("leak", ["--quick"], "--quick", "--data, --server, --field, --runs, --epochs"),
+    ],
+)
+def test_a_study_refuses_options_that_it_would_ignore(
+    study, options, refused, taken, tmp_path, capsys
+):
+    assert main(["reproduce", study, "-q", "-o", f"{tmp_path}/out", *options]) == 1
+    said = capsys.readouterr().err
+    assert f"{study} does not take {refused}: leave that out; it takes" in said
+    assert taken in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", ["--epochs", "--runs"])
+def test_studies_of_nothing(option, tmp_path, capsys):
+    assert main(["reproduce", "leak", "-q", option, "0", "-o", f"{tmp_path}/out"]) == 1
+    assert f"{option[2:]} must be" in (said := capsys.readouterr().err)
+    assert "at least 1, not 0" in said
 
 
 def test_fields_that_are_one_crowd_cannot_be_split(tmp_path):

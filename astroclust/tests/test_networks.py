@@ -161,6 +161,8 @@ def test_a_missing_file_of_weights(tmp_path):
         ("resnet18@small", {"weights": "none"}, "after the @ comes a number of pixels"),
         ("resnet18+first", {"weights": "none"}, r"network 'resnet18\+first' is not known"),
         ("vit_b_16@64", {"weights": "none"}, "takes 224 pixels alone, not 64"),
+        ("alexnet@62", {"weights": "none"}, "alexnet does not take 62 pixels: give at least 63"),
+        ("squeezenet1_1@1", {"weights": "none"}, "give at least 17, its smallest size"),
     ],
 )
 def test_what_is_not_accepted_is_named(name, options, message):
@@ -175,6 +177,12 @@ def test_three_bands_need_one_copy(n_bands, n_copies):
         assert len(network.branches) == n_copies
         scores = network(torch.zeros(2, n_bands, 50, 50), torch.ones(2, n_bands))
     assert scores.shape == (2, 4)
+
+
+def test_the_smallest_size_that_is_named_works():
+    network = create_network("squeezenet1_1@17", weights="none")
+    assert network.training
+    assert network(torch.rand(2, 5, 50, 50), torch.ones(2, 5)).shape == (2, 4)
 
 
 def test_stamps_are_resized_to_the_size_that_is_asked_for():

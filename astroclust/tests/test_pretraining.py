@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import csv
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +25,7 @@ from astroclust.experiments import (
     sign_test,
 )
 from astroclust.experiments.pretraining import published_number
+from astroclust.experiments.pretraining_scores import epochs_before_gain
 from astroclust.experiments.schneider2023_numbers import STARTS, Study, compare_numbers
 from astroclust.experiments.schneider2023_report import report_study
 from astroclust.instruments import LEGUS_BANDS, find_class_scheme, meta_of
@@ -150,6 +152,30 @@ def test_the_best_epoch_needs_stamps_to_be_told_by():
         replace(recipe, patience=2)
 
 
+def test_weights_are_known_by_their_content(tmp_path, monkeypatch):
+    weights, copy = tmp_path / "weights.pth", tmp_path / "copy.pth"
+    torch.save(torchvision.models.get_model("shufflenet_v2_x0_5").state_dict(), weights)
+    shutil.copy(weights, copy)
+    recipe = replace(QUICK, architecture="shufflenet_v2_x0_5@32", weights=str(weights), epochs=1)
+    sample, folder = _sample(20), tmp_path / "study"
+    options = {"runs": 1, "test_fraction": 0.3}
+    curves, _ = pretraining_study(sample, {"one": recipe}, folder=folder, **options)
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(pretraining, "train_classifier", None)
+        again = {"one": replace(recipe, weights="copy.pth")}
+        assert len(pretraining_study(sample, again, folder="study", **options)[0]) == len(curves)
+        torch.save({}, copy)
+        with pytest.raises(ValueError, match="a run with other data or settings: remove it"):
+            pretraining_study(sample, again, folder="study", **options)
+    record = folder / "one" / "settings.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"weights": str(weights)}))
+    with pytest.raises(ValueError, match=r"earlier version, which knew .* path .*remove it, or"):
+        pretraining_study(sample, {"one": recipe}, folder=folder, **options)
+    shutil.rmtree(folder / "one")  # the remedy
+    pretraining_study(sample, {"one": recipe}, folder=folder, **options)
+
+
 def test_gradient_descent_trains(tmp_path):
     recipe = replace(QUICK, optimizer="sgd", learning_rate=0.01, epochs=5)
     curves, _ = pretraining_study(_sample(), {"one": recipe}, runs=1, folder=tmp_path)
@@ -220,6 +246,14 @@ def test_pictures_of_any_shape_are_scaled(tmp_path):
     assert sample.stamps.data.shape == (3, 3, 256, 256)
     with pytest.raises(ValueError, match="size must be a whole number of pixels"):
         read_labeled(tmp_path, size=0)
+
+
+def test_a_picture_of_a_line_is_refused(tmp_path):
+    _pictures(tmp_path, [1, 4], shapes=((32, 32), (1, 40)))
+    with pytest.raises(ValueError, match=r"1\.png has 40 x 1 pixels, in which no shape .* least 8"):
+        read_labeled(tmp_path, size=32)
+    (tmp_path / "labels.csv").write_text("file,label\n0.png,1\n")  # the remedy
+    assert len(read_labeled(tmp_path, size=32).stamps) == 1
 
 
 def test_deep_and_gray_pictures_keep_their_values(tmp_path):
@@ -379,7 +413,49 @@ def test_the_numbers_of_the_paper_stand_beside_ours():
         for run in (45, 46, 47)
     ]
     np.testing.assert_array_equal(long, [999, 999, np.nan])
-    assert _number(comparison, "mean_difference", item="table-3")["ours"] == pytest.approx(10)
+    usual = comparison[comparison["quantity"] == "usual_difference"]
+    np.testing.assert_allclose(usual["ours"], 10)
+    assert _number(comparison, "mean_difference")["item"] == "text"
+
+
+def test_the_usual_difference_is_a_range():
+    study = _study((2, 4), runs=5, long_epochs=4)
+    curves = study.long_curves.copy()
+    pretrained = (curves["start"] == STARTS[0]) & (curves["epoch"] == 3)
+    curves["accuracy"][pretrained] += [0, 0.2]
+    usual = compare_numbers(replace(study, long_curves=curves))
+    usual = usual[usual["quantity"] == "usual_difference"]
+    assert usual["limit"].tolist() == ["from", "to"]
+    np.testing.assert_allclose(usual["ours"], [15, 25])
+
+
+def test_networks_that_are_never_better_give_a_limit(tmp_path):
+    study = _study((200, 400))
+    row = _number(compare_numbers(study), "epochs_before_gain")
+    assert row["ours_limit"] == ""
+    curves = study.curves.copy()
+    flat = (curves["start"] == STARTS[1]) & (curves["run"] == 2)
+    curves["accuracy"][flat] = 0.25
+    epochs = epochs_before_gain(curves, study.classified)
+    assert epochs["epochs"][epochs["limit"] == "above"].tolist() == [400]
+    assert np.count_nonzero(epochs["limit"] == "") == 5
+    study = replace(study, curves=curves)
+    row = _number(compare_numbers(study), "epochs_before_gain")
+    assert row["ours_limit"] == "above"
+    assert np.isnan(row["difference"])
+    assert (
+        "had not got there by their last epoch" in report_study(study).write(tmp_path).read_text()
+    )
+
+
+def test_layers_are_compared_for_the_network_of_the_paper_alone(tmp_path):
+    study = replace(_study((6, 12)), network="shufflenet_v2_x0_5")
+    comparison = compare_numbers(study)
+    layers = comparison[(comparison["item"] == "network") & (comparison["quantity"] != "outputs")]
+    assert layers["quantity"][np.isfinite(layers["ours"])].tolist() == ["input_width"]
+    assert _number(comparison, "outputs")["ours"] == 4
+    page = report_study(study).write(tmp_path).read_text()
+    assert "have no counterpart in shufflenet_v2_x0_5" in page
 
 
 def test_a_study_has_no_numbers_of_what_it_is_not(tmp_path):
@@ -470,6 +546,9 @@ def test_schneider_2023_as_a_command(command, tmp_path, capsys):
         (["--epochs", "0"], "epochs must be a number, or two"),
         (["--size", "0"], "size must be a whole number, at least 1, not 0"),
         (["--long-epochs", "0"], "long_epochs must be a whole number"),
+        (["--network", "alexnet"], "alexnet does not take 32 pixels: give at least 63"),
+        (["--weights", "none"], "weights none would make both starts random"),
+        (["--weights", "nowhere.pth"], "there is no file nowhere.pth of weights"),
         (["--network", "native"], "has no weights of ImageNet: choose one of torchvision"),
         (["--network", "alexnet@64"], "give 'alexnet', and size"),
         (["--network", "alexnett"], "'alexnett' is not known"),

@@ -150,15 +150,19 @@ def test_what_the_study_on_pictures_refuses(pictures, tmp_path, capsys):
         reproduce_on_pictures(tmp_path, pictures, split="luck")
     with pytest.raises(ValueError, match="runs must be at least 1, not 0"):
         reproduce_on_pictures(tmp_path, pictures, runs=0)
+    with pytest.raises(ValueError, match="weights none would make resnet18-imagenet random"):
+        reproduce_on_pictures(tmp_path, pictures, weights="none")
     with pytest.raises(ValueError, match="ngc45 is not one of the pictures, which are of ngc1566"):
         reproduce_on_pictures(tmp_path, pictures, new_galaxy="ngc45")
     with pytest.raises(FileNotFoundError, match="give the folder with the list of pictures"):
         reproduce_on_pictures(tmp_path, tmp_path)
     command = ["reproduce", "wei2020", "-q", "-o", f"{tmp_path}/out"]
     assert main([*command, "--pictures", str(pictures), "--quick", "--labels", "bcw"]) == 1
-    assert "--pictures does not take --quick, --labels: leave that out" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "wei2020 --pictures does not take --labels, --quick: leave that out; it takes" in said
+    assert "--batches" in said
     assert main([*command, "--batches", "3"]) == 1
-    assert "wei2020 without --pictures does not take --batches" in capsys.readouterr().err
+    assert "wei2020 does not take --batches: leave that out" in capsys.readouterr().err
 
 
 def test_networks_whose_weights_cannot_be_had(tmp_path, monkeypatch):

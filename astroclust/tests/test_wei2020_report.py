@@ -112,6 +112,8 @@ def test_people_are_beside_the_published_agreement(tmp_path):
     assert paper["class_4"].mask.all()
     levels = people[people["first"] == "adopted level"]
     assert levels["class_2"].tolist() == [40, 50]
+    assert levels["limit"].tolist() == ["from", "to"]
+    assert people["limit"][people["field"] == "M 83"].tolist() == ["about"]
     ours = people[people["source"] == "ours"]
     assert ours["field"].tolist() == ["all of consensus", "NGC 628"]
     assert ours["class_1"].tolist() == [100, 100]
@@ -122,6 +124,20 @@ def test_people_are_beside_the_published_agreement(tmp_path):
     names = [text.get_text().partition(":")[0] for text in figure.legends[0].get_texts()]
     assert sorted(names) == ["NGC 3351", "NGC 4656", "mine, trained on bcw", "people, twice"]
     assert [len(ax.collections) for ax in figure.axes] == [2] * 4
+
+
+def test_ngc_3351_has_a_row_of_its_own(tmp_path):
+    samples = {"bcw": _stamps(_field("ngc3351", [1, 1, 2, 3, 4]))}
+    again = _field("ngc3351", [1, 2, 2, 3], shift=0.05)
+    report = Report("people")
+    add_people(report, samples, [], partial(_select, 0), again)
+    report.write(tmp_path)
+    people = Table.read(tmp_path / "people.ecsv")
+    (row,) = people[people["source"] == "ours"]
+    assert (row["field"], row["first"], row["second"]) == ("NGC 3351", "bcw", "PHANGS-HST")
+    assert [row[f"class_{name}"] for name in ("1", "2", "3", "1+2")] == [50, 100, 100, 100]
+    assert row["objects"] == 4
+    assert "what became class 4 does not count" in sections(report)["People"].text
 
 
 def test_networks_are_compared_with_the_level_of_people(tmp_path):

@@ -116,6 +116,8 @@ class Recipe:
                 raise ValueError(
                     f"{name} {getattr(self, name)!r} is not known: there are {', '.join(known)}"
                 )
+        for name in ("epochs", "batches"):
+            _check_length(name, getattr(self, name))
         _check_mix(self.class_mix)
         if self.keep_best and self.patience is not None:
             raise ValueError(
@@ -133,6 +135,12 @@ class Recipe:
                 "patience needs a validation_share above 0, which says when to stop; the recipes "
                 "native, fine-tune and human-labels have one"
             )
+
+
+def _check_length(name, number):
+    """Check how long a recipe trains."""
+    if number is not None and not (isinstance(number, Integral) and number >= 1):
+        raise ValueError(f"{name} must be a whole number, at least 1, not {number!r}")
 
 
 def _check_mix(mix):

@@ -3,9 +3,11 @@
 
 import hashlib
 import json
+import re
 import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
@@ -13,7 +15,10 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from astroclust.files import make_folder, replace_when_done
 from astroclust.locks import only_process
 
-__all__ = ["claim_folder", "describe_run", "work_folder"]
+__all__ = ["claim_folder", "describe_run", "recipe_settings", "work_folder"]
+
+# Weights that are not a file.
+_NAMED = (None, "none", "imagenet")
 
 
 @contextmanager
@@ -30,6 +35,36 @@ def work_folder(folder):
         yield folder
 
 
+def recipe_settings(recipe):
+    """Settings of a recipe as texts.
+
+    Parameters
+    ----------
+    recipe : `~astroclust.training.Recipe`
+        The recipe.
+
+    Returns
+    -------
+    settings : dict of str to str
+        Its entries by name. A file of weights is its SHA-256, wherever it lies.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    """
+    settings = {name: str(value) for name, value in asdict(recipe).items()}
+    if recipe.weights not in _NAMED:
+        path = Path(recipe.weights)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"there is no file {path} of weights: give another one, imagenet or none"
+            )
+        with path.open("rb") as file:
+            settings["weights"] = hashlib.file_digest(file, "sha256").hexdigest()
+    return settings
+
+
 def describe_run(recipe, domains, start):
     """What makes a run the same run."""
     data = hashlib.sha256()
@@ -38,9 +73,8 @@ def describe_run(recipe, domains, start):
         data.update(np.ascontiguousarray(one.targets))
         data.update(np.ascontiguousarray(one.rows))
         data.update(f"{one.weight} {one.augmentation} {one.size}".encode())
-    settings = {name: str(value) for name, value in asdict(recipe).items()}
     start = "" if start is None else start.card.sha256
-    return {**settings, "data": data.hexdigest(), "start": start}
+    return {**recipe_settings(recipe), "data": data.hexdigest(), "start": start}
 
 
 def claim_folder(folder, settings):
@@ -54,9 +88,20 @@ def claim_folder(folder, settings):
             known = None
         if known != settings:
             raise ValueError(
-                f"{folder} holds the checkpoints of a run with other data or settings: remove it, "
-                "or choose another folder"
+                f"{folder} holds {_what(known, settings)}: remove it, or choose another folder"
             )
         return
     with replace_when_done(path, overwrite=True) as partial:
         partial.write_text(json.dumps(settings))
+
+
+def _what(known, settings):
+    """What a folder holds whose settings are others, or are not known."""
+    if isinstance(known, dict) and known | {"weights": settings.get("weights")} == settings:
+        before = str(known.get("weights"))
+        if before not in map(str, _NAMED) and not re.fullmatch("[0-9a-f]{64}", before):
+            return (
+                f"the checkpoints of a run of an earlier version, which knew its weights by their "
+                f"path {before} and not by their content, so that it cannot resume"
+            )
+    return "the checkpoints of a run with other data or settings"
