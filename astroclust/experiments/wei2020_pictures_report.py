@@ -189,7 +189,8 @@ def _add_sample(report, sample, new, recipes, split, redraw):
     given = dict.fromkeys(credit for table in tables for credit in table["credit"] if credit)
     report.add(
         "What this was made of",
-        f"Stamps of each class. {text} {'; '.join(trainings)}. The paper has 10,000 batches at 299 "
+        "Stamps of each class, without classes of which Tables 1 and 2 of the paper have none in a "
+        f"field. {text} {'; '.join(trainings)}. The paper has 10,000 batches at 299 "
         f"pixels, from ImageNet. Pictures: {'; '.join(given) or 'no credit is given'}.",
         name="sample",
         table=Table(rows=rows),

@@ -61,6 +61,14 @@ def test_pictures_without_credit(pictures, tmp_path):
         read_picture_stamps(tmp_path / "copy")
 
 
+def test_classes_that_the_paper_does_not_have_are_excluded(pictures):
+    stamps = read_picture_stamps(pictures)
+    stamps.table["field"] = np.where(stamps.table["field"] == "ngc1433", "ngc4449", "other")
+    kept = wei2020_pictures._of_the_paper(stamps).table
+    assert set(kept["class"][kept["field"] == "ngc4449"]) == {1, 2, 3}
+    assert (kept["field"] == "other").sum() == (stamps.table["field"] == "other").sum()
+
+
 def test_stamps_of_two_catalogs_on_one_picture_are_of_one_group(pictures):
     stamps = read_picture_stamps(pictures)
     assert stamps.data.shape[1:] == (5, 72, 72)
