@@ -37,6 +37,7 @@ intersphinx_mapping = {
     "astropy": ("https://docs.astropy.org/en/stable/", None),
     "matplotlib": ("https://matplotlib.org/stable/", None),
     "numpy": ("https://numpy.org/doc/stable/", None),
+    "photutils": ("https://photutils.readthedocs.io/en/stable/", None),
     "python": ("https://docs.python.org/3/", None),
     "regions": ("https://astropy-regions.readthedocs.io/en/stable/", None),
     "specutils": ("https://specutils.readthedocs.io/en/stable/", None),
