@@ -24,6 +24,7 @@ with naming_extras():
         plot_class_distributions,
         plot_confusion,
         plot_confusion_panels,
+        plot_damage,
         plot_entropy,
         plot_learning_curve,
     )
@@ -40,6 +41,7 @@ __all__ = [
     "plot_completeness",
     "plot_confusion",
     "plot_confusion_panels",
+    "plot_damage",
     "plot_entropy",
     "plot_examples",
     "plot_field",

@@ -32,6 +32,7 @@ with naming_extras():
         CrossValidation,
         run_folds,
     )
+    from astroclust.training.damage_scores import score_damage
     from astroclust.training.fitting import fit_network
     from astroclust.training.held_out import hold_out, score_sets
     from astroclust.training.labels import vote_shares
@@ -101,6 +102,7 @@ __all__ = [
     "read_samples",
     "score_bands",
     "score_classifier",
+    "score_damage",
     "score_galaxies",
     "score_sets",
     "seen_rows",

@@ -10,6 +10,7 @@ from scipy.stats import rankdata
 from tqdm import tqdm
 
 from astroclust.evaluation import calibration_curve
+from astroclust.stamps import damage_stamps
 from astroclust.training.augmentation import crop_middle
 from astroclust.training.held_out import SIMULATED, sets_by_galaxy
 from astroclust.training.labels import class_targets
@@ -181,9 +182,8 @@ def _losses(stamps, max_missing_bands):
 
 def _with_less(stamps, losses):
     """Names and stamps with pixels missing, then bands."""
-    lost = np.random.default_rng(_SEED).random((len(stamps), 1, *stamps.data.shape[2:])) < _MASKED
-    data = np.where(lost, np.nan, stamps.data)
-    yield "masked", replace(stamps, data=data)
+    rng = np.random.default_rng(_SEED)
+    yield "masked", damage_stamps(stamps, rng, kind="pixels", fraction=_MASKED)
     for missing in losses:
         names = "_".join(stamps.bands[i] for i in missing)
         yield f"without_{names}", without_bands(stamps, list(missing))
