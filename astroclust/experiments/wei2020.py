@@ -23,7 +23,8 @@ from astroclust.experiments.wei2020_figures import add_examples, add_learning_cu
 from astroclust.experiments.wei2020_report import LABELS, WITHOUT, add_data, compare_classes
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.networks import create_network
-from astroclust.training import find_recipe, without_bands
+from astroclust.stamps import without_bands
+from astroclust.training import find_recipe
 
 __all__ = ["WEI2020_LABELS", "WEI2020_NETWORKS", "reproduce_wei2020"]
 

@@ -10,6 +10,7 @@ with naming_extras():
         color_levels,
         plot_examples,
         plot_gallery,
+        plot_reduced_input,
         plot_saliency,
     )
     from astroclust.plotting.magnitudes import (
@@ -49,6 +50,7 @@ __all__ = [
     "plot_learning_curve",
     "plot_luminosity_function",
     "plot_map",
+    "plot_reduced_input",
     "plot_saliency",
     "show_table",
 ]

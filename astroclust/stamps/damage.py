@@ -1,11 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Pixels that are lost: single ones, rows and columns, and blocks."""
+"""Pixels that are lost, singly, in rows and columns and in blocks; and bands that are lost."""
 
 from dataclasses import replace
 
 import numpy as np
 
-__all__ = ["DAMAGE", "damage_pixels", "damage_stamps"]
+__all__ = ["DAMAGE", "damage_pixels", "damage_stamps", "without_bands"]
 
 #: Kinds of damage by name: height and width in pixels of what is lost at once; None for all of the
 #: image. One that is not square is turned by 90 degrees in half of the images.
@@ -94,6 +94,34 @@ def damage_stamps(stamps, rng, *, kind, fraction):
     lost = _lost((len(stamps), *stamps.data.shape[2:]), rng, kind, fraction)
     lost = lost[:, None] & stamps.present[:, :, None, None]
     return replace(stamps, data=np.where(lost, np.float32(np.nan), stamps.data))
+
+
+def without_bands(stamps, missing):
+    """Stamps without some of their bands.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps; not changed.
+    missing : sequence of int
+        Numbers of the bands, from 0, that become zero and absent.
+
+    Returns
+    -------
+    stamps : `~astroclust.stamps.Stamps`
+        With their flags and table.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_stamps
+    >>> from astroclust.stamps import without_bands
+    >>> stamps = without_bands(simulate_stamps(1, seed=1), [0, 4])
+    >>> stamps.present.tolist()
+    [[False, True, True, True, False]]
+    """
+    data, present = stamps.data.copy(), stamps.present.copy()
+    data[:, missing], present[:, missing] = 0, False
+    return replace(stamps, data=data, present=present)
 
 
 def _lost(shape, rng, kind, fraction):

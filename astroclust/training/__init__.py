@@ -66,7 +66,6 @@ with naming_extras():
         member_probabilities,
         score_classifier,
         score_galaxies,
-        without_bands,
     )
     from astroclust.training.seen import exclude_seen, seen_rows
     from astroclust.training.splits import fold_rows, overlapping_groups, split_rows
@@ -111,7 +110,6 @@ __all__ = [
     "split_rows",
     "train_classifier",
     "vote_shares",
-    "without_bands",
 ]
 
 
