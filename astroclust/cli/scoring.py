@@ -86,8 +86,7 @@ def _score(arguments, report):
     say_scores(report, *found, card, scores, ablate=arguments.ablate)
     if arguments.damage:
         damage = score_damage(classifier, stamps, labels, progress_bar=progress_bar)
-        text = "\n".join(damage.pformat(max_lines=-1, max_width=-1))
-        report.say("{}", text, damage=damage)
+        report.say("{damage}", damage=damage)
     say_notice(report, classifier)
 
 
