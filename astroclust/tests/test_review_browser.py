@@ -345,6 +345,10 @@ def test_confirming_and_rejecting(page, result, field, tmp_path):
         page.uncheck("#advance")
         page.locator("#grid").evaluate("(view) => view.focus()")
         page.keyboard.press("Enter")
+        row = int(np.flatnonzero(result["probability"] >= confirm)[2])
+        title = page.inner_text("#single h2")
+        assert title.startswith(f"Object {result['id'][row]}: ")
+        assert f" {result['class'][row]} " in title
         page.click(".label[data-label='2']")
         page.wait_for_selector(SAVED)
         assert "anna ✖ rejected" in page.inner_text(".votes")

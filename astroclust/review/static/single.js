@@ -94,7 +94,7 @@ export class Single {
     const row = state.chosen;
     const { ids } = state.data;
     if (document.activeElement === this.note) this.note.blur();
-    this.heading.textContent = `Object ${ids[row]}`;
+    this.heading.textContent = `Object ${ids[row]}${this.question(row)}`;
     this.drawSky(row);
     this.drawLarge();
     const { size, inside } = state.data;
@@ -106,6 +106,13 @@ export class Single {
     this.drawLabels();
     this.drawMeasures(row);
     this.clearSaliency(row);
+  }
+
+  // The class that is to be confirmed.
+  question(row) {
+    const { state } = this;
+    const number = state.modelClass(row);
+    return state.confirms ? `: ${shapeOf(number)} ${number} ${state.data.classes[number]}?` : "";
   }
 
   // What changes with a label: in a blind review also what was hidden until then.
