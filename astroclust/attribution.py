@@ -128,7 +128,7 @@ def band_importance(maps, bands):
 
 @dataclass(frozen=True, eq=False)
 class ReducedInput:
-    """What a classifier makes of stamps with all of their bands, and with fewer.
+    """Class probabilities and saliency of stamps with all bands and with fewer.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ class ReducedInput:
         return self.maps[0] * lost[:, None, None]
 
     def losses(self):
-        """What each reduced input loses.
+        """Losses of each reduced input.
 
         Returns
         -------
@@ -209,7 +209,7 @@ class ReducedInput:
 
 
 def reduce_input(stamps, model=None, *, inputs=None, steps=32):
-    """Compare what a classifier makes of all bands and of some of them, and why.
+    """Compare class probabilities and saliency with all bands to those with fewer.
 
     Parameters
     ----------

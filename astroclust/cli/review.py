@@ -242,6 +242,7 @@ def _page(arguments, threshold):
 
 def _write_page(arguments, report, table, images, page):
     from astroclust.review import DETAILED, write_review
+    from astroclust.review.confirmation import select_certain
 
     n_bytes = write_review(
         table,
@@ -251,7 +252,10 @@ def _write_page(arguments, report, table, images, page):
         page=page,
         overwrite=arguments.overwrite,
     )
-    if len(table) > DETAILED:
+    n = len(table)
+    if page.confirm is not None:
+        n = len(select_certain(table, page.confirm, column_prefix=arguments.column_prefix))
+    if n > DETAILED:
         report.say(
             "more than {} objects: their pictures are in colour alone, without curves", DETAILED
         )

@@ -354,7 +354,7 @@ def plot_saliency(stamps, maps, *, row=0):
 
 
 def plot_reduced_input(stamps, reduced, *, titles=None):
-    """Draw what a classifier makes of all bands and of fewer, side by side.
+    """Draw class probabilities and saliency with all bands and with fewer, side by side.
 
     Parameters
     ----------

@@ -185,7 +185,7 @@ def review_table(
         Of the address; by default 8710, or the next that is free; 0 for any.
     page : `Page`, optional
         Title of the page, width of the stamps, whether the review is blind, in which order, and
-        whether classes are confirmed in place of given.
+        whether classes are confirmed.
 
     Returns
     -------

@@ -58,8 +58,8 @@ class Page:
     distance : float or `~astropy.units.Quantity`, optional
         Distance in Mpc, for scale bars in pc; by default ``DISTANCE`` in the metadata of the table.
     confirm : float, optional
-        Lowest probability of the objects that are shown; their classes are then confirmed or
-        rejected, in place of given. By default all objects are shown and labeled.
+        Lowest probability of the objects that are shown. Reviewers then confirm or reject the class
+        of each, and do not give it another. By default all objects are shown and labeled.
 
     Raises
     ------
@@ -97,7 +97,7 @@ class Page:
 
 
 def label_scheme(page, scheme):
-    """What can be said of each object: its class, or whether its class is confirmed.
+    """The labels of a page: the classes, or those of a confirmation.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def describe_page(page, objects):
     -------
     told : dict
         `Objects.as_dict`, with ``title``, ``size``, ``blind``, ``order``, ``seed``, ``confirm``,
-        ``labels`` (what can be said of each object), ``distance`` (Mpc, or None), ``random`` (rank
+        ``labels`` (their names, colors and shapes), ``distance`` (Mpc, or None), ``random`` (rank
         of each row in the random order) and ``corner`` (first pixel of each stamp, as ``x`` and
         ``y``).
 
