@@ -74,8 +74,8 @@ def purity_cut(table, purity, *, column_prefix=""):
     """
     if not 0 < purity < 1:
         raise ValueError(f"the purity must be above 0 and below 1, not {purity}")
-    probability, _ = _certainty(table, column_prefix)
-    probability = np.sort(probability[np.isfinite(probability)])[::-1]
+    probability, classes = _certainty(table, column_prefix)
+    probability = np.sort(probability[np.isfinite(probability) & (classes > 0)])[::-1]
     mean = probability.cumsum(dtype=float) / np.arange(1, len(probability) + 1)
     is_last = np.append(probability[1:] != probability[:-1], True)[: len(mean)]
     enough = np.flatnonzero((mean >= purity) & is_last)
