@@ -1,17 +1,22 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Which pixels and bands a class rests on."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from astropy.table import Table
 
 from astroclust.extras import naming_extras
-from astroclust.stamps import normalize_stamps
+from astroclust.instruments import ClassScheme
+from astroclust.stamps import normalize_stamps, without_bands
 from astroclust.weights import load_classifier
 
-__all__ = ["band_importance", "saliency"]
+__all__ = ["ReducedInput", "band_importance", "reduce_input", "saliency"]
 
 _BATCH = 8
+# Pixels from the middle of a stamp that count as the candidate, as in the normalization.
+_CORE = 5
 
 
 def saliency(stamps, model=None, *, classes=None, steps=32):
@@ -119,3 +124,171 @@ def band_importance(maps, bands):
         raise ValueError(f"the maps have {total.shape[1]} bands, not {len(bands)}")
     with np.errstate(invalid="ignore"):
         return Table(total / total.sum(axis=1, keepdims=True), names=list(bands))
+
+
+@dataclass(frozen=True, eq=False)
+class ReducedInput:
+    """Class probabilities and saliency of stamps with all bands and with fewer.
+
+    Parameters
+    ----------
+    bands : tuple of str, length n_bands
+        Bands of the classifier.
+    inputs : tuple of tuple of str, length n_inputs
+        Bands of each input: first all of them, then those of the reduced inputs.
+    classes : `~numpy.ndarray` of int, shape (n,)
+        Classes that the maps are about: the most probable ones with all bands.
+    probabilities : `~numpy.ndarray` of float32, shape (n_inputs, n, n_classes)
+        Class probabilities with each input.
+    maps : `~numpy.ndarray` of float32, shape (n_inputs, n, n_bands, size, size)
+        Saliency for ``classes`` with each input, as `saliency` returns it.
+    scheme : `~astroclust.instruments.ClassScheme`
+        The classes.
+    """
+
+    bands: tuple
+    inputs: tuple
+    classes: np.ndarray
+    probabilities: np.ndarray
+    maps: np.ndarray
+    scheme: ClassScheme
+
+    def lost_maps(self, number):
+        """Saliency in the bands that a reduced input lacks, with all bands in the input.
+
+        Parameters
+        ----------
+        number : int
+            Number of the input, from 1.
+
+        Returns
+        -------
+        maps : `~numpy.ndarray` of float32, shape (n, n_bands, size, size)
+            0 in the bands that it keeps.
+        """
+        lost = ~np.isin(self.bands, self.inputs[number])
+        return self.maps[0] * lost[:, None, None]
+
+    def losses(self):
+        """Losses of each reduced input.
+
+        Returns
+        -------
+        losses : `~astropy.table.Table`, length n * (n_inputs - 1)
+            ``row``, number of the stamp; ``input``, such as ``"V+I"``; ``class``;
+            ``probability_full`` and ``probability`` of that class with all bands and with those of
+            the input; ``class_reduced``, the most probable class with them; ``lost``, the fraction
+            of the absolute saliency with all bands that lies in bands that the input lacks;
+            ``lost_BAND``, that in each of them, NaN in bands that it keeps; and ``core``, the
+            fraction of ``lost`` in the middle 11 x 11 pixels. Fractions of nothing are NaN.
+        """
+        parts = [self._losses_of(number) for number in range(1, len(self.inputs))]
+        names = ["row", "input", "class", "probability_full", "probability", "class_reduced"]
+        names += ["lost", *(f"lost_{band}" for band in self.bands), "core"]
+        table = Table(rows=[row for part in parts for row in part], names=names)
+        for name in names[3:5] + names[6:]:
+            table[name].format = ".2f"
+        return table
+
+    def _losses_of(self, number):
+        """Rows of `losses` of one input."""
+        sums = np.abs(self.maps[0]).sum(axis=(2, 3))
+        lost = np.abs(self.lost_maps(number))
+        middle = lost.shape[-1] // 2
+        core = slice(max(middle - _CORE, 0), middle + _CORE + 1)
+        with np.errstate(invalid="ignore"):
+            shares = sums / sums.sum(axis=1, keepdims=True)
+            in_core = lost[..., core, core].sum(axis=(1, 2, 3)) / lost.sum(axis=(1, 2, 3))
+        shares[:, np.isin(self.bands, self.inputs[number])] = np.nan
+        columns = self.scheme.positions(self.classes)
+        reduced = self.scheme.most_probable(self.probabilities[number])
+        for row, column in enumerate(columns):
+            full, less = self.probabilities[[0, number], row, column]
+            start = row, "+".join(self.inputs[number]), self.classes[row], full, less, reduced[row]
+            yield (*start, np.nansum(shares[row]), *shares[row], in_core[row])
+
+
+def reduce_input(stamps, model=None, *, inputs=None, steps=32):
+    """Compare class probabilities and saliency with all bands to those with fewer.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps in the bands and of the size of the classifier.
+    model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
+        See `~astroclust.classification.classify_table`.
+    inputs : sequence of sequence of str, optional
+        Bands of each reduced input; by default the first two reference bands of the band system,
+        and the first alone: V and I, and V.
+    steps : int, optional
+        See `saliency`.
+
+    Returns
+    -------
+    reduced : `ReducedInput`
+        Class probabilities and saliency with each input. All maps are about the class that is the
+        most probable one with all bands, so that they can be compared.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If Captum is not installed.
+    ValueError
+        If an input is empty, has unknown bands or all bands, or lacks more bands than the card
+        allows; or if stamps have none of its bands.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_stamps
+    >>> from astroclust.attribution import reduce_input
+    >>> reduced = reduce_input(simulate_stamps(2, seed=1), steps=4)
+    >>> reduced.inputs[1:]
+    (('V', 'I'), ('V',))
+    >>> reduced.losses()["row", "input"].pprint()
+    row input
+    --- -----
+      0   V+I
+      1   V+I
+      0     V
+      1     V
+    """
+    classifier = model if hasattr(model, "networks") else load_classifier(model)
+    card = classifier.card
+    if inputs is None:
+        known = [band for band in card.system.reference if band in card.bands]
+        inputs = [one for one in (known[:2], known[:1]) if len(one) < len(card.bands)]
+    if not len(inputs):
+        raise ValueError("there is no reduced input: give the bands of one, such as [('V', 'I')]")
+    inputs = [_check_input(one, card, stamps) for one in inputs]
+    classes = card.classes.most_probable(classifier.probabilities(stamps).mean(axis=0))
+    probabilities, maps = [], []
+    for one in [card.bands, *inputs]:
+        missing = [i for i, band in enumerate(card.bands) if band not in one]
+        rest = without_bands(stamps, missing)
+        probabilities.append(classifier.probabilities(rest).mean(axis=0))
+        maps.append(saliency(rest, classifier, classes=classes, steps=steps))
+    inputs = tuple(card.bands), *inputs
+    found = np.stack(probabilities), np.stack(maps)
+    return ReducedInput(card.bands, inputs, classes, *found, card.classes)
+
+
+def _check_input(bands, card, stamps):
+    """Bands of a reduced input in the order of the card; a `ValueError` if they cannot be."""
+    kept = tuple(band for band in card.bands if band in bands)
+    if isinstance(bands, str) or len(kept) != len(bands) or not 0 < len(kept) < len(card.bands):
+        raise ValueError(
+            f"a reduced input has some but not all of the bands {list(card.bands)}, each once, not "
+            f"{bands!r}"
+        )
+    if len(card.bands) - len(kept) > card.max_missing_bands:
+        raise ValueError(
+            f"{card.name} allows {card.max_missing_bands} missing bands, but {'+'.join(kept)} "
+            f"lacks {len(card.bands) - len(kept)}: keep more bands"
+        )
+    blank = ~stamps.present[:, np.isin(card.bands, kept)].any(axis=1)
+    if blank.any():
+        raise ValueError(
+            f"{np.count_nonzero(blank)} stamps have none of the bands {'+'.join(kept)}: exclude "
+            "them, or keep another band"
+        )
+    return kept

@@ -1,7 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The command that draws figures."""
 
+import numpy as np
+
 from astroclust.catalogs import read_table
+from astroclust.catalogs.columns import class_column
 from astroclust.cli.options import (
     add_command,
     add_images,
@@ -11,12 +14,12 @@ from astroclust.cli.options import (
     table_of,
 )
 from astroclust.files import check_output, replace_when_done
-from astroclust.instruments import find_band_system
+from astroclust.instruments import classes_of, find_band_system
 
 __all__ = ["add_plot"]
 
 # Figures that show the images.
-_OF_IMAGES = ("field", "gallery", "examples")
+_OF_IMAGES = ("field", "gallery", "examples", "reduced")
 # Width in pixels of the surroundings of examples (Wei et al. 2020, Fig. 1).
 _CONTEXT = 299
 
@@ -31,6 +34,8 @@ def add_plot(commands):
         "astroclust plot field classified.fits --image *_drz.fits -o field.png",
         "astroclust plot gallery classified.fits --image F555W=v.fits F814W=i.fits -o gallery.png",
         "astroclust plot color-magnitude classified.fits -o cmd.pdf",
+        "# what the classifier loses with V and I, and with V alone",
+        "astroclust plot reduced classified.fits --image *_drz.fits -o reduced.png",
         "astroclust plot completeness completeness.fits -o completeness.png",
     )
     command.add_argument(
@@ -42,6 +47,7 @@ def add_plot(commands):
     add_images(command, required=False)
     add_output(command, "file of the figure: .png, .pdf, .svg, ...")
     command.add_argument("--column-prefix", default="", help="that of the columns of classes")
+    command.add_argument("--model", help="classifier of reduced (default: the bundled one)")
     command.add_argument("--dpi", type=int, default=150, help="(default: 150)")
 
 
@@ -61,6 +67,26 @@ def _examples(table, images, prefix):
     from astroclust.plotting import plot_gallery
 
     return plot_gallery(table, images, per_class=1, context=_CONTEXT, column_prefix=prefix)
+
+
+def _reduced(table, images, prefix, *, model):
+    from astroclust import load_classifier, make_stamps
+    from astroclust.attribution import reduce_input
+    from astroclust.plotting import plot_reduced_input
+
+    classifier = load_classifier(model)
+    card = classifier.card
+    surest = table[_surest(table, prefix)]
+    stamps = make_stamps(surest, images, size=card.stamp_size, bands=card.bands)
+    return plot_reduced_input(stamps, reduce_input(stamps, classifier))
+
+
+def _surest(table, prefix):
+    """The row of the highest probability in each class that there is."""
+    classes, scheme = class_column(table, prefix), classes_of(table, prefix)
+    probability = np.asarray(table[f"{prefix}probability"])
+    members = [np.flatnonzero(classes == number) for number in scheme.numbers]
+    return [rows[probability[rows].argmax()] for rows in members if len(rows)]
 
 
 def _map(table, _, prefix):
@@ -102,6 +128,7 @@ _FIGURES = {
     "field": _field,
     "gallery": _gallery,
     "examples": _examples,
+    "reduced": _reduced,
     "map": _map,
     "color-magnitude": _color_magnitude,
     "color-color": _color_color,
@@ -143,7 +170,10 @@ def _plot(arguments, report):
     else:
         given = dict(find_band_system(band_system(arguments)).filters)
         given |= {name.upper(): role for name, role in arguments.role}
-    figure = _FIGURES[arguments.figure](table, given, arguments.column_prefix)
+    options = {"model": arguments.model} if arguments.figure == "reduced" else {}
+    if arguments.model is not None and not options:
+        raise ValueError(f"{arguments.figure} needs no classifier: leave --model out")
+    figure = _FIGURES[arguments.figure](table, given, arguments.column_prefix, **options)
     with replace_when_done(arguments.output, overwrite=arguments.overwrite) as partial:
         try:
             figure.savefig(partial, dpi=arguments.dpi)

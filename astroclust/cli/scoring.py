@@ -58,10 +58,15 @@ def add_score(commands):
         help="also without each band and pair of bands, and with a tenth of the pixels missing",
     )
     add_detection_scores(command)
+    command.add_argument(
+        "--damage",
+        action="store_true",
+        help="also against the fraction of missing pixels, dead lines and blocks",
+    )
 
 
 def _score(arguments, report):
-    from astroclust.training import simulated_test_set
+    from astroclust.training import score_damage, simulated_test_set
     from astroclust.training.scores import predict, score_classifier
 
     check_detection_options(arguments)
@@ -91,6 +96,9 @@ def _score(arguments, report):
     )
     found = predict(classifier, stamps, labels)
     say_scores(report, *found, card, scores, ablate=arguments.ablate)
+    if arguments.damage:
+        damage = score_damage(classifier, stamps, labels, progress_bar=progress_bar)
+        report.say("{damage}", damage=damage)
     say_notice(report, classifier)
 
 

@@ -41,7 +41,7 @@ _DATA = (
     "scheme",
     "seed",
 )
-_RECIPE = ("recipe", "architecture", "augmentation", "weights", "patience", "epochs")
+_RECIPE = ("recipe", "architecture", "augmentation", "damage", "weights", "patience", "epochs")
 # Folds of a cross-validation, if there are few labels.
 _FOLDS = 5
 _TRAIN = (*_DATA, "start", "folds", *_RECIPE, "members", "name")
@@ -92,6 +92,12 @@ def add_train(commands):
         "--augmentation",
         help="how stamps are changed: observations, turns, crops or pictures, in place of that of "
         "the recipe",
+    )
+    command.add_argument(
+        "--damage",
+        action="append",
+        metavar="KIND",
+        help="kind of missing pixels to be robust against: pixels, lines or blocks, once for each",
     )
     command.add_argument("--weights", help="imagenet, none, or a file; what a backbone starts from")
     command.add_argument("--members", type=int, default=1, help="of the ensemble (default: 1)")
@@ -278,6 +284,8 @@ def _recipe(arguments):
     changes = {name: value for name, value in known.items() if value is not None}
     if arguments.epochs is not None:
         changes["batches"] = None
+    if arguments.damage is not None:
+        changes["damage"] = tuple(arguments.damage)
     usual = "native" if arguments.start is None else "fine-tune"
     recipe = replace(find_recipe(arguments.recipe or usual), **changes)
     if arguments.start is None:  # a wrong name is an error before stamps are simulated

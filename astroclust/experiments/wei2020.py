@@ -25,7 +25,8 @@ from astroclust.experiments.wei2020_people import AGAIN
 from astroclust.experiments.wei2020_report import LABELS, WITHOUT, add_data, compare_classes
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.networks import create_network
-from astroclust.training import find_recipe, without_bands
+from astroclust.stamps import without_bands
+from astroclust.training import find_recipe
 
 __all__ = ["WEI2020_LABELS", "WEI2020_NETWORKS", "reproduce_wei2020"]
 

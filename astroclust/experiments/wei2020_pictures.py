@@ -23,8 +23,8 @@ from astroclust.experiments.trainings import (
 from astroclust.experiments.wei2020_pictures_report import report_pictures
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES
 from astroclust.networks import create_network
-from astroclust.stamps import Stamps
-from astroclust.training import find_recipe, overlapping_groups, read_samples, without_bands
+from astroclust.stamps import Stamps, without_bands
+from astroclust.training import find_recipe, overlapping_groups, read_samples
 from astroclust.training.sample_rows import AFFINE
 
 __all__ = ["PICTURE_NETWORKS", "read_picture_stamps", "reproduce_on_pictures"]

@@ -15,6 +15,7 @@ with naming_extras():
         color_levels,
         plot_examples,
         plot_gallery,
+        plot_reduced_input,
         plot_saliency,
     )
     from astroclust.plotting.magnitudes import (
@@ -30,6 +31,7 @@ with naming_extras():
         plot_class_distributions,
         plot_confusion,
         plot_confusion_panels,
+        plot_damage,
         plot_entropy,
         plot_learning_curve,
     )
@@ -47,6 +49,7 @@ __all__ = [
     "plot_completeness",
     "plot_confusion",
     "plot_confusion_panels",
+    "plot_damage",
     "plot_deblending",
     "plot_detection",
     "plot_entropy",
@@ -57,6 +60,7 @@ __all__ = [
     "plot_luminosity_function",
     "plot_map",
     "plot_precision_recall",
+    "plot_reduced_input",
     "plot_saliency",
     "show_table",
 ]

@@ -23,6 +23,7 @@ __all__ = [
     "color_levels",
     "plot_examples",
     "plot_gallery",
+    "plot_reduced_input",
     "plot_saliency",
 ]
 
@@ -350,3 +351,100 @@ def plot_saliency(stamps, maps, *, row=0):
         ax.set(xticks=[], yticks=[])
     figure.colorbar(image, ax=axes[1], label="for the class (score)", shrink=0.8)
     return figure
+
+
+def plot_reduced_input(stamps, reduced, *, titles=None):
+    """Draw class probabilities and saliency with all bands and with fewer, side by side.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps.
+    reduced : `~astroclust.attribution.ReducedInput`
+        See `~astroclust.attribution.reduce_input`.
+    titles : sequence of str, length n, optional
+        Titles of the rows; by default the classes with all bands.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+        One row per object: the stamp in color; the class probabilities with each input; the
+        saliency with each input, summed over its bands, and the probability of the class that it
+        is about; and, for each reduced input, the saliency in the bands that it lacks, with their
+        fractions. Orange is for the class and violet against it, on one scale per row.
+
+    Raises
+    ------
+    ValueError
+        If there are no stamps, ``reduced`` is of other ones, or the number of titles differs.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_stamps
+    >>> from astroclust.attribution import reduce_input
+    >>> from astroclust.plotting import plot_reduced_input
+    >>> stamps = simulate_stamps(2, seed=1)
+    >>> plot_reduced_input(stamps, reduce_input(stamps, steps=4)).savefig("reduced.png")
+    """
+    n, names = len(stamps), reduced.scheme.names
+    if not n or len(reduced.classes) != n:
+        raise ValueError(
+            f"there are {n} stamps, and reduced has {len(reduced.classes)}: give one or more "
+            "stamps, and the result of reduce_input for them"
+        )
+    if titles is None:
+        titles = [f"{number} {names[number]}" for number in reduced.classes.tolist()]
+    if len(titles) != n:
+        raise ValueError(f"{n} stamps need as many titles, not {len(titles)}")
+    inputs = ["all bands", *map("+".join, reduced.inputs[1:])]
+    heads = ["color", "probabilities", *inputs, *(f"lost by {one}" for one in inputs[1:])]
+    figure = Figure(figsize=(1.75 * len(heads) + 0.8, 2.05 * n + 0.3), layout="constrained")
+    axes = figure.subplots(n, len(heads), squeeze=False)
+    lost = [reduced.lost_maps(number) for number in range(1, len(inputs))]
+    panels = np.stack([*reduced.maps, *lost]).sum(axis=2)
+    for i, row in enumerate(axes):
+        picture = color_image(stamps.data[i], stamps.bands, system=stamps.system)
+        row[0].imshow(picture, origin="lower")
+        row[0].set_ylabel(titles[i], rotation=0, ha="right", va="center")
+        _stack_probabilities(row[1], reduced.probabilities[:, i], inputs, reduced.scheme)
+        largest = np.percentile(np.abs(panels[:, i]), 99.8) or 1
+        captions = [*_captions(reduced, i), *_loss_captions(reduced, i)]
+        for ax, panel, caption in zip(row[2:], panels[:, i], captions, strict=True):
+            ax.imshow(panel, origin="lower", cmap="PuOr_r", vmin=-largest, vmax=largest)
+            ax.set_xlabel(caption, fontsize=7)
+        for ax in np.delete(row, 1):
+            ax.set(xticks=[], yticks=[])
+    for ax, head in zip(axes[0], heads, strict=True):
+        ax.set_title(head, fontsize=9)
+    return figure
+
+
+def _stack_probabilities(ax, probabilities, inputs, scheme):
+    """Class probabilities as stacked bars, one per input, with the numbers of the classes."""
+    left = np.zeros(len(inputs))
+    for number, heights in zip(scheme.numbers, probabilities.T, strict=True):
+        bars = ax.barh(inputs, heights, left=left, color=scheme.colors[number], height=0.7)
+        labels = [str(number) if height > 0.12 else "" for height in heights]
+        ax.bar_label(bars, labels, label_type="center", fontsize=7)
+        left += heights
+    ax.set(xlim=(0, 1), xticks=[], box_aspect=1)
+    ax.invert_yaxis()
+    ax.tick_params(labelsize=7, length=0)
+
+
+def _captions(reduced, row):
+    """The probability of the class with each input, and the class that wins if it is another."""
+    scheme, own = reduced.scheme, reduced.classes[row]
+    for probabilities in reduced.probabilities[:, row]:
+        chosen = scheme.most_probable(probabilities)
+        other = "" if chosen == own else f"\n{chosen} is more probable"
+        yield f"P({own}) {probabilities[scheme.positions([own])[0]]:.2f}{other}"
+
+
+def _loss_captions(reduced, row):
+    """The fractions of the saliency that each reduced input loses."""
+    losses = reduced.losses()
+    for loss in losses[losses["row"] == row]:
+        bands = [band for band in reduced.bands if np.isfinite(loss[f"lost_{band}"])]
+        parts = [f"{band} {100 * loss[f'lost_{band}']:.0f}" for band in bands]
+        yield f"{100 * loss['lost']:.0f} % lost\n{', '.join(parts)}"

@@ -19,6 +19,7 @@ __all__ = [
     "plot_class_distributions",
     "plot_confusion",
     "plot_confusion_panels",
+    "plot_damage",
     "plot_entropy",
     "plot_learning_curve",
 ]
@@ -400,3 +401,47 @@ def plot_entropy(distribution, *, ax=None):
     ax.set(xlabel="entropy (nats)", ylabel="normalized distribution", xlim=(0, edges[-1]))
     ax.legend(frameon=False)
     return ax
+
+
+def plot_damage(*scores):
+    """Draw accuracy against the fraction of missing pixels, one panel per kind of damage.
+
+    Parameters
+    ----------
+    *scores : `~astropy.table.Table`
+        One table per classifier, as `~astroclust.training.score_damage` returns it.
+
+    Returns
+    -------
+    figure : `~matplotlib.figure.Figure`
+        One line per classifier, with 68 % errors. Classifiers share the stamps and their damage,
+        so their differences are known better than their accuracies.
+
+    Raises
+    ------
+    ValueError
+        If there are no tables, or one has no rows.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.plotting import plot_damage
+    >>> scores = Table({"kind": ["lines", "lines"], "fraction": [0.0, 0.5]})
+    >>> scores["accuracy"], scores["accuracy_error"] = [0.6, 0.4], 0.01
+    >>> plot_damage(scores).savefig("damage.png")
+    """
+    if not scores or not all(map(len, scores)):
+        raise ValueError("there are no scores to draw: give tables of score_damage")
+    kinds = list(dict.fromkeys(kind for table in scores for kind in table["kind"]))
+    figure = Figure(figsize=(3.2 * len(kinds) + 0.6, 3.4), layout="constrained")
+    axes = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
+    for ax, kind in zip(axes, kinds, strict=True):
+        for number, table in enumerate(scores):
+            rows = table[table["kind"] == kind]
+            style = {"marker": "o", "capsize": 2, "ls": _LINE_STYLES[number % len(_LINE_STYLES)]}
+            points = rows["fraction"], rows["accuracy"], rows["accuracy_error"]
+            ax.errorbar(*points, label=table.meta.get("MODEL", number + 1), **style)
+        ax.set(title=kind, xlabel="fraction of the pixels lost", ylim=(0, 1))
+    axes[0].set_ylabel("accuracy")
+    axes[0].legend(frameon=False, fontsize="small", loc="lower left")
+    return figure

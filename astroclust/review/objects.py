@@ -2,7 +2,7 @@
 """Settings of a page, and the rows of a table that it shows, checked once."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
@@ -16,9 +16,18 @@ from astroclust.catalogs.positions import find_sky_columns
 from astroclust.context.features import distance_of
 from astroclust.images import ImageSet
 from astroclust.instruments import ClassScheme, classes_of
+from astroclust.review.confirmation import CONFIRMATION, select_certain
 from astroclust.stamps import StampFlag
 
-__all__ = ["DEFAULT_PAGE", "ORDERS", "Objects", "Page", "describe_page", "read_objects"]
+__all__ = [
+    "DEFAULT_PAGE",
+    "ORDERS",
+    "Objects",
+    "Page",
+    "describe_page",
+    "label_scheme",
+    "read_objects",
+]
 
 #: Orders that a page can start with.
 ORDERS = ("table", "uncertainty", "random")
@@ -48,12 +57,15 @@ class Page:
         Seed of the random order.
     distance : float or `~astropy.units.Quantity`, optional
         Distance in Mpc, for scale bars in pc; by default ``DISTANCE`` in the metadata of the table.
+    confirm : float, optional
+        Lowest probability of the objects that are shown. Reviewers then confirm or reject the class
+        of each, and do not give it another. By default all objects are shown and labeled.
 
     Raises
     ------
     ValueError
-        If the order is another one, the seed not a whole number that is not negative, or the
-        distance not positive.
+        If the order is another one, the seed not a whole number that is not negative, the distance
+        not positive, or a confirmation is blind.
 
     Examples
     --------
@@ -69,14 +81,43 @@ class Page:
     order: str = "table"
     seed: int = 0
     distance: float | u.Quantity | None = None
+    confirm: float | None = None
 
     def __post_init__(self):
+        if self.blind and self.confirm is not None:
+            raise ValueError(
+                "a confirmation shows the class that is confirmed: leave blind or confirm out"
+            )
         if self.order not in ORDERS:
             raise ValueError(f"order must be one of {', '.join(ORDERS)}, not {self.order!r}")
         if not isinstance(self.seed, Integral) or self.seed < 0:
             raise ValueError(f"seed must be a whole number, 0 or more, not {self.seed!r}")
         if self.distance is not None:
             _megaparsecs(self.distance)
+
+
+def label_scheme(page, scheme):
+    """The labels of a page: the classes, or those of a confirmation.
+
+    Parameters
+    ----------
+    page : `Page`
+        Settings of the page.
+    scheme : `~astroclust.instruments.ClassScheme`
+        Classes of the objects.
+
+    Returns
+    -------
+    labels : `~astroclust.instruments.ClassScheme`
+        The labels.
+    """
+    return scheme if page.confirm is None else CONFIRMATION
+
+
+def _describe_scheme(scheme):
+    """Names, colors and shapes of classes or labels, by their numbers."""
+    shapes = {number: _SHAPES.get(marker, "circle") for number, marker in scheme.markers.items()}
+    return {"classes": scheme.names, "colors": scheme.colors, "shapes": shapes}
 
 
 def _megaparsecs(distance):
@@ -133,6 +174,19 @@ class Objects:
     def __len__(self):
         return len(self.x)
 
+    def __getitem__(self, rows):
+        """Some of the rows, as an array of their numbers names them."""
+        return replace(
+            self,
+            table=self.table[rows],
+            x=self.x[rows],
+            y=self.y[rows],
+            ids=[self.ids[row] for row in rows],
+            inside=self.inside[rows],
+            sky=None if self.sky is None else self.sky[rows],
+            columns={name: values[rows] for name, values in self.columns.items()},
+        )
+
     def as_dict(self):
         """Everything, as JSON can hold it: lists by column, None where there is no number."""
         ny, nx = self.images.shape
@@ -148,12 +202,7 @@ class Objects:
             "scale": None if scale is None else float(scale.to_value(u.arcsec)),
             "inside": self.inside.astype(int).tolist(),
             "columns": {name: _plain(values, 4) for name, values in self.columns.items()},
-            "classes": self.scheme.names,
-            "colors": self.scheme.colors,
-            "shapes": {
-                number: _SHAPES.get(marker, "circle")
-                for number, marker in self.scheme.markers.items()
-            },
+            **_describe_scheme(self.scheme),
             "flags": {bit: meaning for bit, _, meaning in StampFlag.describe()},
             "bands": [
                 {"role": role, "filter": name}
@@ -176,9 +225,10 @@ def describe_page(page, objects):
     Returns
     -------
     told : dict
-        `Objects.as_dict`, with ``title``, ``size``, ``blind``, ``order``, ``seed``, ``distance``
-        (Mpc, or None), ``random`` (rank of each row in the random order) and ``corner`` (first
-        pixel of each stamp, as ``x`` and ``y``).
+        `Objects.as_dict`, with ``title``, ``size``, ``blind``, ``order``, ``seed``, ``confirm``,
+        ``labels`` (their names, colors and shapes), ``distance`` (Mpc, or None), ``random`` (rank
+        of each row in the random order) and ``corner`` (first pixel of each stamp, as ``x`` and
+        ``y``).
 
     Raises
     ------
@@ -202,13 +252,15 @@ def describe_page(page, objects):
         "blind": bool(page.blind),
         "order": page.order,
         "seed": int(page.seed),
+        "confirm": page.confirm,
+        "labels": _describe_scheme(label_scheme(page, objects.scheme)),
         "distance": distance if np.isfinite(distance) else None,
         "random": np.argsort(shuffled).tolist(),
         "corner": dict(zip("xy", (_plain(values, 0) for values in corners), strict=True)),
     }
 
 
-def read_objects(table, images, *, column_prefix=""):
+def read_objects(table, images, *, column_prefix="", page=DEFAULT_PAGE):
     """Check a table and its images, and take what a page shows.
 
     Parameters
@@ -220,11 +272,13 @@ def read_objects(table, images, *, column_prefix=""):
         The bands of the field.
     column_prefix : str, optional
         That of the class columns.
+    page : `Page`, optional
+        Settings, of which ``confirm`` selects rows.
 
     Returns
     -------
     objects : `Objects`
-        All rows.
+        All rows, or those to confirm.
 
     Raises
     ------
@@ -258,7 +312,10 @@ def read_objects(table, images, *, column_prefix=""):
     scheme = classes_of(table, column_prefix)
     columns = _class_columns(table, scheme, column_prefix)
     sky = _sky(table, images, x, y)
-    return Objects(table, images, x, y, [str(i) for i in ids], inside, scheme, sky, columns)
+    objects = Objects(table, images, x, y, [str(i) for i in ids], inside, scheme, sky, columns)
+    if page.confirm is None:
+        return objects
+    return objects[select_certain(table, page.confirm, column_prefix=column_prefix)]
 
 
 def _sky(table, images, x, y):

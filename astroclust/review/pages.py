@@ -11,7 +11,7 @@ from importlib.resources import files
 from astroclust.files import check_output, replace_when_done
 from astroclust.review.lines import header_text
 from astroclust.review.measures import measure_objects
-from astroclust.review.objects import DEFAULT_PAGE, describe_page, read_objects
+from astroclust.review.objects import DEFAULT_PAGE, describe_page, label_scheme, read_objects
 from astroclust.review.pictures import COLOR, SHEET_COLUMNS, Pictures, context_size
 
 __all__ = ["DETAILED", "write_review"]
@@ -68,7 +68,7 @@ def write_review(table, images, path, *, column_prefix="", page=DEFAULT_PAGE, ov
     >>> n_bytes = write_review(Table({"x": [30.0], "y": [40.0]}), field.images, "page.html")
     """
     check_output(path, overwrite=overwrite)
-    objects = read_objects(table, images, column_prefix=column_prefix)
+    objects = read_objects(table, images, column_prefix=column_prefix, page=page)
     detailed = len(objects) <= DETAILED
     pictures = Pictures(objects, size=page.size)
     data = describe_page(page, objects) | {
@@ -80,10 +80,11 @@ def write_review(table, images, path, *, column_prefix="", page=DEFAULT_PAGE, ov
         "measures": _measures(objects) if detailed else None,
         "context": _contexts(pictures) if detailed else None,
         "exact": {"x": _exact(objects.x), "y": _exact(objects.y)},
-        "header": header_text(objects.scheme),
+        "header": header_text(label_scheme(page, objects.scheme)),
         "labels_file": "",
     }
-    data["key"] = hashlib.sha256(json.dumps([page.title, data["exact"]]).encode()).hexdigest()[:16]
+    kept = [page.title, data["exact"], *([] if page.confirm is None else ["confirm"])]
+    data["key"] = hashlib.sha256(json.dumps(kept).encode()).hexdigest()[:16]
     text = _page(data, page.title).encode("utf-8")
     with replace_when_done(path, overwrite=overwrite) as partial:
         partial.write_bytes(text)

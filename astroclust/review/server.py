@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from aiohttp import web
 
 from astroclust.review.agreement_page import agreement_page
+from astroclust.review.confirmation import confirmed_table
 from astroclust.review.measures import Saliency, measure_objects
 from astroclust.review.objects import DEFAULT_PAGE, describe_page
 from astroclust.review.pictures import SHEET_COLUMNS, TILE, Pictures, context_size
@@ -218,8 +219,12 @@ class ReviewServer:
 
     def _votes_text(self):
         self.store.refresh()
+        if self.page.confirm is None:
+            table = self.store.table()
+        else:
+            table = confirmed_table(self.objects, self.store, self.page.confirm)
         text = io.StringIO()
-        self.store.table().write(text, format="ascii.ecsv")
+        table.write(text, format="ascii.ecsv")
         return text.getvalue()
 
     async def _get_sheet(self, request):

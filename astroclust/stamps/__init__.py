@@ -22,6 +22,7 @@ from astroclust.fits_structure import add_checksums
 from astroclust.images import ImageSet
 from astroclust.instruments import LEGUS_BANDS, BandSystem, find_band_system
 from astroclust.stamps.cutting import cut_stamps
+from astroclust.stamps.damage import DAMAGE, damage_pixels, damage_stamps, without_bands
 from astroclust.stamps.flags import StampFlag, decode_flags
 from astroclust.stamps.holes import fill_holes
 from astroclust.stamps.normalization import (
@@ -32,14 +33,18 @@ from astroclust.stamps.normalization import (
 from astroclust.stamps.reference import cut_with_cutout2d
 
 __all__ = [
+    "DAMAGE",
     "NORMALIZATIONS",
     "StampFlag",
     "Stamps",
+    "damage_pixels",
+    "damage_stamps",
     "decode_flags",
     "fill_holes",
     "make_stamps",
     "normalize_pixels",
     "normalize_stamps",
+    "without_bands",
 ]
 
 

@@ -1,14 +1,16 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from astroclust import Stamps
-from astroclust.attribution import band_importance, saliency
+from astroclust.attribution import band_importance, reduce_input, saliency
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.networks import create_network
-from astroclust.plotting import plot_saliency
-from astroclust.stamps import normalize_stamps
+from astroclust.plotting import plot_reduced_input, plot_saliency
+from astroclust.stamps import normalize_stamps, without_bands
 from astroclust.weights import Classifier, ModelCard
 
 
@@ -72,3 +74,74 @@ def test_a_saliency_figure_has_two_rows(stamps, classifier):
     titles = [ax.get_title() for ax in figure.axes if ax.get_title()]
     assert titles[0] == "NUV: 0 %"
     assert len(titles) == 5
+
+
+@pytest.fixture
+def tolerant(classifier):
+    """A classifier that allows all bands but one to be missing."""
+    return Classifier(replace(classifier.card, max_missing_bands=4), classifier.networks)
+
+
+def test_a_reduced_input_loses_the_saliency_of_its_missing_bands(stamps, tolerant):
+    reduced = reduce_input(stamps, tolerant, inputs=[("I", "V"), ("NUV", "V")], steps=4)
+    assert reduced.inputs == (LEGUS_BANDS.roles, ("V", "I"), ("NUV", "V"))
+    np.testing.assert_array_equal(
+        reduced.classes, tolerant.probabilities(stamps).mean(axis=0).argmax(axis=1) + 1
+    )
+    bare = without_bands(stamps, [0, 1, 2])
+    np.testing.assert_allclose(
+        reduced.probabilities[1], tolerant.probabilities(bare).mean(axis=0), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        reduced.maps[1], saliency(bare, tolerant, classes=reduced.classes, steps=4), atol=1e-5
+    )
+    importance = band_importance(reduced.maps[0], stamps.bands)
+    losses = reduced.losses()
+    assert losses["input"].tolist() == ["V+I"] * 3 + ["NUV+V"] * 3
+    lost = sum(importance[band] for band in ("NUV", "U", "B"))
+    np.testing.assert_allclose(losses["lost"][:3], lost, rtol=1e-5)
+    np.testing.assert_allclose(losses["lost_U"][:3], importance["U"], rtol=1e-5)
+    assert np.isnan(losses["lost_V"]).all()
+    assert ((losses["core"] > 0) & (losses["core"] <= 1)).all()
+
+
+def test_reduced_inputs_by_default(stamps, tolerant):
+    assert reduce_input(stamps[:1], tolerant, steps=1).inputs[1:] == (("V", "I"), ("V",))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ([], "give the bands of one"),
+        ([()], r"each once, not \(\)"),
+        (["V"], "some but not all of the bands"),
+        ([("V", "V")], "some but not all of the bands"),
+        ([("V", "HA")], "some but not all of the bands"),
+        ([LEGUS_BANDS.roles], "some but not all of the bands"),
+        ([("NUV",)], "1 stamps have none of the bands NUV"),
+    ],
+)
+def test_inputs_that_cannot_be(stamps, tolerant, inputs, message):
+    with pytest.raises(ValueError, match=message):
+        reduce_input(stamps, tolerant, inputs=inputs, steps=1)
+
+
+def test_a_card_says_how_many_bands_may_be_missing(stamps, classifier):
+    with pytest.raises(ValueError, match=r"allows 1 missing bands, but V\+I lacks 3"):
+        reduce_input(stamps, classifier, inputs=[("V", "I")])
+
+
+def test_a_figure_of_reduced_inputs(stamps, tolerant):
+    reduced = reduce_input(stamps, tolerant, inputs=[("V", "I")], steps=4)
+    figure = plot_reduced_input(stamps, reduced, titles=["a", "b", "c"])
+    titles = [ax.get_title() for ax in figure.axes]
+    assert titles[:5] == ["color", "probabilities", "all bands", "V+I", "lost by V+I"]
+    assert [ax.get_ylabel() for ax in figure.axes[::5]] == ["a", "b", "c"]
+    loss = reduced.losses()[0]
+    assert figure.axes[4].get_xlabel().startswith(f"{100 * loss['lost']:.0f} % lost\nNUV ")
+    chance = reduced.probabilities[0, 0].max()
+    assert figure.axes[2].get_xlabel() == f"P({reduced.classes[0]}) {chance:.2f}"
+    with pytest.raises(ValueError, match="3 stamps need as many titles, not 1"):
+        plot_reduced_input(stamps, reduced, titles=["a"])
+    with pytest.raises(ValueError, match="there are 2 stamps, and reduced has 3"):
+        plot_reduced_input(stamps[:2], reduced)

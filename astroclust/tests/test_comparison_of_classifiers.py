@@ -14,6 +14,7 @@ from scipy.stats import binomtest
 from astroclust import Stamps, load_classifier, save_classifier, simulate_stamps, train_classifier
 from astroclust.evaluation import PairedComparison, compare_classes
 from astroclust.instruments import LEGUS_BANDS
+from astroclust.stamps import without_bands
 from astroclust.training import (
     Recipe,
     Sample,
@@ -25,7 +26,6 @@ from astroclust.training import (
     score_bands,
     score_classifier,
     seen_rows,
-    without_bands,
 )
 from astroclust.training import seen as seen_module
 from astroclust.training.cross_validation import start_probabilities

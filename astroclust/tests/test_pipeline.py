@@ -253,6 +253,7 @@ def test_run_on_the_command_line(images, tmp_path, capsys):
         ("field", True),
         ("gallery", True),
         ("examples", True),
+        ("reduced", True),
         ("map", False),
         ("color-magnitude", False),
         ("color-color", False),
@@ -288,6 +289,7 @@ def test_remedies_of_plots(images, folder, tmp_path, capsys):
         (["field", "--image", f"{tmp_path}/field.fits", table], "put it before --image"),
         (["map"], "no table is given: name its file"),
         (["completeness", table], "no column radius: give one of astroclust completeness"),
+        (["map", table, "--model", "simulated-3"], "map needs no classifier: leave --model out"),
         (["luminosity-function", str(folder / "sources.ecsv")], "has no column class: classify it"),
     ):
         assert main(["plot", *words, *output]) == 1

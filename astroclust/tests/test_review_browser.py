@@ -14,6 +14,7 @@ import pytest
 import requests
 from astropy import units as u
 from astropy.coordinates import SkyCoord
+from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astroclust import classify_table, review_table
@@ -125,7 +126,7 @@ def test_labels_outlive_a_kill(page, result, field, tmp_path, astroclust_command
     page.wait_for_selector(SAVED)
     assert _labels(page) == expected
     page.reload()
-    page.wait_for_selector(".cell .mine[data-class='2']")
+    page.wait_for_selector(".cell .mine[data-label='2']")
     assert _labels(page) == expected
     running.send_signal(signal.SIGKILL)
     running.communicate()
@@ -136,7 +137,7 @@ def test_labels_outlive_a_kill(page, result, field, tmp_path, astroclust_command
     running, url = _start(command)
     page.wait_for_selector(SAVED)
     page.reload()
-    page.wait_for_selector(".cell .mine[data-class='2']")
+    page.wait_for_selector(".cell .mine[data-label='2']")
     assert _labels(page) == expected | {len(result) - 1: 4}
     running.send_signal(signal.SIGKILL)
     running.communicate()
@@ -319,12 +320,45 @@ def test_a_page_that_was_mailed(page, result, field, downloads, tmp_path):
     page.keyboard.press("Enter")
     page.wait_for_selector(".charts svg")
     page.reload()
-    page.wait_for_selector(".cell .mine[data-class='3']")
+    page.wait_for_selector(".cell .mine[data-label='3']")
     _save(page, downloads, tmp_path / "ben.labels.ecsv")
     store = LabelStore(tmp_path / "mine.ecsv", result["x"], result["y"])
     assert store.merge(tmp_path / "ben.labels.ecsv") == 2
     assert store.votes()["ben"][0] == 3
     assert store.entries[-1].note == 'a "small", faint one'
+
+
+def test_confirming_and_rejecting(page, result, field, tmp_path):
+    labels, confirm = tmp_path / "r.confirm.ecsv", float(np.median(result["probability"]))
+    options = {"labels": labels, "reviewer": "anna", "page": Page(confirm=confirm), "port": 0}
+    with review_table(result, field.images, **options) as server:
+        _open(page, server.url)
+        n = len(server.objects)
+        assert n < len(result)
+        assert page.locator(".cell").count() == n
+        assert page.inner_text("#confirm").startswith("confirm p ≥")
+        page.keyboard.press("2")  # not a label here: it would read as class 2
+        for key in ("y", "x", "y", "u"):
+            page.keyboard.press(key)
+        page.wait_for_selector(SAVED)
+        assert page.inner_text("#progress") == "1 confirmed, 1 rejected"
+        page.uncheck("#advance")
+        page.locator("#grid").evaluate("(view) => view.focus()")
+        page.keyboard.press("Enter")
+        row = int(np.flatnonzero(result["probability"] >= confirm)[2])
+        title = page.inner_text("#single h2")
+        assert title.startswith(f"Object {result['id'][row]}: ")
+        assert f" {result['class'][row]} " in title
+        page.click(".label[data-label='2']")
+        page.wait_for_selector(SAVED)
+        assert "anna ✖ rejected" in page.inner_text(".votes")
+        exported = requests.get(server.url + "api/votes.ecsv", timeout=60).text
+        assert len(Table.read(exported, format="ascii.ecsv")) == 1
+    with review_table(result, field.images, **options) as server:
+        _open(page, server.url)
+        page.wait_for_selector(".cell .mine[data-label='1']")
+        marks = [cell.inner_text() for cell in page.locator(".cell .mine").all()]
+        assert sorted(filter(None, marks)) == ["●", "✖", "✖"]
 
 
 def test_no_page_from_elsewhere_can_label(page, server, tmp_path):
@@ -421,7 +455,7 @@ def test_a_blind_review_hides_what_others_say(page, blind, result):
 
 
 def _sign(page, label):
-    return page.locator(f".label[data-class='{label}'] .shape").inner_text()
+    return page.locator(f".label[data-label='{label}'] .shape").inner_text()
 
 
 def test_each_label_says_whether_it_was_blind(page, blind):
@@ -491,11 +525,11 @@ def test_a_mailed_page_is_blind_too(page, result, field, downloads, tmp_path):
     page.locator("#grid").evaluate("(view) => view.focus()")
     page.keyboard.press("3")
     page.keyboard.press("4")
-    page.wait_for_selector(".cell[data-row='0'] .mine[data-class='4']")
+    page.wait_for_selector(".cell[data-row='0'] .mine[data-label='4']")
     page.wait_for_selector(".cell[data-row='0'] .model:not(:empty)")
     assert _shown(page, 0)[1].endswith(f" {result['class'][0]}")
     page.reload()
-    page.wait_for_selector(".cell[data-row='0'] .mine[data-class='4']")
+    page.wait_for_selector(".cell[data-row='0'] .mine[data-label='4']")
     page.wait_for_selector(".cell[data-row='0'] .model:not(:empty)")
     assert _shown(page, 0)[1].endswith(f" {result['class'][0]}")
     assert _shown(page, 1)[1] == ""

@@ -32,6 +32,7 @@ with naming_extras():
         CrossValidation,
         run_folds,
     )
+    from astroclust.training.damage_scores import score_damage
     from astroclust.training.fitting import fit_network
     from astroclust.training.held_out import hold_out, score_sets
     from astroclust.training.labels import vote_shares
@@ -65,7 +66,6 @@ with naming_extras():
         member_probabilities,
         score_classifier,
         score_galaxies,
-        without_bands,
     )
     from astroclust.training.seen import exclude_seen, seen_rows
     from astroclust.training.splits import fold_rows, overlapping_groups, split_rows
@@ -101,6 +101,7 @@ __all__ = [
     "read_samples",
     "score_bands",
     "score_classifier",
+    "score_damage",
     "score_galaxies",
     "score_sets",
     "seen_rows",
@@ -109,7 +110,6 @@ __all__ = [
     "split_rows",
     "train_classifier",
     "vote_shares",
-    "without_bands",
 ]
 
 

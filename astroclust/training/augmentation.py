@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from astroclust.stamps import fill_holes
+from astroclust.stamps import damage_stamps, fill_holes
 from astroclust.training.pictures import augment_pictures
 from astroclust.training.renderings import render_stamps
 
@@ -16,6 +16,7 @@ __all__ = [
     "augment_stamps",
     "crop_middle",
     "crop_stamps",
+    "damage_some",
     "flip_stamps",
     "turn_stamps",
 ]
@@ -31,6 +32,8 @@ OPTICAL, OPTICAL_PICTURES = ("B", "V", "I"), 0.8
 NOISE, NOISY = 0.7, 0.15
 # Cameras differ in their throughput in a band: ACS and UVIS by a factor of two in I.
 GAIN_SCATTER = 0.2
+# How many stamps are damaged if a recipe asks for it, and what they lose at most.
+DAMAGED, MOST_DAMAGE = 0.5, 0.5
 
 
 def crop_middle(stamps, size=None):
@@ -266,6 +269,42 @@ def flip_stamps(stamps, rng, *, size=None):
     for changed, pixels, (y, x), step in zip(data, stamps.data, starts, steps, strict=True):
         changed[:] = pixels[:, y : y + size, x : x + size][..., ::step]
     return replace(stamps, data=data)
+
+
+def damage_some(stamps, rng, *, kinds):
+    """Damage half of the stamps, each in one way.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps; not changed.
+    rng : `~numpy.random.Generator`
+        Source of the random numbers.
+    kinds : sequence of str
+        Kinds of `~astroclust.stamps.DAMAGE`, each as probable as the others.
+
+    Returns
+    -------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps in the same order; those that are damaged lose up to half of their pixels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroclust import simulate_stamps
+    >>> from astroclust.training.augmentation import damage_some
+    >>> stamps = simulate_stamps(4, seed=1)
+    >>> damaged = damage_some(stamps, np.random.default_rng(1), kinds=["lines", "blocks"])
+    >>> np.isnan(damaged.data).any(axis=(1, 2, 3)).tolist()
+    [False, True, False, True]
+    """
+    n = len(stamps)
+    chosen = rng.integers(len(kinds), size=n)
+    fraction = rng.uniform(0, MOST_DAMAGE, n) * (rng.random(n) < DAMAGED)
+    for number, kind in enumerate(kinds):
+        own = np.where(chosen == number, fraction, 0)
+        stamps = damage_stamps(stamps, rng, kind=kind, fraction=own)
+    return stamps
 
 
 #: The ways to change stamps in training, by name.

@@ -6,12 +6,12 @@ from itertools import combinations
 import numpy as np
 from tqdm import tqdm
 
+from astroclust.stamps import without_bands
 from astroclust.training.held_out import SIMULATED, sets_by_galaxy
 from astroclust.training.scores import (
     join_samples,
     predict,
     scores_of_classes,
-    without_bands,
 )
 from astroclust.weights.cards import subset_name
 

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Dataset
 
 from astroclust.stamps import Stamps, normalize_stamps
-from astroclust.training.augmentation import AUGMENTATIONS, crop_middle
+from astroclust.training.augmentation import AUGMENTATIONS, crop_middle, damage_some
 
 __all__ = ["Batches", "Domain", "batch_counts", "class_weights"]
 
@@ -34,6 +34,8 @@ class Domain:
         Factor on how often a stamp is drawn.
     augmentation : str, optional
         One of `~astroclust.training.AUGMENTATIONS`.
+    damage : tuple of str, optional
+        Kinds of `~astroclust.stamps.DAMAGE`.
     class_weights : `~numpy.ndarray` of float32, shape (n_classes,), optional
         Factors on the targets in the loss, as `class_weights` returns them.
     """
@@ -44,6 +46,7 @@ class Domain:
     size: int
     weight: float = 1.0
     augmentation: str = "observations"
+    damage: tuple = ()
     class_weights: np.ndarray | None = None
 
     def __len__(self):
@@ -56,6 +59,8 @@ class Domain:
         if rng is None:
             return crop_middle(stamps, self.size), self.targets[rows]
         augmented = AUGMENTATIONS[self.augmentation](stamps, rng, size=self.size)
+        if self.damage:
+            augmented = damage_some(augmented, rng, kinds=self.damage)
         return augmented, self._weighted(self.targets[rows])
 
     @property

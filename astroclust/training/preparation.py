@@ -106,7 +106,7 @@ def make_domains(samples, scheme, recipe, seed):
         for rows, domains in zip(parts, (training, aside), strict=True):
             if len(rows):
                 weights = class_weights(targets[rows], recipe.class_mix)
-                entries = rows, _size(one), float(one.weight), augmentation, weights
+                entries = rows, _size(one), float(one.weight), augmentation, recipe.damage, weights
                 domains.append(Domain(one.stamps, targets, *entries))
     if recipe.patience is not None and not aside:
         n = sum(len(one.stamps) for one in samples)

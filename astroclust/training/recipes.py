@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isclose
 from numbers import Integral
 
-from astroclust.stamps import NORMALIZATIONS
+from astroclust.stamps import DAMAGE, NORMALIZATIONS
 from astroclust.training.augmentation import AUGMENTATIONS
 
 __all__ = ["LEGUS_MIX", "RECIPES", "Recipe", "find_recipe"]
@@ -25,6 +25,10 @@ class Recipe:
         How pixels are prepared, as `~astroclust.stamps.normalize_stamps` names it.
     augmentation : str, optional
         How stamps are changed in training: one of `~astroclust.training.AUGMENTATIONS`.
+    damage : tuple of str, optional
+        Kinds of missing pixels that the network is made robust against, of
+        `~astroclust.stamps.DAMAGE`: half of the stamps in training lose up to half of their pixels
+        in one of these ways, after the augmentation. By default none do.
     optimizer : str, optional
         ``"adamw"``, ``"adam"``, or ``"sgd"``, stochastic gradient descent with a momentum of 0.9.
     learning_rate : float, optional
@@ -86,6 +90,7 @@ class Recipe:
     weights: str | None = None
     normalization: str = "asinh-peak"
     augmentation: str = "observations"
+    damage: tuple[str, ...] = ()
     optimizer: str = "adamw"
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
@@ -118,6 +123,10 @@ class Recipe:
                 )
         for name in ("epochs", "batches"):
             _check_length(name, getattr(self, name))
+        if isinstance(self.damage, str) or not set(self.damage) <= set(DAMAGE):
+            raise ValueError(
+                f"damage must be a tuple of kinds, such as {tuple(DAMAGE)}, not {self.damage!r}"
+            )
         _check_mix(self.class_mix)
         if self.keep_best and self.patience is not None:
             raise ValueError(

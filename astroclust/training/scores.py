@@ -10,6 +10,7 @@ from scipy.stats import rankdata
 from tqdm import tqdm
 
 from astroclust.evaluation import calibration_curve
+from astroclust.stamps import damage_stamps, without_bands
 from astroclust.training.augmentation import crop_middle
 from astroclust.training.held_out import SIMULATED, sets_by_galaxy
 from astroclust.training.labels import class_targets
@@ -22,7 +23,6 @@ __all__ = [
     "score_galaxies",
     "scores_of_classes",
     "summary",
-    "without_bands",
 ]
 
 _BATCH = 256
@@ -181,40 +181,11 @@ def _losses(stamps, max_missing_bands):
 
 def _with_less(stamps, losses):
     """Names and stamps with pixels missing, then bands."""
-    lost = np.random.default_rng(_SEED).random((len(stamps), 1, *stamps.data.shape[2:])) < _MASKED
-    data = np.where(lost, np.nan, stamps.data)
-    yield "masked", replace(stamps, data=data)
+    rng = np.random.default_rng(_SEED)
+    yield "masked", damage_stamps(stamps, rng, kind="pixels", fraction=_MASKED)
     for missing in losses:
         names = "_".join(stamps.bands[i] for i in missing)
         yield f"without_{names}", without_bands(stamps, list(missing))
-
-
-def without_bands(stamps, missing):
-    """Stamps without some of their bands.
-
-    Parameters
-    ----------
-    stamps : `~astroclust.stamps.Stamps`
-        n stamps; not changed.
-    missing : sequence of int
-        Numbers of the bands, from 0, that become zero and absent.
-
-    Returns
-    -------
-    stamps : `~astroclust.stamps.Stamps`
-        With their flags and table.
-
-    Examples
-    --------
-    >>> from astroclust import simulate_stamps
-    >>> from astroclust.training import without_bands
-    >>> stamps = without_bands(simulate_stamps(1, seed=1), [0, 4])
-    >>> stamps.present.tolist()
-    [[False, True, True, True, False]]
-    """
-    data, present = stamps.data.copy(), stamps.present.copy()
-    data[:, missing], present[:, missing] = 0, False
-    return replace(stamps, data=data, present=present)
 
 
 def score_galaxies(classifier, samples, *, progress_bar=False):

@@ -195,7 +195,7 @@ export class Field {
 
   drawMarkers(context) {
     const { state } = this;
-    const { x, y, inside, colors } = state.data;
+    const { x, y, inside } = state.data;
     const radius = Math.min(48, Math.max(3, 7 * this.scale));
     for (const row of state.order) {
       if (!inside[row]) continue;
@@ -203,16 +203,17 @@ export class Field {
       if (px < -20 || py < -20 || px > this.width + 20 || py > this.height + 20) continue;
       const label = state.labelOf(row);
       const shown = label || state.modelClass(row);
+      const { colors, shapes } = label ? state.data.labels : state.data;
       context.strokeStyle = colors[shown] ?? "#bbb";
       context.lineWidth = label ? 2.6 : 1.3;
-      outline(context, shown, px, py, radius);
+      outline(context, shapes[shown], px, py, radius);
     }
     if (!inside[state.chosen]) return;
     const [px, py] = this.toScreen(x[state.chosen], y[state.chosen]);
     context.strokeStyle = "#fff";
     context.lineWidth = 2;
     context.setLineDash([5, 4]);
-    outline(context, 1, px, py, radius + 7);
+    outline(context, state.data.shapes[1], px, py, radius + 7);
     context.setLineDash([]);
   }
 }

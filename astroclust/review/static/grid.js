@@ -1,6 +1,6 @@
 // All stamps in a grid, of which only what is in view is drawn.
 
-import { shapeOf } from "./shapes.js";
+import { labelShapeOf, shapeOf } from "./shapes.js";
 
 const GAP = 6;
 const FOOT = 20; // height of the line below a stamp
@@ -150,8 +150,8 @@ export class Grid {
     cell.setAttribute("aria-selected", chosen);
     cell.classList.toggle("unsaved", unsaved);
     cell.classList.toggle("differ", differ);
-    mine.textContent = label || "";
-    mine.dataset.class = label;
+    mine.textContent = label && state.confirms ? labelShapeOf(label) : label || "";
+    mine.dataset.label = label;
     model.textContent = given ? `${shapeOf(given)} ${given}` : "";
     model.dataset.class = given;
     number.textContent = caption;
@@ -159,7 +159,7 @@ export class Grid {
     cell.setAttribute("aria-setsize", state.order.length);
     const none = state.isHidden(row) ? "class hidden" : "not classified";
     const said = given ? `class ${given}, ${state.data.classes[given]}, ${caption}` : none;
-    const name = `object ${state.data.ids[row]}, ${said}${label ? `, you say ${label}` : ""}`;
+    const name = `object ${state.data.ids[row]}, ${said}${label ? `, you say ${state.sayLabel(label)}` : ""}`;
     cell.setAttribute("aria-label", name);
   }
 

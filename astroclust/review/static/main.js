@@ -7,7 +7,7 @@ import { listen } from "./keys.js";
 import { Pictures } from "./pictures.js";
 import { Saver } from "./saving.js";
 import { setBands } from "./charts.js";
-import { setShapes, shapeOf } from "./shapes.js";
+import { labelShapeOf, setShapes, shapeOf } from "./shapes.js";
 import { Single } from "./single.js";
 import { source } from "./source.js";
 import { DOWN, State } from "./state.js";
@@ -20,6 +20,9 @@ function colourClasses(data) {
   const sheet = new CSSStyleSheet();
   for (const [number, color] of Object.entries(data.colors)) {
     sheet.insertRule(`[data-class="${number}"] { --class: ${color}; }`);
+  }
+  for (const [number, color] of Object.entries(data.labels.colors)) {
+    sheet.insertRule(`[data-label="${number}"] { --class: ${color}; }`);
   }
   document.adoptedStyleSheets = [sheet];
 }
@@ -65,15 +68,28 @@ function fillControls(state) {
     });
     find("classes").append(chip);
   }
-  for (const number of state.classes) {
+  for (const [letter, number] of state.keys) {
+    const name = data.labels.classes[number];
     const key = make("span", {}, [
-      make("kbd", { textContent: number }),
-      make("span", { className: "shape", textContent: ` ${shapeOf(number)} ` }),
-      data.classes[number],
+      make("kbd", { textContent: letter }),
+      make("span", { className: "shape", textContent: ` ${labelShapeOf(number)} ` }),
+      name,
     ]);
-    key.dataset.class = number;
+    key.dataset.label = number;
     find("class-keys").append(key);
   }
+  if (state.confirms) sayConfirmation(data);
+}
+
+// What a confirmation says otherwise than a review.
+function sayConfirmation(data) {
+  find("confirm").hidden = false;
+  find("confirm").textContent = `confirm p ≥ ${data.confirm}`;
+  const keys = [make("kbd", { textContent: "y" }), ", ", make("kbd", { textContent: "x" })];
+  find("label-keys").replaceChildren(...keys);
+  find("label-meaning").textContent = "confirm the class of the chosen object, or reject it";
+  find("export").textContent = "Export confirmed";
+  find("export").download = "confirmed.ecsv";
 }
 
 function tieControls(state, grid) {
@@ -171,7 +187,10 @@ function showView(state) {
 function count(state) {
   const [shown, n] = [state.order.length, state.n].map((m) => m.toLocaleString("en"));
   find("count").textContent = shown === n ? `${n} objects` : `${shown} of ${n} objects`;
-  find("progress").textContent = `${state.labelled().toLocaleString("en")} labeled`;
+  const say = (m, what) => `${m.toLocaleString("en")} ${what}`;
+  const { classes } = state.data.labels;
+  const parts = state.labels.map((label) => say(state.countOf(label), classes[label]));
+  find("progress").textContent = state.confirms ? parts.join(", ") : say(state.labelled(), "labeled");
 }
 
 function actionsOf(state, saver, views) {
@@ -247,7 +266,7 @@ async function start() {
   state.me = keptName(data) || data.reviewer;
   document.documentElement.classList.toggle("live", source.live);
   colourClasses(data);
-  setShapes(data.shapes);
+  setShapes(data.shapes, data.labels.shapes);
   setBands(data.bands);
   fillControls(state);
   const pictures = new Pictures(source, data);

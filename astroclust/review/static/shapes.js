@@ -17,19 +17,24 @@ const POLYGONS = {
 };
 
 let shapes = {};
+let labelShapes = {};
 
-// The names of the shapes by class, as the server describes them.
-export function setShapes(given) {
-  shapes = given;
+// The names of the shapes by class and by label, as the server describes them.
+export function setShapes(ofClasses, ofLabels) {
+  shapes = ofClasses;
+  labelShapes = ofLabels;
 }
 
 export function shapeOf(number) {
   return SIGNS[shapes[number]] ?? "·";
 }
 
-// The outline of the shape of a class about (x, y).
-export function outline(context, number, x, y, radius) {
-  const shape = shapes[number];
+export function labelShapeOf(number) {
+  return SIGNS[labelShapes[number]] ?? "·";
+}
+
+// The outline of a shape about (x, y).
+export function outline(context, shape, x, y, radius) {
   context.beginPath();
   if (shape in POLYGONS) {
     const [corners, first] = POLYGONS[shape];

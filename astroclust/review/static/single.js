@@ -4,7 +4,7 @@ import { lineChart, styleOf } from "./charts.js";
 import { make } from "./dom.js";
 import { Overlay } from "./overlay.js";
 import { drawStamp, drawWhole } from "./pictures.js";
-import { shapeOf } from "./shapes.js";
+import { labelShapeOf, shapeOf } from "./shapes.js";
 import { copyText, decimalPosition, sexagesimalPosition } from "./sky.js";
 
 export class Single {
@@ -36,13 +36,13 @@ export class Single {
     this.sky = make("p", { className: "sky" });
     this.facts = make("p", { className: "facts" });
     this.buttons = make("div", { className: "labels", role: "group", ariaLabel: "Your label" });
-    for (const number of this.state.classes) {
+    for (const [key, number] of this.state.keys) {
       const button = make("button", { className: "label" }, [
-        make("kbd", { textContent: number }),
-        make("span", { className: "shape", textContent: shapeOf(number) }),
-        ` ${this.state.data.classes[number]}`,
+        make("kbd", { textContent: key }),
+        make("span", { className: "shape", textContent: labelShapeOf(number) }),
+        ` ${this.state.data.labels.classes[number]}`,
       ]);
-      button.dataset.class = number;
+      button.dataset.label = number;
       button.addEventListener("click", () => this.state.tell("label", number));
       this.buttons.append(button);
     }
@@ -94,7 +94,7 @@ export class Single {
     const row = state.chosen;
     const { ids } = state.data;
     if (document.activeElement === this.note) this.note.blur();
-    this.heading.textContent = `Object ${ids[row]}`;
+    this.heading.textContent = `Object ${ids[row]}${this.question(row)}`;
     this.drawSky(row);
     this.drawLarge();
     const { size, inside } = state.data;
@@ -106,6 +106,13 @@ export class Single {
     this.drawLabels();
     this.drawMeasures(row);
     this.clearSaliency(row);
+  }
+
+  // The class that is to be confirmed.
+  question(row) {
+    const { state } = this;
+    const number = state.modelClass(row);
+    return state.confirms ? `: ${shapeOf(number)} ${number} ${state.data.classes[number]}?` : "";
   }
 
   // What changes with a label: in a blind review also what was hidden until then.
@@ -181,7 +188,7 @@ export class Single {
     const row = state.chosen;
     const mine = state.labelOf(row);
     for (const button of this.buttons.children) {
-      button.setAttribute("aria-pressed", Number(button.dataset.class) === mine);
+      button.setAttribute("aria-pressed", Number(button.dataset.label) === mine);
     }
     this.buttons.classList.toggle("unsaved", state.unsaved.has(row));
     if (document.activeElement !== this.note || this.noted !== row) {
@@ -197,8 +204,8 @@ export class Single {
     });
     this.votes.replaceChildren(
       ...said.map(({ name, label, note, blind }) => {
-        const shape = make("span", { className: "shape", textContent: label ? `${shapeOf(label)} ${label}` : "–" });
-        shape.dataset.class = label;
+        const shape = make("span", { className: "shape", textContent: label ? `${labelShapeOf(label)} ${state.sayLabel(label)}` : "–" });
+        shape.dataset.label = label;
         return make("li", {}, [make("b", { textContent: name }), " ", shape, blind ? " (blind)" : "", note ? ` ${note}` : ""]);
       }),
     );

@@ -3,15 +3,25 @@
 // Sorted from high to low: the surest, the most uncertain and the most disputed first.
 export const DOWN = ["probability", "entropy", "disagreement"];
 
+// Digits stand for classes, so that none confirms or rejects one.
+const CONFIRM_KEYS = ["y", "x"];
+
+// The labels by key: a class by its number, or its place where numbers have several digits.
+function keysOf(labels, confirms) {
+  const short = labels.every((number) => number < 10);
+  const plain = labels.map((number, i) => (short ? number : i + 1));
+  return new Map((confirms ? CONFIRM_KEYS : plain).map((key, i) => [key, labels[i]]));
+}
+
 export class State extends EventTarget {
   constructor(data) {
     super();
     this.data = data;
     this.n = data.n;
     this.classes = Object.keys(data.classes).map(Number);
-    // The key that gives a class: its number, or its place where numbers have several digits.
-    const short = this.classes.every((number) => number < 10);
-    this.keys = new Map(this.classes.map((number, i) => [short ? number : i + 1, number]));
+    this.labels = Object.keys(data.labels.classes).map(Number);
+    this.confirms = data.confirm !== null;
+    this.keys = keysOf(this.labels, this.confirms);
     this.columns = data.columns;
     this.me = data.reviewer || "";
     this.votes = new Map(); // reviewer, in small letters, to {name, labels, blind}
@@ -61,6 +71,10 @@ export class State extends EventTarget {
     return this.votes.get(reviewer.toLowerCase())?.labels[row] ?? 0;
   }
 
+  sayLabel(label) {
+    return this.confirms ? this.data.labels.classes[label] : label;
+  }
+
   noteOf(row, reviewer = this.me) {
     return this.notes.get(row)?.get(reviewer.toLowerCase())?.note ?? "";
   }
@@ -104,13 +118,20 @@ export class State extends EventTarget {
     return labels.reduce((sum, label) => sum + (label > 0), 0);
   }
 
+  // How many objects have a label of mine that is this one.
+  countOf(wanted) {
+    const labels = this.votes.get(this.me.toLowerCase())?.labels ?? [];
+    return labels.reduce((sum, label) => sum + (label === wanted), 0);
+  }
+
   // Share of votes that are not for the commonest class: reviewers, and the classifier as one more;
   // or, before anyone has voted, that of the members of the ensemble.
   disagreement(row) {
     const votes = this.votesOf(row).map(({ label }) => label);
     if (!votes.length) return 1 - (this.given("agreement", row) ?? 1);
-    if (this.modelClass(row)) votes.push(this.modelClass(row));
-    const counts = this.classes.map((c) => votes.filter((vote) => vote === c).length);
+    // The classifier has no say in whether it is right.
+    if (this.modelClass(row) && !this.confirms) votes.push(this.modelClass(row));
+    const counts = this.labels.map((c) => votes.filter((vote) => vote === c).length);
     return 1 - Math.max(...counts) / votes.length;
   }
 

@@ -1,0 +1,228 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""High-certainty subsets: objects above a probability, confirmed or rejected by eye."""
+
+import json
+
+import numpy as np
+from astropy.table import Column, Table
+
+from astroclust.catalogs.columns import class_column, describe_columns
+from astroclust.instruments import ClassScheme
+
+__all__ = [
+    "CONFIRMATION",
+    "confirmation_counts",
+    "confirmed_table",
+    "purity_cut",
+    "select_certain",
+]
+
+CONFIRMED, REJECTED = 1, 2
+
+#: The labels of a confirmation, in place of classes.
+CONFIRMATION = ClassScheme(
+    "confirmation",
+    {CONFIRMED: "confirmed", REJECTED: "rejected"},
+    clusters=[CONFIRMED],
+    colors={CONFIRMED: "#009E73", REJECTED: "#D55E00"},
+    markers={CONFIRMED: "o", REJECTED: "X"},
+)
+
+# Columns that a table of confirmed objects gets.
+_DESCRIPTIONS = {
+    "confirm_votes": "number of votes that confirm or reject the class",
+    "confirm_fraction": ("fraction of them that confirm it", None, ".2f"),
+    "confirm_note": "notes of the reviewers",
+}
+
+
+def purity_cut(table, purity, *, column_prefix=""):
+    """The lowest probability above which a table has an expected purity.
+
+    The expected purity of a subset is the mean probability of its objects to be of their classes.
+    It holds if the probabilities are calibrated, and as far as the mix of the classes is that of
+    the test set of the classifier.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        Table with the columns of `~astroclust.classification.classify_table`.
+    purity : float
+        Wanted purity, above 0 and below 1.
+    column_prefix : str, optional
+        Prefix of the class columns.
+
+    Returns
+    -------
+    threshold : float
+        Objects with at least this ``probability`` have the wanted mean, and as many as possible do.
+
+    Raises
+    ------
+    KeyError
+        If the table has no column ``probability``.
+    ValueError
+        If the purity is not above 0 and below 1, or no subset has it.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.review import purity_cut
+    >>> table = Table({"class": [1, 1, 4, 2], "probability": [0.99, 0.85, 0.92, 0.5]})
+    >>> purity_cut(table, 0.9)
+    0.85
+    """
+    if not 0 < purity < 1:
+        raise ValueError(f"the purity must be above 0 and below 1, not {purity}")
+    probability, classes = _certainty(table, column_prefix)
+    probability = np.sort(probability[np.isfinite(probability) & (classes > 0)])[::-1]
+    mean = probability.cumsum(dtype=float) / np.arange(1, len(probability) + 1)
+    is_last = np.append(probability[1:] != probability[:-1], True)[: len(mean)]
+    enough = np.flatnonzero((mean >= purity) & is_last)
+    if not len(enough):
+        best = f"{mean[0]:.3f}" if len(mean) else "that of no object"
+        raise ValueError(
+            f"no subset has an expected purity of {purity}: the best is {best}; ask for a lower one"
+        )
+    return float(probability[enough[-1]])
+
+
+def select_certain(table, threshold, *, column_prefix=""):
+    """Rows whose class has at least some probability.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`, length n
+        Table with the columns of `~astroclust.classification.classify_table`.
+    threshold : float
+        Lowest probability, from 0 to 1.
+    column_prefix : str, optional
+        Prefix of the class columns.
+
+    Returns
+    -------
+    rows : `~numpy.ndarray` of int
+        Numbers of the rows that have a class, in their order.
+
+    Raises
+    ------
+    ValueError
+        If the threshold is not from 0 to 1, no row has such a probability, or the table has the
+        columns of a confirmation already.
+    KeyError
+        If the table has no columns ``class`` and ``probability``.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.review.confirmation import select_certain
+    >>> table = Table({"class": [1, 1, 4, 2], "probability": [0.99, 0.85, 0.92, 0.5]})
+    >>> select_certain(table, 0.9).tolist()
+    [0, 2]
+    """
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"the probability to confirm must be from 0 to 1, not {threshold}")
+    taken = sorted(set(_DESCRIPTIONS) & set(table.colnames))
+    if taken:
+        raise ValueError(
+            f"the table has columns of an earlier confirmation ({', '.join(taken)}): rename or "
+            "remove them"
+        )
+    probability, classes = _certainty(table, column_prefix)
+    rows = np.flatnonzero((probability >= threshold) & (classes > 0))
+    if not len(rows):
+        best = np.nan_to_num(probability).max(initial=0)
+        raise ValueError(
+            f"no object has a probability of {threshold} or more; the highest is {best:.3f}: give "
+            "a lower one"
+        )
+    return rows
+
+
+def _certainty(table, prefix):
+    """Probabilities of the classes, NaN if there are none, and the classes."""
+    for name in (f"{prefix}class", f"{prefix}probability"):
+        if name not in table.colnames:
+            raise KeyError(
+                f"a confirmation needs the column {name}: classify the table first, or set "
+                "column_prefix"
+            )
+    probability = np.ma.filled(np.ma.asarray(table[f"{prefix}probability"], float), np.nan)
+    return probability, class_column(table, prefix)
+
+
+def confirmation_counts(objects, store):
+    """How many objects of each class are confirmed and rejected.
+
+    Parameters
+    ----------
+    objects : `~astroclust.review.objects.Objects`
+        Objects of the confirmation.
+    store : `~astroclust.review.LabelStore`
+        Their labels, of `CONFIRMATION`.
+
+    Returns
+    -------
+    counts : `~astropy.table.Table`
+        One row per class: ``class``; ``name``; ``before``, the number of objects above the
+        threshold; ``expected``, their mean probability; ``confirmed``, ``rejected`` and ``open``,
+        by the most frequent vote; and ``purity``, the fraction of those confirmed or rejected that
+        is confirmed. Fractions of nothing are NaN.
+    """
+    mode, classes = _modes(store), objects.columns["class"]
+    rows = []
+    for number, name in objects.scheme.names.items():
+        own = classes == number
+        confirmed, rejected = (np.count_nonzero(mode[own] == one) for one in (CONFIRMED, REJECTED))
+        before, decided = np.count_nonzero(own), confirmed + rejected
+        expected = objects.columns["probability"][own].mean() if before else np.nan
+        purity = confirmed / decided if decided else np.nan
+        counts = confirmed, rejected, before - decided
+        rows.append((number, name, before, expected, *counts, purity))
+    names = ("class", "name", "before", "expected", "confirmed", "rejected", "open", "purity")
+    table = Table(rows=rows, names=names)
+    table["expected"].format = table["purity"].format = ".3f"
+    return table
+
+
+def confirmed_table(objects, store, threshold):
+    """The objects that are confirmed, with all columns of their table.
+
+    Parameters
+    ----------
+    objects, store
+        See `confirmation_counts`.
+    threshold : float
+        Lowest probability, for the metadata.
+
+    Returns
+    -------
+    table : `~astropy.table.Table`
+        Rows that more votes confirm than reject, with ``confirm_votes``, ``confirm_fraction`` and
+        ``confirm_note``. ``meta["CONFIRM"]`` has the threshold and the counts of each class, in
+        JSON.
+    """
+    rows = np.flatnonzero(_modes(store) == CONFIRMED)
+    votes = store.table()
+    votes = votes[np.searchsorted(votes["row"], rows)]
+    table = objects.table[rows]
+    table["confirm_votes"] = votes["n_votes"]
+    # The mean of votes that are 1 or 2.
+    table["confirm_fraction"] = Column(2 - np.asarray(votes["class_mean"]))
+    table["confirm_note"] = votes["note"]
+    describe_columns(table, _DESCRIPTIONS)
+    counts = confirmation_counts(objects, store)
+    counted = {
+        str(row["class"]): {name: int(row[name]) for name in ("before", "confirmed", "rejected")}
+        for row in counts
+    }
+    table.meta["CONFIRM"] = json.dumps({"probability": threshold, "classes": counted})
+    return table
+
+
+def _modes(store):
+    """Most frequent vote about each object, 0 if there is none or votes are tied."""
+    votes = store.table()
+    modes = np.zeros(len(store), int)
+    modes[votes["row"]] = np.ma.filled(votes["class_mode"], 0)
+    return modes

@@ -1,0 +1,158 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Pixels that are lost, singly, in rows and columns and in blocks; and bands that are lost."""
+
+from dataclasses import replace
+
+import numpy as np
+
+__all__ = ["DAMAGE", "damage_pixels", "damage_stamps", "without_bands"]
+
+#: Kinds of damage by name: height and width in pixels of what is lost at once; None for all of the
+#: image. One that is not square is turned by 90 degrees in half of the images.
+DAMAGE = {"pixels": (1, 1), "lines": (1, None), "blocks": (8, 8)}
+
+
+def damage_pixels(pixels, rng, *, kind, fraction):
+    """Lose pixels, dead rows and columns, or blocks of images, in all bands alike.
+
+    Images are divided into cells of the kind, and each cell is lost with the same probability. The
+    images may be stamps or tiles of a mosaic.
+
+    Parameters
+    ----------
+    pixels : `~torch.Tensor` of float, shape (n, n_bands, ny, nx)
+        Images; not changed.
+    rng : `~numpy.random.Generator`
+        Source of the random numbers.
+    kind : str
+        One of `DAMAGE`: ``"pixels"``; ``"lines"``, rows in half of the images and columns in the
+        others; or ``"blocks"`` of 8 x 8 pixels.
+    fraction : float or array_like of float, shape (n,)
+        Expected fraction of the pixels that are lost, from 0 to 1, of all images or of each.
+
+    Returns
+    -------
+    damaged : `~torch.Tensor` of float, shape (n, n_bands, ny, nx)
+        NaN for lost pixels.
+
+    Raises
+    ------
+    ValueError
+        For an unknown kind, or a fraction that is not from 0 to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from astroclust.stamps import damage_pixels
+    >>> tiles = torch.zeros(4, 5, 512, 512)
+    >>> damaged = damage_pixels(tiles, np.random.default_rng(1), kind="lines", fraction=0.1)
+    >>> lost = damaged[:, 0].isnan()
+    >>> round(lost.float().mean().item(), 1)
+    0.1
+    >>> n_rows = lost.all(dim=2).sum(dim=1)
+    >>> n_columns = lost.all(dim=1).sum(dim=1)
+    >>> bool(((n_rows == 0) ^ (n_columns == 0)).all())
+    True
+    """
+    import torch  # cutting stamps needs no torch, which takes seconds to import
+
+    lost = _lost((len(pixels), *pixels.shape[2:]), rng, kind, fraction)
+    return pixels.masked_fill(torch.from_numpy(lost[:, None]).to(pixels.device), torch.nan)
+
+
+def damage_stamps(stamps, rng, *, kind, fraction):
+    """Lose pixels of stamps as `damage_pixels` does.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps; not changed.
+    rng, kind, fraction
+        See `damage_pixels`.
+
+    Returns
+    -------
+    stamps : `~astroclust.stamps.Stamps`
+        With NaN for lost pixels; absent bands remain 0.
+
+    Raises
+    ------
+    ValueError
+        See `damage_pixels`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroclust import simulate_stamps
+    >>> from astroclust.stamps import damage_stamps
+    >>> stamps = simulate_stamps(3, seed=1)
+    >>> damaged = damage_stamps(stamps, np.random.default_rng(1), kind="blocks", fraction=[0, 0, 1])
+    >>> np.isnan(damaged.data).mean(axis=(1, 2, 3)).tolist()
+    [0.0, 0.0, 1.0]
+    """
+    lost = _lost((len(stamps), *stamps.data.shape[2:]), rng, kind, fraction)
+    lost = lost[:, None] & stamps.present[:, :, None, None]
+    return replace(stamps, data=np.where(lost, np.float32(np.nan), stamps.data))
+
+
+def without_bands(stamps, missing):
+    """Stamps without some of their bands.
+
+    Parameters
+    ----------
+    stamps : `~astroclust.stamps.Stamps`
+        n stamps; not changed.
+    missing : sequence of int
+        Numbers of the bands, from 0, that become zero and absent.
+
+    Returns
+    -------
+    stamps : `~astroclust.stamps.Stamps`
+        With their flags and table.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_stamps
+    >>> from astroclust.stamps import without_bands
+    >>> stamps = without_bands(simulate_stamps(1, seed=1), [0, 4])
+    >>> stamps.present.tolist()
+    [[False, True, True, True, False]]
+    """
+    data, present = stamps.data.copy(), stamps.present.copy()
+    data[:, missing], present[:, missing] = 0, False
+    return replace(stamps, data=data, present=present)
+
+
+def _lost(shape, rng, kind, fraction):
+    """Which pixels are lost, of images of a shape (n, ny, nx)."""
+    if kind not in DAMAGE:
+        raise ValueError(f"damage {kind!r} is not known: there are {', '.join(DAMAGE)}")
+    fraction = np.asarray(fraction, float)
+    if fraction.shape not in ((), (shape[0],)) or not ((fraction >= 0) & (fraction <= 1)).all():
+        raise ValueError(
+            f"fraction must be from 0 to 1, one number or one for each of {shape[0]} images, not "
+            f"{fraction}"
+        )
+    fraction = np.broadcast_to(fraction, shape[0])[:, None, None]
+    height, width = DAMAGE[kind]
+    lost = _lost_cells(shape, rng, (height, width), fraction)
+    if height != width:
+        turned = rng.random(shape[0]) < 0.5
+        lost[turned] = _lost_cells(shape, rng, (width, height), fraction)[turned]
+    return lost
+
+
+def _lost_cells(shape, rng, cell, fraction):
+    n = shape[0]
+    rows, columns = (_cell_numbers(n, *axis, rng) for axis in zip(shape[1:], cell, strict=True))
+    n_cells = rows.max(initial=0) + 1, columns.max(initial=0) + 1
+    is_lost = rng.random((n, *n_cells)) < fraction
+    return is_lost[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def _cell_numbers(n, length, step, rng):
+    """The cell of each pixel along an axis, from a random first pixel in each of n images."""
+    if step is None:
+        return np.zeros((n, length), int)
+    return (np.arange(length) + rng.integers(step, size=(n, 1))) // step
