@@ -12,6 +12,8 @@ from scipy import ndimage
 from astroclust.catalogs.positions import pixel_positions
 from astroclust.detectors.pixels import PixelReader, fill_missing
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, find_band_system
+from astroclust.stamps import damage_pixels
+from astroclust.training.augmentation import DAMAGED, MOST_DAMAGE
 
 __all__ = ["BATCHES_PER_EPOCH", "DetectionField", "SimulatedFields", "Tiles"]
 
@@ -263,7 +265,20 @@ class Tiles(torch.utils.data.Dataset):
             numbers = range(len(self.fields))
         chosen = rng.choice(numbers, self.recipe.batch_size)
         pixels, targets = zip(*(self._cut(self.fields[int(i)], rng) for i in chosen), strict=True)
-        return fill_missing(torch.from_numpy(np.array(pixels))), list(targets)
+        pixels = self._damaged(torch.from_numpy(np.array(pixels)), rng)
+        pairs = zip(pixels, targets, strict=True)
+        return fill_missing(pixels), [_visible(target, tile) for tile, target in pairs]
+
+    def _damaged(self, pixels, rng):
+        kinds, n = self.recipe.damage, len(pixels)
+        if not kinds:
+            return pixels
+        chosen = rng.integers(len(kinds), size=n)
+        fraction = rng.uniform(0, MOST_DAMAGE, n) * (rng.random(n) < DAMAGED)
+        for number, kind in enumerate(kinds):
+            own = np.where(chosen == number, fraction, 0)
+            pixels = damage_pixels(pixels, rng, kind=kind, fraction=own)
+        return pixels
 
     def _cut(self, field, rng):
         size, (ny, nx) = self.recipe.tile, field.segments.shape
@@ -306,6 +321,15 @@ class Tiles(torch.utils.data.Dataset):
             masks = segments == np.reshape([label for _, label in known], (-1, 1, 1))
             target["masks"] = torch.from_numpy(masks.astype(np.uint8))
         return target
+
+
+def _visible(target, pixels):
+    """The sources of a tile of which pixels are left."""
+    seen = pixels.isfinite().any(dim=0)
+    boxes = target["boxes"].int().tolist()
+    kept = [bool(seen[y0:y1, x0:x1].any()) for x0, y0, x1, y1 in boxes]
+    kept = torch.tensor(kept, dtype=torch.bool)
+    return {name: values[kept] for name, values in target.items()}
 
 
 def _to_size(pixels, size):

@@ -14,6 +14,7 @@ from astroclust.detectors.cards import DetectorCard
 from astroclust.detectors.detector import Detector
 from astroclust.detectors.samples import BATCHES_PER_EPOCH, SimulatedFields, Tiles
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, find_band_system, find_class_scheme
+from astroclust.stamps import DAMAGE
 from astroclust.training.checkpoints import LAST, AtomicCheckpoints, LearningCurve, find_checkpoint
 from astroclust.training.epoch_log import EpochLog
 from astroclust.training.fitting import LOADERS, interruptible, quiet_lightning
@@ -50,6 +51,8 @@ class DetectorRecipe:
         Of the optimizer.
     max_missing_bands : int, optional
         Up to how many bands are removed from a tile.
+    damage : tuple of str, optional
+        Kinds of `~astroclust.stamps.DAMAGE`: half of the tiles lose up to half of their pixels.
 
     Examples
     --------
@@ -67,6 +70,7 @@ class DetectorRecipe:
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     max_missing_bands: int = 3
+    damage: tuple = ()
 
     def __post_init__(self):
         for name in ("batches", "batch_size"):
@@ -74,6 +78,10 @@ class DetectorRecipe:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.tile < 32 or self.tile % 8:
             raise ValueError(f"tile must be a multiple of 8 of at least 32, not {self.tile}")
+        if isinstance(self.damage, str) or not set(self.damage) <= set(DAMAGE):
+            raise ValueError(
+                f"damage must be a tuple of kinds, such as {tuple(DAMAGE)}, not {self.damage!r}"
+            )
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be positive, not {self.learning_rate}")
 

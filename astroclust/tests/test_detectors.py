@@ -198,6 +198,22 @@ def test_tiles_lack_bands_but_never_all(known):
     assert present.min() < 5
 
 
+def test_damaged_tiles_name_only_what_is_left(known):
+    recipe = DetectorRecipe(
+        batches=1, batch_size=24, tile=64, max_missing_bands=0, damage=("blocks",)
+    )
+    tiles, whole = (Tiles([known], each, seed=1) for each in (recipe, replace(recipe, damage=())))
+    tiles.epoch = whole.epoch = lambda: 0
+    pixels, targets = tiles[0]
+    assert torch.isfinite(pixels).all()
+    assert (pixels[:, 3] == 0).sum() > (whole[0][0][:, 3] == 0).sum()
+    for image, target in zip(pixels, targets, strict=True):
+        for x0, y0, x1, y1 in target["boxes"].int().tolist():
+            assert (image[:, y0:y1, x0:x1] != 0).any()
+    with pytest.raises(ValueError, match="damage must be a tuple of kinds"):
+        DetectorRecipe(damage="blocks")
+
+
 def test_tiles_of_a_field_smaller_than_a_tile(known):
     recipe = DetectorRecipe(batches=1, batch_size=1, tile=256)
     tiles = Tiles([known], recipe, seed=1)
