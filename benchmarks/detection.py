@@ -52,6 +52,8 @@ NETWORKS = {
     "efficientnet-imagenet": ("timm/efficientnet_lite0", "imagenet"),
     "masks": ("native", "simulated-3"),
 }
+# Completeness at which purities are compared.
+COMPLETENESS = (0.5, 0.6, 0.7, 0.784)
 # Fields are laid side by side, so far from one another in x that their sources do not match.
 APART = 10_000
 
@@ -147,20 +149,26 @@ def cluster_probability(table, prefix):
     return sum(np.ma.filled(table[f"{prefix}{number}"], 0.0) for number in CLUSTERS)
 
 
+def classified(sources, images):
+    """Sources with the probability of being a cluster that the classifier gives."""
+    table = classify_table(sources, images, model="simulated-3", photometry=False)
+    return cluster_probability(table, "prob_")
+
+
 def find_with_chain(images, name):
     """Candidates of LEGUS's chain, with the probability of being a cluster."""
     preset, distance = field_settings(name)
     found = find_candidates(images, preset=preset, distance=distance)
-    found = classify_table(found, images, model="simulated-3", photometry=False)
-    found["p_cluster"] = cluster_probability(found, "prob_")
+    found["p_cluster"] = found["p_both"] = classified(found, images)
     return found
 
 
 def find_with_network(images, name, detector):
-    """Sources of a detector, with the probability of being a cluster."""
+    """Sources of a detector, with its probability of being a cluster, and with that of both."""
     preset, _ = field_settings(name)
-    found = find_sources(images, method="rcnn", model=detector, threshold=0.05)
+    found = find_sources(images, method="rcnn", model=detector, threshold=0.2)
     found["p_cluster"] = cluster_probability(found, "det_prob_")
+    found["p_both"] = np.sqrt(found["p_cluster"] * classified(found, images))
     return measured(found, images, preset)
 
 
@@ -172,6 +180,7 @@ def in_v(table, images):
             "x": table["x"],
             "y": table["y"],
             "p_cluster": table["p_cluster"],
+            "p_both": table["p_both"],
             "mag_v": np.ma.filled(np.ma.asarray(table[column], float), np.nan),
         }
     )
@@ -217,12 +226,12 @@ def found_by(arguments, method):
     return table
 
 
-def score(found, truth, threshold=None):
+def score(found, truth, column="p_cluster", threshold=None):
     """Scores of the clusters above a probability."""
     if threshold is not None:
-        found = found[found["p_cluster"] > threshold]
+        found = found[found[column] > threshold]
     return detection_scores(
-        found, truth, radius=RADIUS, classes=CLUSTERS, score="p_cluster", magnitude="mag_v"
+        found, truth, radius=RADIUS, classes=CLUSTERS, score=column, magnitude="mag_v"
     )
 
 
@@ -246,62 +255,50 @@ def compare(arguments):
     """Print and draw completeness and purity of all methods."""
     from astroclust.plotting import plot_detection
 
-    warnings.simplefilter("ignore", AstropyUserWarning)  # of stamps at the edges
+    warnings.simplefilter("ignore", AstropyUserWarning)  # of stamps at the edges, and of metadata
     truth = all_truth(arguments.folder)
     n_clusters = np.isin(truth["class"], CLUSTERS).sum()
     print(f"{len(truth)} candidates, {n_clusters} of them clusters")
     names = [path.stem for path in sorted(arguments.folder.glob("*-[1-9].safetensors"))]
+    methods = [("chain", "chain", "p_cluster", threshold) for threshold in (None, 0.5, 0.8)]
+    methods += [(name, name, "p_cluster", 0.5) for name in names]
+    methods += [(f"{name} and classifier", name, "p_both", 0.5) for name in names]
     rows, drawn = [], {}
-    for method in ["chain", *names]:
+    for label, method, column, threshold in methods:
         found = found_by(arguments, method)
-        thresholds = (None, 0.5, 0.8) if method == "chain" else (0.5,)
-        for threshold in thresholds:
-            scores = score(found, truth, threshold)
-            label = method if threshold is None else f"{method}, P > {threshold:g}"
-            limit = limit_of(scores)
-            bright = scores.by_magnitude[scores.by_magnitude["high"] <= limit - 1]
-            precision = score(found, truth).average_precision
-            rows.append(
-                (
-                    label,
-                    scores.completeness,
-                    scores.purity,
-                    limit,
-                    mean_of(bright, "completeness", "n_true"),
-                    mean_of(bright, "purity", "n_found"),
-                    float(precision["average_precision"][1]),
-                    found.meta.get("seconds", np.nan),
-                )
-            )
-            drawn[label] = scores
-    table = Table(
-        rows=rows,
-        names=(
-            "method",
-            "completeness",
-            "purity",
-            "limit",
-            "bright_completeness",
-            "bright_purity",
-            "average_precision",
-            "seconds",
-        ),
-    )
+        scores = score(found, truth, column, threshold)
+        label += "" if threshold is None else f", P > {threshold:g}"
+        curve = score(found, truth, column)
+        limit = limit_of(scores)
+        bright = scores.by_magnitude[scores.by_magnitude["high"] <= limit - 1]
+        rows.append(
+            {
+                "method": label,
+                "completeness": scores.completeness,
+                "purity": scores.purity,
+                "limit": limit,
+                "bright_completeness": mean_of(bright, "completeness", "n_true"),
+                "bright_purity": mean_of(bright, "purity", "n_found"),
+                "average_precision": curve.average_precision["average_precision"][1],
+                **{f"purity_{value:g}": purity_at(curve.curve, value) for value in COMPLETENESS},
+                "seconds": found.meta["seconds"],
+            }
+        )
+        drawn[label] = scores
+    table = Table(rows=rows)
     for name in table.colnames[1:]:
         table[name].format = ".3f"
     table.pprint_all()
     table.write(arguments.folder / "comparison.ecsv", overwrite=True)
-    chain = drawn["chain"]
-    for method in names:
-        curve = score(found_by(arguments, method), truth).curve
-        at = np.searchsorted(curve["completeness"], chain.completeness)
-        if at < len(curve):
-            print(
-                f"{method}: purity {curve['purity'][at]:.3f} at the completeness of the chain, "
-                f"{chain.completeness:.3f} (chain {chain.purity:.3f})"
-            )
-    figure = plot_detection(drawn)
+    chosen = {label: drawn[label] for label in drawn if arguments.draw in label}
+    figure = plot_detection({**dict(list(drawn.items())[:3]), **chosen})
     figure.savefig(arguments.folder / "comparison.png", dpi=150)
+
+
+def purity_at(curve, completeness):
+    """Purity at the threshold that gives a completeness; NaN if none does."""
+    enough = np.flatnonzero(curve["completeness"] >= completeness)
+    return float(curve["purity"][enough[0]]) if len(enough) else np.nan
 
 
 def main():
@@ -316,6 +313,7 @@ def main():
     parser.add_argument("--network", choices=NETWORKS, default="native")
     parser.add_argument("--name", help="of the detector, before -SEED")
     parser.add_argument("--batches", type=int, default=600)
+    parser.add_argument("--draw", default="-1", help="in the names of the detectors to draw")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     {"fields": draw_fields, "train": train, "compare": compare}[arguments.step](arguments)
