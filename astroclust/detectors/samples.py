@@ -1,7 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Fields with known sources, and the tiles that detectors learn from."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -184,7 +183,7 @@ def _discs(x, y, shape, radius):
     return np.where(distance <= radius, seeds[rows, columns], 0)
 
 
-class SimulatedFields(Sequence):
+class SimulatedFields:
     """Simulated fields by number, each drawn when it is needed; there is no last one.
 
     Parameters
@@ -207,9 +206,6 @@ class SimulatedFields(Sequence):
     def __init__(self, seed, like, system=LEGUS_BANDS):
         self.seed, self.like, self.system = seed, list(like), find_band_system(system)
         self._draw = lru_cache(maxsize=_IN_USE)(self._draw_field)
-
-    def __len__(self):
-        raise TypeError("simulated fields have no end; take those that are in_use()")
 
     def __getitem__(self, number):
         return self._draw(number)
