@@ -26,6 +26,8 @@ _HIDDEN = 256
 # Proposals, per map before and per tile after those that overlap are dropped.
 _BEFORE, _AFTER = {"training": 1000, "testing": 2000}, {"training": 300, "testing": 800}
 _SAMPLED, _POSITIVE = 64, 0.33
+# What a tile counts in the mean number of boxes of each class, and the least fraction of a class.
+_MEMORY, _RAREST = 0.002, 1e-4
 # Smallest width of a box in pixels.
 _NARROWEST = 1.5
 
@@ -101,6 +103,7 @@ def create_detector_network(
         score_thresh=0.05,
         nms_thresh=0.5,
         detections_per_img=_AFTER["testing"],
+        n_classes=n_classes,
         **(_mask_parts(channels, levels, n_classes) if masks else {}),
     )
     return DetectorNetwork(pyramid, proposals, heads)
@@ -189,13 +192,49 @@ def _widened(boxes):
 
 
 class _Heads(RoIHeads):
-    """Heads of torchvision that give each box once, with the probabilities of all classes."""
+    """Heads of torchvision that give each box once, with the probabilities of all classes.
+
+    Most sources are faint stars. So that the heads see as many of rare classes, boxes for training
+    are drawn evenly from all; how often each class is there, and is drawn, is remembered, and the
+    probabilities are those of classes as often as they are there.
+    """
+
+    def __init__(self, *parts, batch_size_per_image, positive_fraction, n_classes, **options):
+        super().__init__(
+            *parts,
+            batch_size_per_image=batch_size_per_image,
+            positive_fraction=positive_fraction,
+            **options,
+        )
+        self.n_sampled = batch_size_per_image
+        self.n_positive = int(positive_fraction * batch_size_per_image)
+        self.register_buffer("there", torch.full((n_classes,), 1 / n_classes))
+        self.register_buffer("drawn", torch.full((n_classes,), 1 / n_classes))
+
+    def subsample(self, labels):
+        """Rows of the boxes of each tile that the heads are trained on."""
+        return [self._sample(each) for each in labels]
+
+    def _sample(self, labels):
+        positive, negative = (labels > 0).nonzero()[:, 0], (labels == 0).nonzero()[:, 0]
+        n = min(len(positive), self.n_positive)
+        if n:
+            classes = labels[positive] - 1
+            counts = torch.bincount(classes, minlength=len(self.there))
+            rows = torch.multinomial(1 / counts[classes], n)
+            drawn = torch.bincount(classes[rows], minlength=len(self.there))
+            for shares, number in ((self.there, counts), (self.drawn, drawn)):
+                shares.lerp_(number / number.sum(), _MEMORY)
+            positive = positive[rows]
+        order = torch.randperm(len(negative), device=labels.device)
+        return torch.cat([positive[:n], negative[order[: self.n_sampled - n]]])
 
     def postprocess_detections(self, class_logits, box_regression, proposals, image_shapes):
         """Boxes, scores and labels of each tile; sources suppress those they overlap."""
         counts = [len(each) for each in proposals]
         boxes = self.box_coder.decode(box_regression, proposals)
-        probabilities = class_logits.softmax(dim=1)
+        rarer = torch.log(self.there + _RAREST) - torch.log(self.drawn + _RAREST)
+        probabilities = (class_logits + nn.functional.pad(rarer, (1, 0))).softmax(dim=1)
         found = [], [], []
         for shape, here, scores in zip(
             image_shapes, boxes.split(counts), probabilities.split(counts), strict=True
