@@ -25,7 +25,6 @@ from astroclust.cli.sources import (
 )
 from astroclust.files import replace_when_done
 from astroclust.instruments import LEGUS_CLASSES
-from astroclust.weights.cards import read_card
 
 __all__ = ["add_train"]
 
@@ -215,6 +214,8 @@ def _say_outcome(report, card, start, outcome):
 
 def _is_unfinished(output, folder):
     """Whether a run with these checkpoints was killed after it had written the card."""
+    from astroclust.weights.cards import read_card
+
     card = output.with_suffix(".json")
     if output.exists() or not card.is_file() or not folder.is_dir():
         return False

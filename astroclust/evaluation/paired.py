@@ -4,7 +4,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest
 
 from astroclust.evaluation.confusion import known_classes
 
@@ -109,6 +108,8 @@ def _in_points(fraction):
 
 def _p(gained, lost):
     """Two-sided probability of so uneven a division; 1 if there is nothing to divide."""
+    from scipy.stats import binomtest  # takes a third of a second to import
+
     return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
 
 

@@ -345,9 +345,11 @@ def test_the_classifier_speaks_of_its_origin():
     assert load_classifier().card.bands == LEGUS_BANDS.roles
 
 
-def test_importing_the_package_is_light():
+@pytest.mark.parametrize("module", ["astroclust", "astroclust.cli"])
+def test_importing_the_package_is_light(module):
     code = (
-        "import sys, astroclust; heavy = {'torch', 'matplotlib', 'galsim', 'requests'}; "
+        f"import sys, {module}; "
+        "heavy = {'torch', 'matplotlib', 'galsim', 'requests', 'scipy.stats'}; "
         "print(sorted(heavy & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
