@@ -44,18 +44,23 @@ _HOMES = {
     "write_legus": "catalogs",
 }
 
+# Packages and modules that are imported when they are first used, as ``astroclust.catalogs``.
+_PACKAGES = (*sorted({*_HOMES.values()}), "files", "instruments")
+
 __all__ = sorted(_HOMES)
 __version__ = _version("astroclust")
 
 
 def __getattr__(name):
+    if name in _PACKAGES:
+        return import_module(f"astroclust.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'astroclust' has no attribute {name!r}")
     return getattr(import_module(f"astroclust.{_HOMES[name]}"), name)
 
 
 def __dir__():
-    return [*globals(), *_HOMES]
+    return [*globals(), *_HOMES, *_PACKAGES]
 
 
 def _read_legus(path, field=None, filters=None):

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 import astroclust
-from astroclust.catalogs import check_table_output, write_table
 from astroclust.cli.options import (
     add_command,
     add_images,
@@ -17,8 +16,6 @@ from astroclust.cli.options import (
     pair,
     read_images,
 )
-from astroclust.files import check_output, replace_when_done
-from astroclust.images import read_image
 
 __all__ = ["add_completeness", "add_detect", "add_selection", "selection_options"]
 
@@ -191,9 +188,9 @@ def _detect(arguments, report):
     from astroclust.selection import cut_flow, describe_settings, keep_candidates
 
     output, segmentation = arguments.output, arguments.segmentation
-    check_table_output(output, overwrite=arguments.overwrite)
+    astroclust.catalogs.check_table_output(output, overwrite=arguments.overwrite)
     if segmentation is not None:
-        check_output(segmentation, overwrite=arguments.overwrite)
+        astroclust.files.check_output(segmentation, overwrite=arguments.overwrite)
     images = read_images(arguments)
     sources = astroclust.find_candidates(
         images,
@@ -208,7 +205,7 @@ def _detect(arguments, report):
     report.say("{}", _summary(settings), settings=settings)
     report.say("{cut_flow}", cut_flow=cut_flow(sources))
     candidates = sources if arguments.keep_rejected else keep_candidates(sources)
-    write_table(candidates, output, overwrite=arguments.overwrite)
+    astroclust.catalogs.write_table(candidates, output, overwrite=arguments.overwrite)
     report.say(
         "{candidates} candidates of {sources} sources",
         candidates=np.sum(sources["cuts"] == 0),
@@ -328,12 +325,14 @@ def _completeness(arguments, report):
     from astroclust.selection import blocked_pixels
 
     output = arguments.output
-    check_table_output(output, overwrite=arguments.overwrite)
+    astroclust.catalogs.check_table_output(output, overwrite=arguments.overwrite)
     if arguments.plot is not None:
         from astroclust.plotting import plot_completeness
 
-        check_output(arguments.plot, overwrite=arguments.overwrite)
-    psf = {name: np.asarray(read_image(path).data) for name, path in arguments.psf}
+        astroclust.files.check_output(arguments.plot, overwrite=arguments.overwrite)
+    psf = {
+        name: np.asarray(astroclust.images.read_image(path).data) for name, path in arguments.psf
+    }
     clusters = ArtificialClusters(
         arguments.magnitudes,
         arguments.radii * u.Unit(arguments.radii_unit),
@@ -352,12 +351,12 @@ def _completeness(arguments, report):
         checkpoint=arguments.checkpoint or output.with_name(f"{output.stem}.clusters.ecsv"),
         progress_bar=not arguments.quiet,
     )
-    write_table(result, output, overwrite=arguments.overwrite)
+    astroclust.catalogs.write_table(result, output, overwrite=arguments.overwrite)
     _say_limits(report, result, arguments)
     report.say("wrote {output}", output=output)
     if arguments.plot is not None:
         figure = plot_completeness(result).figure
-        with replace_when_done(arguments.plot, overwrite=True) as partial:
+        with astroclust.files.replace_when_done(arguments.plot, overwrite=True) as partial:
             figure.savefig(partial, dpi=110)
         report.say("wrote {plot}", plot=arguments.plot)
 

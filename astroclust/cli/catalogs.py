@@ -5,7 +5,6 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 
 import astroclust
-from astroclust.catalogs import legus_catalogs, read_table, sample_counts
 from astroclust.cli.options import add_command, add_output, use_server
 
 __all__ = ["add_fetch", "add_regions", "add_samples"]
@@ -113,13 +112,13 @@ def add_samples(commands):
 
 def _samples(arguments, report):
     catalogs, failures = [], []
-    for path in legus_catalogs(arguments.folder):
+    for path in astroclust.catalogs.legus_catalogs(arguments.folder):
         try:
-            catalogs.append(read_table(path))
+            catalogs.append(astroclust.catalogs.read_table(path))
         except (OSError, ValueError) as error:
             failures.append(str(error))
     if catalogs:
-        counts = sample_counts(catalogs)
+        counts = astroclust.catalogs.sample_counts(catalogs)
         report.say(
             "classes 1 to 4 here, in Tables 1 and 2 of Wei et al. (2020), and the difference:\n"
             "{fields}",
@@ -153,7 +152,7 @@ def add_regions(commands):
 def _regions(arguments, report):
     from astroclust.ds9 import write_regions
 
-    table = read_table(arguments.table)
+    table = astroclust.catalogs.read_table(arguments.table)
     write_regions(
         table,
         arguments.output,

@@ -6,7 +6,6 @@ import argparse
 import numpy as np
 
 import astroclust
-from astroclust.catalogs import check_table_output, read_table, write_table
 from astroclust.cli.options import (
     add_command,
     add_images,
@@ -117,9 +116,11 @@ def _classify_fields(arguments, report):
 
 
 def _classify_one(arguments, report):
-    check_table_output(arguments.output, overwrite=arguments.overwrite)
-    table = read_table(arguments.table)
-    check_table_output(arguments.output, overwrite=arguments.overwrite, table=table)
+    astroclust.catalogs.check_table_output(arguments.output, overwrite=arguments.overwrite)
+    table = astroclust.catalogs.read_table(arguments.table)
+    astroclust.catalogs.check_table_output(
+        arguments.output, overwrite=arguments.overwrite, table=table
+    )
     classifier = astroclust.load_classifier(arguments.model)
     images = read_images(arguments, classifier)
     result = astroclust.classify_table(
@@ -127,14 +128,16 @@ def _classify_one(arguments, report):
         images,
         model=classifier,
         photometry=arguments.photometry,
-        neighbors=read_table(arguments.neighbors) if arguments.neighbors else None,
+        neighbors=astroclust.catalogs.read_table(arguments.neighbors)
+        if arguments.neighbors
+        else None,
         image_probabilities=arguments.image_probabilities,
         column_prefix=arguments.column_prefix,
         device=arguments.device,
         batch_size=arguments.batch_size,
         progress_bar=not arguments.quiet,
     )
-    write_table(result, arguments.output, overwrite=arguments.overwrite)
+    astroclust.catalogs.write_table(result, arguments.output, overwrite=arguments.overwrite)
     classes = np.ma.asarray(result[f"{arguments.column_prefix}class"])
     names = classifier.card.classes.names
     counts = {number: np.ma.filled(classes == number, False).sum() for number in names}

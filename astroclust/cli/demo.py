@@ -4,10 +4,8 @@
 from pathlib import Path
 
 import astroclust
-from astroclust.catalogs import find_field, write_table
 from astroclust.cli.options import add_command
 from astroclust.cli.run import say_run
-from astroclust.files import check_output, make_folder
 
 __all__ = ["add_demo"]
 
@@ -40,8 +38,8 @@ def _demo(arguments, report):
     from astroclust.pipeline import FILES
 
     folder, progress_bar = arguments.output, not arguments.quiet
-    make_folder(folder)
-    check_output(folder / "field.fits", overwrite=True)
+    astroclust.files.make_folder(folder)
+    astroclust.files.check_output(folder / "field.fits", overwrite=True)
     # More crowded than NGC 628 is, so that a small field shows all classes.
     field = astroclust.simulate_field(
         like=_LIKE, seed=arguments.seed, density=3e-4, progress_bar=progress_bar
@@ -57,14 +55,14 @@ def _demo(arguments, report):
         field.images,
         folder,
         title="astroclust demo",
-        distance=find_field(_LIKE).distance,
+        distance=astroclust.catalogs.find_field(_LIKE).distance,
         model=classifier,
         overwrite=True,
         progress_bar=progress_bar,
     )
     result["class_true"] = match_labels(result, field.truth)
     for name in ("classified.fits", "classified.ecsv"):
-        write_table(result, folder / name, overwrite=True)
+        astroclust.catalogs.write_table(result, folder / name, overwrite=True)
     say_run(report, result, field.images, classifier, folder, files=("field.fits", *FILES))
     scores = astroclust.class_scores(result["class_true"], result["class"])
     scores.rename_column("total", "true")

@@ -4,8 +4,7 @@
 import argparse
 from pathlib import Path
 
-from astroclust.catalogs import read_table
-from astroclust.files import check_output, replace_when_done
+import astroclust
 
 __all__ = ["add_detection_scores", "check_detection_options", "score_detections"]
 
@@ -105,12 +104,12 @@ def score_detections(arguments, report):
 
     figure = arguments.figure
     if figure is not None:
-        check_output(figure, overwrite=arguments.overwrite)
+        astroclust.files.check_output(figure, overwrite=arguments.overwrite)
     radius = {} if arguments.radius is None else {"radius": arguments.radius}
     path, truth = arguments.detection
     scores = detection_scores(
-        read_table(path),
-        read_table(truth),
+        astroclust.catalogs.read_table(path),
+        astroclust.catalogs.read_table(truth),
         classes=arguments.classes,
         limit=arguments.limit,
         score=arguments.score_column,
@@ -120,7 +119,7 @@ def score_detections(arguments, report):
     if figure is not None:
         from astroclust.plotting import plot_detection
 
-        with replace_when_done(figure, overwrite=arguments.overwrite) as partial:
+        with astroclust.files.replace_when_done(figure, overwrite=arguments.overwrite) as partial:
             plot_detection({Path(path).stem: scores}).savefig(partial, dpi=110)
         report.say("wrote {figure}", figure=figure)
 

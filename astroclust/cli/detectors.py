@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from astroclust.catalogs import read_table
+import astroclust
 from astroclust.cli.options import (
     add_command,
     add_images,
@@ -12,8 +12,6 @@ from astroclust.cli.options import (
     read_images,
     training_progress,
 )
-from astroclust.files import check_output
-from astroclust.instruments import find_band_system
 
 __all__ = ["add_train_detector"]
 
@@ -86,7 +84,7 @@ def _train_detector(arguments, report):
     if arguments.simulate == (arguments.labels is not None):
         raise ValueError("give --simulate or --labels, and not both")
     folder = arguments.checkpoint or arguments.output.with_suffix(".checkpoints")
-    check_output(arguments.output, overwrite=arguments.overwrite)
+    astroclust.files.check_output(arguments.output, overwrite=arguments.overwrite)
     start = None if arguments.start is None else load_detector(arguments.start)
     chosen = [arguments.backbone, arguments.weights, arguments.masks or None]
     if start is not None and any(value is not None for value in chosen):
@@ -102,7 +100,7 @@ def _train_detector(arguments, report):
         arguments.batch_size,
         arguments.tile,
     )
-    system = find_band_system(band_system(arguments, start))
+    system = astroclust.instruments.find_band_system(band_system(arguments, start))
     fields, description = _fields(arguments, start, system)
     with training_progress(arguments) as progress_bar:
         detector = train_detector(
@@ -135,7 +133,7 @@ def _fields(arguments, start, system):
         return SimulatedFields(arguments.seed, like, system), f"fields like {', '.join(like)}"
     if not arguments.image:
         raise ValueError("--labels needs its images: --image F555W=v.fits, one per band")
-    table = read_table(arguments.labels)
+    table = astroclust.catalogs.read_table(arguments.labels)
     names = [arguments.label_column] if arguments.label_column else LABEL_COLUMNS
     column = next((name for name in names if name in table.colnames), None)
     if column is None:

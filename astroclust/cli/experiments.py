@@ -5,9 +5,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from astroclust.catalogs import legus_catalogs, read_table
+import astroclust
 from astroclust.cli.options import add_command, use_server
-from astroclust.files import make_folder
 
 __all__ = ["add_reproduce"]
 
@@ -202,7 +201,7 @@ def _add_sample(options):
 def _reproduce(arguments, report):
     on_pictures = arguments.study == _WEI2020 and arguments.pictures is not None
     arguments.options.check(arguments, _PICTURES if on_pictures else arguments.study)
-    folder = make_folder(arguments.output or Path(arguments.study))
+    folder = astroclust.files.make_folder(arguments.output or Path(arguments.study))
     if not os.access(folder, os.W_OK):
         raise OSError(f"{folder} cannot be written to")
     page = _STUDIES[arguments.study](arguments, folder)
@@ -268,7 +267,8 @@ def _schneider2023(arguments, folder):
 def _catalog_only(arguments, folder):
     from astroclust.experiments import reproduce_catalog_only
 
-    catalogs = [read_table(path) for path in legus_catalogs(_data(arguments))]
+    paths = astroclust.catalogs.legus_catalogs(_data(arguments))
+    catalogs = [astroclust.catalogs.read_table(path) for path in paths]
     return reproduce_catalog_only(folder, catalogs, progress_bar=not arguments.quiet)
 
 

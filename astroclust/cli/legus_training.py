@@ -1,7 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Training on fields of LEGUS from the archive, to a folder for the Hugging Face hub."""
 
-from astroclust.catalogs.fields import plain_name
+import astroclust
 from astroclust.cli.options import use_server
 
 __all__ = ["fetch_samples", "write_hub"]
@@ -31,14 +31,14 @@ def fetch_samples(arguments, report, start, folder):
 
 def _check_held_out(names, galaxies):
     """Check, before anything is fetched, that galaxies can be held out."""
-    known = {plain_name(one) for one in galaxies}
-    unknown = [one for one in names if plain_name(one) not in known]
+    known = {astroclust.catalogs.fields.plain_name(one) for one in galaxies}
+    unknown = [one for one in names if astroclust.catalogs.fields.plain_name(one) not in known]
     if unknown:
         raise ValueError(
             f"--hold-out {unknown[0]} is not a galaxy of the fields: they are of "
             f"{', '.join(galaxies)}"
         )
-    if names and known <= {plain_name(one) for one in names}:
+    if names and known <= {astroclust.catalogs.fields.plain_name(one) for one in names}:
         raise ValueError("--hold-out leaves no galaxy to train on: hold out fewer, or add fields")
 
 

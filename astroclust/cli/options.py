@@ -8,9 +8,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from astroclust.images import ImageSet
-from astroclust.images.naming import name_by_filter
-from astroclust.instruments import LEGUS_BANDS
+import astroclust
 
 __all__ = [
     "add_command",
@@ -102,7 +100,7 @@ def add_workers(command):
 
 def band_system(arguments, classifier=None):
     """The band system that was given, else that of a classifier, else LEGUS's."""
-    usual = LEGUS_BANDS if classifier is None else classifier.card.system
+    usual = astroclust.instruments.LEGUS_BANDS if classifier is None else classifier.card.system
     return arguments.system or usual
 
 
@@ -160,14 +158,14 @@ def read_images(arguments, classifier=None):
     if system is None and classifier is not None:
         system = classifier.card.system
     files = [path for name, path in arguments.image if not name]
-    images, system = name_by_filter(files, roles=roles, system=system)
+    images, system = astroclust.images.naming.name_by_filter(files, roles=roles, system=system)
     for name, path in ((name.strip().upper(), path) for name, path in arguments.image):
         if name in images:
             raise ValueError(f"--image {name} is given more than once: leave one of them out")
         if name:
             images[name] = path
     _check_filters(images, roles, system)
-    return ImageSet.read(images, roles=roles, system=system)
+    return astroclust.images.ImageSet.read(images, roles=roles, system=system)
 
 
 def _check_filters(names, roles, system):

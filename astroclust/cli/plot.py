@@ -3,8 +3,7 @@
 
 import numpy as np
 
-from astroclust.catalogs import read_table
-from astroclust.catalogs.columns import class_column
+import astroclust
 from astroclust.cli.options import (
     add_command,
     add_images,
@@ -13,8 +12,6 @@ from astroclust.cli.options import (
     read_images,
     table_of,
 )
-from astroclust.files import check_output, replace_when_done
-from astroclust.instruments import classes_of, find_band_system
 
 __all__ = ["add_plot"]
 
@@ -83,7 +80,8 @@ def _reduced(table, images, prefix, *, model):
 
 def _surest(table, prefix):
     """The row of the highest probability in each class that there is."""
-    classes, scheme = class_column(table, prefix), classes_of(table, prefix)
+    classes = astroclust.catalogs.columns.class_column(table, prefix)
+    scheme = astroclust.instruments.classes_of(table, prefix)
     probability = np.asarray(table[f"{prefix}probability"])
     members = [np.flatnonzero(classes == number) for number in scheme.numbers]
     return [rows[probability[rows].argmax()] for rows in members if len(rows)]
@@ -155,10 +153,10 @@ def _filters(table, known, *roles):
 
 
 def _plot(arguments, report):
-    check_output(arguments.output, overwrite=arguments.overwrite)
+    astroclust.files.check_output(arguments.output, overwrite=arguments.overwrite)
     if not arguments.output.suffix:
         raise ValueError(f"{arguments.output} has no ending: name it .png, .pdf or .svg")
-    table = read_table(table_of(arguments))
+    table = astroclust.catalogs.read_table(table_of(arguments))
     if arguments.figure in _OF_IMAGES:
         if not arguments.image:
             raise ValueError(
@@ -168,13 +166,15 @@ def _plot(arguments, report):
     elif arguments.image:
         raise ValueError(f"{arguments.figure} does not show images: leave --image out")
     else:
-        given = dict(find_band_system(band_system(arguments)).filters)
+        given = dict(astroclust.instruments.find_band_system(band_system(arguments)).filters)
         given |= {name.upper(): role for name, role in arguments.role}
     options = {"model": arguments.model} if arguments.figure == "reduced" else {}
     if arguments.model is not None and not options:
         raise ValueError(f"{arguments.figure} needs no classifier: leave --model out")
     figure = _FIGURES[arguments.figure](table, given, arguments.column_prefix, **options)
-    with replace_when_done(arguments.output, overwrite=arguments.overwrite) as partial:
+    with astroclust.files.replace_when_done(
+        arguments.output, overwrite=arguments.overwrite
+    ) as partial:
         try:
             figure.savefig(partial, dpi=arguments.dpi)
         except ValueError as error:  # an ending that matplotlib does not know

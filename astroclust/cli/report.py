@@ -7,7 +7,6 @@ import os
 import sys
 
 import numpy as np
-from astropy.table import Table
 
 __all__ = ["Report"]
 
@@ -54,6 +53,8 @@ class Report:
 
 def _whole(value):
     """A value to put into text: of tables all rows and columns, however small the terminal."""
+    from astropy.table import Table  # help does without
+
     if isinstance(value, Table):
         return "\n".join(value.pformat(max_lines=-1, max_width=-1))
     return value
@@ -63,6 +64,8 @@ def _plain(value):
     """A value as JSON knows it: null where there is none or no number, a table as its rows."""
     if isinstance(value, dict):
         return {str(key): _plain(entry) for key, entry in value.items()}
+    from astropy.table import Table  # help does without
+
     if isinstance(value, Table):
         return [_plain(dict(row)) for row in value]
     if isinstance(value, np.ndarray | np.generic):

@@ -9,7 +9,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import astroclust
-from astroclust.catalogs import check_table_output, read_table, write_table
 from astroclust.cli.options import add_command, add_images, read_images, table_of
 
 __all__ = ["add_review"]
@@ -119,9 +118,11 @@ def _review(arguments, report):
     from astroclust.review import DEFAULT_PORT
 
     if arguments.export is not None:
-        check_table_output(arguments.export, overwrite=arguments.overwrite)
+        astroclust.catalogs.check_table_output(arguments.export, overwrite=arguments.overwrite)
     if arguments.agreement_table is not None:
-        check_table_output(arguments.agreement_table, overwrite=arguments.overwrite)
+        astroclust.catalogs.check_table_output(
+            arguments.agreement_table, overwrite=arguments.overwrite
+        )
     if not arguments.image:
         raise ValueError(
             "a review shows the images: give --image F555W=v.fits, one a band, as to "
@@ -129,7 +130,10 @@ def _review(arguments, report):
         )
     # Torch takes seconds to import: a review without a classifier does without.
     model = None if arguments.model is None else astroclust.load_classifier(arguments.model)
-    table, images = read_table(table_of(arguments)), read_images(arguments, model)
+    table, images = (
+        astroclust.catalogs.read_table(table_of(arguments)),
+        read_images(arguments, model),
+    )
     page = _page(arguments, _threshold(arguments, report, table, model))
     suffix = ".labels.ecsv" if page.confirm is None else ".confirm.ecsv"
     path = arguments.labels or Path(arguments.table).with_suffix(suffix)
@@ -276,7 +280,7 @@ def _keep_labels(arguments, report, table, images, path, page):
         _export_confirmed(arguments, report, table, images, path, page)
     elif arguments.export is not None:
         votes = store.table()
-        write_table(votes, arguments.export, overwrite=arguments.overwrite)
+        astroclust.catalogs.write_table(votes, arguments.export, overwrite=arguments.overwrite)
         report.say(
             "{voted} objects with votes or notes, {with_mode} of them with a mode",
             voted=len(votes),
@@ -294,7 +298,7 @@ def _export_confirmed(arguments, report, table, images, path, page):
     subset, counts = confirmed_subset(
         table, images, path, confirm=page.confirm, column_prefix=prefix
     )
-    write_table(subset, arguments.export, overwrite=arguments.overwrite)
+    astroclust.catalogs.write_table(subset, arguments.export, overwrite=arguments.overwrite)
     report.say(
         "{before} of {} objects have a probability of {:.4g} or more; {confirmed} of them are "
         "confirmed, {rejected} rejected, {open} open\n{counts}",
@@ -324,7 +328,9 @@ def _compare(arguments, report, agreement):
         fleiss_objects=fleiss.n,
     )
     if arguments.agreement_table is not None:
-        write_table(agreement.table(), arguments.agreement_table, overwrite=arguments.overwrite)
+        astroclust.catalogs.write_table(
+            agreement.table(), arguments.agreement_table, overwrite=arguments.overwrite
+        )
         report.say("wrote {agreement_table}", agreement_table=arguments.agreement_table)
 
 

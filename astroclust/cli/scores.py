@@ -3,8 +3,7 @@
 
 import numpy as np
 
-from astroclust.catalogs.fields import plain_name
-from astroclust.evaluation import class_scores, compare_classes, confusion_matrix
+import astroclust
 
 __all__ = ["say_comparison", "say_galaxies", "say_scores"]
 
@@ -27,8 +26,8 @@ def say_scores(report, true, probabilities, card, scores, *, ablate=False):
     """
     scheme = card.classes
     labels, classes = map(scheme.numbers_of, (true, probabilities.argmax(axis=1)))
-    by_class = class_scores(labels, classes, scheme=scheme)
-    counts = confusion_matrix(labels, classes, scheme=scheme)
+    by_class = astroclust.evaluation.class_scores(labels, classes, scheme=scheme)
+    counts = astroclust.evaluation.confusion_matrix(labels, classes, scheme=scheme)
     common = by_class["name"][np.argmax(by_class["total"])]
     text = [
         f"accuracy {scores['accuracy']:.3f} +- {scores['accuracy_error']:.3f} on {scores['n']} "
@@ -88,7 +87,7 @@ def say_comparison(report, start, card, true, before, after):
     before, after : `~numpy.ndarray` of float, shape (n, n_classes)
         Class probabilities by both.
     """
-    found = compare_classes(true, before.argmax(axis=1), after.argmax(axis=1))
+    found = astroclust.evaluation.compare_classes(true, before.argmax(axis=1), after.argmax(axis=1))
     report.say(
         "before ({}): accuracy {:.3f}, after ({}): {:.3f}, on the same {} rows; difference "
         "{:+.3f} +- {:.3f} (right only after: {}, only before: {})\n{}",
@@ -120,7 +119,7 @@ def say_galaxies(report, scores, card, *, seen=None):
     seen : dict of str to int, optional
         Number of stamps per galaxy that have been trained on.
     """
-    lines, trained = [], {plain_name(one) for one in card.galaxies}
+    lines, trained = [], {astroclust.catalogs.fields.plain_name(one) for one in card.galaxies}
     for name, one in scores.items():
         recalls = [one.get(f"recall_{number}") for number in card.classes.numbers]
         recalls = ["-" if value is None else f"{value:.2f}" for value in recalls]
@@ -130,6 +129,6 @@ def say_galaxies(report, scores, card, *, seen=None):
         lines.append(
             f"{name}: n {one['n']}, accuracy {one['accuracy']:.3f}, recalls {' '.join(recalls)}, "
             f"mean recall {one['mean_recall']:.3f}{area}, calibration error {one['ece']:.3f}"
-            + (mark if n_seen or plain_name(name) in trained else "")
+            + (mark if n_seen or astroclust.catalogs.fields.plain_name(name) in trained else "")
         )
     report.say("{}", "\n".join(lines), galaxies=scores)

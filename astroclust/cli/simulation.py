@@ -4,7 +4,6 @@
 import numpy as np
 
 import astroclust
-from astroclust.catalogs import read_legus, read_table
 from astroclust.cli.options import (
     add_command,
     add_output,
@@ -13,7 +12,6 @@ from astroclust.cli.options import (
     band_system,
     say_counts,
 )
-from astroclust.instruments import LEGUS_CLASSES
 
 __all__ = ["add_simulate"]
 
@@ -78,7 +76,7 @@ def _simulate(arguments, report):
     given = {name: value for name, value in given.items() if value is not None}
     like = arguments.like or "ngc628-c"
     if arguments.catalog is not None:
-        given["catalog"] = read_table(arguments.catalog)
+        given["catalog"] = astroclust.catalogs.read_table(arguments.catalog)
         like = arguments.like or given["catalog"].meta.get("FIELD", like)
     if arguments.psf is not None:
         given["psf"] = {(camera, name): path for camera, name, path in arguments.psf}
@@ -110,11 +108,11 @@ def _say_classes(report, path):
     if not path.stat().st_size:
         report.say("", sources=0)
         return
-    catalog = read_legus(path)
+    catalog = astroclust.catalogs.read_legus(path)
     report.say(
         "{sources} sources in the catalogue, by the class that simulated experts give:",
         sources=len(catalog),
     )
-    names = {**LEGUS_CLASSES.names, 0: "not inspected"}
+    names = {**astroclust.instruments.LEGUS_CLASSES.names, 0: "not inspected"}
     counts = {number: np.sum(catalog["class_human"] == number) for number in names}
     say_counts(report, counts, names)

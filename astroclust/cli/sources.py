@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from astroclust.catalogs import read_table
+import astroclust
 from astroclust.cli.options import add_images, add_workers, band_system, read_images
 
 __all__ = [
@@ -133,7 +133,7 @@ def labeled(arguments, report, classifier):
     if not arguments.image:
         raise ValueError("labels of a table need their images: --image F555W=v.fits, one a band")
     sample = labeled_sample(
-        read_table(arguments.labels),
+        astroclust.catalogs.read_table(arguments.labels),
         read_images(arguments, classifier),
         column=arguments.label_column,
         classifier=classifier,

@@ -23,8 +23,6 @@ from astroclust.cli.sources import (
     number_of_stamps,
     simulation_options,
 )
-from astroclust.files import replace_when_done
-from astroclust.instruments import LEGUS_CLASSES
 
 __all__ = ["add_train"]
 
@@ -156,7 +154,9 @@ def _train(arguments, report):
     classifier.card = replace(classifier.card, command=command, score_command=scored)
     curves = ("member-*/metrics.csv", "fold-*/member-*/metrics.csv")
     for log in (path for pattern in curves for path in folder.glob(pattern)):
-        with replace_when_done(log.with_name("learning_curve.png"), overwrite=True) as partial:
+        with astroclust.files.replace_when_done(
+            log.with_name("learning_curve.png"), overwrite=True
+        ) as partial:
             plot_learning_curve(log).figure.savefig(partial)
     if arguments.legus:
         write_hub(arguments, report, classifier, sample)
@@ -247,7 +247,9 @@ def _training_sample(arguments, report, start, folder):
             return sample, "", folds
         sample = hold_out(sample, seed=arguments.seed)
         return sample, _score_command(arguments, {"held_out": True, "ablate": True}), 0
-    scheme = arguments.scheme or (LEGUS_CLASSES if start is None else start.card.classes)
+    scheme = arguments.scheme or (
+        astroclust.instruments.LEGUS_CLASSES if start is None else start.card.classes
+    )
     sample = simulated_sample(
         number_of_stamps(arguments), scheme=scheme, **simulation_options(arguments, start)
     )
