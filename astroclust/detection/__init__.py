@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from astroclust.detection.background import BOX, Background, measure_cells
 from astroclust.detection.tiles import run_tasks, task_pool, tiles_of
+from astroclust.extras import naming_extras
 from astroclust.images import Band, ImageSet, read_image
 
 __all__ = ["find_sources", "white_light"]
@@ -314,7 +315,7 @@ def _find_segments(data, mask, block, limit, *, n_pixels):
     if not own.size:
         return Table()
     segments.keep_labels(own)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), naming_extras():
         # It says that it deblends the groups with most peaks at other levels.
         warnings.simplefilter("ignore", AstropyUserWarning)
         segments = deblend_sources(
