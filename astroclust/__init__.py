@@ -63,6 +63,34 @@ def __dir__():
     return [*globals(), *_HOMES, *_PACKAGES]
 
 
+def test(*arguments):
+    """Run the tests of the installed package.
+
+    Parameters
+    ----------
+    *arguments : str
+        Arguments of pytest, such as ``"-k"`` and ``"stamps"``.
+
+    Returns
+    -------
+    status : `pytest.ExitCode`
+        0 if all tests passed.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If pytest is not installed; the extra ``test`` has what the tests need.
+
+    Examples
+    --------
+    >>> import astroclust
+    >>> astroclust.test("-k", "stamps")  # doctest: +SKIP
+    """
+    with import_module("astroclust.extras").naming_extras():
+        pytest = import_module("pytest")
+    return pytest.main(["--pyargs", "astroclust", *arguments])
+
+
 def _read_legus(path, field=None, filters=None):
     return import_module("astroclust.catalogs").read_legus(path, field=field, filters=filters)
 

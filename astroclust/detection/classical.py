@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from astroclust.detection.background import BOX, measure_background
 from astroclust.detection.tiles import run_tasks, task_pool, tiles_of
+from astroclust.extras import naming_extras
 
 __all__ = ["COLUMNS", "find_classical"]
 
@@ -188,7 +189,7 @@ def _find_segments(data, mask, block, limit, *, n_pixels):
     if not own.size:
         return _nothing(data)
     segments.keep_labels(own)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), naming_extras():
         # It says that it deblends the groups with most peaks at other levels.
         warnings.simplefilter("ignore", AstropyUserWarning)
         segments = deblend_sources(

@@ -4,14 +4,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import galsim
 import numpy as np
 from astropy.nddata import overlap_slices
 
+from astroclust.extras import naming_extras
 from astroclust.images import Band, ImageSet
 from astroclust.instruments import camera_label, camera_of, exposure_time, filter_of
 from astroclust.photometry import counts_to_rate, value_of_band, zero_point
 from astroclust.simulation import star_image, unit_profile
+
+with naming_extras():
+    import galsim
 
 __all__ = [
     "AREA",

@@ -6,6 +6,7 @@ from functools import partial
 
 from torch import nn
 
+from astroclust.networks.dual import DualNetwork, list_backbones, split_last
 from astroclust.networks.inference import channels_last, fuse_network, survive_forks
 from astroclust.networks.native import NativeNetwork
 from astroclust.networks.starcnet import StarcNet
@@ -89,7 +90,7 @@ def register_network(name, build):
         raise ValueError(f"the name of a network must be a line of text, not {name!r}")
     if not callable(build):
         raise TypeError(f"build must be called with n_bands and n_classes, which {build!r} cannot")
-    if name in _OURS or name.startswith(_TIMM) or _backbone_of(name) in _backbones():
+    if name in _OURS or name.startswith(_TIMM) or _is_backbone(name):
         raise ValueError(f"there is a network {name!r} already: choose another name")
     _REGISTERED[name] = build
 
@@ -132,7 +133,7 @@ def create_network(name, *, n_bands=5, n_classes=4, weights=None):
     OSError
         If weights cannot be downloaded or read.
     ModuleNotFoundError
-        If timm is needed and not installed.
+        If torchvision or timm is needed and not installed.
 
     Examples
     --------
@@ -149,30 +150,27 @@ def create_network(name, *, n_bands=5, n_classes=4, weights=None):
         if weights not in (None, "none"):
             raise ValueError(f"network {name!r} has no published weights: omit weights={weights!r}")
         return _checked(build(n_bands, n_classes), name)
-    if _backbone_of(name) not in (known := _backbones()) and not name.startswith(_TIMM):
+    if not name.startswith(_TIMM) and _backbone_of(name) not in (known := list_backbones()):
         raise ValueError(
             f"network {name!r} is not known: if it is your own, first call "
             "astroclust.networks.register_network; there are "
             f"{', '.join([*_OURS, *_REGISTERED])}, timm/NAME, and those of torchvision: "
             f"{', '.join(known)}"
         )
-    from astroclust.networks.dual import DualNetwork
-
     return DualNetwork(name, n_bands, n_classes, weights="imagenet" if weights is None else weights)
 
 
 def _backbone_of(name):
     """The name of a backbone without size and ending."""
-    from astroclust.networks.dual import split_last
-
     return split_last(name)[0].partition("@")[0]
 
 
-def _backbones():
-    # torchvision takes as long to import as torch, and bundled classifiers do not need it.
-    from astroclust.networks.dual import list_backbones
-
-    return list_backbones()
+def _is_backbone(name):
+    """Whether torchvision is installed and has a network of this name."""
+    try:
+        return _backbone_of(name) in list_backbones()
+    except ModuleNotFoundError:
+        return False
 
 
 def _checked(network, name):

