@@ -45,9 +45,9 @@ def saliency(stamps, model=None, *, classes=None, steps=32):
     Raises
     ------
     ModuleNotFoundError
-        Where Captum is not installed.
+        If Captum is not installed.
     ValueError
-        Where stamps do not fit the classifier, or a class is none.
+        If stamps do not fit the classifier, or a class is none.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def band_importance(maps, bands):
     Raises
     ------
     ValueError
-        Where the number of bands differs.
+        If the number of bands differs.
 
     Examples
     --------

@@ -49,11 +49,11 @@ def check_output(path, *, overwrite=False):
     Raises
     ------
     FileNotFoundError
-        Where the folder does not exist.
+        If the folder does not exist.
     IsADirectoryError
-        Where a folder has that name.
+        If a folder has that name.
     FileExistsError
-        Where the file exists and ``overwrite`` is false.
+        If the file exists and ``overwrite`` is false.
     OSError
         If no file can be made in the folder.
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Catalogues and images of LEGUS and PHANGS-HST: fetched once, from MAST."""
+"""Catalogs and images of LEGUS and PHANGS-HST: fetched once, from MAST."""
 
 import re
 from contextlib import suppress
@@ -149,13 +149,13 @@ def fetch_legus(
     Raises
     ------
     KeyError
-        Where LEGUS has no such field.
+        If LEGUS has no such field.
     FileNotFoundError
-        Where the archive has no such file, or none is here and ``offline`` is true.
+        If the archive has no such file, or none is here and ``offline`` is true.
     OSError
-        Where the server does not answer, the disk is full, or what came is not whole.
+        If the server does not answer, the disk is full, or what came is not whole.
     ValueError
-        For an unknown ``what``, for the catalogue of a field that has none, and for a bundle that
+        For an unknown ``what``, for the catalog of a field that has none, and for a bundle that
         is not to be trusted.
 
     Examples

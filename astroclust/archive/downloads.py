@@ -78,9 +78,9 @@ def fetch_files(remotes, folder, *, offline=False, progress_bar=False):
     Raises
     ------
     FileNotFoundError
-        Where the server has no such file, or none is here and ``offline`` is true.
+        If the server has no such file, or none is here and ``offline`` is true.
     OSError
-        Where a file cannot be fetched after all attempts, or not be written.
+        If a file cannot be fetched after all attempts, or not be written.
     """
     manifest = Manifest(folder)
     wanted = [r for r in remotes if not manifest.has(r.name, size=r.size, sha256=r.sha256)]
@@ -351,9 +351,9 @@ def length_of(url):
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        If there is no such file.
     OSError
-        Where the server does not answer.
+        If the server does not answer.
     """
 
     def ask():

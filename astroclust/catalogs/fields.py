@@ -37,12 +37,12 @@ class LegusField:
     ci_cut : float
         Smallest concentration index of a candidate (mag).
     label_columns : tuple of str
-        The last columns of the catalogue, where they are not those of most fields.
+        The last columns of the catalog, where they are not those of most fields.
     labels : str or None
-        Who gave the classes of the catalogue: ``"consensus"`` of three people, a ``"single"``
+        Who gave the classes of the catalog: ``"consensus"`` of three people, a ``"single"``
         person, or ``"hybrid"`` of people and a network.
     catalog : str or None
-        Path of the catalogue under the folder of LEGUS in the archive; None where there is none.
+        Path of the catalog under the folder of LEGUS in the archive; None where there is none.
     image_name : str
         Name of the field in the names of its images.
     table_1, table_2 : tuple of int or None
@@ -77,7 +77,7 @@ class LegusField:
 
     @property
     def catalog_file(self):
-        """Name of the catalogue in the archive; where it has none, what it would be called."""
+        """Name of the catalog in the archive; where it has none, what it would be called."""
         if self.catalog is not None:
             return self.catalog.rpartition("/")[2]
         return _catalog_file(self.name, "acs-wfc3" if "acs" in self.cameras else "wfc3", "v1")
@@ -165,7 +165,7 @@ def _counts(value):
 
 
 def find_field(name):
-    """The LEGUS field of a name, however it is spelt.
+    """The LEGUS field of a name, however it is spelled.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def find_field(name):
     Raises
     ------
     KeyError
-        Where there is none of that name; similar ones are named.
+        If there is none of that name; similar ones are named.
 
     Examples
     --------

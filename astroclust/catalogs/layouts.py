@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Which column of a LEGUS catalogue is which: from its readme, the registry, or what it holds."""
+"""Which column of a LEGUS catalog is which: from its readme, the registry, or what it holds."""
 
 import re
 import warnings
@@ -51,7 +51,7 @@ FIT_COLUMNS = [
     "e_bv_min",
 ]
 QUALITY_COLUMNS = ["chi2", "fit_probability"]
-# The columns that all catalogues begin with; between the two may be positions in a mosaic.
+# The columns that all catalogs begin with; between the two may be positions in a mosaic.
 _PLACE = ("id", "x", "y")
 _MEASURED = (
     *("ra", "dec", *_MAGNITUDES, "ci"),
@@ -71,7 +71,7 @@ HIGHEST = dict.fromkeys(_LABELS, 4) | {
 # All that the last columns may be.
 LABEL_COLUMNS = (*_LABELS, "class_mean", *_NOTES)
 
-# What the numbered lines of a catalogue's readme say, in the order in which they are tried.
+# What the numbered lines of a catalog's readme say, in the order in which they are tried.
 _README_LINES = (
     (r"source id", "id"),
     (r"x coordinates .* mosaic", "x_mosaic"),

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The cluster catalogues of LEGUS: text without a header, in several layouts."""
+"""The cluster catalogs of LEGUS: text without a header, in several layouts."""
 
 import re
 import warnings
@@ -81,7 +81,7 @@ _UNITS = {
 
 
 def read_legus(path, *, field=None, filters=None):
-    """Read a cluster catalogue of LEGUS; ``Table.read(path, format="ascii.legus")`` does the same.
+    """Read a cluster catalog of LEGUS; ``Table.read(path, format="ascii.legus")`` does the same.
 
     The files have no header. Where the ``.readme`` of the archive lies beside one, its columns are
     as that says. Else all files begin with the same 33 columns, or with 35 where a field has
@@ -117,11 +117,11 @@ def read_legus(path, *, field=None, filters=None):
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        If there is no such file.
     ValueError
-        Where the file is not such a catalogue, is torn, or has a layout that is not known.
+        If the file is not such a catalog, is torn, or has a layout that is not known.
     KeyError
-        Where ``field`` is not a field of LEGUS.
+        If ``field`` is not a field of LEGUS.
 
     Warns
     -----
@@ -135,7 +135,7 @@ def read_legus(path, *, field=None, filters=None):
 
     Examples
     --------
-    A catalogue with one detection missing, under a name that tells its field:
+    A catalog with one detection missing, under a name that tells its field:
 
     >>> from astropy.table import Table
     >>> from astroclust import decode_flags, find_field, read_legus, write_legus

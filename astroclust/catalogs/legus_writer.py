@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Cluster catalogues in the layout of LEGUS, with the readme that says their columns."""
+"""Cluster catalogs in the layout of LEGUS, with the readme that says their columns."""
 
 import re
 from contextlib import ExitStack
@@ -26,7 +26,7 @@ from astroclust.instruments import LEGUS_BANDS
 __all__ = ["format_legus", "write_legus"]
 
 _NOT_DETECTED = 99.999
-# Columns of digits as the released catalogues have them, each 12 characters wide.
+# Columns of digits as the released catalogs have them, each 12 characters wide.
 _FORMATS = {
     **dict.fromkeys(("id", "n_filters"), "{:10.0f}"),
     **dict.fromkeys(("x", "y", "x_mosaic", "y_mosaic", "class_mean"), "{:12.3f}"),
@@ -80,7 +80,7 @@ Photometry is in Vega magnitudes, with aperture correction and without Galactic 
 
 
 def write_legus(table, path, *, overwrite=False):
-    """Write a catalogue as LEGUS does; ``Table.write(path, format="ascii.legus")`` does the same.
+    """Write a catalog as LEGUS does; ``Table.write(path, format="ascii.legus")`` does the same.
 
     A readme that says the columns is written beside it. `~astroclust.catalogs.read_legus` reads
     both to the same table.
@@ -102,11 +102,11 @@ def write_legus(table, path, *, overwrite=False):
     Raises
     ------
     OSError
-        Where a file exists and ``overwrite`` is false, or cannot be written.
+        If a file exists and ``overwrite`` is false, or cannot be written.
     KeyError
-        Where the table lacks a column.
+        If the table lacks a column.
     ValueError
-        Where the name does not end in ``.tab``, or there are not five bands from NUV to I.
+        If the name does not end in ``.tab``, or there are not five bands from NUV to I.
 
     Examples
     --------

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The cluster catalogues of PHANGS-HST: FITS tables, of one galaxy or of all."""
+"""The cluster catalogs of PHANGS-HST: FITS tables, of one galaxy or of all."""
 
 import difflib
 import re
@@ -117,13 +117,13 @@ def human_class(codes):
     Parameters
     ----------
     codes : array_like of number, shape (n,)
-        1 to 3; from 4 on the kinds of artefact of `PHANGS_CODES`; 0, less, NaN or masked where
+        1 to 3; from 4 on the kinds of artifact of `PHANGS_CODES`; 0, less, NaN or masked where
         nobody inspected the source.
 
     Returns
     -------
     classes : `~numpy.ndarray` of int32, shape (n,)
-        1 to 3, 4 for every artefact, 0 for what was not inspected.
+        1 to 3, 4 for every artifact, 0 for what was not inspected.
 
     Examples
     --------
@@ -136,9 +136,9 @@ def human_class(codes):
 
 
 def read_phangs(path, *, galaxy=None):
-    """Read a cluster catalogue of PHANGS-HST.
+    """Read a cluster catalog of PHANGS-HST.
 
-    This was written from descriptions, with no original file at hand, for the catalogues of each
+    This was written from descriptions, with no original file at hand, for the catalogs of each
     galaxy in DR4 (``hlsp_phangs-cat_hst_{camera}_{target}_multi_v1_{kind}.fits``, with kinds such
     as ``obs-human-cluster-class12``, ``sed-machine-compact-association-class3`` and
     ``obs-sed-candidates``) and those of all galaxies in DR5
@@ -150,7 +150,7 @@ def read_phangs(path, *, galaxy=None):
     path : str or `~pathlib.Path`
         A file as the archive has it, plain or compressed.
     galaxy : str, optional
-        Only the sources of this galaxy, however it is spelt: ``"NGC 628C"``, ``"ngc0628c"``.
+        Only the sources of this galaxy, however it is spelled: ``"NGC 628C"``, ``"ngc0628c"``.
 
     Returns
     -------
@@ -160,7 +160,7 @@ def read_phangs(path, *, galaxy=None):
         0.03962 arcsec, 0-based as in the file); ``ra``, ``dec`` (deg); ``class_human`` (as
         `human_class`) and ``class_code``, the code of the file; ``class_ml`` (likewise a class),
         ``class_ml_quality`` (the fraction of ten networks that vote for it) and
-        ``class_ml_corrected`` (4 for what is an artefact to the eye); ``mag_f275w``,
+        ``class_ml_corrected`` (4 for what is an artifact to the eye); ``mag_f275w``,
         ``mag_err_f275w`` ... (Vega mag), ``flux_f275w``, ``flux_err_f275w`` ... (mJy);
         ``n_not_detected``, ``n_not_covered``; ``ci`` (mag); ``color_class``; ``age`` (yr),
         ``mass`` (solar masses) and ``e_bv`` (mag), with ``_err``, and ``chi2``; ``age_dr5``,
@@ -172,13 +172,13 @@ def read_phangs(path, *, galaxy=None):
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        If there is no such file.
     OSError
-        Where the file is empty, truncated or not FITS.
+        If the file is empty, truncated or not FITS.
     ValueError
-        Where it has no table with the positions of PHANGS, or text in place of numbers.
+        If it has no table with the positions of PHANGS, or text in place of numbers.
     KeyError
-        Where ``galaxy`` is not in the file; similar ones are named.
+        If ``galaxy`` is not in the file; similar ones are named.
 
     Notes
     -----

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The labelled samples of Wei et al. (2020), from the catalogues of LEGUS."""
+"""The labeled samples of Wei et al. (2020), from the catalogs of LEGUS."""
 
 import warnings
 from pathlib import Path
@@ -59,12 +59,12 @@ def legus_catalogs(folder):
 
 
 def training_sample(catalogs, *, labels="consensus", min_filters=4):
-    """The labelled candidates of Table 1 or Table 2 of Wei et al. (2020).
+    """The labeled candidates of Table 1 or Table 2 of Wei et al. (2020).
 
     Parameters
     ----------
     catalogs : iterable of `~astropy.table.Table`
-        Catalogues, as `~astroclust.catalogs.read_legus` reads them.
+        Catalogs, as `~astroclust.catalogs.read_legus` reads them.
     labels : str, optional
         ``"consensus"``: the mode of three people, for the fields of Table 2; ``"bcw"``: the
         classes of B. C. Whitmore, for those fields of Table 1 that are public.
@@ -83,7 +83,7 @@ def training_sample(catalogs, *, labels="consensus", min_filters=4):
     Raises
     ------
     ValueError
-        For unknown ``labels``, or where no catalogue belongs to the table.
+        For unknown ``labels``, or where no catalog belongs to the table.
 
     Examples
     --------
@@ -144,19 +144,19 @@ def sample_counts(catalogs):
     Parameters
     ----------
     catalogs : iterable of `~astropy.table.Table`
-        Catalogues, as `~astroclust.catalogs.read_legus` reads them.
+        Catalogs, as `~astroclust.catalogs.read_legus` reads them.
 
     Returns
     -------
     counts : `~astropy.table.Table`
         A row a field, then the totals of the fields of each table: ``field``; ``table`` (of the
         paper: 1, 2, or masked); ``rows``; ``class_1`` ... ``class_4``; ``paper_1`` ... and
-        ``difference_1`` ... (masked where the paper has no row); ``min_4_filters`` (labelled
+        ``difference_1`` ... (masked where the paper has no row); ``min_4_filters`` (labeled
         candidates that are detected in at least four bands).
 
     Examples
     --------
-    Of a catalogue of three rows almost all that the paper counts is missing:
+    Of a catalog of three rows almost all that the paper counts is missing:
 
     >>> from astropy.table import Table
     >>> from astroclust.catalogs import sample_counts

@@ -50,7 +50,7 @@ def cut_stamps(x, y, bands, size, *, progress_bar=False):
     inside = ((corners >= 0) & (corners <= [[ny - size], [nx - size]])).all(axis=0) & on_image
     for i in np.flatnonzero(on_image & ~inside):
         flags[i] = _cut_at_edge(data[i], corners[:, i], bands)
-    # In the order of y neighbours share what was read, from the disk as from memory.
+    # In the order of y neighbors share what was read, from the disk as from memory.
     rows = np.flatnonzero(inside)
     rows = rows[np.argsort(corners[0, rows], kind="stable")]
     part = np.zeros((min(_BLOCK, len(rows)), *data.shape[1:]), np.float32)

@@ -26,9 +26,9 @@ def normalize_stamps(stamps, kind="asinh-peak"):
     kind : str, optional
         ``"asinh-peak"``, that of the bundled networks: in each band the sky, the median of the
         outer three pixels of the stamp, is subtracted; all bands are divided by one number, the
-        highest pixel of any band within five pixels of the centre; and ``asinh(20 x) / asinh(20)``
+        highest pixel of any band within five pixels of the center; and ``asinh(20 x) / asinh(20)``
         compresses what is bright, up to 1.5. It is the candidate that spans 0 to 1, not its
-        brightest neighbour, and the colours are kept, so all bands must be in one unit, such as
+        brightest neighbor, and the colors are kept, so all bands must be in one unit, such as
         electrons a second. ``"unit-stamp"`` and ``"unit-band"``: from 0, the lowest pixel, to 1,
         the highest, of all bands together, or of each. Wei et al. (2020, sec. 3.4) rescale to
         [0, 1] and do not say which.
