@@ -99,7 +99,7 @@ def _images_in(path, hdus, system, roles):
 
 
 def _filter_in(path, *headers):
-    """The filter named by the first header that names any."""
+    """The filter in the first header that names any; several in it are an error."""
     for header in headers:
         named = filters_of_header(header)
         filters = sorted({name for names in named.values() for name in names})
