@@ -321,7 +321,7 @@ def drop_unreadable_cards(header, path):
     Parameters
     ----------
     header : `~astropy.io.fits.Header`
-        Changed in place.
+        Header of the HDU; changed in place.
     path : str or `~pathlib.Path`
         The file, for the warning.
 

@@ -110,7 +110,7 @@ def describe_columns(table, known):
     Parameters
     ----------
     table : `~astropy.table.Table`
-        Changed in place.
+        The table; changed in place.
     known : mapping of str to str or tuple
         Column names to a description, or to description, unit and format. Names that are not in
         the table are ignored.

@@ -21,7 +21,7 @@ class Keyword:
     unit : str, optional
         Unit of the value.
     each : str, optional
-        What a number after the keyword counts: ``"band"``, ``"run"`` or ``"cut"``.
+        Item that a number after the keyword refers to: ``"band"``, ``"run"`` or ``"cut"``.
 
     Examples
     --------

@@ -32,7 +32,7 @@ def print_most_important(table):
     Parameters
     ----------
     table : `~astropy.table.Table`
-        Changed in place; only printing is affected. Hiding columns with astropy would add metadata
-        that is written to files.
+        The table; changed in place, but only printing is affected. Hiding columns with astropy
+        would add metadata that is written to files.
     """
     table.formatter = _Formatter()
