@@ -17,7 +17,7 @@ _MOST_BYTES = 140_000
 _QUALITIES = (88, 75, 60, 40, 20)
 # Pixels on a side of a field and of a stamp, stamps per row and in total.
 _FIELD, _STAMP, _COLUMNS, _STAMPS = 480, 96, 8, 24
-# Minimum width of a field on the screen, in pixels.
+# Approximate minimum width of a field on the screen, in pixels.
 _LEAST_WIDTH = 480
 
 log = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ def picture_tag(picture, *, width):
     picture : `~numpy.ndarray` of uint8, shape (ny, nx, 3)
         Red, green and blue channels; row 0 is at the top.
     width : int
-        Minimum width on the screen, in pixels.
+        Approximate minimum width on the screen, in pixels.
 
     Returns
     -------
