@@ -8,9 +8,9 @@ from importlib.util import find_spec as _find_spec
 
 from astropy.io import registry as _registry
 
-# The steps of a script, from images to a checked catalog, by the package that each lives in; all
-# other public names are imported from their package. A name is imported when it is first used, so
-# that ``import astroclust`` is quick and leaves torch, matplotlib and GalSim out.
+# Functions and classes of a typical script, and the subpackage of each; other public names are
+# imported from their subpackage. Names are imported on first use, so that ``import astroclust`` is
+# quick and does not import torch, matplotlib or GalSim.
 _HOMES = {
     "ImageSet": "images",
     "Stamps": "stamps",
@@ -107,7 +107,7 @@ def _register():
 
 
 class _RegisterLater:
-    """Registers the format as soon as somebody imports astropy.table, which takes a second."""
+    """Register the format on import of astropy.table, which is slow to import."""
 
     def find_spec(self, name, *_):
         if name != "astropy.table":

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Which pixels and bands a class rests on."""
+"""Attribution of predicted classes to pixels and bands."""
 
 from dataclasses import dataclass
 
@@ -15,39 +15,39 @@ from astroclust.weights import load_classifier
 __all__ = ["ReducedInput", "band_importance", "reduce_input", "saliency"]
 
 _BATCH = 8
-# Pixels from the middle of a stamp that count as the candidate, as in the normalization.
+# Half-width of the central box that counts as the candidate, as in the normalization, in pixels.
 _CORE = 5
 
 
 def saliency(stamps, model=None, *, classes=None, steps=32):
-    """How much each pixel says for the class of its stamp.
+    """Contribution of each pixel to the class score of its stamp.
 
-    These are integrated gradients (Sundararajan et al. 2017, ICML, 3319) from an empty stamp, by
-    Captum: what all pixels say adds up to the score of the class less that of the empty stamp.
+    Integrated gradients (Sundararajan et al. 2017, ICML, 3319) from an empty stamp, computed with
+    Captum; they sum to the score of the class minus that of the empty stamp.
 
     Parameters
     ----------
     stamps : `~astroclust.stamps.Stamps`
         n stamps in the bands and of the size of the classifier.
     model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
-        As for `~astroclust.classification.classify_table`.
+        See `~astroclust.classification.classify_table`.
     classes : array_like of int, shape (n,), optional
-        The classes asked about; by default the most probable.
+        Class to explain for each stamp; by default the most probable one.
     steps : int, optional
-        Of the integral.
+        Number of integration steps.
 
     Returns
     -------
     maps : `~numpy.ndarray` of float32, shape (n, n_bands, size, size)
-        In units of the network's score before the softmax, mean of its members; positive for the
-        class. Absent bands are 0.
+        Contributions to the score before the softmax, averaged over the networks; positive values
+        favor the class. Absent bands are 0.
 
     Raises
     ------
     ModuleNotFoundError
-        Where Captum is not installed.
+        If Captum is not installed.
     ValueError
-        Where stamps do not fit the classifier, or a class is none.
+        If the stamps do not match the classifier, or a class is invalid.
 
     Examples
     --------
@@ -89,24 +89,24 @@ def saliency(stamps, model=None, *, classes=None, steps=32):
 
 
 def band_importance(maps, bands):
-    """Share of each band in what a class rests on.
+    """Fraction of the absolute attribution in each band.
 
     Parameters
     ----------
     maps : array_like of float, shape (n, n_bands, size, size)
-        As `saliency` returns them.
+        Output of `saliency`.
     bands : sequence of str
-        Their bands, as ``stamps.bands``.
+        Their bands, such as ``stamps.bands``.
 
     Returns
     -------
     importance : `~astropy.table.Table`, length n
-        A column a band: its share in the sum of absolute values; NaN where all are 0.
+        One column per band: its fraction of the sum of absolute values; NaN if all are 0.
 
     Raises
     ------
     ValueError
-        Where the number of bands differs.
+        If the number of bands does not match.
 
     Examples
     --------
@@ -137,13 +137,13 @@ class ReducedInput:
     inputs : tuple of tuple of str, length n_inputs
         Bands of each input: first all of them, then those of the reduced inputs.
     classes : `~numpy.ndarray` of int, shape (n,)
-        Classes that the maps are about: the most probable ones with all bands.
+        Classes that the maps explain: the most probable ones with all bands.
     probabilities : `~numpy.ndarray` of float32, shape (n_inputs, n, n_classes)
         Class probabilities with each input.
     maps : `~numpy.ndarray` of float32, shape (n_inputs, n, n_bands, size, size)
-        Saliency for ``classes`` with each input, as `saliency` returns it.
+        Saliency for ``classes`` with each input; see `saliency`.
     scheme : `~astroclust.instruments.ClassScheme`
-        The classes.
+        Class scheme of the classifier.
     """
 
     bands: tuple
@@ -154,7 +154,7 @@ class ReducedInput:
     scheme: ClassScheme
 
     def lost_maps(self, number):
-        """Saliency in the bands that a reduced input lacks, with all bands in the input.
+        """Saliency with all bands, restricted to the bands that a reduced input lacks.
 
         Parameters
         ----------
@@ -164,23 +164,24 @@ class ReducedInput:
         Returns
         -------
         maps : `~numpy.ndarray` of float32, shape (n, n_bands, size, size)
-            0 in the bands that it keeps.
+            0 in the bands of the reduced input.
         """
         lost = ~np.isin(self.bands, self.inputs[number])
         return self.maps[0] * lost[:, None, None]
 
     def losses(self):
-        """Losses of each reduced input.
+        """Changes in probability and attribution for each reduced input.
 
         Returns
         -------
         losses : `~astropy.table.Table`, length n * (n_inputs - 1)
             ``row``, number of the stamp; ``input``, such as ``"V+I"``; ``class``;
-            ``probability_full`` and ``probability`` of that class with all bands and with those of
-            the input; ``class_reduced``, the most probable class with them; ``lost``, the fraction
-            of the absolute saliency with all bands that lies in bands that the input lacks;
-            ``lost_BAND``, that in each of them, NaN in bands that it keeps; and ``core``, the
-            fraction of ``lost`` in the middle 11 x 11 pixels. Fractions of nothing are NaN.
+            ``probability_full`` and ``probability`` of that class with all bands and with the
+            reduced input; ``class_reduced``, the most probable class with the reduced input;
+            ``lost``, the fraction of the absolute saliency with all bands that is in the missing
+            bands; ``lost_BAND``, the fraction in each missing band, NaN for the others; and
+            ``core``, the fraction of ``lost`` in the central 11 x 11 pixels. Fractions of zero
+            are NaN.
         """
         parts = [self._losses_of(number) for number in range(1, len(self.inputs))]
         names = ["row", "input", "class", "probability_full", "probability", "class_reduced"]
@@ -191,7 +192,7 @@ class ReducedInput:
         return table
 
     def _losses_of(self, number):
-        """Rows of `losses` of one input."""
+        """Rows of `losses` for one input."""
         sums = np.abs(self.maps[0]).sum(axis=(2, 3))
         lost = np.abs(self.lost_maps(number))
         middle = lost.shape[-1] // 2
@@ -209,7 +210,7 @@ class ReducedInput:
 
 
 def reduce_input(stamps, model=None, *, inputs=None, steps=32):
-    """Compare class probabilities and saliency with all bands to those with fewer.
+    """Compare class probabilities and saliency with all bands and with fewer.
 
     Parameters
     ----------
@@ -226,16 +227,16 @@ def reduce_input(stamps, model=None, *, inputs=None, steps=32):
     Returns
     -------
     reduced : `ReducedInput`
-        Class probabilities and saliency with each input. All maps are about the class that is the
-        most probable one with all bands, so that they can be compared.
+        Class probabilities and saliency with each input. All maps explain the most probable class
+        with all bands, so that they can be compared.
 
     Raises
     ------
     ModuleNotFoundError
         If Captum is not installed.
     ValueError
-        If an input is empty, has unknown bands or all bands, or lacks more bands than the card
-        allows; or if stamps have none of its bands.
+        If an input is empty, has unknown bands or all bands, or lacks more bands than the model
+        card allows; or if stamps have none of its bands.
 
     Examples
     --------
@@ -273,7 +274,7 @@ def reduce_input(stamps, model=None, *, inputs=None, steps=32):
 
 
 def _check_input(bands, card, stamps):
-    """Bands of a reduced input in the order of the card; a `ValueError` if they cannot be."""
+    """Bands of a reduced input in the order of the card; raise `ValueError` if they are invalid."""
     kept = tuple(band for band in card.bands if band in bands)
     if isinstance(bands, str) or len(kept) != len(bands) or not 0 < len(kept) < len(card.bands):
         raise ValueError(

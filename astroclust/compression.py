@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Compressed files, expanded within a limit."""
+"""Decompression of files within a size limit."""
 
 import bz2
 import gzip
@@ -11,19 +11,19 @@ from pathlib import Path
 
 __all__ = ["CHUNK", "expanded", "expansion_limit", "unpack"]
 
-#: Bytes that are read at once.
+#: Bytes per read.
 CHUNK = 1 << 20
-# Images and tables shrink to a tenth at best, and mosaics that are mostly blank to a hundredth;
-# what grows to more than this was made to fill a disk.
+# Images and tables compress by a factor of 10 at best, mostly blank mosaics by 100; files that
+# expand by more than this are decompression bombs.
 _MAX_RATIO = 200
-# Small files may grow by any factor: 64 MiB are expanded within a second.
+# Small files may expand by any factor: 64 MiB are expanded within a second.
 _SMALL = 64 << 20
 _OPENERS = {b"\x1f\x8b\x08": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 _ZIP, _LZW = b"PK\x03\x04", b"\x1f\x9d"
 
 
 def expansion_limit(n_bytes):
-    """Largest size that a number of compressed bytes is allowed to expand to.
+    """Maximum size that compressed data may expand to.
 
     Parameters
     ----------
@@ -33,33 +33,33 @@ def expansion_limit(n_bytes):
     Returns
     -------
     limit : int
-        Number of bytes: 200 times as many, or 64 MiB if that is more.
+        In bytes: 200 times ``n_bytes``, or 64 MiB if that is larger.
     """
     return max(_MAX_RATIO * n_bytes, _SMALL)
 
 
 @contextmanager
 def expanded(path):
-    """Open a file, plain or compressed, to read its content.
+    """Open a plain or compressed file and read its uncompressed content.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        A plain file, or one compressed by gzip, bzip2, xz or zip, known by its first bytes.
+        A plain file, or one compressed by gzip, bzip2, xz or zip (detected from its first bytes).
 
     Yields
     ------
     file : file-like
-        The content, as bytes.
+        The uncompressed content, as bytes.
     limit : int
-        Size of the content of a plain file; the size that a compressed one may expand to.
+        Size of a plain file, or maximum size that a compressed one may expand to.
     is_plain : bool
         Whether the file is not compressed.
 
     Raises
     ------
     OSError
-        If the file is compressed in another way, or is a zip archive of several files.
+        If the file has another compression, or is a zip archive of several files.
 
     Examples
     --------
@@ -76,17 +76,17 @@ def expanded(path):
 
 
 def unpack(content):
-    """Content of a file, expanded if it is compressed by gzip, bzip2 or xz.
+    """Expand the content of a file if it is compressed by gzip, bzip2 or xz.
 
     Parameters
     ----------
     content : bytes
-        The file.
+        Content of the file.
 
     Returns
     -------
     content : bytes
-        Expanded; that of a zip archive, such as a workbook, is returned as it is.
+        Expanded content; zip archives, such as workbooks, are returned unchanged.
 
     Raises
     ------

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The tables that come with the package."""
+"""Tables bundled with the package."""
 
 from functools import cache
 from importlib import resources
@@ -11,6 +11,6 @@ __all__ = ["read_data"]
 
 @cache
 def read_data(name):
-    """Table of a name in ``astroclust/data``; not to be changed."""
+    """Read a table in ``astroclust/data``; do not modify the result."""
     text = resources.files("astroclust").joinpath(f"data/{name}.ecsv").read_text("utf-8")
     return Table.read(text, format="ascii.ecsv")

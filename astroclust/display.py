@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""HTML for notebooks: pictures of images and stamps, and the card of a classifier."""
+"""HTML for notebooks: images and stamps in color, and model cards."""
 
 import base64
 import html
@@ -12,19 +12,19 @@ from astroclust.extras import naming_extras
 
 __all__ = ["card_html", "html_or_none", "images_html", "picture_tag", "stamps_html", "table_html"]
 
-# Bytes of JPEG in one display; a third more in HTML, for 200 kB in all.
+# Maximum size of the JPEG in one display; base64 adds a third, for at most 200 kB in total.
 _MOST_BYTES = 140_000
 _QUALITIES = (88, 75, 60, 40, 20)
-# Pixels along a side of a field and of a stamp, stamps in a row and in all.
+# Pixels on a side of a field and of a stamp, stamps per row and in total.
 _FIELD, _STAMP, _COLUMNS, _STAMPS = 480, 96, 8, 24
-# Least width of a small field on the screen.
+# Approximate minimum width of a field on the screen, in pixels.
 _LEAST_WIDTH = 480
 
 log = logging.getLogger(__name__)
 
 
 def html_or_none(make, subject):
-    """HTML of an object; None, so that a notebook shows its text, if there is a failure.
+    """HTML of an object, or None on failure, so that notebooks fall back to its text.
 
     Parameters
     ----------
@@ -36,17 +36,17 @@ def html_or_none(make, subject):
     Returns
     -------
     html : str or None
-        The display. Failures, such as a package that is not installed, are logged.
+        HTML of the object. Failures, such as a package that is not installed, are logged.
     """
     try:
         return make(subject)
-    except Exception as error:  # a display must not fail, whatever files and packages do
+    except Exception as error:  # displaying an object must never raise
         log.info("%s is shown as text: %s", type(subject).__name__, error)
         return None
 
 
 def images_html(images):
-    """A color picture of a field.
+    """Color picture of a field.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def images_html(images):
     Returns
     -------
     html : str
-        The picture, binned to at most 480 pixels a side, above the text of the images.
+        The picture, binned to at most 480 pixels on a side, above the ``repr`` of the images.
     """
     from astroclust.plotting.fields import sampled_bands
     from astroclust.plotting.images import color_image
@@ -67,7 +67,7 @@ def images_html(images):
 
 
 def stamps_html(stamps):
-    """A gallery of the first stamps in color.
+    """Gallery of the first stamps in color.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def stamps_html(stamps):
     Returns
     -------
     html : str
-        One picture of at most 24 stamps, above the text of the stamps.
+        One picture of at most 24 stamps, above the ``repr`` of the stamps.
     """
     from astroclust.plotting.images import color_image
 
@@ -99,7 +99,7 @@ def stamps_html(stamps):
 
 
 def card_html(classifier):
-    """The card of a classifier as tables.
+    """Model card of a classifier as tables.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def card_html(classifier):
     Returns
     -------
     html : str
-        Its entries, and its scores on the test set and on galaxies that were held out.
+        Its entries, and its scores on the test set and on held-out galaxies.
     """
     card = classifier.card
     entries = {
@@ -140,23 +140,23 @@ def card_html(classifier):
 
 
 class _Tag(str):
-    """HTML of ours, as opposed to a text of a table."""
+    """HTML that must not be escaped."""
 
 
 def picture_tag(picture, *, width):
-    """An image element that holds its picture.
+    """HTML image element with embedded data.
 
     Parameters
     ----------
     picture : `~numpy.ndarray` of uint8, shape (ny, nx, 3)
-        Red, green and blue, the first row at the top.
+        Red, green and blue channels; row 0 is at the top.
     width : int
-        Least width on the screen.
+        Approximate minimum width on the screen, in pixels.
 
     Returns
     -------
     tag : str
-        With a JPEG of at most 140 kB.
+        Contains a JPEG of at most 140 kB.
     """
     with naming_extras():
         from PIL import Image
@@ -176,14 +176,14 @@ def picture_tag(picture, *, width):
 
 
 def table_html(header, rows):
-    """A table of texts.
+    """HTML table of text.
 
     Parameters
     ----------
     header : sequence of str or None
-        Names of the columns; None for none.
+        Names of the columns; no header if None.
     rows : iterable of sequence of str
-        Cells, which are escaped, except tags of `picture_tag`.
+        Cells; text is escaped, output of `picture_tag` is not.
 
     Returns
     -------

@@ -24,15 +24,15 @@ _REMEDIES = {
     errno.EFBIG: "allow larger files (ulimit -f), or choose a folder on another disk",
     errno.ENOMEM: "close other programs, or write less at a time",
 }
-# Numbers of the errors of a disk that takes no more.
+# Errors of a full disk, an exceeded quota and a file that is too large.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _CANNOT_WRITE = "cannot write"
-# Bytes that are written to find out whether a disk is full.
+# Bytes written to test whether a disk is full.
 _TRIED = 1 << 16
 
 
 def check_output(path, *, overwrite=False):
-    """Check, before long work starts, that a file can be written.
+    """Check that a file can be written, before a long computation starts.
 
     Parameters
     ----------
@@ -44,18 +44,18 @@ def check_output(path, *, overwrite=False):
     Returns
     -------
     path : `~pathlib.Path`
-        The same place.
+        The same path.
 
     Raises
     ------
     FileNotFoundError
-        Where the folder does not exist.
+        If the folder does not exist.
     IsADirectoryError
-        Where a folder has that name.
+        If the path is a folder.
     FileExistsError
-        Where the file exists and ``overwrite`` is false.
+        If the file exists and ``overwrite`` is false.
     OSError
-        If no file can be made in the folder.
+        If no file can be created in the folder.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def check_output(path, *, overwrite=False):
 
 
 def make_folder(path):
-    """Make a folder, and those above it, unless it exists.
+    """Create a folder and its parents if they do not exist.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def make_folder(path):
     Raises
     ------
     OSError
-        If it cannot be made, or a file has that name.
+        If it cannot be created, or the path is a file.
 
     Examples
     --------
@@ -127,29 +127,29 @@ def make_folder(path):
 
 @contextmanager
 def replace_when_done(path, *, overwrite=False, previous=None):
-    """Write a file under a temporary name beside it, and rename it once it is complete.
+    """Write to a temporary file in the same folder, and rename it once it is complete.
 
-    Whatever ends the block early, Ctrl-C and a full disk included, leaves ``path`` as it was. The
-    content is on the disk before the file is renamed.
+    If the block is interrupted, including by Ctrl-C or a full disk, ``path`` is unchanged. The
+    content is flushed to disk before the file is renamed.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        The file to write. If it is a link, the file that it points to is written.
+        The file to write. If it is a link, its target is written.
     overwrite : bool, optional
         Whether the file may exist.
     previous : `~pathlib.Path`, optional
-        New name for the file that is replaced. By default it is not kept.
+        Path to which the replaced file is moved. By default it is deleted.
 
     Yields
     ------
     partial : `~pathlib.Path`
-        The file to write to, with the same ending as ``path``.
+        The file to write to, with the same suffix as ``path``.
 
     Raises
     ------
     OSError
-        As `check_output`; or if there is no space on the disk or no memory, or the file cannot be
+        See `check_output`; also if the disk is full, memory is exhausted, or the file cannot be
         written for another reason.
 
     Examples
@@ -160,7 +160,7 @@ def replace_when_done(path, *, overwrite=False, previous=None):
     """
     path = check_output(path, overwrite=overwrite)
     target = _target(path)  # a link stays a link
-    partial = _beside(target, path.name)  # but the format is that of the name that was given
+    partial = _beside(target, path.name)  # the suffix of the given name sets the format
     try:
         yield partial
         with open(partial, "rb") as file:
@@ -179,21 +179,21 @@ def replace_when_done(path, *, overwrite=False, previous=None):
 
 @contextmanager
 def reading(path, *, remedy="download or write it again"):
-    """Turn whatever goes wrong while a file is read into an error that names the file.
+    """Turn any failure to read a file into an error that names the file.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
         The file.
     remedy : str, optional
-        What the user can do if the content of the file is damaged.
+        Remedy to suggest if the content of the file is damaged.
 
     Raises
     ------
     OSError
         For any exception of another package, such as `ValueError`, `MemoryError` or
-        `~astropy.io.fits.VerifyError`. A missing file, a folder in its place or a missing
-        permission keeps its own kind of `OSError`. Warnings that are turned into exceptions, and
+        `~astropy.io.fits.VerifyError`. A missing file, a folder instead of a file or a missing
+        permission raises the corresponding subclass. Warnings that are turned into exceptions, and
         errors of ``astroclust`` that name the file, pass unchanged.
     ValueError
         For a `ValueError` of ``astroclust`` that does not name the file.
@@ -213,7 +213,7 @@ def reading(path, *, remedy="download or write it again"):
     try:
         yield
     except Exception as error:
-        # Only the errors of VOTables are warnings as well.
+        # Errors of VOTables are subclasses of Warning too.
         is_warning = isinstance(error, Warning) and not isinstance(error, ValueError)
         if is_warning or (_is_ours(error) and Path(path).name in str(error)):
             raise
@@ -222,22 +222,22 @@ def reading(path, *, remedy="download or write it again"):
 
 @contextmanager
 def open_fits(path):
-    """Open a FITS file after checking its structure.
+    """Check the structure of a FITS file and open it.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        A file, plain or compressed, or a URL, which is downloaded to astropy's cache.
+        A plain or compressed file, or a URL, which is downloaded to astropy's cache.
 
     Yields
     ------
     hdus : `~astropy.io.fits.HDUList`
-        Memory-mapped if the file is plain; open until the end of the block.
+        Memory-mapped if the file is not compressed; open until the end of the block.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     OSError
         If the file is empty, truncated or not FITS, or if its headers or data cannot be read in
         the block; see `reading`.
@@ -258,7 +258,7 @@ def open_fits(path):
             ) from error
     try:
         with reading(path), warnings.catch_warnings():
-            # The structure of the file and the number of HDUs are checked here.
+            # Truncation is checked by check_structure and by the number of HDUs.
             warnings.filterwarnings("ignore", "File may have been truncated", AstropyUserWarning)
             warnings.filterwarnings("ignore", "Error validating header", AstropyUserWarning)
             n_hdus, changed = check_structure(local)
@@ -269,7 +269,7 @@ def open_fits(path):
                 yield hdus
     except OSError:
         if is_url:
-            clear_download_cache(str(path))  # or the next attempt would find it again
+            clear_download_cache(str(path))  # so that it is downloaded again next time
         raise
 
 
@@ -285,7 +285,7 @@ def _warn_of_changes(changed, path):
 
 
 def _is_ours(error):
-    """Whether an exception was raised by this package, and not by the system."""
+    """Whether an exception was raised by this package."""
     if getattr(error, "errno", None) is not None:
         return False
     trace = error.__traceback__
@@ -296,7 +296,7 @@ def _is_ours(error):
 
 
 def _named(error, path, remedy):
-    """An error that says what is wrong with which file, and what to do."""
+    """An error that names the file, the problem and the remedy."""
     if isinstance(error, FileNotFoundError):
         return FileNotFoundError(f"there is no file {error.filename or path}")
     if isinstance(error, IsADirectoryError):
@@ -311,7 +311,7 @@ def _named(error, path, remedy):
 
 
 def _in_one_line(error):
-    """What an exception says, in one line."""
+    """Message of an exception in one line."""
     if isinstance(error, MemoryError):
         return "there is not enough memory"
     text = str(getattr(error, "strerror", None) or error).strip().partition("\n")[0][:200]
@@ -321,7 +321,7 @@ def _in_one_line(error):
 
 
 def _target(path):
-    """The file that a path, or the link that it is, stands for."""
+    """The path, or the target of a link."""
     try:
         target = path.resolve()
     except RuntimeError as error:  # a loop of links
@@ -335,13 +335,13 @@ def _target(path):
 
 
 def _beside(path, name=None):
-    """A new hidden name in the folder of ``path``, with all its suffixes (``.fits.gz``)."""
+    """An unused hidden file name in the folder of ``path``, with all suffixes (``.fits.gz``)."""
     return path.with_name(f".{secrets.token_hex(4)}.part-{name or path.name}")
 
 
 def _reason(error, partial):
-    """The error that kept a file from being written, or None if ``error`` is of another kind."""
-    if str(error).startswith(_CANNOT_WRITE):  # of a file that was written meanwhile
+    """The error that prevented a file from being written; None if ``error`` is unrelated."""
+    if str(error).startswith(_CANNOT_WRITE):  # from a nested write
         return None
     chain = [error]
     while (earlier := chain[-1].__cause__ or chain[-1].__context__) and len(chain) < 9:
@@ -351,7 +351,7 @@ def _reason(error, partial):
             return one
         if isinstance(one, OSError) and one.errno and str(one.filename) == str(partial):
             return one
-    # Some libraries say no more than that they could not write: see whether anybody can.
+    # Some libraries only report that they could not write: test whether the disk is full.
     try:
         with open(partial, "ab") as file:
             file.write(bytes(_TRIED))
@@ -363,7 +363,7 @@ def _reason(error, partial):
 
 
 def _cannot_write(path, error):
-    """An error that names the file and the remedy, of the same kind where it is an `OSError`."""
+    """An error that names the file and the remedy, of the same type if it is an `OSError`."""
     if isinstance(error, MemoryError):
         kind, number, reason = OSError, errno.ENOMEM, "not enough memory"
     else:

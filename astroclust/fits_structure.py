@@ -1,9 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The structure of FITS files, checked before anything else parses them.
+"""Structural checks of FITS files before they are parsed.
 
-Headers are read as plain cards of 80 bytes. The sizes that they state are compared with the length
-of the file, so that a damaged or hostile header is refused at once, instead of leading to endless
-loops or more memory than there is.
+Headers are read as plain 80-byte cards, and the sizes that they state are compared with the length
+of the file, so that a damaged or malicious header is rejected at once instead of causing endless
+loops or exhausting memory.
 """
 
 import math
@@ -19,13 +19,13 @@ __all__ = ["add_checksums", "check_structure", "drop_unreadable_cards"]
 
 _BLOCK, _CARD = 2880, 80  # bytes
 _BITPIX = (8, 16, 32, 64, -32, -64)
-# With those that are registered but hold no images or tables.
+# Including registered extensions that hold neither images nor tables.
 _EXTENSIONS = ("IMAGE", "BINTABLE", "TABLE", "IUEIMAGE", "A3DTABLE", "FOREIGN", "DUMP")
 _MAX_AXES = 32  # numpy has 64
 _MAX_FIELDS = 999  # of the FITS standard, sec. 7.3.1
 _MAX_BLOCKS = 1000  # of a header, 36,000 cards
 _MAX_HDUS = 10_000
-# Checksums of larger plain files are not verified: their pixels are read only where needed.
+# Checksums of larger plain files are not verified: their pixels are only read if needed.
 _MAX_SUMMED = 256 << 20
 # Bytes of one element of a column of a binary table (FITS standard, table 18); X is bits.
 _ELEMENTS = {"L": 1, "B": 1, "I": 2, "J": 4, "K": 8, "A": 1, "E": 4, "D": 8, "C": 8, "M": 16}
@@ -33,7 +33,7 @@ _ELEMENTS |= {"P": 8, "Q": 16}
 _COMPRESSIONS = ("RICE_1", "RICE_ONE", "GZIP_1", "GZIP_2", "PLIO_1", "HCOMPRESS_1", "NOCOMPRESS")
 _VALUE = re.compile(r" *'(?:[^']|'')*'|[^/]*")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([ED][+-]?\d+)?")
-# Keywords on which the meaning of the data depends: in doubt between two values, refuse.
+# Keywords that define the layout of the data; conflicting duplicates are an error.
 _STRUCTURAL = re.compile(
     r"(SIMPLE|XTENSION|BITPIX|NAXIS\d*|[PG]COUNT|TFIELDS|TFORM\d+|BSCALE|BZERO|ZIMAGE|ZBITPIX"
     r"|ZNAXIS\d*|ZTILE\d+|ZCMPTYPE)"
@@ -42,7 +42,7 @@ _SCALING = re.compile(r"BSCALE|BZERO|ZSCALE|ZZERO|TSCAL\d+|TZERO\d+")
 
 
 def check_structure(path):
-    """Check that headers and length of a FITS file agree.
+    """Check that the headers of a FITS file agree with its length.
 
     Parameters
     ----------
@@ -60,8 +60,8 @@ def check_structure(path):
     Raises
     ------
     OSError
-        If the file is truncated, has bytes that belong to no extension, or a header states what
-        cannot be; the message names the problem but not the file.
+        If the file is truncated, has bytes that do not belong to any extension, or has an invalid
+        header; the message names the problem but not the file.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def check_structure(path):
 
 
 def _read_header(file, number):
-    """The blocks of the next header as bytes; None at the end of the file."""
+    """Blocks of the next header as bytes; None at the end of the file."""
     blocks = []
     while len(blocks) < _MAX_BLOCKS:
         block = file.read(_BLOCK)
@@ -124,7 +124,7 @@ def _read_header(file, number):
 
 
 def _parse(text):
-    """Values of a header by keyword, as they stand there."""
+    """Raw values of a header by keyword."""
     header = {}
     for i in range(0, len(text), _CARD):
         card = text[i : i + _CARD].decode("latin-1")
@@ -137,7 +137,7 @@ def _parse(text):
 
 
 def _data_size(header, number):
-    """Size of the data after a header, in whole blocks."""
+    """Size of the data after a header, rounded up to complete blocks."""
     name = _name(number, header)
     if not number and header.get("SIMPLE") != "T":
         raise OSError("SIMPLE is not T, so it does not claim to be FITS")
@@ -220,7 +220,7 @@ def _column_width(form, number, name):
 
 
 def _check_compressed(header, shape, size, name):
-    """Check that the tiles of a compressed image are those that its header states."""
+    """Check that the tiles of a compressed image match its header."""
     if _integer(header, "ZBITPIX", name) not in _BITPIX:
         raise OSError(f"ZBITPIX of {name} is {header['ZBITPIX']}, which FITS does not know")
     method = header.get("ZCMPTYPE", "").strip("' ")
@@ -228,7 +228,7 @@ def _check_compressed(header, shape, size, name):
         raise OSError(f"ZCMPTYPE of {name} is {method or 'missing'}, which is not known")
     axes = _axes(header, "Z", name)
     tiles = [
-        # Rows are the usual tiles.
+        # By default, each row is a tile.
         _integer(header, f"ZTILE{i + 1}", name, default=1 if i else length, lowest=1)
         for i, length in enumerate(axes)
     ]
@@ -255,14 +255,14 @@ def _check_end(end, limit, is_plain):
 
 
 def _read_data(file, size):
-    """The ones' complement sum of the data, which are read."""
+    """Read the data and return their ones' complement sum."""
     total, left = 0, size
     while left:
         chunk = file.read(min(left, CHUNK - CHUNK % 4))
         if not chunk:
             raise OSError(f"{left} bytes are missing at its end")
         left -= len(chunk)
-        while len(chunk) % 4:  # a compressed stream may hand out any number of bytes
+        while len(chunk) % 4:  # a compressed stream may return any number of bytes
             more = file.read(4 - len(chunk) % 4)
             if not more:
                 raise OSError(f"{left} bytes are missing at its end")
@@ -272,7 +272,7 @@ def _read_data(file, size):
 
 
 def _ones_complement(content, total=0):
-    """Sum of 32-bit words as the FITS standard has it, appendix J."""
+    """Ones' complement sum of 32-bit words (FITS standard, appendix J)."""
     total += int(np.frombuffer(content, ">u4").sum(dtype=np.uint64))
     while total >> 32:
         total = (total & 0xFFFFFFFF) + (total >> 32)
@@ -284,7 +284,7 @@ def _has_sum(header):
 
 
 def _changed_sums(header, text, total, number):
-    """The name of an extension in a list, if its content is not what its checksums say."""
+    """List with the name of the extension if its checksums do not match, else an empty list."""
     stated = header.get("DATASUM", "").strip("' ")
     differs = stated.isdigit() and int(stated) != total
     if header.get("CHECKSUM", "").strip("' "):
@@ -299,12 +299,12 @@ def _name(number, header=()):
 
 
 def add_checksums(hdus):
-    """Give each HDU the checksums that `check_structure` verifies, without the time of day.
+    """Add the checksums that `check_structure` verifies to each HDU, without a time stamp.
 
     Parameters
     ----------
     hdus : `~astropy.io.fits.HDUList`
-        Which is about to be written.
+        HDUs to be written; changed in place.
     """
     hdus.update_extend()
     for hdu in hdus:
@@ -313,22 +313,22 @@ def add_checksums(hdus):
 
 
 def drop_unreadable_cards(header, path):
-    """Delete the cards of a header whose values cannot be read, with one warning.
+    """Delete cards with unreadable values from a header, with one warning.
 
-    Such a card raises an error only when its value is asked for, which may be long after the file
-    was closed.
+    Such cards raise an error only when their value is accessed, possibly long after the file was
+    closed.
 
     Parameters
     ----------
     header : `~astropy.io.fits.Header`
-        Changed in place.
+        Header of the HDU; changed in place.
     path : str or `~pathlib.Path`
         The file, for the warning.
 
     Warns
     -----
     AstropyUserWarning
-        If cards are deleted, with their keywords.
+        If cards are deleted; the warning lists their keywords.
 
     Examples
     --------

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Bits of a column of flags, each with a description."""
+"""Flag bits with descriptions."""
 
 from enum import IntFlag
 
@@ -9,7 +9,7 @@ __all__ = ["DescribedFlag"]
 
 
 class DescribedFlag(IntFlag):
-    """Base class of flags; each member is a bit and its description.
+    """Base class of flags whose members are bits with a description.
 
     Examples
     --------
@@ -24,7 +24,7 @@ class DescribedFlag(IntFlag):
     """
 
     def __new__(cls, value, description):
-        """A member with its description."""
+        """Create a member with its description."""
         member = int.__new__(cls, value)
         member._value_ = value
         member._description = description
@@ -32,7 +32,7 @@ class DescribedFlag(IntFlag):
 
     @property
     def description(self):
-        """Meaning of the bit, or of each of several."""
+        """Description of the bit, or of all bits that are set."""
         return "; ".join(flag._description for flag in self)
 
     @classmethod
@@ -42,7 +42,7 @@ class DescribedFlag(IntFlag):
         Returns
         -------
         rows : list of tuple
-            In the order of the bits.
+            One tuple per member, in the order of the bits.
         """
         return [(flag.value, flag.name, flag.description) for flag in cls]
 
@@ -63,7 +63,7 @@ class DescribedFlag(IntFlag):
         Raises
         ------
         ValueError
-            If a bit is set that is not in use.
+            If an undefined bit is set.
         """
         if np.ndim(values):
             return [cls.decode(int(value)) for value in np.asarray(values)]

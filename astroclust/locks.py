@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Locks that keep two processes from writing to the same place."""
+"""Locks that prevent two processes from writing to the same path."""
 
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,24 +8,24 @@ from filelock import FileLock, Timeout
 
 __all__ = ["only_process"]
 
-# Seconds that a process which is about to end has for it.
+# Seconds to wait for a process that is about to exit.
 _PATIENCE = 1.0
 
 
 @contextmanager
 def only_process(path):
-    """Hold a path for this process; others that ask for it are told.
+    """Lock a path for this process.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        A folder that exists, or a file, which need not exist. The lock is a hidden file in the
-        folder or beside the file, and ends with the process, however that ends.
+        An existing folder, or a file, which need not exist. The lock is a hidden file in the
+        folder or next to the file, and is released when the process exits for any reason.
 
     Raises
     ------
     OSError
-        If another process holds it, or the lock cannot be made.
+        If another process holds the lock, or it cannot be created.
 
     Examples
     --------

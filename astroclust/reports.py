@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The report of a study: one page with its tables and figures, and the tables for programs."""
+"""Reports: one HTML page with tables and figures, and the tables as ECSV."""
 
 import base64
 import html
@@ -43,14 +43,14 @@ class _Section:
 
 
 class Report:
-    """What a study found, section by section.
+    """Report of an experiment, as a sequence of sections.
 
     Parameters
     ----------
     title : str
-        Of the page.
+        Title of the page.
     note : str, optional
-        What a reader must know first, such as that images are simulated.
+        Caveat shown at the top, such as that images are simulated.
 
     Examples
     --------
@@ -76,24 +76,24 @@ class Report:
         heading, text : str
             Plain text.
         name : str, optional
-            Of the file of the table, without ``.ecsv``.
+            Name of the file of the table, without ``.ecsv``.
         table : `~astropy.table.Table`, optional
-            Shown whole.
+            Table, shown with all rows.
         form : str, optional
-            How its numbers are shown; the file has them in full. None for the formats of the
-            columns.
+            Format of floating-point numbers; the file has full precision. If None, the formats of
+            the columns are used.
         figure : `~matplotlib.figure.Figure`, optional
-            Shown below.
+            Figure, shown below the table.
         """
         self._sections.append(_Section(heading, text, name, table, form, figure))
 
     def write(self, folder, *, page="report.html"):
-        """Write the page, one file with all, and each named table as ECSV.
+        """Write the page as a single HTML file, and each named table as ECSV.
 
         Parameters
         ----------
         folder : str or `~pathlib.Path`
-            Where they go; what is there is replaced.
+            Output folder; existing files are replaced.
         page : str, optional
             Name of the page.
 
@@ -140,7 +140,7 @@ def _section_html(section):
 
 
 def _table_html(table, form):
-    """A table with its numbers to the right and its texts, which may be long, to the left."""
+    """HTML table with numbers right-aligned and text, which may be long, left-aligned."""
     shown = table.copy()
     for column in shown.itercols():
         if column.dtype.kind == "f" and form is not None:
@@ -162,17 +162,17 @@ def _table_html(table, form):
 
 
 def describe_machine(seconds):
-    """What a study ran on.
+    """Software and hardware that an experiment ran on.
 
     Parameters
     ----------
     seconds : float
-        How long it took.
+        Run time.
 
     Returns
     -------
     table : `~astropy.table.Table`
-        ``what`` and ``value``.
+        Columns ``what`` and ``value``.
     """
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     facts = {

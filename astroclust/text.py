@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Text of files of any program: encoding and completeness."""
+"""Encoding and completeness of text files."""
 
 __all__ = ["UnreadableError", "check_last_line", "decode"]
 
@@ -10,26 +10,26 @@ _BYTE_ORDER_MARKS = (
 
 
 class UnreadableError(ValueError):
-    """A file cannot be read; the message says what to do."""
+    """A file cannot be read; the message names the remedy."""
 
 
 def decode(content):
-    """Text of bytes in UTF-8, UTF-16 or UTF-32 with a byte order mark, or Latin-1.
+    """Decode UTF-8, UTF-16 or UTF-32 with a byte order mark, or Latin-1.
 
     Parameters
     ----------
     content : bytes
-        Of a file.
+        Content of a file.
 
     Returns
     -------
     text : str
-        Without a byte order mark, and with one kind of line ends.
+        Text without a byte order mark and with Unix line ends.
 
     Raises
     ------
     UnreadableError
-        If it is not text.
+        If the content is not text.
     """
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), None)
     if encoding is None and b"\0" in content:
@@ -49,7 +49,7 @@ def check_last_line(text):
     Parameters
     ----------
     text : str
-        Of a file.
+        Content of a file.
     """
     if text and not text.endswith("\n"):
         raise UnreadableError(

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Catalogues and images of LEGUS and PHANGS-HST: fetched once, from MAST."""
+"""Download catalogs and images of LEGUS and PHANGS-HST from MAST."""
 
 import re
 from contextlib import suppress
@@ -45,26 +45,26 @@ __all__ = [
 
 @dataclass(frozen=True)
 class LegusData:
-    """A field of LEGUS as the archive has it.
+    """Archive data of a LEGUS field.
 
     Parameters
     ----------
     name : str
-        Of the field, such as ``"ngc1566"``.
+        Name of the field, such as ``"ngc1566"``.
     catalog : `~astropy.table.Table` or None
-        Its clusters, as `~astroclust.catalogs.read_legus` reads them.
+        Its cluster catalog; see `~astroclust.catalogs.read_legus`.
     images : `~astroclust.images.ImageSet` or None
         Its mosaics.
     meta : `~astroclust.catalogs.LegusField`
-        What is known of it.
+        Its properties.
     folder : `~pathlib.Path`
-        Where the files are.
+        Folder of the files.
     files : dict of str to `~pathlib.Path`
-        Those that were asked for: ``"catalog"``, and each filter.
+        Requested files: ``"catalog"``, and images by filter.
 
     Examples
     --------
-    Files that are there already need no server; here they are those of a simulated field:
+    Existing files are not downloaded; here they are from a simulated field:
 
     >>> from pathlib import Path
     >>> from astroclust import fetch_legus, simulate_field
@@ -88,14 +88,14 @@ class LegusData:
 
 
 def list_fields():
-    """The fields of LEGUS.
+    """List the LEGUS fields.
 
     Returns
     -------
     fields : `~astropy.table.Table`
-        ``field``, ``galaxy``, ``distance`` (Mpc), ``filters`` from NUV to I ("?" where no source
-        says it), ``catalog`` (whether there is one) and ``labels``: who classified the clusters in
-        it (empty where that is not known).
+        ``field``, ``galaxy``, ``distance`` (Mpc), ``filters`` from NUV to I ("?" if unknown),
+        ``catalog`` (whether there is one) and ``labels``, the origin of its classes (empty if
+        unknown).
 
     Examples
     --------
@@ -121,46 +121,43 @@ def list_fields():
 def fetch_legus(
     name, *, what=("catalog", "images"), folder=None, offline=False, progress_bar=False
 ):
-    """Fetch a field of LEGUS.
+    """Fetch the catalog and images of a LEGUS field.
 
-    Files that are there already are not fetched again; interrupted transfers resume. Images are
-    looked up in the MAST portal, then by their names on the server, then in the bundle of the
-    field.
+    Existing files are not fetched again; interrupted downloads resume. Images are searched in the
+    MAST portal, then by file name on the server, then in the bundle of the field.
 
     Parameters
     ----------
     name : str
-        Of the field, as `~astroclust.catalogs.find_field` takes it.
+        Name of the field; see `~astroclust.catalogs.find_field`.
     what : str or sequence of str, optional
         ``"catalog"``, ``"images"`` or both.
     folder : str or `~pathlib.Path`, optional
-        Where the files go, in a folder for each field; by default ``conf.folder``, or else the
-        cache of astropy.
+        Folder with one subfolder per field; by default ``conf.folder``, or else astropy's cache.
     offline : bool, optional
-        Whether to use what is there and ask no server.
+        Whether to use existing files and query no server.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     data : `LegusData`
-        With ``catalog`` and ``images``, None where not asked for.
+        Its ``catalog`` and ``images`` are None if not requested.
 
     Raises
     ------
     KeyError
-        Where LEGUS has no such field.
+        If LEGUS has no such field.
     FileNotFoundError
-        Where the archive has no such file, or none is here and ``offline`` is true.
+        If the archive has no such file, or the folder has none and ``offline`` is true.
     OSError
-        Where the server does not answer, the disk is full, or what came is not whole.
+        If the server does not answer, the disk is full, or a download is incomplete.
     ValueError
-        For an unknown ``what``, for the catalogue of a field that has none, and for a bundle that
-        is not to be trusted.
+        If ``what`` is unknown, the field has no catalog, or a bundle is unsafe.
 
     Examples
     --------
-    Without a server, what is not in the folder is an error:
+    Offline, missing files are an error:
 
     >>> from astroclust import fetch_legus
     >>> fetch_legus("NGC 1566", folder="archive", offline=True)
@@ -169,7 +166,7 @@ def fetch_legus(
     FileNotFoundError: archive/legus/ngc1566 has no whole hlsp_legus_...: fetch without the offline
     option
 
-    What is there is read; here it is a simulated field, in files named as those of the archive:
+    Existing files are read; here they are from a simulated field, named as in the archive:
 
     >>> from pathlib import Path
     >>> from astroclust import fetch_legus, simulate_field
@@ -221,7 +218,7 @@ def _find_field(name):
 
 
 def download_sizes(names, *, folder=None, progress_bar=False):
-    """How much of the mosaics of fields is still to be fetched.
+    """Remaining download size of the mosaics of LEGUS fields.
 
     Parameters
     ----------
@@ -235,7 +232,8 @@ def download_sizes(names, *, folder=None, progress_bar=False):
     Returns
     -------
     sizes : dict of str to int or None
-        Bytes by field; 0 if its mosaics are here, None if the server does not say.
+        Bytes by field; 0 if its mosaics are in the folder, None if the server does not report
+        their size.
 
     Raises
     ------
@@ -246,7 +244,7 @@ def download_sizes(names, *, folder=None, progress_bar=False):
 
     Examples
     --------
-    Nothing of no fields:
+    Without fields, no server is queried:
 
     >>> from astroclust.archive import download_sizes
     >>> download_sizes([], folder="archive")
@@ -259,7 +257,7 @@ def download_sizes(names, *, folder=None, progress_bar=False):
 
 
 def _fetch_catalog(field, folder, fetch, listing, offline):
-    """The catalog, with its readme beside it if there is one."""
+    """Fetch the catalog, and its readme if there is one."""
     names = Manifest(folder).complete_set("catalog")
     if names is None and offline:
         found = sorted(folder.glob(f"hlsp_legus_hst_*_{field.name}_multiband_*.tab"))
@@ -289,7 +287,7 @@ def _named_catalog(field):
 
 
 def _fetch_bundle(field, mosaics, folder, fetch):
-    """The names of the images by filter, from the bundle of a field."""
+    """Fetch the bundle of a field; return the names of the images by filter."""
     remote = first_remote([f"{field_address(field)}/{field.name}_drc.tar.gz"])
     if remote is None:
         raise FileNotFoundError(

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Bundles of files, checked before anything is extracted."""
+"""Tar bundles, validated before anything is extracted."""
 
 import re
 import shutil
@@ -21,7 +21,7 @@ _MAX_MEMBERS = 10_000
 
 
 def fetch_bundle(remote, folder, fetch, pattern):
-    """Fetch a bundle and keep only the wanted files.
+    """Fetch a bundle and extract only the wanted files.
 
     Parameters
     ----------
@@ -51,20 +51,20 @@ def fetch_bundle(remote, folder, fetch, pattern):
         paths = extract_bundle(bundle, folder, pattern)
     for path in paths:
         manifest.add_file(path.name, remote.url)
-    bundle.unlink()  # its files are here now
+    bundle.unlink()  # its files have been extracted
     manifest.forget("bundle")
     return [path.name for path in paths]
 
 
 def extract_bundle(path, folder, pattern):
-    """Extract the wanted files of a tar bundle, all of them or none.
+    """Extract the wanted files of a tar bundle, all or none.
 
     Parameters
     ----------
     path : `~pathlib.Path`
         The bundle, plain or compressed.
     folder : `~pathlib.Path`
-        Where its files go, without the folders of the bundle.
+        Output folder; folders in the bundle are ignored.
     pattern : str
         Regular expression of the names of the wanted files.
 
@@ -76,9 +76,9 @@ def extract_bundle(path, folder, pattern):
     Raises
     ------
     ValueError
-        If a member would leave the folder, is a link or a device, or has the name of another; or
-        if the members are too many, more than 50 GB in total, or expand to more than 200 times
-        the size of the bundle.
+        If a member would be outside the folder, is a link or a device, or has the same name as
+        another; or if there are too many members, more than 50 GB in total, or they expand to more
+        than 200 times the size of the bundle.
     OSError
         If the bundle is truncated or damaged, or if its files cannot be written.
     """
@@ -101,13 +101,13 @@ def extract_bundle(path, folder, pattern):
 
 
 class _Bounded:
-    """A stream for `tarfile`, which would read headers of any size at once."""
+    """A stream that limits the size of the headers that `tarfile` reads at once."""
 
     def __init__(self, stream):
         self._stream, self.seek, self.tell = stream, stream.seek, stream.tell
 
     def read(self, size):
-        """Read some bytes of the content."""
+        """Read bytes of the content."""
         if size > CHUNK:
             raise OSError(f"a header in it has {size} bytes")
         return self._stream.read(size)
@@ -115,7 +115,7 @@ class _Bounded:
 
 @contextmanager
 def _opened(path):
-    """The bundle, and the largest total size that it may expand to."""
+    """Open a bundle; yield it and the maximum size that it may expand to."""
     with (
         expanded(path) as (stream, limit, _),
         tarfile.open(fileobj=_Bounded(stream), mode="r:") as bundle,
@@ -124,7 +124,7 @@ def _opened(path):
 
 
 def _members(path):
-    """The members of a bundle, which is read to the checksum at its end."""
+    """Members of a bundle, read up to the checksum at its end."""
     members, total = [], 0
     with _opened(path) as (bundle, limit):
         for member in bundle:
@@ -142,7 +142,7 @@ def _members(path):
 
 
 def _check_rest(stream, start):
-    """Make sure that zeros follow the last member: `tarfile` stops silently at a damaged header."""
+    """Check that zeros follow the last member: `tarfile` stops silently at a damaged header."""
     stream.seek(start)
     if not stream.read(tarfile.BLOCKSIZE):
         raise OSError("its end is missing")

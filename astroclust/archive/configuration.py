@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Settings of the archive: servers, folder, patience."""
+"""Configuration of the archive: servers, folder, timeout and retries."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ __all__ = ["Conf", "archive_folder", "conf"]
 
 
 class Conf(ConfigNamespace):
-    """Settings that a user may change, for a session or in ``astroclust.cfg``.
+    """Configuration parameters, set for a session or in ``astroclust.cfg``.
 
     Examples
     --------
@@ -46,17 +46,17 @@ conf = Conf()
 
 
 def archive_folder(folder=None):
-    """The folder in which fetched files are kept.
+    """Folder of fetched files.
 
     Parameters
     ----------
     folder : str or `~pathlib.Path`, optional
-        That of the user; by default ``conf.folder``, or else the cache of astropy.
+        User's folder; by default ``conf.folder``, or else astropy's cache.
 
     Returns
     -------
     folder : `~pathlib.Path`
-        It has a folder ``legus`` with one for each field, and a folder ``phangs``.
+        Contains the folders ``legus``, with one folder per field, and ``phangs``.
 
     Examples
     --------

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Files from a server: only once, in parallel, checked, and resumed where they broke off."""
+"""Parallel downloads that are cached, verified and resumed."""
 
 import errno
 import logging
@@ -24,20 +24,20 @@ __all__ = ["fetch_files", "length_of"]
 
 logger = logging.getLogger(__name__)
 
-_BLOCK = 1 << 14  # bytes: as much as a kill may lose
-_ABSENT = (403, 404, 410)  # some stores refuse what they do not have
+_BLOCK = 1 << 14  # bytes: the most that is lost if the process is killed
+_ABSENT = (403, 404, 410)  # some servers return 403 for missing files
 _BUSY = (408, 425, 429)
-_NO_HEAD = (405, 501)  # a server that only sends whole files
-# What servers compress on the way has another length than the file.
+_NO_HEAD = (405, 501)  # a server without HEAD requests
+# With compressed transfers, the length would not be that of the file.
 _HEADERS = {"Accept-Encoding": "identity"}
 
 
 class _BrokenOffError(Exception):
-    """A transfer that may succeed if it is tried again."""
+    """A failed transfer that may succeed if retried."""
 
 
 class _Progress:
-    """A bar of all bytes, whose end is known as far as the lengths of the files are."""
+    """Progress bar of all bytes; its total includes only files of known length."""
 
     def __init__(self, bar):
         self.bar, self.missing = bar, {}
@@ -52,35 +52,35 @@ class _Progress:
 
 
 def fetch_files(remotes, folder, *, offline=False, progress_bar=False):
-    """Fetch files, each only once.
+    """Fetch files that are not in the folder yet.
 
-    Files in the folder, as they were fetched, are not requested again. Files with a URI are
-    downloaded with astroquery; what it leaves undone, and the others, over https. What is on its
-    way is in ``.part`` files, from which the next call resumes. Errors of the server and of the
-    line are tried again, with growing pauses; a refused connection is not.
+    Unmodified files in the folder are not requested again. Files with a URI are downloaded with
+    astroquery; if that fails, or without a URI, over https. Incomplete downloads are ``.part``
+    files, from which the next call resumes. Server and network errors are retried with increasing
+    delays; refused connections are not.
 
     Parameters
     ----------
     remotes : sequence of `Remote`
         The files.
     folder : `~pathlib.Path`
-        Where they go.
+        Output folder.
     offline : bool, optional
-        Whether to ask no server.
+        Whether to query no server.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     paths : list of `~pathlib.Path`
-        In the same order.
+        Paths of the files, in the same order.
 
     Raises
     ------
     FileNotFoundError
-        Where the server has no such file, or none is here and ``offline`` is true.
+        If the server has no such file, or the folder has none and ``offline`` is true.
     OSError
-        Where a file cannot be fetched after all attempts, or not be written.
+        If a file cannot be fetched after all attempts, or cannot be written.
     """
     manifest = Manifest(folder)
     wanted = [r for r in remotes if not manifest.has(r.name, size=r.size, sha256=r.sha256)]
@@ -122,7 +122,7 @@ def _fetch_all(remotes, manifest, progress_bar):
 def _fetch(remote, manifest, progress, stop):
     target = manifest.folder / remote.name
     part = target.with_name(target.name + ".part")
-    # Another process may be at it: wait, and find the file whole.
+    # Another process may be downloading the file: wait until it is complete.
     with _lock(target.with_name(f".{target.name}.lock"), stop):
         if manifest.has(remote.name, size=remote.size, sha256=remote.sha256):
             return
@@ -154,7 +154,7 @@ def _fetch(remote, manifest, progress, stop):
 
 @contextmanager
 def _lock(path, stop):
-    """Hold a lock; an interruption ends the wait for it."""
+    """Acquire a lock; setting ``stop`` ends the wait for it."""
     lock = FileLock(path)
     while not lock.is_locked:
         _check_stop(stop)
@@ -172,7 +172,7 @@ def _check_stop(stop):
 
 
 def _was_brought(remote, target, manifest):
-    """Whether a file came to the folder by another way, and is as long as that of the server."""
+    """Whether the user put the file into the folder, and it matches that on the server."""
     if not target.is_file() or manifest.entry(remote.name) is not None:
         return False
     if remote.sha256 is not None:
@@ -181,9 +181,9 @@ def _was_brought(remote, target, manifest):
 
 
 def _persist(action, url, stop, came=lambda: 0):
-    """Call a function until the server answers as it should, as often as the settings allow.
+    """Call a function until it succeeds, up to the configured number of retries.
 
-    An attempt that brought something (``came`` counts bytes) is not held against the server.
+    Attempts that receive data (``came`` counts bytes) do not count as retries.
     """
     attempt = 0
     while True:
@@ -194,7 +194,7 @@ def _persist(action, url, stop, came=lambda: 0):
         except (requests.RequestException, urllib3.exceptions.HTTPError, _BrokenOffError) as error:
             logger.info("%s: %s", url, error)
             attempt = 0 if came() > before else attempt
-            if _is_refused(error):  # nobody listens there: another attempt would only take time
+            if _is_refused(error):  # no server: retrying would only take time
                 raise OSError(
                     f"cannot fetch {url}: connection refused, as no server answers there; check "
                     "its address, or try again later: what came is kept"
@@ -208,14 +208,14 @@ def _persist(action, url, stop, came=lambda: 0):
 
 
 def _is_refused(error):
-    """Whether an error goes back to a refused connection."""
+    """Whether an error was caused by a refused connection."""
     while error is not None and not isinstance(error, ConnectionRefusedError):
         error = error.__cause__ or error.__context__
     return error is not None
 
 
 def _recover(part):
-    """Take over what astroquery had written when the process was killed."""
+    """Recover what astroquery had written when the process was killed."""
     for folder in part.parent.glob(f".{part.name}-*"):
         with suppress(FileNotFoundError):
             if not part.exists():
@@ -224,20 +224,20 @@ def _recover(part):
 
 
 def _try_astroquery(remote, part, progress, stop):
-    """Download a file with astroquery to its part, or as much of it as arrives."""
+    """Download as much as possible of a file with astroquery to its part."""
     url = remote.urls[-1]
     try:
         response = requests.head(url, headers=_HEADERS, timeout=conf.timeout, allow_redirects=True)
         _check_status(response, url)
         total = int(response.headers["Content-Length"])
-        # With these a part can be resumed, also after a kill.
+        # Needed to resume a part, also if the process is killed.
         _note(part, url, response, total)
         progress.expect(remote.name, total)
         advance = partial(progress.advance, remote.name)
         download_product(remote.uri, part, advance=advance, stop=stop)
     except InterruptedError:
         raise
-    except Exception as error:  # astroquery fails in many ways; there is another one
+    except Exception as error:  # astroquery raises many types; fall back to https
         if getattr(error, "errno", None) == errno.ENOSPC:
             raise
         logger.info("astroquery did not download %s: %r", remote.uri, error)
@@ -246,7 +246,7 @@ def _try_astroquery(remote, part, progress, stop):
 
 
 def _transfer(remote, part, progress, stop):
-    """Append to the part of a file what is missing of it."""
+    """Append the rest of a file to its part."""
     url, headers, start, total = _resume(remote, part)
     if start != total:
         with requests.get(url, headers=headers, stream=True, timeout=conf.timeout) as response:
@@ -257,7 +257,7 @@ def _transfer(remote, part, progress, stop):
 def _receive(response, url, remote, part, start, total, progress, stop):
     is_gone = url != remote.url and response.status_code in _ABSENT
     if response.status_code == 416 or is_gone or not _goes_on(response, start, total):
-        part.unlink(missing_ok=True)  # the part is not of this file
+        part.unlink(missing_ok=True)  # the part belongs to another file
         raise _BrokenOffError("the file has changed on the server")
     _check_status(response, url)
     if response.status_code != 206:
@@ -272,7 +272,7 @@ def _receive(response, url, remote, part, start, total, progress, stop):
         for block in response.raw.stream(_BLOCK, decode_content=False):
             _check_stop(stop)
             rest = memoryview(block)
-            while rest:  # a disk that is nearly full takes part of a block
+            while rest:  # on a nearly full disk, only part of a block is written
                 rest = rest[file.write(rest) :]
             progress.advance(remote.name, len(block))
         if total is not None and file.tell() != total:
@@ -280,7 +280,7 @@ def _receive(response, url, remote, part, start, total, progress, stop):
 
 
 def _note(part, url, response, total):
-    """Note of which file a part is, as far as the headers of an answer say it."""
+    """Record which file a part belongs to, from the headers of a response."""
     etag = response.headers.get("ETag", "")
     strong = etag if not etag.startswith("W/") else ""
     validator = strong or response.headers.get("Last-Modified")
@@ -288,7 +288,7 @@ def _note(part, url, response, total):
 
 
 def _goes_on(response, start, total):
-    """Whether an answer with part of a file has the part that was asked for."""
+    """Whether a partial response has the requested range."""
     if response.status_code != 206:
         return True
     match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
@@ -300,7 +300,7 @@ def _goes_on(response, start, total):
 
 
 def _resume(remote, part):
-    """URL and headers that ask for the rest of a file, where it starts, and the whole length."""
+    """URL and headers that request the rest of a file, its start, and the total length."""
     notes = read_notes(_notes(part)) if part.exists() else {}
     start, total = part.stat().st_size if part.exists() else 0, notes.get("total")
     if notes.get("url") not in remote.urls or start == 0:
@@ -309,7 +309,7 @@ def _resume(remote, part):
         return notes["url"], {}, start, total
     if not notes.get("validator") or (total is not None and start >= total):
         return remote.url, dict(_HEADERS), 0, None
-    # The rest, or the whole if it is no longer the same file.
+    # The rest, or the complete file if it has changed on the server.
     headers = _HEADERS | {"Range": f"bytes={start}-", "If-Range": notes["validator"]}
     return notes["url"], headers, start, total
 
@@ -336,7 +336,7 @@ def _check(remote, part):
 
 
 def length_of(url):
-    """Ask a server for the length of a file.
+    """Query the length of a file on a server.
 
     Parameters
     ----------
@@ -346,14 +346,14 @@ def length_of(url):
     Returns
     -------
     length : int or None
-        In bytes; None where the server does not say it.
+        In bytes; None if the server does not report it.
 
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        If there is no such file.
     OSError
-        Where the server does not answer.
+        If the server does not answer.
     """
 
     def ask():

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Files that the portal lists or that have the usual names, and images of all bands."""
+"""Files listed in the portal or with standard names, and images of all bands."""
 
 import errno
 
@@ -10,16 +10,16 @@ __all__ = ["fetch_either", "fetch_images"]
 
 
 def fetch_either(fetch, listed, named):
-    """Fetch a file that the portal lists, or else the one with the usual name.
+    """Fetch a file listed in the portal, or else the one with the standard name.
 
     Parameters
     ----------
     fetch : callable
         Fetches a list of `~astroclust.archive.remotes.Remote`.
     listed : list of `~astroclust.archive.remotes.Remote`
-        Versions of the file in the portal, which may be none.
+        Versions of the file in the portal; may be empty.
     named : callable
-        Returns the file with the usual name; called only if needed.
+        Returns the file with the standard name; called only if needed.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def fetch_either(fetch, listed, named):
 
 
 def _fetch_listed(fetch, remotes):
-    """Whether files came; the portal may list files that are not where it says."""
+    """Fetch files if possible, as listed URLs may be wrong; return whether it succeeded."""
     try:
         fetch(remotes)
     except InterruptedError:
@@ -63,8 +63,8 @@ def fetch_images(mosaics, folder, fetch, listing, *, offline, bundle):
     offline : bool
         Whether to query no server.
     bundle : callable
-        Called with ``mosaics``, ``folder`` and ``fetch`` if the server lacks an image: fetches
-        all of them by other means, or raises.
+        Called with ``mosaics``, ``folder`` and ``fetch`` if the server lacks an image; fetches
+        all images by other means, or raises an error.
 
     Returns
     -------
@@ -95,5 +95,5 @@ def _fetch_single(mosaics, fetch, listing):
         listed, located = {}, locate_images(mosaics, {})
     if located is None:
         return None
-    fetch(list(located.values()))  # what is here is not fetched twice
+    fetch(list(located.values()))  # existing files are not fetched again
     return {name: remote.name for name, remote in located.items()}

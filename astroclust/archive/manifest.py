@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""What was fetched to a folder, in a file beside it."""
+"""Manifest of the fetched files in a folder."""
 
 import hashlib
 import json
@@ -13,9 +13,9 @@ __all__ = ["Manifest", "read_notes", "sha256_of", "write_notes"]
 
 
 class Manifest:
-    """What was fetched to a folder: source, length and checksum of each file.
+    """Source, length and checksum of the fetched files in a folder.
 
-    It is kept in ``manifest.json`` beside the files.
+    They are stored in ``manifest.json`` in the same folder.
 
     Parameters
     ----------
@@ -31,29 +31,29 @@ class Manifest:
         return {"files": {}, "sets": {}} | read_notes(self._path)
 
     def _add(self, kind, name, entry):
-        """Add or replace an entry; safe beside other threads and processes."""
+        """Add or replace an entry; safe with several threads and processes."""
         with FileLock(self.folder / ".manifest.lock"):
             content = self._read()
             content[kind][name] = entry
             write_notes(self._path, content)
 
     def entry(self, name):
-        """The entry of a file, None where there is none."""
+        """Entry of a file; None if there is none."""
         return self._read()["files"].get(name)
 
     def add_file(self, name, url):
-        """Add the entry of a file that lies in the folder."""
+        """Add the entry of a file in the folder."""
         path = self.folder / name
         status = path.stat()
         entry = {"url": url, "size": status.st_size, "sha256": sha256_of(path)}
         self._add("files", name, entry | {"mtime_ns": status.st_mtime_ns})
 
     def add_set(self, key, names):
-        """Note which files belong together: a dict of their names."""
+        """Record which files belong together: a dict of their names."""
         self._add("sets", key, names)
 
     def forget(self, key):
-        """Drop a set and the entries of its files, which stay: what they hold was of no use."""
+        """Remove an unusable set and the entries of its files, but not the files."""
         with FileLock(self.folder / ".manifest.lock"):
             content = self._read()
             for name in content["sets"].pop(key, {}).values():
@@ -62,7 +62,7 @@ class Manifest:
 
     @contextmanager
     def usable(self, key):
-        """Forget a set that cannot be read: the server may have had its files wrong."""
+        """Forget a set if it cannot be read: the files on the server may have been wrong."""
         try:
             yield
         except (OSError, ValueError):
@@ -71,12 +71,12 @@ class Manifest:
             raise
 
     def complete_set(self, key):
-        """The names of a set of files, None where there is none or one of its files is lost."""
+        """File names of a set; None if there is no set or one of its files is missing."""
         names = self._read()["sets"].get(key)
         return names if names and all(map(self.has, names.values())) else None
 
     def has(self, name, *, size=None, sha256=None):
-        """Whether a file lies in the folder as it was fetched, and as it is asked for."""
+        """Whether a file is in the folder, unmodified, with the requested size and checksum."""
         path, entry = self.folder / name, self.entry(name)
         if entry is None or not path.is_file():
             return False
@@ -85,12 +85,12 @@ class Manifest:
         status = path.stat()
         if status.st_size != entry["size"]:
             return False
-        # Reading a mosaic takes long: its checksum is computed again only where it was touched.
+        # Reading a mosaic is slow: its checksum is only computed again if it was touched.
         return status.st_mtime_ns == entry["mtime_ns"] or sha256_of(path) == entry["sha256"]
 
 
 def read_notes(path):
-    """What was noted in a file, nothing where a kill or a full disk tore it: a dict."""
+    """Read a dict from a file; empty if the file is missing or damaged."""
     try:
         notes = json.loads(path.read_text())
     except (FileNotFoundError, ValueError, RecursionError):
@@ -99,12 +99,12 @@ def read_notes(path):
 
 
 def write_notes(path, notes):
-    """Note a dict in a file, whole or not at all."""
+    """Write a dict to a file atomically."""
     with replace_when_done(path, overwrite=True) as partial:
         partial.write_text(json.dumps(notes, indent=1, sort_keys=True))
 
 
 def sha256_of(path):
-    """The checksum of a file."""
+    """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Products of MAST, listed and downloaded with astroquery."""
+"""List and download MAST products with astroquery."""
 
 import logging
 import os
@@ -20,15 +20,15 @@ from astroclust.archive.configuration import conf
 
 __all__ = ["astroquery_server", "download_product", "list_products", "quiet_astroquery"]
 
-_POLL = 0.1  # seconds between two looks at a download
+_POLL = 0.1  # seconds between checks of a download
 
 
 @contextmanager
 def astroquery_server(url):
-    """Let astroquery query another server if it is imported from now on.
+    """Set the server of astroquery if it is not imported yet.
 
-    It reads its setting once, on import. If that is past, `list_products` refuses and the portal
-    is queried without astroquery; downloads do not depend on the setting.
+    It reads its configuration once, on import. After that, `list_products` raises an error and the
+    portal is queried without astroquery; downloads do not depend on the configuration.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def astroquery_server(url):
     try:
         yield
     finally:
-        if "astroquery.mast" not in sys.modules:  # else it tells which server astroquery queries
+        if "astroquery.mast" not in sys.modules:  # else it is the server that astroquery queries
             del section["server"]
             if before is not None:
                 section["server"] = before
@@ -56,14 +56,13 @@ def list_products(criteria):
     Parameters
     ----------
     criteria : dict of str to list of str
-        Accepted values of columns of the observations, as for
+        Accepted values of observation columns; see
         ``astroquery.mast.Observations.query_criteria``.
 
     Returns
     -------
     products : `~astropy.table.Table` or list
-        The products, as ``get_product_list`` returns them; an empty list if no observation meets
-        the criteria.
+        Output of ``get_product_list``; an empty list if no observation meets the criteria.
 
     Raises
     ------
@@ -80,11 +79,11 @@ def list_products(criteria):
 
     def ask():
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an empty table says that there are none
+            warnings.simplefilter("ignore")  # an empty table is returned if there are none
             found = observations.query_criteria(**criteria)
         return observations.get_product_list(found) if len(found) else []
 
-    return _start(ask).result(2 * conf.timeout)  # two queries, which wait for ever
+    return _start(ask).result(2 * conf.timeout)  # two queries without a timeout
 
 
 def download_product(uri, path, *, advance, stop):
@@ -95,9 +94,9 @@ def download_product(uri, path, *, advance, stop):
     uri : str
         Data URI, such as ``"mast:HLSP/legus/..."``.
     path : `~pathlib.Path`
-        File to write. After an error it holds the bytes that arrived, if any.
+        Output file. After an error it contains the bytes received, if any.
     advance : callable
-        Called with the number of bytes that arrived since the last call.
+        Called with the number of bytes received since the last call.
     stop : `~threading.Event`
         Ends the download when set.
 
@@ -128,7 +127,7 @@ def download_product(uri, path, *, advance, stop):
             status, message, _ = future.result()
         finally:
             if file.exists():
-                # A thread that was given up on may still write to its file, not to the copy.
+                # An abandoned thread may still write to its file, but not to the copy.
                 move = os.replace if future.done() else shutil.copyfile
                 move(file, path)
     if status != "COMPLETE":
@@ -137,10 +136,10 @@ def download_product(uri, path, *, advance, stop):
 
 @contextmanager
 def quiet_astroquery():
-    """Keep the progress bars of astroquery off the standard output.
+    """Suppress astroquery's progress bars on standard output.
 
-    There is one per file unless the logger of astroquery is above INFO, its default; without
-    ``verbose`` a file would be held in memory.
+    There is one per file unless the level of astroquery's logger is above INFO, its default;
+    without ``verbose`` the complete file would be kept in memory.
     """
     from astroquery import log
 
@@ -155,14 +154,14 @@ def quiet_astroquery():
 
 @cache
 def _server():
-    """The server that astroquery queries: its setting on import, which no later change affects."""
+    """The server that astroquery queries, which was configured when it was imported."""
     from astroquery.mast import conf as mast
 
     return mast.server.rstrip("/")
 
 
 def _observations():
-    """A client that shares no session with other threads, nor settings with the user's."""
+    """A client that does not share sessions with other threads or settings with the user's."""
     from astroquery.mast import Observations
 
     observations = Observations()
@@ -171,7 +170,7 @@ def _observations():
 
 
 def _watch(future, file, advance, stop):
-    """Wait for a download as long as bytes arrive."""
+    """Wait for a download as long as it receives data."""
     size, last = 0, time.monotonic()
     while not future.done():
         wait([future], _POLL)

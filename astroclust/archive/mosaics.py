@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Mosaics of LEGUS and PHANGS-HST: their names, and where they are."""
+"""File names and addresses of LEGUS and PHANGS-HST mosaics."""
 
 import re
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ __all__ = [
     "size_to_fetch",
 ]
 
-# Filters and cameras that both surveys used in each band, the likeliest first; for fields of which
-# no source says them.
+# Filters and cameras of both surveys in each band, the most likely first; for fields whose filters
+# are unknown.
 _CHOICES = {
     "NUV": (("F275W", "uvis"),),
     "U": (("F336W", "uvis"),),
@@ -48,7 +48,7 @@ class Mosaics:
     pattern : str
         Regular expression of the names of its images; the filter is the only group.
     urls : dict of str to list of str
-        By role of the band, the URLs where its image may be, the likeliest first.
+        Possible URLs of the image by role, the most likely first.
     """
 
     name: str
@@ -57,13 +57,13 @@ class Mosaics:
     urls: dict
 
     def filter_of(self, name):
-        """The filter of an image by its name, None if it is not one of the field."""
+        """Filter of an image from its file name; None if it is not an image of the field."""
         match = re.fullmatch(self.pattern, name)
         return match and match[1].upper()
 
 
 def legus_mosaics(field):
-    """The mosaics of a field of LEGUS.
+    """Mosaics of a LEGUS field.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def legus_mosaics(field):
 
 
 def phangs_mosaics(target):
-    """The mosaics of a target of PHANGS-HST.
+    """Mosaics of a PHANGS-HST target.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def phangs_mosaics(target):
     mosaics : `Mosaics`
         Their names and addresses. The folder in the archive was not verified.
     """
-    # Some names have the number without zeros, or the word mosaic after it.
+    # Some names are without leading zeros in the number, or followed by "mosaic".
     spellings = dict.fromkeys((target, re.sub(r"(?<=[a-z])0+", "", target)))
     targets = tuple(f"{name}{end}" for name in spellings for end in ("", "mosaic"))
     cameras = {"uvis": "wfc3-uvis", "acs": "acs-wfc"}
@@ -120,19 +120,19 @@ def _either(names):
 
 
 def _cameras(filter_, camera):
-    """A filter with the camera that is known and, since sources err, the other."""
+    """A filter with its known camera and, since sources may be wrong, the other."""
     return [(filter_, camera), (filter_, "acs" if camera == "uvis" else "uvis")]
 
 
 def field_address(field):
-    """Folder of a field on the server."""
+    """URL of the folder of a field."""
     return f"{conf.archive_server}/hlsps/legus/" + (
         field.catalog.partition("/cluster_catalogs")[0] if field.catalog else field.name
     )
 
 
 def first_remote(urls):
-    """The first of some files that the server has, None if it has none of them."""
+    """The first file that the server has; None if it has none of them."""
     for url in urls:
         try:
             return Remote.of_url(url, length_of(url))
@@ -142,7 +142,7 @@ def first_remote(urls):
 
 
 def images_in(folder, mosaics):
-    """The names of the images in a folder by filter."""
+    """Names of the images in a folder, by filter."""
     names = sorted(path.name for path in folder.glob("*"))
     names = {mosaics.filter_of(name): name for name in names if mosaics.filter_of(name)}
     if len(names) < len(LEGUS_BANDS.roles):
@@ -155,13 +155,13 @@ def images_in(folder, mosaics):
 
 
 def listed_images(mosaics, products):
-    """The images among the products of the portal, a dict by filter."""
+    """Images among the products of the portal, by filter."""
     images = {mosaics.filter_of(product.name): product for product in products}
     return {name: product for name, product in images.items() if name}
 
 
 def locate_images(mosaics, listed):
-    """The images of all bands by filter; None if one is neither listed nor has the usual name."""
+    """Images of all bands by filter; None if one is neither listed nor has a standard name."""
     located = {}
     for urls in mosaics.urls.values():
         filters = [mosaics.filter_of(url.rpartition("/")[2]) for url in urls]
@@ -174,7 +174,7 @@ def locate_images(mosaics, listed):
 
 
 def size_to_fetch(field, folder):
-    """How many bytes of mosaics the server would send.
+    """Remaining download size of the mosaics of a field.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def size_to_fetch(field, folder):
     Returns
     -------
     size : int or None
-        0 if all mosaics are in the folder; None if the server does not say.
+        In bytes; 0 if all mosaics are in the folder, None if the server does not report it.
 
     Raises
     ------
@@ -203,7 +203,7 @@ def size_to_fetch(field, folder):
         bundle = first_remote([f"{field_address(field)}/{field.name}_drc.tar.gz"])
         if bundle is None:
             raise FileNotFoundError(f"the server has no mosaics of {field.name}")
-        # Its images are extracted beside it, and hardly compress.
+        # The extracted images need as much space as the bundle, as they hardly compress.
         remotes = [bundle, bundle]
     sizes = [0 if _is_here(remote, folder) else remote.size for remote in remotes]
     return None if None in sizes else sum(sizes)

@@ -73,12 +73,12 @@ PHANGS_TARGETS = (
 )
 
 _DR5 = "phangs-cat/dr5/hlsp_phangs-cat_hst_acs-uvis_dr5-targets_v1_{}-{}-primary.fits"
-# Files that have the sources of each class; class 4 is only in the lists of candidates.
+# Files with the sources of each class; class 4 is only in the lists of candidates.
 _KINDS = {"class1+2": {1, 2}, "class3": {3}, "candidates": {4}}
 _CLASS_COLUMNS = {"human": "class_human", "machine": "class_ml"}
 _CANDIDATES = r"hlsp_phangs-cat_hst_[a-z-]+_{}_multi_v\d+_obs-sed-candidates\.fits"
 _CAMERAS = ("uvis", "acs-uvis", "acs")
-# Positions of one source in two releases, in pixels.
+# Maximum separation of a source in two releases, in pixels.
 _SAME = 0.5
 
 
@@ -91,7 +91,7 @@ class PhangsData:
     name : str or None
         Name of the target, such as ``"ngc1559"``; None for all.
     catalog : `~astropy.table.Table` or None
-        Its sources, see `~astroclust.catalogs.read_phangs`.
+        Its sources; see `~astroclust.catalogs.read_phangs`.
     images : `~astroclust.images.ImageSet` or None
         Its mosaics.
     folder : `~pathlib.Path`
@@ -116,22 +116,22 @@ class PhangsData:
 
 
 def find_target(name):
-    """Find the name of a PHANGS-HST target, however it is spelled.
+    """Find the archive name of a PHANGS-HST target.
 
     Parameters
     ----------
     name : str
-        ``"NGC 1559"``, ``"ngc628c"`` ...
+        Name in any common spelling: ``"NGC 1559"``, ``"ngc628c"`` ...
 
     Returns
     -------
     target : str
-        The name in the archive.
+        Name in the archive.
 
     Raises
     ------
     KeyError
-        If PHANGS-HST has no such target; similar ones are listed.
+        If PHANGS-HST has no such target; the message lists similar names.
 
     Examples
     --------
@@ -170,11 +170,11 @@ def fetch_phangs(
     Parameters
     ----------
     galaxy : str, optional
-        Name of a target, see `find_target`; all by default. Needed for class 4 and images.
+        Name of a target; see `find_target`. By default all; required for class 4 and images.
     what : str or sequence of str, optional
         ``"catalog"``, ``"images"`` or both.
     labels : str, optional
-        Who classified the sources: ``"human"`` or ``"machine"``, a network.
+        Origin of the classes: ``"human"`` or ``"machine"`` (a network).
     classes : sequence of int, optional
         Classes of the sources in the catalog, 1 to 4.
     folder : str or `~pathlib.Path`, optional
@@ -188,30 +188,30 @@ def fetch_phangs(
     -------
     data : `PhangsData`
         Its ``catalog`` and ``images`` are None if not requested. The catalog has the columns of
-        `~astroclust.catalogs.read_phangs`; values that one of the releases lacks are masked.
+        `~astroclust.catalogs.read_phangs`; values missing from one of the releases are masked.
         Candidates within half a pixel of a source in another file are dropped.
 
     Raises
     ------
     KeyError
-        If there is no such target, or if a catalog has no sources in it.
+        If there is no such target, or a catalog has no sources in it.
     FileNotFoundError
         If the server has no such file, or the folder has none and ``offline`` is true.
     OSError
         If the server does not answer, the disk is full, or a file is damaged.
     ValueError
-        For unknown ``what``, ``labels`` or ``classes``; for class 4 or images without a galaxy.
+        If ``what``, ``labels`` or ``classes`` are unknown, or class 4 or images are requested
+        without a galaxy.
 
     Notes
     -----
-    The names of the DR5 catalogs were verified, those of the folders of images and of single
+    The names of the DR5 catalogs were verified, those of image folders and of individual
     candidate files were not: these are found if the MAST portal lists them, and the candidates
     also in the bundle of DR4.
 
     Examples
     --------
-    Files in the folder need no server; this one has a single source, with columns as in the
-    archive:
+    Existing files are not downloaded; this one has a single source and the columns of the archive:
 
     >>> from pathlib import Path
     >>> from astropy.table import Table
@@ -261,7 +261,7 @@ def _check(target, what, labels, classes):
 
 
 def _read_catalogs(target, labels, classes, folder, listing, options):
-    """The sources of some classes, and the files that they are from."""
+    """Sources of the requested classes, and their files."""
     files, parts = {}, []
     for kind, numbers in _KINDS.items():
         if not numbers & {*classes}:
@@ -282,9 +282,9 @@ def _read_catalogs(target, labels, classes, folder, listing, options):
 
 
 def _fetch_release(labels, kind, folder, fetch, offline):
-    """The name of a file of DR5."""
+    """Fetch a DR5 catalog; return its name."""
     path = _DR5.format(labels, kind)
-    # The server takes a bare plus for a blank.
+    # The server reads an unquoted plus as a space.
     remote = Remote.of_url(f"{conf.archive_server}/hlsps/{quote(path)}")
     manifest, key = Manifest(folder), f"{labels}-{kind}"
     fetch([remote])
@@ -294,7 +294,7 @@ def _fetch_release(labels, kind, folder, fetch, offline):
 
 
 def _fetch_candidates(target, folder, fetch, listing, offline):
-    """The name of the file of all candidates of a target in DR4."""
+    """Fetch the DR4 candidates of a target; return the name of the file."""
     pattern = _CANDIDATES.format(target)
     names = Manifest(folder).complete_set("candidates")
     if names is not None:
@@ -314,7 +314,7 @@ def _fetch_candidates(target, folder, fetch, listing, offline):
 
 
 def _named_candidates(target, folder):
-    """The candidates in the folders where they may be, or the bundle that has them."""
+    """The candidate file in one of its possible folders, or the bundle that contains it."""
     root = f"{conf.archive_server}/hlsps/phangs-cat"
     single = "hlsp_phangs-cat_hst_{}_{}_multi_v1_obs-sed-candidates.fits"
     bundle = "hlsp_phangs-cat_hst_{}_{}_multi_v1_cats.tar.gz"
@@ -341,7 +341,7 @@ def _of_classes(table, column, classes, path):
 
 
 def _not_in(others, part):
-    """The sources that a later release does not have."""
+    """Sources that are not in the later release."""
     for other in others:
         if len(other) and len(part):
             places = [np.column_stack([table["x"], table["y"]]) for table in (other, part)]

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Files of observations in the MAST portal, by astroquery or else over https."""
+"""Query the MAST portal for files of observations, with astroquery or else over https."""
 
 import json
 import logging
@@ -35,7 +35,7 @@ def find_products(targets):
     for ask in (list_products, _ask_over_https):
         try:
             return [_remote(product) for product in ask(criteria)]
-        except Exception as error:  # a query fails in many ways; there is another one
+        except Exception as error:  # queries raise many types; try the other one
             logger.info("no answer from the MAST portal for %s: %r", targets[0], error)
     return []
 
@@ -44,12 +44,12 @@ def _remote(product):
     return Remote.of_uri(
         str(product["dataURI"]),
         name=str(product["productFilename"]),
-        size=int(product["size"] or 0) or None,  # of a masked size nothing is known
+        size=int(product["size"] or 0) or None,  # a masked size is unknown
     )
 
 
 def _ask_over_https(criteria):
-    """Products without astroquery."""
+    """Query products without astroquery."""
     filters = [{"paramName": name, "values": values} for name, values in criteria.items()]
     found = _query("Mast.Caom.Filtered", {"columns": "*", "filters": filters})
     numbers = ",".join(str(observation["obsid"]) for observation in found)
@@ -57,7 +57,7 @@ def _ask_over_https(criteria):
 
 
 def _query(service, params):
-    """The rows of a query, as https://mast.stsci.edu/api/v0/_services.html describes them."""
+    """Rows of a query; see https://mast.stsci.edu/api/v0/_services.html."""
     query = {"service": service, "params": params, "format": "json", "page": 1}
     query = json.dumps(query | {"pagesize": _PAGE_SIZE})
     for attempt in range(conf.retries + 1):

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Files on a server, by URL and by the data URI of MAST."""
+"""Files on a server, with URLs and MAST data URIs."""
 
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
@@ -18,14 +18,14 @@ class Remote:
     url : str
         Address of the file.
     name : str
-        Its name in the folder.
+        Name of the file in the local folder.
     size : int, optional
-        Its length in bytes, where the archive says it.
+        Length in bytes, if known from the archive.
     sha256 : str, optional
-        Its checksum, where the archive says it.
+        Checksum, if known from the archive.
     uri : str, optional
-        Data URI, ``"mast:HLSP/..."``, by which astroquery downloads the file; without it, and if
-        that fails, the file comes from the URL.
+        Data URI, ``"mast:HLSP/..."``, for downloads with astroquery; without it, or if that
+        fails, the file is downloaded from the URL.
     """
 
     url: str
@@ -36,7 +36,7 @@ class Remote:
 
     @classmethod
     def of_url(cls, url, size=None):
-        """A file of the archive, with the URI of high-level science products."""
+        """A file in the archive, with the URI of high-level science products."""
         root, path = f"{conf.archive_server}/hlsps/", unquote(url)
         uri = path.replace(root, "mast:HLSP/", 1) if path.startswith(root) else None
         return cls(url, path.rpartition("/")[2], size, uri=uri)
@@ -46,12 +46,12 @@ class Remote:
         """A product of MAST, with the URL of high-level science products in the archive."""
         if not uri.startswith("mast:HLSP/"):
             return cls(_service_url(uri), name, size, uri=uri)
-        path = quote(uri.removeprefix("mast:HLSP/"))  # a bare plus would be taken for a blank
+        path = quote(uri.removeprefix("mast:HLSP/"))  # an unquoted plus is read as a space
         return cls(f"{conf.archive_server}/hlsps/{path}", name, size, uri=uri)
 
     @property
     def urls(self):
-        """All addresses of the file: the URL, and with a URI the download service of MAST."""
+        """All addresses of the file: the URL and, with a URI, the download service of MAST."""
         return (self.url,) if self.uri is None else (self.url, _service_url(self.uri))
 
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Candidate tables: their classes, their positions, reading and writing them."""
+"""Candidate tables: input and output, positions and classes."""
 
 from astroclust.catalogs.columns import float_column, float_values
 from astroclust.catalogs.fields import LegusField, find_field, legus_fields

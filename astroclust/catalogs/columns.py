@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Columns as plain numbers."""
+"""Conversion and description of table columns."""
 
 import numpy as np
 from astropy import units as u
@@ -8,19 +8,19 @@ __all__ = ["class_column", "describe_columns", "float_column", "float_values"]
 
 
 def float_column(table, name):
-    """A column of a table as floats.
+    """Column of a table as floats.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
         The table.
     name : str
-        The column.
+        Name of the column.
 
     Returns
     -------
     values : `~numpy.ndarray` of float64, shape (n,)
-        A copy, in the unit of the column; NaN where it is masked.
+        A copy, in the unit of the column; NaN for masked entries.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def float_column(table, name):
 
 
 def float_values(values):
-    """Values as floats.
+    """Convert values to floats.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def float_values(values):
     Returns
     -------
     values : `~numpy.ndarray` of float64, shape (n,)
-        A copy, in the unit of the values; NaN where they are masked.
+        A copy, in the unit of the values; NaN for masked entries.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def float_values(values):
 
 
 def class_column(table, column_prefix=""):
-    """Numbers of the classes of a table.
+    """Class numbers of a classified table.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def class_column(table, column_prefix=""):
     Returns
     -------
     classes : `~numpy.ndarray` of int, shape (n,)
-        0 if there is none.
+        Class numbers; 0 for masked entries.
 
     Raises
     ------
@@ -110,10 +110,10 @@ def describe_columns(table, known):
     Parameters
     ----------
     table : `~astropy.table.Table`
-        Changed in place.
+        The table; changed in place.
     known : mapping of str to str or tuple
-        By name of the column: its description, or description, unit and format. Columns that the
-        table does not have are passed over.
+        Column names to a description, or to description, unit and format. Names that are not in
+        the table are ignored.
 
     Examples
     --------

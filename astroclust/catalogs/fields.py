@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The registry of the LEGUS fields: filters, distances, extinction, labels, and their sources."""
+"""Registry of the LEGUS fields: filters, distances, extinction, labels, and references."""
 
 import difflib
 import re
@@ -13,42 +13,42 @@ from astroclust.instruments import LEGUS_BANDS
 
 __all__ = ["LegusField", "find_field", "legus_fields", "plain_name"]
 
-# Names that do not contain that of the field.
+# Common names that do not contain the name of the field.
 _ALIASES = {"m51": "ngc5194-ngc5195-mosaic", "m74c": "ngc628-c", "m74e": "ngc628-e"}
 
 
 @dataclass(frozen=True)
 class LegusField:
-    """What is known of a field of LEGUS; `None` and NaN where no source says it.
+    """Properties of a LEGUS field; `None` or NaN if unknown.
 
     Parameters
     ----------
     name : str
-        As in the archive, such as ``"ngc628-c"``.
+        Name in the archive, such as ``"ngc628-c"``.
     galaxy : str
-        Such as ``"NGC 628"``.
+        Name of the galaxy, such as ``"NGC 628"``.
     filters, cameras : tuple of str
         Filter and camera (``"uvis"`` or ``"acs"``) of each band of
-        `~astroclust.instruments.LEGUS_BANDS`; None for a band whose camera no source gives.
+        `~astroclust.instruments.LEGUS_BANDS`; None for a band whose camera is unknown.
     distance : float
-        Megaparsec, as LEGUS used it.
+        Distance adopted by LEGUS, in Mpc.
     extinction : tuple of float
-        Galactic extinction in each band (mag).
+        Galactic extinction in each band, in mag.
     ci_cut : float
-        Smallest concentration index of a candidate (mag).
+        Minimum concentration index of candidates, in mag.
     label_columns : tuple of str
-        The last columns of the catalogue, where they are not those of most fields.
+        Last columns of the catalog, if they differ from those of most fields.
     labels : str or None
-        Who gave the classes of the catalogue: ``"consensus"`` of three people, a ``"single"``
+        Origin of the classes in the catalog: ``"consensus"`` of three people, a ``"single"``
         person, or ``"hybrid"`` of people and a network.
     catalog : str or None
-        Path of the catalogue under the folder of LEGUS in the archive; None where there is none.
+        Path of the catalog in the LEGUS folder of the archive; None if there is none.
     image_name : str
-        Name of the field in the names of its images.
+        Name of the field in the file names of its images.
     table_1, table_2 : tuple of int or None
         Numbers of classes 1 to 4 in Tables 1 and 2 of Wei et al. (2020).
     notes : str
-        What is inferred, and where sources contradict one another.
+        Inferred values and conflicting sources.
 
     Examples
     --------
@@ -77,23 +77,23 @@ class LegusField:
 
     @property
     def catalog_file(self):
-        """Name of the catalogue in the archive; where it has none, what it would be called."""
+        """File name of the catalog in the archive, whether or not it exists."""
         if self.catalog is not None:
             return self.catalog.rpartition("/")[2]
         return _catalog_file(self.name, "acs-wfc3" if "acs" in self.cameras else "wfc3", "v1")
 
     def image_file(self, filter_name, camera):
-        """Name of an image in the archive.
+        """File name of an image in the archive.
 
         Parameters
         ----------
         filter_name, camera : str
-            Such as ``"F555W"`` and ``"uvis"``.
+            Filter and camera, such as ``"F555W"`` and ``"uvis"``.
 
         Returns
         -------
         name : str
-            Such as ``"hlsp_legus_hst_uvis_ngc1566_f555w_v1_drc.fits"``.
+            File name, such as ``"hlsp_legus_hst_uvis_ngc1566_f555w_v1_drc.fits"``.
         """
         ending = "v1_drc"
         if self.name.endswith("-mosaic"):
@@ -102,13 +102,13 @@ class LegusField:
 
 
 def legus_fields():
-    """All fields of LEGUS: 63 of 50 galaxies, and the mosaic of M51.
+    """All LEGUS fields: 63 fields in 50 galaxies, and the mosaic of M51.
 
     Returns
     -------
     fields : dict of str to `LegusField`
-        By name, in alphabetical order. The sources of the numbers are in the metadata and the
-        columns of ``astroclust/data/legus_fields.ecsv``.
+        Fields by name, in alphabetical order. References are in the metadata and columns of
+        ``astroclust/data/legus_fields.ecsv``.
 
     Examples
     --------
@@ -165,7 +165,7 @@ def _counts(value):
 
 
 def find_field(name):
-    """The LEGUS field of a name, however it is spelt.
+    """Find a LEGUS field by name, in any common spelling.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def find_field(name):
     Raises
     ------
     KeyError
-        Where there is none of that name; similar ones are named.
+        If there is no such field; the message lists similar names.
 
     Examples
     --------
@@ -200,16 +200,16 @@ def find_field(name):
 
 
 def plain_name(name):
-    """A name in small letters and digits, without zeros in front of numbers.
+    """Normalize a name to lower-case letters and digits, without leading zeros.
 
     Parameters
     ----------
     name : str
-        Of a galaxy or a field, such as ``"NGC 0628-c"``.
+        Name of a galaxy or field, such as ``"NGC 0628-c"``.
 
     Returns
     -------
     plain : str
-        Such as ``"ngc628c"``.
+        Normalized name, such as ``"ngc628c"``.
     """
     return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[^a-z0-9]", "", str(name).lower()))

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Tables in FITS files, with what astropy leaves out: descriptions, comments, nested metadata."""
+"""FITS tables with descriptions, comments and nested metadata, which astropy does not write."""
 
 import io
 import json
@@ -27,13 +27,13 @@ __all__ = [
     "write_fits_table",
 ]
 
-# Where the units and formats of columns are that FITS does not know.
+# Entry of ``info.meta`` with units and formats of columns that FITS does not support.
 _KEPT = "astroclust"
-# What astropy makes of the format ".3f" by way of TDISPn, and of that alone.
+# Formats such as ".3f" after astropy's round trip via TDISPn; other formats do not match.
 _PADDED = re.compile(r"\{:\d+(\.\d+[feEgG])\}")
 _KEYWORD = re.compile(r"[A-Za-z0-9_-]{1,8}")
 _LONG_KEYWORD = re.compile(r"[A-Za-z0-9_.:/+-][A-Za-z0-9_.:/+ -]{0,58}")
-# Which describe the extension, not its content.
+# Keywords that describe the extension, not its content.
 _RESERVED = re.compile(
     r"(SIMPLE|XTENSION|BITPIX|NAXIS\d*|PCOUNT|GCOUNT|TFIELDS|THEAP|EXTEND|END|CONTINUE|HIERARCH|"
     r"GROUPS|BLANK|BSCALE|BZERO|BLOCKED|CHECKSUM|DATASUM|LONGSTRN|EXTNAME|EXTVER|EXTLEVEL|"
@@ -50,10 +50,10 @@ def write_fits_table(table, path):
     table : `~astropy.table.Table`
         The table.
     path : `~pathlib.Path`
-        The file, which must not exist.
+        Output file, which must not exist.
     """
     check_fits_texts(table)
-    # Not a `QTable`, whose units astropy wants to be those of FITS.
+    # Not a `QTable`: astropy requires that its units are FITS units.
     plain = Table(table, copy=False)
     plain.meta = {}
     for column in plain.columns.isinstance(Column):
@@ -69,7 +69,7 @@ def write_fits_table(table, path):
 
 
 def check_fits_texts(table):
-    """Check that the names and texts of columns have no characters but those of FITS (ASCII).
+    """Check that the names and strings of columns are ASCII, as FITS requires.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def check_fits_texts(table):
     Raises
     ------
     ValueError
-        If a name or a text has other characters.
+        If a name or string has other characters.
 
     Examples
     --------
@@ -103,17 +103,17 @@ def check_fits_texts(table):
 
 
 def add_null_logicals(hdu, table):
-    """Write masked values of boolean columns as FITS has them, which astropy does not.
+    """Write masked values of boolean columns as FITS null values, which astropy does not.
 
-    The null value of a logical is a byte of 0, beside ``T`` and ``F`` (FITS standard 4.0, sec.
+    The null value of a logical is a zero byte, instead of ``T`` or ``F`` (FITS standard 4.0, sec.
     7.3.3.1).
 
     Parameters
     ----------
     hdu : `~astropy.io.fits.BinTableHDU`
-        The table as astropy wrote it; changed in place.
+        HDU written by astropy; changed in place.
     table : `~astropy.table.Table`
-        The table with the masks.
+        The masked table.
 
     Examples
     --------
@@ -139,9 +139,9 @@ def mask_null_logicals(table, hdu):
     Parameters
     ----------
     table : `~astropy.table.Table`
-        The table as astropy reads it from ``hdu``; changed in place.
+        Table that astropy read from ``hdu``; changed in place.
     hdu : `~astropy.io.fits.BinTableHDU`
-        The table in the file.
+        HDU in the file.
 
     Examples
     --------
@@ -154,7 +154,7 @@ def mask_null_logicals(table, hdu):
 
 @contextmanager
 def without_null_warnings():
-    """Silence the warning of astropy that it reads null values as False: they become masked.
+    """Silence astropy's warning that null values are read as False: they are masked instead.
 
     Examples
     --------
@@ -174,12 +174,12 @@ def _logicals(table, hdu):
     names = [column.name for column in hdu.columns if re.fullmatch(r"\d*L", column.format)]
     for name in names:
         if name in table.colnames:
-            # Not the columns of astropy, which makes True and False of the bytes.
+            # Raw bytes, which astropy's columns convert to True and False.
             yield name, hdu.data.view(np.ndarray)[name]
 
 
 def _set_aside(info):
-    """Move a unit or format that FITS does not know where astropy keeps it for us."""
+    """Move a unit or format that FITS does not support to ``info.meta``, which is kept."""
     kept = {}
     if info.unit is not None and not _is_known(info.unit):
         kept["unit"], info.unit = u.Unit(info.unit).to_string(), None
@@ -203,7 +203,7 @@ def _is_known(unit):
 
 
 def _add_descriptions(header, table):
-    """TCOMMn, by which TOPCAT and fv know the description of a column."""
+    """Add TCOMMn, from which TOPCAT and fv read the description of a column."""
     numbers = {header[f"TTYPE{n}"]: n for n in range(1, header["TFIELDS"] + 1)}
     for name in table.colnames:
         text = table[name].info.description
@@ -214,7 +214,7 @@ def _add_descriptions(header, table):
 
 
 def _add_meta(header, meta):
-    """Cards for all entries; what no keyword can hold becomes a comment."""
+    """Add cards for all entries; entries that do not fit into a keyword become comments."""
     rest = []
     for key, value in meta.items():
         name = str(key)
@@ -233,7 +233,7 @@ def _add_meta(header, meta):
                 rest.append(("COMMENT", f"{name} = {_text(value)}"))
             else:
                 header.extend(cards, end=True)
-    # The comments in which astropy keeps what it knows of the columns come after what people read.
+    # Move the comments in which astropy serializes columns below the human-readable cards.
     comments = [card for card in header.cards if card.keyword == "COMMENT"]
     header.remove("COMMENT", ignore_missing=True, remove_all=True)
     header.extend(comments, end=True)
@@ -242,14 +242,14 @@ def _add_meta(header, meta):
 
 
 def _fits_into(header, name):
-    """Whether a name can be a keyword of its own."""
+    """Whether a name can be used as a keyword."""
     if _RESERVED.fullmatch(name.upper()) or name.upper() in header or name in header:
         return False
     return bool(_KEYWORD.fullmatch(name) or _LONG_KEYWORD.fullmatch(name))
 
 
 def _is_repeated(value):
-    """Whether astropy makes a list again of cards of one keyword."""
+    """Whether astropy restores a list from repeated cards of one keyword."""
     return (
         isinstance(value, list)
         and len(value) > 1
@@ -268,14 +268,14 @@ def _card(name, value):
     if comment and 10 + width + 3 + len(comment) > _CARD:
         comment = None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", fits.verify.VerifyWarning)  # of names of more letters
+        warnings.simplefilter("ignore", fits.verify.VerifyWarning)  # long keywords
         card = fits.Card(name, value, comment)
-        len(str(card))  # raises an error where it is too long
+        len(str(card))  # raises an error if it is too long
     return card
 
 
 def plain_value(value):
-    """A value of metadata as FITS and VOTable hold it.
+    """Convert a metadata value to a type that FITS and VOTable support.
 
     Parameters
     ----------
@@ -285,7 +285,7 @@ def plain_value(value):
     Returns
     -------
     value : bool, int, float, str or None
-        The value itself; JSON of lists, tuples, arrays and mappings; text of anything else.
+        The value itself; JSON for lists, tuples, arrays and mappings; ``str`` of anything else.
 
     Examples
     --------
@@ -315,30 +315,30 @@ def _lines(value):
 
 
 def _ascii(text):
-    """A text in the characters that FITS has; others become escapes of Python."""
+    """Text in ASCII, as FITS requires; other characters become Python escapes."""
     if text.isascii() and text.isprintable():
         return text
     return text.encode("unicode_escape").decode("ascii")
 
 
 def read_fits_table(content, number):
-    """Read a table of a FITS file; see `~astroclust.catalogs.read_table`.
+    """Read a table from a FITS file; see `~astroclust.catalogs.read_table`.
 
     Parameters
     ----------
     content : bytes
-        The file.
+        Content of the file.
     number : int
-        Which of its extensions.
+        Number of the extension.
 
     Returns
     -------
     table : `~astropy.table.Table`
-        With units, descriptions and formats of columns, those that `write_fits_table` keeps and
-        those of TOPCAT (``TCOMMn``), and with null values of boolean columns masked.
+        Table with the units, descriptions and formats of columns written by `write_fits_table` or
+        TOPCAT (``TCOMMn``); null values of boolean columns are masked.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", u.UnitsWarning)  # positions look at their units
+        warnings.simplefilter("ignore", u.UnitsWarning)  # units are checked with the positions
         with without_null_warnings():
             table = Table.read(io.BytesIO(content), format="fits", hdu=number)
     with fits.open(io.BytesIO(content), memmap=False) as hdus:
@@ -346,7 +346,7 @@ def read_fits_table(content, number):
     described = any(column.info.description for column in table.itercols())
     for n, column in enumerate(table.itercols(), 1):
         text = table.meta.pop(f"TCOMM{n}", None)
-        # Those of astropy go with the name: it may have written the table with fewer columns.
+        # Descriptions serialized by astropy are matched by name, not by column number.
         if isinstance(text, str) and not described:
             column.info.description = text
     for column in table.columns.isinstance(Column):
@@ -370,7 +370,7 @@ def _restore(info):
 
 
 def plain_unit(unit):
-    """A unit, read once more as astropy spells it, since file formats do not know all.
+    """Parse a unit again in astropy's default format, which supports more than file formats.
 
     Parameters
     ----------
@@ -380,7 +380,7 @@ def plain_unit(unit):
     Returns
     -------
     unit : `~astropy.units.Unit` or None
-        Unrecognized if astropy does not know it either.
+        The unit; unrecognized if astropy does not support it either.
 
     Examples
     --------
@@ -389,5 +389,5 @@ def plain_unit(unit):
     >>> plain_unit(u.Unit("electron / s", format="fits", parse_strict="silent"))
     Unit("electron / s")
     """
-    # Always: for a VOTable, astropy makes up units of names that the standard does not have.
+    # Always parse: for VOTables, astropy defines new units for names that are not in the standard.
     return None if unit is None else u.Unit(str(unit), parse_strict="silent")

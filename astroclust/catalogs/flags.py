@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Why values of catalogs are masked."""
+"""Flags for masked catalog values."""
 
 from astroclust.flags import DescribedFlag
 
@@ -7,9 +7,9 @@ __all__ = ["CatalogFlag"]
 
 
 class CatalogFlag(DescribedFlag):
-    """Bits of the ``flag_...`` columns: why a value is masked.
+    """Bits of the ``flag_...`` columns: the reason why a value is masked.
 
-    The numbers in the descriptions are those that LEGUS's files have in place of the value.
+    Numbers in the descriptions are the sentinel values in LEGUS files.
 
     Examples
     --------

@@ -1,27 +1,27 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Keywords in the metadata of tables, which FITS headers hold too, and their meanings."""
+"""Metadata keywords of tables and FITS headers, and their meanings."""
 
 import re
 from dataclasses import dataclass
 
 __all__ = ["KEYWORDS", "Keyword", "find_keyword"]
 
-# A keyword of one of several bands or runs.
+# A keyword with the number of a band, run or cut.
 _NUMBERED = re.compile(r"(.*[A-Z])(\d+)")
 
 
 @dataclass(frozen=True)
 class Keyword:
-    """Meaning of a keyword.
+    """Meaning of a metadata keyword.
 
     Parameters
     ----------
     meaning : str
-        In a few words, which fit beside the value in a FITS header.
+        Short description, which fits into the comment of a FITS card.
     unit : str, optional
         Unit of the value.
     each : str, optional
-        Of what there is a number after the keyword: ``"band"``, ``"run"`` or ``"cut"``.
+        Item that a number after the keyword refers to: ``"band"``, ``"run"`` or ``"cut"``.
 
     Examples
     --------
@@ -36,11 +36,11 @@ class Keyword:
 
     @property
     def comment(self):
-        """Text of the comment in a FITS header."""
+        """Comment of the FITS card."""
         return f"[{self.unit}] {self.meaning}" if self.unit else self.meaning
 
 
-#: What astroclust writes into the metadata of tables; at most eight characters, with the number.
+#: Keywords that astroclust writes to table metadata; at most eight characters including the number.
 KEYWORDS = {
     "CANDVERS": Keyword("astroclust that selected the candidates"),
     "CANDDATE": Keyword("day when they were selected (UTC)"),
@@ -108,12 +108,12 @@ KEYWORDS = {
 
 
 def find_keyword(key):
-    """Meaning of a keyword, with or without a number.
+    """Find the meaning of a keyword, with or without a number.
 
     Parameters
     ----------
     key : str
-        Such as ``"DISTANCE"`` or ``"FILTER2"``.
+        Keyword, such as ``"DISTANCE"`` or ``"FILTER2"``.
 
     Returns
     -------

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Which column of a LEGUS catalogue is which: from its readme, the registry, or what it holds."""
+"""Column layouts of LEGUS catalogs, from the readme, the registry or the data."""
 
 import re
 import warnings
@@ -27,8 +27,8 @@ __all__ = [
     "readme_columns",
 ]
 
-NO_FIT = 200.0  # in place of what no fit gave
-# In place of magnitudes and errors, and why.
+NO_FIT = 200.0  # sentinel for missing fit results
+# Sentinels for magnitudes and errors, and their meaning.
 SENTINELS = {
     66.666: CatalogFlag.OUT_OF_VIEW,
     99.999: CatalogFlag.NOT_DETECTED,
@@ -51,7 +51,7 @@ FIT_COLUMNS = [
     "e_bv_min",
 ]
 QUALITY_COLUMNS = ["chi2", "fit_probability"]
-# The columns that all catalogues begin with; between the two may be positions in a mosaic.
+# First columns of all catalogs; positions in a mosaic may be between the two.
 _PLACE = ("id", "x", "y")
 _MEASURED = (
     *("ra", "dec", *_MAGNITUDES, "ci"),
@@ -60,7 +60,7 @@ _MEASURED = (
 _LABELS = ("class_human", "class_ml", "class_hybrid", "class_verified", "class_reclassified")
 _NOTES = ("quality", "halpha", "selection", "provenance")
 INTEGERS = ("id", "n_filters", *_NOTES, *_LABELS)
-# The highest number in each column of classes and notes; NGC 4449 has a class 5 as well.
+# Maximum of each column of classes and notes; NGC 4449 also has a class 5.
 HIGHEST = dict.fromkeys(_LABELS, 4) | {
     "class_human": 5,
     "quality": 4,
@@ -68,10 +68,10 @@ HIGHEST = dict.fromkeys(_LABELS, 4) | {
     "selection": 2,
     "provenance": 6,
 }
-# All that the last columns may be.
+# All possible last columns.
 LABEL_COLUMNS = (*_LABELS, "class_mean", *_NOTES)
 
-# What the numbered lines of a catalogue's readme say, in the order in which they are tried.
+# Patterns of the numbered lines in a readme, in the order in which they are tried.
 _README_LINES = (
     (r"source id", "id"),
     (r"x coordinates .* mosaic", "x_mosaic"),
@@ -106,7 +106,7 @@ _README_LINES = (
 
 
 def column_names(labels=(), *, mosaic=False):
-    """Names of all columns, those of a mosaic and the last, with classes, as they are given."""
+    """Names of all columns; ``labels`` are the last ones, with classes and notes."""
     places = ("x_mosaic", "y_mosaic") if mosaic else ()
     return [*_PLACE, *places, *_MEASURED, *labels]
 
@@ -114,7 +114,7 @@ def column_names(labels=(), *, mosaic=False):
 def readme_columns(path, name, n_columns):
     """Names of the columns and filters, from lines such as ``16. CI=mag(1px)-mag(3px) ...``.
 
-    None where there is no readme beside the file, or none that can be understood.
+    None if there is no readable readme next to the file.
     """
     readme = Path(str(path)).with_name(re.sub(r"\.tab(\.\w+)?$", ".readme", name))
     if readme.name == name or not readme.is_file():
@@ -144,9 +144,9 @@ def readme_columns(path, name, n_columns):
 
 
 def layout(values, name, known):
-    """Names of the columns: those of the field, or else from their number and what they hold.
+    """Names of the columns: those of the field, or else from their number and content.
 
-    They may be fewer than the columns: those that another program appended have none.
+    Columns appended by other programs are not named.
     """
     mosaic = values.shape[1] > 5 and not _mostly(_on_sky(*values[:, 3:5].T))
     names = column_names(mosaic=mosaic)
@@ -173,7 +173,7 @@ def layout(values, name, known):
 
 
 def _is_catalog(columns):
-    """Whether columns hold what their names say: a missing one shifts all that follow."""
+    """Whether columns match their names: a missing one shifts all that follow."""
     probability, ages = columns["fit_probability"], columns["age"]
     return (
         _mostly(_on_sky(columns["ra"], columns["dec"]))
@@ -186,7 +186,7 @@ def _is_catalog(columns):
 
 
 def _are_labels(columns):
-    """Whether columns hold the classes and notes that their names say."""
+    """Whether the columns of classes and notes match their names."""
     return all(
         _are_whole(column) and _mostly((column >= 0) & (column <= HIGHEST[name]))
         for name, column in columns.items()
@@ -202,13 +202,13 @@ def _are_whole(column):
 
 
 def _mostly(right):
-    """Whether a condition holds in all rows but a few odd ones."""
+    """Whether a condition holds in all but a few rows."""
     wrong = np.count_nonzero(~right)
     return wrong < len(right) and wrong <= max(1, 0.02 * len(right))
 
 
 def class_5_is_not_inspected(classes):
-    """Whether a catalog has classes as that of NGC 4449, with 5 for what was not inspected."""
+    """Whether class 5 means "not inspected", as in the catalog of NGC 4449."""
     return not _mostly(classes != 5)
 
 
@@ -217,7 +217,7 @@ def _on_sky(ra, dec):
 
 
 def _label_names(labels, known):
-    """Names of the last columns, those with classes and flags, as many as hold these."""
+    """Names of as many of the last columns as are valid classes and flags."""
     for number in range(min(6, labels.shape[1]), 0, -1):
         names = _names_of(labels[:, :number], known)
         if _are_labels(dict(zip(names, labels.T, strict=False))):
@@ -230,15 +230,15 @@ def _names_of(labels, known):
     n_labels = labels.shape[1]
     if n_labels == 1:
         return ["class_human"]
-    if n_labels == 2:  # a mean is there for each class that is; a flag is rarely set
+    if n_labels == 2:  # each class has a mean, but a flag is rarely set
         people = known is not None and known.labels == "consensus"
         mean = people or (inspected[:, 0] == inspected[:, 1]).all()
         return ["class_human", "class_mean" if mean else "selection"]
     if n_labels == 3:
-        # No known field has a class of a network here, but other programs append theirs.
+        # No known field has a network class here, but other programs append theirs.
         by_network = known is None and last.max() > 2
         return ["class_human", "class_mean", "class_ml" if by_network else "selection"]
-    if n_labels == 4:  # what one person said of a source comes together, class first
+    if n_labels == 4:  # one person's class and notes are adjacent, class first
         by_one = ["class_human", "quality", "halpha"]
         flag_first = first.max() <= 2 and (inspected[:, 1] & ~inspected[:, 0]).any()
         return ["selection", *by_one] if flag_first else [*by_one, "selection"]

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The cluster catalogues of LEGUS: text without a header, in several layouts."""
+"""LEGUS cluster catalogs: text files without a header, in several layouts."""
 
 import re
 import warnings
@@ -34,14 +34,13 @@ from astroclust.text import check_last_line, decode
 __all__ = ["field_of_file", "read_legus"]
 
 
-# No magnitude, error or concentration index reaches this: what does is a sentinel, or was
-# computed with one.
+# Magnitudes, errors and concentration indices of at least this are sentinels, or computed from one.
 _LIMIT = 40.0
-# StarcNet appends its class and its scores, such as [0.00 - 0.00 - 0.02 - 0.98].
+# StarcNet appends its class and scores, such as [0.00 - 0.00 - 0.02 - 0.98].
 _ENTRIES = re.compile(r"\[[^\]]*\]|\"[^\"]*\"|[^\s,]+")
-# The most numbers out of range that the warning names.
+# Maximum number of out-of-range values listed in the warning.
 _MOST_NAMED = 3
-# The filters of the standard visit of LEGUS, for files that do not say theirs.
+# Filters of the standard LEGUS visit, for files that do not specify theirs.
 _STANDARD_FILTERS = ("F275W", "F336W", "F438W", "F555W", "F814W")
 
 _DESCRIPTIONS = {
@@ -81,24 +80,23 @@ _UNITS = {
 
 
 def read_legus(path, *, field=None, filters=None):
-    """Read a cluster catalogue of LEGUS; ``Table.read(path, format="ascii.legus")`` does the same.
+    """Read a LEGUS cluster catalog; equivalent to ``Table.read(path, format="ascii.legus")``.
 
-    The files have no header. Where the ``.readme`` of the archive lies beside one, its columns are
-    as that says. Else all files begin with the same 33 columns, or with 35 where a field has
-    positions in a mosaic too; those after them are as the registry has them for the field, or
-    else told apart by their number and what they hold. Columns that another program appended
-    follow as ``extra_1``, ``extra_2`` ...
+    The files have no header. If the ``.readme`` of the archive is in the same folder, it defines
+    the columns. Otherwise the first columns are the same 33 in all files, or 35 if the field has
+    positions in a mosaic as well; the others are those of the field in the registry, or are
+    identified from their number and content. Columns appended by other programs are named
+    ``extra_1``, ``extra_2`` ...
 
     Parameters
     ----------
     path : str, `~pathlib.Path` or file-like
-        A ``.tab`` file as the archive has it, or its URL, plain or compressed.
+        A ``.tab`` file of the archive, or its URL, plain or compressed.
     field : str, optional
-        Name of the field, as `~astroclust.catalogs.find_field` takes it; by default that in the
-        name of the file.
+        Name of the field, see `~astroclust.catalogs.find_field`; by default from the file name.
     filters : sequence of str, length 5, optional
-        Filters from NUV to I; by default those that the readme or the registry of fields has,
-        else those of LEGUS's standard visit.
+        Filters from NUV to I; by default those in the readme or the registry of fields, else those
+        of the standard LEGUS visit.
 
     Returns
     -------
@@ -106,36 +104,36 @@ def read_legus(path, *, field=None, filters=None):
         ``id``; ``x``, ``y`` (pixels, 0-based: one less than in the file); ``ra``, ``dec`` (deg);
         ``mag_f275w``, ``mag_err_f275w`` ... (Vega mag); ``ci`` (mag); ``age`` (yr), ``mass``
         (solar masses), ``e_bv`` (mag), each with ``_min`` and ``_max``; ``residual_f275w`` ...
-        (mag), ``chi2``, ``fit_probability``; ``n_filters``; and of ``class_human``,
-        ``class_mean``, ``class_ml``, ``class_hybrid``, ``class_verified``,
-        ``class_reclassified``, ``provenance``, ``quality``, ``halpha`` and ``selection`` those
-        that the file has. What stood for no value is masked, and ``flag_f275w`` ...,
-        ``flag_ci`` and ``flag_fit`` say why, in bits of `CatalogFlag`. If a whole-number column
-        holds a number that is not one of its own, such as a class of 50, that entry is masked,
-        and ``flag_class_human`` ... says so.
+        (mag), ``chi2``, ``fit_probability``; ``n_filters``; and, if present in the file,
+        ``class_human``, ``class_mean``, ``class_ml``, ``class_hybrid``, ``class_verified``,
+        ``class_reclassified``, ``provenance``, ``quality``, ``halpha`` and ``selection``.
+        Sentinel values are masked; ``flag_f275w`` ..., ``flag_ci`` and ``flag_fit`` give the
+        reason as bits of `CatalogFlag`. Invalid entries of integer columns, such as a class of
+        50, are masked and flagged in ``flag_class_human`` ...
 
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        If the file does not exist.
     ValueError
-        Where the file is not such a catalogue, is torn, or has a layout that is not known.
+        If the file is not a LEGUS catalog, is truncated, or has an unknown layout.
     KeyError
-        Where ``field`` is not a field of LEGUS.
+        If ``field`` is not a LEGUS field.
 
     Warns
     -----
     AstropyUserWarning
-        If filters are unknown, or entries are masked because their column cannot have them.
+        If filters are unknown, or invalid entries of integer columns are masked.
 
     Notes
     -----
-    LEGUS counts pixels from 1; this is the only place where that matters. In NGC 4449 the file has
-    5 for what was not inspected and 0 or 4 for what is not a cluster: here 0 and 4, as elsewhere.
+    LEGUS pixel positions are 1-based in the files; they are converted here and nowhere else. The
+    catalog of NGC 4449 uses class 5 for sources that were not inspected and 0 or 4 for those that
+    are not clusters: these become 0 and 4, as in other fields.
 
     Examples
     --------
-    A catalogue with one detection missing, under a name that tells its field:
+    A catalog with a source that is not detected in one band; its file name contains the field:
 
     >>> from astropy.table import Table
     >>> from astroclust import decode_flags, find_field, read_legus, write_legus
@@ -181,7 +179,7 @@ def read_legus(path, *, field=None, filters=None):
 
 
 def field_of_file(file, name=None):
-    """The field of a file, None where neither the caller nor the name of the file says it."""
+    """Field of a file; None if neither ``name`` nor the file name specifies it."""
     if name is not None:
         return find_field(name)
     match = re.match(r"hlsp_legus_hst_[^_]+_(.+)_multiband_", file)
@@ -192,7 +190,7 @@ def field_of_file(file, name=None):
 
 
 def _read_columns(path, name):
-    """Numbers of shape (rows, columns), and columns of text that may follow them."""
+    """Numbers, shape (rows, columns), and any text columns that follow them."""
     text = _read_text(path, name)
     try:
         check_last_line(text)
@@ -215,12 +213,12 @@ def _read_text(path, name):
         return content if isinstance(content, str) else decode(unpack(content))
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no file {path}") from None
-    except Exception as error:  # what is damaged fails in many ways
+    except Exception as error:  # damaged files raise many types
         raise ValueError(f"{name} cannot be read ({error}): fetch it again") from error
 
 
 def _split_columns(lines, name, error):
-    """As `_read_columns`, of lines with text at their ends."""
+    """Like `_read_columns`, for lines that end in text."""
     rows = [_ENTRIES.findall(line) for line in lines]
     lengths = {len(row) for row in rows}
     columns = list(zip(*rows, strict=True)) if len(lengths) == 1 else []
@@ -231,7 +229,7 @@ def _split_columns(lines, name, error):
         except ValueError:
             break
     texts = [np.array(column, str) for column in columns[len(numbers) :]]
-    if texts and texts[0][0].startswith("["):  # before the scores of a network is its class
+    if texts and texts[0][0].startswith("["):  # the scores of a network follow its class
         texts.insert(0, np.array(numbers.pop(), int) if numbers else texts[0])
     if len(numbers) < 34:
         raise ValueError(f"{name} is not a complete LEGUS catalog ({error}): fetch it again")
@@ -296,7 +294,7 @@ def _add_column(table, name, values, filters):
 
 
 def _mask_odd(table, odd, name):
-    """Say which numbers were masked because their columns cannot have them, and flag them."""
+    """Flag the invalid integers that were masked, and warn about them."""
     if not odd:
         return
     said = []
@@ -315,7 +313,7 @@ def _mask_odd(table, odd, name):
 
 
 def _add_extras(table, columns, first):
-    """Add the columns that another program appended."""
+    """Add columns appended by another program."""
     for number, values in enumerate(columns, start=1):
         description = f"column {first + number - 1} of the file, which LEGUS does not have"
         if values.dtype.kind == "f" and np.isfinite(values).all() and not (values % 1).any():
@@ -324,7 +322,7 @@ def _add_extras(table, columns, first):
 
 
 def _mask_magnitudes(table, role, filter_):
-    """Mask the magnitudes and errors that are none, and say why."""
+    """Mask undefined magnitudes and errors, and flag the reason."""
     magnitude, error = table[f"mag_{filter_}"], table[f"mag_err_{filter_}"]
     flags = np.zeros(len(table), np.int32)
     for sentinel, flag in SENTINELS.items():
@@ -345,14 +343,14 @@ def _mask_index(table):
 
 
 def _mask_fit(table):
-    """Mask what no fit gave: all zero, or 200 in any place where that can be no value."""
+    """Mask missing fit results: all zero, or the sentinel 200 where it is not a valid value."""
     fitted = (table["e_bv"].data != NO_FIT) & (table["age"].data > 0)
     for name in table.colnames:
         if name in FIT_COLUMNS or name in QUALITY_COLUMNS or name.startswith("residual_"):
             table[name].mask = ~fitted
         if name.startswith("residual_"):
             table[name].mask |= table[name].data == NO_FIT
-    # Fits with a best value but without limits have 0 for them.
+    # Fits with a best value but without limits have limits of 0.
     unlimited = fitted & (np.ma.getdata(table["age_max"]) == 0)
     for name in FIT_COLUMNS:
         if name.endswith(("_max", "_min")):
@@ -369,7 +367,7 @@ def _add_flags(table, name, flags, description):
 
 
 def _settle_classes(names, values, known):
-    """Bring the classes of NGC 4449, where 5 is not inspected and 0 is spurious, to the others'."""
+    """Convert the classes of NGC 4449 (5: not inspected, 0: spurious) to those of other fields."""
     if "class_human" not in names:
         return values
     classes = values[:, names.index("class_human")]
@@ -379,7 +377,7 @@ def _settle_classes(names, values, known):
 
 
 def _put_nan_under_masks(table):
-    """So that a sentinel does not come back where a mask is lost."""
+    """Fill masked floats with NaN, so that sentinels do not reappear if a mask is lost."""
     for column in table.itercols():
         if column.dtype.kind == "f":
             column.data.data[column.mask] = np.nan

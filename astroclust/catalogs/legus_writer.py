@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Cluster catalogues in the layout of LEGUS, with the readme that says their columns."""
+"""Writer of cluster catalogs in LEGUS format, with a readme that describes the columns."""
 
 import re
 from contextlib import ExitStack
@@ -26,7 +26,7 @@ from astroclust.instruments import LEGUS_BANDS
 __all__ = ["format_legus", "write_legus"]
 
 _NOT_DETECTED = 99.999
-# Columns of digits as the released catalogues have them, each 12 characters wide.
+# Number formats of the released catalogs, whose columns are 12 characters wide.
 _FORMATS = {
     **dict.fromkeys(("id", "n_filters"), "{:10.0f}"),
     **dict.fromkeys(("x", "y", "x_mosaic", "y_mosaic", "class_mean"), "{:12.3f}"),
@@ -37,7 +37,7 @@ _OTHER = "{:12.5f}"
 
 _FITTED = "age in yr", "mass in solar masses", "E(B-V)"
 _CONFIDENCE = " (within 68 % confidence level)"
-# What the readme says of each column, in the words by which readers know it.
+# Readme text of each column, in the words by which `read_legus` identifies it.
 _MEANINGS = {
     "id": "source id",
     "x": "x coordinates in the ref frame (in pixels, from 1, the same in each filter)",
@@ -80,33 +80,33 @@ Photometry is in Vega magnitudes, with aperture correction and without Galactic 
 
 
 def write_legus(table, path, *, overwrite=False):
-    """Write a catalogue as LEGUS does; ``Table.write(path, format="ascii.legus")`` does the same.
+    """Write a LEGUS catalog; equivalent to ``Table.write(path, format="ascii.legus")``.
 
-    A readme that says the columns is written beside it. `~astroclust.catalogs.read_legus` reads
-    both to the same table.
+    A readme that describes the columns is written to the same folder.
+    `~astroclust.catalogs.read_legus` restores the same table from both.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        With the columns of `~astroclust.catalogs.read_legus`: ``id``, ``x``, ``y`` (0-based),
-        ``ra``, ``dec``, the magnitudes of five bands and their errors, ``ci`` and ``n_filters``.
-        Those of the fit may be missing and are 0 then; so may the flags, and what is masked is
-        not detected then; so may the classes, and nothing is inspected then. Other columns are
-        left out. Lines in ``meta["comments"]`` go into the readme.
+        Columns of `~astroclust.catalogs.read_legus`: ``id``, ``x``, ``y`` (0-based), ``ra``,
+        ``dec``, magnitudes and errors in five bands, ``ci`` and ``n_filters`` are required.
+        Missing fit results are written as 0; without flags, masked magnitudes are written as not
+        detected; without classes, sources are written as not inspected. Other columns are
+        excluded. Lines in ``meta["comments"]`` are added to the readme.
     path : str or `~pathlib.Path`
-        A file whose name ends in ``.tab``; where it is one as the archive has them
-        (``LegusField.catalog_file``), it says the field too.
+        Output file ending in ``.tab``; a name as in the archive (``LegusField.catalog_file``)
+        also identifies the field.
     overwrite : bool, optional
         Whether the files may exist.
 
     Raises
     ------
     OSError
-        Where a file exists and ``overwrite`` is false, or cannot be written.
+        If a file exists and ``overwrite`` is false, or cannot be written.
     KeyError
-        Where the table lacks a column.
+        If the table lacks a required column.
     ValueError
-        Where the name does not end in ``.tab``, or there are not five bands from NUV to I.
+        If the name does not end in ``.tab``, or the bands are not the five from NUV to I.
 
     Examples
     --------
@@ -135,19 +135,19 @@ def write_legus(table, path, *, overwrite=False):
 
 
 def format_legus(table, name):
-    """Format a catalog as LEGUS's files are.
+    """Format a table as a LEGUS catalog.
 
     Parameters
     ----------
     table : `~astropy.table.Table`
-        Sources, as `write_legus` takes them.
+        Sources; see `write_legus`.
     name : str
-        Name of the file, by which the field is known.
+        File name, which identifies the field.
 
     Returns
     -------
     catalog, readme : str
-        Text of the two files.
+        Content of the two files.
 
     Examples
     --------
@@ -160,13 +160,13 @@ def format_legus(table, name):
     >>> catalog == files.catalog.read_text()
     True
     """
-    table = Table(table, copy=False)  # of a QTable the quantities become columns
+    table = Table(table, copy=False)  # turns the quantities of a QTable into columns
     filters, known = _filters(table), field_of_file(name)
     labels = [column for column in table.colnames if column in LABEL_COLUMNS]
     labels = labels if "class_human" in labels else ["class_human", "class_mean", *labels]
     names = column_names(dict.fromkeys(labels), mosaic="x_mosaic" in table.colnames)
     columns = [_column(table, column, filters) for column in names]
-    if known is not None and known.name == "ngc4449":  # where 5 is not inspected
+    if known is not None and known.name == "ngc4449":  # class 5 means "not inspected"
         human = columns[names.index("class_human")]
         human[human == 0] = 5
     formats = [_FORMATS.get(column, _OTHER) for column in names]
@@ -178,7 +178,7 @@ def format_legus(table, name):
 
 
 def _filters(table):
-    """The filters of the magnitudes, from NUV to I."""
+    """Filters of the magnitudes, from NUV to I."""
     names = [
         match[1].upper()
         for match in map(re.compile(r"mag_(f\w+)").fullmatch, table.colnames)
@@ -197,7 +197,7 @@ def _filters(table):
 
 
 def _column(table, name, filters):
-    """The numbers of a column of the file."""
+    """Numbers of a column of the file."""
     kind, _, role = name.rpartition("_")
     if role in ROLES:
         filter_ = filters[ROLES.index(role)].lower()
@@ -218,7 +218,7 @@ def _column(table, name, filters):
 
 
 def _magnitudes(table, filter_):
-    """Magnitudes and errors in a filter, with what LEGUS has in place of those that are none."""
+    """Magnitudes and errors in a filter, with LEGUS sentinels for undefined ones."""
     magnitude, error = (
         float_column(table, f"mag_{filter_}"),
         float_column(table, f"mag_err_{filter_}"),
@@ -236,7 +236,7 @@ def _magnitudes(table, filter_):
 
 
 def _readme(table, names, filters, known):
-    # Two signs, since a number after one begins the line of a column.
+    # Two comment signs, since one sign and a number start the line of a column.
     head = [*map(str, table.meta.get("comments", ())), *_HEAD.splitlines()]
     lines = [f"## {line}" for line in head] + ["## Order of the columns"]
     cameras = dict(zip(known.filters, known.cameras, strict=True)) if known is not None else {}

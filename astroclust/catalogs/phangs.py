@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The cluster catalogues of PHANGS-HST: FITS tables, of one galaxy or of all."""
+"""PHANGS-HST cluster catalogs: FITS tables of one galaxy or of all."""
 
 import difflib
 import re
@@ -19,7 +19,7 @@ from astroclust.text import UnreadableError
 
 __all__ = ["PHANGS_CODES", "human_class", "read_phangs"]
 
-#: The codes given by eye to what is no cluster or association, as the readme of DR4 has them.
+#: Visual classification codes for artifacts, from the readme of DR4.
 PHANGS_CODES = {
     4: "star",
     5: "pair of stars",
@@ -38,16 +38,16 @@ PHANGS_CODES = {
     19: "very red star: V-I > 2 and concentration index < 1.45",
 }
 
-# What stands for no value: outside the images, and not known.
+# Sentinels: outside the images, and unknown.
 _NOT_COVERED, _UNKNOWN = -9999, -999
-# No magnitude, its error or index exceeds the first; no error of a flux the second (1e19 and more
-# stand for none).
+# Upper limits of valid magnitudes, their errors and indices, and of valid flux errors (1e19 and
+# more are sentinels).
 _LIMIT, _FLUX_ERROR_LIMIT = 40.0, 1e10
 
 _TOTAL = "total, without Galactic extinction"
 _POSITIONS = ("phangs_x", "phangs_y", "phangs_ra", "phangs_dec")
-# Name here, unit and description of each column of the files, whose names are in small letters
-# here, without _tot and with "band" for a filter.
+# Name, unit and description of the columns by their names in the files, in lower case, without
+# _tot and with "band" for the filter.
 _COLUMNS = {
     "index": ("id", None, "number of the source in its list"),
     "id_phangs_cluster": ("id_cluster", None, "number among the clusters of the galaxy"),
@@ -105,25 +105,25 @@ _CLASSES = ("class_ml", "class_ml_corrected")
 _IDS = ("id", "id_cluster", "id_candidate", "id_allsources")
 _INTEGERS = (*_IDS, "class_code", "n_not_detected", "n_not_covered")
 _MAY_BE_TEXT = (*_IDS, "galaxy", "color_class")
-# The unit of a file whose header has none, where that is not ours.
+# Units of files without units, if different from ours.
 _USUAL_UNITS = {u.yr: u.Myr}
-# Units as readmes spell them, which FITS does not know.
+# Units in the readmes that are not FITS units.
 _SPELLINGS = {"m_solar": u.Msun, "pixel": u.pix, "pixels": u.pix, "degrees": u.deg}
 
 
 def human_class(codes):
-    """The class of LEGUS, 1 to 4, for the codes of PHANGS.
+    """LEGUS classes, 1 to 4, of PHANGS classification codes.
 
     Parameters
     ----------
     codes : array_like of number, shape (n,)
-        1 to 3; from 4 on the kinds of artefact of `PHANGS_CODES`; 0, less, NaN or masked where
-        nobody inspected the source.
+        1 to 3 for clusters; 4 and above for the artifacts of `PHANGS_CODES`; 0, negative, NaN or
+        masked for sources that were not inspected.
 
     Returns
     -------
     classes : `~numpy.ndarray` of int32, shape (n,)
-        1 to 3, 4 for every artefact, 0 for what was not inspected.
+        1 to 3, 4 for all artifacts, 0 for sources that were not inspected.
 
     Examples
     --------
@@ -136,61 +136,62 @@ def human_class(codes):
 
 
 def read_phangs(path, *, galaxy=None):
-    """Read a cluster catalogue of PHANGS-HST.
+    """Read a PHANGS-HST cluster catalog.
 
-    This was written from descriptions, with no original file at hand, for the catalogues of each
-    galaxy in DR4 (``hlsp_phangs-cat_hst_{camera}_{target}_multi_v1_{kind}.fits``, with kinds such
-    as ``obs-human-cluster-class12``, ``sed-machine-compact-association-class3`` and
+    Supported are the catalogs of single galaxies in DR4
+    (``hlsp_phangs-cat_hst_{camera}_{target}_multi_v1_{kind}.fits``, with kinds such as
+    ``obs-human-cluster-class12``, ``sed-machine-compact-association-class3`` and
     ``obs-sed-candidates``) and those of all galaxies in DR5
-    (``hlsp_phangs-cat_hst_acs-uvis_dr5-targets_v1_human-class1+2-primary.fits`` ...). Names of
-    columns may be in small letters or capitals, with ``_TOT`` or without.
+    (``hlsp_phangs-cat_hst_acs-uvis_dr5-targets_v1_human-class1+2-primary.fits`` ...). The formats
+    follow published descriptions; the original files were not available. Column names may be in
+    lower or upper case, with or without ``_TOT``.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        A file as the archive has it, plain or compressed.
+        A file of the archive, plain or compressed.
     galaxy : str, optional
-        Only the sources of this galaxy, however it is spelt: ``"NGC 628C"``, ``"ngc0628c"``.
+        Galaxy whose sources are selected, in any common spelling: ``"NGC 628C"``, ``"ngc0628c"``.
 
     Returns
     -------
     table : `~astropy.table.Table`, length n
-        What the file has of these: ``id``, ``id_cluster``, ``id_candidate``, ``id_allsources``;
-        ``galaxy`` (from the name of the file where no column says it); ``x``, ``y`` (pixels of
-        0.03962 arcsec, 0-based as in the file); ``ra``, ``dec`` (deg); ``class_human`` (as
-        `human_class`) and ``class_code``, the code of the file; ``class_ml`` (likewise a class),
-        ``class_ml_quality`` (the fraction of ten networks that vote for it) and
-        ``class_ml_corrected`` (4 for what is an artefact to the eye); ``mag_f275w``,
+        Those of the following columns that the file has: ``id``, ``id_cluster``,
+        ``id_candidate``, ``id_allsources``; ``galaxy`` (from the file name if there is no such
+        column); ``x``, ``y`` (pixels of 0.03962 arcsec, 0-based as in the file); ``ra``, ``dec``
+        (deg); ``class_human`` (see `human_class`) and ``class_code``, the code in the file;
+        ``class_ml``, ``class_ml_quality`` (fraction of ten networks that vote for it) and
+        ``class_ml_corrected`` (4 for visually identified artifacts); ``mag_f275w``,
         ``mag_err_f275w`` ... (Vega mag), ``flux_f275w``, ``flux_err_f275w`` ... (mJy);
         ``n_not_detected``, ``n_not_covered``; ``ci`` (mag); ``color_class``; ``age`` (yr),
         ``mass`` (solar masses) and ``e_bv`` (mag), with ``_err``, and ``chi2``; ``age_dr5``,
-        ``mass_dr5`` ... with ``_min`` and ``_max``. All other columns keep their name, in small
-        letters and without ``phangs_``, after ``file_`` where it is one of these. What stood for
-        no value is masked, and ``flag_f275w`` ..., ``flag_ci``, ``flag_fit`` and
-        ``flag_fit_dr5`` say why, in bits of `~astroclust.catalogs.CatalogFlag`.
+        ``mass_dr5`` ... with ``_min`` and ``_max``. All other columns keep their names, in lower
+        case and without ``phangs_``, prefixed with ``file_`` if they are one of these. Sentinel
+        values are masked; ``flag_f275w`` ..., ``flag_ci``, ``flag_fit`` and ``flag_fit_dr5`` give
+        the reason as bits of `~astroclust.catalogs.CatalogFlag`.
 
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        If the file does not exist.
     OSError
-        Where the file is empty, truncated or not FITS.
+        If the file is empty, truncated or not FITS.
     ValueError
-        Where it has no table with the positions of PHANGS, or text in place of numbers.
+        If it does not have a table with PHANGS positions, or has text instead of numbers.
     KeyError
-        Where ``galaxy`` is not in the file; similar ones are named.
+        If ``galaxy`` is not in the file; the message lists similar names.
 
     Notes
     -----
     The columns are those of Maschmann et al. (2024, arXiv:2403.04901) and of the readmes of DR4
-    and DR5. Where a header has no unit, ages are taken for Myr and masses for solar masses, as
-    code that quotes the readmes has it, which no file was there to verify; where it has one that
-    cannot be converted, the same happens with a warning. An error that is below 0 or 1e19 says
-    that a source was not detected in a band: it is masked, and the value is at best a limit.
+    and DR5. Ages without a unit are assumed to be in Myr and masses in solar masses, as in code
+    that quotes the readmes; this could not be verified with a file. The same is assumed, with a
+    warning, for units that cannot be converted. An error that is negative or 1e19 means that the
+    source was not detected in the band: it is masked, and the value is at best a limit.
 
     Examples
     --------
-    Two sources with names of columns as the archive has them; 19 is the code of a very red star:
+    Two sources with the column names of the archive; 19 is the code of a very red star:
 
     >>> from astropy.table import Table
     >>> from astroclust import read_phangs
@@ -209,11 +210,11 @@ def read_phangs(path, *, galaxy=None):
     with open_fits(path) as hdus:
         try:
             table = _read_table(hdus)
-        except AstropyUserWarning:  # for those who turn warnings into errors
+        except AstropyUserWarning:  # if warnings are turned into errors
             raise
         except UnreadableError as error:
             raise ValueError(f"{path}: {error}") from None
-        except Exception as error:  # what is damaged fails in many ways
+        except Exception as error:  # damaged files raise many types
             raise OSError(f"{path} has a damaged table ({error}); fetch it again") from error
     _settle_galaxy(table, name)
     if galaxy is not None:
@@ -235,13 +236,13 @@ def _read_table(hdus):
 
 
 def _read_columns(hdus):
-    """The first table that has positions."""
+    """First table with positions."""
     there = []
     for hdu in hdus:
         if isinstance(hdu, (fits.BinTableHDU, fits.TableHDU)):
             if set(_POSITIONS) <= {name.lower() for name in hdu.columns.names}:
                 with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", u.UnitsWarning)  # _factor looks at them
+                    warnings.simplefilter("ignore", u.UnitsWarning)  # _factor checks units
                     return Table.read(hdu)
             there += hdu.columns.names
     found = f"there are {', '.join(there[:12])}{' ...' * (len(there) > 12)}"
@@ -252,9 +253,9 @@ def _read_columns(hdus):
 
 
 def _match(names):
-    """Name here, unit and description of each column; what is not known keeps its name."""
+    """Name, unit and description of each column; unknown columns keep their names."""
     found = {}
-    # Where there are both, the total magnitude gets the name.
+    # If there are both, the name is used for the total magnitude.
     for name in sorted(names, key=lambda name: "_tot" not in name.lower()):
         column = _known_column(name.lower())
         if column and column[0] not in [other for other, *_ in found.values()]:
@@ -285,7 +286,7 @@ def _known_column(name):
 
 
 def _add_column(table, column, name, unit, description):
-    """Add a column in our unit and native byte order, masked where it holds no value."""
+    """Add a column in our unit and native byte order, with sentinels masked."""
     values, lost = _values(column)
     is_number = values.dtype.kind in "iuf"
     if description is None:
@@ -301,7 +302,7 @@ def _add_column(table, column, name, unit, description):
     if name == "class_code":
         classes, said = human_class(np.ma.array(values, mask=lost)), "1 to 4, 0 not inspected"
         table["class_human"] = MaskedColumn(classes, description=f"class given by eye: {said}")
-    # In FITS a masked integer would become 999999, which may be the number of a source.
+    # Masked integers are written to FITS as 999999 by default, which may be a source number.
     fill = _UNKNOWN if values.dtype.kind == "i" else None
     table[name] = MaskedColumn(
         values, mask=lost, unit=unit, description=description, fill_value=fill
@@ -309,7 +310,7 @@ def _add_column(table, column, name, unit, description):
 
 
 def _values(column):
-    """The values of a column in native byte order, text decoded, and where there are none."""
+    """Values of a column in native byte order, with text decoded, and a mask of missing values."""
     values, lost = np.array(np.ma.getdata(column)), np.ma.getmaskarray(column)
     kind = values.dtype.kind
     if kind in "SU":
@@ -324,7 +325,7 @@ def _values(column):
 
 
 def _of_file(column):
-    """Unit and description of a column that is not known here."""
+    """Unit and description of an unknown column, from the file."""
     description = column.description or f"{column.name} of the file"
     if isinstance(column.unit, u.UnrecognizedUnit):
         return None, f"{description}, in {column.unit}"
@@ -332,7 +333,7 @@ def _of_file(column):
 
 
 def _factor(column, unit):
-    """What brings a column to our unit."""
+    """Factor that converts a column to our unit."""
     usual, given = _USUAL_UNITS.get(unit, unit), str(column.unit or "")
     given = _SPELLINGS.get(given.lower()) or u.Unit(given or usual, parse_strict="silent")
     if given.is_equivalent(unit):
@@ -346,7 +347,7 @@ def _factor(column, unit):
 
 
 def _settle_galaxy(table, name):
-    """Add the galaxy that the name of a file says, where no column does."""
+    """Add the galaxy from the file name if there is no such column."""
     if "galaxy" not in table.colnames and (target := _target(name)):
         description = _COLUMNS["phangs_galaxy"][-1]
         column = MaskedColumn(np.full(len(table), target), description=description)
@@ -386,7 +387,7 @@ def _meta(table, name):
 
 
 def _mask_band(table, band):
-    """Mask the magnitudes, fluxes and errors of a band that are none, and say why."""
+    """Mask undefined magnitudes, fluxes and errors of a band, and flag the reason."""
     flags = np.zeros(len(table), np.int32)
     for kind, limit in (("mag", _LIMIT), ("flux", _FLUX_ERROR_LIMIT)):
         if f"{kind}_{band}" not in table.colnames:
@@ -406,7 +407,7 @@ def _mask_band(table, band):
 
 
 def _mask_rest(table):
-    """Mask the indices, ages and masses that are none, and say why."""
+    """Mask undefined indices, ages and masses, and flag the reason."""
     if "ci" in table.colnames:
         _mask_outside(table["ci"], -_LIMIT, _LIMIT)
         _add_flags(table, "flag_ci", table["ci"].mask * CatalogFlag.UNDEFINED.value, "why ci is")

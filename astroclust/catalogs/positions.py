@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Positions of the rows of a table, under the names that catalogs and programs give them."""
+"""Positions in tables, under the column names of common catalogs and programs."""
 
 import re
 import warnings
@@ -15,26 +15,26 @@ from astroclust.catalogs.sexagesimal import angles
 
 __all__ = ["find_pixel_columns", "find_sky_columns", "pixel_positions", "sky_positions"]
 
-# Names are compared in lower case, without leading underscores, units in brackets and hyphens.
-# Programs and surveys whose pixels count from 0: photutils and PHANGS-HST.
+# Names are compared in lower case, without leading underscores, units in brackets or hyphens.
+# Programs and surveys with 0-based pixels: photutils and PHANGS-HST.
 _FROM_ZERO = (
     *(("x_centroid", "y_centroid"), ("xcentroid", "ycentroid")),
     *(("x_fit", "y_fit"), ("x_center", "y_center"), ("xcenter", "ycenter")),
     *(("x_peak", "y_peak"), ("x_0", "y_0"), ("phangs_x", "phangs_y")),
 )
-# Programs whose pixels count from 1, as in FITS: SExtractor, SourceXtractor++, IRAF.
+# Programs with 1-based pixels, as in FITS: SExtractor, SourceXtractor++, IRAF.
 _FROM_ONE = (
     *(("x_image", "y_image"), ("xwin_image", "ywin_image"), ("xpsf_image", "ypsf_image")),
     *(("xmodel_image", "ymodel_image"), ("xpeak_image", "ypeak_image")),
     ("pixel_centroid_x", "pixel_centroid_y"),
 )
-# Names that do not tell.
+# Names with unknown origin.
 _UNKNOWN = (
     *(("x", "y"), ("x_pix", "y_pix"), ("xpix", "ypix"), ("x_pixel", "y_pixel")),
     *(("xpixel", "ypixel"), ("x_pos", "y_pos"), ("xpos", "ypos"), ("x_coord", "y_coord")),
     *(("xcoord", "ycoord"), ("xc", "yc"), ("x_center", "y_center"), ("xcenter", "ycenter")),
 )
-# IRAF writes these in capitals, and counts from 1; photutils in lower case, and counts from 0.
+# IRAF writes these in upper case (1-based), photutils in lower case (0-based).
 _OF_PHOTUTILS_OR_IRAF = ("xcenter", "x_center")
 _SKY = (
     *(("ra", "dec"), ("raj2000", "dej2000"), ("raj2000", "decj2000"), ("ra_j2000", "dec_j2000")),
@@ -49,11 +49,11 @@ _SKY = (
     *(("right_ascension", "declination"), ("rightascension", "declination")),
     *(("matchra", "matchdec"), ("s_ra", "s_dec"), ("ra", "de"), ("ra_hms", "dec_dms")),
 )
-# The parts of sexagesimal positions in machine-readable tables of journals.
+# Sexagesimal positions in machine-readable tables of journals.
 _PARTS = ("RAh", "RAm", "RAs", "DE-", "DEd", "DEm", "DEs")
-# The columns of StarcNet's predictions; its X and Y are those of the files of LEGUS, from 1.
+# Columns of StarcNet's predictions; X and Y are 1-based, as in LEGUS files.
 _STARCNET = {"galaxy", "id", "x", "y", "prediction"}
-# Units as other programs spell them.
+# Unit spellings of other programs.
 _SPELLINGS = (
     dict.fromkeys(("pix", "px", "pixel", "pixels"), u.pix)
     | dict.fromkeys(("deg", "degree", "degrees", "decimal degrees", "°", "dms", "d:m:s"), u.deg)
@@ -63,23 +63,22 @@ _BRACKETS = re.compile(r"\s*[\[(]([^\])]*)[\])]\s*$")
 
 
 def pixel_positions(table, wcs=None):
-    """Positions of the rows of a table in pixels.
+    """Pixel positions of the rows of a table.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        With columns ``x`` and ``y`` (0-based pixel centers), or the names of a program that is
-        known to count pixels from 0 (photutils, PHANGS-HST) or from 1 (SExtractor, IRAF,
-        StarcNet), or positions that `sky_positions` finds, or other names such as ``X`` and
-        ``Y``. If there are several, the first in this order is used.
+        Table with columns ``x`` and ``y`` (0-based pixel centers), or the names of a program with
+        0-based (photutils, PHANGS-HST) or 1-based pixels (SExtractor, IRAF, StarcNet), or
+        positions that `sky_positions` finds, or other names such as ``X`` and ``Y``. If there are
+        several, the first in this order is used.
     wcs : WCS, optional
-        The coordinates of the image; needed for positions on the sky.
+        WCS of the image; needed for sky positions.
 
     Returns
     -------
     x, y : `~numpy.ndarray` of float64, shape (n,)
-        0-based positions; NaN if a position is masked, not finite or not in the domain of the
-        WCS.
+        0-based positions; NaN if masked, not finite or outside the domain of the WCS.
 
     Raises
     ------
@@ -88,14 +87,14 @@ def pixel_positions(table, wcs=None):
     TypeError
         If positions are not numbers.
     ValueError
-        If sky positions come without a WCS, positions have units that are neither pixels nor
-        angles, or two columns differ only by case.
+        If sky positions are given without a WCS, units are neither pixels nor angles, or the names
+        of two columns differ only in case.
 
     Warns
     -----
     AstropyUserWarning
-        If 1 was subtracted from pixels that count from 1, or pixels are taken to count from 0
-        although their names do not tell.
+        If 1 is subtracted from 1-based positions, or positions of unknown origin are assumed to be
+        0-based.
 
     Examples
     --------
@@ -110,7 +109,7 @@ def pixel_positions(table, wcs=None):
     if not table.colnames:
         return np.empty(0), np.empty(0)
     columns, origin = find_pixel_columns(table)
-    # If the origin is unknown, positions on the sky are the safer choice.
+    # If the origin is unknown, sky positions are safer.
     if columns is None or (origin is None and wcs is not None and find_sky_columns(table)):
         return _from_sky(sky_positions(table), wcs)
     x, y = (_numbers(table[name], u.pix) for name in columns)
@@ -129,29 +128,29 @@ def pixel_positions(table, wcs=None):
 
 
 def sky_positions(table):
-    """Positions of the rows of a table on the sky.
+    """Sky positions of the rows of a table.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        With a `~astropy.coordinates.SkyCoord` column, or ``ra`` and ``dec`` or another usual pair
-        of names, such as ``ALPHA_J2000`` and ``DELTA_J2000`` or ``RAJ2000`` and ``DEJ2000``. They
-        are in degrees unless they have a unit, or are sexagesimal text, with right ascension in
-        hours unless the unit or the text says degrees.
+        Table with a `~astropy.coordinates.SkyCoord` column, or ``ra`` and ``dec`` or another common
+        pair of names, such as ``ALPHA_J2000`` and ``DELTA_J2000`` or ``RAJ2000`` and ``DEJ2000``.
+        Values without a unit are in degrees, or sexagesimal text, with right ascension in hours
+        unless the unit or the text specifies degrees.
 
     Returns
     -------
     sky : `~astropy.coordinates.SkyCoord`, shape (n,)
-        ICRS; NaN if a position is masked, not finite or not on the sky.
+        ICRS positions; NaN if masked, not finite or not on the sky.
 
     Raises
     ------
     KeyError
-        If the table has neither.
+        If the table has no sky positions.
     TypeError
         If positions are neither numbers nor sexagesimal.
     ValueError
-        If units are not angles, or two columns differ only by case.
+        If units are not angles, or the names of two columns differ only in case.
 
     Examples
     --------
@@ -182,7 +181,7 @@ def sky_positions(table):
 
 
 def find_pixel_columns(table):
-    """Columns with pixel positions, and where these count from.
+    """Find the columns of pixel positions, and their origin.
 
     Parameters
     ----------
@@ -192,9 +191,9 @@ def find_pixel_columns(table):
     Returns
     -------
     columns : tuple of str, or None
-        Names of the columns of x and y, or None if there are none.
+        Names of the columns of x and y; None if there are none.
     origin : int or None
-        0 or 1, or None if that is not known.
+        0 or 1; None if unknown.
     """
     if {"x", "y"} <= set(table.colnames):
         _one_column(table, "x"), _one_column(table, "y")
@@ -209,7 +208,7 @@ def find_pixel_columns(table):
 
 
 def find_sky_columns(table):
-    """The columns with positions on the sky.
+    """Find the columns of sky positions.
 
     Parameters
     ----------
@@ -219,8 +218,8 @@ def find_sky_columns(table):
     Returns
     -------
     columns : tuple of str, or None
-        A `~astropy.coordinates.SkyCoord` column, two columns, or the seven of sexagesimal parts;
-        None if there are none.
+        Names of a `~astropy.coordinates.SkyCoord` column, of two columns, or of the seven columns
+        of sexagesimal positions; None if there are none.
     """
     for name in table.colnames:
         if isinstance(table[name], SkyCoord):
@@ -230,10 +229,10 @@ def find_sky_columns(table):
 
 
 def _origin(table, pair, columns, origin):
-    """Origin of a pair of columns, if case or the other columns matter."""
+    """Origin of a pair of columns, which may depend on case or on other columns."""
     if pair == ("x", "y"):
         if [_BRACKETS.sub("", name).strip() for name in columns] == ["x", "y"]:
-            return 0  # with a unit in brackets
+            return 0  # unit in brackets
         return 1 if {_plain(name) for name in table.colnames} >= _STARCNET else None
     if pair[0] in _OF_PHOTUTILS_OR_IRAF and not columns[0].islower():
         return 1 if columns[0] == "XCENTER" else None
@@ -246,7 +245,7 @@ def _pair(table, pair):
 
 
 def _one_column(table, wanted):
-    """The column of a name, however it is spelled."""
+    """Find a column by name, ignoring case and units in brackets."""
     found = [name for name in table.colnames if _plain(name) == wanted]
     if len(found) > 1:
         raise ValueError(
@@ -261,7 +260,7 @@ def _plain(name):
 
 
 def _from_parts(table):
-    """Degrees from hours or degrees, minutes, seconds and the sign of declination."""
+    """Convert sexagesimal columns to degrees."""
     parts = [_unmasked(table[name]) for name in _PARTS if name != "DE-"]
     signs = np.where([str(sign).strip() == "-" for sign in table["DE-"]], -1.0, 1.0)
     ra, dec = (
@@ -279,13 +278,13 @@ def _from_sky(sky, wcs):
     x, y = np.full((2, len(sky)), np.nan)
     good = np.isfinite(sky.ra.deg)
     if good.any():
-        # To a millionth of a pixel: what was a whole pixel before the way there and back is one.
+        # Rounded, so that integer pixels survive the round trip through sky coordinates.
         x[good], y[good] = np.round(_world_to_pixel(wcs, sky[good]), 6)
     return x, y
 
 
 def _numbers(column, unit, *, hours=False):
-    """A column as float64 in a unit, NaN if it is masked."""
+    """Column as float64 in a unit; NaN if masked."""
     name, dtype = column.info.name, getattr(column, "dtype", None)
     if column.ndim != 1:
         raise ValueError(f"column {name} must hold one number a row, not {column.shape[1:]}")
@@ -309,7 +308,7 @@ def _numbers(column, unit, *, hours=False):
 
 
 def _unit(column):
-    """The unit of a column, or the one in brackets after its name."""
+    """Unit of a column, or the one in brackets after its name."""
     given = column.info.unit
     if given is None:
         bracketed = _BRACKETS.search(column.info.name)
@@ -318,7 +317,7 @@ def _unit(column):
 
 
 def _unmasked(values):
-    """Plain float64, NaN if masked, whatever masks there are."""
+    """Plain float64; NaN if masked, for any type of mask."""
     mask = np.asarray(getattr(values, "mask", False))
     plain = np.array(getattr(values, "unmasked", values), dtype=np.float64)
     plain[np.broadcast_to(mask, plain.shape)] = np.nan
@@ -331,7 +330,7 @@ def _world_to_pixel(wcs, sky):
             warnings.simplefilter("ignore", RuntimeWarning)
             return wcs.world_to_pixel(sky)
     except NoConvergence as error:
-        # Far outside the image a distortion has no inverse: those rows have no place in it.
+        # Far outside the image, distortions cannot be inverted: those rows are not on it.
         x, y = error.best_solution.T
         for rows in (error.divergent, error.slow_conv):
             if rows is not None:

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Which columns of a wide table are printed."""
+"""Selection of the columns of wide tables to print."""
 
 import re
 
@@ -8,14 +8,14 @@ from astropy.table.pprint import TableFormatter
 
 __all__ = ["print_most_important"]
 
-# Left out first if a table is wider than the terminal; the class stands between them.
+# Columns to exclude first if a table is wider than the terminal.
 _MINOR = re.compile(
     r"(flux|flag|mag_err|mag_lim)_\w+|area|flux|.*(prob_(image_)?\d+|agreement|evidence)"
 )
 
 
 class _Formatter(TableFormatter):
-    """Prints a table that does not fit without its minor columns."""
+    """Formatter that excludes minor columns from tables that are too wide."""
 
     def _pformat_table(self, table, *args, **options):
         lines, more = super()._pformat_table(table, *args, **options)
@@ -27,12 +27,12 @@ class _Formatter(TableFormatter):
 
 
 def print_most_important(table):
-    """Make ``print`` show positions and classes of a table that is wider than the terminal.
+    """Make ``print`` show positions and classes if a table is wider than the terminal.
 
     Parameters
     ----------
     table : `~astropy.table.Table`
-        Changed in place. It is printed in another way, and nothing else: entries in its metadata,
-        by which astropy hides columns, would be written to files.
+        The table; changed in place, but only printing is affected. Hiding columns with astropy
+        would add metadata that is written to files.
     """
     table.formatter = _Formatter()

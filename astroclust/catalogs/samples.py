@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The labelled samples of Wei et al. (2020), from the catalogues of LEGUS."""
+"""Labeled samples of Wei et al. (2020), from LEGUS catalogs."""
 
 import warnings
 from pathlib import Path
@@ -12,7 +12,7 @@ from astroclust.catalogs.fields import find_field
 
 __all__ = ["legus_catalogs", "sample_counts", "training_sample"]
 
-# The tables of Wei et al. (2020) by who gave the labels: B. C. Whitmore, or three people.
+# Tables of Wei et al. (2020) by source of the labels: B. C. Whitmore, or three people.
 _TABLES = {"bcw": "table_1", "consensus": "table_2"}
 _KINDS = {"bcw": ("single",), "consensus": ("consensus", "hybrid")}
 _COLUMNS = ("id", "x", "y", "ra", "dec", "n_filters", "class_mean")
@@ -24,13 +24,13 @@ def legus_catalogs(folder):
     Parameters
     ----------
     folder : str or `~pathlib.Path`
-        A folder.
+        The folder.
 
     Returns
     -------
     paths : list of `~pathlib.Path`
-        Files with the names that the archive gives them, ``hlsp_legus_hst_..._multiband_....tab``,
-        compressed or not, in the order of their names; one file of each name.
+        Files named as in the archive, ``hlsp_legus_hst_..._multiband_....tab``, compressed or
+        not, sorted by name; one file per name.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def legus_catalogs(folder):
     >>> legus_catalogs("simulated") == [files.catalog]
     True
     """
-    # Of a file that is there twice, the uncompressed one; downloads in progress end in .part.
+    # Prefer the uncompressed of two files; downloads in progress end in .part.
     found = Path(folder).rglob("hlsp_legus_hst_*_multiband_*.tab*")
     found = sorted(found, key=lambda path: (path.suffix != ".gz", path))
     paths = {path.name.removesuffix(".gz"): path for path in found}
@@ -59,31 +59,31 @@ def legus_catalogs(folder):
 
 
 def training_sample(catalogs, *, labels="consensus", min_filters=4):
-    """The labelled candidates of Table 1 or Table 2 of Wei et al. (2020).
+    """Labeled candidates of Table 1 or Table 2 of Wei et al. (2020).
 
     Parameters
     ----------
     catalogs : iterable of `~astropy.table.Table`
-        Catalogues, as `~astroclust.catalogs.read_legus` reads them.
+        Catalogs; see `~astroclust.catalogs.read_legus`.
     labels : str, optional
-        ``"consensus"``: the mode of three people, for the fields of Table 2; ``"bcw"``: the
-        classes of B. C. Whitmore, for those fields of Table 1 that are public.
+        ``"consensus"``: mode of three people, for the fields of Table 2; ``"bcw"``: classes of
+        B. C. Whitmore, for the public fields of Table 1.
     min_filters : int, optional
-        Bands in which a candidate must be detected: 4 for the samples that the paper trains with,
-        0 for all that its tables count.
+        Minimum number of bands in which a candidate is detected: 4 for the training samples of the
+        paper, 0 for all candidates counted in its tables.
 
     Returns
     -------
     sample : `~astropy.table.Table`, length n
         ``field``, ``id``, ``x``, ``y``, ``ra``, ``dec``, ``n_filters``, ``class`` (1 to 4) and,
         for the consensus, ``class_mean``. Fields that are not in the table of the paper are
-        excluded, and one warning names them; so is a class of which the table has no object in a
-        field: class 4 in NGC 4449, whose catalog has code 0, spurious, for it.
+        excluded, and listed in one warning. Classes without objects in the table are excluded as
+        well: class 4 in NGC 4449, whose catalog uses code 0 (spurious) instead.
 
     Raises
     ------
     ValueError
-        For unknown ``labels``, or where no catalogue belongs to the table.
+        If ``labels`` is unknown, or none of the catalogs is in the table.
 
     Examples
     --------
@@ -126,7 +126,7 @@ def _field(catalog):
 
 
 def _labelled(catalog, field, paper, min_filters):
-    # A masked number of filters is none.
+    # A masked number of filters counts as 0.
     enough = np.ma.filled(catalog["n_filters"] >= min_filters, min_filters == 0)
     counted = [number for number, n in enumerate(paper, 1) if n]
     rows = np.isin(catalog["class_human"], counted) & enough
@@ -139,24 +139,24 @@ def _labelled(catalog, field, paper, min_filters):
 
 
 def sample_counts(catalogs):
-    """How many candidates of each class there are, beside Tables 1 and 2 of Wei et al. (2020).
+    """Numbers of candidates by class, compared with Tables 1 and 2 of Wei et al. (2020).
 
     Parameters
     ----------
     catalogs : iterable of `~astropy.table.Table`
-        Catalogues, as `~astroclust.catalogs.read_legus` reads them.
+        Catalogs; see `~astroclust.catalogs.read_legus`.
 
     Returns
     -------
     counts : `~astropy.table.Table`
-        A row a field, then the totals of the fields of each table: ``field``; ``table`` (of the
-        paper: 1, 2, or masked); ``rows``; ``class_1`` ... ``class_4``; ``paper_1`` ... and
-        ``difference_1`` ... (masked where the paper has no row); ``min_4_filters`` (labelled
-        candidates that are detected in at least four bands).
+        One row per field, then the totals for each table: ``field``; ``table`` (of the paper: 1,
+        2, or masked); ``rows``; ``class_1`` ... ``class_4``; ``paper_1`` ... and
+        ``difference_1`` ... (masked for fields that are not in the paper); ``min_4_filters``
+        (labeled candidates detected in at least four bands).
 
     Examples
     --------
-    Of a catalogue of three rows almost all that the paper counts is missing:
+    A catalog of three rows lacks almost all candidates of the paper:
 
     >>> from astropy.table import Table
     >>> from astroclust.catalogs import sample_counts

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Numbers and angles from columns of text."""
+"""Numbers and angles from text columns."""
 
 import re
 
@@ -8,11 +8,11 @@ from astropy import units as u
 
 __all__ = ["MISSING", "SEXAGESIMAL", "angles"]
 
-# What stands for no value, in lower case: of CSV, IRAF, Excel, databases and astropy.
+# Missing values in CSV, IRAF, Excel, databases and astropy, in lower case.
 MISSING = frozenset(
     ("", "--", "-", "null", "none", "n/a", "na", "#n/a", "indef", "masked", "...", '""')
 )
-# Signs as typeset tables have them.
+# Signs in typeset tables.
 _PLAIN_SIGNS = {ord("\N{MINUS SIGN}"): "-", ord("\N{PRIME}"): "'", ord("\N{DOUBLE PRIME}"): '"'}
 SEXAGESIMAL = re.compile(
     r"""(?P<sign>[+-]?)\s*(?P<whole>\d{1,3})(?P<mark>\s*[:hd°]\s*|\s+)
@@ -23,7 +23,7 @@ SEXAGESIMAL = re.compile(
 
 
 def angles(column, name, *, unit=None, hours=False, sky=True):
-    """Numbers in a column of text, which may be sexagesimal on the sky.
+    """Convert a text column to numbers; sky positions may be sexagesimal.
 
     Parameters
     ----------
@@ -34,23 +34,23 @@ def angles(column, name, *, unit=None, hours=False, sky=True):
     unit : `~astropy.units.Unit`, optional
         Unit of the column.
     hours : bool, optional
-        Whether sexagesimal values are hours if neither they nor the unit tell.
+        Whether sexagesimal values are hours if neither they nor the unit specify it.
     sky : bool, optional
         Whether sexagesimal values are accepted.
 
     Returns
     -------
     values : `~numpy.ndarray` of float64, shape (n,)
-        NaN if an entry is masked or stands for no value.
+        NaN for entries that are masked or missing values.
     unit : `~astropy.units.Unit` or None
         Unit of the values.
 
     Raises
     ------
     TypeError
-        If an entry is neither.
+        If an entry is neither a number nor an angle.
     ValueError
-        If it is out of range.
+        If an angle is out of range.
     """
     values = np.full(len(column), np.nan)
     units = {}

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Tables from files and to files."""
+"""Input and output of tables."""
 
 import re
 import tempfile
@@ -28,7 +28,7 @@ _EXTENSION = re.compile(r"(?P<path>.+)\[(?P<extension>[^\[\]]+)\]")
 _FITS_ENDINGS = (".fits", ".fit", ".fts", ".fits.gz", ".fit.gz", ".fts.gz")
 _VOTABLE_ENDINGS = (".vot", ".votable", ".xml")
 _LEGUS_NAME = re.compile(r"hlsp_legus_hst_.+_multiband_.+\.tab")
-# What files of other kinds begin with, and what to do with them.
+# First bytes of files of other types, and the remedy.
 _NOT_TABLES = (
     (b"PK\x03\x04", "is a workbook or an archive: save its sheet as CSV"),
     (b"\xd0\xcf\x11\xe0", "is a workbook: save its sheet as CSV"),
@@ -37,20 +37,20 @@ _NOT_TABLES = (
     (b"\x89PNG", "is a picture, not a table: name the table"),
     (b"%PDF", "is a PDF document, not a table: name the table"),
 )
-# Formats that astropy reads from the file itself.
+# First bytes of formats that astropy reads from the file itself.
 _OF_ASTROPY = (b"\x89HDF", b"PAR1", b"#ASDF", b"OBS1")
 
 
 def read_table(path):
-    """Read a table from a file, in the format that its content tells.
+    """Read a table, detecting the format from the content of the file.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        FITS (also SExtractor's FITS_LDAC), VOTable, ECSV, CSV with any delimiter, with decimal
-        points or commas, text in columns of any program (SExtractor, IRAF, photutils, TOPCAT), or
-        a catalog of LEGUS under any name; plain, or compressed by gzip, bzip2 or xz. If a FITS
-        file or a VOTable has several tables, add the name or number of one in brackets:
+        FITS (also SExtractor's FITS_LDAC), VOTable, ECSV, CSV with any delimiter and with decimal
+        points or commas, text of any program (SExtractor, IRAF, photutils, TOPCAT), or a LEGUS
+        catalog under any name; plain, or compressed by gzip, bzip2 or xz. If a FITS file or
+        VOTable has several tables, append the name or number of one in brackets:
         ``"catalog.fits[LDAC_OBJECTS,2]"``.
 
     Returns
@@ -61,11 +61,11 @@ def read_table(path):
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     OSError
         If the file cannot be read as a table, is truncated, or has no column names.
     ValueError
-        If a file has the name of a catalog of LEGUS, but is not one.
+        If a file is named like a LEGUS catalog, but is not one.
 
     Examples
     --------
@@ -86,17 +86,17 @@ def read_table(path):
             raise OSError(f"{path} {advice}")
     try:
         table = _read(path, content, extension)
-    except AstropyUserWarning:  # for those who turn warnings into errors
+    except AstropyUserWarning:  # if warnings are turned into errors
         raise
-    except Exception as error:  # each of the many formats fails in its own way
+    except Exception as error:  # readers raise many types
         raise OSError(f"cannot read a table from {path}: {_reason(path, error)}") from error
-    if "ACMOD" in table.meta:  # of a classified table
+    if "ACMOD" in table.meta:  # a classified table
         print_most_important(table)
     return table
 
 
 def _split_extension(path):
-    """A path, and what is in brackets after it."""
+    """Split a path from the extension in brackets after it."""
     match = _EXTENSION.fullmatch(str(path))
     if match is None or Path(path).exists():
         return Path(path), None
@@ -111,7 +111,7 @@ def _bracketed(extension):
 
 
 def _content(path):
-    """The bytes of a file, uncompressed."""
+    """Uncompressed content of a file."""
     if path.is_dir():
         raise IsADirectoryError(f"cannot read a table from {path}: it is a folder; name a file")
     try:
@@ -124,7 +124,7 @@ def _content(path):
         raise OSError(f"cannot read {path}: it does not fit into memory; split it") from None
     try:
         content = unpack(content)
-    except Exception as error:  # what is damaged fails in many ways
+    except Exception as error:  # damaged files raise many types
         raise OSError(
             f"{path} is damaged or truncated ({error}); fetch it again, or expand it first"
         ) from error
@@ -158,7 +158,7 @@ def _read(path, content, extension):
 
 
 def _may_be_legus(text):
-    """Whether the first row has as many fields as the catalogs of LEGUS."""
+    """Whether the first row has as many fields as LEGUS catalogs."""
     first = re.search(r"^\s*[^#\s].*", text, re.M)
     return len(re.split(r"[\s,]+", first[0].strip())) >= 34
 
@@ -181,7 +181,7 @@ def _read_fits(path, content, extension):
 
 
 def _choose_table(hdus, extension):
-    """The named extension; else the only table, LDAC_OBJECTS, or the only one with positions."""
+    """The given extension; else the only table, LDAC_OBJECTS, or the only one with positions."""
     known = ", ".join(f"{i} {hdu.name}" for i, hdu in enumerate(hdus))
     if extension is not None:
         return _named_table(hdus, extension, known)
@@ -196,7 +196,7 @@ def _choose_table(hdus, extension):
 
 
 def _named_table(hdus, extension, known):
-    """The extension of a number, a name, or a name and which of those with it."""
+    """The extension with a number, a name, or a name and version."""
     name, version = extension if isinstance(extension, tuple) else (extension, 1)
     numbers = [i for i, hdu in enumerate(hdus) if str(name).upper() in (str(i), hdu.name)]
     if not 1 <= version <= len(numbers):
@@ -218,7 +218,7 @@ def _has_positions(names):
 
 
 def _read_markup(path, content, extension):
-    """Read a VOTable; of other files that begin so, those of HTML are read by name."""
+    """Read a VOTable, or an HTML file, which is identified by its name."""
     if b"VOTABLE" not in content[:2000]:
         if path.suffix.lower() in (".html", ".htm"):
             return Table.read(path, format="ascii.html")
@@ -229,24 +229,24 @@ def _read_markup(path, content, extension):
 
 
 def check_table_output(path, *, overwrite=False, table=None):
-    """Check, before long work starts, that a table can be written to a file.
+    """Check that a table can be written to a file, before a long computation starts.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
         The file.
     overwrite : bool, optional
-        Whether it may exist.
+        Whether the file may exist.
     table : `~astropy.table.Table`, optional
-        Table whose columns will be written, among others.
+        Table whose columns are among those to write.
 
     Raises
     ------
     OSError
-        As ``astroclust.files.check_output``.
+        See ``astroclust.files.check_output``.
     ValueError
-        If the ending of the name is not that of a table format, or a FITS file cannot hold a text
-        of the table.
+        If the suffix is not that of a table format, or text in the table cannot be written to a
+        FITS file.
 
     Examples
     --------
@@ -261,7 +261,7 @@ def check_table_output(path, *, overwrite=False, table=None):
     with tempfile.TemporaryDirectory() as folder:
         try:
             _write(Table({"x": [1.0]}), Path(folder) / path.name)
-        except Exception as error:  # each of the many formats fails in its own way
+        except Exception as error:  # writers raise many types
             raise ValueError(
                 f"cannot write a table to {path}: end its name in .fits, .vot (VOTable) or .ecsv"
             ) from error
@@ -270,15 +270,15 @@ def check_table_output(path, *, overwrite=False, table=None):
 
 
 def write_table(table, path, *, overwrite=False):
-    """Write a table to a file that is whole or absent, in the format of its ending.
+    """Write a table atomically, in the format given by the file suffix.
 
     Parameters
     ----------
     table : `~astropy.table.Table`
         The table.
     path : str or `~pathlib.Path`
-        The file, ending in ``.fits``, ``.ecsv`` (which keeps the most), ``.vot`` or ``.xml`` for a
-        VOTable, or another ending that `astropy.table.Table` knows.
+        Output file, ending in ``.fits``, ``.ecsv`` (which preserves the most), ``.vot`` or
+        ``.xml`` for a VOTable, or another suffix supported by `astropy.table.Table`.
     overwrite : bool, optional
         Whether the file may exist.
 
@@ -287,17 +287,17 @@ def write_table(table, path, *, overwrite=False):
     OSError
         If the file exists and ``overwrite`` is false, or cannot be written.
     ValueError
-        If the format of the file cannot hold a column.
+        If the file format does not support a column.
 
     Notes
     -----
-    `read_table` returns units, descriptions and metadata as they were, and the formats of columns
-    from FITS and ECSV. FITS files have descriptions as ``TCOMMn``, which TOPCAT and fv show, and
-    the metadata as cards with comments: keywords in capitals, nested entries as JSON, and anything
-    that no keyword can hold as a comment. Units that FITS does not know, such as electrons, are in
-    the description alone for other programs. Masked values of boolean columns are the null values
-    of FITS, which TOPCAT shows as blank; `astropy.table.Table.read` reads them as False. VOTables
-    have the metadata as PARAM, nested entries as INFO.
+    `read_table` restores units, descriptions and metadata, and column formats from FITS and ECSV.
+    FITS files have descriptions as ``TCOMMn``, which TOPCAT and fv show, and metadata as cards
+    with comments: keywords in upper case, nested entries as JSON, and entries that do not fit into
+    a keyword as comments. Other programs only see units that are not FITS units, such as
+    electrons, in the description. Masked values of boolean columns are FITS null values, which
+    TOPCAT shows as blank; `astropy.table.Table.read` reads them as False. VOTables have metadata
+    as PARAM, nested entries as INFO.
 
     Examples
     --------

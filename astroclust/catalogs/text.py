@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Tables in text, of any program: their encoding, delimiter, names of columns and numbers."""
+"""Text tables of any program: format, delimiter, column names and numbers."""
 
 import csv
 import re
@@ -17,7 +17,7 @@ __all__ = [
     "read_text_table",
 ]
 
-# What texts of a format begin with, and how astropy calls it.
+# Patterns at the start of the text, and astropy's names of the formats.
 _FORMATS = (
     (r"#\s*%ECSV", "ecsv"),
     (r"#\s*1\s+[A-Z]\w*(\s|$)", "sextractor"),
@@ -27,7 +27,7 @@ _FORMATS = (
     (r"(?s).*?^Byte-by-byte Description", "cds"),
     (r"\s*\\(begin|documentclass|tablehead|startdata)", "latex"),
 )
-# The first line of a file of DAOPHOT II or ALLSTAR; the second begins with the kind of file.
+# First line of DAOPHOT II and ALLSTAR files; the second starts with the file type.
 _DAOPHOT_II = re.compile(r"\s*NL\s+NX\s+NY\s+LOWBAD.*\n\s*(\d)\s.*\n")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([edq][+-]?\d+)?|[+-]?(nan|inf(inity)?)", re.I)
 _OF_INTEGERS = frozenset("+-0123456789")
@@ -37,23 +37,23 @@ _NOT_VALUE = re.compile(r"-+|\d*[NS]")
 _WORDS = re.compile(r'"([^"]*)"|(\S+)')
 _DELIMITERS = ("\t", ";", ",", "|")
 _NAMES = {"\t": "tab", None: "space", ";": "';'", ",": "','", "|": "'|'"}
-# Lines from which the delimiter is told, and characters from which the format is.
+# Number of lines used to detect the delimiter, and of characters used to detect the format.
 _SAMPLE, _START = 200, 50_000
-# What draws the frame of a table.
+# Horizontal rules of framed tables.
 _RULE = re.compile(r"\s*\+[-=+]+\+\s*")
 
 
 class NoColumnNamesError(UnreadableError):
-    """A table begins with numbers, so that no line names its columns."""
+    """A table starts with numbers instead of column names."""
 
 
 def is_number(text):
-    """Whether a text is a number, also with a Fortran exponent, or a sexagesimal angle.
+    """Whether a text is a number, possibly with a Fortran exponent, or a sexagesimal angle.
 
     Parameters
     ----------
     text : str
-        Without spaces around it.
+        Text without surrounding spaces.
     """
     return bool(
         _NUMBER.fullmatch(text) or _DECIMAL_COMMA.fullmatch(text) or SEXAGESIMAL.fullmatch(text)
@@ -61,14 +61,14 @@ def is_number(text):
 
 
 def read_text_table(text):
-    """Read a table from text in a format that its content tells.
+    """Read a table from text, detecting its format.
 
     Parameters
     ----------
     text : str
         ECSV, SExtractor's ASCII_HEAD, IRAF's or DAOPHOT II's text, IPAC, RST, a machine-readable
-        table, or columns with a delimiter: comma, semicolon (decimal commas are understood), tab,
-        bar or spaces.
+        table, or columns with a delimiter: comma, semicolon (also with decimal commas), tab, bar
+        or spaces.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def read_text_table(text):
     NoColumnNamesError
         If its first line has numbers.
     UnreadableError
-        If it is truncated, or not such a table.
+        If it is truncated, or not a supported table.
     """
     check_last_line(text)
     start = text[:_START].lstrip()
@@ -103,7 +103,7 @@ def _read_astropy(text, name):
 
 
 def _read_daophot_ii(text, kind):
-    """Rows of DAOPHOT II, which has no names of columns; the first three are always the same."""
+    """Read a DAOPHOT II file, which has no column names; the first three are always the same."""
     if kind not in ("1", "3"):
         raise UnreadableError(
             f"it is a file of DAOPHOT with rows of several lines (NL={kind}): select ALLSTAR's "
@@ -117,7 +117,7 @@ def _read_daophot_ii(text, kind):
 
 def _read_delimited(lines):
     hint = re.match(r"sep=(.)\s*$", lines[0]) if lines else None
-    lines = lines[1:] if hint else lines  # which Excel puts there
+    lines = lines[1:] if hint else lines  # written by Excel
     lines = _without_frame(lines)
     numbers = [i for i, line in enumerate(lines) if line.strip() and not _is_comment(line)]
     before = lines[: numbers[0]] if numbers else lines
@@ -142,7 +142,7 @@ def _is_comment(line):
 
 
 def _without_frame(lines):
-    """Lines without the bars and rules that frame tables in print."""
+    """Lines without the bars and rules of framed tables."""
     lines = ["\n" if _RULE.fullmatch(line) else line for line in lines]
     full = [line.strip() for line in lines if line.strip() and not _is_comment(line)]
     if not full or not all(line.startswith("|") and line.endswith("|") for line in full):
@@ -159,12 +159,12 @@ def _delimiter(sample):
     words = {len(_WORDS.findall(line)) for line in sample}
     if len(words) == 1 and (words != {1} or not any(mark in sample[0] for mark in _DELIMITERS)):
         return None
-    # No delimiter gives all lines the same number of fields: that of the first line is meant.
+    # No delimiter gives all lines the same number of fields: use the one in the first line.
     return next((delimiter for delimiter in _DELIMITERS if delimiter in sample[0]), None)
 
 
 def _split(lines, delimiter, numbers):
-    """Rows as lists of text, and the numbers of their lines, without empty rows."""
+    """Non-empty rows as lists of text, and their line numbers."""
     if delimiter is None:
         rows = [[quoted or word for quoted, word in _WORDS.findall(line)] for line in lines]
     else:
@@ -184,7 +184,7 @@ def _split(lines, delimiter, numbers):
 
 
 def _commented_names(comments, rows, delimiter):
-    """Names of columns from a comment that has as many words as rows have fields."""
+    """Column names from a comment with as many words as rows have fields."""
     for comment in reversed(comments):
         for separator in (delimiter, None, ","):
             try:
@@ -197,9 +197,9 @@ def _commented_names(comments, rows, delimiter):
 
 
 def _table(names, rows, numbers, delimiter):
-    """A table of rows of text, whose lines have numbers."""
+    """Table from rows of text with their line numbers."""
     units = None
-    for skip in (1, 0):  # VizieR has a line of units, then a line of dashes; RDB has types
+    for skip in (1, 0):  # VizieR has a line of units and one of dashes; RDB has one of types
         if len(rows) > skip and all(_NOT_VALUE.fullmatch(field) for field in rows[skip]):
             units = rows[0] if skip else None
             rows, numbers = rows[skip + 1 :], numbers[skip + 1 :]
@@ -227,7 +227,7 @@ def _table(names, rows, numbers, delimiter):
 
 
 def _without_empty_ends(names, rows):
-    """Without the empty column that a delimiter at the end of each line makes."""
+    """Drop the empty column caused by a delimiter at the end of each line."""
     while (
         len(names) > 1
         and not names[-1]
@@ -239,7 +239,7 @@ def _without_empty_ends(names, rows):
 
 
 def _column(name, texts, points):
-    """A column of integers, of floats or of text, masked if an entry stands for no value."""
+    """Column of integers, floats or text, with missing values masked."""
     values = _plain_numbers(texts)
     if values is not None:
         return Column(values)
@@ -257,7 +257,7 @@ def _column(name, texts, points):
 
 
 def _plain_numbers(texts):
-    """Texts as integers or floats, or None if any has another form than those of Python."""
+    """Convert text to integers or floats; None if any is not in Python's number format."""
     characters = set("".join(texts))
     if not characters or not characters <= _OF_NUMBERS:
         return None
@@ -269,7 +269,7 @@ def _plain_numbers(texts):
 
 
 def _numbers(name, texts, points):
-    """Texts as integers or floats, also with decimal commas and exponents of Fortran, or None."""
+    """Convert text to numbers, also with decimal commas and Fortran exponents; None if invalid."""
     if any(map(_DECIMAL_COMMA.fullmatch, texts[:_SAMPLE])):
         if points:
             raise UnreadableError(

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Tables in VOTables, with their metadata as parameters."""
+"""VOTables with metadata as parameters."""
 
 import io
 import json
@@ -27,12 +27,12 @@ def write_votable(table, path):
     table : `~astropy.table.Table`
         The table.
     path : `~pathlib.Path`
-        The file.
+        Output file.
 
     Raises
     ------
     ValueError
-        If a column is one that VOTables do not have, such as a `~astropy.coordinates.SkyCoord`.
+        If VOTables do not support a column, such as a `~astropy.coordinates.SkyCoord`.
     """
     plain = Table(table, copy=False)
     if plain.has_mixin_columns:
@@ -43,7 +43,7 @@ def write_votable(table, path):
         )
     plain.meta = {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of units, such as electrons, that VOTable does not name
+        warnings.simplefilter("ignore")  # units, such as electrons, that are not in the standard
         document = votable.from_table(plain)
         for key, value in table.meta.items():
             if key != "__attributes__":  # how astropy prints the table
@@ -52,7 +52,7 @@ def write_votable(table, path):
 
 
 def _add(document, key, value):
-    """A PARAM of a number or a text, an INFO of anything else."""
+    """Add a PARAM for a number or text, an INFO for anything else."""
     element = document.get_first_table()
     plain = plain_value(value)
     is_text = isinstance(value, str)
@@ -74,33 +74,33 @@ def _add(document, key, value):
 
 
 def read_votable(content, extension):
-    """Read a table of a VOTable; see `~astroclust.catalogs.read_table`.
+    """Read a table from a VOTable; see `~astroclust.catalogs.read_table`.
 
     Parameters
     ----------
     content : bytes
-        The file.
+        Content of the file.
     extension : int, str or None
         Number or name of one of several tables.
 
     Returns
     -------
     table : `~astropy.table.Table`
-        With parameters of the table in its metadata.
+        Table with its parameters as metadata.
 
     Raises
     ------
     UnreadableError
-        If there is no such table, or several and none is named.
+        If there is no such table, or there are several and ``extension`` is None.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # almost no VOTable keeps to the standard throughout
+        warnings.simplefilter("ignore")  # hardly any VOTable follows the standard strictly
         tables = list(votable.parse(io.BytesIO(content)).iter_tables())
         chosen = _choose(tables, extension)
         table = chosen.to_table(use_names_over_ids=True)
         for column in table.itercols():
             column.info.unit = plain_unit(column.info.unit)
-            if column.info.description:  # which is broken into lines
+            if column.info.description:  # contains line breaks
                 column.info.description = " ".join(column.info.description.split())
         for parameter in chosen.params:
             value = np.ma.asarray(parameter.value)
@@ -111,7 +111,7 @@ def read_votable(content, extension):
 
 
 def _value(text):
-    """The value of an INFO: a list or mapping of ours, or the text that it is."""
+    """Value of an INFO: a list or mapping from JSON, or the text itself."""
     try:
         return json.loads(text) if text and text[0] in "[{" else text or None
     except ValueError:

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The bands of one field, opened once and checked once."""
+"""Multi-band images of a field, read and validated once."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,55 +22,55 @@ from astroclust.instruments import LEGUS_BANDS, find_band_system
 
 __all__ = ["Band", "ImageSet", "read_image"]
 
-# Two bands on one grid place a source in the same pixel. A fifth of a pixel is well above the
-# rounding of headers and well below what would move a source from pixel to pixel.
+# Largest offset between the WCS of two bands, in pixels: well above the rounding of headers, and
+# small enough that a source is in the same pixel of both.
 WCS_TOLERANCE = 0.2
 
 
 class ImageSet(Mapping):
-    """The bands of one field, on one grid of pixels.
+    """Images of a field in several bands, on a common pixel grid.
 
-    A mapping from filter names to `Band`; a band is found by its filter or its role, in any case.
+    A mapping from filter names to `Band`; bands are selected by filter or role, ignoring case.
 
     Parameters
     ----------
     images : mapping
         Filter names to images. An image is a `~astropy.nddata.CCDData` or
-        `~astropy.nddata.NDData`; an image HDU or an HDU list; a path or URL of a FITS file, also
-        compressed, with the extension in brackets where it matters (``"m83.fits[F814W]"``); a
-        pair ``(array, wcs)``; or an array. The key may be a role (``"V"``) in place of a filter.
+        `~astropy.nddata.NDData`; an image HDU or an HDU list; a path or URL of a FITS file, plain
+        or compressed, optionally with the extension in brackets (``"m83.fits[F814W]"``); a pair
+        ``(array, wcs)``; or an array. The key may be a role (``"V"``) instead of a filter.
     roles : mapping, optional
-        Filter names to roles, for filters that ``system`` does not have. It also silences the
-        comparison of these filters with the headers.
+        Filter names to roles, for filters that ``system`` does not have. These filters are not
+        compared with the headers.
     system : str or `~astroclust.instruments.BandSystem`, optional
-        The bands that there are, and the filters that stand for them.
+        Band system; by default that of LEGUS.
 
     Raises
     ------
     ValueError
-        For an unknown filter or role, two bands of one role, an image that is not 2-D or not of
-        numbers, bands in units that cannot be brought to one, or bands whose shapes or
-        coordinates differ; the message says by how much.
+        If a filter or role is unknown, two bands have the same role, an image is not 2-D or not
+        numeric, units cannot be converted to a common one, or shapes or coordinates differ; the
+        message says by how much.
     TypeError
-        For an image of another kind.
+        If an image has another type.
     OSError
-        For a file that is missing, empty, truncated or not FITS.
+        If a file is missing, empty, truncated or not FITS.
 
     Warns
     -----
     AstropyUserWarning
-        Once, about everything in which headers contradict the caller, themselves or the pixels.
+        Once, if headers are inconsistent with the filters, with themselves or with the pixels.
 
     Notes
     -----
-    Pixels are counted from 0, and position (x, y) is pixel ``data[y, x]``.
+    Pixel positions are 0-based: position (x, y) is pixel ``data[y, x]``.
 
-    All bands are brought to the unit of the band system, electrons per second for LEGUS: counts
-    by ``EXPTIME``, flux densities by ``PHOTFLAM`` and ``PHOTPLAM`` or the zero points of LEGUS.
-    Images without a unit are taken to be in electrons per second.
+    All bands are converted to the unit of the band system, electrons per second for LEGUS: counts
+    with ``EXPTIME``, flux densities with ``PHOTFLAM`` and ``PHOTPLAM`` or the zero points of LEGUS.
+    Images without a unit are assumed to be in electrons per second.
 
-    Pixels off the exposures are treated as NaN: zeros of drizzled images, zeros that ``fpack``
-    has dithered, and pixels of no weight (extension ``WHT``).
+    Pixels outside the exposures are treated as NaN: zeros in drizzled images, zeros dithered by
+    ``fpack``, and pixels with zero weight (extension ``WHT``).
 
     Examples
     --------
@@ -94,7 +94,7 @@ class ImageSet(Mapping):
         roles = {_key(name): role for name, role in (roles or {}).items()}
         self._system = system = find_band_system(system)
         opened = [_open(name, image, roles, system) for name, image in images.items()]
-        # Bands of another `ImageSet` have been compared with their headers before.
+        # Bands of another `ImageSet` have already been compared with their headers.
         fresh = [not (isinstance(image, Band) and image.role) for image in images.values()]
         converted = to_one_unit(opened, system.unit)
         bands = tell_remarks(
@@ -113,22 +113,20 @@ class ImageSet(Mapping):
 
     @classmethod
     def of(cls, images, system=None):
-        """Images of any kind as an `ImageSet`.
+        """Convert images to an `ImageSet`.
 
         Parameters
         ----------
         images : `ImageSet` or mapping
-            The bands of a field, as for `ImageSet`.
+            Images of a field; see `ImageSet`.
         system : str or `~astroclust.instruments.BandSystem`, optional
-            The band system that is needed; by default that of ``images``, or LEGUS's for a
-            mapping.
+            Required band system; by default that of ``images``, or LEGUS for a mapping.
 
         Returns
         -------
         images : `ImageSet`
-            The same object if it already is one of that system. Filters play the role that
-            ``system`` knows, unless they were given another one with ``roles``; bands that play
-            no role are excluded.
+            The same object if it already uses that system. Filters have their roles in
+            ``system``, unless ``roles`` assigned other ones; bands without a role are excluded.
 
         Raises
         ------
@@ -168,23 +166,23 @@ class ImageSet(Mapping):
         Parameters
         ----------
         paths : mapping, str, `~pathlib.Path` or sequence of them
-            Filter names to files, as for `ImageSet`; or files whose filters are those that their
-            headers name. A file with extensions named by filters, as `write` makes it, has all of
-            its bands.
+            Filter names to files, as for `ImageSet`; or files, whose filters are read from their
+            headers. A file with extensions named by filters, as written by `write`, provides all
+            of its bands.
         roles : mapping, optional
             Filter names to roles, for filters that ``system`` does not have.
         system : str or `~astroclust.instruments.BandSystem`, optional
-            As for `ImageSet`; by default that of a file that `write` made.
+            Band system; by default that of a file written by `write`, else that of LEGUS.
 
         Returns
         -------
         images : `ImageSet`
-            The bands, memory-mapped where the file allows it.
+            The bands, memory-mapped if possible.
 
         Raises
         ------
         ValueError
-            If a header names no filter, or several; and as for `ImageSet`.
+            If a header does not name exactly one filter; see also `ImageSet`.
         OSError
             If a file cannot be read.
 
@@ -223,49 +221,49 @@ class ImageSet(Mapping):
         roles=None,
         system=LEGUS_BANDS,
     ):
-        """Bands of a rendered color picture, resampled to a grid of pixels.
+        """Bands of a rendered color picture, resampled to a pixel grid.
 
-        The grid is given by ``affine``, or is north up around a picture with a ``wcs``.
+        The grid is given by ``affine``, or is north up if the picture has a ``wcs``.
 
         Parameters
         ----------
         path : str or `~pathlib.Path`
-            A JPEG or PNG file, or another with 8 bits in a channel that Pillow reads.
+            JPEG, PNG or other file with 8 bits per channel that Pillow can read.
         filters : sequence of 3 str or None, optional
-            Filters of the red, green and blue channel; None for a channel that is not a band.
+            Filters of the red, green and blue channels; None for a channel that is not a band.
         affine : array_like of float, shape (2, 3), optional
             ``[[a_cx, a_cy, t_c], [a_rx, a_ry, t_r]]``: pixel (x, y) of the grid is pixel
             ``column = a_cx x + a_cy y + t_c``, ``row = a_rx x + a_ry y + t_r`` of the picture.
-            All count from 0, and row 0 is at the top. It may also be a sequence of 6 numbers.
+            All are 0-based, and row 0 is at the top. A sequence of 6 numbers is also accepted.
         wcs : WCS, optional
-            Celestial coordinates of the pixels (column, row) of the picture, row 0 at the top.
+            WCS of the pixels (column, row) of the picture; row 0 is at the top.
         shape : tuple of int, optional
-            Shape (ny, nx) of the result; by default all from ``origin`` to the last row and
-            column of the grid that the picture covers.
+            Shape (ny, nx) of the result; by default from ``origin`` to the last row and column of
+            the grid that the picture covers.
         origin : tuple of int, optional
             Pixel (x, y) of the grid that becomes pixel (0, 0) of the result.
         pixel_scale : float or `~astropy.units.Quantity`, optional
-            Width of a pixel of a north-up grid, in arcsec; by default 0.0396, that of LEGUS.
+            Pixel scale of a north-up grid, in arcsec; by default 0.0396, that of LEGUS.
         roles, system : optional
-            As for `ImageSet`.
+            See `ImageSet`.
 
         Returns
         -------
         images : `ImageSet`
             The bands in the unit ``rendered``, with values from about 0 to 255 that are not
-            proportional to flux; NaN off the picture. Resampling is by cubic splines.
+            proportional to flux; NaN outside the picture. They are resampled with cubic splines.
 
         Raises
         ------
         FileNotFoundError, OSError
-            If there is no such file, or it is not a picture.
+            If the file does not exist or is not a picture.
         ValueError
             If a filter is unknown, both or neither of ``affine`` and ``wcs`` are given, the
-            picture does not have 8 bits in a channel, or the grid lies outside of the picture.
+            picture does not have 8 bits per channel, or the grid is outside the picture.
 
         Examples
         --------
-        A picture with pixels twice as wide as those of a catalog, and upside down:
+        A flipped picture with pixels twice as wide as those of a catalog:
 
         >>> import numpy as np
         >>> from PIL import Image
@@ -290,12 +288,12 @@ class ImageSet(Mapping):
         return cls(bands, roles=roles, system=system)
 
     def write(self, path, *, overwrite=False):
-        """Write all bands to one FITS file with an extension a band, named by filter.
+        """Write all bands to a FITS file with one extension per band, named by filter.
 
         Parameters
         ----------
         path : str or `~pathlib.Path`
-            The file; it appears once it is whole.
+            Output file; it is created only once it is complete.
         overwrite : bool, optional
             Whether the file may exist.
         """
@@ -341,22 +339,22 @@ class ImageSet(Mapping):
 
     @property
     def system(self):
-        """The `~astroclust.instruments.BandSystem` whose roles the bands play."""
+        """The `~astroclust.instruments.BandSystem` of the bands."""
         return self._system
 
     @property
     def filters(self):
-        """Names of the filters, from short to long wavelengths."""
+        """Filter names, from short to long wavelengths."""
         return tuple(self._bands)
 
     @property
     def roles(self):
-        """Roles that have a band, from short to long wavelengths."""
+        """Roles of the bands, from short to long wavelengths."""
         return tuple(band.role for band in self._bands.values())
 
     @property
     def reference(self):
-        """The reference band, by the order of preference of the band system (V, if available)."""
+        """The reference band: first available one in the band system's preference (LEGUS: V)."""
         return next(self[role] for role in self._system.reference if role in self.roles)
 
     @property
@@ -366,12 +364,12 @@ class ImageSet(Mapping):
 
     @property
     def wcs(self):
-        """The celestial WCS that all bands share, or None."""
+        """Common celestial WCS of all bands, or None."""
         return self._wcs
 
     @property
     def pixel_scale(self):
-        """Geometric mean of the two sides of the central pixel, in arcsec; None without a WCS."""
+        """Geometric mean of the sides of the central pixel, in arcsec; None without a WCS."""
         if self._wcs is None:
             return None
         y, x = (np.array(self.shape) - 1) / 2
@@ -400,7 +398,7 @@ def _role(name, roles, system):
 
 
 def _role_in(system, band, filters):
-    """Role of a band in another system; one that was given by hand is kept."""
+    """Role of a band in another system; a role assigned by the user is kept."""
     by_hand = band.role != filters.get(band.filter) and band.role in system.roles
     return band.role if by_hand else system.filters.get(band.filter, band.role)
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""One band of a field: its pixels, and what is known of them."""
+"""Image of a field in one band."""
 
 import hashlib
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ RENDERED = u.Unit("rendered", parse_strict="silent")
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """One band of a field.
+    """Image of a field in one band.
 
     Parameters
     ----------
@@ -29,28 +29,28 @@ class Band:
     role : str
         Role in the band system of the images, such as ``"V"``.
     data : `~numpy.ndarray`, shape (ny, nx)
-        The image as stored: memory-mapped if it comes from a plain FITS file, of any real number
-        type and byte order. `pixels` returns it calibrated, with NaN for bad pixels.
+        Image as stored, with any real type and byte order; memory-mapped if it comes from a plain
+        FITS file. `pixels` returns it calibrated, with NaN for bad pixels.
     mask : `~numpy.ndarray` of bool, shape (ny, nx), or None
         True for bad pixels.
     wcs : WCS or None
-        Celestial coordinates of the image.
+        Celestial WCS of the image.
     unit : `~astropy.units.Unit` or None
-        Unit of `pixels`; None if unknown, which is taken to be electrons per second.
+        Unit of `pixels`; None if unknown, and assumed to be electrons per second.
     meta : dict
         The FITS header, or the ``meta`` of the image.
     scale : float
-        Factor from ``data`` to ``unit``, such as one over the exposure time.
+        Factor that converts ``data`` to ``unit``, such as 1 / exposure time.
     weight : `~numpy.ndarray`, shape (ny, nx), or None
-        Weight map of a drizzled image (extension ``WHT``); 0 where there are no data.
+        Weight map of a drizzled image (extension ``WHT``); 0 for pixels without data.
     variance : `~numpy.ndarray`, shape (ny, nx), or None
         Variance of ``data``, in the square of its stored unit.
     blank_zeros : bool
-        Whether pixels of exactly 0 are off the exposures, as in drizzled images.
+        Whether pixels that are exactly 0 are outside the exposures, as in drizzled images.
     file : str
-        The file that the image comes from; empty if none.
+        File that the image was read from; empty if none.
     remarks : tuple of str
-        Contradictions in the header that the caller has not been told yet.
+        Inconsistencies in the header that have not been reported yet.
 
     Examples
     --------
@@ -80,26 +80,26 @@ class Band:
 
     @property
     def label(self):
-        """Name of the band in messages, with its file if it comes from one."""
+        """Name of the band in messages, with its file, if any."""
         return f"{self.filter} ({self.file})" if self.file else self.filter
 
     @property
     def is_rendered(self):
-        """Whether these are pixels of a rendered picture, which are not proportional to flux."""
+        """Whether the pixels are from a rendered picture, and not proportional to flux."""
         return self.unit == RENDERED
 
     @property
     def is_plain(self):
-        """Whether `pixels` are ``data`` but for non-finite values."""
+        """Whether `pixels` equal ``data`` except for non-finite values."""
         bare = self.mask is None and self.weight is None
         return bare and not self.blank_zeros and self.scale == 1
 
     @cached_property
     def checksum(self):
-        """SHA-256 of ``data`` in the byte order of FITS, row by row; its first 16 digits.
+        """First 16 digits of the SHA-256 of ``data``, in row order and FITS byte order.
 
-        The same for an image in memory, in a FITS file and in a compressed one, if the numbers are
-        of one type. It is computed once, in 1.4 s for five images of 8000 x 8000 float32 pixels.
+        It is the same in memory and in plain and compressed FITS files if the data type is the
+        same. It is computed once, in 1.4 s for five images of 8000 x 8000 float32 pixels.
         """
         digest = hashlib.sha256()
         stored = self.data.dtype.newbyteorder(">")
@@ -108,7 +108,7 @@ class Band:
         return digest.hexdigest()[:16]
 
     def pixels(self, part, dtype=np.float32):
-        """Copy a part of the image, in ``unit``, with NaN for bad pixels.
+        """Copy part of the image, in ``unit``, with NaN for bad pixels.
 
         Parameters
         ----------
@@ -120,8 +120,8 @@ class Band:
         Returns
         -------
         pixels : `~numpy.ndarray` of ``dtype``
-            In native byte order; NaN where the mask is set, the value is not finite or the pixel
-            is off the exposures.
+            In native byte order; NaN for pixels that are masked, not finite or outside the
+            exposures.
         """
         pixels = np.array(self.data[part], dtype)
         pixels[~np.isfinite(pixels)] = np.nan
@@ -133,7 +133,7 @@ class Band:
         return pixels
 
     def blanks(self, part, pixels):
-        """Pixels of a part that are masked or off the exposures; None if there can be none.
+        """Pixels that are masked or outside the exposures, in part of the image.
 
         Parameters
         ----------
@@ -145,7 +145,7 @@ class Band:
         Returns
         -------
         blanks : `~numpy.ndarray` of bool, or None
-            In the shape of ``pixels``.
+            Same shape as ``pixels``; None if the image cannot have such pixels.
         """
         tests = []
         if self.blank_zeros:
@@ -157,7 +157,7 @@ class Band:
         return np.logical_or.reduce(tests) if tests else None
 
     def variances(self, part):
-        """Variance of `pixels`, float64; None if the image came without uncertainties."""
+        """Variance of `pixels`, float64; None if the image has no uncertainties."""
         if self.variance is None:
             return None
         return np.array(self.variance[part], float) * self.scale**2

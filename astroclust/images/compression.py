@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Zeros that lossy tile compression has dithered."""
+"""Zeros dithered by lossy tile compression."""
 
 import numpy as np
 from astropy.io import fits
@@ -9,30 +9,30 @@ from astroclust.images.inspection import in_squares
 
 __all__ = ["dithered_zeros"]
 
-# With these, a pixel of 0 comes back as up to half a quantization step; other methods keep it.
+# With these methods a pixel of 0 changes by up to half a quantization step; others preserve it.
 _METHODS = ("SUBTRACTIVE_DITHER_1", "NO_DITHER", "NONE", "")
-# Noise that is quantized in steps of a fourth of its scatter, as by default, is within half a step
-# of 0 in a tenth of its pixels, and hardly ever in such a square or line.
+# With the default step, a fourth of the noise, a tenth of the sky pixels are within half a step of
+# 0, but hardly ever all pixels of such a square or line.
 _SQUARE, _LINE = 5, 24
-# With coarser steps it is so more often; squares of this size are then asked for, and no lines.
+# Coarser steps make this more likely; larger squares are then required, and lines are not used.
 _COARSE, _COARSE_SQUARE = 0.3, 13
 _ROUNDING = 1e-3
-# Fewer pixels than this fraction are chance.
+# Smaller fractions of pixels occur by chance.
 _FEWEST = 1e-3
 
 
 def dithered_zeros(hdu):
-    """Pixels of a compressed image that were 0 before, as those off the exposures.
+    """Pixels that were 0 before compression, such as those outside the exposures.
 
     Parameters
     ----------
     hdu : `~astropy.io.fits.CompImageHDU`
-        The image; only one that was read from a file has been quantized.
+        The image; it is only quantized if it was read from a file.
 
     Returns
     -------
     mask : `~numpy.ndarray` of bool, in the shape of the image, or None
-        None if the compression is lossless or keeps zeros, or if there are none.
+        None if the compression is lossless or preserves zeros, or if there are none.
     """
     steps = _quantization_steps(hdu)
     if steps is None:
@@ -52,7 +52,7 @@ def _in_lines(zeros, axis):
 
 
 def _quantization_steps(hdu):
-    """Step of each pixel, shape (ny, nx), in the unit of the data; None if none was quantized."""
+    """Quantization step of each pixel, in the unit of the data; None if not quantized."""
     info = hdu.fileinfo()
     path = info and getattr(info["file"], "name", None)
     if not path:

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Celestial coordinates of images, without the distortions that drizzling has removed."""
+"""Celestial WCS of images, without distortions already removed by drizzling."""
 
 import re
 import warnings
@@ -27,16 +27,16 @@ def wcs_of_header(header, hdus=None):
     Parameters
     ----------
     header : `~astropy.io.fits.Header`
-        Not changed.
+        Header of the image; not modified.
     hdus : `~astropy.io.fits.HDUList`, optional
-        The file, which may hold lookup tables of distortions.
+        The file, which may have lookup tables of distortions.
 
     Returns
     -------
     wcs : `~astropy.wcs.WCS` or None
         None if the header has no celestial coordinates.
     remark : str
-        The distortions that were dropped, and why; empty if none.
+        Distortions that were dropped, and the reason; empty if none.
 
     Raises
     ------
@@ -55,14 +55,14 @@ def wcs_of_header(header, hdus=None):
             if "TPV" in dropped:
                 header[f"CTYPE{axis}"] = ctype.replace("-TPV", "-TAN")
     with warnings.catch_warnings():
-        # Fixes of old date and unit spellings are of no use to the caller.
+        # Fixes of old date and unit formats are irrelevant to the caller.
         warnings.simplefilter("ignore", FITSFixedWarning)
         try:
             wcs = WCS(header, fobj=hdus)
             celestial = wcs.celestial if wcs.has_celestial else None
             if celestial is not None:
                 celestial.wcs.set()
-        except Exception as error:  # wcslib has many kinds, astropy adds its own
+        except Exception as error:  # wcslib and astropy raise many types
             reason = str(error).strip().partition("\n")[0]
             raise ValueError(
                 f"the coordinates in its header cannot be used ({reason}); correct CTYPE, CRPIX, "
@@ -72,7 +72,7 @@ def wcs_of_header(header, hdus=None):
 
 
 def wcs_of(wcs, name):
-    """Celestial part of a WCS that the caller gives, and a remark as in `wcs_of_header`."""
+    """Celestial part of a user-supplied WCS, and a remark as in `wcs_of_header`."""
     if wcs is None:
         return None, ""
     if not isinstance(wcs, BaseHighLevelWCS):
@@ -105,14 +105,14 @@ def wcs_of(wcs, name):
 
 
 def _has_hidden_polynomial(wcs):
-    """Whether wcslib took PV keywords on a TAN projection for a polynomial, as SCAMP wrote it."""
+    """Whether wcslib read PV keywords of a TAN projection as a SCAMP polynomial."""
     if not all(name.endswith("-TAN") for name in wcs.wcs.ctype):
         return False
     return "-TPV" in wcs.wcs.to_header(relax=True)
 
 
 def _stale_distortions(header, hdus):
-    """Kinds of distortion keywords that do not apply, and the reason."""
+    """Types of distortion keywords that do not apply, and the reason."""
     ctypes = [str(header.get(f"CTYPE{axis}", "")).upper() for axis in (1, 2)]
     given = [kind for kind in _DISTORTIONS if any(_keywords(header, [kind]))]
     if all(ctype.endswith("-SIP") for ctype in ctypes):
@@ -122,7 +122,7 @@ def _stale_distortions(header, hdus):
         return lost, "their lookup tables are missing"
     if any(ctype.endswith("-TPV") for ctype in ctypes) and "PV" not in given:
         return ["TPV"], "CTYPE says -TPV, but there is no polynomial"
-    # Other projections than TAN have parameters PV of their own.
+    # Projections other than TAN have PV parameters of their own.
     if not all(ctype.endswith(("-TAN", "-TAN-SIP")) for ctype in ctypes):
         given = [kind for kind in given if kind != "PV"]
     return given, _NO_DISTORTION

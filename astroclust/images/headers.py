@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Contradictions between the header of an image, its pixels and the words of the caller."""
+"""Consistency checks of image headers with pixels and user-supplied filters."""
 
 from dataclasses import replace
 
@@ -30,17 +30,17 @@ __all__ = ["inspect_band", "inspect_observation"]
 _RATE = u.electron / u.s
 # EXPTIME and TEXPTIME may be rounded differently.
 _SAME_TIME = 0.01
-# Filters whose pivot wavelength is longer are infrared, in Angstrom: those of WFC3/IR and redder.
+# Filters with longer pivot wavelengths (Angstrom) are infrared: those of WFC3/IR and redder.
 _INFRARED = 9500.0
 
 
 def inspect_band(band):
-    """Look at a few pixels: settle what zeros mean.
+    """Determine from a sample of pixels whether zeros are blank.
 
     Parameters
     ----------
     band : `~astroclust.images.Band`
-        As read.
+        Band as read.
 
     Returns
     -------
@@ -59,24 +59,24 @@ def inspect_band(band):
 
 
 def inspect_observation(band, system, *, insisted=False, stored_unit=None):
-    """Compare a header with the filter that the caller names, and with itself.
+    """Check that a header agrees with the given filter and with itself.
 
     Parameters
     ----------
     band : `~astroclust.images.Band`
-        In its final unit.
+        Band in its final unit.
     system : `~astroclust.instruments.BandSystem`
-        The roles of filters.
+        Band system, which defines the roles of filters.
     insisted : bool, optional
-        Whether the caller gave the role of the filter: then filter and camera are not questioned,
-        but for infrared filters in optical roles.
+        Whether the user assigned the role of the filter: filter and camera are then not checked,
+        except for infrared filters in optical roles.
     stored_unit : `~astropy.units.Unit`, optional
-        Unit of the file.
+        Unit in the file.
 
     Returns
     -------
     remarks : list of str
-        One per contradiction.
+        One remark per inconsistency.
     """
     remarks = [] if insisted else [_filter_remark(band, system), _camera_remark(band)]
     remarks.append(_infrared_remark(band, system))
@@ -108,14 +108,14 @@ def _filter_remark(band, system):
 
 
 def _infrared_remark(band, system):
-    """A remark on an infrared filter whose role others know as that of optical filters."""
+    """Remark on an infrared filter in the role of optical filters."""
     name = filter_of(band)
-    # A header that says WFC3 without a detector means UVIS, which has no such filter.
+    # WFC3 without a detector is read as UVIS, which has no such filter.
     cameras = camera_of(band), camera_of_filter(name)
     pivots = [find_filter(camera, name).pivot for camera in cameras]
     pivot = next((value for value in pivots if np.isfinite(value)), np.nan)
     if np.isnan(pivot) and band.meta.get("TELESCOP") == "JWST":
-        pivot = np.inf  # MIRI and NIRISS are not among the instruments
+        pivot = np.inf  # MIRI and NIRISS are not supported
     usual = [one for one, role in system.filters.items() if role == band.role]
     pivots = [find_filter(camera_of_filter(one), one).pivot for one in usual]
     is_optical = bool(pivots) and max(pivots) <= _INFRARED
@@ -206,7 +206,7 @@ def _zero_point_remark(band):
 
 
 def _is_calibrated(band):
-    """Whether photometry knows the camera, or needs no more than its flux density."""
+    """Whether photometry can calibrate the camera, or the band is a flux density."""
     camera = camera_of(band)
     if camera in instruments() and find_instrument(camera).is_calibrated:
         return True

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""What the pixels of an image reveal: zeros that stand for no data, and the depth of the noise."""
+"""Pixel statistics of images: blank zeros and the noise level."""
 
 import warnings
 
@@ -8,22 +8,22 @@ from scipy import ndimage
 
 __all__ = ["in_squares", "noise_remark", "sample_cells", "zero_areas", "zeros_are_blank"]
 
-# Pixels a side of the cells that are looked at, and how many in each direction.
+# Side of the sampled cells, in pixels, and their number in each direction.
 _CELL, _N_CELLS = 24, 12
-# Noise jumps from pixel to pixel; even drizzled noise has second differences above this fraction of
-# its first ones, which smooth models do not reach.
+# Noise varies from pixel to pixel: even in drizzled images, second differences exceed this fraction
+# of the first differences, unlike in smooth models.
 _ROUGH = 0.3
-# More lone zeros than this, in units of the other pixels, and 0 is a common value.
+# If isolated zeros exceed this fraction of the other pixels, 0 is a common value.
 _COMMON = 1e-3
 
 
 def sample_cells(data):
-    """Squares of pixels from all over an image, shape (n, size, size), float64.
+    """Square cells from all over an image, shape (n, size, size), float64.
 
     Parameters
     ----------
     data : `~numpy.ndarray`, shape (ny, nx)
-        The image; a memory map is read only at these cells.
+        The image; only these cells of a memory map are read.
     """
     size = min(_CELL, *data.shape)
     corners = [
@@ -36,21 +36,21 @@ def sample_cells(data):
 
 
 def zeros_are_blank(cells):
-    """Which exact zeros stand for pixels without data, as off the exposures of a mosaic.
+    """Which exact zeros are pixels without data, such as those outside the exposures of a mosaic.
 
-    They do if 0 is not a value that the data take: if pixels are noisy and either scatter to both
-    sides of 0 without repeating values, or all stay clear of it. Counts of few photons, pictures
-    that are clipped at black, and models without noise have zeros of their own.
+    Zeros are blank if 0 is not a plausible data value: if the pixels are noisy and either scatter
+    around 0 without repeated values, or are all far from 0. Zeros are valid in images of few
+    counts, pictures clipped at black and noiseless models.
 
     Parameters
     ----------
     cells : `~numpy.ndarray`, shape (n, size, size)
-        As `sample_cells` returns them.
+        Output of `sample_cells`.
 
     Returns
     -------
     blank : str
-        ``"all"``, ``"areas"`` (of `zero_areas`; lone zeros are values), or ``"none"``.
+        ``"all"``, ``"areas"`` (those of `zero_areas`; isolated zeros are valid), or ``"none"``.
     """
     zero = cells == 0
     good = np.where(zero | ~np.isfinite(cells), np.nan, cells)
@@ -70,7 +70,7 @@ def zeros_are_blank(cells):
 
 
 def zero_areas(data):
-    """Zeros in squares of five pixels or more, bool, shape (ny, nx); None if there are none.
+    """Zeros in squares of at least 5 x 5 pixels, bool, shape (ny, nx); None if there are none.
 
     Parameters
     ----------
@@ -82,16 +82,16 @@ def zero_areas(data):
 
 
 def in_squares(marked, size):
-    """Marked pixels that are part of a square of marked pixels, which may reach over the edge.
+    """Marked pixels in squares of marked pixels, which may extend beyond the edge of the image.
 
-    Half planes are unions of squares, so straight edges stay where they are.
+    Half planes are unions of squares, so straight edges are preserved.
 
     Parameters
     ----------
     marked : `~numpy.ndarray` of bool, shape (ny, nx)
-        The pixels.
+        Mask of the marked pixels.
     size : int
-        Pixels a side of the squares.
+        Width of the squares, in pixels.
     """
     core = ndimage.minimum_filter(marked, size, mode="constant", cval=True)
     return ndimage.maximum_filter(core, size, mode="constant", cval=False) & marked
@@ -109,39 +109,39 @@ def _is_clear_of_zero(cells):
 
 
 def _size(steps):
-    """Median size of steps, which sources hardly change."""
+    """Median absolute difference, which is insensitive to sources."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # about cells without neighbors
+        warnings.simplefilter("ignore", RuntimeWarning)  # cells without neighboring pixels
         return np.nan_to_num(np.nanmedian(np.abs(steps), axis=(1, 2)))
 
 
 def _in_runs(zero, shape):
-    """Zeros in a line of three, which may reach over the edge of a cell."""
+    """Zeros in runs of three, which may extend beyond the edge of a cell."""
     line = np.ones(shape, bool)
     core = ndimage.binary_erosion(zero, line, border_value=1)
     return ndimage.binary_dilation(core, line)
 
 
 def noise_remark(cells, seconds):
-    """Contradiction between the noise of an image and its exposure time; empty if none.
+    """Inconsistency between the noise of an image and its exposure time; empty if none.
 
     Parameters
     ----------
     cells : `~numpy.ndarray`, shape (n, size, size)
-        As `sample_cells` returns them, in electrons per second.
+        Output of `sample_cells`, in electrons per second.
     seconds : float
-        The exposure time of the header.
+        Exposure time in the header, in seconds.
 
     Notes
     -----
-    Noise cannot be below that of the photons, and that of the sky is a few to some tens of
-    electrons a pixel. Drizzling lowers both by a factor of up to 3; the limits are wider still, so
-    that only factors of ten in the exposure time are told.
+    The noise cannot be below photon noise, and the sky noise is a few to some tens of electrons
+    per pixel. Drizzling reduces both by up to a factor of 3; the limits are wider still, so that
+    only factors of ten in the exposure time are reported.
     """
     level, noise = _levels(cells)
     if not len(level):
         return ""
-    quiet = np.percentile(noise, 25) * seconds  # electrons in a pixel
+    quiet = np.percentile(noise, 25) * seconds  # electrons per pixel
     if quiet < 0.2:
         return "far below one electron"
     photons = np.sqrt(np.maximum(level, 0) / seconds)
@@ -154,13 +154,13 @@ def noise_remark(cells, seconds):
 
 
 def _levels(cells):
-    """Level and pixel-to-pixel noise of the cells that have noise."""
+    """Level and pixel-to-pixel noise of cells with noise."""
     good = np.isfinite(cells).all(axis=(1, 2)) & (cells != 0).all(axis=(1, 2))
     cells = cells[good]
     if not len(cells) or cells.shape[2] < 3:
         return np.empty(0), np.empty(0)
     level = np.median(cells, axis=(1, 2))
-    # Sources and gradients cancel in differences; two pixels apart, drizzled noise is independent.
+    # Differences cancel sources and gradients; two pixels apart, drizzled noise is uncorrelated.
     steps = cells[:, :, 2:] - cells[:, :, :-2]
     noise = 1.4826 * np.median(np.abs(steps), axis=(1, 2)) / np.sqrt(2)
     return level[noise > 0], noise[noise > 0]

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Files named by the filters that they hold: extension names, else header keywords."""
+"""Filters of image files, from extension names or header keywords."""
 
 import warnings
 
@@ -13,17 +13,17 @@ __all__ = ["name_by_filter"]
 
 
 def name_by_filter(paths, *, roles=None, system=None):
-    """Find the filter of each image in some files.
+    """Find the filters of the images in FITS files.
 
     Parameters
     ----------
     paths : sequence of str or `~pathlib.Path`
-        FITS files, with the extension in brackets if it matters. A file with extensions that are
-        named by filters or roles is taken to hold all of them.
+        FITS files, optionally with the extension in brackets. If extensions are named by filters
+        or roles, all of them are used.
     roles : mapping, optional
         Filter names to roles, for filters that ``system`` does not have.
     system : str or `~astroclust.instruments.BandSystem`, optional
-        The band system; by default that of a file that `~astroclust.ImageSet.write` made.
+        Band system; by default that of a file written by `~astroclust.ImageSet.write`.
 
     Returns
     -------
@@ -35,15 +35,15 @@ def name_by_filter(paths, *, roles=None, system=None):
     Raises
     ------
     ValueError
-        If a file has no image, its header names no filter or several, or two images have the same
-        filter.
+        If a file has no image, its header does not name exactly one filter, or two images have the
+        same filter.
     OSError
         If a file cannot be read.
 
     Warns
     -----
     AstropyUserWarning
-        Once, if there are files without an image, such as tables, which are passed over.
+        Once, if files without an image, such as tables, are skipped.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def name_by_filter(paths, *, roles=None, system=None):
 
 
 def _images_in(path, hdus, system, roles):
-    """The images of one file by filter."""
+    """Images of one file by filter."""
     if split_extension(path)[1] is None:
         known = {*system.filters, *system.roles, *(str(name).strip().upper() for name in roles)}
         names = [hdu.name for hdu in hdus if hdu.name in known and is_image(hdu)]
@@ -99,7 +99,7 @@ def _images_in(path, hdus, system, roles):
 
 
 def _filter_in(path, *headers):
-    """The only filter that the first header names, or else the next."""
+    """The filter in the first header that names any; several in it are an error."""
     for header in headers:
         named = filters_of_header(header)
         filters = sorted({name for names in named.values() for name in names})

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Rendered color pictures as bands: up to three channels, resampled to a grid of pixels."""
+"""Bands from rendered color pictures: up to three channels, resampled to a pixel grid."""
 
 import warnings
 from pathlib import Path
@@ -17,18 +17,18 @@ from astroclust.images.coordinates import wcs_of
 
 __all__ = ["PICTURE_FILTERS", "PICTURE_SCALE", "picture_bands"]
 
-#: Filters that are rendered as red, green and blue in most pictures of LEGUS fields.
+#: Filters shown in red, green and blue in most pictures of LEGUS fields.
 PICTURE_FILTERS = ("F814W", "F555W", "F438W")
-#: Default width of a pixel of the grid of a picture with a WCS: that of LEGUS, in arcsec.
+#: Default pixel scale for pictures with a WCS, in arcsec: that of LEGUS.
 PICTURE_SCALE = 0.0396
 
-# Pixels by which scipy pads an image before its spline filter if edges are repeated.
+# Padding that scipy applies before its spline filter if edges are repeated, in pixels.
 _PAD = 12
-# Rows of the grid that are resampled at a time, so that coordinates need little memory.
+# Rows resampled at a time, to limit the memory for coordinates.
 _ROWS = 128
-# Pixels between nodes at which a WCS is evaluated; it is interpolated in between.
+# Spacing of the nodes at which a WCS is evaluated, in pixels; it is interpolated in between.
 _STEP = 32
-# Modes of Pillow with 8 bits in a channel.
+# Pillow modes with 8 bits per channel.
 _EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB")
 
 
@@ -50,13 +50,13 @@ def picture_bands(
     path, filters, affine, wcs, shape, origin, pixel_scale
         See `ImageSet.from_picture`.
     near : tuple, optional
-        Positions ``(x, y)`` on the result and a distance in pixels, ``(x, y, distance)``: pixels
-        that are farther from all of them in x or y stay NaN, which saves time.
+        Positions in the result and a distance, all in pixels: ``(x, y, distance)``. Pixels that
+        are farther than this from all positions, in x or y, stay NaN to save time.
 
     Returns
     -------
     bands : dict of str to `Band`
-        By filter, without roles, in the unit ``rendered``.
+        Bands by filter, without roles, in the unit ``rendered``.
     """
     filters = _check_filters(filters)
     if (affine is None) == (wcs is None):
@@ -92,7 +92,7 @@ def picture_bands(
 
 
 def _check_filters(filters):
-    """Names of three channels in capitals, None for one that is not a band."""
+    """Upper-case filter names of three channels; None for a channel that is not a band."""
     filters = () if isinstance(filters, str) else tuple(filters)
     named = [one for one in filters if one is not None]
     if len(filters) != 3 or not named or not all(isinstance(one, str) for one in named):
@@ -108,7 +108,7 @@ def _check_filters(filters):
 
 
 def _read(path):
-    """Pixels of a picture, uint8, shape (height, width, 3), the first row at the top."""
+    """Pixels of a picture, uint8, shape (height, width, 3); row 0 is at the top."""
     with naming_extras():
         from PIL import Image, UnidentifiedImageError
     try:
@@ -137,7 +137,7 @@ def _read(path):
 
 
 def _affine_grid(shape, affine):
-    """A function from grid to picture, the range of the grid that the picture covers, no WCS."""
+    """Function from grid to picture, range of the grid that the picture covers, and no WCS."""
     try:
         matrix = np.asarray(affine, float).reshape(2, 3)
     except (TypeError, ValueError):
@@ -155,12 +155,12 @@ def _affine_grid(shape, affine):
     height, width = shape
     corners = np.array([[0, width - 1, 0, width - 1], [0, 0, height - 1, height - 1]])
     corners = np.linalg.solve(matrix[:, :2], corners - matrix[:, 2:])
-    # From the origin of the grid, so that positions of a catalog stay as they are.
+    # Start at the origin of the grid, so that catalog positions remain valid.
     return place, (0, 0, *np.floor(corners.max(axis=1)).astype(int)), None
 
 
 def _sky_grid(shape, wcs, pixel_scale):
-    """A function from a north-up grid to the picture, the range of the grid, and its WCS."""
+    """Function from a north-up grid to the picture, range of the grid, and its WCS."""
     scale = u.Quantity(PICTURE_SCALE if pixel_scale is None else pixel_scale, u.arcsec)
     if not (scale.isscalar and np.isfinite(scale) and scale > 0):
         raise ValueError(f"pixel_scale must be a positive number of arcsec, not {pixel_scale!r}")
@@ -185,7 +185,7 @@ def _sky_grid(shape, wcs, pixel_scale):
 
 
 def _interpolated(grid, wcs, high):
-    """Positions on the picture, interpolated between nodes of the grid."""
+    """Picture positions, interpolated between nodes of the grid."""
     nodes = [np.arange(-_STEP, top + 4 * _STEP, _STEP, dtype=float) for top in high]
     y, x = np.meshgrid(nodes[1], nodes[0], indexing="ij")
     lon, lat = grid.wcs_pix2world(x.ravel(), y.ravel(), 0)
@@ -200,7 +200,7 @@ def _interpolated(grid, wcs, high):
 
 
 def _part(full, shape, origin):
-    """First pixel (x0, y0) and shape (ny, nx) of the part of a grid that is wanted."""
+    """First pixel (x0, y0) and shape (ny, nx) of the requested part of a grid."""
     x0, y0 = (_whole(value, "origin", origin) for value in _pair(origin, "origin"))
     if shape is None:
         ny, nx = full[3] - y0 + 1, full[2] - x0 + 1
@@ -229,7 +229,7 @@ def _whole(value, name, given):
 
 
 def _near(x, y, distance, shape):
-    """Pixels that are near positions, bool, shape (ny, nx)."""
+    """Pixels near positions, bool, shape (ny, nx)."""
     wanted = np.zeros(shape, bool)
     for one_x, one_y in zip(np.asarray(x), np.asarray(y), strict=True):
         if np.isfinite(one_x) and np.isfinite(one_y):
@@ -242,7 +242,7 @@ def _near(x, y, distance, shape):
 
 
 def _resample(picture, channels, place, origin, shape, wanted):
-    """Channels of a picture on a grid, float32, with NaN off the picture and where not wanted."""
+    """Channels resampled to a grid, float32; NaN outside the picture and for unwanted pixels."""
     height, width = picture.shape[:2]
     planes = []
     for channel in channels:

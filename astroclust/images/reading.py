@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The one door for images: any accepted form of one image becomes a `Band`."""
+"""Conversion of all accepted image types to `Band`."""
 
 import re
 import warnings
@@ -31,30 +31,30 @@ __all__ = [
     "tell_remarks",
 ]
 
-# What later stages need from the headers.
+# Header keywords that later stages need.
 KEYWORDS = (
     *("TELESCOP", "INSTRUME", "DETECTOR", "EXPTIME", "TEXPTIME"),
     *("PHOTMODE", "PHOTFLAM", "PHOTPLAM", "PHOTZPT", "PIXAR_SR"),
 )
-# Read from the primary header too, to be compared with what the caller says.
+# Also read from the primary header, to be compared with the given filter.
 _PRIMARY_KEYWORDS = (
     *KEYWORDS,
     *("BUNIT", "D001OUUN", "FILTER", "FILTER1", "FILTER2", "FILTNAM1", "FILTNAM2", "PUPIL"),
 )
-# From the uncertainties of `~astropy.nddata.CCDData` to variances.
+# Powers that convert uncertainties of `~astropy.nddata.CCDData` to variances.
 _POWERS = {"StdDevUncertainty": 2, "VarianceUncertainty": 1, "InverseVariance": -1}
 _EXTENSION = re.compile(r"^(?P<path>.+)\[(?P<extension>[^\[\]]+)\]$")
 
 
 def read_image(image, *, name="image"):
-    """Open one image of any form that `ImageSet` takes, without asking for its filter.
+    """Read an image of any type that `ImageSet` accepts, without its filter.
 
     Parameters
     ----------
     image : `Band`, `~astropy.nddata.NDData`, HDU, str, `~pathlib.Path`, tuple or array
         The image.
     name : str, optional
-        What messages call it, and the filter of the result.
+        Name in messages, and filter of the result.
 
     Returns
     -------
@@ -72,14 +72,14 @@ def read_image(image, *, name="image"):
 
 
 def open_image(image, *, name):
-    """Open one image as `read_image` does, but leave its remarks for the caller to tell."""
+    """Read an image like `read_image`, but leave reporting its remarks to the caller."""
     if isinstance(image, Band):
         return image
     return inspect_band(_check_image(_parse(name, image)))
 
 
 def tell_remarks(bands):
-    """Warn once about all that was odd in some bands, and return them without their remarks."""
+    """Report the remarks of bands in one warning, and return the bands without them."""
     told = {}
     for band in bands:
         for remark in band.remarks:
@@ -91,7 +91,7 @@ def tell_remarks(bands):
 
 
 def _parse(name, image):
-    """Make a `Band` without a role of any accepted form."""
+    """Convert any accepted image type to a `Band` without a role."""
     if isinstance(image, NDData):
         return _from_nddata(name, image)
     if isinstance(image, (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)):
@@ -133,7 +133,7 @@ def _from_nddata(name, image):
     variance, note = _variance_of(image, unit, name)
     mask = image.mask
     if variance is not None and not np.isfinite(variance).all():
-        # No information at all, such as an inverse variance of 0.
+        # Pixels without information, such as an inverse variance of 0.
         mask = ~np.isfinite(variance) | _checked_mask(mask, np.shape(image.data), name)
     remarks = tuple(text for text in (remark, note) if text)
     meta = _plain_meta(image.meta)
@@ -141,7 +141,7 @@ def _from_nddata(name, image):
 
 
 def _plain_meta(meta):
-    """The meta of an image, with the keywords that are read in capitals and as plain values."""
+    """Metadata of an image, with the keywords that are used in upper case and as plain values."""
     known = {str(key).upper(): value for key, value in meta.items()}
     plain = {}
     for key in _PRIMARY_KEYWORDS:
@@ -154,7 +154,7 @@ def _plain_meta(meta):
 
 
 def _variance_of(image, unit, name):
-    """Variance of the pixels of an `~astropy.nddata.NDData`, and a remark if it has none."""
+    """Variance of an `~astropy.nddata.NDData`, and a remark if it has none."""
     uncertainty = image.uncertainty
     if uncertainty is None:
         return None, ""
@@ -198,7 +198,7 @@ def _check_image(band):
 
 
 def _without_empty_axes(band):
-    """A cube of one plane as its plane."""
+    """Reduce a cube with one plane to that plane."""
     planes = len(np.shape(band.data)) - 2
     if planes < 1 or np.shape(band.data)[:planes] != (1,) * planes:
         return band
@@ -225,8 +225,8 @@ def _checked_mask(mask, shape, name):
 
 def _from_hdu(name, hdu, hdus=None, file=""):
     header = hdu.header.copy()
-    if hdus is not None:  # HST keeps these in the primary header, beside the image in SCI
-        # A file with an extension per filter has in its primary header those of one or of none.
+    if hdus is not None:  # HST files have these in the primary header, not in SCI
+        # With one extension per filter, the primary header describes one filter or none.
         of_filter = is_filter_name(hdu.name)
         for key in ("TELESCOP", "INSTRUME", "DETECTOR") if of_filter else _PRIMARY_KEYWORDS:
             if key not in header and key in hdus[0].header:
@@ -250,7 +250,7 @@ def _from_hdu(name, hdu, hdus=None, file=""):
 
 
 def _parts_of_ccddata(hdu, hdus):
-    """Mask and variance that `~astropy.nddata.CCDData.write` puts beside a primary image."""
+    """Mask and variance extensions written by `~astropy.nddata.CCDData.write`."""
     parts = {}
     if hdus is not None and hdu is hdus[0]:
         beside = [one for one in hdus[1:] if is_image(one) and one.shape == hdu.shape]
@@ -266,8 +266,8 @@ def _parts_of_ccddata(hdu, hdus):
 
 
 def _weight_of(hdu, hdus):
-    """The weight map that belongs to an image: extension WHT of the same version."""
-    if is_filter_name(hdu.name):  # one of several, whose weights cannot be told apart
+    """Weight map of an image: extension WHT of the same version."""
+    if is_filter_name(hdu.name):  # one of several, whose weights cannot be distinguished
         return None
     for other in hdus or ():
         if other.name == "WHT" and other is not hdu and is_image(other) and other.ver == hdu.ver:
@@ -277,7 +277,7 @@ def _weight_of(hdu, hdus):
 
 
 def _header_unit(header):
-    """Unit by BUNIT, else by that of DrizzlePac's output."""
+    """Unit from BUNIT, else from DrizzlePac's output units."""
     units = (parse_unit(str(header.get(key, ""))) for key in ("BUNIT", "D001OUUN"))
     return next((unit for unit in units if unit is not None), None)
 
@@ -291,12 +291,12 @@ def _from_file(name, path):
             raise ValueError(f"{name}: {path}: {error}") from None
         for one in {id(one): one for one in (hdus[0], hdu)}.values():
             drop_unreadable_cards(one.header, path)
-        # Inside the block the file is open; a memory map outlives it.
+        # Memory maps remain valid after the file is closed.
         return _from_hdu(name, hdu, hdus, str(path))
 
 
 def split_extension(path):
-    """A path, and the number, name or (name, version) in brackets after it; None if none."""
+    """Split a path from the number, name or (name, version) in brackets after it; None if none."""
     match = _EXTENSION.match(str(path))
     if match is None or Path(path).exists():
         return path, None
@@ -308,12 +308,12 @@ def split_extension(path):
 
 
 def is_image(hdu):
-    """Whether an HDU holds an image."""
+    """Whether an HDU is an image."""
     return hdu.is_image and hdu.header.get("NAXIS", 0) >= 2
 
 
 def choose_hdu(hdus, name, extension):
-    """The named extension; else the only image, the one named by the filter, or SCI."""
+    """The given extension; else the only image, the one named by the filter, or SCI."""
     if extension is not None:
         try:
             return hdus[extension]

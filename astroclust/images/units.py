@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Units of images: every usual spelling, and all bands of a field in one unit."""
+"""Units of images: parsing, and conversion of all bands to a common unit."""
 
 import re
 import warnings
@@ -21,16 +21,16 @@ from astroclust.instruments import (
 
 __all__ = ["parse_unit", "pixel_areas", "to_one_unit"]
 
-# A header and a WCS may differ by so much in the area of a pixel, for distortions.
+# Tolerated relative difference of the pixel areas of header and WCS, due to distortions.
 SAME_AREA = 0.05
 
 _RATE = u.electron / u.s
 _QUANTA = (u.electron, u.ct, u.adu, u.photon)
-# Rates that images keep if all bands have the same.
+# Rates that are kept if all bands have the same.
 _USUAL = (_RATE, u.ct / u.s, u.adu / u.s)
 _SPECTRAL = u.erg / u.s / u.cm**2 / u.AA
 
-# What pipelines write for one electron or count, and for "per second".
+# Spellings of electrons, counts and "per second" in pipelines.
 _NAMES = (
     (r"e-?|e\^-|els?|elecs?|(?:photo)?electrons?", u.electron),
     (r"c(?:ou)?n?ts?|c(?=/)", u.ct),
@@ -58,23 +58,23 @@ _REMEDY = (
 
 
 def parse_unit(text):
-    """Unit of an image from the text of its header.
+    """Parse the unit of an image.
 
     Parameters
     ----------
     text : str
-        Value of ``BUNIT``, in any usual spelling: ``ELECTRONS/S``, ``e-/s``, ``CNTS/SEC``,
+        Value of ``BUNIT``, in any common spelling: ``ELECTRONS/S``, ``e-/s``, ``CNTS/SEC``,
         ``cps``, ``DN``, ``electrons per second``, ``erg/cm2/s/Angstrom``, ``MJy/sr`` ...
 
     Returns
     -------
     unit : `~astropy.units.Unit` or None
-        None if the text names no unit; an `~astropy.units.UnrecognizedUnit` if it cannot be
-        understood.
+        None if the text does not contain a unit; an `~astropy.units.UnrecognizedUnit` if it
+        cannot be parsed.
     """
     text = re.sub(r"[\s_]+", " ", text.strip().strip("[]'\".")).strip()
     text = re.sub(r" ?/ ?", "/", text)
-    # What a pixel holds.
+    # "Per pixel" is implied.
     text = re.sub(r"/pix(el)?s?\b|[ .*]pix(el)?s?(\^|\*\*)?-1", "", text, flags=re.I)
     text = re.sub(r"/\(s pix(el)?s?\)$", "/s", text, flags=re.I)
     plain = re.sub(r"^\((.+)\)(?=/)", r"\1", text.lower())
@@ -96,13 +96,13 @@ def _flux_density(text, plain):
         return _SPECTRAL
     area = re.fullmatch(r"(\w+) ?(?:/| per )? ?(?:sr|ster)(?:\^?-1)?", text, re.I)
     base = area[1] if area else text
-    # JWST's unit is MJy/sr, however it is written; without "/sr" the case tells mJy from MJy.
+    # JWST's unit is MJy/sr in any case; without "/sr" the case distinguishes mJy from MJy.
     mega = base in ("MJy", "MJY") or (area and base.lower() == "mjy" and base != "mJy")
     unit = u.MJy if mega else _FLUX_DENSITIES.get(base.lower())
     if unit is not None:
         return unit / u.sr if area else u.Unit(unit)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", u.UnitsWarning)  # about several slashes
+        warnings.simplefilter("ignore", u.UnitsWarning)  # multiple slashes
         unit = u.Unit(re.sub(r"^ergs/", "erg/", text, flags=re.I), parse_strict="silent")
     if isinstance(unit, u.UnrecognizedUnit):
         return u.Unit(text, parse_strict="silent")
@@ -110,32 +110,31 @@ def _flux_density(text, plain):
 
 
 def to_one_unit(bands, unit="electron / s"):
-    """Bring all bands of a field to one unit.
+    """Convert all bands of a field to a common unit.
 
     Counts and electrons are divided by the exposure time; flux densities and surface brightnesses
-    become electrons per second by the zero points of their headers, or else those of LEGUS.
-    Rendered pictures stay as they are. Bands
-    of a field that are all flux densities and have no zero points stay flux densities, in the
-    unit of the first.
+    are converted to electrons per second with the zero points of their headers, or else those of
+    LEGUS. Rendered pictures are unchanged. If all bands are flux densities without zero points,
+    they are converted to the unit of the first.
 
     Parameters
     ----------
     bands : list of `Band`
-        Each in a unit of its own.
+        Bands, each in its own unit.
     unit : str, optional
-        The unit of the band system: ``"electron / s"``; or one of flux density, to which all bands
-        with zero points are brought.
+        Unit of the band system: ``"electron / s"``, or a unit of flux density, to which all bands
+        with zero points are converted.
 
     Returns
     -------
     bands : list of `Band`
-        With ``scale`` and ``unit`` set, and remarks about what is not known.
+        Bands with ``scale`` and ``unit`` set, and remarks on missing information.
 
     Raises
     ------
     ValueError
-        If bands differ in unit and one cannot be converted; the message names all bands, their
-        units and the remedy.
+        If the units differ and one cannot be converted; the message lists all bands, their units
+        and the remedy.
     """
     if all(band.is_rendered for band in bands):
         return bands
@@ -147,7 +146,7 @@ def to_one_unit(bands, unit="electron / s"):
     janskys = [_in_jansky(band) for band in bands]
     if all(np.isfinite(jansky) for jansky in janskys):
         return _as_flux_densities(bands, janskys)
-    # Counts of which only some have an exposure time are in one unit, but not comparable.
+    # Counts are not comparable if only some bands have an exposure time.
     some = any(not isinstance(rate, str) for rate in rates)
     if some or len({_kind(band) for band in bands}) > 1:
         raise ValueError(_different(bands, rates))
@@ -159,7 +158,7 @@ def to_one_unit(bands, unit="electron / s"):
 
 
 def _in_rate(band):
-    """Factor that makes electrons per second of ``data``, or the reason why there is none."""
+    """Factor from ``data`` to electrons per second, or the reason why there is none."""
     unit = band.unit
     if unit is None:
         return 1.0
@@ -197,7 +196,7 @@ def _not_understood(band):
 
 
 def _in_jansky(band):
-    """Flux density in Jy of one unit of ``data``; NaN if the unit is another."""
+    """Factor from ``data`` to flux density in Jy; NaN if it is not a flux density."""
     unit = band.unit
     if unit is None or isinstance(unit, u.UnrecognizedUnit):
         return np.nan
@@ -217,7 +216,7 @@ def _in_jansky(band):
 
 
 def pixel_areas(band):
-    """Solid angle of a pixel by the header and by the WCS.
+    """Solid angle of a pixel according to the header and to the WCS.
 
     Parameters
     ----------
@@ -233,12 +232,12 @@ def pixel_areas(band):
     header = header if header > 0 else np.nan
     try:
         return header, abs(band.wcs.celestial.proj_plane_pixel_area().to_value(u.sr))
-    except AttributeError:  # of no WCS, or a generalized one
+    except AttributeError:  # no WCS, or a generalized one
         return header, np.nan
 
 
 def _pixel_area(band):
-    """Solid angle of a pixel in steradian: that of the WCS if the header contradicts it."""
+    """Solid angle of a pixel in steradian; that of the WCS if the header disagrees."""
     header, wcs = pixel_areas(band)
     return wcs if abs(wcs / header - 1) > SAME_AREA or not np.isfinite(header) else header
 
@@ -267,7 +266,7 @@ def _as_flux_densities(bands, janskys):
 
 
 def _as_flux_density(band, unit):
-    """A band of a system of flux densities; a remark if its zero point is unknown."""
+    """Convert a band to a unit of flux density."""
     jansky = _in_jansky(band)
     if not np.isfinite(jansky):
         rate, zero = _in_rate(band), ab_zero_point(band)
@@ -312,7 +311,7 @@ def _different(bands, rates):
 
 
 def _with_remark(band, reason, *, several=False):
-    """A band that has its unit for a reason: what photometry will do, and the remedy."""
+    """Add a remark with the reason for the unit, its effect on photometry and the remedy."""
     if not reason:
         return band
     if reason.startswith("EXPTIME"):

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Instruments, band systems and class schemes: what differs between surveys, as data."""
+"""Instruments, band systems and class schemes of surveys."""
 
 from astroclust.instruments.band_systems import (
     LEGUS_BANDS,

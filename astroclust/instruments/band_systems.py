@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Band systems: the bands that a survey observes, in order, and the filters that stand for them."""
+"""Band systems: the ordered bands of a survey and their filters."""
 
 import json
 from collections.abc import Mapping
@@ -24,27 +24,27 @@ class BandSystem:
     name : str
         Name, such as ``"legus"``.
     roles : sequence of str
-        Roles that bands play, such as ``"V"``, from short to long wavelengths.
+        Roles of the bands, such as ``"V"``, from short to long wavelengths.
     filters : mapping of str to str
         Filters and their roles.
     pixel_scale : float
-        Width of a pixel of the mosaics, in arcsec.
+        Pixel scale of the mosaics, in arcsec.
     reference : sequence of str, optional
-        Roles in order of preference for the reference band; those that are not named follow from
-        the middle of the system.
+        Roles in order of preference for the reference band; the other roles follow, from the
+        middle of the system outward.
     unit : str, optional
-        Unit that images are brought to: ``"electron / s"``, or ``"Jy"`` for flux densities, which
-        bands of different telescopes share.
+        Unit that images are converted to: ``"electron / s"``, or ``"Jy"`` for flux densities, to
+        combine bands of different telescopes.
     defaults : mapping of str to pair of str, optional
         Roles to camera and filter of simulated images.
     stars : sequence of mapping, optional
-        Signal-to-noise ratios of model stars by role, which weight the bands in white light; by
-        default bands are weighted by their noise.
+        Signal-to-noise ratios of model stars by role, used to weight the bands in white-light
+        images; by default bands are weighted by their noise.
 
     Raises
     ------
     ValueError
-        If roles are missing, given twice or unknown, or another entry is not accepted.
+        If roles are missing, given twice or unknown, or another parameter is invalid.
 
     Examples
     --------
@@ -137,7 +137,7 @@ class BandSystem:
 
     @property
     def content(self):
-        """The parameters as plain numbers, texts, lists and dicts, for JSON."""
+        """Parameters as plain numbers, strings, lists and dicts, for JSON."""
         content = {item.name: getattr(self, item.name) for item in fields(self)}
         content |= {"filters": dict(self.filters), "stars": [dict(star) for star in self.stars]}
         content["defaults"] = {role: list(pair) for role, pair in self.defaults.items()}
@@ -145,12 +145,12 @@ class BandSystem:
 
     @property
     def header(self):
-        """The header keyword from which `of_header` makes the system again."""
+        """Header keyword from which `of_header` restores the system."""
         return {"BANDSYS": json.dumps(self.content)}
 
     @classmethod
     def of_header(cls, header):
-        """The band system that a header describes; LEGUS's if it describes none.
+        """Band system described in a header, or that of LEGUS if there is none.
 
         Raises
         ------
@@ -169,7 +169,7 @@ class BandSystem:
 
     @classmethod
     def from_content(cls, content):
-        """The band system of a `content`; a `ValueError` if it is not one."""
+        """Band system from its `content`; raise `ValueError` if it is invalid."""
         known = [item.name for item in fields(cls)]
         if not isinstance(content, Mapping) or not set(known[:4]) <= set(content):
             raise ValueError(f"a band system has the entries {', '.join(known[:4])}")
@@ -191,22 +191,22 @@ class BandSystem:
         return self.roles.index(_key(role))
 
     def select(self, roles):
-        """The roles that are asked for, in order; all by default.
+        """Validate a selection of roles.
 
         Parameters
         ----------
         roles : sequence of str or None
-            Roles of this system.
+            Roles of this system; all if None.
 
         Returns
         -------
         roles : tuple of str
-            The same.
+            The same roles, in the same order.
 
         Raises
         ------
         ValueError
-            If one is unknown or given twice.
+            If a role is unknown or given twice.
         """
         roles = self.roles if roles is None else tuple(map(_key, roles))
         unknown = [role for role in roles if role not in self.roles]
@@ -218,7 +218,7 @@ class BandSystem:
         return roles
 
     def channel(self, role):
-        """Color that shows a role in pictures: 0 red, 1 green, 2 blue (Wei et al. 2020, Fig. 1)."""
+        """Color channel of a role: 0 red, 1 green, 2 blue (Wei et al. 2020, Fig. 1)."""
         return 2 - 3 * self.index(role) // len(self.roles)
 
 
@@ -237,7 +237,7 @@ def _upper(mapping):
 
 
 def _pair(names):
-    """Camera and filter, as the table of filters spells them."""
+    """Camera and filter, spelled as in the table of filters."""
     names = names if isinstance(names, str) else tuple(names)
     return (names[0].lower(), names[1].upper()) if _are_two_names(names) else names
 
@@ -246,7 +246,7 @@ def _are_two_names(pair):
     return isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(one, str) for one in pair)
 
 
-# Columns of the signal-to-noise ratios of model stars.
+# Columns with signal-to-noise ratios of model stars.
 _STARS = ("blue_star", "red_star")
 _REGISTERED = {}
 
@@ -274,12 +274,12 @@ def _from_rows(name, rows):
 
 
 def register_band_system(system):
-    """Make a band system known by its name, for this process.
+    """Register a band system by its name, for this process.
 
     Parameters
     ----------
     system : `BandSystem`
-        The system, which replaces one of the same name.
+        The system, which replaces any of the same name.
 
     Examples
     --------
@@ -295,13 +295,13 @@ def register_band_system(system):
 
 
 def find_band_system(system):
-    """Band system of a name.
+    """Find a band system.
 
     Parameters
     ----------
     system : str or `BandSystem`
-        Name of a bundled or registered system; or a JSON file of the parameters of `BandSystem`,
-        such as its ``content``. A `BandSystem` is returned as is.
+        Name of a bundled or registered system, or a JSON file with the parameters of `BandSystem`,
+        such as its ``content``. A `BandSystem` is returned unchanged.
 
     Returns
     -------
@@ -311,7 +311,7 @@ def find_band_system(system):
     Raises
     ------
     KeyError
-        If the name is not known.
+        If the name is unknown.
     OSError, ValueError
         If the file cannot be read, or does not describe a band system.
 

@@ -25,7 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Filter:
-    """A filter of one camera; NaN for numbers that no source gives.
+    """A filter of a camera; unknown numbers are NaN.
 
     Parameters
     ----------
@@ -46,9 +46,9 @@ class Filter:
     psf_wavelength : float
         Wavelength of the diffraction pattern of simulated stars, in nm.
     psf_blur : float
-        Gaussian blur of it, in arcsec.
+        Gaussian blur of the diffraction pattern, in arcsec.
     psf_halo_radius, psf_halo_slope, psf_halo_fraction : float
-        Half-light radius in arcsec, slope and flux fraction of the Moffat halo around it.
+        Half-light radius in arcsec, slope and flux fraction of the Moffat halo.
     source : str
         Origin of the numbers.
 
@@ -76,7 +76,7 @@ class Filter:
 
     @property
     def rate_zero_point(self):
-        """AB magnitude of 1 e-/s that simulations use: that of LEGUS's pipeline, if it had one."""
+        """AB magnitude of 1 e-/s in simulations: that of LEGUS's pipeline, if available."""
         legus = self.legus_zero_point + self.ab_of_vega
         return legus if np.isfinite(legus) else self.ab_zero_point
 
@@ -93,30 +93,30 @@ class Instrument:
         Name in messages, such as ``"WFC3/UVIS"``.
     pattern : str
         Regular expression for the words of ``INSTRUME``, ``DETECTOR`` and ``CHANNEL``, or of
-        ``PHOTMODE``, in upper case; cameras with the same pattern are told apart by their filters.
+        ``PHOTMODE``, in upper case; cameras with the same pattern are distinguished by filter.
     pixel_scale : float
-        Width of a detector pixel, in arcsec.
+        Detector pixel scale, in arcsec.
     telescope : str
         ``"HST"`` or ``"JWST"``.
     instrume, detector : str
         Header keywords of its images.
     full_well : float
-        Electrons that a detector pixel holds.
+        Full well of a detector pixel, in electrons.
     read_noise : float
-        Noise of one read-out, in electrons.
+        Read noise, in electrons.
     gain : float
-        Electrons per count, for images that are calibrated per count; 1 for those in electrons.
+        Gain in electrons per count, for images calibrated in counts; 1 for images in electrons.
     gap, dither, chip : float
-        Gap between its two chips, step between exposures across it, and height of a chip, in
-        arcsec; NaN for one chip.
+        Gap between its two chips, dither step across it, and height of a chip, in arcsec; NaN for
+        a single chip.
     filters : mapping of str to `Filter`
-        Its filters, by name.
+        Filters by name.
     source : str
         Origin of the numbers.
 
     Examples
     --------
-    A camera of one's own, whose images `~astroclust.images.ImageSet` then accepts:
+    A user-defined camera, whose images `~astroclust.images.ImageSet` then accepts:
 
     >>> from astroclust.instruments import Filter, Instrument, register_instrument
     >>> camera = Instrument(
@@ -155,7 +155,7 @@ class Instrument:
 
     @property
     def is_calibrated(self):
-        """Whether LEGUS has zero points and aperture corrections for it."""
+        """Whether LEGUS has zero points and aperture corrections for the camera."""
         return any(np.isfinite(item.legus_zero_point) for item in self.filters.values())
 
 
@@ -170,7 +170,7 @@ def _bundled():
 
 
 def _from_tables(cameras, filters):
-    """Instruments of two tables, one row per camera and one row per filter."""
+    """Instruments from a table with one row per camera and one with one row per filter."""
     result = []
     for row in cameras:
         own = filters[filters["camera"] == row["name"]]
@@ -187,12 +187,12 @@ def _from_row(kind, given, row):
 
 
 def instruments():
-    """All known cameras.
+    """All bundled and registered cameras.
 
     Returns
     -------
     instruments : dict of str to `Instrument`
-        By name; those that users registered come first.
+        Cameras by name; registered ones come first.
 
     Examples
     --------
@@ -204,25 +204,25 @@ def instruments():
 
 
 def register_instrument(instrument, filters=None):
-    """Make a camera known, for this process.
+    """Register a camera, for this process.
 
     Parameters
     ----------
     instrument : `Instrument` or `~astropy.table.Table`
-        The camera, which replaces one of the same name; or a table with one row per camera, whose
-        columns are the parameters of `Instrument`.
+        The camera, which replaces any of the same name; or a table with one row per camera and
+        the parameters of `Instrument` as columns.
     filters : `~astropy.table.Table`, optional
-        With a table: one row per filter, with the columns ``camera`` and ``filter`` and the
-        parameters of `Filter`.
+        If ``instrument`` is a table: table with one row per filter, with columns ``camera`` and
+        ``filter`` and the parameters of `Filter`.
 
     Raises
     ------
     TypeError
-        If ``instrument`` is neither.
+        If ``instrument`` is neither a camera nor a table.
 
     Examples
     --------
-    A filter added to a camera:
+    Add a filter to a camera:
 
     >>> from dataclasses import replace
     >>> from astroclust.instruments import Filter, find_instrument, register_instrument
@@ -242,7 +242,7 @@ def register_instrument(instrument, filters=None):
 
 
 def find_instrument(name):
-    """Camera of a name.
+    """Find a camera by name.
 
     Parameters
     ----------
@@ -257,7 +257,7 @@ def find_instrument(name):
     Raises
     ------
     KeyError
-        If it is not known.
+        If the name is unknown.
 
     Examples
     --------
@@ -275,7 +275,7 @@ def find_instrument(name):
 
 
 def find_filter(camera, name):
-    """Filter of a camera.
+    """Find a filter of a camera.
 
     Parameters
     ----------
@@ -287,7 +287,7 @@ def find_filter(camera, name):
     Returns
     -------
     filter : `Filter`
-        The filter; one without numbers if it is not known.
+        The filter; all numbers are NaN if it is unknown.
 
     Examples
     --------
@@ -301,7 +301,7 @@ def find_filter(camera, name):
 
 
 def legus_zero_point(camera, filter_name):
-    """Vega magnitude of 1 e-/s in the pipeline of LEGUS; NaN if it had none.
+    """Vega magnitude of 1 e-/s in the pipeline of LEGUS.
 
     Parameters
     ----------
@@ -311,7 +311,7 @@ def legus_zero_point(camera, filter_name):
     Returns
     -------
     zero_point : float
-        In mag.
+        In mag; NaN if the pipeline had none.
 
     Examples
     --------
@@ -323,7 +323,7 @@ def legus_zero_point(camera, filter_name):
 
 
 def ab_of_vega(camera, filter_name):
-    """AB magnitude of Vega; of another camera that has the filter, if this one does not.
+    """AB magnitude of Vega in a filter; if the camera lacks it, in that of another camera.
 
     Parameters
     ----------

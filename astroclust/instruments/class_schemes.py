@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Class schemes: the classes that people or networks give, with their names and markers."""
+"""Class schemes: classes of visual or automated classifications, with names and markers."""
 
 import json
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ __all__ = [
     "register_class_scheme",
 ]
 
-# For classes whose color or marker is not given (Okabe & Ito 2008).
+# Default colors and markers of classes (Okabe & Ito 2008).
 _COLORS = ("#E69F00", "#56B4E9", "#F0E442", "#CC79A7", "#009E73", "#D55E00", "#0072B2")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _MAPPINGS = ("names", "merges", "colors", "markers")
-# Parameters that say what classes mean, not how they are drawn.
+# Parameters that define the meaning of classes, not their plotting style.
 _MEANING = ("names", "clusters", "merges")
 # The column of classes holds 16-bit integers.
 _LARGEST = 32767
@@ -32,26 +32,26 @@ _LARGEST = 32767
 
 @dataclass(frozen=True)
 class ClassScheme:
-    """The classes of a survey or a classifier.
+    """Classes of a survey or classifier.
 
     Parameters
     ----------
     name : str
         Name, such as ``"legus"``.
     names : mapping of int to str
-        Numbers and names of the classes, in the order of the outputs of a classifier.
+        Numbers and names of the classes, in the order of the classifier outputs.
     clusters : sequence of int
         Classes that count as clusters.
     merges : mapping of int to int, optional
-        Other labels, such as codes for kinds of artifacts, and the class that each counts as.
+        Other labels, such as artifact codes, and the class that each is merged into.
     colors, markers : mapping of int to str, optional
-        Color and marker of matplotlib for each class.
+        Matplotlib color and marker of each class.
 
     Raises
     ------
     ValueError
-        If there are fewer than two classes, or numbers, names, merges, colors or markers are not
-        accepted.
+        If there are fewer than two classes, or numbers, names, merges, colors or markers are
+        invalid.
 
     Examples
     --------
@@ -114,7 +114,7 @@ class ClassScheme:
 
     @property
     def content(self):
-        """The parameters as plain numbers, texts, lists and dicts with keys of text, for JSON."""
+        """Parameters as plain numbers, strings, lists and dicts with string keys, for JSON."""
         content = {item.name: getattr(self, item.name) for item in fields(self)}
         for name in _MAPPINGS:
             content[name] = {str(number): value for number, value in content[name].items()}
@@ -122,7 +122,7 @@ class ClassScheme:
 
     @classmethod
     def from_content(cls, content):
-        """The scheme of a `content`; a `ValueError` if it is not one."""
+        """Class scheme from its `content`; raise `ValueError` if it is invalid."""
         if not isinstance(content, Mapping) or not {"name", "names"} <= set(content):
             raise ValueError("a class scheme has the entries name, and names by number")
         known = [item.name for item in fields(cls)]
@@ -134,26 +134,26 @@ class ClassScheme:
 
     @property
     def numbers(self):
-        """Numbers of the classes, in the order of the outputs."""
+        """Class numbers, in the order of the classifier outputs."""
         return tuple(self.names)
 
     def positions(self, labels):
-        """Which class each label is, counted from 0 in the order of the outputs.
+        """0-based positions of labels among the classifier outputs.
 
         Parameters
         ----------
         labels : array_like of int, shape (n,)
-            Numbers of classes, or labels that `merges` knows.
+            Class numbers, or labels in ``merges``.
 
         Returns
         -------
         positions : `~numpy.ndarray` of int, shape (n,)
-            Column numbers of probabilities.
+            Columns of the class probabilities.
 
         Raises
         ------
         ValueError
-            If labels are masked or not of this scheme; the message names them.
+            If labels are masked or not in this scheme; the message lists them.
         """
         if np.ma.is_masked(labels):
             raise ValueError(
@@ -178,33 +178,33 @@ class ClassScheme:
         Parameters
         ----------
         labels : array_like of int, shape (n,)
-            Any labels; masked ones are not known.
+            Any labels; False for masked ones.
 
         Returns
         -------
         known : `~numpy.ndarray` of bool, shape (n,)
-            True for those that `positions` accepts.
+            True for labels that `positions` accepts.
         """
         labels = np.ma.asarray(labels)
         known = np.isin(labels.data, [*self.numbers, *self.merges])
         return known & ~np.ma.getmaskarray(labels)
 
     def numbers_of(self, positions):
-        """Class numbers of positions among the outputs, as int16."""
+        """Class numbers, int16, of positions among the classifier outputs."""
         return np.array(self.numbers, np.int16)[positions]
 
     def most_probable(self, probabilities):
-        """Number of the most probable class in each row of probabilities, as int16."""
+        """Number of the most probable class in each row of probabilities, int16."""
         return self.numbers_of(np.argmax(probabilities, axis=-1))
 
     def is_cluster(self, labels):
-        """Whether labels count as clusters; False for those that the scheme does not know."""
+        """Whether labels count as clusters; False for labels that are not in the scheme."""
         merged = [label for label, number in self.merges.items() if number in self.clusters]
         return np.isin(np.ma.filled(labels, 0), [*self.clusters, *merged])
 
 
 def _by_number(mapping):
-    """A mapping with whole numbers as keys, from one of JSON with texts."""
+    """Convert the string keys of a JSON mapping to integers."""
     if not all(key.isdecimal() and str(int(key)) == key for key in mapping):
         raise ValueError(f"{list(mapping)} are not all whole numbers")
     return {int(key): value for key, value in mapping.items()}
@@ -222,7 +222,7 @@ def _is_whole(number):
 
 
 def _is_text(text):
-    """Whether something is a line of text that is not blank."""
+    """Whether a value is a non-blank single line of text."""
     return isinstance(text, str) and bool(text.strip()) and text.isprintable()
 
 
@@ -250,12 +250,12 @@ def _from_rows(name, rows):
 
 
 def register_class_scheme(scheme):
-    """Make a class scheme known by its name, for this process.
+    """Register a class scheme by its name, for this process.
 
     Parameters
     ----------
     scheme : `ClassScheme`
-        The scheme, which replaces one of the same name.
+        The scheme, which replaces any of the same name.
 
     Examples
     --------
@@ -271,14 +271,14 @@ def register_class_scheme(scheme):
 
 
 def find_class_scheme(scheme):
-    """Class scheme of a name.
+    """Find a class scheme.
 
     Parameters
     ----------
     scheme : str or `ClassScheme`
         ``"legus"``, ``"phangs"``, ``"cluster"`` (cluster or not) or the name of a registered
-        scheme; or a JSON file of the parameters of `ClassScheme`, such as its ``content``. A
-        `ClassScheme` is returned as is.
+        scheme; or a JSON file with the parameters of `ClassScheme`, such as its ``content``. A
+        `ClassScheme` is returned unchanged.
 
     Returns
     -------
@@ -288,7 +288,7 @@ def find_class_scheme(scheme):
     Raises
     ------
     KeyError
-        If the name is not known.
+        If the name is unknown.
     OSError, ValueError
         If the file cannot be read, or does not describe a class scheme.
 
@@ -314,21 +314,21 @@ def classes_of(table, column_prefix=""):
     Parameters
     ----------
     table : `~astropy.table.Table`
-        A table whose metadata `~astroclust.classification.classify_table` or `meta_of` made; or
-        whose ``SCHEME`` is the name of a known scheme.
+        A table with metadata from `~astroclust.classification.classify_table` or `meta_of`, or
+        with the name of a bundled or registered scheme as ``SCHEME``.
     column_prefix : str, optional
-        Prefix of the columns of classes, each of which can be of another scheme.
+        Prefix of the class columns; each prefix can have its own scheme.
 
     Returns
     -------
     scheme : `ClassScheme`
-        The scheme of these columns, in the colors and markers of the known scheme if that has the
-        same classes; that of LEGUS if the table says nothing.
+        Scheme of these columns, with the colors and markers of the registered scheme if that has
+        the same classes; by default that of LEGUS.
 
     Raises
     ------
     KeyError
-        If ``SCHEME`` is not the name of a known scheme.
+        If the name in ``SCHEME`` is unknown.
     ValueError
         If the metadata are damaged.
 
@@ -352,22 +352,22 @@ def classes_of(table, column_prefix=""):
 
 
 def meta_of(scheme, *, column_prefix="", meta=None):
-    """Metadata from which `classes_of` makes a scheme again: flat ASCII, for FITS headers.
+    """Metadata from which `classes_of` restores a scheme, as flat ASCII for FITS headers.
 
     Parameters
     ----------
     scheme : `ClassScheme`
         The scheme.
     column_prefix : str, optional
-        Prefix of the columns of its classes.
+        Prefix of its class columns.
     meta : mapping, optional
-        Metadata of the table, whose schemes of other columns are kept.
+        Metadata of the table; schemes of other columns are kept.
 
     Returns
     -------
     meta : dict of str to str
-        ``CLASSES``, the parameters of each scheme by prefix, in JSON; and ``SCHEME``, the name of
-        the one without a prefix.
+        ``CLASSES``, JSON with the parameters of each scheme by prefix; and ``SCHEME``, the name of
+        the scheme without a prefix.
 
     Examples
     --------
@@ -386,7 +386,7 @@ def meta_of(scheme, *, column_prefix="", meta=None):
 
 
 def _contents(meta):
-    """Parameters of the schemes of a table, by prefix of the columns."""
+    """Parameters of the schemes of a table by column prefix."""
     text = meta.get("CLASSES")
     if isinstance(text, str) and text.startswith("{"):
         try:

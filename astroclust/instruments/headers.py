@@ -22,19 +22,19 @@ __all__ = [
     "photflam",
 ]
 
-# Of these, an image whose header names no camera is taken to be from ACS.
+# Images in these filters are assumed to be from ACS if the header does not name a camera.
 _ACS_FILTERS = ("F435W", "F606W")
 _FILTER_KEYWORDS = ("FILTER", "FILTER1", "FILTER2", "FILTERS", "FILTNAM1", "FILTNAM2", "PUPIL")
 _EXPOSURE_KEYWORDS = ("EXPTIME", "TEXPTIME", "XPOSURE", "EFFEXPTM")
-# The names of filters and grisms of HST and JWST, such as F555W, FQ508N, F850LP, F28X50LP, G280;
-# CLEAR2L is not among them.
+# Names of HST and JWST filters and grisms, such as F555W, FQ508N, F850LP, F28X50LP, G280, but not
+# CLEAR2L.
 _FILTER_NAME = re.compile(
     r"(?<![A-Z0-9])(?:F[QR]?\d{3,4}(?:W2|LP|QP|BW|[A-Z])|F\d\dX\d\dLP|G\d{3}[A-Z]?)(?![A-Z0-9])"
 )
 
 
 def header_number(header, key, default=np.nan):
-    """Number that a header has under a keyword, in seconds if it is a time.
+    """Number in a header, in seconds if it is a time.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def header_number(header, key, default=np.nan):
     key : str
         The keyword.
     default : float, optional
-        Value if there is no such number.
+        Value if the keyword is missing or not a number.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def header_number(header, key, default=np.nan):
 
 
 def _camera_in(words, filter_name=""):
-    """Camera that words name: that with the filter, of several that share them; None if none."""
+    """Camera named by words, selected by filter if there are several; None if there is none."""
     words = re.sub(r"[^A-Z0-9]+", " ", words.upper())
     known = instruments().values()
     pattern = next((item.pattern for item in known if re.search(item.pattern, words)), None)
@@ -74,7 +74,7 @@ def _camera_in(words, filter_name=""):
 
 
 def camera_of(band):
-    """Camera of an image, such as ``"acs"`` or ``"uvis"``: from its header, else its filter.
+    """Camera of an image, from its header or else its filter.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def camera_of(band):
     -------
     camera : str
         Name of an instrument, such as ``"uvis"`` (WFC3/UVIS) or ``"acs"`` (ACS/WFC); or the name
-        of another instrument, as written in the header.
+        of an unknown instrument, as written in the header.
 
     Examples
     --------
@@ -105,19 +105,19 @@ def camera_of(band):
 
 
 def camera_of_photmode(header, filter_name=""):
-    """Camera that ``PHOTMODE`` names.
+    """Camera named in ``PHOTMODE``.
 
     Parameters
     ----------
     header : mapping
         The header.
     filter_name : str, optional
-        Filter, by which cameras of one name are told apart.
+        Filter, used to distinguish cameras with the same name.
 
     Returns
     -------
     camera : str or None
-        Name of an instrument; None if it names none.
+        Name of an instrument; None if there is none.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def camera_of_photmode(header, filter_name=""):
 
 
 def camera_of_filter(filter_name):
-    """Camera that LEGUS and PHANGS-HST mostly used with a filter, or the first that has it.
+    """Default camera for a filter: that of LEGUS and PHANGS-HST, or the first that has it.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def camera_of_filter(filter_name):
 
 
 def camera_label(camera):
-    """Name of a camera in messages.
+    """Label of a camera in messages.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def camera_label(camera):
     Returns
     -------
     label : str
-        Such as ``"ACS/HRC"``; the name itself if it is not known.
+        Label, such as ``"ACS/HRC"``; the name itself if it is unknown.
 
     Examples
     --------
@@ -178,7 +178,7 @@ def camera_label(camera):
 
 
 def filters_of_header(header):
-    """Filters that a header names, without clear positions.
+    """Filters named in a header, without clear positions.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def filters_of_header(header):
 
 
 def is_filter_name(name):
-    """Whether a name is that of a filter, such as ``"F555W"``, rather than a role.
+    """Whether a name is a filter, such as ``"F555W"``, rather than a role.
 
     Parameters
     ----------
@@ -216,7 +216,7 @@ def is_filter_name(name):
     Returns
     -------
     is_filter : bool
-        True for filters and grisms of HST and JWST.
+        True for HST and JWST filters and grisms.
 
     Examples
     --------
@@ -228,7 +228,7 @@ def is_filter_name(name):
 
 
 def filter_of(band):
-    """Filter of an image: its name, or that of its header if it is named by its role.
+    """Filter of an image: its name, or the filter in its header if it is named by role.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def filter_of(band):
 
 
 def exposure_time(band):
-    """Exposure time, by the first keyword of HST (``EXPTIME``) or JWST (``XPOSURE``) there is.
+    """Exposure time, from the first keyword of HST (``EXPTIME``) or JWST (``XPOSURE``) found.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ def exposure_time(band):
     Returns
     -------
     seconds : float
-        Infinite if it is unknown.
+        Exposure time; infinite if unknown.
 
     Examples
     --------
@@ -310,7 +310,7 @@ def ab_zero_point(band):
 
 
 def photflam(camera, filter_name, pivot):
-    """PHOTFLAM of simulated images; for filters of LEGUS, it gives their Vega zero point.
+    """PHOTFLAM of simulated images, consistent with the Vega zero points of LEGUS filters.
 
     Parameters
     ----------

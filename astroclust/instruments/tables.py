@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Files that define instruments, band systems and class schemes."""
+"""Look-up of band systems and class schemes, by name or from JSON files."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ __all__ = ["FrozenDict", "find_named", "value_of"]
 
 
 class FrozenDict(dict):
-    """A dict that cannot be changed; it can be pickled and copied."""
+    """Immutable dict, which can be pickled and copied."""
 
     def _refuse(self, *_, **__):
         raise TypeError("it cannot be changed; make another one with dataclasses.replace")
@@ -26,18 +26,18 @@ class FrozenDict(dict):
 
 
 def find_named(name, known, make, kind):
-    """A band system or class scheme by its name or from a JSON file.
+    """Find a band system or class scheme by name or in a JSON file.
 
     Parameters
     ----------
     name : str or `~pathlib.Path`
         One of the names in ``known``, or a file that ends in ``.json``.
     known : mapping
-        By name.
+        Objects by name.
     make : callable
-        Makes it of the content of a JSON file.
+        Creates the object from the content of a JSON file.
     kind : str
-        What it is, in messages and in the name of the function that registers it.
+        Type of object, in messages and in the name of the function that registers it.
     """
     if str(name).endswith(".json"):
         try:
@@ -56,7 +56,7 @@ def find_named(name, known, make, kind):
 
 
 def value_of(row, name):
-    """Value of a row in plain Python; None if the table has no such column or no value there."""
+    """Value in a row as plain Python; None if the column is missing or the value is masked."""
     value = row[name] if name in row.colnames else None
     if value is None or value is np.ma.masked or (isinstance(value, str) and not value):
         return None

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Postage stamps: cut from images at the rows of a table, and kept in MEF files."""
+"""Postage stamps: cut from images, and stored as multi-extension FITS files."""
 
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
@@ -55,24 +55,24 @@ class Stamps:
     Parameters
     ----------
     data : array_like, shape (n, n_bands, size, size)
-        Pixels; NaN where there are none, all zero where a band is absent.
+        Pixels; NaN for missing pixels, all zero for absent bands.
     filters : sequence of str, length n_bands
-        Names of the filters, which name the extensions of a file.
+        Filter names, which are also the names of the extensions of a file.
     bands : sequence of str, length n_bands, optional
-        Roles of the filters; by default as ``system`` knows them.
+        Roles of the filters; by default those in ``system``.
     system : str or `~astroclust.instruments.BandSystem`, optional
-        The bands that there are.
+        Band system; by default that of LEGUS.
     present : array_like of bool, shape (n, n_bands), optional
-        Whether a band was observed there; by default where the pixels are not all equal.
+        Whether a band was observed; by default False if all pixels are equal or missing.
     flags : array_like of int, shape (n,), optional
         Bits of `StampFlag`.
     table : `~astropy.table.Table`, length n, optional
-        One row per stamp: the catalog that they were cut from, or the truth.
+        One row per stamp, from the input catalog or the simulation.
 
     Raises
     ------
     ValueError
-        If shapes do not agree or bands are not those of ``system``.
+        If shapes do not match or bands are not in ``system``.
 
     Examples
     --------
@@ -130,7 +130,7 @@ class Stamps:
         return len(self.data)
 
     def __getitem__(self, rows):
-        """Some of the stamps: a slice, a mask or an array of row numbers."""
+        """Select stamps with a slice, a mask or an array of row numbers."""
         return replace(
             self,
             data=self.data[rows],
@@ -148,20 +148,20 @@ class Stamps:
 
     @property
     def size(self):
-        """Width of a stamp in pixels."""
+        """Width of the stamps, in pixels."""
         return self.data.shape[-1]
 
     def write(self, path, *, overwrite=False):
-        """Write the stamps to one multi-extension FITS file.
+        """Write the stamps to a multi-extension FITS file.
 
-        Each band is one image extension, named by its filter, of shape ``(n, size, size)``, or
+        Each band is an image extension, named by its filter, of shape ``(n, size, size)``, or
         ``(size, size)`` for a single stamp, as in Wei et al. (2020, sec. 3.2). ``STATUS`` holds
-        the flags and the bands that are present, ``CATALOG`` the table.
+        the flags and the present bands, ``CATALOG`` the table.
 
         Parameters
         ----------
         path : str or `~pathlib.Path`
-            The file; it appears once it is whole.
+            Output file; it is created only once it is complete.
         overwrite : bool, optional
             Whether the file may exist.
         """
@@ -176,7 +176,7 @@ class Stamps:
         hdus.append(fits.table_to_hdu(status))
         hdus[-1].name = "STATUS"
         if self.table.colnames:
-            # Through a file, as only `Table.write` knows how to keep sky positions and units.
+            # Via a file, as only `Table.write` preserves sky positions and units.
             buffer = BytesIO()
             self.table.write(buffer, format="fits")
             buffer.seek(0)
@@ -189,7 +189,7 @@ class Stamps:
 
     @classmethod
     def read(cls, path):
-        """Read stamps that `write` made.
+        """Read a file written by `write`.
 
         Parameters
         ----------
@@ -206,16 +206,16 @@ class Stamps:
         OSError
             If the file is missing, truncated, damaged or not FITS.
         ValueError
-            If it is another kind of FITS file.
+            If it is another type of FITS file.
 
         Warns
         -----
         AstropyUserWarning
-            If its checksums show that it was changed since it was written.
+            If its checksums do not match its content.
         """
         with open_fits(path) as hdus:
             images = [hdu for hdu in hdus if hdu.is_image and "ROLE" in hdu.header]
-            # A band may have the name of a table.
+            # A band may have the same name as a table.
             tables = {hdu.name: i for i, hdu in enumerate(hdus) if not hdu.is_image}
             if not images or "STATUS" not in tables:
                 raise ValueError(f"{path} holds no stamps, as Stamps.write makes them")
@@ -240,51 +240,50 @@ class Stamps:
 
 
 def _read_catalog(hdus, number):
-    """The table of a file of stamps, with null values of boolean columns masked."""
+    """Table in a file of stamps, with null values of boolean columns masked."""
     with without_null_warnings():
         table = Table.read(hdus, hdu=number)
     mask_null_logicals(table, hdus[number])
     return table
 
 
-# How stamps are cut, by name.
+# Cutting methods by name.
 _METHODS = {"blocks": cut_stamps, "cutout2d": cut_with_cutout2d}
 
 
 def make_stamps(table, images, *, size=50, bands=None, method="blocks", progress_bar=False):
-    """Cut postage stamps at the rows of a table (Wei et al. 2020, sec. 3.2).
+    """Cut postage stamps at the positions in a table (Wei et al. 2020, sec. 3.2).
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        Positions, as `~astroclust.catalogs.pixel_positions` takes them.
+        Positions; see `~astroclust.catalogs.pixel_positions`.
     images : `~astroclust.images.ImageSet` or mapping
-        The bands of the field.
+        Images of the field.
     size : int, optional
-        Width of a stamp in pixels. The candidate is in pixel ``size // 2``, or half a pixel
-        beside it, as `~astropy.nddata.Cutout2D` rounds.
+        Width of the stamps, in pixels. The candidate is within half a pixel of pixel
+        ``size // 2``, rounded as in `~astropy.nddata.Cutout2D`.
     bands : sequence of str, optional
-        Roles of the bands wanted, in order; by default all of the band system of ``images``. A band
-        that ``images`` does not have, or that has no structure in a stamp, becomes zeros and is not
-        ``present``.
+        Roles of the bands, in order; by default all in the band system of ``images``. Bands that
+        are not in ``images``, or constant in a stamp, are zero and not ``present``.
     method : str, optional
         ``"cutout2d"``: each stamp of each band is the ``data`` of a `~astropy.nddata.Cutout2D` of
-        the calibrated band, with ``mode="partial"`` and ``fill_value=nan``. ``"blocks"``: the same
-        stamps, to the bit, many at a time: faster, and without a copy of the band.
+        the calibrated band, with ``mode="partial"`` and ``fill_value=nan``. ``"blocks"``: identical
+        stamps cut in blocks, which is faster and does not copy the band.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     stamps : `Stamps`
-        One stamp a row, none left out; see its ``flags``. NaN marks pixels that are masked, not
-        finite or off the image.
+        One stamp per row, with ``flags``; no rows are dropped. NaN marks pixels that are masked,
+        not finite or outside the image.
 
     Raises
     ------
     KeyError, TypeError, ValueError
-        As `~astroclust.images.ImageSet` and `~astroclust.catalogs.pixel_positions`; for an unknown
-        ``method``.
+        See `~astroclust.images.ImageSet` and `~astroclust.catalogs.pixel_positions`; also if
+        ``method`` is unknown.
 
     Examples
     --------
@@ -296,7 +295,7 @@ def make_stamps(table, images, *, size=50, bands=None, method="blocks", progress
     >>> stamps.data[0, 3, 3, 3]
     np.float32(5040.0)
 
-    The reference, `~astropy.nddata.Cutout2D`, cuts the same:
+    `~astropy.nddata.Cutout2D` returns the same:
 
     >>> table = Table({"x": [40.0, 0.0], "y": [50.0, 99.0]})
     >>> stamps = make_stamps(table, {"F555W": image}, size=6)
@@ -331,7 +330,7 @@ def make_stamps(table, images, *, size=50, bands=None, method="blocks", progress
 
 
 def _has_structure(data):
-    """Which stamps are more than a constant, or nothing: bool, shape (n, n_bands)."""
+    """Whether stamps are neither constant nor empty: bool, shape (n, n_bands)."""
     pixels = data.reshape(*data.shape[:2], data.shape[2] * data.shape[3])
-    # These know no order with NaN but among themselves; where all are NaN, neither is greater.
+    # fmax and fmin ignore NaN; if all pixels are NaN, the comparison is False.
     return np.fmax.reduce(pixels, axis=-1) > np.fmin.reduce(pixels, axis=-1)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Pixels of stamps, many at a time, equal to those of the reference."""
+"""Stamps cut in blocks, identical to those of the reference implementation."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -9,15 +9,15 @@ from astroclust.stamps.flags import StampFlag
 
 __all__ = ["cut_stamps"]
 
-# Stamps gathered at a time: their pixels stay in the processor's cache while they are looked at.
+# Stamps per block: few enough that their pixels stay in the CPU cache.
 _BLOCK = 64
 
 
 def cut_stamps(x, y, bands, size, *, progress_bar=False):
-    """Cut stamps at positions out of bands.
+    """Cut stamps from bands.
 
-    Stamps wholly inside are gathered in blocks from a view of the image that has a window at each
-    pixel; those at an edge are cut one by one. All are equal to those of
+    Stamps inside the image are gathered in blocks from a sliding-window view; those at an edge are
+    cut individually. All are equal to those of
     `~astroclust.stamps.reference.cut_with_cutout2d`.
 
     Parameters
@@ -25,18 +25,18 @@ def cut_stamps(x, y, bands, size, *, progress_bar=False):
     x, y : `~numpy.ndarray` of float, shape (n,)
         Positions, in 0-based pixels.
     bands : sequence of `~astroclust.images.Band` or None, length n_bands
-        Bands of one shape; None where there is none, which leaves zeros.
+        Bands with the same shape; None for an absent band, which is zero.
     size : int
-        Width of the stamps in pixels.
+        Width of the stamps, in pixels.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     data : `~numpy.ndarray` of float32, shape (n, n_bands, size, size)
-        NaN where a pixel is bad or off the image; zeros where the position is off it.
+        NaN for pixels that are bad or outside the image; zeros for positions outside it.
     flags : `~numpy.ndarray` of int32, shape (n,)
-        Bits of `~astroclust.stamps.StampFlag` that the pixels themselves tell.
+        Bits of `~astroclust.stamps.StampFlag` that depend only on the pixels.
     """
     data = np.zeros((len(x), len(bands), size, size), np.float32)
     flags = np.zeros(len(x), np.int32)
@@ -45,16 +45,16 @@ def cut_stamps(x, y, bands, size, *, progress_bar=False):
     ny, nx = next(band for band in bands if band is not None).data.shape
     on_image = (x >= -0.5) & (x < nx - 0.5) & (y >= -0.5) & (y < ny - 0.5)
     flags[~on_image] = StampFlag.OFF_IMAGE
-    # As Cutout2D rounds.
+    # Rounded as in Cutout2D.
     corners = np.ceil(np.where(on_image, [y, x], 0) - size / 2).astype(int)
     inside = ((corners >= 0) & (corners <= [[ny - size], [nx - size]])).all(axis=0) & on_image
     for i in np.flatnonzero(on_image & ~inside):
         flags[i] = _cut_at_edge(data[i], corners[:, i], bands)
-    # In the order of y neighbours share what was read, from the disk as from memory.
+    # Sorted by y, so that adjacent stamps reuse what was read from disk or memory.
     rows = np.flatnonzero(inside)
     rows = rows[np.argsort(corners[0, rows], kind="stable")]
     part = np.zeros((min(_BLOCK, len(rows)), *data.shape[1:]), np.float32)
-    # An image smaller than a stamp has no windows, nor rows that need them.
+    # An image smaller than a stamp has no windows, and no stamps inside it.
     windows = [band and _Windows(band, size) for band in bands if len(rows)]
     done = len(x) - len(rows)
     with tqdm(total=len(x), initial=done, unit="stamp", disable=not progress_bar) as bar:
@@ -68,7 +68,7 @@ def cut_stamps(x, y, bands, size, *, progress_bar=False):
 
 
 class _Windows:
-    """Views of a band with a stamp at each pixel."""
+    """Sliding-window views of a band."""
 
     def __init__(self, band, size):
         self.blank_zeros, self.scale = band.blank_zeros, band.scale
@@ -79,11 +79,11 @@ class _Windows:
         )
 
     def fill(self, stamps, corners):
-        """Fill stamps whose lowest pixels are given; return which have bad pixels."""
+        """Fill stamps with given lower corners; return which have bad pixels."""
         with np.errstate(over="ignore", invalid="ignore"):
-            # What float32 cannot hold is not finite, and flagged.
+            # Values that overflow float32 are not finite, and flagged.
             stamps[:] = self.data[corners]
-            # A sum is not finite where a pixel is not, and seldom else.
+            # The sum is not finite if a pixel is not, and rarely otherwise.
             doubtful = ~np.isfinite(stamps.sum(axis=(1, 2)))
         if self.blank_zeros:
             doubtful |= (stamps == 0).any(axis=(1, 2))
@@ -112,7 +112,7 @@ class _Windows:
 
 
 def _gather(stamps, corners, windows):
-    """Fill stamps whose lowest pixels are given; return their flags."""
+    """Fill stamps with given lower corners; return their flags."""
     flags = np.zeros(len(stamps), np.int32)
     for k, window in enumerate(windows):
         if window is not None:
@@ -121,11 +121,11 @@ def _gather(stamps, corners, windows):
 
 
 def _cut_at_edge(stamp, corner, bands):
-    """Fill a stamp that reaches over the edge of the image; return its flags."""
+    """Fill a stamp that extends beyond the edge of the image; return its flags."""
     flags, size = StampFlag.EDGE, stamp.shape[-1]
     shape = next(band for band in bands if band is not None).data.shape
     low, high = np.maximum(corner, 0), np.minimum(corner + size, shape)
-    if (low >= high).any():  # a stamp of one pixel whose position rounds off the image
+    if (low >= high).any():  # a one-pixel stamp whose position is rounded off the image
         return StampFlag.OFF_IMAGE
     of_image, of_stamp = (tuple(map(slice, low - o, high - o)) for o in (0, corner))
     for pixels, band in zip(stamp, bands, strict=True):

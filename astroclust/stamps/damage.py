@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Pixels that are lost, singly, in rows and columns and in blocks; and bands that are lost."""
+"""Simulated loss of pixels, rows and columns, blocks or bands."""
 
 from dataclasses import replace
 
@@ -7,38 +7,38 @@ import numpy as np
 
 __all__ = ["DAMAGE", "damage_pixels", "damage_stamps", "without_bands"]
 
-#: Kinds of damage by name: height and width in pixels of what is lost at once; None for all of the
-#: image. One that is not square is turned by 90 degrees in half of the images.
+#: Kinds of damage by name: height and width of the lost cells in pixels; None for that of the
+#: image. Cells that are not square are rotated by 90 degrees in half of the images.
 DAMAGE = {"pixels": (1, 1), "lines": (1, None), "blocks": (8, 8)}
 
 
 def damage_pixels(pixels, rng, *, kind, fraction):
-    """Lose pixels, dead rows and columns, or blocks of images, in all bands alike.
+    """Set pixels, rows or columns, or blocks to NaN, in all bands alike.
 
-    Images are divided into cells of the kind, and each cell is lost with the same probability. The
-    images may be stamps or tiles of a mosaic.
+    Images are divided into cells, each of which is lost with the same probability. The images may
+    be stamps or tiles of a mosaic.
 
     Parameters
     ----------
     pixels : `~torch.Tensor` of float, shape (n, n_bands, ny, nx)
         Images; not changed.
     rng : `~numpy.random.Generator`
-        Source of the random numbers.
+        Random number generator.
     kind : str
         One of `DAMAGE`: ``"pixels"``; ``"lines"``, rows in half of the images and columns in the
         others; or ``"blocks"`` of 8 x 8 pixels.
     fraction : float or array_like of float, shape (n,)
-        Expected fraction of the pixels that are lost, from 0 to 1, of all images or of each.
+        Expected fraction of lost pixels, from 0 to 1, for all images or for each.
 
     Returns
     -------
     damaged : `~torch.Tensor` of float, shape (n, n_bands, ny, nx)
-        NaN for lost pixels.
+        Images with NaN for lost pixels.
 
     Raises
     ------
     ValueError
-        For an unknown kind, or a fraction that is not from 0 to 1.
+        If the kind is unknown, or a fraction is not from 0 to 1.
 
     Examples
     --------
@@ -55,14 +55,14 @@ def damage_pixels(pixels, rng, *, kind, fraction):
     >>> bool(((n_rows == 0) ^ (n_columns == 0)).all())
     True
     """
-    import torch  # cutting stamps needs no torch, which takes seconds to import
+    import torch  # slow to import, and not needed to cut stamps
 
     lost = _lost((len(pixels), *pixels.shape[2:]), rng, kind, fraction)
     return pixels.masked_fill(torch.from_numpy(lost[:, None]).to(pixels.device), torch.nan)
 
 
 def damage_stamps(stamps, rng, *, kind, fraction):
-    """Lose pixels of stamps as `damage_pixels` does.
+    """Set pixels of stamps to NaN; see `damage_pixels`.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def damage_stamps(stamps, rng, *, kind, fraction):
     Returns
     -------
     stamps : `~astroclust.stamps.Stamps`
-        With NaN for lost pixels; absent bands remain 0.
+        Stamps with NaN for lost pixels; absent bands remain 0.
 
     Raises
     ------
@@ -97,19 +97,19 @@ def damage_stamps(stamps, rng, *, kind, fraction):
 
 
 def without_bands(stamps, missing):
-    """Stamps without some of their bands.
+    """Remove bands from stamps.
 
     Parameters
     ----------
     stamps : `~astroclust.stamps.Stamps`
         n stamps; not changed.
     missing : sequence of int
-        Numbers of the bands, from 0, that become zero and absent.
+        0-based numbers of the bands to set to zero and mark as absent.
 
     Returns
     -------
     stamps : `~astroclust.stamps.Stamps`
-        With their flags and table.
+        Stamps with the same flags and table.
 
     Examples
     --------
@@ -125,7 +125,7 @@ def without_bands(stamps, missing):
 
 
 def _lost(shape, rng, kind, fraction):
-    """Which pixels are lost, of images of a shape (n, ny, nx)."""
+    """Mask of lost pixels, of shape (n, ny, nx)."""
     if kind not in DAMAGE:
         raise ValueError(f"damage {kind!r} is not known: there are {', '.join(DAMAGE)}")
     fraction = np.asarray(fraction, float)
@@ -152,7 +152,7 @@ def _lost_cells(shape, rng, cell, fraction):
 
 
 def _cell_numbers(n, length, step, rng):
-    """The cell of each pixel along an axis, from a random first pixel in each of n images."""
+    """Cell number of each pixel along an axis, with a random offset in each of n images."""
     if step is None:
         return np.zeros((n, length), int)
     return (np.arange(length) + rng.integers(step, size=(n, 1))) // step

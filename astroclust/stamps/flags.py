@@ -7,7 +7,7 @@ __all__ = ["StampFlag", "decode_flags"]
 
 
 class StampFlag(DescribedFlag):
-    """Bits of the ``flags`` column.
+    """Bits of the ``flags`` column of stamps.
 
     Examples
     --------
@@ -31,15 +31,15 @@ class StampFlag(DescribedFlag):
 
 
 def decode_flags(flags, *, kind=StampFlag):
-    """Names of the bits that are set.
+    """Names of the flags that are set.
 
     Parameters
     ----------
     flags : int or array_like of int, shape (n,)
         Values of a column of flags.
     kind : type of `~astroclust.flags.DescribedFlag`, optional
-        Meaning of the bits: `StampFlag` in the column ``flags``,
-        `~astroclust.selection.Cut` in ``cuts``, `~astroclust.catalogs.CatalogFlag` in
+        Meaning of the bits: `StampFlag` for the column ``flags``,
+        `~astroclust.selection.Cut` for ``cuts``, `~astroclust.catalogs.CatalogFlag` for
         ``flag_...``.
 
     Returns

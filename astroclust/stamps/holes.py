@@ -1,32 +1,32 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Missing pixels filled from their good neighbors in the same band."""
+"""Interpolation of missing pixels from neighboring pixels in the same band."""
 
 __all__ = ["fill_holes"]
 
-# A hole has more good neighbors than this, of eight. No pixel beyond a straight edge, at any
-# angle, has as many, so sides that are cut off are never filled.
+# Pixels with more good neighbors than this, of eight, are filled. Pixels beyond a straight edge at
+# any angle have fewer, so that regions outside the image are never filled.
 _MOST_AT_AN_EDGE = 4
-# Holes of up to three pixels across are filled from their corners in so many rounds.
+# Number of rounds that fill holes of up to three pixels across from their corners.
 _ROUNDS = 3
 
 
 def fill_holes(pixels):
     """Fill missing pixels that are surrounded by good ones.
 
-    A missing pixel whose eight neighbors are good takes the value of a parabola through them; one
-    with at least five, their mean, those that share a side counting twice. This is repeated for
-    holes of up to three pixels across. Sides that are cut off, gaps between chips and missing
-    bands stay as they are.
+    A missing pixel with eight good neighbors is set to a parabola through them; one with at least
+    five to their mean, with double weight for those that share a side. This is repeated for holes
+    of up to three pixels across. Pixels outside the image, gaps between chips and missing bands
+    are not filled.
 
     Parameters
     ----------
     pixels : `~torch.Tensor` of float, shape (n, n_bands, size, size)
-        NaN marks missing pixels; not changed.
+        Stamps with NaN for missing pixels; not changed.
 
     Returns
     -------
     filled : `~torch.Tensor`, shape (n, n_bands, size, size)
-        The same tensor if nothing is missing.
+        Filled stamps; the same tensor if no pixels are missing.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def _fill_planes(planes):
             break
         values = planes.nan_to_num(nan=0.0)
         mean = _around(values, corner=0.5) / _around(good, corner=0.5)
-        # Peaks are higher than the mean of what is around them.
+        # Unlike the mean, a parabola can peak at the missing pixel.
         parabola = _around(values, corner=-0.5) / 2
         surrounded = _around(good, corner=1.0) == 8
         planes = parabola.where(surrounded, mean).where(fillable, planes)
@@ -64,7 +64,7 @@ def _fill_planes(planes):
 
 
 def _around(planes, corner):
-    """Sums of the eight neighbors, those at the corners weighted; nothing is beyond the edges."""
+    """Sums of the eight neighbors, with a weight for corners; pixels beyond the edge are 0."""
     from torch.nn.functional import conv2d
 
     kernel = planes.new_tensor([[corner, 1, corner], [1, 0, 1], [corner, 1, corner]])

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Pixels as networks take them."""
+"""Normalization of stamps for networks."""
 
 import math
 
@@ -9,29 +9,29 @@ from astroclust.stamps.holes import fill_holes
 
 __all__ = ["NORMALIZATIONS", "normalize_pixels", "normalize_stamps"]
 
-# Stamps at a time on a CPU, whose cache they shall not leave.
+# Stamps per block on a CPU: few enough to stay in its cache.
 _BLOCK = 64
 
 
 def normalize_stamps(stamps, kind="asinh-peak"):
-    """Pixels as networks take them: free of brightness, which shall not enter the class.
+    """Normalize stamps for networks, so that brightness does not affect the class.
 
-    Missing pixels are filled from their neighbors if these are good, as by
-    ``astroclust.stamps.holes.fill_holes``; others become 0, and so do absent bands.
+    Missing pixels are filled with ``astroclust.stamps.holes.fill_holes`` if their neighbors are
+    good; other missing pixels and absent bands become 0.
 
     Parameters
     ----------
     stamps : `~astroclust.stamps.Stamps`
         n stamps in n_bands.
     kind : str, optional
-        ``"asinh-peak"``, that of the bundled networks: in each band the sky, the median of the
-        outer three pixels of the stamp, is subtracted; all bands are divided by one number, the
-        highest pixel of any band within five pixels of the centre; and ``asinh(20 x) / asinh(20)``
-        compresses what is bright, up to 1.5. It is the candidate that spans 0 to 1, not its
-        brightest neighbour, and the colours are kept, so all bands must be in one unit, such as
-        electrons a second. ``"unit-stamp"`` and ``"unit-band"``: from 0, the lowest pixel, to 1,
-        the highest, of all bands together, or of each. Wei et al. (2020, sec. 3.4) rescale to
-        [0, 1] and do not say which.
+        ``"asinh-peak"``, used by the bundled networks: in each band the sky, the median of the
+        outer three pixels of the stamp, is subtracted; all bands are divided by the highest pixel
+        of any band within five pixels of the center; and ``asinh(20 x) / asinh(20)``, at most 1.5,
+        compresses bright pixels. The candidate, not its brightest neighbor, thus spans 0 to 1, and
+        colors are preserved, so that all bands must be in the same unit, such as electrons per
+        second. ``"unit-stamp"`` and ``"unit-band"``: scaled from 0, the lowest pixel, to 1, the
+        highest, of all bands together or of each band. Wei et al. (2020, sec. 3.4) rescale to
+        [0, 1] without specifying which.
 
     Returns
     -------
@@ -41,11 +41,11 @@ def normalize_stamps(stamps, kind="asinh-peak"):
     Raises
     ------
     ValueError
-        For an unknown kind.
+        If the kind is unknown.
 
     Examples
     --------
-    A star of 1000 electrons a second, on a sky of 3:
+    A star of 1000 electrons per second, on a sky of 3:
 
     >>> import numpy as np
     >>> from astroclust import Stamps
@@ -63,26 +63,26 @@ def normalize_stamps(stamps, kind="asinh-peak"):
 
 
 def normalize_pixels(pixels, present, kind="asinh-peak"):
-    """The same as `normalize_stamps` for tensors, on the device where they are.
+    """Normalize tensors like `normalize_stamps`, on their device.
 
     Parameters
     ----------
     pixels : `~torch.Tensor` of float32, shape (n, n_bands, size, size)
-        NaN where there are none; not changed.
+        NaN for missing pixels; not changed.
     present : `~torch.Tensor` of bool, shape (n, n_bands)
         Whether a band was observed.
     kind : str, optional
-        As for `normalize_stamps`.
+        See `normalize_stamps`.
 
     Returns
     -------
     pixels : `~torch.Tensor` of float32, shape (n, n_bands, size, size)
-        New ones; the bands of a pixel lie side by side in memory, which convolutions like.
+        New tensor in channels-last memory format, which is faster for convolutions.
 
     Raises
     ------
     ValueError
-        For an unknown kind.
+        If the kind is unknown.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def normalize_pixels(pixels, present, kind="asinh-peak"):
     >>> normalize_pixels(pixels, present, "unit-stamp")[0, :, 25, 25]
     tensor([0.5000, 1.0000])
     """
-    # Cutting stamps needs no torch, which takes seconds to import.
+    # Slow to import, and not needed to cut stamps.
     import torch
 
     if kind not in NORMALIZATIONS:
@@ -115,21 +115,21 @@ def _asinh_peak(pixels, present):
     frame = pixels.new_ones((size, size), dtype=bool)
     frame[3:-3, 3:-3] = False
     sky = _median(pixels.flatten(2).index_select(2, frame.flatten().nonzero()[:, 0]))
-    lost = sky.isnan()  # a frame without a single good pixel
+    lost = sky.isnan()  # no good pixels in the frame
     if lost.any():
         sky[lost] = pixels[lost].flatten(1).nanmedian(dim=-1).values
     pixels = (pixels - sky[:, :, None, None]).nan_to_num_(nan=0.0).mul_(present)
     centre = slice(max(size // 2 - 5, 0), size // 2 + 6)
     peak = pixels[:, :, centre, centre].amax(dim=(1, 2, 3), keepdim=True)
     dark = (peak <= 0).flatten()
-    if dark.any():  # a hole in the sky has no peak: its depth sets the scale instead
+    if dark.any():  # without a positive peak, the largest absolute pixel sets the scale
         peak[dark] = pixels[dark].abs().amax(dim=(1, 2, 3), keepdim=True)
         peak[peak == 0] = 1
     return _asinh(pixels.mul_(20 / peak)).div_(math.asinh(20)).clamp_(-1, 1.5)
 
 
 def _median(values):
-    """As `torch.nanmedian` along the last dimension, which takes thrice as long on a CPU."""
+    """Like `torch.nanmedian` along the last dimension, but three times as fast on a CPU."""
     if values.device.type != "cpu" or values.isnan().any():
         return values.nanmedian(dim=-1).values
     import torch
@@ -139,7 +139,7 @@ def _median(values):
 
 
 def _asinh(values):
-    """As `torch.asinh`, which does one value at a time on a CPU."""
+    """Like `torch.asinh`, which is not vectorized on a CPU."""
     size = values.abs()
     return (size * size).add_(1).sqrt_().add_(size).log_().copysign_(values)
 
@@ -153,16 +153,16 @@ def _unit_band(pixels, present):
 
 
 def _to_unit(pixels, present, dim):
-    """From the lowest to the highest of the pixels along dimensions."""
+    """Scale to [0, 1] between the lowest and highest pixels along dimensions."""
     missing = pixels.isnan() | ~present
     low = pixels.masked_fill(missing, math.inf).amin(dim, keepdim=True)
     high = pixels.masked_fill(missing, -math.inf).amax(dim, keepdim=True)
-    # Nothing but missing pixels, or one value, has no span.
+    # The span is 0 if all pixels are missing or equal.
     span = (high - low).where(high > low, math.inf)
     return ((pixels - low) / span).masked_fill_(missing, 0).nan_to_num_(nan=0.0)
 
 
-#: The ways to prepare pixels, by name.
+#: Normalizations by name.
 NORMALIZATIONS = {
     "asinh-peak": _asinh_peak,
     "unit-stamp": _unit_stamp,

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Stamps cut one at a time by Cutout2D: the reference for those cut in blocks."""
+"""Reference implementation of stamps, cut one at a time with Cutout2D."""
 
 import numpy as np
 from astropy.nddata import Cutout2D, NoOverlapError
@@ -11,10 +11,10 @@ __all__ = ["cut_with_cutout2d"]
 
 
 def cut_with_cutout2d(x, y, bands, size, *, progress_bar=False):
-    """Cut stamps at positions out of bands by `~astropy.nddata.Cutout2D`.
+    """Cut stamps from bands with `~astropy.nddata.Cutout2D`.
 
-    Each band is calibrated as a whole, with NaN for bad pixels, before it is cut with
-    ``mode="partial"`` and ``fill_value=nan``. One such copy of a band is in memory at a time.
+    Each band is calibrated completely, with NaN for bad pixels, before it is cut with
+    ``mode="partial"`` and ``fill_value=nan``. Only one calibrated band is in memory at a time.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def cut_with_cutout2d(x, y, bands, size, *, progress_bar=False):
     Returns
     -------
     data, flags : `~numpy.ndarray`
-        Those of `~astroclust.stamps.cutting.cut_stamps`, to the bit.
+        Identical to those of `~astroclust.stamps.cutting.cut_stamps`.
 
     Examples
     --------
@@ -44,7 +44,7 @@ def cut_with_cutout2d(x, y, bands, size, *, progress_bar=False):
     total = len(x) * len(present)
     with tqdm(total=total, unit="cutout", disable=not progress_bar) as bar:
         for k, band in present:
-            with np.errstate(over="ignore"):  # what float32 cannot hold is not finite
+            with np.errstate(over="ignore"):  # values that overflow float32 are not finite
                 image = band.pixels(np.s_[:, :])
             for i, position in enumerate(zip(x, y, strict=True)):
                 flags[i] |= _cut(data[i, k], image, position)
@@ -60,7 +60,7 @@ def _cut(stamp, image, position):
         return StampFlag.OFF_IMAGE
     try:
         cutout = Cutout2D(image, position, stamp.shape, mode="partial", fill_value=np.nan)
-    except NoOverlapError:  # a stamp of one pixel whose position rounds off the image
+    except NoOverlapError:  # a one-pixel stamp whose position is rounded off the image
         return StampFlag.OFF_IMAGE
     stamp[:] = cutout.data
     inside = cutout.data[cutout.slices_cutout]
