@@ -129,7 +129,7 @@ def create_network(name, *, n_bands=5, n_classes=4, weights=None):
         If a registered network is not a `~torch.nn.Module`.
     ValueError
         If the name is unknown, weights do not match the network, a registered network has no
-        weights, or there is less than one band or class.
+        weights, or ``n_bands`` or ``n_classes`` is less than 1.
     OSError
         If weights cannot be downloaded or read.
     ModuleNotFoundError
