@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Classify star-cluster candidates of one table, or of many fields on a Dask cluster."""
+"""Classification of star-cluster candidates in a table, or in many fields on a Dask cluster."""
 
 from astropy.table import Table
 
@@ -33,76 +33,76 @@ def classify_table(
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        Candidates, with positions in columns ``x`` and ``y`` (0-based pixel centres), or ``ra``
-        and ``dec`` (degrees), or a `~astropy.coordinates.SkyCoord` column. Any other column is
-        carried through.
+        Candidates, with positions in columns ``x`` and ``y`` (0-based pixel centers), or ``ra``
+        and ``dec`` (degrees), or a `~astropy.coordinates.SkyCoord` column. Other columns are
+        preserved.
     images : `~astroclust.images.ImageSet` or mapping
-        The bands of the field, or what `~astroclust.images.ImageSet` makes them from.
+        Images of the field, or the input of `~astroclust.images.ImageSet`.
     model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
-        As `~astroclust.weights.load_classifier` takes it; by default the bundled classifier,
-        which was trained on simulations and on human labels of LEGUS.
+        See `~astroclust.weights.load_classifier`; by default the bundled classifier, trained on
+        simulations and human labels of LEGUS.
     photometry : bool or str, optional
-        Whether to pool the probabilities from images with those from the magnitudes and
-        concentration index of the table, by a model trained on human classes in catalogs of
-        LEGUS. ``"auto"`` does if the classes are those of LEGUS and the table has Vega magnitudes
-        in V, with errors, and in another band, as
-        `~astroclust.photometry.measure_photometry` and `~astroclust.catalogs.read_legus` name
-        them, corrected for Galactic extinction; True requires it; False classifies from the
-        images alone. ``DISTANCE`` (Mpc) in the metadata of the table is used if it is there.
+        Whether to pool the probabilities from the images with those from the magnitudes and
+        concentration index in the table, using a model trained on human classes in LEGUS catalogs.
+        With ``"auto"``, they are pooled if the classes are those of LEGUS and the table has Vega
+        magnitudes in V, with errors, and in another band, corrected for Galactic extinction, with
+        the column names of `~astroclust.photometry.measure_photometry` and
+        `~astroclust.catalogs.read_legus`; True requires them; with False, only the images are
+        used. ``DISTANCE`` (Mpc) in the metadata of the table is used if available.
     neighbors : `~astropy.table.Table`, optional
         Catalog of the complete field with the same columns, such as the result of
-        `~astroclust.selection.find_candidates`: what is around each candidate is evidence too.
-        Without it, surroundings are not used, so that a row does not depend on other rows. It
-        requires photometry.
+        `~astroclust.selection.find_candidates`, to use the sources around each candidate as
+        evidence. By default, surroundings are not used, so that rows are independent of each
+        other. Requires photometry.
     image_probabilities : bool, optional
-        Whether to add the probabilities from images alone.
+        Whether to add the probabilities from the images alone.
     column_prefix : str, optional
-        Put before the names of the new columns.
+        Prefix of the names of the new columns.
     device : str or `~torch.device`, optional
-        Where the network runs; ``"auto"`` is the GPU where there is one, else the CPU. On a GPU
-        it runs in mixed precision.
+        Device on which the network runs; ``"auto"`` is the GPU if there is one, else the CPU. On a
+        GPU, it runs in mixed precision.
     batch_size : int, optional
-        Stamps in memory at a time; the result does not depend on it.
+        Number of stamps in memory at a time; it does not affect the result.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     result : `~astropy.table.Table`, length n
-        A copy of the table, of the same class, with the same rows in the same order, and
+        Copy of the table, of the same class, with the same rows in the same order, and
 
-        - ``class`` (int16): most probable class, of the scheme of the classifier; masked if a
-          row is not classified;
-        - ``probability`` (float32): probability of that class; NaN if not classified, as all that
-          follow;
-        - ``prob_1`` ... ``prob_K`` (float32): the distribution over the K classes;
-        - ``entropy`` (float32): its Shannon entropy in nats, 0 to ln K (sec. 4.2.1);
-        - ``agreement`` (float32): fraction of the ensemble's members that vote for ``class``;
-        - ``flags`` (int32): bits that `~astroclust.stamps.decode_flags` names;
-        - ``evidence`` (int16), if photometry is used: what the row rests on, bits of
-          `EvidenceFlag`. A row without magnitudes rests on the images alone;
+        - ``class`` (int16): most probable class in the scheme of the classifier; masked if a row
+          is not classified;
+        - ``probability`` (float32): probability of that class; this and the following columns are
+          NaN if a row is not classified;
+        - ``prob_1`` ... ``prob_K`` (float32): probabilities of the K classes;
+        - ``entropy`` (float32): their Shannon entropy in nats, 0 to ln K (sec. 4.2.1);
+        - ``agreement`` (float32): fraction of the ensemble members that vote for ``class``;
+        - ``flags`` (int32): bits, see `~astroclust.stamps.decode_flags`;
+        - ``evidence`` (int16), if photometry is used: evidence for the class, bits of
+          `EvidenceFlag`. Rows without magnitudes are classified from the images alone;
         - ``prob_image_1`` ... (float32), if ``image_probabilities``.
 
-        Its ``meta`` names the versions, the classifier and what that was trained on, the images
-        with their checksums, and the class scheme, which `~astroclust.instruments.classes_of`
-        reads; a second run on the same table adds its own.
+        Its ``meta`` records the versions, the classifier and its training data, the images with
+        their checksums, and the class scheme, which `~astroclust.instruments.classes_of` reads; a
+        second run on the same table adds its own entries.
 
     Raises
     ------
     TypeError
-        For a table that is no `~astropy.table.Table`, or positions that are not numbers.
+        If the table is not a `~astropy.table.Table`, or positions are not numbers.
     KeyError
-        Where the table has no positions.
+        If the table has no positions.
     ValueError
-        Where the table has a column of a new name already, the images have none of the
-        classifier's bands, photometry is required and cannot be used, or an argument is not
-        accepted.
+        If the table already has a column with one of the new names, the images have none of the
+        bands of the classifier, photometry is required but cannot be used, or an argument is
+        invalid.
 
     Warns
     -----
     AstropyUserWarning
-        Once, where rows were odd: it counts their flags. Once, where the pixels of the images are
-        not of the size that the classifier was trained for.
+        If rows are flagged, once with the number of each flag; and if the pixel scale of the images
+        differs from that of the training set of the classifier.
 
     Examples
     --------

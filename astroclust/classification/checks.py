@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""What is made sure of before stamps are cut."""
+"""Input validation."""
 
 import warnings
 from numbers import Integral
@@ -11,22 +11,22 @@ __all__ = ["check_batch_size", "check_images", "choose_device"]
 
 
 def choose_device(device):
-    """Make sure that networks can run somewhere.
+    """Select a device, and check that it is available.
 
     Parameters
     ----------
     device : str or `~torch.device`
-        ``"auto"`` for the GPU where there is one, else the CPU.
+        ``"auto"`` for the GPU if there is one, else the CPU.
 
     Returns
     -------
     device : `~torch.device`
-        The device.
+        Selected device.
 
     Raises
     ------
     ValueError
-        Where it cannot be used here.
+        If the device is not available.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -42,32 +42,32 @@ def choose_device(device):
 
 
 def check_batch_size(batch_size):
-    """Raise a `ValueError` where stamps cannot be taken so many at a time."""
+    """Raise a `ValueError` if the batch size is not a positive integer."""
     if batch_size is not None and (not isinstance(batch_size, Integral) or batch_size < 1):
         raise ValueError(f"batch_size must be a whole number of at least 1, not {batch_size!r}")
 
 
 def check_images(images, card, *, field="the images"):
-    """Make sure that a classifier can do something with images.
+    """Check that images are suitable for a classifier.
 
     Parameters
     ----------
     images : `~astroclust.images.ImageSet`
-        The bands of the field.
+        Images of the field.
     card : `~astroclust.weights.ModelCard`
-        Of the classifier.
+        Card of the classifier.
     field : str, optional
-        What messages call the images.
+        Name of the images in messages.
 
     Raises
     ------
     ValueError
-        Where they have no band in common.
+        If they have no band in common.
 
     Warns
     -----
     AstropyUserWarning
-        Where the pixels are not of the size that the classifier was trained for.
+        If the pixel scale differs from that of the training set of the classifier.
     """
     if not set(images.roles) & set(card.bands):
         raise ValueError(

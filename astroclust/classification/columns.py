@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The columns that a table gets."""
+"""Columns of classified tables."""
 
 import warnings
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ _OFF_IMAGE_ADVICE = (
 
 @dataclass(frozen=True)
 class ResultColumns:
-    """The columns that a classified table gets.
+    """Columns added to a classified table.
 
     Parameters
     ----------
     card : `~astroclust.weights.ModelCard`
-        Of the classifier.
+        Card of the classifier.
     prefix : str, optional
-        Put before the names of the columns.
+        Prefix of the names of the columns.
     photometry, image_probabilities : optional
         See `~astroclust.classification.classify_table`.
     """
@@ -46,7 +46,7 @@ class ResultColumns:
     image_probabilities: bool = False
 
     def check(self, table, neighbors=None):
-        """Make sure that no column is replaced, and photometry can be used if it must.
+        """Check that no column is replaced, and that photometry can be used if required.
 
         Parameters
         ----------
@@ -56,16 +56,16 @@ class ResultColumns:
         Returns
         -------
         pools : bool
-            Whether the photometry of the table is used.
+            Whether to use the photometry of the table.
 
         Raises
         ------
         TypeError, ValueError
-            If the table has a column of a new name, photometry is required and cannot be used, or
-            an argument is not accepted.
+            If the table already has a column with one of the new names, photometry is required but
+            cannot be used, or an argument is invalid.
         """
         pools = uses_photometry(self.photometry, table, neighbors, self.card)
-        # FITS does not tell small letters from capitals.
+        # Column names in FITS are case-insensitive.
         given = {name.lower(): name for name in table.colnames}
         new = [(self.prefix + name).lower() for name in self._names(pools)]
         taken = ", ".join(repr(given[name]) for name in new if name in given)
@@ -89,25 +89,25 @@ class ResultColumns:
         Parameters
         ----------
         table : `~astropy.table.Table`, length n
-            Not changed.
+            Input table, not modified.
         predictions : `~astroclust.classification.predictions.Predictions`
-            Predictions of its rows.
+            Predictions for its rows.
         evidence : `~astroclust.classification.evidence.Evidence`, optional
-            Evidence of the classes; by default the images alone.
+            Evidence for the classes; by default the images alone.
         images : str, optional
-            As `name_images` names them.
+            Result of `name_images`, for the metadata.
         field : str, optional
-            Name that the warning begins with.
+            Prefix of the warning.
 
         Returns
         -------
         result : `~astropy.table.Table`, length n
-            A copy of the table with the columns.
+            Copy of the table with the columns.
 
         Warns
         -----
         AstropyUserWarning
-            Once, where rows were odd: it counts their flags.
+            If rows are flagged, with the number of each flag.
         """
         _warn_of_odd_rows(predictions.flags, predictions.lost, field)
         result = table.copy()
@@ -123,24 +123,24 @@ class ResultColumns:
 
 
 def name_images(images):
-    """Text that names images in metadata.
+    """Describe images for the metadata.
 
     Parameters
     ----------
     images : `~astroclust.images.ImageSet`
-        The bands of a field.
+        Images of a field.
 
     Returns
     -------
     text : str
-        Filter, checksum and file of each.
+        Filter, checksum and file of each image.
     """
     bands = images.values()
     return "; ".join(f"{one.filter} {one.checksum} {one.file or 'in memory'}" for one in bands)
 
 
 def _result_columns(probabilities, flags, card):
-    """The new columns, from probabilities of shape (n_members, n, n_classes)."""
+    """Yield the new columns, from probabilities of shape (n_members, n, n_classes)."""
     scheme = card.classes
     mean = probabilities.mean(axis=0)
     bad = np.isnan(mean).any(axis=1)
@@ -189,11 +189,11 @@ def _evidence_columns(evidence, card, image_probabilities):
 
 
 def _describe_run(meta, card, column_prefix, model, images):
-    """What made the columns; a second run on the same table adds to what the first one says."""
+    """Record the provenance of the columns; later runs on the same table add numbered entries."""
     run = 1 + sum(str(key).startswith("ACMOD") for key in meta)
     suffix = "" if run == 1 else str(run)
     meta[f"ACVERS{suffix}"] = astroclust.__version__
-    # Not the time, by which the parts of a table that is classified in parts would differ.
+    # Not the time, which would differ between the parts of a table classified in parts.
     meta[f"ACDAY{suffix}"] = datetime.now(UTC).strftime("%Y-%m-%d")
     meta[f"ACTORC{suffix}"] = version("torch")
     meta[f"ACMOD{suffix}"] = card.name

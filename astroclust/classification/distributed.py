@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Many fields on many machines, by Dask."""
+"""Classification of many fields on many machines with Dask."""
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -25,21 +25,21 @@ from astroclust.weights import load_classifier
 
 __all__ = ["FieldsError", "Tasks", "classify_fields"]
 
-# What a row of the list says beside the images.
+# Columns of the list that are not images.
 _NOT_IMAGES = ("field", "catalog", "neighbors", "distance")
-# Where a cluster of this machine alone listens.
+# A local cluster only listens on the loopback interface.
 _LOOPBACK = {
     "protocol": "tcp",
     "host": "127.0.0.1",
     "dashboard_address": "127.0.0.1:0",
     "worker_dashboard_address": "127.0.0.1:0",
 }
-# Fields at a time, however many workers there are.
+# Maximum number of concurrent fields.
 _MOST_FIELDS = 64
 
 
 class FieldsError(OSError):
-    """Some of many fields could not be classified.
+    """Some fields could not be classified.
 
     Examples
     --------
@@ -64,12 +64,12 @@ class Tasks:
     Parameters
     ----------
     client : `~distributed.Client` or str, optional
-        Dask cluster, or the address of its scheduler; by default a cluster of all cores of this
-        machine, for as long as it is needed.
+        Dask cluster, or the address of its scheduler; by default a temporary cluster of all cores
+        of this machine.
     device : str, optional
         Device of the networks on each worker.
     rows : int, optional
-        Candidates per task.
+        Number of candidates per task.
 
     Examples
     --------
@@ -103,61 +103,62 @@ def classify_fields(
 ):
     """Classify the candidates of many fields on a Dask cluster.
 
-    A task is a tile of a field: a piece of the mosaic to detect in, or the candidates between two
-    of its rows. The table of a field is written as soon as its tiles are there; the same call goes
-    on with those that are not written yet. What a lost worker was at is done again by another.
+    Each task is a tile of a field: a region of the mosaic for source detection, or the candidates
+    in a range of its rows. The table of a field is written when all its tiles are complete;
+    repeating the call resumes with the fields that are not yet written. Tasks of a lost worker are
+    repeated by another one.
 
     Parameters
     ----------
     fields : `~astropy.table.Table`, str or `~pathlib.Path`
-        A list of n fields, or its file, in whose folder its paths begin. A row a field: ``field``,
-        its name; a column a filter or band, with the path of the image, empty where there is
-        none; ``catalog``, the path of its candidates, as `~astroclust.catalogs.read_table` reads
-        them. Where it is empty or there is no such column,
-        `~astroclust.selection.find_candidates` finds them, with ``distance`` (Mpc) if there is
-        such a column. ``neighbors``, if there is such a column, is the path of a catalog of the
-        complete field, as for `~astroclust.classification.classify_table`. All workers must see
-        the files under the same paths.
+        List of n fields or its path, with one row per field; paths in it are relative to its
+        folder. The columns are ``field``, its name; one column per filter or band, with the path of
+        the image, empty if there is none; and ``catalog``, the path of its candidates (see
+        `~astroclust.catalogs.read_table`). If this is empty or missing,
+        `~astroclust.selection.find_candidates` selects candidates, using ``distance`` (Mpc), if
+        given. Optionally, ``neighbors`` is the path of a catalog of the complete field; see
+        `~astroclust.classification.classify_table`. All workers must be able to read the files
+        under the same paths.
     folder : str or `~pathlib.Path`
-        Where the table of each field goes, as ``FIELD.fits``, with the columns of
+        Output folder for the table of each field, ``FIELD.fits``, with the columns of
         `~astroclust.classification.classify_table`.
     tasks : `Tasks`, optional
         Workers and size of the tasks; by default all cores of this machine. A
         script that uses the default must guard its call by ``if __name__ == "__main__":``.
     model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
-        As `~astroclust.weights.load_classifier` takes it.
+        See `~astroclust.weights.load_classifier`.
     photometry, image_probabilities : optional
         See `~astroclust.classification.classify_table`.
     column_prefix : str, optional
-        Put before the names of the new columns.
+        Prefix of the names of the new columns.
     preset : str, optional
-        How candidates are found where there is no catalogue.
+        Preset of the candidate selection for fields without a catalog.
     overwrite : bool, optional
-        Whether to do anew what is written already.
+        Whether to classify fields again whose tables exist.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     paths : list of `~pathlib.Path`, length n
-        The tables, in the order of the fields.
+        Paths of the tables, in the order of the fields.
 
     Raises
     ------
     KeyError, ValueError
-        Where the list of fields, or an argument, is not accepted.
+        If the list of fields or an argument is invalid.
     ModuleNotFoundError
         If Dask is not installed.
     OSError
-        If the folder cannot be made, or another process writes to it.
+        If the folder cannot be created, or another process is writing to it.
     FieldsError
-        After all other fields are written, if some could not be; it names each and why, and is
-        a kind of `OSError`.
+        If some fields failed; raised after all others are written, with the reason for each failed
+        field. A subclass of `OSError`.
 
     Warns
     -----
     AstropyUserWarning
-        Once a field, where rows were odd.
+        If rows are flagged, once per field.
 
     Examples
     --------
@@ -186,7 +187,7 @@ def classify_fields(
                 try:
                     result = columns.add(*ended.result(), field=job.name)
                     write_table(result, job.output, overwrite=overwrite)
-                except Exception as error:  # the trouble of one field shall not be that of others
+                except Exception as error:  # one failed field must not affect others
                     failed[job.name] = error
     if failed:
         reasons = "; ".join(f"{name}: {error}" for name, error in failed.items())
@@ -198,7 +199,7 @@ def classify_fields(
 
 
 def _sort_jobs(jobs, overwrite):
-    """Fields that are to be classified, and the errors of those that cannot be written, by name."""
+    """Fields to be classified, and the errors of those that cannot be written, by name."""
     waiting, failed = [], {}
     for job in jobs:
         if job.output.is_file() and not overwrite:
@@ -213,7 +214,7 @@ def _sort_jobs(jobs, overwrite):
 
 @dataclass(frozen=True)
 class _Job:
-    """A field, and where its table goes."""
+    """A field and the path of its table."""
 
     name: str
     images: dict
@@ -224,7 +225,7 @@ class _Job:
 
 
 def _read_jobs(fields, folder):
-    """The rows of a list of fields."""
+    """Read the rows of a list of fields."""
     root = Path()
     if not isinstance(fields, Table):
         root, fields = Path(fields).parent, read_table(fields)
@@ -254,7 +255,7 @@ def _read_jobs(fields, folder):
 
 
 def _entry(row, name):
-    """What a row says, empty where it says nothing."""
+    """Entry of a row as a string, empty if missing."""
     if name not in row.colnames or row[name] is np.ma.masked:
         return ""
     text = str(row[name]).strip()
@@ -262,13 +263,13 @@ def _entry(row, name):
 
 
 def _absolute(root, path):
-    """A path as workers that were started in other folders find it."""
+    """Absolute path, for workers started in other folders; URLs are unchanged."""
     return path if not path or "://" in path else str((root / path).resolve())
 
 
 @contextmanager
 def _connect(client):
-    """The cluster, or one of this machine for as long as it is needed."""
+    """Connect to the cluster, by default a temporary one on this machine."""
     with naming_extras():
         from distributed import Client, LocalCluster
     if isinstance(client, Client):
@@ -285,40 +286,40 @@ def _connect(client):
 
 
 class _Tiles:
-    """Tiles of fields, on the workers.
+    """Tiles of fields on the workers.
 
     Parameters
     ----------
     client : `~distributed.Client`
-        The cluster.
+        Dask cluster.
     classifier : `~astroclust.weights.Classifier`
-        The classifier.
+        Classifier to be used.
     settings : `Tasks`
-        Device and rows.
+        Device and number of rows per task.
     """
 
     def __init__(self, client, classifier, settings):
         self.client = client
         self.classifier = classifier
         self.device, self.rows = settings.device, settings.rows
-        # By a task, and not scattered: where a lost worker had it, the task is done again.
+        # A task, not scattered data: it is repeated if the worker that holds the result is lost.
         self.shared = client.submit(_as_it_is, classifier, pure=False)
         self.tasks = set()
 
     def submit(self, function, *arguments):
-        """Have a function called by a worker."""
+        """Submit a function call to the workers."""
         task = self.client.submit(function, *arguments, pure=False)
         self.tasks.add(task)
         return task
 
     def take(self, task):
-        """The result of a task, which the cluster need not keep any longer."""
+        """Result of a task, which the cluster can then release."""
         result = task.result()
         self.tasks.discard(task)
         return result
 
     def classify(self, x, y, images):
-        """Predictions at positions on images of the given paths."""
+        """Predictions at positions on images with the given paths."""
         order = np.argsort(y, kind="stable")
         starts = range(0, len(x), self.rows)
         parts = [order[start : start + self.rows] for start in starts]
@@ -332,12 +333,12 @@ class _Tiles:
         return predictions
 
     def cancel(self):
-        """Give up all tasks that have not ended."""
+        """Cancel all unfinished tasks."""
         self.client.cancel(list(self.tasks))
 
 
 def _classify_field(job, *, tiles, preset, columns):
-    """The candidates of a field, their predictions, what these rest on, and the images."""
+    """Candidates of a field, their predictions and evidence, and the description of the images."""
     system = tiles.classifier.card.system
     images = ImageSet.read(job.images, system=system)
     check_images(images, tiles.classifier.card, field=f"the images of {job.name}")
@@ -357,9 +358,9 @@ def _classify_field(job, *, tiles, preset, columns):
 
 
 def _in_threads(function, jobs, tiles, progress_bar):
-    """Yield each job and its `~concurrent.futures.Future`, in the order they end.
+    """Yield each job and its `~concurrent.futures.Future`, in the order of completion.
 
-    A thread a field does no more than wait; there are as many as keep all workers busy.
+    The threads only wait for tasks; there are enough of them to keep all workers busy.
     """
     n_threads = 1 + 2 * sum(tiles.client.nthreads().values())
     pool = ThreadPoolExecutor(min(n_threads, _MOST_FIELDS))
@@ -369,12 +370,12 @@ def _in_threads(function, jobs, tiles, progress_bar):
             for ended in as_completed(list(running)):
                 yield running.pop(ended), ended
                 bar.update()
-    finally:  # of a call that is interrupted, too
+    finally:  # also if interrupted
         pool.shutdown(wait=False, cancel_futures=True)
         tiles.cancel()
 
 
-# What workers do.
+# Functions that run on the workers.
 def _as_it_is(value):
     return value
 
@@ -388,7 +389,7 @@ def _find_candidates(paths, system, distance, preset):
 
     from astroclust.selection import find_candidates  # photutils, not needed to classify a table
 
-    # All workers detect in tiles of the field; the one that waits for them works for others.
+    # All workers share the tiles of the field; the one that waits for them runs other tasks.
     with worker_client() as client:
         images = ImageSet.read(paths, system=system)
         workers = client.get_executor()
@@ -396,7 +397,7 @@ def _find_candidates(paths, system, distance, preset):
 
 
 def _classify_tile(x, y, paths, classifier, device):
-    # Opening files and preparing networks takes a worker some 0.15 s, a tile of 5000 rows seconds.
+    # Opening files and preparing networks takes some 0.15 s, a tile of 5000 rows several seconds.
     ready = classifier.prepared(choose_device(device))
     images = ImageSet.read(paths, system=classifier.card.system)
     return classify_positions(x, y, images, ready)

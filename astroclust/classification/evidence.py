@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Evidence from catalogs: whether a table has it, and class probabilities with it."""
+"""Evidence from catalogs, and its combination with class probabilities from images."""
 
 from dataclasses import dataclass, replace
 
@@ -35,16 +35,16 @@ class EvidenceFlag(DescribedFlag):
 
 @dataclass(frozen=True)
 class Evidence:
-    """Evidence of the classes of n rows.
+    """Evidence for the classes of n rows.
 
     Parameters
     ----------
     image : `~numpy.ndarray` of float32, shape (n_members, n, n_classes)
-        Class probabilities of the image alone.
+        Class probabilities from the image alone.
     flags : `~numpy.ndarray` of int16, shape (n,), or None
         Bits of `EvidenceFlag`; None if photometry was not used.
     model : str
-        Name of the model of catalog features; empty if it was not used.
+        Name of the model for catalog features; empty if it was not used.
     """
 
     image: np.ndarray
@@ -53,24 +53,24 @@ class Evidence:
 
 
 def uses_photometry(photometry, table, neighbors, card):
-    """Whether the photometry of a table is used.
+    """Determine whether to use the photometry of a table.
 
     Parameters
     ----------
     photometry, table, neighbors
         See `~astroclust.classification.classify_table`.
     card : `~astroclust.weights.ModelCard`
-        Of the classifier of images.
+        Card of the image classifier.
 
     Returns
     -------
     used : bool
-        Whether it is.
+        Whether to use the photometry.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not accepted, or photometry is required and cannot be used.
+        If an argument is invalid, or photometry is required but cannot be used.
     """
     if not (isinstance(photometry, bool) or photometry == "auto"):
         raise ValueError(f"photometry must be 'auto', True or False, not {photometry!r}")
@@ -94,7 +94,7 @@ def uses_photometry(photometry, table, neighbors, card):
 
 
 def _reason_against(table, card):
-    """Why photometry cannot be used, and the remedy; empty if it can."""
+    """Reason why photometry cannot be used, with a remedy; empty if it can."""
     if (card.classes.numbers, card.classes.names) != (LEGUS_CLASSES.numbers, LEGUS_CLASSES.names):
         return f"it tells the classes of LEGUS, classifier {card.name} those of {card.classes.name}"
     columns = magnitude_columns(table)
@@ -113,22 +113,22 @@ def pool_photometry(predictions, table, positions, images, neighbors=None):
     Parameters
     ----------
     predictions : `~astroclust.classification.predictions.Predictions`
-        From images, of n rows.
+        Predictions from images for n rows.
     table : `~astropy.table.Table`, length n
-        With photometry.
+        Table with photometry.
     positions : pair of `~numpy.ndarray` of float, shape (n,)
-        0-based pixels.
+        0-based pixel coordinates.
     images : `~astroclust.images.ImageSet`
-        The bands of the field.
+        Images of the field.
     neighbors : `~astropy.table.Table`, optional
         See `~astroclust.classification.classify_table`.
 
     Returns
     -------
     predictions : `~astroclust.classification.predictions.Predictions`
-        Pooled, for rows with photometry.
+        Predictions, pooled for rows with photometry.
     evidence : `Evidence`
-        Evidence of the class of each row.
+        Evidence for the class of each row.
     """
     model = load_context_model()
     distance = distance_of(table)
@@ -157,7 +157,7 @@ def _error_of(name):
 
 
 def _have_photometry(table):
-    """Rows with a magnitude and its error in V, and a magnitude in another band."""
+    """Mask of rows with a magnitude and its error in V, and a magnitude in another band."""
     columns = magnitude_columns(table)
     known = {role: np.isfinite(float_column(table, name)) for role, name in columns.items()}
     in_v = known.pop("V") & (float_column(table, _error_of(columns["V"])) > 0)

@@ -14,12 +14,12 @@ from astroclust.stamps import StampFlag, make_stamps
 
 __all__ = ["NOT_CLASSIFIED", "Predictions", "classify_positions"]
 
-# Stamps in memory at a time: some hundred keep a CPU's caches warm, a GPU wants thousands.
+# Stamps in memory at a time: a few hundred fit in the caches of a CPU, a GPU needs thousands.
 _BATCH_SIZES = {"cpu": 256, "cuda": 4096}
-# Batches that are read while the network runs.
+# Batches read in advance while the network runs.
 _AHEAD = 2
 
-#: Flags of rows that have no class.
+#: Flags of unclassified rows.
 NOT_CLASSIFIED = StampFlag.OFF_IMAGE | StampFlag.EMPTY | StampFlag.TOO_MANY_MISSING
 
 
@@ -30,11 +30,11 @@ class Predictions:
     Parameters
     ----------
     probabilities : `~numpy.ndarray` of float32, shape (n_members, n, n_classes)
-        Of each member of the ensemble; NaN where not classified.
+        Class probabilities from each member of the ensemble; NaN if not classified.
     flags : `~numpy.ndarray` of int32, shape (n,)
         Bits of `~astroclust.stamps.StampFlag`.
     lost : `~numpy.ndarray` of bool, shape (n,)
-        Whether a band that the images have is absent there.
+        Whether a band of the images is missing at the position.
     """
 
     probabilities: np.ndarray
@@ -43,7 +43,7 @@ class Predictions:
 
     @classmethod
     def unknown(cls, n, classifier):
-        """Predictions of n positions before any is computed."""
+        """Initialize the predictions for n positions."""
         shape = len(classifier.networks), n, len(classifier.card.classes)
         probabilities = np.full(shape, np.nan, np.float32)
         return cls(probabilities, np.zeros(n, np.int32), np.zeros(n, bool))
@@ -56,25 +56,25 @@ class Predictions:
 
 
 def classify_positions(x, y, images, classifier, *, batch_size=None, progress_bar=False):
-    """Classify what is at positions of images.
+    """Classify positions on images.
 
     Parameters
     ----------
     x, y : `~numpy.ndarray` of float, shape (n,)
-        0-based pixels.
+        0-based pixel coordinates.
     images : `~astroclust.images.ImageSet`
-        The bands of the field.
+        Images of the field.
     classifier : `~astroclust.weights.Classifier`
-        Where it shall run, as its `~astroclust.weights.Classifier.prepared` gives it.
+        Classifier on its device; see `~astroclust.weights.Classifier.prepared`.
     batch_size : int, optional
-        Stamps in memory at a time; by default as many as suit the device and the network.
+        Number of stamps in memory at a time; by default, it depends on the device and the network.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     predictions : `Predictions`
-        In the order of the positions.
+        Predictions in the order of the positions.
     """
     card = classifier.card
     batch_size = batch_size or _choose_batch_size(classifier)
@@ -89,7 +89,7 @@ def classify_positions(x, y, images, classifier, *, batch_size=None, progress_ba
             if good.any():
                 found = classifier.probabilities(stamps if good.all() else stamps[good])
                 predictions.probabilities[:, rows[good]] = found
-                # Pixels too small or too large to compute with.
+                # Pixel values too small or too large for the computation.
                 flags[good] |= np.isnan(found).any(axis=(0, 2)) * np.int32(StampFlag.EMPTY)
             predictions.flags[rows] = flags
             predictions.lost[rows] = n_missing > len(set(card.bands) - set(images.roles))
@@ -100,7 +100,7 @@ def classify_positions(x, y, images, classifier, *, batch_size=None, progress_ba
 def _choose_batch_size(classifier):
     network, size = classifier.networks[0], classifier.card.stamp_size
     device = next(network.parameters()).device.type
-    # Networks that enlarge stamps need as much more memory for each.
+    # Memory per stamp scales with the size to which networks enlarge it.
     resized = getattr(network, "input_size", size)
     enlarged = (resized / size) ** 2 if isinstance(resized, int) else 1
     usual = _BATCH_SIZES.get(device, _BATCH_SIZES["cpu"])
@@ -108,8 +108,8 @@ def _choose_batch_size(classifier):
 
 
 def _read_stamps(x, y, images, card, batch_size):
-    """Row numbers and their stamps, a batch at a time; the next is read while one is in use."""
-    # Neighbours on the image are neighbours on the disk.
+    """Yield batches of row indices and stamps, reading the next while one is in use."""
+    # Adjacent rows of an image are adjacent on disk.
     order = np.argsort(y, kind="stable")
     batches = [order[start : start + batch_size] for start in range(0, len(x), batch_size)]
 
@@ -117,8 +117,7 @@ def _read_stamps(x, y, images, card, batch_size):
         positions = Table({"x": x[rows], "y": y[rows]})
         return rows, make_stamps(positions, images, size=card.stamp_size, bands=card.bands)
 
-    # A worker of many on a machine has one thread: all others are busy. And for one batch there is
-    # nothing to read ahead.
+    # One thread means that other workers use the remaining cores; a single batch has no successor.
     if torch.get_num_threads() == 1 or len(batches) < 2:
         yield from map(cut, batches)
         return

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How well classes, their probabilities and found sources agree with labels, as tables."""
+"""Evaluation of classes, class probabilities and detected sources against labels."""
 
 from astroclust.evaluation.comparison import accuracy_against, agreement, crowding
 from astroclust.evaluation.confusion import (

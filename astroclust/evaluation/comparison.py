@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Classes of two catalogs against each other, and accuracy against what may cost it."""
+"""Comparison of the classes of two catalogs, and accuracy as a function of other quantities."""
 
 import numpy as np
 from astropy import units as u
@@ -21,37 +21,38 @@ __all__ = ["accuracy_against", "agreement", "crowding"]
 
 
 def agreement(a, b, *, match=0.1 * u.arcsec):
-    """Objects that two catalogs have in common, and whether they agree on their class.
+    """Match two catalogs and compare their classes.
 
-    What it returns goes on to `confusion_matrix` (Wei et al. 2020, Fig. 2), `class_scores` and
-    `accuracy_against`; those to look at are ``pairs[~pairs["agree"]]``.
+    The result can be passed to `confusion_matrix` (Wei et al. 2020, Fig. 2), `class_scores` and
+    `accuracy_against`; ``pairs[~pairs["agree"]]`` are the objects to inspect.
 
     Parameters
     ----------
     a, b : `~astropy.table.Table`
-        With ``class`` or else ``class_human``, and positions as
-        `~astroclust.classification.classify_table` takes them, or the column to match by.
+        Catalogs with ``class`` or, if missing, ``class_human``, and positions (see
+        `~astroclust.classification.classify_table`) or the column to match.
     match : `~astropy.units.Quantity` or str, optional
-        Largest separation, on the sky as an angle or in pixels; or the column, such as ``"id"``,
-        whose values are those of one object in both.
+        Maximum separation, as an angle on the sky or in pixels; or the name of a column, such as
+        ``"id"``, with the same value for an object in both catalogs.
 
     Returns
     -------
     pairs : `~astropy.table.Table`
-        A row an object that both have and give a class, each nearest to the other: the columns of
-        ``a``, then ``row_a`` and ``row_b`` (from 0), ``class_a``, ``class_b``, ``agree`` and, by
-        position, ``separation``. Its ``meta``: ``AGREEMENT``, the share that agrees; ``ONLY_A``
-        and ``ONLY_B``, rows without a partner; ``NO_CLASS``, pairs left out as one has no class;
-        and the class scheme, for `~astroclust.instruments.classes_of`: that of ``a``, or of ``b``
-        if only that has a place for the classes of both.
+        One row per object with a class in both catalogs, which are mutual nearest neighbors: the
+        columns of ``a``, then ``row_a`` and ``row_b`` (from 0), ``class_a``, ``class_b``, ``agree``
+        and, if matched by position, ``separation``. Its ``meta``: ``AGREEMENT``, the fraction that
+        agrees; ``ONLY_A`` and ``ONLY_B``, the numbers of unmatched rows; ``NO_CLASS``, the number
+        of excluded pairs without a class in one catalog; and, for
+        `~astroclust.instruments.classes_of`, the class scheme that includes the classes of both
+        catalogs (the one with fewer classes, if both do).
 
     Raises
     ------
     KeyError
-        Where a table has no class, no positions or not the column to match by.
+        If a table lacks classes, positions or the column to match.
     ValueError
         If values of that column are not unique, ``match`` is neither an angle nor pixels, or
-        neither of the class schemes of the tables knows the classes of the other.
+        neither class scheme includes the classes of the other.
 
     Examples
     --------
@@ -94,7 +95,7 @@ def agreement(a, b, *, match=0.1 * u.arcsec):
 
 
 def _same_values(a, b, name):
-    """Rows of both tables that have the same value of a column."""
+    """Rows of both tables with the same value in a column."""
     keys = []
     for table, which in ((a, "first"), (b, "second")):
         if name not in table.colnames:
@@ -111,22 +112,22 @@ def _same_values(a, b, name):
 
 
 def accuracy_against(values, labels, classes, *, bins=8):
-    """How often classes are right, as a function of something: magnitude, CI, crowding, entropy.
+    """Accuracy as a function of a quantity such as magnitude, CI, crowding or entropy.
 
     Parameters
     ----------
     values : array_like of float, shape (n,)
-        What may matter; objects where it is NaN or masked are left out.
+        Values of the quantity; objects with NaN or masked values are excluded.
     labels, classes : array_like of int, shape (n,)
-        As `confusion_matrix` takes them.
+        See `confusion_matrix`.
     bins : int or array_like of float, optional
-        How many bins of about equally many objects, or their edges.
+        Number of bins, with approximately equal numbers of objects, or their edges.
 
     Returns
     -------
     trend : `~astropy.table.Table`
-        A row a bin: ``low``, ``high``, ``total``, ``accuracy`` (NaN of none), and ``accuracy_low``
-        and ``accuracy_high``, its interval of 68 % (Wilson 1927, JASA 22, 209).
+        One row per bin: ``low``, ``high``, ``total``, ``accuracy`` (NaN if empty), and
+        ``accuracy_low`` and ``accuracy_high``, its 68 % interval (Wilson 1927, JASA 22, 209).
 
     Raises
     ------
@@ -167,19 +168,19 @@ def accuracy_against(values, labels, classes, *, bins=8):
 
 
 def crowding(table, *, radius=25.0):
-    """How many other rows of a table are near each.
+    """Number of neighbors of each row of a table.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        With positions in pixels.
+        Table with positions in pixels.
     radius : float, optional
-        In pixels; by default half a stamp.
+        Search radius, in pixels; by default half a stamp.
 
     Returns
     -------
     neighbors : `~numpy.ndarray` of int, shape (n,)
-        Within the radius, without the row itself; 0 where there is no position.
+        Number of other rows within the radius; 0 if a row has no position.
 
     Examples
     --------

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How classes agree with labels: confusion and scores."""
+"""Confusion matrices and scores of classes."""
 
 import numpy as np
 from astropy.table import Table
@@ -15,7 +15,7 @@ _SCORES = ("recall", "precision", "f1")
 
 
 def match_labels(table, truth, *, radius=5.0, unmatched=4):
-    """Labels of candidates, from the nearest objects of known class.
+    """Label candidates with the class of the nearest known object.
 
     Parameters
     ----------
@@ -24,15 +24,15 @@ def match_labels(table, truth, *, radius=5.0, unmatched=4):
     truth : `~astropy.table.Table`, length m
         Objects of known class, with ``x``, ``y`` and ``class``.
     radius : float, optional
-        Largest distance in pixels; by default about the extent of an association, any peak of
+        Maximum separation, in pixels; by default about the extent of an association, any peak of
         which may be its candidate.
     unmatched : int, optional
-        Label of candidates with no object that near: by default not a cluster.
+        Label of unmatched candidates; by default not a cluster.
 
     Returns
     -------
     labels : `~numpy.ndarray` of int16, shape (n,)
-        In the order of the candidates.
+        Labels in the order of the candidates.
 
     Examples
     --------
@@ -52,32 +52,32 @@ def match_labels(table, truth, *, radius=5.0, unmatched=4):
 
 
 def confusion_matrix(labels, classes, *, merge=None, scheme="legus"):
-    """Count objects by their label and the class they were given.
+    """Confusion matrix of true and predicted classes.
 
     Parameters
     ----------
     labels : array_like of int, shape (n,)
-        True classes of ``scheme``, or labels that merge into one.
+        True classes of ``scheme``, or labels that it merges into one.
     classes : array_like of int, shape (n,)
-        Classes given; masked where not classified, which leaves the object out.
+        Predicted classes; masked objects, which are not classified, are excluded.
     merge : dict of int to int, optional
-        Classes that count as another one: ``{2: 1}`` for compact clusters, ``{2: 1, 3: 1}`` for
+        Classes to be merged into another one: ``{2: 1}`` for compact clusters, ``{2: 1, 3: 1}`` for
         clusters against all else.
     scheme : str or `~astroclust.instruments.ClassScheme`, optional
-        The classes that there are; `~astroclust.instruments.classes_of` finds those of a table.
+        Class scheme; see `~astroclust.instruments.classes_of` for that of a table.
 
     Returns
     -------
     counts : `~astropy.table.Table`
-        One row per true class: ``class``; ``class_1`` ..., objects given each class; and
-        ``total``. As in Wei et al. (2020, Fig. 3), rows are true classes. Merged classes have
-        neither row nor column.
+        One row per true class, as in Wei et al. (2020, Fig. 3): ``class``; ``class_1`` ..., the
+        number of objects assigned to each class; and ``total``. Merged classes have neither row
+        nor column.
 
     Raises
     ------
     ValueError
-        If the lengths differ, or a value is not a class. For 0, not inspected in catalogs, the
-        message says how to mask it.
+        If the lengths differ, or a value is not a class. For 0, which means not inspected in
+        catalogs, the message explains how to mask it.
 
     Examples
     --------
@@ -100,21 +100,21 @@ def confusion_matrix(labels, classes, *, merge=None, scheme="legus"):
 
 
 def coded_classes(labels, classes, merge, scheme):
-    """Cells of the confusion matrix that objects belong to.
+    """Cell of each object in the confusion matrix.
 
     Parameters
     ----------
     labels, classes, merge
         See `confusion_matrix`.
     scheme : `~astroclust.instruments.ClassScheme`
-        The classes that there are.
+        Class scheme.
 
     Returns
     -------
     kept : list of int
-        Classes that have a row and a column, which are those that are not merged.
+        Classes with a row and a column, which are those that are not merged.
     cells : `~numpy.ndarray` of int, shape (m,)
-        Index into the flattened matrix of each object that has both a label and a class.
+        Index into the flattened matrix of each object with both a label and a class.
 
     Raises
     ------
@@ -138,31 +138,31 @@ def coded_classes(labels, classes, merge, scheme):
 
 
 def count_cells(kept, cells):
-    """Confusion matrix, shape (n_kept, n_kept), from what `coded_classes` returns."""
+    """Confusion matrix, shape (n_kept, n_kept), from the result of `coded_classes`."""
     n = len(kept)
     return np.bincount(cells, minlength=n * n).reshape(n, n)
 
 
 def class_scores(labels, classes, *, merge=None, scheme="legus", resamples=0, seed=0):
-    """Recall, precision and F1 of each class, and the accuracy of all.
+    """Recall, precision and F1 score of each class, and the overall accuracy.
 
     Parameters
     ----------
     labels, classes, merge, scheme
         See `confusion_matrix`.
     resamples : int, optional
-        Samples of as many objects drawn with replacement, whose scatter is the error of each score
-        (bootstrap; Efron 1979, Ann. Statist. 7, 1). None by default.
+        Number of bootstrap samples (Efron 1979, Ann. Statist. 7, 1), whose scatter is the error of
+        each score. By default, there are none.
     seed : int, optional
-        Of those samples.
+        Seed of the bootstrap samples.
 
     Returns
     -------
     scores : `~astropy.table.Table`
-        A row a class: ``class``, ``name``, ``total``, ``recall``, ``precision`` and ``f1``
-        (fractions; NaN where there is nothing to divide by). ``meta["ACCURACY"]`` is the
-        fraction of all objects whose class is their label. With ``resamples``, also
-        ``recall_error``, ``precision_error``, ``f1_error`` and ``meta["ACCURACY_ERROR"]``.
+        One row per class: ``class``, ``name``, ``total``, ``recall``, ``precision`` and ``f1``
+        (fractions; NaN if the denominator is 0). ``meta["ACCURACY"]`` is the fraction of all
+        objects whose class is correct. With ``resamples``, also ``recall_error``,
+        ``precision_error``, ``f1_error`` and ``meta["ACCURACY_ERROR"]``.
 
     Examples
     --------
@@ -206,7 +206,7 @@ def _known_scatter(values):
 
 
 def _scores(matrix):
-    """Recall, precision and F1 of each class, and the accuracy, from counts."""
+    """Recall, precision and F1 score of each class, and the accuracy, from counts."""
     right, true, given = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         values = np.array([right / true, right / given, 2 * right / (true + given)])
@@ -214,23 +214,23 @@ def _scores(matrix):
 
 
 def mean_confusion(matrices):
-    """Mean and scatter of the confusion matrices of several trainings, in percent.
+    """Mean and scatter of the confusion matrices of several training runs, in percent.
 
-    Runs whose test set has no object of a class are ignored for that class.
+    Runs without objects of a class in their test set are ignored for that class.
 
     Parameters
     ----------
     matrices : iterable of `~astropy.table.Table`
-        One per training; see `confusion_matrix`.
+        One matrix per run; see `confusion_matrix`.
 
     Returns
     -------
     mean : `~astropy.table.Table`
-        As Tables 4 to 7 of Wei et al. (2020), one row per true class: ``class``; ``class_1``,
+        One row per true class, as in Tables 4 to 7 of Wei et al. (2020): ``class``; ``class_1``,
         ``class_1_std`` ..., the mean percentage assigned to each class (NaN if no run has objects
         of the true class) and its standard deviation over the runs (NaN for fewer than two runs);
-        ``total``, the mean number of objects per training; and ``runs``, the number of trainings
-        with objects of that class.
+        ``total``, the mean number of objects per run; and ``runs``, the number of runs with objects
+        of that class.
 
     Raises
     ------
@@ -239,7 +239,7 @@ def mean_confusion(matrices):
 
     Examples
     --------
-    The second test set has no object of class 2:
+    The second test set has no objects of class 2:
 
     >>> from astroclust.evaluation import confusion_matrix, mean_confusion
     >>> runs = [confusion_matrix([1, 1, 2], [1, 2, 2]), confusion_matrix([1, 1], [1, 1])]
@@ -276,12 +276,12 @@ def mean_and_scatter(values):
     Parameters
     ----------
     values : array_like of float, shape (n_runs, ...)
-        NaN for runs without a value.
+        Values; NaN for runs without one.
 
     Returns
     -------
     mean, scatter : `~numpy.ndarray` of float, shape (...)
-        NaN if there are fewer than one, or two, values.
+        Mean, NaN without values; and standard deviation, NaN for fewer than two values.
 
     Examples
     --------
@@ -297,7 +297,7 @@ def mean_and_scatter(values):
 
 
 def check_inspected(values, name, scheme=None):
-    """Raise an error for objects of class 0, which catalogs give to those not inspected.
+    """Raise an error for objects of class 0, which means not inspected in catalogs.
 
     Parameters
     ----------
@@ -306,7 +306,7 @@ def check_inspected(values, name, scheme=None):
     name : str
         Name of the argument.
     scheme : `~astroclust.instruments.ClassScheme`, optional
-        A scheme, one of whose classes 0 may count as.
+        Class scheme, which may merge 0 into one of its classes.
 
     Raises
     ------
@@ -330,17 +330,17 @@ def check_inspected(values, name, scheme=None):
 
 
 def known_classes(labels, classes):
-    """Labels and classes of the objects that have both.
+    """Labels and classes of the objects with both.
 
     Parameters
     ----------
     labels, classes : array_like of int, shape (n,)
-        Masked where there is none.
+        Labels and classes; masked if missing.
 
     Returns
     -------
     labels, classes : `~numpy.ndarray` of int, shape (m,)
-        Neither masked, in their order.
+        Labels and classes of the remaining objects, in the same order.
 
     Raises
     ------

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Completeness and purity of found sources, against those that are known to be there."""
+"""Completeness and purity of source detection."""
 
 from dataclasses import dataclass, fields
 
@@ -24,7 +24,7 @@ from astroclust.instruments import LEGUS_BANDS
 
 __all__ = ["DetectionScores", "detection_scores"]
 
-# Columns that may have the magnitude, the likeliest first: of simulated truth, and measured in V.
+# Names of magnitude columns, in order of preference: of simulated truth, and measured in V.
 _MAGNITUDES = (
     "mag_v",
     *(f"mag_{name.lower()}" for name, role in LEGUS_BANDS.filters.items() if role == "V"),
@@ -34,48 +34,48 @@ _SEPARATIONS = (0, 1, 1.5, 2, 2.5, 3, 4, 5)
 _RADII = (0.5, 1, 1.5, 2.5)
 # Edges of the bins of flux ratio.
 _RATIOS = (1, 1.5, 3, 10, np.inf)
-# Bins of crowding, of about equally many true sources.
+# Number of crowding bins, with approximately equal numbers of true sources.
 _CROWDING_BINS = 4
 
 
 @dataclass(frozen=True, eq=False)
 class DetectionScores:
-    """Completeness and purity of found sources; see `detection_scores`.
+    """Completeness and purity of detected sources; see `detection_scores`.
 
-    Every fraction has an interval of 68 % (Wilson 1927, JASA 22, 209) in the columns that end in
-    ``_low`` and ``_high``; it is NaN for none of none.
+    Every fraction has a 68 % interval (Wilson 1927, JASA 22, 209) in the columns ending in
+    ``_low`` and ``_high``; it is NaN if there are no objects.
 
     Parameters
     ----------
     overall : `~astropy.table.Table`
-        One row: ``n_true``, true sources; ``completeness``, the fraction of them that is found;
-        ``n_found``, found sources that count; and ``purity``, the fraction of them that is true.
+        One row: ``n_true``, the number of true sources; ``completeness``, the fraction of them that
+        is detected; ``n_found``, the number of detections that count; and ``purity``, the fraction
+        of them that is true.
     by_magnitude : `~astropy.table.Table`
-        The same for each bin of magnitude, ``low`` to ``high``: the true one for completeness, the
-        measured one for purity. Without rows if truth has no magnitudes.
+        The same per magnitude bin, ``low`` to ``high``, of true magnitudes for completeness and
+        measured ones for purity. Empty if truth has no magnitudes.
     by_class : `~astropy.table.Table`
-        The same for each ``class``, with its ``name``: the true one for completeness, the given
-        one for purity, for which the class has to be right. Without rows if truth has no classes.
+        The same per ``class``, with its ``name``: true classes for completeness and predicted ones
+        for purity, for which the class must be correct. Empty if truth has no classes.
     by_crowding : `~astropy.table.Table`
-        The same for each bin of separation, ``low`` to ``high``, from the nearest other true
-        source.
+        The same per bin of separation from the nearest other true source, ``low`` to ``high``.
     curve : `~astropy.table.Table`
         One row per threshold on the score, from the highest: ``threshold``, ``total``, ``purity``
-        and ``completeness``, as from `purity_curve`. Without rows if there are no scores.
+        and ``completeness``, as from `purity_curve`. Empty if there are no scores.
     average_precision : `~astropy.table.Table`
-        The area under the curve, ``average_precision``, for each matching ``radius``. Without rows
-        if there are no scores.
+        The area under the curve, ``average_precision``, for each matching ``radius``. Empty if
+        there are no scores.
     pairs : `~astropy.table.Table`
-        Pairs of true sources, each nearest to the other, for each bin of separation,
+        Pairs of true sources that are mutual nearest neighbors, per bin of separation,
         ``separation_low`` to ``separation_high``, and flux ratio, ``ratio_low`` to ``ratio_high``:
-        ``n``, and ``recovered``, the fraction of which both are found. Without rows if truth has
-        no magnitudes.
+        ``n``, and ``recovered``, the fraction with both sources detected. Empty if truth has no
+        magnitudes.
     matches : `~astropy.table.Table`
         One row per match: ``row_found`` and ``row_true``, from 0, and ``separation``.
     radius : `~astropy.units.Quantity`
-        Largest separation of a match.
+        Maximum separation of a match.
     limit : float or None
-        Magnitude to which truth is complete, if that was given.
+        Magnitude to which truth is complete, if given.
     """
 
     overall: Table
@@ -91,17 +91,17 @@ class DetectionScores:
 
     @property
     def completeness(self):
-        """Fraction of the true sources that is found."""
+        """Fraction of the true sources that is detected."""
         return float(self.overall["completeness"][0])
 
     @property
     def purity(self):
-        """Fraction of the found sources that is true."""
+        """Fraction of the detected sources that is true."""
         return float(self.overall["purity"][0])
 
     @property
     def note(self):
-        """What incomplete truth means for the scores; empty if truth is complete."""
+        """Effect of incomplete truth on the scores; empty if truth is complete."""
         if self.limit is None:
             return ""
         row = self.overall[0]
@@ -138,7 +138,7 @@ class DetectionScores:
 
 @dataclass(frozen=True, eq=False)
 class _Sources:
-    """Positions, magnitudes (NaN if unknown) and classes (0 if unknown), and which count."""
+    """Positions, magnitudes (NaN if unknown), classes (0 if unknown) and whether sources count."""
 
     points: np.ndarray
     magnitudes: np.ndarray
@@ -149,13 +149,13 @@ class _Sources:
         return len(self.points)
 
     def take(self, rows):
-        """Some of the sources."""
+        """Select sources."""
         return _Sources(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)
 class _Matched:
-    """Sources of both tables, and the row of the true one for each found one, -1 for none."""
+    """Sources of both tables, and the row of the true source of each detection, or -1."""
 
     found: _Sources
     true: _Sources
@@ -163,24 +163,24 @@ class _Matched:
 
     @property
     def hit(self):
-        """Found sources that are true."""
+        """Mask of detections that are true."""
         return (self.partner >= 0) & self.true.counted[self.partner]
 
     @property
     def counted(self):
-        """Found sources that purity counts: not those that nobody knows to be true or false."""
+        """Mask of detections that count for purity: those known to be true or false."""
         unknown = (self.partner >= 0) & (self.true.classes[self.partner] == 0)
         return self.found.counted & (self.hit | ~unknown)
 
     @property
     def recovered(self):
-        """True sources that are found."""
+        """Mask of true sources that are detected."""
         result = np.zeros(len(self.true), bool)
         result[self.partner[self.hit]] = True
         return result
 
     def score(self, table, true_rows, found_rows, hit=None):
-        """Completeness and purity of the rows of a table that sources belong to, -1 for none."""
+        """Add completeness and purity to a table, given the row of each source, or -1."""
 
         def count(rows, which):
             return np.bincount(rows[which & (rows >= 0)], minlength=len(table))
@@ -218,63 +218,63 @@ def detection_scores(
     separations=None,
     width=0.5,
 ):
-    """Score found sources by those that are known to be there.
+    """Completeness and purity of detected sources.
 
-    A found source is true if a true source lies within a radius and each is nearest to the other.
+    A detection is true if it and a true source are mutual nearest neighbors within a radius.
 
     Parameters
     ----------
     found : `~astropy.table.Table`
-        Sources, with positions, such as those of `~astroclust.detection.find_sources` or
+        Detected sources with positions, such as those from `~astroclust.detection.find_sources` or
         `~astroclust.classification.classify_table`. It may be empty.
     truth : `~astropy.table.Table`
-        What is there, with positions, such as the truth of `~astroclust.simulation.simulate_field`
-        or a catalog of LEGUS; and ``class`` or else ``class_human``, if classes matter.
+        True sources with positions, such as those from `~astroclust.simulation.simulate_field` or
+        a LEGUS catalog; and ``class`` or, if missing, ``class_human``, if classes are used.
     radius : `~astropy.units.Quantity` or float, optional
-        Largest separation, in pixels or, as an angle, on the sky.
+        Maximum separation, in pixels or, as an angle, on the sky.
     classes : sequence of int, optional
-        Classes that count. Rows of ``found`` that have another class are no detections; those that
-        match a true source of another class are false, and purity does not count those that match
-        one without a class. By default all do.
+        Classes that count; by default all. Rows of ``found`` with another class are not detections;
+        those that match a true source of another class are false, and those that match one without
+        a class do not count for purity.
     magnitude : str or tuple of str, optional
-        Column of magnitudes of both tables; or two names, of ``found`` and of ``truth``, None for
-        a table that has none. By default ``mag_v``, or else that of a filter in V, such as
-        ``mag_f555w``, if a table has it.
+        Name of the magnitude column in both tables; or two names, for ``found`` and ``truth``, None
+        for a table without one. By default ``mag_v`` or, if missing, that of a filter in V, such as
+        ``mag_f555w``.
     limit : float, optional
-        Magnitude to which truth is complete, such as that of a catalog made by people. Purity and
-        precision count only found sources that are measured and not fainter; completeness and
-        recall count all true sources. By default truth is complete.
+        Magnitude to which truth is complete, such as that of a human catalog. Purity and precision
+        then only count detections measured to be not fainter; completeness and recall count all
+        true sources. By default, truth is complete.
     score : str, optional
-        Column of ``found`` with a score, such as a probability, for thresholds; by default there
-        are none. Rows without a score pass no threshold.
+        Column of ``found`` with a score, such as a probability, for thresholds; by default, there
+        are none. Rows without a score do not pass any threshold.
     radii : sequence of float, optional
-        Matching radii of average precision, in the unit of ``radius``; by default 0.5, 1, 1.5 and
-        2.5 times ``radius``.
+        Matching radii for the average precision, in the unit of ``radius``; by default 0.5, 1, 1.5
+        and 2.5 times ``radius``.
     separations : sequence of float, optional
-        Edges of the bins of the separations of pairs, in the unit of ``radius``; by default 0, 1,
-        1.5, 2, 2.5, 3, 4 and 5 times ``radius``.
+        Bin edges of the separations of pairs, in the unit of ``radius``; by default 0, 1, 1.5, 2,
+        2.5, 3, 4 and 5 times ``radius``.
     width : float, optional
-        Width of the bins of magnitude.
+        Width of the magnitude bins.
 
     Returns
     -------
     scores : `DetectionScores`
-        Completeness and purity against magnitude, class, crowding and threshold, and the fraction
-        of pairs of true sources that are told apart.
+        Completeness and purity as a function of magnitude, class, crowding and threshold, and the
+        fraction of resolved pairs of true sources.
 
     Raises
     ------
     KeyError
-        If a table has no positions or not the columns that were asked for.
+        If a table lacks positions or one of the requested columns.
     ValueError
-        If truth is empty, a row has no position, or an argument is not accepted.
+        If truth is empty, a row has no position, or an argument is invalid.
 
     Notes
     -----
-    For thresholds and average precision, each found source, those with the highest score first,
-    takes the nearest true one that is left (Everingham et al. 2010, IJCV 88, 303), so that matches
-    above a threshold do not depend on sources below it. Average precision is the area under
-    precision against recall, with the highest precision at this recall or above. Flux ratios are
+    For thresholds and average precision, detections are matched in order of decreasing score to the
+    nearest true source that is not yet matched (Everingham et al. 2010, IJCV 88, 303), so that
+    matches above a threshold do not depend on sources below it. Average precision is the area under
+    the precision-recall curve, using the highest precision at this recall or above. Flux ratios are
     those of the brighter to the fainter source of a pair.
 
     Examples
@@ -326,7 +326,7 @@ def detection_scores(
 
 
 def _increasing(values, name, default, unit):
-    """Separations in increasing order, as numbers."""
+    """Separations as numbers, checked to be increasing."""
     values = u.Quantity(default if values is None else values, unit).value
     if values.ndim != 1 or len(values) < 1 or values[0] < 0 or not np.all(np.diff(values) > 0):
         raise ValueError(f"{name} must be increasing numbers from 0 on, not {values.tolist()}")
@@ -413,7 +413,7 @@ def _match_table(rows_found, rows_true, separation):
 
 
 def _bins(values, edges):
-    """The bin of each value, from its lower edge to below its upper one; -1 if there is none."""
+    """Bin of each value, including its lower and excluding its upper edge; -1 if outside."""
     rows = np.searchsorted(edges, values, side="right") - 1
     return np.where(rows < len(edges) - 1, rows, -1)  # NaN are sorted last
 
@@ -452,7 +452,7 @@ def _by_class(matched, scheme, wanted):
 
 
 def _by_crowding(matched, unit):
-    """Bins of about equally many true sources by the separation from their nearest neighbor."""
+    """Scores in bins of the separation from the nearest neighbor, equally populated."""
     true, found = matched.true, matched.found
     separation = nearest_other(true.points, true.points, np.arange(len(true)))[0]
     known = separation[true.counted & np.isfinite(separation)]
@@ -466,14 +466,14 @@ def _by_crowding(matched, unit):
 
 
 def _curve(matched, scores, radius):
-    """Purity and completeness of the found sources above each score."""
+    """Purity and completeness of the detections above each score."""
     known = np.flatnonzero(np.isfinite(scores))
     found, scores = matched.found.take(known), scores[known]
     partner = match_by_score(found.points, matched.true.points, scores, radius)
     matched = _Matched(found, matched.true, partner)
     order = np.argsort(-scores, kind="stable")
     scores, hit, counted = scores[order], matched.hit[order], matched.counted[order]
-    last = np.flatnonzero(np.diff(scores, append=-np.inf))  # of sources with one score
+    last = np.flatnonzero(np.diff(scores, append=-np.inf))  # of sources with equal scores
     total = np.cumsum(counted)[last]
     with np.errstate(invalid="ignore"):
         purity = np.cumsum(hit & counted)[last] / total
@@ -504,7 +504,7 @@ def _average_precision(matched, scores, radii, unit):
 
 
 def _pairs(matched, separations, unit):
-    """Pairs of true sources that are both found."""
+    """Fraction of pairs of true sources that are both detected."""
     true, recovered = matched.true, matched.recovered
     rows = np.arange(len(true))
     separation, neighbor = nearest_other(true.points, true.points, rows)

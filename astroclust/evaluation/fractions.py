@@ -1,26 +1,27 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Fractions of small numbers, with their intervals, as columns of a table."""
+"""Table columns of binomial fractions, with their intervals."""
 
 import numpy as np
 from astropy.stats import binom_conf_interval
 
 __all__ = ["FRACTION", "add_fraction"]
 
-#: Format of columns of fractions, as no sample tells them more exactly.
+#: Format of columns of fractions; no sample determines them more precisely.
 FRACTION = ".3f"
 
 
 def add_fraction(table, name, k, n, description=None):
-    """Add a fraction to a table, and its interval of 68 % (Wilson 1927, JASA 22, 209).
+    """Add a fraction and its 68 % interval (Wilson 1927, JASA 22, 209) to a table.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length m
-        Changed in place: gets ``name``, ``name_low`` and ``name_high``, NaN for none of none.
+        Table, modified in place. Columns ``name``, ``name_low`` and ``name_high`` are added; they
+        are NaN if ``n`` is 0.
     name : str
         Name of the fraction.
     k, n : `~numpy.ndarray` of int, shape (m,)
-        How many have the property, and of how many.
+        Numbers of successes and of trials.
     description : str, optional
         Description of the column; by default none.
 

@@ -18,16 +18,16 @@ class Kappa:
     Parameters
     ----------
     value : float
-        Kappa: 1 for perfect agreement, 0 for that of chance, negative for less. NaN if it is not
-        defined: without objects, or if all labels are of one class, so that chance alone would give
-        perfect agreement.
+        Kappa: 1 for perfect agreement, 0 for chance agreement, negative for less. NaN if it is
+        undefined: without objects, or if all labels are of one class, for which agreement by chance
+        is perfect.
     error : float
-        Its standard error; NaN if it is not defined, or the formula, which is that of large
-        samples, gives 0, as for perfect agreement.
+        Standard error; NaN if it is undefined, or if the formula, which is valid for large samples,
+        yields 0, as for perfect agreement.
     agreement : float
-        Observed agreement, as a fraction; NaN without objects.
+        Fraction of observed agreement; NaN without objects.
     expected : float
-        Agreement expected by chance, as a fraction; NaN without objects.
+        Fraction of agreement expected by chance; NaN without objects.
     n : int
         Number of objects.
 
@@ -56,21 +56,21 @@ class Kappa:
 
 
 def cohen_kappa(labels_a, labels_b, *, merge=None, scheme="legus"):
-    """Agreement beyond chance of two reviewers (Cohen 1960, Educ. Psychol. Meas. 20, 37).
+    """Cohen's kappa of two reviewers (Cohen 1960, Educ. Psychol. Meas. 20, 37).
 
     Parameters
     ----------
     labels_a, labels_b : array_like of int, shape (n,)
-        Classes given by each; masked if there is none, which excludes the object.
+        Labels of each reviewer; objects without a label, masked, are excluded.
     merge, scheme
         See `confusion_matrix`.
 
     Returns
     -------
     kappa : `Kappa`
-        Its standard error is that of large samples (Fleiss, Cohen & Everitt 1969, Psychol. Bull.
-        72, 323). Not defined, and NaN, if there are no objects in common, or both give all of them
-        the same class.
+        Kappa, with its large-sample standard error (Fleiss, Cohen & Everitt 1969, Psychol. Bull.
+        72, 323). Undefined, and NaN, if there are no common objects, or both reviewers assign all
+        of them to the same class.
 
     Raises
     ------
@@ -109,28 +109,28 @@ def cohen_kappa(labels_a, labels_b, *, merge=None, scheme="legus"):
 
 
 def fleiss_kappa(counts):
-    """Agreement beyond chance of any number of reviewers (Fleiss 1971, Psychol. Bull. 76, 378).
+    """Fleiss' kappa of any number of reviewers (Fleiss 1971, Psychol. Bull. 76, 378).
 
     Objects may have different numbers of votes: each then counts equally (Gwet 2014, Handbook of
-    Inter-Rater Reliability, sec. 3.3). With equal numbers this is the kappa of Fleiss.
+    Inter-Rater Reliability, sec. 3.3). For equal numbers, this is the kappa of Fleiss.
 
     Parameters
     ----------
     counts : array_like of int, shape (n, n_classes)
-        Votes for each class. Objects with fewer than two votes are excluded, as they tell nothing
-        of agreement.
+        Number of votes for each class. Objects with fewer than two votes are excluded, as they do
+        not constrain the agreement.
 
     Returns
     -------
     kappa : `Kappa`
-        Its standard error is that of the jackknife over objects. Not defined, and NaN, if no object
-        has two votes, or all votes are for the same class; the error also if there is one object,
-        or without one of them all votes are for the same class.
+        Kappa, with its jackknife standard error over objects. Undefined, and NaN, if no object has
+        two votes, or all votes are for the same class; the error is also undefined if there is only
+        one object, or if all votes are for the same class once an object is excluded.
 
     Raises
     ------
     ValueError
-        If the counts are not a table of whole numbers that are not negative.
+        If the counts are not a two-dimensional array of non-negative integers.
 
     Examples
     --------
@@ -167,7 +167,7 @@ def fleiss_kappa(counts):
 
 
 def _known_error(error):
-    """An error; NaN if it is 0 but for rounding, which does not mean that kappa is exact."""
+    """Standard error; NaN if it is 0 within rounding, which does not mean that kappa is exact."""
     return float(error) if error > 1e-7 else np.nan
 
 
@@ -180,5 +180,5 @@ def _beyond_chance(agreement, shares):
 
 
 def _is_one_class(shares):
-    """Whether all is in one class; fractions that were subtracted leave rounding errors."""
+    """Whether only one class has votes; subtraction of fractions leaves rounding errors."""
     return np.count_nonzero(np.asarray(shares) > 1e-12, axis=-1) < 2

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Rows of two catalogs that are the same object, and their classes."""
+"""Matching of two catalogs, and their classes."""
 
 import numpy as np
 from astropy import units as u
@@ -19,24 +19,24 @@ __all__ = [
     "table_classes",
 ]
 
-# Columns that may have the class, the likeliest first.
+# Names of class columns, in order of preference.
 _CLASS_COLUMNS = ("class", "class_human")
 
 
 def number_and_unit(radius, name, accepted="an angle or pixels"):
-    """A separation as a number, and its unit: pixels or arcsec.
+    """Convert a separation to a number and its unit, pixels or arcsec.
 
     Parameters
     ----------
     radius : `~astropy.units.Quantity`
-        The separation.
+        Separation.
     name, accepted : str
-        Name and accepted values of the argument, for the error.
+        Name and accepted values of the argument, for error messages.
 
     Returns
     -------
     radius : float
-        The number.
+        Value of the separation.
     unit : `~astropy.units.Unit`
         Its unit.
     """
@@ -48,20 +48,20 @@ def number_and_unit(radius, name, accepted="an angle or pixels"):
 
 
 def coordinates(table, unit):
-    """Positions of the rows of a table as points whose distances are separations.
+    """Cartesian coordinates of the rows of a table, whose distances are separations.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        With positions in pixels or on the sky.
+        Table with positions in pixels or on the sky.
     unit : `~astropy.units.Unit`
         Pixels or arcsec.
 
     Returns
     -------
     points : `~numpy.ndarray` of float, shape (n, 2) or (n, 3)
-        On the sky, points of a sphere: a chord is shorter than its arc by 4e-9 of an arcminute.
-        NaN if a row has no position.
+        Coordinates; NaN if a row has no position. Sky positions are points on a sphere, where a
+        chord is shorter than its arc by 4e-9 of an arcminute.
     """
     if unit == u.pix:
         return np.column_stack(pixel_positions(table))
@@ -71,21 +71,21 @@ def coordinates(table, unit):
 
 
 def match_nearest(a, b, radius):
-    """Points of two sets that are each nearest to the other.
+    """Match points of two sets that are mutual nearest neighbors.
 
     Parameters
     ----------
     a, b : `~numpy.ndarray` of float, shape (n, k) and (m, k)
-        The points; those that are NaN have no partner.
+        Coordinates; NaN points are not matched.
     radius : float
-        Largest separation.
+        Maximum separation.
 
     Returns
     -------
     rows_a, rows_b : `~numpy.ndarray` of int, shape (p,)
-        Rows of the pairs, in the order of ``a``; each row is in one pair at most.
+        Rows of the pairs, in the order of ``a``; each row is in at most one pair.
     separation : `~numpy.ndarray` of float, shape (p,)
-        Their separations.
+        Separations of the pairs.
     """
     known = [np.flatnonzero(np.isfinite(points).all(axis=1)) for points in (a, b)]
     if not all(map(len, known)):
@@ -98,24 +98,24 @@ def match_nearest(a, b, radius):
 
 
 def match_by_score(found, true, scores, radius):
-    """The true source of each found one, those with the highest score first.
+    """Match detections to true sources in order of decreasing score.
 
-    Each takes the nearest true source that is left, so that the matches above a threshold do not
-    depend on what is below it (Everingham et al. 2010, IJCV 88, 303).
+    Each is matched to the nearest true source that is not yet matched, so that matches above a
+    threshold do not depend on sources below it (Everingham et al. 2010, IJCV 88, 303).
 
     Parameters
     ----------
     found, true : `~numpy.ndarray` of float, shape (n, k) and (m, k)
         Positions.
     scores : `~numpy.ndarray` of float, shape (n,)
-        Scores of the found sources.
+        Scores of the detections.
     radius : float
-        Largest separation.
+        Maximum separation.
 
     Returns
     -------
     partner : `~numpy.ndarray` of int, shape (n,)
-        Rows of the true sources, -1 if there is none.
+        Rows of the true sources; -1 if unmatched.
     """
     partner, free = np.full(len(found), -1), np.ones(len(true), bool)
     if not len(found):
@@ -129,21 +129,21 @@ def match_by_score(found, true, scores, radius):
 
 
 def nearest_other(points, true, partner):
-    """The nearest true source of each point that is not its partner.
+    """Nearest true source of each point that is not its partner.
 
     Parameters
     ----------
     points, true : `~numpy.ndarray` of float, shape (n, k) and (m, k)
         Positions.
     partner : `~numpy.ndarray` of int, shape (n,)
-        Row of the true source that does not count; -1 if all do.
+        Row of the true source to exclude; -1 for none.
 
     Returns
     -------
     separation : `~numpy.ndarray` of float, shape (n,)
-        Its separation; infinite if there is none.
+        Separation; infinite if there is no neighbor.
     neighbor : `~numpy.ndarray` of int, shape (n,)
-        Its row; the number of true sources if there is none.
+        Row of the neighbor; the number of true sources if there is none.
     """
     separation, rows = KDTree(true).query(points, k=2)
     second = (rows[:, 0] == partner).astype(int)
@@ -152,12 +152,12 @@ def nearest_other(points, true, partner):
 
 
 def has_classes(table):
-    """Whether a table has a column of classes."""
+    """Whether a table has a class column."""
     return any(name in table.colnames for name in _CLASS_COLUMNS)
 
 
 def table_classes(table, which):
-    """Classes of a catalog, 0 where there is none, and their scheme."""
+    """Classes of a catalog, 0 if missing, and their scheme."""
     name = next((name for name in _CLASS_COLUMNS if name in table.colnames), None)
     if name is None:
         raise KeyError(f"{which} catalog has no column {' or '.join(_CLASS_COLUMNS)}")
@@ -167,9 +167,9 @@ def table_classes(table, which):
 
 
 def common_classes(a, b, names=("the first", "the second")):
-    """Classes of two catalogs, 0 where there is none, in the scheme that knows those of both."""
+    """Classes of two catalogs, 0 if missing, in the scheme that includes those of both."""
     given, schemes = zip(*map(table_classes, (a, b), names), strict=True)
-    for scheme in sorted(schemes, key=len):  # the one that tells fewer classes apart
+    for scheme in sorted(schemes, key=len):  # fewer classes first
         if all(scheme.knows(other.numbers).all() for other in schemes):
             return *(_in_scheme(classes, scheme) for classes in given), scheme
     known = " and ".join(f"{one.name} {list(one.numbers)}" for one in schemes)
@@ -180,7 +180,7 @@ def common_classes(a, b, names=("the first", "the second")):
 
 
 def _in_scheme(classes, scheme):
-    """Classes with the labels that merge replaced by their class."""
+    """Replace labels by the class into which a scheme merges them."""
     known = scheme.knows(classes)
     classes = classes.copy()
     classes[known] = scheme.numbers_of(scheme.positions(classes[known]))

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Two classifications of the same objects: whether one is better than the other."""
+"""Paired comparison of two classifications of the same objects."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from astroclust.evaluation.confusion import known_classes
 
 __all__ = ["PairedComparison", "compare_classes"]
 
-# Probability below which a difference is not taken for chance.
+# Probability below which a difference is significant.
 _SIGNIFICANT = 0.05
 
 
@@ -24,7 +24,7 @@ class PairedComparison:
     before, after : float
         Accuracy of the first and the second classification.
     gained, lost : int
-        Objects of which only the second, or only the first, classification is right.
+        Number of objects for which only the second, or only the first, classification is correct.
 
     Examples
     --------
@@ -48,32 +48,32 @@ class PairedComparison:
     def error(self):
         """Standard error of the difference.
 
-        That of Agresti & Min (2005, Statist. Med. 24, 729), who add half an object to each case:
-        it is not 0 if both are right about the same few objects.
+        Following Agresti & Min (2005, Statist. Med. 24, 729), half an object is added to each case,
+        so that it is not 0 if both are correct for the same few objects.
         """
         n, gained, lost = self.n + 2, self.gained + 0.5, self.lost + 0.5
         return float(np.sqrt(gained + lost - (gained - lost) ** 2 / n) / n)
 
     @property
     def p(self):
-        """Probability of such a difference by chance, in the two-sided exact test of McNemar."""
+        """Probability of such a difference by chance, from the two-sided exact McNemar test."""
         return _p(self.gained, self.lost)
 
     @property
     def detectable(self):
-        """The smallest difference that these objects can tell from chance.
+        """Smallest significant difference for these objects.
 
-        It depends on how many of them only one of the two classifies right.
+        It depends on the number of objects for which only one classification is correct.
         """
         n_one = self.gained + self.lost
-        while _p(n_one, 0) >= _SIGNIFICANT:  # even if all spoke for one
+        while _p(n_one, 0) >= _SIGNIFICANT:  # even if all favor one
             n_one += 1
         excess = next(k for k in range(n_one % 2, n_one + 1, 2) if _is_clear(n_one, k))
         return excess / self.n
 
     @property
     def verdict(self):
-        """What the difference means, in plain words."""
+        """Summary of the difference and its significance."""
         points = _in_points(abs(self.difference))
         if self.p < _SIGNIFICANT:
             return f"{'better' if self.difference > 0 else 'worse'} by {points}, p = {self.p:.2g}"
@@ -107,7 +107,7 @@ def _in_points(fraction):
 
 
 def _p(gained, lost):
-    """Two-sided probability of so uneven a division; 1 if there is nothing to divide."""
+    """Two-sided probability of so uneven a division; 1 without objects."""
     from scipy.stats import binomtest  # takes a third of a second to import
 
     return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
@@ -120,16 +120,15 @@ def _is_clear(n, excess):
 def compare_classes(labels, before, after):
     """Compare two classifications of the same objects with their labels.
 
-    Only objects of which exactly one classification is right tell the two apart (McNemar 1947,
-    Psychometrika 12, 153), so that far fewer objects are needed than for two separate samples.
+    The comparison only depends on objects for which exactly one classification is correct (McNemar
+    1947, Psychometrika 12, 153) and requires far fewer objects than two separate samples.
 
     Parameters
     ----------
     labels : array_like of int, shape (n,)
         True classes.
     before, after : array_like of int, shape (n,)
-        Classes that were given; objects without a label or one of the classes, masked, are
-        excluded.
+        Predicted classes; objects without a label or one of the classes, masked, are excluded.
 
     Returns
     -------

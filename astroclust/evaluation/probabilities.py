@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Whether probabilities mean what they say, and what thresholds on them select."""
+"""Calibration of class probabilities, and samples selected by thresholds."""
 
 import numpy as np
 from astropy.table import Table
@@ -13,31 +13,31 @@ __all__ = ["calibration_curve", "entropy_distribution", "purity_curve", "purity_
 
 
 def calibration_curve(labels, probabilities, *, bins=15, scheme="legus"):
-    """How often classes are right, against how probable they were said to be.
+    """Accuracy as a function of the predicted probability.
 
     Parameters
     ----------
     labels : array_like of int, shape (n,)
-        True classes of ``scheme``, or labels that merge into one.
+        True classes of ``scheme``, or labels that it merges into one.
     probabilities : array_like of float, shape (n, n_classes)
-        Those of the classes in their order; a row of NaN, not classified, is left out.
+        Probabilities in the order of the classes; NaN rows, which are not classified, are excluded.
     bins : int, optional
-        Bins of equal width from 0 to 1.
+        Number of bins of equal width from 0 to 1.
     scheme : str or `~astroclust.instruments.ClassScheme`, optional
-        The classes that the probabilities are of.
+        Class scheme.
 
     Returns
     -------
     curve : `~astropy.table.Table`
-        A row a bin: ``low``, ``high``, ``total``, ``probability`` and ``accuracy``, which are the
-        mean probability of the most probable class and how often that is right; NaN in an empty
-        bin. ``meta["ECE"]`` is the expected calibration error, the mean difference of both (Guo et
-        al. 2017, ICML, 1321).
+        One row per bin: ``low``, ``high``, ``total``, ``probability``, the mean probability of the
+        most probable class, and ``accuracy``, the fraction for which it is correct; NaN in empty
+        bins. ``meta["ECE"]`` is the expected calibration error, the mean absolute difference of
+        both (Guo et al. 2017, ICML, 1321).
 
     Raises
     ------
     ValueError
-        Where shapes do not fit, a label is not a class, or there are no bins.
+        If shapes do not match, a label is not a class, or there are no bins.
 
     Examples
     --------
@@ -74,29 +74,29 @@ def calibration_curve(labels, probabilities, *, bins=15, scheme="legus"):
 
 
 def entropy_distribution(entropy, *, bins=20, scheme="legus"):
-    """How sure a network is: the distribution of the entropies of its probabilities.
+    """Distribution of the entropies of class probabilities.
 
     Parameters
     ----------
     entropy : array_like of float, shape (n,)
-        In nats, as `~astroclust.classification.classify_table` gives it; NaN and masked values are
-        left out.
+        Entropies in nats, such as those from `~astroclust.classification.classify_table`; NaN and
+        masked values are excluded.
     bins : int, optional
-        Bins of equal width from 0 to that of equal probabilities, the logarithm of the number of
-        classes.
+        Number of bins of equal width from 0 to the entropy of equal probabilities, the logarithm
+        of the number of classes.
     scheme : str or `~astroclust.instruments.ClassScheme`, optional
-        The classes that the probabilities are of.
+        Class scheme.
 
     Returns
     -------
     distribution : `~astropy.table.Table`
-        A row a bin: ``low``, ``high``, ``total`` and ``density``, whose integral is one, as in Wei
+        One row per bin: ``low``, ``high``, ``total`` and ``density``, normalized to one, as in Wei
         et al. (2020, Fig. 5). ``meta["MEAN"]`` is the mean entropy.
 
     Raises
     ------
     ValueError
-        Where there are no bins, or an entropy is out of range.
+        If there are no bins, or an entropy is out of range.
 
     Examples
     --------
@@ -122,27 +122,27 @@ def entropy_distribution(entropy, *, bins=20, scheme="legus"):
 
 
 def purity_curve(labels, probabilities, *, classes=None, scheme="legus"):
-    """Purity and completeness of the samples that thresholds on a probability select.
+    """Purity and completeness of samples selected by a threshold on a probability.
 
     Parameters
     ----------
     labels, probabilities, scheme
         See `calibration_curve`.
     classes : sequence of int, optional
-        Classes that are wanted; the probability is the sum of theirs. By default all that count as
+        Classes to be selected, by the sum of their probabilities; by default all that count as
         clusters.
 
     Returns
     -------
     curve : `~astropy.table.Table`
-        A row a threshold, from the highest: ``threshold``, objects are selected whose probability
-        is not less; ``total`` of those; ``purity``, the share of them that are of the classes; and
-        ``completeness``, the share of the classes that is selected (NaN where there is none).
+        One row per threshold, from the highest: ``threshold``, the minimum probability of selected
+        objects; ``total``, their number; ``purity``, the fraction of them in the classes; and
+        ``completeness``, the fraction of the classes that is selected (NaN if there are none).
 
     Raises
     ------
     ValueError
-        Where shapes do not fit, or a label or one of ``classes`` is not a class.
+        If shapes do not match, or a label or one of ``classes`` is not a class.
 
     Examples
     --------
@@ -160,7 +160,7 @@ def purity_curve(labels, probabilities, *, classes=None, scheme="legus"):
     scores = probabilities[:, is_wanted].sum(axis=1)
     order = np.argsort(-scores, kind="stable")
     scores, found = scores[order], np.cumsum(is_wanted[true[order]])
-    last = np.flatnonzero(np.diff(scores, append=-np.inf))  # of objects with one probability
+    last = np.flatnonzero(np.diff(scores, append=-np.inf))  # of objects with equal probabilities
     with np.errstate(invalid="ignore"):
         completeness = found[last] / (found[-1] if len(found) else 0)
     curve = Table(
@@ -177,24 +177,24 @@ def purity_curve(labels, probabilities, *, classes=None, scheme="legus"):
 
 
 def purity_threshold(labels, probabilities, purity, *, classes=None, scheme="legus"):
-    """The lowest threshold on a probability at which a labelled sample has a purity.
+    """Lowest threshold on a probability that yields a given purity in a labeled sample.
 
     Parameters
     ----------
     labels, probabilities, classes, scheme
         See `purity_curve`.
     purity : float
-        Wanted share of the classes among what is selected, from 0 to 1.
+        Minimum fraction of the classes among the selected objects, from 0 to 1.
 
     Returns
     -------
     threshold : float
-        Select what is not below it.
+        Minimum probability of selected objects.
 
     Raises
     ------
     ValueError
-        Where no threshold gives that purity.
+        If no threshold yields that purity.
 
     Examples
     --------
@@ -211,7 +211,7 @@ def purity_threshold(labels, probabilities, purity, *, classes=None, scheme="leg
 
 
 def _with_probabilities(labels, probabilities, scheme):
-    """Positions of the true classes, and probabilities, of the objects that have both."""
+    """Indices of the true classes, and probabilities, of the objects with both."""
     labels, probabilities = np.ma.asarray(labels), np.asarray(probabilities, float)
     if labels.ndim != 1 or probabilities.shape != (len(labels), len(scheme)):
         raise ValueError(

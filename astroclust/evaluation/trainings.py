@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Scores of several trainings of one network, with their scatter."""
+"""Mean and scatter of the scores of several training runs."""
 
 import numpy as np
 from astropy.table import Table
@@ -13,33 +13,33 @@ _SCORES = ("recall", "precision", "f1")
 
 
 def mean_scores(trainings, *, merge=None, scheme="legus"):
-    """Mean and standard deviation of the scores of several trainings.
+    """Mean and standard deviation of the scores of several training runs.
 
-    Trainings that classify the same objects are not independent samples of objects: to take all
-    of their classes together counts each object many times, which makes errors too small. Their
-    scatter is that of the first weights, as in Wei et al. (2020, sec. 3.3).
+    Runs that classify the same objects are not independent samples of objects: pooling their
+    classes would count each object many times and underestimate the errors. Their scatter is due
+    to the initial weights, as in Wei et al. (2020, sec. 3.3).
 
     Parameters
     ----------
     trainings : iterable of (labels, classes)
-        One pair per training; see `confusion_matrix`.
+        One pair per run; see `confusion_matrix`.
     merge : dict of int to int, optional
         See `confusion_matrix`.
     scheme : str or `~astroclust.instruments.ClassScheme`, optional
-        The classes that there are.
+        Class scheme.
 
     Returns
     -------
     scores : `~astropy.table.Table`
         One row per class: ``class`` and ``name``; ``total``, the mean number of objects; and
-        ``recall``, ``recall_std``, ``precision``, ``precision_std``, ``f1`` and ``f1_std``,
-        fractions over the trainings that have them (NaN for none, standard deviations also for
-        one). ``meta`` has ``ACCURACY``, ``ACCURACY_STD`` and the number of ``TRAININGS``.
+        ``recall``, ``recall_std``, ``precision``, ``precision_std``, ``f1`` and ``f1_std``, over
+        the runs for which they are defined (NaN for none, standard deviations also for one).
+        ``meta`` has ``ACCURACY``, ``ACCURACY_STD`` and the number of ``TRAININGS``.
 
     Raises
     ------
     ValueError
-        If there are no trainings, or as `confusion_matrix` does.
+        If there are no runs; see also `confusion_matrix`.
 
     Examples
     --------
@@ -72,27 +72,27 @@ def mean_scores(trainings, *, merge=None, scheme="legus"):
 
 
 def paired_changes(before, after, *, scheme="legus"):
-    """Changes of accuracy and recalls within each training, such as by the loss of a band.
+    """Changes of accuracy and recall within each training run, such as from the loss of a band.
 
-    Most of the scatter from training to training is common to both, and drops out of the change.
+    Most of the scatter between runs is common to both, and cancels in the difference.
 
     Parameters
     ----------
     before, after : sequence of (labels, classes)
-        One pair per training, in the same order; see `confusion_matrix`.
+        One pair per run, in the same order; see `confusion_matrix`.
     scheme : str or `~astroclust.instruments.ClassScheme`, optional
-        The classes that there are.
+        Class scheme.
 
     Returns
     -------
     changes : `~astropy.table.Table`
-        One row per training: ``accuracy``, and ``recall_1`` ..., fractions; NaN for a class
-        without objects.
+        One row per run: ``accuracy``, and ``recall_1`` ..., as fractions; NaN for classes without
+        objects.
 
     Raises
     ------
     ValueError
-        If there are not as many trainings before as after, or as `confusion_matrix` does.
+        If the numbers of runs before and after differ; see also `confusion_matrix`.
 
     Examples
     --------

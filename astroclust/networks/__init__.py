@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The architectures: from normalized stamps to one score per class."""
+"""Network architectures, which map normalized stamps to one score per class."""
 
 import inspect
 from functools import partial
@@ -28,45 +28,46 @@ _OURS = {
     "native-large": partial(NativeNetwork, width=32),
     "starcnet": StarcNet,
 }
-# Networks of users, by name, for this process.
+# User-defined networks of this process, by name.
 _REGISTERED = {}
 _TIMM = "timm/"
 
 
 def register_network(name, build):
-    """Register a network of your own under a name.
+    """Register a user-defined network.
 
     `create_network`, `~astroclust.training.Recipe` and `~astroclust.weights.load_classifier` then
-    know it in this process; register it in each script that loads a classifier of this network.
+    accept its name in this process; register it in each script that loads a classifier of this
+    architecture.
 
     The network is a `~torch.nn.Module` that
 
-    - is called with ``pixels``, a float32 tensor of shape ``(n, n_bands, size, size)``, the
-      normalized stamps, in which absent bands are 0, and ``present``, a float32 tensor of shape
-      ``(n, n_bands)``, 1 for bands that were observed and 0 for others;
+    - is called with ``pixels``, the normalized stamps as a float32 tensor of shape
+      ``(n, n_bands, size, size)``, in which missing bands are 0, and ``present``, a float32 tensor
+      of shape ``(n, n_bands)``, 1 for available bands and 0 for missing ones;
     - returns logits, the scores before the softmax, of shape ``(n, n_classes)``;
-    - works for any ``n_bands`` and ``n_classes`` of at least 1 that it will be used for, and has
+    - supports all ``n_bands`` and ``n_classes`` of at least 1 for which it will be used, and has
       weights, all of which are in its ``state_dict()``;
-    - can be copied by `copy.deepcopy`, and tolerates pixels stored with the channels last: use
-      ``flatten`` or ``reshape`` in place of ``view``;
-    - may have a method ``blocks()``: a list of modules from its input to its output that hold all
-      weights once, for ``frozen`` and ``block_decay`` of a recipe. Without it, its direct
-      submodules are its blocks, in the order in which they were assigned.
+    - can be copied by `copy.deepcopy`, and supports pixels stored with the channels last: use
+      ``flatten`` or ``reshape`` instead of ``view``;
+    - may have a method ``blocks()``, which returns a list of modules from input to output that
+      contain each weight once, for ``frozen`` and ``block_decay`` of a recipe. By default, the
+      blocks are its direct submodules, in the order of assignment.
 
     Parameters
     ----------
     name : str
-        Name of the network, which model cards hold. A name that you registered before is replaced.
+        Name of the network, as stored in model cards. A previous registration is replaced.
     build : callable
-        Called as ``build(n_bands, n_classes)``; returns a new network with random weights.
+        Function ``build(n_bands, n_classes)`` that returns a new network with random weights.
 
     Raises
     ------
     TypeError
         If ``build`` is not callable.
     ValueError
-        If the name is empty, not printable, or that of a network of astroclust, torchvision or
-        timm.
+        If the name is empty, not printable, or that of an existing network of astroclust,
+        torchvision or timm.
 
     Examples
     --------
@@ -96,7 +97,7 @@ def register_network(name, build):
 
 
 def create_network(name, *, n_bands=5, n_classes=4, weights=None):
-    """Create a network that takes normalized stamps and which of their bands are present.
+    """Create a network for normalized stamps.
 
     Parameters
     ----------
@@ -104,23 +105,23 @@ def create_network(name, *, n_bands=5, n_classes=4, weights=None):
         ``"native"``, ``"native-small"`` or ``"native-large"``: `NativeNetwork` in three widths;
         ``"starcnet"``: `StarcNet`; any classification network of torchvision, such as
         ``"resnet18"`` or ``"vgg19_bn"``, or of timm, such as ``"timm/efficientnet_lite0"``: a
-        `~astroclust.networks.dual.DualNetwork` of it, on stamps resized to 299 pixels as in Wei et
-        al. (2020), or to the number after an ``@``, as in ``"resnet18@64"``: cheaper by the
-        square, and with ``+last`` at the end if each copy keeps its last layer; or a name given to
-        `register_network`.
+        `~astroclust.networks.dual.DualNetwork` of it, for stamps resized to 299 pixels as in Wei et
+        al. (2020), or to the number after an ``@``, as in ``"resnet18@64"``, at a cost that scales
+        with its square; append ``+last`` to keep the last layer of each copy; or a name registered
+        with `register_network`.
     n_bands : int, optional
         Number of bands of the stamps, at least 1.
     n_classes : int, optional
         Number of classes, at least 1.
     weights : str or `~pathlib.Path`, optional
-        For networks of torchvision and timm: ``"imagenet"``, which is the default, a file with a
-        state dict of such a network, or ``"none"`` for random weights. The others have no
-        published weights, and start from random ones.
+        For networks of torchvision and timm: ``"imagenet"`` (the default), a file with a state dict
+        of such a network, or ``"none"`` for random weights. Other networks have no published
+        weights and are initialized at random.
 
     Returns
     -------
     network : `~torch.nn.Module`
-        Called with ``(pixels, present)``, it returns logits of shape (n, n_classes); see
+        Module that maps ``(pixels, present)`` to logits of shape (n, n_classes); see
         `register_network`.
 
     Raises
@@ -128,12 +129,12 @@ def create_network(name, *, n_bands=5, n_classes=4, weights=None):
     TypeError
         If a registered network is not a `~torch.nn.Module`.
     ValueError
-        For an unknown name, weights that do not fit, a registered network without weights, or
-        fewer than one band or class.
+        If the name is unknown, weights do not match the network, a registered network has no
+        weights, or ``n_bands`` or ``n_classes`` is less than 1.
     OSError
         If weights cannot be downloaded or read.
     ModuleNotFoundError
-        If torchvision or timm is needed and not installed.
+        If torchvision or timm is required but not installed.
 
     Examples
     --------
@@ -161,7 +162,7 @@ def create_network(name, *, n_bands=5, n_classes=4, weights=None):
 
 
 def _backbone_of(name):
-    """The name of a backbone without size and ending."""
+    """Name of a backbone without its size and suffix."""
     return split_last(name)[0].partition("@")[0]
 
 
@@ -185,23 +186,23 @@ def _checked(network, name):
 
 
 def network_blocks(network):
-    """Parts of a network from its input to its output, which can be frozen one by one.
+    """Blocks of a network from input to output, which can be frozen one by one.
 
     Parameters
     ----------
     network : `~torch.nn.Module`
-        Made by `create_network`.
+        Network from `create_network`.
 
     Returns
     -------
     blocks : list of `~torch.nn.Module`
-        The result of its method ``blocks``; without one, its direct submodules that have weights,
-        or the network itself if those do not hold all weights once.
+        The result of its method ``blocks``, if any; by default, its direct submodules with weights,
+        or the network itself if these do not contain each weight once.
 
     Raises
     ------
     ValueError
-        If its method ``blocks`` does not return all weights once.
+        If its method ``blocks`` does not return modules that contain each weight once.
 
     Examples
     --------

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Image backbones, one for each three bands, whose feature vectors are concatenated."""
+"""Image backbones for three bands each, whose feature vectors are concatenated."""
 
 from bisect import bisect_left
 from contextlib import contextmanager
@@ -15,11 +15,10 @@ from astroclust.extras import naming_extras
 
 __all__ = ["DualNetwork", "list_backbones", "split_last"]
 
-# Wei et al. (2020, sec. 3.2) resize stamps to this many pixels. Some networks take another number
-# alone.
+# Wei et al. (2020, sec. 3.2) resize stamps to this many pixels. Some networks require another size.
 _INPUT_SIZE = 299
 _TORCHVISION_SIZES = {"vit": 224, "maxvit": 224}
-# What only serves to train such networks on ImageNet.
+# Auxiliary classifiers, which are only used to train on ImageNet.
 _AUXILIARY = ("AuxLogits", "aux1", "aux2")
 _CHANNELS = 3
 _KEEP_LAST = "+last"
@@ -28,34 +27,34 @@ _KEEP_LAST = "+last"
 class DualNetwork(nn.Module):
     """Image backbones whose feature vectors are concatenated (Wei et al. 2020, sec. 3.3).
 
-    Each copy of the backbone takes three bands, the last one as many as are left and channels of
-    zeros, after bilinear resizing to the 299 pixels of the paper, or to the only size that the
-    backbone takes. The feature vectors before their last layers are concatenated, and one linear
-    layer returns the scores. Of five bands there are two copies, as in the paper.
+    Each copy of the backbone processes three bands (the last copy those that remain, padded with
+    zeros), resized with bilinear interpolation to 299 pixels as in the paper, or to the only size
+    that the backbone supports. The feature vectors before the last layers are concatenated, and one
+    linear layer computes the scores. For five bands there are two copies, as in the paper.
 
     Parameters
     ----------
     backbone : str
-        One of `list_backbones`, or ``timm/`` and one of timm, as ``timm.list_models`` names them;
-        with ``@`` and a number of pixels, as ``"resnet18@64"``, stamps are resized to that many.
-        With ``+last`` at the end, as ``"resnet18@64+last"``, each copy keeps its last layer, from
-        random weights, and what it returns is concatenated in place of the feature vectors. Wei et
-        al. (2020, sec. 3.3) have "one more matrix multiplication" after networks whose "last
-        layers" and "last fully connected layers" are "randomly initialized", which can be read in
-        both ways; without ``+last``, the matrix takes the place of the last layers.
+        One of `list_backbones`, or ``timm/`` and one of ``timm.list_models``. Append ``@`` and a
+        number of pixels, as in ``"resnet18@64"``, to resize stamps to that size. Append ``+last``,
+        as in ``"resnet18@64+last"``, to keep the last layer of each copy, with random weights, and
+        to concatenate its outputs instead of the feature vectors. Wei et al. (2020, sec. 3.3) have
+        "one more matrix multiplication" after networks whose "last layers" and "last fully
+        connected layers" are "randomly initialized", which can be read either way; without
+        ``+last``, the matrix replaces the last layers.
     n_bands : int
-        Bands of the stamps.
+        Number of bands of the stamps.
     n_classes : int
-        Classes.
+        Number of classes.
     weights : str or `~pathlib.Path`
-        ``"imagenet"``: those of ImageNet (in torchvision the first published), downloaded to the
+        ``"imagenet"``: those of ImageNet (for torchvision the first published), downloaded to the
         cache of torch; ``"none"``: random; or a file with a state dict of the backbone,
         ``.safetensors`` or ``.pth``.
 
     Raises
     ------
     ValueError
-        If the backbone takes no pictures of that many pixels; the smallest size is named.
+        If the backbone does not support that size; the message states the smallest size.
 
     Examples
     --------
@@ -87,26 +86,26 @@ class DualNetwork(nn.Module):
         self.head = nn.Linear(len(self.branches) * n_features, n_classes)
 
     def blocks(self):
-        """Parts of the network, from its input to its output.
+        """Blocks of the network from input to output.
 
         Returns
         -------
         blocks : list of `~torch.nn.Module`
-            A part of each copy, and the last matrix. Parts are what the backbone is made
-            of, and the members of what it has in sequence.
+            Corresponding modules of all copies, and the last matrix. The modules are the children
+            of the backbone; a `~torch.nn.Sequential` is split into its members.
         """
         layers = zip(*map(_layers, self.branches), strict=True)
         return [*(nn.ModuleList(copies) for copies in layers), self.head]
 
     def forward(self, pixels, present):
-        """Scores of the classes before the softmax.
+        """Compute class scores before the softmax.
 
         Parameters
         ----------
         pixels : `~torch.Tensor`, shape (n, n_bands, size, size)
-            Normalised stamps.
+            Normalized stamps.
         present : `~torch.Tensor`, shape (n, n_bands)
-            Not used: an absent band is zero.
+            Ignored: missing bands are zero.
 
         Returns
         -------
@@ -126,19 +125,19 @@ class DualNetwork(nn.Module):
 
 
 def split_last(name):
-    """A name without the ending that keeps the last layers, and whether it had it.
+    """Split the suffix ``+last`` from the name of a network.
 
     Parameters
     ----------
     name : str
-        Of a network.
+        Name of a network.
 
     Returns
     -------
     name : str
-        Without ``+last``.
+        Name without ``+last``.
     keep_last : bool
-        Whether it was there.
+        Whether the name ended in ``+last``.
 
     Examples
     --------
@@ -150,7 +149,7 @@ def split_last(name):
 
 
 def _last_layer(network):
-    """Name of the last layer with weights, and the layer."""
+    """Path of the last layer with weights, and the layer."""
     return [
         (path, layer)
         for path, layer in network.named_modules()
@@ -167,8 +166,8 @@ def _chosen_size(backbone, size, usual):
 
 
 def _check_size(backbone, network, size):
-    """Raise an error that names the smallest size of a network, if it takes no pictures of this."""
-    if _takes(network, size) or not _takes(network, _INPUT_SIZE):  # which would tell nothing
+    """Raise an error that names the smallest size of a network, if a size is not supported."""
+    if _takes(network, size) or not _takes(network, _INPUT_SIZE):  # not a matter of size
         return
     sizes = range(size + 1, _INPUT_SIZE + 1)
     smallest = sizes[bisect_left(sizes, True, key=partial(_takes, network))]
@@ -178,7 +177,7 @@ def _check_size(backbone, network, size):
 
 
 def _takes(network, size):
-    """Whether a network takes pictures of a size: layers raise an error if nothing is left."""
+    """Whether a network supports a size; layers raise an error if no pixels are left."""
     try:
         with torch.inference_mode():
             network.eval()(torch.zeros(1, _CHANNELS, size, size))
@@ -190,7 +189,7 @@ def _takes(network, size):
 
 
 def _layers(network):
-    """Parts of a network that have weights, in order."""
+    """Modules of a network with weights, in order."""
     parts = []
     for part in network.children():
         parts += part.children() if isinstance(part, nn.Sequential) else [part]
@@ -198,12 +197,12 @@ def _layers(network):
 
 
 def list_backbones():
-    """Names of torchvision's classification networks.
+    """Names of the classification networks of torchvision.
 
     Returns
     -------
     names : list of str
-        In alphabetic order.
+        Names, in alphabetical order.
 
     Raises
     ------
@@ -228,7 +227,7 @@ def _torchvision_models():
 
 
 def _torchvision_backbone(name, weights, keep_last):
-    """A network of torchvision without its last layer, its features, and its input's width."""
+    """Network of torchvision without its last layer, number of features, and input width."""
     models = _torchvision_models()
     options = {}
     if name in ("googlenet", "inception_v3") and weights != "imagenet":
@@ -253,7 +252,7 @@ def _torchvision_backbone(name, weights, keep_last):
 
 
 def _timm_backbone(name, weights, keep_last):
-    """A network of timm without its last layer, its features, and its input's width."""
+    """Network of timm without its last layer, number of features, and input width."""
     with naming_extras():
         import timm
     with _downloading(name):
@@ -276,7 +275,7 @@ def _replace(network, path, layer):
 
 
 def _load(network, last_layer, name, weights):
-    """Fill a network from a file of weights, if one is given, without those of its last layer."""
+    """Load weights from a file, if one is given, except those of the last layer."""
     if weights in ("imagenet", "none"):
         return
     path = Path(weights)
@@ -291,7 +290,7 @@ def _load(network, last_layer, name, weights):
         )
     except (FileNotFoundError, Warning):
         raise
-    except Exception as error:  # what holds something else, or is damaged, fails in many ways
+    except Exception as error:  # damaged or unrelated files fail in many ways
         raise ValueError(
             f"{path} does not hold the weights of {name}: {error}; save its state_dict() with "
             "torch.save"
@@ -300,7 +299,7 @@ def _load(network, last_layer, name, weights):
 
 @contextmanager
 def _downloading(name):
-    """Say what can be done where the weights of ImageNet cannot be had."""
+    """Add a remedy to the error if the ImageNet weights cannot be downloaded."""
     try:
         yield
     except OSError as error:

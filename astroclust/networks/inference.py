@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Networks that only classify: faster than in training, with the same results."""
+"""Preparation of networks for faster inference, with the same results."""
 
 import os
 from copy import deepcopy
@@ -12,7 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 __all__ = ["channels_last", "fuse_network", "survive_forks"]
 
-# How far scores of random stamps may move, which rounding does by some 1e-6.
+# Tolerance on the scores of random stamps; rounding changes them by some 1e-6.
 _TOLERANCE = 1e-3
 
 
@@ -22,15 +22,15 @@ def fuse_network(network, n_bands, size):
     Parameters
     ----------
     network : `~torch.nn.Module`
-        Made by `~astroclust.networks.create_network`, in evaluation mode; not changed.
+        Network from `~astroclust.networks.create_network`, in evaluation mode; not modified.
     n_bands, size : int
-        Bands and width in pixels of the stamps that it takes.
+        Number of bands and width in pixels of its stamps.
 
     Returns
     -------
     fused : `~torch.nn.Module`
-        A copy with the same scores within rounding errors. It is not fused if the modules are not
-        called in the order in which they were assigned.
+        Copy with the same scores within rounding errors. It is not fused if the modules are not
+        called in the order of their assignment.
 
     Examples
     --------
@@ -67,20 +67,20 @@ def _can_fuse(convolution, norm):
 def channels_last(network, device=None):
     """Move a network to a device, and store its weights with the channels last.
 
-    Convolutions in two dimensions are faster that way.
+    Two-dimensional convolutions are faster in this memory format.
 
     Parameters
     ----------
     network : `~torch.nn.Module`
-        Changed in place.
+        Network, modified in place.
     device : str or `~torch.device`, optional
-        By default the network stays where it is.
+        Target device; by default, the network is not moved.
 
     Returns
     -------
     network : `~torch.nn.Module`
-        The same network. Its weights are only moved if some have five dimensions, for which this
-        layout does not exist.
+        The same network. The memory format is unchanged if some weights have five dimensions, for
+        which it does not exist.
 
     Examples
     --------
@@ -97,10 +97,10 @@ def channels_last(network, device=None):
 
 @lru_cache(maxsize=1)
 def survive_forks():
-    """Let processes that are forked from this one compute with torch, on one thread.
+    """Allow forked processes to use torch, on one thread.
 
-    The threads of OpenMP do not exist in a forked process, which would wait for them forever once
-    they have been used in this one.
+    The OpenMP threads of the parent do not exist in a forked process, which would wait for them
+    forever if the parent has used them.
 
     Examples
     --------

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""A small network at the resolution of the stamps, for any subset of bands."""
+"""Small network at the resolution of the stamps, for any subset of bands."""
 
 import torch
 from torch import nn
@@ -8,20 +8,20 @@ __all__ = ["NativeNetwork"]
 
 
 class NativeNetwork(nn.Module):
-    """A residual network that takes stamps at their own resolution, in any subset of bands.
+    """Residual network for stamps at their native resolution, in any subset of bands.
 
-    Three stages of residual blocks halve the stamp from 50 to 25, 13 and 7 pixels. The head sees
-    two scales: the middle of the last map, which is the candidate, and all of it, which is the
+    Three stages of residual blocks halve the stamp from 50 to 25, 13 and 7 pixels. The head
+    combines two scales: the center of the last map for the candidate, and all of it for the
     surroundings.
 
     Parameters
     ----------
     n_bands : int
-        Bands of the stamps.
+        Number of bands of the stamps.
     n_classes : int
-        Classes.
+        Number of classes.
     width : int, optional
-        Channels at full resolution; each stage doubles them.
+        Number of channels at full resolution; each stage doubles it.
 
     Examples
     --------
@@ -35,7 +35,7 @@ class NativeNetwork(nn.Module):
     def __init__(self, n_bands, n_classes, *, width=16):
         super().__init__()
         self.pixels = nn.Conv2d(n_bands, width, 3, padding=1, bias=False)
-        # Which bands are present shifts the first maps: a zero may be dark sky or no band at all.
+        # Shifts the first maps to distinguish missing bands from dark sky; both are zero.
         self.presence = nn.Linear(n_bands, width)
         self.norm = nn.BatchNorm2d(width)
         self.stages = nn.Sequential(
@@ -49,24 +49,24 @@ class NativeNetwork(nn.Module):
         )
 
     def blocks(self):
-        """Parts of the network, from its input to its output.
+        """Blocks of the network from input to output.
 
         Returns
         -------
         blocks : list of `~torch.nn.Module`
-            Which hold all weights once.
+            Modules that contain each weight once.
         """
         return [nn.ModuleList([self.pixels, self.presence, self.norm]), *self.stages, self.head]
 
     def forward(self, pixels, present):
-        """Scores of the classes before the softmax.
+        """Compute class scores before the softmax.
 
         Parameters
         ----------
         pixels : `~torch.Tensor`, shape (n, n_bands, size, size)
-            Normalised stamps.
+            Normalized stamps.
         present : `~torch.Tensor`, shape (n, n_bands)
-            1 where a band was observed, else 0.
+            1 for available bands, 0 for missing ones.
 
         Returns
         -------
@@ -82,7 +82,7 @@ class NativeNetwork(nn.Module):
 
 
 class _Stage(nn.Module):
-    """Half the pixels and more channels, then a residual block."""
+    """Strided convolution to half the width and more channels, then a residual block."""
 
     def __init__(self, n_in, n_out):
         super().__init__()

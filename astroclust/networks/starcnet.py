@@ -1,31 +1,31 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""A network like StarcNet, the baseline."""
+"""Reimplementation of StarcNet, as a baseline."""
 
 import torch
 from torch import nn
 
 __all__ = ["StarcNet"]
 
-# Width in pixels of the view of each branch; all are blown up to the first.
+# Width in pixels of the view of each branch; all are resized to the first.
 _VIEWS = (32, 20, 11)
 _CHANNELS = 128
 
 
 class StarcNet(nn.Module):
-    """A network of three branches, which see a candidate at three scales, like StarcNet.
+    """Network with three branches at different scales, modeled on StarcNet.
 
-    The middle 32, 20 and 11 pixels of the stamp, all resized to 32, go each through seven
-    convolutions of 128 channels with group normalisation, on maps of 32 and then 16 pixels; their
-    last maps of 8 pixels meet in one hidden layer. Written from what Pérez et al. (2021, ApJ 907,
-    100) publish: the number of weights, 15.3 million, and of operations, 3.5 GFLOP a stamp, are
-    theirs; how they are divided among layers is ours.
+    The central 32, 20 and 11 pixels of the stamp, all resized to 32, are each processed by seven
+    convolutions of 128 channels with group normalization, on maps of 32 and then 16 pixels; the
+    final maps of 8 pixels are joined in one hidden layer. Based on the description by Pérez et al.
+    (2021, ApJ 907, 100): the number of weights, 15.3 million, and of operations, 3.5 GFLOP per
+    stamp, are theirs; their distribution over the layers is ours.
 
     Parameters
     ----------
     n_bands : int
-        Bands of the stamps.
+        Number of bands of the stamps.
     n_classes : int
-        Classes.
+        Number of classes.
 
     Examples
     --------
@@ -49,12 +49,12 @@ class StarcNet(nn.Module):
         )
 
     def blocks(self):
-        """Parts of the network, from its input to its output.
+        """Blocks of the network from input to output.
 
         Returns
         -------
         blocks : list of `~torch.nn.Module`
-            A convolution of all branches and its normalisation each, and the head.
+            One block per convolution of all branches, with its normalization; and the head.
         """
         layers = zip(*self.branches, strict=True)
         layers = [nn.ModuleList(copies) for copies in layers if list(copies[0].parameters())]
@@ -62,14 +62,14 @@ class StarcNet(nn.Module):
         return [*(nn.ModuleList(pair) for pair in pairs), self.head]
 
     def forward(self, pixels, present):
-        """Scores of the classes before the softmax.
+        """Compute class scores before the softmax.
 
         Parameters
         ----------
         pixels : `~torch.Tensor`, shape (n, n_bands, size, size)
-            Normalised stamps of at least 11 pixels.
+            Normalized stamps of at least 11 pixels.
         present : `~torch.Tensor`, shape (n, n_bands)
-            Not used: an absent band is zero.
+            Ignored: missing bands are zero.
 
         Returns
         -------
@@ -84,7 +84,7 @@ class StarcNet(nn.Module):
 
 
 def _view(pixels, width):
-    """The middle of stamps, at the size of the widest view."""
+    """Center of stamps, resized to the width of the widest view."""
     edge = max((pixels.shape[-1] - width + 1) // 2, 0)
     middle = pixels[..., edge : edge + width, edge : edge + width]
     return nn.functional.interpolate(middle, _VIEWS[0], mode="bilinear", align_corners=False)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Figures: fields, stamps, diagrams of magnitudes, cuts, completeness, learning, scores."""
+"""Figures of fields, stamps, photometry, candidate selection, completeness and scores."""
 
 from astroclust.extras import naming_extras
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Figures of found sources: how complete and pure they are, and which pairs they tell apart."""
+"""Figures of source detection: completeness, purity and deblending."""
 
 from itertools import cycle
 
@@ -8,15 +8,15 @@ from matplotlib.figure import Figure
 
 __all__ = ["plot_deblending", "plot_detection", "plot_precision_recall"]
 
-# Colors that the color-blind tell apart (Okabe & Ito 2008), and a marker of each method.
+# Colors safe for color-blind readers (Okabe & Ito 2008), and markers, per method.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKERS = "osD^vPX"
-# Fraction of a bin by which methods are shifted, so that their error bars lie side by side.
+# Fraction of a bin by which methods are offset, so that their error bars do not overlap.
 _SHIFT = 0.12
 
 
 def plot_detection(scores):
-    """Draw completeness and purity against magnitude, for one method or several.
+    """Plot completeness and purity against magnitude for one or more methods.
 
     Parameters
     ----------
@@ -26,9 +26,9 @@ def plot_detection(scores):
     Returns
     -------
     figure : `~matplotlib.figure.Figure`
-        Completeness against true magnitude at the left, purity against measured magnitude at the
-        right, with 68 % intervals. Bins without sources have no point. If truth is complete to a
-        limit only, a line is there in purity.
+        Completeness against true magnitude (left) and purity against measured magnitude (right),
+        with 68 % intervals. Bins without sources have no point. If truth is only complete to a
+        limit, it is marked by a line in the purity panel.
 
     Raises
     ------
@@ -74,27 +74,27 @@ def _cycled():
 
 
 def _draw_fraction(ax, x, table, name, style):
-    """Draw a fraction with its interval; the line is broken at rows that have none."""
+    """Plot a fraction with its interval; the line is interrupted at rows without one."""
     value, low, high = (np.asarray(table[name + end]) for end in ("", "_low", "_high"))
-    # Rounding may put an end of the interval of 0 or 1 on the wrong side.
+    # Rounding may put the limit of an interval on the wrong side of 0 or 1.
     ax.errorbar(np.asarray(x), value, np.clip([value - low, high - value], 0, None), **style)
 
 
 def plot_precision_recall(scores, *, ax=None):
-    """Draw precision against recall for thresholds on the score, for one method or several.
+    """Plot precision-recall curves for one or more methods.
 
     Parameters
     ----------
     scores : dict of str to `~astroclust.evaluation.DetectionScores`
         Scores by the name of the method.
     ax : `~matplotlib.axes.Axes`, optional
-        Where to draw; by default in a new figure.
+        Axes to plot on; by default those of a new figure.
 
     Returns
     -------
     ax : `~matplotlib.axes.Axes`
-        With a line per method, and its average precision in the legend. Methods without a score
-        are one point.
+        Axes with one line per method, and its average precision in the legend. Methods without a
+        score are shown as one point.
 
     Raises
     ------
@@ -137,20 +137,20 @@ def plot_precision_recall(scores, *, ax=None):
 
 
 def plot_deblending(scores, *, ax=None):
-    """Draw the fraction of pairs of true sources that are told apart.
+    """Plot the fraction of resolved pairs of true sources.
 
     Parameters
     ----------
     scores : `~astroclust.evaluation.DetectionScores`
         Scores of one method.
     ax : `~matplotlib.axes.Axes`, optional
-        Where to draw; by default in a new figure.
+        Axes to plot on; by default those of a new figure.
 
     Returns
     -------
     ax : `~matplotlib.axes.Axes`
-        With a cell for each bin of separation and flux ratio, and in it the percentage of pairs of
-        which both sources are found, and the number of pairs. Cells without pairs are empty.
+        Axes with one cell per bin of separation and flux ratio, labeled with the percentage of
+        pairs with both sources detected and the number of pairs. Cells without pairs are empty.
 
     Raises
     ------

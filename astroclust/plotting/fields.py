@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Figures of fields: the image in color, markers of the classes, sky coordinates and scale."""
+"""Figures of fields: color image, class markers, sky coordinates and scale bar."""
 
 import itertools
 
@@ -18,16 +18,16 @@ from astroclust.plotting.picking import name_rows_on_click
 
 __all__ = ["plot_field", "sampled_bands"]
 
-# Pixels along a side of a field in a figure: more than any screen shows.
+# Maximum width of a field in a figure, in pixels: more than screens show.
 _WIDTH = 2000
-# Labels of sky axes by physical type, where that of astropy is a code.
+# Labels of sky axes by physical type, instead of the abbreviations of astropy.
 _AXES = {
     "pos.eq.ra": "right ascension",
     "pos.eq.dec": "declination",
     "pos.galactic.lon": "Galactic longitude",
     "pos.galactic.lat": "Galactic latitude",
 }
-# Fraction of the width of a field that the scale bar is at most.
+# Maximum length of the scale bar, as a fraction of the width of the field.
 _BAR = 0.25
 
 
@@ -41,39 +41,40 @@ def plot_field(
     stretch="asinh",
     limits=(40.0, 99.7),
 ):
-    """Draw a field in color and mark the classes.
+    """Plot a color image of a field with markers of the classes.
 
-    In an interactive figure a click on a marker names its row, ``id``, class and probability.
+    In an interactive figure, a click on a marker displays its row, ``id``, class and probability.
 
     Parameters
     ----------
     images : `~astroclust.images.ImageSet` or mapping
-        The bands of the field.
+        Images of the field.
     table : `~astropy.table.Table`, length n
-        Positions and a column ``class``. ``DISTANCE`` (Mpc) in its ``meta`` is for the scale bar.
+        Positions and a column ``class``. ``DISTANCE`` (Mpc) in its ``meta`` is used for the scale
+        bar.
     ax : `~matplotlib.axes.Axes`, optional
-        Axes to draw into; by default those of a new figure.
+        Axes to plot on; by default those of a new figure.
     column_prefix : str, optional
         Prefix of the class columns.
     sky : bool, optional
-        Whether the axes of a new figure have sky coordinates
-        (`~astropy.visualization.wcsaxes.WCSAxes`), if the images have a WCS, or pixels.
+        Whether the axes of a new figure show sky coordinates
+        (`~astropy.visualization.wcsaxes.WCSAxes`), if the images have a WCS, instead of pixels.
     stretch : str or `~astropy.visualization.BaseStretch`, optional
         ``"asinh"``, ``"log"``, ``"linear"`` or a stretch of astropy.
     limits : tuple of float, optional
-        Percentiles of each color that become black and white.
+        Percentiles of each color that are mapped to black and white.
 
     Returns
     -------
     ax : `~matplotlib.axes.Axes`
-        With the picture and one set of markers per class; y goes up, and data coordinates are
-        pixels from 0. A scale bar is drawn if the images have a WCS: in arcsec and, with a
-        distance, in parsecs. Images of more than 2000 pixels a side are binned for display.
+        Axes with the image and one set of markers per class; y increases upward, and data
+        coordinates are 0-based pixels. If the images have a WCS, there is a scale bar in arcsec
+        and, if the distance is known, in parsecs. Images wider than 2000 pixels are binned.
 
     Raises
     ------
     ValueError
-        If the stretch or the limits are not accepted.
+        If the stretch or the limits are invalid.
 
     Examples
     --------
@@ -105,20 +106,20 @@ def plot_field(
 
 
 def sampled_bands(images, width):
-    """Bands of a field, binned for display.
+    """Bin the bands of a field for display.
 
     Parameters
     ----------
     images : `~astroclust.images.ImageSet`
-        The bands.
+        Images of the field.
     width : int
-        Most pixels along a side.
+        Maximum width of the result, in pixels.
 
     Returns
     -------
     data : `~numpy.ndarray` of float32, shape (n_bands, ny, nx)
-        Mean of up to four good pixels in each square of ``step`` pixels a side, as all of them
-        would take long; NaN if there are none.
+        Mean of up to four good pixels in each square of ``step`` pixels width, as reading all of
+        them would take long; NaN if there are none.
     step : int
         Width of the squares, in pixels.
     """
@@ -144,7 +145,7 @@ def _new_axes(images, sky):
 
 
 def _label_axes(ax):
-    # Without matplotlib this module of astropy fails in a way of its own.
+    # Imported late: without matplotlib, this module of astropy raises an error of its own.
     from astropy.visualization.wcsaxes import WCSAxes
 
     if not isinstance(ax, WCSAxes):
@@ -158,7 +159,7 @@ def _label_axes(ax):
 
 
 def _mark_classes(ax, x, y, classes, scheme):
-    """Draw one set of markers per class, and the legend."""
+    """Plot one set of markers per class, and the legend."""
     handles = []
     for number, name in scheme.names.items():
         rows = classes == number
@@ -182,7 +183,7 @@ def _mark_classes(ax, x, y, classes, scheme):
 
 
 def _name(table, row, number, scheme, prefix):
-    """Text for one row: its number and id, its class and probability."""
+    """Label of one row, with its index, id, class and probability."""
     identity = next(
         (f", id {table[name][row]}" for name in ("id", "ID") if name in table.colnames), ""
     )
@@ -193,7 +194,7 @@ def _name(table, row, number, scheme, prefix):
 
 
 def _add_scale(ax, n_x, pixel_scale, distance):
-    """Add a scale bar of a round number of arcsec, in parsecs too if there is a distance (Mpc)."""
+    """Add a scale bar of a round number of arcsec, also in parsecs if a distance (Mpc) is given."""
     most = _BAR * n_x * pixel_scale
     decade = 10 ** np.floor(np.log10(most))
     length = max(factor * decade for factor in (1, 2, 5) if factor * decade <= most)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Color pictures, and galleries of stamps."""
+"""Color images, and galleries of stamps."""
 
 import numpy as np
 from astropy.visualization import (
@@ -28,42 +28,42 @@ __all__ = [
 ]
 
 
-# Stretches by name; both curves show faint wings beside bright cores.
+# Stretches by name; the nonlinear ones show faint wings next to bright cores.
 _STRETCHES = {"asinh": AsinhStretch(0.08), "log": LogStretch(100), "linear": LinearStretch()}
 
 
 def color_image(data, bands, *, system="legus", limits=(40.0, 99.7), levels=None, stretch="asinh"):
-    """Make a color picture of several bands.
+    """Create a color image from several bands.
 
     Red is the mean of the reddest third of the band system, green that of the middle, blue that of
     the bluest: I, V and B, U and NUV for LEGUS. A color without bands is the mean of the others.
-    Each is scaled by its own pixels, or as ``levels`` says.
+    Each color is scaled independently, or by ``levels``.
 
     Parameters
     ----------
     data : array_like, shape (n_bands, ny, nx)
-        The images; NaN is black.
+        Images; NaN is treated as 0.
     bands : sequence of str
-        Their roles in ``system``.
+        Roles of the images in ``system``.
     system : str or `~astroclust.instruments.BandSystem`, optional
-        The bands that there are.
+        Band system.
     limits : tuple of float, optional
-        Percentiles of each color that become black and white.
+        Percentiles of each color that are mapped to black and white.
     levels : array_like of float, shape (3, 2), optional
-        What becomes black and white in red, green and blue, as `color_levels` finds it in a
-        larger image; by default the percentiles here.
+        Values that are mapped to black and white in red, green and blue, such as those from
+        `color_levels` for a larger image; by default the percentiles of ``data``.
     stretch : str or `~astropy.visualization.BaseStretch`, optional
         ``"asinh"``, ``"log"``, ``"linear"`` or a stretch of astropy.
 
     Returns
     -------
     picture : `~numpy.ndarray` of uint8, shape (ny, nx, 3)
-        Red, green and blue.
+        Red, green and blue values.
 
     Raises
     ------
     ValueError
-        If the stretch or the limits are not accepted.
+        If the stretch or the limits are invalid.
 
     Examples
     --------
@@ -83,23 +83,23 @@ def color_image(data, bands, *, system="legus", limits=(40.0, 99.7), levels=None
 
 
 def color_levels(data, bands, *, system="legus", limits=(40.0, 99.7)):
-    """What becomes black and white in a colour picture, for its parts to look alike.
+    """Black and white levels of a color image, for a consistent scaling of its parts.
 
     Parameters
     ----------
     data : array_like, shape (n_bands, ny, nx)
-        The images, or every so many of their pixels.
+        Images, or a subsample of their pixels.
     bands : sequence of str
-        Their roles in ``system``.
+        Roles of the images in ``system``.
     system : str or `~astroclust.instruments.BandSystem`, optional
-        The bands that there are.
+        Band system.
     limits : tuple of float, optional
         Percentiles of each color.
 
     Returns
     -------
     levels : `~numpy.ndarray`, shape (3, 2)
-        Black and white of red, green and blue, for `color_image`.
+        Black and white levels of red, green and blue, for `color_image`.
 
     Examples
     --------
@@ -133,7 +133,7 @@ def _percentile_levels(layers, limits):
 
 
 def _color_layers(data, bands, system):
-    """Red, green and blue light, shape (3, ny, nx)."""
+    """Red, green and blue channels, shape (3, ny, nx)."""
     data = np.nan_to_num(np.asarray(data, np.float32))
     channels = np.array([system.channel(band) for band in bands])
     layers = {i: data[channels == i].mean(axis=0) for i in sorted(set(channels.tolist()))}
@@ -142,29 +142,29 @@ def _color_layers(data, bands, system):
 
 
 def plot_gallery(table, images, *, per_class=8, size=50, context=None, column_prefix=""):
-    """Draw the most and the least certain stamps of each class.
+    """Plot stamps of each class, from the most to the least certain.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
         Classified candidates.
     images : `~astroclust.images.ImageSet` or mapping
-        The bands of the field.
+        Images of the field.
     per_class : int, optional
-        Stamps a class: the surest, falling evenly to the least sure.
+        Number of stamps per class, evenly spaced from the most to the least certain.
     size : int, optional
-        Width of a stamp in pixels.
+        Width of a stamp, in pixels.
     context : int, optional
         Width in pixels of the surroundings to show, such as the 299 of Wei et al. (2020, Fig. 1).
-        Each object then has a row of its own, laid out by `plot_examples`.
+        Each object then has its own row; see `plot_examples`.
     column_prefix : str, optional
-        That of the class columns.
+        Prefix of the class columns.
 
     Returns
     -------
     figure : `~matplotlib.figure.Figure`
-        A row a class; above each stamp its probability p and entropy S. With ``context``, a row an
-        object.
+        One row per class; each stamp is labeled with its probability p and entropy S. With
+        ``context``, one row per object.
 
     Raises
     ------
@@ -220,7 +220,7 @@ def plot_gallery(table, images, *, per_class=8, size=50, context=None, column_pr
 
 
 def _members(is_member, probability, n):
-    """Rows of a class: the surest, falling evenly to the least sure."""
+    """Rows of a class, evenly spaced from the most to the least certain."""
     members = np.flatnonzero(is_member)
     members = members[np.argsort(-probability[members], kind="stable")]
     if len(members) > n:
@@ -233,22 +233,22 @@ def _certainty(probability, entropy, row):
 
 
 def plot_examples(stamps, *, size=50, titles=None):
-    """Draw objects with their surroundings and in each band, as Wei et al. (2020, Fig. 1) do.
+    """Plot objects with their surroundings and in each band, as in Wei et al. (2020, Fig. 1).
 
     Parameters
     ----------
     stamps : `~astroclust.stamps.Stamps`
-        n stamps, as wide as the surroundings to show: 299 pixels in the paper.
+        n stamps, with the width of the surroundings to show: 299 pixels in the paper.
     size : int, optional
-        Width in pixels of the middle that the other panels show.
+        Width of the center shown in the other panels, in pixels.
     titles : sequence of str, length n, optional
-        Titles of the rows; by default the classes in ``stamps.table``, if there are any.
+        Titles of the rows; by default the classes in ``stamps.table``, if any.
 
     Returns
     -------
     figure : `~matplotlib.figure.Figure`
-        One row per object: the stamp in color, its middle in the same colors, and the middle in
-        each band, in gray from the 5th to the 99.8th percentile. Bands that are absent are blank.
+        One row per object: the stamp in color, its center with the same scaling, and the center in
+        each band, in gray from the 5th to the 99.8th percentile. Missing bands are blank.
 
     Raises
     ------
@@ -300,7 +300,7 @@ def plot_examples(stamps, *, size=50, titles=None):
 
 
 def _show_gray(ax, pixels, present):
-    """One band; blank where it is absent or has no pixels."""
+    """Show one band; blank if it is missing or has no valid pixels."""
     ax.set_facecolor("0.9")
     if not present or np.isnan(pixels).all():
         return
@@ -309,21 +309,22 @@ def _show_gray(ax, pixels, present):
 
 
 def plot_saliency(stamps, maps, *, row=0):
-    """Draw a stamp band by band, and below it what says for its class and what against.
+    """Plot each band of a stamp, with the saliency for and against its class below.
 
     Parameters
     ----------
     stamps : `~astroclust.stamps.Stamps`
         n stamps.
     maps : array_like of float, shape (n, n_bands, size, size)
-        As `~astroclust.attribution.saliency` returns them.
+        Saliency maps from `~astroclust.attribution.saliency`.
     row : int, optional
-        Which of them.
+        Index of the stamp.
 
     Returns
     -------
     figure : `~matplotlib.figure.Figure`
-        With the share of each band above it. North is not turned up: pixels are as in the image.
+        Figure with the fraction of the saliency above each band. Stamps are in the orientation of
+        the image, not north up.
 
     Examples
     --------
@@ -354,7 +355,7 @@ def plot_saliency(stamps, maps, *, row=0):
 
 
 def plot_reduced_input(stamps, reduced, *, titles=None):
-    """Draw class probabilities and saliency with all bands and with fewer, side by side.
+    """Plot class probabilities and saliency with all bands and with fewer bands.
 
     Parameters
     ----------
@@ -370,13 +371,13 @@ def plot_reduced_input(stamps, reduced, *, titles=None):
     figure : `~matplotlib.figure.Figure`
         One row per object: the stamp in color; the class probabilities with each input; the
         saliency with each input, summed over its bands, and the probability of the class that it
-        is about; and, for each reduced input, the saliency in the bands that it lacks, with their
+        refers to; and, for each reduced input, the saliency in the missing bands, with their
         fractions. Orange is for the class and violet against it, on one scale per row.
 
     Raises
     ------
     ValueError
-        If there are no stamps, ``reduced`` is of other ones, or the number of titles differs.
+        If there are no stamps, ``reduced`` is for other stamps, or the number of titles differs.
 
     Examples
     --------
@@ -420,7 +421,7 @@ def plot_reduced_input(stamps, reduced, *, titles=None):
 
 
 def _stack_probabilities(ax, probabilities, inputs, scheme):
-    """Class probabilities as stacked bars, one per input, with the numbers of the classes."""
+    """Plot class probabilities as stacked bars, one per input, labeled with the classes."""
     left = np.zeros(len(inputs))
     for number, heights in zip(scheme.numbers, probabilities.T, strict=True):
         bars = ax.barh(inputs, heights, left=left, color=scheme.colors[number], height=0.7)
@@ -433,7 +434,7 @@ def _stack_probabilities(ax, probabilities, inputs, scheme):
 
 
 def _captions(reduced, row):
-    """The probability of the class with each input, and the class that wins if it is another."""
+    """Yield the probability of the class with each input, and the most probable class if other."""
     scheme, own = reduced.scheme, reduced.classes[row]
     for probabilities in reduced.probabilities[:, row]:
         chosen = scheme.most_probable(probabilities)
@@ -442,7 +443,7 @@ def _captions(reduced, row):
 
 
 def _loss_captions(reduced, row):
-    """The fractions of the saliency that each reduced input loses."""
+    """Yield the fractions of the saliency that each reduced input loses."""
     losses = reduced.losses()
     for loss in losses[losses["row"] == row]:
         bands = [band for band in reduced.bands if np.isfinite(loss[f"lost_{band}"])]

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Figures of classified tables: colours, magnitudes, numbers and places of each class."""
+"""Figures of classified tables: colors, magnitudes and positions by class."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,32 +14,32 @@ __all__ = ["plot_color_color", "plot_color_magnitude", "plot_luminosity_function
 def plot_color_magnitude(
     table, *, color=("F555W", "F814W"), magnitude="F555W", column_prefix="", ax=None
 ):
-    """Draw a colour-magnitude diagram with a marker a class.
+    """Plot a color-magnitude diagram with one marker per class.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        With ``class`` and magnitudes ``mag_f555w`` ..., as
-        `~astroclust.photometry.measure_photometry` and `~astroclust.catalogs.read_legus` name
-        them.
+        Table with ``class`` and magnitudes ``mag_f555w`` ..., such as from
+        `~astroclust.photometry.measure_photometry` or `~astroclust.catalogs.read_legus`.
     color : tuple of two str, optional
-        Filters of the colour, the bluer first.
+        Filters of the color, the bluer one first.
     magnitude : str, optional
         Filter of the magnitude.
     column_prefix : str, optional
-        That of the class columns.
+        Prefix of the class columns.
     ax : `~matplotlib.axes.Axes`, optional
-        Where to draw; by default in a new figure.
+        Axes to plot on; by default those of a new figure.
 
     Returns
     -------
     ax : `~matplotlib.axes.Axes`
-        With blue to the left and bright above. Rows without one of the magnitudes are left out.
+        Axes with blue to the left and bright at the top. Rows without one of the magnitudes are
+        excluded.
 
     Raises
     ------
     KeyError
-        Where the table has not these columns.
+        If the table lacks these columns.
 
     Examples
     --------
@@ -63,29 +63,29 @@ def plot_color_color(
     column_prefix="",
     ax=None,
 ):
-    """Draw a colour-colour diagram with a marker a class.
+    """Plot a color-color diagram with one marker per class.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        As for `plot_color_magnitude`.
+        See `plot_color_magnitude`.
     x, y : tuple of two str, optional
-        Filters of the colours, the bluer first.
+        Filters of the colors, the bluer one first.
     column_prefix : str, optional
-        That of the class columns.
+        Prefix of the class columns.
     ax : `~matplotlib.axes.Axes`, optional
-        Where to draw; by default in a new figure.
+        Axes to plot on; by default those of a new figure.
 
     Returns
     -------
     ax : `~matplotlib.axes.Axes`
-        With blue to the left and, as usual, above. Rows without one of the magnitudes are left
-        out.
+        Axes with blue to the left and, as usual, at the top. Rows without one of the magnitudes
+        are excluded.
 
     Raises
     ------
     KeyError
-        Where the table has not these columns.
+        If the table lacks these columns.
 
     Examples
     --------
@@ -101,33 +101,33 @@ def plot_color_color(
 
 
 def plot_luminosity_function(table, *, band="F555W", width=0.5, column_prefix="", ax=None):
-    """Draw how many objects of each class there are by magnitude.
+    """Plot the luminosity function of each class.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        As for `plot_color_magnitude`.
+        See `plot_color_magnitude`.
     band : str, optional
         Filter of the magnitude.
     width : float, optional
-        Of a bin in mag.
+        Bin width, in mag.
     column_prefix : str, optional
-        That of the class columns.
+        Prefix of the class columns.
     ax : `~matplotlib.axes.Axes`, optional
-        Where to draw; by default in a new figure.
+        Axes to plot on; by default those of a new figure.
 
     Returns
     -------
     ax : `~matplotlib.axes.Axes`
-        With steps for each class and the sum of those that count as clusters, with Poisson
-        errors, on a logarithmic scale.
+        Axes with a histogram of each class, and the sum of those that count as clusters, with
+        Poisson errors, on a logarithmic scale.
 
     Raises
     ------
     KeyError
-        Where the table has not these columns.
+        If the table lacks these columns.
     ValueError
-        Where no row has a magnitude.
+        If no row has a magnitude.
 
     Examples
     --------
@@ -172,26 +172,26 @@ def plot_luminosity_function(table, *, band="F555W", width=0.5, column_prefix=""
 
 
 def plot_map(table, *, column_prefix="", ax=None):
-    """Draw where the objects of each class are, without images.
+    """Plot the positions of the objects of each class.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        With ``class`` and positions; those on the sky go first.
+        Table with ``class`` and positions; sky coordinates are preferred over pixels.
     column_prefix : str, optional
-        That of the class columns.
+        Prefix of the class columns.
     ax : `~matplotlib.axes.Axes`, optional
-        Where to draw; by default in a new figure.
+        Axes to plot on; by default those of a new figure.
 
     Returns
     -------
     ax : `~matplotlib.axes.Axes`
-        With north up and east to the left where there are positions on the sky, in true shape.
+        Axes with equal scales and, for sky coordinates, north up and east to the left.
 
     Raises
     ------
     KeyError
-        Where the table has no positions or classes.
+        If the table has no positions or classes.
 
     Examples
     --------
@@ -216,7 +216,7 @@ def plot_map(table, *, column_prefix="", ax=None):
 
 
 def _draw_classes(table, x, y, column_prefix, ax):
-    """Draw points with the marker of their class, the most numerous first."""
+    """Plot points with the marker of their class, the most numerous class first."""
     ax = _new_axes() if ax is None else ax
     classes = class_column(table, column_prefix)
     good = np.isfinite(x) & np.isfinite(y)
@@ -247,7 +247,7 @@ def _new_axes():
 
 
 def _magnitude(table, name):
-    """Magnitudes in a filter, NaN where there are none."""
+    """Magnitudes in a filter, NaN if missing."""
     return float_column(table, f"mag_{name.lower()}")
 
 

@@ -1,30 +1,30 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Rows of a table that are named when their marker is clicked."""
+"""Labels of table rows whose markers are clicked."""
 
 import numpy as np
 
 __all__ = ["name_rows_on_click"]
 
-# Screen pixels within which a click is on a marker.
+# Maximum distance of a click from a marker, in screen pixels.
 _REACH = 12
 
 
 def name_rows_on_click(image, x, y, names):
-    """Name the row at a click, beside its marker.
+    """Show a label next to a marker that is clicked.
 
     Parameters
     ----------
     image : `~matplotlib.image.AxesImage`
-        The image that is clicked.
+        Image that receives the clicks.
     x, y : `~numpy.ndarray` of float, shape (n,)
         Positions of the markers, in the data coordinates of its axes.
     names : sequence of str, length n
-        Text of each.
+        Label of each marker.
 
     Returns
     -------
     label : `~matplotlib.text.Annotation`
-        Invisible until a marker is clicked, and again after a click beside all of them.
+        Label, visible after a click on a marker and hidden after a click elsewhere.
     """
     ax = image.axes
     positions = np.column_stack([x, y])
@@ -41,7 +41,7 @@ def name_rows_on_click(image, x, y, names):
     )
 
     def nearest(_, event):
-        """Any click on the image counts; ``row`` is None if it is on no marker."""
+        """Accept any click on the image; ``row`` is None if it is not on a marker."""
         if event.inaxes is not ax:
             return False, {}
         distance = np.hypot(*(ax.transData.transform(positions) - (event.x, event.y)).T)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Figures of samples: the concentration index and its cut, completeness."""
+"""Figures of candidate selection: concentration index cut and completeness."""
 
 import matplotlib
 import numpy as np
@@ -10,29 +10,29 @@ from astroclust.instruments import LEGUS_CLASSES
 
 __all__ = ["plot_ci_calibration", "plot_completeness"]
 
-# Blue of the same palette as the classes.
+# Blue from the palette of the classes.
 _STAR_COLOR = "#0072B2"
 
 
 def plot_ci_calibration(calibration, *, ax=None):
-    """Draw the concentration indices of stars and clusters, and the cut between them.
+    """Plot the concentration indices of stars and clusters, and the cut between them.
 
     Parameters
     ----------
     calibration : `~astroclust.photometry.CICalibration`
-        As `~astroclust.photometry.calibrate_ci` returns it.
+        Result of `~astroclust.photometry.calibrate_ci`.
     ax : `~matplotlib.axes.Axes`, optional
-        Where to draw; by default in a new figure.
+        Axes to plot on; by default those of a new figure.
 
     Returns
     -------
     ax : `~matplotlib.axes.Axes`
-        With a histogram of each in bins of 0.03 mag, those far from the cut in the first and the
-        last bin, a line at the cut and one at the locus of the stars.
+        Axes with a histogram of each in bins of 0.03 mag, with outliers in the first and last bin,
+        and lines at the cut and at the stellar locus.
 
     Examples
     --------
-    A row of stars, and one of clusters twice as wide:
+    A row of stars, and a row of clusters twice as wide:
 
     >>> import numpy as np
     >>> from astropy.table import Table
@@ -51,7 +51,7 @@ def plot_ci_calibration(calibration, *, ax=None):
     if ax is None:
         ax = Figure(figsize=(7, 4.5), layout="constrained").subplots()
     stars, clusters = (np.asarray(t["ci"]) for t in (calibration.stars, calibration.clusters))
-    # The cut is an edge, so that no bar lies on both sides of it.
+    # The cut is a bin edge, so that no bar crosses it.
     bins = calibration.cut + 0.03 * np.arange(-15, 41)
     cut, locus, scatter = calibration.cut, calibration.locus, calibration.scatter
     for index, color, label in (
@@ -62,7 +62,7 @@ def plot_ci_calibration(calibration, *, ax=None):
             f"clusters ({len(clusters)}, {np.sum(clusters < cut)} below)",
         ),
     ):
-        # Half a bin inside, where rounding cannot move a value out.
+        # Half a bin inside, so that rounding cannot exclude values.
         inside = np.clip(index, bins[0] + 0.015, bins[-1] - 0.015)
         ax.hist(inside, bins, color=color, alpha=0.7, label=label)
     ax.axvline(locus, color="0.4", ls=":", label=f"locus {locus:.2f} $\\pm$ {scatter:.2f} mag")
@@ -74,22 +74,22 @@ def plot_ci_calibration(calibration, *, ax=None):
 
 
 def plot_completeness(table, *, ax=None):
-    """Draw the fractions of artificial clusters that are found, selected and classified.
+    """Plot the fractions of artificial clusters that are detected, selected and classified.
 
     Parameters
     ----------
     table : `~astropy.table.Table`
-        As `~astroclust.injection.completeness` returns it.
+        Result of `~astroclust.injection.completeness`.
     ax : `~matplotlib.axes.Axes`, optional
-        Where to draw; by default in a new figure.
+        Axes to plot on; by default those of a new figure.
 
     Returns
     -------
     ax : `~matplotlib.axes.Axes`
-        With two lines and their 68 per cent intervals for each radius against magnitude: dashed
-        with open circles for the found, solid with full ones for the selected. With a classifier
-        a third, dotted with squares, for those that are left after classification. A horizontal
-        line is at one half.
+        Axes with two lines and their 68 per cent intervals per radius against magnitude: dashed
+        with open circles for detected clusters, solid with filled circles for selected ones. With
+        a classifier, a dotted line with squares shows those that remain after classification. A
+        horizontal line marks one half.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def plot_completeness(table, *, ax=None):
     radii = np.unique(table["radius"])
     unit = str(table["radius"].unit).replace("pix", "pixels")
     colors = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, len(radii)))
-    # Rings that show around the dots where all that were found are selected.
+    # Rings remain visible around the dots if all detected clusters are selected.
     styles = {
         "found": {"ls": "--", "mfc": "w", "ms": 8, "marker": "o"},
         "selected": {"ls": "-", "ms": 4, "marker": "o"},
@@ -138,6 +138,6 @@ def plot_completeness(table, *, ax=None):
 
 
 def _label(name):
-    """Fraction for the legend: ``classified_1_2`` are of class 1 or 2."""
+    """Legend label of a fraction: ``classified_1_2`` is class 1 or 2."""
     kind, *classes = name.split("_")
     return f"selected, class {' or '.join(classes)}" if classes else kind

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Figures of classifiers: how they learnt, what they confuse, what their probabilities mean."""
+"""Figures of classifiers: learning curve, confusion matrix, calibration and other scores."""
 
 from pathlib import Path
 
@@ -24,33 +24,33 @@ __all__ = [
     "plot_learning_curve",
 ]
 
-# Blue of the same palette as the classes.
+# Blue from the palette of the classes.
 _LINE_COLOR = "#0072B2"
 _LINE_STYLES = ("-", "--", ":", "-.")
 
 
 def plot_learning_curve(log, *, ax=None):
-    """Draw how a training went.
+    """Plot the learning curve of a training run.
 
     Parameters
     ----------
     log : str or `~pathlib.Path`
-        The ``metrics.csv`` that a training leaves in its folder.
+        The ``metrics.csv`` in the folder of the training run.
     ax : `~matplotlib.axes.Axes`, optional
-        Where to draw; by default in a new figure.
+        Axes to plot on; by default those of a new figure.
 
     Returns
     -------
     ax : `~matplotlib.axes.Axes`
-        With the loss of the stamps learnt from and of those set aside, after each epoch; and, on
-        an axis at the right, the accuracy of the latter.
+        Axes with the training and validation loss after each epoch and, on the right axis, the
+        validation accuracy.
 
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        If the file does not exist.
     ValueError
-        Where no epoch is in it.
+        If it contains no epochs.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def plot_learning_curve(log, *, ax=None):
     ):
         rows = table[~np.ma.getmaskarray(table[name])] if name in table.colnames else []
         if len(rows):
-            # Lightning counts epochs from 0, and writes them when they are over.
+            # Lightning counts epochs from 0, and logs them at their end.
             axis.plot(rows["epoch"] + 1, rows[name], marker=".", label=label, **style)
     ax.set(xlabel="epoch", ylabel="cross-entropy (nats)")
     ax.xaxis.get_major_locator().set_params(integer=True)
@@ -93,19 +93,19 @@ def plot_learning_curve(log, *, ax=None):
 
 
 def plot_calibration(curve, *, ax=None):
-    """Draw how often classes are right against how probable they were said to be.
+    """Plot a calibration curve: accuracy against predicted probability.
 
     Parameters
     ----------
     curve : `~astropy.table.Table`
-        As `~astroclust.evaluation.calibration_curve` returns it.
+        Result of `~astroclust.evaluation.calibration_curve`.
     ax : `~matplotlib.axes.Axes`, optional
-        Where to draw; by default in a new figure.
+        Axes to plot on; by default those of a new figure.
 
     Returns
     -------
     ax : `~matplotlib.axes.Axes`
-        With a point a bin, its standard error, and the line where both are equal.
+        Axes with one point per bin, its standard error, and the line of equality.
 
     Examples
     --------
@@ -133,21 +133,21 @@ def plot_calibration(curve, *, ax=None):
 
 
 def plot_confusion(confusion, *, ax=None):
-    """Draw a confusion matrix as Wei et al. (2020, Figs 3 and 4) do: a row a true class.
+    """Plot a confusion matrix with one row per true class, as in Wei et al. (2020, Figs 3 and 4).
 
     Parameters
     ----------
     confusion : `~astropy.table.Table`
-        As `~astroclust.evaluation.mean_confusion` or `~astroclust.evaluation.confusion_matrix`
-        returns it.
+        Result of `~astroclust.evaluation.mean_confusion` or
+        `~astroclust.evaluation.confusion_matrix`.
     ax : `~matplotlib.axes.Axes`, optional
-        Where to draw; by default in a new figure.
+        Axes to plot on; by default those of a new figure.
 
     Returns
     -------
     ax : `~matplotlib.axes.Axes`
-        With the percentage of each true class that was given each class, and its standard
-        deviation over trainings where there is one.
+        Axes with the percentage of each true class assigned to each class, and its standard
+        deviation over training runs, if available.
 
     Examples
     --------
@@ -180,7 +180,7 @@ def plot_confusion(confusion, *, ax=None):
 
 
 def _percent(confusion):
-    """Percent of each true class given each class, and the scatter over trainings or NaN."""
+    """Percent of each true class assigned to each class, and its scatter over runs, or NaN."""
     names = [f"class_{given}" for given in confusion["class"]]
     percent = np.column_stack([confusion[name] for name in names]).astype(float)
     if f"{names[0]}_std" in confusion.colnames:
@@ -191,21 +191,21 @@ def _percent(confusion):
 
 
 def plot_confusion_panels(confusions):
-    """Draw confusion matrices side by side, as Wei et al. (2020, Figs 3, 4, 6 and 7) do.
+    """Plot confusion matrices side by side, as in Wei et al. (2020, Figs 3, 4, 6 and 7).
 
-    Colors are percentages of the true class. Those of the paper's figures are numbers of objects,
-    which are given beside the classes here.
+    Colors show percentages of the true class, unlike those in the paper, which show numbers of
+    objects; these are stated next to the classes here.
 
     Parameters
     ----------
     confusions : dict of str to dict of str to `~astropy.table.Table`
-        Rows of panels by their titles; in each, the matrices of `plot_confusion` by the titles of
-        their columns. A matrix that is None or absent leaves its panel empty.
+        Rows of panels by title; each contains matrices, as for `plot_confusion`, by column title.
+        Panels of matrices that are None or missing are empty.
 
     Returns
     -------
     figure : `~matplotlib.figure.Figure`
-        The figure, with one axes per matrix.
+        Figure with one axes per matrix.
 
     Raises
     ------
@@ -251,25 +251,25 @@ def plot_confusion_panels(confusions):
 
 
 def plot_class_distributions(confusions, *, agreement=None):
-    """Draw the classes given to each true class, as Wei et al. (2020, Fig. 2) do.
+    """Plot the predicted classes of each true class, as in Wei et al. (2020, Fig. 2).
 
     Parameters
     ----------
     confusions : dict of str to `~astropy.table.Table`
-        Matrices of `plot_confusion` by name, all of the same classes.
+        Matrices, as for `plot_confusion`, by name, all with the same classes.
     agreement : dict of str to dict of int to float, optional
-        Percentage of each true class that is given the same class, by name, where no more is known.
+        Percentage of correct classes per true class, by name, for classifications without a matrix.
 
     Returns
     -------
     figure : `~matplotlib.figure.Figure`
-        One panel per true class, with one bar per given class and matrix, in percent of the true
-        class, and a line per known agreement.
+        One panel per true class, with one bar per predicted class and matrix, in percent of the
+        true class, and one line per known agreement.
 
     Raises
     ------
     ValueError
-        If there are no matrices, or they are of different classes.
+        If there are no matrices, or their classes differ.
 
     Examples
     --------
@@ -305,31 +305,31 @@ def plot_class_distributions(confusions, *, agreement=None):
 
 
 def plot_agreement(pairs, *, band="F555W", bins=8, ax=None):
-    """Draw how often two catalogs agree on the class of an object, against its magnitude.
+    """Plot the agreement of the classes in two catalogs against magnitude.
 
     Parameters
     ----------
     pairs : `~astropy.table.Table`
-        As `~astroclust.evaluation.agreement` returns it, with the magnitudes ``mag_f555w`` ... of
-        the first catalog.
+        Result of `~astroclust.evaluation.agreement`, with the magnitudes ``mag_f555w`` ... of the
+        first catalog.
     band : str, optional
         Filter of the magnitude.
     bins : int or array_like of float, optional
-        How many bins of about equally many objects, or their edges.
+        Number of bins, with approximately equal numbers of objects, or their edges.
     ax : `~matplotlib.axes.Axes`, optional
-        Where to draw; by default in a new figure.
+        Axes to plot on; by default those of a new figure.
 
     Returns
     -------
     ax : `~matplotlib.axes.Axes`
-        With the fraction of all objects that agree, and of those of each class of the first
-        catalog, with 68 % intervals. Horizontal bars are the bins. Objects without a magnitude are
+        Axes with the fraction that agrees, for all objects and for each class of the first catalog,
+        with 68 % intervals. Horizontal bars show the bins. Objects without a magnitude are
         excluded.
 
     Raises
     ------
     KeyError
-        If there is no such magnitude.
+        If the magnitude column is missing.
     ValueError
         If no object has a magnitude.
 
@@ -367,25 +367,25 @@ def plot_agreement(pairs, *, band="F555W", bins=8, ax=None):
 
 def _draw_trend(ax, trend, **style):
     share, low, high = (np.asarray(trend[f"accuracy{end}"]) for end in ("", "_low", "_high"))
-    # Rounding may put an end of the interval of 0 or 1 on the wrong side.
+    # Rounding may put the limit of an interval on the wrong side of 0 or 1.
     error = np.clip([share - low, high - share], 0, None)
     ax.errorbar((trend["low"] + trend["high"]) / 2, share, error, capsize=2, ms=5, **style)
 
 
 def plot_entropy(distribution, *, ax=None):
-    """Draw how sure a network is, as Wei et al. (2020, Fig. 5) do.
+    """Plot the distribution of entropies, as in Wei et al. (2020, Fig. 5).
 
     Parameters
     ----------
     distribution : `~astropy.table.Table`
-        As `~astroclust.evaluation.entropy_distribution` returns it.
+        Result of `~astroclust.evaluation.entropy_distribution`.
     ax : `~matplotlib.axes.Axes`, optional
-        Where to draw; by default in a new figure.
+        Axes to plot on; by default those of a new figure.
 
     Returns
     -------
     ax : `~matplotlib.axes.Axes`
-        With a histogram whose area is one.
+        Axes with a histogram of unit area.
 
     Examples
     --------
@@ -404,18 +404,18 @@ def plot_entropy(distribution, *, ax=None):
 
 
 def plot_damage(*scores):
-    """Draw accuracy against the fraction of missing pixels, one panel per kind of damage.
+    """Plot accuracy against the fraction of missing pixels, one panel per kind of damage.
 
     Parameters
     ----------
     *scores : `~astropy.table.Table`
-        One table per classifier, as `~astroclust.training.score_damage` returns it.
+        Results of `~astroclust.training.score_damage`, one per classifier.
 
     Returns
     -------
     figure : `~matplotlib.figure.Figure`
-        One line per classifier, with 68 % errors. Classifiers share the stamps and their damage,
-        so their differences are known better than their accuracies.
+        One line per classifier, with 68 % errors. Classifiers are scored on the same damaged
+        stamps, so their differences are more precise than their accuracies.
 
     Raises
     ------

@@ -15,18 +15,18 @@ from astroclust.stamps import decode_flags, make_stamps
 
 __all__ = ["TableView", "show_table"]
 
-# Width of a thumbnail on the screen, and bytes of HTML of all rows.
+# Width of a thumbnail on the screen, and maximum size of the HTML of all rows, in bytes.
 _WIDTH, _MOST_BYTES = 100, 200_000
 
 
 @dataclass(frozen=True, repr=False)
 class TableView:
-    """What `show_table` returns: HTML in a notebook, text elsewhere.
+    """Result of `show_table`: HTML in a notebook, text elsewhere.
 
     Parameters
     ----------
     html, text : str
-        Both.
+        Both representations.
     """
 
     html: str
@@ -45,11 +45,11 @@ def show_table(table, images, *, rows=20, size=50, column_prefix=""):
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        Positions, and perhaps the columns of `~astroclust.classification.classify_table`.
+        Positions and, optionally, the columns of `~astroclust.classification.classify_table`.
     images : `~astroclust.images.ImageSet` or mapping
-        The bands of the field.
+        Images of the field.
     rows : int, optional
-        How many rows to show, from the first on.
+        Number of rows to show, starting with the first.
     size : int, optional
         Width of a thumbnail, in pixels of the images.
     column_prefix : str, optional
@@ -58,9 +58,9 @@ def show_table(table, images, *, rows=20, size=50, column_prefix=""):
     Returns
     -------
     view : object
-        In a notebook, as the last line of a cell, a table of thumbnails with row number, ``id``,
+        In a notebook, as the last line of a cell, a table of thumbnails with row index, ``id``,
         class, probability, position and flags; elsewhere the text of the table. It has as many
-        rows as fit into 200 kB, and says how many there are.
+        rows as fit into 200 kB, and states their number.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def show_table(table, images, *, rows=20, size=50, column_prefix=""):
 
 
 def _columns(table, images, prefix):
-    """Texts of the columns that are shown, by name."""
+    """Formatted columns to show, by name."""
     columns = {"row": [str(i) for i in range(len(table))]}
     for name in ("id", "ID"):
         if name in table.colnames:

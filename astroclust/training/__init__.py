@@ -127,60 +127,59 @@ def train_classifier(
     folder=None,
     progress_bar=False,
 ):
-    """Train a classifier, or fine-tune one.
+    """Train or fine-tune a classifier.
 
-    A checkpoint is written after each epoch, and the previous one is kept; the same call with the
-    same ``folder`` resumes from the last one that is intact. The random numbers of the caller are
-    not changed.
+    A checkpoint is written after each epoch, and the previous one is kept; repeating the call with
+    the same ``folder`` resumes from the last intact one. The caller's random state is unchanged.
 
     Parameters
     ----------
     sample : `Sample` or sequence of `Sample`
-        Training set, and optionally a test set. Of several samples, each batch has stamps of all,
-        in proportion to their numbers times the weights of the samples. The scores of the test
-        sets go to the card: those by `score_classifier` of all that are not simulated (or all, if
-        none is real), those by `score_bands`, and of several samples those by `score_galaxies`.
+        Training set and, optionally, a test set. For several samples, each batch draws stamps from
+        all of them, in proportion to their sizes times their weights. Scores on the test sets are
+        stored in the card: `score_classifier` on all real stamps (or on the simulated ones, if
+        there are no real ones), `score_bands` and, for several samples, `score_galaxies`.
     name : str
         Name of the classifier.
     recipe : str or `Recipe`, optional
-        How to train: the name of one of `RECIPES`, or your own.
+        Training recipe: one of the names in `RECIPES`, or your own.
     start : `~astroclust.weights.Classifier`, optional
-        Classifier to fine-tune, in place of the weights that the recipe names; architecture and
-        normalization are its own.
+        Classifier to fine-tune. It replaces the weights, architecture and normalization of the
+        recipe.
     members : int, optional
-        Networks of the ensemble, which differ in their seeds.
+        Number of networks in the ensemble, which differ only in their seeds.
     seed : int, optional
-        Seed of the first weights, the order and the augmentation of the first member; the next
-        members have the numbers that follow. Equal seeds give equal networks on one machine's CPU.
+        Seed of the initial weights, order and augmentation of the first member; further members
+        use consecutive seeds. Equal seeds give equal networks on the same CPU.
     folder : str or `~pathlib.Path`, optional
-        Folder for checkpoints and the log of the learning curve; by default a temporary one.
+        Folder for checkpoints and the learning curve; by default a temporary one.
     progress_bar : bool, optional
         Whether to show progress.
 
     Returns
     -------
     classifier : `~astroclust.weights.Classifier`
-        Its card describes the sample, and has the scores of the test set if there is one. To note
-        a command in the card, replace its entry ``command`` before you save it.
+        Trained classifier, whose card describes the sample and holds the test scores, if any. To
+        record a command in the card, replace its ``command`` before saving.
 
     Raises
     ------
     TypeError
         If the sample is not a `Sample`.
     ValueError
-        For an unknown recipe; if samples differ in bands, classes or width of their stamps; if
-        labels are not classes, or not one per stamp; if a registered
-        network does not return one score per class; if ``folder`` is that of another run.
+        If the recipe is unknown; if samples differ in bands, classes or stamp width; if labels are
+        not classes, or not one per stamp; if a registered network does not return one score per
+        class; or if ``folder`` belongs to another run.
     OSError
-        If another process trains in ``folder``, its checkpoints are damaged, or a checkpoint
+        If another process is training in ``folder``, its checkpoints are damaged, or a checkpoint
         cannot be written.
 
     Warns
     -----
     AstropyUserWarning
-        If the last checkpoint is damaged and the previous one is used; if ``start`` has been
-        trained on a galaxy or on stamps of a test set; or if the training set is too large for
-        its fingerprints to be kept in the card (see `seen_rows`).
+        If the last checkpoint is damaged and the previous one is used; if ``start`` was trained on
+        a galaxy or on stamps of a test set; or if the training set is too large for its
+        fingerprints to be stored in the card (see `seen_rows`).
 
     Examples
     --------
@@ -234,8 +233,7 @@ def train_classifier(
                     folder=member,
                     progress_bar=progress_bar,
                 )
-            # Lightning's parts know one another, and would keep gradients and the optimizer's
-            # memory.
+            # Reference cycles in Lightning would keep gradients and optimizer states in memory.
             gc.collect()
     classifier = Classifier(card, networks)
     if aside:
@@ -266,39 +264,39 @@ def cross_validate(
     folder=None,
     progress_bar=False,
 ):
-    """Classify each row of a small sample by a classifier that was not trained on it.
+    """Cross-validate a recipe on a small sample.
 
-    A test set of some ten rows says next to nothing about a classifier. Here each fold in turn is
-    the test set of a classifier that is trained on the others, and all rows are scored together.
-    The same call with the same ``folder`` resumes after a stop. Train the classifier to use on all
-    rows, and put these scores into its card with ``annotate``.
+    A test set of some ten rows hardly constrains the accuracy of a classifier. Here, each fold in
+    turn is the test set of a classifier trained on the others, and all rows are scored together.
+    Repeating the call with the same ``folder`` resumes an interrupted run. Train the final
+    classifier on all rows, and put these scores into its card with ``annotate``.
 
     Parameters
     ----------
     sample : `Sample`
-        Training set of n stamps; a test set is not used. Stamps of one group are in one fold.
+        Training set of n stamps; a test set is ignored. Stamps of one group are in the same fold.
     folds : int, optional
         Number of folds.
     recipe, start, members, seed, folder, progress_bar
-        See `train_classifier`; each fold has a folder of its own in ``folder``.
+        See `train_classifier`; each fold has its own subfolder of ``folder``.
 
     Returns
     -------
     result : `CrossValidation`
-        Class probabilities of all rows, by the classifiers of the folds and by ``start``; their
-        scores, also on subsets of the bands; and their comparison.
+        Class probabilities of all rows from the classifiers of the folds and from ``start``, their
+        scores, also on subsets of the bands, and their comparison.
 
     Raises
     ------
     ValueError
-        If there are not enough groups, or as `train_classifier` does.
+        If there are too few groups; see also `train_classifier`.
     OSError
         See `train_classifier`.
 
     Warns
     -----
     AstropyUserWarning
-        If ``start`` has been trained on some of the stamps.
+        If ``start`` was trained on some of the stamps.
 
     Examples
     --------
@@ -339,14 +337,14 @@ def cross_validate(
 
 @contextmanager
 def _random_numbers(seed):
-    """Random numbers of torch from a seed, which leaves those of the caller as they were."""
+    """Seed torch, and restore the caller's random state afterwards."""
     with torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield
 
 
 def _first_weights(card, recipe, start, number):
-    """The network that a member starts from."""
+    """Initial network of a member."""
     if start is not None:
         return deepcopy(start.networks[number % len(start.networks)]).train()
     network = create_network(
@@ -360,7 +358,7 @@ def _first_weights(card, recipe, start, number):
 
 
 def _check_scores(network, card):
-    """Check, before a long training, that a network returns one score per class."""
+    """Check that a network returns one score per class before a long training."""
     pixels = torch.zeros(2, len(card.bands), card.stamp_size, card.stamp_size)
     network.eval()
     with torch.inference_mode():

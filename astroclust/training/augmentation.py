@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Stamps changed in ways that leave their class as it is."""
+"""Data augmentation: transformations of stamps that preserve their class."""
 
 from dataclasses import replace
 
@@ -21,30 +21,30 @@ __all__ = [
     "turn_stamps",
 ]
 
-# How often stamps are changed in each way. A network shall not care which bands there are, where
-# a mosaic ends, or whether the pixels are linear: pictures made for the eye compress them.
+# Probabilities of each transformation. The network must be insensitive to missing bands, mosaic
+# edges and nonlinear pixel values, such as those of color pictures.
 BAND_LOSS = 0.4
 MISSING_PIXELS = 0.05
 PICTURES = 0.5
-# Most press pictures are of these bands: how often.
+# Most press pictures show these bands; the probability is applied if all are present.
 OPTICAL, OPTICAL_PICTURES = ("B", "V", "I"), 0.8
-# The most noise that is added, in units of that of the sky, and how often.
+# Maximum noise added, in units of the sky noise, and its probability.
 NOISE, NOISY = 0.7, 0.15
-# Cameras differ in their throughput in a band: ACS and UVIS by a factor of two in I.
+# Throughput in a band differs between cameras: ACS and UVIS by a factor of two in I.
 GAIN_SCATTER = 0.2
-# How many stamps are damaged if a recipe asks for it, and what they lose at most.
+# Fraction of damaged stamps, if a recipe damages any, and their maximum fraction of lost pixels.
 DAMAGED, MOST_DAMAGE = 0.5, 0.5
 
 
 def crop_middle(stamps, size=None):
-    """The middle of stamps, as if they had been cut with that size.
+    """Crop stamps to their center, as if they had been cut with that size.
 
     Parameters
     ----------
     stamps : `~astroclust.stamps.Stamps`
         n stamps.
     size : int, optional
-        Width in pixels, at most that of the stamps; by default all.
+        Width in pixels, at most that of the stamps; by default, stamps are not cropped.
 
     Returns
     -------
@@ -59,20 +59,20 @@ def crop_middle(stamps, size=None):
 
 
 def augment_stamps(stamps, rng, *, size=None):
-    """Change stamps in ways that leave their class as it is.
+    """Augment stamps with transformations that preserve their class.
 
-    Quarter turns, mirror images and shifts by a pixel; other gains of the bands; more noise; bands
-    left out, any number but all; a side of the stamp without data; and color pictures of three
-    bands, as they are made for the eye (``astroclust.training.renderings``).
+    Rotations by 90 degrees, reflections and shifts by a pixel; gain changes per band; added noise;
+    removal of any number of bands but all; a side of the stamp without data; and conversion of
+    three bands to a color picture (``astroclust.training.renderings``).
 
     Parameters
     ----------
     stamps : `~astroclust.stamps.Stamps`
         n stamps; not changed.
     rng : `~numpy.random.Generator`
-        Source of the random numbers.
+        Random number generator.
     size : int, optional
-        Width of the result in pixels, the middle of the stamps; by default their own.
+        Width in pixels to which the stamps are cropped; by default, their own.
 
     Returns
     -------
@@ -124,7 +124,7 @@ def augment_stamps(stamps, rng, *, size=None):
 
 
 def _choose_bands(stamps, rng):
-    """The three bands of each stamp that becomes a picture, none of the others."""
+    """Three bands of each stamp that is converted to a picture; none for other stamps."""
     n, n_bands = stamps.present.shape
     chosen = np.zeros((n, n_bands), bool)
     is_optical = np.isin(stamps.bands, OPTICAL)
@@ -138,14 +138,14 @@ def _choose_bands(stamps, rng):
 
 
 def _shift(data, dy, dx):
-    """Stamps moved by up to a pixel, whose edge is repeated; a copy."""
+    """Copy of stamps, shifted by up to a pixel, with repeated edge pixels."""
     padded = np.pad(data, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
     height, width = data.shape[2:]
     return padded[:, :, 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width].copy()
 
 
 def _sky_noise(stamp, rng):
-    """Noise like that of the sky in each band."""
+    """Gaussian noise with the scatter of the sky in each band."""
     low, sky = np.percentile(stamp, [16, 50], axis=(1, 2))
     return (sky - low)[:, None, None] * rng.standard_normal(stamp.shape, np.float32)
 
@@ -158,19 +158,19 @@ def _lose_side(stamp, rng):
 
 
 def turn_stamps(stamps, rng, *, size=None):
-    """Turn stamps by any angle, and mirror half of them (Wei et al. 2020, sec. 3.4).
+    """Rotate stamps by random angles and reflect half of them (Wei et al. 2020, sec. 3.4).
 
-    Corners that come from outside are mirrored at the edge; missing pixels are filled from their
-    neighbors, or become 0.
+    Pixels beyond the edge are reflected at it; missing pixels are filled from their neighbors, or
+    set to 0.
 
     Parameters
     ----------
     stamps : `~astroclust.stamps.Stamps`
         n stamps; not changed.
     rng : `~numpy.random.Generator`
-        Source of the random numbers.
+        Random number generator.
     size : int, optional
-        Width of the result in pixels, the middle of the stamps; by default their own.
+        Width in pixels to which the stamps are cropped; by default, their own.
 
     Returns
     -------
@@ -181,24 +181,24 @@ def turn_stamps(stamps, rng, *, size=None):
 
 
 def crop_stamps(stamps, rng, *, size=None):
-    """Turn and mirror stamps as `turn_stamps`, and enlarge the middle of each.
+    """Rotate and reflect stamps as `turn_stamps` does, and magnify the center of each.
 
-    Its width is drawn from a quarter to all of the stamp: of stamps of 100 pixels, the crops of
-    random size of Wei et al. (2020, sec. 4.3).
+    The width of the magnified region is drawn from a quarter to all of the stamp; for stamps of
+    100 pixels, these are the crops of random size of Wei et al. (2020, sec. 4.3).
 
     Parameters
     ----------
     stamps : `~astroclust.stamps.Stamps`
         n stamps; not changed.
     rng : `~numpy.random.Generator`
-        Source of the random numbers.
+        Random number generator.
     size : int, optional
-        Width of the result in pixels, the middle of the stamps; by default their own.
+        Width in pixels to which the stamps are cropped; by default, their own.
 
     Returns
     -------
     stamps : `~astroclust.stamps.Stamps`
-        n stamps in the same order, as many pixels wide as before.
+        n stamps in the same order and, unless ``size`` is given, of the same width.
 
     Examples
     --------
@@ -213,7 +213,7 @@ def crop_stamps(stamps, rng, *, size=None):
 
 
 def _resample(stamps, rng, share, size):
-    """The middle of each stamp, that share of it wide, turned by any angle and mirrored or not."""
+    """Central fraction of each stamp, rotated by a random angle and randomly reflected."""
     n, size = len(stamps), stamps.size if size is None else size
     share = share * (size / stamps.size)
     angle, mirror = rng.uniform(0, 2 * np.pi, n), rng.choice([-1, 1], n)
@@ -233,21 +233,20 @@ def _resample(stamps, rng, share, size):
 
 
 def flip_stamps(stamps, rng, *, size=None):
-    """Crop a random part of each stamp, and mirror half of them left to right.
+    """Crop stamps at random positions, and flip half of them left to right.
 
     The augmentation of Schneider et al. (2023, sec. 3.3), who crop 224 of 256 pixels. They name the
-    flip as an example and do not say that the crops of the training set are random; that is taken
-    from the margin that they leave for it.
+    flip as an example and do not state that the crops of the training set are random; this is
+    inferred from the margin.
 
     Parameters
     ----------
     stamps : `~astroclust.stamps.Stamps`
         n stamps; not changed.
     rng : `~numpy.random.Generator`
-        Source of the random numbers.
+        Random number generator.
     size : int, optional
-        Width of the result in pixels, anywhere in the stamp; by default that of the stamps, which
-        are then not cropped.
+        Width of the crops in pixels; by default, stamps are not cropped.
 
     Returns
     -------
@@ -272,21 +271,21 @@ def flip_stamps(stamps, rng, *, size=None):
 
 
 def damage_some(stamps, rng, *, kinds):
-    """Damage half of the stamps, each in one way.
+    """Damage half of the stamps, each with one kind of damage.
 
     Parameters
     ----------
     stamps : `~astroclust.stamps.Stamps`
         n stamps; not changed.
     rng : `~numpy.random.Generator`
-        Source of the random numbers.
+        Random number generator.
     kinds : sequence of str
-        Kinds of `~astroclust.stamps.DAMAGE`, each as probable as the others.
+        Kinds of `~astroclust.stamps.DAMAGE`, drawn with equal probability.
 
     Returns
     -------
     stamps : `~astroclust.stamps.Stamps`
-        n stamps in the same order; those that are damaged lose up to half of their pixels.
+        n stamps in the same order; damaged stamps lose up to half of their pixels.
 
     Examples
     --------
@@ -307,7 +306,7 @@ def damage_some(stamps, rng, *, kinds):
     return stamps
 
 
-#: The ways to change stamps in training, by name.
+#: Augmentation functions by name.
 AUGMENTATIONS = {
     "observations": augment_stamps,
     "turns": turn_stamps,

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Scores of a classifier on subsets of its bands, for those who have no others."""
+"""Scores of a classifier on subsets of its bands."""
 
 from itertools import combinations
 
@@ -25,21 +25,21 @@ _COMMON = 3
 def likely_subsets(system, *, bands=None):
     """Subsets of bands that a field is likely to have.
 
-    Surveys observe neighboring bands, from a first to a last one: these are each band alone, and
-    all runs of adjacent bands. Many other fields have two of the bands that sources are mostly
-    judged by: these are the pairs of the first three reference bands.
+    Surveys usually observe adjacent bands, so each single band and all runs of adjacent bands are
+    included. Many other fields have two of the main reference bands, so all pairs of the first
+    three reference bands are included as well.
 
     Parameters
     ----------
     system : `~astroclust.instruments.BandSystem`
-        The band system.
+        Band system.
     bands : sequence of str, optional
-        Roles that there are; by default all of the system.
+        Available roles; by default all of the system.
 
     Returns
     -------
     subsets : list of tuple of str
-        Roles in the order of the system; small subsets first.
+        Roles in the order of the system, sorted by the size of the subset.
 
     Examples
     --------
@@ -59,14 +59,14 @@ def likely_subsets(system, *, bands=None):
 def score_bands(tests, *, subsets=None, progress_bar=False):
     """Score classifiers on subsets of the bands, pooled over test sets.
 
-    Each subset is scored on the stamps that have all of its bands, without their other bands.
+    Each subset is scored on the stamps that have all of its bands; their other bands are removed.
 
     Parameters
     ----------
     tests : sequence of tuple
-        Classifiers, each with the stamps and the labels that it is scored on and has not been
-        trained on: ``(classifier, stamps, labels)``, as for `score_classifier`. Several
-        classifiers may be those of folds, or of galaxies that were held out one at a time.
+        Tuples ``(classifier, stamps, labels)``, as for `score_classifier`, of stamps that the
+        classifier was not trained on. Several classifiers may be those of cross-validation folds,
+        or of galaxies that were held out one at a time.
     subsets : sequence of sequence of str, optional
         Roles of each subset; by default those of `likely_subsets`. Subsets that no stamp has, or
         that lack more bands than the cards allow, are excluded.
@@ -76,9 +76,9 @@ def score_bands(tests, *, subsets=None, progress_bar=False):
     Returns
     -------
     scores : dict of str to dict of str to float
-        By the name of the subset, such as ``"V+I"``: ``n``, the number of stamps; ``accuracy``;
-        ``mean_recall``, the mean over the classes that there are; and ``ece``, the expected
-        calibration error. This is an entry of `~astroclust.weights.ModelCard.band_scores`.
+        Scores by the name of the subset, such as ``"V+I"``: ``n``, the number of stamps;
+        ``accuracy``; ``mean_recall``, the mean over the classes present; and ``ece``, the expected
+        calibration error. See `~astroclust.weights.ModelCard.band_scores`.
 
     Raises
     ------
@@ -132,21 +132,21 @@ def _predict_subset(classifier, stamps, labels, subset):
 
 
 def score_test_bands(classifier, samples, *, progress_bar=False):
-    """Scores for subsets of the bands on the test sets of samples, as a card has them.
+    """Scores for subsets of the bands on the test sets of samples, as stored in a card.
 
     Parameters
     ----------
     classifier : `~astroclust.weights.Classifier`
-        The classifier.
+        Classifier to be scored.
     samples : sequence of `~astroclust.training.Sample`
-        Samples, of which some have test sets.
+        Samples, some of which have test sets.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     scores : dict of str to dict
-        `score_bands` under ``"simulated"`` for simulated stamps, and ``"human"`` for others.
+        Result of `score_bands` for ``"simulated"`` stamps and for those with ``"human"`` labels.
     """
     scheme, scores = classifier.card.classes, {}
     for name, parts in sets_by_galaxy(samples).items():

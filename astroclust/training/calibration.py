@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Probabilities that mean what they say."""
+"""Calibration of class probabilities."""
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -10,20 +10,20 @@ _LARGEST = 20.0
 
 
 def fit_temperature(probabilities, targets):
-    """The temperature at which an ensemble's mean probabilities are likeliest.
+    """Fit the temperature that maximizes the likelihood of an ensemble's mean probabilities.
 
     Parameters
     ----------
     probabilities : array_like of float, shape (n_members, n, n_classes)
-        Of the members, for stamps from which nothing was learnt, at temperature 1.
+        Class probabilities of the members at temperature 1, for stamps not in the training set.
     targets : array_like of float, shape (n, n_classes)
-        Chances of the classes, such as 1 for the true one.
+        True class probabilities, such as 1 for the true class.
 
     Returns
     -------
     temperature : float
-        What the scores are to be divided by before the softmax (Guo et al. 2017, ICML, 1321);
-        above 1 where the networks are too sure of themselves.
+        Divisor of the scores before the softmax (Guo et al. 2017, ICML, 1321); above 1 if the
+        networks are overconfident.
     """
     scores = np.log(np.clip(np.asarray(probabilities, float), 1e-12, None))
     targets = np.asarray(targets, float)

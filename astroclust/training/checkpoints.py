@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Checkpoints and the learning curve of a training, which are complete after any kind of stop."""
+"""Checkpoints and learning curve of a training run, written atomically."""
 
 import csv
 import warnings
@@ -21,14 +21,14 @@ _ENTRIES = {"state_dict", "optimizer_states", "global_step", "epoch"}
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Writes checkpoints beside the old ones and renames them, and keeps the last but one.
+    """Write checkpoints to a temporary file and rename it; the last but one is kept.
 
-    Lightning's own are written in ``$TMPDIR`` and copied over the old ones, which on another file
-    system leaves neither if the process is killed.
+    Lightning writes checkpoints in ``$TMPDIR`` and copies them over the old ones; if the process is
+    killed while copying across file systems, both are lost.
     """
 
     def save_checkpoint(self, checkpoint, path, storage_options=None):
-        """Write a checkpoint, as Lightning calls it."""
+        """Write a checkpoint; called by Lightning."""
         path = Path(path)
         previous = path.with_name(_PREVIOUS) if path.name == LAST else None
         with (
@@ -39,12 +39,12 @@ class AtomicCheckpoints(TorchCheckpointIO):
 
 
 class LearningCurve(Logger):
-    """Writes ``metrics.csv``, one row per epoch and kind; a resumed run continues it.
+    """Learning curve in ``metrics.csv``, one row per epoch and kind; a resumed run continues it.
 
     Parameters
     ----------
     path : `~pathlib.Path`
-        The file.
+        Path of the file.
     """
 
     def __init__(self, path):
@@ -57,22 +57,22 @@ class LearningCurve(Logger):
 
     @property
     def name(self):
-        """No name, as Lightning asks for one."""
+        """Always `None`; required by Lightning."""
         return None
 
     @property
     def version(self):
-        """No version, as Lightning asks for one."""
+        """Always `None`; required by Lightning."""
         return None
 
     def log_hyperparams(self, *_, **__):
-        """Keep no parameters: ``settings.json`` has them."""
+        """Do nothing: the parameters are in ``settings.json``."""
 
     @rank_zero_only
     def log_metrics(self, metrics, step=None):
         """Write a row."""
         row = {**metrics, "step": step}
-        if self._resumed:  # rows of an epoch that is done again
+        if self._resumed:  # drop rows of the epoch that is repeated
             self._rows = [old for old in self._rows if _epoch(old, self._path) < row["epoch"]]
             self._resumed = False
         self._rows.append(row)
@@ -96,7 +96,7 @@ def _epoch(row, path):
 
 
 def find_checkpoint(folder):
-    """The last intact checkpoint in a folder.
+    """Find the last intact checkpoint in a folder.
 
     Parameters
     ----------
@@ -106,17 +106,17 @@ def find_checkpoint(folder):
     Returns
     -------
     path : `~pathlib.Path` or None
-        The checkpoint; None if there is none yet.
+        Path of the checkpoint; None if there is none yet.
 
     Raises
     ------
     OSError
-        If all that there are are damaged.
+        If all existing checkpoints are damaged.
 
     Warns
     -----
     AstropyUserWarning
-        If the last one is damaged and the one before is not.
+        If the last checkpoint is damaged and the previous one is not.
     """
     problems = []
     for path in (folder / LAST, folder / _PREVIOUS):
@@ -138,7 +138,7 @@ def find_checkpoint(folder):
 
 
 def check_best(folder):
-    """Check that the best checkpoint, if there is one, is intact.
+    """Check that the best checkpoint, if any, is intact.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def check_best(folder):
 
 
 def _damage(path):
-    """What is wrong with a checkpoint, or None. Torch itself does not notice changed bytes."""
+    """Describe the damage of a checkpoint, or None. Torch itself does not detect changed bytes."""
     try:
         with zipfile.ZipFile(path) as archive:
             part = archive.testzip()

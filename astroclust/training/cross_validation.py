@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Cross-validation: each row of a small sample classified by a network not trained on it."""
+"""Cross-validation on small samples."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -17,8 +17,8 @@ from astroclust.training.splits import fold_rows
 
 __all__ = ["FEW_LABELS", "CrossValidation", "run_folds", "start_probabilities"]
 
-#: Labels below which ``astroclust train`` cross-validates: a fifth of more tells differences of
-#: some ten points, and a fifth of fewer next to nothing.
+#: Number of labels below which ``astroclust train`` cross-validates. A test set of a fifth of more
+#: labels resolves differences of some ten points; of fewer, hardly any.
 FEW_LABELS = 300
 
 log = logging.getLogger(__name__)
@@ -26,24 +26,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """Predictions for each row of a sample, by classifiers that were not trained on it.
+    """Predictions for each row of a sample by a classifier that was not trained on it.
 
     Parameters
     ----------
     scheme : `~astroclust.instruments.ClassScheme`
-        The classes.
+        Class scheme.
     folds : `~numpy.ndarray` of int, shape (n,)
         Fold of each row, from 0.
     true : `~numpy.ndarray` of int, shape (n,)
-        Classes of the labels, as positions in the scheme.
+        Labels, as indices into the classes of the scheme.
     probabilities : `~numpy.ndarray` of float, shape (n, n_classes)
-        Class probabilities by the classifier of the fold.
+        Class probabilities from the classifier of the fold.
     start_probabilities : `~numpy.ndarray` of float, shape (n, n_classes), optional
-        Those by the classifier that was fine-tuned, before.
+        Class probabilities from the classifier before fine-tuning.
     band_scores : dict, optional
         Scores for subsets of the bands, as in `~astroclust.weights.ModelCard`.
     split : str, optional
-        How the rows were divided, for the model card.
+        Description of the division into folds, for the model card.
 
     Examples
     --------
@@ -71,26 +71,26 @@ class CrossValidation:
 
     @property
     def comparison(self):
-        """The `~astroclust.evaluation.PairedComparison` with the start; None without one."""
+        """The `~astroclust.evaluation.PairedComparison` with the start; None if there is none."""
         if self.start_probabilities is None:
             return None
         before = self.start_probabilities.argmax(axis=1)
         return compare_classes(self.true, before, self.probabilities.argmax(axis=1))
 
     def annotate(self, card):
-        """A card of the classifier that was trained on all rows, with these scores."""
+        """Card of the classifier trained on all rows, with these scores added."""
         return replace(
             card, scores=self.scores, band_scores=self.band_scores or {}, split=self.split
         )
 
 
 def start_probabilities(start, stamps, labels):
-    """Class probabilities by the classifier to fine-tune, whose stamps may be smaller.
+    """Class probabilities from the classifier to fine-tune, whose stamps may be smaller.
 
     Parameters
     ----------
     start : `~astroclust.weights.Classifier`
-        The classifier.
+        Classifier to fine-tune.
     stamps, labels
         See `~astroclust.training.score_classifier`.
 
@@ -104,12 +104,12 @@ def start_probabilities(start, stamps, labels):
 
 
 def run_folds(train, sample, *, start, folds, seed, folder, progress_bar):
-    """Train once per fold, and classify the rows of the fold.
+    """Train one classifier per fold, and classify the rows of the fold.
 
     Parameters
     ----------
     train : callable
-        Trains a classifier on a sample, with its checkpoints in ``folder``.
+        Function that trains a classifier on a sample, with its checkpoints in ``folder``.
     sample, start, folds, seed, folder, progress_bar
         See `~astroclust.training.cross_validate`.
 

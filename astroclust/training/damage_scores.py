@@ -23,7 +23,7 @@ def score_damage(
     seed=0,
     progress_bar=False,
 ):
-    """Score a classifier against the kind and fraction of missing pixels.
+    """Score a classifier as a function of the kind and fraction of missing pixels.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ def score_damage(
     kinds : sequence of str, optional
         Kinds of `~astroclust.stamps.DAMAGE`.
     fractions : sequence of float, optional
-        Expected fractions of the pixels that are lost, from 0 to 1.
+        Expected fractions of lost pixels, from 0 to 1.
     seed : int, optional
-        Seed of the damage: equal seeds damage stamps equally, whichever the classifier.
+        Seed of the damage; equal seeds give equal damage for all classifiers.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -42,9 +42,9 @@ def score_damage(
     -------
     scores : `~astropy.table.Table`
         One row per kind and fraction: ``kind``; ``fraction``; ``n``, the number of stamps;
-        ``accuracy`` and ``accuracy_error`` (68 %); ``mean_recall``, the mean over the classes that
-        there are; and ``ece``, the expected calibration error. ``meta["MODEL"]`` is the name of
-        the classifier.
+        ``accuracy`` and ``accuracy_error`` (68 %); ``mean_recall``, the mean over the classes
+        present; and ``ece``, the expected calibration error. ``meta["MODEL"]`` is the name of the
+        classifier.
 
     Raises
     ------

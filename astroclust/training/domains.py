@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Samples that one training draws from, and the batches that are composed of all of them."""
+"""Domains: the samples of a training run, and batches composed of all of them."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,13 @@ from astroclust.training.augmentation import AUGMENTATIONS, crop_middle, damage_
 
 __all__ = ["Batches", "Domain", "batch_counts", "class_weights"]
 
-# Consecutive multiples of it, modulo 1, are spread evenly.
+# Consecutive multiples of the golden ratio, modulo 1, are evenly distributed.
 _GOLDEN = (5**0.5 - 1) / 2
 
 
 @dataclass(frozen=True)
 class Domain:
-    """Stamps of one sample, and how often and how changed they are drawn.
+    """Stamps of one sample, with their sampling weight and augmentation.
 
     Parameters
     ----------
@@ -27,11 +27,11 @@ class Domain:
     targets : `~numpy.ndarray` of float32, shape (n, n_classes)
         Class probabilities.
     rows : `~numpy.ndarray` of int, shape (m,)
-        Stamps that are drawn from; the stamps themselves are not copied.
+        Indices of the stamps to draw from; the stamps themselves are not copied.
     size : int
-        Width of the stamps of the network: the middle of these.
+        Width in pixels to which stamps are cropped for the network.
     weight : float, optional
-        Factor on how often a stamp is drawn.
+        Relative frequency with which each stamp is drawn.
     augmentation : str, optional
         One of `~astroclust.training.AUGMENTATIONS`.
     damage : tuple of str, optional
@@ -53,7 +53,7 @@ class Domain:
         return len(self.rows)
 
     def take(self, numbers, rng=None):
-        """Some stamps and their targets; augmented if there is a generator."""
+        """Selected stamps and their targets; augmented if a generator is given."""
         rows = self.rows[numbers]
         stamps = self.stamps[rows]
         if rng is None:
@@ -65,7 +65,7 @@ class Domain:
 
     @property
     def weighted_targets(self):
-        """Targets of the rows, times all weights."""
+        """Targets of the rows, multiplied by all weights."""
         return self._weighted(self.targets[self.rows]) * np.float32(self.weight)
 
     def _weighted(self, targets):
@@ -73,19 +73,19 @@ class Domain:
 
 
 def class_weights(targets, mix):
-    """Weights of classes that give them wanted fractions of the loss.
+    """Class weights that yield the requested fractions of the loss.
 
     Parameters
     ----------
     targets : `~numpy.ndarray` of float, shape (n, n_classes)
         Class probabilities.
     mix : str or sequence of float or None
-        ``"equal"``, or the fraction of each class; None for those of the targets.
+        ``"equal"``, or the fraction of each class; None keeps those of the targets.
 
     Returns
     -------
     weights : `~numpy.ndarray` of float32, shape (n_classes,), or None
-        Factors whose mean over the targets is 1; 1 for a class without targets.
+        Factors whose mean over the targets is 1.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def class_weights(targets, mix):
 
 
 def batch_counts(fractions, size, first, n):
-    """How many stamps of each domain there are in consecutive batches.
+    """Number of stamps of each domain in consecutive batches.
 
     Parameters
     ----------
@@ -115,13 +115,13 @@ def batch_counts(fractions, size, first, n):
     size : int
         Stamps per batch.
     first, n : int
-        Number of the first batch, and how many batches.
+        Index of the first batch, and number of batches.
 
     Returns
     -------
     counts : `~numpy.ndarray` of int, shape (n, n_domains)
-        Each row sums to ``size``, each count is that of the fraction to less than 1, and so is,
-        in the long run, their mean.
+        Counts; each row sums to ``size``, and each count differs from ``size`` times the fraction
+        by less than 1, with a mean that converges to it.
     """
     edges = np.concatenate([[0.0], np.cumsum(fractions)])
     edges[-1] = 1.0
@@ -132,23 +132,23 @@ def batch_counts(fractions, size, first, n):
 class Batches(Dataset):
     """Normalized batches of all domains.
 
-    With a seed, they are in an order and augmented as seed and epoch determine: each domain goes
-    through its stamps in a random order, as often as its fraction of the batches requires.
+    With a seed, order and augmentation are determined by seed and epoch: the stamps of each domain
+    are drawn in random order, repeatedly if its fraction of the batches requires it.
 
     Parameters
     ----------
     domains : sequence of `Domain`
         Domains, each with stamps.
     recipe : `~astroclust.training.Recipe`
-        Size of the batches and normalization.
+        Recipe with the batch size and normalization.
     seed : int, optional
-        Seed of order and augmentation; by default stamps are neither shuffled nor changed.
+        Seed of order and augmentation; by default, stamps are neither shuffled nor augmented.
     """
 
     def __init__(self, domains, recipe, *, seed=None):
         self.domains, self.seed = list(domains), seed
         self.normalization = recipe.normalization
-        self.epoch = None  # a function that returns it
+        self.epoch = None  # function that returns the current epoch
         self._orders = {}
         total = sum(map(len, self.domains))
         self.batch_size = min(recipe.batch_size, max(total, 1))
@@ -159,7 +159,7 @@ class Batches(Dataset):
                 for start in range(0, len(domain), self.batch_size)
             ]
             self._n_batches = len(self._parts)
-        else:  # a small last batch would have statistics of its own
+        else:  # an incomplete last batch is dropped: its statistics would be noisy
             self._n_batches = total // self.batch_size
             shares = np.array([len(domain) * domain.weight for domain in self.domains])
             self._fractions = shares / shares.sum()
@@ -174,7 +174,7 @@ class Batches(Dataset):
         parts = []
         for index, numbers in enumerate(self._numbers(self.epoch(), number)):
             if len(numbers):
-                # The last number is 0 for a single sample, which leaves a seed as it is.
+                # A last number of 0, as for a single sample, does not alter the seed.
                 rng = np.random.default_rng([self.seed, self.epoch(), number, index])
                 parts.append(self._tensors(*self.domains[index].take(numbers, rng)))
         return parts[0] if len(parts) == 1 else tuple(map(torch.cat, zip(*parts, strict=True)))
@@ -185,7 +185,7 @@ class Batches(Dataset):
         return pixels, present, torch.from_numpy(targets)
 
     def _numbers(self, epoch, number):
-        """Stamps of each domain in a batch."""
+        """Indices of the stamps of each domain in a batch."""
         first = epoch * self._n_batches
         counts = batch_counts(self._fractions, self.batch_size, first, number + 1)
         starts = counts[:-1].sum(axis=0)
@@ -200,7 +200,7 @@ class Batches(Dataset):
             yield np.concatenate(numbers) if numbers else places
 
     def _order(self, epoch, index, each):
-        """Random order of a domain in one of its rounds in an epoch."""
+        """Random order of the stamps of a domain in one pass of an epoch."""
         key = epoch, index, each
         if key not in self._orders:
             self._orders = {old: order for old, order in self._orders.items() if old[0] == epoch}

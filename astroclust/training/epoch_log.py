@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""One line in the log per epoch of a training, for those who see no progress bar."""
+"""Log of one line per training epoch, for runs without a progress bar."""
 
 import logging
 from time import monotonic
@@ -12,19 +12,19 @@ log = logging.getLogger(__name__)
 
 
 class EpochLog(Callback):
-    """Logs epoch, loss, validation accuracy and the time left, at level INFO.
+    """Log epoch, loss, validation accuracy and remaining time, at level INFO.
 
     Parameters
     ----------
     steps : int
-        Steps of the complete training.
+        Number of steps of the complete training.
     """
 
     def __init__(self, steps):
         self._steps, self._first, self._begun = steps, 0, 0.0
 
     def on_train_start(self, trainer, _):
-        """Note when this run starts, and the step that it resumes from."""
+        """Record the start time, and the step from which this run resumes."""
         self._first, self._begun = trainer.global_step, monotonic()
 
     def on_train_epoch_end(self, trainer, _):
@@ -42,7 +42,7 @@ class EpochLog(Callback):
 
 
 def _duration(seconds):
-    """A duration as hours and minutes, or minutes and seconds."""
+    """Duration in hours and minutes, or in minutes and seconds."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Fitting one network, on Lightning."""
+"""Fitting of one network with Lightning."""
 
 import logging
 import math
@@ -35,8 +35,8 @@ from astroclust.training.epoch_log import EpochLog
 
 __all__ = ["LOADERS", "fit_network", "interruptible", "quiet_lightning"]
 
-#: One process changes stamps while this one learns; where processes do not share memory from the
-#: start, each epoch would copy all stamps.
+#: Processes that augment stamps during training. On platforms without fork, each epoch would copy
+#: all stamps to them, so there are none.
 LOADERS = 1 if sys.platform == "linux" else 0
 
 _OPTIMIZERS = {
@@ -47,23 +47,23 @@ _OPTIMIZERS = {
 
 
 def fit_network(network, domains, validation, recipe, *, seed, folder, progress_bar):
-    """Fit a network, from the last checkpoint in the folder where there is one.
+    """Fit a network, resuming from the last checkpoint in the folder if there is one.
 
     Parameters
     ----------
     network : `~torch.nn.Module`
-        Changed in place, and on the CPU in the end.
+        Network, modified in place and moved to the CPU at the end.
     domains : sequence of `~astroclust.training.domains.Domain`
         Training set; each batch is composed of all domains.
     validation : sequence of `~astroclust.training.domains.Domain`
-        Stamps on which the network is watched; with ``recipe.patience``, they end the training,
-        and with ``recipe.keep_best``, they select its epoch. It may be empty.
+        Validation set, possibly empty. It triggers early stopping with ``recipe.patience``, and
+        selects the epoch with ``recipe.keep_best``.
     recipe : `~astroclust.training.recipes.Recipe`
-        How.
+        Training recipe.
     seed : int
-        Of the order and the augmentation of the stamps.
+        Seed of the order and augmentation of the stamps.
     folder : `~pathlib.Path`
-        For the checkpoint after each epoch, and ``metrics.csv``.
+        Folder for the checkpoint after each epoch and for ``metrics.csv``.
     progress_bar : bool
         Whether to show progress.
 
@@ -79,7 +79,7 @@ def fit_network(network, domains, validation, recipe, *, seed, folder, progress_
     n_classes = domains[0].targets.shape[1]
     fit = _Fit(network, recipe, n_classes, seed, n_batches=len(batches))
     batches.epoch = fit.next_epoch
-    # A generator of its own: the loader draws from it, and a run that goes on must not be shifted.
+    # The loader draws from its own generator, so as not to change the random state of resumed runs.
     training = DataLoader(
         batches, batch_size=None, num_workers=LOADERS, generator=torch.Generator()
     )
@@ -98,9 +98,9 @@ def fit_network(network, domains, validation, recipe, *, seed, folder, progress_
             log_every_n_steps=1,
         )
         trainer.fit(fit, training, watched, ckpt_path=last)
-    # A run that was complete before would give the last weights in place of their average.
+    # Without this, a run that was already complete would yield the last weights, not their average.
     chosen = folder / (BEST if recipe.keep_best or recipe.patience is not None else LAST)
-    # Mapped, for the optimizer's part of it is twice as large and not wanted.
+    # Memory-mapped: the optimizer state is twice as large as the weights and is not needed.
     saved = torch.load(chosen, map_location="cpu", weights_only=True, mmap=True)
     fit.load_state_dict(saved["state_dict"])
     network.cpu()
@@ -108,8 +108,8 @@ def fit_network(network, domains, validation, recipe, *, seed, folder, progress_
 
 @contextmanager
 def quiet_lightning():
-    """Keep back the notes and warnings of Lightning that say nothing about this training."""
-    # By filters: the levels of loggers are the user's.
+    """Suppress messages and warnings of Lightning that are irrelevant to the training."""
+    # Filters leave the logger levels to the user.
     names = [name for name in logging.root.manager.loggerDict if name.startswith("lightning.")]
     loggers = [logging.getLogger(name) for name in names]
     for logger in loggers:
@@ -132,7 +132,7 @@ def _is_warning(record):
 
 @contextmanager
 def interruptible():
-    """Let Ctrl-C be a `KeyboardInterrupt`: Lightning exits, and ignores any later Ctrl-C."""
+    """Raise `KeyboardInterrupt` on Ctrl-C: Lightning exits, and ignores any later Ctrl-C."""
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
@@ -144,7 +144,7 @@ def interruptible():
 
 
 def _n_steps(recipe, n_batches):
-    """Steps of a whole training, of so many batches an epoch."""
+    """Number of steps of a complete training."""
     return recipe.epochs * n_batches if recipe.batches is None else recipe.batches
 
 
@@ -176,15 +176,15 @@ def _best_checkpoint(folder, monitor, mode):
 
 
 def _average(averaged, current, n, window):
-    """Moving average over so many steps, in the beginning over the last ninth of those there are.
+    """Moving average over ``window`` steps, initially over the last ninth of the steps so far.
 
-    Without the latter it would be of the first random weights for long, and the learning curve too.
+    Otherwise, the initial random weights would dominate the average and the early learning curve.
     """
     return averaged + max(1 / window, 9 / (10 + float(n))) * (current - averaged)
 
 
 class _Fit(lightning.LightningModule):
-    """Cross-entropy under Adam, with some blocks at rest or slower than others."""
+    """Minimize the cross-entropy, with frozen blocks and learning rates per block."""
 
     def __init__(self, network, recipe, n_classes, seed, n_batches):
         super().__init__()
@@ -205,9 +205,9 @@ class _Fit(lightning.LightningModule):
             block.requires_grad_(False)
 
     def next_epoch(self):
-        """The epoch that the next step belongs to.
+        """Epoch of the next step.
 
-        A run that goes on asks for its first batch before Lightning has raised its own count.
+        A resumed run requests its first batch before Lightning has updated its epoch counter.
         """
         return self.global_step // self._steps_of_epoch()
 
@@ -215,9 +215,9 @@ class _Fit(lightning.LightningModule):
         return math.ceil(self.n_batches / self.trainer.world_size)
 
     def on_train_epoch_start(self):
-        # Each epoch has its own random numbers, so that a run that goes on is as one never stopped.
+        # Reseeding each epoch makes a resumed run identical to an uninterrupted one.
         torch.manual_seed(self.seed + self.current_epoch)
-        # Frozen means the statistics of the batches, too.
+        # The batch-normalization statistics of frozen blocks must not change either.
         for block in network_blocks(self.network)[: self.recipe.frozen]:
             block.eval()
 
@@ -261,7 +261,7 @@ class _Fit(lightning.LightningModule):
         optimizer = _OPTIMIZERS[recipe.optimizer](groups, weight_decay=recipe.weight_decay)
         if recipe.schedule == "constant":
             return optimizer
-        # Not the estimate of Lightning, which asks for the first batch before the run is restored.
+        # Lightning's estimate would request the first batch before the run is restored.
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=[group["lr"] for group in groups],

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Test sets: parts of samples, or whole galaxies, that are not trained on."""
+"""Test sets: parts of samples, or complete galaxies, excluded from training."""
 
 from dataclasses import replace
 
@@ -11,35 +11,34 @@ from astroclust.training.splits import split_rows
 
 __all__ = ["SIMULATED", "hold_out", "score_sets", "sets_by_galaxy"]
 
-#: Name of the test set of all simulated samples.
+#: Name of the joint test set of all simulated samples.
 SIMULATED = "simulated"
 
 
 def hold_out(sample, *, galaxies=None, fraction=0.2, seed=1):
-    """Move part of a training set, or galaxies of several, to a test set.
+    """Move a fraction of a training set, or complete galaxies, to a test set.
 
     Parameters
     ----------
     sample : `Sample` or sequence of `Sample`
-        Not changed. A test set that is replaced is not kept.
+        Input samples, not modified. An existing test set that is replaced is dropped.
     galaxies : str or sequence of str, optional
-        Galaxies, in any spelling, of which all samples become test sets; the other samples stay
-        as they are. By default a fraction of each sample is held out.
+        Galaxies, in any spelling, all samples of which become test sets; other samples are
+        unchanged. By default, a fraction of each sample is held out.
     fraction : float, optional
-        Fraction of the stamps in the test set, which shares no group with the rest; whole groups
-        are moved, so it is at most that.
+        Maximum fraction of the stamps in the test set; groups are never divided.
     seed : int, optional
-        Equal seeds give equal test sets.
+        Random seed; equal seeds give equal test sets.
 
     Returns
     -------
     sample : `Sample` or list of `Sample`
-        The same stamps, divided.
+        The same stamps, divided into training and test sets.
 
     Raises
     ------
     ValueError
-        If one of the sets would be empty, or a galaxy has no sample.
+        If one of the sets would be empty, or there is no sample of a galaxy.
 
     Examples
     --------
@@ -89,7 +88,7 @@ def _hold_out_galaxies(samples, galaxies):
 
 
 def _wanted(samples, galaxies):
-    """Plain names of galaxies, if all have samples."""
+    """Plain names of galaxies; an error if one has no sample."""
     known = {plain_name(one.galaxy): one.galaxy for one in samples if one.galaxy}
     wanted = {plain_name(one): one for one in galaxies}
     unknown = [wanted[plain] for plain in wanted if plain not in known]
@@ -103,7 +102,7 @@ def _wanted(samples, galaxies):
 
 def _divided(sample, training, test, split):
     labels = np.asarray(sample.labels)
-    # Not copied where one of the sets is empty.
+    # A slice avoids copying the stamps if the training set is empty.
     whole = slice(None) if not len(training) else test
     return replace(
         sample,
@@ -117,24 +116,24 @@ def _divided(sample, training, test, split):
 
 
 def score_sets(samples, *, galaxies=None):
-    """All real stamps of samples as test sets, to score a classifier that was trained elsewhere.
+    """Convert all real stamps of samples to test sets, to score a classifier trained elsewhere.
 
     Parameters
     ----------
     samples : sequence of `Sample`
-        Not changed. Simulated samples keep the test sets that they have.
+        Input samples, not modified. Simulated samples keep their test sets.
     galaxies : sequence of str, optional
-        Galaxies, in any spelling; by default all, and simulated samples.
+        Galaxies, in any spelling; by default all galaxies and all simulated samples.
 
     Returns
     -------
     samples : list of `Sample`
-        Samples with nothing but test sets.
+        Samples with test sets; the real ones have empty training sets.
 
     Raises
     ------
     ValueError
-        If a galaxy has no sample.
+        If there is no sample of a galaxy.
 
     Examples
     --------
@@ -162,13 +161,13 @@ def sets_by_galaxy(samples):
     Parameters
     ----------
     samples : sequence of `Sample`
-        Samples, of which some have test sets.
+        Samples, some of which have test sets.
 
     Returns
     -------
     sets : dict of str to list of `Sample`
-        By the name of the galaxy, or of the sample if its galaxy is not given; those of all
-        simulated samples are ``"simulated"``.
+        Test sets by the name of the galaxy, or of the sample if its galaxy is not given; those of
+        simulated samples are under ``"simulated"``.
     """
     sets = {}
     for one in samples:

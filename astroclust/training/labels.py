@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Targets of a training: class probabilities, from labels or from votes."""
+"""Training targets: class probabilities from labels or votes."""
 
 from itertools import product
 
@@ -9,31 +9,31 @@ from astroclust.instruments import find_class_scheme
 
 __all__ = ["class_targets", "vote_shares"]
 
-_NEAR = 0.006  # catalogues give means with two digits
+_NEAR = 0.006  # catalogs give means to two decimals
 
 
 def class_targets(labels, n, scheme="legus"):
-    """Labels as class probabilities.
+    """Convert labels to class probabilities.
 
     Parameters
     ----------
     labels : array_like, shape (n,) or (n, n_classes)
-        Classes of ``scheme``, or labels that merge into one; or probabilities, such as fractions of
-        votes.
+        Classes of ``scheme``, or labels that it merges into one; or probabilities, such as
+        fractions of votes.
     n : int
         Number of stamps.
     scheme : str or `~astroclust.instruments.ClassScheme`, optional
-        The classes that there are.
+        Class scheme.
 
     Returns
     -------
     targets : `~numpy.ndarray` of float32, shape (n, n_classes)
-        Each row sums to 1.
+        Class probabilities; each row sums to 1.
 
     Raises
     ------
     ValueError
-        If the shape differs, or values are neither classes nor probabilities.
+        If the shape is wrong, or values are neither classes nor probabilities.
     """
     scheme = find_class_scheme(scheme)
     labels = np.ma.asarray(labels)
@@ -58,24 +58,24 @@ def class_targets(labels, n, scheme="legus"):
 
 
 def vote_shares(class_mode, class_mean, scheme="legus"):
-    """Shares of the classes in the votes of three or four experts, from their mode and mean.
+    """Vote fractions of three or four experts, from the mode and mean of their votes.
 
-    The mean over all votes that have this mode and this mean; where none have, all votes are the
-    mode.
+    The fractions are averaged over all combinations of votes with this mode and mean; if there are
+    none, all votes are assumed to be the mode.
 
     Parameters
     ----------
     class_mode : array_like of int, shape (n,)
-        The label, as ``class_human`` in the catalogues of LEGUS.
+        Mode of the votes, such as ``class_human`` in LEGUS catalogs.
     class_mean : array_like of float, shape (n,)
-        The mean of the votes, as ``class_mean`` there.
+        Mean of the votes, such as ``class_mean`` in LEGUS catalogs.
     scheme : str or `~astroclust.instruments.ClassScheme`, optional
-        The classes that there are.
+        Class scheme.
 
     Returns
     -------
     shares : `~numpy.ndarray` of float32, shape (n, n_classes)
-        Each row sums to 1: soft labels, for `~astroclust.training.train_classifier`.
+        Soft labels for `~astroclust.training.train_classifier`; each row sums to 1.
 
     Examples
     --------
@@ -94,9 +94,9 @@ def vote_shares(class_mode, class_mean, scheme="legus"):
 
 
 def _votes(mode, mean, classes):
-    """Shares of the classes in every way to vote that has a mode and a mean.
+    """Class fractions for all combinations of votes with a given mode and mean.
 
-    Three votes before four, and a clear mode before a tie.
+    Three votes are preferred over four, and a unique mode over a tie.
     """
     for n, tied in product((3, 4), (1, 2, 3)):
         found = []

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Samples of LEGUS fields: catalogs and mosaics fetched, stamps cut and kept, mosaics dropped."""
+"""Samples from LEGUS fields: download catalogs and mosaics, cut stamps, optionally drop mosaics."""
 
 import shutil
 import warnings
@@ -27,12 +27,12 @@ _GIGABYTE = 1e9
 
 
 def labeled_fields():
-    """Names of the fields of LEGUS whose public catalogs have classes given by eye.
+    """Names of the LEGUS fields whose public catalogs have visual classifications.
 
     Returns
     -------
     names : list of str
-        In alphabetic order.
+        Field names, in alphabetical order.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def labeled_fields():
 
 @dataclass(frozen=True)
 class LegusPlan:
-    """Fields of LEGUS to train on, and the disk space that it takes to get their stamps.
+    """LEGUS fields to train on, and the disk space required for their stamps.
 
     Parameters
     ----------
@@ -54,15 +54,15 @@ class LegusPlan:
     labels : dict of str to int
         Number of labeled objects by field.
     mosaics : dict of str to int or None
-        Bytes of mosaics that are still to be fetched by field; None if the server does not say.
+        Bytes of mosaics still to be downloaded, by field; None if unknown.
     stamps : dict of str to int
-        Bytes of stamps that are still to be written by field.
+        Bytes of stamps still to be written, by field.
     folder : `~pathlib.Path`
-        Folder of the stamps.
+        Folder for the stamps.
     data_folder : `~pathlib.Path`
-        Folder of catalogs and mosaics, as for `~astroclust.archive.fetch_legus`.
+        Folder for catalogs and mosaics; see `~astroclust.archive.fetch_legus`.
     drop_mosaics : bool
-        Whether mosaics that are fetched are removed once their stamps are cut.
+        Whether downloaded mosaics are removed once their stamps are cut.
 
     Examples
     --------
@@ -93,12 +93,12 @@ class LegusPlan:
 
     @property
     def galaxies(self):
-        """Names of the galaxies, in alphabetic order."""
+        """Names of the galaxies, in alphabetical order."""
         return tuple(sorted({find_field(name).galaxy for name in self.fields}))
 
     @property
     def disk_use(self):
-        """Bytes that are taken at most, beside what is there; unknown mosaics are not counted."""
+        """Maximum additional disk space, in bytes; mosaics of unknown size are not counted."""
         return self._mosaics + sum(self.stamps.values())
 
     @property
@@ -107,7 +107,7 @@ class LegusPlan:
         return max(sizes, default=0) if self.drop_mosaics else sum(sizes)
 
     def describe(self):
-        """One line on what is fetched, and how much of the disk that takes."""
+        """One-line summary of the downloads and the required disk space."""
         fetched = sum(size or 0 for size in self.mosaics.values()) / _GIGABYTE
         unknown = [name for name, size in self.mosaics.items() if size is None]
         text = (
@@ -125,7 +125,7 @@ class LegusPlan:
         )
 
     def check_space(self):
-        """Raise an `OSError` if the disk of the folder has not enough space."""
+        """Raise an `OSError` if the disk of the folder has too little free space."""
         free = _free(self.folder)
         if self.disk_use > free:
             remedy = "" if self.drop_mosaics else "drop the mosaics after cutting, "
@@ -137,7 +137,7 @@ class LegusPlan:
 
 
 def _free(folder):
-    """Free bytes of the disk of a folder, which need not exist."""
+    """Free bytes on the disk of a folder, which need not exist."""
     folder = Path(folder).resolve()
     return shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
 
@@ -151,37 +151,37 @@ def plan_legus(
     drop_mosaics=False,
     progress_bar=False,
 ):
-    """Fetch the catalogs of LEGUS fields, and find out how much else there is to fetch.
+    """Fetch the catalogs of LEGUS fields, and determine the size of the remaining downloads.
 
     Parameters
     ----------
     fields : str or sequence of str, optional
-        Names of fields; or ``"all"``, those of `labeled_fields`. A field of which the archive
-        lacks files is an error if it is named, and otherwise left out, also from later calls with
-        the same folder.
+        Names of fields; or ``"all"``, those of `labeled_fields`. If files of a field are missing
+        from the archive, the field is an error if it is named; otherwise, it is excluded, also from
+        later calls with the same folder.
     folder : str or `~pathlib.Path`
-        Folder of the stamps, and of mosaics that are dropped.
+        Folder for the stamps, and for mosaics that are dropped.
     classifier : `~astroclust.weights.Classifier`, optional
-        Classifier to be fine-tuned, which sets the size of the stamps and the classes.
+        Classifier to fine-tune, which sets the size of the stamps and the classes.
     data_folder : str or `~pathlib.Path`, optional
-        Folder of catalogs and mosaics, as for `~astroclust.archive.fetch_legus`.
+        Folder for catalogs and mosaics; see `~astroclust.archive.fetch_legus`.
     drop_mosaics : bool, optional
-        Whether mosaics are fetched to ``folder``, one field at a time, and removed once the
-        stamps are cut. Mosaics that are in ``data_folder`` are used and kept.
+        Whether mosaics are downloaded to ``folder``, one field at a time, and removed once the
+        stamps are cut. Mosaics already in ``data_folder`` are used and kept.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     plan : `LegusPlan`
-        For `legus_samples`.
+        Input for `legus_samples`.
 
     Raises
     ------
     KeyError
-        If LEGUS has no field of a name.
+        If there is no LEGUS field of that name.
     FileNotFoundError
-        If the archive lacks files of a field that is named.
+        If files of a named field are missing from the archive.
     OSError
         If the server does not answer.
     ValueError
@@ -189,7 +189,7 @@ def plan_legus(
 
     Examples
     --------
-    Fields without labels are errors:
+    Fields without labels raise an error:
 
     >>> from astroclust.training import plan_legus
     >>> plan_legus("ngc3274", folder="run")
@@ -239,7 +239,7 @@ def plan_legus(
 
 
 def _count_labels(name, data_folder, classifier):
-    """Number of labeled objects of a field, whose catalog is fetched."""
+    """Fetch the catalog of a field, and count its labeled objects."""
     catalog = fetch_legus(name, what="catalog", folder=data_folder).catalog
     scheme = find_class_scheme("legus" if classifier is None else classifier.card.classes)
     n = int(scheme.knows(np.ma.asarray(catalog[label_column(catalog, None, name)])).sum())
@@ -249,35 +249,35 @@ def _count_labels(name, data_folder, classifier):
 
 
 def legus_samples(plan, *, classifier=None, progress_bar=False):
-    """Fetch LEGUS fields, and cut the stamps of their labeled objects.
+    """Fetch LEGUS fields, and cut stamps of their labeled objects.
 
-    The stamps of each field are kept in a multi-extension FITS file, and read at the next call,
-    which goes on with the first field that is not complete.
+    The stamps of each field are stored in a multi-extension FITS file, which later calls read;
+    an interrupted call resumes at the first incomplete field.
 
     Parameters
     ----------
     plan : `LegusPlan`
-        As `plan_legus` returns it.
+        Plan returned by `plan_legus`.
     classifier : `~astroclust.weights.Classifier`, optional
-        Classifier to be fine-tuned, which sets the bands, the size of the stamps and the classes.
+        Classifier to fine-tune, which sets the bands, the size of the stamps and the classes.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     samples : list of `Sample`
-        One per field.
+        One sample per field.
 
     Raises
     ------
     OSError
-        If a field cannot be fetched, or another process cuts stamps in the same folder.
+        If a field cannot be fetched, or another process is cutting stamps in the same folder.
     ValueError
-        If the stamps that are there are of another classifier.
+        If existing stamps were cut for another classifier.
 
     Examples
     --------
-    Stamps that were cut before are read; here they are simulated ones:
+    Read existing stamps, here simulated ones:
 
     >>> from pathlib import Path
     >>> from astroclust import simulate_stamps
@@ -297,7 +297,7 @@ def legus_samples(plan, *, classifier=None, progress_bar=False):
     stamps = plan.folder / _STAMPS
     stamps.mkdir(parents=True, exist_ok=True)
     with only_process(stamps):
-        for partial in stamps.glob(".*.part-*"):  # of a process that was killed
+        for partial in stamps.glob(".*.part-*"):  # left by a killed process
             partial.unlink(missing_ok=True)
         bar = tqdm(plan.fields, unit="field", disable=not progress_bar)
         return [_field_sample(name, plan, classifier, progress_bar) for name in bar]
@@ -310,7 +310,7 @@ def _field_sample(name, plan, classifier, progress_bar):
         _cut(name, path, plan, classifier, progress_bar)
     if plan.drop_mosaics:
         shutil.rmtree(own / "legus" / name, ignore_errors=True)
-    # Read even if they have just been cut: a run that resumes has the same.
+    # Read even if just cut, so that a resumed run has identical stamps.
     stamps = Stamps.read(path)
     if classifier is not None:
         card = classifier.card
@@ -333,7 +333,7 @@ def _field_sample(name, plan, classifier, progress_bar):
 
 
 def _cut(name, path, plan, classifier, progress_bar):
-    """Fetch a field, and write its labeled stamps."""
+    """Fetch a field, and write stamps of its labeled objects."""
     here = not plan.mosaics[name] and plan.mosaics[name] is not None
     folder = plan.data_folder if here or not plan.drop_mosaics else plan.folder / _MOSAICS
     options = {"progress_bar": progress_bar}

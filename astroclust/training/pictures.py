@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Stamps of rendered pictures, changed as renderings differ from one another."""
+"""Augmentation of stamps from color pictures, which spans the differences between renderings."""
 
 from dataclasses import replace
 
@@ -11,37 +11,37 @@ from astroclust.stamps import fill_holes
 
 __all__ = ["augment_pictures"]
 
-# Pixels become wider or narrower by up to this factor, in natural logarithms.
+# Maximum change of the pixel scale, as a natural logarithm.
 SCALE = 0.3
-# Candidates move by up to this many pixels in each direction.
+# Maximum shift in each direction, in pixels.
 SHIFT = 1.5
-# The power to which pixels are raised, up to this factor in natural logarithms.
+# Maximum exponent applied to pixel values, as a natural logarithm.
 GAMMA = 0.4
-# Scatter of the gains of the bands, in natural logarithms.
+# Scatter of the gains of the bands, as a natural logarithm.
 GAIN = 0.3
-# Fraction of the difference to the mean of 3 x 3 pixels that is added or, to sharpen, subtracted.
+# Maximum fraction of the difference to the 3 x 3 mean that is added to blur, subtracted to sharpen.
 BLUR = 0.7
-# Standard deviation of the noise, at most, in units of the highest pixel.
+# Maximum standard deviation of the noise, in units of the peak pixel.
 NOISE = 0.03
-# How often some bands are removed, any number but all.
+# Probability that bands are removed, any number but all.
 BAND_LOSS = 0.3
 
 
 def augment_pictures(stamps, rng, *, size=None):
-    """Change stamps of rendered pictures in ways that leave their class as it is.
+    """Augment stamps of color pictures with transformations that preserve their class.
 
-    Stamps are turned by any angle, mirrored, scaled and shifted; stretched otherwise, with other
-    gains of the bands; blurred or sharpened; with more noise; and lose bands.
+    Stamps are rotated by random angles, reflected, scaled and shifted; their stretch and the gains
+    of the bands are changed; they are blurred or sharpened; noise is added; and bands are removed.
 
     Parameters
     ----------
     stamps : `~astroclust.stamps.Stamps`
         n stamps; not changed.
     rng : `~numpy.random.Generator`
-        Source of the random numbers.
+        Random number generator.
     size : int, optional
-        Width of the result in pixels, the middle of the stamps; by default their own. What lies
-        beyond the stamps is mirrored at their edge.
+        Width in pixels to which the stamps are cropped; by default, their own. Pixels beyond the
+        edge are reflected at it.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def augment_pictures(stamps, rng, *, size=None):
 
 
 def _with_losses(present, rng):
-    """Which bands are left, at least one of those that there are."""
+    """Mask of the bands that are kept, at least one per stamp."""
     order = np.where(present, rng.random(present.shape), 2.0).argsort(axis=1).argsort(axis=1)
     n = present.sum(axis=1)
     kept = np.where(rng.random(len(n)) < BAND_LOSS, rng.integers(1, np.maximum(n, 2)), n)
@@ -90,7 +90,7 @@ def _filled(pixels):
 
 
 def _turned(pixels, rng, size):
-    """The middle of each stamp, turned, mirrored, scaled and shifted."""
+    """Center of each stamp, rotated, reflected, scaled and shifted."""
     n, width = len(pixels), pixels.shape[-1]
     angle, mirror = rng.uniform(0, 2 * np.pi, n), rng.choice([-1, 1], n)
     scale = size / width * np.exp(rng.uniform(-SCALE, SCALE, n))
@@ -124,12 +124,12 @@ def _rendered(pixels, rng):
 
 
 def _means(pixels):
-    """Means of 3 x 3 pixels, which sums of slices give faster than pooling."""
+    """Means of 3 x 3 pixels, as sums of slices, which are faster than pooling."""
     sums = functional.pad(pixels, (1, 1, 1, 1), mode="replicate")
     sums = sums[..., :-2] + sums[..., 1:-1] + sums[..., 2:]
     return (sums[..., :-2, :] + sums[..., 1:-1, :] + sums[..., 2:, :]) / 9
 
 
 def _factors(logarithms):
-    """Factors of stamps and bands, to multiply pixels with."""
+    """Factors per stamp and band, shaped to multiply pixels."""
     return torch.from_numpy(np.exp(logarithms).astype(np.float32))[:, :, None, None]

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Preparation of a training: samples checked and divided, and the model card before it starts."""
+"""Preparation of a training run: validation and division of samples, and the initial card."""
 
 import warnings
 
@@ -28,7 +28,7 @@ __all__ = [
 
 
 def check_samples(sample, start):
-    """The samples of a training as a list, if they can be trained on together."""
+    """Samples as a list, checked to be compatible with each other."""
     samples = [sample] if isinstance(sample, Sample) else sample
     samples = list(samples) if isinstance(samples, list | tuple) else [samples]
     for one in samples:
@@ -62,7 +62,7 @@ def check_samples(sample, start):
 
 
 def _warn_of_seen(samples, start):
-    """Warn if the classifier to fine-tune has seen a galaxy, or some stamps, of a test set."""
+    """Warn if the classifier to fine-tune was trained on a galaxy or stamps of a test set."""
     seen = {plain_name(one) for one in start.card.galaxies}
     known = [name for name in sets_by_galaxy(samples) if plain_name(name) in seen]
     if known:
@@ -79,7 +79,7 @@ def _warn_of_seen(samples, start):
 
 
 def warn_of_seen_rows(start, stamps, *, stacklevel=4):
-    """Warn if the classifier to fine-tune has been trained on stamps that are scored."""
+    """Warn if the classifier to fine-tune was trained on stamps that are scored."""
     if seen_rows(start, stamps).any():
         warnings.warn(
             f"{start.card.name} has been trained on some of the stamps that are held out: their "
@@ -98,7 +98,7 @@ def make_domains(samples, scheme, recipe, seed):
     training, aside = [], []
     for number, one in enumerate(samples):
         targets = class_targets(one.labels, len(one.stamps), scheme)
-        # The seed of a single sample is that of the run, as a number of 0 does not change it.
+        # A number of 0, as for a single sample, does not alter the seed of the run.
         parts = split_rows(
             len(one.stamps), share=recipe.validation_share, seed=[seed, number], groups=one.groups
         )
@@ -122,7 +122,7 @@ def make_domains(samples, scheme, recipe, seed):
 
 
 def join_test_sets(samples, scheme):
-    """All real test sets as one domain, or else all simulated ones; no domain without test sets."""
+    """All real test sets as one domain, or all simulated ones if there are no real ones."""
     sets = sets_by_galaxy(samples)
     real = [one for name, parts in sets.items() if name != SIMULATED for one in parts]
     chosen = real or sets.get(SIMULATED, [])
@@ -133,7 +133,7 @@ def join_test_sets(samples, scheme):
 
 
 def joint_scheme(samples, start):
-    """Classes of a training: those of the samples, or of the classifier that it starts from."""
+    """Class scheme of a training run, from the samples or the classifier to fine-tune."""
     schemes = [
         classes_of(one.stamps.table) if one.scheme is None else find_class_scheme(one.scheme)
         for one in samples
@@ -158,7 +158,7 @@ def joint_scheme(samples, start):
 
 
 def first_card(samples, name, recipe, scheme, start):
-    """The card before the training, checked: a classifier that cannot be saved is not trained."""
+    """Initial card, checked so that a classifier that cannot be saved is not trained."""
     stamps, origin = samples[0].stamps, ""
     trained = [one for one in samples if len(one.stamps)]
     simulated = all(one.simulated for one in trained)
@@ -188,6 +188,6 @@ def first_card(samples, name, recipe, scheme, start):
 
 
 def _training_sample(sample):
-    """Description of a sample in a card."""
+    """Description of a sample for a card."""
     weight = "" if sample.weight == 1 else f", weight {sample.weight:g}"
     return f"{len(sample.stamps)} {sample.description}{weight}"

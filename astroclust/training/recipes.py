@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How a network is trained."""
+"""Training recipes."""
 
 from dataclasses import dataclass
 from math import isclose
@@ -13,67 +13,66 @@ __all__ = ["LEGUS_MIX", "RECIPES", "Recipe", "find_recipe"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained; the defaults are those of ``simulated-3``.
+    """Training recipe; the defaults are those of ``simulated-3``.
 
     Parameters
     ----------
     architecture : str, optional
-        Network, as `~astroclust.networks.create_network` names it.
+        Architecture of the network; see `~astroclust.networks.create_network`.
     weights : str or `~pathlib.Path`, optional
-        What it starts from, as `~astroclust.networks.create_network` takes it.
+        Initial weights; see `~astroclust.networks.create_network`.
     normalization : str, optional
-        How pixels are prepared, as `~astroclust.stamps.normalize_stamps` names it.
+        Normalization of the pixels; see `~astroclust.stamps.normalize_stamps`.
     augmentation : str, optional
-        How stamps are changed in training: one of `~astroclust.training.AUGMENTATIONS`.
+        One of `~astroclust.training.AUGMENTATIONS`.
     damage : tuple of str, optional
-        Kinds of missing pixels that the network is made robust against, of
-        `~astroclust.stamps.DAMAGE`: half of the stamps in training lose up to half of their pixels
-        in one of these ways, after the augmentation. By default none do.
+        Kinds of `~astroclust.stamps.DAMAGE` to make the network robust against: after the
+        augmentation, half of the stamps lose up to half of their pixels in one of these ways. By
+        default, there is no damage.
     optimizer : str, optional
         ``"adamw"``, ``"adam"``, or ``"sgd"``, stochastic gradient descent with a momentum of 0.9.
     learning_rate : float, optional
-        The highest learning rate.
+        Maximum learning rate.
     weight_decay : float, optional
-        Of the optimizer.
+        Weight decay of the optimizer.
     schedule : str, optional
         ``"one-cycle"``: the learning rate rises once and falls once; or ``"constant"``.
     batch_size : int, optional
-        Stamps a step.
+        Number of stamps per step.
     epochs : int, optional
-        Passes through the stamps.
+        Number of passes through the training set.
     batches : int or None, optional
-        Steps, in place of ``epochs``.
+        Number of steps; overrides ``epochs``.
     label_smoothing : float, optional
-        Share of each label that is spread over all classes.
+        Fraction of each label that is spread over all classes.
     class_mix : str or tuple of float, optional
-        Fractions of the classes in the loss, to which those of each sample are weighted:
-        ``"equal"``, so that rare classes count as much as others, or one number per class, such as
-        `LEGUS_MIX`. By default those of the samples, which the probabilities then assume of a new
-        field.
+        Class fractions in the loss, to which each sample is weighted: ``"equal"``, so that rare
+        classes count as much as others, or one number per class, such as `LEGUS_MIX`. By default,
+        those of the samples, which then act as priors of the class probabilities in new fields.
     moving_average : bool, optional
         Whether the weights are averaged over the last seventh of the steps.
     validation_share : float, optional
-        Share of the stamps that are not learnt from, but end the training and scale the
-        probabilities.
+        Fraction of the stamps in the validation set, used for early stopping and to calibrate the
+        class probabilities.
     patience : int or None, optional
-        Epochs after which the training ends where the loss of those stamps has not fallen; the
-        weights are then those of the lowest loss.
+        Number of epochs without a lower validation loss after which training stops; the weights
+        are then those of the lowest loss.
     keep_best : bool, optional
-        Whether the weights are those of the epoch with the highest accuracy on the validation set,
-        the first such epoch, in place of the last ones. Without a validation set, the test set
-        selects the epoch, as in Schneider et al. (2023, sec. 4.1), and its scores are too good.
+        Whether to use the weights of the epoch with the highest accuracy on the validation set (the
+        first such epoch) instead of the last ones. Without a validation set, the test set selects
+        the epoch, as in Schneider et al. (2023, sec. 4.1), and its scores are too good.
     frozen : int, optional
-        Blocks of the network, from its input, that stay as they are, with the statistics of their
-        batch normalisation.
+        Number of frozen blocks, counted from the input of the network, including the statistics of
+        their batch normalization.
     block_decay : float, optional
         Factor on the learning rate from each block to the one before it.
     mixed_precision : bool or None, optional
-        Whether to compute in 16 bits where they suffice: bfloat16 on a CPU halves the time if it
-        has instructions for it, such as AVX-512 BF16, and is slower elsewhere. By default a GPU
-        does and a CPU does not. With False all is in 32 bits, as in Wei et al. (2020).
+        Whether to compute in 16 bits where sufficient: bfloat16 halves the time on CPUs with
+        instructions for it, such as AVX-512 BF16, and is slower on others. By default, only GPUs
+        do. With False, all computations are in 32 bits, as in Wei et al. (2020).
     max_missing_bands : int or None, optional
-        How many bands may be absent when the classifier is used; by default all but one, as the
-        augmentation ``"observations"`` removes up to that many.
+        Maximum number of missing bands when the classifier is used; by default all but one, as
+        the augmentation ``"observations"`` removes up to that many.
 
     Examples
     --------
@@ -110,7 +109,7 @@ class Recipe:
     max_missing_bands: int | None = None
 
     def __post_init__(self):
-        """Name what cannot be."""
+        """Validate the parameters."""
         for name, known in (
             ("optimizer", ("adamw", "adam", "sgd")),
             ("schedule", ("one-cycle", "constant")),
@@ -147,13 +146,13 @@ class Recipe:
 
 
 def _check_length(name, number):
-    """Check how long a recipe trains."""
+    """Check the number of epochs or batches."""
     if number is not None and not (isinstance(number, Integral) and number >= 1):
         raise ValueError(f"{name} must be a whole number, at least 1, not {number!r}")
 
 
 def _check_mix(mix):
-    """Check the fractions of the classes of a recipe."""
+    """Check the class fractions of a recipe."""
     if mix is None or mix == "equal":
         return
     if isinstance(mix, str) or not (all(one > 0 for one in mix) and isclose(sum(mix), 1)):
@@ -176,12 +175,12 @@ _WEI2020 = {
     "validation_share": 0.0,
     "mixed_precision": False,
 }
-#: Class fractions of LEGUS: the mean of its galaxies with human classes, weighted by the square
+#: Class fractions of LEGUS: the mean over its galaxies with human labels, weighted by the square
 #: root of their number (``benchmarks/real_labels.py``, ``class_mix``).
 LEGUS_MIX = (0.149, 0.188, 0.166, 0.497)
-#: Recipes by name: ``"native"``, that of ``simulated-3``; those of Wei et al. (2020, sec.
-#: 3.3 and 3.4) for both of their networks; a gentle one for a classifier that has been trained; and
-#: one for human labels, of which there are few and not all are right.
+#: Recipes by name: ``"native"``, that of ``simulated-3``; those of Wei et al. (2020, sec. 3.3 and
+#: 3.4) for both of their networks; ``"fine-tune"``, with lower learning rates for a trained
+#: classifier; and ``"human-labels"``, for small samples with label noise.
 RECIPES = {
     "native": Recipe(),
     "wei2020": Recipe("resnet18", batch_size=32, **_WEI2020),
@@ -197,19 +196,19 @@ def find_recipe(recipe):
     Parameters
     ----------
     recipe : str or `Recipe`
-        The name of one of `RECIPES`, or your own, which is returned as it is.
+        One of the names in `RECIPES`, or your own, which is returned unchanged.
 
     Returns
     -------
     recipe : `Recipe`
-        The recipe; change its entries by `dataclasses.replace`.
+        The recipe; modify its parameters with `dataclasses.replace`.
 
     Raises
     ------
     TypeError
         If it is neither a name nor a `Recipe`.
     ValueError
-        For an unknown name.
+        If the name is unknown.
 
     Examples
     --------

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Stamps as they come back from pictures that were made for the eye."""
+"""Simulated conversion of stamps to color pictures."""
 
 from io import BytesIO
 
@@ -11,40 +11,40 @@ from torch.nn import functional
 
 __all__ = ["render_stamps"]
 
-# Width of the pixels of a picture, in those of the stamps: press pictures have 0.04 to 0.16 arcsec.
+# Pixel scale of a picture, in pixels of the stamps: press pictures have 0.04 to 0.16 arcsec.
 PIXELS = (1.0, 4.0)
-# The power of the stretch, and scatter of its white point and color balance, in natural logarithms.
+# Exponent of the stretch, and scatter of its white point and color balance, as natural logarithms.
 POWER, WHITE, BALANCE = (0.3, 0.75), 0.3, 0.12
-# How far below the sky black is, as the decimal logarithm of the range from sky to white; or how
-# often it is above the sky, by how much of the sky's scatter.
+# Depth of the black point below the sky, as the decimal logarithm of a fraction of the range from
+# sky to white; probability that it is above the sky, and by how many standard deviations.
 BLACK, CLIPPED, ABOVE_SKY = (-2.5, -0.4), 0.3, (-1.0, 5.0)
-# How much of the difference to a blurred picture is added.
+# Fraction of the difference to a blurred picture that is added.
 SHARPENING = (-0.3, 1.6)
 QUALITY = (50, 98)
-# Pixels around the middle of a stamp that are searched for the peak of its source.
+# Half-width in pixels of the central region that is searched for the peak of the source.
 _MIDDLE = 5
 
 
 def render_stamps(pixels, fields, rng):
-    """Stamps of three bands as they come back from color pictures.
+    """Convert stamps of three bands to color pictures and back.
 
-    A picture of a field has one stretch: its white is that of bright sources of the field, its
-    black is near the sky. It has wider pixels than the stamps, is sharpened or blurred, and is kept
-    in 8 bits as JPEG.
+    The white point of the stretch is set by bright sources of the field, the black point is near
+    the sky. The pictures have coarser pixels than the stamps, are sharpened or blurred, and are
+    compressed as 8-bit JPEG.
 
     Parameters
     ----------
     pixels : `~numpy.ndarray` of float32, shape (n, 3, size, size)
         n stamps in three bands, the reddest last; not changed.
     fields : array_like, shape (n,)
-        The field of each, which is compared with the others from there.
+        Field of each stamp; the stretch is set by all stamps of a field.
     rng : `~numpy.random.Generator`
-        Source of the random numbers.
+        Random number generator.
 
     Returns
     -------
     pixels : `~numpy.ndarray` of float32, shape (n, 3, size, size)
-        From 0 to 255.
+        Pixel values from 0 to 255.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def render_stamps(pixels, fields, rng):
     light = np.maximum(pixels - black, 0) / np.maximum(white - black, 1e-6)
     light **= rng.uniform(*POWER, (n, 1, 1, 1)).astype(np.float32)
     result = np.empty_like(light)
-    # All stamps of a call have pixels of a few widths, each of which is resampled at once.
+    # Only a few pixel scales per call, so that each is resampled at once.
     for rows in np.array_split(rng.permutation(n), min(n, 4)):
         width = float(np.exp(rng.uniform(*np.log(PIXELS))))
         coarse = _resample(_blur(light[rows], 0.42 * width), round((size + 8) / width), width, rng)
@@ -83,7 +83,7 @@ def _limits(pixels, fields, rng):
     black, white = np.empty((2, n, 3), np.float32)
     for field in np.unique(fields):
         rows = np.flatnonzero(fields == field)
-        # One of the brighter sources, in the color of the usual one.
+        # The brighter of two random sources, with the color of the median source.
         bright = np.max([peak[rng.permutation(rows)].max(axis=1) for _ in range(2)], axis=0)
         usual = np.median(peak[rows], axis=0)
         dark = np.quantile(sky[rows], 0.15, axis=0)
@@ -104,7 +104,7 @@ def _blur(pixels, sigma):
 
 
 def _resample(pixels, size, step, rng=None):
-    """The middle of stamps with pixels ``step`` times as wide, shifted if there is a generator."""
+    """Center of stamps with pixels ``step`` times as wide, shifted if a generator is given."""
     n, n_bands, width = pixels.shape[:3]
     matrix = np.zeros((n, 2, 3), np.float32)
     matrix[:, [0, 1], [0, 1]] = size * step / width
@@ -117,8 +117,8 @@ def _resample(pixels, size, step, rng=None):
 
 
 def _jpeg(bands, rng):
-    """Three bands as they come back from a JPEG file, the reddest as red."""
-    # The blocks of the file begin anywhere.
+    """Compress three bands as JPEG, the reddest as red."""
+    # Random offset of the JPEG blocks.
     top, left = rng.integers(0, 16, 2)
     picture = np.pad(
         bands[::-1].transpose(1, 2, 0), ((top, 0), (left, 0), (0, 0)), mode="symmetric"

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The folder of a training: for one process, and for the checkpoints of one run."""
+"""Folder of a training run, locked to one process and to the checkpoints of one run."""
 
 import hashlib
 import json
@@ -17,41 +17,41 @@ from astroclust.locks import only_process
 
 __all__ = ["claim_folder", "describe_run", "recipe_settings", "work_folder"]
 
-# Weights that are not a file.
+# Values of ``weights`` that are not files.
 _NAMED = (None, "none", "imagenet")
 
 
 @contextmanager
 def work_folder(folder):
-    """The folder of the checkpoints, for this process alone; a temporary one by default."""
+    """Lock the folder for the checkpoints; by default a temporary one."""
     with ExitStack() as stack:
         if folder is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
         folder = make_folder(folder)
-        if rank_zero_only.rank == 0:  # the processes of a training on more than one GPU share it
+        if rank_zero_only.rank == 0:  # shared by the processes of a multi-GPU training
             stack.enter_context(only_process(folder))
-            for partial in folder.glob("member-*/.*.part-*"):  # of a process that was killed
+            for partial in folder.glob("member-*/.*.part-*"):  # left by a killed process
                 partial.unlink(missing_ok=True)
         yield folder
 
 
 def recipe_settings(recipe):
-    """Settings of a recipe as texts.
+    """Settings of a recipe as strings.
 
     Parameters
     ----------
     recipe : `~astroclust.training.Recipe`
-        The recipe.
+        Training recipe.
 
     Returns
     -------
     settings : dict of str to str
-        Its entries by name. A file of weights is its SHA-256, wherever it lies.
+        Settings by name. A weights file is identified by its SHA-256, not by its path.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the weights file does not exist.
     """
     settings = {name: str(value) for name, value in asdict(recipe).items()}
     if recipe.weights not in _NAMED:
@@ -66,7 +66,7 @@ def recipe_settings(recipe):
 
 
 def describe_run(recipe, domains, start):
-    """What makes a run the same run."""
+    """Settings and checksums that identify a run."""
     data = hashlib.sha256()
     for one in domains:
         data.update(np.ascontiguousarray(one.stamps.data))
@@ -78,7 +78,7 @@ def describe_run(recipe, domains, start):
 
 
 def claim_folder(folder, settings):
-    """Make sure that the checkpoints of a folder are those of the same run."""
+    """Ensure that the checkpoints in a folder belong to the same run."""
     folder.mkdir(exist_ok=True)
     path = folder / "settings.json"
     if path.exists():
@@ -96,7 +96,7 @@ def claim_folder(folder, settings):
 
 
 def _what(known, settings):
-    """What a folder holds whose settings are others, or are not known."""
+    """Describe the content of a folder with different or unknown settings."""
     if isinstance(known, dict) and known | {"weights": settings.get("weights")} == settings:
         before = str(known.get("weights"))
         if before not in map(str, _NAMED) and not re.fullmatch("[0-9a-f]{64}", before):

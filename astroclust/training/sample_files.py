@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Lists of samples: one row per field with its images or picture, its labels and its weight."""
+"""Sample lists: one row per field with its images or picture, labels and weight."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,70 +24,70 @@ from astroclust.training.samples import (
 
 __all__ = ["PICTURE_MARGIN", "read_samples"]
 
-#: Pixels around each stamp of a picture that are cut as well: the corners of turned stamps.
+#: Margin in pixels around stamps of pictures, which fills the corners of rotated stamps.
 PICTURE_MARGIN = 11
 
 
 def read_samples(
     samples, *, classifier=None, scheme=None, system=None, workers=1, progress_bar=False
 ):
-    """Read the samples of a list with one row per field.
+    """Read samples from a list with one row per field.
 
     Parameters
     ----------
     samples : `~astropy.table.Table`, str or `~pathlib.Path`
-        A list of samples, or its file, in whose folder its paths begin. Empty entries are as if
-        there was no such column:
+        Sample list or its path; paths in it are relative to its folder. Empty entries are treated
+        as missing. The columns are:
 
         - ``field``: name of the field;
         - ``galaxy``: by default that of the LEGUS field of this name, else the name itself;
         - ``kind``: ``images``, ``picture`` or ``simulated``; by default ``picture`` if a picture
           is given, ``simulated`` if ``n`` is, else ``images``;
-        - ``weight``: factor on how often a stamp is drawn, by default 1;
+        - ``weight``: relative frequency with which each stamp is drawn, by default 1;
         - ``augmentation``: one of `AUGMENTATIONS`; by default ``pictures`` for pictures, and
           that of the recipe for others;
-        - ``labels``: path of a table of positions and classes. If it has a column ``field``, the
-          rows of this field are taken;
+        - ``labels``: path of a table of positions and classes. If it has a column ``field``, only
+          rows of this field are used;
         - ``label_column``: column of classes, by default the first of `LABEL_COLUMNS`;
-        - images: a column per filter or band, such as ``F555W``, with the path of the image;
-        - ``roles``: for filters that are not known, such as ``F657N=V F658N=V``;
-        - pictures: ``picture`` or ``file``, the path; ``filters`` of its red, green and blue
-          channel, ``-`` for one that is not a band, by default ``F814W F555W F438W``; and either
-          the affine from the pixels of the labels, in ``a_cx``, ``a_cy``, ``t_c``, ``a_rx``,
-          ``a_ry`` and ``t_r``, or ``wcs``, the path of a FITS header or file, for labels with
-          positions on the sky; see `~astroclust.images.ImageSet.from_picture`; ``credit``, for
+        - images: one column per filter or band, such as ``F555W``, with the path of the image;
+        - ``roles``: roles of unknown filters, such as ``F657N=V F658N=V``;
+        - pictures: ``picture`` or ``file``, the path; ``filters`` of the red, green and blue
+          channels, ``-`` for one that is not a band, by default ``F814W F555W F438W``; and either
+          the affine transformation from the pixels of the labels, in ``a_cx``, ``a_cy``, ``t_c``,
+          ``a_rx``, ``a_ry`` and ``t_r``, or ``wcs``, the path of a FITS header or file, for labels
+          with sky coordinates; see `~astroclust.images.ImageSet.from_picture`; ``credit``, for
           the model card;
         - simulated stamps: ``n``, their number, and ``seed``, by default 1.
     classifier : `~astroclust.weights.Classifier`, optional
-        Classifier to be fine-tuned or scored, which sets the bands, the size of the stamps and the
+        Classifier to fine-tune or score, which sets the bands, the size of the stamps and the
         classes.
     scheme : str or `~astroclust.instruments.ClassScheme`, optional
-        The classes; by default those of the tables.
+        Class scheme; by default that of the tables.
     system : str or `~astroclust.instruments.BandSystem`, optional
-        The bands; by default those of the classifier, or of LEGUS.
+        Band system; by default that of the classifier, or of LEGUS.
     workers : int, optional
-        Processes that simulate stamps.
+        Number of processes that simulate stamps.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     samples : list of `Sample`
-        One per row.
+        One sample per row.
 
     Raises
     ------
     KeyError
-        If the list lacks a column that is needed.
+        If the list lacks a required column.
     ValueError
-        If an entry is missing, not accepted, or contradicts another one; the message names row
+        If an entry is missing, invalid, or in conflict with another one; the message names row
         and column.
     OSError
         If a file cannot be read.
 
     Examples
     --------
-    A simulated field in place of a real one, and simulated stamps:
+    A simulated field instead of a real one, and simulated stamps:
 
     >>> from astropy.table import Table
     >>> from astroclust import simulate_field
@@ -171,7 +171,7 @@ def _labeled(row, system, options, tables):
 
 
 def _labels(row, tables):
-    """Rows of the table of labels that are of the field."""
+    """Rows of the label table that belong to the field."""
     path = row.path(row.needed("labels"))
     if path not in tables:
         tables[path] = read_table(path)
@@ -186,7 +186,7 @@ def _labels(row, tables):
 
 
 def _picture(row, table, system, classifier):
-    """The part of a picture that the labels need, and the labels with positions on it."""
+    """Region of a picture that contains the labels, and the labels with positions on it."""
     given = [one for one in AFFINE if row.text(one)]
     if bool(given) == bool(row.text("wcs")):
         problem = "the affine is given as well" if given else "is empty, and so is the affine"
@@ -223,7 +223,7 @@ def _span(x, y, reach):
 
 
 def _filters(row):
-    """Filters of the channels of a picture."""
+    """Filters of the color channels of a picture."""
     names = row.text("filters").replace(",", " ").split() or list(PICTURE_FILTERS)
     if len(names) != 3:
         raise row.error(
@@ -233,7 +233,7 @@ def _filters(row):
 
 
 def _read_wcs(row):
-    """WCS of a FITS file, or of a header that was saved as text."""
+    """WCS of a FITS file, or of a header saved as text."""
     path = row.path(row.text("wcs"))
     try:
         header = fits.getheader(path) if _is_fits(path) else fits.Header.fromtextfile(path)
@@ -255,7 +255,7 @@ def _is_fits(path):
 
 
 def _named(sample, row):
-    """A sample with the name, the galaxy and the weight of its row."""
+    """Sample with the name, galaxy, weight and augmentation of its row."""
     field = row.text("field")
     entries = {"name": field, "weight": row.number("weight") if row.text("weight") else 1.0}
     if row.kind != "simulated":
@@ -271,7 +271,7 @@ def _named(sample, row):
 
 
 def _galaxy(field):
-    """Galaxy of a field of LEGUS, or the name of another one."""
+    """Galaxy of a LEGUS field, or the name of any other field."""
     try:
         return find_field(field).galaxy
     except KeyError:

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Rows of lists of samples, checked for what is missing, unknown or contradictory."""
+"""Rows of sample lists, checked for missing, unknown or conflicting entries."""
 
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +11,9 @@ from astroclust.catalogs import read_table
 
 __all__ = ["AFFINE", "SampleRow", "naming", "read_rows", "roles_of"]
 
-#: Columns of the affine from the pixels of the labels to those of a picture.
+#: Columns of the affine transformation from the pixels of the labels to those of a picture.
 AFFINE = ("a_cx", "a_cy", "t_c", "a_rx", "a_ry", "t_r")
-# Columns that each kind of sample may have, beside those that all may have and its images.
+# Columns allowed for each kind of sample, in addition to the common ones and those of its images.
 _COMMON = ("field", "galaxy", "kind", "weight", "augmentation")
 _LABELED = ("labels", "label_column")
 _KINDS = {
@@ -21,22 +21,22 @@ _KINDS = {
     "picture": (*_LABELED, "roles", "picture", "filters", *AFFINE, "wcs", "credit"),
     "simulated": ("n", "seed"),
 }
-# What lists of pictures say beside that; and another name for a column.
+# Further columns of picture lists, which are ignored; and an alias for a column.
 _IGNORED = ("scale", "width", "height", "source", "note")
 _OTHER_NAMES = {"file": "picture"}
 
 
 class SampleRow:
-    """A row of a list of samples, whose empty entries are empty texts.
+    """Row of a sample list, with empty strings for empty entries.
 
     Parameters
     ----------
     place : str
-        Name of the list and the row, for messages.
+        Name of the list and the row, for error messages.
     entries : dict of str to str
         Entries by column.
     root : `~pathlib.Path`
-        Folder in which paths begin.
+        Folder to which paths are relative.
     images : sequence of str
         Columns of images.
     """
@@ -52,18 +52,18 @@ class SampleRow:
         return "simulated" if self.text("n") else "images"
 
     def text(self, name):
-        """An entry, empty if there is none."""
+        """Entry as a string, empty if missing."""
         return self.entries.get(name, "")
 
     def needed(self, name):
-        """An entry that must not be empty."""
+        """Entry that must not be empty."""
         text = self.text(name)
         if not text:
             raise self.error(name, f"is empty, but samples of kind {self.kind} need it")
         return text
 
     def number(self, name, kind=float):
-        """An entry as a number."""
+        """Entry as a finite number."""
         text = self.text(name)
         try:
             value = kind(text)
@@ -75,7 +75,7 @@ class SampleRow:
         return value
 
     def path(self, text):
-        """A path that begins in the folder of the list."""
+        """Path relative to the folder of the list; URLs are unchanged."""
         return text if "://" in text else str(self.root / text)
 
     def error(self, name, problem):
@@ -85,7 +85,7 @@ class SampleRow:
 
 @contextmanager
 def naming(row):
-    """Put the row before what is wrong with it."""
+    """Prefix error messages with the row."""
     try:
         yield
     except (KeyError, OSError, TypeError, ValueError) as error:
@@ -98,7 +98,7 @@ def naming(row):
 
 
 def read_rows(samples, system):
-    """Rows of a list, checked."""
+    """Read and check the rows of a sample list."""
     name, root = "samples", Path()
     if not isinstance(samples, Table):
         name, root = Path(samples).name, Path(samples).parent
@@ -161,6 +161,6 @@ def _check_kind(row):
 
 
 def roles_of(text):
-    """Roles by filter from ``F657N=V F658N=V``."""
+    """Parse roles by filter, such as ``F657N=V F658N=V``."""
     pairs = [part.partition("=") for part in text.replace(",", " ").split()]
     return {name.upper(): role.upper() for name, _, role in pairs}

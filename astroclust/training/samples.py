@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Labeled stamps to train on and to score on: simulated, or cut at the rows of a table."""
+"""Samples of labeled stamps for training and scoring, simulated or cut from images."""
 
 from dataclasses import dataclass
 from numbers import Real
@@ -31,65 +31,63 @@ __all__ = [
     "simulated_test_set",
 ]
 
-#: Fields of LEGUS that the simulated test set is like; the training set is like the others.
+#: LEGUS fields that the simulated test set resembles; the training set resembles the others.
 TEST_FIELDS = ("ngc628-e", "ngc1313-e", "ngc1433")
 #: Fraction of the simulated training set in star fields as crowded as those of M83.
 CROWDED = 0.3
-#: Labels of simulated stamps, and what they are.
+#: Labels of simulated stamps, with descriptions.
 SIMULATED_LABELS = {"truth": "the classes drawn", "experts": "the mode of three simulated experts"}
-#: Columns that may hold the classes of a table, in order of preference.
+#: Names of columns with classes, in order of preference.
 LABEL_COLUMNS = ("class_human", "class_mode", "label", "class")
 
-#: Width of the stamps of a sample without a classifier, in pixels (Wei et al. 2020, sec. 3.2).
+#: Default width of stamps, in pixels (Wei et al. 2020, sec. 3.2).
 STAMP_SIZE = 50
-# By default there are this many simulated stamps in the training set for each one in the test set.
+# Default ratio of the numbers of simulated stamps in the training set and the test set.
 _PER_TEST = 8
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A training set of labeled stamps, and optionally a test set.
+    """Training set of labeled stamps and, optionally, a test set.
 
     Parameters
     ----------
     stamps : `~astroclust.stamps.Stamps`
-        Training set: n stamps.
+        Training set of n stamps.
     labels : array_like, shape (n,) or (n, n_classes)
-        Their classes, or the probabilities of the classes, such as those of `vote_shares`.
+        Their classes, or class probabilities such as those from `vote_shares`.
     groups : array_like, shape (n,), optional
-        Stamps of one group stay together if part of the training set is set aside for validation;
-        see `split_rows`.
+        Group of each stamp; groups are not divided between training and validation set. See
+        `split_rows`.
     test_stamps : `~astroclust.stamps.Stamps`, optional
-        Test set, on which the classifier is scored. It has no influence on the training, except
-        under a recipe with ``keep_best`` and no validation set.
+        Test set, on which the classifier is scored. It does not affect the training, except with
+        a recipe with ``keep_best`` and no validation set.
     test_labels : array_like, optional
-        Its labels.
+        Labels of the test set.
     description : str, optional
-        What the stamps of the training set are, for the model card, which puts their number
-        before it.
+        Description of the training set for the model card, without the number of stamps.
     split : str, optional
-        How the test set was separated, for the model card.
+        Description of the separation of the test set, for the model card.
     simulated : bool, optional
         Whether all stamps are simulated.
     scheme : str or `~astroclust.instruments.ClassScheme`, optional
-        The classes; by default those of the table of the stamps.
+        Class scheme; by default that of the table of the stamps.
     name : str, optional
         Name of the sample, such as that of a field.
     galaxy : str, optional
         Galaxy, by which `hold_out` separates test sets.
     weight : float, optional
-        Factor on how often a stamp is drawn, if a classifier is trained on several samples.
+        Relative frequency with which each stamp is drawn, if there are several samples.
     augmentation : str, optional
-        How its stamps are changed in training: one of `AUGMENTATIONS`; by default that of the
-        recipe.
+        One of `AUGMENTATIONS`; by default that of the recipe.
     size : int, optional
-        Width of the stamps that a network takes: the middle of these, which leaves pixels
-        beyond the corners of turned stamps; by default all.
+        Width in pixels to which stamps are cropped for the network. The pixels beyond fill the
+        corners of rotated stamps. By default, stamps are not cropped.
 
     Raises
     ------
     ValueError
-        If there is not one label per stamp, or a parameter is not accepted.
+        If there is not one label per stamp, or a parameter is invalid.
 
     Examples
     --------
@@ -117,7 +115,7 @@ class Sample:
     size: int | None = None
 
     def __post_init__(self):
-        """Check what cannot wait for the training."""
+        """Validate the parameters."""
         if self.scheme is not None:
             find_class_scheme(self.scheme)
         for stamps, labels in ((self.stamps, self.labels), (self.test_stamps, self.test_labels)):
@@ -152,7 +150,7 @@ def simulated_sample(
 ):
     """Simulate a sample of stamps, as for the bundled classifier.
 
-    The training set is like all calibrated fields of LEGUS except `TEST_FIELDS`, with a fraction
+    The training set resembles all calibrated LEGUS fields except `TEST_FIELDS`, with a fraction
     `CROWDED` in crowded star fields; the test set is that of `simulated_test_set`.
 
     Parameters
@@ -162,14 +160,14 @@ def simulated_sample(
     n_test : int, optional
         Number of stamps in the test set; by default an eighth of ``n``, and at least 8.
     seed : int, optional
-        Equal seeds give equal samples.
+        Random seed; equal seeds give equal samples.
     labels : str, optional
-        ``"truth"``, the classes that were drawn, or ``"experts"``, the mode of the votes of three
-        simulated experts.
+        ``"truth"``, the true classes, or ``"experts"``, the mode of the votes of three simulated
+        experts.
     system : str or `~astroclust.instruments.BandSystem`, optional
-        The bands.
+        Band system.
     scheme : str or `~astroclust.instruments.ClassScheme`, optional
-        The classes: one into which those of LEGUS merge.
+        Class scheme, into which those of LEGUS can be merged.
     workers : int, optional
         Number of processes.
     progress_bar : bool, optional
@@ -178,14 +176,14 @@ def simulated_sample(
     Returns
     -------
     sample : `Sample`
-        For `~astroclust.training.train_classifier`.
+        Input for `~astroclust.training.train_classifier`.
 
     Raises
     ------
     ModuleNotFoundError
         If GalSim is not installed.
     ValueError
-        If an argument is not accepted.
+        If an argument is invalid.
 
     Examples
     --------
@@ -232,7 +230,7 @@ def simulated_sample(
 def simulated_test_set(
     n, *, seed=1, labels="truth", system=LEGUS_BANDS, workers=1, progress_bar=False
 ):
-    """Simulate the test set of `simulated_sample` alone.
+    """Simulate only the test set of `simulated_sample`.
 
     Parameters
     ----------
@@ -244,7 +242,7 @@ def simulated_test_set(
     Returns
     -------
     stamps : `~astroclust.stamps.Stamps`
-        Stamps like `TEST_FIELDS`.
+        Stamps that resemble those of `TEST_FIELDS`.
     labels : `~numpy.ndarray` of int, shape (n,)
         Their labels.
 
@@ -310,19 +308,19 @@ def labeled_sample(
     table : `~astropy.table.Table`
         Positions and classes.
     images : `~astroclust.images.ImageSet` or mapping
-        The bands of the field.
+        Images of the field.
     column : str, optional
-        Name of the column of classes; by default the first of `LABEL_COLUMNS` that there is.
+        Name of the column of classes; by default the first of `LABEL_COLUMNS` in the table.
     classifier : `~astroclust.weights.Classifier`, optional
-        Classifier to be fine-tuned or scored, which sets the bands, the size of the stamps and the
+        Classifier to fine-tune or score, which sets the bands, the size of the stamps and the
         classes.
     scheme : str or `~astroclust.instruments.ClassScheme`, optional
-        The classes; by default those of the table.
+        Class scheme; by default that of the table.
     name : str, optional
-        What the description and messages call the table.
+        Name of the table in the description and in messages.
     margin : int, optional
-        Pixels around each stamp that are cut as well, for augmentations that turn stamps; they
-        are not part of the stamps that a network takes.
+        Margin in pixels around each stamp, for augmentations that rotate stamps; it is cropped
+        before stamps are passed to the network.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -384,7 +382,7 @@ def labeled_sample(
 
 
 def label_column(table, column, name):
-    """Name of the column of classes: the one that is given, or the first of `LABEL_COLUMNS`."""
+    """Name of the column of classes: the given one, or the first of `LABEL_COLUMNS` found."""
     names = LABEL_COLUMNS if column is None else [column]
     found = [one for one in names if one in table.colnames]
     if not found:

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The scores of a model card, on stamps that were not trained on."""
+"""Scores of a classifier for its model card, on stamps not in the training set."""
 
 from dataclasses import replace
 from itertools import combinations
@@ -26,23 +26,23 @@ __all__ = [
 ]
 
 _BATCH = 256
-# Share of the pixels of each stamp that are taken away, as a tenth may be of a worn detector.
+# Fraction of missing pixels in each stamp; a worn detector may lose a tenth.
 _MASKED, _SEED = 0.1, 0
 
 
 def score_classifier(classifier, stamps, labels, *, ablate=True, progress_bar=False):
-    """Scores of a classifier on labeled stamps, also without some of the bands or pixels.
+    """Score a classifier on labeled stamps, also with missing bands or pixels.
 
     Parameters
     ----------
     classifier : `~astroclust.weights.Classifier`
-        The classifier.
+        Classifier to be scored.
     stamps : `~astroclust.stamps.Stamps`
-        n stamps in its bands and of its size, on which it has not been trained.
+        n stamps with its bands and size, on which it was not trained.
     labels : array_like, shape (n,) or (n, n_classes)
         Their classes, as in the card of the classifier, or class probabilities.
     ablate : bool, optional
-        Whether to classify the stamps again without some of the bands and pixels.
+        Whether to also classify the stamps without some of the bands and pixels.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -50,13 +50,12 @@ def score_classifier(classifier, stamps, labels, *, ablate=True, progress_bar=Fa
     -------
     scores : dict of str to float
         ``n``, the number of stamps; ``accuracy`` and ``accuracy_error`` (68 %); ``baseline``, the
-        accuracy of giving all stamps the most common class; ``recall_1`` ..., for each class that
-        there is; ``mean_recall`` and ``auc_1_2``, as in `score_galaxies`; ``precision_1`` ...,
-        for each class that was given; ``ece``, the expected calibration error. With ``ablate``
-        also ``accuracy_masked``, with a tenth of the pixels missing; and
-        ``accuracy_without_BAND`` and ``accuracy_without_BAND_BAND`` for each band and pair of
-        bands that some stamps have and the card allows to be missing, on the stamps that keep
-        another band.
+        accuracy of assigning the most common class to all stamps; ``recall_1`` ..., for each class
+        present; ``mean_recall`` and ``auc_1_2``, as in `score_galaxies`; ``precision_1`` ..., for
+        each class predicted; ``ece``, the expected calibration error. With ``ablate``, also
+        ``accuracy_masked``, with a tenth of the pixels missing; and ``accuracy_without_BAND`` and
+        ``accuracy_without_BAND_BAND`` for each band and pair of bands that some stamps have and
+        the card allows to be missing, on the stamps that retain another band.
 
     Raises
     ------
@@ -96,7 +95,7 @@ def score_classifier(classifier, stamps, labels, *, ablate=True, progress_bar=Fa
 
 
 def predict(classifier, stamps, labels):
-    """Classes and class probabilities of labeled stamps.
+    """True classes and predicted class probabilities of labeled stamps.
 
     Parameters
     ----------
@@ -106,7 +105,7 @@ def predict(classifier, stamps, labels):
     Returns
     -------
     true : `~numpy.ndarray` of int, shape (n,)
-        Classes of the labels, as positions in the scheme.
+        Labels, as indices into the classes of the scheme.
     probabilities : `~numpy.ndarray` of float32, shape (n, n_classes)
         Mean over the members.
     """
@@ -118,7 +117,7 @@ def predict(classifier, stamps, labels):
 
 
 def summary(true, probabilities, scheme):
-    """Scores of class probabilities, as `score_classifier` returns them without ``ablate``.
+    """Scores of class probabilities; see `score_classifier` without ``ablate``.
 
     Parameters
     ----------
@@ -145,14 +144,14 @@ def summary(true, probabilities, scheme):
 
 
 def member_probabilities(classifier, stamps):
-    """Class probabilities of each member of an ensemble, computed in batches.
+    """Class probabilities from each member of an ensemble, computed in batches.
 
     Parameters
     ----------
     classifier : `~astroclust.weights.Classifier`
-        The classifier.
+        Classifier to be used.
     stamps : `~astroclust.stamps.Stamps`
-        n stamps, of any number.
+        Any number n of stamps.
 
     Returns
     -------
@@ -172,7 +171,7 @@ def member_probabilities(classifier, stamps):
 
 
 def _losses(stamps, max_missing_bands):
-    """Numbers of the bands to be taken away: each that some stamps have, and each pair."""
+    """Indices of the bands to be removed: each band that some stamps have, and each pair."""
     there = np.flatnonzero(stamps.present.any(axis=0)).tolist()
     absent = len(stamps.bands) - len(there)
     sizes = range(1, min(2, max_missing_bands - absent, len(there) - 1) + 1)
@@ -180,7 +179,7 @@ def _losses(stamps, max_missing_bands):
 
 
 def _with_less(stamps, losses):
-    """Names and stamps with pixels missing, then bands."""
+    """Yield names and stamps with missing pixels, then with missing bands."""
     rng = np.random.default_rng(_SEED)
     yield "masked", damage_stamps(stamps, rng, kind="pixels", fraction=_MASKED)
     for missing in losses:
@@ -189,30 +188,30 @@ def _with_less(stamps, losses):
 
 
 def score_galaxies(classifier, samples, *, progress_bar=False):
-    """Scores of a classifier on the test sets of samples, per galaxy and pooled.
+    """Score a classifier on the test sets of samples, per galaxy and pooled.
 
     Parameters
     ----------
     classifier : `~astroclust.weights.Classifier`
-        The classifier.
+        Classifier to be scored.
     samples : sequence of `Sample`
-        Samples of which some have test sets, as `hold_out` makes them.
+        Samples, some of which have test sets; see `hold_out`.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     scores : dict of str to dict of str to float
-        By galaxy; ``"simulated"`` for simulated stamps; and, if there is more than one galaxy,
-        ``"all"`` for their stamps together. Each has ``n``, the number of stamps; ``accuracy``;
-        ``recall_1`` ..., for each class that there is; ``mean_recall``, their mean; ``auc_1_2``,
-        the area under the ROC curve of classes 1 and 2 against the others, if there are both;
-        and ``ece``, the expected calibration error.
+        Scores by galaxy; ``"simulated"`` for simulated stamps; and, if there is more than one
+        galaxy, ``"all"`` for the stamps of all galaxies. Each has ``n``, the number of stamps;
+        ``accuracy``; ``recall_1`` ..., for each class present; ``mean_recall``, their mean;
+        ``auc_1_2``, the area under the ROC curve of classes 1 and 2 against the others, if both
+        are present; and ``ece``, the expected calibration error.
 
     Raises
     ------
     ValueError
-        If there is no test set, or labels are not classes of the classifier.
+        If there are no test sets, or labels are not classes of the classifier.
 
     Examples
     --------
@@ -245,14 +244,14 @@ def score_galaxies(classifier, samples, *, progress_bar=False):
 
 
 def join_samples(samples, scheme):
-    """Test sets of samples as one.
+    """Join the test sets of samples.
 
     Parameters
     ----------
     samples : sequence of `Sample`
         Samples with test sets.
     scheme : `~astroclust.instruments.ClassScheme`
-        The classes.
+        Class scheme.
 
     Returns
     -------
@@ -276,16 +275,16 @@ def join_samples(samples, scheme):
 
 
 def scores_of_classes(true, probabilities, scheme):
-    """Scores of class probabilities, as `score_galaxies` returns them for a galaxy.
+    """Scores of class probabilities; see `score_galaxies` for one galaxy.
 
     Parameters
     ----------
     true : `~numpy.ndarray` of int, shape (n,)
-        Classes, as positions in the scheme.
+        True classes, as indices into the classes of the scheme.
     probabilities : `~numpy.ndarray` of float, shape (n, n_classes)
         Class probabilities.
     scheme : `~astroclust.instruments.ClassScheme`
-        The classes.
+        Class scheme.
 
     Returns
     -------
@@ -318,7 +317,7 @@ def _rounded(scores):
 
 
 def _roc_area(chosen, values):
-    """Probability that a value of the chosen is higher than one of the others."""
+    """Area under the ROC curve, from the rank sum of the chosen values."""
     ranks = rankdata(values)
     n, others = chosen.sum(), (~chosen).sum()
     return (ranks[chosen].sum() - n * (n + 1) / 2) / (n * others)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Which stamps a classifier has been trained on, by the fingerprints in its card."""
+"""Recognition of the training set of a classifier by the fingerprints in its card."""
 
 import warnings
 from dataclasses import replace
@@ -18,22 +18,23 @@ __all__ = ["exclude_seen", "seen_rows", "training_fingerprint"]
 
 
 def seen_rows(classifier, stamps):
-    """Which stamps a classifier, or the one that it was fine-tuned from, has been trained on.
+    """Mask of the stamps on which a classifier, or the one it was fine-tuned from, was trained.
 
-    Stamps are recognized by their pixels in any one band, in any order, also if their position is
-    off by some pixels or the unit of the images differs.
+    Stamps are recognized by their pixels in any one band, independent of their order, also if
+    their position is off by some pixels or the unit of the images differs.
 
     Parameters
     ----------
     classifier : `~astroclust.weights.Classifier`
-        The classifier. A card without fingerprints, of an earlier version, knows of no stamp.
+        Classifier. If its card is of an earlier version without fingerprints, no stamps are
+        recognized.
     stamps : `~astroclust.stamps.Stamps`
         n stamps.
 
     Returns
     -------
     seen : `~numpy.ndarray` of bool, shape (n,)
-        Whether the pixels of a stamp are those of the training set.
+        Whether each stamp is in the training set.
 
     Examples
     --------
@@ -53,21 +54,21 @@ def seen_rows(classifier, stamps):
 
 
 def exclude_seen(classifier, sample):
-    """The rows of a sample that a classifier has not been trained on.
+    """Exclude the rows of a sample on which a classifier was trained.
 
     Parameters
     ----------
     classifier : `~astroclust.weights.Classifier`
-        The classifier.
+        Classifier.
     sample : `~astroclust.training.Sample`
-        Labeled stamps; its test set is not looked at.
+        Labeled stamps; a test set is unchanged.
 
     Returns
     -------
     sample : `~astroclust.training.Sample`
-        The other rows.
+        Remaining rows.
     n_seen : int
-        Number of rows that were excluded.
+        Number of excluded rows.
 
     Examples
     --------
@@ -93,17 +94,17 @@ def exclude_seen(classifier, sample):
 
 
 def training_fingerprint(samples, start=None):
-    """Fingerprints of all stamps of training sets, for a card.
+    """Fingerprints of all training stamps, for a card.
 
-    If there are more than a card can keep, each stamp has one in its reference band alone; if
-    these are too many as well, simulated stamps have none.
+    If there are too many for a card, only those in the reference band of each stamp are included;
+    if these are still too many, simulated stamps are excluded.
 
     Parameters
     ----------
     samples : sequence of `~astroclust.training.Sample`
-        Samples that are trained on.
+        Training samples.
     start : `~astroclust.weights.Classifier`, optional
-        Classifier that is fine-tuned, whose fingerprints are kept.
+        Classifier to fine-tune, whose fingerprints are kept.
 
     Returns
     -------
@@ -136,7 +137,7 @@ def training_fingerprint(samples, start=None):
 
 
 def _ranked(stamps):
-    """Fingerprints of stamps in the bands that they have, that in the reference band first."""
+    """Fingerprints of stamps in their available bands, starting with the reference band."""
     order = sorted(range(len(stamps.bands)), key=lambda i: _rank(stamps, i))
     return [[row[i] for i in order if row[i] is not None] for row in stamp_digests(stamps)]
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Which stamps are learnt from, and which are held out."""
+"""Division of samples into training and test sets, and into folds."""
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -10,29 +10,28 @@ __all__ = ["fold_rows", "overlapping_groups", "split_rows"]
 
 
 def split_rows(n, *, share, seed, groups=None, strata=None):
-    """Divide rows at random in two, and keep those of one group together.
+    """Divide rows at random into two sets, keeping groups together.
 
     Parameters
     ----------
     n : int
         Number of rows.
     share : float
-        Fraction of the rows that are held out, from 0 to 1; whole groups come as near to it as
-        they can from below.
+        Fraction of the rows to hold out, from 0 to 1; less if groups would have to be divided.
     seed : int or sequence of int
-        Equal seeds divide equally.
+        Random seed; equal seeds give equal divisions.
     groups : array_like, shape (n,), optional
-        What each row belongs to: its field, or a group of `overlapping_groups`; by default each
-        row is a group, as in Wei et al. (2020, sec. 3.4).
+        Group of each row, such as its field or the result of `overlapping_groups`; by default,
+        each row is its own group, as in Wei et al. (2020, sec. 3.4).
     strata : array_like, shape (n,), optional
-        Values of which each is divided in the same proportion, such as classes: of each, at most
-        ``share``, rounded down, is held out. Tables 4 and 5 of Wei et al. (2020) have exactly
+        Values that are divided in the same proportion, such as classes: of each, at most
+        ``share``, rounded down, is held out. Tables 4 and 5 of Wei et al. (2020) contain exactly
         that fraction of each class of their Table 1.
 
     Returns
     -------
     learnt, held_out : `~numpy.ndarray` of int
-        Row numbers, in order.
+        Row indices, in order.
 
     Raises
     ------
@@ -60,7 +59,7 @@ def split_rows(n, *, share, seed, groups=None, strata=None):
         stratum, wanted = np.zeros(n, int), np.array([round(share * n)])
     else:
         stratum = np.unique(_value_of_rows(n, strata, "strata"), return_inverse=True)[1]
-        # Not to lose a row to rounding: 0.29 x 100 is below 29.
+        # Guard against rounding: 0.29 x 100 is below 29.
         wanted = np.floor(share * np.bincount(stratum) + 1e-9).astype(int)
     counts = np.zeros((len(names), len(wanted)), int)
     np.add.at(counts, (group, stratum), 1)
@@ -74,7 +73,7 @@ def split_rows(n, *, share, seed, groups=None, strata=None):
 
 
 def fold_rows(n, *, folds, seed, groups=None):
-    """Divide rows into folds of about equal size, and keep those of one group together.
+    """Divide rows at random into folds of similar size, keeping groups together.
 
     Parameters
     ----------
@@ -83,7 +82,7 @@ def fold_rows(n, *, folds, seed, groups=None):
     folds : int
         Number of folds, at least 2.
     seed : int or sequence of int
-        Equal seeds divide equally.
+        Random seed; equal seeds give equal folds.
     groups : array_like, shape (n,), optional
         See `split_rows`.
 
@@ -95,8 +94,8 @@ def fold_rows(n, *, folds, seed, groups=None):
     Raises
     ------
     ValueError
-        If there are fewer than 2 folds, not as many groups as folds, or one group has more than
-        half of the rows; or if ``groups`` does not have one value per row.
+        If there are fewer than 2 folds or fewer groups than folds, if one group has more than half
+        of the rows, or if ``groups`` does not have one value per row.
 
     Examples
     --------
@@ -125,7 +124,7 @@ def fold_rows(n, *, folds, seed, groups=None):
 
 
 def _value_of_rows(n, values, name):
-    """A value of each row, by default its number."""
+    """One value per row, by default its index."""
     values = np.arange(n) if values is None else np.asarray(values)
     if values.shape != (n,):
         raise ValueError(
@@ -135,7 +134,7 @@ def _value_of_rows(n, values, name):
 
 
 def overlapping_groups(x, y, *, size=50, field=None):
-    """Groups of stamps that share pixels, directly or through others.
+    """Group stamps that share pixels, directly or through others.
 
     Parameters
     ----------
@@ -144,12 +143,12 @@ def overlapping_groups(x, y, *, size=50, field=None):
     size : int, optional
         Width of the stamps in pixels.
     field : array_like, shape (n,), optional
-        The image that each position is on; by default all are on one.
+        Image of each position; by default, all are on the same image.
 
     Returns
     -------
     groups : `~numpy.ndarray` of int, shape (n,)
-        A number a group.
+        Group number of each stamp.
 
     Examples
     --------
@@ -161,7 +160,7 @@ def overlapping_groups(x, y, *, size=50, field=None):
     """
     place = np.column_stack([np.asarray(x, float), np.asarray(y, float)])
     if field is not None:
-        # Far enough apart that no stamps of two images meet.
+        # Offset the images so that their stamps cannot overlap.
         number = np.unique(np.asarray(field), return_inverse=True)[1]
         width = np.ptp(place[:, 0]) if len(place) else 0
         place[:, 0] += number * 2 * (width + size)

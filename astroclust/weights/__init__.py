@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Classifiers: networks with their model card; saved, loaded and validated."""
+"""Classifiers, networks with a model card: saving, loading and validation."""
 
 import hashlib
 import json
@@ -49,7 +49,7 @@ __all__ = [
     "write_hub_folder",
 ]
 
-#: The bundled classifier that is used where none is named.
+#: Default classifier, bundled with the package.
 DEFAULT_CLASSIFIER = "legus-pictures-1"
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ def list_classifiers():
     Returns
     -------
     cards : dict of str to `ModelCard`
-        By name.
+        Model cards by name.
 
     Examples
     --------
@@ -75,36 +75,36 @@ def list_classifiers():
 
 
 def load_classifier(model=None):
-    """Load a classifier by name or from a file, and check it.
+    """Load and validate a classifier.
 
     Parameters
     ----------
     model : str, `~pathlib.Path`, `Classifier` or None, optional
-        Name of a bundled classifier; or a ``.safetensors`` file with its card, a ``.json`` file
-        of the same name, beside it; or the ``https://`` address of one, which astropy's cache
-        keeps; or ``hf://OWNER/REPOSITORY/FILE.safetensors`` on the Hugging Face hub, at a
-        revision with ``REPOSITORY@REVISION``. After an address, ``#sha256=`` and the hash that
-        you know makes sure that weights and card are those. A `Classifier` is returned as it is. By
-        default the bundled `DEFAULT_CLASSIFIER`.
+        Name of a bundled classifier; a ``.safetensors`` file with its card, a ``.json`` file of the
+        same name, in the same folder; its ``https://`` URL, which is cached by astropy; or
+        ``hf://OWNER/REPOSITORY/FILE.safetensors`` on the Hugging Face hub, optionally with
+        ``REPOSITORY@REVISION``. Append ``#sha256=`` and the known hash to a URL to verify the
+        weights and the card. A `Classifier` is returned unchanged. By default, the bundled
+        `DEFAULT_CLASSIFIER`.
 
     Returns
     -------
     classifier : `Classifier`
-        Ready to classify, on the CPU.
+        Classifier on the CPU.
 
     Raises
     ------
     ValueError
-        For an unknown name, or a file that is not safetensors; pickles are refused, as loading
-        one can run any code.
+        If the name is unknown, or the file is not safetensors; pickles are rejected because they
+        can run arbitrary code.
     FileNotFoundError
-        Where the weights or the card are missing.
+        If the weights or the card are missing.
     OSError
-        If they cannot be fetched or read.
+        If they cannot be downloaded or read.
     ModelHashError, ModelKeysError, ModelBandsError, ModelClassesError
-        If the weights and the card do not belong together; all are kinds of `ValueError`.
+        If the weights and the card do not belong together; all are subclasses of `ValueError`.
     ValueError
-        If an entry of the card has another type or is out of range, or weights are not finite.
+        If an entry of the card has the wrong type or is out of range, or weights are not finite.
 
     Examples
     --------
@@ -122,15 +122,15 @@ def load_classifier(model=None):
 
 
 def sign_classifier(path):
-    """Write a classifier again after its card or its weights were changed on purpose.
+    """Update the hashes of a classifier after deliberate changes to its card or weights.
 
-    `load_classifier` refuses weights and a card that do not carry the hash of each other. This
-    function trusts the files as they are, validates them and writes them with new hashes.
+    `load_classifier` rejects weights and cards that do not contain the hash of each other. This
+    function trusts both files, validates them otherwise and rewrites them with new hashes.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        The ``.safetensors`` file, with its card beside it.
+        Path of the ``.safetensors`` file, with its card in the same folder.
 
     Returns
     -------
@@ -140,7 +140,7 @@ def sign_classifier(path):
     Raises
     ------
     ValueError
-        If the card or the weights are not accepted for another reason than their hashes.
+        If the card or the weights are invalid, apart from their hashes.
     OSError
         If a file is missing, or cannot be read or written.
 
@@ -162,7 +162,7 @@ def sign_classifier(path):
 
 
 def _read_classifier(source, *, verify=True):
-    """The classifier of weights and card; their hashes are compared unless both are trusted."""
+    """Classifier from weights and card, whose hashes are compared if ``verify`` is true."""
     card = read_card(source.card)
     check_card(card, source.name)
     try:

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Model cards: the type and the range of every entry."""
+"""Validation of model cards."""
 
 from math import isfinite
 from numbers import Integral, Real
@@ -16,12 +16,12 @@ from astroclust.weights.fingerprints import unpack_digests
 
 __all__ = ["check_card"]
 
-# Whole numbers of a card, and other numbers; each with its smallest and largest value. Stamps of
-# more pixels, or ensembles of more networks, would not fit into the memory of a computer.
+# Ranges of integers and other numbers in a card. Larger stamps or ensembles would not fit into the
+# memory of a computer.
 _WHOLE = {"members": (1, 1000), "stamp_size": (1, 1024)}
 _REAL = {"pixel_scale": (0.001, 10), "temperature": (0.01, 100)}
 _TEXTS = ("name", "architecture", "training_sample", "split", "command", "score_command", "licence")
-# Scores of a subset of bands, each with its largest value.
+# Scores of a subset of bands, with their maximum values.
 _OF_BANDS = {"n": 1e9, "accuracy": 1, "mean_recall": 1, "ece": 1}
 
 
@@ -31,14 +31,14 @@ def check_card(card, path):
     Parameters
     ----------
     card : `ModelCard`
-        The card.
+        Card to be validated.
     path : str or `~pathlib.Path`
-        Name for the error message.
+        Path used in error messages.
 
     Raises
     ------
     ModelBandsError, ModelClassesError, ValueError
-        If the bands, the classes or other entries are not accepted.
+        If the bands, the classes or other entries are invalid.
 
     Examples
     --------

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Model cards: metadata of a classifier; written, read and validated."""
+"""Model cards: metadata of classifiers, read and written as JSON."""
 
 import hashlib
 import json
@@ -20,13 +20,13 @@ __all__ = [
     "wrong_entry",
 ]
 
-# Entries that cards of earlier versions do not have.
+# Entries missing from cards of earlier versions.
 _OPTIONAL = ("galaxies", "galaxy_scores", "band_scores", "training_rows")
 _LARGEST_CARD = 1 << 20
 
 
 class ModelHashError(ValueError):
-    """The weights and the card are not those that were saved together.
+    """The weights and the card were not saved together.
 
     Examples
     --------
@@ -42,11 +42,11 @@ class ModelHashError(ValueError):
 
 
 class ModelKeysError(ValueError):
-    """The names or shapes of the weights are not those of the architecture.
+    """The names or shapes of the weights do not match the architecture.
 
     Examples
     --------
-    Weights of one network, and the card of another:
+    Weights of one network with the card of another:
 
     >>> from dataclasses import replace
     >>> from astroclust import load_classifier, save_classifier
@@ -62,11 +62,11 @@ class ModelKeysError(ValueError):
 
 
 class ModelBandsError(ValueError):
-    """The bands of the card are unknown, or not as many as the weights have.
+    """The bands of the card are unknown, or their number does not match the weights.
 
     Examples
     --------
-    Weights for five bands, and a card with two:
+    Weights for five bands with a card for two:
 
     >>> from dataclasses import replace
     >>> from astroclust import load_classifier, save_classifier
@@ -82,11 +82,11 @@ class ModelBandsError(ValueError):
 
 
 class ModelClassesError(ValueError):
-    """The classes of the card are not numbered names, or not as many as the weights have.
+    """The classes of the card are invalid, or their number does not match the weights.
 
     Examples
     --------
-    Weights for four classes, and a card with two:
+    Weights for four classes with a card for two:
 
     >>> from dataclasses import replace
     >>> from astroclust import load_classifier, save_classifier
@@ -104,60 +104,59 @@ class ModelClassesError(ValueError):
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What a classifier is: all that is needed to use it rightly.
+    """Metadata required to use a classifier correctly.
 
     Parameters
     ----------
     name : str
         Name of the classifier.
     architecture : str
-        Network, as `~astroclust.networks.create_network` names it.
+        Architecture of the networks; see `~astroclust.networks.create_network`.
     training_sample : str
-        Training sample, in plain words.
+        Description of the training sample.
     classes : `~astroclust.instruments.ClassScheme`
-        The classes, in the order of the outputs.
+        Classes, in the order of the outputs.
     system : `~astroclust.instruments.BandSystem`
-        The band system of the images.
+        Band system of the images.
     bands : tuple of str
         Roles of the bands, in the order of the inputs; by default all of the system.
     stamp_size : int
-        Width of a stamp in pixels.
+        Width of a stamp, in pixels.
     pixel_scale : float
-        Width of a pixel, in arcsec; by default that of the system.
+        Pixel scale, in arcsec; by default that of the system.
     normalization : str
-        How pixels are prepared, as `~astroclust.stamps.normalize_stamps` names it.
+        Normalization of the pixels; see `~astroclust.stamps.normalize_stamps`.
     max_missing_bands : int
-        How many bands may be absent.
+        Maximum number of missing bands.
     members : int
-        Networks in the ensemble.
+        Number of networks in the ensemble.
     temperature : float
-        What scores are divided by before the softmax, so that probabilities are calibrated.
+        Divisor of the scores before the softmax, which calibrates the probabilities.
     simulated : bool
-        Whether it learnt from simulated images only, and so is not for science before it is
-        fine-tuned on real labels.
+        Whether all training data were simulated; such classifiers are not for scientific use
+        before they are fine-tuned on real labels.
     split : str
-        How the held-out sample was set apart.
+        Description of the test set.
     scores : dict
-        Scores on the held-out sample.
+        Scores on the test set.
     galaxies : tuple of str
-        Galaxies whose real images it has been trained on, if the samples name them.
+        Galaxies with real images in the training set, if the samples name them.
     galaxy_scores : dict of str to dict
-        Scores per held-out galaxy, and of ``"all"`` together.
+        Scores per held-out galaxy, and pooled as ``"all"``.
     band_scores : dict of str to dict of str to dict
-        Scores for subsets of the bands: under ``"simulated"`` those on simulated stamps, under
-        ``"human"`` those on human labels. Keys are roles in the order of the system, joined as in
-        ``"V+I"``; each has ``n``, ``accuracy``, ``mean_recall`` and ``ece``.
+        Scores for subsets of the bands, on ``"simulated"`` stamps and on ``"human"`` labels. Keys
+        are roles in the order of the system, joined as in ``"V+I"``; each has ``n``,
+        ``accuracy``, ``mean_recall`` and ``ece``.
     training_rows : str
-        Fingerprints of the stamps that it has been trained on, by which
-        `~astroclust.training.seen_rows` finds them again.
+        Fingerprints of the training set, used by `~astroclust.training.seen_rows`.
     command : str
-        The command that makes it again.
+        Command that reproduces the classifier.
     score_command : str
-        The command that prints the scores again.
+        Command that reproduces the scores.
     licence : str
-        Licence of the weights.
+        License of the weights.
     sha256 : str
-        Hash of the weights file, which holds the hash of all other entries of the card.
+        Hash of the weights file, which contains the hash of all other entries of the card.
 
     Examples
     --------
@@ -199,23 +198,23 @@ class ModelCard:
                 object.__setattr__(self, name, getattr(self.system, default))
 
     def expected_accuracy(self, bands):
-        """Accuracy for exactly these bands, as far as it has been measured.
+        """Measured accuracy for exactly these bands.
 
         Parameters
         ----------
         bands : sequence of str
-            Roles that there are images of, in any order.
+            Roles of the available images, in any order.
 
         Returns
         -------
         accuracy : dict of str to float
-            Under ``"simulated"`` that on simulated stamps, under ``"human"`` that on human labels;
-            empty if this subset has not been scored.
+            Accuracy on ``"simulated"`` stamps and on ``"human"`` labels; empty if this subset has
+            not been scored.
 
         Raises
         ------
         ValueError
-            If a role is not one of the band system.
+            If a role is not in the band system.
 
         Examples
         --------
@@ -232,17 +231,17 @@ class ModelCard:
         return {kind: scores["accuracy"] for kind, scores in found.items()}
 
     def accuracy_notice(self, roles):
-        """One sentence on the accuracy to be expected for the bands of some images.
+        """One-line description of the expected accuracy for the bands of some images.
 
         Parameters
         ----------
         roles : sequence of str
-            Roles of the images; those that the classifier does not use are passed over.
+            Roles of the images; those that the classifier does not use are ignored.
 
         Returns
         -------
         notice : str
-            It says so if this subset of the bands has not been scored.
+            The accuracy, or the statement that this subset has not been scored.
 
         Examples
         --------
@@ -262,7 +261,7 @@ class ModelCard:
 
     @property
     def notice(self):
-        """One sentence on what it has seen, and what its results may be used for; or empty."""
+        """One sentence on the training data and limitations of use, or an empty string."""
         if self.simulated:
             return (
                 f"classifier {self.name} was trained on simulated images only: "
@@ -284,55 +283,56 @@ def subset_name(bands, system):
 
 
 def card_text(card):
-    """The content of a card's file.
+    """Serialize a card.
 
     Parameters
     ----------
     card : `ModelCard`
-        The card.
+        Card to be written.
 
     Returns
     -------
     text : str
-        JSON.
+        The card as JSON.
     """
     return json.dumps(_content(card), indent=2, default=_plain, allow_nan=False) + "\n"
 
 
 def card_digest(card):
-    """SHA-256 of all entries of a card but the hash of the weights, which holds this one.
+    """SHA-256 of all entries of a card except the hash of the weights, which include this one.
 
     Parameters
     ----------
     card : `ModelCard`
-        The card.
+        Card to be hashed.
 
     Returns
     -------
     digest : str
-        64 hexadecimal digits. The order of the classes matters, the layout of the file does not.
+        64 hexadecimal digits, which depend on the order of the classes, but not on the layout of
+        the file.
     """
     content = _content(card)
     del content["sha256"]
-    # The order of the outputs, which sorted keys lose.
+    # Sorted keys would lose the order of the outputs.
     content["order"] = list(content["classes"]["names"])
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _content(card):
-    """The entries of a card as JSON has them."""
+    """Entries of a card as JSON types."""
     content = asdict(card)
     system, classes = card.system.content, card.classes.content
     content["galaxies"] = list(card.galaxies)
-    for name in _OPTIONAL:  # cards without these keep their hash
+    for name in _OPTIONAL:  # so that cards without these keep their hash
         if not content[name]:
             del content[name]
     return {**content, "bands": list(card.bands), "system": system, "classes": classes}
 
 
 def _plain(number):
-    """A number of NumPy as one of Python."""
+    """Convert a NumPy scalar to a Python number."""
     return number.item()
 
 
@@ -342,21 +342,21 @@ def read_card(path):
     Parameters
     ----------
     path : `~pathlib.Path`
-        A JSON file, as `~astroclust.weights.save_classifier` writes it.
+        JSON file written by `~astroclust.weights.save_classifier`.
 
     Returns
     -------
     card : `ModelCard`
-        The card; `~astroclust.weights.check_card` validates its entries.
+        The card, to be validated by `~astroclust.weights.check_card`.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     OSError
-        If it cannot be read.
+        If the file cannot be read.
     ValueError
-        If it is not a card.
+        If the file is not a model card.
     """
     if not path.exists():
         raise FileNotFoundError(
@@ -383,7 +383,7 @@ def read_card(path):
 
 
 def _entries(content, path):
-    """Entries of a card, with the types that JSON lacks."""
+    """Entries of a card, converted from JSON types."""
     if not isinstance(content, dict):
         raise ValueError("it is not a JSON object")
     unknown = set(content) - {item.name for item in fields(ModelCard)}
@@ -402,7 +402,7 @@ def _entries(content, path):
 
 
 def _entry(content, name, make, kind, path):
-    """What an entry of JSON stands for."""
+    """Convert an entry from JSON types."""
     try:
         return make(content[name])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -423,7 +423,7 @@ def _refuse_constant(name):
 
 
 def wrong_entry(path, entry, value, wanted, kind=ValueError):
-    """The error of an entry of a card that is not accepted."""
+    """Error for an invalid entry of a card."""
     text = repr(value)
     text = text if len(text) < 200 else f"{text[:200]}..."
     return kind(

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Networks with their model card, and the probabilities that they give."""
+"""Classifier: networks with a model card, and their class probabilities."""
 
 import numpy as np
 import torch
@@ -10,24 +10,24 @@ from astroclust.stamps import normalize_pixels
 
 __all__ = ["Classifier"]
 
-# Stamps that a CPU computes at a time: what they need is small enough for the system's allocator to
-# keep it from one layer of a network to the next.
+# Stamps per batch on a CPU: small enough for the system's allocator to reuse their memory from one
+# layer of a network to the next.
 _BLOCK = 32
 
 
 class Classifier:
-    """One or more networks of equal architecture, and their card.
+    """Ensemble of one or more networks of the same architecture, with a model card.
 
     Parameters
     ----------
     card : `ModelCard`
-        What the networks are.
+        Metadata of the networks.
     networks : sequence of `~torch.nn.Module`
-        The members of the ensemble.
+        Members of the ensemble.
 
     Examples
     --------
-    A network that has learnt nothing, on stamps that hold nothing but noise:
+    An untrained network on stamps of pure noise:
 
     >>> import numpy as np
     >>> from astroclust import Stamps
@@ -57,41 +57,41 @@ class Classifier:
         return html_or_none(card_html, self)
 
     def prepared(self, device="cpu"):
-        """A copy that only classifies, and does so fast.
+        """Copy of the classifier, prepared for fast inference.
 
         Parameters
         ----------
         device : str or `~torch.device`, optional
-            Where its networks shall run.
+            Device on which the networks run.
 
         Returns
         -------
         classifier : `Classifier`
-            With the same probabilities but for rounding.
+            Classifier with the same probabilities within rounding errors.
         """
         card = self.card
         fused = [fuse_network(one, len(card.bands), card.stamp_size) for one in self.networks]
         return Classifier(card, [channels_last(one, device) for one in fused])
 
     def probabilities(self, stamps):
-        """Class probabilities of each member, on the device of the networks.
+        """Compute class probabilities from each member, on the device of the networks.
 
-        On a GPU the networks run in mixed precision, and in as many parts as its memory wants.
+        On a GPU, the networks run in mixed precision; batches are halved if memory runs out.
 
         Parameters
         ----------
         stamps : `~astroclust.stamps.Stamps`
-            n stamps in the bands and the size of the card.
+            n stamps with the bands and size of the card.
 
         Returns
         -------
         probabilities : `~numpy.ndarray` of float32, shape (n_members, n, n_classes)
-            Each row sums to 1.
+            Class probabilities; each row sums to 1.
 
         Raises
         ------
         ValueError
-            Where the bands or the size of the stamps are not those of the card.
+            If the bands or size of the stamps do not match the card.
         """
         if stamps.bands != self.card.bands:
             raise ValueError(
@@ -107,7 +107,7 @@ class Classifier:
         except torch.OutOfMemoryError:
             if len(stamps) < 2:
                 raise
-        # Out of the clause, as an exception in flight would keep the memory taken.
+        # Outside of the except clause, as the active exception would keep the memory in use.
         half = len(stamps) // 2
         parts = [self.probabilities(stamps[:half]), self.probabilities(stamps[half:])]
         return np.concatenate(parts, axis=1)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Fingerprints of stamps: short hashes of their pixels, by which training rows are found again."""
+"""Fingerprints of stamps: short hashes of their pixels, to recognize training rows."""
 
 import base64
 import binascii
@@ -9,24 +9,24 @@ import numpy as np
 
 __all__ = ["MOST_DIGESTS", "pack_digests", "stamp_digests", "unpack_digests"]
 
-#: Fingerprints that a card keeps at most: two thirds of the megabyte that a card may have.
+#: Maximum number of fingerprints in a card: two thirds of the megabyte allowed for a card.
 MOST_DIGESTS = 100_000
-# Of 40 bits: a stamp in five bands is among 100 000 fingerprints by chance once in two million.
+# 40 bits: a stamp in five bands matches one of 100 000 fingerprints by chance once in two million.
 _BYTES = 5
-# Half widths in pixels: of the middle of a stamp in which its brightest pixel is looked for, so
-# that a position that differs by some pixels finds the same one; and of what is hashed around it.
-# That must be more than the saturated core of a picture, which many stars share.
+# Half-widths in pixels: of the center of a stamp that is searched for its brightest pixel, so that
+# small position offsets do not matter; and of the hashed region around it, which must be larger
+# than the saturated cores of stars in pictures, which are all alike.
 _REACH, _HALF = 4, 7
-# Stamps that are copied at a time.
+# Stamps copied at a time.
 _BLOCK = 1000
 
 
 def stamp_digests(stamps):
     """Fingerprints of stamps in each band.
 
-    A fingerprint is a hash of the pixels around the brightest one in the middle of a stamp, scaled
-    from their minimum to their maximum. It does not depend on the unit of an image, on the width of
-    the stamps, or on small shifts of the position.
+    A fingerprint is a hash of the pixels around the brightest one in the center of a stamp, scaled
+    from their minimum to their maximum. It does not depend on the unit of the image, the width of
+    the stamp, or small shifts of the position.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ def stamp_digests(stamps):
     Returns
     -------
     digests : list of list of bytes or None
-        Of each stamp, one per band in the order of ``stamps.bands``; None if the band is absent
-        or has no structure there.
+        Fingerprints of each stamp, in the order of ``stamps.bands``; None if the band is missing or
+        constant.
     """
     digests = []
     for start in range(0, len(stamps), _BLOCK):
@@ -50,7 +50,7 @@ def stamp_digests(stamps):
 
 
 def _patches(pixels):
-    """Pixels around the brightest one in the middle of each stamp, shape (n, m, m)."""
+    """Pixels around the brightest one in the center of each stamp, shape (n, m, m)."""
     padded = np.pad(np.nan_to_num(pixels), ((0, 0), (_HALF, _HALF), (_HALF, _HALF)))
     middle = pixels.shape[-1] // 2
     reach = min(_REACH, middle)
@@ -73,7 +73,7 @@ def _digest(patch):
 
 
 def pack_digests(digests):
-    """Fingerprints as one text, whatever their order.
+    """Pack fingerprints into a string, independent of their order.
 
     Parameters
     ----------
@@ -83,23 +83,23 @@ def pack_digests(digests):
     Returns
     -------
     text : str
-        Base64 of the sorted fingerprints.
+        Base64 encoding of the sorted fingerprints.
     """
     return base64.b64encode(b"".join(sorted(set(digests)))).decode()
 
 
 def unpack_digests(text):
-    """Fingerprints of a text that `pack_digests` made.
+    """Unpack fingerprints from a string.
 
     Parameters
     ----------
     text : str
-        The text.
+        String from `pack_digests`.
 
     Returns
     -------
     digests : frozenset of bytes or None
-        None if it is not such a text.
+        Fingerprints; None if the string is invalid.
     """
     try:
         content = base64.b64decode(text, validate=True)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""A folder of a classifier that can be uploaded to the Hugging Face hub as it is."""
+"""Export of classifiers to a folder for the Hugging Face hub."""
 
 import json
 from pathlib import Path
@@ -13,28 +13,28 @@ _TAGS = ("astronomy", "star-clusters", "hubble-space-telescope", "legus", "image
 
 
 def write_hub_folder(classifier, folder, *, overwrite=False):
-    """Write a folder for the Hugging Face hub: weights, card, and a page that describes them.
+    """Write weights, model card and description to a folder for the Hugging Face hub.
 
     Parameters
     ----------
     classifier : `~astroclust.weights.Classifier`
-        The classifier.
+        Classifier to be exported.
     folder : str or `~pathlib.Path`
-        The folder, which is made if it does not exist; the one that it is in must. Upload it with
+        Output folder, which is created if necessary; its parent must exist. Upload it with
         ``hf upload OWNER/REPOSITORY FOLDER``.
     overwrite : bool, optional
-        Whether the files may exist.
+        Whether to overwrite existing files.
 
     Returns
     -------
     card : `~astroclust.weights.ModelCard`
         The card as written. Weights and card are named after the classifier, and ``README.md``
-        is the page of `hub_page`.
+        is the page from `hub_page`.
 
     Raises
     ------
     OSError
-        If a file exists and ``overwrite`` is false, or cannot be written.
+        If a file exists and ``overwrite`` is false, or a file cannot be written.
 
     Examples
     --------
@@ -60,17 +60,17 @@ def _file_name(name):
 
 
 def hub_page(card):
-    """The page of a classifier on the hub: Markdown, with the metadata that the hub reads.
+    """Page of a classifier on the Hugging Face hub.
 
     Parameters
     ----------
     card : `~astroclust.weights.ModelCard`
-        The card.
+        Model card.
 
     Returns
     -------
     text : str
-        Markdown with a YAML front matter.
+        Markdown with the metadata for the hub as YAML front matter.
 
     Examples
     --------
@@ -121,7 +121,7 @@ Scores hold for candidates that were selected in the same way, with the same mix
 
 
 def _front_matter(card):
-    """Metadata as YAML, of which JSON is a part."""
+    """Metadata as YAML, which includes JSON."""
     entries = {
         "license": card.licence.lower(),
         "library_name": "astroclust",
@@ -139,12 +139,12 @@ def _front_matter(card):
 
 
 def _scores(card):
-    """Scores per galaxy, or those of the held-out sample, and those of subsets of the bands."""
+    """Scores per galaxy or of the test set, and for subsets of the bands."""
     return "\n".join([_held_out_scores(card), *_band_tables(card)])
 
 
 def _held_out_scores(card):
-    """Scores per galaxy as a table, or those of the held-out sample."""
+    """Scores per galaxy as a table, or those of the test set as a list."""
     if not card.galaxy_scores:
         lines = [f"- {name}: {value:g}" for name, value in card.scores.items()]
         held_out = f"Held out: {card.split}.\n\n" if card.split else ""
@@ -154,7 +154,7 @@ def _held_out_scores(card):
 
 
 def _band_tables(card):
-    """Scores of subsets of the bands as tables, one per kind of labels."""
+    """Scores for subsets of the bands, one table per kind of labels."""
     kinds = {"simulated": "simulated stamps", "human": "human labels that were held out"}
     return [
         f"With these bands alone, on {kinds[kind]}:\n\n{_markdown_table('bands', scores)}"
@@ -163,7 +163,7 @@ def _band_tables(card):
 
 
 def _markdown_table(title, rows):
-    """A table of scores by name, with one row per entry."""
+    """Table of scores by name, with one row per entry."""
     names = list(dict.fromkeys(name for one in rows.values() for name in one))
     lines = [f"| {title} | {' | '.join(names)} |", "|" + " --- |" * (len(names) + 1)]
     for row, scores in rows.items():

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Classifiers written to files: weights as safetensors, the card beside them."""
+"""Writing of classifiers: weights as safetensors, with a card in the same folder."""
 
 import hashlib
 from dataclasses import replace
@@ -14,21 +14,21 @@ from astroclust.weights.cards import card_digest, card_text
 
 __all__ = ["CARD_DIGEST", "check_classifier_output", "check_finite", "save_classifier"]
 
-# Name of the card's hash in the metadata of the weights, so that their hash covers both.
+# Key of the card's hash in the metadata of the weights, so that their hash covers both.
 CARD_DIGEST = "card_sha256"
 
 
 def save_classifier(classifier, path, *, overwrite=False):
-    """Write a classifier's weights, and its card beside them.
+    """Write the weights and the card of a classifier.
 
     Parameters
     ----------
     classifier : `Classifier`
-        The classifier.
+        Classifier to be saved.
     path : str or `~pathlib.Path`
-        A file ending in ``.safetensors``; the card goes to the same name with ``.json``.
+        File ending in ``.safetensors``; the card is written to the same name with ``.json``.
     overwrite : bool, optional
-        Whether the files may exist.
+        Whether to overwrite existing files.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def save_classifier(classifier, path, *, overwrite=False):
     ValueError
         If the name does not end in ``.safetensors``.
     OSError
-        If a file exists and ``overwrite`` is false, or it cannot be written.
+        If a file exists and ``overwrite`` is false, or a file cannot be written.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def save_classifier(classifier, path, *, overwrite=False):
     card = replace(classifier.card, members=len(classifier.networks))
     check_card(card, path)
     weights = {
-        # Copied, as safetensors refuses weights that two layers share.
+        # Copied, as safetensors rejects weights shared by two layers.
         f"{i}.{name}": value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for i, network in enumerate(classifier.networks)
         for name, value in network.state_dict().items()
@@ -65,37 +65,37 @@ def save_classifier(classifier, path, *, overwrite=False):
     for name, values in weights.items():
         check_finite(values, name, path)
     with replace_when_done(path, overwrite=overwrite) as partial:
-        # `save_file` lets nobody but its owner read the file
+        # `save_file` would restrict read access to the owner
         content = save(weights, metadata={CARD_DIGEST: card_digest(card)})
         partial.write_bytes(content)
         card = replace(card, sha256=hashlib.sha256(content).hexdigest())
-        # Both are complete before either is renamed.
+        # Both files are complete before either is renamed.
         with replace_when_done(card_path, overwrite=overwrite) as partial_card:
             partial_card.write_text(card_text(card), encoding="utf-8")
     return card
 
 
 def check_classifier_output(path, *, overwrite=False):
-    """Check, before a long training, that a classifier can be saved.
+    """Check that a classifier can be saved before a long training.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        The file of the weights.
+        Path of the weights.
     overwrite : bool, optional
-        Whether the files may exist.
+        Whether to overwrite existing files.
 
     Returns
     -------
     weights, card : `~pathlib.Path`
-        The files.
+        Paths of both files.
 
     Raises
     ------
     ValueError
         If the name does not end in ``.safetensors``.
     OSError
-        If a file exists and ``overwrite`` is false, or cannot be written.
+        If a file exists and ``overwrite`` is false, or a file cannot be written.
 
     Examples
     --------
@@ -112,7 +112,7 @@ def check_classifier_output(path, *, overwrite=False):
 
 
 def check_finite(values, name, path):
-    """Check that weights are finite; a `ValueError` if not."""
+    """Raise a `ValueError` if weights are not finite."""
     bad = int((~torch.isfinite(values)).sum())
     if bad:
         raise ValueError(

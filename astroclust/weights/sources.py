@@ -24,16 +24,16 @@ _HUB, _SERVERS = "hf://", ("https://", "http://")
 
 @dataclass(frozen=True)
 class Source:
-    """Weights and their card as files on this machine.
+    """Local files of weights and their card.
 
     Parameters
     ----------
     name : str
-        The name, path or address that was given.
+        Name, path or URL given by the user.
     weights, card : `~pathlib.Path`
-        The files.
+        Paths of both files.
     remedy : str
-        What to do if they are damaged.
+        Remedy for error messages if they are damaged.
     """
 
     name: str
@@ -42,19 +42,19 @@ class Source:
     remedy: str
 
     def forget(self):
-        """Remove what was fetched from a server from the cache, so that it is fetched again."""
+        """Remove downloaded files from the cache, so that they are downloaded again."""
         if self.name.startswith(_SERVERS):
             for address in (self.name, self.name.removesuffix(_WEIGHTS) + _CARD):
                 clear_download_cache(address, pkgname="astroclust")
 
 
 def bundle():
-    """The folder of the bundled classifiers.
+    """Folder of the bundled classifiers.
 
     Returns
     -------
     folder : `~pathlib.Path`
-        In the installed package.
+        Folder in the installed package.
 
     Examples
     --------
@@ -66,17 +66,17 @@ def bundle():
 
 
 def find_source(model):
-    """The weights and the card that a name, a path or an address means, fetched where need be.
+    """Locate weights and card from a name, path or URL, downloading them if necessary.
 
     Parameters
     ----------
     model : str or `~pathlib.Path`
-        As `~astroclust.weights.load_classifier` takes it.
+        See `~astroclust.weights.load_classifier`.
 
     Returns
     -------
     source : `Source`
-        Its files.
+        Local files.
     """
     if not isinstance(model, (str, os.PathLike)):
         raise TypeError(f"model must be a name, a path or a Classifier, not {model!r}")
@@ -120,7 +120,7 @@ def _from_disk(text):
 
 
 def _from_server(address):
-    """Files that astropy keeps in its cache, so that they are fetched once."""
+    """Download files to the cache of astropy."""
     try:
         weights, card = (
             Path(download_file(part, cache=True, show_progress=False, pkgname="astroclust"))
@@ -128,7 +128,7 @@ def _from_server(address):
         )
     except OSError as error:
         if isinstance(error, HTTPError):
-            error.close()  # it holds the connection
+            error.close()  # which releases the connection
         raise OSError(
             f"{address}, or the card beside it that ends in {_CARD}, could not be fetched "
             f"({error}): check the address and the connection"
@@ -138,7 +138,7 @@ def _from_server(address):
 
 
 def _from_hub(address):
-    """Files that the hub's own library keeps in its cache."""
+    """Download files to the cache of the Hugging Face library."""
     with naming_extras():
         from huggingface_hub import hf_hub_download
     parts = address.removeprefix(_HUB).split("/", 2)
@@ -161,7 +161,7 @@ def _from_hub(address):
 
 
 def _check_digest(source, fragment):
-    """Compare with the hash that the caller knows: the card comes from the same place."""
+    """Compare with the hash given by the user, as the card has the same origin as the weights."""
     kind, _, wanted = fragment.partition("=")
     if not fragment:
         return
