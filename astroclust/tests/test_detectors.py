@@ -28,6 +28,7 @@ from astroclust.detectors import (
 from astroclust.detectors.backbones import STRIDES, create_pyramid
 from astroclust.detectors.samples import Tiles
 from astroclust.images import ImageSet
+    samples,
 from astroclust.instruments import LEGUS_BANDS, find_class_scheme
 
 ROLES = ("NUV", "U", "B", "V", "I")
@@ -250,6 +251,23 @@ def test_training_resumes_where_it_was(known, tmp_path, masks):
     )
     options = {"name": "mine", "recipe": recipe, "seed": 3}
     first = train_detector([known], folder=tmp_path / "run", **options)
+def test_command_trains_on_simulated_fields(tmp_path, monkeypatch):
+    monkeypatch.setattr(samples, "_SHAPE", (64, 64))
+    known = SimulatedFields(1, ["ngc628-c"])[0]
+    assert known.simulated
+    assert known.pixels.shape == (5, 64, 64)
+    output = tmp_path / "mine.safetensors"
+    train = ["train-detector", "--simulate", "--backbone", "native-small", "--weights", "none"]
+    train += ["--batches", "1", "--batch-size", "1", "--tile", "32", "-q", "-o", str(output)]
+    assert main(train) == 0
+    assert load_detector(output).card.simulated
+
+
+def test_simulated_fields_of_other_pixels_are_refused():
+    with pytest.raises(ValueError, match="train on labels"):
+        SimulatedFields(1, ["ngc628-c"], replace(LEGUS_BANDS, name="wide", pixel_scale=0.05))
+
+
     again = train_detector([known], folder=tmp_path / "run", **options)
     other = train_detector([known], **options)
     for one in (again, other):
