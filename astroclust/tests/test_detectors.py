@@ -461,7 +461,13 @@ def test_command_trains_and_detects(field, tmp_path, capsys):
     detect = ["detect", *images, "--detector", str(output), "-o", str(found), "-q"]
     assert main([*detect, "--threshold", "0.9", "--keep-rejected"]) == 0
     assert Table.read(found).meta["DETMODEL"] == "mine.safetensors"
+    next(detector.network.parameters()).data[:] = torch.nan
+    with pytest.raises(ValueError, match="lower learning rate"):
+        save_detector(detector, path, overwrite=True)
+    assert load_detector(path).card == card
     assert main(train) == 1
     assert "give --simulate or --labels" in capsys.readouterr().err
     assert main([*detect, "--method", "daofind", "--overwrite"]) == 1
     assert "not for daofind" in capsys.readouterr().err
+    assert main([*train[:-1], str(tmp_path / "mine.fits"), "--simulate"]) == 1
+    assert "ending in .safetensors" in capsys.readouterr().err
