@@ -282,6 +282,18 @@ def test_random_numbers_of_the_caller_stay(known):
     wanted = torch.rand(1)
     torch.manual_seed(5)
     recipe = DetectorRecipe("native-small", "none", batches=1, batch_size=1, tile=32)
+    with pytest.raises(ValueError, match="another folder"):
+        train_detector([known], folder=tmp_path / "run", **options, classes="cluster")
+
+
+def test_training_of_a_detector_that_was_not_saved_is_not_that_of_another(known, tmp_path):
+    recipe = DetectorRecipe(batches=1, batch_size=1, tile=32)
+    start = random_detector()
+    train_detector([known], name="a", recipe=recipe, start=start, folder=tmp_path / "run")
+    with torch.no_grad():
+        start.network.heads.box_predictor.cls_score.bias += 1
+    with pytest.raises(ValueError, match="another folder"):
+        train_detector([known], name="a", recipe=recipe, start=start, folder=tmp_path / "run")
     train_detector([known], name="mine", recipe=recipe)
     assert torch.equal(torch.rand(1), wanted)
 
