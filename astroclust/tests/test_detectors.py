@@ -58,7 +58,7 @@ class Peaks(nn.Module):
         super().__init__()
         self.weight, self.masks = nn.Parameter(torch.zeros(1)), masks
 
-    def forward(self, pixels):
+    def forward(self, pixels, *, min_score):
         image = pixels[0].amax(dim=0).numpy()
         y, x = np.nonzero((image == ndimage.maximum_filter(image, 5)) & (image > 1.0))
         boxes = np.column_stack([x - 2, y - 2, x + 3, y + 3]).clip(0)
@@ -370,6 +370,40 @@ def test_outlines_of_a_detector_without_masks_are_refused():
 
 
 def test_found_sources_go_into_the_classifier(field):
+def test_threshold_may_be_as_low_as_wanted(field):
+    sources, _ = random_detector().find(field.images, min_score=0)
+    middle = float(np.median(sources["det_score"]))
+    some, _ = random_detector().find(field.images, min_score=middle)
+    assert 0 < len(some) < len(sources)
+    assert some["det_score"].min() >= middle
+    network = random_detector().network
+    with torch.no_grad():
+        network.heads.box_predictor.cls_score.bias[0] += 10
+    faint, _ = Detector(DetectorCard("faint", "native-small", "none"), network).find(
+        field.images, min_score=1e-6
+    )
+    assert 0 < faint["det_score"].max() < 0.05
+
+
+class Copies(Peaks):
+    """Finds each peak twice, so that the second time no pixel is left for it."""
+
+    def forward(self, pixels, *, min_score):
+        found = super().forward(pixels, min_score=min_score)
+        return [{name: values.repeat_interleave(2, dim=0) for name, values in found[0].items()}]
+
+
+def test_candidates_without_pixels_of_their_own_have_no_segment(tmp_path):
+    images = spots((80, 80), [(40, 40), (20, 60)])
+    detector = Detector(DetectorCard("copies", "native", "none", masks=True), Copies(masks=True))
+    preset = replace(PRESETS["legus"], method="rcnn", detect_in="all", detector=detector)
+    sources, segments = find_candidates(
+        images, preset=preset, keep_rejected=True, segmentation=True
+    )
+    assert len(sources) == 4
+    assert set(segments.labels) < set(sources["id"])
+
+
     detector = Detector(DetectorCard("peaks", "native", "none"), Peaks())
     sources = find_sources(field.images, method="rcnn", model=detector)
     assert sources.colnames[:7] == ["id", "x", "y", "ra", "dec", "area", "flux"]
@@ -391,7 +425,7 @@ def test_images_without_sources_or_bands():
         find_sources(blank, method="rcnn")
     with pytest.raises(ValueError, match="omit it"):
         find_sources(blank["V"], model=detector)
-    with pytest.raises(ValueError, match="from 0 to 1"):
+    with pytest.raises(ValueError, match="is a probability, up to 1"):
         find_sources(blank, method="rcnn", model=detector, threshold=20)
 
 
@@ -400,6 +434,8 @@ def test_missing_pixels_are_no_sources():
     data = images["V"].data.copy()
     data[:, 50:] = np.nan
     data[29:31, 10] = np.nan
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        detector.find(blank, min_score=20)
     detector = Detector(DetectorCard("peaks", "native", "none"), Peaks())
     found, _ = detector.find(ImageSet({"V": data}))
     assert len(found) == 1
