@@ -11,7 +11,13 @@ from safetensors.torch import load_file, save_file
 from scipy import ndimage
 from torch import nn
 
-from astroclust import classify_table, find_sources, load_classifier, simulate_field
+from astroclust import (
+    classify_table,
+    find_candidates,
+    find_sources,
+    load_classifier,
+    simulate_field,
+)
 from astroclust.cli import main
 from astroclust.detectors import (
     DetectionField,
@@ -22,14 +28,15 @@ from astroclust.detectors import (
     SimulatedFields,
     create_detector_network,
     load_detector,
+    samples,
     save_detector,
     train_detector,
 )
 from astroclust.detectors.backbones import STRIDES, create_pyramid
 from astroclust.detectors.samples import Tiles
 from astroclust.images import ImageSet
-    samples,
 from astroclust.instruments import LEGUS_BANDS, find_class_scheme
+from astroclust.selection import PRESETS
 
 ROLES = ("NUV", "U", "B", "V", "I")
 
@@ -244,13 +251,6 @@ def test_simulated_fields_in_use_slide():
     assert fields.in_use(4000)[0] > fields.in_use(0)[-1]
 
 
-@pytest.mark.parametrize("masks", [False, True])
-def test_training_resumes_where_it_was(known, tmp_path, masks):
-    recipe = DetectorRecipe(
-        "native-small", "none", masks, batches=2, batch_size=2, tile=64, max_missing_bands=1
-    )
-    options = {"name": "mine", "recipe": recipe, "seed": 3}
-    first = train_detector([known], folder=tmp_path / "run", **options)
 def test_command_trains_on_simulated_fields(tmp_path, monkeypatch):
     monkeypatch.setattr(samples, "_SHAPE", (64, 64))
     known = SimulatedFields(1, ["ngc628-c"])[0]
@@ -268,6 +268,13 @@ def test_simulated_fields_of_other_pixels_are_refused():
         SimulatedFields(1, ["ngc628-c"], replace(LEGUS_BANDS, name="wide", pixel_scale=0.05))
 
 
+@pytest.mark.parametrize("masks", [False, True])
+def test_training_resumes_where_it_was(known, tmp_path, masks):
+    recipe = DetectorRecipe(
+        "native-small", "none", masks, batches=2, batch_size=2, tile=64, max_missing_bands=1
+    )
+    options = {"name": "mine", "recipe": recipe, "seed": 3}
+    first = train_detector([known], folder=tmp_path / "run", **options)
     again = train_detector([known], folder=tmp_path / "run", **options)
     other = train_detector([known], **options)
     for one in (again, other):
@@ -275,13 +282,6 @@ def test_simulated_fields_of_other_pixels_are_refused():
             assert torch.equal(values, one.network.state_dict()[name])
     with pytest.raises(ValueError, match="another folder"):
         train_detector([known], folder=tmp_path / "run", **(options | {"seed": 4}))
-
-
-def test_random_numbers_of_the_caller_stay(known):
-    torch.manual_seed(5)
-    wanted = torch.rand(1)
-    torch.manual_seed(5)
-    recipe = DetectorRecipe("native-small", "none", batches=1, batch_size=1, tile=32)
     with pytest.raises(ValueError, match="another folder"):
         train_detector([known], folder=tmp_path / "run", **options, classes="cluster")
 
@@ -294,6 +294,13 @@ def test_training_of_a_detector_that_was_not_saved_is_not_that_of_another(known,
         start.network.heads.box_predictor.cls_score.bias += 1
     with pytest.raises(ValueError, match="another folder"):
         train_detector([known], name="a", recipe=recipe, start=start, folder=tmp_path / "run")
+
+
+def test_random_numbers_of_the_caller_stay(known):
+    torch.manual_seed(5)
+    wanted = torch.rand(1)
+    torch.manual_seed(5)
+    recipe = DetectorRecipe("native-small", "none", batches=1, batch_size=1, tile=32)
     train_detector([known], name="mine", recipe=recipe)
     assert torch.equal(torch.rand(1), wanted)
 
@@ -363,13 +370,6 @@ def test_outlined_flux_of_touching_sources_is_shared():
     np.testing.assert_array_equal(found["flux"], found["flux_v"])
 
 
-def test_outlines_of_a_detector_without_masks_are_refused():
-    images = spots((64, 64), [(30, 30)])
-    with pytest.raises(ValueError, match="trained with masks"):
-        find_sources(images, method="rcnn", model=random_detector(), segmentation=True)
-
-
-def test_found_sources_go_into_the_classifier(field):
 def test_threshold_may_be_as_low_as_wanted(field):
     sources, _ = random_detector().find(field.images, min_score=0)
     middle = float(np.median(sources["det_score"]))
@@ -404,6 +404,13 @@ def test_candidates_without_pixels_of_their_own_have_no_segment(tmp_path):
     assert set(segments.labels) < set(sources["id"])
 
 
+def test_outlines_of_a_detector_without_masks_are_refused():
+    images = spots((64, 64), [(30, 30)])
+    with pytest.raises(ValueError, match="trained with masks"):
+        find_sources(images, method="rcnn", model=random_detector(), segmentation=True)
+
+
+def test_found_sources_go_into_the_classifier(field):
     detector = Detector(DetectorCard("peaks", "native", "none"), Peaks())
     sources = find_sources(field.images, method="rcnn", model=detector)
     assert sources.colnames[:7] == ["id", "x", "y", "ra", "dec", "area", "flux"]
@@ -427,6 +434,8 @@ def test_images_without_sources_or_bands():
         find_sources(blank["V"], model=detector)
     with pytest.raises(ValueError, match="is a probability, up to 1"):
         find_sources(blank, method="rcnn", model=detector, threshold=20)
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        detector.find(blank, min_score=20)
 
 
 def test_missing_pixels_are_no_sources():
@@ -434,8 +443,6 @@ def test_missing_pixels_are_no_sources():
     data = images["V"].data.copy()
     data[:, 50:] = np.nan
     data[29:31, 10] = np.nan
-    with pytest.raises(ValueError, match="from 0 to 1"):
-        detector.find(blank, min_score=20)
     detector = Detector(DetectorCard("peaks", "native", "none"), Peaks())
     found, _ = detector.find(ImageSet({"V": data}))
     assert len(found) == 1
@@ -454,6 +461,10 @@ def test_files_hold_network_and_card(tmp_path):
     assert torch.equal(one["boxes"], other["boxes"])
     with pytest.raises(OSError, match="exists already"):
         save_detector(detector, path)
+    next(detector.network.parameters()).data[:] = torch.nan
+    with pytest.raises(ValueError, match="lower learning rate"):
+        save_detector(detector, path, overwrite=True)
+    assert load_detector(path).card == card
 
 
 def test_damaged_and_other_files_are_refused(tmp_path):
@@ -509,13 +520,9 @@ def test_command_trains_and_detects(field, tmp_path, capsys):
     detect = ["detect", *images, "--detector", str(output), "-o", str(found), "-q"]
     assert main([*detect, "--threshold", "0.9", "--keep-rejected"]) == 0
     assert Table.read(found).meta["DETMODEL"] == "mine.safetensors"
-    next(detector.network.parameters()).data[:] = torch.nan
-    with pytest.raises(ValueError, match="lower learning rate"):
-        save_detector(detector, path, overwrite=True)
-    assert load_detector(path).card == card
+    assert main([*train[:-1], str(tmp_path / "mine.fits"), "--simulate"]) == 1
+    assert "ending in .safetensors" in capsys.readouterr().err
     assert main(train) == 1
     assert "give --simulate or --labels" in capsys.readouterr().err
     assert main([*detect, "--method", "daofind", "--overwrite"]) == 1
     assert "not for daofind" in capsys.readouterr().err
-    assert main([*train[:-1], str(tmp_path / "mine.fits"), "--simulate"]) == 1
-    assert "ending in .safetensors" in capsys.readouterr().err
