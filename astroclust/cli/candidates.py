@@ -213,7 +213,7 @@ def _detect(arguments, report):
     )
     report.say("wrote {output}", output=output)
     if segmentation is not None:
-        segments.keep_labels(candidates["id"])
+        segments.keep_labels(np.intersect1d(segments.labels, candidates["id"]))
         write_segments(segments, segmentation, wcs=images.wcs, overwrite=arguments.overwrite)
         report.say("wrote {segmentation}", segmentation=segmentation)
 

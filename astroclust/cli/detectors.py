@@ -76,6 +76,7 @@ def add_train_detector(commands):
 def _train_detector(arguments, report):
     from astroclust.detectors import (
         DetectorRecipe,
+        check_detector_output,
         load_detector,
         save_detector,
         train_detector,
@@ -84,7 +85,7 @@ def _train_detector(arguments, report):
     if arguments.simulate == (arguments.labels is not None):
         raise ValueError("give --simulate or --labels, and not both")
     folder = arguments.checkpoint or arguments.output.with_suffix(".checkpoints")
-    astroclust.files.check_output(arguments.output, overwrite=arguments.overwrite)
+    check_detector_output(arguments.output, overwrite=arguments.overwrite)
     start = None if arguments.start is None else load_detector(arguments.start)
     chosen = [arguments.backbone, arguments.weights, arguments.masks or None]
     if start is not None and any(value is not None for value in chosen):

@@ -96,7 +96,7 @@ def find_sources(
         table is empty if there are no sources. Columns have units, descriptions and formats.
     segments : `~photutils.segmentation.SegmentationImage`, shape (ny, nx)
         Only with ``segmentation``: int32, the ``id`` of the source that each pixel belongs to; 0
-        for pixels of none.
+        for pixels of none. A source of a network may have no pixels that are not those of others.
 
     Raises
     ------
@@ -166,6 +166,11 @@ def _find_with_network(images, model, threshold, segmentation, progress_bar):
         raise ValueError(
             f'the method "{_NETWORK}" needs a model: the file of a detector that was trained with '
             "astroclust.detectors.train_detector or astroclust train-detector"
+        )
+    if threshold > 1:
+        raise ValueError(
+            f'threshold of "{_NETWORK}" is a probability, up to 1, not {threshold}; omit it for '
+            f"{_PROBABILITY}"
         )
     images = ImageSet.of(images)
     sources, segments = load_detector(model).find(

@@ -4,7 +4,7 @@
 from astroclust.extras import naming_extras
 
 with naming_extras():
-    from astroclust.detectors.cards import DetectorCard
+    from astroclust.detectors.cards import DetectorCard, check_detector_output
     from astroclust.detectors.detector import Detector, load_detector, save_detector
     from astroclust.detectors.networks import create_detector_network
     from astroclust.detectors.pixels import PixelReader
@@ -18,6 +18,7 @@ __all__ = [
     "DetectorRecipe",
     "PixelReader",
     "SimulatedFields",
+    "check_detector_output",
     "create_detector_network",
     "load_detector",
     "save_detector",

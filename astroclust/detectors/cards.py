@@ -13,8 +13,15 @@ from safetensors.torch import save
 from astroclust.detectors.networks import create_detector_network
 from astroclust.files import check_output, replace_when_done
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, BandSystem, ClassScheme
+from astroclust.weights.saving import check_finite
 
-__all__ = ["DetectorCard", "read_detector", "write_detector"]
+__all__ = [
+    "DetectorCard",
+    "check_detector_output",
+    "read_detector",
+    "weights_digest",
+    "write_detector",
+]
 
 _CARD = "astroclust_detector"
 
@@ -78,6 +85,42 @@ class DetectorCard:
         )
 
 
+def check_detector_output(path, *, overwrite=False):
+    """Check, before a long training, that a detector can be saved.
+
+    Parameters
+    ----------
+    path : str or `~pathlib.Path`
+        The file.
+    overwrite : bool, optional
+        Whether the file may exist.
+
+    Returns
+    -------
+    path : `~pathlib.Path`
+        The same file.
+
+    Raises
+    ------
+    ValueError
+        If the name does not end in ``.safetensors``.
+    OSError
+        If the file exists and ``overwrite`` is false, or it cannot be written.
+
+    Examples
+    --------
+    >>> from astroclust.detectors import check_detector_output
+    >>> check_detector_output("mine.fits")
+    Traceback (most recent call last):
+        ...
+    ValueError: weights go to a file ending in .safetensors, not mine.fits
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"weights go to a file ending in .safetensors, not {path.name}")
+    return check_output(path, overwrite=overwrite)
+
+
 def write_detector(card, network, path, *, overwrite=False):
     """Write a detector to one file of safetensors, with its card in the header.
 
@@ -100,30 +143,30 @@ def write_detector(card, network, path, *, overwrite=False):
     Raises
     ------
     ValueError
-        If the name does not end in ``.safetensors``.
+        If the name does not end in ``.safetensors``, or weights are not finite.
     OSError
         If the file exists and ``overwrite`` is false, or it cannot be written.
     """
-    path = Path(path)
-    if path.suffix != ".safetensors":
-        raise ValueError(f"weights go to a file ending in .safetensors, not {path.name}")
-    path = check_output(path, overwrite=overwrite)
+    path = check_detector_output(path, overwrite=overwrite)
     weights = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, value in network.state_dict().items()
     }
-    card = replace(card, sha256=_digest(weights))
+    for name, values in weights.items():
+        check_finite(values, name, path)
+    card = replace(card, sha256=weights_digest(weights))
     content = asdict(card) | {"classes": card.classes.content, "system": card.system.content}
     with replace_when_done(path, overwrite=overwrite) as partial:
         partial.write_bytes(save(weights, metadata={_CARD: json.dumps(content)}))
     return card
 
 
-def _digest(weights):
+def weights_digest(weights):
+    """SHA-256 of weights by name."""
     digest = hashlib.sha256()
     for name in sorted(weights):
         digest.update(name.encode())
-        digest.update(weights[name].numpy().tobytes())
+        digest.update(weights[name].cpu().numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -163,7 +206,7 @@ def read_detector(path):
             f"{path} does not hold a detector; make one with astroclust.detectors.train_detector"
         )
     card = _card(text, path)
-    if _digest(weights) != card.sha256:
+    if weights_digest(weights) != card.sha256:
         raise ValueError(f"{path} is damaged: its weights are not those it was saved with")
     network = card.network()
     try:

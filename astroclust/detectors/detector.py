@@ -94,7 +94,8 @@ class Detector:
             ``det_score``; and with masks ``flux_nuv`` ..., the deblended flux in each band.
             Sorted by y.
         segments : `~photutils.segmentation.SegmentationImage` or None
-            The source of each pixel, by its row in ``sources``, from 1.
+            The source of each pixel, by its row in ``sources``, from 1. A source of which others
+            have all pixels has none.
 
         Raises
         ------
@@ -149,9 +150,8 @@ class Detector:
         device = next(self.network.parameters()).device
         with torch.inference_mode():
             tensor = fill_missing(torch.from_numpy(pixels)[None].to(device))
-            found = self.network(tensor)[0]
-        kept = found["scores"].sum(dim=1) >= min_score
-        return {name: values[kept].cpu().numpy() for name, values in found.items()}
+            found = self.network(tensor, min_score=min_score)[0]
+        return {name: values.cpu().numpy() for name, values in found.items()}
 
     def _table(self, x, y, columns, probabilities, reader):
         numbers = np.array(self.card.classes.numbers)

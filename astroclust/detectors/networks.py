@@ -100,7 +100,7 @@ def create_detector_network(
         batch_size_per_image=_SAMPLED,
         positive_fraction=_POSITIVE,
         bbox_reg_weights=None,
-        score_thresh=0.05,
+        score_thresh=0.0,
         nms_thresh=0.5,
         detections_per_img=_AFTER["testing"],
         n_classes=n_classes,
@@ -126,7 +126,7 @@ class DetectorNetwork(nn.Module):
         super().__init__()
         self.pyramid, self.proposals, self.heads = pyramid, proposals, heads
 
-    def forward(self, pixels, targets=None):
+    def forward(self, pixels, targets=None, *, min_score=0.0):
         """Find sources in tiles; in training, the losses.
 
         Parameters
@@ -136,6 +136,8 @@ class DetectorNetwork(nn.Module):
         targets : list of dict, optional
             In training, of each tile: ``boxes``, shape (k, 4), in pixels as x0, y0, x1, y1, which
             are edges; ``labels``, shape (k,), from 1; for masks ``masks``, shape (k, ny, nx).
+        min_score : float, optional
+            In evaluation, the smallest probability of being a source.
 
         Returns
         -------
@@ -149,6 +151,7 @@ class DetectorNetwork(nn.Module):
         sizes = [tuple(pixels.shape[2:])] * len(pixels)
         maps = self.pyramid(pixels)
         boxes, proposal_losses = self.proposals(ImageList(pixels, sizes), maps, targets)
+        self.heads.score_thresh = min_score
         found, losses = self.heads(maps, boxes, sizes, targets)
         return {**losses, **proposal_losses} if self.training else found
 
@@ -243,7 +246,7 @@ class _Heads(RoIHeads):
             labels = scores.argmax(dim=1) + 1
             here = clip_boxes_to_image(here[torch.arange(len(here)), labels], shape)
             total, width = scores.sum(dim=1), (here[:, 2:] - here[:, :2]).amin(dim=1)
-            kept = ((total > self.score_thresh) & (width > _NARROWEST)).nonzero()[:, 0]
+            kept = ((total >= self.score_thresh) & (width > _NARROWEST)).nonzero()[:, 0]
             kept = kept[nms(here[kept], total[kept], self.nms_thresh)][: self.detections_per_img]
             for values, part in zip(found, (here, scores, labels), strict=True):
                 values.append(part[kept])

@@ -195,6 +195,11 @@ class SimulatedFields:
     system : str or `~astroclust.instruments.BandSystem`, optional
         Their band system, with the pixels of LEGUS.
 
+    Raises
+    ------
+    ValueError
+        If the pixels of the system are not those of LEGUS.
+
     Examples
     --------
     >>> from astroclust.detectors import SimulatedFields
@@ -205,6 +210,12 @@ class SimulatedFields:
 
     def __init__(self, seed, like, system=LEGUS_BANDS):
         self.seed, self.like, self.system = seed, list(like), find_band_system(system)
+        if self.system.pixel_scale != LEGUS_BANDS.pixel_scale:
+            raise ValueError(
+                f"sources of simulated fields are known on pixels of {LEGUS_BANDS.pixel_scale} "
+                f"arcsec only, those of {self.system.name} have {self.system.pixel_scale}; train "
+                "on labels"
+            )
         self._draw = lru_cache(maxsize=_IN_USE)(self._draw_field)
 
     def __getitem__(self, number):
@@ -227,7 +238,7 @@ class SimulatedFields:
             system=self.system,
             outlines=True,
         )
-        return DetectionField.simulated(field, self.system.roles)
+        return DetectionField.of(field, self.system.roles)
 
 
 class Tiles(torch.utils.data.Dataset):

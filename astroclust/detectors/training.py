@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from torch.utils.data import DataLoader
 
-from astroclust.detectors.cards import DetectorCard
+from astroclust.detectors.cards import DetectorCard, weights_digest
 from astroclust.detectors.detector import Detector
 from astroclust.detectors.samples import BATCHES_PER_EPOCH, SimulatedFields, Tiles
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, find_band_system, find_class_scheme
@@ -176,7 +176,7 @@ def train_detector(
     tiles = Tiles(fields, recipe, card.classes, seed=seed)
     with work_folder(folder) as work:
         run = work / "detector"
-        claim_folder(run, _describe(fields, recipe, start, seed))
+        claim_folder(run, _describe(fields, recipe, start, card, seed))
         with torch.random.fork_rng(range(torch.cuda.device_count())):
             torch.manual_seed(seed)
             network = card.network(recipe.weights) if start is None else start.copied()
@@ -203,7 +203,7 @@ def _check_fields(fields, card):
         card.classes.positions(field.classes)
 
 
-def _describe(fields, recipe, start, seed):
+def _describe(fields, recipe, start, card, seed):
     """What makes a run the same as another."""
     data = hashlib.sha256()
     if isinstance(fields, SimulatedFields):
@@ -213,8 +213,14 @@ def _describe(fields, recipe, start, seed):
             for array in (field.pixels, field.segments, field.classes):
                 data.update(array.tobytes())
     settings = {name: str(value) for name, value in asdict(recipe).items()}
-    start = "" if start is None else start.card.sha256
-    return {**settings, "data": data.hexdigest(), "start": start, "seed": seed}
+    return {
+        **settings,
+        "bands": str(card.bands),
+        "classes": str(card.classes.content),
+        "data": data.hexdigest(),
+        "start": "" if start is None else weights_digest(start.network.state_dict()),
+        "seed": seed,
+    }
 
 
 def _fit(network, tiles, recipe, folder, seed, progress_bar):

@@ -160,7 +160,7 @@ def find_candidates(
         result = keep_candidates(result)
     if not segmentation:
         return result
-    segments.keep_labels(result["id"])
+    segments.keep_labels(np.intersect1d(segments.labels, result["id"]))
     return result, segments
 
 

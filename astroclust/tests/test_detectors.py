@@ -11,7 +11,13 @@ from safetensors.torch import load_file, save_file
 from scipy import ndimage
 from torch import nn
 
-from astroclust import classify_table, find_sources, load_classifier, simulate_field
+from astroclust import (
+    classify_table,
+    find_candidates,
+    find_sources,
+    load_classifier,
+    simulate_field,
+)
 from astroclust.cli import main
 from astroclust.detectors import (
     DetectionField,
@@ -22,6 +28,7 @@ from astroclust.detectors import (
     SimulatedFields,
     create_detector_network,
     load_detector,
+    samples,
     save_detector,
     train_detector,
 )
@@ -29,6 +36,7 @@ from astroclust.detectors.backbones import STRIDES, create_pyramid
 from astroclust.detectors.samples import Tiles
 from astroclust.images import ImageSet
 from astroclust.instruments import LEGUS_BANDS, find_class_scheme
+from astroclust.selection import PRESETS
 
 ROLES = ("NUV", "U", "B", "V", "I")
 
@@ -57,7 +65,7 @@ class Peaks(nn.Module):
         super().__init__()
         self.weight, self.masks = nn.Parameter(torch.zeros(1)), masks
 
-    def forward(self, pixels):
+    def forward(self, pixels, *, min_score):
         image = pixels[0].amax(dim=0).numpy()
         y, x = np.nonzero((image == ndimage.maximum_filter(image, 5)) & (image > 1.0))
         boxes = np.column_stack([x - 2, y - 2, x + 3, y + 3]).clip(0)
@@ -243,6 +251,23 @@ def test_simulated_fields_in_use_slide():
     assert fields.in_use(4000)[0] > fields.in_use(0)[-1]
 
 
+def test_command_trains_on_simulated_fields(tmp_path, monkeypatch):
+    monkeypatch.setattr(samples, "_SHAPE", (64, 64))
+    known = SimulatedFields(1, ["ngc628-c"])[0]
+    assert known.simulated
+    assert known.pixels.shape == (5, 64, 64)
+    output = tmp_path / "mine.safetensors"
+    train = ["train-detector", "--simulate", "--backbone", "native-small", "--weights", "none"]
+    train += ["--batches", "1", "--batch-size", "1", "--tile", "32", "-q", "-o", str(output)]
+    assert main(train) == 0
+    assert load_detector(output).card.simulated
+
+
+def test_simulated_fields_of_other_pixels_are_refused():
+    with pytest.raises(ValueError, match="train on labels"):
+        SimulatedFields(1, ["ngc628-c"], replace(LEGUS_BANDS, name="wide", pixel_scale=0.05))
+
+
 @pytest.mark.parametrize("masks", [False, True])
 def test_training_resumes_where_it_was(known, tmp_path, masks):
     recipe = DetectorRecipe(
@@ -257,6 +282,18 @@ def test_training_resumes_where_it_was(known, tmp_path, masks):
             assert torch.equal(values, one.network.state_dict()[name])
     with pytest.raises(ValueError, match="another folder"):
         train_detector([known], folder=tmp_path / "run", **(options | {"seed": 4}))
+    with pytest.raises(ValueError, match="another folder"):
+        train_detector([known], folder=tmp_path / "run", **options, classes="cluster")
+
+
+def test_training_of_a_detector_that_was_not_saved_is_not_that_of_another(known, tmp_path):
+    recipe = DetectorRecipe(batches=1, batch_size=1, tile=32)
+    start = random_detector()
+    train_detector([known], name="a", recipe=recipe, start=start, folder=tmp_path / "run")
+    with torch.no_grad():
+        start.network.heads.box_predictor.cls_score.bias += 1
+    with pytest.raises(ValueError, match="another folder"):
+        train_detector([known], name="a", recipe=recipe, start=start, folder=tmp_path / "run")
 
 
 def test_random_numbers_of_the_caller_stay(known):
@@ -333,6 +370,40 @@ def test_outlined_flux_of_touching_sources_is_shared():
     np.testing.assert_array_equal(found["flux"], found["flux_v"])
 
 
+def test_threshold_may_be_as_low_as_wanted(field):
+    sources, _ = random_detector().find(field.images, min_score=0)
+    middle = float(np.median(sources["det_score"]))
+    some, _ = random_detector().find(field.images, min_score=middle)
+    assert 0 < len(some) < len(sources)
+    assert some["det_score"].min() >= middle
+    network = random_detector().network
+    with torch.no_grad():
+        network.heads.box_predictor.cls_score.bias[0] += 10
+    faint, _ = Detector(DetectorCard("faint", "native-small", "none"), network).find(
+        field.images, min_score=1e-6
+    )
+    assert 0 < faint["det_score"].max() < 0.05
+
+
+class Copies(Peaks):
+    """Finds each peak twice, so that the second time no pixel is left for it."""
+
+    def forward(self, pixels, *, min_score):
+        found = super().forward(pixels, min_score=min_score)
+        return [{name: values.repeat_interleave(2, dim=0) for name, values in found[0].items()}]
+
+
+def test_candidates_without_pixels_of_their_own_have_no_segment(tmp_path):
+    images = spots((80, 80), [(40, 40), (20, 60)])
+    detector = Detector(DetectorCard("copies", "native", "none", masks=True), Copies(masks=True))
+    preset = replace(PRESETS["legus"], method="rcnn", detect_in="all", detector=detector)
+    sources, segments = find_candidates(
+        images, preset=preset, keep_rejected=True, segmentation=True
+    )
+    assert len(sources) == 4
+    assert set(segments.labels) < set(sources["id"])
+
+
 def test_outlines_of_a_detector_without_masks_are_refused():
     images = spots((64, 64), [(30, 30)])
     with pytest.raises(ValueError, match="trained with masks"):
@@ -361,8 +432,10 @@ def test_images_without_sources_or_bands():
         find_sources(blank, method="rcnn")
     with pytest.raises(ValueError, match="omit it"):
         find_sources(blank["V"], model=detector)
-    with pytest.raises(ValueError, match="from 0 to 1"):
+    with pytest.raises(ValueError, match="is a probability, up to 1"):
         find_sources(blank, method="rcnn", model=detector, threshold=20)
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        detector.find(blank, min_score=20)
 
 
 def test_missing_pixels_are_no_sources():
@@ -388,6 +461,10 @@ def test_files_hold_network_and_card(tmp_path):
     assert torch.equal(one["boxes"], other["boxes"])
     with pytest.raises(OSError, match="exists already"):
         save_detector(detector, path)
+    next(detector.network.parameters()).data[:] = torch.nan
+    with pytest.raises(ValueError, match="lower learning rate"):
+        save_detector(detector, path, overwrite=True)
+    assert load_detector(path).card == card
 
 
 def test_damaged_and_other_files_are_refused(tmp_path):
@@ -443,6 +520,8 @@ def test_command_trains_and_detects(field, tmp_path, capsys):
     detect = ["detect", *images, "--detector", str(output), "-o", str(found), "-q"]
     assert main([*detect, "--threshold", "0.9", "--keep-rejected"]) == 0
     assert Table.read(found).meta["DETMODEL"] == "mine.safetensors"
+    assert main([*train[:-1], str(tmp_path / "mine.fits"), "--simulate"]) == 1
+    assert "ending in .safetensors" in capsys.readouterr().err
     assert main(train) == 1
     assert "give --simulate or --labels" in capsys.readouterr().err
     assert main([*detect, "--method", "daofind", "--overwrite"]) == 1
