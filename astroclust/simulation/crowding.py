@@ -38,7 +38,7 @@ _RIVAL_FLUX, _WITHIN = (0.02, 3.0), 25.0
 _CLEAR, _FAINT = 4.5, 0.15
 # Fraction of blue stars among rivals, and the scale of their clumps (pixels).
 _BLUE_RIVALS, _CLUMPS = 0.6, (6.0, 40.0)
-# Maximum diffuse light added for scatter (e-/s a pixel): bulges have a few.
+# Maximum diffuse light added for scatter (e-/s per pixel): bulges have a few.
 _BRIGHTEST = 5.0
 # Number of disk stars per square pixel, and scatter of their brightness (natural logarithm).
 _CROWD, _SPREAD = 0.06, 1.0

@@ -101,7 +101,7 @@ def draw_galaxy(rng, shape, observation, *, brightness=None, contrast=None):
     arm, lane = _arms(rng, radius, azimuth, groups, scale, parsec)
     del radius, azimuth, bulge_radius  # each of them is large
     dust = rng.uniform(0.15, 0.4) * lane + rng.uniform(0.02, 0.06) * disk
-    dust *= contrast * np.exp(0.25 * clouds[::-1])  # independent of those above: the same, flipped
+    dust *= contrast * np.exp(0.25 * clouds[::-1])  # with clouds of its own: the same, flipped
     dust /= 1 + 1.2 * dust  # some stars lie in front: deep lanes are never black
     young = np.exp(0.75 * math.sqrt(contrast) * (groups + clouds))
     young *= disk * (0.15 + contrast * 3 * arm)

@@ -43,7 +43,7 @@ TAKEN_FOR = {
     "cosmic ray": 4,
     "hot pixel": 4,
 }
-# Preference for that class over other kinds. Chosen: more makes experts agree too often.
+# Preference for that class relative to other kinds. Chosen: more makes experts agree too often.
 _LEANING = 5.0
 
 
