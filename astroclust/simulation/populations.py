@@ -160,7 +160,7 @@ def field_population(name):
     -------
     population : `FieldPopulation`
         Population of the field itself if measured, otherwise of the calibrated field with the same
-        camera in V and the smallest distance ratio.
+        camera in V and the closest distance (as a ratio).
     """
     fields, classes = read_data("simulated_fields"), read_data("simulated_classes")
     name = find_field(name).name
