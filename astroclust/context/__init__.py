@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Classes from photometry and surroundings in a catalog, to pool with those from images."""
+"""Class probabilities from catalog photometry and surroundings, to pool with those from images."""
 
 from astroclust.context.features import context_features
 from astroclust.context.model import ContextModel, load_context_model

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Features of candidates: photometry of the candidate and of what is around it."""
+"""Features of candidates: photometry of the candidate and of its surroundings."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,11 +23,11 @@ __all__ = [
     "magnitude_columns",
 ]
 
-#: What features are made from. V is not among them: without it there are none.
+#: Inputs of the features. V is not among them, because every feature needs it.
 INPUTS = ("NUV", "U", "B", "I", "ci", "distance", "neighbors")
-# Pairs of bands beside adjacent ones: their colors are known where the band between is not.
+# Non-adjacent pairs of bands: their colors are known even if the band between is missing.
 _WIDE = (("U", "V"), ("B", "I"))
-# Errors below or above are not known better than this (mag).
+# Errors are clipped to this range (mag).
 _ERRORS = (1e-3, 10.0)
 # The angle of a parsec at 1 Mpc, in arcsec.
 _PARSEC = 0.206265
@@ -35,7 +35,7 @@ _PARSEC = 0.206265
 
 @dataclass(frozen=True)
 class Photometry:
-    """Positions and photometry of n sources as plain numbers; NaN for missing values.
+    """Positions and photometry of n sources as plain arrays; NaN for missing values.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Photometry:
 
     @classmethod
     def of(cls, table, positions):
-        """Those of a table at pixel positions; see `context_features`."""
+        """From a table and pixel positions; see `context_features`."""
         x, y = positions
         columns = magnitude_columns(table)
         magnitudes = {role: _values(table, columns.get(role)) for role in LEGUS_BANDS.roles}
@@ -74,23 +74,23 @@ class Photometry:
         return cls(x, y, magnitudes, errors, _values(table, "ci"))
 
     def color(self, blue, red):
-        """Difference of two bands in magnitudes."""
+        """Color from two bands, in magnitudes."""
         return self.magnitudes[blue] - self.magnitudes[red]
 
 
 def magnitude_columns(table):
-    """Columns with Vega magnitudes, by the role of their filter.
+    """Columns of Vega magnitudes, by the role of their filter.
 
     Parameters
     ----------
     table : `~astropy.table.Table`
-        With columns such as ``mag_f555w``, as `~astroclust.photometry.measure_photometry` and
-        `~astroclust.catalogs.read_legus` name them.
+        With columns such as ``mag_f555w``, as in the tables of
+        `~astroclust.photometry.measure_photometry` and `~astroclust.catalogs.read_legus`.
 
     Returns
     -------
     columns : dict of str to str
-        Role to column; the first if two filters have the same role.
+        Mapping from role to column; the first if two filters have the same role.
 
     Examples
     --------
@@ -108,12 +108,12 @@ def magnitude_columns(table):
 
 
 def feature_inputs():
-    """The features, and what each is made from beside V.
+    """The features, and the inputs of each besides V.
 
     Returns
     -------
     features : dict of str to frozenset of str
-        Name to members of `INPUTS`.
+        Mapping from name to members of `INPUTS`.
 
     Examples
     --------
@@ -134,9 +134,9 @@ def feature_inputs():
 def context_features(
     table, *, neighbors=None, distance=None, positions=None, wcs=None, pixel_scale=None
 ):
-    """Features of candidates: photometry of the candidate and of what is around it.
+    """Features of candidates: photometry of the candidate and of its surroundings.
 
-    A row depends on nothing but itself and ``neighbors``.
+    Each row depends only on itself and ``neighbors``.
 
     Parameters
     ----------
@@ -145,15 +145,15 @@ def context_features(
         and the concentration index ``ci``, in magnitudes.
     neighbors : `~astropy.table.Table`, length m, optional
         All sources of the field that pass the cuts of a catalog, with the same columns. Sources
-        within half a pixel of a candidate are the candidate itself. Without it, features of
+        within half a pixel of a candidate are the candidate itself. By default, the features of the
         surroundings are NaN.
     distance : float or `~astropy.units.Quantity`, optional
-        Distance of the galaxy, in Mpc if it has no unit; by default ``DISTANCE`` in the metadata
-        of the table, if that is a positive number.
+        Distance of the galaxy, in Mpc if it has no unit; by default ``DISTANCE`` in the metadata of
+        the table, if positive.
     positions : pair of array_like, shape (n,), optional
-        0-based pixels; by default those that `~astroclust.catalogs.pixel_positions` finds.
+        0-based pixels; by default from `~astroclust.catalogs.pixel_positions`.
     wcs : WCS, optional
-        Coordinates of the image, for positions on the sky.
+        WCS of the image, for sky positions.
     pixel_scale : float, optional
         Width of a pixel in arcsec; by default that of LEGUS.
 
@@ -200,12 +200,12 @@ def distance_of(table):
     Parameters
     ----------
     table : `~astropy.table.Table`
-        With ``DISTANCE`` in Mpc in its metadata, as `~astroclust.catalogs.read_legus` has it.
+        With ``DISTANCE`` in Mpc in its metadata; see `~astroclust.catalogs.read_legus`.
 
     Returns
     -------
     distance : float
-        In Mpc; NaN if the metadata do not hold a positive number.
+        In Mpc; NaN if the metadata have no positive number.
 
     Examples
     --------

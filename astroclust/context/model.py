@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Boosted trees that tell classes from features of catalogs."""
+"""Boosted trees that classify catalog features."""
 
 import json
 import re
@@ -16,9 +16,9 @@ from astroclust.files import replace_when_done
 
 __all__ = ["KINDS", "ContextModel", "Forest", "load_context_model"]
 
-#: Forests of a model: for candidates whose neighbors are known, and for the others.
+#: Forests of a model: for candidates with and without known neighbors.
 KINDS = ("neighbors", "alone")
-# Significant digits of what is written.
+# Significant digits written.
 _DIGITS = 5
 # Rows at a time, to bound the memory.
 _BLOCK = 256
@@ -26,7 +26,7 @@ _BLOCK = 256
 
 @dataclass(frozen=True)
 class Forest:
-    """Regression trees whose sums are the scores of classes.
+    """Regression trees whose sums are the class scores.
 
     Parameters
     ----------
@@ -35,19 +35,19 @@ class Forest:
     baseline : array_like of float, shape (n_classes,)
         Scores before the first tree.
     roots : array_like of int, shape (n_rounds, n_classes)
-        Number of the first node of each tree.
+        Index of the root node of each tree.
     feature : array_like of int, shape (n_nodes,)
-        Number of the feature that a node asks for; -1 for a leaf.
+        Index of the feature tested by a node; -1 for a leaf.
     value : array_like of float, shape (n_nodes,)
         Threshold of the feature, or the value of a leaf.
     missing_left : array_like of int, shape (n_nodes,)
-        Whether a row without a value goes to the left node.
+        Whether a missing value goes to the left node.
     right : array_like of int, shape (n_nodes,)
-        Number of the node for rows above the threshold; the next node is for the others.
+        Index of the node for rows above the threshold; the left node is the next one.
 
     Examples
     --------
-    One tree that tells two classes by the concentration index:
+    A tree that separates two classes by the concentration index:
 
     >>> from astropy.table import Table
     >>> from astroclust.context.model import Forest
@@ -99,7 +99,7 @@ class Forest:
         return scores / scores.sum(axis=1, keepdims=True)
 
     def _leaves(self, inputs):
-        """Numbers of the leaves of n rows in each tree, of shape (n, n_rounds, n_classes)."""
+        """Leaf index of n rows in each tree, shape (n, n_rounds, n_classes)."""
         nodes = np.tile(self.roots, (len(inputs), 1, 1))
         rows = np.arange(len(inputs))[:, None, None]
         while (inner := self.feature[nodes] >= 0).any():
@@ -112,25 +112,25 @@ class Forest:
 
 @dataclass(frozen=True)
 class ContextModel:
-    """Class probabilities from features of catalogs, and how to pool them with those of images.
+    """Class probabilities from catalog features, with exponents for pooling with images.
 
     Parameters
     ----------
     name : str
         Name of the model.
     forests : dict of str to `Forest`
-        ``"neighbors"``, and ``"alone"`` for candidates whose neighbors are not known.
+        ``"neighbors"``, and ``"alone"`` for candidates without known neighbors.
     prior : tuple of float
-        Class mix of the labels.
+        Class fractions of the labels.
     pooling : dict of str to sequence of float
         Exponents of the image and of the catalog for each forest; see
         `~astroclust.context.pool_probabilities`.
     training_sample : str
-        Training sample, in plain words.
+        Description of the training set.
     scores : dict
-        Scores on galaxies that it had not seen.
+        Scores on galaxies that are not in the training set.
     command : str
-        The command that makes it again.
+        Command that reproduces the model.
 
     Examples
     --------
@@ -153,7 +153,7 @@ class ContextModel:
 
     @staticmethod
     def kinds(features):
-        """Forest for each row of features, by its name: a dict of str to rows."""
+        """Rows that belong to each forest, as a dict from forest name to rows."""
         known = np.isfinite(np.asarray(features["sep_1"], float))
         return {"neighbors": np.flatnonzero(known), "alone": np.flatnonzero(~known)}
 
@@ -163,7 +163,7 @@ class ContextModel:
         Parameters
         ----------
         features : `~astropy.table.Table`, length n
-            As `~astroclust.context.context_features` makes them.
+            Features from `~astroclust.context.context_features`.
 
         Returns
         -------
@@ -176,19 +176,19 @@ class ContextModel:
         return probabilities
 
     def pool(self, image, features):
-        """Pool class probabilities of images with those of the catalog.
+        """Pool class probabilities from images with those from the catalog.
 
         Parameters
         ----------
         image : array_like of float, shape (..., n, 4)
-            Probabilities from images.
+            Class probabilities from images.
         features : `~astropy.table.Table`, length n
-            As `~astroclust.context.context_features` makes them.
+            Features from `~astroclust.context.context_features`.
 
         Returns
         -------
         probabilities : `~numpy.ndarray` of float, shape (..., n, 4)
-            Pooled.
+            Pooled class probabilities.
         """
         pooled, catalog = np.array(image, float), self.probabilities(features)
         for kind, rows in self.kinds(features).items():
@@ -203,16 +203,16 @@ class ContextModel:
         Parameters
         ----------
         path : str or `~pathlib.Path`
-            The file, which is replaced.
+            The file, which is overwritten.
         """
         text = json.dumps(_plain(asdict(self)), indent=0, separators=(",", ":"))
-        text = re.sub(r",\n(?=[-\d])", ",", text)  # numbers side by side
+        text = re.sub(r",\n(?=[-\d])", ",", text)  # one line per list of numbers
         with replace_when_done(path, overwrite=True) as unfinished:
             unfinished.write_text(text + "\n", "utf-8")
 
     @classmethod
     def read(cls, path):
-        """The model of a file that `write` wrote.
+        """Read a model written by `write`.
 
         Parameters
         ----------
@@ -229,7 +229,7 @@ class ContextModel:
         OSError
             If the file cannot be read.
         ValueError
-            If it is not such a file, or has features that this version does not know.
+            If the file is not a model, or has features unknown to this version.
         """
         try:
             return cls._from_text(Path(path).read_text("utf-8"))
@@ -252,12 +252,12 @@ class ContextModel:
 
 @cache
 def load_context_model():
-    """The bundled model of photometry and surroundings.
+    """Load the bundled model of photometry and surroundings.
 
     Returns
     -------
     model : `ContextModel`
-        Trained on the human classes of catalogs of LEGUS; not to be changed.
+        Trained on the human classes of LEGUS catalogs; do not modify it.
 
     Examples
     --------
@@ -270,7 +270,7 @@ def load_context_model():
 
 
 def _plain(value):
-    """The same of lists, texts and numbers with few digits."""
+    """Convert to lists, text and numbers with few digits."""
     if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items()}
     if isinstance(value, np.ndarray):

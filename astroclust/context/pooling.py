@@ -1,12 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Probabilities of images and catalogs, pooled."""
+"""Pooled probabilities of images and catalogs."""
 
 import numpy as np
 from scipy.optimize import minimize
 
 __all__ = ["fit_pooling", "pool_probabilities"]
 
-# A source of evidence that excludes a class shall not decide alone.
+# Limits probabilities, so that one source of evidence cannot exclude a class alone.
 _SMALLEST = 1e-4
 
 
@@ -18,13 +18,13 @@ def pool_probabilities(image, catalog, exponents):
     image, catalog : array_like of float, shape (..., n, n_classes)
         Probabilities of the same candidates from images and from catalogs.
     exponents : tuple of float
-        Of the image and of the catalog. Evidence of one that the other has too counts once if
-        their sum is near 1.
+        Exponents of the image and of the catalog. Evidence common to both counts once if their sum
+        is near 1.
 
     Returns
     -------
     probabilities : `~numpy.ndarray` of float, shape (..., n, n_classes)
-        ``image ** a * catalog ** b``, of sum 1; NaN where one of them is.
+        ``image ** a * catalog ** b``, normalized to a sum of 1; NaN if either is NaN.
 
     Examples
     --------
@@ -40,19 +40,19 @@ def pool_probabilities(image, catalog, exponents):
 
 
 def fit_pooling(image, catalog, classes):
-    """Exponents at which pooled probabilities are most likely.
+    """Fit the exponents by maximum likelihood.
 
     Parameters
     ----------
     image, catalog : array_like of float, shape (n, 4)
-        Probabilities of candidates whose galaxies neither has seen.
+        Probabilities of candidates in galaxies that neither model was trained on.
     classes : array_like of int, shape (n,)
         Human classes, 1 to 4.
 
     Returns
     -------
     exponents : tuple of float
-        Of the image and of the catalog.
+        Exponents of the image and of the catalog.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def fit_pooling(image, catalog, classes):
 
     Examples
     --------
-    An image that tells the class, and a catalog that does not:
+    An informative image, and an uninformative catalog:
 
     >>> import numpy as np
     >>> from astroclust.context import fit_pooling

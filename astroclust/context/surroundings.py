@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Features of what a catalog has around positions: distances, densities, contrast and colors."""
+"""Features of the catalog around positions: distances, densities, contrast and colors."""
 
 import warnings
 
@@ -8,24 +8,24 @@ from scipy.spatial import KDTree
 
 __all__ = ["Surroundings"]
 
-# Sources around a candidate that are looked at; counts saturate there.
+# Number of neighbors considered; counts saturate there.
 _MOST = 100
 # Sources within this many pixels of a candidate are the candidate itself.
 _SAME = 0.5
 # Rows at a time, to bound the memory.
 _BLOCK = 4096
-# The numbers of nearest sources whose distance is a feature.
+# Ranks of the nearest neighbors whose distance is a feature.
 _RANKS = (1, 2, 3, 5, 10)
 _PARSEC_RANKS = (1, 5, 10)
 _ARCSEC, _PARSEC = (0.3, 0.6, 1, 2, 4, 8), (10, 20, 40, 80, 160, 320)
-# Sources whose median is compared with the candidate.
+# Number of sources whose median is compared with the candidate.
 _AROUND = 10
 _COLORS = (("U", "B"), ("B", "V"), ("V", "I"))
 _FAINT = 1e-3
 
 
 class Surroundings:
-    """Sources of a catalog around positions.
+    """Catalog sources around positions.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Surroundings:
     def __init__(self, sources, pixel_scale, parsec):
         known = np.isfinite(sources.x) & np.isfinite(sources.y)
         self.tree = KDTree(np.column_stack([sources.x[known], sources.y[known]]))
-        # One more, for sources that there are not.
+        # One more row, for missing neighbors.
         self.values = {
             name: np.append(values[known], np.nan) for name, values in _quantities(sources).items()
         }
@@ -49,7 +49,7 @@ class Surroundings:
 
     @staticmethod
     def features():
-        """Names of the features, and what each is made from beside V and neighbors."""
+        """Names of the features, and the inputs of each besides V and neighbors."""
         names = {f"sep_{rank}": set() for rank in _RANKS}
         names |= {f"sep_{rank}_pc": {"distance"} for rank in _PARSEC_RANKS}
         names["near_V"] = set()
@@ -75,7 +75,7 @@ class Surroundings:
         Returns
         -------
         features : dict of str to `~numpy.ndarray` of float, shape (n,)
-            The names of `features`; NaN if there is no value.
+            The names of `features`; NaN for missing values.
         """
         positions = np.column_stack([own.x, own.y])
         quantities = _quantities(own)
@@ -115,7 +115,7 @@ class Surroundings:
         return features
 
     def _neighbors(self, positions):
-        """Separations in pixels and numbers of the nearest sources but the candidate itself."""
+        """Separations (pixels) and indices of the nearest sources, without the candidate itself."""
         separation, index = self.tree.query(positions, k=_MOST + 4)
         separation = np.where(separation < _SAME, np.inf, separation)
         index = np.where(np.isfinite(separation), index, self.tree.n)
@@ -141,7 +141,7 @@ def _separations(arcsec, parsec):
 
 def _compare(name, own, around):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # none of them has a value
+        warnings.simplefilter("ignore", RuntimeWarning)  # all-NaN slices
         median, spread = np.nanmedian(around, axis=1), np.nanstd(around, axis=1)
     return {f"median_{name}": median, f"contrast_{name}": own - median, f"spread_{name}": spread}
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Training of the model of catalog features on human classes."""
+"""Training of the catalog-feature model on human classes."""
 
 import numpy as np
 
@@ -19,9 +19,9 @@ _SETTINGS = {
     "max_bins": 64,
     "early_stopping": False,
 }
-# Rows of a leaf, with their copies: fewer if there are fewer than ten times as many.
+# Rows per leaf, including copies: fewer if there are fewer than ten times as many.
 _LEAF = 120
-# Copies of the sample from which inputs are hidden, and the fraction of rows that lose each.
+# Number of copies of the sample with hidden inputs, and the fraction of rows that lose each input.
 _COPIES, _HIDDEN = 2, 0.1
 _LARGEST = 1e30
 
@@ -32,33 +32,33 @@ def train_context_model(features, classes, *, name="context", seed=0, kinds=KIND
     Parameters
     ----------
     features : `~astropy.table.Table`, length n
-        As `~astroclust.context.context_features` makes them. Inputs are hidden at random in
-        copies of the sample, so that the model also works without some bands, the concentration
-        index or the distance.
+        Features from `~astroclust.context.context_features`. Inputs are randomly hidden in copies
+        of the sample, so that the model also works without some bands, the concentration index or
+        the distance.
     classes : array_like of int, shape (n,)
         Human classes, 1 to 4.
     name : str, optional
         Name of the model.
     seed : int, optional
-        Seed of the random numbers; equal seeds give equal models.
+        Random seed; equal seeds give equal models.
     kinds : sequence of str, optional
         Forests to grow: ``"neighbors"`` and ``"alone"``.
 
     Returns
     -------
     model : `~astroclust.context.ContextModel`
-        Without exponents for pooling.
+        The trained model, without pooling exponents.
 
     Raises
     ------
     ModuleNotFoundError
         If scikit-learn is not installed.
     ValueError
-        If the lengths differ, or the classes are not 1 to 4 with two or more among them.
+        If the lengths differ, or the classes are not from 1 to 4 with at least two of them.
 
     Examples
     --------
-    Classes that the concentration index tells:
+    Two classes that differ in concentration index:
 
     >>> import numpy as np
     >>> from astropy.table import Table
@@ -88,7 +88,7 @@ def train_context_model(features, classes, *, name="context", seed=0, kinds=KIND
 
 
 def _hide(values, rng):
-    """A copy from which inputs are hidden at random; neighbors are not, they have their forest."""
+    """Copy with inputs hidden at random, except neighbors, which have a forest of their own."""
     values = values.copy()
     for hidden in INPUTS[:-1]:
         columns = [hidden in needs for needs in feature_inputs().values()]
@@ -104,7 +104,7 @@ def _grow(values, targets, kind, seed):
     names = [name for name in needs if kind == "neighbors" or "neighbors" not in needs[name]]
     columns = np.array([name in names for name in needs]) & np.isfinite(values).any(axis=0)
     names = [name for name, used in zip(needs, columns, strict=True) if used]
-    if not names:  # neighbors alone are not known
+    if not names:  # only neighbors are unknown
         return Forest((), np.zeros(len(LEGUS_CLASSES)), np.empty((0, 4)), [], [], [], [])
     settings = _SETTINGS | {"min_samples_leaf": max(1, min(_LEAF, len(values) // 10))}
     model = HistGradientBoostingClassifier(**settings, random_state=seed)
@@ -113,11 +113,11 @@ def _grow(values, targets, kind, seed):
 
 
 def _forest(model, names):
-    """The trees of scikit-learn as plain arrays."""
+    """Convert the trees of scikit-learn to plain arrays."""
     trees = [[tree.nodes for tree in rounds] for rounds in model._predictors]
     baseline = np.ravel(model._baseline_prediction)
     classes = model.classes_.astype(int)
-    if len(classes) == 2:  # one tree a round, of the second class against the first
+    if len(classes) == 2:  # one tree per round, of the second class against the first
         baseline, trees = np.append(0.0, baseline), [[None, *rounds] for rounds in trees]
     scores = np.full(len(LEGUS_CLASSES), -10.0)
     scores[classes] = baseline
@@ -131,7 +131,7 @@ def _forest(model, names):
 
 
 def _add_nodes(nodes, tree, number):
-    """Append a node and all below it, the left ones first."""
+    """Append a node and its descendants, left ones first."""
     node = tree[number]
     if node["is_leaf"]:
         nodes.append((-1, float(node["value"]), 0, 0))
@@ -141,7 +141,7 @@ def _add_nodes(nodes, tree, number):
     _add_nodes(nodes, tree, node["left"])
     right = len(nodes)
     _add_nodes(nodes, tree, node["right"])
-    # Infinity, which JSON does not know, splits rows with a value from those without.
+    # Infinity, which JSON does not support, splits rows with a value from those without.
     threshold = min(float(node["num_threshold"]), _LARGEST)
     missing_left = int(node["missing_go_to_left"])
     nodes[at] = int(node["feature_idx"]), threshold, missing_left, right

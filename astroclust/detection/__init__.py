@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The image to detect in, the sources in an image, and their segments."""
+"""Source detection: detection images, sources and segments."""
 
 from astroclust.detection.segments import write_segments
 from astroclust.detection.sources import find_sources

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""SExtractor's background of an image, and the noise of its sky."""
+"""SExtractor's background of an image, and its sky noise."""
 
 from dataclasses import dataclass
 
@@ -14,11 +14,11 @@ __all__ = ["BOX", "Background", "measure_background", "measure_cells", "strips_o
 #: Width of a cell of the background mesh, in pixels (LEGUS: BACK_SIZE 30).
 BOX = 30
 
-# Rows that are measured at a time: complete cells of the mesh.
+# Rows measured at a time: complete cells of the mesh.
 _STRIP = 16 * BOX
 # Smallest fraction of good pixels of a cell, as in SExtractor.
 _GOOD_FRACTION = 0.5
-# Cells around a piece that still bend the spline there: each passes on less than a tenth.
+# Cells around a piece that still affect its spline: each contributes less than a tenth.
 _REACH = 5
 
 
@@ -28,7 +28,7 @@ def strips_of(shape):
 
 
 def measure_cells(data):
-    """Level and scatter of each cell, clipped at three standard deviations.
+    """Level and scatter of each cell after 3 sigma clipping.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def measure_cells(data):
     """
     ny, nx = (size // BOX for size in data.shape)
     cells = np.full((2, -(-data.shape[0] // BOX), -(-data.shape[1] // BOX)), np.nan)
-    # Those that the edges of the image truncate are smaller than the others.
+    # Cells truncated by the edges of the image are smaller than the others.
     for rows in (slice(ny), slice(ny, ny + 1)):
         for columns in (slice(nx), slice(nx, nx + 1)):
             part = cells[:, rows, columns]
@@ -53,12 +53,12 @@ def measure_cells(data):
 
 
 def _measure_alike(data, rows, columns):
-    """Level and scatter of cells that are all of one shape."""
+    """Level and scatter of cells that all have the same shape."""
     cells = data.reshape(rows, data.shape[0] // rows, columns, data.shape[1] // columns)
     cells = cells.swapaxes(1, 2).reshape(rows * columns, *cells.shape[1::2])
     if cells.shape[1] < BOX:
         cells = cells.swapaxes(1, 2)
-    # sep returns maps, not cells: in a column of cells with an even height, the spline passes
+    # sep returns maps, not cells: for a column of cells with an even height, the spline passes
     # through their values in the middle.
     _, height, width = cells.shape
     column = cells.reshape(-1, width).astype(np.float32, order="C")
@@ -72,14 +72,14 @@ def _measure_alike(data, rows, columns):
 
 @dataclass(frozen=True)
 class Background:
-    """A smoothly varying background, and the noise of the sky.
+    """A smoothly varying background, and the sky noise.
 
     Parameters
     ----------
     level : `~numpy.ndarray`, shape (rows, columns)
         Level of each cell; NaN if unknown.
     noise : float
-        Standard deviation of a pixel of sky.
+        Standard deviation of a sky pixel.
     """
 
     level: np.ndarray
@@ -87,11 +87,11 @@ class Background:
 
     @classmethod
     def from_cells(cls, cells):
-        """Background of an image from the `measure_cells` of all its rows.
+        """Background of an image from `measure_cells` of all its rows.
 
-        The noise is the median over all cells, as in SExtractor without a weight image: that of
-        the cell itself would grow with crowding. Cells without scatter do not count, because a
-        drizzled image is blank outside its exposures.
+        The noise is the median over all cells, as in SExtractor without a weight image; the noise
+        of individual cells would increase with crowding. Cells without scatter are ignored, because
+        a drizzled image is blank outside its exposures.
         """
         level, scatter = cells
         known = np.isfinite(level)
@@ -112,12 +112,12 @@ class Background:
         Returns
         -------
         level : `~numpy.ndarray` of float32
-            Level in each of its pixels.
+            Level in each pixel.
         """
         first = [max(part.start // BOX - _REACH, 0) for part in (rows, columns)]
         last = [part.stop // BOX + 1 + _REACH for part in (rows, columns)]
         level = self.level[first[0] : last[0], first[1] : last[1]]
-        # sep takes pixels, not cells: an image in which each cell is constant has this spline.
+        # sep accepts pixels, not cells: an image in which each cell is constant has this spline.
         pixels = level.astype(np.float32).repeat(BOX, axis=0).repeat(BOX, axis=1)
         spline = sep.Background(pixels, bw=BOX, bh=BOX, fw=1, fh=1).back()
         y, x = (BOX * cell for cell in first)
@@ -137,14 +137,14 @@ def measure_background(band, pool, workers):
     Returns
     -------
     background : `Background`
-        The background; its noise is infinite for an image of one value.
+        The background; its noise is infinite for a constant image.
     """
     tasks = ((band.pixels(rows),) for rows in strips_of(band.data.shape))
     cells = dict(run_tasks(pool, measure_cells, tasks, workers=workers))
     background = Background.from_cells(np.concatenate([cells[i] for i in range(len(cells))], 1))
     if background.noise > 0 and np.isfinite(background.level).all():
         return background
-    # A small image, or one with a sky of one value: its pixels are all there is to go by.
+    # For a small image, or one with a constant sky, all pixels are used.
     pixels = band.pixels(slice(None))
     good = pixels[np.isfinite(pixels)]
     if not good.size:

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Sources above a threshold, block by block: groups of connected pixels, and stars."""
+"""Classical detection in blocks: groups of connected pixels above a threshold, and stars."""
 
 import threading
 import warnings
@@ -24,17 +24,17 @@ __all__ = ["COLUMNS", "find_classical"]
 # The deblending of LEGUS (DEBLEND_NTHRESH, DEBLEND_MINCONT).
 _LEVELS = 32
 _CONTRAST = 0.005
-# Full width at half maximum of a star of WFC3/UVIS on drizzled pixels, for DAOFIND.
+# FWHM of a WFC3/UVIS star on drizzled pixels, for DAOFIND.
 _STAR_WIDTH = 2.0
-# Pixels per side of the blocks that sources are found in, and around them: few groups of pixels
-# are larger than the margin, and for those it grows. The blocks are the same for any size of
-# tile, because SExtractor's deblending draws random numbers and its cleaning compares neighbors.
+# Size and margin of the detection blocks, in pixels: few groups of pixels are larger than the
+# margin, which then grows. The blocks do not depend on the tile size, because SExtractor's
+# deblending draws random numbers and its cleaning compares neighbors.
 _BLOCK = 48 * BOX
 _MARGIN = 4 * BOX
 _TOUCHING = np.ones((3, 3), bool)  # pixels of a group share a side or a corner
-# Branches of a group that sep can count.
+# Maximum number of branches of a group in sep.
 _MAX_BRANCHES = 32767
-# The limits of sep are global: one thread at a time sets them, extracts, and restores them.
+# The limits of sep are global: only one thread at a time sets them, extracts, and restores them.
 _SEP_LIMITS = threading.Lock()
 
 _SEGMENT = {"x": float, "y": float, "area": np.int32, "flux": float}
@@ -47,7 +47,7 @@ COLUMNS = {
 
 
 def find_classical(band, method, *, threshold, n_pixels, segmentation, tile, workers, progress_bar):
-    """Find sources by one of the methods of `COLUMNS`.
+    """Find sources with one of the methods of `COLUMNS`.
 
     Parameters
     ----------
@@ -61,8 +61,8 @@ def find_classical(band, method, *, threshold, n_pixels, segmentation, tile, wor
     found : `~astropy.table.Table`
         The `COLUMNS` of the method, one row per source, block by block.
     segments : `~numpy.ndarray` of int32, shape (ny, nx), or None
-        Number of the row, from 1, of the source that each pixel belongs to, 0 if there is none;
-        None unless ``segmentation``.
+        Row number, from 1, of the source that each pixel belongs to, or 0; None unless
+        ``segmentation`` is true.
     """
     find = {
         "sextractor": partial(_find_sextractor, n_pixels=n_pixels),
@@ -87,13 +87,13 @@ def find_classical(band, method, *, threshold, n_pixels, segmentation, tile, wor
             grown = []
             for i, results in run_tasks(pool, _find_in_batch, tasks, workers=workers):
                 for block, result in zip(batches[i], results, strict=True):
-                    if result is None:  # one of the sources reaches beyond the margin
+                    if result is None:  # a source extends beyond the margin
                         grown.append(block.grown())
                     else:
                         found[block.y0, block.x0] = result
                         bar.update()
             blocks = grown
-    # Blocks end in any order.
+    # Blocks finish in any order.
     found = [found[core] for core in sorted(found)]
     segments = _join_segments(found, band.data.shape) if segmentation else None
     tables = [sources for sources, *_ in found if len(sources)]
@@ -103,7 +103,7 @@ def find_classical(band, method, *, threshold, n_pixels, segmentation, tile, wor
 
 
 def _find_in_batch(find, images, blocks, background, limit):
-    """For each block its sources, and of the pixels in segments the place and the row from 1."""
+    """Sources of each block, and the positions and row numbers (from 1) of segment pixels."""
     results = []
     for pixels, block in zip(images, blocks, strict=True):
         mask = np.isnan(pixels)
@@ -121,11 +121,11 @@ def _find_in_batch(find, images, blocks, background, limit):
 
 
 def _join_segments(found, shape):
-    """Segments of all blocks in one image, numbered by the rows of all tables."""
+    """Combine the segments of all blocks, numbered by the rows of all tables."""
     segments = np.zeros(shape, np.int32)
     end = sum(len(sources) for sources, *_ in found)
-    # The background of a pixel differs by rounding from block to block, so that two blocks may
-    # claim it at the threshold: the first one has it.
+    # The background of a pixel differs by rounding between blocks, so that two blocks may claim it
+    # at the threshold: the first one wins.
     for sources, place, rows in reversed(found):
         end -= len(sources)
         segments.ravel()[place] = end + rows
@@ -212,18 +212,18 @@ def _nothing(data):
 
 
 def _begin_in_core(labels, n_labels, block):
-    """Labels whose first pixel, row by row, lies in the core: each does in one block alone."""
+    """Labels whose first pixel, row by row, is in the core, which is true of one block only."""
     flat = labels.ravel()
     inside = np.flatnonzero(flat)[::-1]
     first = np.empty(n_labels + 1, int)
-    first[flat[inside]] = inside  # of several assignments the last one stays
+    first[flat[inside]] = inside  # the last of several assignments persists
     y, x = np.divmod(first[1:], labels.shape[1])
     x0, y0 = block.origin
     return 1 + np.flatnonzero(block.holds(x + x0, y + y0))
 
 
 def _on_border(labels, block):
-    """Labels that touch a border of the block that is not one of the image."""
+    """Labels that touch an edge of the block other than the image edge."""
     rows, columns = block.slices
     ny, nx = block.shape
     borders = (
@@ -236,7 +236,7 @@ def _on_border(labels, block):
 
 
 def _find_stars(data, mask, block, limit):
-    """Stars whose center lies in the core of the block; they have no segments."""
+    """Stars centered in the core of the block; they have no segments."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NoDetectionsWarning)
         stars = DAOStarFinder(limit, _STAR_WIDTH)(data, mask=mask)

@@ -20,7 +20,7 @@ def write_segments(segments, path, *, wcs=None, overwrite=False):
     path : str or `~pathlib.Path`
         The file.
     wcs : `~astropy.wcs.WCS`, optional
-        Coordinates of the image; by default the file has none.
+        Coordinates of the image; by default none are written.
     overwrite : bool, optional
         Whether the file may exist.
 

@@ -12,10 +12,9 @@ from astroclust.images import ImageSet, read_image
 
 __all__ = ["find_sources"]
 
-# A network that finds sources, in place of a classical method, and the smallest probability of
-# being a source that it reports.
+# Method with a network, and its smallest reported probability of being a source.
 _NETWORK, _PROBABILITY = "rcnn", 0.5
-# The detection of LEGUS: standard deviations of the noise.
+# Detection threshold of LEGUS, in standard deviations of the noise.
 _THRESHOLD = 20.0
 
 # Unit, format and description of each column.
@@ -44,13 +43,13 @@ def find_sources(
 ):
     """Find sources in an image.
 
-    By default with SExtractor's own code (the ``sep`` package) and the settings of LEGUS: a
-    background in meshes of 30 pixels; sources are groups of 10 or more connected pixels that are
-    20 standard deviations above it, deblended at 32 levels with a contrast of 0.005, and cleaned
-    of those that would not be found without the wings of brighter sources. The standard
-    deviation is the median over all meshes that are not blank, each clipped at three of its own:
-    that of one pixel of drizzled sky, whose noise is correlated, and the same in crowded and in
-    empty regions.
+    The default is SExtractor's own code (the ``sep`` package) with the settings of LEGUS: a
+    background mesh of 30 pixels; groups of 10 or more connected pixels at least 20 standard
+    deviations above the background, deblended at 32 levels with a contrast of 0.005; and cleaning
+    of sources that would not be detected without the wings of brighter ones. The standard deviation
+    is the median over all cells of the mesh that are not blank, each clipped at three standard
+    deviations. It is that of a pixel of drizzled sky, whose noise is correlated, and the same in
+    crowded and empty regions.
 
     Parameters
     ----------
@@ -58,29 +57,27 @@ def find_sources(
         The image, shape (ny, nx), in any linear unit. Masked and non-finite pixels are excluded.
         For ``"rcnn"`` an `~astroclust.images.ImageSet` or a mapping of bands.
     threshold : float, optional
-        Height above the background in units of its standard deviation; by default 20, that of
-        LEGUS in white light. For ``"rcnn"``, the smallest probability of being a source, by
-        default 0.5.
+        Height above the background in units of its standard deviation; by default 20, as in LEGUS
+        in white light. For ``"rcnn"``, the smallest probability of being a source, by default 0.5.
     n_pixels : int, optional
         Smallest number of connected pixels (LEGUS: 10). Used by ``"sextractor"`` and
         ``"segmentation"``.
     method : str, optional
-        ``"sextractor"``; ``"segmentation"`` for the same groups of pixels, deblended by
-        `photutils.segmentation.deblend_sources` and not cleaned; or ``"daofind"`` for sources
-        like stars with a full width at half maximum of 2 pixels, as in PHANGS-HST
-        (`~photutils.detection.DAOStarFinder`); or ``"rcnn"`` for a network that finds sources and
-        their classes in several bands at once.
+        ``"sextractor"``; ``"segmentation"`` for the same groups of pixels, deblended with
+        `photutils.segmentation.deblend_sources` and not cleaned; ``"daofind"`` for star-like
+        sources with a FWHM of 2 pixels, as in PHANGS-HST (`~photutils.detection.DAOStarFinder`); or
+        ``"rcnn"`` for a network that detects and classifies sources in several bands at once.
     model : str, `~pathlib.Path` or `~astroclust.detectors.Detector`, optional
-        The network of ``"rcnn"``, as `~astroclust.detectors.load_detector` takes it.
+        Network for ``"rcnn"``; see `~astroclust.detectors.load_detector`.
     segmentation : bool, optional
-        Whether to return the segments too: which pixels belong to which source. ``"daofind"``
-        does not have any, nor do networks without masks.
+        Whether to return the segments too. Neither ``"daofind"`` nor networks without masks have
+        any.
     tile : int, optional
-        Pixels per side of the area that a worker searches at a time, which bounds the memory. It
-        does not change the sources.
+        Width in pixels of the area that a worker processes at a time, which limits the memory. It
+        does not affect the sources.
     workers : int or `~concurrent.futures.Executor`, optional
-        Number of processes; or a pool that searches the tiles, such as
-        ``client.get_executor()`` of a Dask cluster.
+        Number of processes; or a pool for the tiles, such as ``client.get_executor()`` of a Dask
+        cluster.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -91,9 +88,9 @@ def find_sources(
         ``ra``, ``dec`` (degrees, if the image has a WCS); ``area`` (pixels; not for
         ``"daofind"``); ``flux`` (sum over the source above the background, unit of the image).
         A network adds ``det_score``, the probability of being a source; ``det_class``, the most
-        probable class; ``det_prob_1`` ..., the probabilities of the classes, which add up to
-        ``det_score``; and with masks ``flux_nuv`` ..., the deblended flux in each band. The
-        table is empty if there are no sources. Columns have units, descriptions and formats.
+        probable class; ``det_prob_1`` ..., the class probabilities, which sum to ``det_score``; and
+        with masks ``flux_nuv`` ..., the deblended flux in each band. The table is empty if no
+        sources are found. Columns have units, descriptions and formats.
     segments : `~photutils.segmentation.SegmentationImage`, shape (ny, nx)
         Only with ``segmentation``: int32, the ``id`` of the source that each pixel belongs to; 0
         for pixels of none. A source of a network may have no pixels that are not those of others.
@@ -101,8 +98,8 @@ def find_sources(
     Raises
     ------
     ValueError
-        If the image is not 2-D or has no good pixels, an argument is invalid, or the method does
-        not have segments; or if ``"rcnn"`` has no model, or the images none of its bands.
+        If the image is not 2-D or has no good pixels, an argument is invalid, the method has no
+        segments, or for ``"rcnn"`` there is no model or none of its bands.
 
     Examples
     --------

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Large images piece by piece, on all cores, in bounded memory."""
+"""Tiled processing of large images, in parallel and in bounded memory."""
 
 import itertools
 from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
@@ -8,22 +8,22 @@ from dataclasses import dataclass, replace
 
 __all__ = ["Tile", "run_tasks", "task_pool", "tiles_of"]
 
-# Tasks at a time in a pool that does not tell how many workers it has.
+# Concurrent tasks in a pool that does not report its number of workers.
 _AHEAD = 32
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A core, the cores of all tiles make the image, and a margin around it.
+    """Part of an image: a core, which tiles the image without overlap, and a margin.
 
     Parameters
     ----------
     x0, x1, y0, y1 : int
-        First column of the core and the one after its last, and the same for rows.
+        First column of the core and the one after its last, and likewise for rows.
     shape : tuple of int
         Shape of the image, (ny, nx).
     margin : int
-        Pixels around the core, where the image has them.
+        Margin in pixels around the core, clipped to the image.
     """
 
     x0: int
@@ -50,7 +50,7 @@ class Tile:
         return replace(self, margin=4 * self.margin)
 
     def holds(self, x, y):
-        """Whether pixels of the image lie in the core."""
+        """Whether pixels of the image are in the core."""
         return (x >= self.x0) & (x < self.x1) & (y >= self.y0) & (y < self.y1)
 
 
@@ -66,7 +66,7 @@ def tiles_of(shape, size, margin):
 
 @contextmanager
 def task_pool(workers):
-    """A pool of so many processes, or the one given; None for one: this process works then."""
+    """A pool of processes, or the given one; None for a single process."""
     if workers == 1 or isinstance(workers, Executor):
         yield None if workers == 1 else workers
         return
@@ -75,9 +75,9 @@ def task_pool(workers):
 
 
 def run_tasks(pool, function, tasks, *, workers):
-    """Yield ``(i, result)`` of ``function(*task)`` for each task, in the order they end.
+    """Yield ``(i, result)`` of ``function(*task)`` for each task, in order of completion.
 
-    Tasks are made when there is a worker for them, so that few are in memory at a time.
+    Tasks are created when a worker is free, so that few are in memory at a time.
     """
     numbered = enumerate(tasks)
     if pool is None:

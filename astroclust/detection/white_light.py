@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Combine all bands of a field into one image to detect in."""
+"""Combine all bands of a field into one detection image."""
 
 import numpy as np
 from tqdm import tqdm
@@ -11,27 +11,26 @@ __all__ = ["white_light"]
 
 
 def white_light(images, *, progress_bar=False):
-    """Combine all bands of a field for the detection of blue and of red sources, as LEGUS did.
+    """Combine all bands into an image for detecting blue and red sources, as in LEGUS.
 
-    For each of two model stars, a blue one of the main sequence and a red giant, the bands are
-    scaled so that the star is alike in all of them, and added in quadrature; the result is the
-    mean of the two. A band system without model stars weights bands by their noise. For the
-    field of NGC 1559 Wei et al. (2020, sec. 3.1) detected in F555W
-    alone, ``images["V"]``, which close pairs of different colour and small errors of alignment
-    do not blur.
+    For each of two model stars, a blue main-sequence star and a red giant, the bands are scaled to
+    give the star the same flux in all of them, and added in quadrature; the result is the mean of
+    the two. For a band system without model stars, bands are weighted by their noise. For NGC 1559,
+    Wei et al. (2020, sec. 3.1) detected in F555W alone, ``images["V"]``, in which close pairs of
+    different color and small alignment errors do not blur sources.
 
     Parameters
     ----------
     images : `~astroclust.images.ImageSet` or mapping
-        The bands of the field, in e-/s; those that there are are combined.
+        The bands of the field, in e-/s; all available bands are combined.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     white : `~astroclust.images.Band`
-        The image, float32, of filter ``"WHITE"``. Pixels that are bad in all bands are NaN, the
-        others made of the bands that are good there.
+        The image, float32, of filter ``"WHITE"``. Pixels that are bad in all bands are NaN; the
+        others combine the bands in which they are good.
 
     Examples
     --------
@@ -46,7 +45,7 @@ def white_light(images, *, progress_bar=False):
     stars = images.system.stars or (_noise_star(bands),)
     strips = strips_of(images.shape)
     for rows in tqdm(strips, unit="strip", desc="white light", disable=not progress_bar):
-        # In double precision, for squares of small units underflow.
+        # In double precision, because squares of small units underflow.
         pixels = np.array([band.pixels(rows, float) for band in bands])
         good = np.isfinite(pixels)
         np.square(pixels, out=pixels)
@@ -57,7 +56,7 @@ def white_light(images, *, progress_bar=False):
 
 
 def _noise_star(bands):
-    """A star as far above the noise in each band as the noise is: bands count by their noise."""
+    """Model star with the same signal-to-noise ratio in each band: weights bands by their noise."""
     strips = list(strips_of(bands[0].data.shape))
     noise = {}
     for band in bands:

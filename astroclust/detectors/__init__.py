@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Networks that find, classify and outline sources: Faster R-CNN and Mask R-CNN."""
+"""Networks that detect, classify and outline sources: Faster R-CNN and Mask R-CNN."""
 
 from astroclust.extras import naming_extras
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Feature pyramids: maps of an image at several resolutions, of any image network."""
+"""Feature pyramids: maps at several resolutions from any image network."""
 
 from collections import OrderedDict
 
@@ -13,21 +13,21 @@ from astroclust.weights import load_classifier
 
 __all__ = ["STRIDES", "Pyramid", "create_pyramid"]
 
-#: Widths of the pixels of the maps, in those of the image: sources are 2 to 30 pixels wide.
+#: Strides of the maps in image pixels: sources are 2 to 30 pixels wide.
 STRIDES = (2, 4, 8)
-# Image networks halve the image twice before their first useful map, so they see it enlarged.
+# Image networks halve the resolution twice before their first useful map, so the image is enlarged.
 _ZOOM = 2
 _CHANNELS = 64
 _NATIVE_WIDTHS = {"native-small": 8, "native": 16, "native-large": 32}
 
 
 class Pyramid(nn.Module):
-    """A body that returns maps of `STRIDES`, and the feature pyramid on top of them.
+    """A body that returns maps of `STRIDES`, with a feature pyramid on top.
 
     Parameters
     ----------
     body : `~torch.nn.Module`
-        Called with images of shape (n, n_bands, ny, nx), it returns a list of maps.
+        Accepts images of shape (n, n_bands, ny, nx) and returns a list of maps.
     widths : sequence of int
         Channels of each map.
     """
@@ -39,7 +39,7 @@ class Pyramid(nn.Module):
         self.out_channels = _CHANNELS
 
     def forward(self, images):
-        """Maps by name, the finest first, each of shape (n, 64, ny / stride, nx / stride)."""
+        """Maps by name, finest first, each of shape (n, 64, ny / stride, nx / stride)."""
         maps = self.body(images)
         return self.pyramid(OrderedDict((str(i), each) for i, each in enumerate(maps)))
 
@@ -50,26 +50,26 @@ def create_pyramid(name, n_bands, weights=None):
     Parameters
     ----------
     name : str
-        ``"native"``, ``"native-small"`` or ``"native-large"``; a classification network of
-        torchvision; or ``timm/`` and one of timm, such as
+        ``"native"``, ``"native-small"`` or ``"native-large"``; a torchvision classification
+        network; or a timm network prefixed by ``timm/``, such as
         ``"timm/hf-hub:mwalmsley/zoobot-encoder-efficientnet_b0"``.
     n_bands : int
-        Bands of the images.
+        Number of bands of the images.
     weights : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
-        ``"none"`` for random ones. Of the native networks, those of a classifier of the same
-        architecture, by default of the bundled one. Of the others, ``"imagenet"``, the default, or
-        a file, as for `~astroclust.networks.create_network`.
+        ``"none"`` for random weights. For the native networks, a classifier of the same
+        architecture, by default the bundled one. For the others, ``"imagenet"`` (the default) or a
+        file; see `~astroclust.networks.create_network`.
 
     Returns
     -------
     pyramid : `Pyramid`
-        Of `STRIDES`.
+        Pyramid with maps of `STRIDES`.
 
     Raises
     ------
     ValueError
-        If the network is not known, does not halve the image step by step, or if the weights are
-        those of another.
+        If the network is unknown, does not halve the resolution step by step, or the weights belong
+        to another network.
     """
     if name in _NATIVE_WIDTHS:
         return _native_pyramid(name, n_bands, weights)
@@ -85,7 +85,7 @@ def _native_pyramid(name, n_bands, weights):
 
 
 def _share_weights(network, classifier, name):
-    """Take over all weights of a classifier's first member but those of its head."""
+    """Copy all weights of a classifier's first member except those of its head."""
     card, own = classifier.card, network.state_dict()
     shared = {
         key: value
@@ -103,7 +103,7 @@ def _share_weights(network, classifier, name):
 
 
 class _NativeBody(nn.Module):
-    """The stages of the native network, which know an absent band by its zeros."""
+    """The stages of the native network, which recognizes an absent band by its zeros."""
 
     def __init__(self, network):
         super().__init__()
@@ -122,7 +122,7 @@ class _NativeBody(nn.Module):
 
 
 def _image_pyramid(name, n_bands, weights):
-    # One network of three channels, whose first layer is then spread over the bands.
+    # A network with three channels, whose first layer is then extended to the bands.
     dual = create_network(name, n_bands=3, n_classes=1, weights=weights)
     network = dual.branches[0]
     _spread_input(network, n_bands)
@@ -132,7 +132,7 @@ def _image_pyramid(name, n_bands, weights):
 
 
 def _spread_input(network, n_bands):
-    """Let the first layer take any number of bands: its kernels repeat, and add up to the same."""
+    """Extend the first layer to any number of bands: its kernels repeat, with the same sum."""
     first = next(layer for layer in network.modules() if isinstance(layer, nn.Conv2d))
     repeats = -(-n_bands // first.in_channels)
     kernels = first.weight.detach().repeat(1, repeats, 1, 1)[:, :n_bands]
@@ -141,7 +141,7 @@ def _spread_input(network, n_bands):
 
 
 def _strided_nodes(network, name, n_bands):
-    """Modules that return the last map of each stride, and their channels."""
+    """Modules that return the last map of each stride, and their numbers of channels."""
     size, found = 64 * _ZOOM, {}
 
     def note(path):
@@ -174,7 +174,7 @@ def _strided_nodes(network, name, n_bands):
 
 
 def _parts(network):
-    """Direct parts of a network, and the members of its sequences, in order."""
+    """Direct parts of a network, with sequences expanded, in order."""
     parts = []
     for path, part in network.named_children():
         if isinstance(part, nn.Sequential):
@@ -185,7 +185,7 @@ def _parts(network):
 
 
 class _ImageBody(nn.Module):
-    """Maps of an image network, which takes the image enlarged."""
+    """Maps of an image network, which is applied to the enlarged image."""
 
     def __init__(self, network):
         super().__init__()

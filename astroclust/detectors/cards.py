@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""What a detector is, written into the file of its weights."""
+"""Description of a detector, stored in its weights file."""
 
 import hashlib
 import json
@@ -28,17 +28,16 @@ _CARD = "astroclust_detector"
 
 @dataclass(frozen=True)
 class DetectorCard:
-    """What a detector is: all that is needed to use it.
+    """Description of a detector: everything needed to use it.
 
     Parameters
     ----------
     name : str
         Name of the detector.
     backbone : str
-        Network below the feature pyramid, as
-        `~astroclust.detectors.create_detector_network` names it.
+        Network below the feature pyramid; see `~astroclust.detectors.create_detector_network`.
     training_sample : str
-        Training fields, in plain words.
+        Description of the training fields.
     masks : bool
         Whether it outlines sources.
     classes : `~astroclust.instruments.ClassScheme`
@@ -46,9 +45,9 @@ class DetectorCard:
     system : `~astroclust.instruments.BandSystem`
         Band system of the images.
     simulated : bool
-        Whether it has been trained on simulated images alone.
+        Whether it was trained on simulated images only.
     scores : dict
-        Scores on fields that it was not trained on.
+        Scores on fields that are not in its training set.
     sha256 : str
         Hash of the weights.
 
@@ -75,7 +74,7 @@ class DetectorCard:
         return self.system.roles
 
     def network(self, weights="none"):
-        """A network as the card describes it."""
+        """Create a network from the card."""
         return create_detector_network(
             self.backbone,
             n_bands=len(self.bands),
@@ -122,7 +121,7 @@ def check_detector_output(path, *, overwrite=False):
 
 
 def write_detector(card, network, path, *, overwrite=False):
-    """Write a detector to one file of safetensors, with its card in the header.
+    """Write a detector to a safetensors file, with its card in the header.
 
     Parameters
     ----------
@@ -171,7 +170,7 @@ def weights_digest(weights):
 
 
 def read_detector(path):
-    """Read a detector that `write_detector` wrote.
+    """Read a detector written by `write_detector`.
 
     Parameters
     ----------
@@ -188,7 +187,7 @@ def read_detector(path):
     Raises
     ------
     ValueError
-        If the file is not that of a detector, or is damaged.
+        If the file is not a detector, or is damaged.
     OSError
         If it cannot be read.
     """

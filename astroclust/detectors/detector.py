@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Sources of whole images, found by a network tile by tile."""
+"""Tiled source detection in complete images with a network."""
 
 from copy import deepcopy
 
@@ -18,18 +18,18 @@ from astroclust.networks import survive_forks
 
 __all__ = ["Detector", "load_detector", "save_detector"]
 
-# Width of a tile and of its margin, in pixels: wider than the largest sources.
+# Width of a tile and of its margin, in pixels: larger than the largest sources.
 _TILE, _MARGIN = 256, 32
-# Maps are up to eight times as coarse as tiles.
+# Maps are up to eight times coarser than tiles.
 _MULTIPLE = 8
-# The middle of a source differs by less than this from one tile to the next, in pixels.
+# Largest difference between the centers of a source in two tiles, in pixels.
 _SAME = 1.5
-# Probability from which a pixel belongs to a source.
+# Smallest probability at which a pixel belongs to a source.
 _INSIDE = 0.5
 
 
 class Detector:
-    """A network that finds sources, and its card.
+    """A source-detection network and its card.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Detector:
 
     Examples
     --------
-    A network that has learned nothing:
+    A network with random weights:
 
     >>> from astroclust import simulate_field
     >>> from astroclust.detectors import Detector, DetectorCard
@@ -62,7 +62,7 @@ class Detector:
         return f"<Detector {self.card.name}: {self.card.backbone}, {kind}{notice}>"
 
     def copied(self):
-        """Copy of the network, to be trained further.
+        """Copy of the network, for further training.
 
         Returns
         -------
@@ -77,11 +77,11 @@ class Detector:
         Parameters
         ----------
         images : `~astroclust.images.ImageSet` or mapping
-            Bands of the field; those that the detector takes are used.
+            Bands of the field; those that the detector uses are read.
         min_score : float, optional
             Smallest probability of being a source.
         segmentation : bool, optional
-            Whether to return the pixels of each source, too.
+            Whether to return the pixels of each source too.
         progress_bar : bool, optional
             Whether to show progress on standard error.
 
@@ -90,9 +90,8 @@ class Detector:
         sources : `~astropy.table.Table`
             ``x``, ``y`` (0-based pixels); ``area`` (pixels); ``flux`` in the reference band;
             ``det_score``, the probability of being a source; ``det_class``, the most probable
-            class; ``det_prob_1`` ..., the probability of each class, which add up to
-            ``det_score``; and with masks ``flux_nuv`` ..., the deblended flux in each band.
-            Sorted by y.
+            class; ``det_prob_1`` ..., the class probabilities, which sum to ``det_score``; and with
+            masks ``flux_nuv`` ..., the deblended flux in each band. Sorted by y.
         segments : `~photutils.segmentation.SegmentationImage` or None
             The source of each pixel, by its row in ``sources``, from 1. A source of which others
             have all pixels has none.
@@ -100,8 +99,8 @@ class Detector:
         Raises
         ------
         ValueError
-            If the images have none of the detector's bands, ``min_score`` is not from 0 to 1, or
-            ``segmentation`` is wanted of a detector without masks.
+            If the images have none of the detector's bands, ``min_score`` is not between 0 and 1,
+            or ``segmentation`` is true for a detector without masks.
         """
         if not 0 <= min_score <= 1:
             raise ValueError(f"min_score must be from 0 to 1, not {min_score}")
@@ -125,17 +124,17 @@ class Detector:
         return sources, segments
 
     def _find_in_tile(self, reader, tile, min_score):
-        """Table of the sources of a tile, and the pixels of each, as rows and columns."""
+        """Table of the sources in a tile, and the rows and columns of the pixels of each."""
         signal = reader.signal(*tile.slices)
         found = self._run(reader.normalize(signal), min_score)
         shapes = list(_shapes(found, signal.shape[1:]))
         columns, own = _measure(shapes, np.nan_to_num(signal))
         boxes = found["boxes"].reshape(-1, 2, 2)
-        # Edges of pixels, to their centers.
+        # From pixel edges to pixel centers.
         x, y = boxes.mean(axis=1).T - 0.5
         x0, y0 = tile.origin
         x, y = x + x0, y + y0
-        # A middle on the border of two cores may be just outside of both.
+        # A center on the border between two cores may be just outside both.
         near = (x > tile.x0 - 0.5 - _SAME) & (x < tile.x1 - 0.5 + _SAME)
         near &= (y > tile.y0 - 0.5 - _SAME) & (y < tile.y1 - 0.5 + _SAME)
         table = self._table(x, y, columns, found["scores"], reader)
@@ -168,7 +167,7 @@ class Detector:
         return table
 
     def _describe(self, table, reader):
-        """Formats, units and descriptions of the columns that other methods do not have."""
+        """Set formats, units and descriptions of the columns specific to networks."""
         names, model = self.card.classes.names, self.card.name
         table["det_score"].description = f"probability of being a source, by {model}"
         table["det_class"].description = f"most probable class, by {model}: " + ", ".join(
@@ -185,7 +184,7 @@ class Detector:
 
 
 def _shapes(found, shape):
-    """Part of the tile that each box covers, and the probability that its pixels belong to it."""
+    """Part of the tile covered by each box, and the membership probabilities of its pixels."""
     for i, (x0, y0, x1, y1) in enumerate(found["boxes"]):
         rows = np.arange(max(int(np.ceil(y0 - 0.5)), 0), min(int(np.ceil(y1 - 0.5)), shape[0]))
         columns = np.arange(max(int(np.ceil(x0 - 0.5)), 0), min(int(np.ceil(x1 - 0.5)), shape[1]))
@@ -201,7 +200,7 @@ def _shapes(found, shape):
 
 
 def _measure(shapes, signal):
-    """Area and flux of each source, which share blended light; and the pixels of each alone."""
+    """Area and deblended flux of each source, and the pixels assigned to it alone."""
     total, best = np.zeros((2, *signal.shape[1:]), np.float32)
     owner = np.zeros(signal.shape[1:], int)
     for i, (rows, columns, weight) in enumerate(shapes, start=1):
@@ -223,7 +222,7 @@ def _measure(shapes, signal):
 
 
 def _kept(sources):
-    """Rows in order of y, without the less probable of those that two tiles found."""
+    """Rows in order of y, keeping the most probable of duplicates from two tiles."""
     positions = np.column_stack([sources["x"], sources["y"]])
     keep = np.ones(len(sources), bool)
     if len(sources):
@@ -243,22 +242,22 @@ def _segments(pixels, order, shape):
 
 
 def load_detector(path):
-    """Load a detector from a file, and check it.
+    """Load a detector from a file, and validate it.
 
     Parameters
     ----------
     path : str, `~pathlib.Path` or `Detector`
-        A ``.safetensors`` file that `save_detector` wrote; a `Detector` is returned as it is.
+        A ``.safetensors`` file written by `save_detector`; a `Detector` is returned unchanged.
 
     Returns
     -------
     detector : `Detector`
-        Ready to find sources, on the CPU.
+        The detector, on the CPU.
 
     Raises
     ------
     ValueError
-        If the file is not that of a detector, or is damaged.
+        If the file is not a detector, or is damaged.
     OSError
         If it cannot be read.
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Faster R-CNN and Mask R-CNN for small sources in any number of bands, made of torchvision."""
+"""Faster R-CNN and Mask R-CNN for small sources in any number of bands, based on torchvision."""
 
 import torch
 from torch import nn
@@ -15,58 +15,59 @@ from astroclust.detectors.backbones import STRIDES, create_pyramid
 
 __all__ = ["DetectorNetwork", "create_detector_network"]
 
-# Widths of the anchors of each map, in pixels.
+# Anchor sizes for each map, in pixels.
 _ANCHORS = ((4, 7), (10, 14), (20, 30))
-# Boxes of this width are seen in the map of stride 4, those of half of it in that of stride 2.
+# Boxes of this width are pooled from the map of stride 4, those half as wide from stride 2.
 _CANONICAL_SIZE, _CANONICAL_LEVEL = 16, 2
-# Widths of what the heads see, in cells of the maps; and how much wider than its box is what is
-# seen of the surroundings, without which a star in a crowd looks like a cluster.
+# Width of the pooled features in map cells; and size relative to the box of the surroundings that
+# are pooled too, without which a star in a crowd looks like a cluster.
 _BOX_CELLS, _MASK_CELLS, _SURROUNDINGS = 7, 14, 4.0
 _HIDDEN = 256
-# Proposals, per map before and per tile after those that overlap are dropped.
+# Proposals, per map before and per tile after suppression of overlaps.
 _BEFORE, _AFTER = {"training": 1000, "testing": 2000}, {"training": 300, "testing": 800}
 _SAMPLED, _POSITIVE = 64, 0.33
-# What a tile counts in the mean number of boxes of each class, and the least fraction of a class.
+# Weight of a tile in the mean number of boxes per class, and the smallest fraction of a class.
 _MEMORY, _RAREST = 0.002, 1e-4
-# Smallest width of a box in pixels.
+# Smallest box width in pixels.
 _NARROWEST = 1.5
 
 
 def create_detector_network(
     backbone="native", *, n_bands=5, n_classes=4, masks=False, weights=None
 ):
-    """Create a network that finds and outlines sources.
+    """Create a network that detects and outlines sources.
 
-    It is a Faster R-CNN (Ren et al. 2015) on a feature pyramid, or with masks a Mask R-CNN (He et
-    al. 2017), as in `torchvision.models.detection`, with anchors of 4 to 30 pixels. The classes are
-    judged by the box and by its surroundings; each box has the probabilities of all classes.
+    A Faster R-CNN (Ren et al. 2015) on a feature pyramid, or with masks a Mask R-CNN (He et al.
+    2017), as in `torchvision.models.detection`, with anchors of 4 to 30 pixels. Classification uses
+    the box and its surroundings; each box has the probabilities of all classes.
 
     Parameters
     ----------
     backbone : str, optional
-        Network below the pyramid: ``"native"``, ``"native-small"``, ``"native-large"``; one of
-        torchvision, such as ``"resnet18"``; or ``timm/`` and one of timm, also by its name on
-        the Hugging Face hub, such as ``"timm/hf-hub:mwalmsley/zoobot-encoder-efficientnet_b0"``.
+        Network below the pyramid: ``"native"``, ``"native-small"``, ``"native-large"``; a
+        torchvision network, such as ``"resnet18"``; or a timm network prefixed by ``timm/``, also
+        by its name on the Hugging Face hub, such as
+        ``"timm/hf-hub:mwalmsley/zoobot-encoder-efficientnet_b0"``.
     n_bands : int, optional
-        Bands of the images.
+        Number of bands of the images.
     n_classes : int, optional
-        Classes of sources.
+        Number of source classes.
     masks : bool, optional
         Whether it also outlines sources.
     weights : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
-        First weights of the backbone: ``"none"`` for random ones; for the native networks a
-        classifier, by default the bundled one; for the others ``"imagenet"``, the default, or a
+        Initial weights of the backbone: ``"none"`` for random weights; for the native networks a
+        classifier, by default the bundled one; for the others ``"imagenet"`` (the default) or a
         file.
 
     Returns
     -------
     network : `DetectorNetwork`
-        With one output more than there are classes, for the background.
+        The network, with one output more than there are classes, for the background.
 
     Raises
     ------
     ValueError
-        For an unknown backbone, or weights that do not fit.
+        If the backbone is unknown, or the weights do not fit.
 
     Examples
     --------
@@ -110,7 +111,7 @@ def create_detector_network(
 
 
 class DetectorNetwork(nn.Module):
-    """A feature pyramid, the network that proposes boxes, and the heads that judge them.
+    """Feature pyramid, proposal network, and heads that classify the proposals.
 
     Parameters
     ----------
@@ -132,7 +133,7 @@ class DetectorNetwork(nn.Module):
         Parameters
         ----------
         pixels : `~torch.Tensor`, shape (n, n_bands, ny, nx)
-            Normalized tiles, in which absent bands are zero; ny and nx are multiples of 8.
+            Normalized tiles, in which absent bands are zero; ny and nx must be multiples of 8.
         targets : list of dict, optional
             In training, of each tile: ``boxes``, shape (k, 4), in pixels as x0, y0, x1, y1, which
             are edges; ``labels``, shape (k,), from 1; for masks ``masks``, shape (k, ny, nx).
@@ -142,11 +143,11 @@ class DetectorNetwork(nn.Module):
         Returns
         -------
         found : list of dict
-            In evaluation, of each tile: ``boxes``, shape (k, 4); ``scores``, shape
-            (k, n_classes), the probabilities of the classes, whose sum is that of being a source;
-            ``labels``, the most probable one; and ``masks``, shape (k, 1, 28, 28), of each box.
+            In evaluation, for each tile: ``boxes``, shape (k, 4); ``scores``, shape (k, n_classes),
+            the class probabilities, which sum to that of being a source; ``labels``, the most
+            probable class; and ``masks``, shape (k, 1, 28, 28), one per box.
         losses : dict of str to `~torch.Tensor`
-            In training, to be added.
+            In training, the terms of the total loss.
         """
         sizes = [tuple(pixels.shape[2:])] * len(pixels)
         maps = self.pyramid(pixels)
@@ -175,7 +176,7 @@ def _mask_parts(channels, levels, n_classes):
 
 
 class _BoxAndSurroundings(nn.Module):
-    """What the maps have in each box, and in a wider one around it, as more channels."""
+    """Pooled features of each box, and of its surroundings as additional channels."""
 
     def __init__(self, pool):
         super().__init__()
@@ -195,11 +196,11 @@ def _widened(boxes):
 
 
 class _Heads(RoIHeads):
-    """Heads of torchvision that give each box once, with the probabilities of all classes.
+    """torchvision heads that return each box once, with the probabilities of all classes.
 
-    Most sources are faint stars. So that the heads see as many of rare classes, boxes for training
-    are drawn evenly from all; how often each class is there, and is drawn, is remembered, and the
-    probabilities are those of classes as often as they are there.
+    Most sources are faint stars. To show the heads more of the rare classes, training boxes are
+    drawn evenly from all classes. The frequencies of the classes, and of the drawn boxes, are
+    recorded, and probabilities are corrected to the actual class frequencies.
     """
 
     def __init__(self, *parts, batch_size_per_image, positive_fraction, n_classes, **options):
@@ -215,7 +216,7 @@ class _Heads(RoIHeads):
         self.register_buffer("drawn", torch.full((n_classes,), 1 / n_classes))
 
     def subsample(self, labels):
-        """Rows of the boxes of each tile that the heads are trained on."""
+        """Rows of the boxes of each tile used to train the heads."""
         return [self._sample(each) for each in labels]
 
     def _sample(self, labels):
@@ -233,7 +234,7 @@ class _Heads(RoIHeads):
         return torch.cat([positive[:n], negative[order[: self.n_sampled - n]]])
 
     def postprocess_detections(self, class_logits, box_regression, proposals, image_shapes):
-        """Boxes, scores and labels of each tile; sources suppress those they overlap."""
+        """Boxes, scores and labels of each tile, after suppression of overlaps."""
         counts = [len(each) for each in proposals]
         boxes = self.box_coder.decode(box_regression, proposals)
         rarer = torch.log(self.there + _RAREST) - torch.log(self.drawn + _RAREST)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Pixels of whole images as detectors take them."""
+"""Input pixels of detectors."""
 
 import numpy as np
 import torch
@@ -10,24 +10,23 @@ from astroclust.stamps.holes import fill_holes
 
 __all__ = ["PixelReader", "fill_missing"]
 
-# Pixels are compressed from so many standard deviations of the noise on; then a source of 1000 has
-# the value 2.
+# Scale of the compression in standard deviations; a value of 1000 is then compressed to 2.
 _SOFTENING, _SCALE = 3.0, 3.25
 
 
 class PixelReader:
-    """Reads parts of images in units of their noise.
+    """Reader of parts of images in units of their noise.
 
-    In each band the background in meshes of 30 pixels is subtracted, the rest is divided by the
-    noise of the sky, as `~astroclust.find_sources` measures both, and ``asinh(x / 3) / 3.25``
-    compresses what is bright.
+    In each band, the background in a mesh of 30 pixels is subtracted, and the result is divided by
+    the sky noise (both measured as in `~astroclust.find_sources`) and compressed by ``asinh(x / 3)
+    / 3.25``.
 
     Parameters
     ----------
     images : `~astroclust.images.ImageSet` or mapping
         The bands of the field.
     roles : sequence of str
-        The bands that a detector takes, in its order.
+        Roles of the detector's bands, in order.
 
     Raises
     ------
@@ -60,13 +59,13 @@ class PixelReader:
 
     @property
     def present(self):
-        """Roles of the bands that there are, in the order of the detector."""
+        """Roles of the available bands, in the order of the detector."""
         pairs = zip(self.roles, self._bands, strict=True)
         return tuple(role for role, band in pairs if band is not None)
 
     @property
     def reference(self):
-        """Role of the reference band of the images, if the detector takes it, or the first."""
+        """Role of the reference band of the images if the detector uses it, otherwise the first."""
         role = self.images.reference.role
         return role if role in self.present else self.present[0]
 
@@ -75,18 +74,17 @@ class PixelReader:
         return self._bands[self.roles.index(role)].unit
 
     def signal(self, rows, columns):
-        """Read a part of all bands, above the background.
+        """Read a part of all bands, background-subtracted.
 
         Parameters
         ----------
         rows, columns : slice
-            The part.
+            Part of the images.
 
         Returns
         -------
         signal : `~numpy.ndarray` of float32, shape (n_bands, ny, nx)
-            In the unit of the images; NaN where there is no good pixel, and everywhere in absent
-            bands.
+            In the unit of the images; NaN for bad pixels and absent bands.
         """
         shape = rows.stop - rows.start, columns.stop - columns.start
         result = np.full((len(self.roles), *shape), np.nan, np.float32)
@@ -101,12 +99,12 @@ class PixelReader:
         Parameters
         ----------
         signal : `~numpy.ndarray` of float32, shape (n_bands, ny, nx)
-            As `signal` reads it.
+            Signal from `signal`.
 
         Returns
         -------
         pixels : `~numpy.ndarray` of float32, shape (n_bands, ny, nx)
-            As a detector takes them, with NaN where there are none.
+            Input of a detector, with NaN for missing pixels.
         """
         noise = [np.nan if one is None else one.noise for one in self._backgrounds]
         noise = np.array(noise, np.float32)[:, None, None]
@@ -114,12 +112,12 @@ class PixelReader:
 
 
 def fill_missing(pixels):
-    """Fill small holes from their neighbors, and the others with the background.
+    """Fill small holes from their neighbors, and larger ones with the background.
 
     Parameters
     ----------
     pixels : `~torch.Tensor` of float32, shape (n, n_bands, ny, nx)
-        As `PixelReader` normalizes them.
+        Pixels from `PixelReader`.
 
     Returns
     -------

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Fields with known sources, and the tiles that detectors learn from."""
+"""Fields with known sources, and training tiles for detectors."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,14 +16,14 @@ from astroclust.training.augmentation import DAMAGED, MOST_DAMAGE
 
 __all__ = ["BATCHES_PER_EPOCH", "DetectionField", "SimulatedFields", "Tiles"]
 
-#: Batches after each of which a training writes a checkpoint.
+#: Interval of checkpoints during training, in batches.
 BATCHES_PER_EPOCH = 50
 
-# A source that a tile truncates counts with so many of its pixels.
+# Fewest pixels of a source truncated by the tile.
 _FEWEST_PIXELS = 5
-# Pixels a side of simulated fields, and candidates per pixel.
+# Size in pixels of simulated fields, and candidates per pixel.
 _SHAPE, _DENSITY = (512, 512), (1e-4, 6e-4)
-# How many simulated fields are in use at a time, and the batches for which each is used.
+# Number of simulated fields in use at a time, and batches for which each is used.
 _IN_USE, _BATCHES_PER_FIELD = 24, 40
 
 
@@ -34,9 +34,9 @@ class DetectionField:
     Parameters
     ----------
     pixels : `~numpy.ndarray` of float32, shape (n_bands, ny, nx)
-        As `PixelReader` normalizes them.
+        Normalized by `PixelReader`.
     segments : `~numpy.ndarray` of int, shape (ny, nx)
-        Label of the source that each pixel belongs to, from 1, and 0 for the background.
+        Label of the source of each pixel, from 1; 0 for the background.
     classes : `~numpy.ndarray` of int, shape (n_sources,)
         Class of each source, in the order of the labels.
     simulated : bool, optional
@@ -59,14 +59,14 @@ class DetectionField:
 
     @classmethod
     def of(cls, field, roles=LEGUS_BANDS.roles):
-        """Use a simulated field, with all its sources that can be seen.
+        """Create from a simulated field, with all its visible sources.
 
         Parameters
         ----------
         field : `~astroclust.simulation.Field`
             Made with ``outlines=True``.
         roles : sequence of str, optional
-            The bands that the detector takes.
+            The bands of the detector.
 
         Returns
         -------
@@ -89,7 +89,7 @@ class DetectionField:
 
     @classmethod
     def from_segments(cls, images, segments, classes, *, roles=LEGUS_BANDS.roles, simulated=False):
-        """Use images whose pixels are assigned to sources.
+        """Create from images with a segmentation.
 
         Parameters
         ----------
@@ -100,7 +100,7 @@ class DetectionField:
         classes : array_like of int, shape (n_sources,)
             Class of each source, in the order of the labels.
         roles : sequence of str, optional
-            The bands that the detector takes.
+            The bands of the detector.
         simulated : bool, optional
             Whether the images are simulated.
 
@@ -112,7 +112,7 @@ class DetectionField:
         Raises
         ------
         ValueError
-            If the segments are not of the shape of the images, or have labels without a class.
+            If the segments and images differ in shape, or a label has no class.
         """
         pixels = _all_pixels(images, roles)
         segments, classes = np.asarray(getattr(segments, "data", segments)), np.asarray(classes)
@@ -129,9 +129,9 @@ class DetectionField:
 
     @classmethod
     def labeled(cls, images, table, labels, *, radius=4.0, roles=LEGUS_BANDS.roles):
-        """Use the positions and labels of a catalog.
+        """Create from the positions and labels of a catalog.
 
-        A source takes the pixels within a radius that are nearer to it than to others.
+        A source consists of the pixels within a radius that are closest to it.
 
         Parameters
         ----------
@@ -140,21 +140,21 @@ class DetectionField:
         table : `~astropy.table.Table`
             With ``x`` and ``y``, or ``ra`` and ``dec``.
         labels : array_like of int, shape (n,)
-            Class of each row; rows without one are not used.
+            Class of each row; unlabeled rows are excluded.
         radius : float, optional
-            In pixels.
+            Radius in pixels.
         roles : sequence of str, optional
-            The bands that the detector takes.
+            The bands of the detector.
 
         Returns
         -------
         known : `DetectionField`
-            With the sources of the catalog alone.
+            The field to train on, with only the sources of the catalog.
 
         Raises
         ------
         ValueError
-            If the labels are not one per row, or no labeled source is on the images.
+            If there is not one label per row, or no labeled source is on the images.
         """
         labels = np.ma.filled(np.ma.asarray(labels), 0)
         if len(labels) != len(table):
@@ -184,16 +184,16 @@ def _discs(x, y, shape, radius):
 
 
 class SimulatedFields:
-    """Simulated fields by number, each drawn when it is needed; there is no last one.
+    """Endless numbered sequence of simulated fields, each drawn on demand.
 
     Parameters
     ----------
     seed : int
         Equal seeds give equal fields.
     like : sequence of str
-        Fields of LEGUS that they are like, in turn.
+        LEGUS fields to simulate, in turn.
     system : str or `~astroclust.instruments.BandSystem`, optional
-        Their band system, with the pixels of LEGUS.
+        Band system, with the pixels of LEGUS.
 
     Raises
     ------
@@ -222,7 +222,7 @@ class SimulatedFields:
         return self._draw(number)
 
     def in_use(self, batch):
-        """Numbers of the fields that tiles of a batch are cut from."""
+        """Numbers of the fields used for a batch."""
         first = batch // _BATCHES_PER_FIELD
         return range(first, first + _IN_USE)
 
@@ -242,23 +242,23 @@ class SimulatedFields:
 
 
 class Tiles(torch.utils.data.Dataset):
-    """Batches of tiles, cut, turned and mirrored at random, with some bands removed.
+    """Batches of tiles, randomly cut, rotated and flipped, with some bands removed.
 
     Parameters
     ----------
     fields : sequence of `DetectionField` or `SimulatedFields`
-        To cut from.
+        Fields to cut from.
     recipe : `~astroclust.detectors.DetectorRecipe`
-        Width and number of the tiles, and what is taken away from them.
+        Width and number of the tiles, and their augmentation.
     scheme : `~astroclust.instruments.ClassScheme`
         Classes of the detector.
     seed : int
-        Of the random numbers: each batch has its own.
+        Seed; each batch has its own random numbers.
     """
 
     def __init__(self, fields, recipe, scheme=LEGUS_CLASSES, *, seed):
         self.fields, self.recipe, self.scheme, self.seed = fields, recipe, scheme, seed
-        self.epoch = None  # a function that returns it
+        self.epoch = None  # function that returns the epoch
 
     def __len__(self):
         return min(BATCHES_PER_EPOCH, self.recipe.batches)
@@ -331,7 +331,7 @@ class Tiles(torch.utils.data.Dataset):
 
 
 def _visible(target, pixels):
-    """The sources of a tile of which pixels are left."""
+    """Sources of a tile that still have valid pixels."""
     seen = pixels.isfinite().any(dim=0)
     boxes = target["boxes"].int().tolist()
     kept = [bool(seen[y0:y1, x0:x1].any()) for x0, y0, x1, y1 in boxes]
@@ -340,6 +340,6 @@ def _visible(target, pixels):
 
 
 def _to_size(pixels, size):
-    """A tile of small images, filled up with missing pixels."""
+    """Tile of a small image, padded with missing pixels."""
     fill = [(0, 0), *((0, size - n) for n in pixels.shape[1:])]
     return np.pad(pixels, fill, constant_values=np.nan)

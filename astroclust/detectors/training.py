@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Training of detectors, on Lightning."""
+"""Training of detectors with Lightning."""
 
 import gc
 import hashlib
@@ -22,35 +22,34 @@ from astroclust.training.run_folders import claim_folder, work_folder
 
 __all__ = ["DetectorRecipe", "train_detector"]
 
-# Gradients are cut to this norm: a tile with hundreds of sources has large ones.
+# Maximum gradient norm: a tile with hundreds of sources has large gradients.
 _LARGEST_GRADIENT = 10.0
 
 
 @dataclass(frozen=True)
 class DetectorRecipe:
-    """How a detector is trained.
+    """Training settings of a detector.
 
     Parameters
     ----------
     backbone : str, optional
-        Network below the feature pyramid, as
-        `~astroclust.detectors.create_detector_network` names it.
+        Network below the feature pyramid; see `~astroclust.detectors.create_detector_network`.
     weights : str, optional
-        First weights of the backbone.
+        Initial weights of the backbone.
     masks : bool, optional
-        Whether it learns to outline sources.
+        Whether the detector outlines sources.
     batches : int, optional
-        Steps of the training.
+        Number of training steps.
     batch_size : int, optional
         Tiles per step.
     tile : int, optional
         Width of a tile in pixels, a multiple of 8.
     learning_rate : float, optional
-        Highest learning rate, of AdamW in one cycle.
+        Peak learning rate of AdamW in a one-cycle schedule.
     weight_decay : float, optional
-        Of the optimizer.
+        Weight decay of the optimizer.
     max_missing_bands : int, optional
-        Up to how many bands are removed from a tile.
+        Maximum number of bands removed from a tile.
     damage : tuple of str, optional
         Kinds of `~astroclust.stamps.DAMAGE`: half of the tiles lose up to half of their pixels.
 
@@ -99,9 +98,9 @@ def train_detector(
     folder=None,
     progress_bar=False,
 ):
-    """Train a detector, or fine-tune one.
+    """Train or fine-tune a detector.
 
-    A checkpoint is written every 50 batches; the same call with the same ``folder`` resumes.
+    Checkpoints are written every 50 batches; the same call with the same ``folder`` resumes.
 
     Parameters
     ----------
@@ -110,18 +109,18 @@ def train_detector(
     name : str
         Name of the detector.
     recipe : `DetectorRecipe`, optional
-        How to train.
+        Training settings.
     start : `Detector`, optional
-        Detector to fine-tune, in place of the weights that the recipe names; backbone, masks,
-        bands and classes are its own.
+        Detector to fine-tune, in place of the initial weights of the recipe; its backbone, masks,
+        bands and classes are used.
     description : str, optional
-        The training set, in plain words.
+        Description of the training set.
     system : str or `~astroclust.instruments.BandSystem`, optional
         Band system of the fields.
     classes : str or `~astroclust.instruments.ClassScheme`, optional
-        Classes of the detector, which know or merge those of the fields.
+        Classes of the detector, which match or merge those of the fields.
     seed : int, optional
-        Of the first weights and the tiles.
+        Seed of the initial weights and the tiles.
     folder : str or `~pathlib.Path`, optional
         Folder for checkpoints and the learning curve; by default a temporary one.
     progress_bar : bool, optional
@@ -130,13 +129,13 @@ def train_detector(
     Returns
     -------
     detector : `Detector`
-        Trained.
+        The trained detector.
 
     Raises
     ------
     ValueError
-        If there are no fields, their bands are not those of the system, or ``folder`` is that of
-        another training.
+        If there are no fields, their bands are not those of the system, or ``folder`` belongs to
+        another training run.
     OSError
         If checkpoints are damaged or cannot be written.
 
@@ -255,7 +254,7 @@ def _fit(network, tiles, recipe, folder, seed, progress_bar):
 
 
 class _Fit(lightning.LightningModule):
-    """The losses of torchvision's detectors, added, under AdamW."""
+    """Sum of the losses of torchvision's detectors, minimized with AdamW."""
 
     def __init__(self, network, recipe, seed):
         super().__init__()

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Completeness: artificial clusters in the user's own images, and the fraction recovered."""
+"""Completeness from artificial clusters injected into the user's own images."""
 
 import itertools
 from contextlib import nullcontext
@@ -37,7 +37,7 @@ from astroclust.selection import PRESETS, blocked_pixels, find_candidates, get_p
 
 __all__ = ["CLASS_1_COLORS", "ArtificialClusters", "completeness", "limiting_magnitude"]
 
-# Pixels within which a source is an injected cluster.
+# Matching radius between sources and injected clusters, in pixels.
 _MATCH = 2.0
 _COLUMNS = {
     "round": int,
@@ -64,72 +64,72 @@ def completeness(
     workers=1,
     progress_bar=False,
 ):
-    """Measure which clusters are found, selected and classified, by injecting artificial ones.
+    """Completeness of detection, selection and classification from artificial clusters.
 
-    Round by round a few clusters, at most one for 100 x 100 pixels, are added to copies of the
-    images, in which `~astroclust.selection.find_candidates` then looks for candidates. Clusters
-    have the Elson-Fall-Freeman profile of slope 1.5 of LEGUS's tests (Adamo et al. 2017), the PSF
-    and the photon noise of their flux.
+    In each round a few clusters, at most one per 100 x 100 pixels, are added to copies of the
+    images, in which `~astroclust.selection.find_candidates` then finds candidates. Clusters have
+    the Elson-Fall-Freeman profile of slope 1.5 of LEGUS's tests (Adamo et al. 2017), the PSF, and
+    the photon noise of their flux.
 
     Parameters
     ----------
     images : `~astroclust.images.ImageSet` or mapping
         The bands of the field; not changed.
     clusters : `ArtificialClusters`
-        Magnitudes and radii, number, colors and PSF of the clusters.
+        Magnitudes, radii, number, colors and PSF of the clusters.
     distance : `~astropy.units.Quantity` or float, optional
-        Distance of the galaxy (Mpc if it has no unit); without it there is no cut in absolute
+        Distance of the galaxy (Mpc if it has no unit). By default, there is no cut in absolute
         magnitude.
     preset, exclude, workers : optional
-        See `~astroclust.selection.find_candidates`. No cluster is injected into excluded pixels;
+        See `~astroclust.selection.find_candidates`. No clusters are injected into excluded pixels;
         `~astroclust.selection.blocked_pixels` makes a mask of those outside a footprint.
     model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
-        Classifier of the clusters that are selected: ``"default"``, or as
-        `~astroclust.weights.load_classifier` takes it. They are classified as
-        `~astroclust.classification.classify_table` does by default, with their photometry and
-        without neighbors. By default nothing is classified.
+        Classifier of the selected clusters: ``"default"``, or see
+        `~astroclust.weights.load_classifier`. It is used as in
+        `~astroclust.classification.classify_table` by default, with the photometry and without
+        neighbors. By default, nothing is classified.
     checkpoint : str or `~pathlib.Path`, optional
-        File of all clusters (ECSV), written after each round, with the one before beside it, which
-        ends in ``.previous``; the same call resumes from the last one that is intact. By default
-        nothing is kept.
+        File of all clusters (ECSV), written after each round; the previous one is kept as
+        ``.previous``. The same call resumes from the last intact checkpoint. By default, none is
+        written.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     completeness : `~astropy.table.Table`, length k x m
-        ``magnitude``, ``radius`` (as given), ``n``; the fractions ``found`` and ``selected``
-        with the limits of their 68 per cent intervals (Wilson's), such as ``found_low`` and
-        ``found_high``. With a classifier also ``n_class_1`` ..., the clusters that are selected
-        and of each class; ``n_not_classified``; and the fraction that survives the whole way to a
-        published catalog, ``classified_1_2`` for classes 1 and 2 of LEGUS, or named by the classes
-        that count as clusters in another scheme. ``meta`` has the settings: the seed, the number
-        of clusters and rounds, the unit of the radii, the preset (``own`` if it is none of
-        `~astroclust.selection.PRESETS`) and its detection, and the classifier with its hash.
+        ``magnitude``, ``radius`` (as given), ``n``; the fractions ``found`` and ``selected`` with
+        the limits of their 68 per cent Wilson intervals, such as ``found_low`` and ``found_high``.
+        With a classifier also ``n_class_1`` ..., the number of selected clusters in each class;
+        ``n_not_classified``; and the fraction that reaches a published catalog, ``classified_1_2``
+        for classes 1 and 2 of LEGUS, or named after the classes that count as clusters in another
+        scheme. ``meta`` has the settings: the seed, the number of clusters and rounds, the unit of
+        the radii, the preset (``own`` if it is not one of `~astroclust.selection.PRESETS`) and its
+        detection, and the classifier with its hash.
 
     Raises
     ------
     ValueError
-        If an argument is not accepted, a band has no zero point or no PSF, the images are smaller
-        than 100 x 100 pixels or have no room, the classifier takes none of their bands, or
-        ``checkpoint`` is that of another run, such as one with another classifier, or damaged.
+        If an argument is invalid, a band has no zero point or no PSF, the images are smaller than
+        100 x 100 pixels or have no room, the classifier uses none of their bands, or ``checkpoint``
+        is damaged or from another run, such as one with another classifier.
     OSError
         If another process uses ``checkpoint``, or it cannot be written.
 
     Warns
     -----
     AstropyUserWarning
-        If ``checkpoint`` is damaged and the one before is used.
+        If ``checkpoint`` is damaged and the previous one is used.
 
     Notes
     -----
-    A cluster is found where a source lies within 2 pixels, and more than half of the flux in V
-    of that source was not there before: a brighter neighbour is no detection. It is selected
-    where that source passes all cuts. Places are drawn where all bands have good pixels, at least
-    15 pixels from the edges and 30 from each other.
+    A cluster is found if there is a source within 2 pixels, and more than half of the V flux of
+    that source was not there before: a brighter neighbor is not a detection. It is selected if that
+    source passes all cuts. Positions are drawn where all bands have good pixels, at least 15 pixels
+    from the edges and 30 from each other.
 
-    Where there is no image in V the magnitudes are still those in V; what is measured is in the
-    first band there is of I, B, U and NUV. A copy of all bands has to fit into memory.
+    Without a V image the magnitudes are still those in V; measurements are made in the first of I,
+    B, U and NUV that is available. A copy of all bands has to fit into memory.
 
     Examples
     --------
@@ -140,7 +140,7 @@ def completeness(
     >>> result["selected"].tolist()
     [1.0, 0.0]
 
-    What is left of them in a catalog of classes 1 and 2:
+    The fraction that reaches a catalog of classes 1 and 2:
 
     >>> clusters = ArtificialClusters([20], radii=[2], n=4)
     >>> result = completeness(field.images, clusters, model="default")
@@ -172,11 +172,11 @@ def completeness(
             preset=preset,
             blocked=None if blocked is None else digest_of(blocked),
             seed=clusters.seed,
-            # Absent without one, as in checkpoints of versions that had no classifier.
+            # Absent without a classifier, as in checkpoints of versions that had none.
             **({} if stage is None else {"classifier": stage.identity}),
         )
         done = read_checkpoint(checkpoint, settings) or done
-    if distance is None:  # no cut in magnitude is what the caller asked for, in each round
+    if distance is None:  # the caller chose no cut: no warning in each round
         preset = replace(preset, cuts=replace(preset.cuts, max_absolute_v=np.inf))
     grid = np.array(list(itertools.product(magnitudes, radii)))
     n_all = int(clusters.n) * len(grid)
@@ -194,7 +194,7 @@ def completeness(
             number = done["round"][-1] + 1 if len(done) else 0
             rng = np.random.default_rng([clusters.seed, number])
             x, y = draw_places(images, n_all - len(done), rng, blocked)
-            # All cells of the grid in turn, over the rounds.
+            # Cycle through the cells of the grid across rounds.
             cells = grid[np.arange(len(done), len(done) + len(x)) % len(grid)]
             drawn = Table([np.full(len(x), number), x, y, *cells.T], names=list(_COLUMNS)[:5])
             injected = inject(bands, drawn, scale, rng)
@@ -226,7 +226,7 @@ def _class_stage(model, images):
 
 
 def _describe_run(clusters, unit, distance, preset, done):
-    """Settings of a run, under keywords that a FITS header takes."""
+    """Settings of a run, with keywords valid in FITS headers."""
     name = next((name for name, known in PRESETS.items() if known == preset), "own")
     meta = {
         "COMPVERS": __version__,
@@ -246,7 +246,7 @@ def _describe_run(clusters, unit, distance, preset, done):
 
 
 def _settings(bands, **arguments):
-    """What a checkpoint must agree in, as text."""
+    """Settings that a checkpoint must match, as text."""
     settings = {
         **arguments,
         "colors or zero points": [light.unit_flux for light in bands],
@@ -258,7 +258,7 @@ def _settings(bands, **arguments):
 
 
 def _check_grid(magnitudes, radii):
-    """Magnitudes, radii and the unit of the radii, if they are accepted."""
+    """Validated magnitudes and radii, and the unit of the radii."""
     radii = u.Quantity(radii)
     unit = u.pix if radii.unit == u.dimensionless_unscaled else radii.unit
     grid = {"magnitudes": magnitudes, "radii": radii.value}
@@ -283,7 +283,7 @@ def _megaparsec(distance):
 
 
 def _pixels(unit, images, distance):
-    """How many pixels one unit of length or angle is."""
+    """Number of pixels per unit of length or angle."""
     if unit == u.pix:
         return 1.0
     if unit.is_equivalent(u.pc):
@@ -298,7 +298,7 @@ def _pixels(unit, images, distance):
 
 
 def _recover(clusters, sources, reference, preset):
-    """The clusters with what became of them, and the source nearest to each."""
+    """The clusters with their recovery, and the nearest source to each."""
     result = clusters.copy()
     result["found"] = result["selected"] = np.zeros(len(clusters), bool)
     result["measured_magnitude"] = result["ci"] = np.full(len(clusters), np.nan)

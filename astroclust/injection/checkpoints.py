@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Checkpoints: the clusters that are done, and the run that they belong to."""
+"""Checkpoints: the completed clusters, and the run that they belong to."""
 
 import hashlib
 import warnings
@@ -15,7 +15,7 @@ __all__ = ["describe", "digest_of", "read_checkpoint", "write_checkpoint"]
 
 
 def describe(band):
-    """What tells an image from another: a hundredth of its pixels, and its header."""
+    """Identify an image by a hundredth of its pixels, and its header."""
     rows = slice(None, None, max(len(band.data) // 100, 1))
     pixels = band.pixels(rows, np.float64)
     unit = "" if band.unit is None else band.unit.to_string()
@@ -28,16 +28,16 @@ def digest_of(*arrays):
 
 
 def write_checkpoint(done, path, settings):
-    """Write the clusters that are done; the checkpoint before is kept beside."""
+    """Write the completed clusters, keeping the previous checkpoint."""
     done.meta = {"settings": settings, "digest": digest_of(*done.itercols())}
     with replace_when_done(path, overwrite=True, previous=_previous(path)) as partial:
         done.write(partial, format="ascii.ecsv")
 
 
 def read_checkpoint(path, settings):
-    """The clusters of a checkpoint or, if that is damaged, of the one before; None without one.
+    """Clusters of a checkpoint or, if it is damaged, of the previous one; None without any.
 
-    Both must be those of a run with the same settings.
+    Both must be from a run with the same settings.
     """
     damaged = None
     found = [one for one in (path, _previous(path)) if one.exists()]
@@ -75,7 +75,7 @@ def _previous(path):
 
 def _read(path, mend):
     with reading(path, remedy=mend), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what other files have in their headers
+        warnings.simplefilter("ignore")  # headers of arbitrary files
         done = Table.read(path, format="ascii.ecsv")
         dict(done.meta["settings"])
         intact = done.meta["digest"] == digest_of(*done.itercols())

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Classes of the artificial clusters that are selected."""
+"""Classification of the selected artificial clusters."""
 
 import warnings
 from dataclasses import dataclass
@@ -17,25 +17,25 @@ from astroclust.weights import Classifier, load_classifier
 
 __all__ = ["ClassStage"]
 
-# Classes 1 and 2 of LEGUS, which most studies take for its clusters (Adamo et al. 2017).
+# Classes 1 and 2 of LEGUS, which most studies count as clusters (Adamo et al. 2017).
 _PUBLISHED = (1, 2)
 
 
 @dataclass(frozen=True, eq=False)
 class ClassStage:
-    """The stage after the selection, in which the artificial clusters are classified.
+    """Classification of artificial clusters after the selection.
 
     Parameters
     ----------
     classifier : `~astroclust.weights.Classifier`
-        Classifier of those that are selected.
+        Classifier of the selected clusters.
     """
 
     classifier: Classifier
 
     @classmethod
     def of(cls, model, images):
-        """Load a classifier, and make sure that it can classify in images.
+        """Load a classifier, and check that it can classify the images.
 
         Parameters
         ----------
@@ -52,7 +52,7 @@ class ClassStage:
         Raises
         ------
         ValueError
-            If none of its classes is a cluster, or it takes none of the bands.
+            If none of its classes counts as a cluster, or it uses none of the bands.
         """
         classifier = load_classifier(None if model == "default" else model)
         card = classifier.card
@@ -66,50 +66,50 @@ class ClassStage:
 
     @property
     def scheme(self):
-        """The `~astroclust.instruments.ClassScheme` of the classes."""
+        """The `~astroclust.instruments.ClassScheme` of the classifier."""
         return self.classifier.card.classes
 
     @property
     def published(self):
-        """Classes of a published catalog: 1 and 2 of LEGUS, else all that count as clusters."""
+        """Classes of a published catalog: 1 and 2 of LEGUS, or all that count as clusters."""
         names = LEGUS_CLASSES.names
         is_legus = all(self.scheme.names.get(number) == names[number] for number in _PUBLISHED)
         return _PUBLISHED if is_legus else self.scheme.clusters
 
     @property
     def identity(self):
-        """Name, and hash of the weights, which may have been trained just now."""
+        """Name and hash of the weights, which may not have been saved."""
         parts = chain.from_iterable(one.state_dict().values() for one in self.classifier.networks)
         return self.classifier.card.name, digest_of(*(one.cpu().numpy() for one in parts))
 
     @property
     def meta(self):
-        """Metadata, named as those of `~astroclust.classification.classify_table`."""
+        """Metadata, with the keywords of `~astroclust.classification.classify_table`."""
         card = self.classifier.card
         return {"ACMOD": card.name, "ACSHA": card.sha256[:16], **meta_of(card.classes)}
 
     def classify(self, sources, selected, images):
-        """Classes of those sources that were selected.
+        """Classify the selected sources.
 
         Parameters
         ----------
         sources : `~astropy.table.Table`, length n
-            Sources at the artificial clusters, as `~astroclust.selection.find_candidates` returns
-            them.
+            Sources at the positions of artificial clusters; see
+            `~astroclust.selection.find_candidates`.
         selected : `~numpy.ndarray` of bool, shape (n,)
-            Which of them pass all cuts.
+            Whether each passes all cuts.
         images : `~astroclust.images.ImageSet`
-            Images with the clusters.
+            Images with the artificial clusters.
 
         Returns
         -------
         classes : `~numpy.ndarray` of int, shape (n,)
-            0 if not selected, or selected and not classified.
+            0 if not selected, or not classified.
         """
         classes = np.zeros(len(selected), int)
         if selected.any():
             with warnings.catch_warnings():
-                # Flags, round by round; rows that are not classified are counted in the end.
+                # Suppress per-round warnings about flags; unclassified rows are counted at the end.
                 warnings.simplefilter("ignore", AstropyUserWarning)
                 result = classify_table(sources[selected], images, model=self.classifier)
             classes[selected] = np.ma.filled(result["class"], 0)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Artificial clusters: their light, their places, and images with them."""
+"""Artificial clusters: flux, positions, and images with clusters injected."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -27,47 +27,47 @@ __all__ = [
     "scale_of",
 ]
 
-#: Band less V (Vega) of the median class-1 cluster of NGC 628C, without extinction.
+#: Band minus V (Vega) of the median class-1 cluster of NGC 628C, without extinction.
 CLASS_1_COLORS = {"NUV": -0.52, "U": -0.40, "B": 0.16, "V": 0.0, "I": -0.67}
 
-# LEGUS's artificial clusters: Elson-Fall-Freeman profiles of slope 1.5, which here end at 20 core
-# radii, 12.4 half-light radii.
+# LEGUS's artificial clusters: Elson-Fall-Freeman profiles of slope 1.5, truncated here at 20 core
+# radii, or 12.4 half-light radii.
 _PROFILE, _EXTENT = unit_profile(("eff", 1.5)), 12.4
-# Half the width of the package's own PSF in pixels: LEGUS's total magnitudes are within 20.
+# Half width of the parametric PSF in pixels: LEGUS's total magnitudes are within 20.
 _PSF_REACH = 32
-# Pixels of mosaics that differ by less than this from those of their band system have its PSFs.
+# Pixel scales within this of that of the band system use its PSFs.
 _SCALE_TOLERANCE = 0.05
-# Light farther from a cluster than this is left out, in pixels.
+# Flux farther from a cluster than this is ignored, in pixels.
 _MAX_REACH = 200
-# One cluster is drawn for so many square pixels, which leaves the crowding as it is. Pixels
-# between two of them, from the edges, and from the centre that must be good.
+# One cluster per this many square pixels, which leaves the crowding unchanged. Distances in pixels
+# between clusters, from the edges, and from the center to bad pixels.
 AREA, _SEPARATION, _EDGE, _CORE = 100**2, 30.0, 15, 4
-# How often places are drawn that turn out to be bad before it is said that there are none.
+# Attempts to draw positions on good pixels before giving up.
 _TRIES = 200
 
 
 @dataclass(frozen=True, eq=False)
 class ArtificialClusters:
-    """The artificial clusters of `completeness`.
+    """Artificial clusters for `completeness`.
 
     Parameters
     ----------
     magnitudes : array_like of float, shape (k,)
-        Total V magnitudes (Vega), without the Galactic extinction if the preset has one.
+        Total V magnitudes (Vega), excluding Galactic extinction if the preset has one.
     radii : array_like of float or `~astropy.units.Quantity`, shape (m,)
-        Half-light radii in pixels, parsec (which needs a distance) or on the sky.
+        Half-light radii in pixels, parsecs (which needs a distance) or as an angle.
     n : int, optional
-        Clusters of each magnitude and radius.
+        Number of clusters per magnitude and radius.
     colors : mapping, optional
-        Filters or roles to the magnitude there minus that in V, of all bands but V; by default
-        `CLASS_1_COLORS`.
+        Mapping from filters or roles to the magnitude in the band minus that in V, for all bands
+        but V; by default `CLASS_1_COLORS`.
     psf : mapping, optional
-        Filters or roles to the image of a star with the scale of the images, its center that of
-        the array; normalized here. By default the parametric ones of the bands' own cameras (by
-        their headers) and filters, with the focus of a usual observation. A filter without a fitted
-        PSF has one between those of its camera's other filters.
+        Mapping from filters or roles to the image of a star at the pixel scale of the images,
+        centered in the array and normalized internally. By default, parametric PSFs for the camera
+        (from the header) and filter of each band, with typical focus. Filters without a fitted PSF
+        are interpolated between the other filters of the camera.
     seed : int, optional
-        Equal seeds give equal positions and photon noise.
+        Seed for positions and photon noise.
 
     Examples
     --------
@@ -87,7 +87,7 @@ class ArtificialClusters:
 
 @dataclass(frozen=True, eq=False)
 class Light:
-    """What makes light of magnitudes in one band."""
+    """Conversion of magnitudes to flux in one band."""
 
     band: Band
     unit_flux: float  # of V = 0, in the unit of the image
@@ -95,13 +95,13 @@ class Light:
 
 
 def scale_of(images):
-    """Width of a pixel in arcsec; without a WCS, that of the band system."""
+    """Pixel scale in arcsec; without a WCS, that of the band system."""
     scale = images.pixel_scale
     return images.system.pixel_scale if scale is None else scale.value
 
 
 def band_sources(images, preset, clusters):
-    """Flux and PSF of a cluster in each band, a list of `Light`."""
+    """Flux and PSF of a cluster in each band, as a list of `Light`."""
     fluxes = _unit_fluxes(images, preset, clusters.colors)
     parts = zip(images.values(), fluxes, _psfs(images, clusters.psf), strict=True)
     return [Light(*part) for part in parts]
@@ -155,7 +155,7 @@ def _psfs(images, given):
 
 
 def _own_psf(band, system, pixel_scale):
-    """The PSF of the band's camera and filter; of the default ones if no filter is known."""
+    """PSF for the band's camera and filter; the default ones if no filter is known."""
     pair = camera_of(band), filter_of(band)
     if pair[1] == band.role:
         pair = system.defaults.get(band.role, pair)
@@ -168,7 +168,7 @@ def _own_psf(band, system, pixel_scale):
 
 
 def draw_places(images, most, rng, blocked=None):
-    """Places on good pixels, one for each part of the image at most, in arrays x and y."""
+    """Positions on good pixels, at most one per part of the image, as arrays x and y."""
     size = np.array(images.shape[::-1])
     for _ in range(_TRIES):
         places = rng.uniform(_EDGE, size - 1 - _EDGE, (max(size.prod() // AREA, 1), 2))
@@ -188,7 +188,7 @@ def draw_places(images, most, rng, blocked=None):
 
 
 def _is_good(band, x, y):
-    """Whether the pixels about a place are good, and no row or column of them is blank."""
+    """Whether the pixels around a position are good, without blank rows or columns."""
     x, y = round(x), round(y)
     part = np.s_[y - _CORE : y + _CORE + 1, x - _CORE : x + _CORE + 1]
     pixels = band.pixels(part)
@@ -198,7 +198,7 @@ def _is_good(band, x, y):
 
 
 def inject(bands, clusters, scale, rng):
-    """Copies of the images with the light of clusters and its photon noise."""
+    """Copies of the images with clusters and their photon noise added."""
     images = {}
     for light in bands:
         band = light.band
@@ -206,14 +206,14 @@ def inject(bands, clusters, scale, rng):
         star = galsim.InterpolatedImage(
             galsim.Image(light.psf, scale=1), x_interpolant="lanczos15", normalization="flux"
         )
-        electrons = exposure_time(band) * counts_to_rate(band)  # for one unit of the image
+        electrons = exposure_time(band) * counts_to_rate(band)  # per image unit
         for x, y, magnitude, radius in clusters.iterrows("x", "y", "magnitude", "radius"):
             image = _draw_cluster(star, x % 1, y % 1, radius * scale)
             image *= light.unit_flux * 10 ** (-0.4 * magnitude)
             if np.isfinite(electrons):
                 image = rng.poisson(image * electrons) / electrons
             _add(data, image, int(x), int(y))
-        # Bad pixels are NaN now, and light on them is lost.
+        # Bad pixels are NaN now, and flux on them is lost.
         images[band.filter] = replace(
             band,
             data=data,
@@ -227,17 +227,17 @@ def inject(bands, clusters, scale, rng):
 
 
 def _draw_cluster(star, dx, dy, radius):
-    """A cluster of unit flux, at (dx, dy) from the centre of the central pixel."""
+    """A cluster of unit flux, at (dx, dy) from the center of the central pixel."""
     reach = min(int(np.ceil(_EXTENT * radius)) + _PSF_REACH, _MAX_REACH)
     width = 2 * reach + 1
     cluster = galsim.Convolve(_PROFILE.dilate(radius), star)
     image = cluster.drawImage(
         nx=width, ny=width, scale=1, offset=(dx, dy), method="no_pixel", dtype=float
     )
-    return np.maximum(image.array, 0)  # the wings of a sampled PSF ring
+    return np.maximum(image.array, 0)  # a sampled PSF has ringing wings
 
 
 def _add(data, image, x, y):
-    """Add an image whose centre is pixel (x, y), and which may reach over the edges."""
+    """Add an image centered on pixel (x, y), which may extend beyond the edges."""
     of_data, of_image = overlap_slices(data.shape, image.shape, (y, x))
     data[of_data] += image[of_image].astype(data.dtype)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Fractions of artificial clusters that are recovered, and the magnitudes at which they fall."""
+"""Recovered fractions of artificial clusters, and limiting magnitudes."""
 
 import re
 
@@ -11,14 +11,14 @@ from astropy.table import Table
 __all__ = ["fraction_columns", "limiting_magnitude", "recovered_fractions"]
 
 _CLASSIFIED = re.compile(r"classified(_\d+)+")
-# Samples from which the errors of limits are taken.
+# Number of samples for the errors of limits.
 _SAMPLES = 1000
-# Limits of the central 68 per cent.
+# Quantiles of the central 68 per cent.
 _INTERVAL = (0.16, 0.84)
 
 
 def recovered_fractions(done, grid, unit, stage=None):
-    """Fractions of the clusters of each cell of a grid that are found, selected and classified.
+    """Fractions of clusters found, selected and classified in each cell of a grid.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def recovered_fractions(done, grid, unit, stage=None):
     unit : `~astropy.units.Unit`
         Unit of the radii.
     stage : `~astroclust.injection.classes.ClassStage`, optional
-        The stage that has classified them.
+        Classification of the clusters.
 
     Returns
     -------
@@ -75,11 +75,11 @@ def _add_count(result, name, description, counted, cells):
 
 
 def _add_fraction(result, name, description, counted, cells):
-    """Add a fraction and its interval."""
+    """Add a fraction and its confidence interval."""
     k, n = np.array([np.count_nonzero(counted[cell]) for cell in cells]), result["n"]
     low, high = binom_conf_interval(k, n, interval="wilson")
     result[name] = k / n
-    result[f"{name}_low"] = np.where(k == 0, 0, low)  # but for rounding it is
+    result[f"{name}_low"] = np.where(k == 0, 0, low)  # exact despite rounding
     result[f"{name}_high"] = np.where(k == n, 1, high)
     text = f"fraction of injected clusters that are {description}"
     for end, what in (("", ""), ("_low", ": lower limit"), ("_high", ": upper limit")):
@@ -88,7 +88,7 @@ def _add_fraction(result, name, description, counted, cells):
 
 
 def fraction_columns(table):
-    """Names of the fractions of a table of `~astroclust.injection.completeness`.
+    """Names of the fractions in a table of `~astroclust.injection.completeness`.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def fraction_columns(table):
     Returns
     -------
     columns : list of str
-        ``"found"`` and ``"selected"``, and such as ``"classified_1_2"`` if a classifier was used.
+        ``"found"``, ``"selected"`` and, if a classifier was used, one such as ``"classified_1_2"``.
     """
     return ["found", "selected", *filter(_CLASSIFIED.fullmatch, table.colnames)]
 
@@ -109,34 +109,34 @@ def limiting_magnitude(table, *, fraction=0.5, column="selected", seed=0):
     Parameters
     ----------
     table : `~astropy.table.Table`
-        As `completeness` returns it.
+        Table returned by `completeness`.
     fraction : float, optional
         Between 0 and 1.
     column : str, optional
-        ``"selected"``, ``"found"`` or, if a classifier was used, such as ``"classified_1_2"``.
+        ``"selected"``, ``"found"`` or, if a classifier was used, one such as ``"classified_1_2"``.
     seed : int, optional
-        Seed of the samples that errors are taken from.
+        Seed of the samples for the errors.
 
     Returns
     -------
     limits : `~astropy.table.Table`
-        One row per radius: ``radius``; ``magnitude``, where the fraction is crossed first, from
-        bright to faint, on straight lines between the magnitudes, NaN if it is not crossed; and
-        ``magnitude_low`` and ``magnitude_high``, the limits of its 68 per cent interval, infinite
-        if that reaches beyond the magnitudes of the table.
+        One row per radius: ``radius``; ``magnitude``, the first crossing of the fraction from
+        bright to faint by linear interpolation, NaN if there is none; and ``magnitude_low`` and
+        ``magnitude_high``, the limits of its 68 per cent interval, infinite if they lie beyond the
+        magnitudes of the table.
 
     Raises
     ------
     ValueError
-        If the fraction or the column is not accepted, or the table has no ``n``.
+        If the fraction or the column is invalid, or the table has no ``n``.
 
     Notes
     -----
-    For the errors, the fraction at each magnitude is drawn 1000 times from its posterior
-    distribution, a beta distribution with Jeffreys's prior (Brown, Cai & DasGupta 2001, Stat. Sci.
-    16, 101), and the limit is interpolated in each of these samples. The interval does not include
-    the error of straight lines: where completeness falls from one to zero between two magnitudes,
-    the limit is only known to lie between them.
+    The errors are from 1000 samples of the fraction at each magnitude, drawn from its posterior, a
+    beta distribution with Jeffreys's prior (Brown, Cai & DasGupta 2001, Stat. Sci. 16, 101), with
+    the limit interpolated in each. The interval does not include interpolation error: if
+    completeness falls from one to zero between two magnitudes, the limit is only known to lie
+    between them.
 
     Examples
     --------
@@ -188,7 +188,7 @@ def _limit_and_interval(rows, fraction, column, rng):
     limit = _first_crossing(magnitude, shares, fraction)
     samples = rng.beta(k + 0.5, n - k + 0.5, (_SAMPLES, len(rows)))
     found = [_first_crossing(magnitude, one, fraction) for one in samples]
-    # Not crossed: the limit is fainter than all magnitudes, or brighter.
+    # Not crossed: the limit is fainter or brighter than all magnitudes.
     beyond = np.where(samples[:, 0] >= fraction, np.inf, -np.inf)
     found = np.where(np.isnan(found), beyond, found)
     return limit, *np.quantile(found, _INTERVAL, method="inverted_cdf")
@@ -197,7 +197,7 @@ def _limit_and_interval(rows, fraction, column, rng):
 def _first_crossing(magnitude, shares, fraction):
     crossed = np.flatnonzero((shares[:-1] >= fraction) & (shares[1:] < fraction))
     if not crossed.size:
-        # Reached, but not crossed, by the faintest.
+        # Reached, but not crossed, at the faintest magnitude.
         return float(magnitude[-1]) if shares[-1] == fraction else np.nan
     pair = slice(crossed[0], crossed[0] + 2)
     return float(np.interp(-fraction, -shares[pair], magnitude[pair]))

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Vega photometry of candidates in circular apertures, their concentration index, corrections."""
+"""Vega aperture photometry, concentration indices and aperture corrections."""
 
 import warnings
 
@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 _APERTURES = Apertures()
-# Radii for which there is a correction by concentration index.
+# Radii with a correction by concentration index.
 _CI_CORRECTED = (4, 5, 6)
 
 
@@ -76,54 +76,52 @@ def measure_photometry(
 
     Parameters
     ----------
-    table : `~astropy.table.Table`, length n
-        Positions, as `~astroclust.catalogs.pixel_positions` takes them; they are the same in all
-        bands. `recenter` moves them to the peaks of one band.
+    Positions; see `~astroclust.catalogs.pixel_positions`. They are the same in all bands;
+    `recenter` moves them to the peaks of one band.
     images : `~astroclust.images.ImageSet` or mapping
         The bands of the field.
     apertures : `Apertures`, optional
-        Radii of the apertures and of the sky, and the statistic of the sky.
+        Radii of the apertures and of the sky annulus, and the sky statistic.
     errors : str, optional
-        ``"correlated"``: of pixels whose noise is correlated as it is measured in each image; or
-        ``"iraf"``, of pixels that are independent, the formula of IRAF's ``phot``, by which LEGUS
-        selected. On drizzled images the second is too small, by a half or so.
+        ``"correlated"`` for the noise correlation measured in each image; or ``"iraf"`` for
+        independent pixels, the formula of IRAF's ``phot`` with which LEGUS selected. On drizzled
+        images the latter is too small, by roughly a half.
     zero_points : str or mapping, optional
-        ``"legus"`` for the Vega zero points of LEGUS, and where it has none those of the headers;
-        or filters or roles to zero points for 1 e-/s. By default those of the headers
-        (``PHOTFLAM``, ``PHOTPLAM``, ``PHOTZPT``), and those of LEGUS where a header has none. The
-        camera is that of the header (``INSTRUME``, ``DETECTOR``); without, ACS for F435W and
-        F606W, WFC3/UVIS for the others.
+        ``"legus"`` for the Vega zero points of LEGUS, or those of the headers if LEGUS has none; or
+        a mapping from filters or roles to zero points for 1 e-/s. By default, those of the headers
+        (``PHOTFLAM``, ``PHOTPLAM``, ``PHOTZPT``), or those of LEGUS for headers without one. The
+        camera is read from the header (``INSTRUME``, ``DETECTOR``); otherwise ACS is assumed for
+        F435W and F606W and WFC3/UVIS for the others.
     aperture_correction : str or mapping, optional
-        ``"ci"`` for that by the concentration index of each band, as `ci_correction` gives it; or
-        filters or roles to magnitudes, or to pairs of magnitude and error, as
-        `average_correction` gives them. By default none.
+        ``"ci"`` for the correction by the concentration index of each band (see `ci_correction`);
+        or a mapping from filters or roles to magnitudes, or to pairs of magnitude and error (see
+        `average_correction`). By default, none.
     extinction : mapping, optional
-        Filters or roles to the Galactic extinction (mag) that is subtracted.
+        Mapping from filters or roles to the Galactic extinction (mag) that is subtracted.
     max_error : float, optional
-        Largest error of a magnitude, before that of the aperture correction; a source with a
-        larger one has an upper limit instead. Infinity for magnitudes of all positive fluxes.
+        Largest magnitude error, before that of the aperture correction is added; a source with a
+        larger one has an upper limit instead. Infinity keeps the magnitudes of all positive fluxes.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     result : `~astropy.table.Table`, length n
-        A copy of the table with, for each filter, such as F555W:
+        A copy of the table with these columns for each filter, such as F555W:
 
-        - ``flux_f555w``, ``flux_err_f555w``: within the aperture, not corrected, in the unit of
-          the image, which their descriptions name; NaN off the image, where pixels in the
-          aperture are bad, and where all are exactly 0, as drizzled images are off their
-          exposures;
-        - ``mag_f555w``, ``mag_err_f555w``: Vega magnitude, corrected, masked if there is none or
-          its error is above ``max_error``; its error includes that of the aperture correction;
-        - ``flag_f555w``: why they are masked, bits of `~astroclust.catalogs.CatalogFlag`;
-        - ``mag_lim_f555w``: upper limit of 3 sigma for those with ``UPPER_LIMIT``, corrected in
-          the same way, masked for all others.
+        - ``flux_f555w``, ``flux_err_f555w``: flux within the aperture, uncorrected, in the unit of
+          the image, which the column descriptions give; NaN off the image, if pixels in the
+          aperture are bad, or if all are exactly 0, as in drizzled images outside the exposures;
+        - ``mag_f555w``, ``mag_err_f555w``: corrected Vega magnitude, masked if there is none or its
+          error exceeds ``max_error``; the error includes that of the aperture correction;
+        - ``flag_f555w``: reason for masking, bits of `~astroclust.catalogs.CatalogFlag`;
+        - ``mag_lim_f555w``: 3 sigma upper limit for sources flagged ``UPPER_LIMIT``, with the same
+          corrections; masked for all others.
 
     Raises
     ------
     ValueError
-        Where the table has one of these columns, or an argument is not accepted.
+        If the table already has one of these columns, or an argument is invalid.
 
     Warns
     -----
@@ -132,20 +130,19 @@ def measure_photometry(
 
     Notes
     -----
-    Fluxes are in electrons per second, to which `~astroclust.images.ImageSet` brings all images;
-    counts are taken to be electrons. If a unit or an exposure time is unknown, they stay in the
-    unit of the image, and magnitudes are masked. Errors include photon noise if ``EXPTIME`` is
-    known. Uncertainties of `~astropy.nddata.CCDData` or `~astropy.nddata.NDData` replace the
-    noise of sky and photons in the aperture; that of the sky level is added.
+    Fluxes are in electrons per second, to which `~astroclust.images.ImageSet` converts all images;
+    counts are assumed to be electrons. If a unit or an exposure time is unknown, fluxes stay in the
+    unit of the image and magnitudes are masked. Errors include photon noise if ``EXPTIME`` is
+    known. Uncertainties of `~astropy.nddata.CCDData` or `~astropy.nddata.NDData` replace the sky
+    and photon noise in the aperture; the error of the sky level is added.
 
-    A source in view whose magnitude would have an error above ``max_error`` (1 mag: a flux below
-    1.09 times its error, or negative) has a limit in place of a magnitude: its flux, or 0 if that
-    is negative, plus 3 times its error. The catalogs of WISE have 2 times the error (Cutri et al.
-    2012, Explanatory Supplement to the WISE All-Sky Data Release, sec. II.2.a). Errors of kind
-    ``"iraf"``, which are too small on drizzled images, give limits that are too faint by half a
-    magnitude. With ``aperture_correction="ci"`` a limit has the correction by the index in the
-    reference band, since the index in a band without a detection is noise; without an index in the
-    reference band either, there is no limit.
+    If a magnitude would have an error above ``max_error`` (1 mag: a flux that is negative or below
+    1.09 times its error), a limit replaces it: the flux, or 0 if negative, plus 3 times its error.
+    The WISE catalogs use 2 times the error (Cutri et al. 2012, Explanatory Supplement to the WISE
+    All-Sky Data Release, sec. II.2.a). Errors of kind ``"iraf"``, which are too small on drizzled
+    images, give limits that are too faint by half a magnitude. With ``aperture_correction="ci"``,
+    limits are corrected by the index in the reference band, because the index in a band without a
+    detection is noise; without an index in the reference band there is no limit.
 
     Examples
     --------
@@ -210,7 +207,7 @@ def _warn_of_pictures(images):
 
 
 def _check(radius, errors, aperture_correction, max_error):
-    """The radii of the apertures, if all arguments are accepted."""
+    """Radii of the apertures, after validation of all arguments."""
     radii = np.atleast_1d(np.asarray(radius, float))
     if radii.ndim > 1 or not radii.size or not np.all(radii > 0):
         raise ValueError(f"radius must be a positive number, or several, not {radius!r}")

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Sums in circular apertures less the sky around them, for many sources and bands at a time."""
+"""Sky-subtracted sums in circular apertures, for many sources and bands at a time."""
 
 import itertools
 from dataclasses import dataclass
@@ -10,34 +10,34 @@ from tqdm import tqdm
 
 __all__ = ["ANNULUS", "Apertures", "Fluxes", "measure_apertures"]
 
-#: LEGUS: inner and outer radius of the annulus of the sky, in pixels.
+#: Inner and outer radius of the sky annulus of LEGUS, in pixels.
 ANNULUS = (7.0, 8.0)
 
-# Sources at a time, fewer for wider annuli: bounds the memory.
+# Sources per chunk, fewer for wider annuli: bounds the memory.
 _CHUNK = 2000
-# IRAF's rejection of sky pixels (fitskypars): so many standard deviations, at most so many times.
+# IRAF's rejection of sky pixels (fitskypars): threshold in standard deviations, and iterations.
 _SKY_CLIP, _SKY_ROUNDS = 3.0, 50
-# Fewest pixels of sky that give a level and its scatter.
+# Fewest sky pixels that give a level and its scatter.
 _MIN_SKY_PIXELS = 10
-# Noise is hardly ever exactly 0: a ring with more zeros than this share is blank in part.
+# Noise is hardly ever exactly 0: an annulus with a larger fraction of zeros is partly blank.
 _BLANK_SHARE = 0.1
 
 
 @dataclass(frozen=True)
 class Apertures:
-    """Circular apertures and the annuli of the sky around them.
+    """Circular apertures and their sky annuli.
 
     Parameters
     ----------
     radius : float or sequence of float, optional
-        Radius of the aperture in pixels (LEGUS: 4). Of several, the first is that of the
-        magnitudes; each other one has columns of fluxes of its own, such as ``flux_f555w_r1``.
+        Radius of the aperture in pixels (LEGUS: 4). The first of several is used for magnitudes;
+        each of the others has its own flux columns, such as ``flux_f555w_r1``.
     annulus : tuple of float, optional
-        Inner and outer radius of the sky in pixels (LEGUS: 7 and 8; PHANGS-HST: 7 and 9).
+        Inner and outer radius of the sky annulus in pixels (LEGUS: 7 and 8; PHANGS-HST: 7 and 9).
     sky_statistic : str, optional
-        Level of the sky after rejection at 3 standard deviations: ``"median"``; or ``"mode"``,
-        3 median - 2 mean, the mode of IRAF that LEGUS took, which suits crowded regions and is
-        2.5 times as noisy as the mean. (IRAF's median is the mean of some ranks about it.)
+        Sky level after 3 sigma rejection: ``"median"``; or ``"mode"``, 3 median - 2 mean, IRAF's
+        mode as used by LEGUS, which suits crowded regions and is 2.5 times as noisy as the mean.
+        (IRAF's median is the mean of some ranks around it.)
 
     Examples
     --------
@@ -63,16 +63,17 @@ class Fluxes:
     Parameters
     ----------
     flux : `~numpy.ndarray`, shape (n, k)
-        Sum less sky, in the unit of the image; NaN where the aperture is not whole, or all 0 in
-        an image of floating-point numbers.
+        Sky-subtracted sum, in the unit of the image; NaN if the aperture is incomplete, or all 0 in
+        a floating-point image.
     scatter : `~numpy.ndarray`, shape (n,)
-        Standard deviation of a pixel of the sky.
+        Standard deviation of the sky pixels.
     noise : `~numpy.ndarray`, shape (n,)
-        The same about a straight line in radius, for the wings of a source are no noise.
+        Standard deviation of the sky pixels about a linear fit in radius, which excludes the wings
+        of the source.
     n_sky : `~numpy.ndarray`, shape (n,)
-        Pixels of sky that were left.
+        Number of sky pixels after rejection.
     variance : `~numpy.ndarray`, shape (n, k)
-        Sum of the variances of the pixels; NaN if the image came without uncertainties.
+        Sum of the pixel variances; NaN if the image has no uncertainties.
 
     Examples
     --------
@@ -102,11 +103,11 @@ def measure_apertures(
     bands : list of `~astroclust.images.Band`
         Images of one shape.
     x, y : `~numpy.ndarray`, shape (n,)
-        Places in pixels; what is NaN or off the image is not measured.
+        Positions in pixels; NaN and positions off the image are not measured.
     radii : sequence of float, length k
-        Radii of the apertures in pixels; pixels on the rim count by the area inside.
+        Radii of the apertures in pixels; pixels on the edge are weighted by overlap.
     annulus : tuple of float, optional
-        Inner and outer radius of the ring whose pixels, by their centres, are sky.
+        Inner and outer radius of the sky annulus, to which pixels belong by their centers.
     sky_statistic : str, optional
         ``"median"``, or ``"mode"``: 3 median - 2 mean, after rejection as in IRAF.
     progress_bar : bool, optional
@@ -132,7 +133,7 @@ def measure_apertures(
     _check(annulus, sky_statistic)
     ny, nx = bands[0].data.shape
     on_image = (x >= -0.5) & (x < nx - 0.5) & (y >= -0.5) & (y < ny - 0.5)
-    # In the order of y, so that a memory map is read once and from its beginning to its end.
+    # Sorted by y, so that a memory map is read once, front to back.
     rows = np.flatnonzero(on_image)
     rows = rows[np.argsort(y[rows], kind="stable")]
     results = [_nothing(len(x), len(radii)) for _ in bands]
@@ -175,7 +176,7 @@ def _parts(fluxes):
 
 
 class _Grid:
-    """The pixels around m sources: which are in the apertures, and which are sky."""
+    """Pixels around m sources, and their membership in the apertures and the sky annulus."""
 
     def __init__(self, x, y, radii, annulus):
         half = int(np.ceil(max(*radii, annulus[1]) + 0.5))
@@ -190,12 +191,12 @@ class _Grid:
             self.weights[k, i] = circular_overlap_grid(*edges, n, n, radius, 1, 1)
         distance = np.hypot(dx[:, None, :], dy[:, :, None])
         ring = (distance >= annulus[0]) & (distance < annulus[1])
-        # The pixels that are in the ring of any source, so that few others are sorted.
+        # Pixels in the annulus of any source, so that few others are sorted.
         self.near_ring = ring.any(axis=0)
         self.ring, self.radius = ring[:, self.near_ring], distance[:, self.near_ring]
 
     def measure(self, band, sky_statistic):
-        """The parts of `Fluxes`: shape (m, k) for the first and the last, (m,) for the others."""
+        """The arrays of `Fluxes`: shape (m, k) for the first and the last, (m,) for the others."""
         pixels = self._pixels(band)
         ring = np.where(self.ring, pixels[:, self.near_ring], np.nan)
         _drop_blank(ring)
@@ -214,7 +215,7 @@ class _Grid:
         return np.einsum("kmyx,myx->mk", self.weights, pixels, dtype=float)
 
     def _variance(self, band, flux):
-        """Sums of the variances, shape (m, k)."""
+        """Sums of the variances over the apertures, shape (m, k)."""
         if band.variance is None:
             return np.full_like(flux, np.nan)
         rows, columns = self._on_image(band)
@@ -222,12 +223,12 @@ class _Grid:
         return np.einsum("kmyx,myx->mk", self.weights**2, variances, dtype=float)
 
     def _on_image(self, band):
-        """Rows and columns around the sources; those off the image are of its edge."""
+        """Rows and columns around the sources, clipped to the image."""
         ny, nx = band.data.shape
         return np.clip(self.rows, 0, ny - 1), np.clip(self.columns, 0, nx - 1)
 
     def _pixels(self, band):
-        """Pixels around the sources, NaN where they are bad or off the image."""
+        """Pixels around the sources; NaN if bad or off the image."""
         rows, columns = self._on_image(band)
         pixels = band.pixels((rows[:, :, None], columns[:, None, :]), float)
         pixels[(rows != self.rows)[:, :, None] | (columns != self.columns)[:, None, :]] = np.nan
@@ -235,19 +236,19 @@ class _Grid:
 
 
 def _drop_blank(ring):
-    """Make NaN of the zeros of rings that reach over the edge of what was exposed."""
+    """Replace zeros by NaN in annuli that extend beyond the exposed area."""
     blank = ring == 0
     share = blank.sum(axis=1) / np.maximum(np.isfinite(ring).sum(axis=1), 1)
     ring[blank & ((share > _BLANK_SHARE) & (share < 1))[:, None]] = np.nan
 
 
 def _sky(ring, statistic):
-    """Level, scatter and number of the pixels of the sky, of each row of ``ring``; NaN is none."""
-    ring = np.sort(ring, axis=1)  # NaN comes last
+    """Level, scatter and number of the sky pixels in each row of ``ring``; NaN is ignored."""
+    ring = np.sort(ring, axis=1)  # NaN sorts last
     n = len(ring)
     first, last = np.zeros(n, int), np.isfinite(ring).sum(axis=1)
     enough = last >= _MIN_SKY_PIXELS
-    # Sums of the sorted values, less their middle lest digits are lost, give those of any range.
+    # Cumulative sums of the sorted values give those of any range; centered to keep precision.
     middle = ring[np.arange(n), np.maximum(last - 1, 0) // 2]
     values = np.nan_to_num(ring - middle[:, None], posinf=0, neginf=0)
     sums = [np.pad(np.cumsum(values**power, axis=1), ((0, 0), (1, 0))) for power in (1, 2)]
@@ -280,7 +281,7 @@ def _statistics(values, sums, first, last, statistic):
 
 
 def _scatter_about_line(ring, radius, level, scatter):
-    """Standard deviation, of each row, of what was not rejected about a line in radius."""
+    """Standard deviation of the unrejected pixels of each row about a linear fit in radius."""
     with np.errstate(invalid="ignore"):
         good = np.abs(ring - level[:, None]) <= _SKY_CLIP * scatter[:, None]
         n = good.sum(axis=1)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""From the unit of an image to Vega magnitudes: zero points, exposure times, units."""
+"""Zero points, exposure times and units: from image values to Vega magnitudes."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ _COUNTS = (u.electron, u.count, u.adu)
 
 
 def counts_to_rate(band):
-    """Factor from the pixels of an image to electrons per second.
+    """Conversion factor from pixel values to electrons per second.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ def counts_to_rate(band):
     Returns
     -------
     factor : float
-        1 for rates and for images without a unit; 1 over the exposure time for electrons or
-        counts; NaN for another unit, or if the exposure time is needed but unknown.
+        1 for rates and for images without a unit; 1 / exposure time for electrons or counts; NaN
+        for other units, or if the exposure time is needed but unknown.
 
     Examples
     --------
@@ -52,20 +52,20 @@ def counts_to_rate(band):
 
 
 def zero_point(band: Band, given=None):
-    """Vega magnitude of one unit of the image a pixel.
+    """Vega magnitude of one image unit per pixel.
 
     Parameters
     ----------
     band : `~astroclust.images.Band`
         The image.
     given : float or str, optional
-        A zero point for 1 e-/s; or ``"legus"`` for that of LEGUS, and where it has none that of
-        the header (PHOTFLAM, PHOTPLAM, PHOTZPT). By default the other way round.
+        Zero point for 1 e-/s; or ``"legus"`` for that of LEGUS, falling back on the header
+        (PHOTFLAM, PHOTPLAM, PHOTZPT). By default, the header takes precedence over LEGUS.
 
     Returns
     -------
     zero_point : float
-        NaN if there is none for this unit, camera and filter.
+        NaN if none is known for this unit, camera and filter.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def zero_point(band: Band, given=None):
     key = camera_of(band), filter_of(band)
     try:
         jansky = band.unit.to(u.Jy) if band.unit is not None else np.nan
-    except ValueError:  # another unit, or one that is not known
+    except ValueError:  # other or unknown unit
         jansky = np.nan
     if np.isfinite(jansky):
         return float((jansky * u.Jy).to_value(u.ABmag)) - ab_of_vega(*key)
@@ -98,10 +98,10 @@ def _rate_zero_point(band, key, given):
 
 
 def electrons_of_unit(band):
-    """Electrons that one unit of an image stands for; infinite where that is not known.
+    """Electrons per image unit; infinite if unknown.
 
-    By the exposure time of images in electrons or counts a second; 1 for electrons and counts;
-    by the zero points, too, for units of flux density.
+    Uses the exposure time for images in electrons or counts per second, 1 for electrons and counts,
+    and the zero point as well for flux densities.
     """
     if band.unit in _COUNTS:
         return 1.0
@@ -113,21 +113,21 @@ def electrons_of_unit(band):
 
 
 def value_of_band(values, band, default):
-    """Value of a band in a mapping from filters or roles.
+    """Look up the value of a band in a mapping by filter or role.
 
     Parameters
     ----------
     values : mapping, object or None
-        By filter or role; another value is that of all bands.
+        Mapping by filter or role; any other value applies to all bands.
     band : `~astroclust.images.Band`
         The band.
     default : object
-        The value if there are none, or none for this band.
+        Value if ``values`` is None or has no entry for this band.
 
     Returns
     -------
     value : object
-        That of the filter or, if there is none, of the role.
+        Value of the filter or, if there is none, of the role.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def value_of_band(values, band, default):
 
 
 def check_bands(values, images, name):
-    """Raise a `ValueError` where a mapping has a filter that is not one of the images."""
+    """Raise a `ValueError` if a mapping has a filter that none of the images has."""
     if not isinstance(values, Mapping):
         return
     for key in values:

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Positions moved to the peaks of one band."""
+"""Recentering on the peaks of one band."""
 
 import numpy as np
 
@@ -8,30 +8,31 @@ from astroclust.images import read_image
 
 __all__ = ["recenter"]
 
-# IRAF's centring as LEGUS used it: at most three rounds, and one pixel from where it began. Its
-# box was one pixel, which moves little; 5 are 2.5 times the width of a star, IRAF's default.
+# IRAF's centering as LEGUS used it: at most three iterations, and a shift of at most one pixel.
+# LEGUS's box was one pixel, which moves little; 5 pixels, IRAF's default, are 2.5 times the width
+# of a star.
 _BOX, _ROUNDS, _MAX_SHIFT = 5, 3, 1.0
 
 
 def recenter(table, image):
-    """Move positions to the peaks of one band, V in LEGUS, by the centroid of IRAF's ``phot``.
+    """Move positions to the peaks of one band (V in LEGUS) with IRAF's ``phot`` centroid.
 
-    The centroid in x is that of the sums over the columns of a box of 5 pixels, as far as they
-    are above their mean, and the same in y.
+    The centroid in x is that of the column sums over a box of 5 pixels, as far as they exceed their
+    mean, and likewise in y.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        Positions, as `~astroclust.catalogs.pixel_positions` takes them.
-    image : `~astroclust.images.Band` or any form that `~astroclust.images.ImageSet` takes
+        Positions; see `~astroclust.catalogs.pixel_positions`.
+    image : `~astroclust.images.Band` or any input of `~astroclust.images.ImageSet`
         The image.
 
     Returns
     -------
     result : `~astropy.table.Table`, length n
-        A copy of the table with new ``x`` and ``y``, and ``ra`` and ``dec`` where it had them and
-        the image has a WCS. A position stays where it was where the box is not all on good
-        pixels, or where it would move by more than a pixel.
+        A copy of the table with new ``x`` and ``y``, and new ``ra`` and ``dec`` if it had them and
+        the image has a WCS. A position is unchanged if its box has bad or missing pixels, or if it
+        would move by more than a pixel.
 
     Examples
     --------
@@ -62,7 +63,7 @@ def recenter(table, image):
 
 
 def _set_values(table, name, values, rows):
-    """Values of some rows of a column, whose unit, format and description stay."""
+    """Set some rows of a column, keeping its unit, format and description."""
     if name not in table.colnames:
         table[name] = values
         return
@@ -72,7 +73,7 @@ def _set_values(table, name, values, rows):
 
 
 def _centroid(band, x, y):
-    """Centroids in the boxes around positions; NaN where a box is not whole."""
+    """Centroids in the boxes around positions; NaN for incomplete boxes."""
     ny, nx = band.data.shape
     half = _BOX // 2
     offset = np.arange(-half, half + 1)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The cut in concentration index that tells the clusters of a field from its stars."""
+"""The cut in concentration index that separates the clusters of a field from its stars."""
 
 import warnings
 from dataclasses import dataclass
@@ -22,42 +22,42 @@ from astroclust.photometry.curves import CI_RADII, index_of_fluxes
 
 __all__ = ["CICalibration", "calibrate_ci", "catalog_ci_cut"]
 
-# Pixels to the next source: the annulus of the sky, 8, and the wings of that source.
+# Isolation in pixels: the sky annulus, 8, plus the wings of the neighbor.
 _ISOLATION = 15.0
-# Pixels within which a source that was found is one that was given.
+# Matching radius between detected and given sources, in pixels.
 _MATCH = 3.0
-# Electrons in a pixel, over all exposures, that cannot have filled it in any of them: WFC3/UVIS
-# holds 63,000, ACS 80,000 on larger pixels, which is 51,000 on those of 0.04 arcsec.
+# Electrons in a pixel, summed over all exposures, that cannot have saturated any of them: the full
+# well is 63,000 for WFC3/UVIS and 80,000 on the larger pixels of ACS, or 51,000 on 0.04 arcsec.
 _FULL_WELL = 50_000
-# Fewest stars that give a locus; where others are among them, on its lower side.
+# Fewest stars that define a locus; among other sources, on its lower side.
 _FEWEST = 5
-# Steps in index, and standard deviation, of the smoothed histogram in which the locus is a peak;
-# it is not wider than that for well measured stars, whose index varies with their place in the
-# pixel. A peak stands out of its surroundings by this share of the highest.
+# Bins in index, and standard deviation, of the smoothed histogram in which the locus is a peak.
+# Well-measured stars, whose index varies with subpixel position, are not broader than this. A peak
+# exceeds its surroundings by this fraction of the highest.
 _STEP, _SMOOTHING, _PROMINENCE = 0.005, 0.035, 0.1
-# Isolated stars scatter by 0.01 to 0.06 in simulated fields; what is wider is not of stars.
+# Isolated stars scatter by 0.01 to 0.06 in simulated fields; broader peaks are not stars.
 _MAX_SCATTER = 0.07
-# The cut in scatters of the stars, and the least above their locus: LEGUS's are 0.1 to 0.2.
+# The cut in standard deviations, and at least this far above the locus: LEGUS's are 0.1 to 0.2.
 _SCATTERS, _LEAST = 3.0, 0.1
-# The highest cut of LEGUS is 1.4. A locus from which the cut is this high may be of clusters.
+# LEGUS's highest cut is 1.4. A locus that leads to a cut this high may consist of clusters.
 _SUSPICIOUS = 1.45
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CICalibration:
-    """The cut of a field in concentration index, and what it was derived from.
+    """Concentration-index cut of a field, and the sources it is derived from.
 
     Parameters
     ----------
     cut : float
-        Smallest index of a cluster (mag), for ``Cuts(min_ci=...)``.
+        Smallest concentration index of a cluster (mag), for ``Cuts(min_ci=...)``.
     locus : float
-        Index of the stars (mag).
+        Concentration index of the stars (mag).
     scatter : float
         Standard deviation of the stars about it (mag).
     stars, clusters : `~astropy.table.Table`
-        ``x``, ``y`` (0-based pixels, recentred), ``ci`` (mag) and ``flux`` (within 3 pixels, unit
-        of the image).
+        ``x``, ``y`` (0-based pixels, recentered), ``ci`` (mag) and ``flux`` (within 3 pixels, in
+        the unit of the image).
 
     Examples
     --------
@@ -94,51 +94,51 @@ class CICalibration:
 
 
 def calibrate_ci(images, *, stars=None, clusters=None, band="V", threshold=20.0, workers=1):
-    """Find the concentration index above which a source is no star, as LEGUS did by hand.
+    """Find the concentration-index cut that excludes stars, which LEGUS set by hand.
 
-    The cut is three standard deviations above the locus of the stars, and at least 0.1 mag; LEGUS's
-    are 0.1 to 0.2 above. Clusters do not move it: those chosen by eye show how many it loses, and
-    stars chosen by eye how many it lets pass, as the calibration says where it is printed.
+    The cut is three standard deviations above the stellar locus, and at least 0.1 mag; LEGUS's cuts
+    are 0.1 to 0.2 above. Clusters do not affect it. If clusters or stars chosen by eye are given,
+    the printed calibration shows how many clusters are lost and how many stars pass.
 
     Parameters
     ----------
     images : `~astroclust.images.ImageSet` or mapping
         The bands of the field.
     stars : `~astropy.table.Table`, optional
-        Isolated stars chosen by eye, at least 5: positions, as
-        `~astroclust.catalogs.pixel_positions` takes them. Their locus is their median. By
-        default isolated sources are found, and the locus is the lowest peak in their
-        distribution, with the scatter of its lower side, which clusters do not reach.
+        At least 5 isolated stars chosen by eye, whose median is the locus; for positions, see
+        `~astroclust.catalogs.pixel_positions`. By default, isolated sources are detected and the
+        locus is the lowest peak of their distribution, with the scatter of its lower side, which is
+        free of clusters.
     clusters : `~astropy.table.Table`, optional
-        Isolated clusters chosen by eye; by default the isolated sources above the cut. Sources
-        given as one are not taken for the other.
+        Isolated clusters chosen by eye; by default, the isolated sources above the cut. Sources
+        given as stars are not used as clusters, and vice versa.
     band : str, optional
         Filter or role of the band to measure in.
     threshold : float, optional
-        Of the sources to be found, as `~astroclust.detection.find_sources` takes it. They have
-        no other within 15 pixels, and too few electrons to be saturated where the image tells
-        its exposure time.
+        Detection threshold; see `~astroclust.detection.find_sources`. Sources within 15 pixels of
+        another are excluded, as are those bright enough to be saturated if the exposure time is
+        known.
     workers : int, optional
         Number of processes.
 
     Returns
     -------
     calibration : `CICalibration`
-        ``cut``, ``locus``, ``scatter``, ``stars`` and ``clusters``. Of those that were given, the
-        ones with an index.
+        ``cut``, ``locus``, ``scatter``, ``stars`` and ``clusters``. Given sources without a
+        concentration index are excluded.
 
     Raises
     ------
     KeyError
-        Where there is no such band.
+        If there is no such band.
     ValueError
-        Where there are too few stars, or the most compact sources scatter more than stars do.
+        If there are too few stars, or the most compact sources scatter more than stars do.
 
     Warns
     -----
     `~astropy.utils.exceptions.AstropyUserWarning`
-        Where the cut of the sources that were found is above 1.45 mag: in a field without stars
-        they are compact clusters.
+        If the cut from detected sources is above 1.45 mag: in a field without stars they are
+        compact clusters.
 
     Examples
     --------
@@ -179,11 +179,10 @@ def calibrate_ci(images, *, stars=None, clusters=None, band="V", threshold=20.0,
 
 
 def catalog_ci_cut(catalog):
-    """The cut in concentration index with which a catalog of LEGUS was selected.
+    """Concentration-index cut with which a LEGUS catalog was selected.
 
-    It is the cut of the field in the registry or, if that does not know it, the smallest index in
-    the catalog, rounded down to 0.01 mag. Sources that were added by eye passed no cut and do not
-    count.
+    The cut of the field in the registry or, if it is not known, the smallest index in the catalog,
+    rounded down to 0.01 mag. Sources added by eye did not pass the cut and are ignored.
 
     Parameters
     ----------
@@ -206,7 +205,7 @@ def catalog_ci_cut(catalog):
     Warns
     -----
     `~astropy.utils.exceptions.AstropyUserWarning`
-        If the cut is taken from the catalog.
+        If the cut is derived from the catalog.
 
     Examples
     --------
@@ -225,7 +224,7 @@ def catalog_ci_cut(catalog):
     index = index[np.isfinite(index)]
     if not len(index):
         raise ValueError("the catalog has no row with a concentration index: give the cut itself")
-    # What was 1.3 in the file may be a little less in binary.
+    # A value of 1.3 in the file may be slightly smaller in binary.
     cut = float(np.round(np.floor(index.min() * 100 + 1e-6) / 100, 2))
     warnings.warn(
         f"the registry has no cut in concentration index for {field.name if field else 'the field'}"
@@ -237,7 +236,7 @@ def catalog_ci_cut(catalog):
 
 
 def _measure(table, image):
-    """Place, index and flux of the sources that have an index."""
+    """Position, index and flux of the sources that have an index."""
     x, y = pixel_positions(table, image.wcs)
     result = recenter(Table({"x": x, "y": y}), image)
     flux = measure_apertures([image], result["x"].data, result["y"].data, CI_RADII)[0].flux
@@ -248,7 +247,7 @@ def _measure(table, image):
 
 
 def _isolated(sources, image):
-    """Those of the sources that stand alone and are not saturated."""
+    """Isolated and unsaturated sources."""
     if len(sources) > 1:
         places = np.column_stack([sources["x"], sources["y"]])
         distance = KDTree(places).query(places, k=2)[0][:, 1]
@@ -262,7 +261,7 @@ def _isolated(sources, image):
 
 
 def _without(found, given):
-    """The sources that were found, less those that were given."""
+    """Detected sources, excluding the given ones."""
     if not len(given):
         return found
     places = KDTree(np.column_stack([given["x"], given["y"]]))
@@ -270,7 +269,7 @@ def _without(found, given):
 
 
 def _middle(index):
-    """Median of stars, and their robust standard deviation."""
+    """Median and robust standard deviation of the index of stars."""
     if len(index) < _FEWEST:
         raise ValueError(
             f"{len(index)} of the stars given have a concentration index: give at least {_FEWEST}"
@@ -280,7 +279,7 @@ def _middle(index):
 
 
 def _lowest_peak(index):
-    """Where the most compact sources gather, and their standard deviation from its lower side."""
+    """Locus of the most compact sources, and the standard deviation of its lower side."""
     if len(index) < _FEWEST:
         raise ValueError(
             f"{len(index)} isolated sources are too few: give stars=, or a lower threshold"

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The columns of fluxes, magnitudes and upper limits of a band."""
+"""Table columns of fluxes, magnitudes and upper limits of a band."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from astroclust.photometry.corrections import ci_correction, ci_correction_error
 __all__ = ["Calibration", "Correction", "add_fluxes", "add_magnitudes"]
 
 _POGSON = 2.5 / np.log(10)
-# Upper limits are so many standard errors of the flux above it.
+# Upper limits are this many standard errors above the flux.
 _LIMIT_SIGMA = 3
 
 
@@ -23,11 +23,11 @@ class Correction:
     Parameters
     ----------
     shift, error : float or `~numpy.ndarray`, shape (n,)
-        What is added to magnitudes, and its error (mag).
+        Added to magnitudes, and its error (mag).
     limit_shift : float or `~numpy.ndarray`, shape (n,)
-        What is added to upper limits (mag).
+        Added to upper limits (mag).
     text, limit_text : str
-        How it is described, for magnitudes and for limits.
+        Description, for magnitudes and for limits.
     """
 
     shift: object
@@ -38,7 +38,7 @@ class Correction:
 
     @classmethod
     def by_index(cls, index, of_reference, camera, radius):
-        """That by the concentration index; limits have that of the reference band."""
+        """Correction by concentration index; limits use the index of the reference band."""
         shift = ci_correction(index, camera=camera, radius=radius)
         limit = ci_correction(of_reference, camera=camera, radius=radius)
         limit = np.where(np.isfinite(limit), limit, shift)
@@ -53,7 +53,7 @@ class Correction:
 
     @classmethod
     def given(cls, value):
-        """That of all sources: a number, a pair with its error, or None."""
+        """Correction common to all sources: a number, a pair with its error, or None."""
         if value is None:
             text = "without aperture correction"
             return cls(0.0, 0.0, 0.0, text, text)
@@ -64,7 +64,7 @@ class Correction:
 
 @dataclass(frozen=True)
 class Calibration:
-    """From fluxes to magnitudes.
+    """Conversion from fluxes to magnitudes.
 
     Parameters
     ----------
@@ -82,19 +82,19 @@ class Calibration:
 
     @property
     def text(self):
-        """How it is described."""
+        """Description of the calibration."""
         if not self.extinction:
             return "not corrected for extinction"
         return f"Galactic extinction of {self.extinction:.3f} mag subtracted"
 
     def magnitude(self, flux, shift):
-        """Magnitudes of fluxes, NaN if they are not positive."""
+        """Magnitudes of fluxes; NaN if they are not positive."""
         positive = np.where(flux > 0, flux, np.nan)
         return self.zero_point - self.extinction - 2.5 * np.log10(positive) + shift
 
 
 def add_fluxes(result, band, flux, error, radii):
-    """Add the columns of fluxes and their errors to a table.
+    """Add flux and flux-error columns to a table.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def add_fluxes(result, band, flux, error, radii):
     Raises
     ------
     ValueError
-        If the table has one of the columns.
+        If the table already has one of the columns.
     """
     unit = "unit of the image" if band.unit is None else band.unit
     name = band.filter.lower()
@@ -129,7 +129,7 @@ def add_fluxes(result, band, flux, error, radii):
 
 
 def add_magnitudes(result, band, flux, error, calibration, radius, max_error):
-    """Add the columns of magnitudes, their errors, flags and upper limits to a table.
+    """Add magnitude, error, flag and upper-limit columns to a table.
 
     Parameters
     ----------
@@ -138,18 +138,18 @@ def add_magnitudes(result, band, flux, error, calibration, radius, max_error):
     band : `~astroclust.images.Band`
         The band.
     flux, error : `~numpy.ndarray`, shape (n,)
-        Flux and its error; an error of 0 is taken to be unknown.
+        Flux and its error; an error of 0 means unknown.
     calibration : `Calibration`
         Zero point and corrections.
     radius : float
         Radius of the aperture in pixels.
     max_error : float
-        Largest error of a magnitude, before that of the aperture correction.
+        Largest magnitude error, before that of the aperture correction is added.
 
     Raises
     ------
     ValueError
-        If the table has one of the columns.
+        If the table already has one of the columns.
     """
     shift, name = calibration.correction.shift, band.filter.lower()
     error = np.where(error > 0, error, np.nan)
@@ -185,7 +185,7 @@ def add_magnitudes(result, band, flux, error, calibration, radius, max_error):
 
 
 def _flags(flux, magnitude, error, shift):
-    """Why there is no magnitude, or no error."""
+    """Flags for missing magnitudes or errors."""
     flags = np.zeros(len(flux), np.int32)
     outside, positive = ~np.isfinite(flux), flux > 0
     flags[outside] = CatalogFlag.OUT_OF_VIEW

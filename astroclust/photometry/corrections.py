@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Aperture corrections: by concentration index, and the mean of chosen clusters."""
+"""Aperture corrections: by concentration index, and the mean of selected clusters."""
 
 import numpy as np
 
@@ -9,8 +9,8 @@ from astroclust.photometry.apertures import ANNULUS, measure_apertures
 
 __all__ = ["average_correction", "ci_correction", "ci_correction_error"]
 
-# Aperture correction as a cubic in the concentration index, by camera and radius of the aperture,
-# and the range of the index in which it was measured on artificial clusters: the pipeline of LEGUS
+# Aperture correction as a cubic in the concentration index, by camera and aperture radius, and the
+# range of index covered by artificial clusters: from the LEGUS pipeline
 # (ci_apcor_rel_{4,5,6}px.dat).
 _CI_CORRECTION = {
     ("acs", 4): (-4.8105889, 7.1321111, -2.7329333, -0.0047888889),
@@ -24,17 +24,17 @@ _CI_RANGE = {"acs": (1.29956, 2.22567), "uvis": (1.09804, 2.23581)}
 # Scatter of that correction among the artificial clusters, by index (artificial_stdev_*.dat).
 _CI_SCATTER = ((1.4, 1.5, 1.6, 1.78, 1.87, 2.0), (0.03, 0.05, 0.07, 0.095, 0.17, 0.25))
 
-# LEGUS: total magnitudes are those within 20 pixels, with the sky from 21 to 22.
+# LEGUS: total magnitudes are within 20 pixels, with the sky from 21 to 22.
 _TOTAL_RADIUS, _TOTAL_ANNULUS = 20.0, (21.0, 22.0)
 
 
 def ci_correction(index, *, camera="uvis", radius=4):
-    """Aperture correction by concentration index, as LEGUS made it.
+    """Aperture correction by concentration index, as derived by LEGUS.
 
     Parameters
     ----------
     index : array_like of float, shape (n,)
-        Concentration index of the same band (mag), as `concentration_index` measures it.
+        Concentration index in the same band (mag); see `concentration_index`.
     camera : str, optional
         ``"uvis"`` or ``"acs"``.
     radius : int, optional
@@ -43,9 +43,9 @@ def ci_correction(index, *, camera="uvis", radius=4):
     Returns
     -------
     correction : `~numpy.ndarray` of float64, shape (n,)
-        What to add to the magnitude in the aperture for that within 20 pixels, negative; NaN
-        where the index is NaN or masked. An index outside the range of LEGUS's artificial
-        clusters has the correction of its end.
+        Difference between the magnitude within 20 pixels and that in the aperture, negative; NaN if
+        the index is NaN or masked. Outside the range of LEGUS's artificial clusters the correction
+        is that at the end of the range.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def ci_correction(index, *, camera="uvis", radius=4):
 
 
 def ci_correction_error(index):
-    """Error of the correction by concentration index.
+    """Error of the aperture correction by concentration index.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def ci_correction_error(index):
     Returns
     -------
     error : `~numpy.ndarray` of float64, shape (n,)
-        Scatter among LEGUS's artificial clusters (mag); NaN where the index is NaN or masked.
+        Scatter among LEGUS's artificial clusters (mag); NaN if the index is NaN or masked.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def ci_correction_error(index):
 
 
 def average_correction(clusters, images, *, radius=4.0, sky_statistic="mode", limits=(-1.2, -0.5)):
-    """Mean aperture correction of isolated clusters in each band, as LEGUS made it.
+    """Mean aperture correction of isolated clusters in each band, as in LEGUS.
 
     Parameters
     ----------
@@ -102,23 +102,21 @@ def average_correction(clusters, images, *, radius=4.0, sky_statistic="mode", li
     radius : float, optional
         Radius of the aperture in pixels.
     sky_statistic : str, optional
-        As `measure_photometry` takes it.
+        See `measure_photometry`.
     limits : tuple of float, optional
-        Values outside are left out (mag): at -1.2 and below neighbours shine in, at -0.5 and
-        above it is a star. A nearby galaxy needs a lower first limit, a distant one a higher
-        second one.
+        Values outside this range (mag) are excluded: neighbors contaminate those at or below -1.2,
+        and those at or above -0.5 are stars. A nearby galaxy needs a lower first limit, a distant
+        one a higher second limit.
 
     Returns
     -------
-    corrections : dict of str to tuple of float
-        By filter, correction (magnitude within 20 pixels less that within ``radius``) and its
-        error, the standard deviation over the root of the number; `measure_photometry` takes it
-        as ``aperture_correction``.
+    By filter, the correction (magnitude within 20 pixels minus that within ``radius``) and its
+    standard error, for the argument ``aperture_correction`` of `measure_photometry`.
 
     Raises
     ------
     ValueError
-        Where fewer than two clusters of a band have a correction within the limits.
+        If a band has fewer than two clusters with a correction within the limits.
 
     Examples
     --------

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How light gathers with radius: concentration index and curves of growth."""
+"""Concentration indices and curves of growth."""
 
 import numpy as np
 
@@ -14,23 +14,23 @@ CI_RADII = (1.0, 3.0)
 
 
 def concentration_index(table, image, *, radii=CI_RADII, sky_statistic="median"):
-    """Concentration index: magnitude in a small aperture less that in a larger one.
+    """Concentration index: magnitude in a small aperture minus that in a larger one.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        Positions, as `~astroclust.catalogs.pixel_positions` takes them.
-    image : `~astroclust.images.Band` or any form that `~astroclust.images.ImageSet` takes
+        Positions; see `~astroclust.catalogs.pixel_positions`.
+    image : `~astroclust.images.Band` or any input of `~astroclust.images.ImageSet`
         The image, usually V.
     radii : tuple of float, optional
         The two radii in pixels (LEGUS: 1 and 3; Wei et al. 2020, footnote 6).
     sky_statistic : str, optional
-        As `measure_photometry` takes it.
+        See `measure_photometry`.
 
     Returns
     -------
     index : `~numpy.ndarray` of float64, shape (n,)
-        In magnitudes, the larger the more extended; NaN where a flux is not positive.
+        In magnitudes, larger for more extended sources; NaN if a flux is not positive.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def concentration_index(table, image, *, radii=CI_RADII, sky_statistic="median")
 
 
 def index_of_fluxes(small, large):
-    """Concentration index of the fluxes in two apertures; NaN where one is not positive."""
+    """Concentration index from the fluxes in two apertures; NaN if one is not positive."""
     good = (small > 0) & (large > 0)
     index = np.full(len(good), np.nan)
     index[good] = -2.5 * np.log10(small[good] / large[good])
@@ -58,25 +58,25 @@ def index_of_fluxes(small, large):
 def growth_curve(
     table, image, *, radii=tuple(range(1, 21)), annulus=(21.0, 22.0), sky_statistic="median"
 ):
-    """Curve of growth: magnitude within each radius less that within the last.
+    """Curve of growth: magnitude within each radius minus that within the last.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        Positions, as `~astroclust.catalogs.pixel_positions` takes them.
-    image : `~astroclust.images.Band` or any form that `~astroclust.images.ImageSet` takes
+        Positions; see `~astroclust.catalogs.pixel_positions`.
+    image : `~astroclust.images.Band` or any input of `~astroclust.images.ImageSet`
         The image.
     radii : sequence of float, length k, optional
         Radii in pixels, ascending (LEGUS: 1 to 20).
     annulus : tuple of float, optional
-        Inner and outer radius of the sky in pixels.
+        Inner and outer radius of the sky annulus in pixels.
     sky_statistic : str, optional
-        As `measure_photometry` takes it.
+        See `measure_photometry`.
 
     Returns
     -------
     curve : `~numpy.ndarray` of float64, shape (n, k)
-        In magnitudes, 0 at the last radius; NaN where a flux is not positive.
+        In magnitudes, 0 at the last radius; NaN if a flux is not positive.
 
     Examples
     --------

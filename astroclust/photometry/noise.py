@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The noise of fluxes: IRAF's formula, and the correlation of drizzled pixels."""
+"""Flux errors: IRAF's formula, and the noise correlation of drizzled pixels."""
 
 import numpy as np
 from photutils.geometry import circular_overlap_grid
@@ -7,17 +7,17 @@ from scipy.ndimage import correlate
 
 __all__ = ["flux_error", "measure_correlation"]
 
-# Drizzling correlates the noise of pixels that are up to two apart; what those four apart share is
-# structure of the sky, wings of stars and gas.
+# Drizzling correlates the noise of pixels up to two apart; correlation at four pixels is structure
+# of the sky, such as stellar wings and gas.
 _LAGS, _FAR = 2, 4
-# Cells of sky that are looked at, in each direction, and the share of them that is used: the
-# quietest, where stars and gas add little of their own.
+# Number of sky cells in each direction, and the fraction that is used: the quietest, in which stars
+# and gas contribute least.
 _CELL, _MAX_CELLS, _QUIET_SHARE = 24, 40, 0.25
 _CLIP = 3
 
 
 def measure_correlation(band):
-    """Correlation of the noise of pixels with that of their neighbours.
+    """Correlation of the noise of neighboring pixels.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ def measure_correlation(band):
     Returns
     -------
     correlation : `~numpy.ndarray`, shape (5, 5)
-        Coefficients for -2 to 2 pixels in y and x, 1 in the middle; none beside it where the
-        image is too small or too blank to tell.
+        Coefficients for -2 to 2 pixels in y and x, 1 at the center; 0 elsewhere if the image is too
+        small or too blank to measure.
     """
     cells = _sky_cells(band)
     size = 2 * _LAGS + 1
@@ -50,12 +50,12 @@ def measure_correlation(band):
         for dy in range(-_LAGS, _LAGS + 1)
     ]
     variance = result[_LAGS][_LAGS]
-    # Without noise there is structure alone, on all scales.
+    # Without noise there is only structure, on all scales.
     return np.clip(np.array(result) / variance, -1, 1) if variance > 0 else alone
 
 
 def _sky_cells(band):
-    """Square cells all over the image, shape (m, size, size); None where it is too small."""
+    """Square cells across the image, shape (m, size, size); None if it is too small."""
     ny, nx = band.data.shape
     if min(ny, nx) < _CELL:
         return None
@@ -73,7 +73,7 @@ def _sky_cells(band):
 
 
 def _covariance(values, dy, dx):
-    """Mean product of the values ``dy`` rows and ``dx`` columns apart."""
+    """Mean product of values ``dy`` rows and ``dx`` columns apart."""
     n = values.shape[1]
     here = values[:, max(-dy, 0) : n - max(dy, 0), max(-dx, 0) : n - max(dx, 0)]
     there = values[:, max(dy, 0) : n - max(-dy, 0), max(dx, 0) : n - max(-dx, 0)]
@@ -86,24 +86,25 @@ def flux_error(fluxes, k, radius, exposure, *, annulus, sky_statistic, correlati
     Parameters
     ----------
     fluxes : `~astroclust.photometry.apertures.Fluxes`
-        Of n sources, in electrons a second, or in electrons with an ``exposure`` of 1.
+        Measurements of n sources, in electrons per second, or in electrons with an ``exposure`` of
+        1.
     k : int
-        Which of the apertures.
+        Index of the aperture.
     radius : float
-        Its radius in pixels.
+        Radius of the aperture in pixels.
     exposure : float
-        Electrons for one unit of flux; infinite for no photon noise.
+        Electrons per unit of flux; infinite for no photon noise.
     annulus : tuple of float
-        Radii of the sky.
+        Radii of the sky annulus.
     sky_statistic : str
-        Statistic of the sky that was subtracted.
+        Statistic used for the sky level.
     correlation : `~numpy.ndarray`, shape (m, m), optional
-        As `measure_correlation` gives it. Without, the error is that of IRAF's ``phot``: its
-        variance is flux / exposure + A s² + A² s² / n, with the area A, and the scatter s and the
-        number n of the pixels of the sky. With it, the noise of pixels is added up with its
-        correlation, and the level of the sky has the error that the statistic has (a median that
-        of π / 2 times the pixels, a mode of 6); the noise of photons is that of the photons.
-        Uncertainties that came with the image replace the first two terms.
+        See `measure_correlation`. By default, the error is that of IRAF's ``phot``, with variance
+        flux / exposure + A s² + A² s² / n for the aperture area A, the sky scatter s and the number
+        n of sky pixels. With a correlation, pixel noise is summed with its covariance, and the sky
+        level has the error of its statistic (π / 2 times the variance of the mean for a median, 6
+        times for a mode); photon noise is unchanged. Uncertainties of the image replace the first
+        two terms.
 
     Returns
     -------
@@ -123,7 +124,7 @@ def flux_error(fluxes, k, radius, exposure, *, annulus, sky_statistic, correlati
 
 
 def _correlated(radius, annulus, sky_statistic, correlation):
-    """Variance of a sum over the aperture, and of the level times the number, for scatter 1."""
+    """Variance of the aperture sum, and of sky level times area, for unit scatter."""
     half = int(np.ceil(max(radius, annulus[1]))) + 1
     edges, n = (-half - 0.5, half + 0.5) * 2, 2 * half + 1
     inside = circular_overlap_grid(*edges, n, n, radius, 1, 1)
@@ -131,7 +132,7 @@ def _correlated(radius, annulus, sky_statistic, correlation):
     distance = np.hypot(offset, offset[:, None])
     ring = ((distance >= annulus[0]) & (distance < annulus[1])).astype(float)
     mean = _sum_pairs(ring, correlation) / ring.sum()
-    # Of the median: the correlation of signs, which for normal noise is 2 / pi arcsin.
+    # For the median, the correlation of signs: 2 / pi arcsin for normal noise.
     median = _sum_pairs(ring, np.arcsin(np.clip(correlation, -1, 1))) / ring.sum()
     level = median if sky_statistic == "median" else 9 * median - 8 * mean
     return _sum_pairs(inside, correlation), level

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""From the images of a field to a folder of classified candidates, regions and figures."""
+"""Process a field from images to a folder of classified candidates, regions and figures."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ with naming_extras():
 
 __all__ = ["FILES", "STAGES", "class_counts", "run_field"]
 
-#: What `run_field` writes, and what it is.
+#: Files written by `run_field`, with descriptions.
 FILES = {
     "sources.ecsv": "all detected sources, and why each is rejected",
     "classified.ecsv": "classified candidates, with text and metadata of any kind",
@@ -33,7 +33,7 @@ FILES = {
     "run.json": "settings and warnings, from which the same call resumes",
 }
 
-#: Those of them that take long, in the order in which they are made.
+#: The time-consuming ones, in the order in which they are made.
 STAGES = ("sources.ecsv", "classified.ecsv")
 
 
@@ -54,24 +54,24 @@ def run_field(
 ):
     """Find, measure and classify the star-cluster candidates of a field, and write all results.
 
-    Sources and classes are written as they are done: after an interruption the same call resumes.
+    Each table is written when complete: after an interruption the same call resumes.
 
     Parameters
     ----------
     images : `~astroclust.images.ImageSet` or mapping
         The bands of the field.
-    folder : str or `~pathlib.Path`
+    Output folder for `FILES`; created if it does not exist.
         Folder for `FILES`; it need not exist.
     title : str, optional
         Title of the summary page; by default the name of the folder.
     distance, preset, exclude, footprint, workers : optional
         See `~astroclust.selection.find_candidates`.
     model, device : optional
-        See `~astroclust.classification.classify_table`. If the magnitudes of the candidates can
-        be used, they and what is around each candidate are evidence too.
+        See `~astroclust.classification.classify_table`. If the candidates have usable magnitudes,
+        their photometry and surroundings are used as evidence too.
     overwrite : bool, optional
-        Whether to start again in place of what a folder holds, also if its settings differ. What
-        it holds is kept until the new sources are found.
+        Whether to start again in a folder that already holds a run, even with other settings. Its
+        files are kept until the new sources are found.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -83,12 +83,10 @@ def run_field(
     Raises
     ------
     ValueError
-        If the folder holds a run with other images, settings or classifier; and as for
-        `~astroclust.selection.find_candidates` and
-        `~astroclust.classification.classify_table`.
+        If the folder holds a run with other images, settings or classifier; see also
+        `~astroclust.selection.find_candidates` and `~astroclust.classification.classify_table`.
     OSError
-        If a file cannot be read or written, or the folder has files of these names that are not
-        of a run.
+        If a file cannot be read or written, or the folder has files of these names from elsewhere.
 
     Examples
     --------
@@ -152,13 +150,13 @@ def run_field(
 
 
 def _neighbors(candidates, classifier):
-    """The candidates themselves, if their photometry is evidence."""
+    """The candidates themselves, if their photometry is used as evidence."""
     usable = uses_photometry("auto", candidates, None, classifier.card)
     return candidates if usable else None
 
 
 def _write_products(result, images, folder):
-    """Write tables, regions and figures; the figures by their headings."""
+    """Write tables, regions and figures; return the figures by heading."""
     write_table(result, folder / "classified.fits", overwrite=True)
     write_regions(result, folder / "candidates.reg", overwrite=True)
     figures = {

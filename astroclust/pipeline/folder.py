@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The folder of a run: its settings, the tables that are done, and the warnings that were given."""
+"""Output folder of a run: settings, completed tables and warnings."""
 
 import json
 import warnings
@@ -17,7 +17,7 @@ from astroclust.injection.checkpoints import digest_of
 
 __all__ = ["LOG", "RunFolder", "describe_run"]
 
-#: Settings and warnings of a run.
+#: File of the settings and warnings of a run.
 LOG = "run.json"
 
 
@@ -40,7 +40,7 @@ def describe_run(images, classifier, preset, *, distance, blocked):
     Returns
     -------
     settings : dict
-        Of what JSON knows.
+        Serializable to JSON.
     """
     settings = {
         "astroclust": astroclust.__version__,
@@ -55,7 +55,7 @@ def describe_run(images, classifier, preset, *, distance, blocked):
 
 
 def _describe_band(band):
-    """All of a band that fluxes and stamps depend on, beside the WCS."""
+    """Everything about a band that affects fluxes and stamps, except the WCS."""
     keywords = {key: str(band.meta[key]) for key in KEYWORDS if key in band.meta}
     masks = (band.mask, band.weight, band.variance)
     return {
@@ -68,7 +68,7 @@ def _describe_band(band):
 
 
 def _corners(images):
-    """Sky coordinates of three corners, which tell one WCS from another of any kind."""
+    """Sky coordinates of three corners, which identify a WCS of any kind."""
     if images.wcs is None:
         return None
     ny, nx = images.shape
@@ -77,20 +77,20 @@ def _corners(images):
 
 
 class RunFolder:
-    """A folder in which each table is made once, by runs of the same settings.
+    """Folder in which each table is made once, by runs with the same settings.
 
     Parameters
     ----------
     path : `~pathlib.Path`
-        The folder, which exists.
+        Existing folder.
     settings : dict
-        What `describe_run` returns.
+        Settings returned by `describe_run`.
     files : sequence of str
         Names of the files of a run.
     stages : sequence of str
-        Those of them that are tables to be used again.
+        Names of the tables to be reused.
     overwrite : bool
-        Whether the files of an earlier run, or of others, are replaced. They are removed once the
+        Whether to replace the files of an earlier run, or unrelated ones. They are removed once the
         first table of this run is made.
 
     Raises
@@ -98,7 +98,7 @@ class RunFolder:
     ValueError
         If the folder holds a run with other settings.
     OSError
-        If its log cannot be read, or it has files of these names that are not of a run.
+        If the log cannot be read, or the folder has files of these names from elsewhere.
     """
 
     def __init__(self, path, settings, *, files, stages, overwrite):
@@ -117,23 +117,23 @@ class RunFolder:
 
     @property
     def warned(self):
-        """Warnings of all stages, each once, also those of earlier runs."""
+        """Unique warnings of all stages, including those of earlier runs."""
         return list(dict.fromkeys(text for texts in self._warned.values() for text in texts))
 
     def table(self, name, make):
-        """Read a table of the folder; if it does not exist, make and write it.
+        """Read a table from the folder, or make and write it if it does not exist.
 
         Parameters
         ----------
         name : str
             Name of the file.
         make : callable
-            Returns the table.
+            Function that returns the table.
 
         Returns
         -------
         table : `~astropy.table.Table`
-            As read, so that a run that resumes has the same.
+            The table as read from the file, so that a resumed run gets the same.
         """
         path = self.path / name
         if self._replaced or not path.exists():
@@ -142,7 +142,7 @@ class RunFolder:
                 self._warned[name] = list(dict.fromkeys(str(one.message) for one in given))
                 while self._replaced:
                     (self.path / self._replaced.pop()).unlink(missing_ok=True)
-                # The log goes first: a table without one is not of a run.
+                # The log is written first: a table without one does not belong to a run.
                 self._write()
                 write_table(table, path)
         return read_table(path)
@@ -167,7 +167,7 @@ class RunFolder:
 
 @contextmanager
 def _passed_on():
-    """Record warnings, and pass them on at the end: what is done is kept if they are errors."""
+    """Record warnings and reissue them at the end, so that results are kept if they are errors."""
     given = []
     try:
         with warnings.catch_warnings(record=True) as given:
@@ -179,7 +179,7 @@ def _passed_on():
 
 
 def _changes(old, new, prefix=""):
-    """Entries that differ, those of mappings one by one."""
+    """Entries that differ, with those of mappings listed individually."""
     for name in dict.fromkeys([*old, *new]):
         before, after = old.get(name), new.get(name)
         if isinstance(before, dict) and isinstance(after, dict):

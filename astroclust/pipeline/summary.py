@@ -19,19 +19,19 @@ _CITATIONS = (
 
 
 def class_counts(result):
-    """Number and certainty of the candidates of each class.
+    """Number of candidates and mean probability for each class.
 
     Parameters
     ----------
     result : `~astropy.table.Table`
-        What `~astroclust.classification.classify_table` returns.
+        Table returned by `~astroclust.classification.classify_table`.
 
     Returns
     -------
     counts : `~astropy.table.Table`
-        One row per class, and one for those that are not classified: ``class``, ``name``,
-        ``candidates``, ``expected`` (sum of the probabilities of the class), and
-        ``mean_probability`` of those in the class.
+        One row per class, and one for unclassified candidates: ``class``, ``name``, ``candidates``,
+        ``expected`` (sum of the probabilities of the class), and ``mean_probability`` of those in
+        the class.
 
     Examples
     --------
@@ -76,11 +76,11 @@ def write_summary(path, sources, result, images, classifier, *, title, figures, 
     title : str
         Title of the page.
     figures : dict of str to `~matplotlib.figure.Figure`
-        By their headings.
+        Figures by heading.
     warned : list of str
-        Warnings that were given.
+        Warnings issued during the run.
     files : dict of str to str
-        Files of the folder, and what they are.
+        Files in the folder, with descriptions.
     """
     n = len(result)
     report = Report(title, note=classifier.card.notice)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Spectra: of photometry, of cubes, and the photometry of spectra."""
+"""Spectral energy distributions, spectra from cubes, and synthetic photometry."""
 
 from astroclust.extras import naming_extras
 

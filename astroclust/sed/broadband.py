@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The photometry of one candidate as a spectrum of a few points."""
+"""Broadband photometry of a candidate as a spectrum."""
 
 import re
 import warnings
@@ -19,54 +19,56 @@ __all__ = ["to_spectrum"]
 
 # Flux density of an AB magnitude of 0 (Oke & Gunn 1983).
 _AB_ZERO = 3631.0 * u.Jy
-# No magnitude or error reaches this: 44.444, 66.666 and 99.999 stand for none in files of LEGUS.
+# Magnitudes and errors never reach this: LEGUS files use 44.444, 66.666 and 99.999 for missing
+# values.
 _LIMIT = 40.0
 _MAGNITUDE = re.compile(r"mag_(f\d{3}\w{1,2})")
 
 
 def to_spectrum(row, *, unit="Jy", camera=None):
-    """Make a spectrum of the photometry of one candidate.
+    """Convert the photometry of a candidate to a spectrum.
 
     Parameters
     ----------
     row : `~astropy.table.Row`
-        With Vega magnitudes ``mag_f555w`` ... and, where they are known, errors
-        ``mag_err_f555w`` ..., as `~astroclust.photometry.measure_photometry`,
-        `~astroclust.catalogs.read_legus` and `~astroclust.catalogs.read_phangs` name them.
+        Row with Vega magnitudes ``mag_f555w`` ... and optional errors ``mag_err_f555w`` ..., as in
+        the tables of `~astroclust.photometry.measure_photometry`, `~astroclust.catalogs.read_legus`
+        and `~astroclust.catalogs.read_phangs`.
     unit : str or `~astropy.units.Unit`, optional
-        Unit of the flux density: ``"Jy"``, ``"erg / (s cm2 Angstrom)"`` or any other that it can
-        be converted to.
+        Unit of the flux density: ``"Jy"``, ``"erg / (s cm2 Angstrom)"`` or any unit convertible to
+        these.
     camera : str or mapping, optional
-        ``"uvis"`` or ``"acs"``, or filters to these; by default those of the field of LEGUS, where
-        the table is of one, else ACS for F435W and F606W and WFC3/UVIS for the others.
+        ``"uvis"`` or ``"acs"``, or a mapping from filters to these. By default, the cameras of the
+        LEGUS field of the table, if any, otherwise ACS for F435W and F606W and WFC3/UVIS for the
+        others.
 
     Returns
     -------
     spectrum : `~specutils.Spectrum`, shape (n_bands,)
-        Flux densities at the pivot wavelengths (Angstrom), from short to long, with the standard
-        deviations where any band has an error (NaN for those that have none). In its ``meta``
-        are ``filters``, and ``id`` where the row has one. Bands without a value (masked, NaN,
-        99.999 and its like) are left out.
+        Flux densities at the pivot wavelengths (Angstrom), in increasing order, with standard
+        deviations if any band has an error (NaN for bands without one). ``meta`` has ``filters``,
+        and ``id`` if the row has one. Bands without a value (masked, NaN, 99.999 and similar) are
+        excluded.
 
     Raises
     ------
     TypeError
-        Where ``row`` is no row.
+        If ``row`` is not a table row.
     KeyError
-        Where it has no columns of magnitudes.
+        If it has no magnitude columns.
     ValueError
-        Where no band has a value, or an argument is not accepted.
+        If no band has a value, or an argument is invalid.
 
     Warns
     -----
     AstropyUserWarning
-        Where filters are left out whose zero point is not known, with their names.
+        If filters are excluded because their zero point is unknown.
 
     Notes
     -----
-    Vega magnitudes become AB magnitudes by the AB magnitude of Vega in each filter (STScI: WFC3's
-    notebook of zero points and ``acstools.acszpt``, alpha_lyr_stis_010), and 3631 Jy is an AB
-    magnitude of 0. Magnitudes are taken as they are: what corrections they had, they have.
+    Vega magnitudes are converted to AB with the AB magnitude of Vega in each filter (STScI: WFC3's
+    notebook of zero points and ``acstools.acszpt``, alpha_lyr_stis_010); an AB magnitude of 0 is
+    3631 Jy. No corrections are applied or removed.
 
     Examples
     --------
@@ -111,7 +113,7 @@ def _unit(unit):
 
 
 def _cameras_of_field(row):
-    """Filters to cameras in the field of LEGUS that a table says it is of, or None."""
+    """Mapping from filters to cameras in the LEGUS field of a table, or None."""
     name = row.meta.get("FIELD")
     try:
         field = find_field(name) if isinstance(name, str) else None
@@ -149,7 +151,7 @@ def _bands(row, camera):
 
 
 def _value(row, name):
-    """A number; NaN where there is none, or what stands for none."""
+    """Value of a column; NaN if missing or a placeholder."""
     if name not in row.colnames or row[name] is np.ma.masked:
         return np.nan
     value = row[name]

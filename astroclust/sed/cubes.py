@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Spectra of candidates in the cubes of integral-field spectrographs."""
+"""Extract spectra of candidates from integral-field cubes."""
 
 import warnings
 from math import prod
@@ -18,65 +18,66 @@ from astroclust.catalogs import pixel_positions, sky_positions
 
 __all__ = ["extract_spectra"]
 
-# Fewest pixels of sky that give a level.
+# Fewest sky pixels that give a level.
 _MIN_SKY_PIXELS = 10
-# Variance of the median of n values of variance 1 is this over n.
+# The variance of the median of n values of unit variance is this over n.
 _OF_MEDIAN = np.pi / 2
 # Units of values whose sum is not a flux.
 _NOT_LINEAR = {"mag", "dex", "dB", "K", "deg_C"}
 
 
 def extract_spectra(table, cube, *, radius, annulus=None):
-    """Extract spectra of candidates from a cube, in circular apertures.
+    """Extract spectra of candidates from a cube with circular apertures.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        Where the cube has a celestial WCS, a `~astropy.coordinates.SkyCoord` column, or ``ra``
-        and ``dec``, which go first, for ``x`` and ``y`` are mostly those of other images; else
-        ``x`` and ``y``, the 0-based pixels of the cube along right ascension and declination.
+        If the cube has a celestial WCS, with a `~astropy.coordinates.SkyCoord` column or ``ra`` and
+        ``dec``, which take precedence because ``x`` and ``y`` usually belong to other images;
+        otherwise with ``x`` and ``y``, 0-based pixels of the cube along right ascension and
+        declination.
     cube : `~specutils.Spectrum`, 3-D
-        With the spectral axis anywhere, and the FITS WCS for positions on the sky; the guide has
-        how to read one.
+        Cube with the spectral axis in any position, and the FITS WCS for sky positions; the guide
+        explains how to read one.
     radius : float or `~astropy.units.Quantity`
-        Radius of the aperture, in pixels of the cube, or an angle where it has a celestial WCS.
-        Pixels on the rim count by the area inside.
+        Radius of the aperture, in pixels of the cube, or an angle if it has a celestial WCS. Pixels
+        on the edge are weighted by overlap.
     annulus : tuple of two floats or `~astropy.units.Quantity`, optional
-        Inner and outer radius of the sky, whose median at each wavelength is taken off; by
-        default none is.
+        Inner and outer radius of the sky annulus, whose median at each wavelength is subtracted; by
+        default, no sky is subtracted.
 
     Returns
     -------
     spectra : `~specutils.Spectrum`, shape (n, n_wavelengths)
-        One spectrum a row, in the order of the table: ``spectra[i]`` is the 1-D spectrum of row i.
-        Sums over pixels, in the unit of the cube. Sums of a surface brightness (per sr, per
+        One spectrum per row, in the order of the table: ``spectra[i]`` is the 1-D spectrum of row
+        i. Sums over pixels, in the unit of the cube; sums of a surface brightness (per sr, per
         arcsec2) are multiplied by the solid angle of a pixel from the WCS, and sums of fluxes per
-        pixel are in the unit without it. With the uncertainty if the cube has one (of independent
-        pixels). NaN, and masked, at wavelengths where a pixel in the aperture is masked or not
-        finite, or there are fewer than 10 pixels of sky, and at all wavelengths if the aperture is
-        not completely on the cube.
+        pixel drop the pixel unit. Includes the uncertainty if the cube has one (assuming
+        independent pixels). NaN and masked at wavelengths at which a pixel in the aperture is
+        masked or not finite, or there are fewer than 10 sky pixels, and at all wavelengths if the
+        aperture is not completely on the cube.
 
     Raises
     ------
     TypeError
-        Where ``cube`` is no `~specutils.Spectrum`.
+        If ``cube`` is not a `~specutils.Spectrum`.
     ValueError
-        If it is not 3-D, or its WCS has the spectral axis elsewhere; if it has no celestial WCS
-        and the table no ``x`` and ``y``, a radius is an angle or the cube a surface brightness; if
-        its unit is one of which a sum is no flux (per beam, magnitudes, temperatures); or if a
-        radius is not accepted.
+        If the cube is not 3-D, or its WCS has the spectral axis elsewhere; if it has no celestial
+        WCS and the table has no ``x`` and ``y``, a radius is an angle or the cube is a surface
+        brightness; if sums in its unit are not fluxes (per beam, magnitudes, temperatures); or if a
+        radius is invalid.
     KeyError
-        Where the table has no positions.
+        If the table has no positions.
 
     Warns
     -----
     AstropyUserWarning
-        Once, where candidates are off the cube, or not wholly on it, with their number.
+        If candidates are off the cube or only partly on it; issued once, with their number.
 
     Notes
     -----
-    One 2-D spectrum rather than a list: the wavelengths are the same for all, so that it is one
-    array to compute with, and a row without a spectrum has its place.
+    The result is a single 2-D spectrum because all rows have the same wavelengths; rows without a
+    spectrum are kept.
 
     Examples
     --------
@@ -134,12 +135,12 @@ def extract_spectra(table, cube, *, radius, annulus=None):
 
 
 def _is_celestial(wcs):
-    # Spectrum makes a GWCS of its own, without the sky, where it is given none or is sliced.
+    # Spectrum makes a GWCS without sky axes if it is sliced or given no WCS.
     return isinstance(wcs, WCS) and wcs.has_celestial
 
 
 def _spatial_axes(cube):
-    """Axes of the array along x and y: specutils may have put the spectral axis last or first."""
+    """Axes of the array along x and y: specutils may put the spectral axis last or first."""
     if _is_celestial(cube.wcs):
         x_axis, y_axis = 2 - cube.wcs.wcs.lng, 2 - cube.wcs.wcs.lat
         if cube.spectral_axis_index in (x_axis, y_axis):
@@ -167,7 +168,7 @@ def _positions(table, wcs):
 
 
 def _flux_unit(unit, wcs):
-    """Unit of sums over pixels, and the factor from sums of the values to it."""
+    """Unit of sums over pixels, and the conversion factor to it."""
     if not isinstance(unit, u.UnitBase) or {base.name for base in unit.bases} & _NOT_LINEAR:
         raise ValueError(
             f"the cube is in {unit}, in which pixels cannot be summed: convert it to a flux "
@@ -180,10 +181,10 @@ def _flux_unit(unit, wcs):
         )
     per_angle = _product(unit, u.rad)
     if per_angle == u.dimensionless_unscaled and u.rad in unit.decompose().bases:
-        unit = unit.decompose()  # rayleighs have it in their name
+        unit = unit.decompose()  # the name of rayleighs contains it
         per_angle = _product(unit, u.rad)
     if per_angle.is_equivalent(u.dimensionless_unscaled):
-        return unit / _product(unit, u.pix), 1.0  # what is per pixel is summed over pixels
+        return unit / _product(unit, u.pix), 1.0  # fluxes per pixel are summed over pixels
     if not per_angle.is_equivalent(u.sr**-1):
         raise ValueError(
             f"the cube is in {unit}, which is neither a flux density nor a surface brightness: "
@@ -199,14 +200,14 @@ def _flux_unit(unit, wcs):
 
 
 def _product(unit, kind):
-    """The part of a unit that is in powers of units of one kind, such as angles."""
+    """The part of a unit in units of one physical type, such as angles."""
     parts = zip(unit.bases, unit.powers, strict=True)
     chosen = [base**power for base, power in parts if base.decompose().bases == [kind]]
     return prod(chosen, start=u.dimensionless_unscaled)
 
 
 def _radii(radius, annulus, wcs):
-    """The radii in pixels, of the aperture and of the sky or None."""
+    """Radii of the aperture and of the sky annulus (or None), in pixels."""
     radius = _pixels(radius, wcs, "radius")
     if np.ndim(radius) or not 0 < radius < np.inf:
         raise ValueError(f"radius must be a positive number, not {radius!r}")
@@ -231,7 +232,7 @@ def _pixels(radius, wcs, name):
 
 
 class _Pixels:
-    """The values of a cube and their variances, with the axes wavelength, y, x."""
+    """Values of a cube and their variances, with axes wavelength, y, x."""
 
     def __init__(self, cube, order):
         self.flux = np.transpose(cube.flux.value, order)
@@ -243,12 +244,12 @@ class _Pixels:
             self.variance = np.transpose(errors.array, order) * per_unit
 
     def hold(self, aperture):
-        """Whether an aperture is wholly on the cube."""
+        """Whether an aperture is completely on the cube."""
         of_cube, of_mask = aperture.get_overlap_slices(self.flux.shape[1:])
         return of_cube is not None and np.isclose(aperture.data[of_mask].sum(), aperture.data.sum())
 
     def measure(self, aperture, ring):
-        """Sums at all wavelengths, less the sky of the ring, and their variances."""
+        """Sky-subtracted sums at all wavelengths, and their variances."""
         weights, values, variances = self._inside(aperture)
         total, variance = values @ weights, variances @ weights**2
         if ring is not None:
@@ -259,7 +260,7 @@ class _Pixels:
         return total, np.where(np.isnan(total), np.nan, variance)
 
     def _inside(self, aperture):
-        """Weights, shape (m,); values, NaN where they are bad, and variances, shape (k, m)."""
+        """Weights, shape (m,); values (NaN if bad) and variances, shape (k, m)."""
         of_cube, of_mask = aperture.get_overlap_slices(self.flux.shape[1:])
         if of_cube is None:
             nothing = np.empty((len(self.flux), 0))
@@ -277,14 +278,14 @@ class _Pixels:
         return weights[used], values, variances
 
     def _sky(self, ring):
-        """Median of the ring at each wavelength, NaN where it has few pixels, and its variance."""
+        """Median of the annulus at each wavelength (NaN for too few pixels), and its variance."""
         _, values, variances = self._inside(ring)
         good = np.isfinite(values)
         n = good.sum(axis=1)
         enough = n >= _MIN_SKY_PIXELS
         level, variance = np.full((2, len(values)), np.nan)
         if enough.any():
-            median = np.median if good[enough].all() else np.nanmedian  # the second is slow
+            median = np.median if good[enough].all() else np.nanmedian  # nanmedian is slow
             level[enough] = median(values[enough], axis=1)
             mean = np.where(good, variances, 0)[enough].sum(axis=1) / n[enough]
             variance[enough] = _OF_MEDIAN * mean / n[enough]

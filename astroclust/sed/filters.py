@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The throughput of filters, and the camera that each is in."""
+"""Filter throughputs, and the camera of each filter."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -12,17 +12,17 @@ from astroclust.instruments import camera_of_filter, find_filter, instruments
 
 __all__ = ["check_camera", "filter_curve", "filter_key"]
 
-# Names of cameras in sedpy.
+# Camera names in sedpy.
 _SEDPY = {
     **{"uvis": "wfc3_uvis", "ir": "wfc3_ir", "acs": "acs_wfc"},
     **{"nircam-sw": "jwst", "nircam-lw": "jwst"},
 }
-# Those that sedpy does not have, all of WFC3/UVIS; the file says where they are from.
+# Filters missing from sedpy, all of WFC3/UVIS; the file gives their origin.
 _OWN = ("F438W", "F547M")
 
 
 def check_camera(camera):
-    """Raise an error where ``camera`` is none, and no mapping from filters to cameras."""
+    """Raise an error if ``camera`` is neither a camera nor a mapping from filters to cameras."""
     values = camera.values() if isinstance(camera, Mapping) else [camera]
     for value in values:
         if value is not None and value not in instruments():
@@ -43,25 +43,25 @@ def filter_key(name, camera):
 
 @lru_cache
 def filter_curve(camera, name):
-    """Throughput of telescope, filter and detector, on any scale.
+    """Throughput of telescope, filter and detector, on an arbitrary scale.
 
     Parameters
     ----------
     camera, name : str
-        Name of the camera, such as ``"uvis"``, and of the filter.
+        Camera, such as ``"uvis"``, and filter.
 
     Returns
     -------
     wavelength, throughput : `~numpy.ndarray`, shape (n,)
-        In Angstrom, increasing, and in electrons a photon. Of F547M it is that of the filter
-        alone.
+        In Angstrom, increasing, and in electrons per photon. For F547M, the throughput of the
+        filter alone.
 
     Raises
     ------
     KeyError
-        If there is no curve of such a filter.
+        If there is no curve for the filter.
     ModuleNotFoundError
-        Where sedpy is not installed.
+        If sedpy is not installed.
     """
     if camera not in _SEDPY or not np.isfinite(find_filter(camera, name).ab_of_vega):
         raise KeyError(
@@ -82,7 +82,7 @@ def filter_curve(camera, name):
 
 
 def _read_only(*arrays):
-    """Copies that no caller can change, as they are kept for the next."""
+    """Read-only copies, because they are cached."""
     copies = tuple(map(np.array, arrays))
     for copy in copies:
         copy.setflags(write=False)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The magnitudes that spectra have in filters."""
+"""Synthetic magnitudes of spectra."""
 
 import warnings
 
@@ -23,50 +23,51 @@ _POGSON = 2.5 / np.log(10)
 
 
 def synthetic_magnitudes(spectrum, bands, *, system="vega", camera=None, min_coverage=0.95):
-    """Measure magnitudes of spectra in the filters of HST.
+    """Compute synthetic magnitudes of spectra in HST filters.
 
     Parameters
     ----------
     spectrum : `~specutils.Spectrum`, shape (n_wavelengths,) or (n, n_wavelengths)
-        In a unit of flux density, by wavelength or frequency; also more than one, as
-        `extract_spectra` returns them.
+        In a unit of flux density per wavelength or frequency; may contain several spectra, as from
+        `extract_spectra`.
     bands : str or sequence of str
         Filters, such as ``["F555W", "F814W"]``.
     system : str, optional
         ``"vega"`` or ``"ab"``.
     camera : str or mapping, optional
-        As `to_spectrum` takes it.
+        See `to_spectrum`.
     min_coverage : float, optional
-        Smallest part of a filter, by the electrons of a source of constant AB magnitude, that the
-        spectrum must cover; masked and NaN values do not. The magnitude is that of the part.
+        Smallest fraction of a filter, in electrons from a source of constant AB magnitude, that the
+        spectrum must cover; masked and NaN values do not count. The magnitude is that of the
+        covered part.
 
     Returns
     -------
     result : `~astropy.table.Table`, length n
-        For each filter, such as F555W, ``mag_f555w`` and, where the spectrum has an uncertainty,
-        ``mag_err_f555w`` (mag): as `~astroclust.photometry.measure_photometry` names them, masked
-        where there is none. Noise is taken to be independent from one wavelength to the next.
+        For each filter, such as F555W, ``mag_f555w`` and, if the spectrum has an uncertainty,
+        ``mag_err_f555w`` (mag), named as in `~astroclust.photometry.measure_photometry` and masked
+        if missing. Noise is assumed to be independent between wavelengths.
 
     Raises
     ------
     KeyError
-        Where there is no such filter.
+        If there is no such filter.
     ValueError
-        Where the spectrum is in no unit of flux density, or an argument is not accepted.
+        If the spectrum is not in a unit of flux density, or an argument is invalid.
     ModuleNotFoundError
-        Where sedpy is not installed, which has the curves of most filters.
+        If sedpy, which provides most filter curves, is not installed.
 
     Warns
     -----
     AstropyUserWarning
-        Once, where filters are not covered, with their names and the largest part that is.
+        If filters are not covered; issued once, with their names and the largest covered fraction.
 
     Notes
     -----
-    The mean flux density is that of a counter of photons (Bessell & Murphy 2012, app. A).
-    Throughputs are those of STScI, as ``astro-sedpy`` and, for F438W and F547M of WFC3/UVIS,
-    ``astroclust/data/filter_curves.ecsv`` have them. The AB magnitude of Vega in each filter is
-    STScI's, the same that `to_spectrum` and `~astroclust.photometry.measure_photometry` use.
+    The mean flux density is that of a photon-counting detector (Bessell & Murphy 2012, app. A).
+    Throughputs are those of STScI, from ``astro-sedpy`` and, for F438W and F547M of WFC3/UVIS, from
+    ``astroclust/data/filter_curves.ecsv``. The AB magnitudes of Vega are those of STScI, as in
+    `to_spectrum` and `~astroclust.photometry.measure_photometry`.
 
     Examples
     --------
@@ -151,7 +152,7 @@ def _masked(values, mask, axis):
 
 
 def _measure(wavelength, flux, error, key):
-    """AB magnitudes, their errors, and the parts of the filter that are covered."""
+    """AB magnitudes, their errors, and the covered fractions of the filter."""
     curve = filter_curve(*key)
     weights = _weights(wavelength, *curve)
     reference = weights * _AB_ZERO / wavelength**2
@@ -170,10 +171,10 @@ def _measure(wavelength, flux, error, key):
 
 
 def _weights(wavelength, curve_wavelength, throughput):
-    """What each value of a spectrum counts in the integral of flux, throughput and wavelength.
+    """Weight of each spectral value in the integral of flux, throughput and wavelength.
 
-    The spectrum is a straight line between its values and nothing beyond its ends; the integral
-    is over the points of both.
+    The spectrum is interpolated linearly and is zero beyond its ends; the integral uses the points
+    of both curves.
     """
     weights = np.zeros(len(wavelength))
     low, high = np.maximum(wavelength[0], curve_wavelength[0]), curve_wavelength[-1]

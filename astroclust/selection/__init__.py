@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Which sources are candidates: the cuts, the presets of surveys, and the one-call pipeline."""
+"""Candidate selection: cuts, survey presets, and the one-call pipeline."""
 
 from astroclust.selection.cuts import (
     LEGUS_CUTS,

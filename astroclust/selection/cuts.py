@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Which sources are candidates: the cuts, and the reason for each rejection."""
+"""Candidate cuts, and the reason for each rejection."""
 
 import itertools
 import re
@@ -26,12 +26,12 @@ __all__ = [
 ]
 
 
-# The ending of the columns of further apertures, as `measure_photometry` names them.
+# Suffix of the flux columns of further apertures; see `measure_photometry`.
 _FURTHER_RADIUS = re.compile(r"_r[0-9.]+$")
 
 
 class Cut(DescribedFlag):
-    """Bits of the ``cuts`` column: why a source is not a candidate.
+    """Bits of the ``cuts`` column: reasons for rejection.
 
     Examples
     --------
@@ -56,26 +56,27 @@ class Cut(DescribedFlag):
 
 @dataclass(frozen=True)
 class Cuts:
-    """Limits that make a source a candidate.
+    """Selection limits for candidates.
 
     Parameters
     ----------
     min_ci : float
-        Smallest concentration index (mag): above that of stars, which depends on the camera
-        (LEGUS: 1.2 to 1.4 by field).
+        Smallest concentration index (mag), above that of stars, which depends on the camera (LEGUS:
+        1.2 to 1.4, by field).
     max_error : float
-        Largest error (mag) of a good measurement.
+        Largest magnitude error of a good measurement.
     min_filters : int
-        Bands that must have one: B, V and I among them. All, where there are fewer bands.
+        Number of bands with a good measurement, B, V and I among them; all of them if there are
+        fewer bands.
     max_absolute_v : float
         Faintest absolute magnitude in V (Vega).
     min_separation : float
-        Pixels within which two candidates are one, the later of the table.
+        Separation (pixels) of duplicates, of which the later one in the table is kept.
     needs_reference : bool
         Whether the reference band, V, must be one of the two adjacent bands. Published descriptions
         differ; `False` reproduces the released catalogs.
     required : tuple of str
-        Roles of bands, of those that there are, in which a measurement must be good.
+        Roles of bands that need a good measurement, if present.
 
     Examples
     --------
@@ -99,8 +100,8 @@ class Cuts:
 LEGUS_CUTS = Cuts()
 #: The cuts for NGC 1559 (Wei et al. 2020, sec. 3.1).
 NGC1559_CUTS = Cuts(max_absolute_v=-7.5)
-#: Cuts for PHANGS-HST, whose several concentration indices are not public: one, of its camera,
-#: stands in for them, and there is no limit in magnitude.
+#: Cuts for PHANGS-HST, whose several concentration indices are not public: a single one stands in
+#: for them, with the cut of its camera, and there is no magnitude limit.
 PHANGS_CUTS = Cuts(min_ci=1.25, max_absolute_v=np.inf)
 
 
@@ -114,42 +115,42 @@ def select_candidates(
     system="legus",
     left_out=None,
 ):
-    """Apply cuts to the sources of a table, and keep the reason for each rejection.
+    """Apply cuts to a table of sources, and record the reason for each rejection.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        With ``ci`` and, for each filter, ``mag_err_<filter>``, or ``flux_<filter>`` and
-        ``flux_err_<filter>``, as `find_candidates` measures them and
-        `~astroclust.catalogs.read_legus` reads them. Where there is a column ``n_filters``, it is
-        taken for the number of good measurements. Positions are needed to find duplicates.
+        Table with ``ci`` and, for each filter, ``mag_err_<filter>``, or ``flux_<filter>`` and
+        ``flux_err_<filter>``; see `find_candidates` and `~astroclust.catalogs.read_legus`. If it
+        has a column ``n_filters``, that is the number of good measurements. Positions are needed to
+        find duplicates.
     cuts : `Cuts`, optional
         The limits.
     distance : `~astropy.units.Quantity` or float, optional
-        Distance of the galaxy (Mpc where it has no unit); without it there is no cut in absolute
+        Distance of the galaxy (Mpc if it has no unit). By default, there is no cut in absolute
         magnitude.
     v_magnitude : array_like of float, shape (n,), optional
-        Total magnitudes in V, for that cut; by default those of the table. LEGUS cut in magnitudes
-        that were corrected by the concentration index (`~astroclust.photometry.ci_correction`).
+        Total V magnitudes for that cut; by default those of the table. LEGUS used magnitudes
+        corrected by concentration index (`~astroclust.photometry.ci_correction`).
     roles : mapping, optional
-        Filters to the bands that they stand for, for those that ``system`` does not have.
+        Mapping from filters that ``system`` does not have to the bands that they represent.
     system : str or `~astroclust.instruments.BandSystem`, optional
         The bands, in order.
     left_out : array_like of bool, shape (n,), optional
-        Rows that are no candidates for where they are.
+        Rows excluded because of their position.
 
     Returns
     -------
     result : `~astropy.table.Table`, length n
-        A copy of the table with ``cuts`` (bits of `Cut`; 0 for a candidate) and, where the table
-        had none, ``n_filters``.
+        A copy of the table with ``cuts`` (bits of `Cut`; 0 for a candidate) and, if it had none,
+        ``n_filters``.
 
     Raises
     ------
     KeyError
-        Where the table lacks a column that a cut needs.
+        If the table lacks a column that a cut needs.
     ValueError
-        Where it has a column ``cuts``, or an argument is not accepted.
+        If the table has a column ``cuts``, or an argument is invalid.
 
     Examples
     --------
@@ -205,13 +206,13 @@ def _rows(left_out, n):
 
 
 def _errors(table, roles, system):
-    """Errors in magnitudes by role, or by filter where it has none; NaN where there is none."""
+    """Magnitude errors by role, or by filter if it has no role; NaN if missing."""
     known = {**{role: role for role in system.roles}, **system.filters}
     known.update({name.upper(): role for name, role in roles.items()})
     errors = {}
     for name in table.colnames:
         kind, _, filter_ = name.rpartition("_err_")
-        # Where there are both, those of the fluxes: LEGUS cut before the aperture correction.
+        # Flux errors take precedence: LEGUS cut before the aperture correction.
         if (
             kind not in ("mag", "flux")
             or (kind == "mag" and f"flux_err_{filter_}" in table.colnames)
@@ -233,14 +234,14 @@ def _errors(table, roles, system):
 
 
 def _count(good, cuts):
-    """LEGUS's number of filters: those that are good if the required ones are, else none."""
+    """LEGUS's number of good filters, or 0 if a required one is not good."""
     count = np.sum(list(good.values()), axis=0)
     needed = [good[role] for role in cuts.required if role in good]
     return np.where(np.all(needed, axis=0), count, 0) if needed else count
 
 
 def _adjacent(good, cuts, system):
-    """Whether two adjacent bands are good; any, if there are no adjacent bands."""
+    """Whether two adjacent bands are good, or any band if none are adjacent."""
     reference = system.reference[0]
     pairs = [
         good[first] & good[second]
@@ -275,7 +276,7 @@ def _v_magnitude(table, given, system):
 
 
 def _duplicates(table, candidates, separation):
-    """The earlier of each two candidates in one place, as LEGUS dropped them."""
+    """The earlier candidate of each close pair, which is the one that LEGUS dropped."""
     rows = np.flatnonzero(candidates)
     places = np.column_stack([float_column(table, name)[rows] for name in ("x", "y")])
     rows = rows[np.isfinite(places).all(axis=1)]
@@ -285,25 +286,25 @@ def _duplicates(table, candidates, separation):
 
 
 def cut_flow(table):
-    """How many sources each cut rejects, and how many are left.
+    """Number of sources that each cut rejects, and number left.
 
     Parameters
     ----------
     table : `~astropy.table.Table`
-        As `select_candidates` returns it, with all sources; or candidates of `find_candidates`,
-        also after they were written and read, whose metadata have the numbers.
+        All sources, as returned by `select_candidates`; or candidates of `find_candidates`,
+        including those read from a file, with the numbers in their metadata.
 
     Returns
     -------
     flow : `~astropy.table.Table`
-        All sources, ``DETECTED``, then the cuts in their order: ``cut``, ``rejected`` (by it,
-        whatever else rejects the same source), ``newly_rejected`` (by it and no cut before), and
-        ``left``, which is that of the row above minus ``newly_rejected``.
+        All sources, ``DETECTED``, then the cuts in order: ``cut``, ``rejected`` (by this cut,
+        regardless of the others), ``newly_rejected`` (by this cut and no earlier one), and
+        ``left``, which is that of the previous row minus ``newly_rejected``.
 
     Raises
     ------
     KeyError
-        If the table has neither the column ``cuts`` nor the numbers.
+        If the table has neither a column ``cuts`` nor the numbers in its metadata.
 
     Examples
     --------
@@ -336,13 +337,13 @@ def cut_flow(table):
 
 
 def flow_meta(flow):
-    """The numbers of a `cut_flow` as metadata, with keywords that FITS has."""
+    """A `cut_flow` as metadata, with keywords valid in FITS."""
     meta = {row["cut"][:8]: int(row["left"]) for row in flow}
     return meta | {f"REJECT{i}": int(row["rejected"]) for i, row in enumerate(flow) if i}
 
 
 def _noted_counts(meta):
-    """Number of sources, and of those that each cut rejects and leaves, by `flow_meta`."""
+    """Number of sources, and numbers rejected and left by each cut, from `flow_meta`."""
     try:
         counts = [
             (int(meta[f"REJECT{i}"]), int(meta[cut.name[:8]])) for i, cut in enumerate(Cut, 1)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The whole way from images to candidates."""
+"""Candidate selection from images in one call."""
 
 import warnings
 from dataclasses import replace
@@ -38,54 +38,53 @@ def find_candidates(
     workers=1,
     progress_bar=False,
 ):
-    """Find star-cluster candidates: sources, photometry and cuts in one call.
+    """Find star-cluster candidates: detection, photometry and cuts in one call.
 
     Parameters
     ----------
     images : `~astroclust.images.ImageSet` or mapping
         The bands of the field.
     distance : `~astropy.units.Quantity` or float, optional
-        Distance of the galaxy (Mpc if it has no unit); without it there is no cut in absolute
-        magnitude. If there is no image in V, the band that stands in for it is cut.
+        Distance of the galaxy (Mpc if it has no unit). By default, there is no cut in absolute
+        magnitude. Without a V image, the cut applies to the reference band.
     preset : str or `Preset`, optional
-        ``"legus"``, ``"ngc1559"`` or ``"phangs"``; or settings of your own, such as
-        ``replace(PRESETS["legus"], extinction={"V": 0.1})`` with `dataclasses.replace`. If a band
-        that the preset names is missing, the reference band replaces it.
+        ``"legus"``, ``"ngc1559"`` or ``"phangs"``; or your own settings, such as
+        ``replace(PRESETS["legus"], extinction={"V": 0.1})`` with `dataclasses.replace`. The
+        reference band replaces a band of the preset that is missing.
     exclude : str, `~pathlib.Path`, `~regions.Regions` or `~numpy.ndarray` of bool, optional
-        What to leave out, such as a nucleus or bright stars: a region file of DS9, regions, as
-        `~astroclust.ds9.regions_mask` takes them, or a mask of the shape of the images.
+        Area to exclude, such as a nucleus or bright stars: a DS9 region file, regions (see
+        `~astroclust.ds9.regions_mask`), or a mask with the shape of the images.
     footprint : str, `~pathlib.Path`, `~regions.Regions` or `~numpy.ndarray` of bool, optional
-        Outside of which to leave out everything, in the same forms.
+        Area outside of which everything is excluded, in the same forms.
     keep_rejected : bool, optional
-        Whether to return all sources, with the reasons of each rejection in the column ``cuts``,
-        as `select_candidates` gives it.
+        Whether to return all sources, with the reasons for rejection in the column ``cuts``; see
+        `select_candidates`.
     segmentation : bool, optional
-        Whether to return the segments of the candidates too. Presets that detect by DAOFIND do not
-        have any.
+        Whether to return the segments of the candidates too. Presets that detect with DAOFIND do
+        not have any.
     workers : int or `~concurrent.futures.Executor`, optional
-        Number of processes that detect, or a pool, as `~astroclust.detection.find_sources` takes
-        it.
+        Number of processes for detection, or a pool; see `~astroclust.detection.find_sources`.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     candidates : `~astropy.table.Table`
-        The table of `~astroclust.detection.find_sources`, of those that pass, with the columns of
-        `~astroclust.photometry.measure_photometry`, ``ci`` (mag, in V) and ``n_filters``. It goes
-        straight into `~astroclust.classification.classify_table`. Its ``meta`` has all settings,
-        checksums of the images and versions, which `describe_settings` lists, and how many sources
-        were found, rejected and left by each cut, which `cut_flow` lists.
+        Candidates, with the columns of `~astroclust.detection.find_sources` and
+        `~astroclust.photometry.measure_photometry`, ``ci`` (mag, in V) and ``n_filters``; the input
+        of `~astroclust.classification.classify_table`. Its ``meta`` has all settings, image
+        checksums and versions, which `describe_settings` lists, and the number of sources detected,
+        rejected and left by each cut, which `cut_flow` lists.
     segments : `~photutils.segmentation.SegmentationImage`, shape (ny, nx)
-        Only with ``segmentation``: the ``id`` of the row that each pixel belongs to, 0 for pixels
-        of none. Positions are recentered after detection, by a pixel at most.
+        Only with ``segmentation``: ``id`` of the row that each pixel belongs to, or 0. Positions
+        are recentered after detection, by at most one pixel.
 
     Raises
     ------
     ValueError
-        Where an argument is not accepted, or V has no zero point and there is a distance.
+        If an argument is invalid, or V has no zero point and a distance is given.
     ModuleNotFoundError
-        For regions, where the package of that name is not installed.
+        If regions are given and the ``regions`` package is not installed.
 
     Warns
     -----
@@ -175,17 +174,17 @@ def _index_column(sources, band, preset):
 
 
 def keep_candidates(sources):
-    """Take the candidates of all sources, and note in the metadata how many each cut left.
+    """Select the candidates among all sources, and record the cut flow in the metadata.
 
     Parameters
     ----------
     sources : `~astropy.table.Table`
-        As `select_candidates` returns it.
+        All sources, as returned by `select_candidates`.
 
     Returns
     -------
     candidates : `~astropy.table.Table`
-        The rows without a cut, and without the column ``cuts``.
+        The rows that pass all cuts, without the column ``cuts``.
 
     Examples
     --------
@@ -216,12 +215,12 @@ def _detection_image(images, preset, *, progress_bar):
 
 
 def _band(images, name):
-    """A band, or the one to judge by where there is none of that name, with the common WCS."""
+    """The named band, or the reference band if it is missing, with the common WCS."""
     return replace(images.get(name, images.reference), wcs=images.wcs)
 
 
 def blocked_pixels(images, exclude=None, footprint=None):
-    """Pixels in which there are no candidates.
+    """Pixels excluded from the search for candidates.
 
     Parameters
     ----------
@@ -267,7 +266,7 @@ def _mask(regions, images, name):
 
 
 def _on_mask(sources, mask):
-    """Which sources are in the pixels of a mask; those that are on no pixel are not."""
+    """Whether each source lies on a masked pixel; false off the image."""
     x, y = (np.round(np.asarray(sources[name], float)) for name in ("x", "y"))
     ny, nx = mask.shape
     rows = np.flatnonzero((x >= 0) & (x < nx) & (y >= 0) & (y < ny))
@@ -277,7 +276,7 @@ def _on_mask(sources, mask):
 
 
 def _check_zero_point(images, preset, distance):
-    """Without a zero point no source would pass the cut in magnitude."""
+    """Check for a V zero point, without which no source passes the magnitude cut."""
     if distance is None or not np.isfinite(preset.cuts.max_absolute_v):
         return
     band = images.reference

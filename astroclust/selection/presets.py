@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How each survey went from images to candidates."""
+"""Detection, photometry and selection settings of surveys."""
 
 import warnings
 from collections.abc import Mapping
@@ -15,34 +15,34 @@ from astroclust.selection.cuts import LEGUS_CUTS, NGC1559_CUTS, PHANGS_CUTS, Cut
 
 __all__ = ["PRESETS", "Preset", "field_settings", "get_preset"]
 
-# PHANGS-HST (Deger et al. 2022): one aperture correction a galaxy in V, -0.45 to -0.83, here that
-# of NGC 1559, and the other bands at fixed distances from it.
+# PHANGS-HST (Deger et al. 2022): one aperture correction in V per galaxy, -0.45 to -0.83, here that
+# of NGC 1559; the other bands have fixed offsets from it.
 _PHANGS_CORRECTION = {"NUV": -0.86, "U": -0.79, "B": -0.70, "V": -0.67, "I": -0.79}
 _LEGUS_APERTURES = Apertures(sky_statistic="mode")
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Settings of `find_candidates`; `dataclasses.replace` makes your own of one of `PRESETS`.
+    """Settings of `find_candidates`; modify one of `PRESETS` with `dataclasses.replace`.
 
     Parameters
     ----------
     detect_in : str
-        ``"white"`` for `~astroclust.detection.white_light`, a filter or role, or ``"all"`` for the
-        method ``"rcnn"``, which sees all bands at once.
+        Detection image: ``"white"`` for `~astroclust.detection.white_light`, a filter or role, or
+        ``"all"`` for the method ``"rcnn"``, which uses all bands at once.
     method, threshold, n_pixels : str, float and int
-        As `~astroclust.detection.find_sources` takes them.
+        See `~astroclust.detection.find_sources`.
     detector : str, `~pathlib.Path`, `~astroclust.detectors.Detector` or None
-        Network of the method ``"rcnn"``.
+        Network for the method ``"rcnn"``.
     center_in : str or None
-        Filter or role of the band whose peaks positions are moved to; None to leave them.
+        Filter or role of the band on whose peaks positions are recentered; None for no recentering.
     apertures, errors, zero_points, aperture_correction, extinction : optional
-        As `~astroclust.photometry.measure_photometry` takes them.
+        See `~astroclust.photometry.measure_photometry`.
     cuts : `Cuts`
-        As `select_candidates` takes them.
+        See `select_candidates`.
     field : str or None
-        Field of LEGUS whose cut and extinction these are, as `field_settings` sets it; it is
-        noted in the metadata of the candidates.
+        LEGUS field whose cut and extinction are used, set by `field_settings` and recorded in the
+        metadata of the candidates.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class Preset:
     field: str | None = None
 
 
-#: LEGUS (Adamo et al. 2017), NGC 1559 as Wei et al. (2020, sec. 3.1) did it, and PHANGS-HST.
+#: LEGUS (Adamo et al. 2017), NGC 1559 (Wei et al. 2020, sec. 3.1), and PHANGS-HST.
 PRESETS = {
     "legus": Preset(),
     "ngc1559": Preset(detect_in="V", cuts=NGC1559_CUTS),
@@ -88,12 +88,12 @@ PRESETS = {
 
 
 def get_preset(preset):
-    """Find the settings of a survey by name.
+    """Look up the settings of a survey by name.
 
     Parameters
     ----------
     preset : str or `Preset`
-        One of `PRESETS`, or your own, which is returned as it is.
+        Name in `PRESETS`; a `Preset` is returned unchanged.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def get_preset(preset):
     Raises
     ------
     ValueError
-        For an unknown name.
+        If the name is unknown.
 
     Examples
     --------
@@ -119,18 +119,18 @@ def get_preset(preset):
 
 
 def field_settings(name, *, preset="legus", distance=None, min_ci=None):
-    """Settings of `find_candidates` for a field of LEGUS.
+    """Settings of `find_candidates` for a LEGUS field.
 
     Parameters
     ----------
     name : str
-        A field of `~astroclust.catalogs.legus_fields`.
+        Name of a field; see `~astroclust.catalogs.legus_fields`.
     preset : str or `Preset`, optional
         Settings of the survey.
     distance : float, optional
-        Distance in Mpc, in place of that of the field.
+        Distance in Mpc; by default that of the field.
     min_ci : float, optional
-        Cut in concentration index, in place of that of the field.
+        Cut in concentration index; by default that of the field.
 
     Returns
     -------
@@ -144,12 +144,12 @@ def field_settings(name, *, preset="legus", distance=None, min_ci=None):
     KeyError
         If LEGUS has no such field.
     ValueError
-        If the distance of the field is not known, and none is given.
+        If the distance of the field is unknown, and none is given.
 
     Warns
     -----
     AstropyUserWarning
-        If the cut in concentration index of the field is not known: that of the preset is used.
+        If the concentration-index cut of the field is unknown and that of the preset is used.
 
     Examples
     --------
@@ -174,7 +174,7 @@ def field_settings(name, *, preset="legus", distance=None, min_ci=None):
 
 
 def _usual_cut(field, preset):
-    """The cut of the preset, where that of the field is not known."""
+    """Cut of the preset, for a field without its own."""
     warnings.warn(
         f"the registry has no cut in concentration index for {field.name}: that of the preset, "
         f"{preset.cuts.min_ci:g} mag, is used; give min_ci, such as the smallest index in its "

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The settings that candidates were selected with, in the metadata of their table."""
+"""Selection settings in the metadata of a candidate table."""
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -23,12 +23,12 @@ from astroclust.selection.presets import PRESETS
 
 __all__ = ["describe_settings", "settings_meta"]
 
-# The numbers of a cut flow, and what only programs read.
+# The cut flow, and what only programs read.
 _NOT_SETTINGS = {"DETECTED", "REJECT", "CLASSES", *(cut.name[:8] for cut in Cut)}
 
 
 def settings_meta(images, preset, *, distance, detection, center, exclude, footprint):
-    """Metadata that say how candidates are selected, with keywords that FITS has.
+    """Metadata that describe the selection, with keywords valid in FITS.
 
     Parameters
     ----------
@@ -39,14 +39,14 @@ def settings_meta(images, preset, *, distance, detection, center, exclude, footp
     distance : float or None
         Distance in Mpc.
     detection, center : `~astroclust.images.Band` or None
-        The image that sources are found in, and the one whose peaks they are moved to.
+        Detection image, and the image used for recentering.
     exclude, footprint : optional
         See `find_candidates`.
 
     Returns
     -------
     meta : dict
-        Keywords of `~astroclust.catalogs.keywords.KEYWORDS` to numbers and texts.
+        Keywords of `~astroclust.catalogs.keywords.KEYWORDS`, with numbers and text as values.
     """
     radius, *others = np.atleast_1d(np.asarray(preset.apertures.radius, float)).tolist()
     meta = {
@@ -92,7 +92,7 @@ def _name_detector(detector):
 
 
 def _cuts_meta(cuts, distance, roles):
-    """The limits as they apply to the bands that there are."""
+    """Limits as they apply to the available bands."""
     max_absolute_v = float(cuts.max_absolute_v)
     if not np.isfinite(max_absolute_v):
         max_absolute_v = "none"
@@ -128,20 +128,20 @@ def _band_meta(band, preset):
 
 
 def _name_preset(preset):
-    """The preset that is nearest, and what differs from it."""
+    """Name of the closest preset, and the fields that differ from it."""
     changed = {name: _changes(known, preset) for name, known in PRESETS.items()}
     name = min(changed, key=lambda name: len(changed[name]))
     return f"{name}; changed: {', '.join(changed[name])}" if changed[name] else name
 
 
 def _changes(known, given):
-    """Names of the fields that differ, those of dataclasses within with a dot."""
+    """Names of the fields that differ, with a dot for those of nested dataclasses."""
     names = []
     for item in fields(known):
         one, other = getattr(known, item.name), getattr(given, item.name)
         if is_dataclass(one) and is_dataclass(other):
             names += [f"{item.name}.{name}" for name in _changes(one, other)]
-        elif item.name != "field" and repr(one) != repr(other):  # arrays have no one truth
+        elif item.name != "field" and repr(one) != repr(other):  # arrays have no single truth value
             names.append(item.name)
     return names
 
@@ -167,18 +167,18 @@ def _name_regions(regions):
 
 
 def describe_settings(table):
-    """Settings that a table of candidates was made with.
+    """Settings with which a table of candidates was made.
 
     Parameters
     ----------
     table : `~astropy.table.Table`
-        Candidates of `find_candidates`, also classified, or written and read.
+        Candidates of `find_candidates`, optionally classified, or written and read again.
 
     Returns
     -------
     settings : `~astropy.table.Table`
         ``setting`` (keyword in the metadata and in FITS headers), ``value`` (text), ``unit`` and
-        ``meaning``; without rows if the metadata have none.
+        ``meaning``; empty if the metadata have none.
 
     Examples
     --------

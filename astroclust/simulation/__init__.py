@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Fields and stamps with known truth, drawn with GalSim."""
+"""Simulated fields and stamps with known truth, drawn with GalSim."""
 
 from astroclust.extras import naming_extras
 

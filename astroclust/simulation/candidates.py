@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The four classes of candidates: what they are made of, and how bright each part is."""
+"""The four classes of candidates: structure and flux of their components."""
 
 from dataclasses import dataclass, field
 
@@ -28,7 +28,7 @@ __all__ = [
     "total_magnitudes",
 ]
 
-#: What is drawn of each class, and how often.
+#: Kinds of each class, and their fractions.
 KINDS = {
     1: {"symmetric": 1.0},
     2: {"elongated": 0.35, "lopsided": 0.30, "neighbor": 0.20, "gradient": 0.15},
@@ -47,46 +47,45 @@ KINDS = {
         "hot pixel": 0.02,
     },
 }
-#: Kinds that are not light, but flaws of the detector.
+#: Kinds that are detector artifacts.
 RESIDUE = ("cosmic ray", "hot pixel")
-#: Kinds as sharp as a star: the cut in the index keeps them out of catalogs, but classifiers
-#: meet them all the same.
+#: Point-like kinds: the index cut keeps them out of catalogs, but classifiers still meet them.
 POINTS = ("single star", "saturated")
 
 # Slopes of the EFF profiles of NGC 628 and NGC 1313, and how often they were measured (Ryon et al.
-# 2017); a slope near 1 stands for those at its limit, where a profile's light is infinite.
+# 2017); a slope near 1 stands for those at its limit, where the flux of a profile diverges.
 _SLOPES = (1.0625, 1.125, 1.25, 1.375, 1.5, 1.625, 1.75, 2.0, 2.75)
 _SLOPE_SHARES = np.array([76, 62, 43, 23, 30, 24, 21, 24, 52]) / 355
-# Mean steps of the aperture correction from V (PHANGS-HST, Deger et al. 2022), NUV to I.
+# Mean offsets of the aperture correction from that in V (PHANGS-HST, Deger et al. 2022), NUV to I.
 CORRECTION_STEPS = np.array([-0.19, -0.12, -0.03, 0.0, -0.12])
-# How often an association is as wide as its index allows, its peaks apart, and not a mere blob.
+# Fraction of associations that are as wide as their index allows, with separate peaks.
 _WIDE = 0.95
-# Fraction of the background galaxies that are real, if there are any.
+# Fraction of real galaxies among background galaxies, if any are given.
 _REAL_GALAXIES = 0.5
-# Share of blue stars among single ones, and how much fainter in V than candidates those of a crowd
-# may be.
+# Fraction of blue stars among single stars, and how much fainter in V than candidates the stars of
+# a crowd may be.
 _BLUE_STARS, _FAINTER_STARS = 0.35, 1.0
-# How often a class-4 kind is drawn again that cannot have the index it should.
+# Redraws of a class-4 kind that cannot have the required index.
 _TRIES, _NEAR_ENOUGH = 6, 0.08
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A candidate at its place.
+    """Candidate at a position.
 
     Parameters
     ----------
     label : int
         Class, 1 to 4.
     kind : str
-        As in `KINDS`.
+        One of `KINDS`.
     x, y : float
         0-based pixels.
     sources : list of `~astroclust.simulation.drawing.Source`
-        Its light; empty for detector residue.
+        Its sources; empty for detector residue.
     truth : dict
-        Half-light radius of its main part (pc), axis ratio, number of parts, and for classes 1 to
-        3 the age, mass and reddening that a population of its colors has.
+        Half-light radius of the main component (pc), axis ratio, number of components, and for
+        classes 1 to 3 the age, mass and reddening of a population with its colors.
     """
 
     label: int
@@ -98,29 +97,28 @@ class Candidate:
 
 
 def draw_candidate(label, drawn, correction, x, y, observation, rng):
-    """Draw a candidate of a class with the magnitudes and the index of a catalog.
+    """Draw a candidate of a class with the magnitudes and index of a catalog.
 
     Parameters
     ----------
     label : int
         Class.
     drawn : dict
-        ``mag``, shape (5,), and ``ci``, as `~astroclust.simulation.populations.Population.draw`
-        gives them.
+        ``mag``, shape (5,), and ``ci``; see `~astroclust.simulation.populations.Population.draw`.
     correction : float
-        Mean aperture correction in V of those magnitudes.
+        Mean aperture correction of those magnitudes in V.
     x, y : float
         0-based pixels.
     observation : `~astroclust.simulation.observations.Observation`
-        Its zero points and PSF.
+        Zero points and PSF.
     rng : `~numpy.random.Generator`
-        Draws the structure.
+        Random number generator for the structure.
 
     Returns
     -------
     candidate : `Candidate`
-        Measured alone, without noise, as LEGUS measures it, it has the magnitudes, and the index
-        where its structure allows.
+        Measured in isolation, without noise, by the method of LEGUS, it has the given magnitudes,
+        and the index if its structure allows it.
     """
     kind, components, scale = draw_structure(KINDS[label], drawn["ci"], observation, rng)
     if kind in RESIDUE:
@@ -129,7 +127,7 @@ def draw_candidate(label, drawn, correction, x, y, observation, rng):
     if kind == "saturated":
         magnitudes = magnitudes - magnitudes[V] + rng.uniform(15, 19)
     if kind in POINTS:
-        # No catalog tells of these: stars of all colors, most of them too red for its cuts.
+        # No catalog covers these: stars of all colors, most of them too red for its cuts.
         flux = draw_stars(rng, magnitudes[[V]], observation.zero_points, _BLUE_STARS)[:, 0]
     else:
         in_aperture = magnitudes + observation.extinction - correction - CORRECTION_STEPS
@@ -141,7 +139,7 @@ def draw_candidate(label, drawn, correction, x, y, observation, rng):
 
 
 def draw_star(x, y, faintest, observation, rng):
-    """Draw a single star as a detection without cuts finds it.
+    """Draw a single star as detected without cuts.
 
     Parameters
     ----------
@@ -150,14 +148,14 @@ def draw_star(x, y, faintest, observation, rng):
     faintest : float
         V of the faintest candidates; giants are brighter in I.
     observation : `~astroclust.simulation.observations.Observation`
-        Its zero points.
+        Zero points.
     rng : `~numpy.random.Generator`
-        Draws brightness and color.
+        Random number generator for brightness and color.
 
     Returns
     -------
     candidate : `Candidate`
-        Of class 4, its brightness drawn from the luminosity function of field stars.
+        Candidate of class 4, with a brightness from the luminosity function of field stars.
     """
     magnitude = faintest + _FAINTER_STARS - rng.exponential(1 / (STAR_SLOPE * np.log(10)))
     flux = draw_stars(rng, np.array([magnitude]), observation.zero_points, _BLUE_STARS)[:, 0]
@@ -167,7 +165,7 @@ def draw_star(x, y, faintest, observation, rng):
 
 
 def structure_truth(label, components, scale, magnitudes, observation):
-    """What is true of a structure of a class: `Candidate.truth`."""
+    """True properties of a structure; see `Candidate.truth`."""
     main = components[0]
     truth = {
         "radius": main.radius * (1 if main.fixed else scale) * observation.pixel_pc,
@@ -182,18 +180,18 @@ def structure_truth(label, components, scale, magnitudes, observation):
 
 
 def draw_structure(kinds, index, observation, rng):
-    """Draw a structure that has a concentration index, or comes near to it.
+    """Draw a structure with a given concentration index, or close to it.
 
     Parameters
     ----------
     kinds : dict of str to float
-        The kinds of `KINDS` to choose from, and how often each is.
+        Kinds in `KINDS` to choose from, and their fractions.
     index : float
         Concentration index (mag) as measured in V.
     observation : `~astroclust.simulation.observations.Observation`
-        Its PSF.
+        Observation that defines the PSF.
     rng : `~numpy.random.Generator`
-        Draws kind and structure.
+        Random number generator for kind and structure.
 
     Returns
     -------
@@ -202,7 +200,7 @@ def draw_structure(kinds, index, observation, rng):
     components : list of `~astroclust.simulation.profiles.Component`
         The structure; empty for detector residue.
     scale : float
-        At which it has the index.
+        Scale at which it has the index.
     """
     best = None
     for _ in range(_TRIES):
@@ -223,7 +221,7 @@ def draw_structure(kinds, index, observation, rng):
 
 
 def total_magnitudes(sources, zero_points):
-    """Magnitudes (Vega) of all light of sources, shape (bands,); NaN for none."""
+    """Total magnitudes (Vega) of sources, shape (bands,); NaN for zero flux."""
     if not sources:
         return np.full(len(zero_points), np.nan)
     total = np.sum([source.flux for source in sources], axis=0)
@@ -231,7 +229,7 @@ def total_magnitudes(sources, zero_points):
 
 
 def _tint(rng, scatter):
-    """Light in each band of a part whose color differs from that of the whole, 1 in V."""
+    """Relative flux in each band of a component with a scattered color, 1 in V."""
     steps = REDDER * rng.normal(0, scatter) + rng.normal(0, 0.2 * scatter, N_BANDS)
     return 10 ** (-0.4 * (steps - steps[V]))
 
@@ -248,7 +246,7 @@ def _aside(rng, distance):
 
 
 def _symmetric(rng):
-    """Round to the eye; most clusters are somewhat elongated (Ryon et al. 2017)."""
+    """Nearly round; most clusters are somewhat elongated (Ryon et al. 2017)."""
     return [_cluster(rng, np.ones(N_BANDS), 1.0, 1 - 0.35 * rng.beta(1.2, 2.2))]
 
 
@@ -281,7 +279,7 @@ def _gradient(rng):
 
 
 def _peaks(rng, n, spread, steepness, scatter, clusters):
-    """Parts with a luminosity function, the brightest in the middle."""
+    """Components with a luminosity function, the brightest in the middle."""
     lights = np.sort(rng.random(n) ** steepness)[::-1] + 0.05
     parts = []
     for i, light in enumerate(lights):
@@ -292,7 +290,7 @@ def _peaks(rng, n, spread, steepness, scatter, clusters):
 
 
 def _with_patch(rng, parts, share, radius):
-    """Parts on a diffuse patch that has a share of the light."""
+    """Components on a diffuse patch with a fraction of the flux."""
     dx, dy = rng.normal(0, 0.4 * radius, 2)
     light = share / (1 - share) * np.sum([part.share for part in parts], axis=0)
     axis_ratio, angle = rng.uniform(0.5, 1), rng.uniform(0, np.pi)
@@ -310,7 +308,7 @@ def _sub_clusters(rng):
 
 
 def _star(rng):
-    """A star with faint ones about it, which make it seem extended."""
+    """A star that appears extended because of faint neighbors."""
     stars = [Component(np.ones(N_BANDS))]
     for _ in range(int(rng.integers(1, 4))):
         light = rng.uniform(0.04, 0.22) * _tint(rng, 0.6)
@@ -332,7 +330,7 @@ def _triple(rng):
 
 
 def _crowd(rng):
-    """A chance group of stars, none of which stands out."""
+    """A chance group of stars without a dominant one."""
     lights = rng.uniform(0.4, 1.0, int(rng.integers(3, 7)))
     return [
         Component(light * _tint(rng, 0.6), *_aside(rng, rng.uniform(0.5, 2.5))) for light in lights
@@ -340,7 +338,7 @@ def _crowd(rng):
 
 
 def _components(kind, galaxies, rng):
-    """The parts of a structure of a kind; galaxies are in part real ones, if there are any."""
+    """Components of a kind of structure; galaxies may be real ones."""
     if kind == "galaxy" and galaxies and rng.random() < _REAL_GALAXIES:
         family, angle = ("real", galaxies[rng.integers(len(galaxies))]), rng.uniform(0, 2 * np.pi)
         return [Component(np.ones(N_BANDS), 0, 0, 1.0, family, position_angle=angle)]
@@ -358,7 +356,7 @@ def _galaxy(rng):
 
 
 def _fluff(rng):
-    """A patch of the galaxy without a peak of its own, with a few faint stars."""
+    """A patch of the galaxy without a peak, with a few faint stars."""
     axis_ratio, angle = rng.uniform(0.3, 1), rng.uniform(0, np.pi)
     patch = Component(np.ones(N_BANDS), 0, 0, 1.0, ("sersic", 1.0), axis_ratio, angle)
     stars = []

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""What real catalogs say of the sources that are to be painted."""
+"""Rows of real catalogs, to be painted as simulated sources."""
 
 import warnings
 from dataclasses import dataclass, replace
@@ -27,39 +27,39 @@ __all__ = [
     "read_rows",
 ]
 
-# Pixels beyond the last position, and the smallest image.
+# Margin beyond the last position, and smallest image, in pixels.
 _MARGIN, _SMALLEST = 50, 64
-# Young stars are where clusters are: the width over which, in pixels, how many are elsewhere, and
-# their light that is not resolved, relative to that of the galaxy.
+# Young stars follow the clusters: smoothing width in pixels, their density elsewhere, and their
+# unresolved light relative to that of the galaxy.
 _YOUNG_WIDTH, _YOUNG_ELSEWHERE, _YOUNG_LIGHT, _CELL = 60.0, 0.2, 0.15, 16
-# LEGUS: areas of the aperture and of the ring of sky, square pixels.
+# LEGUS: areas of the aperture and of the sky annulus, square pixels.
 _APERTURE, _SKY = np.pi * 4.0**2, np.pi * (ANNULUS[1] ** 2 - ANNULUS[0] ** 2)
-# Where classes are looked for.
+# Columns with classes, in order of precedence.
 _LABELS = ("class_human", "class_hybrid", "class_ml")
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """What a catalog says of n sources; NaN for what it does not say.
+    """Catalog values of n sources; NaN if missing.
 
     Parameters
     ----------
     id : `~numpy.ndarray` of int, shape (n,)
-        Numbers of the sources.
+        Identifiers of the sources.
     x, y : `~numpy.ndarray` of float64, shape (n,)
         0-based pixels.
     label : `~numpy.ndarray` of int, shape (n,)
-        Class, 0 without one.
+        Class; 0 if there is none.
     class_mean : `~numpy.ndarray` of float64, shape (n,)
-        Mean of the classes that people gave.
+        Mean of the classes given by people.
     magnitude : `~numpy.ndarray` of float64, shape (n, 5)
         Vega, total, without Galactic extinction, NUV to I.
     index : `~numpy.ndarray` of float64, shape (n,)
         Concentration index in V (mag).
     noise : `~numpy.ndarray` of float64, shape (n,)
-        Scatter of the pixels of the sky about it in V (e-/s).
+        Scatter of the sky pixels around it in V (e-/s).
     kind : `~numpy.ndarray` of str, shape (n,)
-        What it is where there is no light to paint: "none", or residue of the detector.
+        Kind of a row without flux to paint: "none", or detector residue.
     """
 
     id: np.ndarray
@@ -77,33 +77,33 @@ class Rows:
 
     @property
     def paintable(self):
-        """Which rows have a place and a V magnitude, shape (n,)."""
+        """Whether each row has a position and a V magnitude, shape (n,)."""
         return np.isfinite(self.x) & np.isfinite(self.y) & np.isfinite(self.magnitude[:, V])
 
 
 def open_catalog(catalog, like, shape, density):
-    """The field and the shape of a painted catalog.
+    """Field and shape of a painted catalog.
 
     Parameters
     ----------
     catalog, like, shape, density
-        As `~astroclust.simulation.simulate_field` takes them.
+        See `~astroclust.simulation.simulate_field`.
 
     Returns
     -------
     like : str
         Name of the field.
     shape : tuple of int
-        As given; by default up to 50 pixels beyond the last position.
+        Given shape; by default up to 50 pixels beyond the last position.
 
     Raises
     ------
     KeyError
         If LEGUS has no such field.
     TypeError
-        If the catalog is no table.
+        If the catalog is not a table.
     ValueError
-        If the arguments do not go together, or the catalog is empty or has no positions.
+        If the arguments are inconsistent, or the catalog is empty or has no positions.
     """
     if not isinstance(catalog, Table):
         raise TypeError(f"catalog must be an astropy Table, not {type(catalog).__name__}")
@@ -123,22 +123,22 @@ def open_catalog(catalog, like, shape, density):
 
 
 def read_rows(catalog, population, observation):
-    """The rows of a catalog.
+    """Rows of a catalog.
 
     Parameters
     ----------
     catalog : `~astropy.table.Table`, length n
-        As `~astroclust.catalogs.read_legus` gives it: ``x``, ``y``, ``mag_f275w`` ..., ``ci`` and
-        a class are needed; ``id``, the error in V and ``class_mean`` are used.
+        Catalog as returned by `~astroclust.catalogs.read_legus`: ``x``, ``y``, ``mag_f275w`` ...,
+        ``ci`` and a class are required; ``id``, the error in V and ``class_mean`` are optional.
     population : `~astroclust.simulation.populations.FieldPopulation`
-        Aperture correction, and the noise where the catalog has no errors.
+        Aperture correction, and default noise for catalogs without errors.
     observation : `~astroclust.simulation.observations.Observation`
         Filters, zero points and exposure times.
 
     Returns
     -------
     rows : `Rows`
-        The class is that which people gave, else that of the hybrid column or the network.
+        The rows; human classes take precedence over those of the hybrid column or the network.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def read_rows(catalog, population, observation):
     Warns
     -----
     `~astropy.utils.exceptions.AstropyUserWarning`
-        If rows have no V magnitude or no place.
+        If rows have no V magnitude or no position.
     """
     filters = [name.lower() for name in observation.filters]
     _need(catalog, "x", "y", *(f"mag_{name}" for name in filters), "ci")
@@ -195,13 +195,13 @@ def _need(catalog, *names):
 
 
 def _column(catalog, name):
-    """Numbers of a column; NaN for masked ones, and without such a column."""
+    """Values of a column; NaN if masked or there is no such column."""
     known = name in catalog.colnames
     return float_column(catalog, name) if known else np.full(len(catalog), np.nan)
 
 
 def place_on_sky(wcs, catalog):
-    """Move a WCS so that a source in the middle of the catalog has its coordinates."""
+    """Shift a WCS to the coordinates of a source near the middle of the catalog."""
     x, y = pixel_positions(catalog)
     ra, dec = _column(catalog, "ra"), _column(catalog, "dec")
     distance = np.hypot(x - wcs.wcs.crpix[0], y - wcs.wcs.crpix[1])
@@ -214,27 +214,27 @@ def place_on_sky(wcs, catalog):
 
 
 def error_of_correction(errors):
-    """Error of the mean aperture correction, which is part of all: the smallest that there is.
+    """Error of the mean aperture correction: the smallest error, because all include it.
 
-    Of one band, or of each along the second axis.
+    For one band, or for each band along the second axis.
     """
     return np.min(errors, axis=0, where=errors > 0, initial=np.inf)
 
 
 def implied_noise(errors, flux, exposure_times):
-    """Scatter of the pixels of the sky that the errors of a catalog imply.
+    """Scatter of the sky pixels implied by the errors of a catalog.
 
     Parameters
     ----------
     errors, flux : `~numpy.ndarray` of float64, shape (n,) or (n, bands)
-        Errors (mag) as released, and the light within 4 pixels (e-/s).
+        Errors (mag) as released, and the flux within 4 pixels (e-/s).
     exposure_times : float or `~numpy.ndarray`, shape (bands,)
-        Seconds.
+        Exposure times in seconds.
 
     Returns
     -------
     scatter : `~numpy.ndarray` of float64, shape of the errors
-        e-/s; NaN where there is no error. By IRAF's formula, as the photometry has it.
+        In e-/s, from IRAF's formula as in the photometry; NaN if there is no error.
     """
     raw = np.sqrt(np.maximum(errors**2 - error_of_correction(errors) ** 2, 0)) / 1.0857
     variance = (raw * flux) ** 2 - flux / exposure_times
@@ -242,28 +242,28 @@ def implied_noise(errors, flux, exposure_times):
 
 
 def in_aperture(magnitude, population, observation):
-    """Light within the aperture of magnitudes, e-/s, shape (n, 5); 0 for NaN."""
+    """Flux in the aperture from magnitudes, e-/s, shape (n, 5); 0 for NaN."""
     magnitude = magnitude + observation.extinction
     magnitude = magnitude - population.aperture_correction - CORRECTION_STEPS
     return np.nan_to_num(10 ** (0.4 * (observation.zero_points - magnitude)))
 
 
 def gather_stars(galaxy, rows, observation):
-    """A galaxy without arms, with its young stars and their light around the sources.
+    """Concentrate the young stars of a galaxy without arms, and their light, on the sources.
 
     Parameters
     ----------
     galaxy : `~astroclust.simulation.galaxy.Galaxy`
-        Its light is changed in place.
+        The galaxy, whose light is changed in place.
     rows : `Rows`
-        The sources; all have a place.
+        The sources, all with positions.
     observation : `~astroclust.simulation.observations.Observation`
         Zero points and extinction.
 
     Returns
     -------
     galaxy : `~astroclust.simulation.galaxy.Galaxy`
-        The same with other ``young``.
+        The galaxy with a new ``young``.
     """
     shape = galaxy.young.shape
     cells = [np.arange(0, size + _CELL, _CELL) for size in shape]

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The catalog that LEGUS would publish of a simulated field."""
+"""LEGUS-like catalogs of simulated fields."""
 
 from dataclasses import replace
 
@@ -17,18 +17,18 @@ from astroclust.simulation.populations import field_population
 
 __all__ = ["MATCH_RADIUS", "drawn_candidates", "field_catalog", "field_cuts", "template_field"]
 
-#: Pixels within which a source is taken to be the nearest candidate that was drawn: a peak of an
-#: association may be so far from its middle.
+#: Matching radius in pixels between sources and drawn candidates: a peak of an association may be
+#: this far from its center.
 MATCH_RADIUS = 5.0
-# Errors of the mean aperture correction, NUV to I (mag): medians of those in the catalogs of
-# NGC 628-C, NGC 628-E and NGC 1566.
+# Errors of the mean aperture correction, NUV to I (mag): medians of the catalogs of NGC 628-C, NGC
+# 628-E and NGC 1566.
 _CORRECTION_ERRORS = (0.067, 0.060, 0.039, 0.039, 0.051)
-# Bands that the fit of LEGUS needed.
+# Number of bands required by LEGUS's fit.
 _MIN_FILTERS = 4
 
 
 def template_field(field):
-    """The field of LEGUS that a simulated one is like; a `KeyError` if its images do not say."""
+    """LEGUS field that a simulated one is modeled on; `KeyError` if its images do not record it."""
     name = field.images.reference.meta.get("FIELD")
     if name is None:
         raise KeyError(
@@ -39,35 +39,36 @@ def template_field(field):
 
 
 def field_cuts(like):
-    """The cuts of LEGUS with the smallest concentration index of a field, if it is known."""
+    """The cuts of LEGUS with the concentration-index cut of a field, if known."""
     cuts = PRESETS["legus"].cuts
     return replace(cuts, min_ci=like.ci_cut) if np.isfinite(like.ci_cut) else cuts
 
 
 def field_catalog(field, like, *, workers=1, progress_bar=False):
-    """The catalog that LEGUS would publish of a simulated field.
+    """Catalog that LEGUS would publish for a simulated field.
 
-    It holds what `~astroclust.selection.find_candidates` finds with the preset of LEGUS and the
-    distance, extinction and cut in the concentration index of the field, and what differs from
-    that only in too few bands or in too little light, which nobody inspected. Magnitudes have the
+    It contains the result of `~astroclust.selection.find_candidates` with the LEGUS preset and the
+    distance, extinction and concentration-index cut of the field, plus sources that only fail the
+    cuts in number of bands or magnitude and were not inspected. Magnitudes have the mean aperture
+    correction of the field.
     mean aperture correction of the field.
 
     Parameters
     ----------
     field : `~astroclust.simulation.Field`
-        As `~astroclust.simulation.simulate_field` draws it.
+        Field drawn by `~astroclust.simulation.simulate_field`.
     like : `~astroclust.catalogs.LegusField`
         Its `template_field`.
     workers, progress_bar : optional
-        As `~astroclust.selection.find_candidates` takes them.
+        See `~astroclust.selection.find_candidates`.
 
     Returns
     -------
     catalog : `~astropy.table.Table`
-        As `~astroclust.catalogs.write_legus` takes it. ``class_human`` and ``class_mean`` are
-        those of the nearest drawn candidate within 5 pixels; what is none is a group of stars,
-        class 4, which experts take for other things as often as any of its class. ``age``,
-        ``mass`` and ``e_bv`` are the true ones.
+        Input of `~astroclust.catalogs.write_legus`. ``class_human`` and ``class_mean`` are those of
+        the nearest drawn candidate within 5 pixels; sources without one are groups of stars, of
+        class 4, which experts mislabel as often as others of that class. ``age``, ``mass`` and
+        ``e_bv`` are the true values.
     """
     legus, cuts = PRESETS["legus"], field_cuts(like)
     extinction = dict(zip(field.images.filters, np.nan_to_num(like.extinction), strict=True))
@@ -96,7 +97,7 @@ def field_catalog(field, like, *, workers=1, progress_bar=False):
         catalog[f"flag_{name.lower()}"] &= ~CatalogFlag.UPPER_LIMIT
     catalog["ra"], catalog["dec"] = field.images.wcs.wcs_pix2world(catalog["x"], catalog["y"], 0)
     catalog["ci"] = sources["ci"]
-    # LEGUS has 0 where neither NUV nor U is good.
+    # LEGUS has 0 if neither NUV nor U is good.
     n_filters = np.asarray(sources["n_filters"])
     catalog["n_filters"] = np.where(n_filters < _MIN_FILTERS, 0, n_filters)
     _add_truth(catalog, field, np.asarray(inspected))
@@ -105,10 +106,10 @@ def field_catalog(field, like, *, workers=1, progress_bar=False):
 
 
 def _add_truth(catalog, field, inspected):
-    """Labels of what was inspected, and the true ages and masses of what is bright enough."""
+    """Add labels of inspected sources, and true ages and masses of those bright enough."""
     place = np.column_stack([catalog["x"], catalog["y"]])
     nearest, known = drawn_candidates(place, field.candidates)
-    # What is found where nothing was drawn is a chance group of stars.
+    # Sources that match no drawn candidate are chance groups of stars.
     chance = label_noise(np.full(len(place), 4), seed=len(place))
     human, mean = np.array(chance["class_mode"]), np.array(chance["class_mean"])
     human[known] = np.asarray(field.candidates["class_human"])[nearest]
@@ -122,12 +123,12 @@ def _add_truth(catalog, field, inspected):
         drawn = np.where(fitted, float_column(field.truth, true)[nearest], np.nan)
         values[known] = drawn if name == true else 10**drawn
         catalog[name] = MaskedColumn(values, mask=np.isnan(values), unit=unit)
-    # The true one is the best fit that there can be.
+    # The true values stand for a perfect fit.
     catalog["fit_probability"] = np.where(catalog["age"].mask, 0.0, 1.0)
 
 
 def drawn_candidates(place, candidates):
-    """Which of the candidates there is at each place, of those places where there is one."""
+    """Index of the candidate at each position, for the positions that have one."""
     drawn = np.column_stack([float_column(candidates, name) for name in ("x", "y")])
     rows = np.flatnonzero(np.isfinite(drawn).all(axis=1))
     if not len(rows) or not len(place):

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The stars of a field: those between the candidates, and those that crowd about each."""
+"""Stars of a field, both between candidates and crowded around each."""
 
 import numpy as np
 
@@ -10,38 +10,37 @@ from astroclust.simulation.template import V
 
 __all__ = ["diffuse_light", "draw_rivals", "field_stars", "missing_scatter", "surroundings"]
 
-# Stars as bright as inspected candidates for each of these, and how far above and below the
-# faintest candidate they go (mag); the number was chosen so that as many stars pass the cuts as in
-# LEGUS.
+# Number of stars as bright as inspected candidates per candidate, and range above and below the
+# faintest candidate (mag); chosen so that as many stars pass the cuts as in LEGUS.
 _BRIGHT_STARS, _ABOVE, _BELOW = 0.25, 2.5, 6.5
-# Share of the stars of the upper main sequence among the young stars, and of the young stars.
+# Fraction of upper main-sequence stars among the young stars, and of young stars.
 _BLUE_OF_YOUNG, _YOUNG = 0.7, 0.5
-# How much more scatter companions must make than clipping leaves of it; measured.
+# Factor by which companions must exceed the scatter left after clipping; measured.
 _CLIPPED_AWAY = 1.3
-# How the colors of faint stars scatter (mag in B-V, nearly).
+# Color scatter of faint stars (approximately mag in B-V).
 _COLOR_SCATTER = 0.5
-# Where companions lie (pixels from the candidate): in the annulus of the sky and around it, but
-# not in the aperture. How many there are, and the area over which the PSF spreads a star's light.
+# Distances of companions from the candidate in pixels: in and around the sky annulus, but not in
+# the aperture. Their number, and the area over which the PSF spreads the flux of a star.
 _INNER, _OUTER, _N_COMPANIONS, _PSF_AREA = 4.5, 10.0, 12, 14.0
-# A cloud whose light falls off across the annulus: its profile, how far away it is, the light that
-# makes a scatter of 1, and the share of the squared scatter that is its.
+# Cloud whose surface brightness declines across the annulus: its profile, distance, flux for unit
+# scatter, and its fraction of the squared scatter.
 _CLOUD, _CLOUD_AT, _LIGHT_OF_CLOUD = Ellipse(("sersic", 0.5), 9.0), 8.0, 1170.0
 _OF_CLOUD = (0.0, 0.3)
-# The most that is added: in units of the scatter of quiet sky, and of the light of the candidate.
+# Upper limits of added scatter: relative to quiet sky, and to the flux of the candidate.
 _LOUDEST, _LOUDEST_OF_LIGHT = 3.0, 0.002
-# Stars about a candidate with a quarter of its flux or more: their mean number within 25 pixels by
-# class, and how much it scatters (natural logarithm); the faintest and brightest (of its flux).
-# People see a class in what stands out from its surroundings. Chosen so that as many peaks are
-# about the candidates as in the press picture of NGC 628 (benchmarks/twins.py).
+# Stars around a candidate with at least a quarter of its flux: mean number within 25 pixels by
+# class, and its scatter (natural logarithm); range of their flux relative to the candidate. Human
+# classes depend on contrast with the surroundings. Chosen to give as many peaks around candidates
+# as in the press picture of NGC 628 (benchmarks/twins.py).
 _RIVALS, _RIVAL_SCATTER = {1: 1.2, 2: 2.5, 3: 3.0, 4: 8.0}, 0.8
 _RIVAL_FLUX, _WITHIN = (0.02, 3.0), 25.0
-# Around classes 1 to 3 no rival of more than this fraction of the flux is nearer (pixels).
+# For classes 1 to 3, rivals above this fraction of the flux are at least this far away (pixels).
 _CLEAR, _FAINT = 4.5, 0.15
-# Fraction of blue stars among rivals, and the scale of the clumps in which they lie (pixels).
+# Fraction of blue stars among rivals, and the scale of their clumps (pixels).
 _BLUE_RIVALS, _CLUMPS = 0.6, (6.0, 40.0)
-# The most that light without structure adds to a scatter (e-/s a pixel): bulges have a few.
+# Maximum diffuse light added for scatter (e-/s per pixel): bulges have a few.
 _BRIGHTEST = 5.0
-# Stars of the disk a square pixel, and how much they differ in brightness (natural logarithm).
+# Number of disk stars per square pixel, and scatter of their brightness (natural logarithm).
 _CROWD, _SPREAD = 0.06, 1.0
 
 
@@ -51,22 +50,22 @@ def field_stars(rng, shape, observation, population, density, galaxy):
     Parameters
     ----------
     rng : `~numpy.random.Generator`
-        Draws them.
+        Random number generator.
     shape : tuple of int
         (ny, nx).
     observation : `~astroclust.simulation.observations.Observation`
         Zero points.
     population : `~astroclust.simulation.populations.FieldPopulation`
-        How faint candidates are, and what scatter the unresolved stars make.
+        Magnitudes of the faintest candidates, and scatter of the unresolved stars.
     density : float
-        Candidates a square pixel.
+        Candidates per square pixel.
     galaxy : `~astroclust.simulation.galaxy.Galaxy`
         Distribution of young and old stars.
 
     Returns
     -------
     stars : `~astroclust.simulation.drawing.Stars`
-        Also from a margin around the image.
+        The stars, including those in a margin around the image.
     """
     area = (shape[0] + 2 * MARGIN) * (shape[1] + 2 * MARGIN)
     number = _BRIGHT_STARS * density * area * 10 ** (STAR_SLOPE * _BELOW)
@@ -84,7 +83,7 @@ def field_stars(rng, shape, observation, population, density, galaxy):
 
 
 def _crowd_of_stars(rng, shape, area, wanted, galaxy):
-    """The stars of the disk, which make the scatter of even the quietest sky in each band."""
+    """Disk stars, which cause the scatter of even the quietest sky in each band."""
     n = rng.poisson(_CROWD * area)
     places = scatter(rng, shape, n, galaxy.old, margin=MARGIN)
     light = rng.lognormal(-(_SPREAD**2), _SPREAD, n)  # with a mean square of 1
@@ -93,22 +92,22 @@ def _crowd_of_stars(rng, shape, area, wanted, galaxy):
 
 
 def missing_scatter(wanted, there, quiet, light):
-    """Scatter that the surroundings of a candidate must add to what is there.
+    """Additional scatter required around a candidate.
 
     Parameters
     ----------
     wanted, there : array_like of float
-        Scatter of the sky in V as it should be, and without the surroundings (e-/s).
+        Desired scatter of the sky in V, and that without the surroundings (e-/s).
     quiet : float
-        That of quiet sky.
+        Scatter of quiet sky (e-/s).
     light : array_like of float
-        Light of the candidate in V (e-/s).
+        Flux of the candidate in V (e-/s).
 
     Returns
     -------
     scatter : `~numpy.ndarray` of float64
-        At most `_LOUDEST` times that of quiet sky, or `_LOUDEST_OF_LIGHT` of the candidate's light:
-        of more, clouds and stars would be candidates.
+        Limited to `_LOUDEST` times that of quiet sky and `_LOUDEST_OF_LIGHT` of the flux of the
+        candidate: brighter clouds and stars would be candidates themselves.
     """
     missing = np.maximum(np.square(wanted) - np.square(there), 0)
     loudest = np.maximum(_LOUDEST * quiet, _LOUDEST_OF_LIGHT * np.asarray(light))
@@ -116,47 +115,46 @@ def missing_scatter(wanted, there, quiet, light):
 
 
 def diffuse_light(scatter, quiet, exposure_time):
-    """Light without structure whose photon noise alone would make the scatter of the sky.
+    """Smooth light whose photon noise alone explains the scatter of the sky.
 
     Parameters
     ----------
     scatter : array_like of float
-        Scatter of the pixels of the sky in V (e-/s).
+        Scatter of the sky pixels in V (e-/s).
     quiet : float
-        That of quiet sky.
+        Scatter of quiet sky (e-/s).
     exposure_time : float
         Exposure time in V (s).
 
     Returns
     -------
     light : `~numpy.ndarray` of float64, shape of ``scatter``
-        e-/s a pixel in V.
+        In e-/s per pixel in V.
     """
     excess = np.maximum(np.square(scatter) - quiet**2, 0)
     return np.minimum(excess * exposure_time, _BRIGHTEST)
 
 
 def surroundings(rng, x, y, scatter, texture):
-    """A cloud and faint stars about a candidate that give the sky there a scatter.
+    """A cloud and faint stars that produce a given sky scatter around a candidate.
 
     Parameters
     ----------
     rng : `~numpy.random.Generator`
-        Draws them.
+        Random number generator.
     x, y : float
-        Place of the candidate, 0-based pixels.
+        Position of the candidate, 0-based pixels.
     scatter : float
-        Scatter of the pixels in V that they are to make in the annulus of the sky, e-/s.
+        Desired scatter of the pixels in the sky annulus in V, e-/s.
     texture : `~numpy.ndarray` of float64, shape (5,)
-        Their light in each band relative to V, as
-        `~astroclust.simulation.populations.FieldPopulation` has it.
+        Flux in each band relative to V; see `~astroclust.simulation.populations.FieldPopulation`.
 
     Returns
     -------
     cloud : list of `~astroclust.simulation.drawing.Source`
-        One, or none where there is no scatter to make.
+        One source, or none for zero scatter.
     stars : `~astroclust.simulation.drawing.Stars`
-        None there, too.
+        Empty for zero scatter.
     """
     color = rng.normal(0, _COLOR_SCATTER)
     if scatter <= 0:
@@ -165,7 +163,7 @@ def surroundings(rng, x, y, scatter, texture):
     n = rng.poisson(_N_COMPANIONS)
     radius = np.sqrt(rng.uniform(_INNER**2, _OUTER**2, n))
     angle = rng.uniform(0, 2 * np.pi, n)
-    # Blue here and red there, and from star to star.
+    # Colors vary from region to region, and from star to star.
     colors = color + rng.normal(0, _COLOR_SCATTER, n)
     relative = texture[:, None] * 10 ** (-0.4 * REDDER[:, None] * colors)
     per_pixel = _N_COMPANIONS / np.pi / (_OUTER**2 - _INNER**2)
@@ -185,12 +183,12 @@ def surroundings(rng, x, y, scatter, texture):
 
 
 def draw_rivals(rng, label, x, y, flux, shape, zero_points):
-    """Stars about a candidate that are of its own brightness, the more the worse its class.
+    """Draw stars around a candidate of similar brightness, more for worse classes.
 
     Parameters
     ----------
     rng : `~numpy.random.Generator`
-        Draws them.
+        Random number generator.
     label : int
         Class of the candidate, 1 to 4.
     x, y : float
@@ -205,7 +203,7 @@ def draw_rivals(rng, label, x, y, flux, shape, zero_points):
     Returns
     -------
     stars : `~astroclust.simulation.drawing.Stars`
-        In loose clumps; none of class 1 to 3 is bright within the aperture of the candidate.
+        In loose clumps; for classes 1 to 3 none are bright within the aperture of the candidate.
     """
     faint, bright = _RIVAL_FLUX
     area = (shape[0] + 2 * MARGIN) * (shape[1] + 2 * MARGIN)
@@ -224,7 +222,7 @@ def draw_rivals(rng, label, x, y, flux, shape, zero_points):
 
 
 def _clumps(rng, n, shape):
-    """Positions x and y in clumps of a few stars that run into one another."""
+    """Positions x and y in overlapping clumps of a few stars."""
     spread = np.exp(rng.uniform(*np.log(_CLUMPS)))
     x, y = (
         rng.uniform(-MARGIN, size + MARGIN, max(n // 4, 1))[rng.integers(max(n // 4, 1), size=n)]

@@ -1,8 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""From the mean image of a scene to a drizzled, sky-subtracted mosaic as LEGUS made them.
+"""Detector and pipeline effects: from mean images to drizzled, sky-subtracted LEGUS mosaics.
 
-The order of nature is `saturate`, `add_noise`, `scatter_residue`, `subtract_sky`. All but
-`coverage`, which makes an array, work in place on images of shape (bands, ny, nx) in e-/s a pixel.
+In physical order: `saturate`, `add_noise`, `scatter_residue`, `subtract_sky`. All except
+`coverage`, which returns an array, modify images of shape (bands, ny, nx), in e-/s per pixel, in
+place.
 """
 
 import numpy as np
@@ -22,38 +23,39 @@ __all__ = [
 
 # LEGUS took three dithered exposures in each filter (Calzetti et al. 2015).
 EXPOSURES = 3
-# Drizzling spreads the light of a pixel over its neighbors, along either axis.
+# Kernel by which drizzling spreads a pixel over its neighbors along either axis.
 DRIZZLE = np.array([0.12, 0.76, 0.12], np.float32)
 
-RESIDUE_RATE = 3e-5  # residuals a pixel and band that the rejection of cosmic rays leaves
-COSMIC_RAYS = 0.7  # share of cosmic rays among them, the others are hot pixels
-RESIDUE_REACH = 8  # pixels from its middle to which the longest trail reaches, blurred
+RESIDUE_RATE = 3e-5  # residuals of cosmic-ray rejection per pixel and band
+COSMIC_RAYS = 0.7  # fraction of cosmic rays among them; the others are hot pixels
+RESIDUE_REACH = 8  # pixels from the center to the end of the longest trail, after blurring
 
-SKY_BLOCK = 64  # pixels: large enough that the noise of a block's median is small
+SKY_BLOCK = 64  # pixels: large enough for a precise block median
 SKY_PERCENTILE = 5
 
 
 def coverage(shape, observation, rng):
-    """Fraction of the exposure that each pixel got.
+    """Fraction of the exposure time that each pixel received.
 
-    Light that falls into the gap between the chips is lost. The exposures are dithered across
-    it, so that three parallel strips of the mosaic miss one exposure of three each. The strips
-    are the same in all bands of a camera, and lie elsewhere and otherwise in those of the other,
-    which looked at another time with another orientation.
+    Light that falls into the gap between the chips is lost. The exposures are dithered across it,
+    so that three parallel strips of the mosaic miss one of three exposures each. The strips are the
+    same in all bands of a camera, but differ between cameras, which observed at different times and
+    orientations.
 
     Parameters
     ----------
     shape : tuple of int
         Size of the image, (ny, nx).
     observation : `~astroclust.simulation.observations.Observation`
-        Its ``cameras`` are used.
+        Observation with ``cameras``.
     rng : `numpy.random.Generator`
-        Decides where the gaps lie; those of small images are mostly outside.
+        Random number generator for the position of the gaps; in small images they are mostly
+        outside.
 
     Returns
     -------
     cover : `~numpy.ndarray`, shape (bands, ny, nx), float32
-        1 where no exposure is missing, 2/3 in the strips, between the two in pixels on an edge.
+        1 for complete exposures, 2/3 in the strips, intermediate in pixels on an edge.
     """
     strips = {
         camera: _gap_strips(shape, find_instrument(camera), observation.pixel_scale, rng)
@@ -63,12 +65,12 @@ def coverage(shape, observation, rng):
 
 
 def _gap_strips(shape, camera, pixel_scale, rng):
-    """Coverage of one camera, shape (ny, nx); 1 everywhere for those with one chip."""
+    """Coverage of one camera, shape (ny, nx); 1 everywhere for single-chip cameras."""
     gap, step, chip = np.array([camera.gap, camera.dither, camera.chip]) / pixel_scale
     if np.isnan(gap):
         return np.ones(shape, np.float32)
     angle = rng.uniform(0, np.pi)
-    # The image is a part of the field of view, whose middle the gap crosses.
+    # The image is a part of the field of view, which has the gap across its middle.
     reach = max(chip - min(shape) / 2, gap)
     offset = rng.uniform(-reach, reach)
     y = (np.arange(shape[0]) - (shape[0] - 1) / 2) * np.sin(angle)
@@ -82,24 +84,24 @@ def _gap_strips(shape, camera, pixel_scale, rng):
 
 
 def add_noise(image, observation, rng, cover=None):
-    """Photon noise and the noise of the sky, correlated as drizzling correlates it.
+    """Add photon noise and sky noise, correlated as in drizzled images.
 
-    Drizzling spreads the electrons of a pixel and loses none: their noise gets smaller pixel by
-    pixel, and stays what it is in an aperture. That of the sky was measured on drizzled pixels.
+    Drizzling spreads the electrons of a pixel without losing any: photon noise per pixel is
+    reduced, and that in an aperture is unchanged. The sky noise was measured on drizzled pixels.
 
     Parameters
     ----------
     image : `~numpy.ndarray`, shape (bands, ny, nx), float32
-        Mean image in e-/s a pixel, changed in place.
+        Mean image in e-/s per pixel, changed in place.
     observation : `~astroclust.simulation.observations.Observation`
-        Its ``exposure_times`` and ``sky_noise`` are used.
+        Observation with ``exposure_times`` and ``sky_noise``.
     rng : `numpy.random.Generator`
-        Source of the noise.
+        Random number generator.
     cover : `~numpy.ndarray`, shape (bands, ny, nx), optional
-        Fraction of the exposure that each pixel got, above 0, as `coverage` gives it. By default
+        Fraction of the exposure time that each pixel received, above 0; see `coverage`. By default
         1 everywhere.
     """
-    # The filter takes this factor from the noise of independent pixels.
+    # The filter reduces the noise of independent pixels by this factor.
     damping = np.sum(DRIZZLE**2)
     for i, band in enumerate(image):
         variance = np.maximum(band, 0)
@@ -110,30 +112,30 @@ def add_noise(image, observation, rng, cover=None):
         noise = rng.standard_normal(band.shape, np.float32)
         noise *= np.sqrt(variance, out=variance)
         for axis in (0, 1):
-            # Wrapped around, the noise is as large at the edges as elsewhere.
+            # Wrapping keeps the noise at the edges as large as elsewhere.
             noise = ndimage.correlate1d(noise, DRIZZLE, axis=axis, mode="wrap")
         band += noise
 
 
 def full_well(camera, pixel_scale):
-    """Electrons that the detector holds on the area of one drizzled pixel (arcsec)."""
+    """Full well in electrons on the area of one drizzled pixel (arcsec)."""
     camera = find_instrument(camera)
     return camera.full_well * (pixel_scale / camera.pixel_scale) ** 2
 
 
 def saturate(image, observation):
-    """Full wells, and the charge that bleeds from them along the columns of the detector.
+    """Apply full wells, and bleed the excess charge along the detector columns.
 
-    Charge beyond what a pixel holds in one exposure goes half up, half down to the next pixels of
-    its column that have room. None is lost, but for what flows over the edge of the image. The y
-    axis of the image stands for the columns of the detector, of all bands.
+    Charge above the full well in one exposure flows half up, half down to the next unsaturated
+    pixels in the column. It is conserved except at the edges of the image. The y axis of the image
+    represents the detector columns in all bands.
 
     Parameters
     ----------
     image : `~numpy.ndarray`, shape (bands, ny, nx), float32
-        Image in e-/s a pixel, changed in place. Columns without a full pixel stay as they are.
+        Image in e-/s per pixel, changed in place. Columns without a saturated pixel are unchanged.
     observation : `~astroclust.simulation.observations.Observation`
-        Its ``cameras`` and ``exposure_times`` are used.
+        Observation with ``cameras`` and ``exposure_times``.
     """
     for i, band in enumerate(image):
         exposure = observation.exposure_times[i] / EXPOSURES
@@ -145,15 +147,15 @@ def saturate(image, observation):
         half = np.maximum(columns - level, 0) / 2
         columns = _spill(np.minimum(columns, level), half, level)
         columns = _spill(columns[::-1], half[::-1], level)[::-1]
-        # Sums along a column round, and a full well is exactly full.
+        # Undo rounding of the sums along a column: a full well is exactly full.
         band[:, full] = np.minimum(columns, level)
 
 
 def _spill(columns, charge, level):
-    """Columns, at most at ``level``, to which charge is added that flows along the first axis.
+    """Add charge that flows along the first axis to columns, at most at ``level``.
 
-    What flows on from a pixel is the charge that came so far less the room that it found, or 0
-    where there was room for all: a queue, which Lindley's formula solves with running sums.
+    The flow out of a pixel is the charge received so far minus the capacity so far, or 0 if all of
+    it fits: a queue, solved with running sums by Lindley's formula.
     """
     load = np.cumsum(charge - (level - columns), axis=0)
     flow = load - np.minimum(np.minimum.accumulate(load, axis=0), 0)
@@ -161,20 +163,20 @@ def _spill(columns, charge, level):
 
 
 def add_residue(image, kind, x, y, observation, rng):
-    """What a cosmic ray or a hot pixel leaves behind, in one to three bands.
+    """Add residue of a cosmic ray or a hot pixel in one to three bands.
 
     Parameters
     ----------
     image : `~numpy.ndarray`, shape (bands, ny, nx), float32
-        Image in e-/s a pixel, changed in place within 8 pixels of the place.
+        Image in e-/s per pixel, changed in place within 8 pixels of the position.
     kind : str
-        "cosmic ray" or "hot pixel"; other kinds of sources leave nothing.
+        "cosmic ray" or "hot pixel"; other kinds of sources have no effect.
     x, y : float
-        Its middle, as 0-based pixel coordinates. What lies outside the image is cut off.
+        Center in 0-based pixels. Residue outside the image is truncated.
     observation : `~astroclust.simulation.observations.Observation`
-        Its ``sky_noise`` is used: residue is about 15 to 300 times as bright as the noise.
+        Observation with ``sky_noise``: residue is about 15 to 300 times as bright as the noise.
     rng : `numpy.random.Generator`
-        Decides on bands, brightness and shape.
+        Random number generator for bands, brightness and shape.
     """
     if kind not in ("cosmic ray", "hot pixel"):
         return
@@ -185,19 +187,19 @@ def add_residue(image, kind, x, y, observation, rng):
 
 
 def scatter_residue(image, observation, rng):
-    """Faint residue of cosmic rays and hot pixels all over the image.
+    """Add faint residue of cosmic rays and hot pixels across the image.
 
-    Each lies in one band only. Most are about as bright as the noise, and bright ones get rarer
-    with the cube of their brightness.
+    Each is in one band only. Most are about as bright as the noise, and the number declines with
+    the cube of the brightness.
 
     Parameters
     ----------
     image : `~numpy.ndarray`, shape (bands, ny, nx), float32
-        Image in e-/s a pixel, changed in place.
+        Image in e-/s per pixel, changed in place.
     observation : `~astroclust.simulation.observations.Observation`
-        Its ``sky_noise`` is used.
+        Observation with ``sky_noise``.
     rng : `numpy.random.Generator`
-        Decides on number, places, brightness and shapes.
+        Random number generator for number, positions, brightness and shapes.
     """
     for band, sky_noise in zip(image, observation.sky_noise, strict=True):
         count = rng.poisson(RESIDUE_RATE * band.size)
@@ -210,7 +212,7 @@ def scatter_residue(image, observation, rng):
 
 
 def _trail(kind, x, y, rng):
-    """Pixels hit around a middle (x, y) in the first pixel: offsets in x and y."""
+    """Pixels hit around a center (x, y) in the first pixel: offsets in x and y."""
     length = rng.uniform(2, 9) if kind == "cosmic ray" else 0.0
     angle = rng.uniform(0, np.pi)
     steps = np.linspace(-0.5, 0.5, max(int(3 * length), 1)) * length
@@ -219,7 +221,7 @@ def _trail(kind, x, y, rng):
 
 
 def _deposit(band, peak, trail, x, y, rng):
-    """Add a trail, whose offsets count from pixel (x, y), to one band."""
+    """Add a trail, with offsets relative to pixel (x, y), to one band."""
     columns, rows = trail
     size = 2 * RESIDUE_REACH + 1
     patch = np.zeros((size, size), np.float32)
@@ -233,24 +235,24 @@ def _deposit(band, peak, trail, x, y, rng):
 
 
 def subtract_sky(image):
-    """Subtract one level of sky from each band, as the pipeline of HST does.
+    """Subtract a single sky level from each band, as in the HST pipeline.
 
-    AstroDrizzle takes the clipped median or mode of an exposure for its sky, the lowest one where
-    it measures several. Where a galaxy fills the field no pixel shows the sky alone, and some of
-    the galaxy goes with it; but LEGUS's mosaics are near 0 in their emptiest parts, not in the
-    mean. So the level is taken there: the fifth percentile of the medians of blocks of 64 x 64
-    pixels, low enough to find the dark corner of a field and not so low that noise decides.
+    AstroDrizzle uses the clipped median or mode of an exposure, or the lowest of several, as sky.
+    If a galaxy fills the field no pixel shows only sky, and some of the galaxy is subtracted too;
+    but LEGUS's mosaics are near 0 in their emptiest parts, not on average. The level is therefore
+    the fifth percentile of the medians of blocks of 64 x 64 pixels, low enough to find the dark
+    corner of a field but not dominated by noise.
 
     Parameters
     ----------
     image : `~numpy.ndarray`, shape (bands, ny, nx), float32
-        Image in e-/s a pixel, changed in place. Rows and columns that fill no block are not
-        looked at; an image smaller than a block is one block.
+        Image in e-/s per pixel, changed in place. Rows and columns that do not fill a block are
+        ignored; an image smaller than a block is one block.
 
     Returns
     -------
     levels : `~numpy.ndarray`, shape (bands,)
-        What was subtracted, e-/s a pixel.
+        Subtracted levels, e-/s per pixel.
     """
     height, width = (min(SKY_BLOCK, size) for size in image.shape[1:])
     rows, columns = image.shape[1] // height, image.shape[2] // width

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""From sources of light to the mean image of a scene: PSF, sampling, registration."""
+"""Mean images of scenes: profiles, PSF, sampling and registration."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -27,20 +27,20 @@ __all__ = [
     "unit_profile",
 ]
 
-MARGIN = 16  # pixels around a scene from which light falls in; of farther stars wings wrap around
-TILE, TILE_MARGIN = 512, 64  # pixels: stars of large scenes are drawn tile by tile
+MARGIN = 16  # pixels around a scene that contribute flux; wings of farther stars wrap around
+TILE, TILE_MARGIN = 512, 64  # pixels: stars of large scenes are drawn in tiles
 PATCH, LARGE_PATCH = 96, 256  # pixels around one extended source, and around one with wide wings
 BRIGHT = 300.0  # e-/s, from which the wings of a star reach farther,
 BRIGHT_PATCH = 400  # over so many pixels
 _GAUSSIAN = ("sersic", 0.5)  # the family without wings
-# Wave numbers at which profiles are tabulated, in radians a half-light radius.
+# Wave numbers at which profiles are tabulated, in radians per half-light radius.
 _WAVE_STEP = 0.01
 _WAVES = np.arange(0, 80, _WAVE_STEP)
 
 
 @dataclass(frozen=True)
 class Source:
-    """Light at one place: a point, or a GalSim profile of unit flux (lengths in pixels)."""
+    """Point source, or GalSim profile of unit flux (lengths in pixels), at a position."""
 
     x: float
     y: float
@@ -50,11 +50,11 @@ class Source:
 
 @dataclass(frozen=True)
 class Ellipse:
-    """A profile of a family, ``("eff", slope)`` or ``("sersic", index)``, stretched to an ellipse.
+    """Elliptical profile of a family, ``("eff", slope)`` or ``("sersic", index)``.
 
-    Or ``("real", profile)``, a real galaxy of `~astroclust.simulation.ingredients`, which is turned
-    but not stretched. The radius is the half-light radius of the circle of the same area, in
-    pixels; the position angle is that of the longer axis from x, in radians.
+    Or ``("real", profile)``, a real galaxy from `~astroclust.simulation.ingredients`, which is
+    rotated but not stretched. The radius is the half-light radius of the circle of equal area, in
+    pixels; the position angle is that of the major axis from x, in radians.
     """
 
     family: tuple
@@ -64,13 +64,13 @@ class Ellipse:
 
     @property
     def half_light_radius(self):
-        """As GalSim's profiles have it."""
+        """Half-light radius, named as in GalSim."""
         return self.radius
 
 
 @dataclass(frozen=True)
 class Stars:
-    """Many points: positions of shape (n,) in pixels, fluxes of shape (bands, n) in e-/s."""
+    """Point sources: positions of shape (n,) in pixels, fluxes of shape (bands, n) in e-/s."""
 
     x: np.ndarray
     y: np.ndarray
@@ -92,13 +92,13 @@ class Stars:
 
     @classmethod
     def concatenate(cls, parts):
-        """All stars of a list of at least one."""
+        """Combine a non-empty list of stars."""
         x, y, flux = zip(*((part.x, part.y, part.flux) for part in parts), strict=True)
         return cls(np.concatenate(x), np.concatenate(y), np.concatenate(flux, axis=1))
 
 
 def split_sources(sources, n_bands=N_BANDS):
-    """The points among sources as `Stars`, and the list of the extended ones."""
+    """Split sources into points, as `Stars`, and a list of extended ones."""
     points = [source for source in sources if source.profile is None]
     flux = np.array([source.flux for source in points], float).reshape(len(points), n_bands)
     x, y = np.array([(source.x, source.y) for source in points], float).reshape(-1, 2).T
@@ -112,14 +112,14 @@ def unit_profile(family):
     Parameters
     ----------
     family : tuple
-        ``("eff", slope)``, the profile of Elson, Fall & Freeman (1987), whose surface brightness
-        (1 + r^2)^-slope ends at 20 core radii, so that its flux is finite; ``("sersic", index)``;
+        ``("eff", slope)``, the profile of Elson, Fall & Freeman (1987) with surface brightness (1 +
+        r^2)^-slope, truncated at 20 core radii so that its flux is finite; ``("sersic", index)``;
         or ``("real", profile)``, which is returned.
 
     Returns
     -------
     profile : `~galsim.GSObject`
-        Of unit flux.
+        Profile of unit flux.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def unit_profile(family):
 
 @lru_cache(maxsize=64)
 def _radial_table(family):
-    """The Fourier transform of a family at `_WAVES`: round profiles are drawn from it faster."""
+    """Fourier transform of a family at `_WAVES`, which makes round profiles faster to draw."""
     bounds = galsim.BoundsI(0, len(_WAVES) - 1, 0, 0)
     image = galsim.ImageCD(bounds=bounds, scale=_WAVE_STEP)
     unit_profile(family).drawKImage(image=image, recenter=False)
@@ -146,7 +146,7 @@ def _radial_table(family):
 
 
 def fourier_image(profile, size):
-    """A profile of unit flux in Fourier space, shape (size, size // 2 + 1)."""
+    """Fourier transform of a profile of unit flux, shape (size, size // 2 + 1)."""
     if isinstance(profile, Ellipse):
         if profile.family[0] != "real":
             return _fourier_ellipse(profile, size)
@@ -166,19 +166,19 @@ def _fourier_ellipse(profile, size):
     along = stretch * (cos * kx + (sin * ky)[:, None])
     across = stretch * profile.axis_ratio * (-sin * kx + (cos * ky)[:, None])
     place = np.hypot(along, across).astype(np.float32) * np.float32(1 / _WAVE_STEP)
-    # The nearest value of a fine table is as good as one in between, and faster.
+    # The nearest value of a fine table is as good as an interpolated one, and faster.
     place = np.minimum(place + 0.5, len(_WAVES) - 1).astype(np.int32)
     return _radial_table(profile.family)[place]
 
 
 def _to_pixels(scene, size):
-    """From Fourier space to pixels, shape (..., size // 2, size // 2)."""
+    """Transform from Fourier space to pixels, shape (..., size // 2, size // 2)."""
     image = OVERSAMPLING**2 * fft.irfft2(scene, s=(size, size))
     return image[..., ::OVERSAMPLING, ::OVERSAMPLING]
 
 
 def _samples(pixels):
-    """An even number of samples that makes the Fourier transform fast."""
+    """Even number of samples for which the Fourier transform is fast."""
     size = fft.next_fast_len(OVERSAMPLING * pixels, real=True)
     while size % (2 * OVERSAMPLING):
         size = fft.next_fast_len(size + 1, real=True)
@@ -195,16 +195,16 @@ def draw_scene(sources, shape, observation, *, stars=None, margin=MARGIN):
     shape : tuple of int
         (ny, nx).
     observation : `~astroclust.simulation.observations.Observation`
-        PSF and registration.
+        Observation with PSF and registration.
     stars : `Stars`, optional
-        More points.
+        Additional point sources.
     margin : int, optional
-        Pixels around the scene from which light falls in.
+        Pixels around the scene that contribute flux.
 
     Returns
     -------
     image : `~numpy.ndarray` of float32, shape (bands, ny, nx)
-        e-/s a pixel.
+        In e-/s per pixel.
     """
     n_bands = len(observation.filters)
     points, extended = split_sources(sources, n_bands)
@@ -222,15 +222,15 @@ def draw_scene(sources, shape, observation, *, stars=None, margin=MARGIN):
         flux = np.array([source.flux for source in extended], np.complex64)
         waves = _waves(extended, margin, size)
         scene += (flux.T @ waves.reshape(len(extended), -1)).reshape(scene.shape)
-    # In place: of a product NumPy may take either factor for the result, which rounds otherwise,
-    # if one is in nobody's hands, such as what a thread computes and another has cached before.
+    # In place, because NumPy may reuse either factor of a product that has no other reference for
+    # the result, and then rounds differently.
     scene *= observation.optics.transfer(size)
     image = _to_pixels(scene, size)
     return image[:, margin : margin + shape[0], margin : margin + shape[1]].astype(np.float32)
 
 
 def _waves(sources, margin, size):
-    """Extended sources of unit flux at their places in Fourier space, (sources, ky, kx)."""
+    """Extended sources of unit flux at their positions in Fourier space, (sources, ky, kx)."""
     ky, kx = wave_numbers(size)
     waves = np.empty((len(sources), len(ky), len(kx)), np.complex64)
     for wave, source in zip(waves, sources, strict=True):
@@ -241,10 +241,10 @@ def _waves(sources, margin, size):
 
 
 def draw_field(sources, stars, shape, observation, *, workers=2, progress_bar=False):
-    """As `draw_scene`, for images of any size and any number of stars.
+    """Like `draw_scene`, for images of any size and any number of stars.
 
-    Stars are put on a grid and convolved tile by tile; sources, and bright stars, whose wings
-    reach farther, are drawn one by one.
+    Stars are put on a grid and convolved in tiles; extended sources and bright stars, whose wings
+    reach farther, are drawn individually.
     """
     image = np.zeros((len(observation.filters), *shape), np.float32)
     bright = stars.flux.max(axis=0, initial=0) > BRIGHT
@@ -278,7 +278,7 @@ def draw_field(sources, stars, shape, observation, *, workers=2, progress_bar=Fa
 
 
 def _by_tile(stars, corners, tile):
-    """The stars that shine into each tile, by the tile's corner (y, x)."""
+    """Stars that contribute to each tile, by the tile's corner (y, x)."""
     reach, rows, result = tile / 2 + TILE_MARGIN - 2, {}, {}
     for y0, x0 in corners:
         if y0 not in rows:
@@ -289,16 +289,16 @@ def _by_tile(stars, corners, tile):
 
 @lru_cache(maxsize=8)
 def _window(size):
-    """What undoes the sharing of a point's light among four samples, in Fourier space."""
+    """Correction in Fourier space for distributing a point source over four samples."""
     ky, kx = wave_numbers(size)
     half = 0.5 / np.pi / OVERSAMPLING
     return ((np.sinc(ky * half)[:, None] * np.sinc(kx * half)) ** -2).astype(np.float32)
 
 
 def _on_grid(stars, left, low, size, bands=slice(None)):
-    """Stars in Fourier space by way of a grid that begins so far left of and below the origin.
+    """Fourier transform of stars on a grid with an offset to the left of and below the origin.
 
-    Those off the grid are left out.
+    Stars off the grid are excluded.
     """
     x, y = (stars.x + left) * OVERSAMPLING, (stars.y + low) * OVERSAMPLING
     inside = (x >= 0) & (y >= 0) & (x < size - 1) & (y < size - 1)
@@ -321,30 +321,30 @@ def _draw_tile(stars, corner, transfer, tile):
     image = np.empty((len(transfer), tile, tile), np.float32)
     size, inside = transfer.shape[1], slice(TILE_MARGIN, TILE_MARGIN + tile)
     left, low = TILE_MARGIN - corner[1], TILE_MARGIN - corner[0]
-    for band in range(len(transfer)):  # one by one, for the sake of memory
+    for band in range(len(transfer)):  # one by one to save memory
         scene = _on_grid(stars, left, low, size, slice(band, band + 1)) * transfer[band]
         image[band] = _to_pixels(scene, size)[0, inside, inside]
     return image
 
 
 def draw_group(sources, observation):
-    """The image of sources of one place on a patch of its own.
+    """Draw the image of sources at one position on a patch of its own.
 
     Parameters
     ----------
     sources : list of `Source`
-        At least one; the first is in the middle.
+        At least one source; the first is centered.
     observation : `~astroclust.simulation.observations.Observation`
-        PSF and registration.
+        Observation with PSF and registration.
 
     Returns
     -------
     patch : `~numpy.ndarray` of float32, shape (bands, n, n)
-        e-/s a pixel.
+        In e-/s per pixel.
     x0, y0 : int
-        Its first pixel.
+        First pixel of the patch.
     """
-    # Where sources take the place of others, as negative ones, the wings of what is left count.
+    # If negative sources replace others, the residual flux determines the wings.
     flux = np.abs(np.sum([source.flux for source in sources], axis=0))
     width = BRIGHT_PATCH if flux.max() > BRIGHT else PATCH
     x, y = sources[0].x, sources[0].y
@@ -357,7 +357,7 @@ def draw_group(sources, observation):
 
 
 def _wings(source):
-    """How far the light of a source reaches beyond the PSF, in pixels."""
+    """Extent of a source beyond the PSF, in pixels."""
     if source.profile is None:
         return 0.0
     radii = 5 if getattr(source.profile, "family", None) == _GAUSSIAN else 8
@@ -365,7 +365,7 @@ def _wings(source):
 
 
 def add_patch(image, patch, x0, y0):
-    """Add a patch whose first pixel is (x0, y0) of the image, and which may reach over it."""
+    """Add a patch with its first pixel at (x0, y0), which may extend beyond the image."""
     ny, nx = image.shape[1:]
     below, left = max(-y0, 0), max(-x0, 0)
     inside = patch[:, below : max(ny - y0, 0), left : max(nx - x0, 0)]

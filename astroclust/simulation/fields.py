@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Whole fields: five images, their candidates, and the truth."""
+"""Simulated fields: five images, their candidates, and the truth."""
 
 from dataclasses import dataclass
 
@@ -51,15 +51,15 @@ from astroclust.simulation.truth import field_wcs, truth_table
 
 __all__ = ["Field", "simulate_field"]
 
-# How much of class 4 is drawn; the rest are chance groups of stars that detection finds.
+# Fraction of class 4 that is drawn; the rest are chance groups of stars found by detection.
 _DRAWN_OF_CLASS_4 = 0.9
 # V of saturated stars (mag).
 _SATURATED = (15.0, 19.0)
-# Decimal logarithms of the least and the most light between the stars, e-/s a pixel in V.
+# Decimal logarithms of the lowest and highest diffuse light, e-/s per pixel in V.
 _LOG_BRIGHTNESS = (-2.0, -1.2)
-# Share of the candidates that detection finds again.
+# Fraction of candidates recovered by detection.
 _FOUND = 0.87
-# How loosely the scatter of the sky follows the crowding of candidates.
+# Scatter in the relation between sky scatter and candidate crowding.
 _CROWDING_SCATTER = 1.0
 
 
@@ -70,22 +70,24 @@ class Field:
     Parameters
     ----------
     images : `~astroclust.images.ImageSet`
-        Five bands in electrons a second, less the sky, with headers as those of LEGUS.
+        Sky-subtracted images in five bands in electrons per second, with headers like those of
+        LEGUS.
     candidates : `~astropy.table.Table`
-        What LEGUS would know: ``id``; ``x``, ``y`` (0-based pixels); ``ra``, ``dec`` (degrees);
-        ``class_human``, the mode of three experts' labels, and ``class_mean``, their mean.
+        What an observer would have: ``id``; ``x``, ``y`` (0-based pixels); ``ra``, ``dec``
+        (degrees); ``class_human``, the mode of three experts' labels, and ``class_mean``, their
+        mean.
     truth : `~astropy.table.Table`
-        What was drawn, row by row the same candidates: ``class``; ``kind``; total magnitudes
-        ``mag_nuv`` ... ``mag_i`` (Vega; NaN for detector residue); ``radius``, the half-light
-        radius of the main part (pc); its ``axis_ratio``; ``members``, the number of parts;
-        ``log_age``, ``log_mass`` and ``e_bv`` of the stellar population that has these colors.
+        Truth for the same candidates, row by row: ``class``; ``kind``; total magnitudes ``mag_nuv``
+        ... ``mag_i`` (Vega; NaN for detector residue); ``radius``, the half-light radius of the
+        main component (pc); its ``axis_ratio``; ``members``, the number of components; ``log_age``,
+        ``log_mass`` and ``e_bv`` of the stellar population with these colors.
     sources : `~astropy.table.Table`, optional
-        With ``outlines``, all that can be seen, single stars too: ``label``; ``x``, ``y``;
+        With ``outlines``, all visible sources, including single stars: ``label``; ``x``, ``y``;
         ``class``, 4 for stars; ``kind``; ``candidate``, the ``id`` in ``truth``, or 0; ``mag_v``;
         ``flux_v``, the total in V (e-/s); ``xmin``, ``xmax``, ``ymin``, ``ymax``, the first and
         last pixels.
     segments : `~photutils.segmentation.SegmentationImage`, optional
-        With ``outlines``, the source that has the most light in each pixel, by its ``label``.
+        With ``outlines``, the ``label`` of the brightest source in each pixel.
 
     Examples
     --------
@@ -119,60 +121,58 @@ def simulate_field(
     outlines=False,
     progress_bar=False,
 ):
-    """Draw a field like one of LEGUS, or paint one: its images, its candidates, and the truth.
+    """Simulate a field like one of LEGUS, or paint a given catalog.
 
-    A catalog is drawn and then painted. Magnitudes, colors, concentration and crowding of the
-    candidates of each class are distributed as in the released catalog of the field, or of that
-    most like it; so are the classes and the distances of candidates from one another. They lie on
-    the arms of a spiral, among stars down to far below the noise, and are seen by the cameras and
-    with the exposure times of the field.
+    By default, a catalog is drawn and then painted. Magnitudes, colors, concentration and crowding
+    of the candidates of each class follow the released catalog of the field, or of the most similar
+    one; so do the class fractions and the separations of candidates. Candidates lie on spiral arms,
+    among stars down to far below the noise, and are observed with the cameras and exposure times of
+    the field.
 
-    Painted, each source lies where its catalog says and has the light that it takes for LEGUS's
-    apertures to measure in the images what it says: magnitudes and concentration index, with
-    neighbors, sky and noise as they are there. A catalog that is given is painted on a galaxy
-    whose young stars are where its sources are.
+    Each painted source is at its catalog position, with the flux for which LEGUS's apertures
+    recover its catalog magnitudes and concentration index, given its neighbors, sky and noise. A
+    given catalog is painted on a galaxy with young stars around its sources.
 
     Parameters
     ----------
     like : str, optional
-        A field of LEGUS, as `~astroclust.catalogs.find_field` knows it; by default that of the
-        catalog (``FIELD`` of its metadata), without one ``"ngc628-c"``.
+        Name of a LEGUS field; see `~astroclust.catalogs.find_field`. By default, that of the
+        catalog (``FIELD`` in its metadata) or, without a catalog, ``"ngc628-c"``.
     shape : tuple of int, optional
         Shape of the images, (ny, nx), in pixels of the band system, 0.0396 arcsec for LEGUS; by
-        default just beyond the last position of the catalog, without one (600, 600).
+        default just beyond the last position of the catalog or, without a catalog, (600, 600).
     seed : int or sequence of int
-        Equal seeds give equal pixels.
+        Random seed; equal seeds give equal pixels.
     density : float, optional
-        Candidates a square pixel; by default so many that as many are found as in the field's
-        crowded part.
+        Candidates per square pixel; by default such that as many are found as in the crowded part
+        of the field.
     catalog : `~astropy.table.Table`, optional
-        The catalog to paint, as `~astroclust.catalogs.read_legus` gives it: ``x``, ``y``,
-        ``mag_f275w`` ..., ``ci``, and one of ``class_human``, ``class_hybrid`` and ``class_ml``,
-        of which the first that is not 0 counts. Bands without a magnitude get no light. ``id``,
-        ``ra``, ``dec``, ``class_mean``, and the errors, which tell how crowded it is, are used
-        if there are any.
+        Catalog to paint, as returned by `~astroclust.catalogs.read_legus`: ``x``, ``y``,
+        ``mag_f275w`` ..., ``ci``, and ``class_human``, ``class_hybrid`` or ``class_ml``, of which
+        the first nonzero value is used. Bands without a magnitude have zero flux. ``id``, ``ra``,
+        ``dec``, ``class_mean`` and the errors, which constrain the crowding, are used if present.
     galaxies : path-like or sequence of array_like, optional
-        Stamps of real galaxies, half of the background galaxies: a FITS file with one stamp per
-        extension, as GalSim's, or arrays. By default all are parametric.
+        Stamps of real galaxies, used for half of the background galaxies: a FITS file with one
+        stamp per extension, like those of GalSim, or arrays. By default all are parametric.
     psf : mapping, optional
-        ``(camera, filter)`` to a `~astroclust.simulation.psf.PSFGrid` or the path of a STDPSF file
-        of STScI, such as ``{("uvis", "F814W"): "stdpsf.fits"}``. Filters without one have the
+        Mapping from ``(camera, filter)`` to a `~astroclust.simulation.psf.PSFGrid` or the path of
+        an STScI STDPSF file, such as ``{("uvis", "F814W"): "stdpsf.fits"}``. Other filters have the
         parametric PSF.
     system : str or `~astroclust.instruments.BandSystem`, optional
-        Band system of the images. Sources, which are drawn in the bands of LEGUS, have the spectra
-        of ``astroclust.simulation.spectra`` in other ones. Bands that LEGUS observed have the same
-        pixels in each system with pixels of the same size.
+        Band system of the images. Sources are drawn in the LEGUS bands and converted to other
+        systems with the spectra of ``astroclust.simulation.spectra``. Bands observed by LEGUS have
+        the same pixels in all systems with the same pixel size.
     outlines : bool, optional
-        Whether to tell which pixels belong to which source, in ``sources`` and ``segments``; for
-        band systems with the pixels of LEGUS.
+        Whether to return the pixels of each source, in ``sources`` and ``segments``; only for band
+        systems with the pixel size of LEGUS.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     field : `Field`
-        ``images``, ``candidates`` and ``truth``; of a catalog all its rows, in its order, those
-        without V or a position of the kind "none"; with ``outlines``, ``sources`` and
+        ``images``, ``candidates`` and ``truth``. A given catalog keeps all its rows in order, with
+        kind "none" for those without V or a position. With ``outlines``, also ``sources`` and
         ``segments``.
 
     Raises
@@ -180,11 +180,11 @@ def simulate_field(
     KeyError
         If LEGUS has no such field.
     TypeError
-        If the catalog is no table, or ``psf`` not a mapping.
+        If the catalog is not a table, or ``psf`` is not a mapping.
     ValueError
-        If another argument is not accepted, the catalog is empty or lacks a column, or
-        ``galaxies`` or ``psf`` have none; or a band of ``system`` has no default filter, PSF or
-        zero point, or ``outlines`` are wanted on pixels of another size.
+        If another argument is invalid, the catalog is empty or lacks a column, or ``galaxies`` or
+        ``psf`` contain none; or a band of ``system`` has no default filter, PSF or zero point, or
+        ``outlines`` is true for pixels of another size.
 
     Warns
     -----
@@ -234,7 +234,7 @@ def simulate_field(
         )
     else:
         rows = read_rows(catalog, population, observation)
-        # The arms of a catalog are where its clusters are.
+        # The arms of a catalog are traced by its clusters.
         galaxy = gather_stars(studio.galaxy(contrast=0.0), rows[rows.paintable], observation)
         wcs = place_on_sky(wcs, catalog)
     image, scene = _paint(studio, rows, galaxy)
@@ -242,7 +242,7 @@ def simulate_field(
     wcs = move.wcs(wcs)
     images = _images(studio, chosen, image, scene, move, wcs)
     truth = truth_table(scene.candidates, observation, move, wcs)
-    # Plain numbers, for the sake of files.
+    # Plain numbers can be written to files.
     truth.meta |= {"FIELD": studio.field.name, "SEED": np.array(seed).tolist()}
     known = truth["id", "x", "y", "ra", "dec"]
     if catalog is None:
@@ -257,7 +257,7 @@ def simulate_field(
 
 @dataclass(frozen=True, eq=False)
 class _Studio:
-    """What the steps of drawing a field share."""
+    """Data common to all steps of drawing a field."""
 
     rng: np.random.Generator
     shape: tuple
@@ -267,13 +267,13 @@ class _Studio:
     progress_bar: bool
 
     def draw(self, sources, stars):
-        """The mean image of sources and stars."""
+        """Mean image of sources and stars."""
         return draw_field(
             sources, stars, self.shape, self.observation, progress_bar=self.progress_bar
         )
 
     def galaxy(self, contrast=None):
-        """The light between the stars, as bright as between those of LEGUS's fields."""
+        """Diffuse light, as bright as in LEGUS fields."""
         brightness = 10 ** self.rng.uniform(*_LOG_BRIGHTNESS)
         return draw_galaxy(
             self.rng, self.shape, self.observation, brightness=brightness, contrast=contrast
@@ -285,7 +285,7 @@ class _Studio:
 
 
 def _paint(studio, rows, galaxy):
-    """The images of what a catalog says on a galaxy, and its sources."""
+    """Paint the rows of a catalog on a galaxy: images and sources."""
     ci_cut, rng = studio.field.ci_cut, studio.rng
     painting = Painting(rows, studio.population, studio.observation, ci_cut, rng)
     density = max(np.count_nonzero(rows.label), 1) / np.prod(studio.shape)
@@ -300,13 +300,13 @@ def _paint(studio, rows, galaxy):
         painting.settle(image, observed=False)
         residue = [(each.kind, each.x, each.y) for each in candidates]
         _observe(image, residue, studio.observation, studio.rng)
-        # The catalog was measured with noise: the noise here is part of what it says.
+        # The catalog was measured with noise: the noise here is part of its values.
         painting.settle(image, observed=True)
     return image, Scene(studio.observation, galaxy, painting.candidates(), [clouds], stars + crowd)
 
 
 def _images(studio, bands, image, scene, move, wcs):
-    """The images of all bands of a system."""
+    """Images of all bands of a system."""
     parts = [_layers(image, scene.observation, studio.field, wcs), []]
     if bands.drawn:
         rng = studio.rng.spawn(1)[0]
@@ -329,7 +329,7 @@ def _noise(image):
 
 
 def _layers(image, observation, field, wcs):
-    """Filter and image of each band, in the unit and with the header of its telescope."""
+    """Filter and image of each band, with the unit and header of its telescope."""
     columns = (
         observation.filters,
         image,
@@ -347,7 +347,7 @@ def _in_unit(pixels, factor):
 
 
 def _draw_rows(studio, density, galaxy):
-    """A catalog like that of the field, on the arms of a galaxy."""
+    """Draw a catalog like that of the field, on the arms of a galaxy."""
     rng, population = studio.rng, studio.population
     groups = population.group_share, population.group_size, population.group_radius
     x, y = places = draw_places(rng, studio.shape, density, *groups, np.sqrt(galaxy.young))
@@ -366,7 +366,7 @@ def _draw_rows(studio, density, galaxy):
 
 
 def _draw_quantities(rng, places, population):
-    """Class and quantities of a candidate at each place, the noisier the more crowded it is."""
+    """Draw class and quantities at each position, noisier in more crowded ones."""
     shares = np.array([part.share for part in population.classes.values()])
     shares[list(population.classes).index(4)] *= _DRAWN_OF_CLASS_4
     labels = rng.choice(list(population.classes), size=len(places[0]), p=shares / shares.sum())
@@ -379,7 +379,7 @@ def _draw_quantities(rng, places, population):
 
 
 def _crowd(studio, image, diffuse, painting):
-    """Clouds and faint stars about the candidates that make up what is missing of the scatter."""
+    """Clouds and faint stars around the candidates that add the missing scatter."""
     v_band = Band("V", "V", image[V])
     positions, light = painting.positions, painting.wanted[:, V]
     scatter = measure_apertures([v_band], *positions, ANNULUS[:1], sky_statistic="mode")[0].scatter
@@ -398,7 +398,7 @@ def _crowd(studio, image, diffuse, painting):
 
 
 def _observe(image, residue, observation, rng):
-    """What detector and pipeline make of the light, in place."""
+    """Apply detector and pipeline effects in place."""
     for kind, x, y in residue:
         add_residue(image, kind, x, y, observation, rng)
     saturate(image, observation)

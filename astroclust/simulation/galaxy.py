@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The galaxy behind the clusters: its unresolved light, its dust, where its stars are."""
+"""The galaxy behind the clusters: unresolved light, dust and stellar densities."""
 
 import math
 from dataclasses import dataclass
@@ -13,37 +13,37 @@ from astroclust.simulation.template import V, relative_magnitudes
 
 __all__ = ["Galaxy", "draw_galaxy", "draw_patch"]
 
-# Colors NUV-U, U-B, B-V, V-I (Vega): of old clusters and of those some 30 Myr old in NGC 628C,
-# and of H II regions, whose Balmer continuum is in U and whose [O III] in V, chosen to look alike.
+# Colors NUV-U, U-B, B-V, V-I (Vega): of old clusters and of those about 30 Myr old in NGC 628C, and
+# of H II regions, with the Balmer continuum in U and [O III] in V, chosen by appearance.
 _OLD, _YOUNG, _GAS = (1.0, 0.15, 0.75, 1.1), (-0.35, -0.8, 0.1, 0.5), (0.0, -0.9, 0.3, -0.2)
 COLORS = {"old": _OLD, "young": _YOUNG, "gas": _GAS}
-# Median in V, e-/s a pixel. Discs of 20.5 to 22.5 mag/arcsec2 in their inner parts have 0.2 to
-# 0.03, most of it resolved; quiet parts of sky-subtracted NGC 628C have 0.016.
+# Median in V, e-/s per pixel. Inner disks of 20.5 to 22.5 mag/arcsec2 have 0.2 to 0.03, most of it
+# resolved; quiet parts of sky-subtracted NGC 628C have 0.016.
 BRIGHTNESS = (0.01, 0.2)
 PATCH_BRIGHTNESS = (0.005, 0.2)
-# Chosen to look alike: wavelengths of groups of stars in parsec, and the shortest of clouds in
-# pixels (what is finer would be found as sources); H II regions a square parsec.
+# Chosen by appearance: wavelengths of stellar groups in parsecs, and shortest wavelength of clouds
+# in pixels (finer structure would be detected as sources); H II regions per square parsec.
 GROUPS = (200, 2000)
 FINEST = 40
 SMALLEST = 16  # width of a window in pixels
 HII_DENSITY = 5e-6
-TURN = 1024  # samples of a turn in the pattern of feathers
+TURN = 1024  # samples per turn in the pattern of feathers
 
 
 @dataclass(frozen=True)
 class Galaxy:
-    """A window on a galaxy, without its resolved stars.
+    """Window on a galaxy, excluding its resolved stars.
 
     Parameters
     ----------
     light : `~numpy.ndarray` of float32, shape (bands, ny, nx)
-        Unresolved light in e-/s a pixel, NUV to I, dimmed by ``dust``.
+        Unresolved light in e-/s per pixel, NUV to I, attenuated by ``dust``.
     young, old : `~numpy.ndarray` of float32, shape (ny, nx)
-        Surface densities of young stars and clusters and of old stars, of mean 1.
+        Surface densities of young stars and clusters and of old stars, normalized to mean 1.
     dust : `~numpy.ndarray` of float32, shape (ny, nx)
-        E(B-V) of the galaxy's own dust in magnitudes.
+        E(B-V) of the internal dust, in magnitudes.
     gas : `~numpy.ndarray` of float32, shape (ny, nx), optional
-        The light of H II regions in V, which is part of ``light``; None without any.
+        Light of H II regions in V, included in ``light``; None without any.
     """
 
     light: np.ndarray
@@ -56,32 +56,32 @@ class Galaxy:
 def draw_galaxy(rng, shape, observation, *, brightness=None, contrast=None):
     """Draw a window on a spiral galaxy: disk, bulge, arms, dust lanes and H II regions.
 
-    Arms are logarithmic spirals broken by noise; young stars crowd on them in groups of groups,
-    and dust lies along their concave edges and in feathers.
+    Arms are logarithmic spirals with noise; young stars cluster on them hierarchically, and dust
+    lies along their concave edges and in feathers.
 
     Parameters
     ----------
     rng : `~numpy.random.Generator`
-        Equal states give equal galaxies.
+        Random number generator; equal states give equal galaxies.
     shape : tuple of int
         Shape of the window, (ny, nx), in pixels.
     observation : object
         ``zero_points`` (Vega magnitudes of 1 e-/s) and ``extinction`` (Galactic, mag), both of
-        shape (5,), NUV to I, and ``pixel_pc`` (parsec a pixel).
+        shape (5,), NUV to I, and ``pixel_pc`` (parsecs per pixel).
     brightness : float, optional
-        Median of the light in V, e-/s a pixel; by default 0.01 to 0.2.
+        Median of the light in V, e-/s per pixel; by default from 0.01 to 0.2.
     contrast : float, optional
-        Strength of arms, groups, clouds and dust, 1 being usual; 0 leaves disk and bulge.
+        Strength of arms, groups, clouds and dust, by default 1; 0 leaves only disk and bulge.
 
     Returns
     -------
     galaxy : `Galaxy`
-        Its light has next to no structure finer than 5 pixels.
+        Galaxy with almost no structure finer than 5 pixels.
 
     Raises
     ------
     ValueError
-        If an argument is not accepted.
+        If an argument is invalid.
     """
     brightness = _checked(rng, shape, brightness, BRIGHTNESS)
     if contrast is None:
@@ -92,7 +92,7 @@ def draw_galaxy(rng, shape, observation, *, brightness=None, contrast=None):
     scale = rng.uniform(2000, 4000) * parsec
     radius, azimuth, bulge_radius = _geometry(rng, shape, scale)
     disk = np.exp(-radius / scale)
-    # Discs are redder towards their middle: less of their light there is young.
+    # Disks are redder toward the center, with a smaller fraction of young light.
     share = np.minimum(0.08 + 0.22 * radius / scale, 0.6)
     old = disk * (1 - share) + _bulge(rng, bulge_radius, scale)
     shortest, longest = (length * parsec for length in GROUPS)
@@ -101,13 +101,13 @@ def draw_galaxy(rng, shape, observation, *, brightness=None, contrast=None):
     arm, lane = _arms(rng, radius, azimuth, groups, scale, parsec)
     del radius, azimuth, bulge_radius  # each of them is large
     dust = rng.uniform(0.15, 0.4) * lane + rng.uniform(0.02, 0.06) * disk
-    dust *= contrast * np.exp(0.25 * clouds[::-1])  # clouds of its own: the same upside down
+    dust *= contrast * np.exp(0.25 * clouds[::-1])  # with clouds of its own: the same, flipped
     dust /= 1 + 1.2 * dust  # some stars lie in front: deep lanes are never black
     young = np.exp(0.75 * math.sqrt(contrast) * (groups + clouds))
     young *= disk * (0.15 + contrast * 3 * arm)
     gas = _gas(rng, young, contrast * disk, clouds, parsec)
     share += contrast * arm * np.exp(0.4 * groups)
-    # The light is in clouds as the young stars are, but less so.
+    # The light follows the same clouds as the young stars, with less contrast.
     clouds = np.exp(contrast * rng.uniform(0.03, 0.08) * clouds)
     share *= disk * clouds
     maps = {"old": old * np.sqrt(clouds), "young": share, "gas": gas}
@@ -116,16 +116,16 @@ def draw_galaxy(rng, shape, observation, *, brightness=None, contrast=None):
 
 
 def draw_patch(rng, shape, observation, *, brightness=None):
-    """Draw a small piece of a galaxy, as `draw_galaxy` does but in a fraction of a millisecond.
+    """Draw a small piece of a galaxy, like `draw_galaxy` but in a fraction of a millisecond.
 
     A level, a gradient and clouds; in some patches an arm's edge, a dust lane or an H II region.
 
     Parameters
     ----------
     rng, shape, observation
-        As for `draw_galaxy`.
+        See `draw_galaxy`.
     brightness : float, optional
-        Median of the light in V, e-/s a pixel; by default 0.005 to 0.2.
+        Median of the light in V, e-/s per pixel; by default from 0.005 to 0.2.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def draw_patch(rng, shape, observation, *, brightness=None):
     """
     brightness = _checked(rng, shape, brightness, PATCH_BRIGHTNESS)
     parsec = 1 / float(observation.pixel_pc)
-    both = 2 * shape[0], shape[1]  # two fields for one: they touch, but that hardly shows
+    both = 2 * shape[0], shape[1]  # two fields from one: they touch, but that is hardly visible
     clouds, wisps = np.split(_noise(rng, both, _patch_amplitude(both, FINEST, 100)), 2)
     share = np.exp(rng.uniform(0.03, 0.15) * clouds) * rng.uniform(0.1, 0.8)
     old = (1 - 0.5 * share) * (1 + rng.uniform(0, 0.15) / max(shape) * _edge(rng, shape))
@@ -156,7 +156,7 @@ def draw_patch(rng, shape, observation, *, brightness=None):
 
 
 def _checked(rng, shape, brightness, bounds):
-    """The brightness, drawn from its bounds if there is none, if it and the shape are accepted."""
+    """Validate brightness and shape; draw the brightness from its bounds if None."""
     if len(shape) != 2 or min(shape) < SMALLEST:
         raise ValueError(f"shape must be at least {SMALLEST} x {SMALLEST} pixels, not {shape}")
     if brightness is None:
@@ -167,29 +167,29 @@ def _checked(rng, shape, brightness, bounds):
 
 
 def _amplitude(squared, nx, lowest, highest):
-    """Amplitudes for `_noise` of sd 1 and a power that falls with the cube of the wave number."""
+    """Amplitudes for `_noise` with unit variance and power proportional to wave number^-3."""
     amplitude = (squared + lowest**2) ** -0.75 * np.exp(-0.5 / highest**2 * squared)
     amplitude[0, 0] = 0
     power = np.square(amplitude)
     variance = 4 * power.sum() - 2 * power[:, 0].sum()
-    amplitude[:, 0] *= math.sqrt(2)  # of these waves `irfft2` takes the real part alone
+    amplitude[:, 0] *= math.sqrt(2)  # `irfft2` uses only the real part of these waves
     amplitude *= len(amplitude) * nx / math.sqrt(variance)
     return amplitude.astype(np.float32)
 
 
 def _window_amplitude(shape, shortest, longest):
-    """As `_amplitude`, between wavelengths in pixels."""
-    shortest = min(shortest, max(shape) / 2)  # else no wave fits into the window
+    """Like `_amplitude`, between wavelengths in pixels."""
+    shortest = min(shortest, max(shape) / 2)  # otherwise no wave fits into the window
     ny, nx = (fft.next_fast_len(size, real=True) for size in shape)
     ky, kx = fft.fftfreq(ny).astype(np.float32), fft.rfftfreq(nx).astype(np.float32)
     return _amplitude(np.square(ky)[:, None] + np.square(kx), nx, 1 / longest, 1 / shortest)
 
 
-_patch_amplitude = lru_cache(maxsize=16)(_window_amplitude)  # for many patches of one shape
+_patch_amplitude = lru_cache(maxsize=16)(_window_amplitude)  # many patches have the same shape
 
 
 def _noise(rng, shape, amplitude):
-    """A Gaussian random field, periodic but for the few pixels that are cut off."""
+    """Gaussian random field, periodic except for a few truncated pixels."""
     waves = rng.standard_normal((*amplitude.shape, 2), np.float32).view(np.complex64)[..., 0]
     waves *= amplitude
     size = len(amplitude), fft.next_fast_len(shape[1], real=True)
@@ -197,7 +197,7 @@ def _noise(rng, shape, amplitude):
 
 
 def _winding_noise(rng, radius, azimuth, scale, pitch):
-    """Noise drawn out along spirals of a pitch, which are lines in (log radius, azimuth)."""
+    """Noise stretched along spirals of a given pitch, which are lines in (log radius, azimuth)."""
     k_azimuth, k_radius = fft.rfftfreq(TURN, 1 / TURN), fft.fftfreq(TURN, 1 / TURN)[:, None]
     along = math.sin(pitch) * k_radius + math.cos(pitch) * k_azimuth
     across = math.cos(pitch) * k_radius - math.sin(pitch) * k_azimuth
@@ -211,7 +211,7 @@ def _winding_noise(rng, radius, azimuth, scale, pitch):
 def _geometry(rng, shape, scale):
     """Radius and azimuth in the plane of the disk, and radius on the sky; lengths in pixels."""
     axis_ratio, angle, bearing = rng.uniform([0.5, 0, 0], [1, np.pi, 2 * np.pi]).tolist()
-    # Only a window that is large against the disk may have the nucleus in its middle.
+    # Only a window that is large relative to the disk may have a central nucleus.
     nearest, farthest = (0.3, 1.5) if min(shape) < 2 * scale else (0.0, 0.5)
     distance = scale * rng.uniform(nearest, farthest)
     along = _along(shape, angle, distance * math.cos(bearing))
@@ -222,22 +222,23 @@ def _geometry(rng, shape, scale):
 
 
 def _bulge(rng, radius, scale):
-    """A Sersic profile with 3 to 20 % of the light of a disk whose center has 1."""
+    """Sersic profile with 3 to 20 % of the light of a disk of unit central brightness."""
     index, size = rng.uniform(1, 4), rng.uniform(0.08, 0.2) * scale
     b = 2 * index - 1 / 3
     total = rng.uniform(0.03, 0.2) * scale**2
     integral = index * size**2 * math.exp(b) * b ** (-2 * index) * math.gamma(2 * index)
-    # Softened by 5 pixels: a nuclear star cluster is not for the smooth light.
+    # Softened by 5 pixels, because nuclear star clusters are not part of the smooth light.
     reduced = (np.hypot(radius, np.float32(5)) / size) ** (1 / index)
     return np.exp(-b * (reduced - 1)) * (total / integral)
 
 
 def _arms(rng, radius, azimuth, warp, scale, parsec):
-    """Strength of arms, and of the dust along their concave edges, both of the order of 1."""
+    """Strength of arms, and of the dust along their concave edges, both of order 1."""
     n_arms, pitch = int(rng.integers(2, 5)), math.radians(rng.uniform(10, 30))
     patches = _winding_noise(rng, radius, azimuth, scale, pitch)
     feathers = _winding_noise(rng, radius, azimuth, scale, 1.6 * pitch)
-    # A radian of phase in pixels, square to the arm; near the nucleus arms would be too thin.
+    # A radian of phase in pixels, perpendicular to the arm; bounded because arms would be too thin
+    # near the nucleus.
     radian = np.maximum(radius, 0.2 * scale) * (math.sin(pitch) / n_arms)
     phase = n_arms * (azimuth - np.log(radius / scale + 1e-3) / math.tan(pitch))
     phase += rng.uniform(0, 2 * math.pi) + 60 * parsec * warp / radian
@@ -251,12 +252,12 @@ def _arms(rng, radius, azimuth, warp, scale, parsec):
 
 
 def _ridge(phase, narrowness):
-    """A Gaussian of phase times narrowness, made periodic (von Mises)."""
+    """Periodic (von Mises) version of a Gaussian in phase times narrowness."""
     return np.exp((np.cos(phase) - 1) * np.square(narrowness))
 
 
 def _gas(rng, young, level, clouds, parsec):
-    """H II regions where the young stars are."""
+    """H II regions that follow the young stars."""
     gas = np.zeros_like(young)
     chance = np.cumsum(young, dtype=float)
     chosen = rng.random(rng.poisson(HII_DENSITY * young.size / parsec**2)) * chance[-1]
@@ -267,8 +268,8 @@ def _gas(rng, young, level, clouds, parsec):
 
 
 def _add_region(rng, gas, place, level, clouds, parsec):
-    """Add an H II region that was round before clouds tore it."""
-    # Of 15 to 60 pc, most of them small, but none so small that it could be a cluster.
+    """Add an H II region, round except for distortion by clouds."""
+    # Of 15 to 60 pc, mostly small, but none small enough to be a cluster.
     radius = max(15 * 4 ** (rng.random() ** 2) * parsec, 20)
     y0, x0 = (max(int(at - 4 * radius), 0) for at in place)
     y1, x1 = (max(int(at + 4 * radius), 0) for at in place)
@@ -279,9 +280,9 @@ def _add_region(rng, gas, place, level, clouds, parsec):
 
 
 def _light(observation, brightness, maps, dust):
-    """Light in each band from maps in V, behind a screen of dust; its median in V is given.
+    """Light in each band from maps in V, behind a dust screen, scaled to a median in V.
 
-    And the part of that in V which is of gas, None without any.
+    Also the part in V from gas, or None without any.
     """
     light = np.zeros((len(EXTINCTION), *dust.shape), np.float32)
     magnitudes = np.subtract(observation.zero_points, observation.extinction)
@@ -302,11 +303,11 @@ def _light(observation, brightness, maps, dust):
 
 
 def _edge(rng, shape):
-    """Distance in pixels from a line of any direction that crosses the patch."""
+    """Distance in pixels from a randomly oriented line across the patch."""
     return _along(shape, 2 * math.pi * rng.random(), (rng.random() - 0.5) * max(shape))
 
 
 def _along(shape, angle, middle):
-    """Pixels along a direction, ``middle`` of them in the middle of the window."""
+    """Pixels along a direction, with the value ``middle`` at the center of the window."""
     y, x = (np.arange(size, dtype=np.float32) - (size - 1) / 2 for size in shape)
     return (math.cos(angle) * x + middle) + math.sin(angle) * y[:, None]

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Units and header keywords of mosaics of HST and JWST."""
+"""Units and header keywords of HST and JWST mosaics."""
 
 import numpy as np
 from astropy import units as u
@@ -8,12 +8,12 @@ from astroclust.instruments import find_instrument, photflam
 
 __all__ = ["header_of", "rates_in", "units_of"]
 
-# The filters of ACS are on two wheels; the other wheel is at its clear place (ACS Handbook, ch. 5).
+# The filters of ACS are on two wheels; the other wheel is set to clear (ACS Handbook, ch. 5).
 _SECOND_WHEEL = ("F330W", "F344N", "F435W", "F660N", "F814W", "F892N")
 
 
 def units_of(observation):
-    """Units of the images of each band, as the pipeline of the telescope has them.
+    """Units of the images in each band, as in the telescope's pipeline.
 
     Parameters
     ----------
@@ -23,26 +23,26 @@ def units_of(observation):
     Returns
     -------
     units : list of (str, float)
-        Unit, and the number of them that 1 e-/s is: electrons per second for HST, MJy/sr for JWST.
+        Unit, and its value for 1 e-/s: electrons per second for HST, MJy/sr for JWST.
     """
     pairs = zip(observation.cameras, observation.passbands, strict=True)
     return [_unit(camera, item, observation.pixel_scale) for camera, item in pairs]
 
 
 def rates_in(unit, observation):
-    """Number of units that 1 e-/s is in each band, for the unit of a band system.
+    """Conversion factor from 1 e-/s to the unit of a band system in each band.
 
     Parameters
     ----------
     unit : str
-        A unit of flux density; another one is taken to be that of the rates.
+        A unit of flux density; any other is assumed to be that of the rates.
     observation : `~astroclust.simulation.observations.Observation`
         Filters of the bands.
 
     Returns
     -------
     factors : `~numpy.ndarray` of float32, shape (bands, 1, 1)
-        All 1 for rates.
+        Conversion factors; 1 for rates.
     """
     if not u.Unit(unit).is_equivalent(u.Jy):
         return np.ones((len(observation.filters), 1, 1), np.float32)
@@ -58,25 +58,26 @@ def _unit(camera, item, pixel_scale):
 
 
 def _pixel_area(pixel_scale):
-    """Solid angle in steradian."""
+    """Solid angle of a pixel in steradians."""
     return float((pixel_scale * u.arcsec).to_value(u.rad) ** 2)
 
 
 def header_of(observation, field):
-    """The keywords of each band's image.
+    """Header keywords of each band's image.
 
     Parameters
     ----------
     observation : `~astroclust.simulation.observations.Observation`
         Filters, cameras and exposure times.
     field : `~astroclust.catalogs.LegusField`
-        What the field is like.
+        LEGUS field that the simulation is modeled on.
 
     Returns
     -------
     headers : list of dict
-        A header for each band. ``PHOTFLAM`` and ``PHOTPLAM`` give the zero point of HST's filters,
-        for those of LEGUS its Vega zero point; ``PHOTMJSR`` and ``PIXAR_SR`` that of JWST's.
+        One header per band. ``PHOTFLAM`` and ``PHOTPLAM`` give the zero point of HST filters (the
+        LEGUS Vega zero point for LEGUS filters); ``PHOTMJSR`` and ``PIXAR_SR`` that of JWST
+        filters.
     """
     headers = []
     columns = observation.cameras, observation.passbands, observation.exposure_times.tolist()
@@ -103,7 +104,7 @@ def _hst_keywords(instrument, item, seconds, pixel_scale):
         "PHOTFLAM": photflam(instrument.name, item.name, item.pivot),
         "PHOTPLAM": item.pivot,
         "PHOTZPT": -21.1,
-        # Of the drizzled image (DrizzlePac), which pipelines take the scale from.
+        # Scale of the drizzled image (DrizzlePac), which pipelines read.
         "D001SCAL": pixel_scale,
     }
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Real galaxies and PSFs of the user, which simulations draw in place of parametric ones."""
+"""User-supplied galaxies and PSFs that replace parametric ones in simulations."""
 
 import warnings
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ from astroclust.simulation.psf import PSFGrid, empirical_psf
 
 __all__ = ["PARAMETRIC", "Ingredients", "galaxy_profile"]
 
-# Threshold for the pixels of a galaxy in units of the noise, and how many must be connected.
+# Detection threshold of a galaxy in units of the noise, and minimum number of connected pixels.
 _THRESHOLD, _N_PIXELS = 1.5, 20
 
 
 @dataclass(frozen=True, eq=False)
 class Ingredients:
-    """Real galaxies and PSFs for a simulation; without any, all is parametric.
+    """Real galaxies and PSFs for a simulation; by default everything is parametric.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ class Ingredients:
         galaxies : path-like or sequence of array_like, optional
             FITS file with one galaxy per extension, or the stamps themselves.
         psf : mapping, optional
-            ``(camera, filter)`` to a `~astroclust.simulation.psf.PSFGrid` or the path of a STDPSF
-            file.
+            Mapping from ``(camera, filter)`` to a `~astroclust.simulation.psf.PSFGrid` or the path
+            of a STDPSF file.
 
         Returns
         -------
@@ -58,7 +58,7 @@ class Ingredients:
         TypeError
             If ``psf`` is not a mapping.
         ValueError
-            If there is no galaxy in the middle of any stamp, or a file is not a grid of PSFs.
+            If no stamp has a galaxy at its center, or a file is not a grid of PSFs.
         """
         profiles = () if galaxies is None else _profiles(galaxies)
         if psf is not None and not isinstance(psf, Mapping):
@@ -69,7 +69,7 @@ class Ingredients:
         return cls(profiles, {pair: _grid(pair, grid) for pair, grid in (psf or {}).items()})
 
 
-#: Nothing real.
+#: Parametric galaxies and PSFs only.
 PARAMETRIC = Ingredients()
 
 
@@ -81,7 +81,7 @@ def _grid(pair, grid):
 
 
 def _profiles(galaxies):
-    """Profiles of all stamps that have a galaxy in their middle."""
+    """Profiles of all stamps with a galaxy at the center."""
     stamps, source = galaxies, "galaxies"
     if isinstance(galaxies, (str, PathLike)):
         with open_fits(galaxies) as hdus:
@@ -101,7 +101,7 @@ def _profiles(galaxies):
 
 
 def _isolate(stamp):
-    """The galaxy in the middle of a stamp without sky, noise and neighbors; None without one."""
+    """Galaxy at the center of a stamp without sky, noise and neighbors, or None."""
     _, sky, noise = sigma_clipped_stats(stamp)
     with warnings.catch_warnings(action="ignore", category=NoDetectionsWarning):
         segments = detect_sources(stamp - sky, _THRESHOLD * noise, _N_PIXELS)
@@ -111,17 +111,17 @@ def _isolate(stamp):
 
 
 def galaxy_profile(light):
-    """GalSim profile of a real galaxy with a half-light radius of 1; its PSF is still in it.
+    """GalSim profile of a real galaxy with a half-light radius of 1, including its PSF.
 
     Parameters
     ----------
     light : `~numpy.ndarray` of float64, shape (ny, nx)
-        The galaxy alone, without sky.
+        Image of the galaxy alone, without sky.
 
     Returns
     -------
     profile : `~galsim.GSObject`
-        Of unit flux, centered on its light.
+        Profile of unit flux, centered on its centroid.
     """
     light = light / light.sum()
     y, x = np.indices(light.shape)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The labels that experts would give to objects of known class."""
+"""Expert labels of objects of known class."""
 
 from functools import lru_cache
 
@@ -12,10 +12,10 @@ from astroclust.simulation.candidates import KINDS, POINTS
 
 __all__ = ["CONFUSION_ON_BORDER", "DIFFICULTY", "TAKEN_FOR", "confusion_of_kinds", "label_noise"]
 
-#: Chances that an expert gives an object on the border of its class the classes 1 to 4: a row a
-#: true class. Fitted by ``benchmarks/labels.py --fit`` to the agreement of experts in Wei et al.
-#: (2020, sec. 2.1) and to the shares of unanimous votes in the catalogs of NGC 628, with the
-#: off-diagonal terms drawn towards the shapes of their Tables 4 and 5.
+#: Probabilities of expert votes for classes 1 to 4 for objects on the border of their class: one
+#: row per true class. Fitted by ``benchmarks/labels.py --fit`` to the agreement of experts in Wei
+#: et al. (2020, sec. 2.1) and to the fractions of unanimous votes in the catalogs of NGC 628, with
+#: the off-diagonal terms constrained towards the shapes of their Tables 4 and 5.
 CONFUSION_ON_BORDER = (
     (0.674, 0.257, 0.014, 0.055),
     (0.227, 0.356, 0.343, 0.074),
@@ -23,9 +23,9 @@ CONFUSION_ON_BORDER = (
     (0.076, 0.214, 0.205, 0.505),
 )
 #: Parameters of the Beta distribution of difficulty, chosen: few candidates are textbook cases.
-#: Flatter ones, Beta(1, 1), make experts agree too often, and the fit misses by 17 points.
+#: Flatter ones, such as Beta(1, 1), give too much agreement, and the fit is off by 17 points.
 DIFFICULTY = (3.0, 1.0)
-#: The class that each kind is taken for, of those whose looks suggest one. Chosen.
+#: The class that some kinds resemble. Chosen.
 TAKEN_FOR = {
     "elongated": 1,
     "gradient": 1,
@@ -43,30 +43,30 @@ TAKEN_FOR = {
     "cosmic ray": 4,
     "hot pixel": 4,
 }
-# How much more often than other kinds. Chosen: with more, experts agree too often.
+# Preference for that class relative to other kinds. Chosen: more makes experts agree too often.
 _LEANING = 5.0
 
 
 @lru_cache
 def confusion_of_kinds(border=CONFUSION_ON_BORDER):
-    """Chances of the votes for objects of each kind on the border of its class.
+    """Vote probabilities for objects of each kind on the border of their class.
 
-    Kinds lean as `TAKEN_FOR` says; in the mix of kinds of a catalog they have, on average, the
-    chances of their class (found by iterative proportional fitting).
+    Kinds are biased towards the classes in `TAKEN_FOR`; averaged over the kinds in a catalog, they
+    have the probabilities of their class (from iterative proportional fitting).
 
     Parameters
     ----------
     border : tuple of tuple of float, shape (4, 4)
-        Chances by true class, as `CONFUSION_ON_BORDER`.
+        Probabilities by true class; see `CONFUSION_ON_BORDER`.
 
     Returns
     -------
     chances : dict of str to `~numpy.ndarray`, shape (4,)
-        For every kind of `~astroclust.simulation.candidates.KINDS`.
+        Probabilities for every kind of `~astroclust.simulation.candidates.KINDS`.
     """
     rows = {}
     for label, shares in KINDS.items():
-        # Of points, the cut in the index leaves none in a catalog.
+        # The cut in the index excludes all points from catalogs.
         listed = np.array([0 if kind in POINTS else share for kind, share in shares.items()])
         chances = np.ones((len(shares), len(LEGUS_CLASSES)))
         for row, kind in zip(chances, shares, strict=True):
@@ -80,49 +80,49 @@ def confusion_of_kinds(border=CONFUSION_ON_BORDER):
 
 
 def label_noise(classes, *, seed, kinds=None, n_experts=3, difficulty=None):
-    """Draw the votes of experts on objects of known class, and their mode and mean.
+    """Draw expert votes on objects of known class, and their mode and mean.
 
-    The chances of a vote go in a straight line from certainty of the true class, for a textbook
-    case, to `CONFUSION_ON_BORDER`, or to those of its kind, for experts judge by what they see: a
-    pair of stars is rather taken for an association than for a symmetric cluster. Experts share
-    nothing but difficulty and kind of the object. With that, three experts agree with one another,
-    and with a fourth, as in Wei et al. (2020, sec. 2.1) and the catalogs of LEGUS, to 6 points.
-    What a single person holds to over years (the repeated classes of NGC 3351) is not drawn: see
-    ``benchmarks/labels.py``.
+    Vote probabilities are interpolated linearly in difficulty, from certainty for a textbook case
+    to `CONFUSION_ON_BORDER`, or to those of its kind, because experts judge by appearance: a pair
+    of stars is more often classified as an association than as a symmetric cluster. Votes are
+    independent given the difficulty and kind of an object. Three experts then agree with one
+    another, and with a fourth, as in Wei et al. (2020, sec. 2.1) and the catalogs of LEGUS, to 6
+    points. The long-term consistency of a single person (the repeated classes of NGC 3351) is not
+    simulated: see ``benchmarks/labels.py``.
 
     Parameters
     ----------
     classes : array_like of int, shape (n,)
         True classes, of `~astroclust.instruments.LEGUS_CLASSES`.
     seed : int or sequence of int
-        Equal seeds give equal votes.
+        Random seed; equal seeds give equal votes.
     kinds : array_like of str, shape (n,), optional
-        What each object is, as the column ``kind`` of simulated truth has it.
+        Kind of each object; see the column ``kind`` of simulated truth.
     n_experts : int, optional
-        Votes an object.
+        Number of votes per object.
     difficulty : array_like of float, shape (n,), optional
-        How ambiguous each object is, from 0, a textbook case, to 1, on the border of its class;
-        by default drawn from the Beta distribution with the parameters `DIFFICULTY`.
+        Ambiguity of each object, from 0, a textbook case, to 1, on the border of its class; by
+        default drawn from a Beta distribution with the parameters `DIFFICULTY`.
 
     Returns
     -------
     labels : `~astropy.table.Table`, length n
         ``expert_1`` ... (int16), the votes; ``class_mode`` (int16), the most frequent vote, and
-        ``class_mean`` (float32), the mean of the votes, as ``class_human`` and ``class_mean`` in
-        the catalogs of LEGUS. Where votes are tied, one more expert chooses among the tied
-        classes; the mean is without that choice.
+        ``class_mean`` (float32), the mean of the votes, like ``class_human`` and ``class_mean`` in
+        the catalogs of LEGUS. Ties are broken by one more expert, who chooses among the tied
+        classes and does not count in the mean.
 
     Raises
     ------
     ValueError
-        If an argument is not accepted.
+        If an argument is invalid.
 
     Notes
     -----
-    How LEGUS resolved ties is not published. Not by the middle class alone: in NGC 628-E, where
-    all means are thirds, 11 of 381 rows can only be three different votes with another mode, such
-    as 3 with a mean of 2. In NGC 1433 and NGC 7793-E, 22 of 24 means of four votes can be
-    those of three different votes and a fourth for one of them.
+    The rule by which LEGUS resolved ties is not published. It was not always the middle class: in
+    NGC 628-E, where all means are thirds, 11 of 381 rows can only be three different votes with
+    another mode, such as 3 with a mean of 2. In NGC 1433 and NGC 7793-E, 22 of 24 means of four
+    votes are consistent with three different votes and a repetition of one of them.
 
     Examples
     --------
@@ -207,6 +207,6 @@ def _modes(votes, chances, rng):
     values = np.array(LEGUS_CLASSES.numbers, np.int16)
     counts = np.count_nonzero(votes[:, :, np.newaxis] == values, axis=1)
     tied = counts == counts.max(axis=1, keepdims=True)
-    # The largest of chances over exponential draws is one more vote, among the tied alone.
+    # The largest ratio of probability to exponential draw is one more vote, among the tied classes.
     race = chances / rng.exponential(size=chances.shape)
     return values[np.argmax(np.where(tied, race, -1), axis=1)]

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How a simulated field is observed: galaxy, cameras, exposures, sky and registration."""
+"""Observing setup of a simulated field: galaxy, cameras, exposures, sky and registration."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,8 +18,8 @@ from astroclust.simulation.template import N_BANDS, V
 
 __all__ = ["Observation", "bands_of", "observe_like", "observe_with"]
 
-# Filters and cameras of LEGUS's standard visits, and their exposure times in seconds, which are
-# those of NGC 1566; archival images of ACS are as deep as those of NGC 628 (headers, PHANGS-HST).
+# Filters and cameras of LEGUS's standard visits, with the exposure times (s) of NGC 1566; archival
+# ACS images are as deep as those of NGC 628 (headers, PHANGS-HST).
 _FILTERS = ("F275W", "F336W", "F438W", "F555W", "F814W")
 _EXPOSURES = {"uvis": (2382.0, 1119.0, 965.0, 1143.0, 989.0), "acs": (0, 0, 1358.0, 858.0, 922.0)}
 _FIELD_EXPOSURES = {
@@ -27,46 +27,46 @@ _FIELD_EXPOSURES = {
     "ngc628-e": (2361.0, 1119.0, 4720.0, 965.0, 1560.0),
     "ngc1433": (2376.0, 1116.0, 962.0, 1140.0, 986.0),
 }
-# Exposure times in seconds of other filters, broad and narrow (narrower than so many Angstrom):
-# about those of LEGUS, its survey in H-alpha, and PHANGS-JWST.
+# Exposure times (s) of other broad and narrow filters (the latter narrower than this width in
+# Angstrom): about those of LEGUS, its H-alpha survey, and PHANGS-JWST.
 _BROAD, _NARROW, _NARROWEST = 1000.0, 1500.0, 300.0
-# Brightness of the sky in AB mag/arcsec2 by wavelength in Angstrom: zodiacal light has the color of
-# the Sun, with V of 22.7 (WFC3 Instrument Handbook, sec. 9.7) and 0.1 to 0.3 MJy/sr in the near
-# infrared (JWST User Documentation); numbers between are interpolated.
+# Sky brightness in AB mag/arcsec2 by wavelength in Angstrom, interpolated: zodiacal light has the
+# color of the Sun, with V of 22.7 (WFC3 Instrument Handbook, sec. 9.7) and 0.1 to 0.3 MJy/sr in the
+# near infrared (JWST User Documentation).
 _SKY_WAVELENGTHS = (2000.0, 2700.0, 3360.0, 4330.0, 5310.0, 8020.0, 16000.0, 30000.0, 48000.0)
 _SKY_BRIGHTNESS = (27.0, 25.6, 24.2, 23.2, 22.7, 22.3, 22.2, 22.6, 21.5)
-# Detector exposures of an image, each with one read-out.
+# Detector exposures per image, each with one readout.
 _READOUTS = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """What all sources of a field have in common; arrays have a value for each band, in order.
+    """Properties common to all sources of a field; arrays have one value per band, in order.
 
     Parameters
     ----------
     filters, cameras : tuple of str
         Such as ``"F555W"`` and ``"uvis"``.
     exposure_times : `~numpy.ndarray` of float64, shape (bands,)
-        Seconds.
+        Exposure times in seconds.
     sky_noise : `~numpy.ndarray` of float64, shape (bands,)
-        Scatter of empty sky in e-/s a drizzled pixel.
+        Scatter of empty sky in e-/s per drizzled pixel.
     zero_points : `~numpy.ndarray` of float64, shape (bands,)
         Vega magnitude of 1 e-/s.
     extinction : `~numpy.ndarray` of float64, shape (bands,)
         Galactic extinction (mag).
     distance : float
-        Megaparsec.
+        Distance in Mpc.
     blur : `~numpy.ndarray` of float64, shape (bands,)
-        Gaussian blur beyond the mean PSF, in pixels: focus and guiding.
+        Gaussian blur in excess of the mean PSF, in pixels, from focus and guiding.
     shifts : `~numpy.ndarray` of float64, shape (bands, 2)
-        What registration leaves, in x and y, in pixels.
+        Residual registration errors in x and y, in pixels.
     angle : int
-        Orientation of the diffraction spikes, below `~astroclust.simulation.psf.PSF_ANGLES`.
+        Orientation of the diffraction spikes, less than `~astroclust.simulation.psf.PSF_ANGLES`.
     on_detector : tuple of float
-        Position on the detector, x and y from 0 to 1, for a PSF that varies over it.
+        Position on the detector, x and y from 0 to 1, for a spatially varying PSF.
     ingredients : `~astroclust.simulation.ingredients.Ingredients`
-        Real galaxies and PSFs, if there are any.
+        Real galaxies and PSFs, if any.
     pixel_scale : float
         Width of a drizzled pixel, in arcsec.
     """
@@ -87,12 +87,12 @@ class Observation:
 
     @cached_property
     def optics(self):
-        """Transfer functions, kept for as long as the observation lives."""
+        """Transfer functions, cached for the lifetime of the observation."""
         return Optics(self)
 
     @property
     def pixel_pc(self):
-        """Parsec a pixel."""
+        """Parsecs per pixel."""
         return self.distance * 1e6 * np.radians(self.pixel_scale / 3600)
 
     @property
@@ -107,29 +107,29 @@ class Observation:
 
 
 def bands_of(field):
-    """Filters and cameras of a field of LEGUS, its standard ones where no source names them."""
+    """Filters and cameras of a LEGUS field, with the standard ones if they are not documented."""
     filters = tuple(f or standard for f, standard in zip(field.filters, _FILTERS, strict=True))
     return filters, tuple(camera or "uvis" for camera in field.cameras)
 
 
 def observe_like(name, rng, sky_noise, ingredients=PARAMETRIC):
-    """Observe as a field of LEGUS was observed.
+    """Simulate the observing setup of a LEGUS field.
 
     Parameters
     ----------
     name : str
-        A field of `~astroclust.catalogs.legus_fields`.
+        Name of a field; see `~astroclust.catalogs.legus_fields`.
     rng : `~numpy.random.Generator`
-        Draws registration, focus and orientation.
+        Random number generator for registration, focus and orientation.
     sky_noise : array_like of float, shape (bands,)
-        Scatter of empty sky in e-/s a drizzled pixel.
+        Scatter of empty sky in e-/s per drizzled pixel.
     ingredients : `~astroclust.simulation.ingredients.Ingredients`, optional
         Real galaxies and PSFs.
 
     Returns
     -------
     observation : `Observation`
-        Cameras no source names are taken to be WFC3/UVIS.
+        Undocumented cameras are assumed to be WFC3/UVIS.
     """
     field = find_field(name)
     filters, cameras = bands_of(field)
@@ -148,14 +148,14 @@ def observe_like(name, rng, sky_noise, ingredients=PARAMETRIC):
         blur=rng.uniform(0, 0.12) + rng.uniform(0, 0.06, N_BANDS),
         shifts=rng.normal(0, 0.1, (N_BANDS, 2)) * (np.arange(N_BANDS) != V)[:, None],
         angle=int(rng.integers(PSF_ANGLES)),
-        # Of numbers of its own: with and without a grid of PSFs all else is the same.
+        # From a separate generator: all else is the same with and without a grid of PSFs.
         on_detector=tuple(rng.spawn(1)[0].random(2).tolist()),
         ingredients=ingredients,
     )
 
 
 def observe_with(pairs, pixel_scale, like, rng):
-    """Observe the field of another observation with other filters.
+    """Observe the field of another observation with different filters.
 
     Parameters
     ----------
@@ -164,15 +164,15 @@ def observe_with(pairs, pixel_scale, like, rng):
     pixel_scale : float
         Width of a drizzled pixel, in arcsec.
     like : `Observation`
-        Distance, place on the detectors, and real PSFs.
+        Observation with the distance, detector position and real PSFs.
     rng : `~numpy.random.Generator`
-        Draws registration, focus and orientation.
+        Random number generator for registration, focus and orientation.
 
     Returns
     -------
     observation : `Observation`
-        Exposure times are about those of surveys; the noise of the sky is that of zodiacal light
-        and of the read-out of the detectors.
+        Exposure times are typical of surveys; the sky noise is that of zodiacal light and detector
+        readout.
 
     Raises
     ------
@@ -187,10 +187,10 @@ def observe_with(pairs, pixel_scale, like, rng):
     zero_points = np.array([item.rate_zero_point for item in filters])
     rate = 10 ** (0.4 * (zero_points - sky)) * pixel_scale**2
     cameras = [find_instrument(camera) for camera, _ in pairs]
-    # Read-outs of detector pixels, by area of the drizzled ones.
+    # Readouts of detector pixels, scaled to the area of drizzled pixels.
     read = np.array([item.read_noise * pixel_scale / item.pixel_scale for item in cameras])
     variance = (rate * times + _READOUTS * read**2) / times**2
-    # The shared parts are in units of LEGUS's pixels.
+    # The common quantities are in units of LEGUS's pixels.
     scale, n = LEGUS_BANDS.pixel_scale / pixel_scale, len(pairs)
     return Observation(
         filters=tuple(name for _, name in pairs),

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""What PSF, blur and registration make of a scene in Fourier space."""
+"""PSF, blur and registration in Fourier space."""
 
 from functools import lru_cache
 
@@ -11,35 +11,35 @@ from astroclust.simulation.psf import fourier_psf
 
 __all__ = ["OVERSAMPLING", "Optics", "star_image", "wave_numbers"]
 
-OVERSAMPLING = 2  # samples a pixel at which a scene is drawn: HST's pixels undersample its PSF
-# The blur of a usual observation in pixels, the mean of the simulated fields; and samples that
-# leave room for the halo.
+OVERSAMPLING = 2  # samples per pixel of a drawn scene: HST's pixels undersample its PSF
+# Typical blur in pixels, the mean of the simulated fields; and a size in samples with room for the
+# halo.
 _USUAL_BLUR, _STAR_SIZE = 0.09, 512
 
 
 @lru_cache(maxsize=64)
 def wave_numbers(size):
-    """Wave numbers of ``size`` samples, for `scipy.fft.rfft2`: (ky, kx) in radians a pixel."""
+    """Wave numbers of ``size`` samples, for `scipy.fft.rfft2`: (ky, kx) in radians per pixel."""
     spacing = 1 / OVERSAMPLING
     ky, kx = 2 * np.pi * fft.fftfreq(size, spacing), 2 * np.pi * fft.rfftfreq(size, spacing)
     return ky.astype(np.float32), kx.astype(np.float32)
 
 
 class Optics:
-    """The transfer functions of an observation, each of which is computed once.
+    """Cached transfer functions of an observation.
 
     Parameters
     ----------
     observation : `~astroclust.simulation.observations.Observation`
-        Filters, PSFs, blur, registration, and place on the detector.
+        Filters, PSFs, blur, registration, and position on the detector.
     """
 
     def __init__(self, observation):
         self._observation = observation
-        self._by_size = {}  # those of one field take some 30 MB
+        self._by_size = {}  # about 30 MB for one field
 
     def prepare(self, sizes):
-        """Compute the transfer functions of some sizes at once, which saves time: band by band."""
+        """Compute the transfer functions of several sizes at once, which is faster band by band."""
         missing = [size for size in dict.fromkeys(sizes) if size not in self._by_size]
         bands = range(len(self._observation.filters))
         parts = [[self._band_transfer(band, size) for size in missing] for band in bands]
@@ -47,7 +47,7 @@ class Optics:
             self._by_size[size] = np.array(part)
 
     def transfer(self, size):
-        """What each band makes of a scene, shape (bands, ky, kx), for ``size`` samples."""
+        """Transfer function of each band, shape (bands, ky, kx), for ``size`` samples."""
         self.prepare([size])
         return self._by_size[size]
 
@@ -68,22 +68,22 @@ class Optics:
 
 
 def star_image(camera, filter_name, *, pixel_scale=LEGUS_BANDS.pixel_scale, reach=32):
-    """Image of a star in the middle of a pixel, with the focus of a usual observation.
+    """Image of a star centered on a pixel, with typical focus.
 
     Parameters
     ----------
     camera, filter_name : str
-        Such as ``"uvis"`` and ``"F555W"``. A filter without a fitted PSF has one between those of
-        its camera's other filters.
+        Such as ``"uvis"`` and ``"F555W"``. The PSF of filters without a fit is interpolated between
+        the other filters of the camera.
     pixel_scale : float, optional
         Width of a pixel, in arcsec.
     reach : int, optional
-        Pixels from the middle of the image to its edges.
+        Half width of the image, in pixels.
 
     Returns
     -------
     image : `~numpy.ndarray` of float32, shape (2 * reach + 1, 2 * reach + 1)
-        The star has a total flux of 1, a part of which lies beyond the image.
+        Image with a total flux of 1, part of which is beyond the edges.
 
     Raises
     ------

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Which pixels of a simulated field belong to which source."""
+"""Assign the pixels of a simulated field to sources."""
 
 import numpy as np
 from astropy.table import Table
@@ -12,13 +12,13 @@ from astroclust.simulation.template import V
 
 __all__ = ["outline_sources"]
 
-# A pixel belongs to a source if the source is so many standard deviations of the noise there, all
-# bands together, and not much fainter than in its brightest pixel: wings of stars reach far.
+# Pixels belong to a source if it exceeds this many standard deviations of the noise, all bands
+# combined, and this fraction of its brightest pixel, because wings of stars reach far.
 _ABOVE_NOISE, _ABOVE_PEAK = 3.0, 0.02
-# Pixels that a source has at least.
+# Fewest pixels of a source.
 _SMALLEST = 5
-# Width of the patch on which a star is drawn, and the light by which it must be above the noise in
-# one band at least: its brightest pixel has at most a quarter of it.
+# Width of the patch on which a star is drawn, and its minimum flux relative to the noise in at
+# least one band: the brightest pixel has at most a quarter of it.
 _STAR_PATCH, _FAINTEST_STAR = 33, 4 * _ABOVE_NOISE
 _STAR_CLASS = 4
 
@@ -26,26 +26,25 @@ _STAR_CLASS = 4
 def outline_sources(scene, noise):
     """Assign pixels to the sources of a scene.
 
-    Each pixel belongs to the source with the most light in it, if that is well above the noise.
-    Groups of stars that are one candidate are one source; all other stars are sources of class 4.
+    Each pixel belongs to the brightest source in it, if that is well above the noise. Groups of
+    stars that form one candidate are one source; all other stars are sources of class 4.
 
     Parameters
     ----------
     scene : `~astroclust.simulation.systems.Scene`
-        In the bands of LEGUS.
+        Scene in the bands of LEGUS.
     noise : array_like, shape (n_bands,)
-        Standard deviation of a pixel of sky in each band, e-/s.
+        Standard deviation of a sky pixel in each band, e-/s.
 
     Returns
     -------
     sources : `~astropy.table.Table`
-        Of the sources that can be seen: ``label``, from 1; ``x``, ``y`` (0-based pixels);
-        ``class``; ``kind``; ``mag_v``; ``candidate``, the number of the row of the truth, or 0 for
-        other stars; ``flux_v``, all its light in V (e-/s); ``signal``, its light in units of the
-        noise, all bands together; and ``xmin``, ``xmax``, ``ymin``, ``ymax``, its first and last
-        pixels.
+        Visible sources: ``label``, from 1; ``x``, ``y`` (0-based pixels); ``class``; ``kind``;
+        ``mag_v``; ``candidate``, the number of the row of the truth, or 0 for other stars;
+        ``flux_v``, the total flux in V (e-/s); ``signal``, the signal-to-noise ratio of all bands
+        combined; and ``xmin``, ``xmax``, ``ymin``, ``ymax``, the first and last pixels.
     segments : `~photutils.segmentation.SegmentationImage`
-        The label of each pixel.
+        Label of each pixel.
     """
     shape, noise = scene.galaxy.light.shape[1:], np.asarray(noise, float)[:, None, None]
     owner, best = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
@@ -58,7 +57,7 @@ def outline_sources(scene, noise):
 
 
 def _patches(scene, noise):
-    """Each source's row of the table, and its light on a patch with its first pixel."""
+    """Table row of each source, and its flux on a patch with a given first pixel."""
     observation = scene.observation
     for number, each in enumerate(scene.candidates, start=1):
         if each.sources:
@@ -82,7 +81,7 @@ def _light(sources, scene):
 
 
 def _claim(owner, best, label, signal, x0, y0):
-    """Give a source the pixels of its patch in which it is well above the noise and all others."""
+    """Assign the pixels of a patch in which its source exceeds the noise and all others."""
     ny, nx = owner.shape
     y1, x1 = (start + size for start, size in zip((y0, x0), signal.shape, strict=True))
     part = np.s_[max(y0, 0) : max(min(y1, ny), 0), max(x0, 0) : max(min(x1, nx), 0)]
@@ -96,7 +95,7 @@ def _claim(owner, best, label, signal, x0, y0):
 
 
 def _visible(owner, rows):
-    """Table and segments of the sources that have enough pixels left, numbered anew."""
+    """Table and segments of the sources with enough pixels left, renumbered."""
     areas = np.bincount(owner.ravel(), minlength=len(rows) + 1)
     kept = np.flatnonzero(areas[1:] >= _SMALLEST)
     numbers = np.zeros(len(areas), np.int32)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Painted catalogs: each source at its position, with its magnitudes and its index."""
+"""Painted catalogs: sources with given positions, magnitudes and concentration indices."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -26,31 +26,30 @@ from astroclust.simulation.template import N_BANDS, V
 
 __all__ = ["Painting"]
 
-# LEGUS: the index is that of 1 and 3 pixels, magnitudes are those of 4.
+# LEGUS: the index uses 1 and 3 pixels, magnitudes 4.
 _RADII = (*CI_RADII, 4.0)
-# Rounds of correction. No source is dimmed to less than a share of what its magnitude says.
+# Iterations, and the smallest flux of a source as a fraction of that from its magnitude.
 _ROUNDS, _FAINTEST = 3, 0.02
-# Light that changes by less than this, and by less than the noise of so many pixels of sky, is left
-# as it is.
+# Smaller changes than this fraction of the flux, plus this multiple of the sky noise, are ignored.
 _CHANGE, _CHANGE_OF_SKY = 0.004, 0.2
-# How far from a source stars are that are not much fainter (pixels, share of its light).
+# Distance from a source beyond which stars are kept, unless fainter than this fraction (pixels).
 _CLEAR, _FAINT_STAR = 5.0, 0.02
-# Least share of its light that an aperture is taken to catch.
+# Lower limit for the fraction of flux in an aperture.
 _LEAST_CAUGHT = 0.05
-# Where sources lie farther from one another than this (pixels), apertures are their own.
+# Apertures of sources farther apart than this (pixels) do not overlap.
 _REACH = 12.0
-# Kinds that can have the light and the index of a catalog, by class. What was not inspected (0)
-# is of the kinds of class 4.
+# Kinds that can have the flux and index of a catalog, by class. Uninspected sources (0) have the
+# kinds of class 4.
 _NOT_PAINTED = (*RESIDUE, *POINTS)
-# What is no cluster is a star where it is as sharp as one, and where a star as bright would fill
-# its brightest pixel, which has this share of the light in the aperture: such are saturated.
+# Non-clusters as compact as stars are stars, saturated if a star of this magnitude would fill its
+# brightest pixel, which has this fraction of the aperture flux.
 _STAR, _SATURATED, _PEAK = {"star": 1.0}, {"saturated": 1.0}, 0.18
-# Scales at which structures are tried; they go up by equal factors.
+# Trial scales of structures, in equal logarithmic steps.
 _SCALES = np.geomspace(0.05, 6.0, 36)
 _STEP = np.log(_SCALES[1] / _SCALES[0])
-# The bands of the apertures of `structure_light`.
+# Bands of the apertures of `structure_light`.
 _APERTURES = [V, V, *range(N_BANDS)]
-# Sources that miss their index by more than this are drawn again.
+# Sources that miss their index by more than this are redrawn.
 _MISFIT = 0.02
 
 
@@ -63,21 +62,20 @@ _PAINTED = {label: _painted(KINDS[label or 4]) for label in range(5)}
 
 
 class Painting:
-    """The sources of a catalog, to be drawn and then brought to what the catalog says.
+    """Sources of a catalog, adjusted until the measurements match the catalog.
 
     Parameters
     ----------
     rows : `~astroclust.simulation.catalog_rows.Rows`
-        The catalog.
+        Catalog rows.
     population : `~astroclust.simulation.populations.FieldPopulation`
-        Its aperture correction.
+        Population with the aperture correction.
     observation : `~astroclust.simulation.observations.Observation`
-        Zero points and PSF.
+        Observation with zero points and PSF.
     ci_cut : float
-        Smallest concentration index of a candidate (mag): what has a smaller one and no class is
-        a star.
+        Smallest concentration index of a candidate (mag): unclassified sources below it are stars.
     rng : `~numpy.random.Generator`
-        Draws the structures.
+        Random number generator for the structures.
     """
 
     def __init__(self, rows, population, observation, ci_cut, rng):
@@ -89,7 +87,7 @@ class Painting:
         self._draw_structures(rng)
 
     def _choose_kinds(self, ci_cut):
-        """What each row may be, and the index that it is to have."""
+        """Possible kinds of each row, and its required index."""
         camera, pixel_scale = self.observation.cameras[V], self.observation.pixel_scale
         limit = full_well(camera, pixel_scale) / (self.observation.exposure_times[V] / EXPOSURES)
         no_cluster = np.isin(self.rows.label, (0, 4))
@@ -99,11 +97,11 @@ class Painting:
             _SATURATED if full else _STAR if star else _PAINTED[label]
             for full, star, label in zip(self.saturated, is_star, self.rows.label, strict=True)
         ]
-        # That of a saturated star is what saturation makes of it.
+        # The index of a saturated star results from saturation.
         self.index = np.where(self.saturated, np.nan, self.rows.index)
 
     def _draw_structures(self, rng):
-        """A structure for each row, its light in the apertures, and that which it gets."""
+        """Structure of each row, its flux in the apertures, and its total flux."""
         n, index = len(self.wanted), self.index
         typical = np.median(index[np.isfinite(index)]) if np.isfinite(index).any() else 1.6
         self.rng, self.kinds, self.structures = rng, [""] * n, [None] * n
@@ -113,7 +111,7 @@ class Painting:
         self.flux = self.wanted / _at(_caught(self.light), self.step)
 
     def _draw_structure(self, row, index):
-        """A structure for a row, which alone has an index: its kind, scale, parts and light."""
+        """Structure with a given index in isolation: kind, components, aperture fluxes and step."""
         kind, parts, scale = draw_structure(self.choice[row], index, self.observation, self.rng)
         step = np.log(scale / _SCALES[0]) / _STEP
         return kind, parts, structure_light(parts, _SCALES, self.observation), step
@@ -128,7 +126,7 @@ class Painting:
         return _SCALES[0] * np.exp(_STEP * self.step)
 
     def candidates(self):
-        """A `Candidate` for each row of the catalog, in its order; not all have light."""
+        """A `Candidate` for each row of the catalog, in order; not all have flux."""
         rows, result = self.all_rows, []
         painted = iter(zip(self.kinds, self.structures, self.scales, self._sources(), strict=True))
         for i, is_painted in enumerate(rows.paintable):
@@ -145,17 +143,17 @@ class Painting:
         return [structure_sources(*row) for row in zip(*columns, strict=True)]
 
     def clear(self, stars):
-        """Stars without those that shine into the apertures: what is seen there is the source.
+        """Remove stars that contribute to the apertures, so that only sources are measured.
 
         Parameters
         ----------
         stars : `~astroclust.simulation.drawing.Stars`
-            Any number of them.
+            Any number of stars.
 
         Returns
         -------
         stars : `~astroclust.simulation.drawing.Stars`
-            Those that are far from sources or much fainter.
+            Stars that are far from all sources or much fainter.
         """
         if not self.positions.size:
             return stars
@@ -164,18 +162,18 @@ class Painting:
         return stars[(near > _CLEAR) | faint]
 
     def settle(self, image, *, observed):
-        """Change the light of the sources in an image until the apertures catch what they should.
+        """Adjust the flux of the sources in an image until the aperture photometry matches.
 
-        Neighbors, the galaxy, the position of a source in its pixel and noise add to what is
-        measured of it; what they add is taken for that of the round before.
+        Neighbors, the galaxy, subpixel position and noise contribute to the measurement; their
+        contribution is taken from the previous iteration.
 
         Parameters
         ----------
         image : `~numpy.ndarray` of float32, shape (bands, ny, nx)
-            With the sources as `candidates` gave them; changed in place.
+            Image with the sources from `candidates`; changed in place.
         observed : bool
-            Whether the image is as the detector has it: saturated stars then stay. Else a source
-            gets another structure where its own cannot have the index.
+            Whether the image includes detector effects: saturated stars are then unchanged.
+            Otherwise, structures that cannot have the index are redrawn.
         """
         fractions = _fractions(self.positions)[:, None]
         sky = self.observation.sky_noise[_APERTURES]
@@ -198,7 +196,7 @@ class Painting:
             self._redraw(image, np.flatnonzero(changed), old)
 
     def _draw_again(self, rows, excess, wanted):
-        """Other structures where those that there are cannot have the index."""
+        """Replace structures that cannot have the index."""
         wide = self._own_light()[:, 1]
         core = 10 ** (-0.4 * self.index) * (wide + excess[:, 1]) - excess[:, 0]
         for row in rows[(core[rows] > 0) & (wide[rows] > core[rows])]:
@@ -209,11 +207,11 @@ class Painting:
         self.flux[rows] = wanted[rows] / _at(_caught(self.light[rows]), self.step[rows])
 
     def _own_light(self):
-        """What the apertures would catch of each source alone, shape (n, 2 + bands)."""
+        """Aperture flux of each source in isolation, shape (n, 2 + bands)."""
         return _at(self.light, self.step) * self.flux[:, _APERTURES]
 
     def _redraw(self, image, rows, old):
-        """Draw the sources of rows in place of the old ones."""
+        """Redraw the sources of some rows in place of the old ones."""
         new = self._sources()
 
         def difference(row):
@@ -226,7 +224,7 @@ class Painting:
 
 
 def _fractions(positions):
-    """Fraction of the missing flux that a source takes on: the less, the more it overlaps."""
+    """Fraction of the missing flux assigned to each source, smaller for more overlap."""
     tree = KDTree(positions.T)
     near = tree.sparse_distance_matrix(tree, _REACH, output_type="coo_matrix")
     overlap = 1 / (1 + (near.data / _RADII[-1]) ** 4)
@@ -235,28 +233,28 @@ def _fractions(positions):
 
 
 def _measure(image, x, y):
-    """Light in V within 1 and 3 pixels, in each band within 4: shape (n, 2 + bands)."""
+    """Flux in V within 1 and 3 pixels, and in each band within 4: shape (n, 2 + bands)."""
     bands = [Band(name, name, data) for name, data in zip(LEGUS_BANDS.roles, image, strict=True)]
     fluxes = measure_apertures(bands, x, y, _RADII, sky_statistic="mode")
     return np.column_stack([fluxes[V].flux[:, :2], *(band.flux[:, 2] for band in fluxes)])
 
 
 def _at(light, step):
-    """Light at a step between the scales, shape (n, apertures)."""
+    """Aperture fluxes at a step between the scales, shape (n, apertures)."""
     low = np.clip(step.astype(int), 0, len(_SCALES) - 2)
     part, rows = (step - low)[:, None], np.arange(len(light))
     return light[rows, :, low] * (1 - part) + light[rows, :, low + 1] * part
 
 
 def _miss(light, index):
-    """How far an index is from those that a structure alone can have."""
+    """Distance of an index from the range possible for an isolated structure."""
     core, wide = np.maximum(light[:2], _LEAST_CAUGHT)
     indices = -2.5 * np.log10(core / wide)
     return max(indices.min() - index, index - indices.max(), 0)
 
 
 def _caught(light):
-    """The share of the light that the apertures of the magnitudes catch, at least a little."""
+    """Fraction of flux in the magnitude apertures, bounded from below."""
     return np.maximum(light[:, 2:], _LEAST_CAUGHT)
 
 
@@ -266,19 +264,19 @@ def _solve(light, in_v, excess, index, step):
     Parameters
     ----------
     light : `~numpy.ndarray` of float64, shape (n, 2 + bands, scales)
-        In the apertures for a flux of 1.
+        Aperture fluxes for unit flux.
     in_v : `~numpy.ndarray` of float64, shape (n,)
-        Light of the source within 4 pixels in V.
+        Flux of the source within 4 pixels in V.
     excess : `~numpy.ndarray` of float64, shape (n, 2)
-        Light of others within 1 and 3 pixels.
+        Flux of other sources within 1 and 3 pixels.
     index, step : `~numpy.ndarray` of float64, shape (n,)
-        The index with that, NaN where any will do, and the step of the source among the scales.
+        Required index including the other sources, NaN for any, and current step among the scales.
 
     Returns
     -------
     step, off : `~numpy.ndarray` of float64, shape (n,)
-        The step with the index that is nearest to that of the source, or else the one that comes
-        nearest to the index; and how far from the index that is.
+        Closest step to the current one with the required index, or else the one with the closest
+        index; and the remaining difference in index.
     """
     flux = in_v[:, None] / _caught(light)[:, V]
     core, wide = (flux * light[:, k] + excess[:, k, None] for k in (0, 1))

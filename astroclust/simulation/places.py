@@ -1,34 +1,34 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Where things lie in a field: candidates in groups on the arms, stars with their kind."""
+"""Positions in a field: candidates in groups on the arms, and stars that follow their density."""
 
 import numpy as np
 from scipy.spatial import KDTree
 
 __all__ = ["crowding_of", "draw_places", "scatter"]
 
-# Sources nearer to one another than this are one source.
+# Sources closer together than this are one source.
 _CLOSEST = 3.0
-# How many times more places are drawn than are needed.
+# Oversampling factor of positions.
 _SPARE = 1.15
-# How far beyond the edges groups lie, in units of their scale.
+# Extent of groups beyond the edges, in units of their scale.
 _GROUP_MARGIN = 2.0
 
 
 def scatter(rng, shape, n, weight=None, margin=0):
-    """Draw n places with a density that follows a map, or that is the same everywhere.
+    """Draw n positions with uniform density or with the density of a map.
 
     Parameters
     ----------
     rng : `~numpy.random.Generator`
-        Draws the places.
+        Random number generator.
     shape : tuple of int
         (ny, nx).
     n : int
-        Number of places.
+        Number of positions.
     weight : `~numpy.ndarray`, shape (ny, nx), optional
         Relative density, not negative.
     margin : float, optional
-        How far beyond the edges places may be, in pixels; there the density is that of the edge.
+        Margin beyond the edges, in pixels; the density in it is that of the edge.
 
     Returns
     -------
@@ -47,33 +47,33 @@ def scatter(rng, shape, n, weight=None, margin=0):
 
 
 def draw_places(rng, shape, density, group_share, group_size, group_radius, weight=None):
-    """Draw the places of candidates: some alone, some in groups.
+    """Draw positions of candidates, both isolated and in groups.
 
     Parameters
     ----------
     rng : `~numpy.random.Generator`
-        Draws the places.
+        Random number generator.
     shape : tuple of int
         (ny, nx).
     density : float
-        Candidates a square pixel.
+        Candidates per square pixel.
     group_share, group_size, group_radius : float
-        Share of them in groups, mean number in a group, and its scale in pixels.
+        Fraction of candidates in groups, mean number per group, and scale of a group in pixels.
     weight : `~numpy.ndarray`, shape (ny, nx), optional
-        Relative density of the groups and of those alone.
+        Relative density of groups and isolated candidates.
 
     Returns
     -------
     x, y : `~numpy.ndarray` of float64, shape (n,)
-        0-based pixels, inside the image, none nearer to another than 3 pixels.
+        0-based pixels inside the image, at least 3 pixels apart.
     """
     margin = _GROUP_MARGIN * group_radius
     area, padded = (np.prod(np.array(shape) + 2 * m) for m in (0, margin))
     alone = scatter(rng, shape, rng.poisson(_SPARE * density * (1 - group_share) * area), weight)
-    # Members fall out over the edges; groups beyond them bring as many in.
+    # Losses of members over the edges are balanced by groups beyond them.
     grouped = rng.poisson(_SPARE * density * group_share * padded)
     parents = scatter(rng, shape, max(int(grouped / group_size), 1), weight, margin=margin)
-    # Groups of a hierarchy: some compact, some loose.
+    # Groups are hierarchical: some compact, some loose.
     radius = group_radius * np.exp(rng.normal(0, 0.7, parents.shape[1]))
     member = rng.integers(0, parents.shape[1], grouped)
     places = np.hstack(
@@ -87,7 +87,7 @@ def draw_places(rng, shape, density, group_share, group_size, group_radius, weig
 
 
 def _apart(places):
-    """Leave out each place that is too near to an earlier one."""
+    """Exclude positions that are too close to an earlier one."""
     if not places.size:
         return places
     near = KDTree(places.T).query_pairs(_CLOSEST, output_type="ndarray")
@@ -97,7 +97,7 @@ def _apart(places):
 
 
 def crowding_of(places):
-    """How crowded each place is by the others: the sum of their inverse squared distances.
+    """Crowding of each position: the sum of inverse squared distances to the others.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def crowding_of(places):
     Returns
     -------
     crowding : `~numpy.ndarray` of float64, shape (n,)
-        Of the nearest eight, per square pixel.
+        For the nearest eight, per square pixel.
     """
     if places.shape[1] < 2:
         return np.zeros(places.shape[1])

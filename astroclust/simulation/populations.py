@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The measured populations of LEGUS's fields: magnitudes, colors, concentration, crowding."""
+"""Measured populations of LEGUS fields: magnitudes, colors, concentration and crowding."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,34 +27,33 @@ __all__ = [
 
 # Extinction relative to E(B-V), from the LEGUS table (NGC 628), NUV to I.
 EXTINCTION = np.array([6.1, 4.9, 4.0, 3.1, 1.7])
-# How a star or a part of a candidate that is redder than the others differs in each band (mag).
+# Magnitude offset in each band of stars or components that are redder than others.
 REDDER = np.array([1.6, 1.1, 0.6, 0.0, -0.7])
-# Slope of the numbers of field stars with magnitude, that of red giants.
+# Slope of the magnitude counts of field stars, that of red giants.
 STAR_SLOPE = 0.36
-# What a population is a distribution of.
+# Quantities in the distribution of a population.
 QUANTITIES = ("v", "nuv_u", "u_b", "b_v", "v_i", "ci", "log_noise")
-# The bluest and reddest stars, in NUV-U, U-B, B-V and V-I.
+# Colors of the bluest and reddest stars: NUV-U, U-B, B-V and V-I.
 _STAR_COLORS = np.array([[-0.5, -1.3, -0.25, -0.25], [2.0, 1.6, 1.6, 2.2]])
 
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """The inspected candidates of one class in one field of LEGUS.
+    """Inspected candidates of one class in one LEGUS field.
 
-    The distribution of each quantity is that of its quantiles. How they hang together is a mixture
-    of Gaussians of their normal scores. Both are measured on the released catalog, by
-    ``benchmarks/populations.py``.
+    Distributions are stored as quantiles, and correlations as a Gaussian mixture of the normal
+    scores. Both are measured from the released catalog with ``benchmarks/populations.py``.
 
     Parameters
     ----------
     share : float
-        Share of the class among the inspected candidates.
+        Fraction of the inspected candidates that have this class.
     quantiles : `~numpy.ndarray` of float64, shape (quantiles, quantities)
         At equal steps from 0 to 1: V (Vega, as in the catalog), NUV-U, U-B, B-V, V-I (mag),
         concentration index (mag), and the decimal logarithm of the scatter of the pixels in V
         around the candidate (e-/s).
     weights, means, covariances : `~numpy.ndarray`
-        Of the mixture, shapes (k,), (k, quantities) and (k, quantities, quantities).
+        Parameters of the mixture, shapes (k,), (k, quantities) and (k, quantities, quantities).
     """
 
     share: float
@@ -81,27 +80,26 @@ class Population:
 
 @dataclass(frozen=True, eq=False)
 class FieldPopulation:
-    """What the candidates of a field of LEGUS are like, and how they lie.
+    """Properties and clustering of the candidates in a LEGUS field.
 
     Parameters
     ----------
     field : str
         Name of the field.
     classes : dict of int to `Population`
-        By class.
+        Populations by class.
     aperture_correction : float
         Mean aperture correction in V of the catalog (mag).
     density : float
-        Inspected candidates a square pixel.
+        Inspected candidates per square pixel.
     group_share, group_size, group_radius : float
-        Share of the candidates in groups, their mean number in a group, and the scale of a group
-        in pixels.
+        Fraction of candidates in groups, mean number per group, and scale of a group in pixels.
     noise : `~numpy.ndarray` of float64, shape (5,)
-        Scatter of the pixels of empty sky by the detector (e-/s), NUV to I.
+        Detector scatter of empty sky pixels (e-/s), NUV to I.
     faint_stars : `~numpy.ndarray` of float64, shape (5,)
-        What the stars of the disk add to it where the field is quietest.
+        Additional scatter from disk stars in the quietest parts of the field.
     texture : `~numpy.ndarray` of float64, shape (5,)
-        Light of the faint stars about candidates relative to that in V, e-/s, NUV to I.
+        Flux of the faint stars around candidates relative to that in V, e-/s, NUV to I.
     """
 
     field: str
@@ -117,23 +115,23 @@ class FieldPopulation:
 
     @property
     def faintest(self):
-        """V of the faintest candidates (Vega): the median of the classes' last but one quantile."""
+        """V of the faintest candidates (Vega): median over classes of the last quantile but one."""
         return float(np.median([part.quantiles[-2, 0] for part in self.classes.values()]))
 
     @property
     def quiet(self):
-        """Scatter of the pixels in V where the field is quietest (e-/s)."""
+        """Scatter of the pixels in V in the quietest parts of the field (e-/s)."""
         return float(np.hypot(self.noise[V], self.faint_stars[V]))
 
     @property
     def usual_noise(self):
-        """Scatter of the pixels in V about a candidate (e-/s): the median of the classes'."""
+        """Typical scatter of the pixels in V around a candidate (e-/s): median over classes."""
         usual = [10 ** np.median(part.quantiles[:, -1]) for part in self.classes.values()]
         return float(np.median(usual))
 
 
 def calibrated_fields():
-    """Fields of LEGUS that simulations are calibrated by.
+    """LEGUS fields used to calibrate simulations.
 
     Returns
     -------
@@ -151,18 +149,18 @@ def calibrated_fields():
 
 @lru_cache(maxsize=64)
 def field_population(name):
-    """The population of a field of LEGUS, or of that like it where its own was not measured.
+    """Population of a LEGUS field, or of the most similar calibrated one.
 
     Parameters
     ----------
     name : str
-        A field of `~astroclust.catalogs.legus_fields`.
+        Name of a field; see `~astroclust.catalogs.legus_fields`.
 
     Returns
     -------
     population : `FieldPopulation`
-        Of the field itself; else of the calibrated field with the same camera in V whose distance
-        is nearest, as a ratio.
+        Population of the field itself if measured, otherwise of the calibrated field with the same
+        camera in V and the closest distance (as a ratio).
     """
     fields, classes = read_data("simulated_fields"), read_data("simulated_classes")
     name = find_field(name).name
@@ -194,17 +192,17 @@ def _population(row):
 
 
 def light_of_age(log_age):
-    """Magnitudes of a simple stellar population of a solar mass, without dust.
+    """Magnitudes of a dust-free simple stellar population of one solar mass.
 
     Parameters
     ----------
     log_age : array_like of float, shape (n,)
-        Decimal logarithm of years.
+        Decimal logarithm of the age in years.
 
     Returns
     -------
     magnitudes : `~numpy.ndarray` of float64, shape (n, 5)
-        Absolute (Vega), NUV to I: medians of what LEGUS's fits of Padova models gave clusters.
+        Absolute (Vega), NUV to I: medians of LEGUS's fits of Padova models to clusters.
     """
     table = read_data("simple_populations")
     bands = [table[f"mag_{band}"] for band in ("nuv", "u", "b", "v", "i")]
@@ -213,7 +211,7 @@ def light_of_age(log_age):
 
 @lru_cache(maxsize=1)
 def _simple_populations():
-    """Age and reddening of a grid, and V and colors of a solar mass on it."""
+    """Age and reddening on a grid, with V and colors for one solar mass."""
     reddening, ages = np.arange(0, 1.51, 0.05), np.array(read_data("simple_populations")["log_age"])
     age, e_bv = np.meshgrid(ages, reddening, indexing="ij")
     light = light_of_age(age.ravel()) + e_bv.reshape(-1, 1) * EXTINCTION
@@ -221,22 +219,22 @@ def _simple_populations():
 
 
 def age_of_light(magnitudes, distance_modulus):
-    """Age, mass and reddening of the simple stellar population whose colors are nearest.
+    """Age, mass and reddening of the simple stellar population with the closest colors.
 
     Parameters
     ----------
     magnitudes : `~numpy.ndarray` of float64, shape (5,)
         Vega, NUV to I, without Galactic extinction.
     distance_modulus : float
-        mag.
+        Distance modulus (mag).
 
     Returns
     -------
     log_age, log_mass, e_bv : float
-        Decimal logarithms of years and solar masses, and magnitudes.
+        Decimal logarithms of the age in years and the mass in solar masses, and E(B-V) in mag.
     """
     age, e_bv, v, colors = _simple_populations()
-    # Errors of LEGUS's NUV and U are larger.
+    # LEGUS's errors in NUV and U are larger.
     misfit = (colors + np.diff(magnitudes)) / np.array([0.2, 0.15, 0.1, 0.1])
     best = np.argmin(np.sum(misfit**2, axis=1) + (e_bv / 0.5) ** 2)
     log_mass = -0.4 * (magnitudes[V] - distance_modulus - v[best])
@@ -249,18 +247,18 @@ def draw_stars(rng, magnitudes, zero_points, blue):
     Parameters
     ----------
     rng : `~numpy.random.Generator`
-        Draws color and dust.
+        Random number generator for color and dust.
     magnitudes : array_like of float, shape (n,)
         V (Vega).
     zero_points : `~numpy.ndarray`, shape (5,)
         Vega magnitude of 1 e-/s, NUV to I.
     blue : float
-        Share of stars of the upper main sequence; the others are giants.
+        Fraction of upper main-sequence stars; the others are giants.
 
     Returns
     -------
     flux : `~numpy.ndarray` of float64, shape (5, n)
-        e-/s.
+        Fluxes in e-/s.
     """
     n = len(magnitudes)
     is_blue = rng.random(n) < blue

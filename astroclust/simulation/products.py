@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Simulated fields in files as LEGUS publishes its own, and the truth beside them."""
+"""Files of simulated fields, in the layout of LEGUS products, with the truth."""
 
 import warnings
 from contextlib import ExitStack
@@ -30,13 +30,13 @@ class FieldFiles:
     Parameters
     ----------
     images : dict of str to `~pathlib.Path`
-        By filter, in the order of the bands.
+        Images by filter, in the order of the bands.
     catalog : `~pathlib.Path`
         The catalog in the layout of LEGUS; for other band systems, the candidates (ECSV).
     readme : `~pathlib.Path` or None
-        The description of LEGUS's columns.
+        Description of the columns of a LEGUS catalog.
     truth : `~pathlib.Path`
-        What was drawn.
+        Table of the truth.
 
     Examples
     --------
@@ -75,18 +75,18 @@ def _files(like, folder, system):
 
 
 def check_field_output(like, folder, *, system=LEGUS_BANDS, overwrite=False):
-    """Check, before a field is drawn, that its files can be written.
+    """Check that the files of a field can be written, before drawing it.
 
     Parameters
     ----------
     like : str
-        A field of LEGUS.
+        Name of a LEGUS field.
     folder : str or `~pathlib.Path`
-        The folder, which need not exist; the one that it is in must.
+        Output folder; it need not exist, but its parent must.
     system : str or `~astroclust.instruments.BandSystem`, optional
         Band system of the field.
     overwrite : bool, optional
-        Whether the files may exist.
+        Whether to overwrite existing files.
 
     Returns
     -------
@@ -115,38 +115,38 @@ def check_field_output(like, folder, *, system=LEGUS_BANDS, overwrite=False):
 
 
 def write_field(field, folder, *, overwrite=False, workers=1, progress_bar=False):
-    """Write a simulated field as LEGUS would publish it, and the truth beside it.
+    """Write a simulated field in the layout of LEGUS products, with its truth.
 
-    The files are named as those of the field that it is like: a mosaic in each band; the
-    catalog (``.tab``) with all that the pipeline finds; its ``.readme``; and ``truth.ecsv``.
-    Headers and readme say that all is simulated. In a band system other than LEGUS's, mosaics are
-    written as the pipelines of HST and JWST do, and the candidates (``candidates.ecsv``) in place
-    of the catalog.
+    The files are named like those of the LEGUS field that it is modeled on: a mosaic in each band;
+    the catalog (``.tab``) with everything that the pipeline finds; its ``.readme``; and
+    ``truth.ecsv``. Headers and readme state that the data are simulated. In band systems other than
+    that of LEGUS, mosaics have the format of the HST and JWST pipelines, and the candidates
+    (``candidates.ecsv``) replace the catalog.
 
     Parameters
     ----------
     field : `~astroclust.simulation.Field`
-        As `~astroclust.simulation.simulate_field` draws it.
+        Field drawn by `~astroclust.simulation.simulate_field`.
     folder : str or `~pathlib.Path`
-        Folder of the files; created if it does not exist.
+        Output folder; created if it does not exist.
     overwrite : bool, optional
-        Whether the files may exist.
+        Whether to overwrite existing files.
     workers : int, optional
-        Number of processes that detect.
+        Number of processes for detection.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
     Returns
     -------
     files : `FieldFiles`
-        The files. They appear once all of them are complete.
+        The files, which appear once all of them are complete.
 
     Raises
     ------
     OSError
         If a file exists and ``overwrite`` is false, or cannot be written.
     KeyError
-        If the images do not say which field they are like.
+        If the images do not record the field that they are modeled on.
 
     Examples
     --------
@@ -195,7 +195,7 @@ def _legus_texts(catalog, files, comments):
 
 
 def _origin(field, like):
-    """Lines that say where files are from."""
+    """Lines that state the origin of the files."""
     seed = field.truth.meta.get("SEED")
     seeded = "" if seed is None else f", seed {seed}"
     return [
@@ -205,7 +205,7 @@ def _origin(field, like):
 
 
 def _hdu(band, name, origin):
-    """A mosaic as a drizzled image of HST: in electrons a second, with a matrix of coordinates."""
+    """Mosaic in the format of drizzled HST images: in electrons per second, with a CD matrix."""
     header = fits.Header(band.wcs.to_header())
     for key in [key for key in header if key.startswith(("PC", "CDELT"))]:
         del header[key]
@@ -223,7 +223,7 @@ def _hdu(band, name, origin):
 
 
 def _comments(like):
-    """What the readme says about the catalog."""
+    """Comments on the catalog for the readme."""
     cuts = field_cuts(like)
     modulus = Distance(like.distance, u.Mpc).distmod.value
     return [

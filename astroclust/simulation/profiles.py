@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""What apertures catch of a profile behind the PSF: from structure to index and magnitudes."""
+"""Aperture photometry of PSF-convolved profiles: from structure to index and magnitudes."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,37 +23,37 @@ __all__ = [
     "structure_sources",
 ]
 
-# LEGUS: magnitudes are those of 4 pixels.
+# LEGUS: magnitudes are within 4 pixels.
 _RADIUS = 4.0
-# Half-light radii and distances from the aperture at which its light is tabulated, in pixels.
+# Half-light radii and distances from the aperture of the tabulated fluxes, in pixels.
 _RADII = np.array([0, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 12.0])
 _OFFSETS = np.arange(0, 14.1, 0.5)
 _SIZE = 128  # samples, twice oversampled
 _SCALES = np.geomspace(0.05, 2.2, 28)
-# The mean blur of an observation, in pixels; that of each differs little from it.
+# Mean blur of an observation, in pixels; individual ones differ little.
 _BLUR = 0.09
-# A part smaller than this is a point (pixels).
+# Components smaller than this are points (pixels).
 _POINT = 0.05
 
 
 @dataclass(frozen=True)
 class Component:
-    """A part of a candidate.
+    """Component of a candidate.
 
     Parameters
     ----------
     share : `~numpy.ndarray` of float64, shape (bands,)
-        Its light relative to that of the other parts.
+        Flux relative to that of the other components.
     dx, dy : float
-        Its place relative to the candidate's, before scaling, in pixels.
+        Offset from the candidate, before scaling, in pixels.
     radius : float
         Half-light radius before scaling, in pixels; 0 for a star.
     family : tuple
         ``("eff", slope)`` or ``("sersic", index)``.
     axis_ratio, position_angle : float
-        Of its ellipse (radians from x).
+        Ellipse parameters (position angle in radians from x).
     fixed : bool
-        Whether its place and size are not scaled.
+        Whether offset and size are not scaled.
     """
 
     share: np.ndarray
@@ -67,31 +67,31 @@ class Component:
 
 
 def _disk(radius, wave):
-    """Fourier transform of a disk that catches the light in it."""
+    """Fourier transform of a circular aperture."""
     argument = np.maximum(radius * wave, 1e-6)
     return 2 * np.pi * radius**2 * j1(argument) / argument
 
 
 @lru_cache(maxsize=64)
 def aperture_light(cameras, filters, family):
-    """Light of a source in apertures, less the sky of the annulus.
+    """Sky-subtracted aperture fluxes of a source.
 
     Parameters
     ----------
     cameras, filters : tuple of str
-        Of the bands, NUV to I.
+        Cameras and filters of the bands, NUV to I.
     family : tuple
-        Of the profile, as in `Component`.
+        Profile family; see `Component`.
 
     Returns
     -------
     light : `~numpy.ndarray` of float32, shape (2 + bands, radii, offsets)
         For unit flux: in V within 1 and 3 pixels, and in each band within 4 pixels, averaged over
-        the places of the center within a pixel.
+        subpixel positions of the center.
     """
     ky, kx = wave_numbers(_SIZE)
     wave = np.hypot(ky[:, None], kx)
-    # The sum over pixels, in part inside, is one over a disk that is blurred by a pixel.
+    # A sum with partial pixels is one over an aperture convolved with a pixel.
     pixel = np.sinc(ky / 2 / np.pi)[:, None] * np.sinc(kx / 2 / np.pi)
     inner, outer = (_disk(radius, wave) for radius in ANNULUS)
     sky = (outer - inner) / (np.pi * (ANNULUS[1] ** 2 - ANNULUS[0] ** 2))
@@ -113,7 +113,7 @@ def aperture_light(cameras, filters, family):
 
 
 def _light_of(components, scales, observation, layers):
-    """Light in some of the apertures at each scale, by part: (parts, layers, scales)."""
+    """Flux in some of the apertures at each scale, by component: (components, layers, scales)."""
     result = []
     for part in components:
         grow = np.where(part.fixed, 1.0, scales)
@@ -125,9 +125,9 @@ def _light_of(components, scales, observation, layers):
 
 
 def _between(table, row, column):
-    """Values of layers between their entries, by straight lines: (layers, n).
+    """Bilinear interpolation of layers: (layers, n).
 
-    Beyond the last column nothing of the light falls into the aperture.
+    Beyond the last column, no flux falls into the aperture.
     """
     low = np.minimum(row.astype(int), table.shape[1] - 2)
     left = np.minimum(column.astype(int), table.shape[2] - 2)
@@ -138,7 +138,7 @@ def _between(table, row, column):
 
 
 def concentration(components, scales, observation):
-    """Concentration index in V of a structure at each scale (mag), shape (scales,)."""
+    """Concentration index of a structure in V at each scale (mag), shape (scales,)."""
     light = _light_of(components, np.atleast_1d(scales), observation, slice(2))
     shares = np.array([part.share[V] for part in components])
     core, wide = np.einsum("p,pas->as", shares, light)
@@ -147,7 +147,7 @@ def concentration(components, scales, observation):
 
 
 def fit_structure(components, index, observation, *, widest=False):
-    """The scale at which a structure has a concentration index.
+    """Fit the scale at which a structure has a given concentration index.
 
     Parameters
     ----------
@@ -156,15 +156,15 @@ def fit_structure(components, index, observation, *, widest=False):
     index : float
         Concentration index (mag) as measured in V.
     observation : `~astroclust.simulation.observations.Observation`
-        Its PSF.
+        Observation that defines the PSF.
     widest : bool, optional
-        Whether to take the largest scale that gives the index: the index of several peaks falls
-        again when they leave the aperture. By default the smallest.
+        Whether to use the largest scale that gives the index, instead of the smallest: the index of
+        several peaks decreases again when they leave the aperture.
 
     Returns
     -------
     scale, reached : float
-        The scale that gives the index, or else that comes nearest; and the index that it has.
+        Scale that gives the index, or comes closest to it; and the index at that scale.
     """
     indices = concentration(components, _SCALES, observation)
     off = np.where(np.isfinite(indices), indices, np.inf) - index
@@ -179,13 +179,13 @@ def fit_structure(components, index, observation, *, widest=False):
 
 
 def measured_flux(components, scale, observation):
-    """Light of a structure in the aperture of 4 pixels, in units of its shares, shape (bands,)."""
+    """Flux of a structure within 4 pixels, in units of its component fluxes, shape (bands,)."""
     light = _light_of(components, np.array([scale]), observation, slice(2, None))[..., 0]
     return np.sum([part.share * row for part, row in zip(components, light, strict=True)], axis=0)
 
 
 def structure_light(components, scales, observation):
-    """Light of a structure in the apertures at each scale.
+    """Aperture fluxes of a structure at each scale.
 
     Parameters
     ----------
@@ -194,12 +194,13 @@ def structure_light(components, scales, observation):
     scales : `~numpy.ndarray` of float64, shape (scales,)
         The scales.
     observation : `~astroclust.simulation.observations.Observation`
-        Its PSF.
+        Observation that defines the PSF.
 
     Returns
     -------
     light : `~numpy.ndarray` of float64, shape (2 + bands, scales)
-        In V within 1 and 3 pixels, and in each band within 4, less the sky, in units of its shares.
+        In V within 1 and 3 pixels, and in each band within 4, sky-subtracted, relative to
+        ``share``.
     """
     light = _light_of(components, scales, observation, slice(None))
     shares = np.array([[part.share[V]] * 2 + list(part.share) for part in components])
@@ -207,23 +208,23 @@ def structure_light(components, scales, observation):
 
 
 def structure_sources(components, scale, x, y, flux):
-    """The sources of a structure at a place.
+    """Sources of a structure at a position.
 
     Parameters
     ----------
     components : list of `Component`
         The structure.
     scale : float
-        As `fit_structure` gives it.
+        Scale; see `fit_structure`.
     x, y : float
         0-based pixels.
     flux : `~numpy.ndarray` of float64, shape (bands,)
-        e-/s for a share of 1.
+        Flux in e-/s for a ``share`` of 1.
 
     Returns
     -------
     sources : list of `~astroclust.simulation.drawing.Source`
-        One for each component.
+        One source per component.
     """
     return [_source(part, 1.0 if part.fixed else scale, x, y, flux) for part in components]
 

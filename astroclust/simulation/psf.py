@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The PSF of HST by camera and filter, in Fourier space and on drizzled pixels."""
+"""HST PSFs by camera and filter, in Fourier space and on drizzled pixels."""
 
 import warnings
 from dataclasses import dataclass
@@ -27,29 +27,30 @@ __all__ = [
 
 PIXEL_SCALE = LEGUS_BANDS.pixel_scale
 
-PSF_ANGLES = 8  #: Orientations of the diffraction spikes, over a quarter of a turn.
-MAX_RADIUS = 4.0  # arcsec, where the halo ends
-# Rings of the halo, and wave numbers (up to so many radians a pixel) of its Fourier transform.
+PSF_ANGLES = 8  #: Number of orientations of the diffraction spikes, over a quarter turn.
+MAX_RADIUS = 4.0  # arcsec, end of the halo
+# Rings of the halo, and wave numbers (up to a maximum in radians per pixel) of its Fourier
+# transform.
 HALO_RINGS, HALO_WAVES, HALO_MAX_WAVE = 4000, 1500, 36.0
-STAR = {"size": 512, "oversampling": 2}  # of images that are measured: 10 arcsec
-STDPSF_SAMPLING = 4  # samples a detector pixel in all STDPSF files
+STAR = {"size": 512, "oversampling": 2}  # size of measured images: 10 arcsec
+STDPSF_SAMPLING = 4  # samples per detector pixel in all STDPSF files
 DIAGONAL = PSF_ANGLES // 2  # angle of the spikes on the detector
-JOIN = (6.0, 10.0)  # detector pixels, over which a STDPSF sinks to zero: it gives way to the halo
+JOIN = (6.0, 10.0)  # detector pixels over which a STDPSF is tapered and replaced by the halo
 
 
 def _wave_numbers(size, oversampling):
-    """Wave numbers (ky, kx) of `numpy.fft.rfft2`, radians a pixel: a column and a row."""
+    """Wave numbers (ky, kx) of `numpy.fft.rfft2`, in radians per pixel: a column and a row."""
     ky, kx = fft.fftfreq(size, 1 / oversampling), fft.rfftfreq(size, 1 / oversampling)
     return 2 * np.pi * ky[:, None], 2 * np.pi * kx
 
 
 def _square(size, oversampling, width):
-    """A square of a width in drizzled pixels and of unit flux, in Fourier space."""
+    """Fourier transform of a square of unit flux and given width in drizzled pixels."""
     ky, kx = (np.sinc(width * k / (2 * np.pi)) for k in _wave_numbers(size, oversampling))
     return (ky * kx).astype(np.float32)
 
 
-# Takes 55 MB and computes its pupil when first drawn; kept for the other sizes of a field.
+# Takes 55 MB and computes its pupil when first drawn; cached for the other sizes of a field.
 @lru_cache(maxsize=1)
 def _core(telescope, wavelength, blur, angle):
     """Diffraction pattern and blur, in arcsec."""
@@ -59,7 +60,7 @@ def _core(telescope, wavelength, blur, angle):
 
 
 def _star(parameters, angle, size, oversampling, pixel_scale=PIXEL_SCALE):
-    """The PSF with these parameters in Fourier space, pixel included."""
+    """The PSF with these parameters in Fourier space, including the pixel."""
     core = _core(parameters.telescope, parameters.wavelength, parameters.blur, angle)
     core = core.dilate(1 / pixel_scale)
     bounds = galsim.BoundsI(0, size // 2, -size // 2, size // 2 - 1)
@@ -75,14 +76,14 @@ def _star(parameters, angle, size, oversampling, pixel_scale=PIXEL_SCALE):
 
 @lru_cache(maxsize=32)
 def _halo(half_light_radius, slope):
-    """Wave numbers (radians per pixel of LEGUS), and the Fourier transform of a Moffat halo there.
+    """Wave numbers (radians per LEGUS pixel) and Fourier transform of a Moffat halo.
 
-    GalSim's own transform of a truncated Moffat is good to 1e-5, which leaves rings about bright
-    stars as bright as the halo itself.
+    GalSim's own transform of a truncated Moffat is accurate to 1e-5, which leaves rings around
+    bright stars that are as bright as the halo itself.
     """
     moffat = galsim.Moffat(beta=slope, half_light_radius=half_light_radius, trunc=MAX_RADIUS)
     scale, end = moffat.scale_radius / PIXEL_SCALE, MAX_RADIUS / PIXEL_SCALE
-    # Rings of equal steps in the logarithm, as the profile is steep in the middle.
+    # Rings in equal logarithmic steps, because the profile is steep at the center.
     edges = np.concatenate([[0.0], np.geomspace(1e-3, end, HALO_RINGS)])
     within = 1 - (1 + (edges / scale) ** 2) ** (1 - slope)
     light, radius = np.diff(within) / within[-1], (edges[1:] + edges[:-1]) / 2
@@ -91,7 +92,7 @@ def _halo(half_light_radius, slope):
 
 
 def fourier_psf(camera, filter_name, *, angle, size, oversampling, pixel_scale=PIXEL_SCALE):
-    """The PSF of a camera and filter in Fourier space, on drizzled pixels.
+    """PSF of a camera and filter in Fourier space, on drizzled pixels.
 
     Parameters
     ----------
@@ -101,24 +102,24 @@ def fourier_psf(camera, filter_name, *, angle, size, oversampling, pixel_scale=P
     angle : int
         Orientation of the spikes, 0 to ``PSF_ANGLES - 1``, in eighths of a quarter turn.
     size, oversampling : int, float
-        Samples along a side of the image, an even number, and samples a drizzled pixel.
+        Samples per side of the image, an even number, and samples per drizzled pixel.
     pixel_scale : float, optional
         Width of a drizzled pixel in arcsec; by default that of LEGUS, 0.0396.
 
     Returns
     -------
     psf : `~numpy.ndarray`, complex64, shape (size, size // 2 + 1), read-only
-        As of `numpy.fft.rfft2`, convolved with a drizzled pixel, of unit flux and centered on
-        sample (0, 0): ``oversampling**2 * irfft2(psf)`` is flux a pixel.
+        In the layout of `numpy.fft.rfft2`, convolved with a drizzled pixel, of unit flux and
+        centered on sample (0, 0): ``oversampling**2 * irfft2(psf)`` is the flux per pixel.
 
     Raises
     ------
     ValueError
-        If the camera has no such filter, or there is no such size or angle.
+        If the camera has no such filter, or the size or angle is invalid.
 
     Examples
     --------
-    The flux is 1, and the highest pixel is the first:
+    The flux is 1, and the brightest pixel is the first:
 
     >>> import numpy as np
     >>> from astroclust.simulation.psf import fourier_psf
@@ -140,19 +141,19 @@ def _read_only_psf(parameters, angle, size, oversampling, pixel_scale):
     return psf
 
 
-# Those of stamps, of all bands and angles, are small; those of tiles of a field take 7 MB each.
+# PSFs of stamps, for all bands and angles, are small; those of tiles of a field take 7 MB each.
 _SMALL = 256
 _kept_small = lru_cache(maxsize=128)(_read_only_psf)
 _kept_large = lru_cache(maxsize=16)(_read_only_psf)
 
 
 def _light_within(wave, radii):
-    """Fraction of a star's light within radii (arcsec), as `encircled_energy` defines it."""
+    """Fraction of a star's flux within radii (arcsec); see `encircled_energy`."""
     radii = np.asarray(radii, float)
     if not np.all((radii > 0) & (radii <= MAX_RADIUS)):
         raise ValueError(f"radii must lie between 0 and {MAX_RADIUS} arcsec")
-    # Apertures cut pixels by area, as if light were even in each: a second square. Here they cut
-    # samples, a smaller square, which is taken away.
+    # Apertures split pixels by area, as if the flux were uniform in each: a second convolution with
+    # a square. Here they split samples, so a smaller square is divided out.
     size, sampling = STAR.values()
     wave = wave * (_square(**STAR, width=1) / _square(**STAR, width=1 / sampling))
     image = fft.fftshift(fft.irfft2(wave, s=(size, size)))
@@ -162,18 +163,18 @@ def _light_within(wave, radii):
 
 
 def encircled_energy(camera, filter_name, radii):
-    """Fraction of the light of a star within radii, as photometry on drizzled pixels measures it.
+    """Encircled energy of a star as measured by photometry on drizzled pixels.
 
-    In exact circular apertures around it, on an image with two samples a pixel. It is the mean
-    over all places of a star in a pixel, which so enters twice: as that of the image, and because
-    apertures cut pixels by their area.
+    Measured in exact circular apertures on an image with two samples per pixel, averaged over
+    subpixel positions. The pixel enters twice: as that of the image, and because apertures split
+    pixels by area.
 
     Parameters
     ----------
     camera, filter_name : str
-        As for `fourier_psf`, which raises the same errors.
+        See `fourier_psf`, which raises the same errors.
     radii : array_like
-        Radii in arcsec, more than 0 and at most 4; otherwise `ValueError`.
+        Radii in arcsec, above 0 and at most 4; otherwise `ValueError`.
 
     Returns
     -------
@@ -191,7 +192,7 @@ def encircled_energy(camera, filter_name, radii):
 
 @lru_cache(maxsize=16)
 def _middle(camera, filter_name, samples):
-    """The parametric PSF as a STDPSF has it, and the share that the empirical one takes of it."""
+    """Parametric PSF sampled like a STDPSF, and the weight of the empirical PSF over it."""
     sampling = STDPSF_SAMPLING * PIXEL_SCALE / find_instrument(camera).pixel_scale
     psf = fourier_psf(camera, filter_name, angle=DIAGONAL, size=512, oversampling=sampling)
     offset = np.arange(samples) - samples // 2
@@ -202,20 +203,20 @@ def _middle(camera, filter_name, samples):
 
 @dataclass(frozen=True, eq=False)
 class PSFGrid:
-    """Empirical PSFs over a detector, used in place of `fourier_psf`; `empirical_psf` reads them.
+    """Empirical PSFs across a detector, read by `empirical_psf` and used in place of `fourier_psf`.
 
     Parameters
     ----------
     stars : `~scipy.interpolate.RegularGridInterpolator`
-        PSFs with 4 samples a detector pixel, of fractions (y, x) of the detector.
+        PSFs with 4 samples per detector pixel, as a function of the detector fractions (y, x).
     pair : tuple of str
         Camera and filter.
     drizzled : bool
-        Whether they are as on drizzled images.
+        Whether the PSFs are for drizzled images.
 
     Examples
     --------
-    Of a file with the same round star in each corner of the detector:
+    From a file with the same round star in each corner of the detector:
 
     >>> import numpy as np
     >>> from astropy.io import fits
@@ -235,13 +236,13 @@ class PSFGrid:
     drizzled: bool
 
     def fourier(self, x_fraction, y_fraction, *, size, oversampling, pixel_scale=PIXEL_SCALE):
-        """The PSF as of `fourier_psf`, at a place from 0 to 1 across the detector (both chips)."""
+        """PSF like `fourier_psf`, at a position from 0 to 1 across the detector (both chips)."""
         if not (0 <= x_fraction <= 1 and 0 <= y_fraction <= 1):
             raise ValueError(f"({x_fraction}, {y_fraction}) is not from 0 to 1 across the detector")
         star = self.stars((y_fraction, x_fraction))
-        # A STDPSF ends at 12.5 pixels and holds light within about 10, while a tenth of a star lies
-        # outside. So the parametric PSF, made to agree with the tables, stays as it is far out, and
-        # what light it has in the middle is arranged as the empirical PSF has it.
+        # A STDPSF ends at 12.5 pixels and contains flux within about 10, but a tenth of that of a
+        # star is outside. The parametric PSF, fitted to the tables, is therefore unchanged at
+        # large radii, and its flux at the center is redistributed like the empirical PSF.
         model, share = _middle(*self.pair, len(star))
         model, star = share * model, share * star
         star *= model.sum() / star.sum()
@@ -256,39 +257,39 @@ class PSFGrid:
         return (psf + star - _transform(model, *grid)).astype(np.complex64)
 
     def encircled_energy(self, radii, *, x_fraction=0.5, y_fraction=0.5):
-        """As `~astroclust.simulation.psf.encircled_energy`, at a place on the detector."""
+        """Like `~astroclust.simulation.psf.encircled_energy`, at a position on the detector."""
         return _light_within(self.fourier(x_fraction, y_fraction, **STAR), radii)
 
 
 def _transform(image, spacing, ky, kx):
-    """Fourier image of samples around the middle one, ``spacing`` pixels apart."""
+    """Fourier transform of samples centered on the middle one, ``spacing`` pixels apart."""
     offset = spacing * (np.arange(len(image)) - len(image) // 2)
     phase_y, phase_x = np.exp(-1j * ky * offset), np.exp(-1j * offset[:, None] * kx)
-    # Beyond the wave numbers that the samples can hold, these would repeat themselves.
+    # The transform is periodic beyond the Nyquist frequency of the samples.
     return (phase_y * (np.abs(ky) < np.pi / spacing)) @ image @ (phase_x * (kx < np.pi / spacing))
 
 
 def empirical_psf(path, *, camera, filter_name, drizzled=True):
-    """Read a grid of empirical PSFs, a STDPSF file of STScI.
+    """Read a grid of empirical PSFs from an STScI STDPSF file.
 
     Parameters
     ----------
     path : path-like
-        The FITS file: PSFs with 4 samples a detector pixel, which have that pixel in them.
+        FITS file of PSFs with 4 samples per detector pixel, which include the pixel response.
     camera, filter_name : str
-        As for `fourier_psf`, whose halo completes the PSFs: the files do not say.
+        See `fourier_psf`, whose halo completes the PSFs; the files do not record them.
     drizzled : bool, optional
-        As on drizzled images (``pixfrac`` 1), as published energies are; or as is.
+        Whether to convert to drizzled images (``pixfrac`` 1), for which energies are published.
 
     Returns
     -------
     grid : `PSFGrid`
-        Which gives the PSF at any place on the detector.
+        Grid that returns the PSF at any position on the detector.
 
     Raises
     ------
     ValueError
-        If the file is no STDPSF grid, or the camera has no such filter.
+        If the file is not a STDPSF grid, or the camera has no such filter.
 
     Examples
     --------
@@ -307,7 +308,7 @@ def empirical_psf(path, *, camera, filter_name, drizzled=True):
     [0.4, 0.9]
     """
     fourier_psf(camera, filter_name, angle=0, size=2, oversampling=1)
-    # photutils wants the name of the detector in that of the file, and reads one chip at a time.
+    # photutils requires the detector in the file name, and reads one chip at a time.
     try:
         quiet = warnings.catch_warnings(action="ignore", category=fits.verify.VerifyWarning)
         with quiet, open_fits(path) as hdus:
@@ -315,7 +316,8 @@ def empirical_psf(path, *, camera, filter_name, drizzled=True):
         places = []
         for key, count in (("JPSFY", header["NYPSFS"]), ("IPSFX", header["NXPSFS"])):
             axis = np.array([header[f"{key}{i:02d}"] for i in range(1, count + 1)], float)
-            # Two chips meet at one place, which is there twice; interpolation forbids that.
+            # The position at which two chips meet is duplicated, which interpolation does not
+            # allow.
             places.append((axis - axis[0]) / (axis[-1] - axis[0]) + np.linspace(0, 1e-9, count))
         stars = stars.reshape(*map(len, places), *(2 * stars.shape[-1:]))
         if stars.shape[-1] % 2 == 0 or not np.isfinite(stars).all():

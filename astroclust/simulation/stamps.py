@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Labelled stamps without the detour through a field, as many as are wanted."""
+"""Labeled stamps, simulated directly without a complete field."""
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -34,14 +34,14 @@ from astroclust.stamps import Stamps
 __all__ = ["simulate_stamps", "stream_stamps"]
 
 _COLUMNS = {"class": np.int16, "kind": "U12", "mag_v": np.float32, "field": "U24"}
-# How much denser than its mean a field is where its candidates are, and where it is crowded.
+# Density relative to the mean of a field around its candidates, and in crowded fields.
 _DENSER, _DENSEST = (0.5, 20.0), (4.0, 100.0)
-# How many of the detections of class 4 are single stars where a field is crowded.
+# Fraction of class-4 detections in crowded fields that are single stars.
 _SINGLE = 0.8
 _CHUNK = 32
-# Scatter of the sky about a candidate without its companions, in units of that of quiet sky.
+# Scatter of the sky around a candidate without its companions, relative to that of quiet sky.
 _OTHER_LIGHT = 1.25
-# Of how many observations of each field a stamp may be: what the optics do to a scene is kept.
+# Number of observations per field that stamps are drawn from: their transfer functions are cached.
 _NIGHTS = 6
 
 
@@ -58,28 +58,28 @@ def simulate_stamps(
     workers=1,
     progress_bar=False,
 ):
-    """Draw labelled postage stamps of simulated candidates, equally many of each class.
+    """Draw labeled postage stamps of simulated candidates, with equal numbers per class.
 
-    The candidates are those of `simulate_field`, with the same light, stars, PSF and noise.
+    Candidates, stars, PSF and noise are those of `simulate_field`.
 
     Parameters
     ----------
     n : int
         Number of stamps.
     seed : int or sequence of int
-        Equal seeds give equal pixels, whatever ``workers`` is, and the first of many stamps are
-        the same as fewer.
+        Random seed; equal seeds give equal pixels, for any ``workers``, and the first stamps do not
+        depend on ``n``.
     like : str or sequence of str, optional
-        Fields of LEGUS to draw from; by default all whose catalogs were measured.
+        LEGUS fields to draw from; by default all with measured catalogs.
     size : int, optional
         Width of a stamp in pixels of the band system, 0.0396 arcsec for LEGUS.
     crowded : float, optional
-        Share of stamps with up to a hundred times as many stars, as in the disk of M83. There
-        class 4 is mostly what a detection without cuts finds: single stars, giants many of them.
+        Fraction of stamps with up to a hundred times as many stars, as in the disk of M83. Class 4
+        then consists mostly of detections without cuts: single stars, many of them giants.
     galaxies, psf : optional
-        Real galaxies and PSFs, as for `simulate_field`; by default all are parametric.
+        Real galaxies and PSFs; see `simulate_field`. By default all are parametric.
     system : str or `~astroclust.instruments.BandSystem`, optional
-        Band system of the stamps, as for `simulate_field`.
+        Band system of the stamps; see `simulate_field`.
     workers : int, optional
         Number of processes.
     progress_bar : bool, optional
@@ -88,8 +88,8 @@ def simulate_stamps(
     Returns
     -------
     stamps : `~astroclust.stamps.Stamps`
-        ``data`` in the unit of the band system, e-/s for LEGUS, shape ``(n, n_bands, size, size)``,
-        bands in its order. ``table`` has the truth: ``class``, ``kind``, ``mag_v`` (total V of the
+        ``data``, shape ``(n, n_bands, size, size)``, in the unit and band order of the band system,
+        e-/s for LEGUS. ``table`` has the truth: ``class``, ``kind``, ``mag_v`` (total V of the
         candidate, Vega; NaN for detector residue) and ``field``.
 
     Raises
@@ -97,7 +97,7 @@ def simulate_stamps(
     KeyError
         If LEGUS has no such field.
     ValueError
-        If another argument is not accepted.
+        If another argument is invalid.
 
     Examples
     --------
@@ -126,19 +126,19 @@ def stream_stamps(
     system=LEGUS_BANDS,
     workers=1,
 ):
-    """Draw stamps without end, batch by batch: those of `simulate_stamps`, in the same order.
+    """Draw an endless stream of stamps in batches, in the order of `simulate_stamps`.
 
     Parameters
     ----------
     seed, like, size, crowded, galaxies, psf, system, workers
-        As for `simulate_stamps`.
+        See `simulate_stamps`.
     batch_size : int, optional
-        Stamps in a batch.
+        Number of stamps per batch.
 
     Yields
     ------
     stamps : `~astroclust.stamps.Stamps`
-        ``batch_size`` stamps. Processes end with the generator: take what you need, and close it.
+        ``batch_size`` stamps. Close the generator when done, which ends its processes.
 
     Examples
     --------
@@ -168,7 +168,7 @@ def _stamps(drawn, n, artist):
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """How stamps of a field are observed on one night, in the bands of LEGUS and in others."""
+    """Observations of a field on one night, in the LEGUS bands and in others."""
 
     bands: Bands
     observation: Observation
@@ -176,9 +176,9 @@ class _View:
 
 
 class _Artist:
-    """What all stamps of a simulation share; the observations are made once.
+    """Data common to all stamps of a simulation; the observations are created once.
 
-    Parameters are those of `simulate_stamps`, which raises the same errors.
+    See `simulate_stamps` for parameters and errors.
     """
 
     def __init__(self, seed, like, size, crowded, ingredients, system):
@@ -205,13 +205,13 @@ class _Artist:
         return self.views[name, night]
 
     def draw(self, chunk):
-        """The stamps with the numbers of a chunk."""
+        """Stamps with the numbers in a chunk."""
         seeds = (np.random.SeedSequence(self.seed, spawn_key=(i,)) for i in chunk)
         return [_draw_stamp(np.random.default_rng(seed), self) for seed in seeds]
 
 
 def _stream(artist, workers, n):
-    """Stamps one by one, endless if ``n`` is None."""
+    """Yield stamps one by one, endlessly if ``n`` is None."""
     chunks = _chunks(n)
     if workers == 1:
         with threadpool_limits(1):
@@ -219,7 +219,7 @@ def _stream(artist, workers, n):
                 yield from artist.draw(chunk)
         return
     with ProcessPoolExecutor(workers, initializer=_start, initargs=(artist,)) as pool:
-        # A few chunks ahead, not all: there may be no last one.
+        # Only a few chunks ahead, because there may be no last one.
         waiting = [pool.submit(_draw_chunk, chunk) for chunk in islice(chunks, 2 * workers)]
         while waiting:
             stamps = waiting.pop(0).result()
@@ -228,7 +228,7 @@ def _stream(artist, workers, n):
 
 
 def _start(artist):
-    """Give a process of a pool its artist, which keeps its observations from chunk to chunk."""
+    """Initialize a pool process with its artist, which caches observations between chunks."""
     global _artist
     threadpool_limits(1)
     _artist = artist
@@ -248,7 +248,7 @@ def _draw_stamp(rng, artist):
     name, label = str(rng.choice(artist.names)), _draw_class(rng)
     population, view = field_population(name), artist.view(name, int(rng.integers(_NIGHTS)))
     observation, size, crowded = view.observation, artist.drawn_size, artist.crowded
-    # A stamp is centered on a rounded position, and catalogd positions err, some by a pixel.
+    # A stamp is centered on a rounded position, and catalog positions have errors, some of a pixel.
     x, y = (size - 1) / 2 + rng.uniform(-0.5, 0.5, 2) + rng.normal(0, rng.exponential(0.3), 2)
     is_crowded = crowded > 0 and rng.random() < crowded
     if is_crowded and label == 4 and rng.random() < _SINGLE:
@@ -279,7 +279,7 @@ def _draw_class(rng):
 
 
 def _see(rng, scene, view, artist):
-    """The stamp of a scene in the bands of the system."""
+    """Stamp of a scene in the bands of the system."""
     size, unit = artist.size, artist.system.unit
     move = view.bands.move((artist.drawn_size,) * 2, (size, size))
     first = scene.candidates[0]

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""A scene that was drawn in the bands of LEGUS, seen in those of any band system."""
+"""Convert scenes drawn in the LEGUS bands to any band system."""
 
 from dataclasses import dataclass, replace
 
@@ -15,28 +15,28 @@ from astroclust.simulation.template import V, relative_magnitudes
 
 __all__ = ["Bands", "Move", "Scene", "choose_bands", "project", "template_shape"]
 
-# Half-light radius of an H II region of 1 Myr in parsec, and how it grows with age (bubbles of
+# Half-light radius of an H II region of 1 Myr in parsecs, and its growth with age (bubbles of
 # Weaver et al. 1977).
 _REGION_RADIUS, _GROWTH = 6.0, 0.6
-# Equivalent width of H-alpha in Angstrom of the gas that shines in V by H-beta and [O III], which
-# have about half of the photons of H-alpha.
+# Equivalent width of H-alpha in Angstrom of gas that is visible in V through H-beta and [O III],
+# which have about half as many photons as H-alpha.
 _GAS_WIDTH = 3000.0
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Everything that shines in an image, in the bands and on the pixels of LEGUS.
+    """All sources of flux in an image, in the bands and on the pixels of LEGUS.
 
     Parameters
     ----------
     observation : `~astroclust.simulation.observations.Observation`
-        That of LEGUS.
+        LEGUS observation.
     galaxy : `~astroclust.simulation.galaxy.Galaxy`
-        The light that is not resolved.
+        Galaxy with the unresolved light.
     candidates : sequence of `~astroclust.simulation.candidates.Candidate`
-        With their sources and truth.
+        Candidates with their sources and truth.
     clouds : sequence of list of `~astroclust.simulation.drawing.Source`
-        Other extended sources, in lists.
+        Lists of other extended sources.
     stars : `~astroclust.simulation.drawing.Stars`
         Single stars.
     """
@@ -50,17 +50,17 @@ class Scene:
 
 @dataclass(frozen=True, eq=False)
 class Bands:
-    """Which bands of a system LEGUS's observation has, and which are observed anew.
+    """Bands of a system, either kept from the LEGUS observation or observed anew.
 
     Parameters
     ----------
     system : `~astroclust.instruments.BandSystem`
         The band system.
     kept : dict of str to int
-        Roles that LEGUS's observation has with a filter of the system, on the same pixels, and
-        which of its bands that is.
+        Mapping from roles that the LEGUS observation has with a filter of the system, on the same
+        pixels, to its bands.
     drawn : dict of str to pair of str
-        The other roles, with camera and filter.
+        Mapping from the other roles to camera and filter.
     """
 
     system: BandSystem
@@ -68,15 +68,15 @@ class Bands:
     drawn: dict
 
     def observe(self, template, rng):
-        """The `~astroclust.simulation.observations.Observation` of the bands that are drawn."""
+        """Create the `~astroclust.simulation.observations.Observation` of the drawn bands."""
         return observe_with(list(self.drawn.values()), self.system.pixel_scale, template, rng)
 
     def move(self, old, new):
-        """The `Move` from an image of LEGUS to one of the system, with shapes (ny, nx)."""
+        """The `Move` from a LEGUS image to one of the system, with shapes (ny, nx)."""
         return Move(old, new, LEGUS_BANDS.pixel_scale / self.system.pixel_scale)
 
     def merge(self, template, drawn):
-        """What there is for each band of LEGUS and each drawn one, in the order of the system."""
+        """Merge values for the LEGUS bands and the drawn bands, in the order of the system."""
         values = {role: template[band] for role, band in self.kept.items()}
         values |= dict(zip(self.drawn, drawn, strict=True))
         return [values[role] for role in self.system.roles]
@@ -90,13 +90,13 @@ def choose_bands(system, filters):
     system : str or `~astroclust.instruments.BandSystem`
         The band system.
     filters : sequence of str
-        Those of LEGUS's observation of a field, in the order of its bands.
+        Filters of the LEGUS observation of a field, in the order of its bands.
 
     Returns
     -------
     bands : `Bands`
-        A role of LEGUS's whose filter there plays the same role in the system is as LEGUS observed
-        it, if the pixels are of the same size; other roles have their default camera and filter.
+        LEGUS bands are kept if their filter has the same role in the system and the pixel size is
+        the same; other roles have their default camera and filter.
 
     Raises
     ------
@@ -119,21 +119,21 @@ def choose_bands(system, filters):
 
 
 def template_shape(shape, system):
-    """Shape of an image on the pixels of LEGUS that covers one on those of a system."""
+    """Shape of an image on LEGUS pixels that covers one on the pixels of a system."""
     ratio = system.pixel_scale / LEGUS_BANDS.pixel_scale
     return tuple(int(np.ceil(ratio * size)) for size in shape)
 
 
 @dataclass(frozen=True)
 class Move:
-    """From the pixels of one image to those of another with the same center.
+    """Transformation between the pixels of two images with the same center.
 
     Parameters
     ----------
     old, new : tuple of int
         Shapes, (ny, nx).
     ratio : float
-        Width of an old pixel in new ones.
+        Width of an old pixel in new pixels.
     """
 
     old: tuple
@@ -154,7 +154,7 @@ class Move:
         )
 
     def image(self, band):
-        """Smooth light, as flux per new pixel."""
+        """Resample smooth light, as flux per new pixel."""
         if not self:
             return band
         sizes = zip(self.old, self.new, strict=True)
@@ -165,13 +165,13 @@ class Move:
         return moved / np.float32(self.ratio**2)
 
     def profile(self, profile):
-        """A profile with its size in new pixels."""
+        """Profile with its size in new pixels."""
         if isinstance(profile, Ellipse):
             return replace(profile, radius=self.ratio * profile.radius)
         return None if profile is None else profile.dilate(self.ratio)
 
     def wcs(self, wcs):
-        """A WCS with ``cdelt``, for the new image."""
+        """WCS of the new image, from one with ``cdelt``."""
         if not self:
             return wcs
         wcs = wcs.deepcopy()
@@ -181,25 +181,25 @@ class Move:
 
 
 def project(scene, target, move):
-    """A scene in other bands and on other pixels.
+    """Convert a scene to other bands and pixels.
 
     Parameters
     ----------
     scene : `Scene`
-        In the bands of LEGUS.
+        Scene in the bands of LEGUS.
     target : `~astroclust.simulation.observations.Observation`
-        The other bands.
+        Observation in the other bands.
     move : `Move`
-        From the pixels of LEGUS to those of ``target``.
+        Transformation from the pixels of LEGUS to those of ``target``.
 
     Returns
     -------
     sources : list of `~astroclust.simulation.drawing.Source`
-        Those of the candidates, with H II regions about young ones, and clouds.
+        Sources of the candidates, with H II regions around young ones, and clouds.
     stars : `~astroclust.simulation.drawing.Stars`
         Single stars.
     light : `~numpy.ndarray` of float32, shape (bands, ny, nx)
-        The light that is not resolved.
+        Unresolved light.
     """
     template = scene.observation
     clouds = [source for clouds in scene.clouds for source in clouds]
@@ -213,7 +213,7 @@ def project(scene, target, move):
 
 
 def _candidate_sources(candidate, template, target, move):
-    # Class 4 is stars for the most part.
+    # Class 4 is mostly stars.
     cool = 0.0 if candidate.label == 4 else COOL_FRACTION
     sources = _sources(candidate.sources, template, target, move, cool)
     log_age = candidate.truth.get("log_age", np.nan)

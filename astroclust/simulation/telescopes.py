@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Telescopes, and the parameters of the PSF of each of their filters."""
+"""Telescopes, and PSF parameters of their filters."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,13 @@ from astroclust.instruments import find_filter, instruments
 __all__ = ["TELESCOPES", "PSFParameters", "psf_parameters"]
 
 # A PSF is the diffraction pattern of a telescope with struts, blurred, plus a Moffat halo. The
-# numbers of each filter are in ``data/filters.ecsv``: for HST's main filters `benchmarks/psf.py
-# --fit` to UVIS1's energies of STScI, and to those of ACS by Bohlin (2016, AJ 152, 60) with, up to
-# F606W, a concentration index of 1.30, at which LEGUS's correction curve of ACS starts. UVIS1's row
-# of F225W is a model, and a straight line from 0.12 to 0.04 arcsec: 0.60 there, where F275W has
-# 0.17 and a fit without blur 0.55. So it has the blur and halo of F275W.
-# Diameter in meters; the rest in units of it. That of JWST is the circle of equal area, nearly.
+# parameters of each filter are in ``data/filters.ecsv``: for HST's main filters from
+# `benchmarks/psf.py --fit` to STScI's encircled energies of UVIS1, and to those of ACS by Bohlin
+# (2016, AJ 152, 60) with, up to F606W, a concentration index of 1.30, at which LEGUS's correction
+# curve of ACS starts. The UVIS1 values of F225W are a model, linear from 0.12 to 0.04 arcsec: 0.60
+# there, compared with 0.17 for F275W and 0.55 for a fit without blur. So it has the blur and halo
+# of F275W. Diameters in meters; the rest in units of the diameter. JWST's is that of the
+# circle of nearly equal area.
 TELESCOPES = {
     "HST": {"diam": 2.4, "obscuration": 0.36, "nstruts": 4, "strut_thick": 0.025},
     "JWST": {"diam": 6.5, "obscuration": 0.12, "nstruts": 3, "strut_thick": 0.02},
@@ -24,14 +25,14 @@ TELESCOPES = {
 
 @dataclass(frozen=True)
 class PSFParameters:
-    """Numbers that make a parametric PSF; angles in arcsec.
+    """Parameters of a parametric PSF; angles in arcsec.
 
     Parameters
     ----------
     telescope : str
         One of ``TELESCOPES``.
     wavelength : float
-        Of the diffraction pattern, in nm.
+        Wavelength of the diffraction pattern, in nm.
     blur : float
         Standard deviation of the Gaussian blur.
     halo_radius, halo_slope, halo_fraction : float
@@ -58,13 +59,13 @@ def psf_parameters(camera, filter_name):
     Parameters
     ----------
     camera, filter_name : str
-        As `~astroclust.instruments.find_filter` knows them.
+        See `~astroclust.instruments.find_filter`.
 
     Returns
     -------
     parameters : `PSFParameters`
-        Those of the filter; for one without a fit, the diffraction pattern of its pivot wavelength,
-        with blur and halo interpolated in the wavelength between the filters of its camera.
+        The fitted values; for a filter without a fit, the diffraction pattern at its pivot
+        wavelength, with blur and halo interpolated in wavelength between the filters of its camera.
 
     Raises
     ------
@@ -99,7 +100,7 @@ def psf_parameters(camera, filter_name):
 
 
 def _fitted(instrument):
-    """Filters of a camera with PSF parameters, from short to long wavelengths."""
+    """Filters of a camera with PSF parameters, by increasing wavelength."""
     known = [item for item in instrument.filters.values() if np.isfinite(item.psf_wavelength)]
     return sorted(known, key=lambda item: item.psf_wavelength)
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The bands in which everything is drawn first: those of LEGUS, whose catalogs were measured."""
+"""The bands in which everything is drawn first: those of the measured LEGUS catalogs."""
 
 import numpy as np
 
@@ -12,5 +12,5 @@ V = LEGUS_BANDS.index("V")
 
 
 def relative_magnitudes(nuv_u, u_b, b_v, v_i):
-    """Magnitudes relative to V of the colors NUV-U, U-B, B-V and V-I, shape (5, ...)."""
+    """Magnitudes relative to V from the colors NUV-U, U-B, B-V and V-I, shape (5, ...)."""
     return np.array([nuv_u + u_b + b_v, u_b + b_v, b_v, np.zeros_like(b_v), -v_i])

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The table of truth of a simulated field, and its place on the sky."""
+"""Truth table and WCS of a simulated field."""
 
 import numpy as np
 from astropy import units as u
@@ -11,7 +11,7 @@ from astroclust.simulation.candidates import total_magnitudes
 
 __all__ = ["field_wcs", "truth_table"]
 
-# Where simulated fields lie on the sky, for the sake of a WCS: near NGC 628.
+# Arbitrary sky position of simulated fields, for the WCS: near NGC 628.
 _CENTER = (24.174, 15.783)
 _TRUTH = {
     "id": np.int32,
@@ -30,7 +30,7 @@ _TRUTH = {
 
 
 def field_wcs(shape):
-    """The WCS of a simulated field: north up, pixels of 0.0396 arcsec."""
+    """WCS of a simulated field: north up, 0.0396 arcsec pixels."""
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
     wcs.wcs.crval = _CENTER
@@ -41,18 +41,18 @@ def field_wcs(shape):
 
 
 def truth_table(candidates, observation, move, wcs):
-    """The truth of candidates, as `~astroclust.simulation.Field` describes it.
+    """Truth table of candidates; see `~astroclust.simulation.Field`.
 
     Parameters
     ----------
     candidates : list of `~astroclust.simulation.candidates.Candidate`
-        In the bands and on the pixels of LEGUS.
+        Candidates in the bands and on the pixels of LEGUS.
     observation : `~astroclust.simulation.observations.Observation`
-        That of LEGUS.
+        LEGUS observation.
     move : `~astroclust.simulation.systems.Move`
-        To the pixels of the images.
+        Transformation to the pixels of the images.
     wcs : `~astropy.wcs.WCS`
-        That of the images.
+        WCS of the images.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def truth_table(candidates, observation, move, wcs):
         x, y = move.position(candidate.x, candidate.y)
         row = (number, x, y, candidate.label, candidate.kind, *magnitudes)
         names = list(_TRUTH)[len(row) :]
-        # What a star or an artifact does not have.
+        # Quantities that stars and artifacts do not have.
         missing = {"members": 0}
         row += tuple(candidate.truth.get(name, missing.get(name, np.nan)) for name in names)
         rows.append(row)
