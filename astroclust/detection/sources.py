@@ -166,8 +166,8 @@ def _find_with_network(images, model, threshold, segmentation, progress_bar):
         )
     if threshold > 1:
         raise ValueError(
-            f'threshold of "{_NETWORK}" is a probability, up to 1, not {threshold}; omit it for '
-            f"{_PROBABILITY}"
+            f'threshold of "{_NETWORK}" is a probability, up to 1, not {threshold}; choose one '
+            f"such as {_PROBABILITY}"
         )
     images = ImageSet.of(images)
     sources, segments = load_detector(model).find(

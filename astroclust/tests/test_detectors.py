@@ -393,14 +393,18 @@ class Copies(Peaks):
         return [{name: values.repeat_interleave(2, dim=0) for name, values in found[0].items()}]
 
 
-def test_candidates_without_pixels_of_their_own_have_no_segment(tmp_path):
-    images = spots((80, 80), [(40, 40), (20, 60)])
+def test_candidates_without_pixels_of_their_own_have_no_segment(field):
     detector = Detector(DetectorCard("copies", "native", "none", masks=True), Copies(masks=True))
     preset = replace(PRESETS["legus"], method="rcnn", detect_in="all", detector=detector)
+    with pytest.raises(ValueError, match=r"choose one such as 0\.5"):
+        find_candidates(field.images, distance=10, preset=preset)
     sources, segments = find_candidates(
-        images, preset=preset, keep_rejected=True, segmentation=True
+        field.images,
+        distance=10,
+        preset=replace(preset, threshold=0.5),
+        keep_rejected=True,
+        segmentation=True,
     )
-    assert len(sources) == 4
     assert set(segments.labels) < set(sources["id"])
 
 
