@@ -4,7 +4,7 @@
 import numpy as np
 
 from astroclust.catalogs import read_table
-from astroclust.catalogs.columns import class_column
+from astroclust.catalogs.columns import class_column, float_column
 from astroclust.cli.options import (
     add_command,
     add_images,
@@ -84,9 +84,12 @@ def _reduced(table, images, prefix, *, model):
 def _surest(table, prefix):
     """The row of the highest probability in each class that there is."""
     classes, scheme = class_column(table, prefix), classes_of(table, prefix)
-    probability = np.asarray(table[f"{prefix}probability"])
+    probability = np.nan_to_num(float_column(table, f"{prefix}probability"))
     members = [np.flatnonzero(classes == number) for number in scheme.numbers]
-    return [rows[probability[rows].argmax()] for rows in members if len(rows)]
+    surest = [rows[probability[rows].argmax()] for rows in members if len(rows)]
+    if not surest:
+        raise ValueError("no object of the table has a class, so that there is none to show")
+    return surest
 
 
 def _map(table, _, prefix):
