@@ -398,7 +398,7 @@ def test_candidates_without_pixels_of_their_own_have_no_segment(tmp_path):
     detector = Detector(DetectorCard("copies", "native", "none", masks=True), Copies(masks=True))
     preset = replace(PRESETS["legus"], method="rcnn", detect_in="all", detector=detector)
     sources, segments = find_candidates(
-        images, preset=preset, keep_rejected=True, segmentation=True
+        images, preset=preset, distance=10, keep_rejected=True, segmentation=True
     )
     assert len(sources) == 4
     assert set(segments.labels) < set(sources["id"])
