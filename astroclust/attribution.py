@@ -144,6 +144,17 @@ class ReducedInput:
         Saliency for ``classes`` with each input; see `saliency`.
     scheme : `~astroclust.instruments.ClassScheme`
         Class scheme of the classifier.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_stamps
+    >>> from astroclust.attribution import reduce_input
+    >>> stamps = simulate_stamps(2, seed=1)
+    >>> reduced = reduce_input(stamps, inputs=[("V", "I")], steps=2)
+    >>> reduced.inputs[1]
+    ('V', 'I')
+    >>> reduced.probabilities.shape
+    (2, 2, 4)
     """
 
     bands: tuple

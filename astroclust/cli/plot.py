@@ -82,9 +82,13 @@ def _surest(table, prefix):
     """The row of the highest probability in each class that there is."""
     classes = astroclust.catalogs.columns.class_column(table, prefix)
     scheme = astroclust.instruments.classes_of(table, prefix)
-    probability = np.asarray(table[f"{prefix}probability"])
+    probability = astroclust.catalogs.columns.float_column(table, f"{prefix}probability")
+    probability = np.nan_to_num(probability)
     members = [np.flatnonzero(classes == number) for number in scheme.numbers]
-    return [rows[probability[rows].argmax()] for rows in members if len(rows)]
+    surest = [rows[probability[rows].argmax()] for rows in members if len(rows)]
+    if not surest:
+        raise ValueError("no object of the table has a class, so that there is none to show")
+    return surest
 
 
 def _map(table, _, prefix):

@@ -78,6 +78,8 @@ def check_sources(arguments):
         "--held-out": getattr(arguments, "held_out", False),
         "--ablate": getattr(arguments, "ablate", False),
         "--include-training": getattr(arguments, "include_training", False),
+        # In training it has kinds, and goes with any stamps.
+        "--damage": getattr(arguments, "damage", None) is True,
     }
     wrong = [option for option, is_given in given.items() if is_given]
     if wrong:

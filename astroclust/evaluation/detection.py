@@ -76,6 +76,20 @@ class DetectionScores:
         Maximum separation of a match.
     limit : float or None
         Magnitude to which truth is complete, if given.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from astroclust.evaluation import detection_scores
+    >>> truth = Table({"x": [10.0, 40.0], "y": [10.0, 10.0], "class": [1, 2]})
+    >>> scores = detection_scores(truth[:1], truth)
+    >>> scores.by_class["class", "completeness"].pprint()
+    class completeness
+    ----- ------------
+        1        1.000
+        2        0.000
+        3          nan
+        4          nan
     """
 
     overall: Table

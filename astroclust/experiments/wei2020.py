@@ -27,6 +27,7 @@ from astroclust.instruments import LEGUS_BANDS
 from astroclust.networks import create_network
 from astroclust.stamps import without_bands
 from astroclust.training import find_recipe
+from astroclust.training.run_folders import recipe_settings
 
 __all__ = ["WEI2020_LABELS", "WEI2020_NETWORKS", "reproduce_wei2020"]
 
@@ -151,7 +152,8 @@ def reproduce_wei2020(
     KeyError
         If neither LEGUS nor PHANGS-HST has the new galaxy.
     OSError
-        If no field of a sample can be fetched, or ImageNet's weights cannot.
+        If there is no such file of weights, no field of a sample can be fetched, or ImageNet's
+        weights cannot.
     ValueError
         If networks, labels, normalization or split are not known, or the folder holds trainings of
         other data or settings.
@@ -176,7 +178,10 @@ def reproduce_wei2020(
     check_split(split)
     plan = _plan(_PLANS[quick], runs, networks, labels)
     plan = replace(plan, normalization=normalization, split=split, redraw=redraw)
-    list(_trainings(plan))  # names what cannot be before anything is fetched
+    # Names what cannot be before anything is fetched.
+    list(_trainings(plan))
+    for name in plan.networks:
+        recipe_settings(_recipe(plan, name, weights))
     if keep_last_layer:
         plan = replace(plan, networks=dict(map(_keeping_last_layer, plan.networks.items())))
     fetch = partial(

@@ -38,6 +38,7 @@ PICTURE_NETWORKS = {
     "efficientnet-random": ("timm/efficientnet_lite0@64", "none"),
     "native": ("native", None),
 }
+_OF_FILE = "resnet18-imagenet"  # whose weights a file may have
 _NEW_GALAXY = "ngc1566"
 _LISTING, _LABELS = "pictures.ecsv", "labels.ecsv"
 
@@ -307,7 +308,7 @@ def _recipes(networks, folder, batches, normalization, weights):
         try:
             recipes[name] = _recipe(name, folder, batches, normalization, weights)
         except (OSError, ModuleNotFoundError):
-            if networks is not None:
+            if networks is not None or (weights is not None and name == _OF_FILE):
                 raise
     return recipes
 
@@ -318,7 +319,7 @@ def _recipe(name, folder, batches, normalization, weights):
         return replace(find_recipe("native"), augmentation="pictures")
     if name == "efficientnet-imagenet":
         start = efficientnet_lite0_weights(folder.resolve())
-    elif start == "imagenet":
+    elif name == _OF_FILE:
         start = None if weights is None else str(weights)
         create_network(architecture, weights=start)  # before hours of other trainings
     return replace(

@@ -76,8 +76,9 @@ def measure_photometry(
 
     Parameters
     ----------
-    Positions; see `~astroclust.catalogs.pixel_positions`. They are the same in all bands;
-    `recenter` moves them to the peaks of one band.
+    table : `~astropy.table.Table`, length n
+        Positions; see `~astroclust.catalogs.pixel_positions`. They are the same in all bands;
+        `recenter` moves them to the peaks of one band.
     images : `~astroclust.images.ImageSet` or mapping
         The bands of the field.
     apertures : `Apertures`, optional

@@ -110,8 +110,9 @@ def average_correction(clusters, images, *, radius=4.0, sky_statistic="mode", li
 
     Returns
     -------
-    By filter, the correction (magnitude within 20 pixels minus that within ``radius``) and its
-    standard error, for the argument ``aperture_correction`` of `measure_photometry`.
+    corrections : dict of str to tuple of float
+        By filter, the correction (magnitude within 20 pixels minus that within ``radius``) and its
+        standard error, for the argument ``aperture_correction`` of `measure_photometry`.
 
     Raises
     ------

@@ -60,8 +60,8 @@ def run_field(
     ----------
     images : `~astroclust.images.ImageSet` or mapping
         The bands of the field.
-    Output folder for `FILES`; created if it does not exist.
-        Folder for `FILES`; it need not exist.
+    folder : str or `~pathlib.Path`
+        Output folder for `FILES`; created if it does not exist.
     title : str, optional
         Title of the summary page; by default the name of the folder.
     distance, preset, exclude, footprint, workers : optional

@@ -13,7 +13,7 @@ from astropy.visualization import (
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from astroclust.catalogs.columns import class_column
+from astroclust.catalogs.columns import class_column, float_column
 from astroclust.images import ImageSet
 from astroclust.instruments import classes_of, find_band_system
 from astroclust.stamps import make_stamps
@@ -187,8 +187,8 @@ def plot_gallery(table, images, *, per_class=8, size=50, context=None, column_pr
     """
     images = ImageSet.of(images)
     classes = class_column(table, column_prefix)
-    probability = np.asarray(table[f"{column_prefix}probability"])
-    entropy = np.asarray(table[f"{column_prefix}entropy"])
+    probability = float_column(table, f"{column_prefix}probability")
+    entropy = float_column(table, f"{column_prefix}entropy")
     scheme = classes_of(table, column_prefix)
     members = {n: _members(classes == n, probability, per_class) for n in scheme.numbers}
     if context is not None:

@@ -6,7 +6,7 @@ import json
 import numpy as np
 from astropy.table import Column, Table
 
-from astroclust.catalogs.columns import class_column, describe_columns
+from astroclust.catalogs.columns import class_column, describe_columns, float_column
 from astroclust.instruments import ClassScheme
 
 __all__ = [
@@ -147,8 +147,7 @@ def _certainty(table, prefix):
                 f"a confirmation needs the column {name}: classify the table first, or set "
                 "column_prefix"
             )
-    probability = np.ma.filled(np.ma.asarray(table[f"{prefix}probability"], float), np.nan)
-    return probability, class_column(table, prefix)
+    return float_column(table, f"{prefix}probability"), class_column(table, prefix)
 
 
 def confirmation_counts(objects, store):

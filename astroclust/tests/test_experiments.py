@@ -351,6 +351,14 @@ def test_a_study_without_an_archive(tmp_path, capsys):
     assert "ngc1566" in capsys.readouterr().err
 
 
+def test_missing_weights_are_an_error_before_anything_is_fetched(tmp_path, capsys):
+    with ArchiveServer({}) as server:
+        command = ["reproduce", "wei2020", "-q", "--server", server.url, "-o", f"{tmp_path}/out"]
+        assert main([*command, "--weights", f"{tmp_path}/missing.pth"]) == 1
+        assert not server.requests
+    assert "missing.pth of weights: give another one, imagenet or none" in capsys.readouterr().err
+
+
 def test_options_of_wei_2020(tmp_path):
     plan = wei2020._plan(wei2020._PLANS[False], 3, ["vgg19_bn", "native"], ["all", "bcw"])
     assert (plan.runs, plan.labels) == (3, ("bcw", "all"))

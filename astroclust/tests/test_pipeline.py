@@ -285,12 +285,19 @@ def test_figures_that_cannot_be_drawn(folder, tmp_path, capsys):
 def test_remedies_of_plots(images, folder, tmp_path, capsys):
     images.write(tmp_path / "field.fits")
     table, output = str(folder / "classified.ecsv"), ["-o", f"{tmp_path}/f.png"]
+    field, classified = ["--image", f"{tmp_path}/field.fits"], Table.read(table)
+    classified["x", "y", "class"].write(tmp_path / "plain.ecsv")
+    classified["class"] = 0
+    classified.write(tmp_path / "none.ecsv")
     for words, message in (
         (["field", "--image", f"{tmp_path}/field.fits", table], "put it before --image"),
         (["map"], "no table is given: name its file"),
         (["completeness", table], "no column radius: give one of astroclust completeness"),
         (["map", table, "--model", "simulated-3"], "map needs no classifier: leave --model out"),
         (["luminosity-function", str(folder / "sources.ecsv")], "has no column class: classify it"),
+        (["reduced", f"{tmp_path}/plain.ecsv", *field], "the table has no column probability"),
+        (["gallery", f"{tmp_path}/plain.ecsv", *field], "the table has no column probability"),
+        (["reduced", f"{tmp_path}/none.ecsv", *field], "no object of the table has a class"),
     ):
         assert main(["plot", *words, *output]) == 1
         assert message in capsys.readouterr().err

@@ -166,6 +166,7 @@ def test_rows_that_overlap_are_not_cross_validated(folder, sparse, tmp_path, cap
         ),
         (["score", "--sample", "x.ecsv", "--ablate", "--model"], "--ablate does not go with"),
         (["score", "--sample", "x.ecsv", "--include-training", "--model"], "does not go with"),
+        (["score", "--sample", "x.ecsv", "--damage", "--model"], "--damage does not go with"),
         (
             ["score", "--simulate", "8", "--include-training", "--model"],
             "--include-training goes with --labels TABLE: leave it out",

@@ -185,6 +185,8 @@ def test_networks_whose_weights_cannot_be_had(tmp_path, monkeypatch):
     assert recipes["efficientnet-imagenet"].weights == "weights"
     with pytest.raises(OSError, match="no network"):
         wei2020_pictures._recipes(["resnet18-imagenet"], *options)
+    with pytest.raises(OSError, match="no network"):  # a file that was asked for
+        wei2020_pictures._recipes(None, *options[:-1], tmp_path / "missing.pth")
 
 
 def _runs(recalls, n=20):
