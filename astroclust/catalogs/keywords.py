@@ -54,7 +54,7 @@ KEYWORDS = {
     "DETIMAGE": Keyword("image that sources were detected in"),
     "DETMETH": Keyword("method of detection"),
     "DETMODEL": Keyword("detector"),
-    "THRESH": Keyword("detection threshold, in sigma of the sky, or smallest probability"),
+    "THRESH": Keyword("detection threshold, sigma of sky or score"),
     "NPIXELS": Keyword("fewest connected pixels", "pix"),
     "RECENTER": Keyword("band whose peaks positions were moved to"),
     "APERTURE": Keyword("radius of the aperture", "pix"),

@@ -35,7 +35,7 @@ class Detector:
     ----------
     card : `DetectorCard`
         Card of the network.
-    network : `~astroclust.detectors.networks.DetectorNetwork`
+    network : `~torch.nn.Module`
         The network.
 
     Examples
@@ -66,7 +66,7 @@ class Detector:
 
         Returns
         -------
-        network : `~astroclust.detectors.networks.DetectorNetwork`
+        network : `~torch.nn.Module`
             In training mode.
         """
         return deepcopy(self.network).train()

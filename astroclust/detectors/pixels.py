@@ -17,9 +17,9 @@ _SOFTENING, _SCALE = 3.0, 3.25
 class PixelReader:
     """Reader of parts of images in units of their noise.
 
-    In each band, the background in a mesh of 30 pixels is subtracted, and the result is divided by
-    the sky noise (both measured as in `~astroclust.find_sources`) and compressed by ``asinh(x / 3)
-    / 3.25``.
+    In each band, the background in a mesh of 30 pixels is subtracted, the result is divided by the
+    sky noise, both measured as in `~astroclust.detection.find_sources`, and ``asinh(x / 3) / 3.25``
+    compresses it.
 
     Parameters
     ----------
