@@ -83,7 +83,7 @@ class _Options:
 
 
 def _add_data(options):
-    """Add the options for what is learnt from and tested on, and where it is."""
+    """Add the options for the training and test sets and their location."""
     options.add(
         (_WEI2020, _SCHNEIDER2023, _CATALOG_ONLY, *_SPLIT_STUDIES),
         "--data",

@@ -121,31 +121,7 @@ def check_detector_output(path, *, overwrite=False):
 
 
 def write_detector(card, network, path, *, overwrite=False):
-    """Write a detector to a safetensors file, with its card in the header.
-
-    Parameters
-    ----------
-    card : `DetectorCard`
-        Its card.
-    network : `~torch.nn.Module`
-        Its network.
-    path : str or `~pathlib.Path`
-        File ending in ``.safetensors``.
-    overwrite : bool, optional
-        Whether the file may exist.
-
-    Returns
-    -------
-    card : `DetectorCard`
-        The card as written, with the hash of the weights.
-
-    Raises
-    ------
-    ValueError
-        If the name does not end in ``.safetensors``, or weights are not finite.
-    OSError
-        If the file exists and ``overwrite`` is false, or it cannot be written.
-    """
+    """Write a detector as a safetensors file with its card in the header; see `save_detector`."""
     path = check_detector_output(path, overwrite=overwrite)
     weights = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
@@ -170,27 +146,7 @@ def weights_digest(weights):
 
 
 def read_detector(path):
-    """Read a detector written by `write_detector`.
-
-    Parameters
-    ----------
-    path : str or `~pathlib.Path`
-        The file.
-
-    Returns
-    -------
-    card : `DetectorCard`
-        Its card.
-    network : `~torch.nn.Module`
-        Its network, in evaluation mode.
-
-    Raises
-    ------
-    ValueError
-        If the file is not a detector, or is damaged.
-    OSError
-        If it cannot be read.
-    """
+    """Card and network, in evaluation mode, of a file written by `write_detector`."""
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(f"a detector is a file ending in .safetensors, not {path.name}")

@@ -175,10 +175,10 @@ def train_detector(
     tiles = Tiles(fields, recipe, card.classes, seed=seed)
     with work_folder(folder) as work:
         run = work / "detector"
-        claim_folder(run, _describe(fields, recipe, start, card, seed))
         with torch.random.fork_rng(range(torch.cuda.device_count())):
             torch.manual_seed(seed)
             network = card.network(recipe.weights) if start is None else start.copied()
+            claim_folder(run, _describe(fields, recipe, network, card, seed))
             _fit(network, tiles, recipe, run, seed, progress_bar)
         gc.collect()
     return Detector(card, network)
@@ -202,7 +202,7 @@ def _check_fields(fields, card):
         card.classes.positions(field.classes)
 
 
-def _describe(fields, recipe, start, card, seed):
+def _describe(fields, recipe, network, card, seed):
     """What makes a run the same as another."""
     data = hashlib.sha256()
     if isinstance(fields, SimulatedFields):
@@ -211,13 +211,14 @@ def _describe(fields, recipe, start, card, seed):
         for field in fields:
             for array in (field.pixels, field.segments, field.classes):
                 data.update(array.tobytes())
-    settings = {name: str(value) for name, value in asdict(recipe).items()}
+    # The first weights are identified by their content, wherever they come from.
+    settings = {name: str(value) for name, value in asdict(recipe).items() if name != "weights"}
     return {
         **settings,
         "bands": str(card.bands),
         "classes": str(card.classes.content),
         "data": data.hexdigest(),
-        "start": "" if start is None else weights_digest(start.network.state_dict()),
+        "start": weights_digest(network.state_dict()),
         "seed": seed,
     }
 

@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 # Names of class columns, in order of preference.
-_CLASS_COLUMNS = ("class", "class_human")
+_CLASS_COLUMNS = ("class", "class_human", "det_class")
 
 
 def number_and_unit(radius, name, accepted="an angle or pixels"):

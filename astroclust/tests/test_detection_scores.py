@@ -326,3 +326,11 @@ def test_options_that_are_not_understood(files, capsys, options):
     with pytest.raises(SystemExit):
         main([*files, *options])
     assert "expected" in capsys.readouterr().err
+
+
+def test_classes_of_a_detector_count():
+    truth = Table({"x": [10.0, 40.0], "y": [10.0, 10.0], "class": [1, 4]})
+    found = Table({"x": [10.0, 40.0, 70.0], "y": [10.0, 10.0, 10.0], "det_class": [1, 4, 4]})
+    scores = detection_scores(found, truth, classes=[1, 2, 3])
+    assert scores.purity == 1
+    assert scores.overall["n_found"][0] == 1

@@ -296,6 +296,14 @@ def test_training_of_a_detector_that_was_not_saved_is_not_that_of_another(known,
         train_detector([known], name="a", recipe=recipe, start=start, folder=tmp_path / "run")
 
 
+def test_training_with_other_first_weights_does_not_resume(known, tmp_path):
+    recipe = DetectorRecipe("native", "none", batches=1, batch_size=1, tile=32)
+    train_detector([known], name="mine", recipe=recipe, folder=tmp_path / "run")
+    other = replace(recipe, weights="simulated-3")
+    with pytest.raises(ValueError, match="another folder"):
+        train_detector([known], name="mine", recipe=other, folder=tmp_path / "run")
+
+
 def test_random_numbers_of_the_caller_stay(known):
     torch.manual_seed(5)
     wanted = torch.rand(1)

@@ -30,7 +30,7 @@ def work_folder(folder):
         folder = make_folder(folder)
         if rank_zero_only.rank == 0:  # shared by the processes of a multi-GPU training
             stack.enter_context(only_process(folder))
-            for partial in folder.glob("member-*/.*.part-*"):  # left by a killed process
+            for partial in folder.glob("*/.*.part-*"):  # left by a killed process
                 partial.unlink(missing_ok=True)
         yield folder
 
