@@ -12,7 +12,7 @@ from astroclust.catalogs.positions import pixel_positions
 from astroclust.detectors.pixels import PixelReader, fill_missing
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, find_band_system
 from astroclust.stamps import damage_pixels
-from astroclust.training.augmentation import DAMAGED, MOST_DAMAGE
+from astroclust.training.augmentation import draw_damage
 
 __all__ = ["BATCHES_PER_EPOCH", "DetectionField", "SimulatedFields", "Tiles"]
 
@@ -277,14 +277,9 @@ class Tiles(torch.utils.data.Dataset):
         return fill_missing(pixels), [_visible(target, tile) for tile, target in pairs]
 
     def _damaged(self, pixels, rng):
-        kinds, n = self.recipe.damage, len(pixels)
-        if not kinds:
-            return pixels
-        chosen = rng.integers(len(kinds), size=n)
-        fraction = rng.uniform(0, MOST_DAMAGE, n) * (rng.random(n) < DAMAGED)
-        for number, kind in enumerate(kinds):
-            own = np.where(chosen == number, fraction, 0)
-            pixels = damage_pixels(pixels, rng, kind=kind, fraction=own)
+        kinds = self.recipe.damage
+        for kind, fraction in draw_damage(len(pixels), rng, kinds) if kinds else ():
+            pixels = damage_pixels(pixels, rng, kind=kind, fraction=fraction)
         return pixels
 
     def _cut(self, field, rng):

@@ -6,6 +6,8 @@ from itertools import cycle
 import numpy as np
 from matplotlib.figure import Figure
 
+from astroclust.plotting.fractions import draw_fraction
+
 __all__ = ["plot_deblending", "plot_detection", "plot_precision_recall"]
 
 # Colors safe for color-blind readers (Okabe & Ito 2008), and markers, per method.
@@ -52,9 +54,9 @@ def plot_detection(scores):
         table = one.by_magnitude
         width = np.asarray(table["high"] - table["low"])
         shift = _SHIFT * (number - (len(scores) - 1) / 2)
-        style = {"color": color, "marker": marker, "ms": 5, "capsize": 2, "label": name}
+        style = {"color": color, "marker": marker, "label": name}
         for ax, kind in zip(axes, ("completeness", "purity"), strict=True):
-            _draw_fraction(ax, table["low"] + width * (0.5 + shift), table, kind, style)
+            draw_fraction(ax, table["low"] + width * (0.5 + shift), table, kind, **style)
     for limit in {one.limit for one in scores.values()} - {None}:
         axes[1].axvline(limit, color="0.5", ls="--", lw=1, zorder=0)
     axes[0].set(ylim=(-0.03, 1.03), xlabel="true magnitude", ylabel="completeness")
@@ -71,13 +73,6 @@ def _styles(scores):
 
 def _cycled():
     return zip(cycle(_COLORS), cycle(_MARKERS), strict=True)
-
-
-def _draw_fraction(ax, x, table, name, style):
-    """Plot a fraction with its interval; the line is interrupted at rows without one."""
-    value, low, high = (np.asarray(table[name + end]) for end in ("", "_low", "_high"))
-    # Rounding may put the limit of an interval on the wrong side of 0 or 1.
-    ax.errorbar(np.asarray(x), value, np.clip([value - low, high - value], 0, None), **style)
 
 
 def plot_precision_recall(scores, *, ax=None):

@@ -12,6 +12,7 @@ from astroclust.catalogs import float_column
 from astroclust.evaluation import accuracy_against
 from astroclust.files import reading
 from astroclust.instruments import LEGUS_CLASSES, classes_of
+from astroclust.plotting.fractions import draw_fraction
 
 __all__ = [
     "plot_agreement",
@@ -366,10 +367,7 @@ def plot_agreement(pairs, *, band="F555W", bins=8, ax=None):
 
 
 def _draw_trend(ax, trend, **style):
-    share, low, high = (np.asarray(trend[f"accuracy{end}"]) for end in ("", "_low", "_high"))
-    # Rounding may put the limit of an interval on the wrong side of 0 or 1.
-    error = np.clip([share - low, high - share], 0, None)
-    ax.errorbar((trend["low"] + trend["high"]) / 2, share, error, capsize=2, ms=5, **style)
+    draw_fraction(ax, (trend["low"] + trend["high"]) / 2, trend, "accuracy", **style)
 
 
 def plot_entropy(distribution, *, ax=None):

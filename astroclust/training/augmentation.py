@@ -17,6 +17,7 @@ __all__ = [
     "crop_middle",
     "crop_stamps",
     "damage_some",
+    "draw_damage",
     "flip_stamps",
     "turn_stamps",
 ]
@@ -297,13 +298,16 @@ def damage_some(stamps, rng, *, kinds):
     >>> np.isnan(damaged.data).any(axis=(1, 2, 3)).tolist()
     [False, True, False, True]
     """
-    n = len(stamps)
+    for kind, fraction in draw_damage(len(stamps), rng, kinds):
+        stamps = damage_stamps(stamps, rng, kind=kind, fraction=fraction)
+    return stamps
+
+
+def draw_damage(n, rng, kinds):
+    """Each kind of damage, and the fraction of pixels that each of n images loses by it."""
     chosen = rng.integers(len(kinds), size=n)
     fraction = rng.uniform(0, MOST_DAMAGE, n) * (rng.random(n) < DAMAGED)
-    for number, kind in enumerate(kinds):
-        own = np.where(chosen == number, fraction, 0)
-        stamps = damage_stamps(stamps, rng, kind=kind, fraction=own)
-    return stamps
+    return [(kind, np.where(chosen == i, fraction, 0)) for i, kind in enumerate(kinds)]
 
 
 #: Augmentation functions by name.
