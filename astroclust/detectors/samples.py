@@ -23,8 +23,8 @@ BATCHES_PER_EPOCH = 50
 _FEWEST_PIXELS = 5
 # Size in pixels of simulated fields, and candidates per pixel.
 _SHAPE, _DENSITY = (512, 512), (1e-4, 6e-4)
-# Number of simulated fields in use at a time, and batches for which each is used.
-_IN_USE, _BATCHES_PER_FIELD = 24, 40
+# Largest number of simulated fields in use at a time, and batches after which another is drawn.
+_IN_USE, _BATCHES_PER_FIELD = 24, 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +205,7 @@ class SimulatedFields:
     >>> from astroclust.detectors import SimulatedFields
     >>> fields = SimulatedFields(1, ["ngc628-c"])
     >>> fields.in_use(batch=400)
-    range(10, 34)
+    range(0, 21)
     """
 
     def __init__(self, seed, like, system=LEGUS_BANDS):
@@ -222,9 +222,9 @@ class SimulatedFields:
         return self._draw(number)
 
     def in_use(self, batch):
-        """Numbers of the fields used for a batch."""
-        first = batch // _BATCHES_PER_FIELD
-        return range(first, first + _IN_USE)
+        """Numbers of the fields used for a batch: the first one alone in the beginning."""
+        last = batch // _BATCHES_PER_FIELD
+        return range(max(last + 1 - _IN_USE, 0), last + 1)
 
     def _draw_field(self, number):
         from astroclust.simulation import simulate_field

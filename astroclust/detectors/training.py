@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from astroclust.detectors.cards import DetectorCard, weights_digest
 from astroclust.detectors.detector import Detector
-from astroclust.detectors.samples import BATCHES_PER_EPOCH, SimulatedFields, Tiles
+from astroclust.detectors.samples import SimulatedFields, Tiles
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, find_band_system, find_class_scheme
 from astroclust.stamps import DAMAGE
 from astroclust.training.checkpoints import LAST, AtomicCheckpoints, LearningCurve, find_checkpoint
@@ -225,10 +225,12 @@ def _describe(fields, recipe, network, card, seed):
 
 def _fit(network, tiles, recipe, folder, seed, progress_bar):
     last = find_checkpoint(folder)
-    epochs = -(-recipe.batches // BATCHES_PER_EPOCH)
+    epochs = -(-recipe.batches // len(tiles))
     fit = _Fit(network, recipe, seed)
     tiles.epoch = lambda: fit.global_step // len(tiles)
-    loader = DataLoader(tiles, batch_size=None, num_workers=LOADERS, generator=torch.Generator())
+    # A loader process ends with its epoch, and would lose the simulated fields that it has drawn.
+    n_loaders = 0 if isinstance(tiles.fields, SimulatedFields) else LOADERS
+    loader = DataLoader(tiles, batch_size=None, num_workers=n_loaders, generator=torch.Generator())
     callbacks = [
         EpochLog(recipe.batches),
         ModelCheckpoint(folder, "last", enable_version_counter=False),

@@ -247,8 +247,21 @@ def test_labels_become_discs_that_do_not_overlap():
 
 def test_simulated_fields_in_use_slide():
     fields = SimulatedFields(1, ["ngc628-c"])
-    assert fields.in_use(0)[0] == 0
-    assert fields.in_use(4000)[0] > fields.in_use(0)[-1]
+    assert list(fields.in_use(0)) == [0]
+    assert fields.in_use(100)[-1] == 5
+    assert fields.in_use(4000)[0] > fields.in_use(100)[-1]
+
+
+def test_simulated_fields_are_drawn_once(monkeypatch, known):
+    drawn = []
+    monkeypatch.setattr(
+        SimulatedFields, "_draw_field", lambda self, number: drawn.append(number) or known
+    )
+    monkeypatch.setattr(samples, "BATCHES_PER_EPOCH", 2)
+    monkeypatch.setattr(samples, "_BATCHES_PER_FIELD", 2)
+    recipe = DetectorRecipe("native-small", "none", batches=4, batch_size=8, tile=32)
+    train_detector(SimulatedFields(1, ["ngc628-c"]), name="mine", recipe=recipe)
+    assert drawn == [0, 1]
 
 
 def test_command_trains_on_simulated_fields(tmp_path, monkeypatch):
