@@ -3,16 +3,18 @@
 
     python benchmarks/detection.py fields FOLDER
     python benchmarks/detection.py train FOLDER --network native --seed 1
+    python benchmarks/detection.py find FOLDER --network native --seed 1
     python benchmarks/detection.py compare FOLDER
-    python benchmarks/detection.py pairs FOLDER --detector FOLDER/masks-1.safetensors
 
 The fields to train on are like all calibrated fields of LEGUS but three, and those to score on are
-like these three. Each step keeps its results in the folder, and does not repeat them.
+like these three. Each step keeps its results in the folder, and does not repeat them; detectors can
+be trained and searched with side by side. ``compare`` searches with the detectors that did not yet.
 """
 
 import argparse
 import logging
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -38,6 +40,7 @@ from astroclust.images import ImageSet
 from astroclust.photometry import measure_photometry
 from astroclust.selection import field_settings
 from astroclust.simulation import calibrated_fields
+from astroclust.stamps import DAMAGE
 from astroclust.training import TEST_FIELDS
 
 mpl.use("Agg")
@@ -51,6 +54,7 @@ NETWORKS = {
     "native-random": ("native", "none"),
     "efficientnet-imagenet": ("timm/efficientnet_lite0", "imagenet"),
     "masks": ("native", "simulated-3"),
+    "damaged": ("native", "simulated-3"),
 }
 # Completeness at which purities are compared.
 COMPLETENESS = (0.5, 0.6, 0.7)
@@ -61,12 +65,16 @@ APART = 10_000
 def draw_fields(arguments):
     """Simulate the fields."""
     arguments.folder.mkdir(exist_ok=True)
-    for kind, n in (("train", arguments.train), ("test", arguments.test)):
-        names = [n for n in calibrated_fields() if (n in TEST_FIELDS) == (kind == "test")]
-        for i in range(n):
-            path = arguments.folder / f"{kind}-{i:03}.npz"
-            if not path.exists():
-                draw_field(path, names[i % len(names)], i, kind)
+    with ProcessPoolExecutor(arguments.workers) as pool:
+        drawn = []
+        for kind, n in (("test", arguments.test), ("train", arguments.train)):
+            names = [n for n in calibrated_fields() if (n in TEST_FIELDS) == (kind == "test")]
+            for i in range(n):
+                path = arguments.folder / f"{kind}-{i:03}.npz"
+                if not path.exists():
+                    drawn.append(pool.submit(draw_field, path, names[i % len(names)], i, kind))
+        for one in drawn:
+            one.result()
 
 
 def draw_field(path, name, number, kind):
@@ -84,7 +92,10 @@ def draw_field(path, name, number, kind):
     field.truth.write(path.with_name(f"{path.stem}-truth.ecsv"), overwrite=True)
     with replace_when_done(path, overwrite=True) as partial, open(partial, "wb") as file:
         np.savez(file, bands=bands, segments=field.segments.data, name=name)
-    print(f"{path.name} like {name}: {len(field.truth)} candidates, {len(field.sources)} sources")
+    print(
+        f"{path.name} like {name}: {len(field.truth)} candidates, {len(field.sources)} sources",
+        flush=True,
+    )
 
 
 def read_images(path):
@@ -104,15 +115,25 @@ def read_known(path):
     return DetectionField.from_segments(images, segments, classes, simulated=True)
 
 
+def name_of(arguments):
+    """Name of a detector."""
+    return f"{arguments.name or arguments.network}-{arguments.seed}"
+
+
 def train(arguments):
     """Train one detector."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     backbone, weights = NETWORKS[arguments.network]
     if weights == "imagenet":
         weights = efficientnet_lite0_weights(arguments.folder / "imagenet")
-    name = arguments.name or f"{arguments.network}-{arguments.seed}"
+    name = name_of(arguments)
     recipe = DetectorRecipe(
-        backbone, weights, arguments.network == "masks", batches=arguments.batches
+        backbone,
+        weights,
+        masks=arguments.network == "masks",
+        batches=arguments.batches,
+        batch_size=arguments.batch_size,
+        damage=tuple(DAMAGE) if arguments.network == "damaged" else (),
     )
     paths = sorted(arguments.folder.glob("train-???.npz"))[: arguments.train]
     begun, cpu = perf_counter(), process_time()
@@ -186,13 +207,13 @@ def in_v(table, images):
     )
 
 
-def find_all(folder, find):
+def find_all(folder, search):
     """Sources of all test fields, side by side, and the CPU seconds per field."""
     tables, begun = [], process_time()
     paths = sorted(folder.glob("test-???.npz"))
     for i, path in enumerate(paths):
         images, name = read_images(path)
-        table = in_v(find(images, name), images)
+        table = in_v(search(images, name), images)
         table["x"] += i * APART
         tables.append(table)
     return vstack(tables), (process_time() - begun) / len(paths)
@@ -208,19 +229,25 @@ def all_truth(folder):
     return vstack(tables)
 
 
+def find(arguments):
+    """Search with one detector."""
+    warnings.simplefilter("ignore", AstropyUserWarning)  # of stamps at the edges, and of metadata
+    found_by(arguments, name_of(arguments))
+
+
 def found_by(arguments, method):
     """Sources that a method found, from the folder if they are there."""
     path = arguments.folder / f"found-{method}.ecsv"
     if path.exists():
         return Table.read(path)
-    find = find_with_chain
+    search = find_with_chain
     if method != "chain":
         detector = load_detector(arguments.folder / f"{method}.safetensors")
 
-        def find(images, name):
+        def search(images, name):
             return find_with_network(images, name, detector)
 
-    table, seconds = find_all(arguments.folder, find)
+    table, seconds = find_all(arguments.folder, search)
     table.meta["seconds"] = seconds
     table.write(path)
     return table
@@ -308,17 +335,20 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("step", choices=("fields", "train", "compare"))
+    parser.add_argument("step", choices=("fields", "train", "find", "compare"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--train", type=int, default=60, help="fields to train on")
     parser.add_argument("--test", type=int, default=20, help="fields to score on")
     parser.add_argument("--network", choices=NETWORKS, default="native")
     parser.add_argument("--name", help="of the detector, before -SEED")
     parser.add_argument("--batches", type=int, default=600)
+    parser.add_argument("--batch-size", type=int, default=4, help="tiles per batch")
+    parser.add_argument("--workers", type=int, default=1, help="processes that draw fields")
     parser.add_argument("--draw", default="-1", help="in the names of the detectors to draw")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    {"fields": draw_fields, "train": train, "compare": compare}[arguments.step](arguments)
+    steps = {"fields": draw_fields, "train": train, "find": find, "compare": compare}
+    steps[arguments.step](arguments)
 
 
 if __name__ == "__main__":

@@ -303,24 +303,16 @@ class Tiles(torch.utils.data.Dataset):
         return pixels
 
     def _target(self, segments, classes):
-        labels, flat, counts = np.unique(segments, return_inverse=True, return_counts=True)
-        known = [
-            (i, label)
-            for i, (label, count) in enumerate(zip(labels.tolist(), counts, strict=True))
-            if label and count >= _FEWEST_PIXELS
-        ]
-        slices = ndimage.find_objects(1 + flat.reshape(segments.shape))
-        boxes = [
-            (slices[i][1].start, slices[i][0].start, slices[i][1].stop, slices[i][0].stop)
-            for i, _ in known
-        ]
-        known_classes = classes[[label - 1 for _, label in known]]
+        counts = np.bincount(segments.ravel(), minlength=1 + len(classes))[1:]
+        known = np.flatnonzero(counts >= _FEWEST_PIXELS)
+        slices = ndimage.find_objects(segments)
+        boxes = [(x.start, y.start, x.stop, y.stop) for y, x in (slices[i] for i in known)]
         target = {
             "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
-            "labels": torch.from_numpy(1 + self.scheme.positions(known_classes)).long(),
+            "labels": torch.from_numpy(1 + self.scheme.positions(classes[known])).long(),
         }
         if self.recipe.masks:
-            masks = segments == np.reshape([label for _, label in known], (-1, 1, 1))
+            masks = segments == 1 + known[:, None, None]
             target["masks"] = torch.from_numpy(masks.astype(np.uint8))
         return target
 
@@ -328,6 +320,8 @@ class Tiles(torch.utils.data.Dataset):
 def _visible(target, pixels):
     """Sources of a tile that still have valid pixels."""
     seen = pixels.isfinite().any(dim=0)
+    if seen.all():
+        return target
     boxes = target["boxes"].int().tolist()
     kept = [bool(seen[y0:y1, x0:x1].any()) for x0, y0, x1, y1 in boxes]
     kept = torch.tensor(kept, dtype=torch.bool)
