@@ -55,7 +55,7 @@ class Settings:
     batches: tuple = (4096, 16384)
     pictures: int = 256  # stamps per batch of the networks for pictures
     resized: str = ""  # to how many pixels they resize stamps, such as "@64"; by default 299
-    steps: tuple = (40, 240)
+    steps: tuple = (20, 120)
     sample: int = 16384
     matrices: tuple = (4096, 8192)
 
