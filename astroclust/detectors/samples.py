@@ -154,8 +154,11 @@ class DetectionField:
         Raises
         ------
         ValueError
-            If there is not one label per row, or no labeled source is on the images.
+            If there is not one label per row, no labeled source is on the images, or the radius is
+        not positive.
         """
+        if not radius > 0:
+            raise ValueError(f"radius must be positive, not {radius!r}")
         labels = np.ma.filled(np.ma.asarray(labels), 0)
         if len(labels) != len(table):
             raise ValueError(f"there are {len(labels)} labels for {len(table)} rows")
@@ -166,7 +169,7 @@ class DetectionField:
             used = (labels > 0) & (x > -0.5) & (y > -0.5) & (x < nx - 0.5) & (y < ny - 0.5)
         if not used.any():
             raise ValueError("no labeled source is on the images; check that they belong together")
-        segments = _discs(np.rint(x[used]), np.rint(y[used]), (ny, nx), radius)
+        segments = _disks(np.rint(x[used]), np.rint(y[used]), (ny, nx), radius)
         return cls(pixels, segments, labels[used])
 
 
@@ -176,7 +179,7 @@ def _all_pixels(images, roles):
     return reader.normalize(reader.signal(slice(0, ny), slice(0, nx)))
 
 
-def _discs(x, y, shape, radius):
+def _disks(x, y, shape, radius):
     seeds = np.zeros(shape, np.int32)
     seeds[y.astype(int), x.astype(int)] = 1 + np.arange(len(x))
     distance, (rows, columns) = ndimage.distance_transform_edt(seeds == 0, return_indices=True)
@@ -190,7 +193,7 @@ class SimulatedFields:
     ----------
     seed : int
         Equal seeds give equal fields.
-    like : sequence of str
+    like : str or sequence of str
         LEGUS fields to simulate, in turn.
     system : str or `~astroclust.instruments.BandSystem`, optional
         Band system, with the pixels of LEGUS.
@@ -209,7 +212,8 @@ class SimulatedFields:
     """
 
     def __init__(self, seed, like, system=LEGUS_BANDS):
-        self.seed, self.like, self.system = seed, list(like), find_band_system(system)
+        self.seed, self.system = seed, find_band_system(system)
+        self.like = [like] if isinstance(like, str) else list(like)
         if self.system.pixel_scale != LEGUS_BANDS.pixel_scale:
             raise ValueError(
                 f"sources of simulated fields are known on pixels of {LEGUS_BANDS.pixel_scale} "
