@@ -57,7 +57,8 @@ NETWORKS = {
     "damaged": ("native", "simulated-3"),
 }
 # Completeness at which purities are compared.
-COMPLETENESS = (0.5, 0.6, 0.7)
+COMPLETENESS = (0.5, 0.6, 0.7, 0.8)
+STAR_LIMIT = 24.0  # V magnitude
 # Fields are laid side by side, so far from one another in x that their sources do not match.
 APART = 10_000
 
@@ -171,16 +172,17 @@ def cluster_probability(table, prefix):
 
 
 def classified(sources, images):
-    """Sources with the probability of being a cluster that the classifier gives."""
-    table = classify_table(sources, images, model="simulated-3", photometry=False)
-    return cluster_probability(table, "prob_")
+    """Sources with the class probabilities of the classifier."""
+    return classify_table(sources, images, model="simulated-3", photometry=False)
 
 
 def find_with_chain(images, name):
     """Candidates of LEGUS's chain, with the probability of being a cluster."""
     preset, distance = field_settings(name)
     found = find_candidates(images, preset=preset, distance=distance)
-    found["p_cluster"] = found["p_both"] = classified(found, images)
+    classes = classified(found, images)
+    found["p_cluster"] = found["p_both"] = cluster_probability(classes, "prob_")
+    found["p_star"] = np.ma.filled(classes["prob_4"], 0.0)
     return found
 
 
@@ -189,12 +191,14 @@ def find_with_network(images, name, detector):
     preset, _ = field_settings(name)
     found = find_sources(images, method="rcnn", model=detector, threshold=0.2)
     found["p_cluster"] = cluster_probability(found, "det_prob_")
-    found["p_both"] = np.sqrt(found["p_cluster"] * classified(found, images))
+    classes = classified(found, images)
+    found["p_both"] = np.sqrt(found["p_cluster"] * cluster_probability(classes, "prob_"))
+    found["p_star"] = found["det_prob_4"]
     return measured(found, images, preset)
 
 
 def in_v(table, images):
-    """Position, probability and V magnitude alone."""
+    """Position, probabilities and V magnitude alone."""
     column = f"mag_{images['V'].filter.lower()}"
     return Table(
         {
@@ -202,6 +206,7 @@ def in_v(table, images):
             "y": table["y"],
             "p_cluster": table["p_cluster"],
             "p_both": table["p_both"],
+            "p_star": table["p_star"],
             "mag_v": np.ma.filled(np.ma.asarray(table[column], float), np.nan),
         }
     )
@@ -219,14 +224,14 @@ def find_all(folder, search):
     return vstack(tables), (process_time() - begun) / len(paths)
 
 
-def all_truth(folder):
-    """Truth of all test fields, side by side."""
+def all_truth(folder, ending):
+    """Truth of all test fields, side by side, from files with an ending."""
     tables = []
     for i, path in enumerate(sorted(folder.glob("test-???.npz"))):
-        table = Table.read(path.with_name(f"{path.stem}-truth.ecsv"))["x", "y", "class", "mag_v"]
+        table = Table.read(path.with_name(path.stem + ending))["x", "y", "class", "mag_v"]
         table["x"] += i * APART
         tables.append(table)
-    return vstack(tables)
+    return vstack(tables, metadata_conflicts="silent")
 
 
 def find(arguments):
@@ -283,7 +288,8 @@ def compare(arguments):
     from astroclust.plotting import plot_detection
 
     warnings.simplefilter("ignore", AstropyUserWarning)  # of stamps at the edges, and of metadata
-    truth = all_truth(arguments.folder)
+    truth = all_truth(arguments.folder, "-truth.ecsv")
+    sources = all_truth(arguments.folder, ".ecsv")
     n_clusters = np.isin(truth["class"], CLUSTERS).sum()
     print(f"{len(truth)} candidates, {n_clusters} of them clusters")
     names = [path.stem for path in sorted(arguments.folder.glob("*-[1-9].safetensors"))]
@@ -310,6 +316,7 @@ def compare(arguments):
                 "average_precision": curve.average_precision["average_precision"][1],
                 **{f"purity_{value:g}": purity_at(curve.curve, value) for value in COMPLETENESS},
                 "purity_as_chain": purity_at(curve.curve, chain),
+                "star_precision": star_precision(found, sources),
                 "seconds": found.meta["seconds"],
             }
         )
@@ -322,6 +329,15 @@ def compare(arguments):
     chosen = {label: drawn[label] for label in drawn if arguments.draw in label}
     figure = plot_detection({**dict(list(drawn.items())[:3]), **chosen})
     figure.savefig(arguments.folder / "comparison.png", dpi=150)
+
+
+def star_precision(found, sources):
+    """Precision of stars, among all sources to a magnitude, where 80 % of them are found."""
+    found, sources = (table[table["mag_v"] < STAR_LIMIT] for table in (found, sources))
+    scores = detection_scores(
+        found, sources, radius=RADIUS / 2, classes=(4,), score="p_star", magnitude="mag_v"
+    )
+    return purity_at(scores.curve, 0.8)
 
 
 def purity_at(curve, completeness):
