@@ -146,14 +146,13 @@ class Batches(Dataset):
         Recipe with the batch size and normalization.
     seed : int, optional
         Seed of order and augmentation; by default, stamps are neither shuffled nor augmented.
-    device : `~torch.device`, optional
-        Device on which stamps are augmented and normalized; by default the CPU.
     """
 
-    def __init__(self, domains, recipe, *, seed=None, device=None):
-        self.domains, self.seed, self.device = list(domains), seed, device
+    def __init__(self, domains, recipe, *, seed=None):
+        self.domains, self.seed = list(domains), seed
         self.normalization = recipe.normalization
         self.epoch = None  # function that returns the current epoch
+        self.device = None  # GPU on which stamps are augmented and normalized
         self._orders = {}
         total = sum(map(len, self.domains))
         self.batch_size = min(recipe.batch_size, max(total, 1))
