@@ -1,11 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """JPEG compression of many pictures at once, on the device that holds them."""
 
-import math
-
 import numpy as np
 import torch
 from torch.nn import functional
+
+from astroclust.training.tensors import tensor_like
 
 __all__ = ["compress_pictures"]
 
@@ -66,36 +66,39 @@ def compress_pictures(pictures, quality, halved):
     >>> bool(changed.abs().mean() > 1)
     True
     """
-    matrix = torch.as_tensor(_COLORS, dtype=torch.float32, device=pictures.device)
-    planes = torch.einsum("ij,njyx->niyx", matrix, pictures).round()
-    # Differences of color are stored from 0 to 255, with 128 for none.
-    brightness, colors = planes[:, :1] - 128, planes[:, 1:].clamp(-128, 127)
-    quality = torch.as_tensor(np.asarray(quality)).to(pictures.device)
-    halved = torch.as_tensor(np.asarray(halved)).to(pictures.device)[:, None, None, None]
-    brightness = _quantize(brightness, _LUMINANCE, quality) + 128
-    full = _quantize(colors, _CHROMINANCE, quality)
-    half = _quantize(functional.avg_pool2d(colors, 2).round(), _CHROMINANCE, quality)
-    half = functional.interpolate(half, scale_factor=2.0, mode="bilinear").round()
-    planes = torch.cat([brightness, half.where(halved, full)], dim=1)
-    back = torch.as_tensor(np.linalg.inv(_COLORS), dtype=torch.float32, device=pictures.device)
-    return torch.einsum("ij,njyx->niyx", back, planes).round_().clamp_(0, 255)
+    planes = torch.einsum("ij,njyx->niyx", tensor_like(pictures, _COLORS), pictures).round_()
+    planes[:, 0] -= 128  # differences of color are stored from 0 to 255, with 128 for none
+    planes.clamp_(-128, 127)
+    steps = tensor_like(pictures, _steps(np.asarray(quality)))
+    changed = _quantize(planes, steps)
+    half = _quantize(functional.avg_pool2d(planes[:, 1:], 2).round_(), steps[:, 1:])
+    half = functional.interpolate(half, scale_factor=2.0, mode="bilinear").round_()
+    halved = tensor_like(pictures, halved)[:, None, None, None]
+    changed[:, 1:] = half.where(halved, changed[:, 1:])
+    changed[:, 0] += 128
+    back = tensor_like(pictures, np.linalg.inv(_COLORS))
+    return torch.einsum("ij,njyx->niyx", back, changed).round_().clamp_(0, 255)
 
 
-def _quantize(planes, table, quality):
+def _steps(quality):
+    """Steps of the cosine transforms for the quality of each picture, shape (n, 3, 8, 8)."""
+    percent = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
+    tables = [np.array(table.split(), int) for table in (_LUMINANCE, _CHROMINANCE, _CHROMINANCE)]
+    steps = (np.stack(tables) * percent[:, None, None] + 50) // 100
+    return np.clip(steps, 1, 255).reshape(-1, 3, 8, 8).astype(np.float32)
+
+
+def _quantize(planes, steps):
     """Planes with rounded cosine transforms of blocks of 8 x 8 pixels."""
-    height, width = planes.shape[2:]
-    table = torch.tensor([int(step) for step in table.split()], device=planes.device)
-    percent = torch.where(quality < 50, 5000 // quality, 200 - 2 * quality)
-    steps = ((table * percent[:, None] + 50) // 100).clamp_(1, 255).float().reshape(-1, 1, 8, 8)
-    steps = steps.repeat(1, 1, height // 8, width // 8)
-    down, across = (_cosines(length, planes.device) for length in (height, width))
-    rounded = ((down @ planes @ across.T) / steps).round_().mul_(steps)
+    down, across = (tensor_like(planes, _cosines(length)) for length in planes.shape[2:])
+    steps = steps.repeat(1, 1, len(down) // 8, len(across) // 8)
+    rounded = (down @ planes @ across.T).div_(steps).round_().mul_(steps)
     return (down.T @ rounded @ across).round_().clamp_(-128, 127)
 
 
-def _cosines(length, device):
+def _cosines(length):
     """Orthogonal matrix of the cosine transform of each eight pixels."""
     number, pixel = np.ogrid[:8, :8]
-    block = np.cos(math.pi * (2 * pixel + 1) * number / 16) / 2
-    block[0] /= math.sqrt(2)
-    return torch.as_tensor(np.kron(np.eye(length // 8), block), dtype=torch.float32, device=device)
+    block = np.cos(np.pi * (2 * pixel + 1) * number / 16) / 2
+    block[0] /= np.sqrt(2)
+    return np.kron(np.eye(length // 8), block)

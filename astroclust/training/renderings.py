@@ -66,16 +66,22 @@ def render_stamps(pixels, fields, rng):
     )
     light = (pixels - black).clamp_(min=0).div_((white - black).clamp_(min=1e-6))
     light.pow_(tensor_like(light, rng.uniform(*POWER, (n, 1, 1, 1))))
-    result = torch.empty_like(light)
     # Only a few pixel scales per call, so that each is resampled at once.
-    for rows in np.array_split(rng.permutation(n), min(n, 4)):
-        index = tensor_like(pixels, rows)
+    groups = np.array_split(rng.permutation(n), min(n, 4))
+    widths, pictures, settings = [], [], []
+    for rows in groups:
         width = float(np.exp(rng.uniform(*np.log(PIXELS))))
-        coarse = _resample(_blur(light[index], 0.42 * width), round((size + 8) / width), width, rng)
+        coarse = _blur(light[tensor_like(light, rows)], 0.42 * width)
+        coarse = _resample(coarse, round((size + 8) / width), width, rng)
         amount = tensor_like(light, rng.uniform(*SHARPENING, (len(rows), 1, 1, 1)))
         coarse += amount * (coarse - _blur(coarse, 0.8))
-        coarse = _compress(coarse.mul_(255).clamp_(0, 255).floor_(), rng)
-        result[index] = _resample(coarse, size, 1 / width).clamp_(0, 255)
+        widths.append(width)
+        pictures.append(coarse.mul_(255).clamp_(0, 255).floor_().flip(1))  # the reddest as red
+        settings.append(_draw_settings(len(rows), rng))
+    result = torch.empty_like(light)
+    for rows, width, picture in zip(groups, widths, _compress(pictures, settings), strict=True):
+        bands = _resample(picture.flip(1), size, 1 / width)
+        result[tensor_like(light, rows)] = bands.clamp_(0, 255)
     return result
 
 
@@ -145,45 +151,66 @@ def _resample(pixels, size, step, rng=None):
     return functional.grid_sample(pixels, grid, "bicubic", "reflection", align_corners=False)
 
 
-def _compress(bands, rng):
-    """Compress stamps in three bands as JPEG, the reddest as red."""
-    # Random offset of the JPEG blocks, whether colors are halved, and quality.
-    settings = [
-        (*rng.integers(0, 16, 2), rng.random() >= 0.5, rng.integers(*QUALITY))
-        for _ in range(len(bands))
+def _draw_settings(n, rng):
+    """Offsets of JPEG blocks, whether colors are halved, and quality: int, shape (n, 4)."""
+    draws = [
+        (*rng.integers(0, 16, 2), rng.random() >= 0.5, rng.integers(*QUALITY)) for _ in range(n)
     ]
-    pictures = bands.flip(1)
-    if pictures.device.type == "cpu":
-        pictures = map(_compress_one, pictures.numpy().astype(np.uint8), settings)
-        return torch.from_numpy(np.array(list(pictures), np.float32)).flip(1)
-    return _compress_all(pictures, *np.transpose(settings)).flip(1)
+    return np.array(draws, int)
+
+
+def _compress(pictures, settings):
+    """Groups of pictures of one size each, compressed as JPEG."""
+    if pictures[0].device.type != "cpu":
+        return _compress_at_once(pictures, settings)
+    return [
+        torch.from_numpy(np.array(list(map(_compress_one, group.numpy(), each)), np.float32))
+        for group, each in zip(pictures, settings, strict=True)
+    ]
 
 
 def _compress_one(picture, settings):
     """A picture, compressed and read with Pillow."""
-    top, left, halved, quality = settings
+    top, left, halved, quality = settings.tolist()
     file = BytesIO()
     padded = np.pad(picture, ((0, 0), (top, 0), (left, 0)), mode="symmetric")
     sampling = "4:2:0" if halved else "4:4:4"
-    Image.fromarray(padded.transpose(1, 2, 0)).save(
-        file, "JPEG", quality=int(quality), subsampling=sampling
+    Image.fromarray(padded.transpose(1, 2, 0).astype(np.uint8)).save(
+        file, "JPEG", quality=quality, subsampling=sampling
     )
     return np.asarray(Image.open(file))[top:, left:].transpose(2, 0, 1)
 
 
-def _compress_all(pictures, top, left, halved, quality):
-    """Pictures of one size, compressed at once on their device."""
-    n, _, size, _ = pictures.shape
-    start = np.stack([top, left])[..., None]
-    # Complete blocks, mirrored before the first pixel, with repeated pixels after the last.
-    place = np.arange(-(-(size + 15) // 16) * 16) - start
-    place = np.abs(place + 0.5).astype(int) % (2 * size)
-    mirrored = np.minimum(place, 2 * size - 1 - place)
-    place = np.where(np.arange(place.shape[-1]) < start, mirrored, np.minimum(place, size - 1))
-    rows, columns = tensor_like(pictures, place)
-    number = tensor_like(pictures, np.arange(n)[:, None, None])
+def _compress_at_once(pictures, settings):
+    """Groups of pictures, compressed together on their device."""
+    sizes = [group.shape[-1] for group in pictures]
+    starts = [each[:, :2].T[..., None] for each in settings]
+    # Complete blocks: mirrored before the first pixel, and repeated after the last.
+    canvas = np.arange(-(-(max(sizes) + 15) // 16) * 16)
+    padded = [
+        _gather(group, _padded(canvas - start, size))
+        for group, start, size in zip(pictures, starts, sizes, strict=True)
+    ]
+    _, _, halved, quality = np.concatenate(settings).T
+    changed = compress_pictures(torch.cat(padded), quality, halved == 1)
+    groups = changed.split(list(map(len, pictures)))
+    return [
+        _gather(group, start + np.arange(size))
+        for group, start, size in zip(groups, starts, sizes, strict=True)
+    ]
+
+
+def _padded(places, size):
+    """Pixel numbers at places that are also before the first or after the last pixel."""
+    mirrored = (-1 - places) % (2 * size)
+    mirrored = np.minimum(mirrored, 2 * size - 1 - mirrored)
+    return np.where(places < 0, mirrored, np.minimum(places, size - 1))
+
+
+def _gather(pictures, places):
+    """Pixels in rows and columns that differ between pictures, each of shape (n, size)."""
+    rows, columns = tensor_like(pictures, places)
+    number = tensor_like(pictures, np.arange(len(pictures))[:, None, None])
     # Channels are last if indices come first.
-    padded = pictures.movedim(1, -1)[number, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
-    changed = compress_pictures(padded, quality, halved.astype(bool))
-    rows, columns = tensor_like(pictures, start + np.arange(size))
-    return changed.movedim(1, -1)[number, rows[:, :, None], columns[:, None, :]].movedim(-1, 1)
+    pixels = pictures.movedim(1, -1)[number, rows[:, :, None], columns[:, None, :]]
+    return pixels.movedim(-1, 1)
