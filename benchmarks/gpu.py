@@ -15,6 +15,7 @@ import traceback
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
@@ -31,7 +32,8 @@ from astroclust.instruments import LEGUS_BANDS
 from astroclust.networks import create_network
 from astroclust.stamps import normalize_pixels
 from astroclust.stamps.device import DeviceMosaic, DeviceStamps
-from astroclust.training import Sample, find_recipe, train_classifier
+from astroclust.training import AUGMENTATIONS, Sample, find_recipe, train_classifier
+from astroclust.training.domains import Batches, Domain
 from astroclust.weights import Classifier, ModelCard
 
 FILTERS = ("F275W", "F336W", "F438W", "F555W", "F814W")
@@ -332,9 +334,55 @@ def compiled(at):
     yield f"{text}, {eager / spent:.2f} times eager, after {begun:.1f} s"
 
 
+def training_stamps(at):
+    """Stars of many brightnesses in noise, and random classes."""
+    rng = np.random.default_rng(3)
+    few = rng.normal(size=(128, 5, 50, 50))
+    y, x = np.mgrid[:50, :50] - 25
+    peaks = 10 ** rng.uniform(0.5, 2.5, (128, 5, 1, 1))
+    few += peaks * np.exp(-(x**2 + y**2) / 8)
+    data = np.resize(few.astype(np.float32), (at.sample, 5, 50, 50))
+    return Stamps(data, LEGUS_BANDS.roles), rng.integers(1, 5, at.sample)
+
+
+def augmentation(at):
+    """Augmented and normalized batches of the native recipe, without training."""
+    stamps, labels = training_stamps(at)
+    targets = np.eye(4, dtype=np.float32)[labels - 1]
+    domain = Domain(stamps, targets, np.arange(len(stamps)), stamps.size)
+    for size in (64, 512):
+        for device in (torch.device("cpu"), at.device):
+            batches = Batches([domain], replace(find_recipe("native"), batch_size=size), seed=1)
+            batches.epoch, batches.device = lambda: 0, device
+            numbers = cycle(range(len(batches)))
+            spent = best(lambda b=batches, n=numbers: b[next(n)], at, seconds=at.short)
+            yield f"on {device.type}, batches of {size}: {size / spent:.0f} stamps/s"
+
+
+def equal_batches(at):
+    """Batches augmented on the device are those of the CPU, but for noise and JPEG rounding."""
+    stamps, labels = training_stamps(at)
+    targets = np.eye(4, dtype=np.float32)[labels - 1]
+    for name in AUGMENTATIONS:
+        domain = Domain(stamps, targets, np.arange(len(stamps)), 40, augmentation=name)
+        pixels = []
+        for device in ("cpu", at.device):
+            batches = Batches([domain], find_recipe("native"), seed=1)
+            batches.epoch, batches.device = lambda: 0, torch.device(device)
+            pixels.append(batches[1][0].cpu())
+        change = (pixels[1] - pixels[0]).abs()
+        text = f"{name}: scatter {pixels[0].std():.3f}, changes {change.mean():.1e}"
+        yield f"{text}, at most {change.max():.1e}"
+
+
 def training(at):
     """Steps of a training of the native network, with augmentation."""
     yield from training_steps(at, find_recipe("native"))
+
+
+def training_large(at):
+    """The same with 512 stamps per batch."""
+    yield from training_steps(at, replace(find_recipe("native"), batch_size=512))
 
 
 def training_wei2020(at):
@@ -345,11 +393,7 @@ def training_wei2020(at):
 
 def training_steps(at, recipe):
     """Steps per second, from two trainings of different lengths."""
-    rng = np.random.default_rng(3)
-    few = rng.normal(size=(128, 5, 50, 50)).astype(np.float32)
-    few[:, :, 25, 25] += 100
-    stamps = Stamps(np.resize(few, (at.sample, 5, 50, 50)), LEGUS_BANDS.roles)
-    sample = Sample(stamps, rng.integers(1, 5, at.sample), description="noise")
+    sample = Sample(*training_stamps(at), description="noise")
     recipe = replace(recipe, weights="none", validation_share=0, patience=None, keep_best=False)
     times = []
     for batches in at.steps:
@@ -371,12 +415,15 @@ LINES = (
     end_to_end,
     bundled_network,
     training,
+    augmentation,
     resnet18,
     vgg19_bn,
     upload,
     graphs,
     half_weights,
+    equal_batches,
     host_stamps,
+    training_large,
     training_wei2020,
     compiled,
 )
