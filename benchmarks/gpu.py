@@ -13,13 +13,14 @@ import sys
 import time
 import traceback
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
+import lightning
 import numpy as np
 import torch
 from astropy.io import fits
@@ -32,7 +33,7 @@ from astroclust.instruments import LEGUS_BANDS
 from astroclust.networks import create_network
 from astroclust.stamps import normalize_pixels
 from astroclust.stamps.device import DeviceMosaic, DeviceStamps
-from astroclust.training import AUGMENTATIONS, Sample, find_recipe, train_classifier
+from astroclust.training import AUGMENTATIONS, Sample, find_recipe, fitting, train_classifier
 from astroclust.training.domains import Batches, Domain
 from astroclust.weights import Classifier, ModelCard
 
@@ -51,14 +52,14 @@ class Settings:
     seconds: float  # of timing in a line
     limit: float  # seconds after which a line is stopped
     folder: Path
-    width: int = 8000  # of the mosaics
-    rows: int = 1_000_000
-    few: int = 20_000  # rows where a million would take too long
+    width: int = 6000  # of the mosaics
+    rows: int = 500_000
+    few: int = 20_000  # rows where all of them would take too long
     batches: tuple = (4096, 16384)
     pictures: int = 256  # stamps per batch of the networks for pictures
     resized: str = ""  # to how many pixels they resize stamps, such as "@64"; by default 299
-    steps: tuple = (20, 120)
-    sample: int = 16384
+    sample: int = 8192
+    first_step: int = 10  # of those that are timed
     matrices: tuple = (4096, 8192)
 
     @property
@@ -74,7 +75,7 @@ QUICK = {
     "batches": (64,),
     "pictures": 2,
     "resized": "@64",
-    "steps": (1, 3),
+    "first_step": 1,
     "sample": 200,
     "matrices": (512,),
 }
@@ -239,15 +240,15 @@ def network_for_pictures(at, name):
 
 def network_alone(at, classifier, sizes):
     """Probabilities with normalization, and the network alone."""
-    work = rate_of(classifier) * len(classifier.networks)
-    yield f"{work / 1e9:.3f} GFLOP a stamp"
+    work, members = rate_of(classifier), len(classifier.networks)
+    yield f"{work / 1e9:.3f} GFLOP a stamp and network, {members} networks"
     for n in sizes:
         stamps = random_stamps(n, at.device, classifier)
         spent = best(lambda one=stamps: classifier.probabilities(one), at, seconds=at.short)
-        yield speed(at, f"batches of {n}, with normalization", n, spent, work)
+        yield speed(at, f"batches of {n}, all with normalization", n, spent, members * work)
         network, pixels, present = inputs(classifier, stamps)
         spent = best(lambda: forward(network, pixels, present), at, seconds=at.short)  # noqa: B023
-        yield speed(at, f"batches of {n}, network alone", n, spent, work)
+        yield speed(at, f"batches of {n}, one network alone", n, spent, work)
 
 
 def inputs(classifier, stamps):
@@ -392,20 +393,42 @@ def training_wei2020(at):
 
 
 def training_steps(at, recipe):
-    """Steps per second, from two trainings of different lengths."""
-    sample = Sample(*training_stamps(at), description="noise")
+    """Steps per second of a training, without its start."""
+    sample, clock = Sample(*training_stamps(at), description="noise"), Clock(at)
     recipe = replace(recipe, weights="none", validation_share=0, patience=None, keep_best=False)
-    times = []
-    for batches in at.steps:
-        start = time.perf_counter()
-        train_classifier(sample, name="timed", recipe=replace(recipe, batches=batches))
-        times.append(time.perf_counter() - start)
-    rate = (at.steps[1] - at.steps[0]) / (times[1] - times[0])
+    start, callbacks = time.perf_counter(), fitting._callbacks
+    with patch.object(fitting, "_callbacks", lambda *settings: [*callbacks(*settings), clock]):
+        with suppress(EnoughError):
+            train_classifier(sample, name="timed", recipe=replace(recipe, batches=10_000))
+    times = np.array(clock.times)
+    rates = (len(times) - 1) / (times[-1] - times[0]), 1 / np.median(np.diff(times))
     yield (
-        f"{rate:.1f} steps/s of {recipe.batch_size} stamps, {rate * recipe.batch_size:.0f} "
-        f"stamps/s; {times[0]:.1f} s for {at.steps[0]} steps and {times[1]:.1f} s for "
-        f"{at.steps[1]}"
+        f"{rates[0]:.1f} steps/s of {recipe.batch_size} stamps, {rates[0] * recipe.batch_size:.0f} "
+        f"stamps/s, with checkpoints; {rates[1]:.1f} steps/s in the median; begun after "
+        f"{times[0] - start:.1f} s"
     )
+
+
+class EnoughError(Exception):
+    """Enough steps were timed."""
+
+
+class Clock(lightning.Callback):
+    """Ends of the steps of a training, but for the first few; it is ended when time is over."""
+
+    def __init__(self, at):
+        self.at, self.times, self.n = at, [], 0
+
+    def on_train_batch_end(self, *_):
+        """Take the time."""
+        self.n += 1
+        if self.n < self.at.first_step:
+            return
+        self.times.append(time.perf_counter())
+        if self.times[-1] - self.times[0] > self.at.seconds:
+            synchronize(self.at.device)
+            self.times[-1] = time.perf_counter()
+            raise EnoughError
 
 
 #: What is measured, the most important first.
