@@ -397,9 +397,11 @@ def training_steps(at, recipe):
     sample, clock = Sample(*training_stamps(at), description="noise"), Clock(at)
     recipe = replace(recipe, weights="none", validation_share=0, patience=None, keep_best=False)
     start, callbacks = time.perf_counter(), fitting._callbacks
-    with patch.object(fitting, "_callbacks", lambda *settings: [*callbacks(*settings), clock]):
-        with suppress(EnoughError):
-            train_classifier(sample, name="timed", recipe=replace(recipe, batches=10_000))
+    with (
+        patch.object(fitting, "_callbacks", lambda *settings: [*callbacks(*settings), clock]),
+        suppress(EnoughError),
+    ):
+        train_classifier(sample, name="timed", recipe=replace(recipe, batches=10_000))
     times = np.array(clock.times)
     rates = (len(times) - 1) / (times[-1] - times[0]), 1 / np.median(np.diff(times))
     yield (
