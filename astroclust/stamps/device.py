@@ -190,14 +190,19 @@ def upload_mosaic(x, y, images, bands, size, device):
         return None
     low, high = _span(corners, flags, size)
     area = int((high - low).prod())
-    free, _ = torch.cuda.mem_get_info(device)
     n_bands = len(set(images.roles) & set(bands))
-    if n * size**2 < area or 4 * n_bands * area > _MOST_MEMORY * free:
+    if n * size**2 < area or 4 * n_bands * area > _MOST_MEMORY * _free_memory(device):
         return None
     try:
         return DeviceMosaic(x, y, images, bands, size, device)
     except torch.OutOfMemoryError:  # another process was faster
         return None
+
+
+def _free_memory(device):
+    """Free memory of a GPU in bytes, with that which torch keeps for later use."""
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
 def _span(corners, flags, size):
@@ -224,6 +229,6 @@ def _upload(bands, low, high, device):
 
     ny = bands[0].data.shape[0] if bands else 0
     starts = range(max(top, 0), min(bottom, ny), _STRIP)
-    with ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
         list(threads.map(copy, product(zip(bands, mosaics, strict=True), starts)))
     return mosaics

@@ -113,11 +113,10 @@ def augment_stamps(stamps, rng, *, size=None):
         data[place] = render_stamps(data[place], np.asarray(fields)[rows], rng)
     noise, lost, present = _draw_losses(stamps, in_picture, rng)
     if noise:
-        place = tensor_like(data, list(noise))
-        low, sky = sky_levels(data[place])
-        data[place] += (sky - low)[:, :, None, None] * tensor_like(
-            data, np.stack([*noise.values()])
-        )
+        noisy = tensor_like(data, list(noise))
+        low, sky = sky_levels(data[noisy])
+        scatter = (sky - low)[:, :, None, None]
+        data[noisy] += scatter * tensor_like(data, np.stack(list(noise.values())))
     missing |= tensor_like(data, lost[:, None])
     data.masked_fill_(missing, torch.nan)
     data.masked_fill_(tensor_like(data, ~present[:, :, None, None]), 0)

@@ -61,9 +61,8 @@ def render_stamps(pixels, fields, rng):
     n, size = len(pixels), pixels.shape[-1]
     if not n:
         return pixels.clone()
-    black, white = (
-        tensor_like(pixels, limits) for limits in _limits(pixels, np.asarray(fields), rng)
-    )
+    limits = _limits(pixels, np.asarray(fields), rng)
+    black, white = (tensor_like(pixels, values) for values in limits)
     light = (pixels - black).clamp_(min=0).div_((white - black).clamp_(min=1e-6))
     light.pow_(tensor_like(light, rng.uniform(*POWER, (n, 1, 1, 1))))
     # Only a few pixel scales per call, so that each is resampled at once.
