@@ -5,6 +5,7 @@
     python benchmarks/detection.py train FOLDER --network native --seed 1
     python benchmarks/detection.py find FOLDER --network native --seed 1
     python benchmarks/detection.py compare FOLDER
+    python benchmarks/detection.py ship FOLDER --network masks --output mine.safetensors
 
 The fields to train on are like all calibrated fields of LEGUS but three, and those to score on are
 like these three. Each step keeps its results in the folder, and does not repeat them; detectors can
@@ -15,6 +16,7 @@ import argparse
 import logging
 import warnings
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -58,7 +60,8 @@ NETWORKS = {
 }
 # Completeness at which purities are compared.
 COMPLETENESS = (0.5, 0.6, 0.7, 0.8)
-STAR_LIMIT = 24.0  # V magnitude
+# V magnitude to which the precision of stars and clusters at a recall of 80 % is measured.
+LIMIT = 24.0
 # Fields are laid side by side, so far from one another in x that their sources do not match.
 APART = 10_000
 
@@ -318,7 +321,8 @@ def compare(arguments):
                 "average_precision": curve.average_precision["average_precision"][1],
                 **{f"purity_{value:g}": purity_at(curve.curve, value) for value in COMPLETENESS},
                 "purity_as_chain": purity_at(curve.curve, chain),
-                "star_precision": star_precision(found, sources),
+                "stars": precision_at_recall(found, sources, (4,), "p_star"),
+                "clusters": precision_at_recall(found, sources, CLUSTERS, column),
                 "seconds": found.meta["seconds"],
             }
         )
@@ -333,13 +337,50 @@ def compare(arguments):
     figure.savefig(arguments.folder / "comparison.png", dpi=150)
 
 
-def star_precision(found, sources):
-    """Precision of stars, among all sources to a magnitude, where 80 % of them are found."""
-    found, sources = (table[table["mag_v"] < STAR_LIMIT] for table in (found, sources))
-    scores = detection_scores(
-        found, sources, radius=RADIUS / 2, classes=(4,), score="p_star", magnitude="mag_v"
+def ship(arguments):
+    """Write a detector with its scores, to be bundled."""
+    name = name_of(arguments)
+    detector = load_detector(arguments.folder / f"{name}.safetensors")
+    found, truth = found_by(arguments, name), all_truth(arguments.folder, "-truth.ecsv")
+    at_half, curve = score(found, truth, threshold=0.5), score(found, truth)
+    chain = score(found_by(arguments, "chain"), truth)
+    scores = {
+        "n": int(np.isin(truth["class"], CLUSTERS).sum()),
+        "completeness": at_half.completeness,
+        "purity": at_half.purity,
+        "average_precision": curve.average_precision["average_precision"][1],
+        "legus_completeness": chain.completeness,
+        "legus_purity": chain.purity,
+        "purity_at_legus_completeness": purity_at(curve.curve, chain.completeness),
+    }
+    fields = [name for name in calibrated_fields() if name not in TEST_FIELDS]
+    detector.card = replace(
+        detector.card,
+        name=arguments.output.stem,
+        training_sample=f"{arguments.train} fields of 512 pixels of simulate_field like "
+        f"{', '.join(fields)}",
+        scores={name: round(float(value), 3) for name, value in scores.items()},
+        command=f"python benchmarks/detection.py train FOLDER --network {arguments.network} "
+        f"--seed {arguments.seed} --train {arguments.train} --batches {arguments.batches} "
+        f"--batch-size {arguments.batch_size}",
     )
-    return purity_at(scores.curve, 0.8)
+    save_detector(detector, arguments.output, overwrite=True)
+    print(detector.card.scores)
+
+
+def precision_at_recall(found, sources, classes, column, recall=0.8):
+    """Precision of classes where most of the sources of these classes to a magnitude are found.
+
+    A source that is measured to be brighter than the limit, and is truly fainter, is not wrong.
+    """
+    options = {"radius": RADIUS / 2, "classes": classes, "score": column, "magnitude": "mag_v"}
+    precise = detection_scores(found, sources, limit=LIMIT, **options).curve
+    bright = detection_scores(found, sources[sources["mag_v"] < LIMIT], **options).curve
+    enough = np.flatnonzero(bright["completeness"] >= recall)
+    if not len(enough):
+        return np.nan
+    above = np.flatnonzero(precise["threshold"] >= bright["threshold"][enough[0]])
+    return float(precise["purity"][above[-1]]) if len(above) else np.nan
 
 
 def purity_at(curve, completeness):
@@ -353,7 +394,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("step", choices=("fields", "train", "find", "compare"))
+    parser.add_argument("step", choices=("fields", "train", "find", "compare", "ship"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--train", type=int, default=60, help="fields to train on")
     parser.add_argument("--test", type=int, default=20, help="fields to score on")
@@ -364,8 +405,15 @@ def main():
     parser.add_argument("--workers", type=int, default=1, help="processes that draw fields")
     parser.add_argument("--draw", default="-1", help="in the names of the detectors to draw")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--output", type=Path, help="file of the detector to ship")
     arguments = parser.parse_args()
-    steps = {"fields": draw_fields, "train": train, "find": find, "compare": compare}
+    steps = {
+        "fields": draw_fields,
+        "train": train,
+        "find": find,
+        "compare": compare,
+        "ship": ship,
+    }
     steps[arguments.step](arguments)
 
 

@@ -134,7 +134,8 @@ def add_selection(command):
         "--detector",
         type=Path,
         metavar="FILE",
-        help="network of --method rcnn, which it implies, as astroclust train-detector writes it",
+        help="network of --method rcnn, which it implies, as astroclust train-detector writes it "
+        "(default: the bundled one)",
     )
     command.add_argument(
         "--exclude",
@@ -175,8 +176,6 @@ def _with_detector(preset, given, detector):
     """A preset for a network, which detects in all bands."""
     if given.get("method", "rcnn") != "rcnn":
         raise ValueError(f"--detector is for --method rcnn, not for {given['method']}")
-    if detector is None:
-        raise ValueError("--method rcnn needs --detector FILE; train one with train-detector")
     if "detect_in" in given or "n_pixels" in given:
         raise ValueError("--detect-in and --n-pixels are not for a network; omit them")
     return preset.with_detector(detector)

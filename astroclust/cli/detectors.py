@@ -47,7 +47,9 @@ def add_train_detector(commands):
     )
     add_images(command, required=False)
     add_output(command, ".safetensors file")
-    command.add_argument("--from", dest="start", metavar="FILE", help="detector to fine-tune")
+    command.add_argument(
+        "--from", dest="start", metavar="FILE", help="detector to fine-tune; or default"
+    )
     command.add_argument(
         "--backbone",
         help="native, native-small or native-large, a network of torchvision, or timm/NAME "
@@ -91,7 +93,9 @@ def _train_detector(arguments, report):
         raise ValueError("give --simulate or --labels, and not both")
     folder = arguments.checkpoint or arguments.output.with_suffix(".checkpoints")
     check_detector_output(arguments.output, overwrite=arguments.overwrite)
-    start = None if arguments.start is None else load_detector(arguments.start)
+    start = arguments.start
+    if start is not None:
+        start = load_detector(None if start == "default" else start)
     chosen = [arguments.backbone, arguments.weights, arguments.masks or None]
     if start is not None and any(value is not None for value in chosen):
         raise ValueError(

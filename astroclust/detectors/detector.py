@@ -2,6 +2,8 @@
 """Tiled source detection in complete images with a network."""
 
 from copy import deepcopy
+from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,7 +19,10 @@ from astroclust.detectors.cards import read_detector, write_detector
 from astroclust.detectors.pixels import PixelReader, fill_missing
 from astroclust.networks import survive_forks
 
-__all__ = ["Detector", "load_detector", "save_detector"]
+__all__ = ["DEFAULT_DETECTOR", "Detector", "load_detector", "save_detector"]
+
+#: Name of the detector that is used by default.
+DEFAULT_DETECTOR = "simulated-fields-1"
 
 # Width of a tile and of its margin, in pixels: larger than the largest sources.
 _TILE, _MARGIN = 256, 32
@@ -251,13 +256,14 @@ def _segments(pixels, order, shape):
     return SegmentationImage(labels)
 
 
-def load_detector(path):
-    """Load a detector from a file, and validate it.
+def load_detector(model=None):
+    """Load a detector, and validate it.
 
     Parameters
     ----------
-    path : str, `~pathlib.Path` or `Detector`
-        A ``.safetensors`` file written by `save_detector`; a `Detector` is returned unchanged.
+    model : str, `~pathlib.Path`, `Detector` or None, optional
+        Name of a bundled detector, or a ``.safetensors`` file written by `save_detector`; a
+        `Detector` is returned unchanged. By default, the bundled `DEFAULT_DETECTOR`.
 
     Returns
     -------
@@ -267,19 +273,36 @@ def load_detector(path):
     Raises
     ------
     ValueError
-        If the file is not a detector, or is damaged.
+        If the name is unknown, or the file is not a detector or is damaged.
     OSError
         If it cannot be read.
 
     Examples
     --------
-    >>> from astroclust.detectors import Detector, DetectorCard, load_detector, save_detector
-    >>> card = DetectorCard("mine", "native-small", "nothing yet")
-    >>> card = save_detector(Detector(card, card.network()), "mine.safetensors")
-    >>> load_detector("mine.safetensors")
-    <Detector mine: native-small, boxes; trained on simulated images>
+    >>> from astroclust.detectors import load_detector
+    >>> load_detector()
+    <Detector simulated-fields-1: native, boxes and masks; trained on simulated images>
+    >>> load_detector().card.scores["average_precision"]
+    0.759
     """
-    return path if isinstance(path, Detector) else Detector(*read_detector(path))
+    if isinstance(model, Detector):
+        return model
+    return Detector(*read_detector(_find_file(DEFAULT_DETECTOR if model is None else model)))
+
+
+def _find_file(model):
+    """File of a detector, which names without a folder or ending have in the package."""
+    path = Path(model)
+    if path.suffix or path.parent != Path():
+        return path
+    folder = Path(str(resources.files("astroclust") / "data" / "detectors"))
+    bundled = {file.stem: file for file in folder.glob("*.safetensors")}
+    if path.name not in bundled:
+        raise ValueError(
+            f"detector {path.name!r} is unknown: bundled are {', '.join(sorted(bundled))}; or give "
+            "a .safetensors file"
+        )
+    return bundled[path.name]
 
 
 def save_detector(detector, path, *, overwrite=False):

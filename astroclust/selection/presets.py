@@ -33,7 +33,7 @@ class Preset:
     method, threshold, n_pixels : str, float and int
         See `~astroclust.detection.find_sources`.
     detector : str, `~pathlib.Path`, `~astroclust.detectors.Detector` or None
-        Network for the method ``"rcnn"``.
+        Network for the method ``"rcnn"``; None for the bundled one.
     center_in : str or None
         Filter or role of the band on whose peaks positions are recentered; None for no recentering.
     apertures, errors, zero_points, aperture_correction, extinction : optional
@@ -70,13 +70,13 @@ class Preset:
     cuts: Cuts = LEGUS_CUTS
     field: str | None = None
 
-    def with_detector(self, detector, *, threshold=0.5):
+    def with_detector(self, detector=None, *, threshold=0.5):
         """Copy that detects with a network in all bands, with the same photometry and cuts.
 
         Parameters
         ----------
-        detector : str, `~pathlib.Path` or `~astroclust.detectors.Detector`
-            The network.
+        detector : str, `~pathlib.Path` or `~astroclust.detectors.Detector`, optional
+            The network; by default the bundled one.
         threshold : float, optional
             Smallest probability of being a source.
 

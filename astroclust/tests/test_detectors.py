@@ -456,8 +456,8 @@ def test_images_without_sources_or_bands():
     sources = find_sources(blank, method="rcnn", model=detector)
     assert len(sources) == 0
     assert "det_prob_4" in sources.colnames
-    with pytest.raises(ValueError, match="needs a model"):
-        find_sources(blank, method="rcnn")
+    with pytest.raises(ValueError, match="detector 'mine' is unknown: bundled are simulated"):
+        find_sources(blank, method="rcnn", model="mine")
     with pytest.raises(ValueError, match="omit it"):
         find_sources(blank["V"], model=detector)
     with pytest.raises(ValueError, match="is a probability, up to 1"):
