@@ -20,6 +20,7 @@ from astroclust import (
 )
 from astroclust.cli import main
 from astroclust.detectors import (
+    DEFAULT_DETECTOR,
     DetectionField,
     Detector,
     DetectorCard,
@@ -529,6 +530,21 @@ def test_card_of_another_version_is_refused(tmp_path):
 def test_network_is_checked():
     with pytest.raises(ValueError, match="is not known"):
         create_detector_network("resnet19")
+
+
+def test_bundled_detector_is_the_default(field, tmp_path):
+    detector = load_detector()
+    assert detector.card.name == DEFAULT_DETECTOR
+    assert detector.card.scores["purity_at_legus_completeness"] > 0
+    assert detector.card.command.startswith("python benchmarks/detection.py train")
+    named = load_detector(DEFAULT_DETECTOR)
+    assert named.card.sha256 == detector.card.sha256
+    sources, segments = find_sources(field.images, method="rcnn", segmentation=True)
+    assert len(sources) == len(find_sources(field.images, method="rcnn", model=detector))
+    assert set(np.unique(segments.data)) <= {0, *sources["id"]}
+    preset = PRESETS["legus"].with_detector()
+    found = find_candidates(field.images, preset=preset, distance=9.9, keep_rejected=True)
+    assert found.meta["DETMODEL"] == DEFAULT_DETECTOR
 
 
 def test_preset_with_a_detector_keeps_photometry_and_cuts(field):
