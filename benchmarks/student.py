@@ -1,18 +1,17 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Small and fast classifiers, distilled from an ensemble that learned from human labels.
+"""A small and fast classifier, distilled from an ensemble that learned from human labels.
 
     python benchmarks/student.py start FOLDER --start simulations-alone.safetensors
     python benchmarks/student.py train FOLDER --held-out "NGC 628"
     python benchmarks/student.py train FOLDER
     python benchmarks/student.py compare FOLDER
-    python benchmarks/student.py ship FOLDER --student native --output legus-pictures-2.safetensors
+    python benchmarks/student.py ship FOLDER --output student-1.safetensors
 
 ``start`` prepares a small network on simulations alone, taught by the classifier of
 ``simulations_alone.py``. ``train`` trains an ensemble by the recipe of the bundled classifier, and
-from it one student per architecture; with a galaxy held out, it writes their probabilities of its
-objects. It is run once per galaxy, also side by side, and once for all galaxies, whose classifiers
-can be shipped. ``compare`` prints the scores of all. Each step resumes, and keeps its results in
-the folder.
+from it the student; with a galaxy held out, it writes their probabilities of its objects. It is run
+once per galaxy, also side by side, and once for all galaxies, whose student can be shipped.
+``compare`` prints the scores of all. Each step resumes, and keeps its results in the folder.
 """
 
 import argparse
@@ -41,13 +40,12 @@ from astroclust.training import (
 )
 from astroclust.weights import Classifier
 
-SEED, MEMBERS = 1, 4
+SEED, MEMBERS = 1, 2
 # Simulated stamps beside the human labels, and in the test set.
 N_SIMULATED, N_TEST = 2000, 3000
-# Students by architecture, with the classifier in the folder that they start from.
-STUDENTS = {"native": "start", "native-small": "start-small"}
-STUDENT_EPOCHS, START_EPOCHS = 24, 12
-KINDS = ("single", "teacher", *STUDENTS)
+SMALL = "native-small"
+SMALL_EPOCHS, START_EPOCHS = 24, 12
+KINDS = ("single", "teacher", "student")
 
 
 def plain(galaxy):
@@ -90,13 +88,13 @@ def prepare(arguments):
         f"seed [{SEED}, 3]",
         simulated=True,
     )
-    recipe = replace(find_recipe("native"), architecture="native-small", epochs=START_EPOCHS)
+    recipe = replace(find_recipe("native"), architecture=SMALL, epochs=START_EPOCHS)
     path = folder / "start-small.safetensors"
     trained(path, sample, recipe=recipe, teacher=start, seed=SEED)
 
 
 def train(arguments):
-    """Train an ensemble and its students, and classify the galaxy held out."""
+    """Train an ensemble and its student, and classify the galaxy held out."""
     folder, galaxy = arguments.folder, arguments.held_out
     start = load_classifier(folder / "start.safetensors")
     samples = read_samples(list_pictures(), classifier=start)
@@ -132,16 +130,15 @@ def train(arguments):
     )
     classify("single", Classifier(teacher.card, teacher.networks[:1]))
     classify("teacher", teacher)
-    for student, first in STUDENTS.items():
-        classifier = trained(
-            folder / f"{student}-{name}.safetensors",
-            samples,
-            recipe=replace(recipe, epochs=STUDENT_EPOCHS),
-            start=load_classifier(folder / f"{first}.safetensors"),
-            teacher=teacher,
-            seed=SEED,
-        )
-        classify(student, classifier)
+    student = trained(
+        folder / f"student-{name}.safetensors",
+        samples,
+        recipe=replace(recipe, epochs=SMALL_EPOCHS),
+        start=load_classifier(folder / "start-small.safetensors"),
+        teacher=teacher,
+        seed=SEED,
+    )
+    classify("student", student)
 
 
 def left_out(folder, kind):
@@ -163,9 +160,9 @@ def compare(arguments):
 
 
 def ship(arguments):
-    """Write a student of all galaxies, with the scores of those that have not seen them."""
-    student = load_classifier(arguments.folder / f"{arguments.student}-all.safetensors")
-    table = left_out(arguments.folder, arguments.student)
+    """Write the student of all galaxies, with the scores of those that have not seen them."""
+    student = load_classifier(arguments.folder / "student-all.safetensors")
+    table = left_out(arguments.folder, "student")
     galaxies = dict.fromkeys(table["galaxy"])
     groups = {galaxy: table[table["galaxy"] == galaxy] for galaxy in galaxies} | {"all": table}
     name = arguments.output.stem
@@ -198,7 +195,6 @@ def main():
     parser.add_argument(
         "--mixed-precision", action="store_true", help="bfloat16, faster on some CPUs"
     )
-    parser.add_argument("--student", choices=STUDENTS, default="native")
     parser.add_argument("--output", type=Path, help="file of the shipped classifier")
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
