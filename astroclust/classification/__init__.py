@@ -89,8 +89,9 @@ def classify_table(
         - ``prob_image_1`` ... (float32), if ``image_probabilities``.
 
         Its ``meta`` records the versions, the classifier and its training data, the precision, the
-        images with their checksums, and the class scheme, which `~astroclust.instruments.classes_of` reads; a
-        second run on the same table adds its own entries.
+        images with their checksums, and the class scheme, which
+        `~astroclust.instruments.classes_of` reads; a second run on the same table adds its own
+        entries.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from astroclust.networks.precision import (
     PRECISIONS,
     check_precision,
     choose_precision,
-    keep_last_exact,
+    keep_exact,
     mixed_precision,
 )
 from astroclust.networks.starcnet import StarcNet
@@ -27,7 +27,7 @@ __all__ = [
     "choose_precision",
     "create_network",
     "fuse_network",
-    "keep_last_exact",
+    "keep_exact",
     "mixed_precision",
     "network_blocks",
     "register_network",

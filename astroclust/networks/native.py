@@ -85,9 +85,9 @@ class NativeNetwork(nn.Module):
             Logits.
         """
         maps = self.pixels(pixels)
-        shift = self.presence(present)[:, :, None, None].expand(-1, -1, 1, maps.shape[-1])
         # As a row of pixels: in bfloat16, adding one number per channel takes ten times as long.
-        maps.add_(shift.contiguous(memory_format=torch.channels_last))
+        shift = self.presence(present)[:, :, None, None].expand(-1, -1, 1, maps.shape[-1])
+        maps.add_(shift.to(maps.dtype).contiguous(memory_format=torch.channels_last))
         maps = self.stages(self.norm(maps).relu_())
         middle = maps.shape[-1] // 2
         centre = maps[:, :, middle - 1 : middle + 2, middle - 1 : middle + 2].mean(dim=(2, 3))

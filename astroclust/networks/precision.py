@@ -4,7 +4,13 @@
 import torch
 from torch import nn
 
-__all__ = ["PRECISIONS", "check_precision", "choose_precision", "keep_last_exact", "mixed_precision"]
+__all__ = [
+    "PRECISIONS",
+    "check_precision",
+    "choose_precision",
+    "keep_exact",
+    "mixed_precision",
+]
 
 #: Precisions in which networks can run.
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -103,46 +109,43 @@ def mixed_precision(device, precision):
     return torch.autocast(device.type, dtype, enabled=precision != "float32")
 
 
-def keep_last_exact(network):
-    """Keep the last linear layer of a network in float32, also in mixed precision.
-
-    Rounded scores would change large probabilities most.
+def keep_exact(block):
+    """Keep convolutions and linear layers in float32, also in mixed precision.
 
     Parameters
     ----------
-    network : `~torch.nn.Module`
-        Network, modified in place.
-
-    Returns
-    -------
-    network : `~torch.nn.Module`
-        The same network.
+    block : `~torch.nn.Module`
+        Part of a network, modified in place.
 
     Examples
     --------
     >>> import torch
-    >>> from astroclust.networks import create_network, keep_last_exact, mixed_precision
-    >>> network = keep_last_exact(create_network("native-small"))
+    >>> from astroclust.networks import create_network, keep_exact, mixed_precision
+    >>> network = create_network("native-small")
+    >>> keep_exact(network.head)
     >>> with mixed_precision(torch.device("cpu"), "bfloat16"):
     ...     network(torch.zeros(2, 5, 50, 50), torch.ones(2, 5)).dtype
     torch.float32
     """
-    names = [name for name, layer in network.named_modules() if type(layer) is nn.Linear]
-    if names and names[-1]:
-        parent, _, name = names[-1].rpartition(".")
-        parent = network.get_submodule(parent)
-        setattr(parent, name, _ExactLinear(getattr(parent, name)))
-    return network
+    for layer in block.modules():
+        if type(layer) in _EXACT:
+            layer.__class__ = _EXACT[type(layer)]
+
+
+class _ExactConvolution(nn.Conv2d):
+    """Convolution that is not affected by mixed precision."""
+
+    def forward(self, pixels):
+        with torch.autocast(pixels.device.type, enabled=False):
+            return super().forward(pixels.to(self.weight))
 
 
 class _ExactLinear(nn.Linear):
-    """Linear layer that computes in float32, with the weights of another one."""
-
-    def __init__(self, layer):
-        super().__init__(layer.in_features, layer.out_features, device="meta")
-        self.weight, self.bias = layer.weight, layer.bias
-        self.train(layer.training)
+    """Linear layer that is not affected by mixed precision."""
 
     def forward(self, values):
         with torch.autocast(values.device.type, enabled=False):
             return super().forward(values.to(self.weight))
+
+
+_EXACT = {nn.Conv2d: _ExactConvolution, nn.Linear: _ExactLinear}

@@ -9,8 +9,9 @@ from astroclust.networks import (
     channels_last,
     choose_precision,
     fuse_network,
-    keep_last_exact,
+    keep_exact,
     mixed_precision,
+    network_blocks,
     survive_forks,
 )
 from astroclust.stamps import normalize_pixels
@@ -20,7 +21,7 @@ __all__ = ["Classifier"]
 
 # Stamps per batch on a CPU: small enough for the system's allocator to reuse their memory from one
 # layer of a network to the next.
-_BLOCK = 32
+_BLOCK = 64
 
 
 class Classifier:
@@ -98,7 +99,7 @@ class Classifier:
         card, device = self.card, torch.device(device)
         chosen = choose_precision(device, precision)
         fused = [fuse_network(one, len(card.bands), card.stamp_size) for one in self.networks]
-        networks = [channels_last(keep_last_exact(one), device) for one in fused]
+        networks = [channels_last(_keep_ends_exact(one), device) for one in fused]
         fast, exact = (Classifier(card, networks, precision=one) for one in (chosen, "float32"))
         if precision == "auto" and chosen != "float32" and not is_accurate(fast, exact):
             return exact
@@ -159,3 +160,14 @@ class Classifier:
             pixels = normalize_pixels(pixels, present, self.card.normalization)
         present = present.to(pixels.dtype)
         return torch.stack([network(pixels, present) for network in self.networks]).float()
+
+
+def _keep_ends_exact(network):
+    """Keep the first and the last block of a network in float32, also in mixed precision.
+
+    Both are cheap. Rounding of the pixels and the scores changes probabilities most.
+    """
+    blocks = network_blocks(network)
+    if len(blocks) > 2:
+        keep_exact(blocks[0]), keep_exact(blocks[-1])
+    return network
