@@ -17,7 +17,26 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 def check_precision(precision):
-    """Raise a `ValueError` if a precision is neither ``"auto"`` nor one of `PRECISIONS`."""
+    """Check that a precision is ``"auto"`` or one of `PRECISIONS`.
+
+    Parameters
+    ----------
+    precision : str
+        The precision.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+
+    Examples
+    --------
+    >>> from astroclust.networks import check_precision
+    >>> check_precision("double")
+    Traceback (most recent call last):
+        ...
+    ValueError: precision must be one of auto, float32, bfloat16, float16, not 'double'
+    """
     if precision not in ("auto", *PRECISIONS):
         raise ValueError(
             f"precision must be one of auto, {', '.join(PRECISIONS)}, not {precision!r}"
