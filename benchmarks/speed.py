@@ -30,7 +30,7 @@ from astroclust.stamps.reference import cut_with_cutout2d
 from astroclust.weights import Classifier, ModelCard
 
 FILTERS = ("F275W", "F336W", "F438W", "F555W", "F814W")
-ROUNDS = 5
+ROUNDS = 3
 CLOCK = time.perf_counter
 
 

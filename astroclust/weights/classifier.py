@@ -99,7 +99,10 @@ class Classifier:
         card, device = self.card, torch.device(device)
         chosen = choose_precision(device, precision)
         fused = [fuse_network(one, len(card.bands), card.stamp_size) for one in self.networks]
-        networks = [channels_last(_keep_ends_exact(one), device) for one in fused]
+        networks = [channels_last(one, device) for one in fused]
+        if chosen == "bfloat16":  # float16 rounds eight times more finely
+            for network in networks:
+                _keep_ends_exact(network)
         fast, exact = (Classifier(card, networks, precision=one) for one in (chosen, "float32"))
         if precision == "auto" and chosen != "float32" and not is_accurate(fast, exact):
             return exact
@@ -169,5 +172,5 @@ def _keep_ends_exact(network):
     """
     blocks = network_blocks(network)
     if len(blocks) > 2:
-        keep_exact(blocks[0]), keep_exact(blocks[-1])
-    return network
+        keep_exact(blocks[0])
+        keep_exact(blocks[-1])
