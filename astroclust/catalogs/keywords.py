@@ -99,6 +99,7 @@ KEYWORDS = {
     "ACPREF": Keyword("prefix of the columns of this run", each="run"),
     "ACMOD": Keyword("classifier", each="run"),
     "ACSHA": Keyword("SHA-256 of its weights, first 16 digits", each="run"),
+    "ACPREC": Keyword("precision of its arithmetic", each="run"),
     "ACDATA": Keyword("what it was trained on", each="run"),
     "ACPHOT": Keyword("model of photometry", each="run"),
     "ACIMGS": Keyword("filter, SHA-256 of the pixels, image", each="run"),
