@@ -2,10 +2,12 @@
 """Configuration of Sphinx."""
 
 import os
+import warnings
 from dataclasses import fields
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
+from astropy.utils.exceptions import AstropyUserWarning
 from sphinx_astropy.conf.v2 import *  # noqa: F403
 
 from astroclust.catalogs import CatalogFlag
@@ -20,10 +22,42 @@ author = "The astroclust developers"
 copyright = f"2026, {author}"  # noqa: A001
 release = version = installed_version("astroclust")
 html_title = f"{project} {release}"
-html_theme_options = {"logo": {"text": project}}
-html_sidebars = {"**": []}  # the top bar holds all pages
-exclude_patterns = ["_build", "**.inc"]
+html_logo = html_favicon = "_static/logo.svg"
+html_static_path = ["_static"]
+html_css_files = ["astroclust.css"]
+html_theme_options = {
+    "logo": {"text": project},
+    "github_url": "https://github.com/astroclust/astroclust",
+    "collapse_navigation": True,
+    "navigation_depth": 3,
+    "show_toc_level": 2,
+    "secondary_sidebar_items": ["page-toc"],
+}
+html_sidebars = {"index": [], "search": []}  # all other pages list those of their section
+toc_object_entries = False
+exclude_patterns = ["_build", "**.inc", "examples", "gallery/*.ipynb"]
 suppress_warnings = []
+extensions += ["sphinx_design"]  # noqa: F405
+
+# Examples and plots show warnings neither here nor to readers: they have none.
+warnings.simplefilter("error", AstropyUserWarning)
+extensions.append("sphinx_gallery.gen_gallery")  # noqa: F405
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "image_srcset": ["2x"],
+    "doc_module": ("astroclust",),
+    "reference_url": {"astroclust": None},
+    "backreferences_dir": "gallery/uses",
+    "min_reported_time": 3600,
+    "show_signature": False,
+}
+
+plot_formats = [("png", 150)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
 
 # Notebooks are kept without outputs, and run here.
 extensions.append("myst_nb")  # noqa: F405
