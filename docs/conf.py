@@ -2,6 +2,7 @@
 """Configuration of Sphinx."""
 
 import os
+import sys
 import warnings
 from dataclasses import fields
 from importlib.metadata import version as installed_version
@@ -39,15 +40,16 @@ exclude_patterns = ["_build", "**.inc", "examples", "gallery/*.ipynb"]
 suppress_warnings = []
 extensions += ["sphinx_design"]  # noqa: F405
 
-# Examples and plots show warnings neither here nor to readers: they have none.
+sys.path.append(str(Path(__file__).parent))  # gallery_figures
+# An example that warns would teach others to ignore warnings.
 warnings.simplefilter("error", AstropyUserWarning)
-extensions.append("sphinx_gallery.gen_gallery")  # noqa: F405
+extensions.append("sphinx_gallery.gen_gallery")
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
-    "image_srcset": ["2x"],
+    "image_scrapers": ("gallery_figures.save_figure",),
     "doc_module": ("astroclust",),
     "reference_url": {"astroclust": None},
     "backreferences_dir": "gallery/uses",
@@ -60,7 +62,7 @@ plot_html_show_formats = False
 plot_html_show_source_link = False
 
 # Notebooks are kept without outputs, and run here.
-extensions.append("myst_nb")  # noqa: F405
+extensions.append("myst_nb")
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 900
