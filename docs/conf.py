@@ -1,12 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Configuration of Sphinx."""
 
+import atexit
 import os
 import sys
 import warnings
 from dataclasses import fields
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from astropy.utils.exceptions import AstropyUserWarning
 from sphinx_astropy.conf.v2 import *  # noqa: F403
@@ -16,6 +18,7 @@ from astroclust.catalogs.keywords import KEYWORDS
 from astroclust.classification import EvidenceFlag
 from astroclust.selection import Cut
 from astroclust.stamps import StampFlag
+from astroclust.tests.archive_server import ArchiveServer, simulated_archive
 from astroclust.weights import ModelCard, list_classifiers
 
 project = "astroclust"
@@ -66,7 +69,17 @@ extensions.append("myst_nb")
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 900
-nb_output_stderr = "remove"  # progress bars
+nb_execution_in_temp = True
+
+# Building these pages downloads nothing: notebooks find a small simulated field where MAST has NGC 3351.
+_folder = TemporaryDirectory()
+atexit.register(_folder.cleanup)
+_archive = ArchiveServer(simulated_archive(["ngc3351"], Path(_folder.name), shape=(500, 500)))
+_archive.start()
+_settings = Path(_folder.name, "config", "astroclust", "astroclust.cfg")
+_settings.parent.mkdir(parents=True)
+_settings.write_text(f"archive_server = {_archive.url}\nmast_server = {_archive.url}\n")
+os.environ["XDG_CONFIG_HOME"] = str(_settings.parents[1])
 
 nitpicky = True
 intersphinx_mapping = {
