@@ -71,12 +71,13 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 900
 nb_execution_in_temp = True
 
-# Building these pages downloads nothing: notebooks find a small simulated field where MAST has NGC 3351.
+# Building these pages downloads nothing: notebooks find a small simulated field in place of
+# NGC 3351 in MAST.
 _folder = TemporaryDirectory()
 atexit.register(_folder.cleanup)
 _archive = ArchiveServer(simulated_archive(["ngc3351"], Path(_folder.name), shape=(500, 500)))
 _archive.start()
-_settings = Path(_folder.name, "config", "astroclust", "astroclust.cfg")
+_settings = Path(_folder.name, "config", "astropy", "astroclust.cfg")
 _settings.parent.mkdir(parents=True)
 _settings.write_text(f"archive_server = {_archive.url}\nmast_server = {_archive.url}\n")
 os.environ["XDG_CONFIG_HOME"] = str(_settings.parents[1])
