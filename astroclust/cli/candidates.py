@@ -161,7 +161,7 @@ def selection_options(arguments):
     names = ("detect_in", "method", "threshold", "n_pixels")
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     if arguments.detector is not None or arguments.method == "rcnn":
-        given = _with_detector(given, arguments.detector)
+        preset = _with_detector(preset, given, arguments.detector)
     return {
         "preset": replace(preset, **given),
         "distance": distance,
@@ -171,16 +171,15 @@ def selection_options(arguments):
     }
 
 
-def _with_detector(given, detector):
-    """Settings of a preset for a network, which detects in all bands."""
+def _with_detector(preset, given, detector):
+    """A preset for a network, which detects in all bands."""
     if given.get("method", "rcnn") != "rcnn":
         raise ValueError(f"--detector is for --method rcnn, not for {given['method']}")
     if detector is None:
         raise ValueError("--method rcnn needs --detector FILE; train one with train-detector")
     if "detect_in" in given or "n_pixels" in given:
         raise ValueError("--detect-in and --n-pixels are not for a network; omit them")
-    network = {"method": "rcnn", "detector": detector, "detect_in": "all", "threshold": 0.5}
-    return network | given
+    return preset.with_detector(detector)
 
 
 def _detect(arguments, report):

@@ -43,7 +43,6 @@ def add_train_detector(commands):
     command.add_argument(
         "--radius",
         type=float,
-        default=4.0,
         help="of the sources of --labels, in pixels (default: 4)",
     )
     add_images(command, required=False)
@@ -60,6 +59,12 @@ def add_train_detector(commands):
         "architecture (default: the bundled classifier, or imagenet)",
     )
     command.add_argument("--masks", action="store_true", help="learn to outline sources, too")
+    command.add_argument(
+        "--damage",
+        action="append",
+        choices=("pixels", "lines", "blocks"),
+        help="half of the tiles lose up to half of their pixels in this way; repeatable",
+    )
     command.add_argument("--batches", type=int, default=2000, help="steps (default: 2000)")
     command.add_argument("--batch-size", type=int, default=4, help="tiles per step (default: 4)")
     command.add_argument("--tile", type=int, default=128, help="width in pixels (default: 128)")
@@ -100,6 +105,7 @@ def _train_detector(arguments, report):
         arguments.batches,
         arguments.batch_size,
         arguments.tile,
+        damage=tuple(arguments.damage or ()),
     )
     system = astroclust.instruments.find_band_system(band_system(arguments, start))
     fields, description = _fields(arguments, start, system)
@@ -128,8 +134,10 @@ def _fields(arguments, start, system):
     if arguments.simulate:
         from astroclust.simulation import calibrated_fields
 
-        if arguments.image:
-            raise ValueError("--image is for --labels; omit it with --simulate")
+        for option in ("image", "label_column", "radius"):
+            if getattr(arguments, option):
+                name = option.replace("_", "-")
+                raise ValueError(f"--{name} is for --labels; omit it with --simulate")
         like = [name for name in calibrated_fields() if name not in TEST_FIELDS]
         return SimulatedFields(arguments.seed, like, system), f"fields like {', '.join(like)}"
     if not arguments.image:
@@ -146,7 +154,7 @@ def _fields(arguments, start, system):
         read_images(arguments, start),
         table,
         table[column],
-        radius=arguments.radius,
+        radius=4.0 if arguments.radius is None else arguments.radius,
         roles=system.roles,
     )
     return [field], f"{len(field.classes)} labels of {arguments.labels.name}"

@@ -68,16 +68,17 @@ def find_sources(
         sources with a FWHM of 2 pixels, as in PHANGS-HST (`~photutils.detection.DAOStarFinder`); or
         ``"rcnn"`` for a network that detects and classifies sources in several bands at once.
     model : str, `~pathlib.Path` or `~astroclust.detectors.Detector`, optional
-        Network for ``"rcnn"``; see `~astroclust.detectors.load_detector`.
+        Network for ``"rcnn"``; see `~astroclust.detectors.load_detector`. It runs on the GPU if
+        there is one.
     segmentation : bool, optional
         Whether to return the segments too. Neither ``"daofind"`` nor networks without masks have
         any.
     tile : int, optional
         Width in pixels of the area that a worker processes at a time, which limits the memory. It
-        does not affect the sources.
+        does not affect the sources. A network has tiles of its own.
     workers : int or `~concurrent.futures.Executor`, optional
         Number of processes; or a pool for the tiles, such as ``client.get_executor()`` of a Dask
-        cluster.
+        cluster. A network uses the threads of this process instead.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 

@@ -11,6 +11,7 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 from tqdm import tqdm
 
+from astroclust.classification.checks import choose_device
 from astroclust.detection.tiles import tiles_of
 from astroclust.detectors.cards import read_detector, write_detector
 from astroclust.detectors.pixels import PixelReader, fill_missing
@@ -71,7 +72,7 @@ class Detector:
         """
         return deepcopy(self.network).train()
 
-    def find(self, images, *, min_score=0.5, segmentation=False, progress_bar=False):
+    def find(self, images, *, min_score=0.5, segmentation=False, device="auto", progress_bar=False):
         """Find sources in images of any size, in bounded memory.
 
         Parameters
@@ -82,6 +83,8 @@ class Detector:
             Smallest probability of being a source.
         segmentation : bool, optional
             Whether to return the pixels of each source too.
+        device : str or `~torch.device`, optional
+            Device on which the network runs; by default the GPU if there is one.
         progress_bar : bool, optional
             Whether to show progress on standard error.
 
@@ -100,7 +103,7 @@ class Detector:
         ------
         ValueError
             If the images have none of the detector's bands, ``min_score`` is not between 0 and 1,
-            or ``segmentation`` is true for a detector without masks.
+            the device is not available, or ``segmentation`` is true for a detector without masks.
         """
         if not 0 <= min_score <= 1:
             raise ValueError(f"min_score must be from 0 to 1, not {min_score}")
@@ -109,11 +112,12 @@ class Detector:
                 f"{self.card.name} finds boxes, not outlines; choose a detector that was trained "
                 "with masks, or omit segmentation"
             )
+        network = self._on(choose_device(device))
         reader = PixelReader(images, self.card.bands)
         tables, pixels = [], []
         tiles = tiles_of(reader.images.shape, _TILE, _MARGIN)
         for tile in tqdm(tiles, unit="tile", desc="detecting", disable=not progress_bar):
-            table, own = self._find_in_tile(reader, tile, min_score)
+            table, own = self._find_in_tile(network, reader, tile, min_score)
             tables.append(table)
             pixels += own if segmentation else []
         sources = vstack(tables, metadata_conflicts="silent")
@@ -123,10 +127,15 @@ class Detector:
         segments = _segments(pixels, order, reader.images.shape) if segmentation else None
         return sources, segments
 
-    def _find_in_tile(self, reader, tile, min_score):
+    def _on(self, device):
+        """The network on a device."""
+        here = next(self.network.parameters()).device
+        return self.network if here.type == device.type else deepcopy(self.network).to(device)
+
+    def _find_in_tile(self, network, reader, tile, min_score):
         """Table of the sources in a tile, and the rows and columns of the pixels of each."""
         signal = reader.signal(*tile.slices)
-        found = self._run(reader.normalize(signal), min_score)
+        found = _run(network, reader.normalize(signal), min_score)
         shapes = list(_shapes(found, signal.shape[1:]))
         columns, own = _measure(shapes, np.nan_to_num(signal))
         boxes = found["boxes"].reshape(-1, 2, 2)
@@ -141,16 +150,6 @@ class Detector:
         table["tile"] = np.full(len(table), tile.y0 * tile.shape[1] + tile.x0)
         own = [(rows + y0, columns + x0) for rows, columns in own]
         return table[near], [own[i] for i in np.flatnonzero(near)]
-
-    def _run(self, pixels, min_score):
-        """Boxes, scores and masks of a tile, as arrays."""
-        fill = [(0, 0), *((0, -size % _MULTIPLE) for size in pixels.shape[1:])]
-        pixels = np.pad(pixels, fill, constant_values=np.nan)
-        device = next(self.network.parameters()).device
-        with torch.inference_mode():
-            tensor = fill_missing(torch.from_numpy(pixels)[None].to(device))
-            found = self.network(tensor, min_score=min_score)[0]
-        return {name: values.cpu().numpy() for name, values in found.items()}
 
     def _table(self, x, y, columns, probabilities, reader):
         numbers = np.array(self.card.classes.numbers)
@@ -181,6 +180,17 @@ class Detector:
             column = table[f"flux_{role.lower()}"]
             column.format, column.unit = ".6g", reader.unit(role)
             column.description = f"flux within the outline in {role}, blended flux shared"
+
+
+def _run(network, pixels, min_score):
+    """Boxes, scores and masks of a tile, as arrays."""
+    fill = [(0, 0), *((0, -size % _MULTIPLE) for size in pixels.shape[1:])]
+    pixels = np.pad(pixels, fill, constant_values=np.nan)
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        tensor = fill_missing(torch.from_numpy(pixels)[None].to(device))
+        found = network(tensor, min_score=min_score)[0]
+    return {name: values.cpu().numpy() for name, values in found.items()}
 
 
 def _shapes(found, shape):

@@ -70,6 +70,30 @@ class Preset:
     cuts: Cuts = LEGUS_CUTS
     field: str | None = None
 
+    def with_detector(self, detector, *, threshold=0.5):
+        """Copy that detects with a network in all bands, with the same photometry and cuts.
+
+        Parameters
+        ----------
+        detector : str, `~pathlib.Path` or `~astroclust.detectors.Detector`
+            The network.
+        threshold : float, optional
+            Smallest probability of being a source.
+
+        Returns
+        -------
+        preset : `Preset`
+            The settings.
+
+        Examples
+        --------
+        >>> from astroclust.selection import PRESETS
+        >>> preset = PRESETS["legus"].with_detector("mine.safetensors", threshold=0.3)
+        >>> preset.method, preset.detect_in, preset.threshold
+        ('rcnn', 'all', 0.3)
+        """
+        return replace(self, method="rcnn", detector=detector, detect_in="all", threshold=threshold)
+
 
 #: LEGUS (Adamo et al. 2017), NGC 1559 (Wei et al. 2020, sec. 3.1), and PHANGS-HST.
 PRESETS = {

@@ -229,7 +229,7 @@ def test_tiles_of_a_field_smaller_than_a_tile(known):
     assert tiles[0][0].shape == (1, 5, 256, 256)
 
 
-def test_labels_become_discs_that_do_not_overlap():
+def test_labels_become_disks_that_do_not_overlap():
     images = spots((80, 90), [(20, 30), (26, 30), (60, 60)])
     table = Table({"x": [20.0, 26.0, 60.0, 500.0], "y": [30.0, 30.0, 60.0, 10.0]})
     labels = np.ma.array([1, 4, 3, 2], mask=[0, 0, 0, 0])
@@ -243,6 +243,8 @@ def test_labels_become_discs_that_do_not_overlap():
         DetectionField.labeled(images, table, np.ma.masked_all(4, int))
     with pytest.raises(ValueError, match="2 labels for 4 rows"):
         DetectionField.labeled(images, table, [1, 2])
+    with pytest.raises(ValueError, match="radius must be positive, not 0"):
+        DetectionField.labeled(images, table, labels, radius=0)
 
 
 def test_simulated_fields_in_use_slide():
@@ -250,6 +252,7 @@ def test_simulated_fields_in_use_slide():
     assert list(fields.in_use(0)) == [0]
     assert fields.in_use(100)[-1] == 5
     assert fields.in_use(4000)[0] > fields.in_use(100)[-1]
+    assert SimulatedFields(1, "ngc628-c").like == ["ngc628-c"]
 
 
 def test_simulated_fields_are_drawn_once(monkeypatch, known):
@@ -528,6 +531,26 @@ def test_network_is_checked():
         create_detector_network("resnet19")
 
 
+def test_preset_with_a_detector_keeps_photometry_and_cuts(field):
+    preset = PRESETS["ngc1559"].with_detector(random_detector(), threshold=0.9)
+    assert (preset.detect_in, preset.threshold) == ("all", 0.9)
+    assert preset.cuts == PRESETS["ngc1559"].cuts
+    found = find_candidates(field.images, preset=preset, distance=9.9, keep_rejected=True)
+    assert found.meta["DETMETH"] == "rcnn"
+
+
+def test_device_must_exist(field):
+    with pytest.raises(ValueError, match="device 'abacus' cannot be used here"):
+        random_detector().find(field.images, device="abacus")
+
+
+@pytest.mark.parametrize("option", ["--radius", "--label-column"])
+def test_options_of_labels_are_not_for_simulations(option, tmp_path, capsys):
+    output = str(tmp_path / "mine.safetensors")
+    assert main(["train-detector", "--simulate", option, "5", "-o", output]) == 1
+    assert f"{option} is for --labels; omit it with --simulate" in capsys.readouterr().err
+
+
 def test_command_trains_and_detects(field, tmp_path, capsys):
     field.images.write(tmp_path / "field.fits")
     images = [
@@ -539,6 +562,7 @@ def test_command_trains_and_detects(field, tmp_path, capsys):
     output = tmp_path / "mine.safetensors"
     train = ["train-detector", "--backbone", "native-small", "--weights", "none", "-q"]
     train += ["--batches", "1", "--batch-size", "1", "--tile", "32", "-o", str(output)]
+    train[1:1] = ["--damage", "lines"]
     assert main([*train, "--labels", str(tmp_path / "labels.ecsv"), *images]) == 0
     assert load_detector(output).card.training_sample.endswith("labels of labels.ecsv")
     found = tmp_path / "found.ecsv"

@@ -7,6 +7,7 @@ import signal
 import sys
 import warnings
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import partial
 
 import lightning
@@ -39,6 +40,9 @@ __all__ = ["LOADERS", "fit_network", "interruptible", "quiet_lightning"]
 #: all stamps to them, so there are none.
 LOADERS = 1 if sys.platform == "linux" else 0
 
+# Fraction of the targets that a teacher, if there is one, gives.
+_TAUGHT = 0.7
+
 _OPTIMIZERS = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
@@ -46,7 +50,7 @@ _OPTIMIZERS = {
 }
 
 
-def fit_network(network, domains, validation, recipe, *, seed, folder, progress_bar):
+def fit_network(network, domains, validation, recipe, *, teacher=None, seed, folder, progress_bar):
     """Fit a network, resuming from the last checkpoint in the folder if there is one.
 
     Parameters
@@ -60,6 +64,8 @@ def fit_network(network, domains, validation, recipe, *, seed, folder, progress_
         selects the epoch with ``recipe.keep_best``.
     recipe : `~astroclust.training.recipes.Recipe`
         Training recipe.
+    teacher : `~astroclust.weights.Classifier`, optional
+        Classifier to distill.
     seed : int
         Seed of the order and augmentation of the stamps.
     folder : `~pathlib.Path`
@@ -77,7 +83,7 @@ def fit_network(network, domains, validation, recipe, *, seed, folder, progress_
     channels_last(network)
     batches = Batches(domains, recipe, seed=seed)
     n_classes = domains[0].targets.shape[1]
-    fit = _Fit(network, recipe, n_classes, seed, n_batches=len(batches))
+    fit = _Fit(network, recipe, n_classes, seed, n_batches=len(batches), teacher=teacher)
     batches.epoch = fit.next_epoch
     # The loader draws from its own generator, so as not to change the random state of resumed runs.
     training = DataLoader(
@@ -186,12 +192,13 @@ def _average(averaged, current, n, window):
 class _Fit(lightning.LightningModule):
     """Minimize the cross-entropy, with frozen blocks and learning rates per block."""
 
-    def __init__(self, network, recipe, n_classes, seed, n_batches):
+    def __init__(self, network, recipe, n_classes, seed, n_batches, teacher=None):
         super().__init__()
         self.network = network
         self.recipe = recipe
         self.seed = seed
         self.n_batches = n_batches
+        self.teacher = teacher
         self.loss = torch.nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
         self.accuracy = MulticlassAccuracy(n_classes, average="micro")
         self.recall = MulticlassAccuracy(n_classes, average="none")
@@ -214,6 +221,11 @@ class _Fit(lightning.LightningModule):
     def _steps_of_epoch(self):
         return math.ceil(self.n_batches / self.trainer.world_size)
 
+    def on_fit_start(self):
+        # In a list, networks are no part of this module: they are neither trained nor saved.
+        if self.teacher is not None:
+            self.teachers = [deepcopy(one).to(self.device) for one in self.teacher.networks]
+
     def on_train_epoch_start(self):
         # Reseeding each epoch makes a resumed run identical to an uninterrupted one.
         torch.manual_seed(self.seed + self.current_epoch)
@@ -222,7 +234,7 @@ class _Fit(lightning.LightningModule):
             block.eval()
 
     def training_step(self, batch, _):
-        scores, targets = self._scores(batch), batch[-1]
+        scores, targets = self._scores(batch), self._taught(batch)
         loss = self.loss(scores, targets)
         self.log("loss", loss, prog_bar=True, on_step=False, on_epoch=True)
         right = (scores.argmax(dim=1) == targets.argmax(dim=1)).float().mean()
@@ -235,6 +247,17 @@ class _Fit(lightning.LightningModule):
         self.log("validation_loss", loss, batch_size=len(targets))
         self.accuracy.update(scores, targets.argmax(dim=1))
         self.recall.update(scores, targets.argmax(dim=1))
+
+    def _taught(self, batch):
+        """Targets of a batch, mostly those of the teacher if there is one."""
+        pixels, present, targets = batch
+        if self.teacher is None:
+            return targets
+        # The weight of each stamp is the sum of its targets.
+        with torch.no_grad():
+            scores = torch.stack([network(pixels, present) for network in self.teachers])
+        known = torch.softmax(scores / self.teacher.card.temperature, dim=-1).mean(dim=0)
+        return targets.lerp(known * targets.sum(dim=1, keepdim=True), _TAUGHT)
 
     def _scores(self, batch):
         pixels, present, _ = batch
