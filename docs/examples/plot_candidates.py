@@ -22,10 +22,11 @@ print(cut_flow(sources))
 # the stars here, and the errors the faint sources.
 
 cuts = sources["cuts"]
+compact = (cuts & Cut.CONCENTRATION_INDEX) != 0
 groups = {
     "candidates": (cuts == 0, "o", "#E69F00"),
-    "as compact as stars": ((cuts & Cut.CONCENTRATION_INDEX) != 0, "x", "#56B4E9"),
-    "rejected by other cuts": ((cuts & ~Cut.CONCENTRATION_INDEX) != 0, "+", "#CC79A7"),
+    "as compact as stars": (compact, "x", "#56B4E9"),
+    "rejected by other cuts alone": ((cuts != 0) & ~compact, "+", "#CC79A7"),
 }
 figure = Figure(figsize=(6.5, 6.5), layout="constrained")
 ax = figure.subplots()
