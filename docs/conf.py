@@ -39,6 +39,7 @@ html_theme_options = {
 }
 html_sidebars = {"index": [], "search": []}  # all other pages list those of their section
 toc_object_entries = False
+autodoc_preserve_defaults = True
 exclude_patterns = ["_build", "**.inc", "examples", "gallery/*.ipynb"]
 suppress_warnings = []
 extensions += ["sphinx_design"]  # noqa: F405

@@ -31,6 +31,7 @@ subsets = list(card.band_scores["human"])
 figure = Figure(figsize=(6, 3), layout="constrained")
 ax = figure.subplots()
 for kind, marker in (("simulated", "s"), ("human", "o")):
-    ax.plot([card.band_scores[kind][one]["accuracy"] for one in subsets], subsets, marker, label=kind)
+    accuracy = [card.band_scores[kind][one]["accuracy"] for one in subsets]
+    ax.plot(accuracy, subsets, marker, label=kind)
 ax.set(xlabel="accuracy", xlim=(0, 1))
 ax.legend()
