@@ -82,6 +82,8 @@ _settings = Path(_folder.name, "config", "astropy", "astroclust.cfg")
 _settings.parent.mkdir(parents=True)
 _settings.write_text(f"archive_server = {_archive.url}\nmast_server = {_archive.url}\n")
 os.environ["XDG_CONFIG_HOME"] = str(_settings.parents[1])
+# Progress bars of other packages ask for widgets, which a page cannot have.
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
 
 nitpicky = True
 intersphinx_mapping = {
