@@ -17,7 +17,7 @@ figure = plot_completeness(result).figure
 
 # %%
 # Extended clusters are lost at brighter magnitudes, because their flux is spread over more noise.
-# The limit of each radius, where half of the clusters are selected, with its 68 per cent
+# The limit of each radius, where half of the clusters are selected, with its 68 percent
 # interval:
 
 limits = limiting_magnitude(result)
