@@ -41,4 +41,4 @@ ax.set_xticks(
     labels=["2500", "3500", "5000", "7000", "10 000", "20 000"],
 )
 ax.minorticks_off()
-ax.legend(ncols=6, fontsize="small", loc="uppercenter", bbox_to_anchor=(0.5, 1.12), frameon=False)
+ax.legend(ncols=6, fontsize="small", loc="upper center", bbox_to_anchor=(0.5, 1.12), frameon=False)
