@@ -292,7 +292,9 @@ def compare(arguments):
     sources = all_truth(arguments.folder, ".ecsv")
     n_clusters = np.isin(truth["class"], CLUSTERS).sum()
     print(f"{len(truth)} candidates, {n_clusters} of them clusters")
-    names = [path.stem for path in sorted(arguments.folder.glob("*-[1-9].safetensors"))]
+    trained = {path.stem for path in arguments.folder.glob("*-[1-9].safetensors")}
+    found = {path.stem for path in arguments.folder.glob("found-*-[1-9].ecsv")}
+    names = sorted(trained | {name.removeprefix("found-") for name in found})
     methods = [("chain", "chain", "p_cluster", threshold) for threshold in (None, 0.5, 0.8)]
     methods += [(name, name, "p_cluster", 0.5) for name in names]
     methods += [(f"{name} and classifier", name, "p_both", 0.5) for name in names]

@@ -13,12 +13,14 @@ import sys
 import time
 import traceback
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
+import lightning
 import numpy as np
 import torch
 from astropy.io import fits
@@ -31,7 +33,8 @@ from astroclust.instruments import LEGUS_BANDS
 from astroclust.networks import create_network
 from astroclust.stamps import normalize_pixels
 from astroclust.stamps.device import DeviceMosaic, DeviceStamps
-from astroclust.training import Sample, find_recipe, train_classifier
+from astroclust.training import AUGMENTATIONS, Sample, find_recipe, fitting, train_classifier
+from astroclust.training.domains import Batches, Domain
 from astroclust.weights import Classifier, ModelCard
 
 FILTERS = ("F275W", "F336W", "F438W", "F555W", "F814W")
@@ -49,14 +52,14 @@ class Settings:
     seconds: float  # of timing in a line
     limit: float  # seconds after which a line is stopped
     folder: Path
-    width: int = 8000  # of the mosaics
-    rows: int = 1_000_000
-    few: int = 20_000  # rows where a million would take too long
+    width: int = 6000  # of the mosaics
+    rows: int = 500_000
+    few: int = 20_000  # rows where all of them would take too long
     batches: tuple = (4096, 16384)
     pictures: int = 256  # stamps per batch of the networks for pictures
     resized: str = ""  # to how many pixels they resize stamps, such as "@64"; by default 299
-    steps: tuple = (20, 120)
-    sample: int = 16384
+    sample: int = 8192
+    first_step: int = 10  # of those that are timed
     matrices: tuple = (4096, 8192)
 
     @property
@@ -72,7 +75,7 @@ QUICK = {
     "batches": (64,),
     "pictures": 2,
     "resized": "@64",
-    "steps": (1, 3),
+    "first_step": 1,
     "sample": 200,
     "matrices": (512,),
 }
@@ -237,15 +240,15 @@ def network_for_pictures(at, name):
 
 def network_alone(at, classifier, sizes):
     """Probabilities with normalization, and the network alone."""
-    work = rate_of(classifier) * len(classifier.networks)
-    yield f"{work / 1e9:.3f} GFLOP a stamp"
+    work, members = rate_of(classifier), len(classifier.networks)
+    yield f"{work / 1e9:.3f} GFLOP a stamp and network, {members} networks"
     for n in sizes:
         stamps = random_stamps(n, at.device, classifier)
         spent = best(lambda one=stamps: classifier.probabilities(one), at, seconds=at.short)
-        yield speed(at, f"batches of {n}, with normalization", n, spent, work)
+        yield speed(at, f"batches of {n}, all with normalization", n, spent, members * work)
         network, pixels, present = inputs(classifier, stamps)
         spent = best(lambda: forward(network, pixels, present), at, seconds=at.short)  # noqa: B023
-        yield speed(at, f"batches of {n}, network alone", n, spent, work)
+        yield speed(at, f"batches of {n}, one network alone", n, spent, work)
 
 
 def inputs(classifier, stamps):
@@ -332,9 +335,55 @@ def compiled(at):
     yield f"{text}, {eager / spent:.2f} times eager, after {begun:.1f} s"
 
 
+def training_stamps(at):
+    """Stars of many brightnesses in noise, and random classes."""
+    rng = np.random.default_rng(3)
+    few = rng.normal(size=(128, 5, 50, 50))
+    y, x = np.mgrid[:50, :50] - 25
+    peaks = 10 ** rng.uniform(0.5, 2.5, (128, 5, 1, 1))
+    few += peaks * np.exp(-(x**2 + y**2) / 8)
+    data = np.resize(few.astype(np.float32), (at.sample, 5, 50, 50))
+    return Stamps(data, LEGUS_BANDS.roles), rng.integers(1, 5, at.sample)
+
+
+def augmentation(at):
+    """Augmented and normalized batches of the native recipe, without training."""
+    stamps, labels = training_stamps(at)
+    targets = np.eye(4, dtype=np.float32)[labels - 1]
+    domain = Domain(stamps, targets, np.arange(len(stamps)), stamps.size)
+    for size in (64, 512):
+        for device in (torch.device("cpu"), at.device):
+            batches = Batches([domain], replace(find_recipe("native"), batch_size=size), seed=1)
+            batches.epoch, batches.device = lambda: 0, device
+            numbers = cycle(range(len(batches)))
+            spent = best(lambda b=batches, n=numbers: b[next(n)], at, seconds=at.short)
+            yield f"on {device.type}, batches of {size}: {size / spent:.0f} stamps/s"
+
+
+def equal_batches(at):
+    """Batches augmented on the device are those of the CPU, but for noise and JPEG rounding."""
+    stamps, labels = training_stamps(at)
+    targets = np.eye(4, dtype=np.float32)[labels - 1]
+    for name in AUGMENTATIONS:
+        domain = Domain(stamps, targets, np.arange(len(stamps)), 40, augmentation=name)
+        pixels = []
+        for device in ("cpu", at.device):
+            batches = Batches([domain], find_recipe("native"), seed=1)
+            batches.epoch, batches.device = lambda: 0, torch.device(device)
+            pixels.append(batches[1][0].cpu())
+        change = (pixels[1] - pixels[0]).abs()
+        text = f"{name}: scatter {pixels[0].std():.3f}, changes {change.mean():.1e}"
+        yield f"{text}, at most {change.max():.1e}"
+
+
 def training(at):
     """Steps of a training of the native network, with augmentation."""
     yield from training_steps(at, find_recipe("native"))
+
+
+def training_large(at):
+    """The same with 512 stamps per batch."""
+    yield from training_steps(at, replace(find_recipe("native"), batch_size=512))
 
 
 def training_wei2020(at):
@@ -344,24 +393,44 @@ def training_wei2020(at):
 
 
 def training_steps(at, recipe):
-    """Steps per second, from two trainings of different lengths."""
-    rng = np.random.default_rng(3)
-    few = rng.normal(size=(128, 5, 50, 50)).astype(np.float32)
-    few[:, :, 25, 25] += 100
-    stamps = Stamps(np.resize(few, (at.sample, 5, 50, 50)), LEGUS_BANDS.roles)
-    sample = Sample(stamps, rng.integers(1, 5, at.sample), description="noise")
+    """Steps per second of a training, without its start."""
+    sample, clock = Sample(*training_stamps(at), description="noise"), Clock(at)
     recipe = replace(recipe, weights="none", validation_share=0, patience=None, keep_best=False)
-    times = []
-    for batches in at.steps:
-        start = time.perf_counter()
-        train_classifier(sample, name="timed", recipe=replace(recipe, batches=batches))
-        times.append(time.perf_counter() - start)
-    rate = (at.steps[1] - at.steps[0]) / (times[1] - times[0])
+    start, callbacks = time.perf_counter(), fitting._callbacks
+    with (
+        patch.object(fitting, "_callbacks", lambda *settings: [*callbacks(*settings), clock]),
+        suppress(EnoughError),
+    ):
+        train_classifier(sample, name="timed", recipe=replace(recipe, batches=10_000))
+    times = np.array(clock.times)
+    rates = (len(times) - 1) / (times[-1] - times[0]), 1 / np.median(np.diff(times))
     yield (
-        f"{rate:.1f} steps/s of {recipe.batch_size} stamps, {rate * recipe.batch_size:.0f} "
-        f"stamps/s; {times[0]:.1f} s for {at.steps[0]} steps and {times[1]:.1f} s for "
-        f"{at.steps[1]}"
+        f"{rates[0]:.1f} steps/s of {recipe.batch_size} stamps, {rates[0] * recipe.batch_size:.0f} "
+        f"stamps/s, with checkpoints; {rates[1]:.1f} steps/s in the median; begun after "
+        f"{times[0] - start:.1f} s"
     )
+
+
+class EnoughError(Exception):
+    """Enough steps were timed."""
+
+
+class Clock(lightning.Callback):
+    """Ends of the steps of a training, but for the first few; it is ended when time is over."""
+
+    def __init__(self, at):
+        self.at, self.times, self.n = at, [], 0
+
+    def on_train_batch_end(self, *_):
+        """Take the time."""
+        self.n += 1
+        if self.n < self.at.first_step:
+            return
+        self.times.append(time.perf_counter())
+        if self.times[-1] - self.times[0] > self.at.seconds:
+            synchronize(self.at.device)
+            self.times[-1] = time.perf_counter()
+            raise EnoughError
 
 
 #: What is measured, the most important first.
@@ -371,12 +440,15 @@ LINES = (
     end_to_end,
     bundled_network,
     training,
+    augmentation,
     resnet18,
     vgg19_bn,
     upload,
     graphs,
     half_weights,
+    equal_batches,
     host_stamps,
+    training_large,
     training_wei2020,
     compiled,
 )

@@ -110,8 +110,18 @@ def train(arguments):
         if len(one.stamps)
     ]
     mix = json.loads((folder / "mixes.json").read_text())[galaxy]
-    recipe = replace(find_recipe("human-labels"), class_mix=tuple(mix))
+    recipe = replace(
+        find_recipe("human-labels"),
+        class_mix=tuple(mix),
+        mixed_precision=arguments.mixed_precision or None,
+    )
     name = plain(galaxy) or "all"
+
+    def classify(kind, classifier):
+        if galaxy:
+            found = [classify_stamps(classifier, one, one.test_stamps) for one in tests]
+            vstack(found).write(folder / f"{kind}-{name}.ecsv", overwrite=True)
+
     teacher = trained(
         folder / f"teacher-{name}.safetensors",
         samples,
@@ -120,9 +130,10 @@ def train(arguments):
         members=MEMBERS,
         seed=SEED,
     )
-    classifiers = {"single": Classifier(teacher.card, teacher.networks[:1]), "teacher": teacher}
+    classify("single", Classifier(teacher.card, teacher.networks[:1]))
+    classify("teacher", teacher)
     for student, first in STUDENTS.items():
-        classifiers[student] = trained(
+        classifier = trained(
             folder / f"{student}-{name}.safetensors",
             samples,
             recipe=replace(recipe, epochs=STUDENT_EPOCHS),
@@ -130,9 +141,7 @@ def train(arguments):
             teacher=teacher,
             seed=SEED,
         )
-    for kind, classifier in classifiers.items() if galaxy else ():
-        found = [classify_stamps(classifier, one, one.test_stamps) for one in tests]
-        vstack(found).write(folder / f"{kind}-{name}.ecsv", overwrite=True)
+        classify(student, classifier)
 
 
 def left_out(folder, kind):
@@ -186,6 +195,9 @@ def main():
     parser.add_argument("--start", help="classifier trained on simulations alone")
     parser.add_argument("-n", type=int, default=12000, help="simulated stamps of step start")
     parser.add_argument("--held-out", default="", metavar="GALAXY", help="default: none")
+    parser.add_argument(
+        "--mixed-precision", action="store_true", help="bfloat16, faster on some CPUs"
+    )
     parser.add_argument("--student", choices=STUDENTS, default="native")
     parser.add_argument("--output", type=Path, help="file of the shipped classifier")
     parser.add_argument("--workers", type=int, default=1)

@@ -3,11 +3,12 @@
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
 import torch
+from astropy.table import Table
 
 from astroclust.stamps.cutting import locate_stamps
 from astroclust.stamps.flags import StampFlag, flag_absent
@@ -34,12 +35,42 @@ class DeviceStamps:
         Whether a band was observed.
     flags : `~numpy.ndarray` of int32, shape (n,)
         Bits of `~astroclust.stamps.StampFlag`.
+    table : `~astropy.table.Table`, length n, optional
+        One row per stamp.
+
+    Examples
+    --------
+    >>> from astroclust import simulate_stamps
+    >>> from astroclust.stamps.device import DeviceStamps
+    >>> stamps = DeviceStamps.of(simulate_stamps(3, seed=1), "cpu")
+    >>> stamps[:2].data.shape
+    torch.Size([2, 5, 50, 50])
     """
 
     data: torch.Tensor
     bands: tuple
     present: np.ndarray
     flags: np.ndarray
+    table: Table = field(default_factory=Table)
+
+    @classmethod
+    def of(cls, stamps, device):
+        """Upload stamps.
+
+        Parameters
+        ----------
+        stamps : `~astroclust.stamps.Stamps`
+            Stamps in host memory.
+        device : str or `~torch.device`
+            Device that holds their pixels.
+
+        Returns
+        -------
+        stamps : `DeviceStamps`
+            The same stamps.
+        """
+        data = torch.as_tensor(stamps.data, device=device)
+        return cls(data, stamps.bands, stamps.present, stamps.flags, stamps.table)
 
     def __len__(self):
         return len(self.data)
@@ -47,7 +78,11 @@ class DeviceStamps:
     def __getitem__(self, rows):
         """Select stamps with a slice, a mask or an array of row numbers."""
         return replace(
-            self, data=self.data[rows], present=self.present[rows], flags=self.flags[rows]
+            self,
+            data=self.data[rows],
+            present=self.present[rows],
+            flags=self.flags[rows],
+            table=self.table[rows] if self.table.colnames else self.table,
         )
 
     @property
@@ -155,14 +190,19 @@ def upload_mosaic(x, y, images, bands, size, device):
         return None
     low, high = _span(corners, flags, size)
     area = int((high - low).prod())
-    free, _ = torch.cuda.mem_get_info(device)
     n_bands = len(set(images.roles) & set(bands))
-    if n * size**2 < area or 4 * n_bands * area > _MOST_MEMORY * free:
+    if n * size**2 < area or 4 * n_bands * area > _MOST_MEMORY * _free_memory(device):
         return None
     try:
         return DeviceMosaic(x, y, images, bands, size, device)
     except torch.OutOfMemoryError:  # another process was faster
         return None
+
+
+def _free_memory(device):
+    """Free memory of a GPU in bytes, with that which torch keeps for later use."""
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
 def _span(corners, flags, size):
@@ -189,6 +229,6 @@ def _upload(bands, low, high, device):
 
     ny = bands[0].data.shape[0] if bands else 0
     starts = range(max(top, 0), min(bottom, ny), _STRIP)
-    with ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
         list(threads.map(copy, product(zip(bands, mosaics, strict=True), starts)))
     return mosaics

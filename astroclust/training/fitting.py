@@ -36,8 +36,8 @@ from astroclust.training.epoch_log import EpochLog
 
 __all__ = ["LOADERS", "fit_network", "interruptible", "quiet_lightning"]
 
-#: Processes that augment stamps during training. On platforms without fork, each epoch would copy
-#: all stamps to them, so there are none.
+#: Processes that augment stamps during training on a CPU. On platforms without fork, each epoch
+#: would copy all stamps to them, so there are none.
 LOADERS = 1 if sys.platform == "linux" else 0
 
 # Fraction of the targets that a teacher, if there is one, gives.
@@ -82,14 +82,10 @@ def fit_network(network, domains, validation, recipe, *, teacher=None, seed, fol
     check_best(folder)
     channels_last(network)
     batches = Batches(domains, recipe, seed=seed)
+    watched = Batches(validation, recipe) if validation else None
     n_classes = domains[0].targets.shape[1]
     fit = _Fit(network, recipe, n_classes, seed, n_batches=len(batches), teacher=teacher)
     batches.epoch = fit.next_epoch
-    # The loader draws from its own generator, so as not to change the random state of resumed runs.
-    training = DataLoader(
-        batches, batch_size=None, num_workers=LOADERS, generator=torch.Generator()
-    )
-    watched = DataLoader(Batches(validation, recipe), batch_size=None) if validation else None
     with quiet_lightning(), interruptible():
         trainer = lightning.Trainer(
             max_epochs=recipe.epochs if recipe.batches is None else -1,
@@ -103,13 +99,30 @@ def fit_network(network, domains, validation, recipe, *, teacher=None, seed, fol
             num_sanity_val_steps=0,
             log_every_n_steps=1,
         )
-        trainer.fit(fit, training, watched, ckpt_path=last)
+        trainer.fit(fit, *_loaders(batches, watched, trainer.strategy.root_device), ckpt_path=last)
     # Without this, a run that was already complete would yield the last weights, not their average.
     chosen = folder / (BEST if recipe.keep_best or recipe.patience is not None else LAST)
     # Memory-mapped: the optimizer state is twice as large as the weights and is not needed.
     saved = torch.load(chosen, map_location="cpu", weights_only=True, mmap=True)
     fit.load_state_dict(saved["state_dict"])
     network.cpu()
+
+
+def _loaders(batches, watched, device):
+    """Loaders of the training and validation sets, which augment and normalize on a GPU."""
+    if on_gpu := device.type == "cuda":
+        batches.device = device
+    # The loader draws from its own generator, so as not to change the random state of resumed runs.
+    training = DataLoader(
+        batches,
+        batch_size=None,
+        num_workers=0 if on_gpu else LOADERS,
+        generator=torch.Generator(),
+    )
+    if watched is None:
+        return training, None
+    watched.device = batches.device
+    return training, DataLoader(watched, batch_size=None)
 
 
 @contextmanager
