@@ -27,7 +27,7 @@ def recipe_of(name):
     """The recipe of a network, and what its first weights are."""
     if name.startswith("native"):
         return Recipe(architecture=name), "random"
-    # StarcNet's own normalisation keeps brightness; its layers want a higher rate than pictures'.
+    # StarcNet's own normalization keeps brightness; its layers want a higher rate than pictures'.
     if name == "starcnet":
         return Recipe(architecture=name, learning_rate=3e-4), "random"
     recipe = find_recipe("wei2020-vgg19" if name.startswith("vgg19_bn") else "wei2020")

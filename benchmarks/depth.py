@@ -1,10 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How deep LEGUS's threshold goes, beside the catalogue that LEGUS released.
+"""How deep LEGUS's threshold goes, beside the catalog that LEGUS released.
 
 Artificial clusters in nothing but noise, that of the quiet sky of NGC 628C, with the PSFs of its
 cameras: the V magnitude at which half of them are found with the preset ``legus``. And the V
-magnitudes of all rows of the catalogue of NGC 628C, where the detections of LEGUS with measured
-colours and a concentration index end.
+magnitudes of all rows of the catalog of NGC 628C, where the detections of LEGUS with measured
+colors and a concentration index end.
 """
 
 import numpy as np
@@ -49,7 +49,7 @@ def main():
     v = np.ma.compressed(catalog["mag_f555w"])
     shares = (5, 25, 50, 75, 95)
     values = ", ".join(f"{value:.2f}" for value in np.percentile(v, shares))
-    print(f"V of {len(v)} rows of NGC 628C, {shares} per cent below: {values}")
+    print(f"V of {len(v)} rows of NGC 628C, {shares} percent below: {values}")
 
 
 if __name__ == "__main__":

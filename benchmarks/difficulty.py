@@ -5,7 +5,7 @@ A classifier that learned on simulated stamps (``astroclust train``, with ``--la
 what experts call them) is tested on stamps like those of galaxies that it did not learn from, in
 the class mix of the LEGUS sample of Wei et al. (2020): against the labels that experts would give
 them (the mode of three, `astroclust.simulation.label_noise`), and against the truth. The ResNet18
-of Wei et al. has 78 / 54 / 58 / 66 per cent of the classes right on real stamps (their table 5).
+of Wei et al. has 78 / 54 / 58 / 66 percent of the classes right on real stamps (their table 5).
 """
 
 import argparse

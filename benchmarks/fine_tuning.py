@@ -2,7 +2,7 @@
 """How long the bundled classifier takes to learn from some hundred labels, and what it gains.
 
 The labels are what one simulated expert calls stamps like one galaxy of which it has seen none: an
-expert's classes are not the truth that it learnt, and a galaxy has its own colours and crowding. It
+expert's classes are not the truth that it learnt, and a galaxy has its own colors and crowding. It
 is scored on other stamps and the same expert, before and after.
 """
 

@@ -24,12 +24,12 @@ from astroclust.simulation.labels import DIFFICULTY, confusion_of_kinds, label_n
 
 N = 100_000
 CLUSTERS = "1+2"
-# Wei et al. (2020), sec. 2.1. Of the objects that one expert (BCW) gave a class, per cent that the
+# Wei et al. (2020), sec. 2.1. Of the objects that one expert (BCW) gave a class, percent that the
 # mode of three others gave the same: their Fig. 2 is so ordered.
 EXPERT_AND_MODE = {1: 66, 2: 37, 3: 40, 4: 61, CLUSTERS: 67}
 # The same expert again after years.
 EXPERT_TWICE = {1: 80, 2: 53, 3: 56, CLUSTERS: 88}
-# Of each mode, per cent of rows whose mean is the mode: unanimous but for 1, 2, 3 and 2, 3, 4.
+# Of each mode, percent of rows whose mean is the mode: unanimous but for 1, 2, 3 and 2, 3, 4.
 UNANIMOUS = {1: 44, 2: 25, 3: 30, 4: 34, "all": 33}
 # Wei et al. (2020), Tables 1 and 2: labels of BCW in NGC 3351, modes of three in the others, and
 # the whole of both samples.
@@ -44,7 +44,7 @@ MIX = {
 NETWORKS = {"three people": (78, 54, 58, 66), "one person": (76, 58, 60, 71)}
 # Share of objects on which a person who comes back repeats himself and does not judge anew.
 REPEATED = 0.34
-# Of what there is in catalogues: of points, the cut in the index leaves none.
+# Of what there is in catalogs: of points, the cut in the index leaves none.
 LISTED = {
     label: {kind: share for kind, share in shares.items() if kind not in POINTS}
     for label, shares in KINDS.items()
@@ -71,7 +71,7 @@ def main():
         right = 100 * class_scores(truth, labels[column])["recall"]
         ceiling = 100 * class_scores(labels[column], truth)["recall"]
         networks = NETWORKS[sample]
-        print(f"\nLabels of {sample}: per cent of each true class that have it as label, and of")
+        print(f"\nLabels of {sample}: percent of each true class that have it as label, and of")
         print("each label that are of that class (the ceiling); then ResNet18 in the paper")
         for i, row in enumerate(zip(right, ceiling, networks, strict=True), start=1):
             print(f"  class {i}: {row[0]:5.1f} {row[1]:5.1f} {row[2]:4d}")
@@ -92,7 +92,7 @@ def simulate(mix):
 
 
 def kind_shares(label):
-    """Shares of the kinds of a class in a catalogue."""
+    """Shares of the kinds of a class in a catalog."""
     values = np.array(list(LISTED[label].values()))
     return values / values.sum()
 
@@ -142,8 +142,8 @@ def print_unanimity():
     both = np.concatenate(list(pairs.values()))
     equal = both[:, 0] == both[:, 1]
     values = [equal[both[:, 0] == i].mean() for i in (1, 2, 3, 4)] + [equal.mean()]
-    print("  measured in the catalogues:", " ".join(f"{100 * value:.1f}" for value in values))
-    print("Means by mode, per cent (NGC 628-E, not in the fit): catalogue above, ours below")
+    print("  measured in the catalogs:", " ".join(f"{100 * value:.1f}" for value in values))
+    print("Means by mode, percent (NGC 628-E, not in the fit): catalog above, ours below")
     print("         " + "".join(f"{total / 3:6.2f}" for total in range(3, 13)))
     for i in (1, 2, 3, 4):
         field = np.rint(3 * pairs["e"][pairs["e"][:, 0] == i, 1]).astype(int)
@@ -153,7 +153,7 @@ def print_unanimity():
 
 
 def read_votes(path):
-    """Return mode and mean of the inspected rows of a catalogue."""
+    """Return mode and mean of the inspected rows of a catalog."""
     catalog = read_legus(path)
     inspected = np.isin(np.ma.filled(catalog["class_human"], 0), (1, 2, 3, 4))
     columns = [np.asarray(catalog[name])[inspected] for name in ("class_human", "class_mean")]

@@ -1,11 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Make the files of a small archive: parts of LEGUS fields, painted from their real catalogues.
+"""Make the files of a small archive: parts of LEGUS fields, painted from their real catalogs.
 
     python benchmarks/local_archive.py archive
     python -m astroclust.tests.archive_server archive --port 8765
     astroclust reproduce wei2020 --quick --server http://127.0.0.1:8765 -o wei2020
 
-Each part is that square of a field in which most candidates were classified by eye; its catalogue
+Each part is that square of a field in which most candidates were classified by eye; its catalog
 is that of LEGUS, cut to the square. A square drawn like NGC 1566 stands for NGC 1559 of PHANGS-HST,
 for ``--new-galaxy ngc1559``.
 """
@@ -74,12 +74,12 @@ def main():
         place.parent.mkdir(parents=True, exist_ok=True)
         files = write_field(painted, place)
         files.catalog.unlink()
-        # The catalogue of LEGUS in place of what is detected in the painting.
+        # The catalog of LEGUS in place of what is detected in the painting.
         target = arguments.folder / "hlsps" / "legus" / field.catalog
         target.parent.mkdir(parents=True, exist_ok=True)
         write_legus(part, target)
-        labelled = np.ma.filled(part["class_human"], 0) > 0
-        print(f"{name}: {len(part)} sources, {labelled.sum()} with labels", flush=True)
+        labeled = np.ma.filled(part["class_human"], 0) > 0
+        print(f"{name}: {len(part)} sources, {labeled.sum()} with labels", flush=True)
     if not (arguments.folder / "hlsps" / "phangs-hst").exists():
         lay_out_phangs(arguments.folder, arguments.width)
 

@@ -60,8 +60,8 @@ def direct_sums(images, x, y, radii, parts):
         inside = [
             (squares < radius**2).reshape(n, parts, n, parts).mean(axis=(1, 3)) for radius in radii
         ]
-        centres = np.arange(-9, 10)
-        ring = np.hypot(centres + column - x0, (centres + row - y0)[:, None])
+        centers = np.arange(-9, 10)
+        ring = np.hypot(centers + column - x0, (centers + row - y0)[:, None])
         ring = (ring >= 7) & (ring < 8)
         for j, image in enumerate(images):
             sky = np.median(image[row - 9 : row + 10, column - 9 : column + 10][ring])

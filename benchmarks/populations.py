@@ -1,10 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Measure on the released LEGUS catalogues what simulated fields are made of.
+"""Measure on the released LEGUS catalogs what simulated fields are made of.
 
 Writes the tables of ``astroclust/data`` that `astroclust.simulation.populations` reads: the
-distribution of magnitudes, colours, concentration and crowding of each class in each field; how
+distribution of magnitudes, colors, concentration and crowding of each class in each field; how
 the candidates lie; and the light of simple stellar populations by age, as the models that LEGUS
-fitted had it. ``python benchmarks/populations.py`` needs the catalogues in ``$ASTROCLUST_DATA``.
+fitted had it. ``python benchmarks/populations.py`` needs the catalogs in ``$ASTROCLUST_DATA``.
 """
 
 import argparse
@@ -150,7 +150,7 @@ def measure_class(rows, noise, quiet, label):
 
 
 def measure_places(rows):
-    """Density and grouping that give the distances to the nearest three neighbours."""
+    """Density and grouping that give the distances to the nearest three neighbors."""
     place = rows["place"]
     wanted = distance_quantiles(place)
     area = np.prod(np.ptp(place, axis=0))
@@ -171,7 +171,7 @@ def measure_places(rows):
 
 
 def distance_quantiles(place):
-    """Quantiles of the logarithm of the distances to the nearest three neighbours."""
+    """Quantiles of the logarithm of the distances to the nearest three neighbors."""
     distances = KDTree(place).query(place, 4)[0][:, 1:]
     return np.log10(np.quantile(np.maximum(distances, 1), np.linspace(0.05, 0.95, 10), axis=0))
 
@@ -220,7 +220,7 @@ def main():
         fields.append((name, correction[3], *measure_places(rows), *sky))
     names = ("field", "aperture_correction", "density", "group_share", "group_size")
     table = Table(rows=fields, names=(*names, "group_radius", "noise", "faint_stars", "texture"))
-    source = "released LEGUS catalogues, by benchmarks/populations.py"
+    source = "released LEGUS catalogs, by benchmarks/populations.py"
     table["density"].format = ".3e"
     _write(table, "simulated_fields", source)
     ragged = Table({key: [row[key] for row in classes] for key in ("field", "class")})

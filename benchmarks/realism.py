@@ -1,12 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Tell simulated fields from the real ones by their catalogues.
+"""Tell simulated fields from the real ones by their catalogs.
 
 Simulated fields go through the package's own detection, photometry and selection. Gradient
-boosting is then told to tell their candidates from those of the released LEGUS catalogues, by V,
-four colours, five errors, the concentration index and the distances to the nearest three
-neighbours; cross-validated, each of the two weighing the same. An AUC of 0.5 is perfect.
+boosting is then told to tell their candidates from those of the released LEGUS catalogs, by V,
+four colors, five errors, the concentration index and the distances to the nearest three
+neighbors; cross-validated, each of the two weighing the same. An AUC of 0.5 is perfect.
 
-The errors of a catalogue hold that of its mean aperture correction, which is the same for all
+The errors of a catalog hold that of its mean aperture correction, which is the same for all
 candidates of a field, and are rounded; the same is done to those that are measured here. Rows
 without a magnitude in all five bands are left out of both.
 """
@@ -37,10 +37,10 @@ from astroclust.simulation.populations import EXTINCTION, field_population, ligh
 
 FIELDS = ("ngc628-c", "ngc628-e", "ngc1566", "ngc1433", "ngc3351")
 # LEGUS's 20 sigma are those of its own image and its own estimate of the noise. With these as faint
-# candidates are found as there are in its catalogues.
+# candidates are found as there are in its catalogs.
 THRESHOLDS = {"ngc628-c": 10.0, "ngc1566": 13.0, "ngc1433": 8.0, "ngc3351": 8.0}
 THRESHOLD = 20.0
-# The limit in absolute magnitude that tells the inspected rows of a catalogue from the others best
+# The limit in absolute magnitude that tells the inspected rows of a catalog from the others best
 # (benchmarks/legus_selection.py) with the mean aperture corrections of benchmarks/populations.py.
 LIMITS = {"ngc628-c": -5.55, "ngc628-e": -5.51, "ngc1433": -5.92, "ngc1566": -6.22}
 FEATURES = (
@@ -140,9 +140,9 @@ def compare_halves(name):
 
 
 def compare_colors(name):
-    """Print how well drawn colours are told from a catalogue's: as measured, and as models have.
+    """Print how well drawn colors are told from a catalog's: as measured, and as models have.
 
-    The models are simple stellar populations with the catalogue's own ages and reddenings, and
+    The models are simple stellar populations with the catalog's own ages and reddenings, and
     errors as large as its own.
     """
     rng, rows = np.random.default_rng(0), read_field(name)
@@ -153,7 +153,7 @@ def compare_colors(name):
     models = light_of_age(np.log10(rows["age"][ok])) + rows["e_bv"][ok, None] * EXTINCTION
     models = models + rng.normal(0, np.minimum(rows["error"][ok], 0.3))
     aucs = [tell_apart(real, -np.diff(light, axis=1))[0] for light in (np.array(drawn), models)]
-    print(f"{name}: colours as measured {aucs[0]:.3f}, of stellar populations {aucs[1]:.3f}")
+    print(f"{name}: colors as measured {aucs[0]:.3f}, of stellar populations {aucs[1]:.3f}")
 
 
 def compare(name, real, simulated):
@@ -170,17 +170,17 @@ def compare(name, real, simulated):
     for column in table.colnames[1:]:
         table[column].format = ".3f"
     table.pprint_all()
-    worst = {"mix": 0.0, "CI": 0.0, "colour": 0.0}
+    worst = {"mix": 0.0, "CI": 0.0, "color": 0.0}
     for c in (1, 2, 3, 4):
         ours, theirs = drawn[drawn_label == c], values[label == c]
         mix = np.mean(drawn_label == c) - np.mean(label == c)
         off = np.median(ours, axis=0) - np.median(theirs, axis=0)
         worst["mix"] = max(worst["mix"], abs(mix))
         worst["CI"] = max(worst["CI"], abs(off[10]))
-        worst["colour"] = max(worst["colour"], np.abs(off[1:5]).max())
+        worst["color"] = max(worst["color"], np.abs(off[1:5]).max())
         print(
             f"  class {c}: share {np.mean(drawn_label == c):.3f} ({mix:+.3f}), CI {off[10]:+.3f}, "
-            f"V {off[0]:+.2f}, colours " + " ".join(f"{x:+.2f}" for x in off[1:5])
+            f"V {off[0]:+.2f}, colors " + " ".join(f"{x:+.2f}" for x in off[1:5])
         )
     names, numbers = np.unique(kinds, return_counts=True)
     index = [np.median(drawn[kinds == k, 10]) for k in names]
@@ -188,7 +188,7 @@ def compare(name, real, simulated):
     print("  kinds (CI): " + ", ".join(f"{k} {n} ({c:.2f})" for k, n, c in parts))
     print(
         f"  worst: mix {100 * worst['mix']:.1f} points, CI {worst['CI']:.3f}, "
-        f"colours {worst['colour']:.2f} mag"
+        f"colors {worst['color']:.2f} mag"
     )
     return auc
 
@@ -201,7 +201,7 @@ def main():
     parser.add_argument("--shape", type=int, default=2000, help="width of a field in pixels")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument(
-        "--colors", action="store_true", help="only colours: drawn as measured, and from models"
+        "--colors", action="store_true", help="only colors: drawn as measured, and from models"
     )
     arguments = parser.parse_args()
     if arguments.colors:

@@ -97,11 +97,11 @@ def measure(page, table, images, folder):
         print(f"page asked for until stamps painted{painted[0] / 1e3:8.2f} s")
         took = np.array(page.evaluate(LABEL, [str(1 + i % 4) for i in range(100)]))
         print(f"label key to saved, median of 100  {np.median(took):8.1f} ms")
-        print(f"label key to saved, 95th per cent  {np.percentile(took, 95):8.1f} ms")
+        print(f"label key to saved, 95th percent  {np.percentile(took, 95):8.1f} ms")
         print(f"label key to saved, slowest        {took.max():8.1f} ms")
         took = np.array(page.evaluate(SCROLL, 60))
         print(f"frame while scrolling, median      {np.median(took):8.1f} ms")
-        print(f"frame while scrolling, 99th per cent{np.percentile(took, 99):7.1f} ms")
+        print(f"frame while scrolling, 99th percent{np.percentile(took, 99):7.1f} ms")
 
 
 def draw(page, table, images, folder, output):

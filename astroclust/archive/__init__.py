@@ -185,7 +185,7 @@ def fetch_legus(
     if not what or set(what) - {"catalog", "images"}:
         raise ValueError(f"what must be 'catalog', 'images' or both, not {what!r}")
     if "catalog" in what and field.catalog is None:
-        raise ValueError(f"LEGUS has no catalogue of {field.name}: ask for what=('images',)")
+        raise ValueError(f"LEGUS has no catalog of {field.name}: ask for what=('images',)")
     here = archive_folder(folder) / "legus" / field.name
     fetch = partial(fetch_files, folder=here, offline=offline, progress_bar=progress_bar)
     mosaics = legus_mosaics(field)

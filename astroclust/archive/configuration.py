@@ -22,7 +22,7 @@ class Conf(ConfigNamespace):
     rootname = "astroclust"
 
     archive_server = ConfigItem(
-        "https://archive.stsci.edu", "Server of catalogues and images.", module="astroclust"
+        "https://archive.stsci.edu", "Server of catalogs and images.", module="astroclust"
     )
     mast_server = ConfigItem(
         "https://mast.stsci.edu", "Server of the MAST portal.", module="astroclust"

@@ -344,8 +344,8 @@ def _not_in(others, part):
     """Sources that are not in the later release."""
     for other in others:
         if len(other) and len(part):
-            places = [np.column_stack([table["x"], table["y"]]) for table in (other, part)]
-            distance, _ = cKDTree(places[0]).query(places[1])
+            positions = [np.column_stack([table["x"], table["y"]]) for table in (other, part)]
+            distance, _ = cKDTree(positions[0]).query(positions[1])
             same = distance <= _SAME
             logger.info("%d candidates are in %s too", same.sum(), other.meta["CATALOG"])
             part = part[~same]

@@ -54,7 +54,7 @@ _DESCRIPTIONS = {
     "ci": "concentration index in V, magnitude within 1 pixel - magnitude within 3",
     "age": "best age of the fit",
     "mass": "best mass of the fit",
-    "e_bv": "best colour excess of the fit",
+    "e_bv": "best color excess of the fit",
     "chi2": "reduced chi^2 of the fit",
     "fit_probability": "quality of the fit, Q: near 1 good, near 0 poor",
     "n_filters": "bands with errors up to 0.3 mag",
@@ -280,7 +280,7 @@ def _add_column(table, name, values, filters):
             "residual": f"residual of the fit in {filter_}, positive where observed is brighter",
         }[kind]
     elif role in ("max", "min"):
-        description = f"{role}imum of {kind} at 68 per cent confidence"
+        description = f"{role}imum of {kind} at 68 percent confidence"
     if name not in INTEGERS:
         table[name] = MaskedColumn(values, unit=unit, description=description)
         return {}

@@ -126,11 +126,11 @@ def write_legus(table, path, *, overwrite=False):
     """
     path = Path(path)
     if path.suffix != ".tab":
-        raise ValueError(f"cannot write a catalogue of LEGUS to {path}: end its name in .tab")
+        raise ValueError(f"cannot write a catalog of LEGUS to {path}: end its name in .tab")
     texts = format_legus(table, path.name)
     with ExitStack() as stack:
-        for place, text in zip((path, path.with_suffix(".readme")), texts, strict=True):
-            partial = stack.enter_context(replace_when_done(place, overwrite=overwrite))
+        for output, text in zip((path, path.with_suffix(".readme")), texts, strict=True):
+            partial = stack.enter_context(replace_when_done(output, overwrite=overwrite))
             partial.write_text(text, encoding="utf-8")
 
 

@@ -34,7 +34,7 @@ PHANGS_CODES = {
     14: "bad pixel",
     15: "nucleus of the galaxy",
     16: "fluff",
-    17: "uncategorised",
+    17: "uncategorized",
     19: "very red star: V-I > 2 and concentration index < 1.45",
 }
 
@@ -68,7 +68,7 @@ _COLUMNS = {
     "phangs_cluster_class_ml_vgg_corr": (
         "class_ml_corrected",
         None,
-        "class_ml, but 4 for what is an artefact to the eye",
+        "class_ml, but 4 for what is an artifact to the eye",
     ),
     "phangs_band_vega": ("mag{end}_{band}", u.mag, f"Vega magnitude in {{filter}}, {_TOTAL}"),
     "phangs_band_mjy": ("flux{end}_{band}", u.mJy, f"flux in {{filter}}, {_TOTAL}"),
@@ -86,12 +86,12 @@ _COLUMNS = {
     ),
     "phangs_age_minchisq": ("age{end}", u.yr, "age of the best fit"),
     "phangs_mass_minchisq": ("mass{end}", u.Msun, "mass of the best fit"),
-    "phangs_ebv_minchisq": ("e_bv{end}", u.mag, "colour excess of the best fit"),
+    "phangs_ebv_minchisq": ("e_bv{end}", u.mag, "color excess of the best fit"),
     "phangs_reducedchisq_minchisq": ("chi2", None, "reduced chi^2 of the fit"),
     "phangs_reduced_minchisq": ("chi2", None, "reduced chi^2 of the fit"),
     "phangs_dr5_thilker25_age": ("age_dr5{end}", u.yr, "age of the fit of DR5"),
     "phangs_dr5_thilker25_mass": ("mass_dr5{end}", u.Msun, "mass of the fit of DR5"),
-    "phangs_dr5_thilker25_ebv": ("e_bv_dr5{end}", u.mag, "colour excess of the fit of DR5"),
+    "phangs_dr5_thilker25_ebv": ("e_bv_dr5{end}", u.mag, "color excess of the fit of DR5"),
     "phangs_dr5_thilker25_reduced_minchisq": ("chi2_dr5", None, "reduced chi^2, fit of DR5"),
 }
 _ENDINGS = {

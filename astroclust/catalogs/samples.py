@@ -102,11 +102,11 @@ def training_sample(catalogs, *, labels="consensus", min_filters=4):
     for catalog in catalogs:
         field = _field(catalog)
         if field.labels in _KINDS[labels] and getattr(field, _TABLES[labels]) is not None:
-            parts.append(_labelled(catalog, field, getattr(field, _TABLES[labels]), min_filters))
+            parts.append(_labeled(catalog, field, getattr(field, _TABLES[labels]), min_filters))
         else:
             left_out.append(field.name)
     if not parts:
-        raise ValueError(f"none of the catalogues has the labels {labels!r} of Wei et al. (2020)")
+        raise ValueError(f"none of the catalogs has the labels {labels!r} of Wei et al. (2020)")
     if left_out:
         warnings.warn(
             f"not in the sample {labels!r} of Wei et al. (2020), left out: {', '.join(left_out)}",
@@ -119,13 +119,13 @@ def training_sample(catalogs, *, labels="consensus", min_filters=4):
 def _field(catalog):
     if "FIELD" not in catalog.meta or "class_human" not in catalog.colnames:
         raise ValueError(
-            "a catalogue does not say its field or has no class_human: read it with "
+            "a catalog does not say its field or has no class_human: read it with "
             "read_legus(path, field=...)"
         )
     return find_field(catalog.meta["FIELD"])
 
 
-def _labelled(catalog, field, paper, min_filters):
+def _labeled(catalog, field, paper, min_filters):
     # A masked number of filters counts as 0.
     enough = np.ma.filled(catalog["n_filters"] >= min_filters, min_filters == 0)
     counted = [number for number, n in enumerate(paper, 1) if n]

@@ -368,7 +368,7 @@ def _say_limits(report, result, arguments):
 
     said = (
         "V magnitude at which half of the clusters are selected, on straight lines between "
-        "magnitudes,\nand its 68 per cent interval from the numbers of clusters:"
+        "magnitudes,\nand its 68 percent interval from the numbers of clusters:"
     )
     limits = limiting_magnitude(result)
     report.say(f"{said}\n{{limits}}", limits=limits, radii_unit=arguments.radii_unit)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The commands for the catalogues and images of surveys."""
+"""The commands for the catalogs and images of surveys."""
 
 from argparse import ArgumentTypeError
 from pathlib import Path
@@ -16,7 +16,7 @@ def add_fetch(commands):
         commands,
         "fetch",
         _fetch,
-        "fetch catalogues and images of LEGUS and PHANGS-HST from MAST",
+        "fetch catalogs and images of LEGUS and PHANGS-HST from MAST",
         "astroclust fetch --list",
         "astroclust fetch ngc1566 --data data",
         "astroclust fetch phangs-human",
@@ -103,7 +103,7 @@ def add_samples(commands):
         commands,
         "samples",
         _samples,
-        "count the classes of LEGUS catalogues beside the paper's",
+        "count the classes of LEGUS catalogs beside the paper's",
         "astroclust fetch ngc1566 --what catalog --data data",
         "astroclust samples data",
     )
@@ -138,13 +138,13 @@ def add_regions(commands):
         _regions,
         "write a table as a region file of DS9",
         "astroclust regions classified.fits -o classified.reg",
-        "# named and coloured by other columns",
+        "# named and colored by other columns",
         "astroclust regions candidates.fits --text id --color n_filters -o candidates.reg",
     )
     command.add_argument("table", type=Path, help="table of candidates")
     add_output(command, "region file to write, ending in .reg")
     command.add_argument("--text", metavar="COLUMN", help="written beside (default: the class)")
-    command.add_argument("--color", metavar="COLUMN", help="coloured by (default: the class)")
+    command.add_argument("--color", metavar="COLUMN", help="colored by (default: the class)")
     command.add_argument("--column-prefix", default="", help="that of the columns of classes")
     command.add_argument("--pixels", action="store_true", help="pixels where there is the sky too")
 

@@ -37,7 +37,7 @@ def add_reproduce(commands):
         "study",
         choices=tuple(_STUDIES),
         help="wei2020: every experiment, from the archive on; schneider2023: whether pretraining "
-        "helps, on labelled stamps; catalog-only: classes from the columns of catalogues alone; "
+        "helps, on labeled stamps; catalog-only: classes from the columns of catalogs alone; "
         "leak, held-out-fields, sample-size: how accuracy depends on what is held out, and on how "
         "much there is to learn from. Options that a study would ignore are refused",
     )
@@ -89,7 +89,7 @@ def _add_data(options):
         "--data",
         type=Path,
         help="schneider2023: file of stamps, or folder of labels.csv and png; catalog-only: folder "
-        "of LEGUS catalogues; of the others where catalogues and mosaics are kept (default: "
+        "of LEGUS catalogs; of the others where catalogs and mosaics are kept (default: "
         "astropy's cache)",
     )
     options.add(

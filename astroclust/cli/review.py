@@ -261,7 +261,7 @@ def _write_page(arguments, report, table, images, page):
         n = len(select_certain(table, page.confirm, column_prefix=arguments.column_prefix))
     if n > DETAILED:
         report.say(
-            "more than {} objects: their pictures are in colour alone, without curves", DETAILED
+            "more than {} objects: their pictures are in color alone, without curves", DETAILED
         )
     report.say("wrote {static} ({:.1f} MB)", n_bytes / 1e6, static=arguments.static, bytes=n_bytes)
 

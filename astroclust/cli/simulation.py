@@ -22,9 +22,9 @@ def add_simulate(commands):
         commands,
         "simulate",
         _simulate,
-        "simulate a field: images, catalogue and readme as LEGUS publishes them, and the truth",
+        "simulate a field: images, catalog and readme as LEGUS publishes them, and the truth",
         "astroclust simulate --like ngc628-c --shape 2000 2000 --seed 1 -o simulated",
-        "# the candidates of a real catalogue, painted where they are",
+        "# the candidates of a real catalog, painted where they are",
         "astroclust simulate --catalog hlsp_legus_catalog.tab -o painted",
     )
     command.add_argument(
@@ -48,7 +48,7 @@ def add_simulate(commands):
     command.add_argument(
         "--catalog",
         metavar="FILE",
-        help="catalogue of LEGUS, whose candidates are painted in place of random ones",
+        help="catalog of LEGUS, whose candidates are painted in place of random ones",
     )
     command.add_argument(
         "--galaxies",
@@ -110,7 +110,7 @@ def _say_classes(report, path):
         return
     catalog = astroclust.catalogs.read_legus(path)
     report.say(
-        "{sources} sources in the catalogue, by the class that simulated experts give:",
+        "{sources} sources in the catalog, by the class that simulated experts give:",
         sources=len(catalog),
     )
     names = {**astroclust.instruments.LEGUS_CLASSES.names, 0: "not inspected"}

@@ -46,7 +46,7 @@ def read_regions(regions):
     Parameters
     ----------
     regions : str, `~pathlib.Path`, `~regions.Regions` or sequence of `~regions.Region`
-        A region file of DS9, or regions. Any shape with a centre is a candidate: circles, boxes,
+        A region file of DS9, or regions. Any shape with a center is a candidate: circles, boxes,
         ellipses, annuli, points and texts.
 
     Returns
@@ -70,7 +70,7 @@ def read_regions(regions):
     Warns
     -----
     AstropyUserWarning
-        Once, where something is left out, with what and how often: shapes without a centre, those
+        Once, where something is left out, with what and how often: shapes without a center, those
         that DS9 excludes (``-circle``), and what the regions package does not know.
 
     Examples
@@ -86,7 +86,7 @@ def read_regions(regions):
         if not _included(region):
             lost["excluded " + _shape(region)] += 1
         elif not hasattr(region, "center"):
-            lost[f"{_shape(region)} (it has no centre)"] += 1
+            lost[f"{_shape(region)} (it has no center)"] += 1
         else:
             kept.append(region)
     _warn_of_lost(lost, name)
@@ -108,7 +108,7 @@ def read_regions(regions):
 
 
 def regions_mask(regions, shape, *, wcs=None):
-    """Pixels of an image whose centres are within regions.
+    """Pixels of an image whose centers are within regions.
 
     Parameters
     ----------
@@ -310,8 +310,8 @@ def _shape(region):
 
 
 def _sky_table(regions):
-    places = [region.center.icrs for region in regions]
-    sky = SkyCoord([place.ra for place in places], [place.dec for place in places])
+    positions = [region.center.icrs for region in regions]
+    sky = SkyCoord([one.ra for one in positions], [one.dec for one in positions])
     return Table({"ra": sky.ra.deg * u.deg, "dec": sky.dec.deg * u.deg}, copy=False)
 
 

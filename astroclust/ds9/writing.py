@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Candidates as regions: coloured circles with a text."""
+"""Candidates as regions: colored circles with a text."""
 
 import re
 
@@ -15,7 +15,7 @@ from astroclust.instruments import LEGUS_BANDS, classes_of
 __all__ = ["to_regions", "write_regions"]
 
 _UNCLASSIFIED = "#999999"
-# Told apart by the colour-blind too (Okabe & Ito 2008, https://jfly.uni-koeln.de/color).
+# Told apart by the color-blind too (Okabe & Ito 2008, https://jfly.uni-koeln.de/color).
 _PALETTE = ("#E69F00", "#56B4E9", "#F0E442", "#CC79A7", "#009E73", "#0072B2", "#D55E00")
 # The ends of the scale for columns of many numbers, dark blue and yellow, as 0 ... 255.
 _SCALE = np.array([(0, 68, 136), (255, 234, 70)])
@@ -26,7 +26,7 @@ _PRECISION = 12
 
 
 def to_regions(table, *, radius=7.0, column_prefix="", text=None, color=None, sky=None):
-    """Circles around candidates, coloured and named by class or by any column.
+    """Circles around candidates, colored and named by class or by any column.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def to_regions(table, *, radius=7.0, column_prefix="", text=None, color=None, sk
     text : str, optional
         Column to write beside the circles; by default class and probability.
     color : str, optional
-        Column to colour by: up to seven different values have a colour each, more numbers a scale
+        Column to color by: up to seven different values have a color each, more numbers a scale
         from blue to yellow; by default the class.
     sky : bool, optional
         Whether regions are on the sky; by default where the table has positions there.
@@ -70,7 +70,7 @@ def to_regions(table, *, radius=7.0, column_prefix="", text=None, color=None, sk
     >>> to_regions(table, text="id")[0].meta["text"]
     '17'
     """
-    circle, places, size, good = _circles(table, radius, sky)
+    circle, positions, size, good = _circles(table, radius, sky)
     classes = _classes(table, column_prefix)
     texts = _class_texts(table, column_prefix, classes) if text is None else _texts(table, text)
     if color is None:
@@ -84,7 +84,7 @@ def to_regions(table, *, radius=7.0, column_prefix="", text=None, color=None, sk
         meta = {"text": texts[i]}
         if classes[i] is not None:
             meta["tag"] = [f"class={classes[i]}", *([TEXT_IS_CLASS] if text is None else [])]
-        regions.append(circle(places[i], size, meta=meta, visual={"color": colors[i]}))
+        regions.append(circle(positions[i], size, meta=meta, visual={"color": colors[i]}))
     return Regions(regions)
 
 
@@ -133,16 +133,16 @@ def write_regions(
 
 
 def _circles(table, radius, sky):
-    """Class of region, places, size, and which rows have a place."""
+    """Class of region, positions, size, and which rows have a position."""
     if sky is not False:
         try:
-            places = sky_positions(table)
+            positions = sky_positions(table)
         except KeyError:
             if sky:
                 raise
         else:
-            good = np.isfinite(places.ra.deg)
-            return CircleSkyRegion, places, radius * LEGUS_BANDS.pixel_scale * u.arcsec, good
+            good = np.isfinite(positions.ra.deg)
+            return CircleSkyRegion, positions, radius * LEGUS_BANDS.pixel_scale * u.arcsec, good
     x, y = pixel_positions(table)
     return CirclePixelRegion, PixCoord(x, y), radius, np.isfinite(x) & np.isfinite(y)
 
@@ -183,7 +183,7 @@ def _texts(table, name):
 
 
 def _colors(table, name):
-    """A colour for each value of a column, grey where there is none."""
+    """A color for each value of a column, gray where there is none."""
     values = np.ma.asarray(_column(table, name))
     lost = np.ma.getmaskarray(values).copy()
     numbers = values.dtype.kind in "fiu"

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""What the catalogue says of a candidate's class without its image: the floor for networks."""
+"""What the catalog says of a candidate's class without its image: the floor for networks."""
 
 from functools import partial
 from time import perf_counter
@@ -30,7 +30,7 @@ __all__ = [
 
 
 def labeled_features(catalogs, *, neighbors=True):
-    """Features of the labelled candidates of catalogs.
+    """Features of the labeled candidates of catalogs.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def labeled_features(catalogs, *, neighbors=True):
 
 
 def classify_without_images(catalogs, *, neighbors=True, galaxies=None, progress=iter):
-    """Classify the labelled candidates of each galaxy by a model trained on those of the others.
+    """Classify the labeled candidates of each galaxy by a model trained on those of the others.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def classify_without_images(catalogs, *, neighbors=True, galaxies=None, progress
     Returns
     -------
     classified : `~astropy.table.Table`
-        One row per labelled candidate: ``field``, ``galaxy``, ``id``, ``label`` (1 to 4, by
+        One row per labeled candidate: ``field``, ``galaxy``, ``id``, ``label`` (1 to 4, by
         people), ``class``, and ``prob_1`` ... ``prob_4``.
 
     Raises
@@ -252,7 +252,7 @@ def scores_by_field(classified):
 
 
 def reproduce_catalog_only(folder, catalogs, *, progress_bar=False):
-    """Classify from the columns of catalogues alone, a galaxy held out at a time, and report.
+    """Classify from the columns of catalogs alone, a galaxy held out at a time, and report.
 
     Parameters
     ----------
@@ -298,16 +298,16 @@ def reproduce_catalog_only(folder, catalogs, *, progress_bar=False):
          all   120      1.0
     """
     began = perf_counter()
-    labelled = [
+    labeled = [
         catalog
         for catalog in catalogs
         if "class_human" in catalog.colnames and LEGUS_CLASSES.knows(catalog["class_human"]).any()
     ]
     progress = partial(tqdm, unit="galaxy", disable=not progress_bar)
-    classified = classify_without_images(labelled, progress=progress)
+    classified = classify_without_images(labeled, progress=progress)
     scores = scores_by_field(classified)
     everything = class_scores(classified["label"], classified["class"], resamples=200)
-    report = Report("Classes from the catalogue alone")
+    report = Report("Classes from the catalog alone")
     report.add(
         "Each field",
         "Boosted trees on magnitudes, errors, colors, concentration index and neighbors; the "

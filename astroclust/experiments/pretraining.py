@@ -145,15 +145,15 @@ def pretraining_study(
     for run in _numbers(runs):
         for name, start in starts.items():
             home = Path(folder) / name.replace(" ", "-")
-            place = home / f"run-{run:03}"
-            result = place / "classified.ecsv"
-            place.mkdir(parents=True, exist_ok=True)
+            run_folder = home / f"run-{run:03}"
+            result = run_folder / "classified.ecsv"
+            run_folder.mkdir(parents=True, exist_ok=True)
             claim_folder(home, _settings(start, data))
             with only_process(result):
                 if not result.exists():
-                    _train(sample, start, place, test_fraction, seed + run - 1, progress_bar)
+                    _train(sample, start, run_folder, test_fraction, seed + run - 1, progress_bar)
             for parts, table in (
-                (curves, _curve(place / "member-1" / "metrics.csv")),
+                (curves, _curve(run_folder / "member-1" / "metrics.csv")),
                 (classified, Table.read(result, format="ascii.ecsv")),
             ):
                 table.add_columns(
@@ -195,7 +195,7 @@ def _settings(start, data):
     return {**recipe_settings(recipe), "start": start, "data": data}
 
 
-def _train(sample, start, place, test_fraction, seed, progress_bar):
+def _train(sample, start, run_folder, test_fraction, seed, progress_bar):
     """Train from one start on one split, and write the classes of the test set."""
     recipe, classifier = (start, None) if isinstance(start, Recipe) else start
     stamps, labels = sample.stamps, np.asarray(sample.labels)
@@ -215,20 +215,20 @@ def _train(sample, start, place, test_fraction, seed, progress_bar):
             scheme=sample.scheme,
             size=sample.size,
         ),
-        name=place.name,
+        name=run_folder.name,
         # The test set is watched, and selects the epoch.
         recipe=replace(recipe, validation_share=0.0, keep_best=True, max_missing_bands=0),
         start=classifier,
         seed=seed,
-        folder=place,
+        folder=run_folder,
         progress_bar=progress_bar,
     )
     probabilities = member_probabilities(trained, tested).mean(axis=0)
     table = Table({"row": test, "label": labels[test]})
     table["class"] = _scheme(sample).most_probable(probabilities)
-    with replace_when_done(place / "classified.ecsv") as partial:
+    with replace_when_done(run_folder / "classified.ecsv") as partial:
         table.write(partial, format="ascii.ecsv")
-    for checkpoint in place.glob("member-1/*.ckpt"):
+    for checkpoint in run_folder.glob("member-1/*.ckpt"):
         checkpoint.unlink()  # large, and no longer needed
 
 

@@ -32,7 +32,7 @@ _KINDS = {"bcw": ("single", "table_1"), "consensus": ("consensus", "table_2")}
 
 
 def sample_fields(labels):
-    """Fields of a sample of Wei et al. (2020) whose catalogues are public.
+    """Fields of a sample of Wei et al. (2020) whose catalogs are public.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def labeled_stamps(name, *, labels, folder, data_folder=None, progress_bar=False
     folder : str or `~pathlib.Path`
         Where the stamps are kept.
     data_folder : str or `~pathlib.Path`, optional
-        Where catalogues and images go, as for `~astroclust.archive.fetch_legus`.
+        Where catalogs and images go, as for `~astroclust.archive.fetch_legus`.
     progress_bar : bool, optional
         Whether to show progress.
 

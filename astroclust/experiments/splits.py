@@ -58,7 +58,7 @@ def reproduce_split_study(
     fields : sequence of str, optional
         Fields of the sample to take; by default all that the archive has.
     data_folder : str or `~pathlib.Path`, optional
-        Where catalogues and mosaics go, as for `~astroclust.archive.fetch_legus`.
+        Where catalogs and mosaics go, as for `~astroclust.archive.fetch_legus`.
     progress_bar : bool, optional
         Whether to show progress.
 
@@ -130,7 +130,7 @@ def _kinds(study, stamps):
     if study == "held-out-fields":
         return {name: {"split": name} for name in sorted(set(stamps.table["field"]))}
     numbers = [number for number in _NUMBERS if number < 0.8 * len(stamps)]
-    kinds = {str(number): {"n_learnt": number, "redraw": True} for number in numbers}
+    kinds = {str(number): {"n_training": number, "redraw": True} for number in numbers}
     return kinds | {"all": {"redraw": True}}
 
 

@@ -55,7 +55,7 @@ class Training:
         by their first weights and the order of the stamps alone: Wei et al. (2020, sec. 3.4)
         reserve one fifth, and take the scatter of their runs for that of the first weights (sec.
         4.3).
-    n_learnt : int or None, optional
+    n_training : int or None, optional
         How many stamps to learn from, at most.
     name : str, optional
         Name of the network in folders and tables, by default its architecture.
@@ -67,7 +67,7 @@ class Training:
     size: int | str = 50
     split: str = "stratified"
     redraw: bool = False
-    n_learnt: int | None = None
+    n_training: int | None = None
     name: str = ""
 
     @property
@@ -86,7 +86,7 @@ class Training:
         ]
         if self.redraw:
             parts.append("redrawn")
-        return "_".join(parts if self.n_learnt is None else [*parts, f"n{self.n_learnt}"])
+        return "_".join(parts if self.n_training is None else [*parts, f"n{self.n_training}"])
 
 
 def check_split(split):
@@ -137,12 +137,12 @@ def run_training(training, stamps, *, folder, others=None, progress_bar=False):
         If the folder holds this training of other data or settings, or no stamps can be held out.
     """
     result, others = result_of(training, folder), others or {}
-    place = result.parent
-    place.mkdir(parents=True, exist_ok=True)
+    home = result.parent
+    home.mkdir(parents=True, exist_ok=True)
     settings = _settings(training, stamps, others)
     with only_process(result):
         if not result.exists():
-            _train(training, stamps, place, result, others, settings, progress_bar)
+            _train(training, stamps, home, result, others, settings, progress_bar)
     classified = Table.read(result, format="ascii.ecsv")
     known = classified.meta.pop(_SETTINGS, {})
     usual = recipe_settings(Recipe())  # of settings that an earlier version did not have
@@ -153,7 +153,7 @@ def run_training(training, stamps, *, folder, others=None, progress_bar=False):
     ]
     if other:
         raise ValueError(
-            f"{place} holds a training with other {', '.join(other)}: choose another folder for "
+            f"{home} holds a training with other {', '.join(other)}: choose another folder for "
             "the output, or remove this one to train again"
         )
     return classified
@@ -220,7 +220,7 @@ def _fingerprint(stamps):
     return f"{len(stamps)} {digest.hexdigest()[:16]}"
 
 
-def _train(training, stamps, place, result, others, settings, progress_bar):
+def _train(training, stamps, home, result, others, settings, progress_bar):
     """Train, classify the rest, and write the table."""
     labels = np.asarray(stamps.table["class"])
     learnt, tested = _split(training, stamps)
@@ -232,7 +232,7 @@ def _train(training, stamps, place, result, others, settings, progress_bar):
         name=training.experiment,
         recipe=recipe,
         seed=training.run,
-        folder=place,
+        folder=home,
         progress_bar=progress_bar,
     )
     parts = {"validation": stamps[tested], **others}
@@ -250,7 +250,7 @@ def _train(training, stamps, place, result, others, settings, progress_bar):
     classified.meta[_SETTINGS] = settings
     with replace_when_done(result) as partial:
         classified.write(partial, format="ascii.ecsv")
-    for checkpoint in place.glob("member-*/*.ckpt"):
+    for checkpoint in home.glob("member-*/*.ckpt"):
         checkpoint.unlink()  # what weighs, and is done with
 
 
@@ -276,9 +276,9 @@ def _split(training, stamps):
             f"{len(stamps)} stamps overlap so much, or are so few, that no fifth of a class can be "
             "held out: take more fields"
         )
-    if training.n_learnt is not None:
+    if training.n_training is not None:
         rng = np.random.default_rng(training.run)
-        learnt = np.sort(rng.permutation(learnt)[: training.n_learnt])
+        learnt = np.sort(rng.permutation(learnt)[: training.n_training])
     return learnt, tested
 
 

@@ -50,7 +50,7 @@ class _Plan:
     sizes: tuple = (25, 50, 100, "random")
     batches: dict = field(default_factory=dict)  # by recipe, in place of its own
     n_fields: int | None = None
-    n_learnt: int | None = None
+    n_training: int | None = None
     n_tested: int | None = None  # of the new galaxy
     labels: tuple = LABELS
     normalization: str = "unit-stamp"
@@ -71,7 +71,7 @@ _PLANS = {
         2,
         batches={"wei2020": 10, "wei2020-vgg19": 10, "native": 40},
         n_fields=2,
-        n_learnt=1000,
+        n_training=1000,
         n_tested=60,
     ),
 }
@@ -290,7 +290,7 @@ def _trainings(plan, weights=None):
     for run in range(1, plan.runs + 1):
         for name in plan.networks:
             recipe = _recipe(plan, name, weights)
-            options = {"n_learnt": plan.n_learnt, "split": plan.split, "redraw": plan.redraw}
+            options = {"n_training": plan.n_training, "split": plan.split, "redraw": plan.redraw}
             for labels in plan.labels:
                 yield Training(labels, recipe, run, **options)
             for size in plan.sizes:

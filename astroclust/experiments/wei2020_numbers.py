@@ -134,7 +134,7 @@ def _size_variation(ours, row):
 def _training_objects(ours, row):
     """Objects of a class in the training set, unless that is limited."""
     tested = _tested(ours, row)
-    if tested is None or ours.plan.n_learnt is not None:
+    if tested is None or ours.plan.n_training is not None:
         return []
     number = int(row["class"])
     classes = np.asarray(ours.samples[row["labels"]].table["class"])

@@ -99,7 +99,7 @@ def completeness(
     -------
     completeness : `~astropy.table.Table`, length k x m
         ``magnitude``, ``radius`` (as given), ``n``; the fractions ``found`` and ``selected`` with
-        the limits of their 68 per cent Wilson intervals, such as ``found_low`` and ``found_high``.
+        the limits of their 68 percent Wilson intervals, such as ``found_low`` and ``found_high``.
         With a classifier also ``n_class_1`` ..., the number of selected clusters in each class;
         ``n_not_classified``; and the fraction that reaches a published catalog, ``classified_1_2``
         for classes 1 and 2 of LEGUS, or named after the classes that count as clusters in another

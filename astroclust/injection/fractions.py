@@ -13,7 +13,7 @@ __all__ = ["fraction_columns", "limiting_magnitude", "recovered_fractions"]
 _CLASSIFIED = re.compile(r"classified(_\d+)+")
 # Number of samples for the errors of limits.
 _SAMPLES = 1000
-# Quantiles of the central 68 per cent.
+# Quantiles of the central 68 percent.
 _INTERVAL = (0.16, 0.84)
 
 
@@ -122,7 +122,7 @@ def limiting_magnitude(table, *, fraction=0.5, column="selected", seed=0):
     limits : `~astropy.table.Table`
         One row per radius: ``radius``; ``magnitude``, the first crossing of the fraction from
         bright to faint by linear interpolation, NaN if there is none; and ``magnitude_low`` and
-        ``magnitude_high``, the limits of its 68 per cent interval, infinite if they lie beyond the
+        ``magnitude_high``, the limits of its 68 percent interval, infinite if they lie beyond the
         magnitudes of the table.
 
     Raises

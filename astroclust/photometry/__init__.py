@@ -18,7 +18,7 @@ from astroclust.photometry.calibration import (
     value_of_band,
     zero_point,
 )
-from astroclust.photometry.centring import recenter
+from astroclust.photometry.centering import recenter
 from astroclust.photometry.ci_cut import CICalibration, calibrate_ci, catalog_ci_cut
 from astroclust.photometry.columns import Calibration, Correction, add_fluxes, add_magnitudes
 from astroclust.photometry.corrections import (

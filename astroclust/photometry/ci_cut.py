@@ -17,7 +17,7 @@ from astroclust.images import ImageSet
 from astroclust.instruments import exposure_time
 from astroclust.photometry.apertures import measure_apertures
 from astroclust.photometry.calibration import counts_to_rate
-from astroclust.photometry.centring import recenter
+from astroclust.photometry.centering import recenter
 from astroclust.photometry.curves import CI_RADII, index_of_fluxes
 
 __all__ = ["CICalibration", "calibrate_ci", "catalog_ci_cut"]

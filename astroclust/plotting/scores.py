@@ -293,8 +293,8 @@ def plot_class_distributions(confusions, *, agreement=None):
     colors = matplotlib.colormaps["viridis"](np.linspace(0.15, 0.85, len(matrices)))
     for row, (ax, number) in enumerate(zip(axes, classes, strict=True)):
         for i, (name, percent) in enumerate(percents.items()):
-            places = np.arange(len(classes)) + (i + 0.5) * width - 0.4
-            ax.bar(places, np.nan_to_num(percent[row]), width, color=colors[i], label=name)
+            positions = np.arange(len(classes)) + (i + 0.5) * width - 0.4
+            ax.bar(positions, np.nan_to_num(percent[row]), width, color=colors[i], label=name)
         for i, (name, known) in enumerate((agreement or {}).items()):
             style = {"color": "k", "ls": _LINE_STYLES[i % len(_LINE_STYLES)]}
             ax.hlines(known.get(number, np.nan), row - 0.45, row + 0.45, label=name, **style)

@@ -164,7 +164,7 @@ def review_table(
     port=None,
     page=DEFAULT_PAGE,
 ):
-    """Serve a page in which candidates are looked at and labelled.
+    """Serve a page in which candidates are looked at and labeled.
 
     Parameters
     ----------

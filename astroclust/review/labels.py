@@ -361,15 +361,15 @@ class LabelStore:
         if not entries or not len(self):
             return found
         rows = np.array([entry.row for entry in entries])
-        places = np.array([(entry.x, entry.y) for entry in entries])
+        positions = np.array([(entry.x, entry.y) for entry in entries])
         here = np.stack([self.x, self.y], axis=1)
         same = np.flatnonzero((rows >= 0) & (rows < len(self)))
-        near = np.abs(here[rows[same]] - places[same]).max(axis=1) < _NEAR
+        near = np.abs(here[rows[same]] - positions[same]).max(axis=1) < _NEAR
         found[same[near]] = rows[same[near]]
-        lost = np.flatnonzero((found < 0) & np.isfinite(places).all(axis=1))
+        lost = np.flatnonzero((found < 0) & np.isfinite(positions).all(axis=1))
         finite = np.flatnonzero(np.isfinite(here).all(axis=1))
         if len(lost) and len(finite):
-            distance, nearest = KDTree(here[finite]).query(places[lost])
+            distance, nearest = KDTree(here[finite]).query(positions[lost])
             good = distance < _NEAR
             found[lost[good]] = finite[nearest[good]]
         return found

@@ -23,7 +23,7 @@ GROWTH_RADII = tuple(range(1, 21))
 _SKY = (21.0, 22.0)
 _PROFILE_SIZE = 2 * int(_SKY[1]) + 3
 _RADII = np.arange(len(GROWTH_RADII)) + 0.5
-# Colours of saliency against, neutral and for a class: ends and middle of PuOr.
+# Colors of saliency against, neutral and for a class: ends and middle of PuOr.
 _AGAINST, _NEUTRAL, _FOR = np.array([[84, 39, 136], [18, 18, 20], [253, 150, 40]], float)
 
 
@@ -48,15 +48,15 @@ def measure_objects(objects, rows):
         None stands for what is not known.
     """
     images, rows = objects.images, np.asarray(rows)
-    places = Table({"x": objects.x[rows], "y": objects.y[rows]})
-    growth = {band.role: growth_curve(places, band) for band in images.values()}
-    index = concentration_index(places, images.reference)
-    magnitudes, here = _magnitudes(objects, rows, places)
-    data = make_stamps(places, images, size=_PROFILE_SIZE, bands=images.roles).data
+    positions = Table({"x": objects.x[rows], "y": objects.y[rows]})
+    growth = {band.role: growth_curve(positions, band) for band in images.values()}
+    index = concentration_index(positions, images.reference)
+    magnitudes, here = _magnitudes(objects, rows, positions)
+    data = make_stamps(positions, images, size=_PROFILE_SIZE, bands=images.roles).data
     reference = images.reference.role
     measured = []
     for i in range(len(rows)):
-        profiles = _profiles(data[i], places["x"][i], places["y"][i])
+        profiles = _profiles(data[i], positions["x"][i], positions["y"][i])
         profiles = dict(zip(images.roles, profiles, strict=True))
         measured.append(
             {
@@ -108,7 +108,7 @@ def _half_width(profile):
     return 2 * (_RADII[i - 1] + share * (_RADII[i] - _RADII[i - 1]))
 
 
-def _magnitudes(objects, rows, places):
+def _magnitudes(objects, rows, positions):
     """Magnitudes and errors by band, shape (n, 2), and the bands that were measured here."""
     table, images = objects.table, objects.images
     names = {band.role: band.filter.lower() for band in images.values()}
@@ -117,7 +117,7 @@ def _magnitudes(objects, rows, places):
         for role, name in names.items()
         if f"mag_{name}" not in table.colnames and not images[role].is_rendered
     ]
-    own = measure_photometry(places, images, errors="iraf") if here else None
+    own = measure_photometry(positions, images, errors="iraf") if here else None
     magnitudes = {}
     for role, name in names.items():
         source = own if role in here else table[rows]
@@ -177,9 +177,9 @@ class Saliency:
             if not hasattr(self._model, "networks"):
                 self._model = load_classifier(self._model)
             card = self._model.card
-            place = Table({"x": self.objects.x[[row]], "y": self.objects.y[[row]]})
+            position = Table({"x": self.objects.x[[row]], "y": self.objects.y[[row]]})
             images = ImageSet.of(self.objects.images, card.system)
-            stamps = make_stamps(place, images, size=card.stamp_size, bands=card.bands)
+            stamps = make_stamps(position, images, size=card.stamp_size, bands=card.bands)
             if not stamps.present.any():
                 raise ValueError("there is nothing here that can be classified")
             probabilities = self._model.probabilities(stamps).mean(axis=0)

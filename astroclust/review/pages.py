@@ -16,7 +16,7 @@ from astroclust.review.pictures import COLOR, SHEET_COLUMNS, Pictures, context_s
 
 __all__ = ["DETAILED", "write_review"]
 
-#: With more objects than these a page has colour pictures only, or it is too large to mail.
+#: With more objects than these a page has color pictures only, or it is too large to mail.
 DETAILED = 1000
 
 _PER_SHEET = 96

@@ -16,7 +16,7 @@ from astroclust.stamps import make_stamps
 
 __all__ = ["COLOR", "SHEET_COLUMNS", "TILE", "Pictures", "context_size"]
 
-#: The picture of all bands in colour; others are named by their band.
+#: The picture of all bands in color; others are named by their band.
 COLOR = "color"
 #: Stamps side by side in a sheet.
 SHEET_COLUMNS = 8
@@ -26,7 +26,7 @@ TILE = 256
 # Width of the surroundings of an object over that of its stamp.
 _CONTEXT = 4
 
-# Pictures kept: some 75 MB of 50 pixels in colour.
+# Pictures kept: some 75 MB of 50 pixels in color.
 _KEPT = 10_000
 _GREY_LIMITS = (20.0, 99.8)
 _FIELD_LIMITS = (30.0, 99.4)
@@ -73,9 +73,9 @@ class Pictures:
         stamps : `~astroclust.stamps.Stamps`
             One a row.
         """
-        places = Table({"x": self.objects.x[rows], "y": self.objects.y[rows]})
+        positions = Table({"x": self.objects.x[rows], "y": self.objects.y[rows]})
         images = self.objects.images
-        return make_stamps(places, images, size=size or self.size, bands=images.roles)
+        return make_stamps(positions, images, size=size or self.size, bands=images.roles)
 
     def sheet(self, rows, name=COLOR):
         """Small pictures of some rows, side by side.
@@ -177,7 +177,7 @@ class Pictures:
         roles = self.objects.images.roles
         if name == COLOR:
             return color_image(bands, roles, system=self.objects.images.system)
-        return _grey(bands[roles.index(name)])
+        return _gray(bands[roles.index(name)])
 
     def levels(self):
         """How many times the field is halved until it fits into a tile."""
@@ -230,7 +230,7 @@ class Pictures:
         if name == COLOR:
             images = self.objects.images
             return color_image(data, images.roles, system=images.system, levels=self._levels[COLOR])
-        return _grey(data[0], self._levels[name])
+        return _gray(data[0], self._levels[name])
 
     def _find_levels(self):
         """What is black and white all over the field."""
@@ -274,7 +274,7 @@ def _percentiles(pixels, limits=_GREY_LIMITS):
     return np.percentile(finite, limits) if finite.size else (0.0, 1.0)
 
 
-def _grey(pixels, levels=None):
+def _gray(pixels, levels=None):
     black, white = _percentiles(pixels) if levels is None else levels
     scaled = np.clip((np.nan_to_num(pixels, nan=black) - black) / (white - black or 1), 0, 1)
     return (255 * AsinhStretch(0.1)(scaled)).astype(np.uint8)

@@ -56,7 +56,7 @@ def wait_for(condition, seconds=300):
         time.sleep(0.02)
 
 
-def test_a_field_comes_with_catalogue_images_and_meta(server, tmp_path):
+def test_a_field_comes_with_catalog_images_and_meta(server, tmp_path):
     data = fetch_legus("NGC 1566", folder=tmp_path)
     assert data.name == "ngc1566"
     assert len(data.catalog) == 3
@@ -166,7 +166,7 @@ def test_the_mosaic_of_m51_has_names_of_its_own(server, tmp_path):
     assert len(fetch_legus("M51", what=["images"], folder=tmp_path / "2").images) == 5
 
 
-def test_a_second_version_of_a_catalogue_is_found(server, tmp_path):
+def test_a_second_version_of_a_catalog_is_found(server, tmp_path):
     first = next(
         name
         for name in server.files
@@ -183,7 +183,7 @@ def test_a_second_version_of_a_catalogue_is_found(server, tmp_path):
 def test_fields_and_requests_that_there_are_not(server, tmp_path):
     with pytest.raises(KeyError, match="did you mean ngc628-c, ngc628-e"):
         fetch_legus("ngc628", folder=tmp_path)
-    with pytest.raises(ValueError, match="no catalogue of ngc2500"):
+    with pytest.raises(ValueError, match="no catalog of ngc2500"):
         fetch_legus("ngc2500", folder=tmp_path)
     with pytest.raises(ValueError, match="what must be"):
         fetch_legus("ngc1566", what="spectra", folder=tmp_path)

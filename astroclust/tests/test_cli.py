@@ -243,7 +243,7 @@ def test_completeness_with_a_classifier(files, tmp_path, capsys):
     command += ["--workers", "1", "--magnitudes", "19,31", "--radii", "1", "--model", "default"]
     assert main(command) == 0
     out = capsys.readouterr().out
-    assert "and its 68 per cent interval from the numbers of clusters:" in out
+    assert "and its 68 percent interval from the numbers of clusters:" in out
     assert "the same, selected and of class 1 or 2 by legus-pictures-1:" in out
     assert re.search(r"^ +1\.0 +(\d\d\.\d\d|nan) ", out, re.MULTILINE)
     result = Table.read(tmp_path / "c.ecsv")
@@ -360,16 +360,16 @@ def test_train_on_labels_of_a_table(sparse, tmp_path, capsys):
     images = tmp_path / "field.fits"
     field.images.write(images)
     table = field.truth["id", "x", "y", "class"]
-    table["class"][:2] = 0  # not labelled
+    table["class"][:2] = 0  # not labeled
     table["one"] = np.arange(len(table)) == 5
-    table.write(tmp_path / "labelled.fits")
+    table.write(tmp_path / "labeled.fits")
     output = tmp_path / "tuned.safetensors"
-    arguments = ["train", "-q", "--labels", str(tmp_path / "labelled.fits"), "-o", str(output)]
+    arguments = ["train", "-q", "--labels", str(tmp_path / "labeled.fits"), "-o", str(output)]
     images = [f"--image={name}={images}[{name}]" for name in field.images.filters]
     start = ["--from", "default", "--epochs", "1", "--folds", "0"]
     assert main([*arguments, *images, *start]) == 0
     assert (
-        f"{len(table) - 2} stamps with class of labelled.fits in F275W," in capsys.readouterr().out
+        f"{len(table) - 2} stamps with class of labeled.fits in F275W," in capsys.readouterr().out
     )
     card = astroclust.load_classifier(output).card
     assert not card.simulated

@@ -40,7 +40,7 @@ def client():
 
 @pytest.fixture
 def fields(field, tmp_path):
-    """A list of two fields, in a file beside them: one with a catalogue, one without."""
+    """A list of two fields, in a file beside them: one with a catalog, one without."""
     field.images.write(tmp_path / "images.fits")
     table = Table({"x": np.linspace(30, 160, 40), "y": np.linspace(130, 30, 40)})
     table["name"] = [f"object {i}" for i in range(40)]
@@ -184,7 +184,7 @@ def _first(fields):
     return path
 
 
-def test_a_catalogue_without_rows(fields, client, tmp_path):
+def test_a_catalog_without_rows(fields, client, tmp_path):
     Table({"x": np.empty(0), "y": np.empty(0)}).write(tmp_path / "candidates.ecsv", overwrite=True)
     (path,) = classify_fields(_first(fields), tmp_path / "out", tasks=Tasks(client))
     found = Table.read(path)

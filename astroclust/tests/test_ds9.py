@@ -58,7 +58,7 @@ def test_sky_regions_go_first():
         to_regions(table["x", "y"], sky=True)
 
 
-def test_text_and_colour_of_any_column():
+def test_text_and_color_of_any_column():
     table = Table({"x": np.arange(9.0), "y": np.arange(9.0), "class": [1, 2, 3, 4, 1, 2, 3, 4, 1]})
     table["name"] = MaskedColumn(list("abacabaca"), mask=[0, 0, 0, 0, 0, 0, 0, 0, 1])
     table["mass"] = [1.0, 2, 3, 4, 5, 6, 7, 8, np.nan]
@@ -177,7 +177,7 @@ def test_what_is_left_out_is_said_once(tmp_path):
         result = read_regions(tmp_path / "r.reg")
     assert len(result) == 1
     assert len(caught) == 1
-    for part in ("2 x vector", "1 x panda", "1 x polygon (it has no centre)", "1 x excluded circ"):
+    for part in ("2 x vector", "1 x panda", "1 x polygon (it has no center)", "1 x excluded circ"):
         assert part in str(caught[0].message)
     assert caught[0].filename == __file__
 
@@ -201,7 +201,7 @@ def test_files_that_cannot_be_read(content, message, tmp_path):
 @pytest.mark.parametrize(
     "shape",
     [
-        'box 10:00:00.0 +02:00:00.0 0.5" 0.5" # colour=yellow width=2',
+        'box 10:00:00.0 +02:00:00.0 0.5" 0.5" # color=yellow width=2',
         'circle(10:00:00.0,+02:00:00.0,0.5")',
         'circle(10h00m00.0s,+02d00m00.0s,0.5") # text={3; 4 (a)}',
         "point(10:00:00.0,+02:00:00.0) # point=x",
@@ -220,8 +220,8 @@ def test_sexagesimal_shapes_without_a_frame_are_fk5(shape, tmp_path):
 
 
 def test_text_is_kept_though_a_property_is_dropped(tmp_path):
-    (tmp_path / "r.reg").write_text("image\ncircle(1,2,3) # colour=red text={a colour=b; 2}\n")
-    assert read_regions(tmp_path / "r.reg")["text"][0] == "a colour=b; 2"
+    (tmp_path / "r.reg").write_text("image\ncircle(1,2,3) # color=red text={a color=b; 2}\n")
+    assert read_regions(tmp_path / "r.reg")["text"][0] == "a color=b; 2"
 
 
 def test_region_files_cut_anywhere_are_errors_or_right(tmp_path):
@@ -311,7 +311,7 @@ def test_files_are_not_replaced_unasked(tmp_path):
     assert len(read_regions(tmp_path / "r.reg")) == 0
 
 
-def test_masks_are_of_pixel_centres(tmp_path):
+def test_masks_are_of_pixel_centers(tmp_path):
     mask = regions_mask([circle(5, 4, 2.5), RectanglePixelRegion(PixCoord(29, 19), 4, 4)], (20, 30))
     y, x = np.mgrid[:20, :30]
     expected = (np.hypot(x - 5, y - 4) < 2.5) | ((abs(x - 29) < 2) & (abs(y - 19) < 2))

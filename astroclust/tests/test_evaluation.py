@@ -232,7 +232,7 @@ def _sky(ra, classes, name="class"):
     return Table({"ra": np.array(ra) / 3600 + 10, "dec": np.zeros(len(ra)), name: classes})
 
 
-def test_catalogues_are_matched_each_to_its_nearest():
+def test_catalogs_are_matched_each_to_its_nearest():
     # The second row of a and the first are both near the first of b: the nearer one has it.
     a, b = _sky([0, 0.08, 5, 9], [1, 2, 3, 4]), _sky([0.02, 5.3, 9.05], [1, 3, 1], "class_human")
     pairs = agreement(a, b)
@@ -248,7 +248,7 @@ def test_catalogues_are_matched_each_to_its_nearest():
     assert confusion_matrix(pairs["class_a"], pairs["class_b"])["total"].sum() == 2
 
 
-def test_catalogues_are_matched_in_pixels_and_by_name():
+def test_catalogs_are_matched_in_pixels_and_by_name():
     a = Table({"x": [1.0, 50.0, np.nan], "y": [1.0, 1.0, 1.0], "class": [1, 2, 3], "id": [1, 2, 3]})
     b = Table({"x": [1.5, 50.0], "y": [1.0, 1.0], "class": [1, 0], "id": [2, 3]})
     pairs = agreement(a, b, match=1 * u.pix)
@@ -286,7 +286,7 @@ def test_accuracy_falls_where_it_is_faint():
         accuracy_against(magnitudes, labels, classes, bins=0)
 
 
-def test_neighbours_are_counted_without_oneself():
+def test_neighbors_are_counted_without_oneself():
     table = Table({"x": [0.0, 3.0, 40.0, np.nan], "y": [0.0, 4.0, 0.0, 0.0]})
     assert crowding(table, radius=5).tolist() == [1, 1, 0, 0]
 

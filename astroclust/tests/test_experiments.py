@@ -71,11 +71,11 @@ def test_a_training_is_kept_and_read_again(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("size", [25, "random"])
 def test_trainings_on_other_sizes(tmp_path, size):
-    training = Training("bcw", QUICK, run=1, size=size, n_learnt=32)
+    training = Training("bcw", QUICK, run=1, size=size, n_training=32)
     assert len(run_training(training, _stamps(), folder=tmp_path)) == 12
 
 
-def test_a_field_or_neighbours_stay_out(tmp_path):
+def test_a_field_or_neighbors_stay_out(tmp_path):
     stamps = _stamps()
     training = Training("bcw", QUICK, run=1, split="ngc5474")
     classified = run_training(training, stamps, folder=tmp_path)
@@ -87,7 +87,7 @@ def test_a_field_or_neighbours_stay_out(tmp_path):
         run_training(Training("bcw", QUICK, run=1, split="ngc628-c"), stamps, folder=tmp_path)
 
 
-def test_crops_keep_the_centre():
+def test_crops_keep_the_center():
     stamps = _stamps(4)
     for size in (25, 50, 100):
         cropped = center_crop(stamps, size)
@@ -100,7 +100,7 @@ def test_crops_keep_the_centre():
     assert len(join_stamps([stamps, cropped])) == 8
 
 
-def test_the_samples_are_those_of_public_catalogues():
+def test_the_samples_are_those_of_public_catalogs():
     assert {"ngc45", "ngc5474"} <= set(sample_fields("bcw"))
     assert "ngc1566" in sample_fields("consensus") or "ngc1433" in sample_fields("consensus")
     with pytest.raises(ValueError, match="bcw, consensus"):
@@ -121,7 +121,7 @@ def _catalog(field, distance, seed, n=120):
     return catalog
 
 
-def test_trees_learn_from_catalogues_of_other_galaxies():
+def test_trees_learn_from_catalogs_of_other_galaxies():
     catalogs = [
         _catalog("ngc1433", 8.3, 1),
         _catalog("ngc628-c", 9.9, 2),
@@ -138,7 +138,7 @@ def test_trees_learn_from_catalogues_of_other_galaxies():
     assert scores["total"][-1] == len(classified)
 
 
-def test_images_and_catalogues_together():
+def test_images_and_catalogs_together():
     catalogs = [_catalog("ngc1433", 8.3, 1), _catalog("ngc628-c", 9.9, 2)]
     for catalog in catalogs:
         catalog["ci"] = 1.5
@@ -193,7 +193,7 @@ def test_wei_2020_as_a_command(small_archive, tmp_path, monkeypatch, capsys):
         sizes=(25, 50),
         batches=dict.fromkeys((*networks, "native"), 2),
         n_fields=1,
-        n_learnt=40,
+        n_training=40,
         n_tested=10,
     )
     monkeypatch.setattr(wei2020, "_PLANS", {True: plan})
@@ -252,7 +252,7 @@ def archive_of_phangs(small_archive, tmp_path):
 
 def test_wei_2020_with_the_new_galaxy_of_the_paper(archive_of_phangs, tmp_path, monkeypatch):
     plan = wei2020._Plan({"native": "native-small"}, 1, batches={"native": 2}, n_fields=1)
-    monkeypatch.setattr(wei2020, "_PLANS", {True: replace(plan, n_learnt=40, n_tested=10)})
+    monkeypatch.setattr(wei2020, "_PLANS", {True: replace(plan, n_training=40, n_tested=10)})
     with ArchiveServer(archive_of_phangs) as server:
         command = ["reproduce", "wei2020", "--quick", "-q", "--new-galaxy", "ngc1559"]
         command += ["--server", server.url, "--data", f"{tmp_path}/data", "-o", f"{tmp_path}/out"]

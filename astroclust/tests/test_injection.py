@@ -308,7 +308,7 @@ def test_equal_seeds_give_equal_results(images, result):
     assert not np.array_equal(first, changed)
 
 
-def test_light_has_its_flux_colours_and_noise(monkeypatch):
+def test_light_has_its_flux_colors_and_noise(monkeypatch):
     """Of a hundred clusters in nothing but faint light."""
     meta = {"EXPTIME": 100.0}
     flat = {
@@ -338,7 +338,7 @@ def test_light_has_its_flux_colours_and_noise(monkeypatch):
     np.testing.assert_allclose(100 * light["F555W"], np.round(100 * light["F555W"]), atol=1e-4)
 
 
-def test_a_brighter_neighbour_is_no_detection(images, monkeypatch):
+def test_a_brighter_neighbor_is_no_detection(images, monkeypatch):
     y, x = np.mgrid[0 : images.shape[0] : 2.5, 0 : images.shape[1] : 2.5].reshape(2, -1)
     everywhere = Table({"id": np.arange(x.size), "x": x, "y": y})
     monkeypatch.setattr("astroclust.selection.pipeline.find_sources", lambda *_, **__: everywhere)

@@ -221,7 +221,7 @@ def test_numbers_and_units_of_libraries_are_accepted():
     [
         ("[]", r"band\.json .* band system \(a band system has the entries name, roles, filters"),
         ('{"name": "x"}', "has the entries name, roles, filters, pixel_scale"),
-        (json.dumps({**SIX.content, "colour": 1}), "unknown entries colour; known are name, roles"),
+        (json.dumps({**SIX.content, "color": 1}), "unknown entries color; known are name, roles"),
     ],
 )
 def test_json_files_that_are_no_band_systems(tmp_path, text, message):

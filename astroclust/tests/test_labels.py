@@ -32,7 +32,7 @@ def draw_truth(mix):
 
 
 def listed_shares(label):
-    """Shares of the kinds of a class in catalogues, where there are no points."""
+    """Shares of the kinds of a class in catalogs, where there are no points."""
     listed = {kind: share for kind, share in KINDS[label].items() if kind not in POINTS}
     return {kind: share / sum(listed.values()) for kind, share in listed.items()}
 
@@ -147,7 +147,7 @@ def test_experts_agree_as_published():
     assert np.mean(mode[expert <= 2] <= 2) == pytest.approx(0.67, abs=0.08)
 
 
-def test_means_equal_modes_as_often_as_in_the_catalogues_of_ngc_628():
+def test_means_equal_modes_as_often_as_in_the_catalogs_of_ngc_628():
     truth, known = draw_truth(NGC_628)
     labels = label_noise(truth, seed=2, **known)
     mode = np.array(labels["class_mode"])

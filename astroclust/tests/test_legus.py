@@ -25,7 +25,7 @@ NAME = "hlsp_legus_hst_{}_multiband_v1_padagb-mwext-avgapcor.tab"
 
 
 def rows(labels, *, mosaic=False, n_filters=5):
-    """The numbers of a catalogue with the given last columns, one row for each."""
+    """The numbers of a catalog with the given last columns, one row for each."""
     labels = np.atleast_2d(labels)
     n = len(labels)
     number = np.arange(1.0, n + 1)
@@ -396,7 +396,7 @@ def test_nothing_is_lost_on_the_way_to_a_file_and_back(tmp_path, ending):
     assert dict(back.meta) == table.meta
 
 
-def test_fields_are_found_however_they_are_spelt():
+def test_fields_are_found_however_they_are_spelled():
     assert len(legus_fields()) == 64
     assert len({field.galaxy for field in legus_fields().values()} - {"NGC 5194/NGC 5195"}) == 50
     for name in ("ngc628-c", "NGC 628C", "ngc0628c", "NGC628-c"):
@@ -435,7 +435,7 @@ def test_samples_have_the_labels_of_their_table(tmp_path):
         assert len(training_sample(catalogs, min_filters=0)) == 3
     with pytest.raises(ValueError, match="labels must be one of"):
         training_sample(catalogs, labels="mine")
-    with pytest.raises(ValueError, match="none of the catalogues"):
+    with pytest.raises(ValueError, match="none of the catalogs"):
         training_sample([one])
     with pytest.raises(ValueError, match="read_legus"):
         training_sample([Table({"class": [1]})])
@@ -455,7 +455,7 @@ def test_what_is_spurious_in_ngc4449_is_not_in_the_sample(tmp_path):
     assert training_sample([people], labels="bcw")["class"].tolist() == [1, 2, 3]
 
 
-def test_real_catalogues_give_the_tables_of_the_paper(data_folder):
+def test_real_catalogs_give_the_tables_of_the_paper(data_folder):
     paths = sorted((data_folder / "legus_catalogs").glob("*.tab"))
     catalogs = [read_table(path) for path in paths]
     counts = sample_counts(catalogs)
@@ -469,7 +469,7 @@ def test_real_catalogues_give_the_tables_of_the_paper(data_folder):
     assert [row["ngc3351"][f"difference_{i}"] for i in (1, 2, 3, 4)] == [0, 0, -1, 1]
 
 
-def test_real_catalogues_have_no_magnitude_that_is_none(data_folder):
+def test_real_catalogs_have_no_magnitude_that_is_none(data_folder):
     for path in sorted((data_folder / "legus_catalogs").glob("*.tab")):
         table, values = read_legus(path), np.loadtxt(path)
         first = 7 if "x_mosaic" in table.colnames else 5
@@ -511,7 +511,7 @@ def test_the_format_is_that_of_tables_alone(first):
 
 
 def measured(**columns):
-    """A table of two sources with what a catalogue must have."""
+    """A table of two sources with what a catalog must have."""
     table = Table({"id": [1, 2], "x": [10.5, 20.0], "y": [3.0, 4.25]})
     table["ra"], table["dec"] = [24.1, 24.2], [15.7, 15.8]
     for filter_ in ("f275w", "f336w", "f435w", "f555w", "f814w"):
@@ -522,7 +522,7 @@ def measured(**columns):
     return table
 
 
-def test_released_catalogues_are_written_as_they_are_read(data_folder, tmp_path):
+def test_released_catalogs_are_written_as_they_are_read(data_folder, tmp_path):
     paths = sorted((data_folder / "legus_catalogs").glob("*.tab"))
     assert len(paths) > 20
     for path in paths:

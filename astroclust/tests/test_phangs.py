@@ -20,7 +20,7 @@ BANDS = ("F275W", "F336W", "F438W", "F555W", "F814W")
 
 
 def columns(n=4, *, bands=BANDS, vega="VEGA", mjy="mJy"):
-    """The columns of a catalogue of DR4, with names and types as PHANGS has them."""
+    """The columns of a catalog of DR4, with names and types as PHANGS has them."""
     number = np.arange(1, n + 1)
     names = {
         "INDEX": number,
@@ -58,7 +58,7 @@ def columns(n=4, *, bands=BANDS, vega="VEGA", mjy="mJy"):
 
 
 def dr5_columns():
-    """The columns of a catalogue of DR5, two of which no release has yet."""
+    """The columns of a catalog of DR5, two of which no release has yet."""
     names = columns() | {"PHANGS_GALAXY": ["ngc0628c ", "ngc0628e", "ngc1566", "ic1954"]}
     for key, value in {"AGE": 20.0, "MASS": 8e3, "EBV": 0.2}.items():
         names[f"PHANGS_DR5_THILKER25_{key}"] = np.full(4, value)
@@ -102,7 +102,7 @@ def test_pixels_are_from_zero_already(tmp_path):
     np.testing.assert_array_equal(y, [1.5, 2.5, 3.5, 4.5])
 
 
-def test_artefacts_are_class_4_and_keep_their_code(tmp_path):
+def test_artifacts_are_class_4_and_keep_their_code(tmp_path):
     table = read_phangs(write(tmp_path, columns()))
     assert table["class_human"].tolist() == [1, 3, 4, 0]
     assert table["class_code"].tolist() == [1, 3, 19, None]
@@ -201,7 +201,7 @@ def test_a_unit_that_makes_no_sense_is_told(tmp_path):
 @pytest.mark.parametrize("case", [str, str.lower, str.upper])
 @pytest.mark.parametrize(("vega", "mjy"), [("VEGA", "mJy"), ("VEGA_TOT", "mJy_TOT")])
 @pytest.mark.parametrize("band", ["F435W", "F438W", "F657N"])
-def test_names_of_columns_are_found_however_they_are_spelt(tmp_path, case, vega, mjy, band):
+def test_names_of_columns_are_found_however_they_are_spelled(tmp_path, case, vega, mjy, band):
     names = columns(bands=[band], vega=vega, mjy=mjy)
     names = {case(name): values for name, values in names.items()}
     table = read_phangs(write(tmp_path, names))
@@ -223,7 +223,7 @@ def test_total_magnitudes_go_before_those_in_an_aperture(tmp_path):
     np.testing.assert_array_equal(table["f555w_vega"], 22.5)
 
 
-def test_combined_catalogue_has_fits_with_limits_and_keeps_all_else(tmp_path):
+def test_combined_catalog_has_fits_with_limits_and_keeps_all_else(tmp_path):
     table = read_phangs(write(tmp_path, dr5_columns(), DR5))
     np.testing.assert_allclose(table["age_dr5"], 2e7)
     np.testing.assert_allclose(table["age_dr5_min"], 1e7)
@@ -265,7 +265,7 @@ def test_unknown_units_of_other_columns_are_in_their_description(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["NGC 628C", "ngc628-c", "ngc0628c", "NGC0628C"])
-def test_one_galaxy_is_found_however_it_is_spelt(tmp_path, name):
+def test_one_galaxy_is_found_however_it_is_spelled(tmp_path, name):
     table = read_phangs(write(tmp_path, dr5_columns(), DR5), galaxy=name)
     assert table["galaxy"].tolist() == ["ngc0628c"]
     assert table.meta["GALAXY"] == "ngc0628c"
@@ -395,7 +395,7 @@ def test_text_that_is_no_ascii_is_read(tmp_path):
     assert read_phangs(path)["note"].tolist() == ["caf\ufffd", "b", "c", "d"]
 
 
-def test_large_catalogues_are_read_fast(tmp_path):
+def test_large_catalogs_are_read_fast(tmp_path):
     n = 40_000
     names = columns(n) | {f"EXTRA_{i}": np.ones(n) for i in range(40)}
     names["PHANGS_GALAXY"] = np.resize(["ngc0628c", "ngc1566"], n)

@@ -402,7 +402,7 @@ def test_diagrams_have_a_marker_a_class(plot, measured):
     ax = plot(measured)
     labels = [line.get_label() for line in ax.lines]
     assert set(labels) == {*(f"{n} {name}" for n, name in LEGUS_CLASSES.names.items()), "no class"}
-    assert sum(len(line.get_xdata()) for line in ax.lines) == 59  # one has no colour
+    assert sum(len(line.get_xdata()) for line in ax.lines) == 59  # one has no color
     assert len({line.get_marker() for line in ax.lines}) == 5
     assert ax.yaxis_inverted()
     with pytest.raises(KeyError, match="mag_f"):

@@ -91,7 +91,7 @@ def test_headers_are_of_hst_and_say_that_they_are_simulated(files):
     assert fits.getheader(files.images["F275W"])["FILTER"] == "F275W"
 
 
-def test_catalogue_reads_back(drawn, files):
+def test_catalog_reads_back(drawn, files):
     given = field_catalog(drawn, template_field(drawn))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -112,7 +112,7 @@ def test_catalogue_reads_back(drawn, files):
     assert np.isin(table["n_filters"], (0, 4, 5)).all()
 
 
-def test_catalogue_has_what_the_pipeline_finds(files):
+def test_catalog_has_what_the_pipeline_finds(files):
     images, known = ImageSet.read(files.images), find_field(LIKE)
     legus = PRESETS["legus"]
     extinction = dict(zip(known.filters, known.extinction, strict=True))
@@ -194,7 +194,7 @@ def test_nothing_is_left_where_one_file_fails(drawn, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_an_empty_field_has_an_empty_catalogue(tmp_path):
+def test_an_empty_field_has_an_empty_catalog(tmp_path):
     field = simulate_field(like="ngc1433", shape=(32, 32), seed=1, density=1e-9)
     with pytest.warns(AstropyUserWarning, match="nothing is found"):
         files = write_field(field, tmp_path)
@@ -228,7 +228,7 @@ def test_simulate(drawn, tmp_path, capsys):
     command += ["--density", "8e-4", "--workers", "1", "-o", str(folder)]
     assert main(command) == 0
     captured = capsys.readouterr()
-    assert "sources in the catalogue" in captured.out
+    assert "sources in the catalog" in captured.out
     assert "drawing" in captured.err
     assert "detecting" in captured.err
     images = images_in(folder)
@@ -271,7 +271,7 @@ def test_what_is_wrong_is_said(change, message, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_catalogue_is_painted(files, tmp_path, capsys):
+def test_a_catalog_is_painted(files, tmp_path, capsys):
     table = read_legus(files.catalog)
     write_legus(table[table["n_filters"] > 0], tmp_path / files.catalog.name)
     command = ["simulate", "-q", "--catalog", str(tmp_path / files.catalog.name)]
@@ -287,7 +287,7 @@ def test_a_catalogue_is_painted(files, tmp_path, capsys):
         given = table[np.argmin(distance)]
         if distance.min() < 3 and given["n_filters"] > 0:
             assert row["class_human"] in (given["class_human"], 4)
-    # The images have the coordinates of the catalogue, to its last digit.
+    # The images have the coordinates of the catalog, to its last digit.
     images = images_in(tmp_path / "painted")
     x, y = images.wcs.wcs_world2pix(truth["ra"], truth["dec"], 0)
     np.testing.assert_allclose(x, table["x"][table["n_filters"] > 0], atol=0.7)

@@ -115,7 +115,7 @@ def test_flux_is_one_and_in_the_middle(camera, name):
     assert psf[0, 0] == pytest.approx(1, abs=1e-5)
     image = image_of(psf)
     assert np.unravel_index(image.argmax(), image.shape) == (112, 112)
-    # The star lies on a pixel's centre: its image is the same seen from the other side.
+    # The star lies on a pixel's center: its image is the same seen from the other side.
     np.testing.assert_allclose(image[1:, 1:], image[:0:-1, :0:-1], atol=1e-5)
     assert encircled_energy(camera, name, 4.0) == pytest.approx(1, abs=0.01)
 

@@ -101,7 +101,7 @@ def test_what_is_no_label_is_refused(store, given, message):
     assert not store.path.exists()
 
 
-def test_a_row_without_a_position_is_not_labelled(tmp_path):
+def test_a_row_without_a_position_is_not_labeled(tmp_path):
     store = LabelStore(tmp_path / "l.ecsv", [np.nan], [1.0])
     with pytest.raises(ValueError, match="row 0 has no position"):
         store.add(0, reviewer="anna", label=1)

@@ -163,7 +163,7 @@ def test_roles_of_other_filters(folder, pictures):
         (dict.fromkeys(AFFINE, ""), "column wcs: is empty, and so is the affine"),
         ({"n": "5"}, "column n: has '5', but samples of kind picture have none"),
         ({"F555W": "images.fits"}, "column F555W: has 'images.fits', but samples of kind picture"),
-        ({"colour": "red"}, "has a column colour, which is neither a filter of band system legus"),
+        ({"color": "red"}, "has a column color, which is neither a filter of band system legus"),
         ({"label_column": "label"}, r"row 1 \(ngc628-c\): .* has no column label"),
         ({"kind": "simulated", "file": ""}, "but samples of kind simulated have none"),
     ],

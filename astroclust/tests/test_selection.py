@@ -68,7 +68,7 @@ def test_four_filters_are_b_v_i_and_one_more():
     assert result["cuts"].tolist() == [0, Cut.FILTERS, Cut.FILTERS]
 
 
-def test_neighbours_follow_one_another():
+def test_neighbors_follow_one_another():
     table = Table({"ci": [1.5, 1.5], "mag_err_f275w": [0.1, 9], "mag_err_f438w": [0.1, 0.1]})
     table["mag_err_f336w"], table["mag_err_f555w"] = [9.0, 9], [9.0, 0.1]
     result = select_candidates(table, cuts=Cuts(min_filters=0))
@@ -127,7 +127,7 @@ def test_tables_that_cannot_be_selected_from():
     assert len(select_candidates(table[:0])) == 0
 
 
-def test_v_may_have_to_be_one_of_the_neighbours():
+def test_v_may_have_to_be_one_of_the_neighbors():
     table = Table({"ci": [1.5, 1.5], "mag_err_f275w": [0.1, 0.1], "mag_err_f336w": [0.1, 0.1]})
     table["mag_err_f438w"], table["mag_err_f555w"] = [0.9, 0.1], [0.1, 0.1]
     cuts = Cuts(min_filters=0, needs_reference=True)

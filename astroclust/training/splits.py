@@ -158,12 +158,12 @@ def overlapping_groups(x, y, *, size=50, field=None):
     >>> overlapping_groups([10, 40], [10, 20], field=["ngc45", "ngc1566"]).tolist()
     [0, 1]
     """
-    place = np.column_stack([np.asarray(x, float), np.asarray(y, float)])
+    positions = np.column_stack([np.asarray(x, float), np.asarray(y, float)])
     if field is not None:
         # Offset the images so that their stamps cannot overlap.
         number = np.unique(np.asarray(field), return_inverse=True)[1]
-        width = np.ptp(place[:, 0]) if len(place) else 0
-        place[:, 0] += number * 2 * (width + size)
-    pairs = KDTree(place).query_pairs(size, p=np.inf, output_type="ndarray")
-    links = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(place), len(place)))
+        width = np.ptp(positions[:, 0]) if len(positions) else 0
+        positions[:, 0] += number * 2 * (width + size)
+    pairs = KDTree(positions).query_pairs(size, p=np.inf, output_type="ndarray")
+    links = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(positions), len(positions)))
     return connected_components(links, directed=False)[1]

@@ -12,7 +12,7 @@ export class Field {
     this.readout = root.appendChild(document.createElement("output"));
     this.readout.className = "readout";
     new ResizeObserver(() => this.resize()).observe(root);
-    state.on("arranged labelled saved", () => this.later());
+    state.on("arranged labeled saved", () => this.later());
     state.on("chosen", () => this.follow());
     state.on("view", () => this.visible && (this.resize(), this.follow()));
     state.on("picture", () => this.later());
@@ -56,21 +56,21 @@ export class Field {
   fit() {
     const [ny, nx] = this.state.data.shape;
     this.scale = Math.min(this.width / nx, this.height / ny);
-    this.centre = { x: (nx - 1) / 2, y: (ny - 1) / 2 };
+    this.center = { x: (nx - 1) / 2, y: (ny - 1) / 2 };
   }
 
   // From image pixels, y up, to the screen and back.
   toScreen(x, y) {
     return [
-      this.width / 2 + (x - this.centre.x) * this.scale,
-      this.height / 2 - (y - this.centre.y) * this.scale,
+      this.width / 2 + (x - this.center.x) * this.scale,
+      this.height / 2 - (y - this.center.y) * this.scale,
     ];
   }
 
   toImage(x, y) {
     return [
-      this.centre.x + (x - this.width / 2) / this.scale,
-      this.centre.y - (y - this.height / 2) / this.scale,
+      this.center.x + (x - this.width / 2) / this.scale,
+      this.center.y - (y - this.height / 2) / this.scale,
     ];
   }
 
@@ -93,8 +93,8 @@ export class Field {
 
   pan(dx, dy) {
     const [ny, nx] = this.state.data.shape;
-    this.centre.x = Math.min(nx, Math.max(0, this.centre.x + dx));
-    this.centre.y = Math.min(ny, Math.max(0, this.centre.y + dy));
+    this.center.x = Math.min(nx, Math.max(0, this.center.x + dx));
+    this.center.y = Math.min(ny, Math.max(0, this.center.y + dy));
     this.later();
   }
 
@@ -127,7 +127,7 @@ export class Field {
       const [x, y] = this.toScreen(data.x[chosen], data.y[chosen]);
       const margin = 40;
       const out = x < margin || y < margin || x > this.width - margin || y > this.height - margin;
-      if (out) this.centre = { x: data.x[chosen], y: data.y[chosen] };
+      if (out) this.center = { x: data.x[chosen], y: data.y[chosen] };
     }
     this.later();
   }

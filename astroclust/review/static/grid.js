@@ -22,7 +22,7 @@ export class Grid {
     pictures.addEventListener("loaded", () => this.later());
     state.on("arranged", () => this.renew());
     state.on("chosen", () => this.show());
-    state.on("labelled saved picture", () => this.later());
+    state.on("labeled saved picture", () => this.later());
   }
 
   click(event) {

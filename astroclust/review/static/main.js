@@ -12,11 +12,11 @@ import { Single } from "./single.js";
 import { source } from "./source.js";
 import { DOWN, State } from "./state.js";
 
-const POLL = 4000; // ms between looks at what others have labelled
+const POLL = 4000; // ms between looks at what others have labeled
 
 const find = (id) => document.getElementById(id);
 
-function colourClasses(data) {
+function colorClasses(data) {
   const sheet = new CSSStyleSheet();
   for (const [number, color] of Object.entries(data.colors)) {
     sheet.insertRule(`[data-class="${number}"] { --class: ${color}; }`);
@@ -116,7 +116,7 @@ function tieControls(state, grid) {
   find("reviewer").addEventListener("change", (event) => {
     state.me = event.target.value.trim();
     keepName(state);
-    state.tell("labelled");
+    state.tell("labeled");
     state.tell("chosen");
   });
   find("reviewer").addEventListener("keydown", (event) => {
@@ -190,7 +190,7 @@ function count(state) {
   const say = (m, what) => `${m.toLocaleString("en")} ${what}`;
   const { classes } = state.data.labels;
   const parts = state.labels.map((label) => say(state.countOf(label), classes[label]));
-  find("progress").textContent = state.confirms ? parts.join(", ") : say(state.labelled(), "labeled");
+  find("progress").textContent = state.confirms ? parts.join(", ") : say(state.labeled(), "labeled");
 }
 
 function actionsOf(state, saver, views) {
@@ -265,7 +265,7 @@ async function start() {
   const state = new State(data);
   state.me = keptName(data) || data.reviewer;
   document.documentElement.classList.toggle("live", source.live);
-  colourClasses(data);
+  colorClasses(data);
   setShapes(data.shapes, data.labels.shapes);
   setBands(data.bands);
   fillControls(state);
@@ -285,7 +285,7 @@ async function start() {
   state.on("view", () => views.grid.show());
   state.on("label", (event) => actions.label(event.detail));
   state.on("show-picture", (event) => showPicture(state, event.detail === state.picture ? "color" : event.detail));
-  state.on("arranged labelled", () => count(state));
+  state.on("arranged labeled", () => count(state));
   state.on("overlay", () => document.body.classList.toggle("marked", state.marked));
   document.body.classList.toggle("marked", state.marked);
   state.setView("grid");
@@ -293,7 +293,7 @@ async function start() {
   state.move(-state.n); // the first in the order that the page starts with
   await saver.listen();
   saver.restore();
-  state.tell("labelled");
+  state.tell("labeled");
   document.documentElement.dataset.ready = "yes";
   if (source.live) {
     let connected = true;

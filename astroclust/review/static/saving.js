@@ -40,7 +40,7 @@ export class Saver {
     state.take(row, reviewer, label || null, note, blind);
     this.waiting.push({ row, class: label || null, note, reviewer, blind, order: state.orderName() });
     this.keep();
-    this.state.tell("labelled", row);
+    this.state.tell("labeled", row);
     this.send();
   }
 
@@ -124,7 +124,7 @@ export class Saver {
     if (this.waiting.length) this.send();
   }
 
-  // Read what others have labelled since.
+  // Read what others have labeled since.
   async listen() {
     const { state } = this;
     const news = await this.source.labels(this.next, this.generation);
@@ -134,6 +134,6 @@ export class Saver {
     for (const e of this.waiting) state.take(e.row, e.reviewer, e.class, e.note, e.blind);
     this.generation = news.generation;
     this.next = news.next;
-    if (anew || news.entries.length) state.tell("labelled");
+    if (anew || news.entries.length) state.tell("labeled");
   }
 }

@@ -13,7 +13,7 @@ export class Single {
     this.build();
     state.on("chosen view", () => this.draw());
     state.on("picture overlay", () => this.visible && this.drawLarge());
-    state.on("labelled saved", () => this.visible && this.drawLabels());
+    state.on("labeled saved", () => this.visible && this.drawLabels());
   }
 
   get visible() {

@@ -113,7 +113,7 @@ export class State extends EventTarget {
     this.notes.clear();
   }
 
-  labelled() {
+  labeled() {
     const labels = this.votes.get(this.me.toLowerCase())?.labels ?? [];
     return labels.reduce((sum, label) => sum + (label > 0), 0);
   }
@@ -204,7 +204,7 @@ export class State extends EventTarget {
     this.choose(this.order[there]);
   }
 
-  // The most uncertain object, among those shown, that is not labelled by me.
+  // The most uncertain object, among those shown, that is not labeled by me.
   nextUncertain() {
     let best = -1;
     let most = -Infinity;
