@@ -98,7 +98,7 @@ def check_fits_texts(table):
             wrong = "" if found is None else f"the text {found!r} of column {name!r}"
         if wrong:
             raise ValueError(
-                f"FITS cannot hold {wrong}: write .ecsv or .vot, or use ASCII characters"
+                f"FITS cannot store {wrong}; write .ecsv or .vot, or use ASCII characters"
             )
 
 

@@ -93,7 +93,8 @@ def read_regions(regions):
     on_sky = {isinstance(region, SkyRegion) for region in kept}
     if len(on_sky) > 1:
         raise ValueError(
-            f"{name} has regions in pixels and on the sky: save them in one coordinate system"
+            f"{name} has regions in both pixel and sky coordinates; save them in one coordinate "
+            "system"
         )
     table = _sky_table(kept) if on_sky == {True} else _pixel_table(kept)
     texts = [_text(region) for region in kept]
@@ -154,16 +155,13 @@ def regions_mask(regions, shape, *, wcs=None):
         raise ValueError(f"shape must be (ny, nx), not {shape!r}")
     given, lost, name = _open(regions)
     if not given and isinstance(regions, str | Path):
-        raise ValueError(
-            f"{name} has no regions, so that it would exclude nothing, or all: draw some and save "
-            "it again, or do without it"
-        )
+        raise ValueError(f"{name} has no regions; draw some and save it again, or omit it")
     inside = {True: np.zeros(shape, bool), False: np.zeros(shape, bool)}
     used = Counter()
     for region in given:
         if isinstance(region, SkyRegion) and wcs is None:
             raise ValueError(
-                f"{name} has regions on the sky: give wcs, or images with a celestial WCS"
+                f"{name} has regions on the sky; give wcs, or images with a celestial WCS"
             )
         try:
             part, within = _pixels_within(region, shape, wcs)
@@ -228,14 +226,14 @@ def _read(path):
             regions = _parse(marked)
         except Exception as error:  # the regions package fails in many ways
             raise ValueError(
-                f"{path} is not a region file of DS9 ({error}); save it again in that format"
+                f"{path} is not a DS9 region file ({error}); save it again in that format"
             ) from error
     for warning in caught:
         lost[_reason(str(warning.message))] += 1
     if lost and not regions:
         raise ValueError(
-            f"{path} has no region that can be read: it has {_listing(lost)}; save circles, boxes, "
-            "ellipses or polygons in the format of DS9, in image or fk5 coordinates"
+            f"{path} has no readable region, only {_listing(lost)}; save circles, boxes, ellipses "
+            "or polygons in the format of DS9, in image or fk5 coordinates"
         )
     return regions, lost, str(path)
 
@@ -267,11 +265,11 @@ def _content(path):
             raise UnreadableError("it is empty; save it again")
         check_last_line(content)
     except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file {path}") from None
+        raise FileNotFoundError(f"{path} does not exist") from None
     except OSError as error:
         raise OSError(f"cannot read {path}: {error.strerror or error}; check it") from error
     except ValueError as error:
-        raise ValueError(f"{path} is not a complete region file of DS9: {error}") from None
+        raise ValueError(f"{path} is not a complete DS9 region file: {error}") from None
     shapes = []
     for line in re.split(r"[\n;]", content):
         line = line.strip()
@@ -298,7 +296,7 @@ def _listing(lost):
 
 def _warn_of_lost(lost, name):
     if lost:
-        warnings.warn(f"{name}: left out {_listing(lost)}", AstropyUserWarning, stacklevel=3)
+        warnings.warn(f"{name}: excluded {_listing(lost)}", AstropyUserWarning, stacklevel=3)
 
 
 def _included(region):

@@ -176,8 +176,8 @@ def _texts(table, name):
     for i, text in enumerate(texts):
         if _UNFIT.search(text):
             raise ValueError(
-                f"column {name} has {text!r} in row {i}: region files cannot hold braces and line "
-                "breaks; replace them"
+                f"column {name} has {text!r} in row {i}, but region files cannot contain braces "
+                "or line breaks; replace them"
             )
     return texts
 

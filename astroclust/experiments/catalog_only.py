@@ -185,7 +185,10 @@ def _galaxies(sample):
     """Rows of each galaxy."""
     galaxies = sorted(set(sample["galaxy"]))
     if len(galaxies) < 2:
-        raise ValueError(f"one galaxy is held out at a time: two are needed, not {len(galaxies)}")
+        raise ValueError(
+            "one galaxy is held out at a time, which requires at least two galaxies, not "
+            f"{len(galaxies)}"
+        )
     return [np.asarray(sample["galaxy"] == galaxy) for galaxy in galaxies]
 
 
@@ -311,7 +314,7 @@ def reproduce_catalog_only(folder, catalogs, *, progress_bar=False):
     report.add(
         "Each field",
         "Boosted trees on magnitudes, errors, colors, concentration index and neighbors; the "
-        "galaxy of a field is held out. What images add is what they are above this.",
+        "galaxy of a field is held out. This is the baseline for the gain from images.",
         name="fields",
         table=scores,
         form=".3f",
@@ -324,5 +327,5 @@ def reproduce_catalog_only(folder, catalogs, *, progress_bar=False):
         form=".3f",
         figure=plot_confusion(confusion).figure,
     )
-    report.add("The machine", name="machine", table=describe_machine(perf_counter() - began))
+    report.add("Computer", name="machine", table=describe_machine(perf_counter() - began))
     return report.write(folder)

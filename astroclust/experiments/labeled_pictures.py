@@ -93,7 +93,7 @@ def read_labeled(path, *, size=None, scheme=None):
         stamps = Stamps.read(path)
         table = stamps.table
         if "class" not in table.colnames:
-            raise ValueError(f"{path} has no column class in its table: labels are needed")
+            raise ValueError(f"{path} has no column class in its table; add the labels")
         scheme = classes_of(table) if scheme is None else find_class_scheme(scheme)
         labels = np.ma.filled(table["class"], 0).astype(int)
         known = _known(labels, scheme)
@@ -118,12 +118,12 @@ def _known(labels, scheme):
         warnings.warn(
             f"{np.count_nonzero(~known)} stamps have the labels "
             f"{sorted(set(labels[~known].tolist()))}, which are not classes of {scheme.name}, "
-            f"{list(scheme.numbers)}: they are excluded",
+            f"{list(scheme.numbers)}; they are excluded",
             AstropyUserWarning,
             stacklevel=3,
         )
     if not known.any():
-        raise ValueError(f"no label is a class of {scheme.name}: there is nothing to train on")
+        raise ValueError(f"no label is a class of {scheme.name}; give another scheme")
     return known
 
 
@@ -131,15 +131,15 @@ def _read_listing(folder):
     """The rows of ``labels.csv``."""
     listing = folder / "labels.csv"
     if not listing.exists():
-        raise FileNotFoundError(f"there is neither a file {folder} of stamps nor {listing}")
+        raise FileNotFoundError(f"neither a file of stamps {folder} nor {listing} exists")
     with reading(listing), listing.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     if not rows or not {"file", "label"} <= set(rows[0]):
-        raise ValueError(f"{listing} must have the columns file and label, and rows")
+        raise ValueError(f"{listing} must have the columns file and label, and at least one row")
     files = [row["file"] for row in rows]
     if len(set(files)) < len(files):
         twice = next(name for name in files if files.count(name) > 1)
-        raise ValueError(f"{listing} has more than one row of {twice}: keep one of them")
+        raise ValueError(f"{listing} has more than one row for {twice}; keep one of them")
     return Table({name: [row[name] for row in rows] for name in rows[0]})
 
 
@@ -166,8 +166,8 @@ def _read_pictures(paths, size):
             data = np.empty((len(paths), *pixels.shape), np.float32)
         if pixels.shape != data.shape[1:] or pixels.shape[1] != pixels.shape[2]:
             raise ValueError(
-                f"{path} has {pixels.shape[2]} x {pixels.shape[1]} pixels, and stamps are square "
-                "and of one size: scale all with size, such as size=256"
+                f"{path} has {pixels.shape[2]} x {pixels.shape[1]} pixels, but stamps must be "
+                "square and of one size; scale all with size, such as size=256"
             )
         data[number] = pixels
     return Stamps(data, _RGB, bands=_RGB)
@@ -181,8 +181,8 @@ def _read_picture(path, size):
     with Image.open(path) as picture:
         if min(picture.size) < _SMALLEST:
             raise ValueError(
-                f"{path} has {picture.width} x {picture.height} pixels, in which no shape can be "
-                f"seen: give at least {_SMALLEST} on each side, or remove its row from labels.csv"
+                f"{path} has {picture.width} x {picture.height} pixels, too few to show a shape; "
+                f"give at least {_SMALLEST} on each side, or remove its row from labels.csv"
             )
         if picture.mode in _DEEP:
             picture = Image.fromarray(np.asarray(picture, np.float32))

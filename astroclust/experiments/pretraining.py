@@ -169,7 +169,9 @@ def _numbers(runs):
     """Numbers of the splits."""
     numbers = list(range(1, runs + 1)) if isinstance(runs, Integral) else list(runs)
     if not numbers or not all(isinstance(one, Integral) and one >= 1 for one in numbers):
-        raise ValueError(f"runs must be how many splits, or their numbers from 1, not {runs!r}")
+        raise ValueError(
+            f"runs must be a number of splits or a list of split numbers from 1, not {runs!r}"
+        )
     return numbers
 
 
@@ -202,8 +204,8 @@ def _train(sample, start, run_folder, test_fraction, seed, progress_bar):
     training, test = split_rows(len(stamps), share=test_fraction, seed=seed, groups=sample.groups)
     if not (len(training) and len(test)):
         raise ValueError(
-            f"{test_fraction:.1%} of {len(stamps)} stamps leave {len(training)} to train on and "
-            f"{len(test)} to test: give more stamps or groups, or another test_fraction"
+            f"{test_fraction:.1%} of {len(stamps)} stamps leave {len(training)} for training and "
+            f"{len(test)} for testing; give more stamps or groups, or another test_fraction"
         )
     tested = crop_middle(stamps[test], sample.size)
     trained = train_classifier(

@@ -210,7 +210,7 @@ def _phangs_sample(catalog, target):
         if name in catalog.colnames:
             sample[name] = catalog[name]
     sample["class"] = np.ma.filled(catalog["class_human"], 0)
-    sample["class"].description = "class given by eye: 1 to 4"
+    sample["class"].description = "class from visual inspection: 1 to 4"
     return sample
 
 
@@ -310,14 +310,14 @@ def gather_sample(fetch, names, enough=None, *, kept=None):
     if unreachable:
         warnings.warn(
             f"{', '.join(unreachable)} cannot be fetched and are excluded from the sample "
-            f"({next(iter(unreachable.values()))}); run later with another folder for the "
-            "output to have them",
+            f"({next(iter(unreachable.values()))}); rerun later with another output folder to "
+            "include them",
             AstropyUserWarning,
             stacklevel=3,
         )
     if lacking and enough is None:
         warnings.warn(
-            f"the archive lacks {', '.join(lacking)}: they are excluded from the sample",
+            f"{', '.join(lacking)} are not in the archive and are excluded from the sample",
             AstropyUserWarning,
             stacklevel=3,
         )
@@ -345,7 +345,7 @@ def center_crop(stamps, size):
         Where the stamps are smaller.
     """
     if not 0 < size <= stamps.size:
-        raise ValueError(f"stamps of {stamps.size} pixels have no middle of {size}")
+        raise ValueError(f"cannot crop stamps of {stamps.size} pixels to {size}")
     start = stamps.size // 2 - size // 2
     middle = slice(start, start + size)
     return Stamps(

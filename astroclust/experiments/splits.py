@@ -21,9 +21,9 @@ __all__ = ["SPLIT_STUDIES", "reproduce_split_study"]
 
 #: Studies by name, and what they ask.
 SPLIT_STUDIES = {
-    "leak": "Stamps that overlap on both sides of a random split: what does that add?",
-    "held-out-fields": "How well is a field classified that nothing was learnt from?",
-    "sample-size": "How much would more labels help?",
+    "leak": "Leakage through overlapping stamps in a random split",
+    "held-out-fields": "Accuracy for fields outside the training set",
+    "sample-size": "Accuracy against the number of labels",
 }
 _NUMBERS = (250, 500, 1000, 2000, 4000, 8000)
 
@@ -116,7 +116,7 @@ def reproduce_split_study(
         figure=_plot(scores),
     )
     machine = describe_machine(perf_counter() - began)
-    report.add("The machine", name="machine", table=machine)
+    report.add("Computer", name="machine", table=machine)
     return report.write(folder)
 
 

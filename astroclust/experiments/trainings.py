@@ -153,8 +153,8 @@ def run_training(training, stamps, *, folder, others=None, progress_bar=False):
     ]
     if other:
         raise ValueError(
-            f"{home} holds a training with other {', '.join(other)}: choose another folder for "
-            "the output, or remove this one to train again"
+            f"{home} has a training with different {', '.join(other)}; choose another output "
+            "folder, or remove this one to train again"
         )
     return classified
 
@@ -269,12 +269,14 @@ def _split(training, stamps):
     else:
         held_out = np.asarray(table["field"]) == training.split
         if not held_out.any():
-            raise ValueError(f"there are no stamps of {training.split} to leave out")
+            raise ValueError(
+                f"no stamps of {training.split} can be held out; give stamps of that field"
+            )
         learnt, tested = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     if not len(tested):
         raise ValueError(
-            f"{len(stamps)} stamps overlap so much, or are so few, that no fifth of a class can be "
-            "held out: take more fields"
+            f"{len(stamps)} stamps are too few or overlap too much to hold out a fifth of each "
+            "class; use more fields"
         )
     if training.n_training is not None:
         rng = np.random.default_rng(training.run)

@@ -22,7 +22,7 @@ __all__ = ["check_claims"]
 _STARTS = ("-imagenet", "-random")
 # Trainings whose scatter is known to better than a third.
 _ENOUGH = 6
-_SUPPORTS, _CONTRADICTS, _OPEN = "supports", "contradicts", "cannot tell"
+_SUPPORTS, _CONTRADICTS, _OPEN = "supports", "contradicts", "undecided"
 
 
 def check_claims(parts):
@@ -83,7 +83,7 @@ def _difference(name, other, runs):
         if run in second
     ]
     if not change:
-        return "no run of both", 0.0, 1.0
+        return "no runs of both", 0.0, 1.0
     p = sign_test_p(change)
     higher = np.count_nonzero(np.array(change) > 0)
     scatter = f" +- {np.std(change, ddof=1):.1f}" if len(change) > 1 else ""

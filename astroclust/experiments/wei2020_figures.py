@@ -47,11 +47,11 @@ def add_confusions(report, networks, confusion):
             }
             for labels in ("bcw", "consensus")
         }
-        text = "The fifth that was not learnt from" if number == 3 else "The galaxy none has seen"
+        text = "Validation set" if number == 3 else "New galaxy"
         report.add(
             f"Figure {number}: confusion matrices, {part}",
             f"{text}: mean and standard deviation over the trainings, in percent of the true "
-            "class. Colors are percent too; those of the paper are numbers of objects.",
+            "class. Colors show percentages; those of the paper show numbers of objects.",
             figure=_panels(panels),
         )
 
@@ -75,8 +75,8 @@ def add_size_confusions(report, networks, confusion, sizes):
     }
     report.add(
         "Figure 6: confusion matrices by size of the stamps",
-        "Labels consensus, validation: one row of panels per size. Random sizes are described in "
-        "sec. 4.3, not drawn in the paper.",
+        "Labels consensus, validation; one row of panels per size. Random sizes are described in "
+        "sec. 4.3 but not shown in the paper.",
         figure=_panels(panels),
     )
 
@@ -100,7 +100,7 @@ def add_filter_confusions(report, networks, confusion, without):
     }
     report.add(
         "Figure 7: confusion matrices without each band",
-        "Labels bcw, new galaxy: one row of panels per band that is set to zero.",
+        "Labels bcw, new galaxy; one row of panels per band set to zero.",
         figure=_panels(panels),
     )
 
@@ -126,9 +126,9 @@ def add_learning_curves(report, folder):
         logs.setdefault(path.parents[2].name, []).append(_losses(path))
     report.add(
         "Learning curves",
-        "Loss of the stamps learnt from, cross-entropy in nats, after each epoch; one line per "
-        "training. The paper does not show them. There is no curve of the validation set, which no "
-        "training looks at.",
+        "Training loss, cross-entropy in nats, after each epoch; one line per training. The paper "
+        "does not show them. There is no curve for the validation set, which is not used in "
+        "training.",
         figure=_plot_curves(logs) if logs else None,
     )
 
@@ -182,15 +182,15 @@ def add_examples(report, fields, folder, fetch_images):
         except InterruptedError:
             raise
         except (OSError, KeyError, ValueError) as error:  # nothing else may be lost for want of it
-            failures.append(f" {name} is not shown, as its images cannot be had: {error}")
+            failures.append(f" {name} is not shown, as its images are not available: {error}")
         else:
             found.append(examples)
             titles += [f"{name}\nclass {number}" for number in examples.table["class"]]
     report.add(
         "Figure 1: examples of each class",
         f"An object of each class: {_CONTEXT} pixels around it in color (red I, green V and B, "
-        "blue U and NUV), the stamp in the same colors, and the bands that are learnt from. Of the "
-        "objects of a class, the one whose middle stands out the most in V." + "".join(failures),
+        "blue U and NUV), the stamp in the same colors, and the input bands. In each class, the "
+        "object with the highest central contrast in V is shown." + "".join(failures),
         figure=plot_examples(join_stamps(found), titles=titles) if found else None,
     )
 

@@ -73,12 +73,12 @@ def add_numbers(report, select, plan, samples):
     names = ("source", "number", "paper", "limit", "ours", "lowest", "highest", "values")
     report.add(
         "Numbers in the text",
-        "Of the abstract and of secs 3 to 5. Ours are means over the networks that stand for those "
-        "of the paper, over both samples unless one is named, and over all classes unless one is; "
-        "lowest and highest are those of single networks, samples and classes. Recalls are of the "
-        "new galaxy; a drop is the recall of the validation set minus that; the variation with the "
-        "size of the stamps is the range of the recalls of a class at 25, 50 and 100 pixels. Cells "
-        "are empty if this reproduction has no such number.",
+        "Of the abstract and of secs 3 to 5. Ours are means over the networks that correspond to "
+        "those of the paper, over both samples unless one is named, and over all classes unless "
+        "one is named; lowest and highest refer to single networks, samples and classes. Recalls "
+        "are of the new galaxy; a drop is the recall of the validation set minus that of the new "
+        "galaxy; the variation with the size of the stamps is the range of the recalls of a class "
+        "at 25, 50 and 100 pixels. Cells are empty if this reproduction has no such number.",
         name="text",
         table=Table(rows=rows, names=names),
         form=_digits,

@@ -159,17 +159,17 @@ def add_people(report, samples, networks, select, again=None):
         if len(rows := select(part="validation", labels="bcw", architecture=name))
     }
     if len(pairs):
-        confusions["people, twice"] = confusion_matrix(pairs["class_a"], pairs["class_b"])
+        confusions["people, repeated"] = confusion_matrix(pairs["class_a"], pairs["class_b"])
     report.add(
         "People",
-        "Percent of the objects of each class of the first that the second gives the same class, "
-        "1+2 with both classes as one (sec. 2.1); or, under all, of the clusters that two catalogs "
-        "have in common. Ours, from the labels of the samples: how often all of the people of "
-        "LEGUS agree with their mode, at most, by the mean of their classes; and objects that were "
-        "classified twice, as fields overlap. BCW's classes of NGC 4656 are not in these samples. "
-        f"{_text_of(again)} The figure has the layout of Fig. 2: the classes "
-        "that networks give to the objects of each class, and people the second time, with the "
-        "published agreement of people as lines.",
+        "Percentage of the objects of each class of the first that have the same class from the "
+        "second, 1+2 with both classes as one (sec. 2.1); or, under all, of the clusters in "
+        "common between two catalogs. Ours, from the labels of the samples: upper limits, from "
+        "the mean class, on how often all LEGUS classifiers agree with their mode; and objects in "
+        "overlapping fields that were classified twice. BCW's classes of NGC 4656 are not in "
+        f"these samples. {_text_of(again)} The figure has the layout of Fig. 2: classes from "
+        "networks and from repeated human classification for the objects of each class, with the "
+        "published human agreement as lines.",
         name="people",
         table=_people_table(people, pairs),
         form=".0f",
@@ -178,11 +178,11 @@ def add_people(report, samples, networks, select, again=None):
         else None,
     )
     report.add(
-        "Networks against the level of people",
-        "Percent of each class that is right, mean and standard deviation over the trainings, and "
-        "whether the mean is below, within or above the level of people that the paper adopts "
-        "(for each class, not for 1+2). Sec. 2.1 has three ranges for four classes: the levels are "
-        "those of the abstract.",
+        "Networks against human agreement",
+        "Recall of each class in percent, mean and standard deviation over the trainings, and "
+        "whether the mean is below, within or above the human agreement adopted in the paper (for "
+        "each class, not for 1+2). As sec. 2.1 gives three ranges for four classes, the levels "
+        "are those of the abstract.",
         name="levels",
         table=_levels_table(networks, tuple(samples), select),
     )
@@ -192,13 +192,13 @@ def _text_of(again):
     """Where the second classes of NGC 3351 are from."""
     if again is None:
         return (
-            "The second classes of NGC 3351 are those of PHANGS-HST, whose catalogs are not in the "
-            "folder of the data."
+            "The second classes of NGC 3351 are those of PHANGS-HST, whose catalogs are not in "
+            "the data folder."
         )
     return (
         "The second classes of NGC 3351 are those of PHANGS-HST, of objects within 0.1 arcsec in "
-        "a later catalog than the paper's, which has classes 1 to 3 alone: what became class 4 "
-        "does not count."
+        "a later catalog than that of the paper, which only has classes 1 to 3; objects that "
+        "became class 4 do not count."
     )
 
 
@@ -251,9 +251,9 @@ def _rows_of_modes(tables):
     if agree["total"].sum():
         values = {str(row["class"]): row["percent"] for row in agree}
         yield (
-            "all of consensus",
-            "mode of people",
-            "all of them",
+            "consensus, all",
+            "mode of classifiers",
+            "all classifiers",
             values,
             agree["total"].sum(),
             "to",

@@ -129,8 +129,8 @@ def reproduce_on_pictures(
         raise ValueError(f"runs must be at least 1, not {runs}")
     if weights == "none":
         raise ValueError(
-            "weights none would make resnet18-imagenet random: omit weights, and choose "
-            "resnet18-random among the networks"
+            "weights none would make resnet18-imagenet random; omit weights, and choose the "
+            "network resnet18-random"
         )
     recipes = _recipes(networks, folder, batches, normalization, weights)
     stamps = _of_the_paper(read_picture_stamps(pictures, progress_bar=progress_bar))
@@ -197,15 +197,15 @@ def read_picture_stamps(folder, *, progress_bar=False):
     folder = Path(folder)
     if not (folder / _LISTING).is_file():
         raise FileNotFoundError(
-            f"there is no file {folder / _LISTING}: give the folder with the list of pictures, the "
+            f"{folder / _LISTING} does not exist; give the folder with the list of pictures, the "
             "pictures and their labels"
         )
     listing = read_table(folder / _LISTING)
     lacking = [name for name in ("field", "file", *AFFINE) if name not in listing.colnames]
     if lacking:
         raise ValueError(
-            f"{folder / _LISTING} lacks the columns {', '.join(lacking)}: give one row per field, "
-            "with the affine from the pixels of the labels to those of its picture"
+            f"{folder / _LISTING} lacks the columns {', '.join(lacking)}; give one row per field, "
+            "with the affine transformation from the pixels of the labels to those of its picture"
         )
     listing["file"] = [str(folder / name) for name in listing["file"]]
     listing["labels"] = str(folder / _LABELS)
@@ -278,8 +278,8 @@ def _without_galaxy(stamps, name):
         known = ", ".join(dict.fromkeys(stamps.table["field"]))
         problem = "is the only galaxy of" if own.any() else "is not one of"
         raise ValueError(
-            f"new galaxy {name} {problem} the pictures, which are of {known}: name another one, or "
-            "none"
+            f"new galaxy {name} {problem} the pictures, which are of {known}; give another "
+            "galaxy, or none"
         )
     galaxies = set(stamps.table["galaxy"][own])  # all fields of it
     own = np.isin(stamps.table["galaxy"], list(galaxies))

@@ -72,16 +72,16 @@ def compare_classes(classified, plan, quick, samples=None, again=None):
     report : `~astroclust.reports.Report`
         Not yet written.
     """
-    note = "A quick run: it shows that every step works; its numbers are not to be compared."
+    note = "Quick run: a test of every step, whose numbers are not meaningful."
     report = Report("The experiments of Wei et al. (2020)", note=note if quick else "")
     comparison = _compare(classified, plan)
     report.add(
         "All numbers of the paper",
-        "Percent of each true class that was given each class. The difference is in standard "
-        "deviations of both, where both are known; totals are objects of the true class, ours per "
-        "training. The paper's new galaxy is NGC 1559. Our trainings of one kind have "
-        f"{'a split each' if plan.redraw else 'one split'} ({plan.split}); pixels of the networks "
-        f"of the paper are normalized as {plan.normalization}.",
+        "Percentage of each true class that was assigned each class. Differences are in units of "
+        "the combined standard deviation, if both are known; totals are objects of the true "
+        "class, ours per training. The new galaxy of the paper is NGC 1559. Our trainings of one "
+        f"kind have {'a split each' if plan.redraw else 'one split'} ({plan.split}); pixels of "
+        f"the networks of the paper are normalized as {plan.normalization}.",
         name="comparison",
         table=comparison,
     )
@@ -193,7 +193,7 @@ def _add_calibration(report, classified, plan):
         curve = calibration_curve(table["label"], _probabilities(table))
         report.add(
             f"Calibration: {architecture}, labels {labels}, validation",
-            "Not in the paper: how often classes are right, against their probability.",
+            "Fraction of correct classes against probability (not in the paper).",
             name=f"calibration_{architecture}".replace("/", "-"),
             table=curve,
             form=".3f",
@@ -223,8 +223,8 @@ def _add_sizes(report, classified, plan):
     table = Table(rows=rows, names=names)
     report.add(
         "Size of the stamps",
-        "Percent of each class that is right, of stamps of 25, 50 and 100 pixels and of random "
-        f"size (Fig. 6; labels {labels}, validation). The paper sees no significant differences.",
+        "Recall of each class in percent for stamps of 25, 50 and 100 pixels and of random size "
+        f"(Fig. 6; labels {labels}, validation). The paper finds no significant differences.",
         name="sizes",
         table=table,
         figure=_plot_sizes(table),
@@ -249,7 +249,7 @@ def _plot_sizes(table):
                 capsize=3,
             )
         ax.set(title=architecture, xlabel="width of the stamps (pixels)", ylim=(0, 100))
-    axes[0].set(ylabel="percent right")
+    axes[0].set(ylabel="recall (percent)")
     axes[-1].legend(frameon=False)
     return figure
 
@@ -257,8 +257,8 @@ def _plot_sizes(table):
 def _add_filters(report, classified, plan):
     rows, labels = [], plan.labels_for("bcw")
     text = (
-        "Change of the accuracy, in points, if one band is set to zero: mean and standard "
-        "deviation of the changes in each training (Fig. 7; in the paper V costs the most)."
+        "Change of the accuracy in points if one band is set to zero: mean and standard deviation "
+        "over the trainings (Fig. 7; in the paper the loss is largest for V)."
     )
     for architecture in plan.networks.values():
         experiment = {"labels": labels, "architecture": architecture}
@@ -274,7 +274,7 @@ def _add_filters(report, classified, plan):
         text += f" {architecture}: {most_needed(changes)[1]}."
     table = Table(rows=rows)
     report.add(
-        "Leaving one filter out",
+        "Importance of each filter",
         text,
         name="filters",
         table=table,
@@ -296,7 +296,7 @@ def _plot_filters(table):
             color="#0072B2",
         )
         ax.axhline(0, color="0.4", lw=0.8)
-        ax.set(title=architecture, xlabel="band left out")
+        ax.set(title=architecture, xlabel="excluded band")
     axes[0].set(ylabel="change of accuracy (points)")
     return figure
 
@@ -308,7 +308,7 @@ def _describe_new(new_galaxy):
             "NGC 1559 has the human classes of PHANGS-CAT (1 to 3 of data release 5, and "
             "candidates of data release 4 with artifact codes), a later catalog than the paper's."
         )
-    return f"{new_galaxy} stands for NGC 1559, the new galaxy of the paper."
+    return f"{new_galaxy} replaces NGC 1559, the new galaxy of the paper."
 
 
 def add_data(report, samples, new, new_galaxy, weights, seconds):
@@ -330,15 +330,15 @@ def add_data(report, samples, new, new_galaxy, weights, seconds):
         Duration of the reproduction.
     """
     report.add(
-        "What this was made of",
+        "Data and settings",
         f"{_describe_new(new_galaxy)} "
         "The networks of the paper start from "
         + ("the weights of ImageNet." if weights is None else f"weights: {weights}."),
     )
     add_totals(report, {**samples, "new galaxy": new})
     report.add(
-        "The machine",
-        "Minutes are those of this call; earlier ones that it went on from are not counted.",
+        "Computer",
+        "Minutes refer to this call only, without earlier ones that it resumed.",
         name="machine",
         table=describe_machine(seconds),
     )

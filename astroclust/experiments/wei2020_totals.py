@@ -24,17 +24,16 @@ def add_totals(report, samples):
         Samples by their labels, and ``"new galaxy"``.
     """
     report.add(
-        "Totals of the samples",
-        "Objects of each class (Tables 1 to 3). The paper learns from and tests on those that are "
-        "detected in at least four bands, as ours are. Fields whose labels are not public are "
-        "missing from ours.",
+        "Size of the samples",
+        "Objects of each class (Tables 1 to 3). As in the paper, objects for training and testing "
+        "are detected in at least four bands. Fields without public labels are missing from ours.",
         name="totals",
         table=_totals(samples),
     )
     report.add(
         "Objects of each field",
-        "Stamps of each class, and the objects of the tables of the paper, which count all without "
-        "regard to bands.",
+        "Stamps of each class, and the objects in the tables of the paper, regardless of their "
+        "bands.",
         name="samples",
         table=_fields(samples),
     )

@@ -32,8 +32,8 @@ def template_field(field):
     name = field.images.reference.meta.get("FIELD")
     if name is None:
         raise KeyError(
-            "the images do not say which field of LEGUS they are like (FIELD in their headers): "
-            "write a field as simulate_field returns it"
+            "the headers of the images lack FIELD, the LEGUS field that they imitate; write a "
+            "field as returned by simulate_field"
         )
     return find_field(name)
 

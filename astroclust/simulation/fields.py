@@ -201,7 +201,7 @@ def simulate_field(
     system = find_band_system(system)
     if outlines and system.pixel_scale != LEGUS_BANDS.pixel_scale:
         raise ValueError(
-            f"outlines are drawn on pixels of {LEGUS_BANDS.pixel_scale} arcsec, those of "
+            f"outlines require pixels of {LEGUS_BANDS.pixel_scale} arcsec, but those of "
             f"{system.name} have {system.pixel_scale}; omit outlines"
         )
     if catalog is not None:

@@ -163,16 +163,16 @@ def label_noise(classes, *, seed, kinds=None, n_experts=3, difficulty=None):
 def _checked_classes(classes):
     values = np.ma.asarray(classes)
     if values.ndim != 1:
-        raise ValueError(f"classes must be a list of one dimension, not of shape {values.shape}")
+        raise ValueError(f"classes must be one-dimensional, not of shape {values.shape}")
     if np.ma.is_masked(values):
         raise ValueError(
-            f"classes has {np.ma.count_masked(values)} masked values: leave those objects out"
+            f"classes has {np.ma.count_masked(values)} masked values; exclude those objects"
         )
     unknown = np.unique(values.data[~LEGUS_CLASSES.knows(values.data)]).tolist()
     if unknown:
         raise ValueError(
-            f"{unknown} are not classes: give {list(LEGUS_CLASSES.numbers)}, and leave other "
-            "objects out"
+            f"{unknown} are not classes; give {list(LEGUS_CLASSES.numbers)}, and exclude other "
+            "objects"
         )
     return values.data.astype(np.int16)
 
@@ -180,13 +180,15 @@ def _checked_classes(classes):
 def _checked_kinds(kinds, truth):
     values = np.asarray(kinds, dtype=str)
     if values.shape != truth.shape:
-        raise ValueError(f"kinds must name one for each of {len(truth)} classes: {values.shape}")
+        raise ValueError(
+            f"kinds must have one name for each of {len(truth)} classes, not shape {values.shape}"
+        )
     wrong = [
         kind for kind, label in zip(values.tolist(), truth, strict=True) if kind not in KINDS[label]
     ]
     if wrong:
         raise ValueError(
-            f"{sorted(set(wrong))} are not kinds of the classes given with them: those are {KINDS}"
+            f"{sorted(set(wrong))} are not kinds of their classes; the kinds are {KINDS}"
         )
     return values.tolist()
 
@@ -194,7 +196,9 @@ def _checked_kinds(kinds, truth):
 def _checked_difficulty(difficulty, n):
     values = float_values(difficulty)
     if values.shape != (n,):
-        raise ValueError(f"difficulty must have a value for each of {n} classes: {values.shape}")
+        raise ValueError(
+            f"difficulty must have one value for each of {n} classes, not shape {values.shape}"
+        )
     wrong = values[~((values >= 0) & (values <= 1))]
     if len(wrong):
         raise ValueError(

@@ -99,7 +99,7 @@ def normalize_pixels(pixels, present, kind="asinh-peak"):
 
     if kind not in NORMALIZATIONS:
         raise ValueError(
-            f"normalization {kind!r} is not known: there are {', '.join(NORMALIZATIONS)}"
+            f"unknown normalization {kind!r}; available are {', '.join(NORMALIZATIONS)}"
         )
     prepared = torch.empty_like(pixels, memory_format=torch.channels_last)
     block = _BLOCK if pixels.device.type == "cpu" else max(len(pixels), 1)

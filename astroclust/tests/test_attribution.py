@@ -112,7 +112,7 @@ def test_reduced_inputs_by_default(stamps, tolerant):
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ([], "give the bands of one"),
+        ([], "list the bands to keep"),
         ([()], r"each once, not \(\)"),
         (["V"], "some but not all of the bands"),
         ([("V", "V")], "some but not all of the bands"),

@@ -77,7 +77,7 @@ def test_rows_without_a_class_are_not_compared():
     before = np.ma.array([1, 1, 4, 1], mask=[0, 1, 0, 0])
     found = compare_classes(labels, before, [1, 1, 4, 4])
     assert (found.n, found.gained, found.lost) == (2, 1, 0)
-    with pytest.raises(ValueError, match="no object has a label and both classes: give some"):
+    with pytest.raises(ValueError, match="no object has a label and both classes; give objects"):
         compare_classes(labels[:1], before[:1], [1])
     with pytest.raises(ValueError, match=r"differ in shape: \(4,\), \(4,\) and \(3,\); give one"):
         compare_classes(labels, before, [1, 1, 4])
@@ -94,7 +94,7 @@ def test_what_is_detectable_is_the_smallest_clear_difference(gained, lost, both)
     assert found.error > 0
     if not is_clear:
         points = f"above {100 * found.detectable:.0f} points"
-        ending = points if found.detectable <= 1 else "too few to tell any difference"
+        ending = points if found.detectable <= 1 else "too few for any difference"
         assert found.verdict.startswith("no measurable change: ")
         assert found.verdict.endswith(ending)
 
@@ -276,11 +276,11 @@ def test_subsets_are_scored_on_the_stamps_that_have_them(stamps):
     few = replace(classifier.card, max_missing_bands=3)
     limited = type(classifier)(few, classifier.networks)
     assert list(score_bands([(limited, two, labels)])) == ["V+I"]
-    with pytest.raises(ValueError, match="no test sets to score a classifier on: give at least"):
+    with pytest.raises(ValueError, match="no test sets to score a classifier on; give at least"):
         score_bands([])
     other = replace(classifier.card, system=replace(LEGUS_BANDS, name="other"))
     other = type(classifier)(other, classifier.networks)
-    with pytest.raises(ValueError, match="differ in their classes or bands: score them apart"):
+    with pytest.raises(ValueError, match="differ in their classes or bands; score them separately"):
         score_bands([(classifier, two, labels), (other, two, labels)])
 
 

@@ -184,7 +184,7 @@ def test_pooling_by_hand():
     assert np.isnan(pool_probabilities(image * np.nan, image, (1, 1))).all()
     sure = pool_probabilities([[1.0, 0, 0, 0]], [[0, 1.0, 0, 0]], (1, 1))
     np.testing.assert_allclose(sure, [[0.5, 0.5, 0, 0]], atol=1e-3)
-    with pytest.raises(ValueError, match="not of the same candidates"):
+    with pytest.raises(ValueError, match="do not match"):
         fit_pooling(image, image, [1, 2])
 
 
@@ -288,11 +288,11 @@ def test_other_classes_have_no_photometry(field, on_field):
         ({"photometry": "always"}, ValueError, "photometry must be 'auto', True or False"),
         ({"photometry": 1}, ValueError, "photometry must be 'auto', True or False"),
         ({"neighbors": "c.fits"}, TypeError, "neighbors must be an astropy Table, not str"),
-        ({"neighbors": Table({"x": [1.0]})}, ValueError, "neighbors have no magnitudes in V"),
+        ({"neighbors": Table({"x": [1.0]})}, ValueError, "neighbors need magnitudes in V"),
         (
             {"photometry": False, "neighbors": catalog(3)},
             ValueError,
-            "leave them out, or set photometry=True",
+            "omit them, or set photometry=True",
         ),
     ],
 )

@@ -168,7 +168,9 @@ def test_incomplete_truth():
     assert "complete to 23 mag: purity and precision count the 3 found sources" in scores.note
     assert scores.note in str(scores)
     found = _found()["x", "y"]
-    with pytest.raises(ValueError, match="limit needs magnitudes of the found sources: measure"):
+    with pytest.raises(
+        ValueError, match="limit requires magnitudes of the detected sources; measure"
+    ):
         detection_scores(found, _truth(), limit=23)
     found["mine"] = _found()["mag_f555w"]  # the remedy
     assert detection_scores(found, _truth(), limit=23, magnitude=("mine", "mag_v")).purity == 1
@@ -189,7 +191,7 @@ def test_on_the_sky():
     assert scores.pairs["separation_low"].unit == u.arcsec
     with pytest.raises(ValueError, match="truth has positions on the sky only: give radius as an"):
         detection_scores(found, truth)
-    with pytest.raises(ValueError, match="truth has positions in pixels only"):
+    with pytest.raises(ValueError, match="truth has only has pixel positions"):
         detection_scores(found, _truth(), radius=0.08 * u.arcsec)
     with pytest.raises(ValueError, match="not convertible"):
         detection_scores(found, truth, radius=0.08 * u.arcsec, radii=[1, 2] * u.pix)
@@ -289,7 +291,7 @@ def test_the_command_says_its_scores(files, tmp_path, capsys):
     assert "pairs of true sources of which both are found:" in shown
     assert figure.stat().st_size > 1000
     assert main([*files, *options]) == 1
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert main([*files, *options, "--overwrite"]) == 0
 
 
@@ -300,7 +302,7 @@ def test_the_command_says_its_scores_to_scripts(files, capsys):
     assert (said["radius"], said["unit"]) == (0.45, "pix")
     assert [row["class"] for row in said["by_class"]] == [1, 2, 3]
     assert main([*files, "--radius", "0.1arcsec"]) == 1
-    assert "positions in pixels only" in capsys.readouterr().err
+    assert "only has pixel positions" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -457,7 +457,7 @@ def test_images_without_sources_or_bands():
         find_sources(blank, method="rcnn")
     with pytest.raises(ValueError, match="omit it"):
         find_sources(blank["V"], model=detector)
-    with pytest.raises(ValueError, match="is a probability, up to 1"):
+    with pytest.raises(ValueError, match="must be a probability up to 1"):
         find_sources(blank, method="rcnn", model=detector, threshold=20)
     with pytest.raises(ValueError, match="from 0 to 1"):
         detector.find(blank, min_score=20)
@@ -484,7 +484,7 @@ def test_files_hold_network_and_card(tmp_path):
     with torch.inference_mode():
         one, other = detector.network(pixels)[0], loaded.network(pixels)[0]
     assert torch.equal(one["boxes"], other["boxes"])
-    with pytest.raises(OSError, match="exists already"):
+    with pytest.raises(OSError, match="already exists"):
         save_detector(detector, path)
     next(detector.network.parameters()).data[:] = torch.nan
     with pytest.raises(ValueError, match="lower learning rate"):
@@ -548,6 +548,6 @@ def test_command_trains_and_detects(field, tmp_path, capsys):
     assert main([*train[:-1], str(tmp_path / "mine.fits"), "--simulate"]) == 1
     assert "ending in .safetensors" in capsys.readouterr().err
     assert main(train) == 1
-    assert "give --simulate or --labels" in capsys.readouterr().err
+    assert "give either --simulate or --labels" in capsys.readouterr().err
     assert main([*detect, "--method", "daofind", "--overwrite"]) == 1
     assert "not for daofind" in capsys.readouterr().err

@@ -129,7 +129,7 @@ def test_the_trouble_of_a_field_is_its_own(fields, client, tmp_path):
     listed = Table.read(fields)
     listed["catalog"] = ["candidates.ecsv", "absent.ecsv"]
     listed.write(fields, overwrite=True)
-    with pytest.raises(FieldsError, match=r"1 of 2 fields .*\(new: there is no file .*absent"):
+    with pytest.raises(FieldsError, match=r"1 of 2 fields .*\(new: .*absent.* does not exist"):
         classify_fields(fields, tmp_path / "out", tasks=Tasks(client))
     assert len(Table.read(tmp_path / "out" / "known.fits")) == 40
     assert not (tmp_path / "out" / "new.fits").exists()
@@ -166,7 +166,7 @@ def test_a_field_that_cannot_be_written_is_its_own(fields, client, tmp_path, mon
 def test_a_second_process_in_the_folder_is_told(fields, client, tmp_path):
     with only_process(tmp_path), pytest.raises(OSError, match=f"{tmp_path} is in use by another"):
         classify_fields(fields, tmp_path, tasks=Tasks(client))
-    with pytest.raises(OSError, match=r"cannot make the folder .*fields\.ecsv"):
+    with pytest.raises(OSError, match=r"cannot create the folder .*fields\.ecsv"):
         classify_fields(fields, fields, tasks=Tasks(client))
 
 
@@ -197,7 +197,7 @@ def test_a_catalog_without_rows(fields, client, tmp_path):
     [
         ({"field": None}, KeyError, "no column 'field'"),
         ({"field": ["a", "a"]}, ValueError, "all different"),
-        ({"field": ["a/b", "c"]}, ValueError, "plain file names"),
+        ({"field": ["a/b", "c"]}, ValueError, "distinct and valid as file names"),
         ({"F555W": ["", ""]}, ValueError, "field known has no image"),
     ],
 )

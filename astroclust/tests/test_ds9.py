@@ -187,9 +187,12 @@ def test_what_is_left_out_is_said_once(tmp_path):
     [
         ("galaxy,ra,dec\n", "no region that can be read: it has 1 x galaxy"),
         ("physical\n" + "circle(1,2,3)\n" * 9, "1 x physical, 9 x shape without coordinates"),
-        ("image\ncircle(1,two,3)\n", "is not a region file of DS9"),
-        ("image\ncircle(1,2)\n", "is not a region file of DS9"),
-        ("image\ncircle(1,2,3)\nicrs\ncircle(1,2,3)\n", "regions in pixels and on the sky"),
+        ("image\ncircle(1,two,3)\n", "is not a DS9 region file"),
+        ("image\ncircle(1,2)\n", "is not a DS9 region file"),
+        (
+            "image\ncircle(1,2,3)\nicrs\ncircle(1,2,3)\n",
+            "regions in both pixel and sky coordinates",
+        ),
     ],
 )
 def test_files_that_cannot_be_read(content, message, tmp_path):
@@ -249,7 +252,7 @@ def test_files_without_regions_are_no_masks(tmp_path, image):
     path = tmp_path / "r.reg"
     for text in ("# Region file format: DS9 version 4.1\nglobal color=green\nimage\n", "image\n"):
         path.write_text(text)
-        with pytest.raises(ValueError, match=r"r\.reg has no regions.*draw some .* or do without"):
+        with pytest.raises(ValueError, match=r"r\.reg has no regions.*draw some .* or omit"):
             regions_mask(path, (60, 80))
         for option in ("exclude", "footprint"):
             with pytest.raises(ValueError, match=r"r\.reg has no regions"):
@@ -285,7 +288,7 @@ def test_shapes_larger_than_memory(tmp_path):
 
 
 def test_what_are_no_regions(tmp_path):
-    with pytest.raises(FileNotFoundError, match="there is no file"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         read_regions(tmp_path / "r.reg")
     with pytest.raises(TypeError, match="a region file or regions, not int"):
         read_regions([3])
@@ -304,7 +307,7 @@ def test_tables_without_rows(tmp_path):
 def test_files_are_not_replaced_unasked(tmp_path):
     table = Table({"x": [1.0], "y": [2.0]})
     write_regions(table, tmp_path / "r.reg")
-    with pytest.raises(FileExistsError, match="exists already"):
+    with pytest.raises(FileExistsError, match="already exists"):
         write_regions(table[:0], tmp_path / "r.reg")
     assert len(read_regions(tmp_path / "r.reg")) == 1
     write_regions(table[:0], tmp_path / "r.reg", overwrite=True)
@@ -344,7 +347,7 @@ def test_regions_on_the_sky_need_a_wcs(wcs, tmp_path):
     y, x = np.nonzero(mask)
     assert (x.mean(), y.mean()) == (20, 15)
     assert 60 < mask.sum() < 80
-    with pytest.raises(ValueError, match="on the sky: give wcs"):
+    with pytest.raises(ValueError, match="on the sky; give wcs"):
         regions_mask(tmp_path / "r.reg", (60, 80))
 
 

@@ -171,7 +171,7 @@ def test_merged_classes_are_one(pairs):
 
 
 def test_classes_are_merged_once():
-    with pytest.raises(ValueError, match="merged itself"):
+    with pytest.raises(ValueError, match="itself merged"):
         confusion_matrix([1], [1], merge={2: 1, 1: 4})
     with pytest.raises(ValueError, match="are not classes"):
         confusion_matrix([1], [1], merge={7: 1})
@@ -265,7 +265,7 @@ def test_catalogs_that_cannot_be_compared():
     with pytest.raises(KeyError, match="no column 'id'"):
         agreement(a, a, match="id")
     a["id"] = [1, 1]
-    with pytest.raises(ValueError, match="more than once"):
+    with pytest.raises(ValueError, match="repeated values"):
         agreement(a, a, match="id")
     with pytest.raises(ValueError, match="an angle, pixels or a column"):
         agreement(a, a, match=3 * u.s)
@@ -280,7 +280,7 @@ def test_accuracy_falls_where_it_is_faint():
     np.testing.assert_allclose(trend["accuracy"], [1, 1, 0, 0, np.nan])
     assert trend["accuracy_low"][0] < 1
     assert np.all(np.diff(accuracy_against(magnitudes, labels, classes, bins=4)["total"]) <= 1)
-    with pytest.raises(ValueError, match="as many values"):
+    with pytest.raises(ValueError, match="require values"):
         accuracy_against([1.0], labels, classes)
     with pytest.raises(ValueError, match="at least 1"):
         accuracy_against(magnitudes, labels, classes, bins=0)
@@ -328,7 +328,7 @@ def test_scores_of_trainings_are_means_of_each():
     assert merged.meta["ACCURACY"] == 1
     assert merged["class"].tolist() == [1, 3, 4]
     assert np.isnan(mean_scores([(labels, right)]).meta["ACCURACY_STD"])
-    with pytest.raises(ValueError, match="no trainings to take the mean of"):
+    with pytest.raises(ValueError, match="no trainings are given to average"):
         mean_scores([])
 
 

@@ -110,7 +110,7 @@ def test_one_keyword_has_one_value(good, tmp_path):
         (lambda content: b"<html>404</html>", "does not begin as a FITS file"),
         (lambda content: content.replace(END, b"ENF".ljust(80), 1), "two values of BITPIX"),
         (lambda content: content.replace(END, b"END1".ljust(80), 1), "two values of BITPIX"),
-        (lambda content: content.replace(END, b"END 1".ljust(80), 1), "goes on after its END"),
+        (lambda content: content.replace(END, b"END 1".ljust(80), 1), "continues after its END"),
     ],
 )
 def test_damages_of_the_structure(good, tmp_path, pack, damage, message):

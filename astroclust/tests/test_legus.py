@@ -154,12 +154,12 @@ def test_filters_are_those_of_the_field(tmp_path):
         filters=["F225W", "F336W", "F438W", "F547M", "F814W"],
     )
     assert "mag_f547m" in given.colnames
-    with pytest.warns(AstropyUserWarning, match="filters .* are not known"):
+    with pytest.warns(AstropyUserWarning, match="filters .* are unknown"):
         unknown = read_legus(tmp_path / NAME.format("x_unheard-of"))
     assert "mag_f555w" in unknown.colnames
     assert "FIELD" not in unknown.meta
     for wrong in (["F555W"], "F555W", ["F555W"] * 5):
-        with pytest.raises(ValueError, match="must be five"):
+        with pytest.raises(ValueError, match="must have five"):
             read_legus(tmp_path / NAME.format("x_unheard-of"), filters=wrong)
 
 
@@ -192,7 +192,7 @@ def test_readme_beside_the_file_says_the_columns(tmp_path):
     assert "mag_f606w" in read_legus(path).colnames
     for bad in ("1. source id\n", text.replace("RA coord", "Right"), ""):
         readme.write_text(bad)
-        with pytest.warns(AstropyUserWarning, match="not understood"):
+        with pytest.warns(AstropyUserWarning, match="not recognized"):
             read_legus(path, field="ngc1433")
 
 
@@ -201,7 +201,7 @@ def test_a_truncated_last_line_is_an_error(tmp_path):
     complete = path.read_text()
     for end in (-60, -3, -1):
         path.write_text(complete[:end])
-        with pytest.raises(ValueError, match=r"last line has no end.*add a newline at its end"):
+        with pytest.raises(ValueError, match=r"last line has no newline.*add a newline at its end"):
             read_legus(path)
     path.write_text(complete[:-1] + "\n")  # as the message says
     assert len(read_legus(path)) == 2
@@ -234,7 +234,7 @@ def test_known_fields_have_their_own_columns_whatever_the_rows(tmp_path):
     path = write(tmp_path, rows([[0, 1], [0, 0]]), "acs-wfc3_ngc3274")
     assert read_legus(path)["selection"].tolist() == [1, 0]
     path = write(tmp_path, rows([[1, 1, 2]]), "acs-wfc3_ngc3351")
-    with pytest.raises(ValueError, match="has 36 columns, but that of ngc3351 has 37"):
+    with pytest.raises(ValueError, match="has 36 columns, but the catalog of ngc3351 has 37"):
         read_legus(path)
 
 
@@ -242,12 +242,12 @@ def test_columns_that_are_not_those_of_legus_are_an_error(tmp_path):
     whole = rows([[1, 1.333, 0], [2, 2, 0], [0, 0, 0]])
     for column in (1, 4, 8, 12, 16, 20, 25, 31, 32, 33):
         missing = np.delete(whole, column, axis=1)
-        with pytest.raises(ValueError, match="not in a layout of LEGUS: expected"):
+        with pytest.raises(ValueError, match="not have a LEGUS layout: expected"):
             read_legus(write(tmp_path, missing))
 
 
 def test_no_file_empty_file_and_words_are_errors(tmp_path):
-    with pytest.raises(FileNotFoundError, match="there is no file"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         read_legus(tmp_path / "none.tab")
     empty = tmp_path / "empty.tab"
     empty.touch()
@@ -299,7 +299,7 @@ def test_odd_entries_of_several_columns_are_one_warning(tmp_path):
 def test_many_odd_classes_are_an_error(tmp_path):
     values = rows(np.tile([1.0, 1.0], (100, 1)))
     values[:10, 33] = 50
-    with pytest.raises(ValueError, match="not in a layout of LEGUS"):
+    with pytest.raises(ValueError, match="not have a LEGUS layout"):
         read_legus(write(tmp_path, values))
 
 
@@ -321,7 +321,7 @@ def test_catalogs_are_known_by_what_they_hold(name, tmp_path):
     packed.write_bytes(gzip.compress(path.read_bytes()))
     assert read_table(packed).colnames == expected.colnames
     (tmp_path / name).write_text(" ".join(["1"] * 40) + "\n")
-    with pytest.raises(OSError, match=r"column names: .*; nor is it a catalog of LEGUS"):
+    with pytest.raises(OSError, match=r"no column names, .*; it is not a LEGUS catalog either"):
         read_table(tmp_path / name)
 
 
@@ -362,7 +362,7 @@ def test_real_catalogs_read_the_same_under_any_name(data_folder, tmp_path):
     for path in paths:
         expected = read_legus(path)
         (tmp_path / "c").write_bytes(path.read_bytes())
-        with pytest.warns(AstropyUserWarning, match="the filters of c are not known"):
+        with pytest.warns(AstropyUserWarning, match="the filters of c are unknown"):
             table = read_table(tmp_path / "c")
         assert len(table.colnames) == len(expected.colnames)
         for name, other in zip(table.colnames, expected.colnames, strict=True):
@@ -425,17 +425,17 @@ def test_samples_have_the_labels_of_their_table(tmp_path):
         write(tmp_path, rows([[1, 2, 4, 0], [4, 0, 0, 1]]), "acs-wfc3_ngc5474"),
     )
     catalogs = [read_legus(write(tmp_path, people)), one]
-    with pytest.warns(AstropyUserWarning, match="left out: ngc5474"):
+    with pytest.warns(AstropyUserWarning, match="excluded, as not in the sample .*: ngc5474"):
         sample = training_sample(catalogs)
     assert sample["class"].tolist() == [1, 4]
     assert set(sample["field"]) == {"ngc1433"}
-    with pytest.warns(AstropyUserWarning, match="left out: ngc1433"):
+    with pytest.warns(AstropyUserWarning, match="excluded, as not in the sample .*: ngc1433"):
         assert training_sample(catalogs, labels="bcw")["class"].tolist() == [1, 4]
     with pytest.warns(AstropyUserWarning):
         assert len(training_sample(catalogs, min_filters=0)) == 3
     with pytest.raises(ValueError, match="labels must be one of"):
         training_sample(catalogs, labels="mine")
-    with pytest.raises(ValueError, match="none of the catalogs"):
+    with pytest.raises(ValueError, match="no catalog"):
         training_sample([one])
     with pytest.raises(ValueError, match="read_legus"):
         training_sample([Table({"class": [1]})])
@@ -579,7 +579,7 @@ def test_classes_of_ngc4449_are_written_as_that_has_them(tmp_path):
 
 
 def test_what_cannot_be_written_is_said(tmp_path):
-    with pytest.raises(ValueError, match=r"end its name in \.tab"):
+    with pytest.raises(ValueError, match=r"use a name that ends in \.tab"):
         write_legus(measured(), tmp_path / "my.fits")
     for name, message in (("ci", "has no column ci"), ("mag_err_f555w", "mag_err_f555w")):
         table = measured()
@@ -621,5 +621,5 @@ def test_catalogs_in_a_folder(tmp_path):
         (tmp_path / path).touch()
     found = [path.name for path in legus_catalogs(tmp_path)]
     assert found == [name.format("ngc1566") + ".gz", name.format("ngc45")]
-    with pytest.raises(FileNotFoundError, match="has no catalogs of LEGUS: fetch some"):
+    with pytest.raises(FileNotFoundError, match="has no LEGUS catalogs; fetch some"):
         legus_catalogs(tmp_path / "none")

@@ -77,7 +77,7 @@ def test_two_images_of_one_filter_and_files_without_images(drizzled, tmp_path):
 
 
 def test_no_files():
-    with pytest.raises(ValueError, match="no files to read: give at least one band"):
+    with pytest.raises(ValueError, match="no files are given; give at least one band"):
         ImageSet.read([])
 
 

@@ -158,7 +158,7 @@ def test_a_missing_file_of_weights(tmp_path):
         ("native", {"weights": "imagenet"}, "'native' has no published weights"),
         ("native", {"n_bands": 0}, "n_bands must be at least 1, not 0"),
         ("native", {"n_classes": 0}, "n_classes must be at least 1, not 0"),
-        ("resnet18@small", {"weights": "none"}, "after the @ comes a number of pixels"),
+        ("resnet18@small", {"weights": "none"}, "the @ must be followed by a number of pixels"),
         ("resnet18+first", {"weights": "none"}, r"network 'resnet18\+first' is not known"),
         ("vit_b_16@64", {"weights": "none"}, "takes 224 pixels alone, not 64"),
         ("alexnet@62", {"weights": "none"}, "alexnet does not take 62 pixels: give at least 63"),
@@ -278,13 +278,13 @@ def test_a_network_of_a_user():
 @pytest.mark.parametrize(
     ("name", "build", "error", "message"),
     [
-        ("", Brightest, ValueError, "must be a line of text, not ''"),
-        ("two\nlines", Brightest, ValueError, "must be a line of text"),
-        (3, Brightest, ValueError, "must be a line of text, not 3"),
+        ("", Brightest, ValueError, "must be a single line of text, not ''"),
+        ("two\nlines", Brightest, ValueError, "must be a single line of text"),
+        (3, Brightest, ValueError, "must be a single line of text, not 3"),
         ("native", Brightest, ValueError, "a network 'native' already: choose another name"),
         ("resnet18@64", Brightest, ValueError, "a network 'resnet18@64' already"),
         ("timm/mine", Brightest, ValueError, "a network 'timm/mine' already"),
-        ("mine", "Brightest", TypeError, "build must be called with n_bands and n_classes"),
+        ("mine", "Brightest", TypeError, "build must accept n_bands and n_classes"),
     ],
 )
 def test_registrations_are_checked(name, build, error, message):

@@ -295,7 +295,7 @@ def test_further_radii_have_columns_of_their_own():
         ({"apertures": Apertures(sky_statistic="mean")}, "sky_statistic must be median or mode"),
         ({"errors": "poisson"}, "errors must be one of correlated, iraf"),
         ({"aperture_correction": "average"}, "must be 'ci', a mapping"),
-        ({"aperture_correction": "ci", "apertures": Apertures(3)}, "radii of 4, 5 and 6 pixels"),
+        ({"aperture_correction": "ci", "apertures": Apertures(3)}, "a radius of 4, 5 or 6 pixels"),
     ],
 )
 def test_arguments_are_checked(options, message):

@@ -127,7 +127,7 @@ WCS_OF_SKY = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CDELT1": -1e-5, "
     [
         ({}, "either affine= or wcs=, not neither"),
         ({"affine": PLAIN, "wcs": WCS_OF_SKY}, "either affine= or wcs=, not both"),
-        ({"affine": PLAIN, "pixel_scale": 0.1}, "pixel_scale goes with wcs"),
+        ({"affine": PLAIN, "pixel_scale": 0.1}, "pixel_scale requires wcs"),
         ({"affine": [1, 2, 3]}, r"six numbers .* not \[1, 2, 3\]"),
         ({"affine": [1, 1, 0, 1, 1, 0]}, "that can be inverted"),
         ({"affine": "none"}, "six numbers"),
@@ -150,7 +150,7 @@ def test_what_is_not_accepted(picture, options, message):
 
 
 def test_files_that_are_not_pictures(tmp_path, rgb):
-    with pytest.raises(FileNotFoundError, match="there is no file"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         ImageSet.from_picture(tmp_path / "none.png", affine=PLAIN)
     wrong = tmp_path / "wrong.png"
     wrong.write_text("SIMPLE")

@@ -143,9 +143,9 @@ def test_stretches_and_limits_that_are_not_accepted(field, result):
     with pytest.raises(ValueError, match=r"stretch must be asinh, .*SqrtStretch\(\), not 'sqrt'"):
         plot_field(field.images, result, stretch="sqrt")
     for limits in ((99, 40), (50,), (-1, 50), (50, 101)):
-        with pytest.raises(ValueError, match=r"two rising percentiles .* \(40, 99.7\), not"):
+        with pytest.raises(ValueError, match=r"two increasing percentiles .* \(40, 99.7\), not"):
             plot_field(field.images, result, limits=limits)
-        with pytest.raises(ValueError, match="two rising percentiles"):
+        with pytest.raises(ValueError, match="two increasing percentiles"):
             color_levels(np.ones((1, 4, 4)), ["V"], limits=limits)
 
 
@@ -306,7 +306,7 @@ def test_examples_show_the_surroundings_the_middle_and_each_band(field):
         plot_examples(stamps, titles=["a"])
     with pytest.raises(ValueError, match=r"99 pixels have no middle of 100: .* size=299\)"):
         plot_examples(stamps, size=100)
-    with pytest.raises(ValueError, match="no stamps to draw"):
+    with pytest.raises(ValueError, match="no stamps to plot"):
         plot_examples(stamps[:0])
     large = make_stamps(field.truth[:1], field.images, size=299)  # as the message says
     assert plot_examples(large).axes[0].get_title() == "299 pixels"
@@ -320,13 +320,13 @@ def test_a_learning_curve_has_both_losses_and_the_accuracy(tmp_path):
     )
     ax = plot_learning_curve(log)
     lines = {line.get_label(): line.get_xydata().tolist() for line in ax.get_lines()}
-    assert lines["loss, learnt from"] == [[1, 1.3], [2, 1.1]]
-    assert lines["loss, set aside"] == [[1, 1.2], [2, 0.9]]
+    assert lines["training loss"] == [[1, 1.3], [2, 1.1]]
+    assert lines["validation loss"] == [[1, 1.2], [2, 0.9]]
     assert len(ax.get_legend().get_texts()) == 3
     with pytest.raises(FileNotFoundError, match="train with a folder"):
         plot_learning_curve(tmp_path / "none.csv")
     log.write_text("epoch\n1\n")
-    with pytest.raises(ValueError, match="not the log of a training"):
+    with pytest.raises(ValueError, match="not a training log"):
         plot_learning_curve(log)
 
 
@@ -351,7 +351,7 @@ def test_confusion_matrices_side_by_side():
     one = confusion_matrix([1, 1, 4], [1, 4, 4])
     figure = plot_confusion_panels({"25": {"a": one, "b": None}, "50": {"a": one, "b": one}})
     assert [ax.get_title() for ax in figure.axes] == ["a", "b", "", ""]
-    assert [ax.get_xlabel() for ax in figure.axes] == ["", "", "class given", "class given"]
+    assert [ax.get_xlabel() for ax in figure.axes] == ["", "", "assigned class", "assigned class"]
     assert [len(ax.images) for ax in figure.axes] == [1, 0, 1, 1]
     rows = [
         text.get_text() for ax in figure.axes for text in ax.texts if text.get_weight() == "bold"
@@ -360,7 +360,7 @@ def test_confusion_matrices_side_by_side():
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels == ["1 (2)", "2 (0)", "3 (0)", "4 (1)"]
     for nothing in ({}, {"25": {"a": None}}):
-        with pytest.raises(ValueError, match="no confusion matrices to draw"):
+        with pytest.raises(ValueError, match="no confusion matrices to plot"):
             plot_confusion_panels(nothing)
 
 
@@ -375,9 +375,9 @@ def test_classes_given_to_each_true_class():
     assert line[:, 1].tolist() == [66, 66]
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert sorted(texts) == ["a", "b", "people"]
-    with pytest.raises(ValueError, match="of different classes"):
+    with pytest.raises(ValueError, match="have different classes"):
         plot_class_distributions({"a": one, "b": confusion_matrix([1], [1], merge={2: 1})})
-    with pytest.raises(ValueError, match="no confusion matrices to draw"):
+    with pytest.raises(ValueError, match="no confusion matrices to plot"):
         plot_class_distributions({})
 
 
@@ -458,7 +458,7 @@ def test_methods_without_a_score_are_a_point(detections):
     assert len(line.get_xdata()) == 60
     assert line.get_label() == "all (average precision 1.00)"
     assert point.get_xdata() == [0.5]
-    with pytest.raises(ValueError, match="no scores to draw"):
+    with pytest.raises(ValueError, match="no scores to plot"):
         plot_precision_recall({})
 
 

@@ -170,7 +170,9 @@ def test_weights_are_known_by_their_content(tmp_path, monkeypatch):
             pretraining_study(sample, again, folder="study", **options)
     record = folder / "one" / "settings.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | {"weights": str(weights)}))
-    with pytest.raises(ValueError, match=r"earlier version, which knew .* path .*remove it, or"):
+    with pytest.raises(
+        ValueError, match=r"earlier version, which identified.* path .*remove it, or"
+    ):
         pretraining_study(sample, {"one": recipe}, folder=folder, **options)
     shutil.rmtree(folder / "one")  # the remedy
     pretraining_study(sample, {"one": recipe}, folder=folder, **options)
@@ -297,7 +299,7 @@ def test_no_label_is_a_class(tmp_path):
     _pictures(tmp_path, [8, 9])
     with (
         pytest.warns(UserWarning, match="2 stamps"),
-        pytest.raises(ValueError, match="nothing to train on"),
+        pytest.raises(ValueError, match="give another scheme"),
     ):
         read_labeled(tmp_path)
 
@@ -443,9 +445,7 @@ def test_networks_that_are_never_better_give_a_limit(tmp_path):
     row = _number(compare_numbers(study), "epochs_before_gain")
     assert row["ours_limit"] == "above"
     assert np.isnan(row["difference"])
-    assert (
-        "had not got there by their last epoch" in report_study(study).write(tmp_path).read_text()
-    )
+    assert "did not reach it by their last epoch" in report_study(study).write(tmp_path).read_text()
 
 
 def test_layers_are_compared_for_the_network_of_the_paper_alone(tmp_path):
@@ -536,20 +536,20 @@ def test_schneider_2023_as_a_command(command, tmp_path, capsys):
     assert main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"report": f"{tmp_path}/out/report.html"}
     assert main(["reproduce", "schneider2023", "-o", f"{tmp_path}/out"]) == 1
-    assert "needs --data" in capsys.readouterr().err
+    assert "requires --data" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--epochs", "1", "2", "3"], "takes at most 2 numbers: 1 2 3"),
-        (["--epochs", "0"], "epochs must be a number, or two"),
+        (["--epochs", "0"], "epochs must be one number, or two"),
         (["--size", "0"], "size must be a whole number, at least 1, not 0"),
         (["--long-epochs", "0"], "long_epochs must be a whole number"),
         (["--network", "alexnet"], "alexnet does not take 32 pixels: give at least 63"),
         (["--weights", "none"], "weights none would make both starts random"),
-        (["--weights", "nowhere.pth"], "there is no file nowhere.pth of weights"),
-        (["--network", "native"], "has no weights of ImageNet: choose one of torchvision"),
+        (["--weights", "nowhere.pth"], "nowhere.pth does not exist"),
+        (["--network", "native"], "has no ImageNet weights; choose a network of torchvision"),
         (["--network", "alexnet@64"], "give 'alexnet', and size"),
         (["--network", "alexnett"], "'alexnett' is not known"),
         (["--scheme", "stars"], "'stars' is not known"),

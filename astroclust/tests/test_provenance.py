@@ -272,7 +272,7 @@ def test_the_cut_flow_adds_up(field, candidates):
     assert (cut_flow(candidates) == flow).all()
     assert (cut_flow(keep_candidates(sources)) == flow).all()
     del candidates.meta["REJECT3"]
-    with pytest.raises(KeyError, match="nor the numbers of its cuts in the metadata"):
+    with pytest.raises(KeyError, match="nor counts of cuts in its metadata"):
         cut_flow(candidates)
 
 
@@ -406,9 +406,9 @@ def test_images_without_a_unit_have_fluxes_of_unknown_unit():
     ],
 )
 def test_texts_that_fits_cannot_hold(table, message, tmp_path):
-    with pytest.raises(ValueError, match=f"FITS cannot hold {message}: write .ecsv or .vot"):
+    with pytest.raises(ValueError, match=f"FITS cannot store {message}; write .ecsv or .vot"):
         write_table(table, tmp_path / "t.fits")
-    with pytest.raises(ValueError, match="FITS cannot hold"):
+    with pytest.raises(ValueError, match="FITS cannot store"):
         check_table_output(tmp_path / "t.fits", table=table)
     assert not (tmp_path / "t.fits").exists()
     for name in ("t.ecsv", "t.vot"):  # the remedies
@@ -425,4 +425,4 @@ def test_a_text_that_fits_cannot_hold_is_told_before_anything_is_classified(
     Table({"x": [60.0], "y": [60.0], "note": ["Σ"]}).write(tmp_path / "t.ecsv")
     monkeypatch.setattr("astroclust.classify_table", None)
     assert main(["classify", f"{tmp_path}/t.ecsv", *on_disk, "-q", "-o", f"{tmp_path}/r.fits"]) == 1
-    assert "FITS cannot hold the text 'Σ' of column 'note'" in capsys.readouterr().err
+    assert "FITS cannot store the text 'Σ' of column 'note'" in capsys.readouterr().err

@@ -174,5 +174,5 @@ def test_command_tells_it(field, tmp_path, table, capsys):
     assert told["fleiss_objects"] == 7
     assert read_table(tmp_path / "a.ecsv")["kappa"][0] == kappa.value
     assert main([*command, *written]) == 1
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert main([*command, *written, "--overwrite"]) == 0

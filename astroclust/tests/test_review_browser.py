@@ -205,7 +205,7 @@ def test_what_is_not_saved_is_shown(page, server):
     server.store.path.chmod(0o444)
     page.keyboard.press("2")
     page.wait_for_selector("#alarm:not([hidden])")
-    assert "is read-only: allow it to be written" in page.inner_text("#alarm")
+    assert "is read-only; make it writable" in page.inner_text("#alarm")
     assert page.locator(".cell.unsaved").count() == 1
     page.reload()  # kept in the browser
     page.wait_for_selector(".cell.unsaved")
@@ -377,7 +377,7 @@ def test_no_page_from_elsewhere_can_label(page, server, tmp_path):
     page.goto(f"file://{form}")
     page.click("button")
     page.wait_for_load_state()
-    assert "only this machine's own page is answered" in page.inner_text("body")
+    assert "only requests from the page on this computer are answered" in page.inner_text("body")
     server.store.refresh()
     assert not server.store.entries
     assert requests.get(server.url, timeout=10).headers["X-Content-Type-Options"] == "nosniff"

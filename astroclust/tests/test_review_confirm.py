@@ -89,7 +89,7 @@ def test_nothing_confirmed_is_an_empty_table(table, field, labels):
 
 def test_labels_of_classes_are_not_those_of_a_confirmation(table, field, labels):
     open_labels(table, field.images, labels).add(0, reviewer="anna", label=1)
-    with pytest.raises(ValueError, match="keep labels of these in another file with --labels"):
+    with pytest.raises(ValueError, match="choose another label file with --labels"):
         open_labels(table, field.images, labels, page=Page(confirm=0.9))
     other = labels.with_name("other.ecsv")
     open_labels(table, field.images, other, page=Page(confirm=0.9)).add(0, reviewer="anna", label=1)
@@ -148,7 +148,7 @@ def test_tables_that_cannot_be_confirmed(table, field, labels):
     table["confirm_votes"] = 1
     with pytest.raises(ValueError, match="an earlier confirmation"):
         open_labels(table, field.images, labels, page=page)
-    with pytest.raises(ValueError, match="leave blind or confirm out"):
+    with pytest.raises(ValueError, match="omit blind or confirm"):
         Page(blind=True, confirm=0.9)
 
 

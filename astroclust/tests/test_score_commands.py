@@ -157,16 +157,25 @@ def test_rows_that_overlap_are_not_cross_validated(folder, sparse, tmp_path, cap
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "--simulate", "8", "--folds", "5", "-o"], "--folds goes with --labels TABLE"),
-        (["train", "--sample", "x.ecsv", "--folds", "0", "-o"], "--folds goes with --labels TABLE"),
+        (["train", "--simulate", "8", "--folds", "5", "-o"], "--folds requires --labels TABLE"),
+        (["train", "--sample", "x.ecsv", "--folds", "0", "-o"], "--folds requires --labels TABLE"),
         (["train", "--simulate", "8", "--patience", "0", "-o"], "number of epochs from 1, not 0"),
         (
             ["train", "--simulate", "8", "--patience", "2", "--recipe", "wei2020", "-o"],
-            "the recipes native, fine-tune and human-labels have one",
+            "the recipes native, fine-tune and human-labels",
         ),
-        (["score", "--sample", "x.ecsv", "--ablate", "--model"], "--ablate does not go with"),
-        (["score", "--sample", "x.ecsv", "--include-training", "--model"], "does not go with"),
-        (["score", "--sample", "x.ecsv", "--damage", "--model"], "--damage does not go with"),
+        (
+            ["score", "--sample", "x.ecsv", "--ablate", "--model"],
+            "--ablate cannot be combined with",
+        ),
+        (
+            ["score", "--sample", "x.ecsv", "--include-training", "--model"],
+            "cannot be combined with",
+        ),
+        (
+            ["score", "--sample", "x.ecsv", "--damage", "--model"],
+            "--damage cannot be combined with",
+        ),
         (
             ["score", "--simulate", "8", "--include-training", "--model"],
             "--include-training goes with --labels TABLE: leave it out",
@@ -233,7 +242,7 @@ def test_lists_of_samples_say_what_was_trained_on(folder, validated, tmp_path, c
     small = ["--from", str(folder / "small.safetensors"), "--epochs", "1"]
     output = tmp_path / "list.safetensors"
     assert main(["train", "-q", *small, *arguments, "-o", str(output)]) == 0
-    assert "no scores: nothing was held out; hold out a galaxy" in capsys.readouterr().out
+    assert "no scores, as nothing was held out; hold out a galaxy" in capsys.readouterr().out
     # The remedy.
     held = ["--hold-out", "galaxy others", "-o", str(tmp_path / "held.safetensors")]
     assert main(["train", "-q", *small, *arguments, *held]) == 0

@@ -114,7 +114,7 @@ def test_the_number_of_filters_is_taken_where_it_is_known():
 
 def test_tables_that_cannot_be_selected_from():
     table = sources()
-    with pytest.raises(ValueError, match="column cuts already"):
+    with pytest.raises(ValueError, match="already has a column cuts"):
         select_candidates(select_candidates(table))
     with pytest.raises(KeyError, match="no column flux_f275w"):
         select_candidates(table["ci", "flux_err_f275w"])
@@ -122,7 +122,7 @@ def test_tables_that_cannot_be_selected_from():
         select_candidates(table["ci",])
     with pytest.raises(KeyError, match="no magnitude in V"):
         select_candidates(table, distance=10)
-    with pytest.raises(KeyError, match="no column cuts"):
+    with pytest.raises(KeyError, match="neither a column cuts"):
         cut_flow(table)
     assert len(select_candidates(table[:0])) == 0
 
@@ -265,7 +265,7 @@ def test_regions_leave_candidates_out(crowded, tmp_path):
 def test_regions_that_do_not_fit(crowded, tmp_path):
     with pytest.raises(ValueError, match=r"exclude has shape \(3, 3\), the images \(310, 300\)"):
         find_candidates(crowded.images, exclude=np.ones((3, 3), bool))
-    with pytest.raises(FileNotFoundError, match="there is no file"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         find_candidates(crowded.images, footprint=tmp_path / "none.reg")
     with pytest.raises(TypeError, match="a region file or regions, not"):
         find_candidates(crowded.images, exclude=np.ones((310, 300)))

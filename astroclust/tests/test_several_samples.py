@@ -236,9 +236,9 @@ def test_what_cannot_be_held_out():
     samples = [sample_of(8, "NGC 1"), sample_of(8, "NGC 2")]
     with pytest.raises(ValueError, match="no sample of galaxy NGC 3: there are NGC 1, NGC 2"):
         hold_out(samples, galaxies=["NGC 1", "NGC 3"])
-    with pytest.raises(ValueError, match="all galaxies are held out: keep one"):
+    with pytest.raises(ValueError, match="all galaxies are held out; keep one"):
         hold_out(samples, galaxies=["NGC 1", "NGC 2"])
-    with pytest.raises(ValueError, match="out of several samples: give a list"):
+    with pytest.raises(ValueError, match="out of several samples; give a list"):
         hold_out(samples[0], galaxies="NGC 1")
     with pytest.raises(ValueError, match="no test sets to score"):
         score_galaxies(load_classifier(), samples)

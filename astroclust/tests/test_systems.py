@@ -335,4 +335,4 @@ def test_the_command_takes_a_system(tmp_path, capsys):
     images = ImageSet.read({name: files[name] for name in NAMES_OF_SIX}, system=HALPHA)
     assert images.roles == ROLES
     assert main([*command, "-q"]) == 1
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err

@@ -151,7 +151,7 @@ def test_labels_are_checked():
         ({"schedule": "cosine"}, "schedule 'cosine' is not known: there are one-cycle, constant"),
         ({"augmentation": "mixup"}, "augmentation 'mixup' is not known: there are observations"),
         ({"validation_share": 1}, "from 0 to 1, not 1"),
-        ({"validation_share": 0, "patience": 2}, "patience needs a validation_share above 0"),
+        ({"validation_share": 0, "patience": 2}, "patience requires a validation_share above 0"),
     ],
 )
 def test_recipes_are_checked(options, message):
@@ -585,7 +585,7 @@ def test_a_learning_curve_is_continued(tmp_path):
     assert log["epoch"].tolist() == [0, 0, 1]
     assert log["loss"].tolist() == [None, 2, 5]
     path.write_text("nothing\n1\n")
-    with pytest.raises(ValueError, match="damaged: remove it"):
+    with pytest.raises(ValueError, match="damaged; remove it"):
         LearningCurve(path).log_metrics({"epoch": 1, "loss": 5.0}, 4)
     path.unlink()
     LearningCurve(path).log_metrics({"epoch": 1, "loss": 5.0}, 4)
@@ -632,7 +632,7 @@ def test_settings_that_are_damaged(tmp_path):
     with pytest.raises(ValueError, match="other data or settings: remove it"):
         _train(sample, folder=tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match=r"cannot make the folder .*file.*choose another one"):
+    with pytest.raises(OSError, match=r"cannot create the folder .*file.*choose another one"):
         _train(sample, folder=tmp_path / "file")
     with pytest.raises(ValueError, match="name '', which is not a name"):
         train_classifier(sample, name="", recipe=QUICK)

@@ -199,7 +199,7 @@ class _Fit(lightning.LightningModule):
         if recipe.frozen >= len(blocks):
             raise ValueError(
                 f"frozen={recipe.frozen} leaves nothing to train in a network of {len(blocks)} "
-                "blocks: freeze fewer"
+                "blocks; freeze fewer"
             )
         for block in blocks[: recipe.frozen]:
             block.requires_grad_(False)

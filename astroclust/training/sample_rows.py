@@ -123,7 +123,7 @@ def read_rows(samples, system):
     for number, entries in enumerate(given, start=1):
         origin = f"{name}, row {number}"
         if not entries["field"]:
-            raise ValueError(f"{origin}, column field: is empty; name the field")
+            raise ValueError(f"{origin}, column field: is empty; give the name of the field")
         row = SampleRow(f"{origin} ({entries['field']})", entries, root, images)
         _check_kind(row)
         rows.append(row)
@@ -152,11 +152,12 @@ def _check_kind(row):
         foreign += row.images
     if foreign:
         raise row.error(
-            foreign[0], f"has {row.entries[foreign[0]]!r}, but samples of kind {row.kind} have none"
+            foreign[0],
+            f"has {row.entries[foreign[0]]!r}, but samples of kind {row.kind} do not use it",
         )
     if row.kind == "images" and not row.images:
         raise ValueError(
-            f"{row.origin} has no image: give its path in the column of a filter, such as F555W"
+            f"{row.origin} has no image; give its path in the column of a filter, such as F555W"
         )
 
 

@@ -113,7 +113,7 @@ def fold_rows(n, *, folds, seed, groups=None):
             remedy = f"use {len(names)} folds, or {remedy}"
         raise ValueError(
             f"the stamps of {n} labeled rows overlap too much for {folds} folds that share no "
-            f"pixel (groups: {len(names)}; rows in the largest: {sizes.max()}): {remedy}"
+            f"pixels (groups: {len(names)}; rows in the largest: {sizes.max()}); {remedy}"
         )
     home, filled = np.empty(len(names), int), np.zeros(folds, int)
     order = np.random.default_rng(seed).permutation(len(names))
@@ -128,7 +128,7 @@ def _value_of_rows(n, values, name):
     values = np.arange(n) if values is None else np.asarray(values)
     if values.shape != (n,):
         raise ValueError(
-            f"{name} must have one value for each of {n} rows, not the shape {values.shape}"
+            f"{name} must have one value for each of {n} rows, not shape {values.shape}"
         )
     return values
 
