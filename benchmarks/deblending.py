@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Pairs of stars told apart by a detector with masks and by the chain of LEGUS, and their fluxes.
+"""Deblending of pairs of stars by a detector with masks and by the LEGUS pipeline.
 
     python benchmarks/deblending.py FOLDER/masks-1.safetensors
 

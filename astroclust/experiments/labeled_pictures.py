@@ -20,18 +20,18 @@ from astroclust.training import Sample
 
 __all__ = ["read_labeled"]
 
-# Red, green and blue, in the order in which networks that saw ImageNet take them.
+# Red, green and blue, in the order of networks trained on ImageNet.
 _RGB = ("I", "V", "B")
-# Modes of Pillow with one channel of more than 8 bits, which it would clip to 8.
+# Pillow modes with one channel of more than 8 bits, which would be clipped to 8.
 _DEEP = ("I", "I;16", "I;16B", "I;16L", "F")
-# Pixels on each side that a picture must have at least, to show a shape.
+# Minimum number of pixels on each side of a picture.
 _SMALLEST = 8
-# Stamps that are scaled at a time.
+# Number of stamps scaled at a time.
 _BLOCK = 256
 
 
 def read_labeled(path, *, size=None, scheme=None):
-    """Read labeled stamps, and the groups that must not be on both sides of a split.
+    """Read labeled stamps, and the groups that a split must not divide.
 
     Parameters
     ----------
@@ -41,24 +41,24 @@ def read_labeled(path, *, size=None, scheme=None):
         numbers or names of classes. Stamps of the same ``object``, if there is such a column, stay
         together.
     size : int, optional
-        Width in pixels that stamps and pictures are scaled to, whatever their shape. By default
-        they stay as they are; pictures must then be square and of one size.
+        Width in pixels to which stamps and pictures of any shape are scaled. By default they are
+        not scaled, and pictures must be square and of one size.
     scheme : str or `~astroclust.instruments.ClassScheme`, optional
-        The classes, such as ``"galaxies"``, those of Schneider et al. (2023): elliptical,
-        lenticular, spiral and irregular. By default those of the table of the stamps, and
-        ``"legus"`` for pictures.
+        Class scheme, such as ``"galaxies"`` of Schneider et al. (2023): elliptical, lenticular,
+        spiral and irregular. By default that of the table of the stamps, and ``"legus"`` for
+        pictures.
 
     Returns
     -------
     sample : `~astroclust.training.Sample`
-        n stamps, their classes, into which finer labels are merged, and their objects as groups.
-        The three bands of a picture are its red, green and blue channel, in this order; those of a
-        gray picture are the same.
+        Sample of n stamps with their classes, into which finer labels are merged, and their objects
+        as groups. The three bands of a picture are its red, green and blue channels, in this order;
+        those of a gray picture are equal.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file or folder.
+        If the file or folder does not exist.
     OSError
         If a picture is missing or cannot be read.
     ValueError
@@ -106,13 +106,13 @@ def read_labeled(path, *, size=None, scheme=None):
         stamps = _read_pictures([path / "png" / name for name in table["file"][known]], size)
         table.meta.update(meta_of(scheme))
     groups = np.asarray(table["object"])[known] if "object" in table.colnames else None
-    # Finer labels count as the class that they merge into.
+    # Finer labels count as the class into which they are merged.
     labels = scheme.numbers_of(scheme.positions(labels[known])).astype(int)
     return Sample(stamps, labels, groups, scheme=scheme)
 
 
 def _known(labels, scheme):
-    """Which labels are classes; a warning about others."""
+    """Mask of labels that are classes, with a warning about others."""
     known = scheme.knows(labels)
     if not known.all():
         warnings.warn(
@@ -128,7 +128,7 @@ def _known(labels, scheme):
 
 
 def _read_listing(folder):
-    """The rows of ``labels.csv``."""
+    """Read the rows of ``labels.csv``."""
     listing = folder / "labels.csv"
     if not listing.exists():
         raise FileNotFoundError(f"neither a file of stamps {folder} nor {listing} exists")
@@ -144,7 +144,7 @@ def _read_listing(folder):
 
 
 def _label(text, scheme, folder):
-    """The number of a class, given as a number or by its name."""
+    """Number of a class that is given as a number or name."""
     names = {name.casefold(): number for number, name in scheme.names.items()}
     text = str(text).strip()
     try:
@@ -157,7 +157,7 @@ def _label(text, scheme, folder):
 
 
 def _read_pictures(paths, size):
-    """Pictures as stamps of three bands."""
+    """Read pictures as stamps of three bands."""
     data = None
     for number, path in enumerate(paths):
         with reading(path):

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The report on Schneider et al. (2023): a study of one's own beside that of the paper."""
+"""Report that compares a reproduction with Schneider et al. (2023)."""
 
 from math import isnan
 
@@ -34,7 +34,7 @@ _SHOWN = ("start", "class", "quantity", "epochs", "run", "paper", "paper_std", "
 
 
 def report_study(study):
-    """Report on a study.
+    """Make the report of a study.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def report_study(study):
     Returns
     -------
     report : `~astroclust.reports.Report`
-        Not yet written.
+        Report that has not been written yet.
     """
     report = Report("Pretraining experiments of Schneider et al. (2023)")
     comparison = compare_numbers(study)
@@ -78,7 +78,7 @@ def report_study(study):
 
 
 def _lengths(study):
-    """What stands in the place of the lengths of the trainings of the paper."""
+    """Text on the lengths of trainings in place of those of the paper."""
     parts = []
     for start in STARTS:
         paper = published_number("epochs", start=start)
@@ -87,7 +87,7 @@ def _lengths(study):
 
 
 def _layers(study):
-    """What the numbers of layers and filters are compared with."""
+    """Text on the comparison of layers and filters."""
     if study.network == ALEXNET:
         return (
             "Later filters are those of the largest convolution, which in torchvision's AlexNet "
@@ -97,7 +97,7 @@ def _layers(study):
 
 
 def _described(comparison):
-    """The comparison with one column that says what each number is."""
+    """Comparison with a column that describes each number."""
     rows = [(f"{row['item']} (sec. {row['section']})", _what(row)) for row in comparison]
     shown = Table(rows=rows, names=("source", "number"))
     for name in ("paper", "paper_std", "ours", "ours_std", "difference"):
@@ -107,7 +107,7 @@ def _described(comparison):
 
 
 def _what(row):
-    """What a number is, in words."""
+    """Description of a number."""
     parts = [row["quantity"].replace("_", " "), row["start"], row["class"]]
     parts.append(f"classified as {row['given_class']}" if row["given_class"] else "")
     for name, text in (("epochs", "{} epochs"), ("run", "run {}")):
@@ -117,7 +117,7 @@ def _what(row):
 
 
 def _digits(value):
-    """A number with as many digits as it deserves; empty for NaN."""
+    """Format a number with significant digits; empty for NaN."""
     if value is np.ma.masked or isnan(value):
         return ""
     if value and abs(value) < 0.05:
@@ -132,7 +132,7 @@ def _published(item):
 
 
 def _beside(comparison, item):
-    """Rows of the comparison of a table, without columns that say nothing of it."""
+    """Rows of the comparison for a table, without irrelevant columns."""
     rows = comparison[comparison["item"] == item]
     kept = [name for name in _SHOWN if not np.ma.getmaskarray(rows[name]).all()]
     return rows[[name for name in kept if rows[name].dtype.kind != "U" or any(rows[name])]]
@@ -181,7 +181,7 @@ def _add_peaks(report, study, comparison):
 
 
 def _selection(study):
-    """How much the peak is above the last epoch."""
+    """Text on the selection bias of the peak against the last epoch."""
     parts = []
     for start in STARTS:
         own = study.curves[study.curves["start"] == start]
@@ -272,7 +272,7 @@ def _add_confusion(report, study):
 
 
 def _stacked(tables):
-    """Tables of the starts as one."""
+    """Stack the tables of the starts."""
     parts = []
     for start, table in tables.items():
         part = table.copy()

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The report of a training: scores per held-out galaxy, and what was trained on."""
+"""Report of a training: scores per held-out galaxy, and the training set."""
 
 import numpy as np
 from astropy.table import MaskedColumn, Table
@@ -18,7 +18,7 @@ def report_training(classifier, samples, folder):
     classifier : `~astroclust.weights.Classifier`
         The classifier; its card has the scores per galaxy.
     samples : sequence of `~astroclust.training.Sample`
-        Samples that it was trained and scored on.
+        Samples of the training and test sets.
     folder : str or `~pathlib.Path`
         Folder of ``report.html``, ``galaxies.ecsv`` and ``samples.ecsv``, which are replaced.
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Numbers in the text of Wei et al. (2020) beside ours."""
+"""Comparison with the numbers in the text of Wei et al. (2020)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +28,7 @@ class _Ours:
     samples: dict  # stamps by labels
 
     def networks(self, row):
-        """Recipes and architectures that stand for the networks of a published number."""
+        """Recipes and architectures that correspond to the networks of a published number."""
         names = [row["network"]] if row["network"] else _RECIPES
         recipes = [_RECIPES[name] for name in names]
         return [(name, self.plan.networks[name]) for name in recipes if name in self.plan.networks]
@@ -49,7 +49,7 @@ class _Ours:
 
 
 def add_numbers(report, select, plan, samples):
-    """Add the numbers in the text of the paper, with ours beside them, to a report.
+    """Add a comparison with the numbers in the text of the paper to a report.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def add_numbers(report, select, plan, samples):
 
 
 def _what(row):
-    """What a number is, in words."""
+    """Description of a number."""
     parts = [row["quantity"].replace("_", " ")]
     parts.append(f"class {row['class']}" if row["class"] else "")
     parts.append(f"labels {row['labels']}" if row["labels"] else "")
@@ -95,7 +95,7 @@ def _what(row):
 
 
 def _digits(value):
-    """A number with as many digits as it deserves; empty for NaN."""
+    """Format a number with significant digits; empty for NaN."""
     return "" if np.isnan(value) else f"{value:.0f}" if value == round(value) else f"{value:.1f}"
 
 
@@ -132,7 +132,7 @@ def _size_variation(ours, row):
 
 
 def _training_objects(ours, row):
-    """Objects of a class in the training set, unless that is limited."""
+    """Number of objects of a class in the training set, unless that is limited."""
     tested = _tested(ours, row)
     if tested is None or ours.plan.n_training is not None:
         return []

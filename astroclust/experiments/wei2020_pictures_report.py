@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The report on color pictures: the tables of Wei et al. (2020) from real clusters and classes."""
+"""Report on color pictures: the tables of Wei et al. (2020) for real clusters and classes."""
 
 import numpy as np
 from astropy.table import Table
@@ -29,31 +29,31 @@ _PARTS = ("validation", "new galaxy")
 
 
 def report_pictures(classified, sample, new, *, runs, recipes, split, redraw, seconds):
-    """Report on the trainings that there are.
+    """Make the report on all finished trainings.
 
     Parameters
     ----------
     classified : `~astropy.table.Table`
-        Classes of all trainings so far, with the columns that say which it was.
+        Classes of all finished trainings, with columns that identify the training.
     sample : `~astroclust.stamps.Stamps`
         The sample that is divided into training and validation set.
     new : `~astroclust.stamps.Stamps` or None
         Stamps of the new galaxy.
     runs : int
-        Trainings of each network when all are done.
+        Planned number of trainings of each network.
     recipes : dict of str to `~astroclust.training.Recipe`
         Networks by name.
     split : str
-        How the sample is divided.
+        Type of split.
     redraw : bool
-        Whether each run has a split of its own.
+        Whether each run has its own split.
     seconds : float
         Duration of this call.
 
     Returns
     -------
     report : `~astroclust.reports.Report`
-        Not yet written.
+        Report that has not been written yet.
     """
     report = Report("The experiments of Wei et al. (2020) on color pictures", note=_NOTE)
     networks = list(dict.fromkeys(classified["architecture"]))
@@ -90,7 +90,7 @@ def _select(classified, network, part):
 
 
 def _add_summary(report, parts, runs):
-    """Accuracy and recalls of each network, a row per part."""
+    """Add accuracy and recalls of each network, one row per part."""
     rows, usual = [], {}
     for (network, part), table in parts.items():
         if part not in _PARTS:
@@ -200,7 +200,7 @@ def _add_sample(report, sample, new, recipes, split, redraw):
 
 
 def _describe(name, recipe):
-    """A network and how long it is trained."""
+    """Description of a network and its training."""
     length = f"{recipe.epochs} epochs"
     if recipe.batches is not None:
         length = f"{recipe.batches} batches of {recipe.batch_size}"

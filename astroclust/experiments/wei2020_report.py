@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The report on Wei et al. (2020): the classes of all trainings beside the published numbers."""
+"""Report that compares the classes of all trainings with Wei et al. (2020)."""
 
 from functools import partial
 
@@ -38,12 +38,12 @@ __all__ = ["LABELS", "WITHOUT", "add_data", "compare_classes"]
 
 #: Labels of the two samples of the paper.
 LABELS = ("bcw", "consensus")
-#: The part of the results in which each band is set to zero.
+#: Parts of the results in which each band is set to zero.
 WITHOUT = {band: f"without {band}" for band in LEGUS_BANDS.roles}
 
 
 def _confusion(classified, *, part, labels, architecture, size="50"):
-    """Mean confusion of the runs of one experiment, or None where there is none."""
+    """Mean confusion of the runs of one experiment, or None without runs."""
     table = _select(classified, part=part, labels=labels, architecture=architecture, size=size)
     if not len(table):
         return None
@@ -52,25 +52,25 @@ def _confusion(classified, *, part, labels, architecture, size="50"):
 
 
 def compare_classes(classified, plan, quick, samples=None, again=None):
-    """Report on the classes of all trainings: tables and figures beside those of the paper.
+    """Make the report with tables and figures as in the paper.
 
     Parameters
     ----------
     classified : `~astropy.table.Table`
-        Classes of all trainings, with the columns that say which it was.
+        Classes of all trainings, with columns that identify the training.
     plan : ``astroclust.experiments.wei2020._Plan``
         Networks and sizes of the reproduction.
     quick : bool
-        Whether it is too small to be compared.
+        Whether this is a quick run, which cannot be compared.
     samples : dict of str to `~astroclust.stamps.Stamps`, optional
-        Samples by their labels, for the level of people; by default it is left out.
+        Samples by their labels, for human agreement, which is omitted by default.
     again : `~astropy.table.Table`, optional
         See `~astroclust.experiments.wei2020_people.add_people`.
 
     Returns
     -------
     report : `~astroclust.reports.Report`
-        Not yet written.
+        Report that has not been written yet.
     """
     note = "Quick run: a test of every step, whose numbers are not meaningful."
     report = Report("The experiments of Wei et al. (2020)", note=note if quick else "")
@@ -103,7 +103,7 @@ def compare_classes(classified, plan, quick, samples=None, again=None):
 
 
 def _compare(classified, plan):
-    """The published numbers beside ours, a row each."""
+    """Comparison with the published numbers, one row each."""
     paper = read_data("wei2020")
     architectures = {
         name: plan.networks.get(recipe)
@@ -118,7 +118,7 @@ def _compare(classified, plan):
             labels=row["labels"],
             architecture=architectures[row["network"]],
         )
-        if ours is None:  # not of this reproduction
+        if ours is None:  # not in this reproduction
             rows.append((np.nan, np.nan, 0, 0, np.nan))
             continue
         of_class = ours[ours["class"] == row["true_class"]][0]
@@ -134,7 +134,11 @@ def _compare(classified, plan):
     table["ours_runs"] = runs.astype(int)
     with np.errstate(divide="ignore", invalid="ignore"):
         table["difference"] = (ours - table["paper"]) / error
-    totals = ["paper_total", "ours_total", "ours_runs"]  # last, for the numbers to be side by side
+    totals = [
+        "paper_total",
+        "ours_total",
+        "ours_runs",
+    ]  # last, so that the numbers are side by side
     return table[[name for name in table.colnames if name not in totals] + totals]
 
 
@@ -163,7 +167,7 @@ def _probabilities(table):
 
 
 def _select(classified, *, part, labels, architecture, size="50"):
-    """The rows of the runs of one experiment."""
+    """Rows of the runs of one experiment."""
     chosen = {"part": part, "labels": labels, "architecture": architecture, "size": size}
     rows = np.ones(len(classified), bool)
     for name, value in chosen.items():
@@ -302,7 +306,7 @@ def _plot_filters(table):
 
 
 def _describe_new(new_galaxy):
-    """How the new galaxy differs from that of the paper."""
+    """Text on the difference between the new galaxy and that of the paper."""
     if plain_name(new_galaxy) == "ngc1559":
         return (
             "NGC 1559 has the human classes of PHANGS-CAT (1 to 3 of data release 5, and "
@@ -312,7 +316,7 @@ def _describe_new(new_galaxy):
 
 
 def add_data(report, samples, new, new_galaxy, weights, seconds):
-    """Add to a report what it was made of: numbers of stamps, weights, machine and time.
+    """Add data and settings to a report: numbers of stamps, weights, computer and time.
 
     Parameters
     ----------
@@ -325,7 +329,7 @@ def add_data(report, samples, new, new_galaxy, weights, seconds):
     new_galaxy : str
         Name of the new galaxy.
     weights : str or None
-        First weights of the networks.
+        Initial weights of the networks.
     seconds : float
         Duration of the reproduction.
     """

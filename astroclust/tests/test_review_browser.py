@@ -138,7 +138,7 @@ def test_labels_outlive_a_kill(page, result, field, tmp_path, astroclust_command
     page.keyboard.press("End")
     page.keyboard.press("4")  # while there is no server: kept, and shown as not saved
     page.wait_for_selector("#alarm:not([hidden])")
-    assert "has it been stopped?" in page.inner_text("#alarm")
+    assert "restart it if it was stopped" in page.inner_text("#alarm")
     running, url = _start(command)
     page.wait_for_selector(SAVED)
     page.reload()

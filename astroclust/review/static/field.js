@@ -1,8 +1,8 @@
-// The whole field in tiles, with a marker at each object; drag to pan, wheel to zoom.
+// The field in tiles, with a marker at each object; drag to pan, wheel to zoom.
 
 import { outline } from "./shapes.js";
 
-const LARGEST = 16; // screen pixels an image pixel
+const LARGEST = 16; // screen pixels per image pixel
 const NEAR = 14; // screen pixels within which a click finds a marker
 
 export class Field {
@@ -74,7 +74,7 @@ export class Field {
     ];
   }
 
-  // The chosen object stays where it is, if it is in view.
+  // Zoom around the selected object if it is in view.
   zoomByKey(factor) {
     const { chosen, data } = this.state;
     const [x, y] = data.inside[chosen] ? this.toScreen(data.x[chosen], data.y[chosen]) : [-1, -1];
@@ -119,7 +119,7 @@ export class Field {
     if (best >= 0) this.state.choose(best);
   }
 
-  // Keep the chosen object in view.
+  // Keep the selected object in view.
   follow() {
     if (!this.visible || !this.scale) return;
     const { chosen, data } = this.state;
@@ -161,7 +161,7 @@ export class Field {
     const first = [Math.floor((left + 0.5) / side), Math.floor((ny - 0.5 - top) / side)];
     const last = [Math.floor((right + 0.5) / side), Math.floor((ny - 0.5 - bottom) / side)];
     context.imageSmoothingEnabled = this.scale * step < 2;
-    // What is there of coarser tiles fills in until the finer ones have come.
+    // Use coarser tiles until the finer ones have loaded.
     if (level < levels) this.drawTile(context, levels, 0, 0, tile * 2 ** levels);
     for (let line = Math.max(0, first[1]); line <= last[1] && line * side < ny; line++) {
       for (let column = Math.max(0, first[0]); column <= last[0] && column * side < nx; column++) {
