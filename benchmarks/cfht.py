@@ -54,13 +54,13 @@ def as_bands(pixels, shown, bands):
 
 def accuracy_of_fold(stamps, labels, fold, recipe, start):
     """Accuracy on the test set with two classes."""
-    learnt, tested = fold
-    sample = Sample(stamps[learnt], labels[learnt], description="stamps of CFHT")
+    training, tested = fold
+    sample = Sample(stamps[training], labels[training], description="stamps of CFHT")
     classifier = train_classifier(sample, name="cfht", recipe=recipe, start=start)
-    chances = np.concatenate(
+    probabilities = np.concatenate(
         [classifier.probabilities(stamps[tested[i : i + 64]])[0] for i in range(0, len(tested), 64)]
     )
-    return np.mean((chances[:, 0] > chances[:, 3]) == (labels[tested] == 1))
+    return np.mean((probabilities[:, 0] > probabilities[:, 3]) == (labels[tested] == 1))
 
 
 def main():

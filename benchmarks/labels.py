@@ -209,8 +209,8 @@ def agreement(border):
     """Return probabilities by true class of modes, mean = mode, expert and mode, two experts."""
     nodes, weights = roots_sh_jacobi(12, sum(DIFFICULTY) - 1, DIFFICULTY[0])
     weights = weights / weights.sum()
-    chances = confusion_of_kinds(tuple(map(tuple, border)))
-    of_kind = np.array([chances[kind] for shares in LISTED.values() for kind in shares])
+    probabilities = confusion_of_kinds(tuple(map(tuple, border)))
+    of_kind = np.array([probabilities[kind] for shares in LISTED.values() for kind in shares])
     mixed = block_diag(*[kind_shares(label) for label in LISTED])  # truth, kind
     certain = (mixed > 0).T.astype(float)[:, np.newaxis]
     one = certain + nodes[:, np.newaxis] * (of_kind[:, np.newaxis] - certain)  # kind, node, vote

@@ -72,13 +72,13 @@ def fine_tune(clusters, others, images, model, seed=1):
     sample = vstack([clusters[west], others[west_others]])
     is_cluster = np.arange(len(sample)) < np.sum(west)
     # The classes of the clusters are unknown.
-    chances = np.where(is_cluster[:, None], [1 / 3, 1 / 3, 1 / 3, 0], [0, 0, 0, 1.0])
+    targets = np.where(is_cluster[:, None], [1 / 3, 1 / 3, 1 / 3, 0], [0, 0, 0, 1.0])
     stamps = make_stamps(sample, images, size=start.card.stamp_size, bands=start.card.bands)
     usable = stamps.present.any(axis=1)
     print(f"learning on {np.sum(west)} clusters and {np.sum(west_others)} others in the west")
     tuned = train_classifier(
         Sample(
-            stamps[usable], chances[usable], description="stamps of the western half of M83 north"
+            stamps[usable], targets[usable], description="stamps of the western half of M83 north"
         ),
         name="m83",
         recipe=replace(find_recipe("fine-tune"), class_mix="equal", epochs=6),

@@ -114,7 +114,7 @@ def main():
         grid = psf.empirical_psf(path, camera="uvis", filter_name="F814W")
         expected = np.interp(UVIS_RADII, radii, uvis["F814W"])
         worst["empirical"] = show("empirical", UVIS_RADII, expected, grid.encircled_energy)
-    # In F225W the table is no measurement where it is small: see PSF_PARAMETERS.
+    # In F225W the table is not a measurement at small values, see PSF_PARAMETERS.
     worst.pop(("uvis", "F225W"), None)
     if worst:
         print(f"worst difference, F225W apart: {max(worst.values()):.3f}")

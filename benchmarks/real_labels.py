@@ -176,7 +176,7 @@ def ship(trainings, path):
         scores=score_classifier(classifier, *simulated_test_set(N_TEST, seed=SEED, workers=2)),
         galaxy_scores={name: scores_of(each) for name, each in groups.items()},
         split=f"{N_TEST} simulated stamps like other galaxies, and human labels of each galaxy by "
-        "a classifier of the same recipe that has not seen it",
+        "a classifier of the same recipe trained without it",
     )
     save_classifier(classifier, path, overwrite=True)
     print(f"wrote {path}")

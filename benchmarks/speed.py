@@ -63,7 +63,7 @@ def in_turn(first, second):
 
 
 def random_classifier(architecture):
-    """A classifier whose weights nothing was learnt by: as fast as one that did."""
+    """Classifier with random weights, as fast as a trained one."""
     card = ModelCard("random", architecture, "nothing", max_missing_bands=4)
     return Classifier(card, [create_network(architecture, weights="none")])
 
@@ -149,7 +149,7 @@ def many_rows(folder):
 
 
 def matrix_products(_):
-    """What a core of this machine does at best, for a second or so."""
+    """Peak rate of a core of this machine, for about a second."""
     matrix = torch.rand(2048, 2048)
     for _ in range(5):
         matrix @ matrix
@@ -222,7 +222,7 @@ def start_up(_):
     return f"import {package:.2f} s, astroclust -h {command:.2f} s", package / bare
 
 
-#: What is measured: the line, and the ratio that is wanted.
+#: Functions that measure each line, and the required ratio.
 LINES = {
     "a": (against_starcnet, "at least 40"),
     "b": (against_matrix_products, "at least 0.75"),

@@ -163,8 +163,8 @@ def fetch_legus(
     >>> fetch_legus("NGC 1566", folder="archive", offline=True)
     Traceback (most recent call last):
         ...
-    FileNotFoundError: archive/legus/ngc1566 has no whole hlsp_legus_...: fetch without the offline
-    option
+    FileNotFoundError: archive/legus/ngc1566 has no complete hlsp_legus_...; fetch without the
+    offline option
 
     Existing files are read; here they are from a simulated field, named as in the archive:
 

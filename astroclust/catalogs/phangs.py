@@ -164,7 +164,7 @@ def read_phangs(path, *, galaxy=None):
     Returns
     -------
     table : `~astropy.table.Table`, length n
-        Those of the following columns that the file has: ``id``, ``id_cluster``,
+        The following columns, as far as the file has them: ``id``, ``id_cluster``,
         ``id_candidate``, ``id_allsources``; ``galaxy`` (from the file name if there is no such
         column); ``x``, ``y`` (pixels of 0.03962 arcsec, 0-based as in the file); ``ra``, ``dec``
         (deg); ``class_human`` (see `human_class`) and ``class_code``, the code in the file;

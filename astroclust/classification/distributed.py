@@ -52,7 +52,7 @@ class FieldsError(OSError):
     Traceback (most recent call last):
         ...
     astroclust.classification.distributed.FieldsError: 1 of 1 fields could not be classified or
-    written (ngc45: there is no file ...missing.fits); the others are written. Rerun to retry the
+    written (ngc45: ...missing.fits does not exist); the others were written. Rerun to retry the
     failed fields
     """
 

@@ -30,7 +30,7 @@ class PairedComparison:
     --------
     >>> from astroclust.evaluation import PairedComparison
     >>> PairedComparison(n=30, before=0.50, after=0.53, gained=3, lost=2).verdict
-    'no measurable change: 30 rows tell differences above 20 points'
+    'no measurable change: 30 rows resolve differences above 20 points'
     """
 
     n: int
@@ -150,7 +150,7 @@ def compare_classes(labels, before, after):
     >>> comparison.before, comparison.after, comparison.gained, comparison.lost
     (0.75, 0.75, 1, 1)
     >>> comparison.verdict
-    'no measurable change: 4 rows are too few to tell any difference'
+    'no measurable change: 4 rows are too few for any difference to be significant'
     """
     labels, before, after = map(np.ma.asarray, (labels, before, after))
     if not labels.shape == before.shape == after.shape:

@@ -224,12 +224,12 @@ def _fingerprint(stamps):
 def _train(training, stamps, home, result, others, settings, progress_bar):
     """Train, classify the rest, and write the table."""
     labels = np.asarray(stamps.table["class"])
-    learnt, tested = _split(training, stamps)
+    chosen, tested = _split(training, stamps)
     recipe = training.recipe
     if training.size == "random":
         recipe = replace(recipe, augmentation="crops")
     classifier = train_classifier(
-        _training_set(stamps[learnt], labels[learnt], training),
+        _training_set(stamps[chosen], labels[chosen], training),
         name=training.experiment,
         recipe=recipe,
         seed=training.run,
@@ -260,7 +260,7 @@ def _split(training, stamps):
     table = stamps.table
     if training.split in SPLITS:
         groups = _groups(training, stamps) if training.split == "grouped" else None
-        learnt, tested = split_rows(
+        chosen, tested = split_rows(
             len(stamps),
             share=_SHARE,
             seed=training.run if training.redraw else 0,
@@ -273,7 +273,7 @@ def _split(training, stamps):
             raise ValueError(
                 f"no stamps of {training.split} can be held out; give stamps of that field"
             )
-        learnt, tested = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+        chosen, tested = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     if not len(tested):
         raise ValueError(
             f"{len(stamps)} stamps are too few or overlap too much to hold out a fifth of each "
@@ -281,8 +281,8 @@ def _split(training, stamps):
         )
     if training.n_training is not None:
         rng = np.random.default_rng(training.run)
-        learnt = np.sort(rng.permutation(learnt)[: training.n_training])
-    return learnt, tested
+        chosen = np.sort(rng.permutation(chosen)[: training.n_training])
+    return chosen, tested
 
 
 def _groups(training, stamps):

@@ -73,7 +73,7 @@ class Field:
         Sky-subtracted images in five bands in electrons per second, with headers like those of
         LEGUS.
     candidates : `~astropy.table.Table`
-        What an observer would have: ``id``; ``x``, ``y`` (0-based pixels); ``ra``, ``dec``
+        Candidates as observed: ``id``; ``x``, ``y`` (0-based pixels); ``ra``, ``dec``
         (degrees); ``class_human``, the mode of three experts' labels, and ``class_mean``, their
         mean.
     truth : `~astropy.table.Table`

@@ -61,21 +61,21 @@ def confusion_of_kinds(border=CONFUSION_ON_BORDER):
 
     Returns
     -------
-    chances : dict of str to `~numpy.ndarray`, shape (4,)
+    probabilities : dict of str to `~numpy.ndarray`, shape (4,)
         Probabilities for every kind of `~astroclust.simulation.candidates.KINDS`.
     """
     rows = {}
     for label, shares in KINDS.items():
         # The cut in the index excludes all points from catalogs.
         listed = np.array([0 if kind in POINTS else share for kind, share in shares.items()])
-        chances = np.ones((len(shares), len(LEGUS_CLASSES)))
-        for row, kind in zip(chances, shares, strict=True):
+        probabilities = np.ones((len(shares), len(LEGUS_CLASSES)))
+        for row, kind in zip(probabilities, shares, strict=True):
             if kind in TAKEN_FOR:
                 row[TAKEN_FOR[kind] - 1] = _LEANING
         for _ in range(100):
-            chances *= border[label - 1] / (listed / listed.sum() @ chances)
-            chances /= chances.sum(axis=1, keepdims=True)
-        rows |= dict(zip(shares, chances, strict=True))
+            probabilities *= border[label - 1] / (listed / listed.sum() @ probabilities)
+            probabilities /= probabilities.sum(axis=1, keepdims=True)
+        rows |= dict(zip(shares, probabilities, strict=True))
     return rows
 
 
@@ -150,12 +150,12 @@ def label_noise(classes, *, seed, kinds=None, n_experts=3, difficulty=None):
         of_kind = confusion_of_kinds()
         rows = [of_kind[kind] for kind in _checked_kinds(kinds, truth)]
         on_border = np.reshape(rows, on_border.shape)
-    chances = certain + difficulty[:, np.newaxis] * (on_border - certain)
-    limits = np.cumsum(chances, axis=1)[:, np.newaxis, :-1]
+    probabilities = certain + difficulty[:, np.newaxis] * (on_border - certain)
+    limits = np.cumsum(probabilities, axis=1)[:, np.newaxis, :-1]
     draws = rng.random((len(truth), n_experts, 1))
     votes = np.int16(1) + np.count_nonzero(draws >= limits, axis=2).astype(np.int16)
     labels = Table({f"expert_{i}": column for i, column in enumerate(votes.T, start=1)})
-    labels["class_mode"] = _modes(votes, chances, rng)
+    labels["class_mode"] = _modes(votes, probabilities, rng)
     labels["class_mean"] = votes.mean(axis=1, dtype=np.float32)
     return labels
 
@@ -207,10 +207,10 @@ def _checked_difficulty(difficulty, n):
     return values
 
 
-def _modes(votes, chances, rng):
+def _modes(votes, probabilities, rng):
     values = np.array(LEGUS_CLASSES.numbers, np.int16)
     counts = np.count_nonzero(votes[:, :, np.newaxis] == values, axis=1)
     tied = counts == counts.max(axis=1, keepdims=True)
     # The largest ratio of probability to exponential draw is one more vote, among the tied classes.
-    race = chances / rng.exponential(size=chances.shape)
+    race = probabilities / rng.exponential(size=probabilities.shape)
     return values[np.argmax(np.where(tied, race, -1), axis=1)]

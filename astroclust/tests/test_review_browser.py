@@ -435,7 +435,7 @@ def test_a_blind_review_hides_what_others_say(page, blind, result):
     assert page.locator("#single h2").inner_text() == f"Object {ids[first]}"
     assert page.locator(".votes li").count() == 0
     assert page.locator(".chance").count() == 0
-    assert "Blind: class, probabilities" in page.inner_text(".chances")
+    assert "Blind: class, probabilities" in page.inner_text(".probabilities")
     assert "entropy" not in page.inner_text(".facts")
     assert page.locator(".saliency button").count() == 0
     page.keyboard.press("s")

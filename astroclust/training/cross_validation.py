@@ -66,7 +66,7 @@ class CrossValidation:
 
     @property
     def scores(self):
-        """Scores of all rows together, as `score_classifier` returns them without ``ablate``."""
+        """Scores of all rows together, see `score_classifier` without ``ablate``."""
         return summary(self.true, self.probabilities, self.scheme)
 
     @property

@@ -82,7 +82,7 @@ class Recipe:
     >>> Recipe(optimizer="lbfgs")
     Traceback (most recent call last):
         ...
-    ValueError: optimizer 'lbfgs' is not known: there are adamw, adam, sgd
+    ValueError: unknown optimizer 'lbfgs'; available are adamw, adam, sgd
     """
 
     architecture: str = "native"

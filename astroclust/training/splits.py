@@ -30,7 +30,7 @@ def split_rows(n, *, share, seed, groups=None, strata=None):
 
     Returns
     -------
-    learnt, held_out : `~numpy.ndarray` of int
+    training, held_out : `~numpy.ndarray` of int
         Row indices, in order.
 
     Raises
@@ -47,7 +47,7 @@ def split_rows(n, *, share, seed, groups=None, strata=None):
 
     Half of each class, however rare:
 
-    >>> learnt, held_out = split_rows(6, share=0.5, seed=1, strata=[1, 1, 4, 4, 4, 4])
+    >>> training, held_out = split_rows(6, share=0.5, seed=1, strata=[1, 1, 4, 4, 4, 4])
     >>> [1, 1, 4, 4, 4, 4][held_out[0]], len(held_out)
     (1, 3)
     """

@@ -51,7 +51,7 @@ def save_classifier(classifier, path, *, overwrite=False):
     >>> save_classifier(load_classifier(), "mine.pth")
     Traceback (most recent call last):
         ...
-    ValueError: weights go to a file ending in .safetensors, not mine.pth
+    ValueError: mine.pth does not end in .safetensors; give a .safetensors file for the weights
     """
     path, card_path = check_classifier_output(path, overwrite=overwrite)
     card = replace(classifier.card, members=len(classifier.networks))

@@ -55,7 +55,7 @@ export class Single {
       if (event.key === "Enter" || event.key === "Escape") this.root.focus();
     });
     this.votes = make("ul", { className: "votes" });
-    this.chances = make("div", { className: "chances" });
+    this.probabilities = make("div", { className: "probabilities" });
     this.magnitudes = make("table", { className: "magnitudes" });
     this.charts = make("div", { className: "charts" });
     this.saliency = make("div", { className: "saliency" });
@@ -67,7 +67,7 @@ export class Single {
     ]);
     const read = make("div", { className: "read" }, [
       this.heading, this.sky, this.facts, this.buttons, this.note, this.votes,
-      make("div", { className: "pair" }, [this.chances, this.magnitudes]), this.charts,
+      make("div", { className: "pair" }, [this.probabilities, this.magnitudes]), this.charts,
     ]);
     this.root.append(look, read);
   }
@@ -215,10 +215,10 @@ export class Single {
     const { state } = this;
     if (state.isHidden(row)) {
       const textContent = "Blind: class, probabilities and labels of others are shown once you have labeled this object.";
-      this.chances.replaceChildren(make("p", { className: "quiet", textContent }));
+      this.probabilities.replaceChildren(make("p", { className: "quiet", textContent }));
       return;
     }
-    this.chances.replaceChildren(
+    this.probabilities.replaceChildren(
       ...state.classes.map((number) => {
         const chance = state.given(`prob_${number}`, row);
         const bar = make("span", { className: "fill" });
