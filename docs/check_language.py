@@ -42,7 +42,7 @@ BANNED = {
     r"\bin the way that\b|\bsuch as it is\b|\bbe had\b|\bsays? nothing of\b": "plain words",
     r"\b(?:catalogue|colour|grey|centre|centring|labelled(?!by)|behaviour|favour|neighbour|artefact"
     r"|licence(?! :|$)|modelled|analyse|metre\b|normalis|optimis[ei]|initialis|recognis|organis"
-    r"|summaris|minimis|maximis|visualis|standardis|programme\b|per cent\b)\w*": "American spelling",
+    r"|summaris|minimis|maximis|visualis|standardis|programme\b|per cent)\w*": "American spelling",
 }
 PATTERNS = [(re.compile(phrase, re.IGNORECASE), instead) for phrase, instead in BANNED.items()]
 

@@ -401,7 +401,7 @@ def test_train_on_labels_of_a_table(sparse, tmp_path, capsys):
         ({"--image": "F999W=none.fits"}, "filter 'F999W' has no known role"),
         ({"-o": "no/folder/r.fits"}, "the folder no/folder does not exist; create it first"),
         ({"-o": "/proc/r.fits"}, "cannot write /proc/r.fits"),
-        ({"-o": "r.xyz"}, "cannot write a table to r.xyz: end its name in .fits"),
+        ({"-o": "r.xyz"}, "cannot write a table to r.xyz; use a name that ends in .fits"),
         ({"--model": "weights.pt"}, "looks like a pickle"),
         ({"--model": "none.safetensors"}, "none.safetensors does not exist"),
         ({"--device": "abacus"}, "device 'abacus' cannot be used here"),

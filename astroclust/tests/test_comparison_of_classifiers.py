@@ -192,7 +192,7 @@ def test_a_start_that_has_seen_the_test_set_is_named(stamps, tuned):
     labels = np.asarray(stamps.table["class"])
     sample = Sample(stamps[20:], labels[20:], test_stamps=stamps[:4], test_labels=labels[:4])
     recipe = replace(QUICK, epochs=1)
-    with pytest.warns(AstropyUserWarning, match="tuned has been trained on some of the stamps"):
+    with pytest.warns(AstropyUserWarning, match="tuned was trained on some of the held-out stamps"):
         train_classifier(sample, name="again", recipe=recipe, start=tuned)
     with pytest.warns(AstropyUserWarning, match="label other objects, or start from another"):
         cross_validate(Sample(stamps[:8], labels[:8]), folds=2, recipe=recipe, start=tuned)
@@ -293,7 +293,7 @@ def test_a_training_scores_subsets_of_the_bands(tuned, tmp_path):
     with pytest.raises(ValueError, match="must be different roles of legus"):
         tuned.card.expected_accuracy(["X"])
     page = hub_page(tuned.card)
-    assert "With these bands alone, on human labels that were held out:" in page
+    assert "With these bands only, on held-out human labels:" in page
     assert "| V+I | 20 |" in page
     assert tuned.card.training_rows not in page
 

@@ -156,7 +156,7 @@ def test_trees_are_those_of_scikit_learn():
 
 @pytest.mark.parametrize(
     ("classes", "message"),
-    [([1, 4], "3 candidates need as many classes"), ([1, 1, 1], "two or more"), ([1, 2, 5], "5")],
+    [([1, 4], "3 candidates require one class each"), ([1, 1, 1], "two or more"), ([1, 2, 5], "5")],
 )
 def test_classes_to_learn_from_are_checked(classes, message):
     features = context_features(catalog(3))
@@ -278,7 +278,10 @@ def test_other_classes_have_no_photometry(field, on_field):
     card = ModelCard("two", "native", "nothing", classes=scheme, max_missing_bands=4)
     model = Classifier(card, [create_network("native", n_classes=2)])
     assert "evidence" not in classify_table(on_field[0], field.images, model=model).colnames
-    with pytest.raises(ValueError, match="it tells the classes of LEGUS, classifier two those of"):
+    with pytest.raises(
+        ValueError,
+        match="it is calibrated for the classes of LEGUS, but classifier two has those of",
+    ):
         classify_table(on_field[0], field.images, model=model, photometry=True)
 
 

@@ -417,7 +417,7 @@ class Copies(Peaks):
 def test_candidates_without_pixels_of_their_own_have_no_segment(field):
     detector = Detector(DetectorCard("copies", "native", "none", masks=True), Copies(masks=True))
     preset = replace(PRESETS["legus"], method="rcnn", detect_in="all", detector=detector)
-    with pytest.raises(ValueError, match=r"choose one such as 0\.5"):
+    with pytest.raises(ValueError, match=r"choose a value such as 0\.5"):
         find_candidates(field.images, distance=10, preset=preset)
     sources, segments = find_candidates(
         field.images,

@@ -196,7 +196,7 @@ def test_a_catalog_without_rows(fields, client, tmp_path):
     ("change", "error", "message"),
     [
         ({"field": None}, KeyError, "no column 'field'"),
-        ({"field": ["a", "a"]}, ValueError, "all different"),
+        ({"field": ["a", "a"]}, ValueError, "distinct"),
         ({"field": ["a/b", "c"]}, ValueError, "distinct and valid as file names"),
         ({"F555W": ["", ""]}, ValueError, "field known has no image"),
     ],
@@ -252,6 +252,6 @@ def test_the_command(fields, tmp_path, capsys):
     assert facts["files"] == [f"{tmp_path}/out/known.fits"]
     assert (facts["output"], facts["model"]) == (f"{tmp_path}/out", "legus-pictures-1")
     assert main([*arguments, "table.ecsv", "--image", "V=v.fits"]) == 1
-    assert "--fields goes without TABLE, --image" in capsys.readouterr().err
+    assert "TABLE, --image cannot be combined with --fields" in capsys.readouterr().err
     assert main(["classify", "-o", f"{tmp_path}/out"]) == 1
     assert "or --fields" in capsys.readouterr().err

@@ -78,7 +78,7 @@ def test_text_and_color_of_any_column():
     with pytest.raises(KeyError, match="no column nme; it has x, y"):
         to_regions(table, text="nme")
     table["name"] = [*"abc", "a}", *"abaca"]
-    with pytest.raises(ValueError, match=r"'a}' in row 3: region files cannot hold braces"):
+    with pytest.raises(ValueError, match=r"'a}' in row 3, but region files cannot contain braces"):
         to_regions(table, text="name")
 
 
@@ -185,7 +185,7 @@ def test_what_is_left_out_is_said_once(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("galaxy,ra,dec\n", "no region that can be read: it has 1 x galaxy"),
+        ("galaxy,ra,dec\n", "no readable region, only 1 x galaxy"),
         ("physical\n" + "circle(1,2,3)\n" * 9, "1 x physical, 9 x shape without coordinates"),
         ("image\ncircle(1,two,3)\n", "is not a DS9 region file"),
         ("image\ncircle(1,2)\n", "is not a DS9 region file"),

@@ -137,10 +137,10 @@ def test_purity_and_completeness():
     assert purity_threshold(labels, probabilities, 0.6) == 0.1
     assert purity_threshold(labels, probabilities, 0.8) == 0.9
     with pytest.raises(
-        ValueError, match=r"no threshold gives a purity of 1\.1: the best is 1\.000"
+        ValueError, match=r"no threshold gives a purity of 1\.1; the highest is 1\.000"
     ):
         purity_threshold(labels, probabilities, 1.1)
-    with pytest.raises(ValueError, match="the best is that of no object"):
+    with pytest.raises(ValueError, match="the highest is that of no object"):
         purity_threshold([], np.zeros((0, 4)), 0.5)
 
 
@@ -341,5 +341,5 @@ def test_changes_are_paired_within_trainings():
     np.testing.assert_allclose(changes["recall_1"], 0)
     np.testing.assert_allclose(changes["recall_4"], -0.2)
     assert np.isnan(changes["recall_3"]).all()
-    with pytest.raises(ValueError, match="1 trainings before and 2 after: give the same ones"):
+    with pytest.raises(ValueError, match="1 trainings before and 2 after; give the same ones"):
         paired_changes([(labels, labels)], [(labels, labels)] * 2)

@@ -76,7 +76,7 @@ def test_a_header_that_agrees_is_silent(sky):
         ({"FILTER": "F555W,F814W", "PHOTMODE": None}, "FILTER F814W"),
         (
             {"INSTRUME": "ACS", "DETECTOR": "HRC", "PHOTMODE": None, "PHOTFLAM": None},
-            "it is from ACS/HRC, for which there are no zero points",
+            "it is from ACS/HRC, for which no zero points",
         ),
     ],
 )
@@ -132,7 +132,7 @@ def test_red_optical_filters_are_not_infrared(sky):
 
 
 def test_roles_are_compared_too(sky):
-    assert "says FILTER F814W" in _remarks({"V": _hdu(sky, FILTER="F814W", PHOTMODE=None)})
+    assert "has FILTER F814W" in _remarks({"V": _hdu(sky, FILTER="F814W", PHOTMODE=None)})
     assert _remarks({"V": _hdu(sky, FILTER="F606W", PHOTMODE=None)}) == ""
     images = ImageSet({"V": _hdu(sky)})
     named = ImageSet({"F555W": _hdu(sky)})
@@ -155,7 +155,7 @@ def test_an_extension_per_filter_has_its_own_keywords(sky, tmp_path):
     fits.HDUList([primary, *hdus]).writeto(tmp_path / "mef.fits")
     assert ImageSet.read(tmp_path / "mef.fits").filters == ("F555W", "F814W")
     fits.HDUList([primary, *hdus, fits.ImageHDU(sky, name="F814W")]).writeto(tmp_path / "two.fits")
-    with pytest.raises(ValueError, match=r"two.fits has several extensions F814W; choose"):
+    with pytest.raises(ValueError, match=r"two.fits has several extensions F814W; select"):
         ImageSet.read(tmp_path / "two.fits")
 
 
@@ -214,7 +214,7 @@ def test_cameras(image, words, camera):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"EXPTIME": 0.0}, "EXPTIME is 0.0: photometric errors have no photon noise"),
+        ({"EXPTIME": 0.0}, "EXPTIME is 0.0, so photometric errors lack photon noise"),
         ({"EXPTIME": 1.0}, "EXPTIME is 1 s: photometric errors assume an exposure of 1 s"),
         (
             {"EXPTIME": 1.0, "BUNIT": "ELECTRONS"},

@@ -198,7 +198,7 @@ def test_classifiers_that_will_not_do(images):
         measure(images, **options, model=_classifier(nothing))
     named = replace(nothing, clusters=(2,))
     assert "classified_2" in measure(images, **options, model=_classifier(named)).colnames
-    with pytest.raises(ValueError, match="there is no classifier 'none'"):
+    with pytest.raises(ValueError, match="unknown classifier 'none'"):
         measure(images, **options, model="none")
     blue = _classifier(LEGUS_CLASSES, bands=("NUV",), max_missing_bands=0)
     with pytest.raises(ValueError, match="takes bands NUV, the images have V only"):
@@ -402,7 +402,7 @@ def test_checkpoints_of_other_runs_are_refused(images, tmp_path):
         ({"images": part}, "colors or zero points, psf, images"),
         ({"images": brighter}, "images"),
     ):
-        with pytest.raises(ValueError, match=rf"other settings \({name}.*\); remove clusters"):
+        with pytest.raises(ValueError, match=rf"different settings \({name}.*\); remove clusters"):
             measure(**({"images": images} | options | changed))
     measure(images, **options)
 
@@ -492,7 +492,7 @@ def test_nothing_is_injected_where_nothing_may_be_found(images, tmp_path):
     assert result["selected"][0] >= 0.7
     same = measure(images, **options, exclude=blocked_pixels(images, footprint=~left))
     np.testing.assert_array_equal(same["selected"], result["selected"])
-    with pytest.raises(ValueError, match=r"other settings \(blocked\)"):
+    with pytest.raises(ValueError, match=r"different settings \(blocked\)"):
         measure(images, **options, exclude=~left, checkpoint=tmp_path / "c.ecsv")
     with pytest.raises(ValueError, match="or excluded"):
         measure(images, **options, exclude=np.ones(images.shape, bool))
@@ -521,7 +521,10 @@ def test_radii_in_parsec(images):
         ({"n": 0}, "n must be a whole number of at least 1, not 0"),
         ({"distance": -1}, "distance must be positive"),
         ({"preset": "sdss"}, "preset must be one of"),
-        ({"colors": {"B": 0.1}}, "colors has no F275W: it needs all bands but V, and has V, B"),
+        (
+            {"colors": {"B": 0.1}},
+            "colors has no F275W; it must have all bands except V, but has V, B",
+        ),
         ({"psf": {"V": np.ones((3, 3))}}, "psf has no F275W: it has V"),
         ({"psf": {"NUV": np.ones(3)}}, "psf of F275W must be a 2-D array"),
         ({"psf": {"NUV": np.zeros((3, 3))}}, "psf of F275W must be .* positive sum"),

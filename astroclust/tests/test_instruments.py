@@ -170,7 +170,7 @@ def test_surface_brightness_needs_the_area_of_a_pixel(meta):
 
 
 def test_band_systems_by_name():
-    with pytest.raises(KeyError, match=r"'nircam' is not known.*register_band_system"):
+    with pytest.raises(KeyError, match=r"unknown band system 'nircam'.*register_band_system"):
         find_band_system("nircam")
     register_band_system(INFRARED)
     assert find_band_system("nircam") is INFRARED
@@ -193,10 +193,10 @@ def test_band_systems_by_name():
         ({"unit": "mag"}, "unit must be 'electron / s' or a unit of flux density"),
         ({"unit": "MJy/sr"}, "unit must be 'electron / s'"),
         ({"roles": "VI"}, "roles must be a list of names"),
-        ({"name": ""}, "'' cannot name a band system"),
+        ({"name": ""}, "'' is not a valid name for a band system"),
         ({"filters": {"Hβ": "F115W"}}, "not a valid name for a band system, role or filter"),
         ({"filters": {"f1": "F115W", "F1": "F150W"}}, "has names that differ only by case"),
-        ({"defaults": {"F115W": "nircam-sw"}}, "defaults has 'NIRCAM-SW': it maps roles to"),
+        ({"defaults": {"F115W": "nircam-sw"}}, "defaults has 'NIRCAM-SW'; map each role to"),
     ],
 )
 def test_band_systems_that_make_no_sense(change, message):
@@ -219,8 +219,11 @@ def test_numbers_and_units_of_libraries_are_accepted():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[]", r"band\.json .* band system \(a band system has the entries name, roles, filters"),
-        ('{"name": "x"}', "has the entries name, roles, filters, pixel_scale"),
+        (
+            "[]",
+            r"band\.json .* band system \(a band system must have the entries name, roles, filters",
+        ),
+        ('{"name": "x"}', "must have the entries name, roles, filters, pixel_scale"),
         (json.dumps({**SIX.content, "color": 1}), "unknown entries color; known are name, roles"),
     ],
 )
@@ -312,14 +315,14 @@ def test_classes_that_are_none(names):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": ""}, "name of a class scheme must be a line of text, not ''"),
+        ({"name": ""}, "name of a class scheme must be a single line of text, not ''"),
         (
             {"merges": {2: 1}},
-            r"merges of mine has \[2\]: it maps whole numbers that are not classes",
+            r"merges of mine has \[2\]; map whole numbers that are not classes",
         ),
         ({"merges": {2.5: 1}}, r"merges of mine has \[2.5\]"),
-        ({"colors": {3: "red"}}, r"colors of mine must be texts for some of the classes \[1, 2\]"),
-        ({"markers": {1: 5}}, "markers of mine must be texts"),
+        ({"colors": {3: "red"}}, r"colors of mine must map some of the classes \[1, 2\] to text"),
+        ({"markers": {1: 5}}, "markers of mine must map some of the classes"),
     ],
 )
 def test_schemes_that_are_not_accepted(changes, message):
@@ -366,7 +369,7 @@ def test_columns_of_each_prefix_have_their_own_scheme():
 
 def test_scheme_of_a_table_by_name():
     assert classes_of(Table(meta={"SCHEME": "cluster"})).numbers == (1, 4)
-    with pytest.raises(KeyError, match="'mine' is not known"):
+    with pytest.raises(KeyError, match="unknown class scheme 'mine'"):
         classes_of(Table(meta={"SCHEME": "mine"}))
     with pytest.raises(
         ValueError, match=r"CLASSES in the table metadata.* delete it and set SCHEME"
@@ -384,7 +387,7 @@ def test_schemes_from_metadata(tmp_path):
     assert classes_of(table).colors[1] == "red"
     assert classes_of(Table()) is LEGUS_CLASSES
     assert find_class_scheme("mine").colors[1] == "red"
-    with pytest.raises(KeyError, match=r"'yours' is not known.*register_class_scheme"):
+    with pytest.raises(KeyError, match=r"unknown class scheme 'yours'.*register_class_scheme"):
         find_class_scheme("yours")
     with pytest.raises(ValueError, match=r"\[7\] are not classes"):
         replace(mine, clusters=[7])

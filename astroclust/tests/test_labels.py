@@ -170,11 +170,11 @@ def test_three_experts_are_right_more_often_than_one():
 @pytest.mark.parametrize(
     ("classes", "options", "message"),
     [
-        ([1, 5, 0], {}, r"\[0, 5\] are not classes: give \[1, 2, 3, 4\]"),
+        ([1, 5, 0], {}, r"\[0, 5\] are not classes; give \[1, 2, 3, 4\]"),
         ([1, 1.5], {}, r"\[1.5\] are not classes"),
         ([1, np.nan], {}, r"\[nan\] are not classes"),
         (["one"], {}, r"\['one'\] are not classes"),
-        (np.ma.array([1, 2], mask=[0, 1]), {}, "1 masked values: leave those objects out"),
+        (np.ma.array([1, 2], mask=[0, 1]), {}, "1 masked values; exclude those objects"),
         ([[1, 2]], {}, r"one-dimensional, not of shape \(1, 2\)"),
         (3, {}, "one-dimensional"),
         ([1], {"n_experts": 0}, "at least 1, not 0"),

@@ -240,11 +240,11 @@ def test_what_a_plan_does_not_accept(known, tmp_path):
         ("ngc45",), {"ngc45": 1}, {"ngc45": 10**18}, {"ngc45": 1}, tmp_path, tmp_path, False
     )
     with pytest.raises(
-        OSError, match=r"1000000000\.00 GB are needed: make space, drop the mosaics"
+        OSError, match=r"1000000000\.00 GB are needed; free space, drop the mosaics"
     ):
         plan.check_space()
     unknown = LegusPlan(("ngc45",), {"ngc45": 1}, {"ngc45": None}, {}, tmp_path, tmp_path, True)
-    assert "and those of ngc45, whose size the server does not say" in unknown.describe()
+    assert "and those of ngc45, of unknown size" in unknown.describe()
     unknown.check_space()
 
 
@@ -265,10 +265,10 @@ def test_stamps_of_another_classifier_are_named(known, tmp_path):
     [
         (["--legus", "all", "--legus", "ngc45"], "--legus all includes all fields"),
         (["--legus", "ngc45", "--sample", "s.ecsv"], "--legus and --sample cannot be combined"),
-        (["--legus", "ngc45", "--simulate", "4"], "--simulate does not go with --legus"),
+        (["--legus", "ngc45", "--simulate", "4"], "--simulate cannot be combined with --legus"),
         (["--legus", "ngc45", "--hold-out", "ngc628"], "--hold-out ngc628 is not a galaxy of the"),
         (["--legus", "ngc45", "--hold-out", "ngc45"], "--hold-out leaves no galaxy to train on"),
-        (["--simulate", "4", "--drop-mosaics"], "--drop-mosaics goes with --legus or --sample"),
+        (["--simulate", "4", "--drop-mosaics"], "--drop-mosaics requires --legus or --sample"),
     ],
 )
 def test_options_that_contradict_one_another(server, tmp_path, capsys, words, message):

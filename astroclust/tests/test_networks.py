@@ -160,9 +160,9 @@ def test_a_missing_file_of_weights(tmp_path):
         ("native", {"n_classes": 0}, "n_classes must be at least 1, not 0"),
         ("resnet18@small", {"weights": "none"}, "the @ must be followed by a number of pixels"),
         ("resnet18+first", {"weights": "none"}, r"network 'resnet18\+first' is not known"),
-        ("vit_b_16@64", {"weights": "none"}, "takes 224 pixels alone, not 64"),
-        ("alexnet@62", {"weights": "none"}, "alexnet does not take 62 pixels: give at least 63"),
-        ("squeezenet1_1@1", {"weights": "none"}, "give at least 17, its smallest size"),
+        ("vit_b_16@64", {"weights": "none"}, "only takes 224 pixels, not 64"),
+        ("alexnet@62", {"weights": "none"}, "alexnet does not take 62 pixels; give at least 63"),
+        ("squeezenet1_1@1", {"weights": "none"}, "give at least 17"),
     ],
 )
 def test_what_is_not_accepted_is_named(name, options, message):
@@ -281,7 +281,7 @@ def test_a_network_of_a_user():
         ("", Brightest, ValueError, "must be a single line of text, not ''"),
         ("two\nlines", Brightest, ValueError, "must be a single line of text"),
         (3, Brightest, ValueError, "must be a single line of text, not 3"),
-        ("native", Brightest, ValueError, "a network 'native' already: choose another name"),
+        ("native", Brightest, ValueError, "network 'native' already exists; choose another name"),
         ("resnet18@64", Brightest, ValueError, "a network 'resnet18@64' already"),
         ("timm/mine", Brightest, ValueError, "a network 'timm/mine' already"),
         ("mine", "Brightest", TypeError, "build must accept n_bands and n_classes"),

@@ -375,14 +375,14 @@ def test_other_fits_files_are_an_error(tmp_path):
         read_phangs(tmp_path / "image.fits")
     names = columns()
     del names["PHANGS_Y"]
-    message = r"PHANGS_X, PHANGS_Y, PHANGS_RA, PHANGS_DEC; there are INDEX, .* \.\.\.$"
+    message = r"PHANGS_X, PHANGS_Y, PHANGS_RA, PHANGS_DEC; it has INDEX, .* \.\.\.$"
     with pytest.raises(ValueError, match=message):
         read_phangs(write(tmp_path, names))
 
 
 def test_text_in_place_of_numbers_is_an_error(tmp_path):
     names = columns() | {"PHANGS_X": ["a"] * 4}
-    with pytest.raises(ValueError, match="PHANGS_X must hold numbers"):
+    with pytest.raises(ValueError, match="PHANGS_X must have numbers"):
         read_phangs(write(tmp_path, names))
     names = columns() | {"ID_PHANGS_CLUSTER": ["C1", "C2 ", "", "C4"]}
     table = read_phangs(write(tmp_path, names))

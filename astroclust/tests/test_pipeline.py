@@ -166,7 +166,7 @@ def test_a_damaged_log(images, folder, tmp_path):
 def test_files_of_others_are_not_touched(images, tmp_path):
     (tmp_path / "summary.html").write_text("mine")
     with pytest.raises(
-        FileExistsError, match=r"has summary.html, which are not from a run: choose"
+        FileExistsError, match=r"has summary.html, which are not from a run; choose"
     ):
         run(images, tmp_path)
     assert [path.name for path in tmp_path.glob("[a-z]*")] == ["summary.html"]
@@ -295,7 +295,7 @@ def test_remedies_of_plots(images, folder, tmp_path, capsys):
         (["field", "--image", f"{tmp_path}/field.fits", table], "put it before --image"),
         (["map"], "no table is given: name its file"),
         (["completeness", table], "no column radius; give the output of astroclust completeness"),
-        (["map", table, "--model", "simulated-3"], "map needs no classifier: leave --model out"),
+        (["map", table, "--model", "simulated-3"], "map does not use a classifier; omit --model"),
         (["luminosity-function", str(folder / "sources.ecsv")], "has no column class: classify it"),
         (["reduced", f"{tmp_path}/plain.ecsv", *field], "the table has no column probability"),
         (["gallery", f"{tmp_path}/plain.ecsv", *field], "the table has no column probability"),
@@ -305,7 +305,7 @@ def test_remedies_of_plots(images, folder, tmp_path, capsys):
         assert message in capsys.readouterr().err
     assert main(["plot", "field", table, "--image", f"{tmp_path}/field.fits", *output]) == 0
     assert main(["plot", "map", table, "-o", f"{tmp_path}/f"]) == 1
-    assert "f has no ending: name it .png, .pdf or .svg" in capsys.readouterr().err
+    assert "f has no file extension; use .png, .pdf or .svg" in capsys.readouterr().err
 
 
 def test_a_table_after_its_images(images, folder, tmp_path, capsys):

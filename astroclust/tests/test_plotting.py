@@ -282,7 +282,7 @@ def test_the_gallery_in_all_bands_has_a_row_an_object(field, result):
     titles = [ax.get_title() for ax in figure.axes[:7]]
     assert titles == ["99 pixels", "50 pixels", *field.images.filters]
     assert re.match(r"1 symmetric cluster\np 0\.\d\d  S ", figure.axes[0].get_ylabel())
-    with pytest.raises(ValueError, match="no middle of 50: cut larger ones"):
+    with pytest.raises(ValueError, match="to 50; cut larger ones"):
         plot_gallery(result, field.images, context=49)
 
 
@@ -302,9 +302,9 @@ def test_examples_show_the_surroundings_the_middle_and_each_band(field):
     np.testing.assert_array_equal(rows[0, 5].images[0].get_array(), stamps.data[0, 3, 39:59, 39:59])
     assert rows[0, 0].get_ylabel() == f"class {field.truth['class'][0]}"
     assert plot_examples(stamps, titles=["a", "b"]).axes[7].get_ylabel() == "b"
-    with pytest.raises(ValueError, match="2 stamps need as many titles, not 1"):
+    with pytest.raises(ValueError, match="2 stamps require as many titles, not 1"):
         plot_examples(stamps, titles=["a"])
-    with pytest.raises(ValueError, match=r"99 pixels have no middle of 100: .* size=299\)"):
+    with pytest.raises(ValueError, match=r"99 pixels to 100; .* size=299\)"):
         plot_examples(stamps, size=100)
     with pytest.raises(ValueError, match="no stamps to plot"):
         plot_examples(stamps[:0])

@@ -129,10 +129,10 @@ def test_a_folder_of_another_study(tmp_path, change):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"runs": 0}, "runs must be how many splits, or their numbers from 1, not 0"),
+        ({"runs": 0}, "runs must be a number of splits or a list of split numbers from 1, not 0"),
         ({"runs": [0, 1]}, r"not \[0, 1\]"),
-        ({"test_fraction": 1.0}, "100.0% of 60 stamps leave 0 to train on and 60 to test"),
-        ({"test_fraction": 0.01}, "1.0% of 60 stamps leave 60 to train on and 0 to test"),
+        ({"test_fraction": 1.0}, "100.0% of 60 stamps leave 0 for training and 60 for testing"),
+        ({"test_fraction": 0.01}, "1.0% of 60 stamps leave 60 for training and 0 for testing"),
     ],
 )
 def test_studies_that_cannot_be(tmp_path, options, message):
@@ -252,7 +252,7 @@ def test_pictures_of_any_shape_are_scaled(tmp_path):
 
 def test_a_picture_of_a_line_is_refused(tmp_path):
     _pictures(tmp_path, [1, 4], shapes=((32, 32), (1, 40)))
-    with pytest.raises(ValueError, match=r"1\.png has 40 x 1 pixels, in which no shape .* least 8"):
+    with pytest.raises(ValueError, match=r"1\.png has 40 x 1 pixels, too few .* least 8"):
         read_labeled(tmp_path, size=32)
     (tmp_path / "labels.csv").write_text("file,label\n0.png,1\n")  # the remedy
     assert len(read_labeled(tmp_path, size=32).stamps) == 1
@@ -468,7 +468,7 @@ def test_a_study_has_no_numbers_of_what_it_is_not(tmp_path):
     # 200 and 400 stand for all epochs; 5 of 6 there are.
     assert known == [True, False, False, False, True, True, True]
     page = report_study(study).write(tmp_path).read_text()
-    assert "6 epochs here stand for 200 and 12 epochs here stand for 400" in page
+    assert "6 epochs here correspond to 200 and 12 epochs here correspond to 400" in page
     assert "--long-epochs" in page
     assert "not those of the paper" in page
 
@@ -546,7 +546,7 @@ def test_schneider_2023_as_a_command(command, tmp_path, capsys):
         (["--epochs", "0"], "epochs must be one number, or two"),
         (["--size", "0"], "size must be a whole number, at least 1, not 0"),
         (["--long-epochs", "0"], "long_epochs must be a whole number"),
-        (["--network", "alexnet"], "alexnet does not take 32 pixels: give at least 63"),
+        (["--network", "alexnet"], "alexnet does not take 32 pixels; give at least 63"),
         (["--weights", "none"], "weights none would make both starts random"),
         (["--weights", "nowhere.pth"], "nowhere.pth does not exist"),
         (["--network", "native"], "has no ImageNet weights; choose a network of torchvision"),

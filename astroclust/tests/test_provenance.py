@@ -89,7 +89,7 @@ def test_every_column_is_described(classified):
     assert (units["x"], units["ra"], units["mag_f555w"]) == (u.pix, u.deg, u.mag)
     assert (units["flux_err_f814w"], units["ci"]) == (u.electron / u.s, u.mag)
     text = classified["mag_f555w"].description
-    assert "corrected to the total by its concentration index" in text
+    assert "corrected to total from its concentration index" in text
     assert "not corrected for extinction" in text
 
 
@@ -172,7 +172,7 @@ def test_votables_keep_all_metadata(odd, tmp_path):
 
 def test_votables_have_no_columns_of_objects(tmp_path):
     table = Table({"sky": SkyCoord([1.0], [2.0], unit="deg")})
-    with pytest.raises(ValueError, match="cannot hold column sky: write"):
+    with pytest.raises(ValueError, match="cannot store column sky; write"):
         write_table(table, tmp_path / "t.vot")
     assert not list(tmp_path.iterdir())
     write_table(table, tmp_path / "t.ecsv")  # as the message says
@@ -256,7 +256,7 @@ def test_settings_are_listed(candidates):
     known = {row["setting"]: row for row in settings}
     assert known["DISTANCE"]["value"] == "18"
     assert known["DISTANCE"]["unit"] == "Mpc"
-    assert known["GALEXT2"]["meaning"] == "F336W: Galactic extinction, subtracted"
+    assert known["GALEXT2"]["meaning"] == "F336W: Galactic extinction subtracted"
     assert not {"DETECTED", "REGION", "REJECT1"} & set(known)
     assert len(describe_settings(Table({"x": [1.0]}, meta={"OTHER": 3}))) == 0
 

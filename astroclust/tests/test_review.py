@@ -80,8 +80,8 @@ def test_one_reviewer_however_the_name_is_written(store):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"row": 4}, "there is no row 4: rows are 0 to 3"),
-        ({"row": -1}, "there is no row -1"),
+        ({"row": 4}, "row 4 does not exist; rows are 0 to 3"),
+        ({"row": -1}, "row -1 does not exist"),
         ({"row": "1"}, "row must be a whole number"),
         ({"row": True}, "row must be a whole number"),
         ({"label": 5}, "class must be one of"),
@@ -366,7 +366,7 @@ def test_a_label_is_on_the_disk_when_it_is_answered(server):
 @pytest.mark.parametrize(
     ("sent", "message"),
     [
-        ({"row": 10**6}, "there is no row 1000000"),
+        ({"row": 10**6}, "row 1000000 does not exist"),
         ({"class": 9}, "class must be one of"),
         ({"class": {}}, "class must be one of"),
         ({"reviewer": ""}, "reviewer must be a name"),
@@ -536,7 +536,7 @@ def test_images_of_another_table_are_an_error(field, tmp_path):
     with pytest.raises(ValueError, match="none of the 2 rows lies on the images"):
         review_table(table, field.images, labels=tmp_path / "l.ecsv")
     table["x"][0] = 10
-    with pytest.warns(AstropyUserWarning, match="1 of 2 rows do not lie on the images"):
+    with pytest.warns(AstropyUserWarning, match="1 of 2 rows are outside the images"):
         objects = read_objects(table, field.images)
     assert objects.inside.tolist() == [True, False]
     assert len(Pictures(objects).sheet([0, 1])) > 500

@@ -141,7 +141,7 @@ def test_thresholds_that_cannot_be(table, field, labels, threshold, message):
 
 def test_tables_that_cannot_be_confirmed(table, field, labels):
     page = Page(confirm=0.9)
-    with pytest.raises(KeyError, match="needs the column class: classify the table first"):
+    with pytest.raises(KeyError, match="requires the column class; classify the table first"):
         open_labels(table["x", "y", "probability"], field.images, labels, page=page)
     with pytest.raises(KeyError, match="needs the column ml_class"):
         open_labels(table, field.images, labels, page=page, column_prefix="ml_")
@@ -153,7 +153,7 @@ def test_tables_that_cannot_be_confirmed(table, field, labels):
 
 
 def test_purities_that_cannot_be(table):
-    with pytest.raises(ValueError, match=r"no subset has an expected purity of 0\.99: the best"):
+    with pytest.raises(ValueError, match=r"no subset has an expected purity of 0\.99; the highest"):
         purity_cut(table, 0.99)
     with pytest.raises(ValueError, match="above 0 and below 1, not 1"):
         purity_cut(table, 1)

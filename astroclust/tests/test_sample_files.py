@@ -239,11 +239,11 @@ def test_the_command_line(folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--simulate", 5], "--simulate does not go with --sample"),
-        (["--label-column", "c"], "--label-column does not go with --sample"),
-        (["--labels", "t.ecsv"], "--labels does not go with --sample, which says what there is"),
-        (["--image", "F555W=v.fits"], "--image does not go with --sample"),
-        (["--held-out"], "--held-out does not go with --sample"),
+        (["--simulate", 5], "--simulate cannot be combined with --sample"),
+        (["--label-column", "c"], "--label-column cannot be combined with --sample"),
+        (["--labels", "t.ecsv"], "--labels cannot be combined with --sample; omit"),
+        (["--image", "F555W=v.fits"], "--image cannot be combined with --sample"),
+        (["--held-out"], "--held-out cannot be combined with --sample"),
         (["--hold-out", "ngc45"], "there is no sample of galaxy ngc45: there are NGC 628, m83"),
     ],
 )
@@ -257,4 +257,4 @@ def test_options_that_contradict_a_list(folder, pictures, capsys, words, message
 def test_galaxies_are_held_out_of_a_list_only(capsys, tmp_path):
     status, _, err = run(capsys, "score", "--labels", "t.ecsv", "--hold-out", "ngc45")
     assert status == 1
-    assert "--hold-out goes with --legus or --sample" in err
+    assert "--hold-out requires --legus or --sample" in err

@@ -94,7 +94,7 @@ def test_scores_leave_out_what_was_trained_on(folder, validated, capsys):
     capsys.readouterr()
     assert _score(folder, validated) == 1
     error = capsys.readouterr().err
-    assert f"validated has been trained on all of these {n} rows" in error
+    assert f"validated was trained on all of these {n} rows" in error
     assert "those in its card are of rows held out; give other labels, or --include-tr" in error
     # Both remedies, and the card.
     assert astroclust.load_classifier(validated).card.scores["n"] == n
@@ -102,7 +102,9 @@ def test_scores_leave_out_what_was_trained_on(folder, validated, capsys):
     assert "classifier validated, 5 stamps" in capsys.readouterr().out
     assert _score(folder, validated, "--include-training", "--ablate") == 0
     out = capsys.readouterr().out
-    assert f"note: validated has been trained on {n} of {n} rows: the scores are too good" in out
+    assert (
+        f"note: validated was trained on {n} of {n} rows, so the scores are too optimistic" in out
+    )
     assert "without V: accuracy" in out
     assert "without V and I" not in out
 
@@ -123,7 +125,7 @@ def test_a_fifth_is_held_out_if_folds_are_off(folder, tmp_path, capsys):
     assert _score(folder, output) == 0
     out = capsys.readouterr().out
     n = len(Table.read(folder / "labels.fits"))
-    assert f"{n - n_test} of {n} rows are excluded, as held has been trained on them" in out
+    assert f"{n - n_test} of {n} rows are excluded, as they are in the training set of held" in out
     assert f"classifier held, {n_test} stamps" in out
     assert f"accuracy {card.scores['accuracy']:.3f} +- " in out
 
@@ -178,9 +180,9 @@ def test_rows_that_overlap_are_not_cross_validated(folder, sparse, tmp_path, cap
         ),
         (
             ["score", "--simulate", "8", "--include-training", "--model"],
-            "--include-training goes with --labels TABLE: leave it out",
+            "--include-training requires --labels TABLE; omit it",
         ),
-        (["score", "--simulate", "8", "--held-out", "--model"], "--held-out goes with --labels"),
+        (["score", "--simulate", "8", "--held-out", "--model"], "--held-out requires --labels"),
     ],
 )
 def test_options_that_do_not_go_together(arguments, message, tmp_path, folder, capsys):
@@ -209,7 +211,7 @@ def test_classify_says_what_accuracy_to_expect(folder, validated, tmp_path, caps
     assert (facts["bands"], facts["expected_accuracy"]) == (["V", "I"], expected)
     both[-3] = str(folder / "small.safetensors")
     assert main([*both, "-o", str(tmp_path / "c.fits")]) == 0
-    line = "bands V, I: the card of small has no accuracy for just these"
+    line = "bands V, I: the card of small has no accuracy for exactly these"
     assert line in capsys.readouterr().out.splitlines()
     # Of both kinds of labels, of which those of galaxies are named.
     classifier = astroclust.load_classifier(validated)

@@ -96,14 +96,14 @@ def test_rows_that_are_no_spectrum():
     table = Table({"mag_f555w": [20.0], "x": [1.0]})
     with pytest.raises(TypeError, match=r"row must be a row of a table, such as table\[0\]"):
         to_spectrum(table)
-    with pytest.raises(KeyError, match=r"needs columns such as mag_f555w \(Vega\), and has x"):
+    with pytest.raises(KeyError, match=r"needs columns such as mag_f555w \(Vega\), but has x"):
         to_spectrum(table["x",][0])
     with pytest.raises(ValueError, match="unit must be a flux density"):
         to_spectrum(table[0], unit="m")
     with pytest.raises(ValueError, match="camera must be one of wfpc2, ir, uvis"):
         to_spectrum(table[0], camera="keck")
     table["mag_f999w"], table["mag_f555w_r1"] = [19.0], [22.0]
-    with pytest.warns(AstropyUserWarning, match="left out mag_f999w: their zero") as caught:
+    with pytest.warns(AstropyUserWarning, match="excluded mag_f999w, whose zero") as caught:
         assert to_spectrum(table[0]).meta["filters"] == ["F555W"]
     assert caught[0].filename == __file__
 
@@ -279,7 +279,7 @@ def test_flux_per_pixel_is_summed(unit, summed):
 @pytest.mark.parametrize(
     ("unit", "message"),
     [
-        (u.K, "in K, in which pixels cannot be summed: convert it"),
+        (u.K, "in K, in which pixels cannot be summed; convert it"),
         (u.mag / u.arcsec**2, "in which pixels cannot be summed"),
         (u.Jy / u.beam, "solid angle of its beam is not known; convert its flux to MJy / sr"),
         (u.Jy / u.arcsec, "neither a flux density nor a surface brightness; correct its unit"),

@@ -206,7 +206,7 @@ def test_the_card_keeps_galaxies_and_their_scores(trained, tmp_path):
 def test_a_galaxy_that_the_start_has_seen_is_named(trained):
     samples = [sample_of(40, "NGC 1566", seed=5), sample_of(40, "NGC 7793", seed=6)]
     recipe = replace(QUICK, epochs=1)
-    with pytest.warns(AstropyUserWarning, match="several has been trained on NGC 1566: the scores"):
+    with pytest.warns(AstropyUserWarning, match="several was trained on NGC 1566, so the scores"):
         tuned = train_classifier(
             hold_out(samples, galaxies="ngc1566"), name="t", recipe=recipe, start=trained[1]
         )

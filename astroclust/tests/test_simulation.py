@@ -303,5 +303,5 @@ def test_crowded_stamps_have_more_stars_and_class_4_is_mostly_single_ones():
     # Light at the rim, where the candidate is not.
     light = [np.median(stamps.data[:, 4, :10].std(axis=(1, 2))) for stamps in (crowded, plain)]
     assert light[0] > 1.5 * light[1]
-    with pytest.raises(ValueError, match="crowded is a share, from 0 to 1, not 2"):
+    with pytest.raises(ValueError, match="crowded must be a fraction from 0 to 1, not 2"):
         simulate_stamps(1, seed=1, crowded=2)

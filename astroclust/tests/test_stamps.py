@@ -170,7 +170,7 @@ def test_arguments_are_checked(image):
         make_stamps(_at((1, 1)), {"V": image}, bands=("R",))
     with pytest.raises(ValueError, match="must have shape"):
         Stamps(np.zeros((2, 5, 8, 9)), LEGUS_BANDS.roles)
-    with pytest.raises(ValueError, match="filters names 1"):
+    with pytest.raises(ValueError, match="filters has 1 names"):
         Stamps(np.zeros((2, 5, 8, 8)), ["V"])
     with pytest.raises(ValueError, match="flags does not have a row for each of 2"):
         Stamps(np.zeros((2, 5, 8, 8)), LEGUS_BANDS.roles, flags=[0])

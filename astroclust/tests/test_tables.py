@@ -232,7 +232,7 @@ def test_ldac_and_files_of_several_tables(tmp_path):
     fits.HDUList([fits.PrimaryHDU(), header, table_hdu("A")]).writeto(path, overwrite=True)
     check(read_table(path))
     fits.HDUList([fits.PrimaryHDU(np.zeros((9, 9)))]).writeto(path, overwrite=True)
-    with pytest.raises(OSError, match="it has no table, only 0 PRIMARY: name another file"):
+    with pytest.raises(OSError, match="it has no table, only 0 PRIMARY; give another file"):
         read_table(path)
 
 
@@ -262,7 +262,7 @@ def test_votables(tmp_path):
         read_table(path)
     check(read_table(f"{path}[first]"))
     assert len(read_table(f"{path}[1]")) == 1
-    with pytest.raises(OSError, match=r"no table \[third\]: there are 0 first, 1 second"):
+    with pytest.raises(OSError, match=r"no table \[third\], only 0 first, 1 second"):
         read_table(f"{path}[third]")
 
 

@@ -42,7 +42,7 @@ def test_simulated_test_sets():
     assert len(simulated_sample(4, seed=1).test_labels) == 8
     with pytest.raises(ValueError, match="labels must be one of truth, experts, not 'votes'"):
         simulated_test_set(1, labels="votes")
-    with pytest.raises(ValueError, match=r"mine does not know \[3, 4\]: add them to its merges"):
+    with pytest.raises(ValueError, match=r"mine lacks \[3, 4\]; add them to its merges"):
         simulated_sample(4, scheme=ClassScheme("mine", {1: "a", 2: "b"}))
 
 
@@ -115,7 +115,7 @@ def test_labels_of_fewer_classes_are_not_those_of_a_classifier(table, field):
 
 def test_samples_have_a_label_per_stamp():
     stamps = Stamps(np.zeros((4, 1, 8, 8)), ["F555W"])
-    with pytest.raises(ValueError, match="there are 3 labels for 4 stamps: give one per stamp"):
+    with pytest.raises(ValueError, match="there are 3 labels for 4 stamps; give one per stamp"):
         Sample(stamps, [1, 1, 4])
     with pytest.raises(KeyError, match="class scheme 'mine' is not known"):
         Sample(stamps, [1, 1, 4, 4], scheme="mine")

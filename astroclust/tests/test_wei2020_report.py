@@ -251,7 +251,7 @@ def test_a_field_without_images_is_named(failure, field, tmp_path):
     fields = {"ngc45": stamps, "ngc1566": stamps}
     add_examples(report, fields, tmp_path, fetch_images)
     section = report._sections[0]
-    assert "ngc45 is not shown, as its images cannot be had: " in section.text
+    assert "ngc45 is not shown, as its images are not available: " in section.text
     assert "the server has no ngc45" in section.text
     assert section.figure.axes[0].get_ylabel() == "ngc1566\nclass 1"
     add_examples(report, {"ngc45": stamps}, tmp_path, fetch_images)

@@ -156,7 +156,7 @@ def test_weights_that_do_not_name_their_card(saved):
         (_named({"1": "cluster", "01": "other"}), "are not all whole numbers"),
         (_named({"0": "cluster", "1": "other"}), "whole numbers from 1 to 32767"),
         (_named({"1": "cluster", "99999": "other"}), "whole numbers from 1 to 32767"),
-        (_named({"1": "cluster", "2": 2}), "two or more names"),
+        (_named({"1": "cluster", "2": 2}), "to two or more names"),
         ({"scores": {"accuracy": "high"}}, "score accuracy 'high', which is not a finite number"),
         ({"scores": [1]}, r"scores \[1\], which is not numbers by name"),
         (
@@ -225,7 +225,7 @@ def test_other_keys(saved):
     path, _ = saved
     _change_card(path, members=1)
     _sign(path)
-    with pytest.raises(ModelKeysError, match="holds 2 networks, its card says 1"):
+    with pytest.raises(ModelKeysError, match="has 2 networks, but its card says 1"):
         load_classifier(path)
     _change_card(path, members=2)
     _change_weights(path, lambda weights: weights.pop("1.norm.weight"))
@@ -286,7 +286,7 @@ def test_other_files(saved, tmp_path):
     path, _ = saved
     with pytest.raises(FileNotFoundError, match="does not exist"):
         load_classifier(tmp_path / "none.safetensors")
-    with pytest.raises(ValueError, match="no classifier 'none'"):
+    with pytest.raises(ValueError, match="unknown classifier 'none'"):
         load_classifier("none")
     (tmp_path / "evil.pt").write_bytes(pickle.dumps({}))
     with pytest.raises(ValueError, match="looks like a pickle"):
