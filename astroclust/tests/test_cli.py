@@ -198,7 +198,7 @@ def test_regions_there_and_back(files, tmp_path, capsys):
     (tmp_path / "all.reg").write_text("image\nbox(100,80,400,400,0)\n")
     detect = ["detect", "-q", *images, "-o", f"{tmp_path}/c.ecsv", "--exclude"]
     assert main([*detect, f"{tmp_path}/all.reg"]) == 0
-    assert "0 candidates of" in capsys.readouterr().out
+    assert "0 candidates out of" in capsys.readouterr().out
     complete = ["completeness", "-q", *images, "-o", f"{tmp_path}/n.ecsv", "--magnitudes", "20"]
     assert main([*complete, "--radii", "1", "--exclude", f"{tmp_path}/all.reg"]) == 1
     assert "or excluded" in capsys.readouterr().err
@@ -385,7 +385,7 @@ def test_train_on_labels_of_a_table(sparse, tmp_path, capsys):
         (arguments, "labels requires images"),
         ([*arguments, *images, "--simulate", "9"], "--simulate requires --labels truth"),
         ([*arguments, *images, "--label-column", "kind"], "has no column kind"),
-        ([*arguments, *images, "--recipe", "mine"], "recipe 'mine' is not known: there are native"),
+        ([*arguments, *images, "--recipe", "mine"], "unknown recipe 'mine'; available are native"),
         (["train", "-o", str(output)], "give the number of stamps to simulate"),
         ([*arguments, *images, "--label-column", "one"], "overlap too much for 20% of them"),
     ):

@@ -94,7 +94,7 @@ def test_what_is_detectable_is_the_smallest_clear_difference(gained, lost, both)
     assert found.error > 0
     if not is_clear:
         points = f"above {100 * found.detectable:.0f} points"
-        ending = points if found.detectable <= 1 else "too few for any difference"
+        ending = points if found.detectable <= 1 else "too few for any difference to be significant"
         assert found.verdict.startswith("no measurable change: ")
         assert found.verdict.endswith(ending)
 
@@ -116,7 +116,7 @@ def test_the_remedies_for_folds_work():
     with pytest.raises(ValueError, match=r"groups: 3; rows in the largest: 2.*use 3 folds, or"):
         fold_rows(6, folds=5, seed=1, groups=groups)
     assert np.bincount(fold_rows(6, folds=3, seed=1, groups=groups)).tolist() == [2, 2, 2]
-    with pytest.raises(ValueError, match=r"largest: 5\): label more, further apart, or hold out"):
+    with pytest.raises(ValueError, match=r"largest: 5\); label more, further apart, or hold out"):
         fold_rows(6, folds=2, seed=1, groups=[0, 0, 0, 0, 0, 1])
     stamps = Stamps(np.random.default_rng(1).random((6, 5, 8, 8)), LEGUS_BANDS.roles)
     sample = Sample(stamps, [1] * 6, groups=np.array([0, 0, 0, 0, 0, 1]))

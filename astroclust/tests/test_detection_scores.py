@@ -191,7 +191,7 @@ def test_on_the_sky():
     assert scores.pairs["separation_low"].unit == u.arcsec
     with pytest.raises(ValueError, match="truth only has sky positions; give radius as an"):
         detection_scores(found, truth)
-    with pytest.raises(ValueError, match="truth has only has pixel positions"):
+    with pytest.raises(ValueError, match="truth only has pixel positions"):
         detection_scores(found, _truth(), radius=0.08 * u.arcsec)
     with pytest.raises(ValueError, match="not convertible"):
         detection_scores(found, truth, radius=0.08 * u.arcsec, radii=[1, 2] * u.pix)

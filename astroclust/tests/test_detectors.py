@@ -524,7 +524,7 @@ def test_card_of_another_version_is_refused(tmp_path):
 
 
 def test_network_is_checked():
-    with pytest.raises(ValueError, match="is not known"):
+    with pytest.raises(ValueError, match="unknown damage"):
         create_detector_network("resnet19")
 
 

@@ -380,7 +380,7 @@ def test_options_of_wei_2020(tmp_path):
         wei2020.reproduce_wei2020(tmp_path, labels=[])
     with pytest.raises(ValueError, match="runs must be at least 1, not 0"):
         wei2020.reproduce_wei2020(tmp_path, runs=0)
-    with pytest.raises(ValueError, match="'by hand' is not known: there are asinh-peak, unit-st"):
+    with pytest.raises(ValueError, match="'by hand'; available are asinh-peak, unit-st"):
         wei2020.reproduce_wei2020(tmp_path, normalization="by hand")
     with pytest.raises(ValueError, match="split must be one of stratified, grouped, not 'ngc45'"):
         wei2020.reproduce_wei2020(tmp_path, split="ngc45")

@@ -180,7 +180,7 @@ def test_three_experts_are_right_more_often_than_one():
         ([1], {"n_experts": 0}, "at least 1, not 0"),
         ([1], {"n_experts": 2.5}, "at least 1, not 2.5"),
         ([1], {"kinds": ["symmetric"] * 2}, r"each of 1 classes.*\(2,\)"),
-        ([1, 4], {"kinds": ["symmetric", "cloud"]}, r"\['cloud'\] are not kinds of the classes"),
+        ([1, 4], {"kinds": ["symmetric", "cloud"]}, r"\['cloud'\] are not kinds of their classes"),
         ([1, 4], {"kinds": ["symmetric", "elongated"]}, r"\['elongated'\] are not kinds"),
         ([1], {"difficulty": [0.5, 0.5]}, r"each of 1 classes.*\(2,\)"),
         ([1], {"difficulty": [1.5]}, r"from 0 .* to 1 .*, not 1.5"),

@@ -232,7 +232,7 @@ def test_all_fields_are_those_that_the_archive_has(known, tmp_path):
 
 def test_what_a_plan_does_not_accept(known, tmp_path):
     assert "ngc3274" not in labeled_fields()
-    with pytest.raises(ValueError, match="ngc3274: no public catalog with classes"):
+    with pytest.raises(ValueError, match="no public catalog with human classes for ngc3274"):
         plan_legus(["ngc45", "ngc3274"], folder=tmp_path, data_folder=tmp_path)
     with pytest.raises(KeyError, match="no field 'm999'"):
         plan_legus(["m999"], folder=tmp_path, data_folder=tmp_path)

@@ -128,7 +128,7 @@ def test_what_cannot_be_measured_is_nan():
 
 
 def test_columns_are_not_replaced():
-    with pytest.raises(ValueError, match="has a column flux_v already"):
+    with pytest.raises(ValueError, match="already has a column flux_v"):
         measure_photometry(Table({"x": [1.0], "y": [1.0], "flux_v": [0]}), {"V": _star(1.0)})
 
 
@@ -291,7 +291,7 @@ def test_further_radii_have_columns_of_their_own():
         ({"apertures": Apertures(annulus=7)}, "annulus must be two radii"),
         ({"apertures": Apertures(annulus=(2, 2.5))}, "annulus must contain at least 20 pixels"),
         ({"zero_points": "vega"}, "zero_points must be 'legus', a mapping"),
-        ({"extinction": {"F435W": 0.1}}, "extinction has 'F435W', and the images are V"),
+        ({"extinction": {"F435W": 0.1}}, "extinction has 'F435W', but the images are V"),
         ({"apertures": Apertures(sky_statistic="mean")}, "sky_statistic must be median or mode"),
         ({"errors": "poisson"}, "errors must be one of correlated, iraf"),
         ({"aperture_correction": "average"}, "must be 'ci', a mapping"),

@@ -241,9 +241,7 @@ def test_run_on_the_command_line(images, tmp_path, capsys):
     assert said["candidates"] == len(Table.read(tmp_path / "out" / "classified.fits"))
     assert sum(row["candidates"] for row in said["classes"]) == said["candidates"]
     assert main(command) == 0
-    assert (
-        "sources.ecsv and classified.ecsv of an earlier run: used again" in capsys.readouterr().out
-    )
+    assert "reusing sources.ecsv and classified.ecsv of an earlier run" in capsys.readouterr().out
     assert main([*command, "--min-ci", "1.5"]) == 1
     assert "has a run with different settings (cuts" in capsys.readouterr().err
     assert main([*command, "--min-ci", "1.5", "--overwrite"]) == 0

@@ -487,5 +487,5 @@ def test_agreement_has_a_line_a_class():
     with pytest.raises(KeyError, match="no column mag_f814w"):
         plot_agreement(pairs, band="F814W")
     pairs["mag_f814w"] = np.nan
-    with pytest.raises(ValueError, match="no object has a magnitude in F814W: choose another"):
+    with pytest.raises(ValueError, match="no object has a magnitude in F814W; choose another"):
         plot_agreement(pairs, band="F814W")

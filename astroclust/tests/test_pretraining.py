@@ -551,8 +551,8 @@ def test_schneider_2023_as_a_command(command, tmp_path, capsys):
         (["--weights", "nowhere.pth"], "nowhere.pth does not exist"),
         (["--network", "native"], "has no ImageNet weights; choose a network of torchvision"),
         (["--network", "alexnet@64"], "give 'alexnet', and size"),
-        (["--network", "alexnett"], "'alexnett' is not known"),
-        (["--scheme", "stars"], "'stars' is not known"),
+        (["--network", "alexnett"], "unknown network 'alexnett'"),
+        (["--scheme", "stars"], "unknown class scheme 'stars'"),
     ],
 )
 def test_options_that_cannot_be(command, options, message, capsys):
@@ -561,7 +561,7 @@ def test_options_that_cannot_be(command, options, message, capsys):
 
 
 def test_an_unknown_optimizer(tmp_path):
-    with pytest.raises(ValueError, match="'lbfgs' is not known: there are adam, sgd"):
+    with pytest.raises(ValueError, match="'lbfgs'; available are adam, sgd"):
         reproduce_schneider2023(tmp_path, tmp_path, optimizer="lbfgs")
 
 

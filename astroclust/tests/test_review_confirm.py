@@ -143,7 +143,7 @@ def test_tables_that_cannot_be_confirmed(table, field, labels):
     page = Page(confirm=0.9)
     with pytest.raises(KeyError, match="requires the column class; classify the table first"):
         open_labels(table["x", "y", "probability"], field.images, labels, page=page)
-    with pytest.raises(KeyError, match="needs the column ml_class"):
+    with pytest.raises(KeyError, match="requires the column ml_class"):
         open_labels(table, field.images, labels, page=page, column_prefix="ml_")
     table["confirm_votes"] = 1
     with pytest.raises(ValueError, match="an earlier confirmation"):
@@ -159,7 +159,7 @@ def test_purities_that_cannot_be(table):
         purity_cut(table, 1)
     with pytest.raises(ValueError, match="that of no object"):
         purity_cut(table[4:], 0.5)
-    with pytest.raises(KeyError, match="needs the column class"):
+    with pytest.raises(KeyError, match="requires the column class"):
         purity_cut(table["x", "y"], 0.5)
 
 

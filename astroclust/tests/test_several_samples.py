@@ -261,7 +261,7 @@ def test_samples_must_fit_together():
     for options, message in (
         ({"weight": 0}, "weight must be a positive number, not 0"),
         ({"weight": np.nan}, "weight must be a positive number, not nan"),
-        ({"augmentation": "mixup"}, "'mixup' is not known: there are observations, turns, crops"),
+        ({"augmentation": "mixup"}, "'mixup'; available are observations, turns, crops"),
         ({"size": 25}, "size must be from 1 to 24, the width of the stamps, not 25"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -243,7 +243,7 @@ def test_pixels_from_0_to_1(kind):
     else:
         assert highest[1] == 1
         assert highest[0] < 0.5
-    with pytest.raises(ValueError, match="'unit' is not known: there are asinh-peak, unit-stamp"):
+    with pytest.raises(ValueError, match="'unit'; available are asinh-peak, unit-stamp"):
         normalize_stamps(Stamps(data, LEGUS_BANDS.roles), "unit")
 
 

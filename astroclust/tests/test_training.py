@@ -147,9 +147,9 @@ def test_labels_are_checked():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"optimizer": "lbfgs"}, "optimizer 'lbfgs' is not known: there are adamw, adam, sgd"),
-        ({"schedule": "cosine"}, "schedule 'cosine' is not known: there are one-cycle, constant"),
-        ({"augmentation": "mixup"}, "augmentation 'mixup' is not known: there are observations"),
+        ({"optimizer": "lbfgs"}, "unknown optimizer 'lbfgs'; available are adamw, adam, sgd"),
+        ({"schedule": "cosine"}, "unknown schedule 'cosine'; available are one-cycle, constant"),
+        ({"augmentation": "mixup"}, "unknown augmentation 'mixup'; available are observations"),
         ({"validation_share": 1}, "from 0 to 1, not 1"),
         ({"validation_share": 0, "patience": 2}, "patience requires a validation_share above 0"),
     ],
@@ -161,7 +161,7 @@ def test_recipes_are_checked(options, message):
 
 def test_recipes_have_names():
     assert find_recipe("native") == find_recipe(Recipe()) == Recipe()
-    with pytest.raises(ValueError, match="recipe 'wei2021' is not known: there are native, wei"):
+    with pytest.raises(ValueError, match="unknown recipe 'wei2021'; available are native, wei"):
         find_recipe("wei2021")
     with pytest.raises(TypeError, match="recipe must be a name or a Recipe, not 3"):
         find_recipe(3)

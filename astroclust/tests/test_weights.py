@@ -137,7 +137,7 @@ def test_weights_that_do_not_name_their_card(saved):
         ({"name": ""}, "name '', which is not a name"),
         ({"name": "two\nlines"}, "which is not a line of text"),
         ({"training_sample": 3}, "training_sample 3, which is not a line of text"),
-        ({"architecture": "native-huge"}, "network 'native-huge' is not known"),
+        ({"architecture": "native-huge"}, "unknown network 'native-huge'"),
         ({"members": True}, "members True, which is not a whole number from 1 to"),
         ({"members": 2.0}, "members 2.0, which is not a whole number"),
         ({"stamp_size": 0}, "stamp_size 0, which is not a whole number from 1 to 1024"),

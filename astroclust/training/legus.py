@@ -195,7 +195,7 @@ def plan_legus(
     >>> plan_legus("ngc3274", folder="run")
     Traceback (most recent call last):
         ...
-    ValueError: ngc3274 have no public catalog with human classes; omit them, ...
+    ValueError: no public catalog with human classes for ngc3274; omit it ...
     """
     folder, data_folder = Path(folder), archive_folder(data_folder)
     named = fields != "all"
@@ -206,8 +206,8 @@ def plan_legus(
     without = [name for name in names if name not in labeled_fields()]
     if without:
         raise ValueError(
-            f"{', '.join(without)} have no public catalog with human classes; omit them, and see "
-            "astroclust fetch --list for the labels of each field"
+            f"no public catalog with human classes for {', '.join(without)}; omit it (astroclust "
+            "fetch --list shows the labels of each field)"
         )
     folder.mkdir(parents=True, exist_ok=True)
     size = STAMP_SIZE if classifier is None else classifier.card.stamp_size
