@@ -524,7 +524,7 @@ def test_card_of_another_version_is_refused(tmp_path):
 
 
 def test_network_is_checked():
-    with pytest.raises(ValueError, match="unknown damage"):
+    with pytest.raises(ValueError, match="unknown network"):
         create_detector_network("resnet19")
 
 
@@ -550,4 +550,4 @@ def test_command_trains_and_detects(field, tmp_path, capsys):
     assert main(train) == 1
     assert "give either --simulate or --labels" in capsys.readouterr().err
     assert main([*detect, "--method", "daofind", "--overwrite"]) == 1
-    assert "not for daofind" in capsys.readouterr().err
+    assert "cannot be combined with --method daofind" in capsys.readouterr().err

@@ -201,7 +201,7 @@ def test_classifiers_that_will_not_do(images):
     with pytest.raises(ValueError, match="unknown classifier 'none'"):
         measure(images, **options, model="none")
     blue = _classifier(LEGUS_CLASSES, bands=("NUV",), max_missing_bands=0)
-    with pytest.raises(ValueError, match="takes bands NUV, the images have V only"):
+    with pytest.raises(ValueError, match="takes bands NUV, but the images only have V"):
         measure({"F555W": images["V"]}, **options, model=blue)
 
 
@@ -525,7 +525,7 @@ def test_radii_in_parsec(images):
             {"colors": {"B": 0.1}},
             "colors has no F275W; it must have all bands except V, but has V, B",
         ),
-        ({"psf": {"V": np.ones((3, 3))}}, "psf has no F275W: it has V"),
+        ({"psf": {"V": np.ones((3, 3))}}, "psf has no F275W, only V"),
         ({"psf": {"NUV": np.ones(3)}}, "psf of F275W must be a 2-D array"),
         ({"psf": {"NUV": np.zeros((3, 3))}}, "psf of F275W must be .* positive sum"),
     ],

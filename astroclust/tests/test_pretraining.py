@@ -166,7 +166,7 @@ def test_weights_are_known_by_their_content(tmp_path, monkeypatch):
         again = {"one": replace(recipe, weights="copy.pth")}
         assert len(pretraining_study(sample, again, folder="study", **options)[0]) == len(curves)
         torch.save({}, copy)
-        with pytest.raises(ValueError, match="a run with other data or settings: remove it"):
+        with pytest.raises(ValueError, match="a run with different data or settings; remove it"):
             pretraining_study(sample, again, folder="study", **options)
     record = folder / "one" / "settings.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | {"weights": str(weights)}))
@@ -542,7 +542,7 @@ def test_schneider_2023_as_a_command(command, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--epochs", "1", "2", "3"], "takes at most 2 numbers: 1 2 3"),
+        (["--epochs", "1", "2", "3"], "takes at most 2 numbers for schneider2023: 1 2 3"),
         (["--epochs", "0"], "epochs must be one number, or two"),
         (["--size", "0"], "size must be a whole number, at least 1, not 0"),
         (["--long-epochs", "0"], "long_epochs must be a whole number"),

@@ -95,7 +95,9 @@ def test_scores_leave_out_what_was_trained_on(folder, validated, capsys):
     assert _score(folder, validated) == 1
     error = capsys.readouterr().err
     assert f"validated was trained on all of these {n} rows" in error
-    assert "those in its card are of rows held out; give other labels, or --include-tr" in error
+    assert (
+        "the scores in its card are for rows held out; give other labels, or --include-tr" in error
+    )
     # Both remedies, and the card.
     assert astroclust.load_classifier(validated).card.scores["n"] == n
     assert _score(folder, validated, labels="others.fits") == 0

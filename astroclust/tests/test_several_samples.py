@@ -234,7 +234,9 @@ def test_simulated_stamps_are_scored_apart():
 
 def test_what_cannot_be_held_out():
     samples = [sample_of(8, "NGC 1"), sample_of(8, "NGC 2")]
-    with pytest.raises(ValueError, match="no sample of galaxy NGC 3: there are NGC 1, NGC 2"):
+    with pytest.raises(
+        ValueError, match="no sample is of galaxy NGC 3; available are NGC 1, NGC 2"
+    ):
         hold_out(samples, galaxies=["NGC 1", "NGC 3"])
     with pytest.raises(ValueError, match="all galaxies are held out; keep one"):
         hold_out(samples, galaxies=["NGC 1", "NGC 2"])

@@ -172,7 +172,7 @@ def test_arguments_are_checked(image):
         Stamps(np.zeros((2, 5, 8, 9)), LEGUS_BANDS.roles)
     with pytest.raises(ValueError, match="filters has 1 names"):
         Stamps(np.zeros((2, 5, 8, 8)), ["V"])
-    with pytest.raises(ValueError, match="flags does not have a row for each of 2"):
+    with pytest.raises(ValueError, match="flags must have one row for each of 2"):
         Stamps(np.zeros((2, 5, 8, 8)), LEGUS_BANDS.roles, flags=[0])
 
 

@@ -111,7 +111,7 @@ def test_a_run_that_is_whole_is_not_run_again(tmp_path):
         strict=True,
     )
     assert all(torch.equal(*pair) for pair in pairs)
-    with pytest.raises(ValueError, match="other data or settings: remove it"):
+    with pytest.raises(ValueError, match="different data or settings; remove it"):
         _train(sample, **options, seed=5)
 
 
@@ -629,7 +629,7 @@ def test_settings_that_are_damaged(tmp_path):
     (tmp_path / "member-1").mkdir()
     (tmp_path / "member-1" / "settings.json").write_text("{")
     sample = _sample(64)
-    with pytest.raises(ValueError, match="other data or settings: remove it"):
+    with pytest.raises(ValueError, match="different data or settings; remove it"):
         _train(sample, folder=tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match=r"cannot create the folder .*file.*choose another one"):

@@ -124,7 +124,7 @@ def test_the_study_on_pictures_as_a_command(pictures, tmp_path, capsys, monkeypa
     monkeypatch.setattr("astroclust.experiments.trainings.train_classifier", None)
     assert main([*command, "--runs", "2"]) == 0
     assert main([*command[:-1], "3", "--runs", "1"]) == 1
-    assert "other batches: choose another folder" in capsys.readouterr().err
+    assert "different batches; choose another output folder" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("small")

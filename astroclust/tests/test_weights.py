@@ -135,8 +135,8 @@ def test_weights_that_do_not_name_their_card(saved):
     ("entries", "message"),
     [
         ({"name": ""}, "name '', which is not a name"),
-        ({"name": "two\nlines"}, "which is not a line of text"),
-        ({"training_sample": 3}, "training_sample 3, which is not a line of text"),
+        ({"name": "two\nlines"}, "which is not a single line of text"),
+        ({"training_sample": 3}, "training_sample 3, which is not a single line of text"),
         ({"architecture": "native-huge"}, "unknown network 'native-huge'"),
         ({"members": True}, "members True, which is not a whole number from 1 to"),
         ({"members": 2.0}, "members 2.0, which is not a whole number"),
@@ -163,7 +163,7 @@ def test_weights_that_do_not_name_their_card(saved):
             {"classes": {"1": "cluster", "2": "other"}},
             "must have the entries name and names, by number",
         ),
-        ({"system": {"name": "V alone"}}, "system .*is invalid"),
+        ({"system": {"name": "V alone"}}, "system .*not accepted"),
         ({"surprise": 1}, "unknown entries surprise"),
     ],
 )

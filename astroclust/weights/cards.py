@@ -427,6 +427,7 @@ def wrong_entry(path, entry, value, wanted, kind=ValueError):
     text = repr(value)
     text = text if len(text) < 200 else f"{text[:200]}..."
     return kind(
-        f"the card of {path} has {entry} {text}, not {wanted}; use the card that was saved with "
-        "the weights, or correct the entry and sign both with astroclust.weights.sign_classifier"
+        f"the card of {path} has {entry} {text}, which is not {wanted}; use the card that was "
+        "saved with the weights, or correct the entry and sign both with "
+        "astroclust.weights.sign_classifier"
     )
