@@ -57,7 +57,7 @@ def advice_of(error):
     --------
     >>> from astroclust.extras import advice_of
     >>> advice_of(ModuleNotFoundError(name="PIL.Image"))
-    'pillow is not installed: python -m pip install "astroclust[all]"'
+    'pillow is not installed; run python -m pip install "astroclust[all]"'
     >>> advice_of(ModuleNotFoundError(name="galsim"))
     'galsim is not installed: python -m pip install "astroclust[simulate]"'
     """

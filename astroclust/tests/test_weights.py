@@ -187,7 +187,7 @@ def test_entries_of_a_card_are_checked(saved, entries, message):
         ("[]", "it is not a JSON object"),
         ("{}", "bands is None, not a list"),
         ("\xff", "not a model card"),
-        (" " * 2_000_000, "more than 1048576 bytes"),
+        (" " * 2_000_000, "larger than 1048576 bytes"),
     ],
 )
 def test_files_that_are_no_cards(saved, text, message):
@@ -205,7 +205,7 @@ def test_a_card_is_checked_before_it_is_saved(tmp_path):
     with torch.no_grad():
         network.norm.weight[0] = np.inf
     card = ModelCard("mine", "native-small", "", temperature=np.float32(1.5))
-    with pytest.raises(ValueError, match=r"1 values of 0.norm.weight that are not finite.*train"):
+    with pytest.raises(ValueError, match=r"1 non-finite values in 0.norm.weight.*train"):
         save_classifier(Classifier(card, [network]), tmp_path / "mine.safetensors")
     assert not list(tmp_path.iterdir())
     # Numbers of NumPy are numbers.
@@ -247,7 +247,7 @@ def test_other_keys(saved):
         (
             "0.norm.weight",
             torch.full((16,), np.nan),
-            "16 values of norm.weight that are",
+            "16 non-finite values in norm.weight",
         ),
         (
             "1.pixels.weight",
