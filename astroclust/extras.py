@@ -59,7 +59,7 @@ def advice_of(error):
     >>> advice_of(ModuleNotFoundError(name="PIL.Image"))
     'pillow is not installed; run python -m pip install "astroclust[all]"'
     >>> advice_of(ModuleNotFoundError(name="galsim"))
-    'galsim is not installed: python -m pip install "astroclust[simulate]"'
+    'galsim is not installed; run python -m pip install "astroclust[simulate]"'
     """
     module = (error.name or "").partition(".")[0]
     if module in ("", "astroclust"):
