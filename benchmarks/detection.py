@@ -3,16 +3,20 @@
 
     python benchmarks/detection.py fields FOLDER
     python benchmarks/detection.py train FOLDER --network native --seed 1
+    python benchmarks/detection.py find FOLDER --network native --seed 1
     python benchmarks/detection.py compare FOLDER
-    python benchmarks/detection.py pairs FOLDER --detector FOLDER/masks-1.safetensors
+    python benchmarks/detection.py ship FOLDER --network masks --output mine.safetensors
 
 The fields to train on are like all calibrated fields of LEGUS but three, and those to score on are
-like these three. Each step keeps its results in the folder, and does not repeat them.
+like these three. Each step keeps its results in the folder, and does not repeat them; detectors can
+be trained and searched with side by side. ``compare`` searches with the detectors that did not yet.
 """
 
 import argparse
 import logging
 import warnings
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -38,6 +42,7 @@ from astroclust.images import ImageSet
 from astroclust.photometry import measure_photometry
 from astroclust.selection import field_settings
 from astroclust.simulation import calibrated_fields
+from astroclust.stamps import DAMAGE
 from astroclust.training import TEST_FIELDS
 
 mpl.use("Agg")
@@ -51,9 +56,12 @@ NETWORKS = {
     "native-random": ("native", "none"),
     "efficientnet-imagenet": ("timm/efficientnet_lite0", "imagenet"),
     "masks": ("native", "simulated-3"),
+    "damaged": ("native", "simulated-3"),
 }
 # Completeness at which purities are compared.
-COMPLETENESS = (0.5, 0.6, 0.7)
+COMPLETENESS = (0.5, 0.6, 0.7, 0.8)
+# V magnitude to which the precision of stars and clusters at a recall of 80 % is measured.
+LIMIT = 24.0
 # Fields are laid side by side, so far from one another in x that their sources do not match.
 APART = 10_000
 
@@ -61,12 +69,16 @@ APART = 10_000
 def draw_fields(arguments):
     """Simulate the fields."""
     arguments.folder.mkdir(exist_ok=True)
-    for kind, n in (("train", arguments.train), ("test", arguments.test)):
-        names = [n for n in calibrated_fields() if (n in TEST_FIELDS) == (kind == "test")]
-        for i in range(n):
-            path = arguments.folder / f"{kind}-{i:03}.npz"
-            if not path.exists():
-                draw_field(path, names[i % len(names)], i, kind)
+    with ProcessPoolExecutor(arguments.workers) as pool:
+        drawn = []
+        for kind, n in (("test", arguments.test), ("train", arguments.train)):
+            names = [n for n in calibrated_fields() if (n in TEST_FIELDS) == (kind == "test")]
+            for i in range(n):
+                path = arguments.folder / f"{kind}-{i:03}.npz"
+                if not path.exists():
+                    drawn.append(pool.submit(draw_field, path, names[i % len(names)], i, kind))
+        for one in drawn:
+            one.result()
 
 
 def draw_field(path, name, number, kind):
@@ -84,7 +96,10 @@ def draw_field(path, name, number, kind):
     field.truth.write(path.with_name(f"{path.stem}-truth.ecsv"), overwrite=True)
     with replace_when_done(path, overwrite=True) as partial, open(partial, "wb") as file:
         np.savez(file, bands=bands, segments=field.segments.data, name=name)
-    print(f"{path.name} like {name}: {len(field.truth)} candidates, {len(field.sources)} sources")
+    print(
+        f"{path.name} like {name}: {len(field.truth)} candidates, {len(field.sources)} sources",
+        flush=True,
+    )
 
 
 def read_images(path):
@@ -104,15 +119,25 @@ def read_known(path):
     return DetectionField.from_segments(images, segments, classes, simulated=True)
 
 
+def name_of(arguments):
+    """Name of a detector."""
+    return f"{arguments.name or arguments.network}-{arguments.seed}"
+
+
 def train(arguments):
     """Train one detector."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     backbone, weights = NETWORKS[arguments.network]
     if weights == "imagenet":
         weights = efficientnet_lite0_weights(arguments.folder / "imagenet")
-    name = arguments.name or f"{arguments.network}-{arguments.seed}"
+    name = name_of(arguments)
     recipe = DetectorRecipe(
-        backbone, weights, arguments.network == "masks", batches=arguments.batches
+        backbone,
+        weights,
+        masks=arguments.network == "masks",
+        batches=arguments.batches,
+        batch_size=arguments.batch_size,
+        damage=tuple(DAMAGE) if arguments.network == "damaged" else (),
     )
     paths = sorted(arguments.folder.glob("train-???.npz"))[: arguments.train]
     begun, cpu = perf_counter(), process_time()
@@ -150,16 +175,17 @@ def cluster_probability(table, prefix):
 
 
 def classified(sources, images):
-    """Sources with the probability of being a cluster that the classifier gives."""
-    table = classify_table(sources, images, model="simulated-3", photometry=False)
-    return cluster_probability(table, "prob_")
+    """Sources with the class probabilities of the classifier."""
+    return classify_table(sources, images, model="simulated-3", photometry=False)
 
 
 def find_with_chain(images, name):
     """Candidates of LEGUS's chain, with the probability of being a cluster."""
     preset, distance = field_settings(name)
     found = find_candidates(images, preset=preset, distance=distance)
-    found["p_cluster"] = found["p_both"] = classified(found, images)
+    classes = classified(found, images)
+    found["p_cluster"] = found["p_both"] = cluster_probability(classes, "prob_")
+    found["p_star"] = np.ma.filled(classes["prob_4"], 0.0)
     return found
 
 
@@ -168,12 +194,14 @@ def find_with_network(images, name, detector):
     preset, _ = field_settings(name)
     found = find_sources(images, method="rcnn", model=detector, threshold=0.2)
     found["p_cluster"] = cluster_probability(found, "det_prob_")
-    found["p_both"] = np.sqrt(found["p_cluster"] * classified(found, images))
+    classes = classified(found, images)
+    found["p_both"] = np.sqrt(found["p_cluster"] * cluster_probability(classes, "prob_"))
+    found["p_star"] = found["det_prob_4"]
     return measured(found, images, preset)
 
 
 def in_v(table, images):
-    """Position, probability and V magnitude alone."""
+    """Position, probabilities and V magnitude alone."""
     column = f"mag_{images['V'].filter.lower()}"
     return Table(
         {
@@ -181,31 +209,38 @@ def in_v(table, images):
             "y": table["y"],
             "p_cluster": table["p_cluster"],
             "p_both": table["p_both"],
+            "p_star": table["p_star"],
             "mag_v": np.ma.filled(np.ma.asarray(table[column], float), np.nan),
         }
     )
 
 
-def find_all(folder, find):
+def find_all(folder, search):
     """Sources of all test fields, side by side, and the CPU seconds per field."""
     tables, begun = [], process_time()
     paths = sorted(folder.glob("test-???.npz"))
     for i, path in enumerate(paths):
         images, name = read_images(path)
-        table = in_v(find(images, name), images)
+        table = in_v(search(images, name), images)
         table["x"] += i * APART
         tables.append(table)
     return vstack(tables), (process_time() - begun) / len(paths)
 
 
-def all_truth(folder):
-    """Truth of all test fields, side by side."""
+def all_truth(folder, ending):
+    """Truth of all test fields, side by side, from files with an ending."""
     tables = []
     for i, path in enumerate(sorted(folder.glob("test-???.npz"))):
-        table = Table.read(path.with_name(f"{path.stem}-truth.ecsv"))["x", "y", "class", "mag_v"]
+        table = Table.read(path.with_name(path.stem + ending))["x", "y", "class", "mag_v"]
         table["x"] += i * APART
         tables.append(table)
-    return vstack(tables)
+    return vstack(tables, metadata_conflicts="silent")
+
+
+def find(arguments):
+    """Search with one detector."""
+    warnings.simplefilter("ignore", AstropyUserWarning)  # of stamps at the edges, and of metadata
+    found_by(arguments, name_of(arguments))
 
 
 def found_by(arguments, method):
@@ -213,14 +248,14 @@ def found_by(arguments, method):
     path = arguments.folder / f"found-{method}.ecsv"
     if path.exists():
         return Table.read(path)
-    find = find_with_chain
+    search = find_with_chain
     if method != "chain":
         detector = load_detector(arguments.folder / f"{method}.safetensors")
 
-        def find(images, name):
+        def search(images, name):
             return find_with_network(images, name, detector)
 
-    table, seconds = find_all(arguments.folder, find)
+    table, seconds = find_all(arguments.folder, search)
     table.meta["seconds"] = seconds
     table.write(path)
     return table
@@ -256,10 +291,13 @@ def compare(arguments):
     from astroclust.plotting import plot_detection
 
     warnings.simplefilter("ignore", AstropyUserWarning)  # of stamps at the edges, and of metadata
-    truth = all_truth(arguments.folder)
+    truth = all_truth(arguments.folder, "-truth.ecsv")
+    sources = all_truth(arguments.folder, ".ecsv")
     n_clusters = np.isin(truth["class"], CLUSTERS).sum()
     print(f"{len(truth)} candidates, {n_clusters} of them clusters")
-    names = [path.stem for path in sorted(arguments.folder.glob("*-[1-9].safetensors"))]
+    trained = {path.stem for path in arguments.folder.glob("*-[1-9].safetensors")}
+    found = {path.stem for path in arguments.folder.glob("found-*-[1-9].ecsv")}
+    names = sorted(trained | {name.removeprefix("found-") for name in found})
     methods = [("chain", "chain", "p_cluster", threshold) for threshold in (None, 0.5, 0.8)]
     methods += [(name, name, "p_cluster", 0.5) for name in names]
     methods += [(f"{name} and classifier", name, "p_both", 0.5) for name in names]
@@ -283,6 +321,8 @@ def compare(arguments):
                 "average_precision": curve.average_precision["average_precision"][1],
                 **{f"purity_{value:g}": purity_at(curve.curve, value) for value in COMPLETENESS},
                 "purity_as_chain": purity_at(curve.curve, chain),
+                "stars": precision_at_recall(found, sources, (4,), "p_star"),
+                "clusters": precision_at_recall(found, sources, CLUSTERS, column),
                 "seconds": found.meta["seconds"],
             }
         )
@@ -297,6 +337,52 @@ def compare(arguments):
     figure.savefig(arguments.folder / "comparison.png", dpi=150)
 
 
+def ship(arguments):
+    """Write a detector with its scores, to be bundled."""
+    name = name_of(arguments)
+    detector = load_detector(arguments.folder / f"{name}.safetensors")
+    found, truth = found_by(arguments, name), all_truth(arguments.folder, "-truth.ecsv")
+    at_half, curve = score(found, truth, threshold=0.5), score(found, truth)
+    chain = score(found_by(arguments, "chain"), truth)
+    scores = {
+        "n": int(np.isin(truth["class"], CLUSTERS).sum()),
+        "completeness": at_half.completeness,
+        "purity": at_half.purity,
+        "average_precision": curve.average_precision["average_precision"][1],
+        "legus_completeness": chain.completeness,
+        "legus_purity": chain.purity,
+        "purity_at_legus_completeness": purity_at(curve.curve, chain.completeness),
+    }
+    fields = [name for name in calibrated_fields() if name not in TEST_FIELDS]
+    detector.card = replace(
+        detector.card,
+        name=arguments.output.stem,
+        training_sample=f"{arguments.train} fields of 512 pixels of simulate_field like "
+        f"{', '.join(fields)}",
+        scores={name: round(float(value), 3) for name, value in scores.items()},
+        command=f"python benchmarks/detection.py train FOLDER --network {arguments.network} "
+        f"--seed {arguments.seed} --train {arguments.train} --batches {arguments.batches} "
+        f"--batch-size {arguments.batch_size}",
+    )
+    save_detector(detector, arguments.output, overwrite=True)
+    print(detector.card.scores)
+
+
+def precision_at_recall(found, sources, classes, column, recall=0.8):
+    """Precision of classes where most of the sources of these classes to a magnitude are found.
+
+    A source that is measured to be brighter than the limit, and is truly fainter, is not wrong.
+    """
+    options = {"radius": RADIUS / 2, "classes": classes, "score": column, "magnitude": "mag_v"}
+    precise = detection_scores(found, sources, limit=LIMIT, **options).curve
+    bright = detection_scores(found, sources[sources["mag_v"] < LIMIT], **options).curve
+    enough = np.flatnonzero(bright["completeness"] >= recall)
+    if not len(enough):
+        return np.nan
+    above = np.flatnonzero(precise["threshold"] >= bright["threshold"][enough[0]])
+    return float(precise["purity"][above[-1]]) if len(above) else np.nan
+
+
 def purity_at(curve, completeness):
     """Purity at the threshold that gives a completeness; NaN if none does."""
     enough = np.flatnonzero(curve["completeness"] >= completeness)
@@ -308,17 +394,27 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("step", choices=("fields", "train", "compare"))
+    parser.add_argument("step", choices=("fields", "train", "find", "compare", "ship"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--train", type=int, default=60, help="fields to train on")
     parser.add_argument("--test", type=int, default=20, help="fields to score on")
     parser.add_argument("--network", choices=NETWORKS, default="native")
     parser.add_argument("--name", help="of the detector, before -SEED")
     parser.add_argument("--batches", type=int, default=600)
+    parser.add_argument("--batch-size", type=int, default=4, help="tiles per batch")
+    parser.add_argument("--workers", type=int, default=1, help="processes that draw fields")
     parser.add_argument("--draw", default="-1", help="in the names of the detectors to draw")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--output", type=Path, help="file of the detector to ship")
     arguments = parser.parse_args()
-    {"fields": draw_fields, "train": train, "compare": compare}[arguments.step](arguments)
+    steps = {
+        "fields": draw_fields,
+        "train": train,
+        "find": find,
+        "compare": compare,
+        "ship": ship,
+    }
+    steps[arguments.step](arguments)
 
 
 if __name__ == "__main__":

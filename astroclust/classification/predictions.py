@@ -11,6 +11,7 @@ from astropy.table import Table
 from tqdm import tqdm
 
 from astroclust.stamps import StampFlag, make_stamps
+from astroclust.stamps.device import upload_mosaic
 
 __all__ = ["NOT_CLASSIFIED", "Predictions", "classify_positions"]
 
@@ -80,7 +81,7 @@ def classify_positions(x, y, images, classifier, *, batch_size=None, progress_ba
     batch_size = batch_size or _choose_batch_size(classifier)
     predictions = Predictions.unknown(len(x), classifier)
     with tqdm(total=len(x), unit="stamp", desc="classifying", disable=not progress_bar) as bar:
-        for rows, stamps in _read_stamps(x, y, images, card, batch_size):
+        for rows, stamps in _read_stamps(x, y, images, classifier, batch_size):
             n_missing = len(card.bands) - stamps.present.sum(axis=1)
             flags = stamps.flags.copy()
             n_missing[flags & StampFlag.OFF_IMAGE != 0] = 0
@@ -107,13 +108,18 @@ def _choose_batch_size(classifier):
     return max(1, round(usual / max(1, enlarged)))
 
 
-def _read_stamps(x, y, images, card, batch_size):
+def _read_stamps(x, y, images, classifier, batch_size):
     """Yield batches of row indices and stamps, reading the next while one is in use."""
     # Adjacent rows of an image are adjacent on disk.
     order = np.argsort(y, kind="stable")
     batches = [order[start : start + batch_size] for start in range(0, len(x), batch_size)]
 
+    card, device = classifier.card, next(classifier.networks[0].parameters()).device
+    mosaic = upload_mosaic(x, y, images, card.bands, card.stamp_size, device)
+
     def cut(rows):
+        if mosaic is not None:
+            return rows, mosaic.cut(rows)
         positions = Table({"x": x[rows], "y": y[rows]})
         return rows, make_stamps(positions, images, size=card.stamp_size, bands=card.bands)
 

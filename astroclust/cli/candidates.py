@@ -134,7 +134,7 @@ def add_selection(command):
         type=Path,
         metavar="FILE",
         help="network for --method rcnn, as written by astroclust train-detector; implies that "
-        "method",
+        "method (default: the bundled one)",
     )
     command.add_argument(
         "--exclude",
@@ -163,7 +163,7 @@ def selection_options(arguments):
     names = ("detect_in", "method", "threshold", "n_pixels")
     given = {name: value for name in names if (value := getattr(arguments, name)) is not None}
     if arguments.detector is not None or arguments.method == "rcnn":
-        given = _with_detector(given, arguments.detector)
+        preset = _with_detector(preset, given, arguments.detector)
     return {
         "preset": replace(preset, **given),
         "distance": distance,
@@ -173,18 +173,15 @@ def selection_options(arguments):
     }
 
 
-def _with_detector(given, detector):
-    """Preset settings for a detector network, which uses all bands."""
+def _with_detector(preset, given, detector):
+    """Preset for a detector network, which uses all bands."""
     if given.get("method", "rcnn") != "rcnn":
         raise ValueError(
             f"--detector cannot be combined with --method {given['method']}; omit one of them"
         )
-    if detector is None:
-        raise ValueError("--method rcnn needs --detector FILE; train one with train-detector")
     if "detect_in" in given or "n_pixels" in given:
         raise ValueError("--detect-in and --n-pixels do not apply to a network; omit them")
-    network = {"method": "rcnn", "detector": detector, "detect_in": "all", "threshold": 0.5}
-    return network | given
+    return preset.with_detector(detector)
 
 
 def _detect(arguments, report):

@@ -43,12 +43,13 @@ def add_train_detector(commands):
     command.add_argument(
         "--radius",
         type=float,
-        default=4.0,
         help="radius of the sources of --labels, in pixels (default: 4)",
     )
     add_images(command, required=False)
     add_output(command, "output .safetensors file")
-    command.add_argument("--from", dest="start", metavar="FILE", help="detector to fine-tune")
+    command.add_argument(
+        "--from", dest="start", metavar="FILE", help="detector to fine-tune; or default"
+    )
     command.add_argument(
         "--backbone",
         help="native, native-small or native-large, a network of torchvision, or timm/NAME "
@@ -60,6 +61,12 @@ def add_train_detector(commands):
         "architecture (default: the bundled classifier, or imagenet)",
     )
     command.add_argument("--masks", action="store_true", help="also learn outlines of sources")
+    command.add_argument(
+        "--damage",
+        action="append",
+        choices=("pixels", "lines", "blocks"),
+        help="kind of missing pixels to train with, in half of the tiles; once for each",
+    )
     command.add_argument("--batches", type=int, default=2000, help="training steps (default: 2000)")
     command.add_argument("--batch-size", type=int, default=4, help="tiles per step (default: 4)")
     command.add_argument(
@@ -88,7 +95,9 @@ def _train_detector(arguments, report):
         raise ValueError("give either --simulate or --labels")
     folder = arguments.checkpoint or arguments.output.with_suffix(".checkpoints")
     check_detector_output(arguments.output, overwrite=arguments.overwrite)
-    start = None if arguments.start is None else load_detector(arguments.start)
+    start = arguments.start
+    if start is not None:
+        start = load_detector(None if start == "default" else start)
     chosen = [arguments.backbone, arguments.weights, arguments.masks or None]
     if start is not None and any(value is not None for value in chosen):
         raise ValueError(
@@ -101,6 +110,7 @@ def _train_detector(arguments, report):
         arguments.batches,
         arguments.batch_size,
         arguments.tile,
+        damage=tuple(arguments.damage or ()),
     )
     system = astroclust.instruments.find_band_system(band_system(arguments, start))
     fields, description = _fields(arguments, start, system)
@@ -129,8 +139,10 @@ def _fields(arguments, start, system):
     if arguments.simulate:
         from astroclust.simulation import calibrated_fields
 
-        if arguments.image:
-            raise ValueError("--image requires --labels; omit it with --simulate")
+        for option in ("image", "label_column", "radius"):
+            if getattr(arguments, option):
+                name = option.replace("_", "-")
+                raise ValueError(f"--{name} requires --labels; omit it with --simulate")
         like = [name for name in calibrated_fields() if name not in TEST_FIELDS]
         return SimulatedFields(arguments.seed, like, system), f"fields like {', '.join(like)}"
     if not arguments.image:
@@ -147,7 +159,7 @@ def _fields(arguments, start, system):
         read_images(arguments, start),
         table,
         table[column],
-        radius=arguments.radius,
+        radius=4.0 if arguments.radius is None else arguments.radius,
         roles=system.roles,
     )
     return [field], f"{len(field.classes)} labels of {arguments.labels.name}"

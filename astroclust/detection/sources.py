@@ -68,16 +68,18 @@ def find_sources(
         sources with a FWHM of 2 pixels, as in PHANGS-HST (`~photutils.detection.DAOStarFinder`); or
         ``"rcnn"`` for a network that detects and classifies sources in several bands at once.
     model : str, `~pathlib.Path` or `~astroclust.detectors.Detector`, optional
-        Network for ``"rcnn"``; see `~astroclust.detectors.load_detector`.
+        Network for ``"rcnn"``, by default the bundled one; see
+        `~astroclust.detectors.load_detector`. It runs on the GPU if
+        there is one.
     segmentation : bool, optional
         Whether to return the segments too. Neither ``"daofind"`` nor networks without masks have
         any.
     tile : int, optional
         Width in pixels of the area that a worker processes at a time, which limits the memory. It
-        does not affect the sources.
+        does not affect the sources. A network has tiles of its own.
     workers : int or `~concurrent.futures.Executor`, optional
         Number of processes; or a pool for the tiles, such as ``client.get_executor()`` of a Dask
-        cluster.
+        cluster. A network uses the threads of this process instead.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -99,7 +101,7 @@ def find_sources(
     ------
     ValueError
         If the image is not 2-D or has no good pixels, an argument is invalid, the method has no
-        segments, or for ``"rcnn"`` there is no model or none of its bands.
+        segments, or for ``"rcnn"`` the model is unknown or there are none of its bands.
 
     Examples
     --------
@@ -159,11 +161,6 @@ def _find_with_network(images, model, threshold, segmentation, progress_bar):
     # Torch takes seconds to import, and the classical methods do not need it.
     from astroclust.detectors import load_detector
 
-    if model is None:
-        raise ValueError(
-            f'the method "{_NETWORK}" needs a model: the file of a detector that was trained with '
-            "astroclust.detectors.train_detector or astroclust train-detector"
-        )
     if threshold > 1:
         raise ValueError(
             f'threshold of "{_NETWORK}" must be a probability up to 1, not {threshold}; choose a '

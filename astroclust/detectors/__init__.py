@@ -5,13 +5,19 @@ from astroclust.extras import naming_extras
 
 with naming_extras():
     from astroclust.detectors.cards import DetectorCard, check_detector_output
-    from astroclust.detectors.detector import Detector, load_detector, save_detector
+    from astroclust.detectors.detector import (
+        DEFAULT_DETECTOR,
+        Detector,
+        load_detector,
+        save_detector,
+    )
     from astroclust.detectors.networks import create_detector_network
     from astroclust.detectors.pixels import PixelReader
     from astroclust.detectors.samples import DetectionField, SimulatedFields
     from astroclust.detectors.training import DetectorRecipe, train_detector
 
 __all__ = [
+    "DEFAULT_DETECTOR",
     "DetectionField",
     "Detector",
     "DetectorCard",

@@ -48,6 +48,8 @@ class DetectorCard:
         Whether it was trained on simulated images only.
     scores : dict
         Scores on fields that are not in its training set.
+    command : str
+        Command that trained it.
     sha256 : str
         Hash of the weights.
 
@@ -66,6 +68,7 @@ class DetectorCard:
     system: BandSystem = LEGUS_BANDS
     simulated: bool = True
     scores: dict = field(default_factory=dict)
+    command: str = ""
     sha256: str = ""
 
     @property

@@ -2,6 +2,8 @@
 """Tiled source detection in complete images with a network."""
 
 from copy import deepcopy
+from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,12 +13,16 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 from tqdm import tqdm
 
+from astroclust.classification.checks import choose_device
 from astroclust.detection.tiles import tiles_of
 from astroclust.detectors.cards import read_detector, write_detector
 from astroclust.detectors.pixels import PixelReader, fill_missing
 from astroclust.networks import survive_forks
 
-__all__ = ["Detector", "load_detector", "save_detector"]
+__all__ = ["DEFAULT_DETECTOR", "Detector", "load_detector", "save_detector"]
+
+#: Name of the detector that is used by default.
+DEFAULT_DETECTOR = "simulated-fields-1"
 
 # Width of a tile and of its margin, in pixels: larger than the largest sources.
 _TILE, _MARGIN = 256, 32
@@ -71,7 +77,7 @@ class Detector:
         """
         return deepcopy(self.network).train()
 
-    def find(self, images, *, min_score=0.5, segmentation=False, progress_bar=False):
+    def find(self, images, *, min_score=0.5, segmentation=False, device="auto", progress_bar=False):
         """Find sources in images of any size, in bounded memory.
 
         Parameters
@@ -82,6 +88,8 @@ class Detector:
             Smallest probability of being a source.
         segmentation : bool, optional
             Whether to return the pixels of each source too.
+        device : str or `~torch.device`, optional
+            Device on which the network runs; by default the GPU if there is one.
         progress_bar : bool, optional
             Whether to show progress on standard error.
 
@@ -100,7 +108,7 @@ class Detector:
         ------
         ValueError
             If the images have none of the detector's bands, ``min_score`` is not between 0 and 1,
-            or ``segmentation`` is true for a detector without masks.
+            the device is not available, or ``segmentation`` is true for a detector without masks.
         """
         if not 0 <= min_score <= 1:
             raise ValueError(f"min_score must be from 0 to 1, not {min_score}")
@@ -109,11 +117,12 @@ class Detector:
                 f"{self.card.name} finds boxes, not outlines; choose a detector that was trained "
                 "with masks, or omit segmentation"
             )
+        network = self._on(choose_device(device))
         reader = PixelReader(images, self.card.bands)
         tables, pixels = [], []
         tiles = tiles_of(reader.images.shape, _TILE, _MARGIN)
         for tile in tqdm(tiles, unit="tile", desc="detecting", disable=not progress_bar):
-            table, own = self._find_in_tile(reader, tile, min_score)
+            table, own = self._find_in_tile(network, reader, tile, min_score)
             tables.append(table)
             pixels += own if segmentation else []
         sources = vstack(tables, metadata_conflicts="silent")
@@ -123,10 +132,15 @@ class Detector:
         segments = _segments(pixels, order, reader.images.shape) if segmentation else None
         return sources, segments
 
-    def _find_in_tile(self, reader, tile, min_score):
+    def _on(self, device):
+        """The network on a device."""
+        here = next(self.network.parameters()).device
+        return self.network if here.type == device.type else deepcopy(self.network).to(device)
+
+    def _find_in_tile(self, network, reader, tile, min_score):
         """Table of the sources in a tile, and the rows and columns of the pixels of each."""
         signal = reader.signal(*tile.slices)
-        found = self._run(reader.normalize(signal), min_score)
+        found = _run(network, reader.normalize(signal), min_score)
         shapes = list(_shapes(found, signal.shape[1:]))
         columns, own = _measure(shapes, np.nan_to_num(signal))
         boxes = found["boxes"].reshape(-1, 2, 2)
@@ -141,16 +155,6 @@ class Detector:
         table["tile"] = np.full(len(table), tile.y0 * tile.shape[1] + tile.x0)
         own = [(rows + y0, columns + x0) for rows, columns in own]
         return table[near], [own[i] for i in np.flatnonzero(near)]
-
-    def _run(self, pixels, min_score):
-        """Boxes, scores and masks of a tile, as arrays."""
-        fill = [(0, 0), *((0, -size % _MULTIPLE) for size in pixels.shape[1:])]
-        pixels = np.pad(pixels, fill, constant_values=np.nan)
-        device = next(self.network.parameters()).device
-        with torch.inference_mode():
-            tensor = fill_missing(torch.from_numpy(pixels)[None].to(device))
-            found = self.network(tensor, min_score=min_score)[0]
-        return {name: values.cpu().numpy() for name, values in found.items()}
 
     def _table(self, x, y, columns, probabilities, reader):
         numbers = np.array(self.card.classes.numbers)
@@ -181,6 +185,17 @@ class Detector:
             column = table[f"flux_{role.lower()}"]
             column.format, column.unit = ".6g", reader.unit(role)
             column.description = f"flux within the outline in {role}, blended flux shared"
+
+
+def _run(network, pixels, min_score):
+    """Boxes, scores and masks of a tile, as arrays."""
+    fill = [(0, 0), *((0, -size % _MULTIPLE) for size in pixels.shape[1:])]
+    pixels = np.pad(pixels, fill, constant_values=np.nan)
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        tensor = fill_missing(torch.from_numpy(pixels)[None].to(device))
+        found = network(tensor, min_score=min_score)[0]
+    return {name: values.cpu().numpy() for name, values in found.items()}
 
 
 def _shapes(found, shape):
@@ -241,13 +256,14 @@ def _segments(pixels, order, shape):
     return SegmentationImage(labels)
 
 
-def load_detector(path):
-    """Load a detector from a file, and validate it.
+def load_detector(model=None):
+    """Load a detector, and validate it.
 
     Parameters
     ----------
-    path : str, `~pathlib.Path` or `Detector`
-        A ``.safetensors`` file written by `save_detector`; a `Detector` is returned unchanged.
+    model : str, `~pathlib.Path`, `Detector` or None, optional
+        Name of a bundled detector, or a ``.safetensors`` file written by `save_detector`; a
+        `Detector` is returned unchanged. By default, the bundled `DEFAULT_DETECTOR`.
 
     Returns
     -------
@@ -257,19 +273,36 @@ def load_detector(path):
     Raises
     ------
     ValueError
-        If the file is not a detector, or is damaged.
+        If the name is unknown, or the file is not a detector or is damaged.
     OSError
         If it cannot be read.
 
     Examples
     --------
-    >>> from astroclust.detectors import Detector, DetectorCard, load_detector, save_detector
-    >>> card = DetectorCard("mine", "native-small", "nothing yet")
-    >>> card = save_detector(Detector(card, card.network()), "mine.safetensors")
-    >>> load_detector("mine.safetensors")
-    <Detector mine: native-small, boxes; trained on simulated images>
+    >>> from astroclust.detectors import load_detector
+    >>> load_detector()
+    <Detector simulated-fields-1: native, boxes and masks; trained on simulated images>
+    >>> load_detector().card.scores["average_precision"]
+    0.759
     """
-    return path if isinstance(path, Detector) else Detector(*read_detector(path))
+    if isinstance(model, Detector):
+        return model
+    return Detector(*read_detector(_find_file(DEFAULT_DETECTOR if model is None else model)))
+
+
+def _find_file(model):
+    """File of a detector, which names without a folder or ending have in the package."""
+    path = Path(model)
+    if path.suffix or path.parent != Path():
+        return path
+    folder = Path(str(resources.files("astroclust") / "data" / "detectors"))
+    bundled = {file.stem: file for file in folder.glob("*.safetensors")}
+    if path.name not in bundled:
+        raise ValueError(
+            f"detector {path.name!r} is unknown: bundled are {', '.join(sorted(bundled))}; or give "
+            "a .safetensors file"
+        )
+    return bundled[path.name]
 
 
 def save_detector(detector, path, *, overwrite=False):

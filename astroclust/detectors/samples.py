@@ -154,8 +154,11 @@ class DetectionField:
         Raises
         ------
         ValueError
-            If there is not one label per row, or no labeled source is on the images.
+            If there is not one label per row, no labeled source is on the images, or the radius is
+        not positive.
         """
+        if not radius > 0:
+            raise ValueError(f"radius must be positive, not {radius!r}")
         labels = np.ma.filled(np.ma.asarray(labels), 0)
         if len(labels) != len(table):
             raise ValueError(f"there are {len(labels)} labels for {len(table)} rows")
@@ -166,7 +169,7 @@ class DetectionField:
             used = (labels > 0) & (x > -0.5) & (y > -0.5) & (x < nx - 0.5) & (y < ny - 0.5)
         if not used.any():
             raise ValueError("no labeled source is on the images; check that they belong together")
-        segments = _discs(np.rint(x[used]), np.rint(y[used]), (ny, nx), radius)
+        segments = _disks(np.rint(x[used]), np.rint(y[used]), (ny, nx), radius)
         return cls(pixels, segments, labels[used])
 
 
@@ -176,7 +179,7 @@ def _all_pixels(images, roles):
     return reader.normalize(reader.signal(slice(0, ny), slice(0, nx)))
 
 
-def _discs(x, y, shape, radius):
+def _disks(x, y, shape, radius):
     seeds = np.zeros(shape, np.int32)
     seeds[y.astype(int), x.astype(int)] = 1 + np.arange(len(x))
     distance, (rows, columns) = ndimage.distance_transform_edt(seeds == 0, return_indices=True)
@@ -190,7 +193,7 @@ class SimulatedFields:
     ----------
     seed : int
         Equal seeds give equal fields.
-    like : sequence of str
+    like : str or sequence of str
         LEGUS fields to simulate, in turn.
     system : str or `~astroclust.instruments.BandSystem`, optional
         Band system, with the pixels of LEGUS.
@@ -209,7 +212,8 @@ class SimulatedFields:
     """
 
     def __init__(self, seed, like, system=LEGUS_BANDS):
-        self.seed, self.like, self.system = seed, list(like), find_band_system(system)
+        self.seed, self.system = seed, find_band_system(system)
+        self.like = [like] if isinstance(like, str) else list(like)
         if self.system.pixel_scale != LEGUS_BANDS.pixel_scale:
             raise ValueError(
                 f"sources of simulated fields are known on pixels of {LEGUS_BANDS.pixel_scale} "
@@ -303,24 +307,16 @@ class Tiles(torch.utils.data.Dataset):
         return pixels
 
     def _target(self, segments, classes):
-        labels, flat, counts = np.unique(segments, return_inverse=True, return_counts=True)
-        known = [
-            (i, label)
-            for i, (label, count) in enumerate(zip(labels.tolist(), counts, strict=True))
-            if label and count >= _FEWEST_PIXELS
-        ]
-        slices = ndimage.find_objects(1 + flat.reshape(segments.shape))
-        boxes = [
-            (slices[i][1].start, slices[i][0].start, slices[i][1].stop, slices[i][0].stop)
-            for i, _ in known
-        ]
-        known_classes = classes[[label - 1 for _, label in known]]
+        counts = np.bincount(segments.ravel(), minlength=1 + len(classes))[1:]
+        known = np.flatnonzero(counts >= _FEWEST_PIXELS)
+        slices = ndimage.find_objects(segments)
+        boxes = [(x.start, y.start, x.stop, y.stop) for y, x in (slices[i] for i in known)]
         target = {
             "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
-            "labels": torch.from_numpy(1 + self.scheme.positions(known_classes)).long(),
+            "labels": torch.from_numpy(1 + self.scheme.positions(classes[known])).long(),
         }
         if self.recipe.masks:
-            masks = segments == np.reshape([label for _, label in known], (-1, 1, 1))
+            masks = segments == 1 + known[:, None, None]
             target["masks"] = torch.from_numpy(masks.astype(np.uint8))
         return target
 
@@ -328,6 +324,8 @@ class Tiles(torch.utils.data.Dataset):
 def _visible(target, pixels):
     """Sources of a tile that still have valid pixels."""
     seen = pixels.isfinite().any(dim=0)
+    if seen.all():
+        return target
     boxes = target["boxes"].int().tolist()
     kept = [bool(seen[y0:y1, x0:x1].any()) for x0, y0, x1, y1 in boxes]
     kept = torch.tensor(kept, dtype=torch.bool)

@@ -169,6 +169,7 @@ def train_detector(
             simulated=start.card.simulated and _are_simulated(fields),
             sha256="",
             scores={},
+            command="",
         )
         recipe = replace(recipe, backbone=card.backbone, masks=card.masks)
     _check_fields(fields, card)

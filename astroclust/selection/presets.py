@@ -33,7 +33,7 @@ class Preset:
     method, threshold, n_pixels : str, float and int
         See `~astroclust.detection.find_sources`.
     detector : str, `~pathlib.Path`, `~astroclust.detectors.Detector` or None
-        Network for the method ``"rcnn"``.
+        Network for the method ``"rcnn"``; None for the bundled one.
     center_in : str or None
         Filter or role of the band on whose peaks positions are recentered; None for no recentering.
     apertures, errors, zero_points, aperture_correction, extinction : optional
@@ -69,6 +69,30 @@ class Preset:
     extinction: Mapping | None = None
     cuts: Cuts = LEGUS_CUTS
     field: str | None = None
+
+    def with_detector(self, detector=None, *, threshold=0.5):
+        """Copy that detects with a network in all bands, with the same photometry and cuts.
+
+        Parameters
+        ----------
+        detector : str, `~pathlib.Path` or `~astroclust.detectors.Detector`, optional
+            The network; by default the bundled one.
+        threshold : float, optional
+            Smallest probability of being a source.
+
+        Returns
+        -------
+        preset : `Preset`
+            The settings.
+
+        Examples
+        --------
+        >>> from astroclust.selection import PRESETS
+        >>> preset = PRESETS["legus"].with_detector("mine.safetensors", threshold=0.3)
+        >>> preset.method, preset.detect_in, preset.threshold
+        ('rcnn', 'all', 0.3)
+        """
+        return replace(self, method="rcnn", detector=detector, detect_in="all", threshold=threshold)
 
 
 #: LEGUS (Adamo et al. 2017), NGC 1559 (Wei et al. 2020, sec. 3.1), and PHANGS-HST.

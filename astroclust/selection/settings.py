@@ -61,7 +61,7 @@ def settings_meta(images, preset, *, distance, detection, center, exclude, footp
         "DISTFROM": _source_of_distance(preset, distance),
         "DETIMAGE": _name_detection(detection),
         "DETMETH": preset.method,
-        "DETMODEL": _name_detector(preset.detector),
+        "DETMODEL": _name_detector(preset),
         "THRESH": float(preset.threshold),
         "NPIXELS": None if preset.method in ("daofind", "rcnn") else int(preset.n_pixels),
         "RECENTER": "none" if center is None else center.filter,
@@ -87,8 +87,15 @@ def _name_detection(detection):
     return "white light" if detection.filter == "WHITE" else detection.filter
 
 
-def _name_detector(detector):
-    return detector.card.name if hasattr(detector, "card") else detector and Path(detector).name
+def _name_detector(preset):
+    if preset.method != "rcnn":
+        return None
+    detector = preset.detector
+    if detector is None:
+        from astroclust.detectors import DEFAULT_DETECTOR
+
+        return DEFAULT_DETECTOR
+    return detector.card.name if hasattr(detector, "card") else Path(detector).name
 
 
 def _cuts_meta(cuts, distance, roles):

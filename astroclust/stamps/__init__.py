@@ -23,7 +23,7 @@ from astroclust.images import ImageSet
 from astroclust.instruments import LEGUS_BANDS, BandSystem, find_band_system
 from astroclust.stamps.cutting import cut_stamps
 from astroclust.stamps.damage import DAMAGE, damage_pixels, damage_stamps, without_bands
-from astroclust.stamps.flags import StampFlag, decode_flags
+from astroclust.stamps.flags import StampFlag, decode_flags, flag_absent
 from astroclust.stamps.holes import fill_holes
 from astroclust.stamps.normalization import (
     NORMALIZATIONS,
@@ -315,9 +315,7 @@ def make_stamps(table, images, *, size=50, bands=None, method="blocks", progress
     data, flags = _METHODS[method](x, y, chosen, size, progress_bar=progress_bar)
     present = _has_structure(data)
     data[~present] = 0
-    off_image = flags & StampFlag.OFF_IMAGE != 0
-    flags[~present.any(axis=1) & ~off_image] |= StampFlag.EMPTY
-    flags[~present.all(axis=1) & ~off_image] |= StampFlag.BAND_MISSING
+    flag_absent(flags, present)
     return Stamps(
         data,
         [given[role].filter if role in given else role for role in bands],

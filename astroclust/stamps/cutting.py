@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from astroclust.stamps.flags import StampFlag
 
-__all__ = ["cut_stamps"]
+__all__ = ["cut_stamps", "locate_stamps"]
 
 # Stamps per block: few enough that their pixels stay in the CPU cache.
 _BLOCK = 64
@@ -42,16 +42,12 @@ def cut_stamps(x, y, bands, size, *, progress_bar=False):
     flags = np.zeros(len(x), np.int32)
     if all(band is None for band in bands):
         return data, flags
-    ny, nx = next(band for band in bands if band is not None).data.shape
-    on_image = (x >= -0.5) & (x < nx - 0.5) & (y >= -0.5) & (y < ny - 0.5)
-    flags[~on_image] = StampFlag.OFF_IMAGE
-    # Rounded as in Cutout2D.
-    corners = np.ceil(np.where(on_image, [y, x], 0) - size / 2).astype(int)
-    inside = ((corners >= 0) & (corners <= [[ny - size], [nx - size]])).all(axis=0) & on_image
-    for i in np.flatnonzero(on_image & ~inside):
-        flags[i] = _cut_at_edge(data[i], corners[:, i], bands)
+    shape = next(band for band in bands if band is not None).data.shape
+    corners, flags = locate_stamps(x, y, shape, size)
+    for i in np.flatnonzero(flags == StampFlag.EDGE):
+        flags[i] |= _cut_at_edge(data[i], corners[:, i], bands)
     # Sorted by y, so that adjacent stamps reuse what was read from disk or memory.
-    rows = np.flatnonzero(inside)
+    rows = np.flatnonzero(flags == 0)
     rows = rows[np.argsort(corners[0, rows], kind="stable")]
     part = np.zeros((min(_BLOCK, len(rows)), *data.shape[1:]), np.float32)
     # An image smaller than a stamp has no windows, and no stamps inside it.
@@ -65,6 +61,43 @@ def cut_stamps(x, y, bands, size, *, progress_bar=False):
             data[block] = stamps
             bar.update(len(block))
     return data, flags
+
+
+def locate_stamps(x, y, shape, size):
+    """Lower corners of stamps on an image, rounded as in `~astropy.nddata.Cutout2D`.
+
+    Parameters
+    ----------
+    x, y : `~numpy.ndarray` of float, shape (n,)
+        Positions, in 0-based pixels.
+    shape : tuple of int
+        Shape (ny, nx) of the image.
+    size : int
+        Width of the stamps, in pixels.
+
+    Returns
+    -------
+    corners : `~numpy.ndarray` of int, shape (2, n)
+        Row and column of the first pixel, possibly outside the image.
+    flags : `~numpy.ndarray` of int32, shape (n,)
+        ``EDGE``, ``OFF_IMAGE`` or 0, see `~astroclust.stamps.StampFlag`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from astroclust.stamps.cutting import locate_stamps
+    >>> corners, flags = locate_stamps(np.array([9.0, 2.0]), np.array([8.0, 8.0]), (20, 20), 6)
+    >>> corners.tolist(), flags.tolist()
+    ([[5, 5], [6, -1]], [0, 1])
+    """
+    ny, nx = shape
+    on_image = (x >= -0.5) & (x < nx - 0.5) & (y >= -0.5) & (y < ny - 0.5)
+    corners = np.ceil(np.where(on_image, [y, x], 0) - size / 2).astype(int)
+    # A one-pixel stamp may be rounded off the image.
+    on_image &= ((corners > -size) & (corners < [[ny], [nx]])).all(axis=0)
+    inside = ((corners >= 0) & (corners <= [[ny - size], [nx - size]])).all(axis=0)
+    flags = np.where(inside, 0, StampFlag.EDGE)
+    return corners, np.where(on_image, flags, StampFlag.OFF_IMAGE).astype(np.int32)
 
 
 class _Windows:
@@ -121,12 +154,10 @@ def _gather(stamps, corners, windows):
 
 
 def _cut_at_edge(stamp, corner, bands):
-    """Fill a stamp that extends beyond the edge of the image; return its flags."""
-    flags, size = StampFlag.EDGE, stamp.shape[-1]
+    """Fill a stamp that extends beyond the edge of the image; return the flags of its pixels."""
+    flags, size = StampFlag(0), stamp.shape[-1]
     shape = next(band for band in bands if band is not None).data.shape
     low, high = np.maximum(corner, 0), np.minimum(corner + size, shape)
-    if (low >= high).any():  # a one-pixel stamp whose position is rounded off the image
-        return StampFlag.OFF_IMAGE
     of_image, of_stamp = (tuple(map(slice, low - o, high - o)) for o in (0, corner))
     for pixels, band in zip(stamp, bands, strict=True):
         if band is None:

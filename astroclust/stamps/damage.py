@@ -91,9 +91,12 @@ def damage_stamps(stamps, rng, *, kind, fraction):
     >>> np.isnan(damaged.data).mean(axis=(1, 2, 3)).tolist()
     [0.0, 0.0, 1.0]
     """
+    import torch  # slow to import, and not needed to cut stamps
+
     lost = _lost((len(stamps), *stamps.data.shape[2:]), rng, kind, fraction)
-    lost = lost[:, None] & stamps.present[:, :, None, None]
-    return replace(stamps, data=np.where(lost, np.float32(np.nan), stamps.data))
+    lost = torch.from_numpy(lost[:, None] & stamps.present[:, :, None, None])
+    pixels = torch.as_tensor(stamps.data)
+    return replace(stamps, data=pixels.masked_fill(lost.to(pixels.device), torch.nan))
 
 
 def without_bands(stamps, missing):

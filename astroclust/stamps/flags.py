@@ -3,7 +3,7 @@
 
 from astroclust.flags import DescribedFlag
 
-__all__ = ["StampFlag", "decode_flags"]
+__all__ = ["StampFlag", "decode_flags", "flag_absent"]
 
 
 class StampFlag(DescribedFlag):
@@ -59,3 +59,18 @@ def decode_flags(flags, *, kind=StampFlag):
     [[], ['EDGE', 'BAND_MISSING']]
     """
     return kind.decode(flags)
+
+
+def flag_absent(flags, present):
+    """Set the flags of stamps on the image in which bands are absent.
+
+    Parameters
+    ----------
+    flags : `~numpy.ndarray` of int32, shape (n,)
+        Bits of `StampFlag`, modified in place.
+    present : `~numpy.ndarray` of bool, shape (n, n_bands)
+        Whether a band was observed.
+    """
+    on_image = flags & StampFlag.OFF_IMAGE == 0
+    flags[on_image & ~present.any(axis=1)] |= StampFlag.EMPTY
+    flags[on_image & ~present.all(axis=1)] |= StampFlag.BAND_MISSING

@@ -20,6 +20,7 @@ from astroclust import (
 )
 from astroclust.cli import main
 from astroclust.detectors import (
+    DEFAULT_DETECTOR,
     DetectionField,
     Detector,
     DetectorCard,
@@ -229,7 +230,7 @@ def test_tiles_of_a_field_smaller_than_a_tile(known):
     assert tiles[0][0].shape == (1, 5, 256, 256)
 
 
-def test_labels_become_discs_that_do_not_overlap():
+def test_labels_become_disks_that_do_not_overlap():
     images = spots((80, 90), [(20, 30), (26, 30), (60, 60)])
     table = Table({"x": [20.0, 26.0, 60.0, 500.0], "y": [30.0, 30.0, 60.0, 10.0]})
     labels = np.ma.array([1, 4, 3, 2], mask=[0, 0, 0, 0])
@@ -243,6 +244,8 @@ def test_labels_become_discs_that_do_not_overlap():
         DetectionField.labeled(images, table, np.ma.masked_all(4, int))
     with pytest.raises(ValueError, match="2 labels for 4 rows"):
         DetectionField.labeled(images, table, [1, 2])
+    with pytest.raises(ValueError, match="radius must be positive, not 0"):
+        DetectionField.labeled(images, table, labels, radius=0)
 
 
 def test_simulated_fields_in_use_slide():
@@ -250,6 +253,7 @@ def test_simulated_fields_in_use_slide():
     assert list(fields.in_use(0)) == [0]
     assert fields.in_use(100)[-1] == 5
     assert fields.in_use(4000)[0] > fields.in_use(100)[-1]
+    assert SimulatedFields(1, "ngc628-c").like == ["ngc628-c"]
 
 
 def test_simulated_fields_are_drawn_once(monkeypatch, known):
@@ -453,8 +457,8 @@ def test_images_without_sources_or_bands():
     sources = find_sources(blank, method="rcnn", model=detector)
     assert len(sources) == 0
     assert "det_prob_4" in sources.colnames
-    with pytest.raises(ValueError, match="needs a model"):
-        find_sources(blank, method="rcnn")
+    with pytest.raises(ValueError, match="detector 'mine' is unknown: bundled are simulated"):
+        find_sources(blank, method="rcnn", model="mine")
     with pytest.raises(ValueError, match="omit it"):
         find_sources(blank["V"], model=detector)
     with pytest.raises(ValueError, match="must be a probability up to 1"):
@@ -528,6 +532,41 @@ def test_network_is_checked():
         create_detector_network("resnet19")
 
 
+def test_bundled_detector_is_the_default(field, tmp_path):
+    detector = load_detector()
+    assert detector.card.name == DEFAULT_DETECTOR
+    assert detector.card.scores["purity_at_legus_completeness"] > 0
+    assert detector.card.command.startswith("python benchmarks/detection.py train")
+    named = load_detector(DEFAULT_DETECTOR)
+    assert named.card.sha256 == detector.card.sha256
+    sources, segments = find_sources(field.images, method="rcnn", segmentation=True)
+    assert len(sources) == len(find_sources(field.images, method="rcnn", model=detector))
+    assert set(np.unique(segments.data)) <= {0, *sources["id"]}
+    preset = PRESETS["legus"].with_detector()
+    found = find_candidates(field.images, preset=preset, distance=9.9, keep_rejected=True)
+    assert found.meta["DETMODEL"] == DEFAULT_DETECTOR
+
+
+def test_preset_with_a_detector_keeps_photometry_and_cuts(field):
+    preset = PRESETS["ngc1559"].with_detector(random_detector(), threshold=0.9)
+    assert (preset.detect_in, preset.threshold) == ("all", 0.9)
+    assert preset.cuts == PRESETS["ngc1559"].cuts
+    found = find_candidates(field.images, preset=preset, distance=9.9, keep_rejected=True)
+    assert found.meta["DETMETH"] == "rcnn"
+
+
+def test_device_must_exist(field):
+    with pytest.raises(ValueError, match="device 'abacus' cannot be used here"):
+        random_detector().find(field.images, device="abacus")
+
+
+@pytest.mark.parametrize("option", ["--radius", "--label-column"])
+def test_options_of_labels_are_not_for_simulations(option, tmp_path, capsys):
+    output = str(tmp_path / "mine.safetensors")
+    assert main(["train-detector", "--simulate", option, "5", "-o", output]) == 1
+    assert f"{option} requires --labels; omit it with --simulate" in capsys.readouterr().err
+
+
 def test_command_trains_and_detects(field, tmp_path, capsys):
     field.images.write(tmp_path / "field.fits")
     images = [
@@ -539,6 +578,7 @@ def test_command_trains_and_detects(field, tmp_path, capsys):
     output = tmp_path / "mine.safetensors"
     train = ["train-detector", "--backbone", "native-small", "--weights", "none", "-q"]
     train += ["--batches", "1", "--batch-size", "1", "--tile", "32", "-o", str(output)]
+    train[1:1] = ["--damage", "lines"]
     assert main([*train, "--labels", str(tmp_path / "labels.ecsv"), *images]) == 0
     assert load_detector(output).card.training_sample.endswith("labels of labels.ecsv")
     found = tmp_path / "found.ecsv"

@@ -40,6 +40,7 @@ with naming_extras():
     from astroclust.training.pictures import augment_pictures
     from astroclust.training.preparation import (
         check_samples,
+        check_teacher,
         first_card,
         join_test_sets,
         joint_scheme,
@@ -122,6 +123,7 @@ def train_classifier(
     name,
     recipe="native",
     start=None,
+    teacher=None,
     members=1,
     seed=0,
     folder=None,
@@ -146,6 +148,10 @@ def train_classifier(
     start : `~astroclust.weights.Classifier`, optional
         Classifier to fine-tune. It replaces the weights, architecture and normalization of the
         recipe.
+    teacher : `~astroclust.weights.Classifier`, optional
+        Classifier to distill (Hinton et al. 2015, arXiv:1503.02531), such as a large ensemble: the
+        targets are mostly its class probabilities of the same augmented stamps, and the rest the
+        labels.
     members : int, optional
         Number of networks in the ensemble, which differ only in their seeds.
     seed : int, optional
@@ -167,9 +173,9 @@ def train_classifier(
     TypeError
         If the sample is not a `Sample`.
     ValueError
-        If the recipe is unknown; if samples differ in bands, classes or stamp width; if labels are
-        not classes, or not one per stamp; if a registered network does not return one score per
-        class; or if ``folder`` belongs to another run.
+        If the recipe is unknown; if samples differ in bands, classes or stamp width, or ``teacher``
+        differs from them; if labels are not classes, or not one per stamp; if a registered network
+        does not return one score per class; or if ``folder`` belongs to another run.
     OSError
         If another process is training in ``folder``, its checkpoints are damaged, or a checkpoint
         cannot be written.
@@ -177,9 +183,9 @@ def train_classifier(
     Warns
     -----
     AstropyUserWarning
-        If the last checkpoint is damaged and the previous one is used; if ``start`` was trained on
-        a galaxy or on stamps of a test set; or if the training set is too large for its
-        fingerprints to be stored in the card (see `seen_rows`).
+        If the last checkpoint is damaged and the previous one is used; if ``start`` or ``teacher``
+        was trained on a galaxy or on stamps of a test set; or if the training set is too large for
+        its fingerprints to be stored in the card (see `seen_rows`).
 
     Examples
     --------
@@ -204,17 +210,19 @@ def train_classifier(
     '20 Gaussians'
     >>> card = save_classifier(classifier, "mine.safetensors")
     """
-    samples = check_samples(sample, start)
+    samples = check_samples(sample, start, teacher)
     recipe = find_recipe(recipe)
     if start is not None:
         recipe = replace(
             recipe, architecture=start.card.architecture, normalization=start.card.normalization
         )
     scheme = joint_scheme(samples, start)
+    if teacher is not None:
+        check_teacher(teacher, samples, scheme, recipe)
     domains, aside = make_domains(samples, scheme, recipe, seed)
     tests = join_test_sets(samples, scheme)
-    card = first_card(samples, name, recipe, scheme, start)
-    run = describe_run(recipe, domains, start)
+    card = first_card(samples, name, recipe, scheme, start, teacher)
+    run = describe_run(recipe, domains, start, teacher)
     networks = []
     with work_folder(folder) as work:
         for number in range(members):
@@ -229,6 +237,7 @@ def train_classifier(
                     domains,
                     aside or tests,
                     recipe,
+                    teacher=teacher,
                     seed=seed + number,
                     folder=member,
                     progress_bar=progress_bar,

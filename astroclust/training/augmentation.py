@@ -9,7 +9,8 @@ from torch.nn import functional
 
 from astroclust.stamps import damage_stamps, fill_holes
 from astroclust.training.pictures import augment_pictures
-from astroclust.training.renderings import render_stamps
+from astroclust.training.renderings import render_stamps, sky_levels
+from astroclust.training.tensors import tensor_like
 
 __all__ = [
     "AUGMENTATIONS",
@@ -56,7 +57,9 @@ def crop_middle(stamps, size=None):
         return stamps
     start = stamps.size // 2 - size // 2
     middle = slice(start, start + size)
-    return replace(stamps, data=np.ascontiguousarray(stamps.data[:, :, middle, middle]))
+    data = stamps.data[:, :, middle, middle]
+    on_host = isinstance(data, np.ndarray)
+    return replace(stamps, data=np.ascontiguousarray(data) if on_host else data.contiguous())
 
 
 def augment_stamps(stamps, rng, *, size=None):
@@ -95,33 +98,47 @@ def augment_stamps(stamps, rng, *, size=None):
     (1, 5)
     """
     stamps = crop_middle(stamps, size)
-    data = np.rot90(stamps.data, rng.integers(4), axes=(2, 3))
-    data = data[..., ::-1] if rng.random() < 0.5 else data
+    data = torch.rot90(torch.as_tensor(stamps.data), int(rng.integers(4)), dims=(2, 3))
+    data = data.flip(3) if rng.random() < 0.5 else data
     data = _shift(data, *rng.integers(-1, 2, 2))
-    data *= np.exp(rng.normal(0, GAIN_SCATTER, (*data.shape[:2], 1, 1))).astype(np.float32)
-    missing = np.isnan(data)
-    data[missing] = 0
-    present = stamps.present.copy()
+    data *= tensor_like(data, np.exp(rng.normal(0, GAIN_SCATTER, (*data.shape[:2], 1, 1))))
+    missing = data.isnan()
+    data.masked_fill_(missing, 0)
     in_picture = _choose_bands(stamps, rng)
     rows = np.flatnonzero(in_picture.any(axis=1))
     if len(rows):
         bands = np.nonzero(in_picture[rows])[1].reshape(-1, 3)
         fields = stamps.table["field"] if "field" in stamps.table.colnames else np.zeros(len(data))
-        place = rows[:, None], bands
+        place = tensor_like(data, rows[:, None]), tensor_like(data, bands)
         data[place] = render_stamps(data[place], np.asarray(fields)[rows], rng)
-    for i in range(len(data)):
+    noise, lost, present = _draw_losses(stamps, in_picture, rng)
+    if noise:
+        noisy = tensor_like(data, list(noise))
+        low, sky = sky_levels(data[noisy])
+        scatter = (sky - low)[:, :, None, None]
+        data[noisy] += scatter * tensor_like(data, np.stack(list(noise.values())))
+    missing |= tensor_like(data, lost[:, None])
+    data.masked_fill_(missing, torch.nan)
+    data.masked_fill_(tensor_like(data, ~present[:, :, None, None]), 0)
+    return replace(stamps, data=data, present=present)
+
+
+def _draw_losses(stamps, in_picture, rng):
+    """Noise of noisy stamps by row number, lost pixels of all stamps, and remaining bands."""
+    n, n_bands, size, _ = stamps.data.shape
+    noise, lost, present = {}, np.zeros((n, size, size), bool), stamps.present.copy()
+    for i in range(n):
         shown = in_picture[i] if in_picture[i].any() else present[i].copy()
         if rng.random() < NOISY:
-            data[i] += rng.uniform(0, NOISE) * _sky_noise(data[i], rng)
+            amount = np.float32(rng.uniform(0, NOISE))
+            noise[i] = amount * rng.standard_normal((n_bands, size, size), np.float32)
         if rng.random() < MISSING_PIXELS:
-            _lose_side(data[i], rng)
+            _lose_side(lost[i], rng)
         if shown.sum() > 1 and rng.random() < BAND_LOSS:
             kept = rng.permutation(np.flatnonzero(shown))
-            shown = np.isin(np.arange(data.shape[1]), kept[: rng.integers(1, len(kept))])
+            shown = np.isin(np.arange(n_bands), kept[: rng.integers(1, len(kept))])
         present[i] &= shown
-    data[missing] = np.nan
-    data[~present] = 0
-    return replace(stamps, data=data, present=present)
+    return noise, lost, present
 
 
 def _choose_bands(stamps, rng):
@@ -140,22 +157,17 @@ def _choose_bands(stamps, rng):
 
 def _shift(data, dy, dx):
     """Copy of stamps, shifted by up to a pixel, with repeated edge pixels."""
-    padded = np.pad(data, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
+    padded = functional.pad(data, (1, 1, 1, 1), mode="replicate")
     height, width = data.shape[2:]
-    return padded[:, :, 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width].copy()
+    return padded[:, :, 1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width].contiguous()
 
 
-def _sky_noise(stamp, rng):
-    """Gaussian noise with the scatter of the sky in each band."""
-    low, sky = np.percentile(stamp, [16, 50], axis=(1, 2))
-    return (sky - low)[:, None, None] * rng.standard_normal(stamp.shape, np.float32)
-
-
-def _lose_side(stamp, rng):
-    half = stamp.shape[-1] // 2
-    axis, edge = rng.integers(1, 3), rng.integers(1, half - 4)
+def _lose_side(lost, rng):
+    """Mark a side of a stamp as lost."""
+    half = lost.shape[-1] // 2
+    axis, edge = rng.integers(2), rng.integers(1, half - 4)
     side = slice(None, edge) if rng.random() < 0.5 else slice(-edge, None)
-    stamp[(slice(None),) * axis + (side,)] = np.nan
+    lost[(slice(None),) * axis + (side,)] = True
 
 
 def turn_stamps(stamps, rng, *, size=None):
@@ -218,19 +230,19 @@ def _resample(stamps, rng, share, size):
     n, size = len(stamps), stamps.size if size is None else size
     share = share * (size / stamps.size)
     angle, mirror = rng.uniform(0, 2 * np.pi, n), rng.choice([-1, 1], n)
-    matrix = np.zeros((n, 2, 3), np.float32)
+    matrix = np.zeros((n, 2, 3))
     matrix[:, 0, 0], matrix[:, 0, 1] = mirror * np.cos(angle), -np.sin(angle)
     matrix[:, 1, 0], matrix[:, 1, 1] = mirror * np.sin(angle), np.cos(angle)
-    pixels = fill_holes(torch.from_numpy(stamps.data)).nan_to_num(nan=0.0)
+    pixels = fill_holes(torch.as_tensor(stamps.data)).nan_to_num(nan=0.0)
     grid = functional.affine_grid(
-        torch.from_numpy(matrix * share[:, None, None].astype(np.float32)),
+        tensor_like(pixels, matrix) * tensor_like(pixels, share[:, None, None]),
         (*pixels.shape[:2], size, size),
         align_corners=False,
     )
     turned = functional.grid_sample(
         pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
-    return replace(stamps, data=turned.numpy())
+    return replace(stamps, data=turned)
 
 
 def flip_stamps(stamps, rng, *, size=None):
@@ -265,9 +277,15 @@ def flip_stamps(stamps, rng, *, size=None):
     n, size = len(stamps), stamps.size if size is None else size
     starts = rng.integers(0, stamps.size - size + 1, (n, 2))
     steps = rng.choice([-1, 1], n)
-    data = np.empty((*stamps.data.shape[:2], size, size), np.float32)
-    for changed, pixels, (y, x), step in zip(data, stamps.data, starts, steps, strict=True):
-        changed[:] = pixels[:, y : y + size, x : x + size][..., ::step]
+    rows, columns = starts.T[..., None] + np.arange(size)
+    columns = np.where(steps[:, None] < 0, columns[:, ::-1], columns)
+    data = torch.as_tensor(stamps.data)
+    number, rows, columns = (
+        tensor_like(data, numbers)
+        for numbers in (np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :])
+    )
+    # Bands are last if indices come first.
+    data = data.movedim(1, -1)[number, rows, columns].movedim(-1, 1).contiguous()
     return replace(stamps, data=data)
 
 

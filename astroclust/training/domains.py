@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from astroclust.stamps import Stamps, normalize_stamps
+from astroclust.stamps import Stamps, normalize_pixels
+from astroclust.stamps.device import DeviceStamps
 from astroclust.training.augmentation import AUGMENTATIONS, crop_middle, damage_some
 
 __all__ = ["Batches", "Domain", "batch_counts", "class_weights"]
@@ -52,10 +53,12 @@ class Domain:
     def __len__(self):
         return len(self.rows)
 
-    def take(self, numbers, rng=None):
-        """Selected stamps and their targets; augmented if a generator is given."""
+    def take(self, numbers, rng=None, device=None):
+        """Selected stamps and their targets; augmented if a generator is given, on a device."""
         rows = self.rows[numbers]
         stamps = self.stamps[rows]
+        if device is not None:
+            stamps = DeviceStamps.of(stamps, device)
         if rng is None:
             return crop_middle(stamps, self.size), self.targets[rows]
         augmented = AUGMENTATIONS[self.augmentation](stamps, rng, size=self.size)
@@ -149,6 +152,7 @@ class Batches(Dataset):
         self.domains, self.seed = list(domains), seed
         self.normalization = recipe.normalization
         self.epoch = None  # function that returns the current epoch
+        self.device = None  # GPU on which stamps are augmented and normalized
         self._orders = {}
         total = sum(map(len, self.domains))
         self.batch_size = min(recipe.batch_size, max(total, 1))
@@ -170,19 +174,22 @@ class Batches(Dataset):
     def __getitem__(self, number):
         if self.seed is None:
             domain, rows = self._parts[number]
-            return self._tensors(*domain.take(rows))
+            return self._tensors(*domain.take(rows, device=self.device))
         parts = []
         for index, numbers in enumerate(self._numbers(self.epoch(), number)):
             if len(numbers):
                 # A last number of 0, as for a single sample, does not alter the seed.
                 rng = np.random.default_rng([self.seed, self.epoch(), number, index])
-                parts.append(self._tensors(*self.domains[index].take(numbers, rng)))
+                taken = self.domains[index].take(numbers, rng, self.device)
+                parts.append(self._tensors(*taken))
         return parts[0] if len(parts) == 1 else tuple(map(torch.cat, zip(*parts, strict=True)))
 
     def _tensors(self, stamps, targets):
-        pixels = torch.from_numpy(normalize_stamps(stamps, self.normalization))
-        present = torch.from_numpy(stamps.present.astype(np.float32))
-        return pixels, present, torch.from_numpy(targets)
+        pixels = torch.as_tensor(stamps.data)
+        present, targets = (
+            torch.from_numpy(values).to(pixels.device) for values in (stamps.present, targets)
+        )
+        return normalize_pixels(pixels, present, self.normalization), present.float(), targets
 
     def _numbers(self, epoch, number):
         """Indices of the stamps of each domain in a batch."""

@@ -7,6 +7,7 @@ import signal
 import sys
 import warnings
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import partial
 
 import lightning
@@ -35,9 +36,12 @@ from astroclust.training.epoch_log import EpochLog
 
 __all__ = ["LOADERS", "fit_network", "interruptible", "quiet_lightning"]
 
-#: Processes that augment stamps during training. On platforms without fork, each epoch would copy
-#: all stamps to them, so there are none.
+#: Processes that augment stamps during training on a CPU. On platforms without fork, each epoch
+#: would copy all stamps to them, so there are none.
 LOADERS = 1 if sys.platform == "linux" else 0
+
+# Fraction of the targets that a teacher, if there is one, gives.
+_TAUGHT = 0.7
 
 _OPTIMIZERS = {
     "adam": torch.optim.Adam,
@@ -46,7 +50,7 @@ _OPTIMIZERS = {
 }
 
 
-def fit_network(network, domains, validation, recipe, *, seed, folder, progress_bar):
+def fit_network(network, domains, validation, recipe, *, teacher=None, seed, folder, progress_bar):
     """Fit a network, resuming from the last checkpoint in the folder if there is one.
 
     Parameters
@@ -60,6 +64,8 @@ def fit_network(network, domains, validation, recipe, *, seed, folder, progress_
         selects the epoch with ``recipe.keep_best``.
     recipe : `~astroclust.training.recipes.Recipe`
         Training recipe.
+    teacher : `~astroclust.weights.Classifier`, optional
+        Classifier to distill.
     seed : int
         Seed of the order and augmentation of the stamps.
     folder : `~pathlib.Path`
@@ -76,14 +82,10 @@ def fit_network(network, domains, validation, recipe, *, seed, folder, progress_
     check_best(folder)
     channels_last(network)
     batches = Batches(domains, recipe, seed=seed)
+    watched = Batches(validation, recipe) if validation else None
     n_classes = domains[0].targets.shape[1]
-    fit = _Fit(network, recipe, n_classes, seed, n_batches=len(batches))
+    fit = _Fit(network, recipe, n_classes, seed, n_batches=len(batches), teacher=teacher)
     batches.epoch = fit.next_epoch
-    # The loader draws from its own generator, so as not to change the random state of resumed runs.
-    training = DataLoader(
-        batches, batch_size=None, num_workers=LOADERS, generator=torch.Generator()
-    )
-    watched = DataLoader(Batches(validation, recipe), batch_size=None) if validation else None
     with quiet_lightning(), interruptible():
         trainer = lightning.Trainer(
             max_epochs=recipe.epochs if recipe.batches is None else -1,
@@ -97,13 +99,30 @@ def fit_network(network, domains, validation, recipe, *, seed, folder, progress_
             num_sanity_val_steps=0,
             log_every_n_steps=1,
         )
-        trainer.fit(fit, training, watched, ckpt_path=last)
+        trainer.fit(fit, *_loaders(batches, watched, trainer.strategy.root_device), ckpt_path=last)
     # Without this, a run that was already complete would yield the last weights, not their average.
     chosen = folder / (BEST if recipe.keep_best or recipe.patience is not None else LAST)
     # Memory-mapped: the optimizer state is twice as large as the weights and is not needed.
     saved = torch.load(chosen, map_location="cpu", weights_only=True, mmap=True)
     fit.load_state_dict(saved["state_dict"])
     network.cpu()
+
+
+def _loaders(batches, watched, device):
+    """Loaders of the training and validation sets, which augment and normalize on a GPU."""
+    if on_gpu := device.type == "cuda":
+        batches.device = device
+    # The loader draws from its own generator, so as not to change the random state of resumed runs.
+    training = DataLoader(
+        batches,
+        batch_size=None,
+        num_workers=0 if on_gpu else LOADERS,
+        generator=torch.Generator(),
+    )
+    if watched is None:
+        return training, None
+    watched.device = batches.device
+    return training, DataLoader(watched, batch_size=None)
 
 
 @contextmanager
@@ -186,12 +205,13 @@ def _average(averaged, current, n, window):
 class _Fit(lightning.LightningModule):
     """Minimize the cross-entropy, with frozen blocks and learning rates per block."""
 
-    def __init__(self, network, recipe, n_classes, seed, n_batches):
+    def __init__(self, network, recipe, n_classes, seed, n_batches, teacher=None):
         super().__init__()
         self.network = network
         self.recipe = recipe
         self.seed = seed
         self.n_batches = n_batches
+        self.teacher = teacher
         self.loss = torch.nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
         self.accuracy = MulticlassAccuracy(n_classes, average="micro")
         self.recall = MulticlassAccuracy(n_classes, average="none")
@@ -214,6 +234,12 @@ class _Fit(lightning.LightningModule):
     def _steps_of_epoch(self):
         return math.ceil(self.n_batches / self.trainer.world_size)
 
+    def on_fit_start(self):
+        # Networks in a list are not registered with this module, so they are neither trained nor
+        # saved.
+        if self.teacher is not None:
+            self.teachers = [deepcopy(one).to(self.device) for one in self.teacher.networks]
+
     def on_train_epoch_start(self):
         # Reseeding each epoch makes a resumed run identical to an uninterrupted one.
         torch.manual_seed(self.seed + self.current_epoch)
@@ -222,7 +248,7 @@ class _Fit(lightning.LightningModule):
             block.eval()
 
     def training_step(self, batch, _):
-        scores, targets = self._scores(batch), batch[-1]
+        scores, targets = self._scores(batch), self._taught(batch)
         loss = self.loss(scores, targets)
         self.log("loss", loss, prog_bar=True, on_step=False, on_epoch=True)
         right = (scores.argmax(dim=1) == targets.argmax(dim=1)).float().mean()
@@ -235,6 +261,17 @@ class _Fit(lightning.LightningModule):
         self.log("validation_loss", loss, batch_size=len(targets))
         self.accuracy.update(scores, targets.argmax(dim=1))
         self.recall.update(scores, targets.argmax(dim=1))
+
+    def _taught(self, batch):
+        """Targets of a batch, mostly those of the teacher if there is one."""
+        pixels, present, targets = batch
+        if self.teacher is None:
+            return targets
+        # The weight of each stamp is the sum of its targets.
+        with torch.no_grad():
+            scores = torch.stack([network(pixels, present) for network in self.teachers])
+        known = torch.softmax(scores / self.teacher.card.temperature, dim=-1).mean(dim=0)
+        return targets.lerp(known * targets.sum(dim=1, keepdim=True), _TAUGHT)
 
     def _scores(self, batch):
         pixels, present, _ = batch

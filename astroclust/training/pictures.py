@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from astroclust.stamps import fill_holes
+from astroclust.training.tensors import tensor_like
 
 __all__ = ["augment_pictures"]
 
@@ -61,13 +62,12 @@ def augment_pictures(stamps, rng, *, size=None):
     """
     size = stamps.size if size is None else size
     present = _with_losses(stamps.present, rng)
-    data = torch.zeros(*stamps.data.shape[:2], size, size)
-    used = np.flatnonzero(stamps.present.any(axis=0))
-    if len(used):
-        pixels = _turned(_filled(torch.from_numpy(stamps.data[:, used])), rng, size)
-        data[:, used] = _rendered(pixels, rng)
-    data = data.numpy()
-    data[~present] = 0
+    pixels = torch.as_tensor(stamps.data)
+    data = pixels.new_zeros((*pixels.shape[:2], size, size))
+    used = np.flatnonzero(stamps.present.any(axis=0)).tolist()
+    if used:
+        data[:, used] = _rendered(_turned(_filled(pixels[:, used]), rng, size), rng)
+    data.masked_fill_(tensor_like(data, ~present[:, :, None, None]), 0)
     return replace(stamps, data=data, present=present)
 
 
@@ -94,12 +94,12 @@ def _turned(pixels, rng, size):
     n, width = len(pixels), pixels.shape[-1]
     angle, mirror = rng.uniform(0, 2 * np.pi, n), rng.choice([-1, 1], n)
     scale = size / width * np.exp(rng.uniform(-SCALE, SCALE, n))
-    matrix = np.zeros((n, 2, 3), np.float32)
+    matrix = np.zeros((n, 2, 3))
     matrix[:, 0, 0], matrix[:, 0, 1] = scale * mirror * np.cos(angle), -scale * np.sin(angle)
     matrix[:, 1, 0], matrix[:, 1, 1] = scale * mirror * np.sin(angle), scale * np.cos(angle)
     matrix[:, :, 2] = rng.uniform(-SHIFT, SHIFT, (n, 2)) * 2 / width
     shape = (n, pixels.shape[1], size, size)
-    grid = functional.affine_grid(torch.from_numpy(matrix), shape, align_corners=False)
+    grid = functional.affine_grid(tensor_like(pixels, matrix), shape, align_corners=False)
     return functional.grid_sample(
         pixels, grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
@@ -112,14 +112,13 @@ def _rendered(pixels, rng):
     peak = pixels.flatten(1).amax(dim=-1)[:, None, None, None]
     peak = torch.where(peak > 0, peak, 1.0)
     pixels = ((pixels - black) / peak).clamp_(min=0)
-    pixels = pixels.pow_(_factors(rng.uniform(-GAMMA, GAMMA, (n, 1))))
-    pixels *= _factors(rng.normal(0, GAIN, (n, n_bands)))
-    blur = torch.from_numpy(rng.uniform(-BLUR, BLUR, (n, 1, 1, 1)).astype(np.float32))
-    pixels.lerp_(_means(pixels), blur)
-    noise = torch.from_numpy(rng.uniform(0, NOISE, (n, 1, 1, 1)).astype(np.float32))
+    pixels = pixels.pow_(tensor_like(pixels, np.exp(rng.uniform(-GAMMA, GAMMA, (n, 1, 1, 1)))))
+    pixels *= tensor_like(pixels, np.exp(rng.normal(0, GAIN, (n, n_bands, 1, 1))))
+    pixels.lerp_(_means(pixels), tensor_like(pixels, rng.uniform(-BLUR, BLUR, (n, 1, 1, 1))))
+    noise = tensor_like(pixels, rng.uniform(0, NOISE, (n, 1, 1, 1)))
     # Torch draws twice as fast as NumPy.
-    draws = torch.Generator().manual_seed(int(rng.integers(2**31)))
-    pixels += torch.randn(pixels.shape, generator=draws) * noise
+    draws = torch.Generator(pixels.device).manual_seed(int(rng.integers(2**31)))
+    pixels += torch.randn(pixels.shape, generator=draws, device=pixels.device) * noise
     return pixels.mul_(peak)
 
 
@@ -128,8 +127,3 @@ def _means(pixels):
     sums = functional.pad(pixels, (1, 1, 1, 1), mode="replicate")
     sums = sums[..., :-2] + sums[..., 1:-1] + sums[..., 2:]
     return (sums[..., :-2, :] + sums[..., 1:-1, :] + sums[..., 2:, :]) / 9
-
-
-def _factors(logarithms):
-    """Factors per stamp and band, shaped to multiply pixels."""
-    return torch.from_numpy(np.exp(logarithms).astype(np.float32))[:, :, None, None]

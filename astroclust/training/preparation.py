@@ -19,6 +19,7 @@ from astroclust.weights import ModelCard, check_card
 
 __all__ = [
     "check_samples",
+    "check_teacher",
     "first_card",
     "join_test_sets",
     "joint_scheme",
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 
-def check_samples(sample, start):
+def check_samples(sample, start, teacher=None):
     """Samples as a list, checked to be compatible with each other."""
     samples = [sample] if isinstance(sample, Sample) else sample
     samples = list(samples) if isinstance(samples, list | tuple) else [samples]
@@ -56,13 +57,30 @@ def check_samples(sample, start):
             f"{start.card.name} takes bands {', '.join(start.card.bands)}, but the sample has "
             f"{', '.join(first.stamps.bands)}; cut stamps in its bands, or train without start"
         )
-    if start is not None:
-        _warn_of_seen(samples, start)
+    for one in (start, teacher):
+        if one is not None:
+            _warn_of_seen(samples, one)
     return samples
 
 
+def check_teacher(teacher, samples, scheme, recipe):
+    """Check that a classifier can be distilled into one for these samples."""
+    card = teacher.card
+    for what, value, other in (
+        ("bands", ", ".join(card.bands), ", ".join(samples[0].stamps.bands)),
+        ("classes", list(card.classes.numbers), list(scheme.numbers)),
+        ("stamps of a width of", card.stamp_size, _size(samples[0])),
+        ("the normalization", card.normalization, recipe.normalization),
+    ):
+        if value != other:
+            raise ValueError(
+                f"the teacher {card.name} has {what} {value}, but the classifier to train has "
+                f"{other}: choose another teacher, or train without one"
+            )
+
+
 def _warn_of_seen(samples, start):
-    """Warn if the classifier to fine-tune was trained on a galaxy or stamps of a test set."""
+    """Warn if a classifier to learn from was trained on a galaxy or stamps of a test set."""
     seen = {plain_name(one) for one in start.card.galaxies}
     known = [name for name in sets_by_galaxy(samples) if plain_name(name) in seen]
     if known:
@@ -158,16 +176,17 @@ def joint_scheme(samples, start):
     return known if given is None else given
 
 
-def first_card(samples, name, recipe, scheme, start):
+def first_card(samples, name, recipe, scheme, start, teacher=None):
     """Initial card, checked so that a classifier that cannot be saved is not trained."""
     stamps, origin = samples[0].stamps, ""
     trained = [one for one in samples if len(one.stamps)]
     simulated = all(one.simulated for one in trained)
     galaxies = {plain_name(one.galaxy): one.galaxy for one in trained if one.galaxy}
-    if start is not None:
-        origin = f"; from {start.card.name}, trained on {start.card.training_sample}"
-        simulated &= start.card.simulated
-        galaxies |= {plain_name(one): one for one in start.card.galaxies}
+    for what, one in (("from", start), ("distilled from", teacher)):
+        if one is not None:
+            origin += f"; {what} {one.card.name}, trained on {one.card.training_sample}"
+            simulated &= one.card.simulated
+            galaxies |= {plain_name(galaxy): galaxy for galaxy in one.card.galaxies}
     missing = recipe.max_missing_bands
     card = ModelCard(
         name=name,
@@ -182,7 +201,7 @@ def first_card(samples, name, recipe, scheme, start):
         simulated=simulated,
         split="; ".join(one.split for one in samples if one.split),
         galaxies=tuple(galaxies[plain] for plain in sorted(galaxies)),
-        training_rows=training_fingerprint(trained, start),
+        training_rows=training_fingerprint(trained, start, teacher),
     )
     check_card(card, name)
     return card

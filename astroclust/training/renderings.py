@@ -9,7 +9,10 @@ from PIL import Image
 from scipy import ndimage
 from torch.nn import functional
 
-__all__ = ["render_stamps"]
+from astroclust.training.jpeg import compress_pictures
+from astroclust.training.tensors import tensor_like
+
+__all__ = ["render_stamps", "sky_levels"]
 
 # Pixel scale of a picture, in pixels of the stamps: press pictures have 0.04 to 0.16 arcsec.
 PIXELS = (1.0, 4.0)
@@ -34,7 +37,7 @@ def render_stamps(pixels, fields, rng):
 
     Parameters
     ----------
-    pixels : `~numpy.ndarray` of float32, shape (n, 3, size, size)
+    pixels : `~torch.Tensor` of float32, shape (n, 3, size, size)
         n stamps in three bands, the reddest last; not changed.
     fields : array_like, shape (n,)
         Field of each stamp; the stretch is set by all stamps of a field.
@@ -43,43 +46,71 @@ def render_stamps(pixels, fields, rng):
 
     Returns
     -------
-    pixels : `~numpy.ndarray` of float32, shape (n, 3, size, size)
-        Pixel values from 0 to 255.
+    pixels : `~torch.Tensor` of float32, shape (n, 3, size, size)
+        Pixel values from 0 to 255, on the same device.
 
     Examples
     --------
     >>> import numpy as np
+    >>> import torch
     >>> from astroclust.training.renderings import render_stamps
     >>> rng = np.random.default_rng(1)
-    >>> pixels = rng.normal(size=(4, 3, 50, 50)).astype(np.float32)
-    >>> render_stamps(pixels, ["ngc628-c"] * 4, rng).shape
-    (4, 3, 50, 50)
+    >>> render_stamps(torch.randn(4, 3, 50, 50), ["ngc628-c"] * 4, rng).shape
+    torch.Size([4, 3, 50, 50])
     """
     n, size = len(pixels), pixels.shape[-1]
     if not n:
-        return pixels.copy()
-    black, white = _limits(pixels, np.asarray(fields), rng)
-    light = np.maximum(pixels - black, 0) / np.maximum(white - black, 1e-6)
-    light **= rng.uniform(*POWER, (n, 1, 1, 1)).astype(np.float32)
-    result = np.empty_like(light)
+        return pixels.clone()
+    limits = _limits(pixels, np.asarray(fields), rng)
+    black, white = (tensor_like(pixels, values) for values in limits)
+    light = (pixels - black).clamp_(min=0).div_((white - black).clamp_(min=1e-6))
+    light.pow_(tensor_like(light, rng.uniform(*POWER, (n, 1, 1, 1))))
     # Only a few pixel scales per call, so that each is resampled at once.
-    for rows in np.array_split(rng.permutation(n), min(n, 4)):
+    groups = np.array_split(rng.permutation(n), min(n, 4))
+    widths, pictures, settings = [], [], []
+    for rows in groups:
         width = float(np.exp(rng.uniform(*np.log(PIXELS))))
-        coarse = _resample(_blur(light[rows], 0.42 * width), round((size + 8) / width), width, rng)
-        amount = rng.uniform(*SHARPENING, (len(rows), 1, 1, 1)).astype(np.float32)
+        coarse = _blur(light[tensor_like(light, rows)], 0.42 * width)
+        coarse = _resample(coarse, round((size + 8) / width), width, rng)
+        amount = tensor_like(light, rng.uniform(*SHARPENING, (len(rows), 1, 1, 1)))
         coarse += amount * (coarse - _blur(coarse, 0.8))
-        coarse = np.clip(255 * coarse, 0, 255).astype(np.uint8)
-        coarse = np.array([_jpeg(picture, rng) for picture in coarse], np.float32)
-        result[rows] = np.clip(_resample(coarse, size, 1 / width), 0, 255)
+        widths.append(width)
+        pictures.append(coarse.mul_(255).clamp_(0, 255).floor_().flip(1))  # the reddest as red
+        settings.append(_draw_settings(len(rows), rng))
+    result = torch.empty_like(light)
+    for rows, width, picture in zip(groups, widths, _compress(pictures, settings), strict=True):
+        bands = _resample(picture.flip(1), size, 1 / width)
+        result[tensor_like(light, rows)] = bands.clamp_(0, 255)
     return result
+
+
+def sky_levels(pixels):
+    """16th and 50th percentiles of stamps, in each band.
+
+    Parameters
+    ----------
+    pixels : `~torch.Tensor` of float32, shape (n, n_bands, size, size)
+        Stamps.
+
+    Returns
+    -------
+    low, sky : `~torch.Tensor` of float32, shape (n, n_bands)
+        The percentiles.
+    """
+    pixels, percents = pixels.flatten(2), [16, 50]
+    if pixels.device.type == "cpu":  # NumPy sorts no more than necessary
+        levels = np.percentile(pixels.numpy(), percents, axis=2)
+        return torch.from_numpy(levels.astype(np.float32))
+    return pixels.quantile(pixels.new_tensor(percents) / 100, dim=2)
 
 
 def _limits(pixels, fields, rng):
     """Black and white points of each stamp and band, shape (n, 3, 1, 1)."""
     n, middle = len(pixels), pixels.shape[-1] // 2
-    low, sky = np.percentile(pixels, [16, 50], axis=(2, 3))
+    low, sky = (values.cpu().numpy() for values in sky_levels(pixels))
     inner = slice(middle - _MIDDLE, middle + _MIDDLE + 1)
-    peak = np.maximum(pixels[:, :, inner, inner].max(axis=(2, 3)) - sky, 1e-6)
+    peak = pixels[:, :, inner, inner].amax(dim=(2, 3)).cpu().numpy()
+    peak = np.maximum(peak - sky, 1e-6)
     black, white = np.empty((2, n, 3), np.float32)
     for field in np.unique(fields):
         rows = np.flatnonzero(fields == field)
@@ -100,31 +131,85 @@ def _limits(pixels, fields, rng):
 
 
 def _blur(pixels, sigma):
-    return ndimage.gaussian_filter(pixels, (0, 0, sigma, sigma), mode="reflect", truncate=3)
+    """Convolve with a Gaussian, as `~scipy.ndimage.gaussian_filter` does, by matrix products."""
+    down, across = (
+        tensor_like(pixels, ndimage.gaussian_filter1d(np.eye(length), sigma, axis=0, truncate=3))
+        for length in pixels.shape[2:]
+    )
+    return down @ pixels @ across.T
 
 
 def _resample(pixels, size, step, rng=None):
     """Center of stamps with pixels ``step`` times as wide, shifted if a generator is given."""
     n, n_bands, width = pixels.shape[:3]
-    matrix = np.zeros((n, 2, 3), np.float32)
+    matrix = np.zeros((n, 2, 3))
     matrix[:, [0, 1], [0, 1]] = size * step / width
     if rng is not None:
         matrix[:, :, 2] = rng.uniform(-0.5, 0.5, (n, 2)) / width
-    grid = functional.affine_grid(torch.from_numpy(matrix), (n, n_bands, size, size), False)
-    return functional.grid_sample(
-        torch.from_numpy(pixels), grid, "bicubic", "reflection", align_corners=False
-    ).numpy()
+    grid = functional.affine_grid(tensor_like(pixels, matrix), (n, n_bands, size, size), False)
+    return functional.grid_sample(pixels, grid, "bicubic", "reflection", align_corners=False)
 
 
-def _jpeg(bands, rng):
-    """Compress three bands as JPEG, the reddest as red."""
-    # Random offset of the JPEG blocks.
-    top, left = rng.integers(0, 16, 2)
-    picture = np.pad(
-        bands[::-1].transpose(1, 2, 0), ((top, 0), (left, 0), (0, 0)), mode="symmetric"
-    )
+def _draw_settings(n, rng):
+    """Offsets of JPEG blocks, whether colors are halved, and quality: int, shape (n, 4)."""
+    draws = [
+        (*rng.integers(0, 16, 2), rng.random() >= 0.5, rng.integers(*QUALITY)) for _ in range(n)
+    ]
+    return np.array(draws, int)
+
+
+def _compress(pictures, settings):
+    """Groups of pictures of one size each, compressed as JPEG."""
+    if pictures[0].device.type != "cpu":
+        return _compress_at_once(pictures, settings)
+    return [
+        torch.from_numpy(np.array(list(map(_compress_one, group.numpy(), each)), np.float32))
+        for group, each in zip(pictures, settings, strict=True)
+    ]
+
+
+def _compress_one(picture, settings):
+    """A picture, compressed and read with Pillow."""
+    top, left, halved, quality = settings.tolist()
     file = BytesIO()
-    sampling = "4:4:4" if rng.random() < 0.5 else "4:2:0"
-    quality = int(rng.integers(*QUALITY))
-    Image.fromarray(picture).save(file, "JPEG", quality=quality, subsampling=sampling)
-    return np.asarray(Image.open(file))[top:, left:].transpose(2, 0, 1)[::-1]
+    padded = np.pad(picture, ((0, 0), (top, 0), (left, 0)), mode="symmetric")
+    sampling = "4:2:0" if halved else "4:4:4"
+    Image.fromarray(padded.transpose(1, 2, 0).astype(np.uint8)).save(
+        file, "JPEG", quality=quality, subsampling=sampling
+    )
+    return np.asarray(Image.open(file))[top:, left:].transpose(2, 0, 1)
+
+
+def _compress_at_once(pictures, settings):
+    """Groups of pictures, compressed together on their device."""
+    sizes = [group.shape[-1] for group in pictures]
+    starts = [each[:, :2].T[..., None] for each in settings]
+    # Complete blocks: mirrored before the first pixel, and repeated after the last.
+    canvas = np.arange(-(-(max(sizes) + 15) // 16) * 16)
+    padded = [
+        _gather(group, _padded(canvas - start, size))
+        for group, start, size in zip(pictures, starts, sizes, strict=True)
+    ]
+    _, _, halved, quality = np.concatenate(settings).T
+    changed = compress_pictures(torch.cat(padded), quality, halved == 1)
+    groups = changed.split(list(map(len, pictures)))
+    return [
+        _gather(group, start + np.arange(size))
+        for group, start, size in zip(groups, starts, sizes, strict=True)
+    ]
+
+
+def _padded(places, size):
+    """Pixel numbers at places that are also before the first or after the last pixel."""
+    mirrored = (-1 - places) % (2 * size)
+    mirrored = np.minimum(mirrored, 2 * size - 1 - mirrored)
+    return np.where(places < 0, mirrored, np.minimum(places, size - 1))
+
+
+def _gather(pictures, places):
+    """Pixels in rows and columns that differ between pictures, each of shape (n, size)."""
+    rows, columns = tensor_like(pictures, places)
+    number = tensor_like(pictures, np.arange(len(pictures))[:, None, None])
+    # Channels are last if indices come first.
+    pixels = pictures.movedim(1, -1)[number, rows[:, :, None], columns[:, None, :]]
+    return pixels.movedim(-1, 1)

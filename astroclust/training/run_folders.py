@@ -65,7 +65,7 @@ def recipe_settings(recipe):
     return settings
 
 
-def describe_run(recipe, domains, start):
+def describe_run(recipe, domains, start, teacher=None):
     """Settings and checksums that identify a run."""
     data = hashlib.sha256()
     for one in domains:
@@ -73,8 +73,12 @@ def describe_run(recipe, domains, start):
         data.update(np.ascontiguousarray(one.targets))
         data.update(np.ascontiguousarray(one.rows))
         data.update(f"{one.weight} {one.augmentation} {one.size}".encode())
-    start = "" if start is None else start.card.sha256
-    return {**recipe_settings(recipe), "data": data.hexdigest(), "start": start}
+    settings = {**recipe_settings(recipe), "data": data.hexdigest()}
+    settings["start"] = "" if start is None else start.card.sha256
+    # Absent without a teacher, so that runs of earlier versions can be resumed.
+    if teacher is not None:
+        settings["teacher"] = teacher.card.sha256
+    return settings
 
 
 def claim_folder(folder, settings):

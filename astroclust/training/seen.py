@@ -93,7 +93,7 @@ def exclude_seen(classifier, sample):
     return rest, int((~kept).sum())
 
 
-def training_fingerprint(samples, start=None):
+def training_fingerprint(samples, *classifiers):
     """Fingerprints of all training stamps, for a card.
 
     If there are too many for a card, only those in the reference band of each stamp are included;
@@ -103,8 +103,8 @@ def training_fingerprint(samples, start=None):
     ----------
     samples : sequence of `~astroclust.training.Sample`
         Training samples.
-    start : `~astroclust.weights.Classifier`, optional
-        Classifier to fine-tune, whose fingerprints are kept.
+    *classifiers : `~astroclust.weights.Classifier` or None
+        Classifiers to learn from, whose fingerprints are kept.
 
     Returns
     -------
@@ -116,7 +116,8 @@ def training_fingerprint(samples, start=None):
     AstropyUserWarning
         If there are too many stamps.
     """
-    before = set() if start is None else unpack_digests(start.card.training_rows)
+    known = [one for one in classifiers if one is not None]
+    before = set().union(*(unpack_digests(one.card.training_rows) for one in known))
     every = [(one.simulated, row) for one in samples for row in _ranked(one.stamps)]
     choices = (
         {digest for _, row in every for digest in row},

@@ -121,7 +121,7 @@ class Classifier:
         return torch.softmax(scores / self.card.temperature, dim=-1).cpu().numpy()
 
     def _scores(self, stamps, rows, device):
-        pixels = torch.from_numpy(stamps.data[rows]).to(device)
+        pixels = torch.as_tensor(stamps.data[rows], device=device)
         present = torch.from_numpy(stamps.present[rows]).to(device)
         pixels = normalize_pixels(pixels, present, self.card.normalization)
         present = present.to(pixels.dtype)
