@@ -175,8 +175,8 @@ def ship(arguments):
             student, *simulated_test_set(N_TEST, seed=SEED, workers=arguments.workers)
         ),
         galaxy_scores={galaxy: scores_of(each) for galaxy, each in groups.items()},
-        split=f"{N_TEST} simulated stamps like other galaxies, and human labels of each galaxy by a "
-        "classifier of the same recipe trained without it",
+        split=f"{N_TEST} simulated stamps like other galaxies, and human labels of each galaxy by "
+        "a classifier of the same recipe trained without it",
     )
     save_classifier(Classifier(card, student.networks), arguments.output, overwrite=True)
 
