@@ -1,11 +1,16 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Configuration of Sphinx."""
 
+import atexit
 import os
+import sys
+import warnings
 from dataclasses import fields
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from astropy.utils.exceptions import AstropyUserWarning
 from sphinx_astropy.conf.v2 import *  # noqa: F403
 
 from astroclust.catalogs import CatalogFlag
@@ -13,6 +18,7 @@ from astroclust.catalogs.keywords import KEYWORDS
 from astroclust.classification import EvidenceFlag
 from astroclust.selection import Cut
 from astroclust.stamps import StampFlag
+from astroclust.tests.archive_server import ArchiveServer, simulated_archive
 from astroclust.weights import ModelCard, list_classifiers
 
 project = "astroclust"
@@ -20,17 +26,64 @@ author = "The astroclust developers"
 copyright = f"2026, {author}"  # noqa: A001
 release = version = installed_version("astroclust")
 html_title = f"{project} {release}"
-html_theme_options = {"logo": {"text": project}}
-html_sidebars = {"**": []}  # the top bar holds all pages
-exclude_patterns = ["_build", "**.inc"]
+html_logo = html_favicon = "_static/logo.svg"
+html_static_path = ["_static"]
+html_css_files = ["astroclust.css"]
+html_theme_options = {
+    "logo": {"text": project},
+    "github_url": "https://github.com/astroclust/astroclust",
+    "collapse_navigation": True,
+    "navigation_depth": 3,
+    "show_toc_level": 2,
+    "secondary_sidebar_items": ["page-toc"],
+}
+html_sidebars = {"index": [], "search": []}  # all other pages list those of their section
+toc_object_entries = False
+autodoc_preserve_defaults = True
+exclude_patterns = ["_build", "**.inc", "examples", "gallery/*.ipynb"]
 suppress_warnings = []
+extensions += ["sphinx_design"]  # noqa: F405
+
+sys.path.append(str(Path(__file__).parent))  # gallery_figures
+# An example that warns would teach others to ignore warnings.
+warnings.simplefilter("error", AstropyUserWarning)
+extensions.append("sphinx_gallery.gen_gallery")
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "image_scrapers": ("gallery_figures.save_figure",),
+    "doc_module": ("astroclust",),
+    "reference_url": {"astroclust": None},
+    "backreferences_dir": "gallery/uses",
+    "min_reported_time": 3600,
+    "show_signature": False,
+}
+
+plot_formats = [("png", 150)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
 
 # Notebooks are kept without outputs, and run here.
-extensions.append("myst_nb")  # noqa: F405
+extensions.append("myst_nb")
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 900
-nb_output_stderr = "remove"  # progress bars
+nb_execution_in_temp = True
+
+# Building these pages downloads nothing: notebooks find a small simulated field in place of
+# NGC 3351 in MAST.
+_folder = TemporaryDirectory()
+atexit.register(_folder.cleanup)
+_archive = ArchiveServer(simulated_archive(["ngc3351"], Path(_folder.name), shape=(500, 500)))
+_archive.start()
+_settings = Path(_folder.name, "config", "astropy", "astroclust.cfg")
+_settings.parent.mkdir(parents=True)
+_settings.write_text(f"archive_server = {_archive.url}\nmast_server = {_archive.url}\n")
+os.environ["XDG_CONFIG_HOME"] = str(_settings.parents[1])
+# Progress bars of other packages ask for widgets, which a page cannot have.
+os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
 
 nitpicky = True
 intersphinx_mapping = {

@@ -99,6 +99,7 @@ KEYWORDS = {
     "ACPREF": Keyword("column prefix of this run", each="run"),
     "ACMOD": Keyword("classifier", each="run"),
     "ACSHA": Keyword("SHA-256 of the weights, first 16 digits", each="run"),
+    "ACPREC": Keyword("arithmetic precision", each="run"),
     "ACDATA": Keyword("training set", each="run"),
     "ACPHOT": Keyword("photometry model", each="run"),
     "ACIMGS": Keyword("filter, SHA-256 of the pixels, image", each="run"),

@@ -25,6 +25,7 @@ def classify_table(
     image_probabilities=False,
     column_prefix="",
     device="auto",
+    precision="auto",
     batch_size=None,
     progress_bar=False,
 ):
@@ -59,8 +60,12 @@ def classify_table(
     column_prefix : str, optional
         Prefix of the names of the new columns.
     device : str or `~torch.device`, optional
-        Device on which the network runs; ``"auto"`` is the GPU if there is one, else the CPU. On a
-        GPU, it runs in mixed precision.
+        Device on which the network runs; ``"auto"`` is the GPU if there is one, else the CPU.
+    precision : str, optional
+        ``"float32"``, ``"bfloat16"`` or, on a GPU, ``"float16"``. With ``"auto"``, the network runs
+        in mixed precision if the device has instructions for it and no probability of a fixed set
+        of stamps changes by more than 0.01, else in float32. It depends only on the device and the
+        classifier: the results on one machine are the same in each run.
     batch_size : int, optional
         Number of stamps in memory at a time; it does not affect the result.
     progress_bar : bool, optional
@@ -83,9 +88,10 @@ def classify_table(
           `EvidenceFlag`. Rows without magnitudes are classified from the images alone;
         - ``prob_image_1`` ... (float32), if ``image_probabilities``.
 
-        Its ``meta`` records the versions, the classifier and its training data, the images with
-        their checksums, and the class scheme, which `~astroclust.instruments.classes_of` reads; a
-        second run on the same table adds its own entries.
+        Its ``meta`` records the versions, the classifier and its training data, the precision, the
+        images with their checksums, and the class scheme, which
+        `~astroclust.instruments.classes_of` reads; a second run on the same table adds its own
+        entries.
 
     Raises
     ------
@@ -128,7 +134,7 @@ def classify_table(
     predictions = classify_positions(
         *positions,
         images,
-        classifier.prepared(device),
+        classifier.prepared(device, precision=precision),
         batch_size=batch_size,
         progress_bar=progress_bar,
     )

@@ -118,7 +118,8 @@ class ResultColumns:
             column.name = self.prefix + column.name
             result.add_column(column)
         print_most_important(result)
-        _describe_run(result.meta, self.card, self.prefix, evidence.model, images)
+        precision = ", ".join(sorted(predictions.precisions))
+        _describe_run(result.meta, self.card, self.prefix, precision, evidence.model, images)
         return result
 
 
@@ -188,7 +189,7 @@ def _evidence_columns(evidence, card, image_probabilities):
             yield _fraction(mean[:, i], f"prob_image_{number}", description)
 
 
-def _describe_run(meta, card, column_prefix, model, images):
+def _describe_run(meta, card, column_prefix, precision, model, images):
     """Record the provenance of the columns; later runs on the same table add numbered entries."""
     run = 1 + sum(str(key).startswith("ACMOD") for key in meta)
     suffix = "" if run == 1 else str(run)
@@ -198,6 +199,8 @@ def _describe_run(meta, card, column_prefix, model, images):
     meta[f"ACTORC{suffix}"] = version("torch")
     meta[f"ACMOD{suffix}"] = card.name
     meta[f"ACSHA{suffix}"] = card.sha256[:16]
+    if precision:  # there is none for a table without rows
+        meta[f"ACPREC{suffix}"] = precision
     meta[f"ACDATA{suffix}"] = "simulated images only" if card.simulated else "see model card"
     if model:
         meta[f"ACPHOT{suffix}"] = model

@@ -21,6 +21,7 @@ from astroclust.extras import naming_extras
 from astroclust.files import make_folder
 from astroclust.images import ImageSet
 from astroclust.locks import only_process
+from astroclust.networks import check_precision
 from astroclust.weights import load_classifier
 
 __all__ = ["FieldsError", "Tasks", "classify_fields"]
@@ -70,6 +71,9 @@ class Tasks:
         Device of the networks on each worker.
     rows : int, optional
         Number of candidates per task.
+    precision : str, optional
+        See `~astroclust.classification.classify_table`. With ``"auto"``, it depends on the machine
+        of each worker; the tables record all that were used.
 
     Examples
     --------
@@ -81,11 +85,13 @@ class Tasks:
     client: object = None
     device: str = "auto"
     rows: int = 5000
+    precision: str = "auto"
 
     def __post_init__(self):
-        """Validate the number of rows."""
+        """Validate the number of rows and the name of the precision."""
         if not isinstance(self.rows, Integral) or self.rows < 1:
             raise ValueError(f"rows must be a whole number of at least 1, not {self.rows!r}")
+        check_precision(self.precision)
 
 
 def classify_fields(
@@ -295,13 +301,14 @@ class _Tiles:
     classifier : `~astroclust.weights.Classifier`
         Classifier to be used.
     settings : `Tasks`
-        Device and number of rows per task.
+        Device, precision and number of rows per task.
     """
 
     def __init__(self, client, classifier, settings):
         self.client = client
         self.classifier = classifier
-        self.device, self.rows = settings.device, settings.rows
+        self.rows = settings.rows
+        self.arithmetic = settings.device, settings.precision
         # A task, not scattered data: it is repeated if the worker that holds the result is lost.
         self.shared = client.submit(_as_it_is, classifier, pure=False)
         self.tasks = set()
@@ -324,7 +331,7 @@ class _Tiles:
         starts = range(0, len(x), self.rows)
         parts = [order[start : start + self.rows] for start in starts]
         tasks = [
-            self.submit(_classify_tile, x[rows], y[rows], images, self.shared, self.device)
+            self.submit(_classify_tile, x[rows], y[rows], images, self.shared, *self.arithmetic)
             for rows in parts
         ]
         predictions = Predictions.unknown(len(x), self.classifier)
@@ -396,8 +403,8 @@ def _find_candidates(paths, system, distance, preset):
         return find_candidates(images, distance=distance, preset=preset, workers=workers)
 
 
-def _classify_tile(x, y, paths, classifier, device):
+def _classify_tile(x, y, paths, classifier, device, precision):
     # Opening files and preparing networks takes some 0.15 s, a tile of 5000 rows several seconds.
-    ready = classifier.prepared(choose_device(device))
+    ready = classifier.prepared(choose_device(device), precision=precision)
     images = ImageSet.read(paths, system=classifier.card.system)
     return classify_positions(x, y, images, ready)

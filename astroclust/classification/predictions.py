@@ -36,11 +36,14 @@ class Predictions:
         Bits of `~astroclust.stamps.StampFlag`.
     lost : `~numpy.ndarray` of bool, shape (n,)
         Whether a band of the images is missing at the position.
+    precisions : frozenset of str, optional
+        Precisions in which the networks ran; see `~astroclust.networks.PRECISIONS`.
     """
 
     probabilities: np.ndarray
     flags: np.ndarray
     lost: np.ndarray
+    precisions: frozenset = frozenset()
 
     @classmethod
     def unknown(cls, n, classifier):
@@ -54,6 +57,7 @@ class Predictions:
         self.probabilities[:, rows] = part.probabilities
         self.flags[rows] = part.flags
         self.lost[rows] = part.lost
+        self.precisions |= part.precisions
 
 
 def classify_positions(x, y, images, classifier, *, batch_size=None, progress_bar=False):
@@ -80,6 +84,7 @@ def classify_positions(x, y, images, classifier, *, batch_size=None, progress_ba
     card = classifier.card
     batch_size = batch_size or _choose_batch_size(classifier)
     predictions = Predictions.unknown(len(x), classifier)
+    predictions.precisions = frozenset([classifier.precision])
     with tqdm(total=len(x), unit="stamp", desc="classifying", disable=not progress_bar) as bar:
         for rows, stamps in _read_stamps(x, y, images, classifier, batch_size):
             n_missing = len(card.bands) - stamps.present.sum(axis=1)

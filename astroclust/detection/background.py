@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import sep
 from scipy.ndimage import distance_transform_edt
+from tqdm import tqdm
 
 from astroclust.detection.tiles import run_tasks
 
@@ -124,7 +125,7 @@ class Background:
         return spline[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x]
 
 
-def measure_background(band, pool, workers):
+def measure_background(band, pool, workers, *, progress_bar=False):
     """Background of an image.
 
     Parameters
@@ -133,14 +134,19 @@ def measure_background(band, pool, workers):
         The image.
     pool, workers
         See `~astroclust.detection.tiles.run_tasks`.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
 
     Returns
     -------
     background : `Background`
         The background; its noise is infinite for a constant image.
     """
-    tasks = ((band.pixels(rows),) for rows in strips_of(band.data.shape))
-    cells = dict(run_tasks(pool, measure_cells, tasks, workers=workers))
+    strips = strips_of(band.data.shape)
+    tasks = ((band.pixels(rows),) for rows in strips)
+    results = run_tasks(pool, measure_cells, tasks, workers=workers)
+    progress = {"unit": "strip", "desc": "background", "disable": not progress_bar}
+    cells = dict(tqdm(results, total=len(strips), **progress))
     background = Background.from_cells(np.concatenate([cells[i] for i in range(len(cells))], 1))
     if background.noise > 0 and np.isfinite(background.level).all():
         return background

@@ -3,6 +3,7 @@
 
 import threading
 import warnings
+from contextlib import ExitStack
 from functools import partial
 
 import numpy as np
@@ -71,13 +72,13 @@ def find_classical(band, method, *, threshold, n_pixels, segmentation, tile, wor
     }[method]
     blocks = tiles_of(band.data.shape, _BLOCK, _MARGIN)
     n_together = max(tile // _BLOCK, 1) ** 2
-    with (
-        task_pool(workers if len(blocks) > 1 else 1) as pool,
-        tqdm(total=len(blocks), unit="block", desc="detecting", disable=not progress_bar) as bar,
-    ):
-        background = measure_background(band, pool, workers)
+    found = {}
+    with ExitStack() as stack:
+        pool = stack.enter_context(task_pool(workers if len(blocks) > 1 else 1))
+        background = measure_background(band, pool, workers, progress_bar=progress_bar)
         limit = threshold * background.noise
-        found = {}
+        progress = {"unit": "block", "desc": "detecting", "disable": not progress_bar}
+        bar = stack.enter_context(tqdm(total=len(blocks), **progress))
         while blocks:
             batches = [blocks[i : i + n_together] for i in range(0, len(blocks), n_together)]
             tasks = (

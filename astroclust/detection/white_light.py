@@ -42,7 +42,7 @@ def white_light(images, *, progress_bar=False):
     images = ImageSet.of(images)
     bands = list(images.values())
     white = np.empty(images.shape, np.float32)
-    stars = images.system.stars or (_noise_star(bands),)
+    stars = images.system.stars or (_noise_star(bands, progress_bar),)
     strips = strips_of(images.shape)
     for rows in tqdm(strips, unit="strip", desc="white light", disable=not progress_bar):
         # In double precision, because squares of small units underflow.
@@ -55,11 +55,11 @@ def white_light(images, *, progress_bar=False):
     return Band("WHITE", "", white, wcs=images.wcs, unit=first.unit, meta=first.meta)
 
 
-def _noise_star(bands):
+def _noise_star(bands, progress_bar):
     """Model star with the same signal-to-noise ratio in each band: weights bands by their noise."""
     strips = list(strips_of(bands[0].data.shape))
     noise = {}
-    for band in bands:
+    for band in tqdm(bands, unit="band", desc="noise", disable=not progress_bar):
         cells = [measure_cells(band.pixels(rows, float))[1].ravel() for rows in strips]
         noise[band.role] = np.nanmedian(np.concatenate(cells))
     return {role: value if value > 0 else np.inf for role, value in noise.items()}

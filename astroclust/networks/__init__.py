@@ -9,14 +9,26 @@ from torch import nn
 from astroclust.networks.dual import DualNetwork, list_backbones, split_last
 from astroclust.networks.inference import channels_last, fuse_network, survive_forks
 from astroclust.networks.native import NativeNetwork
+from astroclust.networks.precision import (
+    PRECISIONS,
+    check_precision,
+    choose_precision,
+    keep_exact,
+    mixed_precision,
+)
 from astroclust.networks.starcnet import StarcNet
 
 __all__ = [
+    "PRECISIONS",
     "NativeNetwork",
     "StarcNet",
     "channels_last",
+    "check_precision",
+    "choose_precision",
     "create_network",
     "fuse_network",
+    "keep_exact",
+    "mixed_precision",
     "network_blocks",
     "register_network",
     "survive_forks",

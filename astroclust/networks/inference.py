@@ -42,6 +42,8 @@ def fuse_network(network, n_bands, size):
     """
     fused = deepcopy(network)
     for module in list(fused.modules()):
+        if hasattr(module, "merge_norm"):
+            module.merge_norm()
         for (first, convolution), (second, norm) in pairwise(list(module.named_children())):
             if _can_fuse(convolution, norm):
                 setattr(module, first, fuse_conv_bn_eval(convolution, norm))

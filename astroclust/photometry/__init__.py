@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 from astropy import units as u
 from astropy.utils.exceptions import AstropyUserWarning
+from tqdm import tqdm
 
 from astroclust.catalogs import pixel_positions
 from astroclust.images import ImageSet
@@ -173,7 +174,14 @@ def measure_photometry(
         for band, fluxes in zip(bands, measured, strict=True)
     }
     result = table.copy()
-    for band, fluxes in zip(bands, measured, strict=True):
+    pairs = tqdm(
+        zip(bands, measured, strict=True),
+        total=len(bands),
+        unit="band",
+        desc="calibrating",
+        disable=not progress_bar,
+    )
+    for band, fluxes in pairs:
         correlation = measure_correlation(band) if errors == "correlated" else None
         electrons = electrons_of_unit(band)
         error = [

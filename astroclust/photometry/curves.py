@@ -13,7 +13,9 @@ __all__ = ["CI_RADII", "concentration_index", "growth_curve", "index_of_fluxes"]
 CI_RADII = (1.0, 3.0)
 
 
-def concentration_index(table, image, *, radii=CI_RADII, sky_statistic="median"):
+def concentration_index(
+    table, image, *, radii=CI_RADII, sky_statistic="median", progress_bar=False
+):
     """Concentration index: magnitude in a small aperture minus that in a larger one.
 
     Parameters
@@ -26,6 +28,8 @@ def concentration_index(table, image, *, radii=CI_RADII, sky_statistic="median")
         The two radii in pixels (LEGUS: 1 and 3; Wei et al. 2020, footnote 6).
     sky_statistic : str, optional
         See `measure_photometry`.
+    progress_bar : bool, optional
+        Whether to show progress on standard error.
 
     Returns
     -------
@@ -43,8 +47,10 @@ def concentration_index(table, image, *, radii=CI_RADII, sky_statistic="median")
     """
     band = read_image(image)
     x, y = pixel_positions(table, band.wcs)
-    flux = measure_apertures([band], x, y, radii, sky_statistic=sky_statistic)[0].flux
-    return index_of_fluxes(*flux.T)
+    (fluxes,) = measure_apertures(
+        [band], x, y, radii, sky_statistic=sky_statistic, progress_bar=progress_bar
+    )
+    return index_of_fluxes(*fluxes.flux.T)
 
 
 def index_of_fluxes(small, large):

@@ -90,13 +90,13 @@ def run_field(
 
     Examples
     --------
-    >>> import warnings
+    Some stamps reach over the edge of this small field:
+
     >>> from pathlib import Path
     >>> from astroclust import run_field, simulate_field
     >>> field = simulate_field(shape=(160, 160), seed=1, density=1e-3)
-    >>> with warnings.catch_warnings():
-    ...     warnings.simplefilter("ignore")  # some stamps reach over the edge of so small a field
-    ...     result = run_field(field.images, "ngc1", distance=10)
+    >>> result = run_field(field.images, "ngc1", distance=10)  # doctest: +SHOW_WARNINGS
+    AstropyUserWarning: ... of ... rows have flags (EDGE ...); 0 rows are not classified
     >>> sorted(path.name for path in Path("ngc1").glob("*.html"))
     ['summary.html']
     """

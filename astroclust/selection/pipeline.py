@@ -116,6 +116,7 @@ def find_candidates(
         center=center,
         exclude=exclude,
         footprint=footprint,
+        progress_bar=progress_bar,
     )
     sources = find_sources(
         detection,
@@ -141,7 +142,7 @@ def find_candidates(
         extinction=preset.extinction,
         progress_bar=progress_bar,
     )
-    sources["ci"] = _index_column(sources, images.reference, preset)
+    sources["ci"] = _index_column(sources, images.reference, preset, progress_bar)
     v_magnitude = None
     if distance is not None:
         v_magnitude = sources[f"mag_{images.reference.filter.lower()}"]
@@ -163,8 +164,13 @@ def find_candidates(
     return result, segments
 
 
-def _index_column(sources, band, preset):
-    index = concentration_index(sources, band, sky_statistic=preset.apertures.sky_statistic)
+def _index_column(sources, band, preset, progress_bar):
+    index = concentration_index(
+        sources,
+        band,
+        sky_statistic=preset.apertures.sky_statistic,
+        progress_bar=progress_bar,
+    )
     small, large = CI_RADII
     description = (
         f"{band.filter} concentration index: magnitude within {small:g} pixel minus that within "

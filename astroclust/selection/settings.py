@@ -12,6 +12,7 @@ import photutils
 import sep
 from astropy import units as u
 from astropy.table import Table
+from tqdm import tqdm
 
 import astroclust
 from astroclust.catalogs import find_field
@@ -27,7 +28,9 @@ __all__ = ["describe_settings", "settings_meta"]
 _NOT_SETTINGS = {"DETECTED", "REJECT", "CLASSES", *(cut.name[:8] for cut in Cut)}
 
 
-def settings_meta(images, preset, *, distance, detection, center, exclude, footprint):
+def settings_meta(
+    images, preset, *, distance, detection, center, exclude, footprint, progress_bar=False
+):
     """Metadata that describe the selection, with keywords valid in FITS.
 
     Parameters
@@ -42,6 +45,8 @@ def settings_meta(images, preset, *, distance, detection, center, exclude, footp
         Detection image, and the image used for recentering.
     exclude, footprint : optional
         See `find_candidates`.
+    progress_bar : bool, optional
+        Whether to show progress on standard error: the checksums read all pixels.
 
     Returns
     -------
@@ -76,7 +81,8 @@ def settings_meta(images, preset, *, distance, detection, center, exclude, footp
         "EXCLUDE": _name_regions(exclude),
         "FOOTPRNT": _name_regions(footprint),
     }
-    for number, band in enumerate(images.values(), 1):
+    bands = tqdm(images.values(), unit="image", desc="checksums", disable=not progress_bar)
+    for number, band in enumerate(bands, 1):
         meta |= {f"{key}{number}": value for key, value in _band_meta(band, preset).items()}
     return {key: value for key, value in meta.items() if value is not None}
 

@@ -130,12 +130,16 @@ def _asinh_peak(pixels, present):
 
 def _median(values):
     """Like `torch.nanmedian` along the last dimension, but three times as fast on a CPU."""
-    if values.device.type != "cpu" or values.isnan().any():
+    if values.device.type != "cpu":
         return values.nanmedian(dim=-1).values
     import torch
 
     middle = (values.shape[-1] - 1) // 2
-    return torch.from_numpy(np.partition(values.numpy(), middle, axis=-1)[..., middle])
+    medians = torch.from_numpy(np.partition(values.numpy(), middle, axis=-1)[..., middle])
+    holed = values.isnan().any(dim=-1)
+    if holed.any():
+        medians[holed] = values[holed].nanmedian(dim=-1).values
+    return medians
 
 
 def _asinh(values):

@@ -27,7 +27,7 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
 
-__all__ = ["ArchiveServer", "Request", "phangs_archive", "sample_archive"]
+__all__ = ["ArchiveServer", "Request", "phangs_archive", "sample_archive", "simulated_archive"]
 
 logger = logging.getLogger(__name__)
 
@@ -400,6 +400,41 @@ def sample_archive():
         instrument = "acs-wfc3" if "acs" in _FILTERS[field] else "wfc3"
         table = f"hlsp_legus_hst_{instrument}_{field}_multiband_v1_padagb-mwext-avgapcor.tab"
         files[f"{folder}/cluster_catalogs/deterministic/{table}"] = _catalog(field)
+    return files
+
+
+def simulated_archive(names, folder, *, shape=(260, 260), density=1.2e-3):
+    """Small simulated fields in place of those of LEGUS.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of LEGUS fields.
+    folder : `~pathlib.Path`
+        Existing folder in which the files are written.
+    shape : tuple of int, optional
+        Shape of each field, in pixels.
+    density : float, optional
+        Candidates per square pixel.
+
+    Returns
+    -------
+    files : dict of str to `~pathlib.Path`
+        Of each field five images, the catalog and its readme, by the paths of the archive.
+    """
+    from astroclust import find_field, simulate_field
+    from astroclust.simulation import write_field
+
+    files = {}
+    for number, name in enumerate(names):
+        field = find_field(name)
+        drawn = simulate_field(like=name, shape=shape, seed=number, density=density)
+        written = write_field(drawn, folder / name)
+        parent = field.catalog.partition("/cluster_catalogs")[0]
+        for path in written.images.values():
+            files |= {f"/hlsps/legus/{place}/{path.name}": path for place in (field.name, parent)}
+        files[f"/hlsps/legus/{field.catalog}"] = written.catalog
+        files[f"/hlsps/legus/{field.catalog}".replace(".tab", ".readme")] = written.readme
     return files
 
 

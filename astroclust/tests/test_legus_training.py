@@ -12,12 +12,11 @@ import yaml
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astroclust import find_field, load_classifier, simulate_field
+from astroclust import load_classifier
 from astroclust.archive import conf, download_sizes
 from astroclust.cli import main
-from astroclust.simulation import write_field
 from astroclust.stamps import Stamps
-from astroclust.tests.archive_server import ArchiveServer
+from astroclust.tests.archive_server import ArchiveServer, simulated_archive
 from astroclust.training import LegusPlan, labeled_fields, legus_samples, plan_legus
 from astroclust.weights import ModelCard, hub_page, write_hub_folder
 
@@ -27,18 +26,7 @@ FIELDS = ("ngc1433", "ngc1566", "ngc45")
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
     """Small simulated fields, laid out as the archive has them."""
-    root, files = tmp_path_factory.mktemp("archive"), {}
-    for number, name in enumerate(FIELDS):
-        field = find_field(name)
-        drawn = simulate_field(like=name, shape=(260, 260), seed=number, density=1.2e-3)
-        written = write_field(drawn, root / name)
-        for path in written.images.values():
-            files[f"/hlsps/legus/{field.name}/{path.name}"] = path
-            folder = field.catalog.partition("/cluster_catalogs")[0]
-            files[f"/hlsps/legus/{folder}/{path.name}"] = path
-        files[f"/hlsps/legus/{field.catalog}"] = written.catalog
-        files[f"/hlsps/legus/{field.catalog}".replace(".tab", ".readme")] = written.readme
-    return files
+    return simulated_archive(FIELDS, tmp_path_factory.mktemp("archive"))
 
 
 @pytest.fixture

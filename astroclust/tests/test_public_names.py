@@ -9,11 +9,16 @@ import pytest
 
 import astroclust
 
-API = Path(astroclust.__file__).parents[1] / "docs" / "api.rst"
-if not API.is_file():
+DOCS = Path(astroclust.__file__).parents[1] / "docs"
+if not DOCS.is_dir():
     pytest.skip("an installed package has no docs", allow_module_level=True)
 
-MODULES = [import_module(name) for name in re.findall(r"automodapi:: (\S+)", API.read_text())]
+PAGES = sorted((DOCS / "reference").glob("*.rst"))
+MODULES = [
+    import_module(name)
+    for page in PAGES
+    for name in re.findall(r"automodapi:: (\S+)", page.read_text())
+]
 # Functions with a cache are no functions to `inspect`.
 NAMES = {
     name: value
@@ -41,6 +46,12 @@ def test_the_page_lists_all_names_of_the_package():
     constants = {name for module in MODULES for name in module.__all__}
     assert set(astroclust.__all__) <= constants
     assert {"simulate_field", "fourier_psf", "Stamps", "StampFlag", "FieldsError"} <= set(NAMES)
+
+
+def test_each_package_has_its_page_and_each_page_is_listed():
+    listed = re.findall(r"^ +reference/(\S+)$", (DOCS / "api.rst").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(page.stem for page in PAGES)
+    assert [f"astroclust.{page.stem}" for page in PAGES] == [module.__name__ for module in MODULES]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -288,3 +288,13 @@ def test_settings_of_a_field():
         field_settings("ngc1559")
     with pytest.raises(ValueError, match="preset must be one of"):
         field_settings("ngc1566", preset="hst")
+
+
+def test_progress_from_start_to_end(field, capsys):
+    find_candidates(field.images, distance=10, progress_bar=True)
+    shown = capsys.readouterr().err
+    stages = ["white light", "checksums", "background", "detecting", "measuring", "calibrating"]
+    assert sorted(stages, key=shown.index) == stages
+    assert shown.rindex("measuring") > shown.index("calibrating")  # the concentration index
+    find_candidates(field.images, distance=10)
+    assert not capsys.readouterr().err

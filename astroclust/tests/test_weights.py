@@ -349,7 +349,7 @@ def test_a_device_without_memory_gets_smaller_batches(field, monkeypatch):
 
 def test_classifying_leaves_the_classifier_as_it_is(field):
     classifier = load_classifier()
-    prepared = classifier.prepared()
+    prepared = classifier.prepared(precision="float32")
     stamps = make_stamps(field.truth[:3], field.images)
     np.testing.assert_allclose(
         prepared.probabilities(stamps), classifier.probabilities(stamps), atol=1e-5
