@@ -327,7 +327,8 @@ def compare(arguments):
             }
         )
         drawn[label] = scores
-        curves["chain and classifier" if method == "chain" else label] = curve
+        label = "chain and classifier" if method == "chain" else label.removesuffix(", P > 0.5")
+        curves[label] = curve
     table = Table(rows=rows)
     for name in table.colnames[1:]:
         table[name].format = ".3f"
