@@ -81,7 +81,7 @@ def create_detector_network(
     pyramid = create_pyramid(backbone, n_bands, weights)
     channels, levels = pyramid.out_channels, [str(i) for i in range(len(STRIDES))]
     anchors = AnchorGenerator(_ANCHORS, ((1.0,),) * len(STRIDES))
-    proposals = RegionProposalNetwork(
+    proposals = _Proposals(
         anchors,
         RPNHead(channels, anchors.num_anchors_per_location()[0]),
         fg_iou_thresh=0.5,
@@ -136,7 +136,9 @@ class DetectorNetwork(nn.Module):
             Normalized tiles, in which absent bands are zero; ny and nx must be multiples of 8.
         targets : list of dict, optional
             In training, of each tile: ``boxes``, shape (k, 4), in pixels as x0, y0, x1, y1, which
-            are edges; ``labels``, shape (k,), from 1; for masks ``masks``, shape (k, ny, nx).
+            are edges; ``labels``, shape (k,), from 1; for masks ``masks``, shape (k, ny, nx);
+            optionally ``unknown``, shape (ny, nx), pixels where a box that matches no source is not
+            known to be background.
         min_score : float, optional
             In evaluation, the smallest probability of being a source.
 
@@ -195,6 +197,27 @@ def _widened(boxes):
     return torch.cat([middle - half, middle + half], dim=1)
 
 
+class _Proposals(RegionProposalNetwork):
+    """Proposals of torchvision, which learn nothing from unknown pixels."""
+
+    def assign_targets_to_anchors(self, anchors, targets):
+        """Label of each anchor, -1 if it is ignored, and the box of its source."""
+        labels, boxes = super().assign_targets_to_anchors(anchors, targets)
+        for parts in zip(labels, anchors, targets, strict=True):
+            _ignore_unknown(*parts)
+        return labels, boxes
+
+
+def _ignore_unknown(labels, boxes, target):
+    """Replace background by -1 where the center of a box is at an unknown pixel."""
+    unknown = target.get("unknown")
+    if unknown is None or not unknown.any():
+        return
+    x, y = ((boxes[:, :2] + boxes[:, 2:]) / 2).long().T
+    ny, nx = unknown.shape
+    labels[(labels == 0) & unknown[y.clamp(0, ny - 1), x.clamp(0, nx - 1)]] = -1
+
+
 class _Heads(RoIHeads):
     """torchvision heads that return each box once, with the probabilities of all classes.
 
@@ -202,6 +225,8 @@ class _Heads(RoIHeads):
     drawn evenly from all classes. The frequencies of the classes, and of the drawn boxes, are
     recorded, and probabilities are corrected to the actual class frequencies.
     """
+
+    targets = ()
 
     def __init__(self, *parts, batch_size_per_image, positive_fraction, n_classes, **options):
         super().__init__(
@@ -214,6 +239,18 @@ class _Heads(RoIHeads):
         self.n_positive = int(positive_fraction * batch_size_per_image)
         self.register_buffer("there", torch.full((n_classes,), 1 / n_classes))
         self.register_buffer("drawn", torch.full((n_classes,), 1 / n_classes))
+
+    def select_training_samples(self, proposals, targets):
+        """Boxes to learn from, and their labels and offsets."""
+        self.targets = targets
+        return super().select_training_samples(proposals, targets)
+
+    def assign_targets_to_proposals(self, proposals, gt_boxes, gt_labels):
+        """Source and label of each box, -1 if it is ignored."""
+        rows, labels = super().assign_targets_to_proposals(proposals, gt_boxes, gt_labels)
+        for parts in zip(labels, proposals, self.targets, strict=True):
+            _ignore_unknown(*parts)
+        return rows, labels
 
     def subsample(self, labels):
         """Rows of the boxes of each tile used to train the heads."""

@@ -19,6 +19,8 @@ __all__ = ["BATCHES_PER_EPOCH", "DetectionField", "SimulatedFields", "Tiles"]
 #: Interval of checkpoints during training, in batches.
 BATCHES_PER_EPOCH = 50
 
+# Radius of the known surroundings of a labeled source, in units of the radius of the source.
+_SURROUNDINGS = 4
 # Fewest pixels of a source truncated by the tile.
 _FEWEST_PIXELS = 5
 # Size in pixels of simulated fields, and candidates per pixel.
@@ -36,7 +38,8 @@ class DetectionField:
     pixels : `~numpy.ndarray` of float32, shape (n_bands, ny, nx)
         Normalized by `PixelReader`.
     segments : `~numpy.ndarray` of int, shape (ny, nx)
-        Label of the source of each pixel, from 1; 0 for the background.
+        Label of the source of each pixel, from 1; 0 for the background, and -1 for pixels that may
+        belong to sources without a label, from which nothing is learned.
     classes : `~numpy.ndarray` of int, shape (n_sources,)
         Class of each source, in the order of the labels.
     simulated : bool, optional
@@ -131,7 +134,9 @@ class DetectionField:
     def labeled(cls, images, table, labels, *, radius=4.0, roles=LEGUS_BANDS.roles):
         """Create from the positions and labels of a catalog.
 
-        A source consists of the pixels within a radius that are closest to it.
+        A source consists of the pixels within a radius that are closest to it. Farther than four
+        radii from all labeled sources there may be others that nobody labeled, so these pixels are
+        unknown.
 
         Parameters
         ----------
@@ -180,10 +185,12 @@ def _all_pixels(images, roles):
 
 
 def _disks(x, y, shape, radius):
+    """Segments of labeled sources, and the pixels that may belong to others."""
     seeds = np.zeros(shape, np.int32)
     seeds[y.astype(int), x.astype(int)] = 1 + np.arange(len(x))
     distance, (rows, columns) = ndimage.distance_transform_edt(seeds == 0, return_indices=True)
-    return np.where(distance <= radius, seeds[rows, columns], 0)
+    segments = np.where(distance <= radius, seeds[rows, columns], 0)
+    return np.where(distance <= _SURROUNDINGS * radius, segments, -1)
 
 
 class SimulatedFields:
@@ -307,6 +314,7 @@ class Tiles(torch.utils.data.Dataset):
         return pixels
 
     def _target(self, segments, classes):
+        unknown, segments = segments < 0, np.maximum(segments, 0)
         counts = np.bincount(segments.ravel(), minlength=1 + len(classes))[1:]
         known = np.flatnonzero(counts >= _FEWEST_PIXELS)
         slices = ndimage.find_objects(segments)
@@ -314,6 +322,7 @@ class Tiles(torch.utils.data.Dataset):
         target = {
             "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
             "labels": torch.from_numpy(1 + self.scheme.positions(classes[known])).long(),
+            "unknown": torch.from_numpy(unknown),
         }
         if self.recipe.masks:
             masks = segments == 1 + known[:, None, None]
@@ -329,7 +338,7 @@ def _visible(target, pixels):
     boxes = target["boxes"].int().tolist()
     kept = [bool(seen[y0:y1, x0:x1].any()) for x0, y0, x1, y1 in boxes]
     kept = torch.tensor(kept, dtype=torch.bool)
-    return {name: values[kept] for name, values in target.items()}
+    return {name: values if name == "unknown" else values[kept] for name, values in target.items()}
 
 
 def _to_size(pixels, size):

@@ -240,6 +240,8 @@ def test_labels_become_disks_that_do_not_overlap():
     assert field.segments[30, 20] == 1
     assert field.segments[30, 24] == 2
     assert np.count_nonzero(field.segments == 3) == 49
+    assert field.segments[30, 41] == 0
+    assert field.segments[30, 43] == field.segments[70, 10] == -1
     with pytest.raises(ValueError, match="check that they belong together"):
         DetectionField.labeled(images, table, np.ma.masked_all(4, int))
     with pytest.raises(ValueError, match="2 labels for 4 rows"):
@@ -319,6 +321,23 @@ def test_training_with_other_first_weights_does_not_resume(known, tmp_path):
     other = replace(recipe, weights="simulated-3")
     with pytest.raises(ValueError, match="another folder"):
         train_detector([known], name="mine", recipe=other, folder=tmp_path / "run")
+
+
+def test_nothing_is_learned_where_sources_may_be_unlabeled():
+    network = create_detector_network("native-small", weights="none").train()
+    boxes = torch.tensor([[10.0, 10, 16, 16]])
+    target = {"boxes": boxes, "labels": torch.tensor([2])}
+    unknown = torch.zeros(64, 64, dtype=torch.bool)
+    unknown[:, 32:] = True
+    anchors = [torch.tensor([[10.0, 10, 16, 16], [20, 40, 26, 46], [40, 40, 46, 46]])]
+    for extra, expected in (({}, [1, 0, 0]), ({"unknown": unknown}, [1, 0, -1])):
+        labels, _ = network.proposals.assign_targets_to_anchors(anchors, [target | extra])
+        assert labels[0].tolist() == expected
+        network.heads.targets = [target | extra]
+        _, labels = network.heads.assign_targets_to_proposals(anchors, [boxes], [torch.tensor([2])])
+        assert labels[0].tolist() == [2 * expected[0], *expected[1:]]
+    losses = network(torch.zeros(1, 5, 64, 64), [target | {"unknown": ~torch.zeros_like(unknown)}])
+    assert all(torch.isfinite(loss) for loss in losses.values())
 
 
 def test_random_numbers_of_the_caller_stay(known):
