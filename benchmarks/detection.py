@@ -341,8 +341,11 @@ def compare(arguments):
 
 def shown(scores, names):
     """Scores of the chain, and of the methods that are drawn."""
-    chosen = ("chain", *names)
-    return {label: one for label, one in scores.items() if label.startswith(chosen)}
+    return {
+        label: one
+        for label, one in scores.items()
+        if label.startswith("chain") or label.split(",")[0] in names
+    }
 
 
 def ship(arguments):
