@@ -252,6 +252,10 @@ class _Heads(RoIHeads):
             _ignore_unknown(*parts)
         return rows, labels
 
+    def expect(self, fractions):
+        """Set the frequencies of the classes, where those of other images were recorded."""
+        self.there.copy_(torch.as_tensor(fractions))
+
     def subsample(self, labels):
         """Rows of the boxes of each tile used to train the heads."""
         return [self._sample(each) for each in labels]

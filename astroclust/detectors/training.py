@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import asdict, dataclass, replace
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from torch.utils.data import DataLoader
@@ -179,6 +180,8 @@ def train_detector(
         with torch.random.fork_rng(range(torch.cuda.device_count())):
             torch.manual_seed(seed)
             network = card.network(recipe.weights) if start is None else start.copied()
+            if start is not None and not isinstance(fields, SimulatedFields):
+                network.heads.expect(_class_fractions(fields, card.classes))
             claim_folder(run, _describe(fields, recipe, network, card, seed))
             _fit(network, tiles, recipe, run, seed, progress_bar)
         gc.collect()
@@ -187,6 +190,13 @@ def train_detector(
 
 def _are_simulated(fields):
     return isinstance(fields, SimulatedFields) or all(field.simulated for field in fields)
+
+
+def _class_fractions(fields, scheme):
+    counts = sum(
+        np.bincount(scheme.positions(field.classes), minlength=len(scheme)) for field in fields
+    )
+    return counts / max(counts.sum(), 1)
 
 
 def _check_fields(fields, card):

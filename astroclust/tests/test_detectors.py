@@ -357,6 +357,10 @@ def test_fine_tuning_starts_from_the_detector(known):
     weight = start.network.pyramid.body.network.pixels.weight
     assert torch.allclose(tuned.network.pyramid.body.network.pixels.weight, weight, atol=1e-6)
     assert tuned.network is not start.network
+    # The class frequencies are those of the new fields from the start.
+    fractions = np.bincount(known.classes, minlength=5)[1:] / len(known.classes)
+    np.testing.assert_allclose(tuned.network.heads.there, fractions, atol=0.01)
+    assert (start.network.heads.there == 0.25).all()
 
 
 @pytest.mark.parametrize(
