@@ -141,14 +141,17 @@ class ArchiveServer(ThreadingHTTPServer):
             return self._faults[path].popleft()
 
     def process_request(self, request, client_address):
+        """Answer a request, and remember its connection."""
         self._connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request):
+        """Close a connection."""
         self._connections.discard(request)
         super().shutdown_request(request)
 
     def handle_error(self, request, client_address):
+        """Report an error, unless the client went away."""
         # Clients may go away when they please, and do where a test is about that.
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
