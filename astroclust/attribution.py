@@ -270,7 +270,7 @@ def reduce_input(stamps, model=None, *, inputs=None, steps=32):
         known = [band for band in card.system.reference if band in card.bands]
         inputs = [one for one in (known[:2], known[:1]) if len(one) < len(card.bands)]
     if not len(inputs):
-        raise ValueError("there is no reduced input: give the bands of one, such as [('V', 'I')]")
+        raise ValueError("no reduced input is given; list the bands to keep, such as [('V', 'I')]")
     inputs = [_check_input(one, card, stamps) for one in inputs]
     classes = card.classes.most_probable(classifier.probabilities(stamps).mean(axis=0))
     probabilities, maps = [], []
@@ -289,8 +289,8 @@ def _check_input(bands, card, stamps):
     kept = tuple(band for band in card.bands if band in bands)
     if isinstance(bands, str) or len(kept) != len(bands) or not 0 < len(kept) < len(card.bands):
         raise ValueError(
-            f"a reduced input has some but not all of the bands {list(card.bands)}, each once, not "
-            f"{bands!r}"
+            f"a reduced input must have some but not all of the bands {list(card.bands)}, each "
+            f"once, not {bands!r}"
         )
     if len(card.bands) - len(kept) > card.max_missing_bands:
         raise ValueError(

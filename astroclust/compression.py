@@ -100,7 +100,7 @@ def unpack(content):
             return content
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise OSError(f"it expands to more than {limit:,} bytes")
+        raise OSError(f"it expands to more than the limit of {limit:,} bytes")
     return content
 
 
@@ -126,6 +126,6 @@ def _only_member(file, stack):
     members = archive.infolist()
     if len(members) != 1:
         raise OSError(
-            f"it is a zip archive of {len(members)} files; expand it and name one of them"
+            f"it is a zip archive of {len(members)} files; expand it and give one of them"
         )
     return stack.enter_context(archive.open(members[0]))

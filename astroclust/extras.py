@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 __all__ = ["advice_of", "naming_extras"]
 
-# What provides a module, if its name differs.
+# Package that provides a module, if its name differs.
 _PACKAGES = {
     "PIL": "pillow",
     "distributed": "dask[distributed]",
@@ -58,9 +58,9 @@ def advice_of(error):
     --------
     >>> from astroclust.extras import advice_of
     >>> advice_of(ModuleNotFoundError(name="PIL.Image"))
-    'pillow is not installed: python -m pip install "astroclust[all]"'
+    'pillow is not installed; run python -m pip install "astroclust[all]"'
     >>> advice_of(ModuleNotFoundError(name="galsim"))
-    'galsim is not installed: python -m pip install "astroclust[simulate]"'
+    'galsim is not installed; run python -m pip install "astroclust[simulate]"'
     """
     module = (error.name or "").partition(".")[0]
     if module in ("", "astroclust"):
@@ -68,10 +68,10 @@ def advice_of(error):
     package = _PACKAGES.get(module, module)
     wanted = f"astroclust[{_EXTRAS.get(module, 'all')}]"
     if isinstance(error, ModuleNotFoundError):
-        return f'{package} is not installed: python -m pip install "{wanted}"'
+        return f'{package} is not installed; run python -m pip install "{wanted}"'
     return (
-        f"{package} is too old, or its installation is damaged ({error}): "
-        f'python -m pip install --upgrade "{wanted}"'
+        f"{package} is too old, or its installation is damaged ({error}); run python -m pip "
+        f'install --upgrade "{wanted}"'
     )
 
 
@@ -91,7 +91,7 @@ def naming_extras():
     ...     raise ModuleNotFoundError(name="timm")
     Traceback (most recent call last):
         ...
-    ModuleNotFoundError: timm is not installed: python -m pip install "astroclust[train]"
+    ModuleNotFoundError: timm is not installed; run python -m pip install "astroclust[train]"
     """
     try:
         yield

@@ -19,8 +19,8 @@ from astroclust.fits_structure import check_structure
 __all__ = ["check_output", "make_folder", "open_fits", "reading", "replace_when_done"]
 
 _REMEDIES = {
-    errno.ENOSPC: "make space on that disk, or choose a folder on another one",
-    errno.EDQUOT: "remove files of yours there, or choose a folder on another disk",
+    errno.ENOSPC: "free space on that disk, or choose a folder on another one",
+    errno.EDQUOT: "remove files there, or choose a folder on another disk",
     errno.EFBIG: "allow larger files (ulimit -f), or choose a folder on another disk",
     errno.ENOMEM: "close other programs, or write less at a time",
 }
@@ -63,23 +63,23 @@ def check_output(path, *, overwrite=False):
     >>> check_output("no/such/folder/result.fits")
     Traceback (most recent call last):
         ...
-    FileNotFoundError: cannot write no/such/folder/result.fits: there is no folder no/such/folder...
+    FileNotFoundError: cannot write no/such/folder/result.fits: the folder no/such/folder...
     """
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(
-            f"cannot write {path}: there is no folder {path.parent}; make it first"
+            f"cannot write {path}: the folder {path.parent} does not exist; create it first"
         )
     target = _target(path)
     trial = _beside(target)
     try:
         if target.is_dir():
-            raise IsADirectoryError(f"cannot write {path}: it is a folder; name a file in it")
+            raise IsADirectoryError(f"cannot write {path}: it is a folder; give a file")
         if target.exists() and not target.is_file():
             raise OSError(f"cannot write {path}: it is not a regular file; choose another name")
         if target.exists() and not overwrite:
             raise FileExistsError(
-                f"{path} exists already: choose another name, or allow it to be overwritten"
+                f"{path} already exists; choose another name, or allow it to be overwritten"
             )
         trial.touch(exist_ok=False)
         trial.unlink()
@@ -121,7 +121,7 @@ def make_folder(path):
         is_file = isinstance(error, FileExistsError)
         reason = "it is a file" if is_file else error.strerror or error
         kind = FileExistsError if is_file else OSError
-        raise kind(f"cannot make the folder {path}: {reason}; choose another one") from error
+        raise kind(f"cannot create the folder {path}: {reason}; choose another one") from error
     return path
 
 
@@ -276,9 +276,9 @@ def open_fits(path):
 def _warn_of_changes(changed, path):
     if changed:
         warnings.warn(
-            f"the checksum of {', '.join(changed)} in {path} does not match: the file was damaged, "
-            "or edited without updating CHECKSUM and DATASUM; download it again, or, if the edit "
-            "was yours, save it with checksum=True of astropy.io.fits",
+            f"the checksum of {', '.join(changed)} in {path} does not match: the file is damaged, "
+            "or was edited without updating CHECKSUM and DATASUM; download it again, or, if you "
+            "edited it, save it with checksum=True of astropy.io.fits",
             AstropyUserWarning,
             stacklevel=5,
         )
@@ -298,11 +298,11 @@ def _is_ours(error):
 def _named(error, path, remedy):
     """An error that names the file, the problem and the remedy."""
     if isinstance(error, FileNotFoundError):
-        return FileNotFoundError(f"there is no file {error.filename or path}")
+        return FileNotFoundError(f"{error.filename or path} does not exist")
     if isinstance(error, IsADirectoryError):
-        return IsADirectoryError(f"cannot read {path}: it is a folder; name a file in it")
+        return IsADirectoryError(f"cannot read {path}: it is a folder; give a file")
     if isinstance(error, PermissionError):
-        return PermissionError(f"cannot read {path}: permission denied; allow it to be read")
+        return PermissionError(f"cannot read {path}: permission denied; change its permissions")
     if isinstance(error, MemoryError):
         remedy = "free memory, or use a machine with more"
     if isinstance(error, ValueError) and _is_ours(error):
@@ -329,7 +329,7 @@ def _target(path):
     if not target.parent.is_dir():
         raise FileNotFoundError(
             f"cannot write {path}: it is a link to {target}, whose folder does not exist; remove "
-            "the link, or make the folder"
+            "the link, or create the folder"
         )
     return target
 

@@ -118,7 +118,7 @@ def _read_header(file, number):
         ends = [i for i, card in enumerate(cards) if re.match(rb"END(?![A-Z0-9_-])", card)]
         if ends:
             if b"".join(cards[ends[0] :]).rstrip(b" \0") != b"END":
-                raise OSError(f"the header of {_name(number)} goes on after its END")
+                raise OSError(f"the header of {_name(number)} continues after its END")
             return b"".join(blocks)
     raise OSError(f"the header of {_name(number)} has no END in {_MAX_BLOCKS * _BLOCK:,} bytes")
 
@@ -142,13 +142,13 @@ def _data_size(header, number):
     if not number and header.get("SIMPLE") != "T":
         raise OSError("SIMPLE is not T, so it does not claim to be FITS")
     if number and header.get("XTENSION", "").strip("' ") not in _EXTENSIONS:
-        raise OSError(f"XTENSION of {name} is {header.get('XTENSION')}, which FITS does not know")
+        raise OSError(f"XTENSION of {name} is {header.get('XTENSION')}, which is not a FITS value")
     for key, value in header.items():
         if _SCALING.fullmatch(key):
             _check_scaling(key, value, name)
     bits = _integer(header, "BITPIX", name)
     if bits not in _BITPIX:
-        raise OSError(f"BITPIX of {name} is {bits}, which FITS does not know")
+        raise OSError(f"BITPIX of {name} is {bits}, which is not a FITS value")
     shape = _axes(header, "", name)
     parameters = _integer(header, "PCOUNT", name, default=0)
     groups = _integer(header, "GCOUNT", name, default=1, lowest=1)
@@ -169,13 +169,15 @@ def _check_scaling(key, value, name):
     if not _NUMBER.fullmatch(value) or not np.isfinite(float(value.replace("D", "E"))):
         raise OSError(f"{key} of {name} is {value or 'empty'}, not a finite number")
     if key.startswith(("BSCALE", "TSCAL")) and float(value.replace("D", "E")) == 0:
-        raise OSError(f"{key} of {name} is 0, which leaves no values")
+        raise OSError(f"{key} of {name} is 0, so it has no data")
 
 
 def _axes(header, prefix, name):
     n_axes = _integer(header, f"{prefix}NAXIS", name)
     if n_axes > _MAX_AXES:
-        raise OSError(f"{prefix}NAXIS of {name} is {n_axes}; more than {_MAX_AXES} are not read")
+        raise OSError(
+            f"{prefix}NAXIS of {name} is {n_axes}; more than {_MAX_AXES} axes are not supported"
+        )
     return [_integer(header, f"{prefix}NAXIS{i + 1}", name) for i in range(n_axes)]
 
 
@@ -214,7 +216,7 @@ def _check_table(header, shape, bits, name):
 def _column_width(form, number, name):
     match = re.match(r"(\d{0,18})([A-Z])", form)
     if match is None or match[2] not in {"X", *_ELEMENTS}:
-        raise OSError(f"TFORM{number} of {name} is {form}, which FITS does not know")
+        raise OSError(f"TFORM{number} of {name} is {form}, which is not a FITS value")
     repeat = int(match[1] or 1)
     return -(-repeat // 8) if match[2] == "X" else repeat * _ELEMENTS[match[2]]
 
@@ -222,10 +224,10 @@ def _column_width(form, number, name):
 def _check_compressed(header, shape, size, name):
     """Check that the tiles of a compressed image match its header."""
     if _integer(header, "ZBITPIX", name) not in _BITPIX:
-        raise OSError(f"ZBITPIX of {name} is {header['ZBITPIX']}, which FITS does not know")
+        raise OSError(f"ZBITPIX of {name} is {header['ZBITPIX']}, which is not a FITS value")
     method = header.get("ZCMPTYPE", "").strip("' ")
     if method not in _COMPRESSIONS:
-        raise OSError(f"ZCMPTYPE of {name} is {method or 'missing'}, which is not known")
+        raise OSError(f"ZCMPTYPE of {name} is {method or 'missing'}, which is not a known method")
     axes = _axes(header, "Z", name)
     tiles = [
         # By default, each row is a tile.
@@ -234,12 +236,12 @@ def _check_compressed(header, shape, size, name):
     ]
     n_tiles = math.prod(-(-length // tile) for length, tile in zip(axes, tiles, strict=True))
     if n_tiles != shape[1]:
-        raise OSError(f"{name} has {shape[1]} compressed tiles, its header states {n_tiles}")
+        raise OSError(f"{name} has {shape[1]} compressed tiles, but its header states {n_tiles}")
     n_bytes = math.prod(axes) * abs(int(header["ZBITPIX"])) // 8
     if n_bytes > expansion_limit(size):
         raise OSError(
-            f"{name} expands {size:,} bytes to {n_bytes:,}, which no real image does; "
-            "if it is one, expand it with funpack"
+            f"{name} expands from {size:,} to {n_bytes:,} bytes, which is implausible for a real "
+            "image; if you trust it, expand it with funpack"
         )
 
 
@@ -249,8 +251,8 @@ def _check_end(end, limit, is_plain):
     if is_plain:
         raise OSError(f"{end - limit} bytes are missing at its end")
     raise OSError(
-        f"it expands to {end:,} bytes or more, which no real image does; if it is one, "
-        "expand the file first"
+        f"it expands to at least {end:,} bytes, which is implausible for a real image; if you "
+        "trust it, expand the file first"
     )
 
 
@@ -350,8 +352,7 @@ def drop_unreadable_cards(header, path):
             del header[i]
     if lost:
         warnings.warn(
-            f"{path}: the header has values of {', '.join(lost)} that cannot be read; they are "
-            "ignored",
+            f"{path}: the header values of {', '.join(lost)} cannot be read and are ignored",
             AstropyUserWarning,
             stacklevel=2,
         )

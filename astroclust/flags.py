@@ -69,5 +69,5 @@ class DescribedFlag(IntFlag):
             return [cls.decode(int(value)) for value in np.asarray(values)]
         known = sum(cls)
         if values < 0 or values & ~known:
-            raise ValueError(f"flags {values} has bits that are not in use (all together: {known})")
+            raise ValueError(f"flags {values} has undefined bits (all defined bits: {known})")
         return [flag.name for flag in cls if values & flag]

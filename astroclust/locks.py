@@ -39,8 +39,8 @@ def only_process(path):
         lock.acquire(timeout=_PATIENCE)
     except Timeout as error:
         raise OSError(
-            f"{path} is in use by another process of astroclust: run this again when that has "
-            "ended, or choose another name"
+            f"{path} is in use by another astroclust process; run this again when it has "
+            "finished, or choose another name"
         ) from error
     except NotImplementedError:  # a file system without locks
         yield

@@ -33,12 +33,12 @@ def decode(content):
     """
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), None)
     if encoding is None and b"\0" in content:
-        raise UnreadableError("it is not text: save it as CSV in UTF-8, FITS or ECSV")
+        raise UnreadableError("it is not text; save it as CSV in UTF-8, FITS or ECSV")
     try:
         text = content.decode(encoding or "utf-8")
     except UnicodeDecodeError:
         if encoding is not None:
-            raise UnreadableError(f"it is not {encoding}: save it again in UTF-8") from None
+            raise UnreadableError(f"it is not {encoding}; save it again in UTF-8") from None
         text = content.decode("latin-1")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
@@ -53,6 +53,6 @@ def check_last_line(text):
     """
     if text and not text.endswith("\n"):
         raise UnreadableError(
-            "its last line has no end, as if it were truncated: fetch or write it again, or, if it "
+            "its last line has no newline and may be truncated; fetch or write it again or, if it "
             "is complete, add a newline at its end"
         )

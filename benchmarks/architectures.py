@@ -1,10 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Compare networks that train equally long on the same simulated stamps.
+"""Compare networks with equal training time on the same simulated stamps.
 
-Each network has the same minutes on this machine, in which it takes as many batches as it can, and
-is scored on the same stamps like galaxies that none has learnt from. Ours follow the recipe of the
-bundled classifier, those of Wei et al. (2020) theirs, with the weights of ImageNet where they can
-be had.
+Each network is trained for the same time on this computer and scored on the same stamps of galaxies
+outside the training set. Ours follow the recipe of the bundled classifier, those of Wei et al.
+(2020) theirs, with ImageNet weights if available.
 """
 
 import argparse
@@ -24,10 +23,10 @@ NETWORKS = ("native-small", "native", "native-large", "starcnet", "resnet18", "v
 
 
 def recipe_of(name):
-    """The recipe of a network, and what its first weights are."""
+    """Recipe of a network, and a description of its initial weights."""
     if name.startswith("native"):
         return Recipe(architecture=name), "random"
-    # StarcNet's own normalisation keeps brightness; its layers want a higher rate than pictures'.
+    # StarcNet's normalization keeps brightness; its layers need a higher learning rate.
     if name == "starcnet":
         return Recipe(architecture=name, learning_rate=3e-4), "random"
     recipe = find_recipe("wei2020-vgg19" if name.startswith("vgg19_bn") else "wei2020")
@@ -35,12 +34,12 @@ def recipe_of(name):
     try:
         create_network(name)
     except OSError:
-        return replace(recipe, weights="none"), "random: ImageNet's cannot be had here"
+        return replace(recipe, weights="none"), "random, as ImageNet weights are not available"
     return recipe, "ImageNet"
 
 
 def batches_in(seconds, sample, recipe):
-    """How many batches a training takes in that time."""
+    """Number of batches in the given time."""
     times = []
     for batches in (1, 5):
         begun = perf_counter()
@@ -50,24 +49,24 @@ def batches_in(seconds, sample, recipe):
 
 
 def milliseconds(classifier, stamps):
-    """What a stamp takes to classify."""
+    """Classification time per stamp."""
     begun = perf_counter()
     classifier.probabilities(stamps)
     return 1000 * (perf_counter() - begun) / len(stamps)
 
 
 def peak_memory():
-    """The most memory that this process has had, in GB; of all networks so far."""
+    """Peak memory of this process in GB, over all networks so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def main():
-    """Train and print one line a network."""
+    """Train and print one line per network."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10.0, help="for each network")
     parser.add_argument("--batches", type=int, help="for each network, in place of minutes")
     parser.add_argument("--networks", nargs="+", default=NETWORKS)
-    parser.add_argument("--n", type=int, default=16000, help="stamps to learn from")
+    parser.add_argument("--n", type=int, default=16000, help="training stamps")
     parser.add_argument("--tests", type=int, default=1000, help="stamps to score on")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
@@ -95,12 +94,12 @@ def main():
         scores = score_classifier(classifier, tests, test_labels)
         recall = np.mean([scores[f"recall_{number}"] for number in (1, 2, 3, 4)])
         n_weights = sum(weights.numel() for weights in classifier.networks[0].parameters())
-        per_batch = f"{seconds / batches:.2f} s a batch ({cpu / batches:.2f} s of CPU)"
+        per_batch = f"{seconds / batches:.2f} s per batch ({cpu / batches:.2f} s of CPU)"
         print(
             f"{name} ({weights}): {n_weights / 1e6:.2f} million weights, "
-            f"{batches * recipe.batch_size} stamps seen, accuracy {scores['accuracy']:.3f}, "
+            f"{batches * recipe.batch_size} training stamps, accuracy {scores['accuracy']:.3f}, "
             f"mean recall {recall:.3f}, calibration error {scores['ece']:.3f}, "
-            f"{milliseconds(classifier, tests[:64]):.1f} ms a stamp; {per_batch}, peak memory "
+            f"{milliseconds(classifier, tests[:64]):.1f} ms per stamp; {per_batch}, peak memory "
             f"{peak_memory():.1f} GB",
             flush=True,
         )

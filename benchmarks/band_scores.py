@@ -1,13 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Accuracy of a bundled classifier for each likely subset of the bands, for its model card.
 
-On simulated stamps it is that of the classifier itself. On human labels it is that of classifiers
-of the same recipe, each on the pictures of the galaxy that it has not seen, pooled over galaxies:
-``--folder`` has them, as ``real_labels.py`` writes them. Pictures have no bands but B, V and I.
+On simulated stamps it is the accuracy of the classifier itself. On human labels it is that of
+classifiers of the same recipe, each on pictures of a galaxy outside its training set, pooled over
+galaxies; ``--folder`` is the output of ``real_labels.py``. Pictures only have the bands B, V and I.
 
 With ``--ship NAME`` the scores are written into the card of the bundled classifier, with the
-fingerprints of the human-labeled stamps that it was trained on if it has none, and weights and card
-are signed again.
+fingerprints of its human-labeled training stamps if it has none, and weights and card are signed
+again.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def simulated_scores(classifier, n, seed, workers):
 
 
 def human_scores(folder, kind, samples):
-    """Scores on each galaxy by the classifier that has not seen it, pooled."""
+    """Pooled scores on each galaxy by the classifier trained without it."""
     tests = []
     for sample in samples:
         path = folder / f"{kind}_{sample.galaxy}.safetensors".replace(" ", "")
@@ -44,7 +44,7 @@ def human_scores(folder, kind, samples):
             sys.exit(f"{path} is missing; run real_labels.py with --folder {folder} first")
         classifier = load_classifier(path)
         if sample.galaxy in classifier.card.galaxies:
-            sys.exit(f"{path} has been trained on {sample.galaxy}; train it without that galaxy")
+            sys.exit(f"{path} was trained on {sample.galaxy}; train it without that galaxy")
         stamps = crop_middle(sample.stamps, classifier.card.stamp_size)
         tests.append((classifier, stamps, sample.labels))
     return score_bands(tests, subsets=PICTURE_SUBSETS, progress_bar=sys.stderr.isatty())

@@ -1,7 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Time reading and writing a LEGUS catalogue of 100,000 rows, beside numpy reading the numbers.
+"""Time reading and writing a LEGUS catalog of 100,000 rows against numpy reading the numbers.
 
-The rows are those of a real catalogue, repeated.
+The rows are those of a real catalog, repeated.
 """
 
 import tempfile

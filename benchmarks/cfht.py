@@ -1,11 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Does what was learnt elsewhere help on real pixels? Globular clusters of M31 against galaxies.
+"""Transfer of pretraining to real pixels: globular clusters of M31 against galaxies.
 
-The 544 stamps are of CFHT's g band, 8-bit and stretched, of 470 objects. Five folds by object:
-nothing is scored on an object that was learnt from. Compared are one copy of EfficientNet-Lite0
-with random weights and with those of ImageNet, which sees whole stamps; and the bundled
-classifier, which learnt from simulated HST stamps and sees their middle at the sampling of HST.
-Each has all but its last part frozen, or is free.
+The 544 stamps of 470 objects are 8-bit, stretched images in the g band of CFHT. Scores are from
+five folds by object, so no object is in both the training and the test set. The benchmark compares
+EfficientNet-Lite0 with random and with ImageNet weights, on complete stamps, with the bundled
+classifier, which was trained on simulated HST stamps, on the center of each stamp at the sampling
+of HST. In each, all layers are trained, or all but the last part are frozen.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from astroclust.networks import create_network
 from astroclust.training import Recipe, Sample
 
 FOLDS = 5
-# MegaCam's pixels, two by two, see a star as wide as HST's do.
+# Stars have the same width in 2 x 2 MegaCam pixels as in HST pixels.
 BINNING, SIZE = 2, 50
 STARTS, STATES = ("random", "imagenet", "ours"), ("frozen", "free")
 
@@ -39,28 +39,28 @@ def read_stamps(folder):
 
 
 def as_hst(pixels):
-    """The middle of each stamp, binned to the sampling of HST, shape (n, 50, 50)."""
+    """Center of each stamp, binned to the sampling of HST, shape (n, 50, 50)."""
     edge = (pixels.shape[-1] - BINNING * SIZE) // 2
     middle = pixels[:, edge : edge + BINNING * SIZE, edge : edge + BINNING * SIZE]
     return middle.reshape(len(pixels), SIZE, BINNING, SIZE, BINNING).mean(axis=(2, 4))
 
 
 def as_bands(pixels, shown, bands):
-    """Stamps whose bands of those names show the same pixels; the others are absent."""
+    """Stamps with the same pixels in the named bands; other bands are absent."""
     data = np.where(np.isin(bands, shown)[:, None, None], pixels[:, None], np.float32(0))
     present = np.tile(np.isin(bands, shown), (len(pixels), 1))
     return Stamps(data, bands, bands=bands, present=present)
 
 
 def accuracy_of_fold(stamps, labels, fold, recipe, start):
-    """Fraction of the test set whose class is right, when two classes are all there are."""
-    learnt, tested = fold
-    sample = Sample(stamps[learnt], labels[learnt], description="stamps of CFHT")
+    """Accuracy on the test set with two classes."""
+    training, tested = fold
+    sample = Sample(stamps[training], labels[training], description="stamps of CFHT")
     classifier = train_classifier(sample, name="cfht", recipe=recipe, start=start)
-    chances = np.concatenate(
+    probabilities = np.concatenate(
         [classifier.probabilities(stamps[tested[i : i + 64]])[0] for i in range(0, len(tested), 64)]
     )
-    return np.mean((chances[:, 0] > chances[:, 3]) == (labels[tested] == 1))
+    return np.mean((probabilities[:, 0] > probabilities[:, 3]) == (labels[tested] == 1))
 
 
 def main():
@@ -122,7 +122,7 @@ def main():
         for name, stamps, recipe, first, frozen in (kinds[kind] for kind in arguments.starts):
             for state in arguments.states:
                 chosen = recipe
-                if state == "frozen":  # the learning rate is that of the last part alone
+                if state == "frozen":  # learning rate of the last part only
                     chosen = replace(recipe, frozen=frozen, learning_rate=1e-2)
                 right = [accuracy_of_fold(stamps, labels, fold, chosen, first) for fold in folds]
                 print(

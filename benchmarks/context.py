@@ -1,8 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Train the model of photometry and surroundings, and score it on galaxies left out.
+"""Train the model of photometry and surroundings, and score it on held-out galaxies.
 
-A galaxy of the LEGUS catalogs is left out at a time. With probabilities of images, which must be of
-networks that have not seen the galaxy either, the exponents of pooling are fitted on the other
+One galaxy of the LEGUS catalogs is held out at a time. With probabilities from images, which must
+be by networks trained without that galaxy, the exponents of pooling are fitted on the other
 galaxies, and the pooled probabilities are scored. ``--output`` writes a model of all galaxies.
 """
 
@@ -28,7 +28,7 @@ NAME = "legus-context-1"
 SEED = 0
 COMMAND = "python benchmarks/context.py --images IMAGES.ecsv --output astroclust/data/context.json"
 PROBABILITIES = [f"prob_{number}" for number in (1, 2, 3, 4)]
-# What may be missing, and the magnitude columns that stay.
+# Missing evidence, and the remaining magnitude columns.
 SUBSETS = {
     "B, V and I only": ("f435w", "f438w", "f555w", "f606w", "f814w"),
     "V and I only": ("f555w", "f606w", "f814w"),
@@ -96,7 +96,7 @@ def only(classified, wanted):
 
 
 def fit(classified, images):
-    """Exponents that suit all galaxies with probabilities of images, for each forest."""
+    """Exponents fitted to all galaxies with probabilities from images, for each forest."""
     exponents = {}
     for kind, table in classified.items():
         image = only(images, table)
@@ -109,7 +109,7 @@ def fit(classified, images):
 
 
 def left_out(catalogs, kind, galaxies, progress, folder):
-    """Probabilities of each galaxy by a model of the others; kept in a folder, if there is one."""
+    """Probabilities of each galaxy by a model of the others, stored in a folder if given."""
     path = folder and folder / f"{kind}.ecsv"
     if path and path.is_file():
         return Table.read(path)
@@ -123,7 +123,7 @@ def left_out(catalogs, kind, galaxies, progress, folder):
 
 
 def score_subsets(catalogs, labels):
-    """Print the scores on the five galaxies if some columns are missing there."""
+    """Print the scores on the five galaxies without some columns."""
     held_out = [catalog.meta["FIELD"] in set(labels["field"]) for catalog in catalogs]
     galaxies = sorted(
         {c.meta["GALAXY"] for c, held in zip(catalogs, held_out, strict=True) if held}
@@ -151,9 +151,9 @@ def main():
     parser.add_argument(
         "--left-out",
         type=Path,
-        help="folder that keeps the probabilities of galaxies left out, to fit pooling anew",
+        help="folder for the probabilities of held-out galaxies, to refit the pooling",
     )
-    parser.add_argument("--all", action="store_true", help="leave out each of all galaxies")
+    parser.add_argument("--all", action="store_true", help="hold out each of all galaxies")
     parser.add_argument("--subsets", action="store_true", help="also score without some columns")
     parser.add_argument("--output", type=Path, help="JSON file of the model to write")
     arguments = parser.parse_args()

@@ -1,9 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Pairs of stars told apart by a detector with masks and by the chain of LEGUS, and their fluxes.
+"""Deblending of pairs of stars by a detector with masks and by the LEGUS pipeline.
 
     python benchmarks/deblending.py FOLDER/masks-1.safetensors
 
-The pairs lie on empty sky, seen by the cameras of a field of LEGUS that the detector has not seen,
+The pairs lie on empty sky, seen by the cameras of a field of LEGUS outside the training set,
 at all angles and positions within a pixel. A pair is told apart if both stars are found within 1.5
 pixels. Fluxes are compared with those of single stars of the same brightness, which the same
 outline misses as much of.

@@ -1,10 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How deep LEGUS's threshold goes, beside the catalogue that LEGUS released.
+"""Detection limit of the LEGUS threshold, compared with the released catalog.
 
-Artificial clusters in nothing but noise, that of the quiet sky of NGC 628C, with the PSFs of its
-cameras: the V magnitude at which half of them are found with the preset ``legus``. And the V
-magnitudes of all rows of the catalogue of NGC 628C, where the detections of LEGUS with measured
-colours and a concentration index end.
+Measures the V magnitude at which half of the artificial clusters in the noise of quiet sky in NGC
+628C are detected with the preset ``legus``, and the faint end of the V magnitudes in the released
+catalog of NGC 628C, for detections with colors and a concentration index.
 """
 
 import numpy as np
@@ -18,13 +17,13 @@ from astroclust.simulation.headers import header_of
 from astroclust.simulation.observations import observe_like
 
 SIZE = 600
-# Of quiet sky, in e-/s a drizzled pixel, measured in the images of NGC 628C, NUV to I.
+# Noise of quiet sky in e-/s per drizzled pixel, measured in the images of NGC 628C, NUV to I.
 SKY_NOISE = (0.0027, 0.0031, 0.0054, 0.0084, 0.0165)
 CATALOG = "hlsp_legus_hst_acs-wfc3_ngc628-c_multiband_v1_padagb-mwext-avgapcor.tab"
 
 
 def main():
-    """Inject, and print both."""
+    """Inject clusters and print both limits."""
     catalog = read_legus(data_path("legus_catalogs", CATALOG))
     rng = np.random.default_rng(1)
     field = find_field("ngc628-c")
@@ -49,7 +48,7 @@ def main():
     v = np.ma.compressed(catalog["mag_f555w"])
     shares = (5, 25, 50, 75, 95)
     values = ", ".join(f"{value:.2f}" for value in np.percentile(v, shares))
-    print(f"V of {len(v)} rows of NGC 628C, {shares} per cent below: {values}")
+    print(f"V of {len(v)} rows of NGC 628C, {shares} percent below: {values}")
 
 
 if __name__ == "__main__":

@@ -288,7 +288,7 @@ def mean_of(table, name, number):
 
 def compare(arguments):
     """Print and draw completeness and purity of all methods."""
-    from astroclust.plotting import plot_detection
+    from astroclust.plotting import plot_detection, plot_precision_recall
 
     warnings.simplefilter("ignore", AstropyUserWarning)  # of stamps at the edges, and of metadata
     truth = all_truth(arguments.folder, "-truth.ecsv")
@@ -302,7 +302,7 @@ def compare(arguments):
     methods += [(name, name, "p_cluster", 0.5) for name in names]
     methods += [(f"{name} and classifier", name, "p_both", 0.5) for name in names]
     chain = score(found_by(arguments, "chain"), truth).completeness
-    rows, drawn = [], {}
+    rows, drawn, curves = [], {}, {}
     for label, method, column, threshold in methods:
         found = found_by(arguments, method)
         scores = score(found, truth, column, threshold)
@@ -327,14 +327,21 @@ def compare(arguments):
             }
         )
         drawn[label] = scores
+        curves["chain and classifier" if method == "chain" else label] = curve
     table = Table(rows=rows)
     for name in table.colnames[1:]:
         table[name].format = ".3f"
     table.pprint_all()
     table.write(arguments.folder / "comparison.ecsv", overwrite=True)
-    chosen = {label: drawn[label] for label in drawn if arguments.draw in label}
-    figure = plot_detection({**dict(list(drawn.items())[:3]), **chosen})
-    figure.savefig(arguments.folder / "comparison.png", dpi=150)
+    drawn, curves = (shown(scores, arguments.draw) for scores in (drawn, curves))
+    plot_detection(drawn).savefig(arguments.folder / "comparison.png", dpi=150)
+    plot_precision_recall(curves).figure.savefig(arguments.folder / "curves.png", dpi=150)
+
+
+def shown(scores, names):
+    """Scores of the chain, and of the methods that are drawn."""
+    chosen = ("chain", *names)
+    return {label: one for label, one in scores.items() if label.startswith(chosen)}
 
 
 def ship(arguments):
@@ -403,7 +410,9 @@ def main():
     parser.add_argument("--batches", type=int, default=600)
     parser.add_argument("--batch-size", type=int, default=4, help="tiles per batch")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw fields")
-    parser.add_argument("--draw", default="-1", help="in the names of the detectors to draw")
+    parser.add_argument(
+        "--draw", nargs="*", default=["native-1", "masks-1"], help="methods to draw"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--output", type=Path, help="file of the detector to ship")
     arguments = parser.parse_args()

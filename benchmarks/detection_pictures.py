@@ -1,10 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Clusters that people labeled on real pictures, found by a detector that has not seen the galaxy.
+"""Human-labeled clusters on real pictures, found by a detector trained without the galaxy.
 
     python benchmarks/detection_pictures.py PICTURES FOLDER/native-1.safetensors
 
 For each galaxy in turn, the detector is fine-tuned on the labels of the others and scored on this
-one, before and after. The labels are incomplete: they say nothing of sources that nobody inspected.
+one, before and after. The labels are incomplete, because some sources were not inspected.
 So recall counts labeled objects of classes 1 and 2 that are found, and purity only found sources
 that are labeled at all.
 """

@@ -1,11 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Measure whether simulated classes are as hard to tell as real ones are.
+"""Measure whether simulated classes are as difficult as real ones.
 
-A classifier that learned on simulated stamps (``astroclust train``, with ``--labels experts`` on
-what experts call them) is tested on stamps like those of galaxies that it did not learn from, in
-the class mix of the LEGUS sample of Wei et al. (2020): against the labels that experts would give
-them (the mode of three, `astroclust.simulation.label_noise`), and against the truth. The ResNet18
-of Wei et al. has 78 / 54 / 58 / 66 per cent of the classes right on real stamps (their table 5).
+A classifier trained on simulated stamps (``astroclust train``, on labels of simulated experts with
+``--labels experts``) is tested on stamps of other galaxies, in the class mix of the LEGUS sample of
+Wei et al. (2020), against the labels of simulated experts (the mode of three,
+`astroclust.simulation.label_noise`) and against the truth. The recall of the ResNet18 of Wei et al.
+on real stamps is 78 / 54 / 58 / 66 percent (their table 5).
 """
 
 import argparse
@@ -23,12 +23,12 @@ PAPER = np.array([78, 54, 58, 66])
 
 
 def recall(labels, found):
-    """Per cent of each class that is found."""
+    """Recall of each class in percent."""
     return np.array([100 * np.mean(found[labels == c] == c) for c in (1, 2, 3, 4)])
 
 
 def in_mix(classes, rng):
-    """Rows that have the classes in the mix of LEGUS."""
+    """Rows with the class mix of LEGUS."""
     counts = np.bincount(classes, minlength=5)[1:]
     wanted = (MIX * np.min(counts / MIX)).astype(int)
     rows = [
@@ -38,7 +38,7 @@ def in_mix(classes, rng):
 
 
 def best_guess(kinds, labels):
-    """What experts most often call each kind: the most that can be known of their labels."""
+    """Most frequent expert label of each kind, the best possible prediction."""
     guess = np.zeros(len(kinds), int)
     for kind in set(kinds):
         rows = kinds == kind
@@ -47,7 +47,7 @@ def best_guess(kinds, labels):
 
 
 def main():
-    """Draw the stamps, classify them, print."""
+    """Simulate and classify the stamps, and print the scores."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", help="name or file of a classifier (default: the bundled one)")
     parser.add_argument("--n", type=int, default=8000, help="stamps to draw")

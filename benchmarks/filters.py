@@ -3,9 +3,9 @@
 
 Pivot wavelength, rectangular width, AB magnitude of Vega (that of sedpy), AB magnitude of 1 e-/s
 and extinction at the pivot wavelength (R_V = 3.1; Fitzpatrick 1999, beyond 3.3 microns Gordon et
-al. 2023). Curves are those of ``astro-sedpy``, or else those of ``pyphot``, which for some filters
-of WFC3 are of the filter alone: then the rest of the throughput is that of filters nearby, good to
-some 0.04 mag. Needs astro-sedpy, pyphot, h5py and dust_extinction::
+al. 2023). Curves are from ``astro-sedpy``, otherwise from ``pyphot``, whose curves of some WFC3
+filters exclude the rest of the system; in that case, the throughput of neighboring filters is used,
+accurate to about 0.04 mag. Needs astro-sedpy, pyphot, h5py and dust_extinction::
 
     python benchmarks/filters.py uvis:F657N acs:F658N
 """
@@ -29,8 +29,8 @@ _PYPHOT = {
 # Collecting area in cm2, by family of cameras (synphot; JWST User Documentation).
 _AREAS = {"nircam": 254009.0}
 _HST_AREA = 45238.93
-# Throughput of telescope and camera at wavelengths in Angstrom: peaks of filters with whole curves.
-# Curves that peak above are those of a filter alone.
+# Throughput of telescope and camera at wavelengths in Angstrom: peaks of filters with complete
+# curves. Curves that peak above are those of a filter alone.
 _REST = {
     "uvis": (
         (2704, 3355, 3922, 4325, 5308, 5887, 8024),
@@ -42,7 +42,7 @@ _ALONE = 0.6
 
 
 def read_curve(camera, name):
-    """Wavelength (Angstrom), throughput and the package that they come from."""
+    """Wavelength (Angstrom), throughput and their source package."""
     family = camera.partition("-")[0]
     try:
         curve = Filter(f"{_SEDPY[family]}_{name.lower()}")

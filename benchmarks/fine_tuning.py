@@ -1,9 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How long the bundled classifier takes to learn from some hundred labels, and what it gains.
+"""Duration and gain of fine-tuning the bundled classifier on a few hundred labels.
 
-The labels are what one simulated expert calls stamps like one galaxy of which it has seen none: an
-expert's classes are not the truth that it learnt, and a galaxy has its own colours and crowding. It
-is scored on other stamps and the same expert, before and after.
+The labels are from one simulated expert for stamps of a galaxy outside the training set, because
+the classes of an expert differ from the true ones, and each galaxy has its own colors and crowding.
+Scores before and after are for other stamps with labels of the same expert.
 """
 
 import argparse
@@ -20,7 +20,7 @@ FIELD = "ngc1433"
 
 
 def labeled_stamps(n, seed):
-    """Stamps, and what one expert calls them."""
+    """Stamps and labels of one expert."""
     stamps = simulate_stamps(n, seed=seed, like=FIELD, workers=os.cpu_count())
     table = stamps.table
     return stamps, label_noise(table["class"], seed=seed, kinds=table["kind"])["expert_1"]

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Damaged files: what readers make of them.
+"""Fuzz test of the file readers.
 
 Files of each kind that users bring are damaged at random, and read in a process of their own with
 limited memory and time::

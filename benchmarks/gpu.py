@@ -46,7 +46,7 @@ class OutOfTimeError(Exception):
 
 @dataclass
 class Settings:
-    """What is measured, and for how long."""
+    """Settings of the measurements."""
 
     device: torch.device
     seconds: float  # of timing in a line
@@ -433,7 +433,7 @@ class Clock(lightning.Callback):
             raise EnoughError
 
 
-#: What is measured, the most important first.
+#: Measurements, the most important first.
 LINES = (
     limits,
     equal_stamps,

@@ -1,11 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How well simulated experts agree, beside what Wei et al. (2020) and LEGUS publish.
+"""Agreement of simulated experts, compared with Wei et al. (2020) and LEGUS.
 
-Each published share beside ours from 100 000 objects in the class mix of the galaxy, all in per
-cent; then how often labels are the true class, and what a perfect classifier of the true class
-would get when such labels are its judge. Networks may get more: they can learn the habits of one
-person, which experts who share nothing but the object do not have. With ``--fit``, the fit of the
-confusion.
+Compares published fractions with ours from 100 000 objects in the class mix of the galaxy, in
+percent; then prints the accuracy of labels, and the score of a perfect classifier of the true class
+against such labels. Networks can exceed that score by learning the habits of one person, which
+independent experts lack. With ``--fit``, the confusion is fitted.
 """
 
 import argparse
@@ -24,12 +23,12 @@ from astroclust.simulation.labels import DIFFICULTY, confusion_of_kinds, label_n
 
 N = 100_000
 CLUSTERS = "1+2"
-# Wei et al. (2020), sec. 2.1. Of the objects that one expert (BCW) gave a class, per cent that the
-# mode of three others gave the same: their Fig. 2 is so ordered.
+# Wei et al. (2020), sec. 2.1. Of the objects that one expert (BCW) gave a class, percent that the
+# mode of three others gave the same, in the order of their Fig. 2.
 EXPERT_AND_MODE = {1: 66, 2: 37, 3: 40, 4: 61, CLUSTERS: 67}
 # The same expert again after years.
 EXPERT_TWICE = {1: 80, 2: 53, 3: 56, CLUSTERS: 88}
-# Of each mode, per cent of rows whose mean is the mode: unanimous but for 1, 2, 3 and 2, 3, 4.
+# Of each mode, percent of rows whose mean is the mode: unanimous but for 1, 2, 3 and 2, 3, 4.
 UNANIMOUS = {1: 44, 2: 25, 3: 30, 4: 34, "all": 33}
 # Wei et al. (2020), Tables 1 and 2: labels of BCW in NGC 3351, modes of three in the others, and
 # the whole of both samples.
@@ -42,14 +41,14 @@ MIX = {
 }
 # Accuracies of ResNet18 in sec. 4.1.
 NETWORKS = {"three people": (78, 54, 58, 66), "one person": (76, 58, 60, 71)}
-# Share of objects on which a person who comes back repeats himself and does not judge anew.
+# Fraction of objects for which a person repeats the earlier label instead of judging again.
 REPEATED = 0.34
-# Of what there is in catalogues: of points, the cut in the index leaves none.
+# Only kinds in catalogs; the cut in the concentration index removes points.
 LISTED = {
     label: {kind: share for kind, share in shares.items() if kind not in POINTS}
     for label, shares in KINDS.items()
 }
-# Off the diagonal of Tables 4 and 5, summed: what networks confuse.
+# Off-diagonal sums of Tables 4 and 5: confusion by networks.
 SHAPES = np.array(
     [[0, 40.9, 2.8, 9.4], [32.7, 0, 17.3, 28.2], [0.8, 30.3, 0, 49], [13.5, 15, 31.5, 0]]
 )
@@ -58,7 +57,7 @@ CATALOG = "hlsp_legus_hst_acs-wfc3_ngc628-{}_multiband_v1_padagb-mwext-avgapcor.
 
 
 def main():
-    """Simulate, and print; or fit."""
+    """Simulate and print, or fit."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fit", action="store_true", help="fit CONFUSION_ON_BORDER again")
     if parser.parse_args().fit:
@@ -71,7 +70,7 @@ def main():
         right = 100 * class_scores(truth, labels[column])["recall"]
         ceiling = 100 * class_scores(labels[column], truth)["recall"]
         networks = NETWORKS[sample]
-        print(f"\nLabels of {sample}: per cent of each true class that have it as label, and of")
+        print(f"\nLabels of {sample}: percent of each true class that have it as label, and of")
         print("each label that are of that class (the ceiling); then ResNet18 in the paper")
         for i, row in enumerate(zip(right, ceiling, networks, strict=True), start=1):
             print(f"  class {i}: {row[0]:5.1f} {row[1]:5.1f} {row[2]:4d}")
@@ -92,13 +91,13 @@ def simulate(mix):
 
 
 def kind_shares(label):
-    """Shares of the kinds of a class in a catalogue."""
+    """Fractions of the kinds of a class in a catalog."""
     values = np.array(list(LISTED[label].values()))
     return values / values.sum()
 
 
 def shares(joint, keys):
-    """Per cent of each first label (rows) with the same second one."""
+    """Percentage of each first label (rows) with the same second label."""
     values = {i: joint[i - 1, i - 1] / joint[i - 1].sum() for i in (1, 2, 3, 4)}
     values[CLUSTERS] = joint[:2, :2].sum() / joint[:2].sum()
     return np.array([100 * values[key] for key in keys])
@@ -122,14 +121,14 @@ def print_agreement():
 
 
 def show(title, published, joint):
-    """Print published shares beside ours."""
+    """Print published and simulated fractions."""
     print(f"\n{title}: published, ours")
     for (key, value), ours in zip(published.items(), shares(joint, published), strict=True):
         print(f"  class {key}: {value:4d} {ours:5.1f}")
 
 
 def print_unanimity():
-    """Print (c) shares of unanimous votes, and the means of NGC 628-E, which has three voters."""
+    """Print (c) fractions of unanimous votes, and means of NGC 628-E, with three voters."""
     _, three, _ = simulate(MIX["NGC 628"])
     modes, thirds = np.array(three["class_mode"]), np.rint(3 * three["class_mean"]).astype(int)
     same = thirds == 3 * modes
@@ -142,8 +141,8 @@ def print_unanimity():
     both = np.concatenate(list(pairs.values()))
     equal = both[:, 0] == both[:, 1]
     values = [equal[both[:, 0] == i].mean() for i in (1, 2, 3, 4)] + [equal.mean()]
-    print("  measured in the catalogues:", " ".join(f"{100 * value:.1f}" for value in values))
-    print("Means by mode, per cent (NGC 628-E, not in the fit): catalogue above, ours below")
+    print("  measured in the catalogs:", " ".join(f"{100 * value:.1f}" for value in values))
+    print("Means by mode, percent (NGC 628-E, not in the fit): catalog above, ours below")
     print("         " + "".join(f"{total / 3:6.2f}" for total in range(3, 13)))
     for i in (1, 2, 3, 4):
         field = np.rint(3 * pairs["e"][pairs["e"][:, 0] == i, 1]).astype(int)
@@ -153,7 +152,7 @@ def print_unanimity():
 
 
 def read_votes(path):
-    """Return mode and mean of the inspected rows of a catalogue."""
+    """Return mode and mean of the inspected rows of a catalog."""
     catalog = read_legus(path)
     inspected = np.isin(np.ma.filled(catalog["class_human"], 0), (1, 2, 3, 4))
     columns = [np.asarray(catalog[name])[inspected] for name in ("class_human", "class_mean")]
@@ -161,7 +160,7 @@ def read_votes(path):
 
 
 def fit():
-    """Fit the confusion on the border and the share repeated to what is published."""
+    """Fit the confusion on the border and the repeated fraction to published values."""
     start = np.r_[np.log(SHAPES[OFF]), np.full(4, 0.3), 0.0]
     found = least_squares(residuals, start).x
     border, repeated = unpack(found)
@@ -170,7 +169,7 @@ def fit():
 
 
 def unpack(parameters):
-    """Return the confusion on the border, with no rival likelier than the truth, and repeats."""
+    """Return the confusion on the border, with the truth most probable, and the repeats."""
     border = np.zeros((4, 4))
     border[OFF] = np.exp(parameters[:12])
     border /= border.sum(axis=1, keepdims=True)
@@ -179,7 +178,7 @@ def unpack(parameters):
 
 
 def residuals(parameters):
-    """What the model misses, in units of 2 points; and of shapes, in a factor e."""
+    """Residuals of the model in units of 2 points, and for shapes in factors of e."""
     border, repeated = unpack(parameters)
     modes, unanimous, expert_mode, pairs = agreement(border)
     field = {name: np.array(mix) / sum(mix) for name, mix in MIX.items()}
@@ -196,7 +195,7 @@ def residuals(parameters):
             # Less weight for 1+2, which cannot be met with the others.
             (shares(twice, EXPERT_TWICE) - list(EXPERT_TWICE.values())) / [2, 2, 2, 3],
             (100 * np.r_[same / mix, same.sum()] - list(UNANIMOUS.values())) / 2,
-            # The modes shall have the mix of the true classes.
+            # The modes must have the mix of the true classes.
             100 * (mix - field["NGC 628"]) / 2,
             rivals - shapes,
             # Only ratios matter within a row.
@@ -207,11 +206,11 @@ def residuals(parameters):
 
 
 def agreement(border):
-    """Return chances by true class: of modes, mean = mode, expert and mode, and two experts."""
+    """Return probabilities by true class of modes, mean = mode, expert and mode, two experts."""
     nodes, weights = roots_sh_jacobi(12, sum(DIFFICULTY) - 1, DIFFICULTY[0])
     weights = weights / weights.sum()
-    chances = confusion_of_kinds(tuple(map(tuple, border)))
-    of_kind = np.array([chances[kind] for shares in LISTED.values() for kind in shares])
+    probabilities = confusion_of_kinds(tuple(map(tuple, border)))
+    of_kind = np.array([probabilities[kind] for shares in LISTED.values() for kind in shares])
     mixed = block_diag(*[kind_shares(label) for label in LISTED])  # truth, kind
     certain = (mixed > 0).T.astype(float)[:, np.newaxis]
     one = certain + nodes[:, np.newaxis] * (of_kind[:, np.newaxis] - certain)  # kind, node, vote

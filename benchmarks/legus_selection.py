@@ -1,13 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How well the cuts of LEGUS, applied to its released columns, pick the rows that were inspected.
+"""Agreement of the LEGUS cuts, applied to released columns, with the inspected rows.
 
 For each field with labels of three people: the fraction of rows in which `select_candidates` agrees
-with class > 0. The cut in concentration index is that of the registry or, if the registry does not
-know it or with --without-registry-cuts, the smallest index in the catalog. The cut in magnitude was
-made with a correction by concentration index, the released magnitudes have the average correction
-instead; it is the one number that is fitted for each field. Sources that were added by eye passed
-no cut and are excluded. With the aperture of 4 pixels, which LEGUS says it used, and with whichever
-of 4, 5 and 6 agrees best.
+with class > 0. The cut in concentration index is that of the registry or, if that is unknown or
+with --without-registry-cuts, the smallest index in the catalog. The cut in magnitude was made with
+a correction by concentration index, the released magnitudes have the average correction instead; it
+is the one number that is fitted for each field. Sources that were added by eye passed no cut and
+are excluded. With the aperture of 4 pixels, which LEGUS says it used, and with whichever of 4, 5
+and 6 agrees best.
 """
 
 import argparse
@@ -25,7 +25,7 @@ AVERAGE_CORRECTIONS = np.arange(-1.6, 0.41, 0.02)
 
 
 def inspected(table):
-    """Which rows were looked at; in NGC 1566 also those that a network was asked about."""
+    """Inspected rows; in NGC 1566, including those classified by a network."""
     column = "class_hybrid" if "class_hybrid" in table.colnames else "class_human"
     return np.asarray(table[column]) > 0
 
@@ -49,7 +49,7 @@ def best(table, field, radius):
 
 
 def main():
-    """Print a row a field."""
+    """Print one row per field."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--without-registry-cuts",

@@ -1,13 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Make the files of a small archive: parts of LEGUS fields, painted from their real catalogues.
+"""Make a small archive with parts of LEGUS fields, painted from their real catalogs.
 
     python benchmarks/local_archive.py archive
     python tools/archive_server.py archive --port 8765
     astroclust reproduce wei2020 --quick --server http://127.0.0.1:8765 -o wei2020
 
-Each part is that square of a field in which most candidates were classified by eye; its catalogue
-is that of LEGUS, cut to the square. A square drawn like NGC 1566 stands for NGC 1559 of PHANGS-HST,
-for ``--new-galaxy ngc1559``.
+Each part is the square of a field with the most visually classified candidates, with the LEGUS
+catalog cut to that square. A square modeled on NGC 1566 replaces NGC 1559 of PHANGS-HST, for
+``--new-galaxy ngc1559``.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def densest_part(catalog, width):
 
 
 def lay_out_phangs(folder, width):
-    """Draw a square in the place of NGC 1559, with the true classes as those given by eye."""
+    """Draw a square in place of NGC 1559, with true classes as human classes."""
     field = simulate_field(like="ngc1566", shape=(width, width), seed=2)
     sources = field.truth["x", "y", "ra", "dec", "class"]
     sources["galaxy"] = NEW_GALAXY
@@ -60,11 +60,11 @@ def lay_out_phangs(folder, width):
 
 
 def main():
-    """Paint the fields and lay them out as the archive does."""
+    """Paint the fields and write them in the layout of the archive."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="where the archive goes")
+    parser.add_argument("folder", type=Path, help="folder of the archive")
     parser.add_argument("--fields", nargs="+", default=FIELDS)
-    parser.add_argument("--width", type=int, default=1200, help="of each part, in pixels")
+    parser.add_argument("--width", type=int, default=1200, help="width of each part, in pixels")
     arguments = parser.parse_args()
     for name in arguments.fields:
         field = find_field(name)
@@ -77,12 +77,12 @@ def main():
         place.parent.mkdir(parents=True, exist_ok=True)
         files = write_field(painted, place)
         files.catalog.unlink()
-        # The catalogue of LEGUS in place of what is detected in the painting.
+        # The catalog of LEGUS in place of what is detected in the painting.
         target = arguments.folder / "hlsps" / "legus" / field.catalog
         target.parent.mkdir(parents=True, exist_ok=True)
         write_legus(part, target)
-        labelled = np.ma.filled(part["class_human"], 0) > 0
-        print(f"{name}: {len(part)} sources, {labelled.sum()} with labels", flush=True)
+        labeled = np.ma.filled(part["class_human"], 0) > 0
+        print(f"{name}: {len(part)} sources, {labeled.sum()} with labels", flush=True)
     if not (arguments.folder / "hlsps" / "phangs-hst").exists():
         lay_out_phangs(arguments.folder, arguments.width)
 

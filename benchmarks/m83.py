@@ -1,15 +1,15 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Score a classifier on real pixels: clusters of M83 against other detections of like brightness.
+"""Score a classifier on real pixels: clusters of M83 against other detections as bright.
 
 For the north half of the WFC3 mosaic of M83 (two of five bands, 8-bit and stretched for the eye) it
 prints the area under the ROC curve (AUC) of P(1) + P(2) + P(3): on the pixels as they are, and with
 the stretch roughly undone. The clusters are the listed ones; the comparison sample is what
 `find_sources` finds in F814W, more than 5 pixels from any listed cluster, with a flux within 4
-pixels above the 5th percentile of the listed clusters. Chance is 0.5. A few listed positions are
-wrong and unlisted sources may be clusters, so 1 cannot be reached.
+pixels above the 5th percentile of the listed clusters. A random score gives 0.5. A few listed
+positions are wrong and unlisted sources may be clusters, so 1 cannot be reached.
 
-With ``--fine-tune`` the classifier then goes on to learn on the western half, clusters as any of
-the classes 1 to 3, and is scored on the eastern half before and after.
+With ``--fine-tune``, the classifier is then trained further on the western half, with clusters as
+any of the classes 1 to 3, and scored on the eastern half before and after.
 """
 
 import argparse
@@ -39,7 +39,7 @@ POWER = 3.0
 
 
 def area_under_curve(clusters, others):
-    """Chance that a cluster has a higher score than another detection; NaN counts as lowest."""
+    """Probability that a cluster scores above another detection; NaN counts as lowest."""
     clusters, others = (np.nan_to_num(scores, nan=-np.inf) for scores in (clusters, others))
     return mannwhitneyu(clusters, others).statistic / (len(clusters) * len(others))
 
@@ -57,7 +57,7 @@ def comparison_sample(clusters, images):
 
 
 def halves(table, images):
-    """Which rows are in the western half, and which in the eastern, without what is in both."""
+    """Rows of the western and of the eastern half, without rows in both."""
     across = np.asarray(table["x"])
     middle, margin = images.shape[1] / 2, 25
     ra = images.wcs.pixel_to_world([0, images.shape[1]], [0, 0]).ra.deg
@@ -71,14 +71,14 @@ def fine_tune(clusters, others, images, model, seed=1):
     (west, east), (west_others, east_others) = (halves(t, images) for t in (clusters, others))
     sample = vstack([clusters[west], others[west_others]])
     is_cluster = np.arange(len(sample)) < np.sum(west)
-    # Which of the three a cluster is, nobody said.
-    chances = np.where(is_cluster[:, None], [1 / 3, 1 / 3, 1 / 3, 0], [0, 0, 0, 1.0])
+    # The classes of the clusters are unknown.
+    targets = np.where(is_cluster[:, None], [1 / 3, 1 / 3, 1 / 3, 0], [0, 0, 0, 1.0])
     stamps = make_stamps(sample, images, size=start.card.stamp_size, bands=start.card.bands)
     usable = stamps.present.any(axis=1)
     print(f"learning on {np.sum(west)} clusters and {np.sum(west_others)} others in the west")
     tuned = train_classifier(
         Sample(
-            stamps[usable], chances[usable], description="stamps of the western half of M83 north"
+            stamps[usable], targets[usable], description="stamps of the western half of M83 north"
         ),
         name="m83",
         recipe=replace(find_recipe("fine-tune"), class_mix="equal", epochs=6),
@@ -99,13 +99,17 @@ def main():
     """Print the scores."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", help="name or file of a classifier (default: the bundled one)")
-    parser.add_argument("--fine-tune", action="store_true", help="learn in the west, score east")
+    parser.add_argument(
+        "--fine-tune",
+        action="store_true",
+        help="fine-tune on the western half, score the eastern one",
+    )
     arguments = parser.parse_args()
     image = data_path("m83_north", "m83_north.fits")
     images = ImageSet.read({name: f"{image}[{name}]" for name in ("F225W", "F814W")})
     clusters = Table.read(data_path("m83_north", "m83_north_clusters.ecsv"))["x", "y"]
     others = comparison_sample(clusters, images)
-    print(f"{len(clusters)} listed clusters, {len(others)} other detections of like brightness")
+    print(f"{len(clusters)} listed clusters, {len(others)} other detections of similar brightness")
     index = [concentration_index(table, images["F814W"]) for table in (clusters, others)]
     print(f"AUC of the concentration index: {area_under_curve(*index):.3f}")
     linear = {name: (np.float32(band.data) ** POWER, band.wcs) for name, band in images.items()}

@@ -3,7 +3,7 @@
 
 The stamps are 32 pixels wide: a frame of missing pixels surrounds them. Their three channels mix
 bands: (F275W, F336W), F438W and (F555W, F814W), which are taken as U, B and V. They were published
-as examples of which another classifier was most certain: an easy sample.
+as the most certain examples of another classifier, so this is an easy sample.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from astroclust.training import member_probabilities
 
 
 def read_stamps(card):
-    """The stamps with human classes, and these."""
+    """Stamps with human classes, and the classes."""
     folder = data_path("ngc1566_native_stamps")
     table = Table.read(folder / "ngc1566_demo40.csv")
     with np.load(folder / "ngc1566_demo40.npz") as saved:
@@ -38,7 +38,7 @@ def read_stamps(card):
 
 
 def main():
-    """Print how many are right."""
+    """Print the number of correct classes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", help="name or file of a classifier (default: the bundled one)")
     classifier = load_classifier(parser.parse_args().model)

@@ -1,11 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How right the photometry is, and how honest its errors.
+"""Accuracy of the photometry and of its errors.
 
-Isolated clusters and stars of known light are drawn with the PSF of HST on a smooth background, in
-five bands, and measured with and without the correlated noise of drizzled images. What they should
-give is summed by brute force, each pixel in many parts, from the image without noise.
+Isolated clusters and stars of known flux are drawn with the PSF of HST on a smooth background in
+five bands, and measured with and without the correlated noise of drizzled images. The expected
+values are direct sums over the image without noise, with each pixel divided into many parts.
 
-- zero points and concentration index: greatest difference from that sum, without noise;
+- zero points and concentration index: largest difference from that sum, without noise;
 - pulls, (measured - true) / error of the fluxes: mean and standard deviation in each band, by each
   formula of the error and statistic of the sky.
 """
@@ -22,7 +22,7 @@ from astroclust.simulation.detector import add_noise
 from astroclust.simulation.drawing import Ellipse, Source, draw_field, split_sources
 from astroclust.simulation.observations import observe_like
 
-# All bands of one camera, with the noise of quiet sky in e-/s a drizzled pixel as measured in the
+# All bands of one camera, with the noise of quiet sky in e-/s per drizzled pixel as measured in the
 # images of NGC 628C, NUV to I.
 LIKE, SKY_NOISE = "ngc1566", (0.0027, 0.0031, 0.0054, 0.0084, 0.0165)
 SPACING = 48  # pixels from source to source
@@ -33,7 +33,7 @@ HALF = 5  # pixels around a source that have a part in an aperture
 
 
 def draw_sources(n, rng):
-    """Images without noise, shape (5, ny, nx), the places of the sources, and the observation."""
+    """Images without noise, shape (5, ny, nx), positions of the sources, and the observation."""
     observation = observe_like(LIKE, rng, SKY_NOISE)
     side = int(np.ceil(np.sqrt(n))) * SPACING
     grid = np.arange(SPACING / 2, side, SPACING)
@@ -50,7 +50,7 @@ def draw_sources(n, rng):
 
 
 def direct_sums(images, x, y, radii, parts):
-    """Light within the radii less the median from 7 to 8 pixels, shape (bands, n, len(radii))."""
+    """Flux within the radii minus the median from 7 to 8 pixels, shape (bands, n, len(radii))."""
     sums = np.empty((len(images), len(x), len(radii)))
     n = 2 * HALF + 1
     for i, (x0, y0) in enumerate(zip(x, y, strict=True)):
@@ -60,8 +60,8 @@ def direct_sums(images, x, y, radii, parts):
         inside = [
             (squares < radius**2).reshape(n, parts, n, parts).mean(axis=(1, 3)) for radius in radii
         ]
-        centres = np.arange(-9, 10)
-        ring = np.hypot(centres + column - x0, (centres + row - y0)[:, None])
+        centers = np.arange(-9, 10)
+        ring = np.hypot(centers + column - x0, (centers + row - y0)[:, None])
         ring = (ring >= 7) & (ring < 8)
         for j, image in enumerate(images):
             sky = np.median(image[row - 9 : row + 10, column - 9 : column + 10][ring])
@@ -83,7 +83,7 @@ def images_of(pixels, observation):
 
 
 def main():
-    """Draw, measure, sum and print."""
+    """Simulate, measure, sum and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--sources", type=int, default=1600)
     parser.add_argument("--seed", type=int, default=1)

@@ -1,10 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Measure on the released LEGUS catalogues what simulated fields are made of.
+"""Measure the ingredients of simulated fields from the released LEGUS catalogs.
 
 Writes the tables of ``astroclust/data`` that `astroclust.simulation.populations` reads: the
-distribution of magnitudes, colours, concentration and crowding of each class in each field; how
-the candidates lie; and the light of simple stellar populations by age, as the models that LEGUS
-fitted had it. ``python benchmarks/populations.py`` needs the catalogues in ``$ASTROCLUST_DATA``.
+distribution of magnitudes, colors, concentration and crowding of each class in each field; how
+the candidates lie; and the luminosity of simple stellar populations by age, in the models fitted by
+LEGUS. ``python benchmarks/populations.py`` needs the catalogs in ``$ASTROCLUST_DATA``.
 """
 
 import argparse
@@ -52,7 +52,7 @@ CORRECTIONS = {
 }
 DEFAULT_CORRECTION = -0.65
 N_QUANTILES = 17
-# Quantile of the noise at the candidates that is taken for that of the empty sky.
+# Quantile of the noise at the candidates that represents the empty sky.
 QUIET = 0.08
 # Sky in e-/s and read noise in e- of a native pixel; the electrons that WFC3/UVIS is flashed with
 # in each exposure of a dark band; and the noise of a drizzled pixel relative to a native one (its
@@ -67,7 +67,7 @@ DRIZZLED = {"uvis": 0.80, "acs": 0.63}
 
 
 def read_field(name):
-    """Magnitudes, errors, classes, concentration and places of the inspected rows of a field."""
+    """Magnitudes, errors, classes, concentration and positions of the inspected rows of a field."""
     path = next(data_path("legus_catalogs").glob(f"*_{name}_multiband_*.tab"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -100,7 +100,7 @@ def noise_of(rows, observation, correction):
 
 
 def detector_noise(observation):
-    """Scatter of empty sky in e-/s a drizzled pixel, by sky, flash, read noise and exposure."""
+    """Scatter of empty sky in e-/s per drizzled pixel, by sky, flash, read noise and exposure."""
     noise = []
     for name, camera, seconds in zip(
         observation.filters, observation.cameras, observation.exposure_times, strict=True
@@ -113,7 +113,7 @@ def detector_noise(observation):
 
 
 def measure_sky(noise, observation):
-    """Scatter of quiet sky by the detector and by stars; light of the stars of louder sky by V."""
+    """Scatter of quiet sky from the detector and from stars; flux of stars in noisier sky by V."""
     noise = noise[np.isfinite(noise).all(axis=1) & (noise > 0).all(axis=1)]
     quiet, middle, loud = np.quantile(noise, (QUIET, 0.5, 0.84), axis=0)
     detector = np.minimum(detector_noise(observation), quiet)
@@ -150,7 +150,7 @@ def measure_class(rows, noise, quiet, label):
 
 
 def measure_places(rows):
-    """Density and grouping that give the distances to the nearest three neighbours."""
+    """Fit density and grouping to the distances to the nearest three neighbors."""
     place = rows["place"]
     wanted = distance_quantiles(place)
     area = np.prod(np.ptp(place, axis=0))
@@ -171,13 +171,13 @@ def measure_places(rows):
 
 
 def distance_quantiles(place):
-    """Quantiles of the logarithm of the distances to the nearest three neighbours."""
+    """Quantiles of the logarithm of the distances to the nearest three neighbors."""
     distances = KDTree(place).query(place, 4)[0][:, 1:]
     return np.log10(np.quantile(np.maximum(distances, 1), np.linspace(0.05, 0.95, 10), axis=0))
 
 
 def simple_populations(all_rows):
-    """Median light of a solar mass by age, after the fits to clusters of classes 1 to 3."""
+    """Median luminosity of a solar mass by age, from the fits to clusters of classes 1 to 3."""
     samples = []
     for name, rows in all_rows.items():
         ok = (rows["class"] > 0) & (rows["class"] < 4) & (rows["chi2"] < 5) & (rows["age"] > 0)
@@ -195,7 +195,7 @@ def simple_populations(all_rows):
 
 
 def main():
-    """Measure, and write the three tables."""
+    """Measure and write the three tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.parse_args()
     all_rows = {name: read_field(name) for name in FIELDS}
@@ -220,7 +220,7 @@ def main():
         fields.append((name, correction[3], *measure_places(rows), *sky))
     names = ("field", "aperture_correction", "density", "group_share", "group_size")
     table = Table(rows=fields, names=(*names, "group_radius", "noise", "faint_stars", "texture"))
-    source = "released LEGUS catalogues, by benchmarks/populations.py"
+    source = "released LEGUS catalogs, by benchmarks/populations.py"
     table["density"].format = ".3e"
     _write(table, "simulated_fields", source)
     ragged = Table({key: [row[key] for row in classes] for key in ("field", "class")})

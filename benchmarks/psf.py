@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Encircled energies of the simulated PSF beside the published ones, filter by filter.
+"""Compare encircled energies of the simulated PSF with published ones, filter by filter.
 
 UVIS: STScI's table of UVIS1, and the empirical PSF of F814W. ACS: Bohlin
 (2016, AJ 152, 60). CI is the concentration index of a star, mag(1 px) - mag(3 px), as LEGUS
@@ -36,7 +36,7 @@ ACS = {
     "F814W": (0.322, 0.611, 0.770, 0.830, 0.853, 0.871, 0.889, 0.901, 0.908, 0.914, 0.949, 0.972),
 }
 ACS_INDEX = 1.30
-# Blur, half-light radius, slope and share of the halo: where fits start, and their limits.
+# Blur, half-light radius, slope and fraction of the halo: initial values and limits of fits.
 START = (0.035, 0.10, 1.4, 0.25)
 LIMITS = ((0.01, 0.03, 1.1, 0.02), (0.06, 0.60, 2.5, 0.60))
 
@@ -68,7 +68,7 @@ def show(name, radii, published, energy):
 
 
 def fit(camera, filter_name, radii, published):
-    """Print the parameters that fit best."""
+    """Print the best-fit parameters."""
     known = psf_parameters(camera, filter_name)
 
     def residual(values):
@@ -89,7 +89,7 @@ def fit(camera, filter_name, radii, published):
 
 
 def main():
-    """Compare, or fit."""
+    """Compare or fit."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fit", action="store_true", help="fit the parameters again")
     arguments = parser.parse_args()
@@ -114,7 +114,7 @@ def main():
         grid = psf.empirical_psf(path, camera="uvis", filter_name="F814W")
         expected = np.interp(UVIS_RADII, radii, uvis["F814W"])
         worst["empirical"] = show("empirical", UVIS_RADII, expected, grid.encircled_energy)
-    # In F225W the table is no measurement where it is small: see PSF_PARAMETERS.
+    # In F225W the table is not a measurement at small values, see PSF_PARAMETERS.
     worst.pop(("uvis", "F225W"), None)
     if worst:
         print(f"worst difference, F225W apart: {max(worst.values()):.3f}")

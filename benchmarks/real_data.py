@@ -9,7 +9,7 @@ __all__ = ["data_path"]
 
 
 def data_path(*names):
-    """Path of a file or folder in ``$ASTROCLUST_DATA``; end the program if it is not there."""
+    """Path of a file or folder in ``$ASTROCLUST_DATA``; exit if it does not exist."""
     folder = os.environ.get("ASTROCLUST_DATA")
     if not folder:
         sys.exit("this benchmark needs real data; set ASTROCLUST_DATA to the folder that has them")

@@ -1,9 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Draw the most confident errors on human labels, from probabilities that real_labels.py kept.
+"""Draw the most confident errors on human labels, from probabilities of real_labels.py.
 
-A row of the figure is a human class; each stamp shows the class that was found instead, and its
-probability, by a classifier that had not seen the galaxy. Pictures without a stated license are
-left out.
+Each row of the figure is a human class; each stamp shows the predicted class and its probability,
+by a classifier trained without the galaxy. Pictures without a stated license are excluded.
 """
 
 import argparse
@@ -20,12 +19,12 @@ from astroclust.instruments import LEGUS_CLASSES
 
 #: Errors per class, in rows of ten.
 N_ERRORS, N_COLUMNS = 20, 10
-# Width of what is drawn, in arcseconds: twice that of a stamp.
+# Width of the cutouts in arcseconds, twice that of a stamp.
 WIDTH = 4.0
 
 
 def confident_errors(table, number):
-    """Rows of a human class whose other class is most probable."""
+    """Rows of a human class with the most probable other class."""
     found = np.column_stack([table[name] for name in PROBABILITIES])
     classes = np.array(LEGUS_CLASSES.numbers)[found.argmax(axis=1)]
     wrong = np.flatnonzero((table["label"] == number) & (classes != number))
@@ -51,7 +50,8 @@ def cutout(row, pictures, labels, opened):
 def draw(table):
     """The figure of all classes."""
     pictures = list_pictures()
-    pictures = pictures[["licence not stated" not in credit for credit in pictures["credit"]]]
+    unknown = "licence not stated"  # language: ok
+    pictures = pictures[[unknown not in credit for credit in pictures["credit"]]]
     labels = Table.read(data_path("legus_pictures", "labels.ecsv"))
     table = table[np.isin(table["field"], pictures["field"])]
     lines = N_ERRORS // N_COLUMNS
@@ -66,7 +66,7 @@ def draw(table):
             ax.imshow(cutout(row, pictures, labels, opened), interpolation="nearest")
             color = LEGUS_CLASSES.colors[row["class"]]
             ax.set_title(
-                f"{number} taken for {row['class']}, {row['probability']:.2f}",
+                f"{number} classified as {row['class']}, {row['probability']:.2f}",
                 fontsize=7, color=color,
             )  # fmt: skip
     return figure

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Accuracy on human labels of real HST images, on galaxies that were not trained on.
+"""Accuracy on human labels of real HST images, for galaxies outside the training set.
 
 The six fields of five galaxies are color pictures, registered to the catalogs of LEGUS. One galaxy
 at a time is held out, and classifiers are trained on the others: by the recipe of the bundled
@@ -49,7 +49,7 @@ TRAINED = ("shipped", "simulations", "random", "imagenet")
 N_SIMULATED, N_TEST, SEED = 2000, 3000, 1
 # The backbone from ImageNet sees stamps at 64 pixels.
 IMAGENET = "timm/efficientnet_lite0@64"
-# Epochs of what is compared, and if two galaxies are held out.
+# Epochs of the comparison, also with two galaxies held out.
 EPOCHS, PAIR_EPOCHS = {"simulations": 12, "random": 12, "imagenet": 2}, 8
 
 
@@ -73,7 +73,7 @@ def class_mix(catalogs, held_out=()):
 
 
 class Trainings:
-    """Classifiers trained without some galaxies, and their probabilities of these."""
+    """Classifiers trained without some galaxies, and their probabilities for these."""
 
     def __init__(self, folder, start, samples, catalogs, recipe):
         self.folder, self.start, self.samples = folder, start, samples
@@ -83,7 +83,7 @@ class Trainings:
 
     @property
     def simulated(self):
-        """Simulated stamps, which are made if they are needed."""
+        """Simulated stamps, created when needed."""
         if self._simulated is None:
             self._simulated = simulated_sample(N_SIMULATED, n_test=16, seed=SEED, workers=2)
         return replace(self._simulated, test_stamps=None, test_labels=None, split="")
@@ -100,11 +100,11 @@ class Trainings:
         return Table.read(path)
 
     def left_out(self, kind, galaxies):
-        """Table of the objects of all galaxies, each by a classifier that has not seen it."""
+        """Table of the objects of all galaxies, each by a classifier trained without the galaxy."""
         return vstack([self.probabilities(kind, (galaxy,)) for galaxy in galaxies])
 
     def _classifier(self, kind, samples, held_out, name):
-        """A classifier, read if it was trained before."""
+        """Classifier, read from file if it was trained before."""
         path = self.folder / f"{name}.safetensors"
         if kind == "alone":
             return self.start
@@ -155,7 +155,7 @@ def compare_starts(trainings, galaxies):
 
 
 def ship(trainings, path):
-    """Train the bundled classifier on all galaxies; the scores are those of galaxies left out."""
+    """Train the bundled classifier on all galaxies; its scores are for held-out galaxies."""
     galaxies = list(dict.fromkeys(one.galaxy for one in trainings.samples))
     classifier = train_classifier(
         [*trainings.samples, trainings.simulated],
@@ -176,14 +176,14 @@ def ship(trainings, path):
         scores=score_classifier(classifier, *simulated_test_set(N_TEST, seed=SEED, workers=2)),
         galaxy_scores={name: scores_of(each) for name, each in groups.items()},
         split=f"{N_TEST} simulated stamps like other galaxies, and human labels of each galaxy by "
-        "a classifier of the same recipe that has not seen it",
+        "a classifier of the same recipe trained without it",
     )
     save_classifier(classifier, path, overwrite=True)
     print(f"wrote {path}")
 
 
 def main():
-    """Train, and print scores."""
+    """Train and print scores."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--start",

@@ -46,7 +46,7 @@ def classify_stamps(classifier, sample, stamps):
 
 
 def describe(name, table):
-    """Print the scores of the most probable class, and of it after division by the class mix."""
+    """Print the scores of the most probable class, before and after division by the class mix."""
     labels = np.asarray(table["label"])
     found = np.column_stack([table[name] for name in PROBABILITIES])
     numbers = np.array(LEGUS_CLASSES.numbers)
@@ -71,7 +71,7 @@ def describe(name, table):
 
 
 def score(name, table):
-    """Print the scores of each galaxy, and of all."""
+    """Print the scores of each galaxy and of all."""
     for galaxy in dict.fromkeys(table["galaxy"]):
         describe(f"{name}, {galaxy}", table[table["galaxy"] == galaxy])
     describe(f"{name}, all", table)

@@ -1,14 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Tell simulated fields from the real ones by their catalogues.
+"""Distinguish simulated fields from real ones by their catalogs.
 
-Simulated fields go through the package's own detection, photometry and selection. Gradient
-boosting is then told to tell their candidates from those of the released LEGUS catalogues, by V,
-four colours, five errors, the concentration index and the distances to the nearest three
-neighbours; cross-validated, each of the two weighing the same. An AUC of 0.5 is perfect.
+Detection, photometry and selection are run on simulated fields. Gradient boosting is then trained
+to distinguish their candidates from those of the released LEGUS catalogs, by V, four colors, five
+errors, the concentration index and the distances to the nearest three neighbors, with
+cross-validation and equal weights of the two. An AUC of 0.5 is perfect.
 
-The errors of a catalogue hold that of its mean aperture correction, which is the same for all
-candidates of a field, and are rounded; the same is done to those that are measured here. Rows
-without a magnitude in all five bands are left out of both.
+The errors of a catalog include that of its mean aperture correction, which is the same for all
+candidates of a field, and are rounded; the same is done to the errors measured here. Rows without a
+magnitude in all five bands are excluded from both.
 """
 
 import argparse
@@ -36,12 +36,13 @@ from astroclust.simulation.cataloging import drawn_candidates
 from astroclust.simulation.populations import EXTINCTION, field_population, light_of_age
 
 FIELDS = ("ngc628-c", "ngc628-e", "ngc1566", "ngc1433", "ngc3351")
-# LEGUS's 20 sigma are those of its own image and its own estimate of the noise. With these as faint
-# candidates are found as there are in its catalogues.
+# The 20 sigma of LEGUS refer to its own image and noise estimate. These thresholds find candidates
+# as faint as those in its catalogs.
 THRESHOLDS = {"ngc628-c": 10.0, "ngc1566": 13.0, "ngc1433": 8.0, "ngc3351": 8.0}
 THRESHOLD = 20.0
-# The limit in absolute magnitude that tells the inspected rows of a catalogue from the others best
-# (benchmarks/legus_selection.py) with the mean aperture corrections of benchmarks/populations.py.
+# The limit in absolute magnitude that best separates the inspected rows of a catalog from the
+# others (benchmarks/legus_selection.py) with the mean aperture corrections of
+# benchmarks/populations.py.
 LIMITS = {"ngc628-c": -5.55, "ngc628-e": -5.51, "ngc1433": -5.92, "ngc1566": -6.22}
 FEATURES = (
     *("V", "NUV-U", "U-B", "B-V", "V-I"),
@@ -58,7 +59,7 @@ def features(magnitudes, errors, index, place):
 
 
 def real_rows(name):
-    """Features, classes and places of the candidates that people inspected."""
+    """Features, classes and positions of the inspected candidates."""
     rows = read_field(name)
     values = features(rows["mag"], rows["error"], rows["ci"], rows["place"])
     ok = _usable(values) & (rows["class"] > 0)
@@ -66,7 +67,7 @@ def real_rows(name):
 
 
 def _usable(values):
-    """Rows with all features, of a sensible index and errors."""
+    """Rows with all features and valid concentration index and errors."""
     ok = np.isfinite(values).all(axis=1) & (values[:, 10] < 3)
     return ok & (values[:, 5:10] < 5).all(axis=1)
 
@@ -99,7 +100,7 @@ def simulated_rows(name, shape, seed):
     }
     place = np.column_stack([found["x"], found["y"]])
     drawn, known = drawn_candidates(place, field.truth)
-    # What is found where nothing was drawn is a chance group of stars: no cluster.
+    # A detection without a drawn candidate is a chance group of stars, not a cluster.
     label, kinds = np.full(len(place), 4), np.full(len(place), "chance", dtype="U12")
     label[known] = field.truth["class"][drawn]
     kinds[known] = field.truth["kind"][drawn]
@@ -113,7 +114,7 @@ def simulated_rows(name, shape, seed):
 
 
 def tell_apart(real, simulated):
-    """AUC with five folds, its scatter over the folds, and what each feature adds to it."""
+    """AUC with five folds, its scatter over the folds, and the contribution of each feature."""
     values = np.concatenate([real, simulated])
     is_simulated = np.repeat([0, 1], [len(real), len(simulated)])
     weight = np.where(is_simulated, 1 / len(simulated), 1 / len(real)) * len(values) / 2
@@ -133,17 +134,16 @@ def tell_apart(real, simulated):
 
 
 def compare_halves(name):
-    """How well the halves of a real field are told from one another: the AUC along x and y."""
+    """AUC for distinguishing the halves of a real field, along x and y."""
     values, _, place = real_rows(name)
     halves = [place[:, axis] > np.median(place[:, axis]) for axis in (0, 1)]
     return [tell_apart(values[~half], values[half])[0] for half in halves]
 
 
 def compare_colors(name):
-    """Print how well drawn colours are told from a catalogue's: as measured, and as models have.
+    """Print the AUC of drawn colors, as measured and from models, against those of a catalog.
 
-    The models are simple stellar populations with the catalogue's own ages and reddenings, and
-    errors as large as its own.
+    The models are simple stellar populations with the ages, reddenings and errors of the catalog.
     """
     rng, rows = np.random.default_rng(0), read_field(name)
     ok = np.isfinite(rows["mag"]).all(axis=1) & (rows["class"] > 0) & (rows["age"] > 0)
@@ -153,11 +153,11 @@ def compare_colors(name):
     models = light_of_age(np.log10(rows["age"][ok])) + rows["e_bv"][ok, None] * EXTINCTION
     models = models + rng.normal(0, np.minimum(rows["error"][ok], 0.3))
     aucs = [tell_apart(real, -np.diff(light, axis=1))[0] for light in (np.array(drawn), models)]
-    print(f"{name}: colours as measured {aucs[0]:.3f}, of stellar populations {aucs[1]:.3f}")
+    print(f"{name}: colors as measured {aucs[0]:.3f}, of stellar populations {aucs[1]:.3f}")
 
 
 def compare(name, real, simulated):
-    """Print how a simulated field differs from the real one; return the AUC."""
+    """Print the differences between a simulated and the real field, and return the AUC."""
     (values, label, _), (drawn, drawn_label, kinds) = real, simulated
     auc, added = tell_apart(values, drawn)
     print(f"\n{name}: {len(values)} real and {len(drawn)} simulated candidates, AUC {auc:.3f}")
@@ -170,17 +170,17 @@ def compare(name, real, simulated):
     for column in table.colnames[1:]:
         table[column].format = ".3f"
     table.pprint_all()
-    worst = {"mix": 0.0, "CI": 0.0, "colour": 0.0}
+    worst = {"mix": 0.0, "CI": 0.0, "color": 0.0}
     for c in (1, 2, 3, 4):
         ours, theirs = drawn[drawn_label == c], values[label == c]
         mix = np.mean(drawn_label == c) - np.mean(label == c)
         off = np.median(ours, axis=0) - np.median(theirs, axis=0)
         worst["mix"] = max(worst["mix"], abs(mix))
         worst["CI"] = max(worst["CI"], abs(off[10]))
-        worst["colour"] = max(worst["colour"], np.abs(off[1:5]).max())
+        worst["color"] = max(worst["color"], np.abs(off[1:5]).max())
         print(
-            f"  class {c}: share {np.mean(drawn_label == c):.3f} ({mix:+.3f}), CI {off[10]:+.3f}, "
-            f"V {off[0]:+.2f}, colours " + " ".join(f"{x:+.2f}" for x in off[1:5])
+            f"  class {c}: fraction {np.mean(drawn_label == c):.3f} ({mix:+.3f}), CI "
+            f"{off[10]:+.3f}, V {off[0]:+.2f}, colors " + " ".join(f"{x:+.2f}" for x in off[1:5])
         )
     names, numbers = np.unique(kinds, return_counts=True)
     index = [np.median(drawn[kinds == k, 10]) for k in names]
@@ -188,20 +188,20 @@ def compare(name, real, simulated):
     print("  kinds (CI): " + ", ".join(f"{k} {n} ({c:.2f})" for k, n, c in parts))
     print(
         f"  worst: mix {100 * worst['mix']:.1f} points, CI {worst['CI']:.3f}, "
-        f"colours {worst['colour']:.2f} mag"
+        f"colors {worst['color']:.2f} mag"
     )
     return auc
 
 
 def main():
-    """Compare each field, and print the worst."""
+    """Compare each field and print the worst."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fields", nargs="+", default=FIELDS)
     parser.add_argument("--n", type=int, default=2, help="simulated fields for each real one")
     parser.add_argument("--shape", type=int, default=2000, help="width of a field in pixels")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument(
-        "--colors", action="store_true", help="only colours: drawn as measured, and from models"
+        "--colors", action="store_true", help="only colors: drawn as measured, and from models"
     )
     arguments = parser.parse_args()
     if arguments.colors:

@@ -1,11 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Measure how quickly ``astroclust review`` answers, in Chromium.
+"""Measure the response times of ``astroclust review`` in Chromium.
 
-A field is simulated, its candidates are classified, and their places are repeated with a random
-shift until there are as many as asked for. Printed: how long the server takes to start; how long
-after a page is asked for its first stamps are painted; how long after a label key the label is on
-the disk and shown as saved; and how long frames take while the grid is scrolled through.
-``--pictures`` makes the pictures of ``docs/review.rst``.
+A field is simulated, its candidates are classified, and their positions are repeated with a random
+shift up to the requested number. The benchmark prints the start-up time of the server; the time
+from the request of the page to the first painted stamps; the time from a label key until the label
+is on disk and shown as saved; and the frame times while scrolling through the grid. ``--pictures``
+makes the pictures of ``docs/review.rst``.
 """
 
 import argparse
@@ -24,9 +24,9 @@ from playwright.sync_api import sync_playwright
 from astroclust import classify_table, review_table, simulate_field
 from astroclust.review import Page
 
-# Bytes of a picture of the docs.
+# Maximum size of a picture in the docs, in bytes.
 LARGEST = 300_000
-# How long each of so many label keys takes, in ms.
+# Time for each of some label keys, in ms.
 LABEL = """
 async (keys) => {
   const status = document.getElementById("saving");
@@ -49,7 +49,7 @@ async (keys) => {
   return took;
 }
 """
-# How long each frame takes while the grid is scrolled down by so many pixels a frame, in ms.
+# Frame times in ms while the grid is scrolled down by some pixels per frame.
 SCROLL = """
 async (step) => {
   const grid = document.getElementById("grid");
@@ -70,7 +70,7 @@ def make_table(n, seed):
     """Classified candidates of a simulated field, repeated until there are n."""
     field = simulate_field(like="ngc628-c", shape=(1000, 1000), density=3e-4, seed=seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AstropyUserWarning)  # some stamps reach over the edge
+        warnings.simplefilter("ignore", AstropyUserWarning)  # some stamps extend beyond the edge
         result = classify_table(field.truth["id", "x", "y"], field.images)
     rng = np.random.default_rng(seed)
     table = result[np.arange(n) % len(result)]
@@ -83,7 +83,7 @@ def make_table(n, seed):
 
 
 def measure(page, table, images, folder):
-    """Print what a user waits for."""
+    """Print the response times."""
     start = time.perf_counter()
     with review_table(table, images, labels=folder / "l.ecsv", reviewer="anna", port=0) as server:
         ready = time.perf_counter() - start
@@ -97,15 +97,15 @@ def measure(page, table, images, folder):
         print(f"page asked for until stamps painted{painted[0] / 1e3:8.2f} s")
         took = np.array(page.evaluate(LABEL, [str(1 + i % 4) for i in range(100)]))
         print(f"label key to saved, median of 100  {np.median(took):8.1f} ms")
-        print(f"label key to saved, 95th per cent  {np.percentile(took, 95):8.1f} ms")
+        print(f"label key to saved, 95th percent  {np.percentile(took, 95):8.1f} ms")
         print(f"label key to saved, slowest        {took.max():8.1f} ms")
         took = np.array(page.evaluate(SCROLL, 60))
         print(f"frame while scrolling, median      {np.median(took):8.1f} ms")
-        print(f"frame while scrolling, 99th per cent{np.percentile(took, 99):7.1f} ms")
+        print(f"frame while scrolling, 99th percent{np.percentile(took, 99):7.1f} ms")
 
 
 def draw(page, table, images, folder, output):
-    """Make the pictures of the docs."""
+    """Make the pictures for the docs."""
     options = {
         "labels": folder / "d.ecsv",
         "reviewer": "anna",
@@ -146,7 +146,7 @@ def draw(page, table, images, folder, output):
 
 
 def save(page, path):
-    """A picture of the page, smaller and with so few shades that it is small as a file."""
+    """Save a picture of the page, scaled down and with few shades for a small file."""
     page.screenshot(path=path)
     picture = Image.open(path).convert("RGB")
     picture = np.asarray(picture.resize((1000, picture.height * 1000 // picture.width)), float)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Measure what training with missing pixels gains when pixels are missing.
+"""Measure the gain from training with missing pixels.
 
 One classifier is trained further on the same simulated stamps, for as many batches, twice: as it
 was trained before, and with all kinds of damage besides. Both and the bundled classifier are scored

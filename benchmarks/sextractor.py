@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Sources, speed and memory beside those of SExtractor (Debian's source-extractor).
+"""Compare sources, speed and memory with SExtractor (Debian's source-extractor).
 
 ``match``: sources of both with the settings of LEGUS, in a real image of the HDF-South and in
 simulated fields, for each method that finds groups of pixels: the percentage of SExtractor's
@@ -40,7 +40,7 @@ from astroclust import (
 from astroclust.photometry import Apertures, recenter
 from astroclust.simulation.observations import observe_like
 
-# LEGUS's settings, and room for large fields; the network of star or galaxy is that of Debian.
+# LEGUS settings with buffers for large fields; the star/galaxy network is that of Debian.
 SETTINGS = {
     "CATALOG_TYPE": "ASCII_HEAD",
     "DETECT_TYPE": "CCD",
@@ -72,15 +72,15 @@ COLUMNS = (
 TILE, N_TILES = 500, 16
 FOLDER = Path(tempfile.gettempdir(), "sextractor-benchmark")
 METHODS = ("sextractor", "segmentation")
-# Rows that are mirrored so that SExtractor draws other random numbers, and those compared then.
+# Rows that are mirrored to change the random numbers of SExtractor, and those that are compared.
 MIRRORED, COMPARED = 60, 200
-# A field that was observed with one camera.
+# A field observed with a single camera.
 LIKE = "ngc1566"
 FILTERS = find_field(LIKE).filters
 
 
 def sextract(folder, *images, **settings):
-    """Run SExtractor on one image, or on two of which it detects in the first."""
+    """Run SExtractor on one image, or in dual-image mode with detection in the first of two."""
     parameters = folder / "columns.param"
     parameters.write_text(COLUMNS.replace(" ", "\n"))
     catalog = folder / "sextractor.cat"
@@ -104,12 +104,12 @@ def sextract_image(image, threshold):
 
 
 def percentage(places, others):
-    """How many have one of the others within a pixel."""
+    """Percentage with one of the others within a pixel."""
     return 100 * np.mean(KDTree(others).query(places)[0] < 1) if len(places) else np.nan
 
 
 def compare(name, image, threshold):
-    """Print how many of the bright sources of each the other has."""
+    """Print the fraction of bright sources of each in the other."""
     theirs, flux, limit = sextract_image(image, threshold)
     bright = theirs[flux > limit]
     line = f"{name:<30}{threshold:>3} sigma{len(theirs):>7}{len(bright):>7}"
@@ -141,14 +141,14 @@ def match(arguments):
 
 
 def draw_tile(seed):
-    """A piece of the mosaic, shape (5, TILE, TILE)."""
+    """Tile of the mosaic, shape (5, TILE, TILE)."""
     shape = (TILE, TILE)
     images = simulate_field(like=LIKE, shape=shape, seed=seed, density=5e-4).images
     return np.array([band.data for band in images.values()])
 
 
 def make_mosaic(folder, size):
-    """Files of the five bands and of the white light, unless they are there."""
+    """Write the files of the five bands and of white light unless they exist."""
     paths = [folder / f"{name.lower()}_{size}.fits" for name in (*FILTERS, "white")]
     if all(path.exists() for path in paths):
         return paths
@@ -171,7 +171,7 @@ def make_mosaic(folder, size):
 
 
 def run_ours(arguments):
-    """What the benchmark runs in a process of its own, so that its memory can be told."""
+    """Run in a separate process to measure its memory."""
     *paths, white = make_mosaic(arguments.folder, arguments.size)
     start = time.perf_counter()
     images = ImageSet(dict(zip(FILTERS, map(str, paths), strict=True)))
@@ -184,7 +184,7 @@ def run_ours(arguments):
 
 
 def memory_of(pid):
-    """Gigabytes of a process and all below it, shared pages counted once."""
+    """Memory of a process and its children in GB, shared pages counted once."""
     total, waiting = 0, [pid]
     while waiting:
         pid = waiting.pop()
@@ -194,23 +194,23 @@ def memory_of(pid):
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
                 if line.startswith("Pss:"):
                     total += int(line.split()[1]) * 1024
-        except OSError:  # it ended meanwhile
+        except OSError:  # it has ended in the meantime
             continue
     return total / 1e9
 
 
 def watch(process, peak):
-    """Keep the peak of the memory of a process and those below it."""
+    """Record the peak memory of a process and its children."""
     while process.poll() is None:
         peak[0] = max(peak[0], memory_of(process.pid))
         time.sleep(0.2)
 
 
 def speed(arguments):
-    """Time both on the mosaic, one after the other."""
+    """Time both on the mosaic in turn."""
     *paths, white = make_mosaic(arguments.folder, arguments.size)
     for path in (*paths, white):
-        path.read_bytes()  # both find the files in memory
+        path.read_bytes()  # so that files are cached for both
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         for path in paths:
@@ -237,7 +237,7 @@ def speed(arguments):
 
 
 def main():
-    """Run the part that is asked for."""
+    """Run the requested part."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(required=True)
     for name, run in (("match", match), ("speed", speed), ("ours", run_ours)):

@@ -1,9 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Train on simulations alone, and score on real pixels with human classes.
 
-The classifier ``simulated-3`` is trained further on stamps of the simulator as it is now, in five
-bands and as pictures; no human label enters the training. It is scored on the press pictures of
-five galaxies, two of which served to tune the simulator, and on simulated stamps.
+The classifier ``simulated-3`` is trained further on stamps of the current simulator, in five bands
+and as pictures, without any human labels. It is scored on the press pictures of five galaxies, two
+of which were used to tune the simulator, and on simulated stamps.
 """
 
 import argparse
@@ -33,23 +33,23 @@ TUNED = ("NGC 628", "NGC 4449")
 
 
 def score_pictures(classifier, samples):
-    """Print the scores of a classifier on the pictures, and apart those it was not tuned on."""
+    """Print the scores of a classifier on the pictures, and on those not used in tuning."""
     table = vstack([classify_stamps(classifier, one, one.stamps) for one in samples])
     score(classifier.card.name, table)
-    describe("galaxies not tuned on", table[~np.isin(table["galaxy"], TUNED)])
+    describe("galaxies not used in tuning", table[~np.isin(table["galaxy"], TUNED)])
 
 
 def main():
     """Simulate, train and score."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--n", type=int, default=20000, help="stamps that are simulated")
+    parser.add_argument("--n", type=int, default=20000, help="simulated training stamps")
     parser.add_argument("--n-test", type=int, default=3000, help="and for the test set")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
     parser.add_argument("--mix", type=float, nargs=4, default=[0.2, 0.2, 0.2, 0.4])
     parser.add_argument("--fields", nargs="+", default=FIELDS)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--start", default="simulated-3", help="classifier that goes on to learn")
+    parser.add_argument("--start", default="simulated-3", help="classifier to train further")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--checkpoint", help="folder for checkpoints, from which it resumes")
     parser.add_argument("--output", help="file for the classifier, .safetensors")

@@ -35,7 +35,7 @@ CLOCK = time.perf_counter
 
 
 def instruction_sets():
-    """What this machine computes with: its processor, and its instructions for vectors."""
+    """Processor of this machine, and its vector instructions."""
     known = torch.cpu.get_capabilities()
     sets = ("avx2", "avx512_f", "avx512_bf16", "amx_bf16", "amx_fp16")
     return ", ".join([known["cpu_name"], *(name for name in sets if known.get(name))])
@@ -74,7 +74,7 @@ def in_turn(*functions):
 
 
 def random_classifier(architecture):
-    """A classifier whose weights nothing was learnt by: as fast as one that did."""
+    """Classifier with random weights, as fast as a trained one."""
     card = ModelCard("random", architecture, "nothing", max_missing_bands=4)
     return Classifier(card, [create_network(architecture, weights="none")])
 
@@ -181,7 +181,7 @@ def many_rows(folder):
 
 
 def matrix_products(_):
-    """What a core of this machine does at best, for a second or so."""
+    """Peak rate of a core of this machine, for about a second."""
     matrix = torch.rand(2048, 2048)
     for _ in range(5):
         matrix @ matrix
@@ -271,7 +271,7 @@ def small_calls(folder):
     return f"{'; '.join(texts)} (wanted: below 50)", times[-1] / times[0]
 
 
-#: What is measured: the line, and the ratio that is wanted.
+#: Functions that measure each line, and the required ratio.
 LINES = {
     "a": (against_starcnet, "at least 80 with AVX-512-BF16, and 45 in our pipeline in fp32"),
     "b": (against_matrix_products, "at least 0.75"),

@@ -142,7 +142,7 @@ def train(arguments):
 
 
 def left_out(folder, kind):
-    """Probabilities of all objects, each by a classifier that has not seen its galaxy."""
+    """Probabilities of all objects, each by a classifier trained without its galaxy."""
     galaxies = filter(None, json.loads((folder / "mixes.json").read_text()))
     return vstack([Table.read(folder / f"{kind}-{plain(galaxy)}.ecsv") for galaxy in galaxies])
 
@@ -160,7 +160,7 @@ def compare(arguments):
 
 
 def ship(arguments):
-    """Write the student of all galaxies, with the scores of those that have not seen them."""
+    """Write the student of all galaxies, with the scores of those trained without them."""
     student = load_classifier(arguments.folder / "student-all.safetensors")
     table = left_out(arguments.folder, "student")
     galaxies = dict.fromkeys(table["galaxy"])
@@ -176,7 +176,7 @@ def ship(arguments):
         ),
         galaxy_scores={galaxy: scores_of(each) for galaxy, each in groups.items()},
         split=f"{N_TEST} simulated stamps like other galaxies, and human labels of each galaxy by "
-        "a classifier of the same recipe that has not seen it",
+        "a classifier of the same recipe trained without it",
     )
     save_classifier(Classifier(card, student.networks), arguments.output, overwrite=True)
 

@@ -1,12 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Tell painted fields from the real ones by their pictures.
+"""Distinguish painted fields from real ones by their pictures.
 
 Part of NGC 1566, NGC 628-C and NGC 1433 is painted from its catalog and goes through a model of
 the press picture: the pixels of the picture, a stretch with the quantiles of the real one,
 sharpening, 8 bits, JPEG, and back to the pixels of the catalog. The same objects are cut from
-both. Gradient boosting on simple statistics of the stamps, and a small network on their pixels,
-are then told to tell them apart: cross-validated by position, each object together with its twin.
-An AUC of 0.5 is perfect.
+both. Gradient boosting on simple statistics of the stamps, and a small network on their pixels, are
+then trained to distinguish them, cross-validated by position with each object and its twin in the
+same fold. An AUC of 0.5 is perfect.
 """
 
 import argparse
@@ -29,7 +29,7 @@ FIELDS = ("ngc1566", "ngc628-c", "ngc1433")
 CATALOG_SCALE = 0.03962  # arcsec
 SIZE, CELL = 50, 200  # pixels: of a stamp, and of the cells that are kept together
 SHARPENINGS = (-0.4, 0.0, 0.5, 1.0, 1.5, 2.5)
-#: What each statistic is about, by the beginning of its name.
+#: Subject of each statistic, by the prefix of its name.
 SUBJECTS = ("level", "slope", "gas", "texture", "crowding", "contrast", "core", "color", "full")
 
 
@@ -46,7 +46,7 @@ def place_in(picture, x, y):
 
 
 def to_catalog(image, place):
-    """A picture, (rows, columns, 3), on the catalog's grid: B, V and I, NaN beyond the edge."""
+    """Resample a picture, (rows, columns, 3), to the grid of the catalog, NaN beyond the edge."""
     place = np.asarray(place)
     bands = [
         ndimage.map_coordinates(image[..., k], place, np.float32, order=3, mode="nearest")
@@ -98,14 +98,14 @@ def render(bands, real, picture, corner, image):
 
 
 def _matched(band, target, seen):
-    """A band with the quantiles of another one, where that is seen."""
+    """Band with the quantiles of another one, where that has data."""
     steps = np.linspace(0, 1, 2001)
     before, after = (np.quantile(each[seen], steps) for each in (band, target))
     return np.interp(band, before + 1e-9 * np.arange(len(steps)), after).astype(np.float32)
 
 
 def _saved(image, name):
-    """A picture in 8 bits, and compressed as the file of that name."""
+    """Picture in 8 bits, compressed like the given file."""
     pixels = np.clip(image + 0.5, 0, 255).astype(np.uint8)
     with Image.open(data_path("legus_pictures", name)) as original:
         if original.format != "JPEG":
@@ -118,7 +118,7 @@ def _saved(image, name):
 
 
 def cut(image, x, y):
-    """Stamps, (n, 3, SIZE, SIZE), cut as the classifier has them."""
+    """Cut stamps, (n, 3, SIZE, SIZE), as for the classifier."""
     left, low = (np.ceil(place - SIZE / 2).astype(int) for place in (x, y))
     return np.array(
         [image[:, b : b + SIZE, a : a + SIZE] for a, b in zip(left, low, strict=True)], np.float32
@@ -214,13 +214,13 @@ def catalog_path(name):
 
 
 def _densest(values, width):
-    """The lowest value of the interval of that width that has most of the values."""
+    """Lowest value of the interval of given width that contains most of the values."""
     ordered = np.sort(values)
     return ordered[np.argmax(np.searchsorted(ordered, ordered + width) - np.arange(len(ordered)))]
 
 
 def _sharpest(real, painted):
-    """Which of the painted stamps have as much of their texture in the finest."""
+    """Select the sharpening whose fraction of fine texture matches."""
     shares = []
     for stamps in (real, *painted):
         known = statistics(stamps)
@@ -273,7 +273,7 @@ def tell_pixels_apart(real, painted, cells, epochs=8):
 
 
 def compare(name, real, painted, label, cells):
-    """Print how the twins are told apart."""
+    """Print the AUC of the twins."""
     is_painted, both = np.repeat([0, 1], len(label)), np.tile(label, 2)
     ours, theirs = statistics(painted), statistics(real)
     names = np.array(list(ours))
@@ -295,7 +295,7 @@ def compare(name, real, painted, label, cells):
         chosen = np.char.startswith(names, subject)
         scores = tell_apart(*(table[:, chosen] for table in tables), cells)
         rows.append((roc_auc_score(is_painted, scores), subject))
-    print("\nAUC by one subject alone: " + ", ".join(f"{s} {a:.3f}" for a, s in sorted(rows)[::-1]))
+    print("\nAUC by one subject only: " + ", ".join(f"{s} {a:.3f}" for a, s in sorted(rows)[::-1]))
     print(f"{'statistic':28s} {'AUC':>6s}   medians of classes 1 to 4, real | painted")
     single = [
         roc_auc_score(is_painted, np.concatenate(pair))
@@ -310,10 +310,12 @@ def compare(name, real, painted, label, cells):
 
 
 def main():
-    """Compare each field, and all of them."""
+    """Compare each field and all together."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fields", nargs="+", default=FIELDS)
-    parser.add_argument("--width", type=int, default=1500, help="pixels that are painted")
+    parser.add_argument(
+        "--width", type=int, default=1500, help="width of the painted square in pixels"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--save", help="file for the stamps, .npz")
     arguments = parser.parse_args()

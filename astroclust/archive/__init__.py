@@ -163,8 +163,8 @@ def fetch_legus(
     >>> fetch_legus("NGC 1566", folder="archive", offline=True)
     Traceback (most recent call last):
         ...
-    FileNotFoundError: archive/legus/ngc1566 has no whole hlsp_legus_...: fetch without the offline
-    option
+    FileNotFoundError: archive/legus/ngc1566 has no complete hlsp_legus_...; fetch without the
+    offline option
 
     Existing files are read; here they are from a simulated field, named as in the archive:
 
@@ -185,7 +185,7 @@ def fetch_legus(
     if not what or set(what) - {"catalog", "images"}:
         raise ValueError(f"what must be 'catalog', 'images' or both, not {what!r}")
     if "catalog" in what and field.catalog is None:
-        raise ValueError(f"LEGUS has no catalogue of {field.name}: ask for what=('images',)")
+        raise ValueError(f"LEGUS has no catalog of {field.name}; use what=('images',)")
     here = archive_folder(folder) / "legus" / field.name
     fetch = partial(fetch_files, folder=here, offline=offline, progress_bar=progress_bar)
     mosaics = legus_mosaics(field)
@@ -213,7 +213,7 @@ def _find_field(name):
             target = find_target(name)
         except KeyError:
             raise error from None
-        message = f"LEGUS has no field {name!r}, but PHANGS-HST has: fetch_phangs({target!r})"
+        message = f"LEGUS has no field {name!r}, but PHANGS-HST has; use fetch_phangs({target!r})"
         raise KeyError(f"{message} or astroclust fetch phangs-{target}") from None
 
 
@@ -291,8 +291,8 @@ def _fetch_bundle(field, mosaics, folder, fetch):
     remote = first_remote([f"{field_address(field)}/{field.name}_drc.tar.gz"])
     if remote is None:
         raise FileNotFoundError(
-            f"the server has not all images of {field.name} under the names that LEGUS gives them, "
-            f"and no bundle of them at {field_address(field)}"
+            f"the server does not have all images of {field.name} under their LEGUS names, nor a "
+            f"bundle of them at {field_address(field)}"
         )
     fetch_bundle(remote, folder, fetch, mosaics.pattern)
     return images_in(folder, mosaics)

@@ -133,9 +133,9 @@ def _members(path):
             total += member.size
             if total > limit or len(members) > _MAX_MEMBERS:
                 raise ValueError(
-                    f"{path} is not to be trusted: it expands to {total:,} bytes in {len(members)} "
-                    f"files or more ({limit:,} bytes in {_MAX_MEMBERS} files are allowed); if you "
-                    "know that it is right, extract it with tar; nothing was extracted"
+                    f"{path} looks unsafe and was not extracted: it expands to at least {total:,} "
+                    f"bytes in {len(members)} files, more than the limit of {limit:,} bytes in "
+                    f"{_MAX_MEMBERS} files; if you trust it, extract it with tar"
                 )
         _check_rest(bundle.fileobj, bundle.offset)
     return members
@@ -158,8 +158,8 @@ def _check_member(member, path):
     parts = Path(member.name).parts
     if not (member.isfile() or member.isdir()) or ".." in parts or Path(member.name).is_absolute():
         raise ValueError(
-            f"{path} is not to be trusted: its member {member.name!r} leaves the folder or is no "
-            "plain file; nothing was extracted"
+            f"{path} looks unsafe and was not extracted: its member {member.name!r} is outside "
+            "the folder or not a regular file"
         )
 
 

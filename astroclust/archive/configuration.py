@@ -22,24 +22,22 @@ class Conf(ConfigNamespace):
     rootname = "astroclust"
 
     archive_server = ConfigItem(
-        "https://archive.stsci.edu", "Server of catalogues and images.", module="astroclust"
+        "https://archive.stsci.edu", "Server of catalogs and images.", module="astroclust"
     )
     mast_server = ConfigItem(
         "https://mast.stsci.edu", "Server of the MAST portal.", module="astroclust"
     )
     folder = ConfigItem(
-        "", "Folder of what is fetched; empty: that of astropy's cache.", module="astroclust"
+        "", "Folder for downloaded files; empty for astropy's cache.", module="astroclust"
     )
     timeout = ConfigItem(
-        30.0, "Seconds without a byte after which a connection is given up.", module="astroclust"
+        30.0, "Seconds without data after which a connection times out.", module="astroclust"
     )
-    retries = ConfigItem(
-        5, "How often a file that broke off is asked for again.", module="astroclust"
-    )
+    retries = ConfigItem(5, "Number of retries after an interrupted download.", module="astroclust")
     retry_wait = ConfigItem(
-        1.0, "Seconds before the first of them; each next waits twice as long.", module="astroclust"
+        1.0, "Seconds before the first retry, doubled for each further one.", module="astroclust"
     )
-    parallel = ConfigItem(4, "Files that are fetched at a time.", module="astroclust")
+    parallel = ConfigItem(4, "Number of simultaneous downloads.", module="astroclust")
 
 
 conf = Conf()

@@ -88,7 +88,7 @@ def fetch_files(remotes, folder, *, offline=False, progress_bar=False):
         lost = [r.name for r in wanted if manifest.entry(r.name) or not (folder / r.name).is_file()]
         if lost:
             raise FileNotFoundError(
-                f"{folder} has no whole {', '.join(lost)}: fetch without the offline option"
+                f"{folder} has no complete {', '.join(lost)}; fetch without the offline option"
             )
     elif wanted:
         folder.mkdir(parents=True, exist_ok=True)
@@ -144,8 +144,8 @@ def _fetch(remote, manifest, progress, stop):
                 raise
             raise OSError(
                 errno.ENOSPC,
-                f"no space left in {part.parent} for {remote.name}: make room, and the same call "
-                "goes on with what came",
+                f"no space left in {part.parent} for {remote.name}; make room and rerun to resume "
+                "the download",
             ) from error
         os.replace(part, target)
         _notes(part).unlink(missing_ok=True)
@@ -196,12 +196,12 @@ def _persist(action, url, stop, came=lambda: 0):
             attempt = 0 if came() > before else attempt
             if _is_refused(error):  # no server: retrying would only take time
                 raise OSError(
-                    f"cannot fetch {url}: connection refused, as no server answers there; check "
-                    "its address, or try again later: what came is kept"
+                    f"cannot fetch {url}: connection refused; check the address, or try again "
+                    "later to resume the download"
                 ) from error
             if attempt >= conf.retries:
                 raise OSError(
-                    f"cannot fetch {url} ({error}): what came is kept, try again later"
+                    f"cannot fetch {url} ({error}); try again later to resume the download"
                 ) from error
         stop.wait(conf.retry_wait * 2**attempt)
         attempt += 1
@@ -276,7 +276,7 @@ def _receive(response, url, remote, part, start, total, progress, stop):
                 rest = rest[file.write(rest) :]
             progress.advance(remote.name, len(block))
         if total is not None and file.tell() != total:
-            raise _BrokenOffError(f"{file.tell()} of {total} bytes came")
+            raise _BrokenOffError(f"only {file.tell()} of {total} bytes were received")
 
 
 def _note(part, url, response, total):
@@ -321,18 +321,18 @@ def _notes(part):
 def _check_status(response, url):
     status = response.status_code
     if status in _ABSENT:
-        raise FileNotFoundError(f"the server has no {url} (status {status})")
+        raise FileNotFoundError(f"{url} does not exist on the server (status {status})")
     if status in _BUSY or status >= 500:
         raise _BrokenOffError(f"status {status}")
     if status not in (200, 206):
-        raise OSError(f"the server refuses {url} (status {status})")
+        raise OSError(f"the server refused {url} (status {status})")
 
 
 def _check(remote, part):
     digest = remote.sha256 and sha256_of(part)
     if digest != remote.sha256:
         part.unlink()
-        raise _BrokenOffError(f"what came has sha256 {digest}, not {remote.sha256}")
+        raise _BrokenOffError(f"the download has sha256 {digest}, not {remote.sha256}")
 
 
 def length_of(url):

@@ -186,7 +186,7 @@ def _watch(future, file, advance, stop):
             advance(arrived)
             size, last = size + arrived, time.monotonic()
         elif time.monotonic() - last > conf.timeout:
-            raise OSError(f"nothing arrived in {conf.timeout:g} seconds")
+            raise OSError(f"no data received for {conf.timeout:g} seconds")
 
 
 def _start(function):

@@ -148,8 +148,8 @@ def images_in(folder, mosaics):
     if len(names) < len(LEGUS_BANDS.roles):
         have = ", ".join(names) or "none"
         raise FileNotFoundError(
-            f"{folder} has not all images of the field (it has {have}): fetch without the offline "
-            "option"
+            f"{folder} does not have all images of the field (it has {have}); fetch without the "
+            "offline option"
         )
     return names
 

@@ -147,7 +147,7 @@ def find_target(name):
     similar = similar or difflib.get_close_matches(plain, targets, n=4)
     hint = f": did you mean {', '.join(targets[name] for name in similar)}?" if similar else ""
     raise KeyError(
-        f"PHANGS-HST has no target {name!r}{hint or ': there are ' + ', '.join(PHANGS_TARGETS)}"
+        f"PHANGS-HST has no target {name!r}{hint or '; available are ' + ', '.join(PHANGS_TARGETS)}"
     )
 
 
@@ -255,9 +255,13 @@ def _check(target, what, labels, classes):
     if not classes or set(classes) - {1, 2, 3, 4}:
         raise ValueError(f"classes must be some of 1, 2, 3 and 4, not {classes!r}")
     if target is None and "images" in what:
-        raise ValueError("images are those of one target: give the galaxy, such as 'ngc1559'")
+        raise ValueError(
+            "images can only be fetched for a single target; give the galaxy, such as 'ngc1559'"
+        )
     if target is None and "catalog" in what and 4 in classes:
-        raise ValueError("class 4 is only known for single targets: give the galaxy or drop it")
+        raise ValueError(
+            "class 4 is only available for single targets; give the galaxy or omit class 4"
+        )
 
 
 def _read_catalogs(target, labels, classes, folder, listing, options):
@@ -344,8 +348,8 @@ def _not_in(others, part):
     """Sources that are not in the later release."""
     for other in others:
         if len(other) and len(part):
-            places = [np.column_stack([table["x"], table["y"]]) for table in (other, part)]
-            distance, _ = cKDTree(places[0]).query(places[1])
+            positions = [np.column_stack([table["x"], table["y"]]) for table in (other, part)]
+            distance, _ = cKDTree(positions[0]).query(positions[1])
             same = distance <= _SAME
             logger.info("%d candidates are in %s too", same.sum(), other.meta["CATALOG"])
             part = part[~same]

@@ -43,7 +43,7 @@ def find_products(targets):
         except ImportError:
             raise
         except Exception as error:  # queries raise many types; try the other one
-            logger.info("no answer from the MAST portal for %s: %r", targets[0], error)
+            logger.info("the MAST portal did not answer %s: %r", targets[0], error)
     return []
 
 

@@ -99,7 +99,7 @@ def class_column(table, column_prefix=""):
         given = [one for one in table.colnames if one.endswith("class")]
         raise KeyError(
             f"the table has no column {name}: classify it with classify_table, or give the "
-            f"column_prefix of its classes (it has {', '.join(given) or 'none'})"
+            f"column_prefix of its classes (available: {', '.join(given) or 'none'})"
         )
     return np.ma.filled(np.ma.asarray(table[name]), 0).astype(int)
 

@@ -196,7 +196,7 @@ def find_field(name):
     similar = [field for field in fields if re.fullmatch(re.escape(plain) + r"\D.*", field)]
     similar = similar or difflib.get_close_matches(plain, fields, n=4)
     hint = f": did you mean {', '.join(fields[field] for field in similar)}?" if similar else ""
-    raise KeyError(f"LEGUS has no field {name!r}{hint or '; list_fields() names all'}")
+    raise KeyError(f"LEGUS has no field {name!r}{hint or '; list_fields() lists all fields'}")
 
 
 def plain_name(name):

@@ -88,7 +88,7 @@ def check_fits_texts(table):
     >>> check_fits_texts(Table({"note": ["bright", "nær"]}))
     Traceback (most recent call last):
         ...
-    ValueError: FITS cannot hold the text 'nær' of column 'note': write .ecsv or .vot, or use ...
+    ValueError: FITS cannot store the text 'nær' of column 'note'; write .ecsv or .vot, or use ...
     """
     for name, column in table.columns.items():
         wrong = f"the name of column {name!r}" if not name.isascii() else ""
@@ -98,7 +98,7 @@ def check_fits_texts(table):
             wrong = "" if found is None else f"the text {found!r} of column {name!r}"
         if wrong:
             raise ValueError(
-                f"FITS cannot hold {wrong}: write .ecsv or .vot, or use ASCII characters"
+                f"FITS cannot store {wrong}; write .ecsv or .vot, or use ASCII characters"
             )
 
 

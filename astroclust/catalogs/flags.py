@@ -23,11 +23,11 @@ class CatalogFlag(DescribedFlag):
 
     OUT_OF_VIEW = 1, "outside the field of view of this band (66.666)"
     NOT_DETECTED = 2, "no positive flux in this band (99.999)"
-    NO_ERROR = 4, "so little flux that its error is undefined; the value is kept"
+    NO_ERROR = 4, "flux too low for a defined error; the value is kept"
     NO_CORRECTION = 8, "its aperture correction is undefined (44.444)"
     UNDEFINED = 16, "unknown, or computed from an undefined magnitude"
-    NO_FIT = 32, "no model was fitted to the colors (0 or 200)"
-    OUT_OF_RANGE = 64, "the number in the file is outside the range of this column"
+    NO_FIT = 32, "no SED fit (0 or 200)"
+    OUT_OF_RANGE = 64, "the value in the file is out of range for this column"
     UPPER_LIMIT = (
         128,
         "not detected, or the error is too large (1 mag): ``mag_lim_...`` has a limit",

@@ -136,7 +136,7 @@ def readme_columns(path, name, n_columns):
     if len(set(names)) == len(names) <= n_columns and needed <= set(names):
         return names, filters
     warnings.warn(
-        f"the columns in {readme.name} are not understood: they are told by what they hold",
+        f"the columns in {readme.name} are not recognized; they are identified by their content",
         AstropyUserWarning,
         stacklevel=3,
     )
@@ -153,20 +153,20 @@ def layout(values, name, known):
     n = len(names)
     of_field = known.label_columns if known is not None else ()
     if values.shape[1] < n + max(1, len(of_field)):
-        wanted = "those of LEGUS have 34 to 39"
+        wanted = "LEGUS catalogs have 34 to 39"
         if of_field:
-            wanted = f"that of {known.name} has {n + len(of_field)}"
+            wanted = f"the catalog of {known.name} has {n + len(of_field)}"
         raise ValueError(
-            f"{name} has {values.shape[1]} columns, but {wanted}, or two more with positions in a "
-            "mosaic; fetch it again, or put its .readme beside it"
+            f"{name} has {values.shape[1]} columns, but {wanted}, or two more with mosaic "
+            "positions; fetch it again, or put its .readme beside it"
         )
     labels = of_field or _label_names(values[:, n:], known)
     names += labels
     if not labels or not _is_catalog(dict(zip(names, values.T, strict=False))):
         expected = f", then {', '.join(labels)}" if labels else ""
         raise ValueError(
-            f"{name} is not in a layout of LEGUS: expected are an integer id, x and y, ra and dec, "
-            "five magnitudes with errors, the concentration index, 16 columns of the fit, the "
+            f"{name} does not have a LEGUS layout: expected an integer id, x and y, ra and dec, "
+            "five magnitudes with errors, the concentration index, 16 columns of the SED fit, the "
             f"number of filters (column {n}){expected}; put its .readme beside it"
         )
     return names

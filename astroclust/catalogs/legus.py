@@ -44,7 +44,7 @@ _MOST_NAMED = 3
 _STANDARD_FILTERS = ("F275W", "F336W", "F438W", "F555W", "F814W")
 
 _DESCRIPTIONS = {
-    "id": "number of the source in the field",
+    "id": "source number in the field",
     "x": "0-based pixel in the images of the field",
     "y": "0-based pixel in the images of the field",
     "x_mosaic": "0-based pixel in the mosaic of the galaxy",
@@ -52,23 +52,25 @@ _DESCRIPTIONS = {
     "ra": "right ascension",
     "dec": "declination",
     "ci": "concentration index in V, magnitude within 1 pixel - magnitude within 3",
-    "age": "best age of the fit",
-    "mass": "best mass of the fit",
-    "e_bv": "best colour excess of the fit",
+    "age": "best-fit age",
+    "mass": "best-fit mass",
+    "e_bv": "best-fit color excess",
     "chi2": "reduced chi^2 of the fit",
-    "fit_probability": "quality of the fit, Q: near 1 good, near 0 poor",
+    "fit_probability": "quality of the fit, Q: near 1 is good, near 0 poor",
     "n_filters": "bands with errors up to 0.3 mag",
-    "class_human": "class given by eye: 1 to 4, 0 not inspected",
-    "class_mean": "mean of the classes that several people gave",
-    "class_ml": "class given by a network of the LEGUS team, 0 none",
-    "class_hybrid": "class given by eye, else by a network; 0 none",
-    "class_verified": "class given by one person who checked the network's, 0 none",
-    "class_reclassified": "class given by one person who checked sources of class 4, 0 none",
-    "quality": "how sure the class is: 1 certain, 2 likely, 3 possible, 0 not said",
-    "halpha": "H-alpha at the source: 1 on top, 2 ring, 3 possibly, 4 none, 0 not said",
-    "selection": "found by: 0 the pipeline, 1 or 2 eye",
-    "provenance": "class_hybrid is from: 0 network, 1 network and a person, 3 three people, "
-    "4 three people and one, 6 a new look at class 4",
+    "class_human": "class from visual inspection: 1 to 4, 0 not inspected",
+    "class_mean": "mean of the classes from several people",
+    "class_ml": "class from a network of the LEGUS team, 0 none",
+    "class_hybrid": "class from visual inspection, otherwise from a network; 0 none",
+    "class_verified": "class from one person who checked that of the network, 0 none",
+    "class_reclassified": "class from one person who checked sources of class 4, 0 none",
+    "quality": "confidence of the class: 1 certain, 2 likely, 3 possible, 0 not given",
+    "halpha": "H-alpha morphology: 1 on top, 2 ring, 3 possibly, 4 none, 0 not given",
+    "selection": "source found by: 0 pipeline, 1 or 2 visual inspection",
+    "provenance": (
+        "origin of class_hybrid: 0 network, 1 network and a person, 3 three people, 4 three "
+        "people and one, 6 reinspection of class 4"
+    ),
 }
 _UNITS = {
     **dict.fromkeys(("x", "y", "x_mosaic", "y_mosaic"), u.pix),
@@ -212,7 +214,7 @@ def _read_text(path, name):
             content = file.read()
         return content if isinstance(content, str) else decode(unpack(content))
     except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file {path}") from None
+        raise FileNotFoundError(f"{path} does not exist") from None
     except Exception as error:  # damaged files raise many types
         raise ValueError(f"{name} cannot be read ({error}): fetch it again") from error
 
@@ -241,7 +243,7 @@ def _filters(name, given, said, known):
         given = () if isinstance(given, str) else tuple(str(filter_).upper() for filter_ in given)
         if len(set(given)) != len(LEGUS_BANDS.roles):
             raise ValueError(
-                f"filters must be five, one for each of {LEGUS_BANDS.roles}, not {given!r}"
+                f"filters must have five names, one for each of {LEGUS_BANDS.roles}, not {given!r}"
             )
         return given
     if said is not None and len(set(said)) == len(LEGUS_BANDS.roles):
@@ -249,9 +251,9 @@ def _filters(name, given, said, known):
     if known is not None and None not in known.filters:
         return known.filters
     warnings.warn(
-        f"the filters of {name} are not known: they are taken for "
-        f"{', '.join(_STANDARD_FILTERS)}; if they are others, give field= or filters=, or the file "
-        "the name that it has in the archive (hlsp_legus_hst_..._multiband_....tab)",
+        f"the filters of {name} are unknown; {', '.join(_STANDARD_FILTERS)} are assumed. If that "
+        "is wrong, give field= or filters=, or restore the archive name of the file "
+        "(hlsp_legus_hst_..._multiband_....tab)",
         AstropyUserWarning,
         stacklevel=3,
     )
@@ -277,10 +279,10 @@ def _add_column(table, name, values, filters):
         description = {
             "mag": f"Vega magnitude in {filter_}, total, without Galactic extinction",
             "mag_err": f"error of the magnitude in {filter_}",
-            "residual": f"residual of the fit in {filter_}, positive where observed is brighter",
+            "residual": f"residual of the fit in {filter_}, positive if the source is brighter",
         }[kind]
     elif role in ("max", "min"):
-        description = f"{role}imum of {kind} at 68 per cent confidence"
+        description = f"{role}imum of {kind} at 68 percent confidence"
     if name not in INTEGERS:
         table[name] = MaskedColumn(values, unit=unit, description=description)
         return {}
@@ -305,8 +307,8 @@ def _mask_odd(table, odd, name):
         said += [f"{column} {values[row]:g} in row {row}" for row in rows]
     more = f" and {len(said) - _MOST_NAMED} more" if len(said) > _MOST_NAMED else ""
     warnings.warn(
-        f"{name}: masked what its column cannot have: {', '.join(said[:_MOST_NAMED])}{more}; the "
-        "columns flag_... say where",
+        f"{name}: masked values that are out of range for their column: "
+        f"{', '.join(said[:_MOST_NAMED])}{more}; see the columns flag_...",
         AstropyUserWarning,
         stacklevel=3,
     )
@@ -315,7 +317,7 @@ def _mask_odd(table, odd, name):
 def _add_extras(table, columns, first):
     """Add columns appended by another program."""
     for number, values in enumerate(columns, start=1):
-        description = f"column {first + number - 1} of the file, which LEGUS does not have"
+        description = f"column {first + number - 1} of the file, not a LEGUS column"
         if values.dtype.kind == "f" and np.isfinite(values).all() and not (values % 1).any():
             values = values.astype(np.int64)
         table[f"extra_{number}"] = MaskedColumn(values, description=description)

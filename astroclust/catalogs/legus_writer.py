@@ -36,7 +36,7 @@ _FORMATS = {
 _OTHER = "{:12.5f}"
 
 _FITTED = "age in yr", "mass in solar masses", "E(B-V)"
-_CONFIDENCE = " (within 68 % confidence level)"
+_CONFIDENCE = " (68 percent confidence)"
 # Readme text of each column, in the words by which `read_legus` identifies it.
 _MEANINGS = {
     "id": "source id",
@@ -54,23 +54,27 @@ _MEANINGS = {
         for name, what in zip(("age", "mass", "e_bv"), _FITTED, strict=True)
         for word, ending in (("best", ""), ("max", "_max"), ("min", "_min"))
     },
-    "residual": "chi2 fit residual in {filter}, positive where more is observed than fitted",
+    "residual": "chi2 fit residual in {filter}, positive if the observed flux is higher",
     "chi2": "reduced chi2",
     "fit_probability": "Q probability, near 1 for a good fit, near 0 for a poor one",
-    "n_filters": "Number of filter: 5 where NUV, U, B, V and I are detected, 4 where B, V, I and "
-    "one of the others are, else 0 (3 where only B, V and I are, in some files)",
-    "class_human": "Final assigned class of the source after visual inspection, applying the mode. "
-    "Class=1 symmetric, compact cluster; 2 asymmetric, compact cluster; 3 system of several peaks; "
-    "4 no cluster; 0 not inspected",
+    "n_filters": (
+        "Number of filter: 5 if detected in NUV, U, B, V and I, 4 if detected in B, V, I and one "
+        "of the others, otherwise 0 (in some files, 3 if detected in B, V and I alone)"
+    ),
+    "class_human": (
+        "Final assigned class of the source after visual inspection, applying the mode. Class=1 "
+        "symmetric, compact cluster; 2 asymmetric, compact cluster; 3 system of several peaks; 4 "
+        "not a cluster; 0 not inspected"
+    ),
     "class_mean": "Final assigned class of the source after visual inspection, applying the mean",
     "class_ml": "Class given by machine learning, 0 none",
-    "class_hybrid": "Class of the hybrid scheme: given by eye, else by a network; 0 none",
-    "class_verified": "Class given by one person who verified the ML class, 0 none",
+    "class_hybrid": "Class of the hybrid scheme: visual inspection, otherwise a network; 0 none",
+    "class_verified": "Class from one person who verified the ML class, 0 none",
     "class_reclassified": "Class post-reclassification of sources of class 4, 0 none",
-    "quality": "Quality flag of the class: 1 certain, 2 likely, 3 possible, 0 not said",
-    "halpha": "Halpha morphology: 1 on top, 2 ring, 3 possibly, 4 none, 0 not said",
+    "quality": "Quality flag of the class: 1 certain, 2 likely, 3 possible, 0 not given",
+    "halpha": "Halpha morphology: 1 on top, 2 ring, 3 possibly, 4 none, 0 not given",
     "selection": "Flag indicates how the source was found: 0 by the pipeline, 1 or 2 by eye",
-    "provenance": "Method of visual inspection that the first class is from, 0 a network",
+    "provenance": "Method of visual inspection of the first class, 0 for a network",
 }
 _HEAD = """\
 Photometry is in Vega magnitudes, with aperture correction and without Galactic extinction.
@@ -126,11 +130,11 @@ def write_legus(table, path, *, overwrite=False):
     """
     path = Path(path)
     if path.suffix != ".tab":
-        raise ValueError(f"cannot write a catalogue of LEGUS to {path}: end its name in .tab")
+        raise ValueError(f"cannot write a LEGUS catalog to {path}; use a name that ends in .tab")
     texts = format_legus(table, path.name)
     with ExitStack() as stack:
-        for place, text in zip((path, path.with_suffix(".readme")), texts, strict=True):
-            partial = stack.enter_context(replace_when_done(place, overwrite=overwrite))
+        for output, text in zip((path, path.with_suffix(".readme")), texts, strict=True):
+            partial = stack.enter_context(replace_when_done(output, overwrite=overwrite))
             partial.write_text(text, encoding="utf-8")
 
 
@@ -190,8 +194,8 @@ def _filters(table):
     ]
     if len(names) != len(LEGUS_BANDS.roles) or tuple(roles) != LEGUS_BANDS.roles:
         raise ValueError(
-            f"a catalog of LEGUS has magnitudes in five bands, {', '.join(LEGUS_BANDS.roles)}, in "
-            f"this order; the table has them in {', '.join(names) or 'none'}"
+            f"a LEGUS catalog needs magnitudes in five bands, {', '.join(LEGUS_BANDS.roles)}, in "
+            f"this order; the table has {', '.join(names) or 'none'}"
         )
     return names
 

@@ -34,7 +34,7 @@ PHANGS_CODES = {
     14: "bad pixel",
     15: "nucleus of the galaxy",
     16: "fluff",
-    17: "uncategorised",
+    17: "uncategorized",
     19: "very red star: V-I > 2 and concentration index < 1.45",
 }
 
@@ -49,17 +49,25 @@ _POSITIONS = ("phangs_x", "phangs_y", "phangs_ra", "phangs_dec")
 # Name, unit and description of the columns by their names in the files, in lower case, without
 # _tot and with "band" for the filter.
 _COLUMNS = {
-    "index": ("id", None, "number of the source in its list"),
-    "id_phangs_cluster": ("id_cluster", None, "number among the clusters of the galaxy"),
-    "id_phangs_candidate": ("id_candidate", None, "number among the candidates of the galaxy"),
-    "id_phangs_allsources": ("id_allsources", None, "number among all sources of the galaxy"),
-    "phangs_galaxy": ("galaxy", None, "galaxy or part of one, as PHANGS spells it"),
+    "index": ("id", None, "source number in the list"),
+    "id_phangs_cluster": ("id_cluster", None, "number in the list of clusters of the galaxy"),
+    "id_phangs_candidate": ("id_candidate", None, "number in the list of candidates of the galaxy"),
+    "id_phangs_allsources": (
+        "id_allsources",
+        None,
+        "number in the list of all sources of the galaxy",
+    ),
+    "phangs_galaxy": ("galaxy", None, "galaxy or part of one, in the spelling of PHANGS"),
     "phangs_x": ("x", u.pix, "0-based pixel in the images of the galaxy"),
     "phangs_y": ("y", u.pix, "0-based pixel in the images of the galaxy"),
     "phangs_ra": ("ra", u.deg, "right ascension"),
     "phangs_dec": ("dec", u.deg, "declination"),
-    "phangs_cluster_class_human": ("class_code", None, "code given by eye, as PHANGS_CODES"),
-    "phangs_cluster_class_ml_vgg": ("class_ml", None, "class given by a PHANGS network, 0 none"),
+    "phangs_cluster_class_human": (
+        "class_code",
+        None,
+        "code from visual inspection, see PHANGS_CODES",
+    ),
+    "phangs_cluster_class_ml_vgg": ("class_ml", None, "class from a PHANGS network, 0 none"),
     "phangs_cluster_class_ml_vgg_qual": (
         "class_ml_quality",
         None,
@@ -68,7 +76,7 @@ _COLUMNS = {
     "phangs_cluster_class_ml_vgg_corr": (
         "class_ml_corrected",
         None,
-        "class_ml, but 4 for what is an artefact to the eye",
+        "class_ml, but 4 for artifacts in visual inspection",
     ),
     "phangs_band_vega": ("mag{end}_{band}", u.mag, f"Vega magnitude in {{filter}}, {_TOTAL}"),
     "phangs_band_mjy": ("flux{end}_{band}", u.mJy, f"flux in {{filter}}, {_TOTAL}"),
@@ -82,16 +90,16 @@ _COLUMNS = {
     "phangs_colorcolor_class_ubvi": (
         "color_class",
         None,
-        "place in U-B, V-I: ycl young, map middle-aged, ogcc old globular, outside",
+        "region of the U-B, V-I plane: ycl young, map middle-aged, ogcc old globular, outside",
     ),
-    "phangs_age_minchisq": ("age{end}", u.yr, "age of the best fit"),
-    "phangs_mass_minchisq": ("mass{end}", u.Msun, "mass of the best fit"),
-    "phangs_ebv_minchisq": ("e_bv{end}", u.mag, "colour excess of the best fit"),
+    "phangs_age_minchisq": ("age{end}", u.yr, "best-fit age"),
+    "phangs_mass_minchisq": ("mass{end}", u.Msun, "best-fit mass"),
+    "phangs_ebv_minchisq": ("e_bv{end}", u.mag, "best-fit color excess"),
     "phangs_reducedchisq_minchisq": ("chi2", None, "reduced chi^2 of the fit"),
     "phangs_reduced_minchisq": ("chi2", None, "reduced chi^2 of the fit"),
-    "phangs_dr5_thilker25_age": ("age_dr5{end}", u.yr, "age of the fit of DR5"),
-    "phangs_dr5_thilker25_mass": ("mass_dr5{end}", u.Msun, "mass of the fit of DR5"),
-    "phangs_dr5_thilker25_ebv": ("e_bv_dr5{end}", u.mag, "colour excess of the fit of DR5"),
+    "phangs_dr5_thilker25_age": ("age_dr5{end}", u.yr, "best-fit age in DR5"),
+    "phangs_dr5_thilker25_mass": ("mass_dr5{end}", u.Msun, "best-fit mass in DR5"),
+    "phangs_dr5_thilker25_ebv": ("e_bv_dr5{end}", u.mag, "best-fit color excess in DR5"),
     "phangs_dr5_thilker25_reduced_minchisq": ("chi2_dr5", None, "reduced chi^2, fit of DR5"),
 }
 _ENDINGS = {
@@ -156,7 +164,7 @@ def read_phangs(path, *, galaxy=None):
     Returns
     -------
     table : `~astropy.table.Table`, length n
-        Those of the following columns that the file has: ``id``, ``id_cluster``,
+        The following columns, as far as the file has them: ``id``, ``id_cluster``,
         ``id_candidate``, ``id_allsources``; ``galaxy`` (from the file name if there is no such
         column); ``x``, ``y`` (pixels of 0.03962 arcsec, 0-based as in the file); ``ra``, ``dec``
         (deg); ``class_human`` (see `human_class`) and ``class_code``, the code in the file;
@@ -245,10 +253,10 @@ def _read_columns(hdus):
                     warnings.simplefilter("ignore", u.UnitsWarning)  # _factor checks units
                     return Table.read(hdu)
             there += hdu.columns.names
-    found = f"there are {', '.join(there[:12])}{' ...' * (len(there) > 12)}"
+    found = f"it has {', '.join(there[:12])}{' ...' * (len(there) > 12)}"
     raise UnreadableError(
-        "it is not a catalog of PHANGS-HST: expected is a table with the columns "
-        f"{', '.join(_POSITIONS).upper()}; {found if there else 'there is none: fetch it again'}"
+        f"it is not a PHANGS-HST catalog with the columns {', '.join(_POSITIONS).upper()}; "
+        f"{found if there else 'it has no table; fetch it again'}"
     )
 
 
@@ -301,7 +309,9 @@ def _add_column(table, column, name, unit, description):
         values = np.where(lost, values, values * _factor(column, unit))
     if name == "class_code":
         classes, said = human_class(np.ma.array(values, mask=lost)), "1 to 4, 0 not inspected"
-        table["class_human"] = MaskedColumn(classes, description=f"class given by eye: {said}")
+        table["class_human"] = MaskedColumn(
+            classes, description=f"class from visual inspection: {said}"
+        )
     # Masked integers are written to FITS as 999999 by default, which may be a source number.
     fill = _UNKNOWN if values.dtype.kind == "i" else None
     table[name] = MaskedColumn(
@@ -339,7 +349,8 @@ def _factor(column, unit):
     if given.is_equivalent(unit):
         return given.to(unit)
     warnings.warn(
-        f"column {column.name} is in {given}, which is no {usual}: it is taken for {usual}",
+        f"column {column.name} is in {given}, which cannot be converted to {usual}; {usual} is "
+        "assumed",
         AstropyUserWarning,
         stacklevel=5,
     )
@@ -361,7 +372,7 @@ def _target(name):
 
 def _rows_of(table, galaxy, path):
     if "galaxy" not in table.colnames:
-        raise KeyError(f"{path} does not say its galaxies: leave out galaxy={galaxy!r}")
+        raise KeyError(f"{path} does not name its galaxies; omit galaxy={galaxy!r}")
     galaxies = {str(name): plain_name(name) for name in np.unique(table["galaxy"].compressed())}
     wanted = plain_name(galaxy)
     names = [name for name, plain in galaxies.items() if plain == wanted]

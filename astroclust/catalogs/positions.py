@@ -117,11 +117,11 @@ def pixel_positions(table, wcs=None):
         return x, y
     names = " and ".join(columns)
     if origin == 1:
-        message = f"columns {names} count pixels from 1: 1 was subtracted from both"
+        message = f"columns {names} count pixels from 1; 1 was subtracted from both"
     else:
         message = (
-            f"columns {names} are taken to count pixels from 0; if they count from 1, as in FITS, "
-            "DS9 and IRAF, subtract 1, and rename them x and y"
+            f"columns {names} are assumed to count pixels from 0; if they count from 1, as in "
+            "FITS, DS9 and IRAF, subtract 1 and rename them x and y"
         )
     warnings.warn(message, AstropyUserWarning, stacklevel=2)
     return (x - 1, y - 1) if origin == 1 else (x, y)
@@ -249,8 +249,8 @@ def _one_column(table, wanted):
     found = [name for name in table.colnames if _plain(name) == wanted]
     if len(found) > 1:
         raise ValueError(
-            f"columns {' and '.join(map(repr, found))} have the same name but for its spelling: "
-            "rename or drop all but one"
+            f"columns {' and '.join(map(repr, found))} differ only in spelling; rename or drop "
+            "all but one"
         )
     return found[0] if found else None
 
@@ -272,8 +272,8 @@ def _from_parts(table):
 def _from_sky(sky, wcs):
     if wcs is None:
         raise ValueError(
-            "the table has sky positions only and the images have no WCS: give x and y, or "
-            "images with a celestial WCS"
+            "the table has only sky positions, but the images have no WCS; add columns x and y, "
+            "or give images with a celestial WCS"
         )
     x, y = np.full((2, len(sky)), np.nan)
     good = np.isfinite(sky.ra.deg)
@@ -287,13 +287,15 @@ def _numbers(column, unit, *, hours=False):
     """Column as float64 in a unit; NaN if masked."""
     name, dtype = column.info.name, getattr(column, "dtype", None)
     if column.ndim != 1:
-        raise ValueError(f"column {name} must hold one number a row, not {column.shape[1:]}")
+        raise ValueError(
+            f"column {name} must have one number per row, not shape {column.shape[1:]}"
+        )
     given = _unit(column)
     if dtype is not None and dtype.kind in "SUO":
         values, given = angles(column, name, unit=given, hours=hours, sky=unit == u.deg)
     elif dtype is None or dtype.kind not in "fiu":
         raise TypeError(
-            f"column {name} must hold numbers (in {unit} if it has no unit), not {dtype}"
+            f"column {name} must have numbers (in {unit} if it has no unit), not {dtype}"
         )
     else:
         values = _unmasked(getattr(column, "value", column))
@@ -303,7 +305,8 @@ def _numbers(column, unit, *, hours=False):
         return u.Quantity(values, given).to_value(unit)
     except (TypeError, ValueError, u.UnitConversionError):
         raise ValueError(
-            f"column {name} is in {given}, which is not {unit}: set the unit of the column right"
+            f"column {name} has units of {given}, which cannot be converted to {unit}; correct "
+            "the unit of the column"
         ) from None
 
 

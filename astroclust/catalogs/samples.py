@@ -53,7 +53,7 @@ def legus_catalogs(folder):
     paths = [path for name, path in sorted(paths.items()) if name.endswith(".tab")]
     if not paths:
         raise FileNotFoundError(
-            f"{folder} has no catalogs of LEGUS: fetch some with astroclust fetch FIELD"
+            f"{folder} has no LEGUS catalogs; fetch some with astroclust fetch FIELD"
         )
     return paths
 
@@ -102,14 +102,15 @@ def training_sample(catalogs, *, labels="consensus", min_filters=4):
     for catalog in catalogs:
         field = _field(catalog)
         if field.labels in _KINDS[labels] and getattr(field, _TABLES[labels]) is not None:
-            parts.append(_labelled(catalog, field, getattr(field, _TABLES[labels]), min_filters))
+            parts.append(_labeled(catalog, field, getattr(field, _TABLES[labels]), min_filters))
         else:
             left_out.append(field.name)
     if not parts:
-        raise ValueError(f"none of the catalogues has the labels {labels!r} of Wei et al. (2020)")
+        raise ValueError(f"no catalog has the labels {labels!r} of Wei et al. (2020)")
     if left_out:
         warnings.warn(
-            f"not in the sample {labels!r} of Wei et al. (2020), left out: {', '.join(left_out)}",
+            f"excluded, as not in the sample {labels!r} of Wei et al. (2020): "
+            f"{', '.join(left_out)}",
             AstropyUserWarning,
             stacklevel=2,
         )
@@ -119,20 +120,20 @@ def training_sample(catalogs, *, labels="consensus", min_filters=4):
 def _field(catalog):
     if "FIELD" not in catalog.meta or "class_human" not in catalog.colnames:
         raise ValueError(
-            "a catalogue does not say its field or has no class_human: read it with "
+            "a catalog does not name its field or has no class_human; read it with "
             "read_legus(path, field=...)"
         )
     return find_field(catalog.meta["FIELD"])
 
 
-def _labelled(catalog, field, paper, min_filters):
+def _labeled(catalog, field, paper, min_filters):
     # A masked number of filters counts as 0.
     enough = np.ma.filled(catalog["n_filters"] >= min_filters, min_filters == 0)
     counted = [number for number, n in enumerate(paper, 1) if n]
     rows = np.isin(catalog["class_human"], counted) & enough
     sample = catalog[[name for name in _COLUMNS if name in catalog.colnames]][rows]
     sample.add_column(catalog["class_human"][rows], name="class", index=6)
-    sample["class"].description = "class given by eye: 1 to 4"
+    sample["class"].description = "class from visual inspection: 1 to 4"
     sample.add_column([field.name] * len(sample), name="field", index=0)
     sample.meta.clear()
     return sample

@@ -65,14 +65,14 @@ def angles(column, name, *, unit=None, hours=False, sky=True):
             if match is None:
                 form = " or sexagesimal angles, such as 10:03:12.5" if sky else ""
                 raise TypeError(
-                    f"column {name} must hold numbers{form}; row {row} has {text!r}: correct it, "
-                    "or leave it empty"
+                    f"column {name} must have numbers{form}, but row {row} has {text!r}; correct "
+                    "it, or leave it empty"
                 ) from None
             values[row], of_value = _angle(match, name, row, unit, hours)
         units[of_value] = text
         if len(units) > 1:
             raise ValueError(
-                f"column {name} mixes forms, {' and '.join(map(repr, units.values()))}: write all "
+                f"column {name} mixes {' and '.join(map(repr, units.values()))}; write all values "
                 "in degrees"
             )
     return values, next(iter(units), unit)
@@ -98,13 +98,13 @@ def _angle(match, name, row, unit, hours):
     seconds = float(match["seconds"] or 0)
     if minutes >= 60 or seconds > 60:
         raise ValueError(
-            f"column {name} has {match.string!r} in row {row}, with 60 minutes or seconds or more: "
-            "correct it"
+            f"column {name} has {match.string!r} in row {row}, with 60 or more minutes or "
+            "seconds; correct it"
         )
     if of_value == u.hourangle and whole >= 24:
         raise ValueError(
-            f"column {name} has {match.string!r} in row {row}, but hours end at 24: if it is in "
-            f"degrees, set the unit of the column to deg, or name it '{name} [deg]'"
+            f"column {name} has {match.string!r} in row {row}, but hours must be less than 24; if "
+            f"it is in degrees, set the unit of the column to deg, or name it '{name} [deg]'"
         )
     value = whole + minutes / 60 + seconds / 3600
     return (-value if match["sign"] == "-" else value), of_value

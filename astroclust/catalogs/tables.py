@@ -30,12 +30,12 @@ _VOTABLE_ENDINGS = (".vot", ".votable", ".xml")
 _LEGUS_NAME = re.compile(r"hlsp_legus_hst_.+_multiband_.+\.tab")
 # First bytes of files of other types, and the remedy.
 _NOT_TABLES = (
-    (b"PK\x03\x04", "is a workbook or an archive: save its sheet as CSV"),
-    (b"\xd0\xcf\x11\xe0", "is a workbook: save its sheet as CSV"),
-    (b"\x93NUMPY", "is an array of numpy: save it as a table with column names"),
-    (b"# Region file format", "is a region file: read it with astroclust.ds9.read_regions"),
-    (b"\x89PNG", "is a picture, not a table: name the table"),
-    (b"%PDF", "is a PDF document, not a table: name the table"),
+    (b"PK\x03\x04", "is a spreadsheet or an archive; save the sheet as CSV"),
+    (b"\xd0\xcf\x11\xe0", "is a spreadsheet; save the sheet as CSV"),
+    (b"\x93NUMPY", "is a numpy array; save it as a table with column names"),
+    (b"# Region file format", "is a region file; read it with astroclust.ds9.read_regions"),
+    (b"\x89PNG", "is a picture, not a table; give a table"),
+    (b"%PDF", "is a PDF document, not a table; give a table"),
 )
 # First bytes of formats that astropy reads from the file itself.
 _OF_ASTROPY = (b"\x89HDF", b"PAR1", b"#ASDF", b"OBS1")
@@ -113,11 +113,11 @@ def _bracketed(extension):
 def _content(path):
     """Uncompressed content of a file."""
     if path.is_dir():
-        raise IsADirectoryError(f"cannot read a table from {path}: it is a folder; name a file")
+        raise IsADirectoryError(f"cannot read a table from {path}: it is a folder; give a file")
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file {path}") from None
+        raise FileNotFoundError(f"{path} does not exist") from None
     except OSError as error:
         raise OSError(f"cannot read {path}: {error.strerror or error}; check it") from error
     except MemoryError:
@@ -142,7 +142,7 @@ def _read(path, content, extension):
     if start[:1] == b"<":
         return _read_markup(path, content, extension)
     if extension is not None:
-        raise UnreadableError(f"it has one table, without names: leave out {_bracketed(extension)}")
+        raise UnreadableError(f"it has a single unnamed table; omit {_bracketed(extension)}")
     if path.suffix.lower() in (".fits", ".fit", ".fits.gz"):
         raise UnreadableError("it is not FITS; fetch it again, or correct its name")
     text = decode(content)
@@ -154,7 +154,9 @@ def _read(path, content, extension):
         try:
             return read_legus(path)
         except ValueError as of_legus:
-            raise NoColumnNamesError(f"{error}; nor is it a catalog of LEGUS: {of_legus}") from None
+            raise NoColumnNamesError(
+                f"{error}; it is not a LEGUS catalog either: {of_legus}"
+            ) from None
 
 
 def _may_be_legus(text):
@@ -191,7 +193,7 @@ def _choose_table(hdus, extension):
         if len(chosen) == 1:
             return chosen[0]
     if not tables:
-        raise UnreadableError(f"it has no table, only {known}: name another file")
+        raise UnreadableError(f"it has no table, only {known}; give another file")
     raise UnreadableError(f"it has several tables ({known}): add one in brackets, as [{tables[0]}]")
 
 
@@ -200,10 +202,10 @@ def _named_table(hdus, extension, known):
     name, version = extension if isinstance(extension, tuple) else (extension, 1)
     numbers = [i for i, hdu in enumerate(hdus) if str(name).upper() in (str(i), hdu.name)]
     if not 1 <= version <= len(numbers):
-        raise UnreadableError(f"it has no extension {_bracketed(extension)}: there are {known}")
+        raise UnreadableError(f"it has no extension {_bracketed(extension)}, only {known}")
     if not _is_table(hdus[numbers[version - 1]]):
         raise UnreadableError(
-            f"extension {_bracketed(extension)} is not a table: there are {known}"
+            f"extension {_bracketed(extension)} is not a table; the extensions are {known}"
         )
     return numbers[version - 1]
 
@@ -222,7 +224,7 @@ def _read_markup(path, content, extension):
     if b"VOTABLE" not in content[:2000]:
         if path.suffix.lower() in (".html", ".htm"):
             return Table.read(path, format="ascii.html")
-        raise UnreadableError("it is a page of the web or XML, not a table; fetch it again")
+        raise UnreadableError("it is a web page or XML file, not a table; fetch it again")
     if not re.search(rb"</(\w+:)?VOTABLE>\s*\Z", content[-1000:]):
         raise UnreadableError("it is truncated; fetch it again")
     return read_votable(content, extension)
@@ -255,7 +257,7 @@ def check_table_output(path, *, overwrite=False, table=None):
     >>> check_table_output("classified.png")
     Traceback (most recent call last):
         ...
-    ValueError: cannot write a table to classified.png: end its name in .fits, .vot (VOTable) or...
+    ValueError: cannot write a table to classified.png; use a name that ends in .fits, .vot ...
     """
     path = check_output(path, overwrite=overwrite)
     with tempfile.TemporaryDirectory() as folder:
@@ -263,7 +265,8 @@ def check_table_output(path, *, overwrite=False, table=None):
             _write(Table({"x": [1.0]}), Path(folder) / path.name)
         except Exception as error:  # writers raise many types
             raise ValueError(
-                f"cannot write a table to {path}: end its name in .fits, .vot (VOTable) or .ecsv"
+                f"cannot write a table to {path}; use a name that ends in .fits, .vot (VOTable) "
+                "or .ecsv"
             ) from error
     if table is not None and path.name.lower().endswith(_FITS_ENDINGS):
         check_fits_texts(table)
@@ -309,7 +312,7 @@ def write_table(table, path, *, overwrite=False):
     >>> write_table(Table({"x": [11.5]}), "candidates.ecsv")
     Traceback (most recent call last):
         ...
-    FileExistsError: candidates.ecsv exists already: choose another name, or allow it ...
+    FileExistsError: candidates.ecsv already exists; choose another name, or allow it ...
     """
     with replace_when_done(path, overwrite=overwrite) as partial:
         _write(table, partial)

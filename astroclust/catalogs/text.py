@@ -94,9 +94,9 @@ def read_text_table(text):
 
 def _read_astropy(text, name):
     if name == "daophot" and text.rstrip("\n").endswith("\\"):
-        raise UnreadableError("its last row is truncated: fetch or write it again")
+        raise UnreadableError("its last row is truncated; fetch or write it again")
     if name == "sextractor" and not re.search(r"^\s*[^#\s]", text, re.M):
-        raise UnreadableError("it has no rows: run SExtractor again, or name another file")
+        raise UnreadableError("it has no rows; run SExtractor again, or give another file")
     if name == "cds" and re.match(r"\s*(Title|Authors|Table):", text):
         name = "mrt"
     return astropy_ascii.read(text.split("\n"), format=name, guess=False)
@@ -106,8 +106,8 @@ def _read_daophot_ii(text, kind):
     """Read a DAOPHOT II file, which has no column names; the first three are always the same."""
     if kind not in ("1", "3"):
         raise UnreadableError(
-            f"it is a file of DAOPHOT with rows of several lines (NL={kind}): select ALLSTAR's "
-            "output, or convert it to CSV with a line of column names"
+            f"it is a DAOPHOT file with several lines per row (NL={kind}); use the output of "
+            "ALLSTAR, or convert it to CSV with a header line"
         )
     rows = [line.split() for line in text.splitlines() if line.strip()]
     names = ["ID", "XCENTER", "YCENTER"]
@@ -123,7 +123,7 @@ def _read_delimited(lines):
     before = lines[: numbers[0]] if numbers else lines
     comments = [line.strip().lstrip("#").strip() for line in before if _is_comment(line)]
     if not numbers:
-        raise UnreadableError("it has no rows, but comments at most: fetch or write it again")
+        raise UnreadableError("it has no rows, at most comments; fetch or write it again")
     delimiter = hint[1] if hint else _delimiter([lines[i] for i in numbers[:_SAMPLE]])
     rows, numbers = _split([lines[i] for i in numbers], delimiter, numbers)
     if not any(map(is_number, rows[0])):
@@ -131,8 +131,8 @@ def _read_delimited(lines):
     names = _commented_names(comments, rows, delimiter)
     if names is None:
         raise NoColumnNamesError(
-            f"its first line has numbers ({next(filter(is_number, rows[0]))}), so it has no "
-            "column names: put a line with names above it, such as x,y"
+            "it has no column names, as its first line has numbers "
+            f"({next(filter(is_number, rows[0]))}); add a header line, such as x,y"
         )
     return _table(names, rows, numbers, delimiter)
 
@@ -176,10 +176,10 @@ def _split(lines, delimiter, numbers):
                 ends.append(numbers[reader.line_num - 1])
             numbers = ends
         except csv.Error as error:
-            raise UnreadableError(f"its quotes are not closed ({error}): write it again") from None
+            raise UnreadableError(f"it has unclosed quotes ({error}); write it again") from None
     full = [i for i, row in enumerate(rows) if any(row)]
     if not full:
-        raise UnreadableError("it has no rows: fetch or write it again")
+        raise UnreadableError("it has no rows; fetch or write it again")
     return [rows[i] for i in full], [numbers[i] for i in full]
 
 
@@ -208,14 +208,15 @@ def _table(names, rows, numbers, delimiter):
     for row, number in zip(rows, numbers, strict=True):
         if len(row) != len(names):
             raise UnreadableError(
-                f"line {number + 1} has {len(row)} values for {len(names)} column names (delimiter "
-                f"{_NAMES.get(delimiter, repr(delimiter))}): if it is truncated, fetch or write it "
-                "again; if its numbers have decimal commas, separate them by ';'"
+                f"line {number + 1} has {len(row)} values for {len(names)} column names "
+                f"(delimiter {_NAMES.get(delimiter, repr(delimiter))}): if the file is truncated, "
+                "fetch or write it again; if its numbers have decimal commas, separate the "
+                "columns by ';'"
             )
     names = [name or f"col{i}" for i, name in enumerate(names, start=1)]
     repeated = [name for i, name in enumerate(names) if name in names[:i]]
     if repeated:
-        raise UnreadableError(f"it has several columns {repeated[0]!r}: rename all but one")
+        raise UnreadableError(f"it has several columns named {repeated[0]!r}; rename all but one")
     columns = list(zip(*rows, strict=True)) or [()] * len(names)
     points = any("." in field and is_number(field) for row in rows[:_SAMPLE] for field in row)
     table = Table()
@@ -274,8 +275,8 @@ def _numbers(name, texts, points):
         if points:
             raise UnreadableError(
                 f"column {name} has a comma in {next(filter(_DECIMAL_COMMA.fullmatch, texts))!r}, "
-                "but other numbers have decimal points: write all with points, and without "
-                "separators of thousands"
+                "but other numbers have decimal points; use points throughout, and no thousands "
+                "separators"
             )
         texts = [text.replace(",", ".") for text in texts]
     if not all(map(_NUMBER.fullmatch, texts)):

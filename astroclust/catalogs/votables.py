@@ -38,8 +38,8 @@ def write_votable(table, path):
     if plain.has_mixin_columns:
         names = ", ".join(col.info.name for col in plain.itercols() if not hasattr(col, "dtype"))
         raise ValueError(
-            f"a VOTable cannot hold column {names}: write .ecsv or .fits, or make plain columns of "
-            "it, such as ra and dec"
+            f"a VOTable cannot store column {names}; write .ecsv or .fits, or replace it by plain "
+            "columns, such as ra and dec"
         )
     plain.meta = {}
     with warnings.catch_warnings():
@@ -124,11 +124,11 @@ def _choose(tables, extension):
     if not tables:
         raise UnreadableError("it has no table; fetch it again")
     if extension is None and len(tables) > 1:
-        raise UnreadableError(f"it has several tables: add one of {known} in brackets, as [0]")
+        raise UnreadableError(f"it has several tables; add one of {known} in brackets, such as [0]")
     if extension is None:
         return tables[0]
     if isinstance(extension, int) and extension < len(tables):
         return tables[extension]
     if names.count(extension) == 1:
         return tables[names.index(extension)]
-    raise UnreadableError(f"it has no table {f'[{extension}]'}: there are {known}")
+    raise UnreadableError(f"it has no table {f'[{extension}]'}, only {known}")

@@ -71,16 +71,16 @@ def check_images(images, card, *, field="the images"):
     """
     if not set(images.roles) & set(card.bands):
         raise ValueError(
-            f"classifier {card.name} takes bands {', '.join(card.bands)}, the images have "
-            f"{', '.join(images.roles)} only"
+            f"classifier {card.name} takes bands {', '.join(card.bands)}, but the images only "
+            f"have {', '.join(images.roles)}"
         )
     if images.wcs is None:
         return
     scale = images.pixel_scale.value
     if not 0.9 < scale / card.pixel_scale < 1.1:
         warnings.warn(
-            f"{field} have pixels of {scale:.4f} arcsec, classifier {card.name} was trained at "
-            f"{card.pixel_scale}: resample them, or do not trust the classes",
+            f"{field} have pixels of {scale:.4f} arcsec, but classifier {card.name} was trained "
+            f"at {card.pixel_scale}; resample them, or do not trust the classes",
             AstropyUserWarning,
             stacklevel=3,
         )

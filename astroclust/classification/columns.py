@@ -22,7 +22,7 @@ from astroclust.weights import ModelCard
 __all__ = ["ResultColumns", "name_images"]
 _OFF_IMAGE_ADVICE = (
     ": no position is on the image; check that the table and the images are of the same field, "
-    "that x and y are pixels that count from 0, and that ra and dec are in degrees, not hours"
+    "that x and y are 0-based pixels, and that ra and dec are in degrees, not hours"
 )
 
 
@@ -71,8 +71,8 @@ class ResultColumns:
         taken = ", ".join(repr(given[name]) for name in new if name in given)
         if taken:
             raise ValueError(
-                f"the table has columns {taken} already: set column_prefix (for example 'ml_') so "
-                "that nothing is replaced, or rename them"
+                f"the table already has columns {taken}; set column_prefix (for example 'ml_') to "
+                "keep them, or rename them"
             )
         return pools
 
@@ -167,10 +167,10 @@ def _result_columns(probabilities, flags, card):
         yield _fraction(mean[:, i], f"prob_{number}", text)
     text = f"Shannon entropy of the probabilities in nat, 0 to ln {len(scheme)}"
     yield _fraction(entropy.astype(np.float32), "entropy", text)
-    text = "fraction of the networks of the ensemble that vote for the class"
+    text = "fraction of the ensemble that votes for the class"
     yield _fraction(agreement.astype(np.float32), "agreement", text)
     meanings = ", ".join(f"{flag.value} {flag.name}" for flag in StampFlag)
-    yield Column(flags, "flags", description=f"what is odd about the stamp, bits: {meanings}")
+    yield Column(flags, "flags", description=f"flags of the stamp, bits: {meanings}")
 
 
 def _fraction(values, name, description):
@@ -180,7 +180,7 @@ def _fraction(values, name, description):
 def _evidence_columns(evidence, card, image_probabilities):
     if evidence.flags is not None:
         meanings = ", ".join(f"{flag.value} {flag.name}" for flag in EvidenceFlag)
-        description = f"what the class rests on, bits: {meanings}"
+        description = f"evidence used for the class, bits: {meanings}"
         yield Column(evidence.flags, "evidence", description=description)
     if image_probabilities:
         mean = evidence.image.mean(axis=0)

@@ -53,7 +53,7 @@ class FieldsError(OSError):
     Traceback (most recent call last):
         ...
     astroclust.classification.distributed.FieldsError: 1 of 1 fields could not be classified or
-    written (ngc45: there is no file ...missing.fits); the others are written. Rerun to retry the
+    written (ngc45: ...missing.fits does not exist); the others were written. Rerun to retry the
     failed fields
     """
 
@@ -199,7 +199,7 @@ def classify_fields(
         reasons = "; ".join(f"{name}: {error}" for name, error in failed.items())
         raise FieldsError(
             f"{len(failed)} of {len(jobs)} fields could not be classified or written ({reasons}); "
-            "the others are written. Rerun to retry the failed fields"
+            "the others were written. Rerun to retry the failed fields"
         ) from next(iter(failed.values()))
     return [job.output for job in jobs]
 
@@ -239,13 +239,13 @@ def _read_jobs(fields, folder):
         raise KeyError("the list of fields has no column 'field' with their names")
     names = [str(name) for name in fields["field"]]
     if len(set(names)) < len(names) or any(Path(name).name != name for name in names):
-        raise ValueError("names of fields must be plain file names, all different")
+        raise ValueError("field names must be distinct and valid as file names")
     jobs = []
     for row, name in zip(fields, names, strict=True):
         given = {key: _entry(row, key) for key in fields.colnames if key not in _NOT_IMAGES}
         images = {key: _absolute(root, path) for key, path in given.items() if path}
         if not images:
-            raise ValueError(f"field {name} has no image: give its path in the column of a filter")
+            raise ValueError(f"field {name} has no image; give its path in the column of a filter")
         distance = float(_entry(row, "distance") or "nan")
         jobs.append(
             _Job(

@@ -78,16 +78,14 @@ def uses_photometry(photometry, table, neighbors, card):
         raise TypeError(f"neighbors must be an astropy Table, not {type(neighbors).__name__}")
     if photometry is False:
         if neighbors is not None:
-            raise ValueError(
-                "neighbors are used with photometry only: leave them out, or set photometry=True"
-            )
+            raise ValueError("neighbors require photometry; omit them, or set photometry=True")
         return False
     reason = _reason_against(table, card)
     if neighbors is not None and "V" not in magnitude_columns(neighbors):
-        reason = reason or "neighbors have no magnitudes in V, such as mag_f555w"
+        reason = reason or "neighbors need magnitudes in V, such as mag_f555w"
     if reason and (photometry is True or neighbors is not None):
         raise ValueError(
-            f"photometry cannot be used: {reason}; set photometry=False, without neighbors, to "
+            f"photometry cannot be used: {reason}; set photometry=False and omit neighbors to "
             "classify from the images alone"
         )
     return not reason
@@ -96,7 +94,10 @@ def uses_photometry(photometry, table, neighbors, card):
 def _reason_against(table, card):
     """Reason why photometry cannot be used, with a remedy; empty if it can."""
     if (card.classes.numbers, card.classes.names) != (LEGUS_CLASSES.numbers, LEGUS_CLASSES.names):
-        return f"it tells the classes of LEGUS, classifier {card.name} those of {card.classes.name}"
+        return (
+            f"it is calibrated for the classes of LEGUS, but classifier {card.name} has those of "
+            f"{card.classes.name}"
+        )
     columns = magnitude_columns(table)
     name = columns.get("V")
     if name is None or len(columns) < 2 or _error_of(name) not in table.colnames:

@@ -38,8 +38,8 @@ examples:
   astroclust classify candidates.fits --image F555W=v.fits --image F814W=i.fits -o classified.fits
   astroclust review classified.fits --image F555W=v.fits --image F814W=i.fits
 
-An image is a file or a URL, with the extension in brackets where it matters: "i.fits[SCI]".
-@FILE stands for the arguments in a file. astroclust COMMAND --help has examples of each command.
+An image is a file or a URL; choose an extension with brackets, as in "i.fits[SCI]".
+@FILE reads arguments from a file. See astroclust COMMAND --help for examples of each command.
 """
 
 
@@ -49,22 +49,23 @@ def main(argv=None):
     Parameters
     ----------
     argv : list of str, optional
-        The arguments; by default those of the process.
+        Arguments; by default those of the process.
 
     Returns
     -------
     status : int
-        0 if all went well, 1 if something was wrong with the input or a package is missing, 130
+        0 on success, 1 for invalid input or a missing package, 130
         after Ctrl-C.
 
     Raises
     ------
     SystemExit
-        With 2 for arguments of the wrong form, with 0 after ``--help`` and its like.
+        With 2 for invalid arguments, with 0 after ``--help`` and similar options.
     """
     arguments = _parser().parse_args(argv)
     report = Report(as_json=arguments.json)
-    # Standard output is for the report: what libraries print there, as astropy's log does, is not.
+    # Standard output is reserved for the report, so output of libraries, such as astropy's log, is
+    # redirected.
     with warnings.catch_warnings(), redirect_stdout(sys.stderr):
         warnings.simplefilter("always", AstropyUserWarning)
         warnings.showwarning = _Warnings()
@@ -72,7 +73,7 @@ def main(argv=None):
             arguments.run(arguments, report)
             report.end()
         except KeyboardInterrupt:
-            return _fail("interrupted; no output was left half written", 130)
+            return _fail("interrupted; no partial output was left behind", 130)
         except ImportError as error:
             if (advice := advice_of(error)) is None:
                 raise
@@ -88,7 +89,7 @@ def _fail(message, status=1):
 
 
 class _Warnings:
-    """Shows each warning once, however many steps of a command give it."""
+    """Show each warning once, even if several steps of a command give it."""
 
     def __init__(self):
         self.shown = set()
@@ -100,7 +101,7 @@ class _Warnings:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that takes several images at once, and reads arguments from files as a shell would.
+    """Argument parser that accepts several images per option and reads arguments from files.
 
     Comments in these files are ignored.
     """
@@ -124,7 +125,7 @@ def _parser():
     with suppress(ModuleNotFoundError):
         import shtab
 
-        shtab.add_argument_to(parser, help="print what completes commands in your shell")
+        shtab.add_argument_to(parser, help="print the shell script for command completion")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_demo(commands)
     add_run(commands)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The commands that find candidates, and that tell how complete they are."""
+"""Commands for detection and completeness."""
 
 import argparse
 from dataclasses import replace
@@ -28,13 +28,13 @@ def add_detect(commands):
         _detect,
         "find star-cluster candidates in images",
         "astroclust detect --image F555W=v.fits --image F814W=i.fits -o candidates.fits",
-        "# with the distance, the extinction and the concentration index of a field of LEGUS",
+        "# with the distance, extinction and concentration-index cut of a LEGUS field",
         "astroclust detect --field ngc1566 --image F555W=v.fits --image F814W=i.fits -o c.fits",
-        "# all sources, with why each is rejected; none of a nucleus drawn in DS9",
+        "# all sources with the reason for rejection, without a nucleus drawn in DS9",
         "astroclust detect --image V=v.fits --exclude nucleus.reg --keep-rejected -o sources.ecsv",
-        "# with a network that finds sources in all bands at once",
+        "# with a network that detects sources in all bands at once",
         "astroclust detect --image V=v.fits --image I=i.fits --detector mine.safetensors -o c.fits",
-        "# and which pixels belong to which row",
+        "# with a segmentation image",
         "astroclust detect --image V=v.fits --segmentation segments.fits -o candidates.fits",
     )
     add_images(command)
@@ -43,18 +43,18 @@ def add_detect(commands):
     command.add_argument(
         "--keep-rejected",
         action="store_true",
-        help="write all sources, and why they are rejected (default: candidates only)",
+        help="write all sources with the reason for rejection (default: candidates only)",
     )
     command.add_argument(
         "--segmentation",
         type=Path,
         metavar="FILE",
-        help="FITS image to write, of the id of the row that each pixel belongs to (default: none)",
+        help="FITS image to write with the row id of each pixel (default: none)",
     )
 
 
 class _OfPresets:
-    """A setting of each preset, as text; looked up when help is printed, which few commands do."""
+    """Setting of each preset as text, looked up only when help is printed."""
 
     def __init__(self, value):
         self.value = value
@@ -79,53 +79,52 @@ def add_selection(command):
     command.add_argument(
         "--preset",
         default="legus",
-        help="settings of a survey: legus, ngc1559 or phangs (default: legus)",
+        help="survey settings: legus, ngc1559 or phangs (default: legus)",
     )
     command.add_argument(
         "--field",
-        help="field of LEGUS, whose distance, extinction and concentration index to cut at are "
-        "used unless they are given (default: none)",
+        help="LEGUS field that provides the distance, extinction and concentration-index cut "
+        "unless given (default: none)",
     )
     for option, kind, text, value in (
         (
             "--distance",
             float,
-            "in Mpc (default: that of --field; if neither is given, there is no cut in absolute "
-            "magnitude, which is at %(presets)s)",
+            "distance in Mpc (default: that of --field; without either, the cut in absolute "
+            "magnitude at %(presets)s is not applied)",
             _limit,
         ),
         (
             "--detect-in",
             str,
-            "image to find sources in: white, a filter or a band (default: that of the preset: "
-            "%(presets)s)",
+            "detection image: white, a filter or a band (default: that of the preset: %(presets)s)",
             lambda preset: preset.detect_in,
         ),
         (
             "--method",
             str,
-            "sextractor, segmentation, daofind, or rcnn, a network (default: that of the preset: "
+            "sextractor, segmentation, daofind, or rcnn (a network) (default: that of the preset: "
             "%(presets)s)",
             lambda preset: preset.method,
         ),
         (
             "--threshold",
             float,
-            "in standard deviations of the sky (default: that of the preset: %(presets)s); of a "
-            "network, the smallest probability of being a source (default: 0.5)",
+            "detection threshold in standard deviations of the sky (default: that of the preset: "
+            "%(presets)s); for a network, the minimum probability of a source (default: 0.5)",
             lambda preset: f"{preset.threshold:g}",
         ),
         (
             "--n-pixels",
             int,
-            "smallest number of connected pixels (default: that of the preset: %(presets)s)",
+            "minimum number of connected pixels (default: that of the preset: %(presets)s)",
             _n_pixels,
         ),
         (
             "--min-ci",
             float,
-            "smallest concentration index in mag (default: that of --field, else of the preset: "
-            "%(presets)s)",
+            "minimum concentration index in mag (default: that of --field, otherwise of the "
+            "preset: %(presets)s)",
             lambda preset: f"{preset.cuts.min_ci:g}",
         ),
     ):
@@ -134,22 +133,24 @@ def add_selection(command):
         "--detector",
         type=Path,
         metavar="FILE",
-        help="network of --method rcnn, which it implies, as astroclust train-detector writes it "
-        "(default: the bundled one)",
+        help="network for --method rcnn, as written by astroclust train-detector; implies that "
+        "method (default: the bundled one)",
     )
     command.add_argument(
         "--exclude",
         type=Path,
-        help="region file of what to exclude: a nucleus, bright stars (default: nothing)",
+        help="region file to exclude, such as a nucleus or bright stars (default: nothing)",
     )
     command.add_argument(
-        "--footprint", type=Path, help="region file of where to look (default: everywhere)"
+        "--footprint",
+        type=Path,
+        help="region file that limits the search (default: the whole image)",
     )
     add_workers(command)
 
 
 def selection_options(arguments):
-    """Arguments of `find_candidates` that a command was given."""
+    """Keyword arguments of `find_candidates` from the options of a command."""
     from astroclust.selection import field_settings, get_preset
 
     preset, distance = get_preset(arguments.preset), arguments.distance
@@ -173,11 +174,13 @@ def selection_options(arguments):
 
 
 def _with_detector(preset, given, detector):
-    """A preset for a network, which detects in all bands."""
+    """Preset for a detector network, which uses all bands."""
     if given.get("method", "rcnn") != "rcnn":
-        raise ValueError(f"--detector is for --method rcnn, not for {given['method']}")
+        raise ValueError(
+            f"--detector cannot be combined with --method {given['method']}; omit one of them"
+        )
     if "detect_in" in given or "n_pixels" in given:
-        raise ValueError("--detect-in and --n-pixels are not for a network; omit them")
+        raise ValueError("--detect-in and --n-pixels do not apply to a network; omit them")
     return preset.with_detector(detector)
 
 
@@ -205,7 +208,7 @@ def _detect(arguments, report):
     candidates = sources if arguments.keep_rejected else keep_candidates(sources)
     astroclust.catalogs.write_table(candidates, output, overwrite=arguments.overwrite)
     report.say(
-        "{candidates} candidates of {sources} sources",
+        "{candidates} candidates out of {sources} sources",
         candidates=np.sum(sources["cuts"] == 0),
         sources=len(sources),
     )
@@ -217,7 +220,7 @@ def _detect(arguments, report):
 
 
 def _summary(settings):
-    """Settings in a few lines."""
+    """Summary of the settings."""
     known = dict(zip(settings["setting"], settings["value"], strict=True))
     unit = "" if known["DETMETH"] == "rcnn" else " sigma"
     area = f", {known['NPIXELS']} connected pixels" if "NPIXELS" in known else ""
@@ -250,13 +253,13 @@ def add_completeness(commands):
         commands,
         "completeness",
         _completeness,
-        "inject artificial clusters into images, and count those found, selected and classified",
+        "measure completeness with artificial clusters injected into images",
         "astroclust completeness --image F555W=v.fits --image F814W=i.fits \\",
         "    --magnitudes 20:26:0.5 --radii 1,2,4 -o completeness.fits",
-        "# radii in parsecs, and a picture",
+        "# radii in parsecs, and a figure",
         "astroclust completeness --image F555W=v.fits --image F814W=i.fits --distance 10 \\",
         "    --magnitudes 20:26:1 --radii 2,5 --radii-unit pc --plot c.png -o c.fits",
-        "# which of them are left in a catalog of classes 1 and 2",
+        "# completeness of a catalog of classes 1 and 2",
         "astroclust completeness --image F555W=v.fits --image F814W=i.fits --model default \\",
         "    --magnitudes 20:26:0.5 --radii 1,2,4 -o completeness.fits",
     )
@@ -264,7 +267,7 @@ def add_completeness(commands):
     add_output(command)
     add_selection(command)
     command.add_argument(
-        "--magnitudes", type=_numbers, required=True, help="in V: 20,22,24 or 20:26:0.5"
+        "--magnitudes", type=_numbers, required=True, help="V magnitudes: 20,22,24 or 20:26:0.5"
     )
     command.add_argument(
         "--radii", type=_numbers, required=True, help="half-light radii: 0.5,1,2 or 1:4:1"
@@ -277,7 +280,7 @@ def add_completeness(commands):
         "--number",
         type=int,
         default=50,
-        help="clusters of each magnitude and radius (default: 50)",
+        help="clusters per magnitude and radius (default: 50)",
     )
     command.add_argument(
         "--psf",
@@ -285,26 +288,28 @@ def add_completeness(commands):
         default=[],
         type=pair,
         metavar="FILTER=FILE",
-        help="image of a star; once for each band (default: that of WFC3/UVIS)",
+        help="PSF image; once for each band (default: that of WFC3/UVIS)",
     )
     command.add_argument(
         "--model",
         metavar="NAME",
-        help="classify the clusters that are selected: default, or name or .safetensors file of a "
+        help="classify the selected clusters with default, or the name or .safetensors file of a "
         "classifier",
     )
-    command.add_argument("--seed", type=int, default=1, help="of the clusters (default: 1)")
-    command.add_argument("--plot", type=Path, help="picture to write (default: none)")
+    command.add_argument(
+        "--seed", type=int, default=1, help="random seed of the clusters (default: 1)"
+    )
+    command.add_argument("--plot", type=Path, help="output figure (default: none)")
     command.add_argument(
         "--checkpoint",
         type=Path,
-        help="file of all clusters, from which the same command resumes (default: beside the "
+        help="file with all clusters, from which the same command resumes (default: beside the "
         "output)",
     )
 
 
 def _numbers(text):
-    """Numbers with commas between them, or first:last:step, the last included."""
+    """Parse comma-separated numbers, or first:last:step with the last included."""
     try:
         if ":" not in text:
             return [float(word) for word in text.split(",")]
@@ -360,13 +365,13 @@ def _completeness(arguments, report):
 
 
 def _say_limits(report, result, arguments):
-    """Say where half of the clusters are selected and, with a classifier, are left in the end."""
+    """Print the magnitudes of 50 percent completeness, before and after classification."""
     from astroclust.injection import limiting_magnitude
     from astroclust.injection.fractions import fraction_columns
 
     said = (
-        "V magnitude at which half of the clusters are selected, on straight lines between "
-        "magnitudes,\nand its 68 per cent interval from the numbers of clusters:"
+        "V magnitude at which half of the clusters are selected (linear interpolation),\nand its "
+        "68 percent interval from the numbers of clusters:"
     )
     limits = limiting_magnitude(result)
     report.say(f"{said}\n{{limits}}", limits=limits, radii_unit=arguments.radii_unit)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The commands for the catalogues and images of surveys."""
+"""Commands for survey catalogs and images."""
 
 from argparse import ArgumentTypeError
 from pathlib import Path
@@ -16,7 +16,7 @@ def add_fetch(commands):
         commands,
         "fetch",
         _fetch,
-        "fetch catalogues and images of LEGUS and PHANGS-HST from MAST",
+        "fetch LEGUS and PHANGS-HST catalogs and images from MAST",
         "astroclust fetch --list",
         "astroclust fetch ngc1566 --data data",
         "astroclust fetch phangs-human",
@@ -25,27 +25,26 @@ def add_fetch(commands):
     command.add_argument(
         "name",
         nargs="?",
-        help="field of LEGUS; of PHANGS-HST phangs-human or phangs-machine for the catalogs of all "
-        "galaxies, or phangs-GALAXY for human classes and images of one, such as phangs-ngc1559",
+        help="LEGUS field; or phangs-human or phangs-machine for the PHANGS-HST catalogs of all "
+        "galaxies, or phangs-GALAXY for human classes and images of one galaxy, such as "
+        "phangs-ngc1559",
     )
-    command.add_argument("--list", action="store_true", help="list the fields of LEGUS")
+    command.add_argument("--list", action="store_true", help="list the LEGUS fields")
     command.add_argument(
         "--what",
         type=lambda text: [word.strip() for word in text.split(",")],
         metavar="WHAT",
-        help="catalog, images or catalog,images (default: both of one field, the catalog of all)",
+        help="catalog, images or catalog,images (default: both for one field, the catalog for all)",
     )
     command.add_argument(
         "--classes",
         type=_classes,
         metavar="CLASSES",
-        help="classes in catalogs of PHANGS-HST (default: 1,2 of all galaxies, 1,2,3,4 of one)",
+        help="classes in PHANGS-HST catalogs (default: 1,2 for all galaxies, 1,2,3,4 for one)",
     )
-    command.add_argument(
-        "--data", type=Path, help="folder that files go to (default: astropy's cache)"
-    )
-    command.add_argument("--server", help="in place of those of MAST, such as a mirror")
-    command.add_argument("--offline", action="store_true", help="use what is there, ask no server")
+    command.add_argument("--data", type=Path, help="download folder (default: astropy's cache)")
+    command.add_argument("--server", help="server to use in place of MAST, such as a mirror")
+    command.add_argument("--offline", action="store_true", help="use only files already downloaded")
 
 
 def _classes(text):
@@ -62,7 +61,7 @@ def _fetch(arguments, report):
         report.say("{fields}", fields=list_fields())
         return
     if arguments.name is None:
-        raise ValueError("name a field, such as ngc1566; --list lists them")
+        raise ValueError("give a field, such as ngc1566; --list shows all")
     with use_server(arguments.server):
         _fetch_and_say(arguments, report)
 
@@ -78,7 +77,7 @@ def _fetch_and_say(arguments, report):
     if survey == "phangs":
         data = _fetch_phangs(arguments, name, what, options)
     elif arguments.classes:
-        raise ValueError("--classes is for catalogs of PHANGS-HST, such as phangs-ngc1559")
+        raise ValueError("--classes only applies to PHANGS-HST catalogs, such as phangs-ngc1559")
     else:
         data = astroclust.fetch_legus(arguments.name, what=what, **options)
     report.say("", field=data.name, files=data.files)
@@ -103,11 +102,13 @@ def add_samples(commands):
         commands,
         "samples",
         _samples,
-        "count the classes of LEGUS catalogues beside the paper's",
+        "compare class counts of LEGUS catalogs with the paper",
         "astroclust fetch ngc1566 --what catalog --data data",
         "astroclust samples data",
     )
-    command.add_argument("folder", type=Path, help="folder of hlsp_legus_..._multiband_....tab")
+    command.add_argument(
+        "folder", type=Path, help="folder with hlsp_legus_..._multiband_....tab files"
+    )
 
 
 def _samples(arguments, report):
@@ -125,7 +126,7 @@ def _samples(arguments, report):
             fields=counts,
             failures=failures,
         )
-        report.end()  # the counts are good, whatever else failed
+        report.end()  # the counts are valid even if others failed
     if failures:
         raise OSError(f"{len(failures)} not counted: " + "; ".join(failures))
 
@@ -136,17 +137,25 @@ def add_regions(commands):
         commands,
         "regions",
         _regions,
-        "write a table as a region file of DS9",
+        "write a table as a DS9 region file",
         "astroclust regions classified.fits -o classified.reg",
-        "# named and coloured by other columns",
+        "# labeled and colored by other columns",
         "astroclust regions candidates.fits --text id --color n_filters -o candidates.reg",
     )
     command.add_argument("table", type=Path, help="table of candidates")
-    add_output(command, "region file to write, ending in .reg")
-    command.add_argument("--text", metavar="COLUMN", help="written beside (default: the class)")
-    command.add_argument("--color", metavar="COLUMN", help="coloured by (default: the class)")
-    command.add_argument("--column-prefix", default="", help="that of the columns of classes")
-    command.add_argument("--pixels", action="store_true", help="pixels where there is the sky too")
+    add_output(command, "output region file, ending in .reg")
+    command.add_argument(
+        "--text", metavar="COLUMN", help="column for the text (default: the class)"
+    )
+    command.add_argument(
+        "--color", metavar="COLUMN", help="column for the color (default: the class)"
+    )
+    command.add_argument("--column-prefix", default="", help="prefix of the class columns")
+    command.add_argument(
+        "--pixels",
+        action="store_true",
+        help="write pixel coordinates even if the table has sky coordinates",
+    )
 
 
 def _regions(arguments, report):

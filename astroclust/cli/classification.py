@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The command that classifies: one table, or many fields."""
+"""Command for classification of a table or of many fields."""
 
 import argparse
 
@@ -26,12 +26,12 @@ def add_classify(commands):
         commands,
         "classify",
         _classify,
-        "classify the candidates of a table on its images",
+        "classify the candidates of a table from its images",
         "astroclust classify candidates.fits --image F555W=v.fits --image F814W=i.fits -o c.fits",
-        "# with what is around each candidate in a catalog of the complete field",
+        "# using the surroundings of each candidate in a catalog of the complete field",
         "astroclust classify candidates.fits --image F555W=v.fits --image F814W=i.fits \\",
         "    --neighbors catalog.fits -o classified.fits",
-        "# with a classifier of your own, on a GPU",
+        "# with your own classifier, on a GPU",
         "astroclust classify candidates.fits --image F555W=v.fits --image F814W=i.fits \\",
         "    --model mine.safetensors --device cuda -o classified.fits",
         "# many fields, on a Dask cluster",
@@ -40,51 +40,54 @@ def add_classify(commands):
     command.add_argument(
         "table",
         nargs="?",
-        help="candidates, with x and y (from 0), ra and dec, or names of other programs",
+        help="table of candidates with x and y (0-based), ra and dec, or the column names of other "
+        "programs",
     )
     add_images(command, required=False)
-    add_output(command, "table to write, or folder for those of many fields")
+    add_output(command, "output table, or folder for those of many fields")
     command.add_argument(
         "--fields",
         metavar="LIST",
-        help="classify many fields in place of one table: a table with a row a field, of columns "
-        "field, catalog, perhaps neighbors, and a column of paths for each filter",
+        help="classify many fields: a table with one row per field, columns field, catalog and "
+        "optionally neighbors, and a column of image paths for each filter",
     )
-    command.add_argument("--scheduler", metavar="ADDRESS", help="of the Dask cluster for --fields")
+    command.add_argument(
+        "--scheduler", metavar="ADDRESS", help="address of the Dask cluster for --fields"
+    )
     command.add_argument("--model", help="name or .safetensors file of a classifier")
     command.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: auto)")
     command.add_argument(
         "--precision",
         default="auto",
-        help="of the arithmetic: float32, bfloat16 or, on a GPU, float16 (default: auto, the "
-        "fastest of the device that changes probabilities by less than 0.01)",
+        help="arithmetic precision: float32, bfloat16 or, on a GPU, float16 (default: auto, the "
+        "fastest on the device that changes probabilities by less than 0.01)",
     )
-    command.add_argument("--batch-size", type=int, help="stamps in memory at a time")
+    command.add_argument("--batch-size", type=int, help="number of stamps in memory at a time")
     command.add_argument(
         "--photometry",
         action=argparse.BooleanOptionalAction,
         default="auto",
-        help="whether magnitudes of the table are evidence too; by default if it has what that "
-        "needs",
+        help="whether to use the magnitudes of the table too (default: if it has the required "
+        "columns)",
     )
     command.add_argument(
         "--neighbors",
         metavar="TABLE",
-        help="catalog of the complete field, with magnitudes: what is around a candidate is "
-        "evidence too",
+        help="catalog of the complete field with magnitudes, to use the surroundings of candidates "
+        "too",
     )
     command.add_argument(
         "--image-probabilities",
         action="store_true",
         help="add the probabilities from the images alone",
     )
-    command.add_argument("--column-prefix", default="", help="put before the new columns' names")
+    command.add_argument("--column-prefix", default="", help="prefix of the names of new columns")
 
 
 def _classify(arguments, report):
     if not arguments.fields:
         if not arguments.image:
-            raise ValueError("give a table and its images with --image, or --fields")
+            raise ValueError("give either a table and its images with --image, or --fields")
         table_of(arguments)
         _classify_one(arguments, report)
         return
@@ -98,7 +101,7 @@ def _classify(arguments, report):
     }
     given = ", ".join(name for name, value in of_one.items() if value)
     if given:
-        raise ValueError(f"--fields goes without {given}, which are of one table: leave them out")
+        raise ValueError(f"{given} cannot be combined with --fields")
     _classify_fields(arguments, report)
 
 

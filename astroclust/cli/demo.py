@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The command that runs the pipeline on a simulated field."""
+"""Command that runs the pipeline on a simulated field."""
 
 from pathlib import Path
 
@@ -24,10 +24,12 @@ def add_demo(commands):
         "--output",
         type=Path,
         default=Path("astroclust-demo"),
-        help="folder for tables and pictures, those of an earlier demo in it are replaced "
-        "(default: astroclust-demo)",
+        help="output folder; results of an earlier demo in it are replaced (default: "
+        "astroclust-demo)",
     )
-    command.add_argument("--seed", type=int, default=2020, help="of the field (default: 2020)")
+    command.add_argument(
+        "--seed", type=int, default=2020, help="random seed of the field (default: 2020)"
+    )
 
 
 _LIKE = "ngc628-c"
@@ -40,7 +42,7 @@ def _demo(arguments, report):
     folder, progress_bar = arguments.output, not arguments.quiet
     astroclust.files.make_folder(folder)
     astroclust.files.check_output(folder / "field.fits", overwrite=True)
-    # More crowded than NGC 628 is, so that a small field shows all classes.
+    # More crowded than NGC 628, so that a small field has all classes.
     field = astroclust.simulate_field(
         like=_LIKE, seed=arguments.seed, density=3e-4, progress_bar=progress_bar
     )

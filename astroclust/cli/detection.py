@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Scores of found sources, as a part of ``astroclust score``."""
+"""Scores of detected sources for ``astroclust score``."""
 
 import argparse
 from pathlib import Path
@@ -8,47 +8,47 @@ import astroclust
 
 __all__ = ["add_detection_scores", "check_detection_options", "score_detections"]
 
-# Options that go with --detection.
+# Options that require --detection.
 _OPTIONS = ("radius", "classes", "limit", "score_column", "figure", "overwrite")
-# What all commands have.
+# Options of all commands.
 _COMMON = ("run", "usual", "detection", "quiet", "json")
 
 
 def add_detection_scores(command):
-    """Add the options that score found sources, after all others."""
-    group = command.add_argument_group("found sources, in place of a classifier")
+    """Add the options for scoring detected sources."""
+    group = command.add_argument_group("score detected sources instead of a classifier")
     group.add_argument(
         "--detection",
         nargs=2,
         metavar=("FOUND", "TRUTH"),
-        help="tables of found and of true sources: completeness and purity of the first",
+        help="tables of found and true sources, for completeness and purity of the former",
     )
     group.add_argument(
         "--radius",
         type=_separation,
-        help="largest separation of a match, in pixels, or such as 0.08arcsec (default: 2)",
+        help="maximum separation of a match, in pixels or as in 0.08arcsec (default: 2)",
     )
     group.add_argument(
         "--classes",
         type=_classes,
-        help="classes that count, such as 1,2,3 (default: all sources do)",
+        help="classes to count, such as 1,2,3 (default: all sources)",
     )
     group.add_argument(
         "--limit",
         type=float,
         metavar="MAG",
-        help="magnitude to which truth is complete: purity counts nothing fainter (default: none)",
+        help="magnitude limit of TRUTH; fainter sources do not count for purity (default: none)",
     )
     group.add_argument(
         "--score-column",
         metavar="NAME",
-        help="column of FOUND, such as a probability, for average precision (default: none)",
+        help="score column of FOUND, such as a probability, for average precision (default: none)",
     )
     group.add_argument(
         "--figure",
         type=Path,
         metavar="FILE",
-        help="figure to write, of completeness and purity against magnitude (default: none)",
+        help="output figure of completeness and purity against magnitude (default: none)",
     )
     group.add_argument(
         "--overwrite", action="store_true", help="replace the figure (default: refuse)"
@@ -76,29 +76,29 @@ def _classes(text):
 
 
 def check_detection_options(arguments):
-    """Check that options of found sources and of classifiers are not mixed."""
+    """Check that options for detected sources and for classifiers are not combined."""
     given = {
         name
         for name, value in vars(arguments).items()
         if name not in _COMMON and value != arguments.usual(name)
     }
     if arguments.detection is None:
-        wrong, needed = given & set(_OPTIONS), "goes with --detection FOUND TRUTH"
+        wrong, needed = given & set(_OPTIONS), "requires --detection FOUND TRUTH"
     else:
-        wrong, needed = given - set(_OPTIONS), "does not go with --detection"
+        wrong, needed = given - set(_OPTIONS), "cannot be combined with --detection"
     if wrong:
-        raise ValueError(f"--{min(wrong).replace('_', '-')} {needed}: leave it out")
+        raise ValueError(f"--{min(wrong).replace('_', '-')} {needed}; omit it")
 
 
 def score_detections(arguments, report):
-    """Score a table of found sources by one of true ones.
+    """Score a table of detected sources against a table of true sources.
 
     Parameters
     ----------
     arguments : `~argparse.Namespace`
-        The options.
+        Parsed options.
     report : `~astroclust.cli.report.Report`
-        The report, which gets all tables of the scores.
+        Report to which all tables of scores are added.
     """
     from astroclust.evaluation import detection_scores
 
@@ -125,7 +125,7 @@ def score_detections(arguments, report):
 
 
 def _text_tables(scores):
-    """Tables in text, without intervals and rows of nothing."""
+    """Format tables as text, without intervals and empty rows."""
     for title, table in (
         ("magnitude", scores.by_magnitude),
         ("class", scores.by_class),

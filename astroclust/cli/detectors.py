@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The command that trains detectors."""
+"""Command for training detectors."""
 
 from pathlib import Path
 
@@ -22,20 +22,20 @@ def add_train_detector(commands):
         commands,
         "train-detector",
         _train_detector,
-        "train a network that finds sources, on simulated fields or on your labels",
+        "train a source detector on simulated fields or on your labels",
         "astroclust train-detector --simulate --batches 2000 -o mine.safetensors",
-        "# one that outlines sources, too",
+        "# with outlines of sources",
         "astroclust train-detector --simulate --masks -o masks.safetensors",
-        "# fine-tune it on a catalog with classes",
+        "# fine-tuned on a catalog with classes",
         "astroclust train-detector --from mine.safetensors --labels catalog.fits \\",
         "    --image F555W=v.fits --image F814W=i.fits --batches 500 -o tuned.safetensors",
     )
     command.add_argument(
         "--simulate",
         action="store_true",
-        help="train on simulated fields, which are drawn as they are needed",
+        help="train on simulated fields, drawn as they are needed",
     )
-    command.add_argument("--labels", type=Path, help="table with positions and classes to train on")
+    command.add_argument("--labels", type=Path, help="training table with positions and classes")
     command.add_argument(
         "--label-column",
         help="column of classes (default: the first of class_human, class_mode, label, class)",
@@ -43,10 +43,10 @@ def add_train_detector(commands):
     command.add_argument(
         "--radius",
         type=float,
-        help="of the sources of --labels, in pixels (default: 4)",
+        help="radius of the sources of --labels, in pixels (default: 4)",
     )
     add_images(command, required=False)
-    add_output(command, ".safetensors file")
+    add_output(command, "output .safetensors file")
     command.add_argument(
         "--from", dest="start", metavar="FILE", help="detector to fine-tune; or default"
     )
@@ -57,21 +57,23 @@ def add_train_detector(commands):
     )
     command.add_argument(
         "--weights",
-        help="first weights of the backbone: none, imagenet, a file, or a classifier of the same "
+        help="initial weights of the backbone: none, imagenet, a file, or a classifier of the same "
         "architecture (default: the bundled classifier, or imagenet)",
     )
-    command.add_argument("--masks", action="store_true", help="learn to outline sources, too")
+    command.add_argument("--masks", action="store_true", help="also learn outlines of sources")
     command.add_argument(
         "--damage",
         action="append",
         choices=("pixels", "lines", "blocks"),
-        help="half of the tiles lose up to half of their pixels in this way; repeatable",
+        help="kind of missing pixels to train with, in half of the tiles; once for each",
     )
-    command.add_argument("--batches", type=int, default=2000, help="steps (default: 2000)")
+    command.add_argument("--batches", type=int, default=2000, help="training steps (default: 2000)")
     command.add_argument("--batch-size", type=int, default=4, help="tiles per step (default: 4)")
-    command.add_argument("--tile", type=int, default=128, help="width in pixels (default: 128)")
+    command.add_argument(
+        "--tile", type=int, default=128, help="width of tiles in pixels (default: 128)"
+    )
     command.add_argument("--seed", type=int, default=1, help="(default: 1)")
-    command.add_argument("--name", help="name in the card (default: that of the output)")
+    command.add_argument("--name", help="name in the model card (default: that of the output)")
     command.add_argument(
         "--checkpoint",
         type=Path,
@@ -90,7 +92,7 @@ def _train_detector(arguments, report):
     )
 
     if arguments.simulate == (arguments.labels is not None):
-        raise ValueError("give --simulate or --labels, and not both")
+        raise ValueError("give either --simulate or --labels")
     folder = arguments.checkpoint or arguments.output.with_suffix(".checkpoints")
     check_detector_output(arguments.output, overwrite=arguments.overwrite)
     start = arguments.start
@@ -99,8 +101,7 @@ def _train_detector(arguments, report):
     chosen = [arguments.backbone, arguments.weights, arguments.masks or None]
     if start is not None and any(value is not None for value in chosen):
         raise ValueError(
-            "--backbone, --weights and --masks are those of the detector given with --from; omit "
-            "them"
+            "--backbone, --weights and --masks cannot be combined with --from; omit them"
         )
     recipe = DetectorRecipe(
         arguments.backbone or "native",
@@ -131,7 +132,7 @@ def _train_detector(arguments, report):
 
 
 def _fields(arguments, start, system):
-    """The fields to train on, and what they are."""
+    """Training fields and their description."""
     from astroclust.detectors import DetectionField, SimulatedFields
     from astroclust.training import LABEL_COLUMNS, TEST_FIELDS
 
@@ -141,17 +142,17 @@ def _fields(arguments, start, system):
         for option in ("image", "label_column", "radius"):
             if getattr(arguments, option):
                 name = option.replace("_", "-")
-                raise ValueError(f"--{name} is for --labels; omit it with --simulate")
+                raise ValueError(f"--{name} requires --labels; omit it with --simulate")
         like = [name for name in calibrated_fields() if name not in TEST_FIELDS]
         return SimulatedFields(arguments.seed, like, system), f"fields like {', '.join(like)}"
     if not arguments.image:
-        raise ValueError("--labels needs its images: --image F555W=v.fits, one per band")
+        raise ValueError("--labels requires images; give --image F555W=v.fits, one per band")
     table = astroclust.catalogs.read_table(arguments.labels)
     names = [arguments.label_column] if arguments.label_column else LABEL_COLUMNS
     column = next((name for name in names if name in table.colnames), None)
     if column is None:
         raise ValueError(
-            f"{arguments.labels} has no column {' or '.join(names)}; name that of the classes with "
+            f"{arguments.labels} has no column {' or '.join(names)}; name the class column with "
             "--label-column"
         )
     field = DetectionField.labeled(

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The command for the studies of the papers."""
+"""Command that reproduces published studies."""
 
 import os
 from dataclasses import replace
@@ -12,7 +12,7 @@ __all__ = ["add_reproduce"]
 
 _WEI2020, _SCHNEIDER2023, _CATALOG_ONLY = "wei2020", "schneider2023", "catalog-only"
 _SPLIT_STUDIES = ("leak", "held-out-fields", "sample-size")
-# The study on pictures has options of its own.
+# The study on pictures has its own options.
 _PICTURES = f"{_WEI2020} --pictures"
 _BOTH = (_WEI2020, _PICTURES)
 
@@ -23,12 +23,12 @@ def add_reproduce(commands):
         commands,
         "reproduce",
         _reproduce,
-        "repeat the studies of the papers, and report on them",
-        "# all of it in minutes, to see that it works",
+        "reproduce published studies and write a report",
+        "# a quick test of all steps, in minutes",
         "astroclust reproduce wei2020 --quick -o quick",
         "astroclust reproduce wei2020 --pictures legus_pictures -o pictures",
         "astroclust reproduce schneider2023 --data stamps -o schneider2023",
-        "# with the network of the paper and its size",
+        "# with the network and image size of the paper",
         "astroclust reproduce schneider2023 --data galaxies --scheme galaxies --network alexnet "
         "--size 224 --runs 100 --epochs 200",
         "astroclust reproduce leak --field ngc1566 --field ngc628-c --runs 3 -o leak",
@@ -36,17 +36,17 @@ def add_reproduce(commands):
     command.add_argument(
         "study",
         choices=tuple(_STUDIES),
-        help="wei2020: every experiment, from the archive on; schneider2023: whether pretraining "
-        "helps, on labelled stamps; catalog-only: classes from the columns of catalogues alone; "
-        "leak, held-out-fields, sample-size: how accuracy depends on what is held out, and on how "
-        "much there is to learn from. Options that a study would ignore are refused",
+        help="wei2020: every experiment, from the archive; schneider2023: whether pretraining "
+        "helps, on labeled stamps; catalog-only: classes from catalog columns alone; leak, "
+        "held-out-fields, sample-size: dependence of the accuracy on the split and on the "
+        "size of the training set. Options that a study would ignore are refused",
     )
     command.add_argument(
         "-o",
         "--output",
         type=Path,
-        help="folder for the report and all that leads to it (default: the name of the study); "
-        "the same command resumes",
+        help="folder for the report and intermediate results (default: the name of the study); the "
+        "same command resumes",
     )
     options = _Options(command)
     _add_data(options)
@@ -56,19 +56,19 @@ def add_reproduce(commands):
 
 
 class _Options:
-    """Options of the studies, each with the studies that take it."""
+    """Options with the studies that accept them."""
 
     def __init__(self, command):
         self.command, self.taken = command, []
 
     def add(self, studies, name, *, help, **keywords):  # noqa: A002
-        """Add an option of some studies, which its help names."""
+        """Add an option of some studies, which are listed in its help."""
         studies = (studies,) if isinstance(studies, str) else studies
         text = f"{help} ({', '.join(studies)})"
         self.taken.append((self.command.add_argument(name, help=text, **keywords), studies))
 
     def check(self, arguments, study):
-        """Refuse options that a study would ignore, and name those that it takes."""
+        """Refuse options that a study would ignore."""
         own, others = [], []
         for option, studies in self.taken:
             if study in studies:
@@ -77,8 +77,7 @@ class _Options:
                 others.append(option.option_strings[0])
         if others:
             raise ValueError(
-                f"{study} does not take {', '.join(others)}: leave that out; it takes "
-                f"{', '.join(own)}"
+                f"{study} does not take {', '.join(others)}; it takes {', '.join(own)}"
             )
 
 
@@ -89,113 +88,116 @@ def _add_data(options):
         "--data",
         type=Path,
         help="schneider2023: file of stamps, or folder of labels.csv and png; catalog-only: folder "
-        "of LEGUS catalogues; of the others where catalogues and mosaics are kept (default: "
+        "of LEGUS catalogs; others: download folder of catalogs and mosaics (default: "
         "astropy's cache)",
     )
     options.add(
         (_WEI2020, *_SPLIT_STUDIES),
         "--server",
-        help="in place of those of MAST, such as a mirror",
+        help="server to use in place of MAST, such as a mirror",
     )
     options.add(
         _BOTH,
         "--pictures",
         type=Path,
         metavar="FOLDER",
-        help="repeat wei2020 on color pictures: a folder with pictures.ecsv, labels.ecsv and the "
+        help="run wei2020 on color pictures: a folder with pictures.ecsv, labels.ecsv and the "
         "pictures",
     )
     options.add(
-        _WEI2020, "--labels", nargs="+", help="bcw, consensus, or all, both samples together"
+        _WEI2020, "--labels", nargs="+", help="bcw, consensus, or all for both samples together"
     )
     options.add(
         _BOTH,
         "--new-galaxy",
-        help="galaxy outside the training sets: ngc1559, that of the paper, or a field of LEGUS "
-        "(default: ngc1566); with --pictures perhaps none",
+        help="galaxy outside the training sets: ngc1559, as in the paper, or a LEGUS field "
+        "(default: ngc1566); with --pictures, may be none",
     )
     options.add(
         _SCHNEIDER2023,
         "--scheme",
-        help="classes of the labels: legus, or galaxies, those of the paper (default: those of the "
-        "stamps, or legus)",
+        help="class scheme of the labels: legus, or galaxies, as in the paper (default: that of "
+        "the stamps, or legus)",
     )
     options.add(
-        _SPLIT_STUDIES, "--field", action="append", help="of LEGUS; once for each (default: all)"
+        _SPLIT_STUDIES, "--field", action="append", help="LEGUS field; once for each (default: all)"
     )
 
 
 def _add_training(options):
     """Add the options for the networks and their trainings."""
     options.add(
-        _WEI2020, "--quick", action="store_true", help="all steps in minutes, to see that they work"
+        _WEI2020, "--quick", action="store_true", help="quick test of all steps, in minutes"
     )
     options.add(
-        (*_BOTH, _SCHNEIDER2023, *_SPLIT_STUDIES), "--runs", type=int, help="trainings of each kind"
+        (*_BOTH, _SCHNEIDER2023, *_SPLIT_STUDIES),
+        "--runs",
+        type=int,
+        help="number of trainings of each kind",
     )
     options.add(
         (_SCHNEIDER2023, *_SPLIT_STUDIES),
         "--epochs",
         type=int,
         nargs="+",
-        help="of each training; of schneider2023, those from ImageNet, and twice as many from "
-        "random weights or a second number (default: 10 20)",
+        help="epochs per training; for schneider2023, from ImageNet, and twice as many, or a "
+        "second number, from random weights (default: 10 20)",
     )
-    options.add(_PICTURES, "--batches", type=int, help="of each training (default: 1000)")
+    options.add(_PICTURES, "--batches", type=int, help="batches per training (default: 1000)")
     options.add(
         _SCHNEIDER2023,
         "--long-epochs",
         type=int,
-        help="also train from both starts for so many epochs, 1000 in the paper, on five splits",
+        help="also train from both starts for this number of epochs (1000 in the paper) on five "
+        "splits",
     )
-    options.add(_BOTH, "--networks", nargs="+", help="some of the networks of the study")
+    options.add(_BOTH, "--networks", nargs="+", help="subset of the networks of the study")
     options.add(
         _SCHNEIDER2023,
         "--network",
-        help="network with weights of ImageNet, such as alexnet, that of the paper (default: "
+        help="network with ImageNet weights, such as alexnet, as in the paper (default: "
         "timm/efficientnet_lite0)",
     )
     options.add(
         (*_BOTH, _SCHNEIDER2023),
         "--weights",
-        help="of pretrained networks: a file; or none, for random ones, of wei2020 alone",
+        help="weights of pretrained networks: a file; or none for random ones (wei2020 only)",
     )
     options.add(
         _WEI2020,
         "--keep-last-layer",
         action="store_true",
-        help="each copy of a network keeps its last layer before the joint matrix",
+        help="keep the last layer of each copy of a network before the joint matrix",
     )
     options.add(
         _SCHNEIDER2023,
         "--optimizer",
         choices=("adam", "sgd"),
-        help="adam at a rate of 1e-4, or gradient descent with momentum (default: adam)",
+        help="adam with a learning rate of 1e-4, or sgd with momentum (default: adam)",
     )
 
 
 def _add_sample(options):
-    """Add the options for the pixels of the stamps, and which of these are tested on."""
+    """Add the options for the pixels of the stamps and for the test set."""
     options.add(
         _SCHNEIDER2023,
         "--size",
         type=int,
-        help="width in pixels of the crops that the network takes; 224 in the paper (default: 128)",
+        help="width in pixels of the input crops; 224 in the paper (default: 128)",
     )
     options.add(
         _BOTH,
         "--normalization",
-        help="unit-stamp (default) rescales all bands of a stamp together, unit-band each",
+        help="unit-stamp (default) rescales all bands of a stamp together, unit-band each band "
+        "separately",
     )
     options.add(
         _BOTH,
         "--split",
-        help="stratified (default), a fifth of each class is tested on; grouped, which shares no "
-        "pixel with the training set",
+        help="stratified (default): the test set is a fifth of each class; grouped: it shares no "
+        "pixels with the training set",
     )
-    options.add(
-        _BOTH, "--redraw", action="store_true", help="a split for each run, not one for all"
-    )
+    options.add(_BOTH, "--redraw", action="store_true", help="use a different split for each run")
 
 
 def _reproduce(arguments, report):
@@ -289,25 +291,25 @@ def _split_study(arguments, folder):
 
 
 def _given(arguments, *names):
-    """Those of some options that were given."""
+    """Options that were given, out of some names."""
     return {name: value for name in names if (value := getattr(arguments, name)) is not None}
 
 
 def _epochs(arguments):
-    """The option ``epochs``, one number or two, if it was given."""
+    """Parse the option ``epochs``, one or two numbers."""
     epochs = arguments.epochs
     if epochs is None:
         return {}
     most = 2 if arguments.study == _SCHNEIDER2023 else 1
     if len(epochs) > most:
         numbers = " ".join(map(str, epochs))
-        raise ValueError(f"--epochs of {arguments.study} takes at most {most} numbers: {numbers}")
+        raise ValueError(f"--epochs takes at most {most} numbers for {arguments.study}: {numbers}")
     return {"epochs": epochs[0] if len(epochs) == 1 else tuple(epochs)}
 
 
 def _data(arguments):
     if arguments.data is None:
-        raise ValueError(f"{arguments.study} needs --data: --help says what")
+        raise ValueError(f"{arguments.study} requires --data; see --help")
     return arguments.data
 
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Training on fields of LEGUS from the archive, to a folder for the Hugging Face hub."""
+"""Training on LEGUS fields from the archive, with a folder for the Hugging Face hub."""
 
 import astroclust
 from astroclust.cli.options import use_server
@@ -8,12 +8,12 @@ __all__ = ["fetch_samples", "write_hub"]
 
 
 def fetch_samples(arguments, report, start, folder):
-    """Samples of the fields of ``--legus``, whose stamps are kept in a folder."""
+    """Samples of the fields given with ``--legus``, with their stamps stored in a folder."""
     from astroclust.training import legus_samples, plan_legus
 
     fields = arguments.legus
     if "all" in fields and len(fields) > 1:
-        raise ValueError("--legus all stands for all fields: leave the others out")
+        raise ValueError("--legus all includes all fields; omit the others")
     options = {"classifier": start, "progress_bar": not arguments.quiet}
     with use_server(arguments.server):
         plan = plan_legus(
@@ -30,27 +30,27 @@ def fetch_samples(arguments, report, start, folder):
 
 
 def _check_held_out(names, galaxies):
-    """Check, before anything is fetched, that galaxies can be held out."""
+    """Check that galaxies can be held out before anything is downloaded."""
     known = {astroclust.catalogs.fields.plain_name(one) for one in galaxies}
     unknown = [one for one in names if astroclust.catalogs.fields.plain_name(one) not in known]
     if unknown:
         raise ValueError(
-            f"--hold-out {unknown[0]} is not a galaxy of the fields: they are of "
+            f"--hold-out {unknown[0]} is not a galaxy of the fields, which are of "
             f"{', '.join(galaxies)}"
         )
     if names and known <= {astroclust.catalogs.fields.plain_name(one) for one in names}:
-        raise ValueError("--hold-out leaves no galaxy to train on: hold out fewer, or add fields")
+        raise ValueError("--hold-out leaves no galaxy to train on; hold out fewer, or add fields")
 
 
 def write_hub(arguments, report, classifier, samples):
-    """Write the folder for the hub beside the output, with the report in it."""
+    """Write the folder for the hub, including the report, beside the output."""
     from astroclust.experiments import report_training
     from astroclust.weights import write_hub_folder
 
     folder = arguments.output.with_suffix(".hub")
-    for partial in folder.glob(".*.part-*"):  # of a process that was killed
+    for partial in folder.glob(".*.part-*"):  # left by a killed process
         partial.unlink(missing_ok=True)
-    # What is there is of the same output, which is written last.
+    # An existing folder belongs to the same output, which is written last.
     write_hub_folder(classifier, folder, overwrite=True)
     page = report_training(classifier, samples, folder)
     report.say("wrote {hub}, ready for hf upload, and {report}", hub=folder, report=page)

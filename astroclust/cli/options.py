@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""What commands have in common."""
+"""Options and helpers shared by commands."""
 
 import argparse
 import logging
@@ -30,7 +30,7 @@ __all__ = [
 
 
 def add_command(commands, name, run, summary, *examples):
-    """Add a command, lines of examples for its help, and the options that all have."""
+    """Add a command with examples for its help and the common options."""
     command = commands.add_parser(
         name,
         help=summary,
@@ -60,7 +60,7 @@ def add_images(command, *, required=True):
         type=_image,
         metavar="[FILTER=]FILE",
         help="image of a band; once for each band, or several at once, as in --image *.fits. The "
-        "filter is that of the header unless it is given",
+        "filter is read from the header unless given",
     )
     command.add_argument(
         "--role",
@@ -68,8 +68,8 @@ def add_images(command, *, required=True):
         default=[],
         type=pair,
         metavar="FILTER=BAND",
-        help="band, such as NUV, U, B, V or I, that a filter unknown to astroclust stands for "
-        "(default: that of the band system)",
+        help="band (NUV, U, B, V, I, ...) of a filter unknown to astroclust (default: that of the "
+        "band system)",
     )
     add_system(command)
 
@@ -78,13 +78,12 @@ def add_system(command):
     """Add the option for the band system."""
     command.add_argument(
         "--system",
-        help="band system: a name, or a JSON file of its parameters (default: that of the "
-        "classifier, else legus)",
+        help="band system: name or JSON file (default: that of the classifier, otherwise legus)",
     )
 
 
-def add_output(command, what="table to write"):
-    """Add the options for what is written."""
+def add_output(command, what="output table"):
+    """Add the options for the output."""
     command.add_argument("-o", "--output", type=Path, required=True, help=what)
     command.add_argument(
         "--overwrite", action="store_true", help="replace the output (default: refuse)"
@@ -94,18 +93,21 @@ def add_output(command, what="table to write"):
 def add_workers(command):
     """Add the option for processes."""
     command.add_argument(
-        "--workers", type=int, default=os.cpu_count(), help="processes (default: one a core)"
+        "--workers",
+        type=int,
+        default=os.cpu_count(),
+        help="number of processes (default: one per core)",
     )
 
 
 def band_system(arguments, classifier=None):
-    """The band system that was given, else that of a classifier, else LEGUS's."""
+    """Band system from the options, otherwise that of a classifier, otherwise that of LEGUS."""
     usual = astroclust.instruments.LEGUS_BANDS if classifier is None else classifier.card.system
     return arguments.system or usual
 
 
 def pair(text):
-    """Two words with an equals sign between them."""
+    """Parse NAME=VALUE."""
     name, equals, value = text.partition("=")
     if not (name and equals and value):
         raise argparse.ArgumentTypeError(f"expected NAME=VALUE, such as F555W=v.fits, not {text!r}")
@@ -113,7 +115,7 @@ def pair(text):
 
 
 def _image(text):
-    """A filter and a file; the filter is empty if only a file is given."""
+    """Parse FILTER=FILE; the filter is empty if only a file is given."""
     name, equals, _ = text.partition("=")
     # A file may have an equals sign in its path or address.
     if equals and "/" not in name and not Path(text).exists():
@@ -130,10 +132,10 @@ def _is_named(word):
 
 
 def one_image_each(words):
-    """Arguments with ``--image`` before each of several images that follow it.
+    """Repeat ``--image`` before each of several images that follow it.
 
-    After a file of its own all words up to the next option are images; after FILTER=FILE only
-    those of that form, so that the table of a command may follow.
+    After a file without a filter, all words up to the next option are images; after FILTER=FILE,
+    only words of that form, so that the table of a command can follow.
     """
     result, is_image, bare = [], False, False
     for word in words:
@@ -153,7 +155,7 @@ def one_image_each(words):
 
 
 def read_images(arguments, classifier=None):
-    """The images that were given, in the band system of the options, the classifier or the file."""
+    """Read the images in the band system of the options, the classifier or the file."""
     roles, system = dict(arguments.role), arguments.system
     if system is None and classifier is not None:
         system = classifier.card.system
@@ -161,7 +163,7 @@ def read_images(arguments, classifier=None):
     images, system = astroclust.images.naming.name_by_filter(files, roles=roles, system=system)
     for name, path in ((name.strip().upper(), path) for name, path in arguments.image):
         if name in images:
-            raise ValueError(f"--image {name} is given more than once: leave one of them out")
+            raise ValueError(f"--image {name} is given more than once; omit one of them")
         if name:
             images[name] = path
     _check_filters(images, roles, system)
@@ -169,19 +171,19 @@ def read_images(arguments, classifier=None):
 
 
 def _check_filters(names, roles, system):
-    """Name the options for a filter without a role, as `ImageSet` names its arguments."""
+    """Raise an error that names the options for a filter without a role."""
     known = {name.upper() for name in (*system.filters, *system.roles, *roles)}
     for name in names:
         if name.strip().upper() not in known:
             raise ValueError(
                 f"filter {name!r} has no known role: known are {', '.join(system.filters)}; for "
-                "another filter give the band that it stands for, as in --role "
-                f"{name}={system.reference[0]}, or its band system with --system"
+                f"another filter give its band, as in --role {name}={system.reference[0]}, or its "
+                "band system with --system"
             )
 
 
 def table_of(arguments):
-    """The table of a command, which stands before its images."""
+    """Table argument of a command."""
     if arguments.table is None:
         swallowed = [path for name, path in getattr(arguments, "image", []) if not name]
         raise ValueError(
@@ -191,27 +193,27 @@ def table_of(arguments):
 
 
 def say_counts(report, counts, names):
-    """Say how many there are of each class."""
+    """Print the number of objects in each class."""
     lines = [f"{counts[number]:7d}  {number} {name}" for number, name in names.items()]
     report.say("{}", "\n".join(lines), counts=counts)
 
 
 def say_accuracy(report, card, images):
-    """Say which accuracy is to be expected for the bands of the images."""
+    """Print the expected accuracy for the bands of the images."""
     bands = [role for role in images.roles if role in card.bands]
     accuracy = card.expected_accuracy(bands) if bands else {}
     report.say("{}", card.accuracy_notice(images.roles), bands=bands, expected_accuracy=accuracy)
 
 
 def say_notice(report, classifier):
-    """Say what a classifier is not for."""
+    """Print the limitations of a classifier."""
     card = classifier.card
     report.say("note: {notice}" if card.notice else "", model=card.name, notice=card.notice)
 
 
 @contextmanager
 def training_progress(arguments):
-    """Whether a training shows progress bars; if not, it writes one line per epoch."""
+    """Whether training shows progress bars instead of one line per epoch."""
     if sys.stderr.isatty() and not arguments.quiet:
         yield True
         return
@@ -228,7 +230,7 @@ def training_progress(arguments):
 
 @contextmanager
 def use_server(url):
-    """Fetch from a server in place of those of MAST, where one is given."""
+    """Use the given server in place of MAST."""
     from astroclust.archive import conf
     from astroclust.archive.mast import astroquery_server
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The command that draws figures."""
+"""Command that plots tables."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from astroclust.cli.options import (
 
 __all__ = ["add_plot"]
 
-# Figures that show the images.
+# Figures that require images.
 _OF_IMAGES = ("field", "gallery", "examples", "reduced")
 # Width in pixels of the surroundings of examples (Wei et al. 2020, Fig. 1).
 _CONTEXT = 299
@@ -27,11 +27,11 @@ def add_plot(commands):
         commands,
         "plot",
         _plot,
-        "draw a figure of a table",
+        "plot a table",
         "astroclust plot field classified.fits --image *_drz.fits -o field.png",
         "astroclust plot gallery classified.fits --image F555W=v.fits F814W=i.fits -o gallery.png",
         "astroclust plot color-magnitude classified.fits -o cmd.pdf",
-        "# what the classifier loses with V and I, and with V alone",
+        "# the loss with V and I, and with V alone",
         "astroclust plot reduced classified.fits --image *_drz.fits -o reduced.png",
         "astroclust plot completeness completeness.fits -o completeness.png",
     )
@@ -39,12 +39,14 @@ def add_plot(commands):
         "figure", choices=list(_FIGURES), metavar="FIGURE", help=", ".join(_FIGURES)
     )
     command.add_argument(
-        "table", nargs="?", help="classified table; that of astroclust completeness for it"
+        "table",
+        nargs="?",
+        help="classified table; for completeness, the output of astroclust completeness",
     )
     add_images(command, required=False)
-    add_output(command, "file of the figure: .png, .pdf, .svg, ...")
-    command.add_argument("--column-prefix", default="", help="that of the columns of classes")
-    command.add_argument("--model", help="classifier of reduced (default: the bundled one)")
+    add_output(command, "output figure: .png, .pdf, .svg, ...")
+    command.add_argument("--column-prefix", default="", help="prefix of the class columns")
+    command.add_argument("--model", help="classifier for reduced (default: the bundled one)")
     command.add_argument("--dpi", type=int, default=150, help="(default: 150)")
 
 
@@ -79,7 +81,7 @@ def _reduced(table, images, prefix, *, model):
 
 
 def _surest(table, prefix):
-    """The row of the highest probability in each class that there is."""
+    """Row of the highest probability in each class."""
     classes = astroclust.catalogs.columns.class_column(table, prefix)
     scheme = astroclust.instruments.classes_of(table, prefix)
     probability = astroclust.catalogs.columns.float_column(table, f"{prefix}probability")
@@ -87,7 +89,7 @@ def _surest(table, prefix):
     members = [np.flatnonzero(classes == number) for number in scheme.numbers]
     surest = [rows[probability[rows].argmax()] for rows in members if len(rows)]
     if not surest:
-        raise ValueError("no object of the table has a class, so that there is none to show")
+        raise ValueError("no object of the table has a class; classify it with astroclust classify")
     return surest
 
 
@@ -122,7 +124,9 @@ def _completeness(table, _, prefix):
     from astroclust.plotting import plot_completeness
 
     if "radius" not in table.colnames:
-        raise ValueError("the table has no column radius: give one of astroclust completeness")
+        raise ValueError(
+            "the table has no column radius; give the output of astroclust completeness"
+        )
     return plot_completeness(table).figure
 
 
@@ -140,7 +144,7 @@ _FIGURES = {
 
 
 def _filters(table, known, *roles):
-    """Those of the known filters of a table that play some roles."""
+    """Filters of a table with the given roles."""
     found = {}
     for filter_, role in known.items():
         if f"mag_{filter_.lower()}" in table.colnames:
@@ -151,7 +155,7 @@ def _filters(table, known, *roles):
         raise ValueError(
             f"the table has no magnitudes in {', '.join(missing)}"
             + (f", such as mag_{wanted[-1]}" if wanted else "")
-            + ": astroclust detect and astroclust run measure those of the images they are given"
+            + "; astroclust detect and astroclust run measure them in all bands given"
         )
     return [found[role] for role in roles]
 
@@ -159,28 +163,28 @@ def _filters(table, known, *roles):
 def _plot(arguments, report):
     astroclust.files.check_output(arguments.output, overwrite=arguments.overwrite)
     if not arguments.output.suffix:
-        raise ValueError(f"{arguments.output} has no ending: name it .png, .pdf or .svg")
+        raise ValueError(f"{arguments.output} has no file extension; use .png, .pdf or .svg")
     table = astroclust.catalogs.read_table(table_of(arguments))
     if arguments.figure in _OF_IMAGES:
         if not arguments.image:
             raise ValueError(
-                f"{arguments.figure} shows the images: give --image F555W=v.fits, one a band"
+                f"{arguments.figure} requires images; give --image F555W=v.fits, one per band"
             )
         given = read_images(arguments)
     elif arguments.image:
-        raise ValueError(f"{arguments.figure} does not show images: leave --image out")
+        raise ValueError(f"{arguments.figure} does not use images; omit --image")
     else:
         given = dict(astroclust.instruments.find_band_system(band_system(arguments)).filters)
         given |= {name.upper(): role for name, role in arguments.role}
     options = {"model": arguments.model} if arguments.figure == "reduced" else {}
     if arguments.model is not None and not options:
-        raise ValueError(f"{arguments.figure} needs no classifier: leave --model out")
+        raise ValueError(f"{arguments.figure} does not use a classifier; omit --model")
     figure = _FIGURES[arguments.figure](table, given, arguments.column_prefix, **options)
     with astroclust.files.replace_when_done(
         arguments.output, overwrite=arguments.overwrite
     ) as partial:
         try:
             figure.savefig(partial, dpi=arguments.dpi)
-        except ValueError as error:  # an ending that matplotlib does not know
+        except ValueError as error:  # a file extension that matplotlib does not support
             raise ValueError(f"cannot write {arguments.output}: {error}") from error
     report.say("wrote {output}", output=arguments.output)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""What a command says: lines for people as it goes, or one JSON object for scripts."""
+"""Output of commands as text, or as a JSON object for scripts."""
 
 import json
 import math
@@ -12,7 +12,7 @@ __all__ = ["Report"]
 
 
 class Report:
-    """The facts that a command finds, from which both its text and its JSON are made.
+    """Results of a command, printed as text or JSON.
 
     Parameters
     ----------
@@ -23,21 +23,22 @@ class Report:
     def __init__(self, *, as_json):
         self._as_json, self._ended = as_json, False
         self._facts = {}
-        # That of now: `~astroclust.cli.main` sends elsewhere what libraries print.
+        # Kept here because `~astroclust.cli.main` redirects the output of libraries.
         self._stream = sys.stdout
 
     def say(self, text, /, *words, **facts):
-        """Take facts, and say them.
+        """Record results and print them.
 
         Parameters
         ----------
         text : str
-            With names of facts in braces, as ``"wrote {output}"``; or empty, to say nothing.
+            Format string with names of results, such as ``"wrote {output}"``; nothing is printed if
+            empty.
         *words
-            What else the braces of the text stand for, and scripts need not know.
+            Positional values of the format string, not part of the JSON output.
         **facts
-            Numbers, texts, paths, tables, arrays, and lists and dicts of them; scripts get all,
-            whether or not the text names them.
+            Results: numbers, strings, paths, tables, arrays, and lists and dicts of them. All are
+            part of the JSON output.
         """
         self._facts |= facts
         if text and not self._as_json:
@@ -45,15 +46,15 @@ class Report:
             print(text.format(*words, **shown), file=self._stream, flush=True)
 
     def end(self):
-        """Print the object, only once: a command that serves does so when it starts."""
+        """Print the JSON object, only once; a server does so when it starts."""
         if self._as_json and not self._ended:
             print(json.dumps(_plain(self._facts), allow_nan=False), file=self._stream, flush=True)
         self._ended = True
 
 
 def _whole(value):
-    """A value to put into text: of tables all rows and columns, however small the terminal."""
-    from astropy.table import Table  # help does without
+    """Format a value as text, tables with all rows and columns."""
+    from astropy.table import Table  # not needed for help
 
     if isinstance(value, Table):
         return "\n".join(value.pformat(max_lines=-1, max_width=-1))
@@ -61,10 +62,10 @@ def _whole(value):
 
 
 def _plain(value):
-    """A value as JSON knows it: null where there is none or no number, a table as its rows."""
+    """Convert a value for JSON: null for missing or non-finite values, tables as rows."""
     if isinstance(value, dict):
         return {str(key): _plain(entry) for key, entry in value.items()}
-    from astropy.table import Table  # help does without
+    from astropy.table import Table  # not needed for help
 
     if isinstance(value, Table):
         return [_plain(dict(row)) for row in value]

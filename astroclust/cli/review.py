@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The command for visual inspection."""
+"""Command for visual inspection."""
 
 import getpass
 import os
@@ -20,98 +20,109 @@ def add_review(commands):
         commands,
         "review",
         _review,
-        "look at candidates in the browser, and label them",
+        "inspect and label candidates in the browser",
         "astroclust review classified.fits --image F555W=v.fits --image F814W=i.fits",
-        "# labels of all reviewers together, as a table to train on",
+        "# combine the labels of all reviewers into a table for training",
         "astroclust review classified.fits --image F555W=v.fits --image F814W=i.fits \\",
         "    --add-labels ben.labels.ecsv --export votes.ecsv",
-        "# without bias: classes hidden until an object is labeled, in random order",
+        "# blind: classes hidden until an object is labeled, in random order",
         "astroclust review classified.fits --image F555W=v.fits --image F814W=i.fits --blind \\",
         "    --order random",
-        "# a high-certainty subset: objects above a probability, confirmed or rejected by eye",
+        "# a high-purity subset: objects above a probability, confirmed or rejected by visual "
+        "inspection",
         "astroclust review classified.fits --image F555W=v.fits --image F814W=i.fits \\",
         "    --confirm 0.9",
         "astroclust review classified.fits --image F555W=v.fits --image F814W=i.fits \\",
         "    --confirm 0.9 --export confirmed.fits",
-        "# a page to be mailed",
+        "# a self-contained page",
         "astroclust review classified.fits --image V=v.fits --image I=i.fits --static page.html",
     )
-    command.add_argument("table", nargs="?", help="candidates, best those of astroclust classify")
+    command.add_argument(
+        "table", nargs="?", help="table of candidates, preferably from astroclust classify"
+    )
     add_images(command, required=False)
     command.add_argument(
         "--labels",
         type=Path,
-        help="file to which each label adds a line (default: TABLE with the ending .labels.ecsv, "
-        "or .confirm.ecsv)",
+        help="label file, to which lines are appended (default: TABLE with the ending "
+        ".labels.ecsv, or .confirm.ecsv)",
     )
-    command.add_argument("--reviewer", help="your name (default: that of your account)")
+    command.add_argument("--reviewer", help="reviewer name (default: your user name)")
     command.add_argument(
         "--add-labels",
         action="append",
         default=[],
         type=Path,
         metavar="FILE",
-        help="take in the labels of another reviewer's file; may be given more than once",
+        help="merge the label file of another reviewer; once for each",
     )
     command.add_argument(
         "--export",
         type=Path,
-        help="write votes and mode, for astroclust train, or the confirmed objects, and end",
+        help="write votes and their mode, for astroclust train, or the confirmed objects, and exit",
     )
     command.add_argument(
-        "--static", type=Path, help="write one page that needs no server, to be mailed, and end"
+        "--static", type=Path, help="write a self-contained page that needs no server, and exit"
     )
     command.add_argument(
         "--agreement",
         action="store_true",
-        help="say how far reviewers agree: Cohen's and Fleiss' kappa, and end",
+        help="print the agreement of reviewers, Cohen's and Fleiss' kappa, and exit",
     )
     command.add_argument(
-        "--agreement-table", type=Path, metavar="FILE", help="write that as a table, and end"
+        "--agreement-table",
+        type=Path,
+        metavar="FILE",
+        help="write the agreement as a table, and exit",
     )
     command.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace the files of --export, --agreement-table and --static",
+        help="overwrite the files of --export, --agreement-table and --static",
     )
     command.add_argument(
         "--blind",
         action="store_true",
-        help="hide class, probabilities, saliency and the labels of others until you have labeled "
-        "an object",
+        help="hide class, probabilities, saliency and the labels of others until an object is "
+        "labeled",
     )
     threshold = command.add_mutually_exclusive_group()
     threshold.add_argument(
         "--confirm",
         type=float,
         metavar="PROBABILITY",
-        help="show only objects whose class has at least this probability, to be confirmed or "
-        "rejected",
+        help="confirm or reject objects whose class has at least this probability",
     )
     threshold.add_argument(
         "--confirm-purity",
         type=float,
         metavar="PURITY",
-        help="the same with the lowest probability that gives this expected purity",
+        help="the same, with the lowest probability that gives this expected purity",
     )
     command.add_argument(
         "--order",
         choices=("table", "uncertainty", "random"),
         default="table",
-        help="order of the objects at first (default: table)",
+        help="initial order of the objects (default: table)",
     )
-    command.add_argument("--seed", type=int, default=0, help="of the random order (default: 0)")
+    command.add_argument(
+        "--seed", type=int, default=0, help="seed of the random order (default: 0)"
+    )
     command.add_argument(
         "--distance",
         type=float,
         metavar="MPC",
-        help="distance for scale bars in pc (default: DISTANCE in the metadata of the table)",
+        help="distance in Mpc for scale bars in pc (default: DISTANCE in the table metadata)",
     )
-    command.add_argument("--model", help="classifier whose saliency is shown")
-    command.add_argument("--column-prefix", default="", help="that of the columns of classes")
-    command.add_argument("--size", type=int, default=50, help="of stamps in pixels (default: 50)")
-    command.add_argument("--port", type=int, help="(default: 8710, or the next that is free)")
-    command.add_argument("--no-browser", action="store_true", help="only say the address")
+    command.add_argument("--model", help="classifier for saliency maps")
+    command.add_argument("--column-prefix", default="", help="prefix of the class columns")
+    command.add_argument(
+        "--size", type=int, default=50, help="width of stamps in pixels (default: 50)"
+    )
+    command.add_argument(
+        "--port", type=int, help="port of the server (default: 8710, or the next free one)"
+    )
+    command.add_argument("--no-browser", action="store_true", help="do not open a browser")
 
 
 def _review(arguments, report):
@@ -125,10 +136,10 @@ def _review(arguments, report):
         )
     if not arguments.image:
         raise ValueError(
-            "a review shows the images: give --image F555W=v.fits, one a band, as to "
-            "astroclust classify"
+            "a review requires images; give --image F555W=v.fits, one per band, as for astroclust "
+            "classify"
         )
-    # Torch takes seconds to import: a review without a classifier does without.
+    # Torch takes seconds to import and is only needed with a classifier.
     model = None if arguments.model is None else astroclust.load_classifier(arguments.model)
     table, images = (
         astroclust.catalogs.read_table(table_of(arguments)),
@@ -138,7 +149,7 @@ def _review(arguments, report):
     suffix = ".labels.ecsv" if page.confirm is None else ".confirm.ecsv"
     path = arguments.labels or Path(arguments.table).with_suffix(suffix)
     if path.resolve() == Path(arguments.table).resolve():
-        raise ValueError(f"--labels {path} is the table itself: name another file")
+        raise ValueError(f"--labels {path} is the table itself; give another file")
     if arguments.static is not None:
         _write_page(arguments, report, table, images, page)
     compared = arguments.agreement or arguments.agreement_table is not None
@@ -146,27 +157,27 @@ def _review(arguments, report):
         _keep_labels(arguments, report, table, images, path, page)
     if arguments.static is not None or arguments.export is not None or compared:
         return
-    # Ctrl-C is how it ends.
+    # stopped by Ctrl-C
     with _serve(arguments, table, images, path, model, page) as server, suppress(KeyboardInterrupt):
         if arguments.port is None and server.port != DEFAULT_PORT:
             report.say("port {} is in use", DEFAULT_PORT)
         _say_labels(arguments, report, server.store, path)
         n = len(server.objects)
-        report.say("{objects} objects at {url} - Ctrl-C ends", objects=n, url=server.url)
+        report.say("{objects} objects at {url} - press Ctrl-C to quit", objects=n, url=server.url)
         report.end()
         if not arguments.no_browser and _has_screen():
             webbrowser.open(server.url)
         server.wait()
-    report.say("ended; all labels are in {labels}", labels=path)
+    report.say("stopped; all labels are in {labels}", labels=path)
 
 
 def _say_labels(arguments, report, store, path):
     from astroclust.review.confirmation import CONFIRMATION
 
     kept, n_unmatched = len(store.entries), store.n_unmatched
-    text = "labels go to {labels}" + (", which has {kept} already" if kept else "")
+    text = "labels are saved in {labels}" + (", which already has {kept}" if kept else "")
     report.say(text, labels=path, kept=kept)
-    text = "{n_unmatched} labels there belong to no {} of {}" if n_unmatched else ""
+    text = "{n_unmatched} labels in the file do not match an {} of {}" if n_unmatched else ""
     what = "row" if store.scheme is not CONFIRMATION else "object with that probability"
     report.say(text, what, arguments.table, n_unmatched=n_unmatched)
 
@@ -185,7 +196,7 @@ def _serve(arguments, table, images, path, model, page):
 
 
 def _threshold(arguments, report, table, model):
-    """The lowest probability of what is confirmed, or None."""
+    """Lowest probability for a confirmation, or None."""
     if arguments.confirm_purity is None:
         return arguments.confirm
     from astroclust.review import purity_cut
@@ -193,8 +204,8 @@ def _threshold(arguments, report, table, model):
     card = _card_of(table, arguments.column_prefix, model)
     if "ece" not in card.scores:
         raise ValueError(
-            f"the card of {card.name} has no calibration error, so its probabilities say nothing "
-            "of the purity: give a probability with --confirm"
+            f"the card of {card.name} has no calibration error, so the purity cannot be "
+            "predicted; give a probability with --confirm"
         )
     prefix, purity = arguments.column_prefix, arguments.confirm_purity
     threshold = purity_cut(table, purity, column_prefix=prefix)
@@ -210,7 +221,7 @@ def _threshold(arguments, report, table, model):
 
 
 def _card_of(table, prefix, model):
-    """Card of the classifier that made the columns of a table, if it is given or bundled."""
+    """Card of the classifier of a table, if it is given or bundled."""
     from astroclust.weights import list_classifiers
 
     known = [*list_classifiers().values(), *([] if model is None else [model.card])]
@@ -223,9 +234,8 @@ def _card_of(table, prefix, model):
     ]
     if not digests or digests[-1] not in cards:
         raise ValueError(
-            "an expected purity rests on the calibration of the classifier that made the table, "
-            "which is not a bundled one: give its file with --model, or a probability with "
-            "--confirm"
+            "an expected purity requires the calibration of the classifier of the table, which is "
+            "not bundled; give its file with --model, or a probability with --confirm"
         )
     return cards[digests[-1]]
 
@@ -261,20 +271,20 @@ def _write_page(arguments, report, table, images, page):
         n = len(select_certain(table, page.confirm, column_prefix=arguments.column_prefix))
     if n > DETAILED:
         report.say(
-            "more than {} objects: their pictures are in colour alone, without curves", DETAILED
+            "more than {} objects: only color pictures are included, without curves", DETAILED
         )
     report.say("wrote {static} ({:.1f} MB)", n_bytes / 1e6, static=arguments.static, bytes=n_bytes)
 
 
 def _keep_labels(arguments, report, table, images, path, page):
-    """Take in labels of others, write votes or what they confirm, compare reviewers."""
+    """Merge labels of others, export votes or confirmed objects, and compare reviewers."""
     from astroclust.review import open_labels
 
     prefix = arguments.column_prefix
     store = open_labels(table, images, path, column_prefix=prefix, page=page)
     added = {other: store.merge(other) for other in arguments.add_labels}
     for other, n in added.items():
-        report.say("{} labels of {} are new in {}", n, other, path)
+        report.say("{} labels of {} were added to {}", n, other, path)
     report.say("", labels=path, added=added)
     if arguments.export is not None and page.confirm is not None:
         _export_confirmed(arguments, report, table, images, path, page)
@@ -313,7 +323,7 @@ def _export_confirmed(arguments, report, table, images, path, page):
 def _compare(arguments, report, agreement):
     fleiss = agreement.fleiss
     if len(agreement.labeled) < 2:
-        report.say("fewer than two reviewers have labeled objects: there is nothing to compare")
+        report.say("fewer than two reviewers have labeled objects, so agreement cannot be computed")
     else:
         report.say("{}", _shown(agreement.pairs))
         for (a, b), matrix in agreement.matrices.items():
@@ -335,7 +345,7 @@ def _compare(arguments, report, agreement):
 
 
 def _shown(table):
-    """All of a table as text, with numbers of two digits."""
+    """Format a complete table as text, with two decimals."""
     shown = table.copy()
     for column in shown.itercols():
         if column.dtype.kind == "f":
@@ -346,12 +356,12 @@ def _shown(table):
 def _account():
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # an account without a name, as containers have
+    except (KeyError, OSError):  # no user name, as in some containers
         return ""
 
 
 def _has_screen():
-    """Whether a browser would open a window, not take over the terminal."""
+    """Whether a browser would open a window instead of taking over the terminal."""
     if sys.platform.startswith("linux"):
         return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     return True

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The command from images to a folder of results."""
+"""Command for the full pipeline, from images to a folder of results."""
 
 from pathlib import Path
 
@@ -16,9 +16,9 @@ def add_run(commands):
         commands,
         "run",
         _run,
-        "find and classify the candidates of your images, and write all results to a folder",
+        "find and classify candidates, and write all results to a folder",
         "astroclust run --image *.fits --distance 9.9 -o ngc628",
-        "# with the distance, the extinction and the concentration index of a field of LEGUS",
+        "# with the distance, extinction and concentration-index cut of a LEGUS field",
         "astroclust run --field ngc1566 --image F555W=v.fits F814W=i.fits -o ngc1566",
     )
     add_images(command)
@@ -30,9 +30,7 @@ def add_run(commands):
         metavar="FOLDER",
         help="folder for tables, regions, figures and the summary page; the same command resumes",
     )
-    command.add_argument(
-        "--overwrite", action="store_true", help="replace the results in the folder"
-    )
+    command.add_argument("--overwrite", action="store_true", help="overwrite results in the folder")
     command.add_argument(
         "--title", default="", help="title of the summary page (default: name of the folder)"
     )
@@ -58,12 +56,12 @@ def _run(arguments, report):
         progress_bar=not arguments.quiet,
     )
     if done and not arguments.overwrite:
-        report.say("{} of an earlier run: used again", " and ".join(done))
+        report.say("reusing {} of an earlier run", " and ".join(done))
     say_run(report, result, images, classifier, arguments.output, FILES)
 
 
 def say_run(report, result, images, classifier, folder, files):
-    """Say what a run found, and where it is.
+    """Print the results of a run and their location.
 
     Parameters
     ----------

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How commands say scores of classifiers."""
+"""Text output of classifier scores."""
 
 import numpy as np
 
@@ -9,12 +9,12 @@ __all__ = ["say_comparison", "say_galaxies", "say_scores"]
 
 
 def say_scores(report, true, probabilities, card, scores, *, ablate=False):
-    """Say accuracy, recall and precision per class, the confusion matrix and the calibration.
+    """Print accuracy, recall and precision per class, confusion matrix and calibration.
 
     Parameters
     ----------
     report : `~astroclust.cli.report.Report`
-        The report, which gets ``scores``, and the tables ``classes`` and ``confusion``.
+        Report to which ``scores`` and the tables ``classes`` and ``confusion`` are added.
     true, probabilities
         See `~astroclust.training.scores.summary`.
     card : `~astroclust.weights.ModelCard`
@@ -22,7 +22,7 @@ def say_scores(report, true, probabilities, card, scores, *, ablate=False):
     scores : dict of str to float
         See `~astroclust.training.score_classifier`.
     ablate : bool, optional
-        Whether the text has those without some of the bands and pixels.
+        Whether to print scores without some of the bands and pixels.
     """
     scheme = card.classes
     labels, classes = map(scheme.numbers_of, (true, probabilities.argmax(axis=1)))
@@ -31,7 +31,7 @@ def say_scores(report, true, probabilities, card, scores, *, ablate=False):
     common = by_class["name"][np.argmax(by_class["total"])]
     text = [
         f"accuracy {scores['accuracy']:.3f} +- {scores['accuracy_error']:.3f} on {scores['n']} "
-        f"rows; always the most common class, {common}: {scores['baseline']:.3f}",
+        f"rows; baseline (always class {common}): {scores['baseline']:.3f}",
         f"calibration error {scores['ece']:.3f}",
         *_lines_of_classes(by_class, counts),
     ]
@@ -41,7 +41,7 @@ def say_scores(report, true, probabilities, card, scores, *, ablate=False):
 
 
 def _lines_of_classes(by_class, counts):
-    """Recall and precision of each class, and beside them the confusion matrix."""
+    """Recall and precision of each class beside the confusion matrix."""
     names = [f"{row['class']} {row['name']}" for row in by_class]
     width = max(map(len, names))
     given = [f"class_{number}" for number in by_class["class"]]
@@ -74,16 +74,16 @@ def _fraction(value):
 
 
 def say_comparison(report, start, card, true, before, after):
-    """Say whether a fine-tuned classifier is better than the one that it started from.
+    """Print whether a fine-tuned classifier is better than its start.
 
     Parameters
     ----------
     report : `~astroclust.cli.report.Report`
-        The report, which gets ``comparison``.
+        Report to which ``comparison`` is added.
     start, card : `~astroclust.weights.ModelCard`
         Cards of both classifiers.
     true : `~numpy.ndarray` of int, shape (n,)
-        Classes of the labels, as positions in the scheme.
+        Classes of the labels, as indices into the scheme.
     before, after : `~numpy.ndarray` of float, shape (n, n_classes)
         Class probabilities by both.
     """
@@ -106,18 +106,18 @@ def say_comparison(report, start, card, true, before, after):
 
 
 def say_galaxies(report, scores, card, *, seen=None):
-    """Say scores in one line per galaxy; those that have been trained on are marked.
+    """Print scores in one line per galaxy; galaxies in the training set are marked.
 
     Parameters
     ----------
     report : `~astroclust.cli.report.Report`
-        The report, which gets ``galaxies``.
+        Report to which ``galaxies`` is added.
     scores : dict of str to dict
         See `~astroclust.training.score_galaxies`.
     card : `~astroclust.weights.ModelCard`
         Card of the classifier.
     seen : dict of str to int, optional
-        Number of stamps per galaxy that have been trained on.
+        Number of training stamps per galaxy.
     """
     lines, trained = [], {astroclust.catalogs.fields.plain_name(one) for one in card.galaxies}
     for name, one in scores.items():

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The command that scores classifiers and found sources."""
+"""Command that scores classifiers and detected sources."""
 
 from dataclasses import replace
 
@@ -30,38 +30,41 @@ def add_score(commands):
         commands,
         "score",
         _score,
-        "score a classifier on simulated stamps or on your labels, or found sources by true ones",
+        "score a classifier on simulated stamps or labels, or detected sources against true ones",
         "astroclust score --simulate 3000 --seed 1 --model mine.safetensors",
-        "# on the labels of a table, those alone that training held out",
+        "# on the labels of a table that were held out of training",
         "astroclust score --model mine.safetensors --labels votes.ecsv --held-out \\",
         "    --image F555W=v.fits --image F814W=i.fits",
-        "# on each galaxy of a list of fields",
+        "# for each galaxy in a list of fields",
         "astroclust score --model mine.safetensors --sample samples.ecsv",
-        "# completeness and purity of found sources",
+        "# completeness and purity of detected sources",
         "astroclust score --detection found.ecsv truth.ecsv --score-column probability",
     )
-    command.add_argument("--model", help="as for astroclust classify (default: the bundled one)")
+    command.add_argument(
+        "--model", help="classifier, as for astroclust classify (default: the bundled one)"
+    )
     add_data(command)
     command.add_argument(
         "--held-out",
         action="store_true",
-        help="of a table only the rows that astroclust train with this --seed holds out",
+        help="score only the rows of a table that astroclust train with this --seed holds out",
     )
     command.add_argument(
         "--include-training",
         action="store_true",
-        help="score the rows of a table that the classifier has been trained on, too",
+        help="also score rows that are in the training set of the classifier",
     )
     command.add_argument(
         "--ablate",
         action="store_true",
-        help="also without each band and pair of bands, and with a tenth of the pixels missing",
+        help="also score without each band and pair of bands, and with a tenth of the pixels "
+        "missing",
     )
     add_detection_scores(command)
     command.add_argument(
         "--damage",
         action="store_true",
-        help="also against the fraction of missing pixels, dead lines and blocks",
+        help="also score against the fraction of missing pixels, dead lines and blocks",
     )
 
 
@@ -81,7 +84,7 @@ def _score(arguments, report):
     if arguments.labels in SIMULATED:
         if arguments.include_training or arguments.held_out:
             option = "--include-training" if arguments.include_training else "--held-out"
-            raise ValueError(f"{option} goes with --labels TABLE: leave it out")
+            raise ValueError(f"{option} requires --labels TABLE; omit it")
         stamps, labels = simulated_test_set(
             number_of_stamps(arguments), **simulation_options(arguments, classifier)
         )
@@ -103,7 +106,7 @@ def _score(arguments, report):
 
 
 def _rows_of_table(arguments, report, classifier):
-    """Labeled rows of a table that the classifier has not been trained on."""
+    """Labeled rows of a table that are not in the training set of the classifier."""
     from astroclust.training import exclude_seen, hold_out
 
     sample = labeled(arguments, report, classifier)
@@ -116,28 +119,28 @@ def _rows_of_table(arguments, report, classifier):
     if not n_seen:
         if not (card.training_rows or card.simulated):
             report.say(
-                "note: the card of {} does not name the rows that it was trained on: on these its "
-                "scores are too good",
+                "note: the card of {} does not list its training rows, on which its scores are too "
+                "optimistic",
                 card.name,
             )
         return sample
     if arguments.include_training:
         report.say(
-            "note: {} has been trained on {} of {} rows: the scores are too good",
+            "note: {} was trained on {} of {} rows, so the scores are too optimistic",
             card.name,
             n_seen,
             n,
         )
         return sample
     if not len(rest.stamps):
-        held_out = "; those in its card are of rows held out" if card.scores else ""
+        held_out = "; the scores in its card are for rows held out" if card.scores else ""
         raise ValueError(
-            f"{card.name} has been trained on all of these {n} rows, so that scores on them say "
-            f"nothing{held_out}; give other labels, or --include-training for these all the same"
+            f"{card.name} was trained on all of these {n} rows, so scores on them are "
+            f"meaningless{held_out}; give other labels, or --include-training to score them anyway"
         )
     report.say(
-        "{} of {} rows are excluded, as {} has been trained on them (--include-training keeps "
-        "them)",
+        "{} of {} rows are excluded, as they are in the training set of {} (--include-training "
+        "keeps them)",
         n_seen,
         n,
         card.name,
@@ -157,7 +160,7 @@ def _score_list(arguments, report, classifier):
 
 
 def _seen(classifier, samples):
-    """Number of stamps per galaxy that a classifier has been trained on."""
+    """Number of stamps per galaxy in the training set of a classifier."""
     from astroclust.training import seen_rows
     from astroclust.training.held_out import sets_by_galaxy
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The command that simulates a field and writes it as LEGUS publishes its own."""
+"""Command that simulates a field and writes it in the format of LEGUS."""
 
 import numpy as np
 
@@ -22,38 +22,38 @@ def add_simulate(commands):
         commands,
         "simulate",
         _simulate,
-        "simulate a field: images, catalogue and readme as LEGUS publishes them, and the truth",
+        "simulate a field: images, catalog and readme in the format of LEGUS, and the truth",
         "astroclust simulate --like ngc628-c --shape 2000 2000 --seed 1 -o simulated",
-        "# the candidates of a real catalogue, painted where they are",
+        "# with the candidates of a real catalog",
         "astroclust simulate --catalog hlsp_legus_catalog.tab -o painted",
     )
     command.add_argument(
         "--like",
         metavar="FIELD",
-        help="field of LEGUS (default: that of --catalog, else ngc628-c)",
+        help="LEGUS field to imitate (default: that of --catalog, otherwise ngc628-c)",
     )
     command.add_argument(
         "--shape",
         type=int,
         nargs=2,
         metavar=("NY", "NX"),
-        help="pixels of the images (default: those of --catalog, else 600 600)",
+        help="shape of the images in pixels (default: that of --catalog, otherwise 600 600)",
     )
     command.add_argument("--seed", type=int, default=1, help="(default: 1)")
     command.add_argument(
         "--density",
         type=float,
-        help="candidates a square pixel (default: that of the field's crowded part)",
+        help="candidates per square pixel (default: that of the crowded part of the field)",
     )
     command.add_argument(
         "--catalog",
         metavar="FILE",
-        help="catalogue of LEGUS, whose candidates are painted in place of random ones",
+        help="LEGUS catalog whose candidates are painted in place of random ones",
     )
     command.add_argument(
         "--galaxies",
         metavar="FILE",
-        help="real galaxies (FITS, one per extension) to draw among the background galaxies",
+        help="stamps of real galaxies (FITS, one per extension) for the background",
     )
     command.add_argument(
         "--psf",
@@ -64,7 +64,7 @@ def add_simulate(commands):
     )
     add_system(command)
     add_workers(command)
-    add_output(command, "folder of the files")
+    add_output(command, "output folder")
 
 
 def _simulate(arguments, report):
@@ -110,7 +110,7 @@ def _say_classes(report, path):
         return
     catalog = astroclust.catalogs.read_legus(path)
     report.say(
-        "{sources} sources in the catalogue, by the class that simulated experts give:",
+        "{sources} sources in the catalog, by the class from simulated experts:",
         sources=len(catalog),
     )
     names = {**astroclust.instruments.LEGUS_CLASSES.names, 0: "not inspected"}

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Stamps and labels that commands train on or score: simulated, of a table, or of a list."""
+"""Stamps and labels for training and scoring: simulated, from a table, or from a list."""
 
 from pathlib import Path
 
@@ -21,26 +21,25 @@ SIMULATED = ("truth", "experts")
 
 
 def add_data(command):
-    """Add the options that say what stamps and labels there are."""
+    """Add the options for stamps and labels."""
     command.add_argument(
         "--sample",
         metavar="FILE",
-        help="list of samples: a row per field with its images or picture, labels and weight",
+        help="list of samples, one row per field with its images or picture, labels and weight",
     )
     command.add_argument(
         "--hold-out",
         action="append",
         metavar="GALAXY",
-        help="galaxy of the list, or of the LEGUS fields, that is not trained on, but scored; once "
-        "for each",
+        help="galaxy of the list or of the LEGUS fields for the test set; once for each",
     )
     command.add_argument("--simulate", type=int, metavar="N", help="number of stamps to simulate")
     command.add_argument(
         "--labels",
         default="truth",
-        help="of simulated stamps the class that was drawn (truth, the default), "
-        "or what most of three simulated experts call it (experts); else a table with positions "
-        "and classes on the images",
+        help="for simulated stamps, the true class (truth, the default) or the mode of three "
+        "simulated experts (experts); otherwise a table with positions and classes on the "
+        "images",
     )
     command.add_argument(
         "--label-column",
@@ -48,8 +47,8 @@ def add_data(command):
     )
     command.add_argument(
         "--scheme",
-        help="class scheme: a name, or a JSON file of its parameters (default: that of the "
-        "classifier or the table, else legus)",
+        help="class scheme: a name or a JSON file (default: that of the classifier or the table, "
+        "otherwise legus)",
     )
     add_images(command, required=False)
     command.add_argument("--seed", type=int, default=1, help="(default: 1)")
@@ -57,18 +56,15 @@ def add_data(command):
 
 
 def check_sources(arguments):
-    """Check that options of one source of stamps are not given with another."""
+    """Check that options for different sources of stamps are not combined."""
     legus = getattr(arguments, "legus", None)
     name = "--legus" if legus else "--sample" if arguments.sample is not None else None
     if legus and arguments.sample is not None:
-        raise ValueError("--legus and --sample are two sources of stamps: give one of them")
+        raise ValueError("--legus and --sample cannot be combined; give one of them")
     if name is None:
         for option in ("hold_out", "drop_mosaics"):
             if getattr(arguments, option, None):
-                raise ValueError(
-                    f"--{option.replace('_', '-')} goes with --legus or --sample, whose fields are "
-                    "of galaxies"
-                )
+                raise ValueError(f"--{option.replace('_', '-')} requires --legus or --sample")
         return
     given = {
         "--simulate": arguments.simulate is not None,
@@ -78,28 +74,25 @@ def check_sources(arguments):
         "--held-out": getattr(arguments, "held_out", False),
         "--ablate": getattr(arguments, "ablate", False),
         "--include-training": getattr(arguments, "include_training", False),
-        # In training it has kinds, and goes with any stamps.
+        # In training it takes kinds of damage and applies to all stamps.
         "--damage": getattr(arguments, "damage", None) is True,
     }
     wrong = [option for option, is_given in given.items() if is_given]
     if wrong:
-        raise ValueError(
-            f"{wrong[0]} does not go with {name}, which says what there is to train on: leave it "
-            "out"
-        )
+        raise ValueError(f"{wrong[0]} cannot be combined with {name}; omit it")
 
 
 def number_of_stamps(arguments):
-    """How many stamps are to be simulated."""
+    """Number of stamps to simulate."""
     if arguments.simulate is None:
         raise ValueError(
-            "say how many stamps to simulate with --simulate, or give --labels a table"
+            "give the number of stamps to simulate with --simulate, or a table with --labels"
         )
     return arguments.simulate
 
 
 def simulation_options(arguments, classifier):
-    """Options of simulated samples."""
+    """Options for simulated samples."""
     return {
         "seed": arguments.seed,
         "labels": arguments.labels,
@@ -110,7 +103,7 @@ def simulation_options(arguments, classifier):
 
 
 def list_samples(arguments, report, classifier):
-    """The samples of a list."""
+    """Samples from a list."""
     from astroclust.training import read_samples
 
     samples = read_samples(
@@ -127,13 +120,13 @@ def list_samples(arguments, report, classifier):
 
 
 def labeled(arguments, report, classifier):
-    """The sample of a table."""
+    """Sample from a table."""
     from astroclust.training import labeled_sample
 
     if arguments.simulate is not None:
-        raise ValueError("--simulate goes with --labels truth or experts, not with a table")
+        raise ValueError("--simulate requires --labels truth or experts, not a table")
     if not arguments.image:
-        raise ValueError("labels of a table need their images: --image F555W=v.fits, one a band")
+        raise ValueError("--labels requires images; give --image F555W=v.fits, one per band")
     sample = labeled_sample(
         astroclust.catalogs.read_table(arguments.labels),
         read_images(arguments, classifier),

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The command that trains classifiers."""
+"""Command for training classifiers."""
 
 import shlex
 from dataclasses import replace
@@ -26,7 +26,7 @@ from astroclust.cli.sources import (
 
 __all__ = ["add_train"]
 
-# Options that say what a classifier learns from, and all that training depends on.
+# Options for the training set, and all that affect training.
 _DATA = (
     "sample",
     "legus",
@@ -39,7 +39,7 @@ _DATA = (
     "seed",
 )
 _RECIPE = ("recipe", "architecture", "augmentation", "damage", "weights", "patience", "epochs")
-# Folds of a cross-validation, if there are few labels.
+# Folds of a cross-validation for few labels.
 _FOLDS = 5
 _TRAIN = (*_DATA, "start", "folds", *_RECIPE, "members", "name")
 
@@ -52,13 +52,13 @@ def add_train(commands):
         _train,
         "train a classifier on simulated stamps or on your labels",
         "astroclust train --simulate 24000 --epochs 16 --seed 1 -o mine.safetensors",
-        "# fine-tune the bundled classifier with your own labels",
+        "# fine-tuning of the bundled classifier on your own labels",
         "astroclust train --from default --labels votes.ecsv \\",
         "    --image F555W=v.fits --image F814W=i.fits -o mine.safetensors",
-        "# or from a list of fields, with two galaxies held out",
+        "# training on a list of fields, with two galaxies held out",
         "astroclust train --from default --sample samples.ecsv --hold-out ngc1566 \\",
         "    --hold-out ngc628 -o mine.safetensors",
-        "# or from the archive, on all fields of LEGUS with public classes",
+        "# training on all LEGUS fields with public classes, from the archive",
         "astroclust train --from default --legus all --drop-mosaics --hold-out ngc1566 \\",
         "    -o mine.safetensors",
     )
@@ -67,50 +67,58 @@ def add_train(commands):
         "--legus",
         action="append",
         metavar="FIELD",
-        help="field of LEGUS to fetch and to train on, once for each; or all",
+        help="LEGUS field to fetch and train on, once for each; or all",
     )
     command.add_argument(
         "--drop-mosaics",
         action="store_true",
-        help="remove the mosaics of a field once its stamps are cut; those that were there before "
-        "are kept",
+        help="remove downloaded mosaics once stamps are cut; those already there are kept",
     )
     command.add_argument(
-        "--data", type=Path, help="where catalogs and mosaics are kept (default: astropy's cache)"
+        "--data",
+        type=Path,
+        help="download folder of catalogs and mosaics (default: astropy's cache)",
     )
-    command.add_argument("--server", help="in place of those of MAST, such as a mirror")
-    add_output(command, ".safetensors file; the card goes beside")
+    command.add_argument("--server", help="server to use in place of MAST, such as a mirror")
+    add_output(command, "output .safetensors file; the card is written beside it")
     command.add_argument(
         "--from", dest="start", metavar="MODEL", help="classifier to fine-tune; or default"
     )
-    command.add_argument("--recipe", help="how to train (default: native; with --from, fine-tune)")
-    command.add_argument("--architecture", help="network, in place of that of the recipe")
+    command.add_argument(
+        "--recipe", help="training recipe (default: native; with --from, fine-tune)"
+    )
+    command.add_argument("--architecture", help="network (default: that of the recipe)")
     command.add_argument(
         "--augmentation",
-        help="how stamps are changed: observations, turns, crops or pictures, in place of that of "
-        "the recipe",
+        help="augmentation: observations, turns, crops or pictures (default: that of the recipe)",
     )
     command.add_argument(
         "--damage",
         action="append",
         metavar="KIND",
-        help="kind of missing pixels to be robust against: pixels, lines or blocks, once for each",
+        help="kind of missing pixels to train with: pixels, lines or blocks; once for each",
     )
-    command.add_argument("--weights", help="imagenet, none, or a file; what a backbone starts from")
-    command.add_argument("--members", type=int, default=1, help="of the ensemble (default: 1)")
-    command.add_argument("--epochs", type=int, help="in place of those of the recipe")
+    command.add_argument(
+        "--weights", help="initial weights of the backbone: imagenet, none, or a file"
+    )
+    command.add_argument(
+        "--members", type=int, default=1, help="number of networks in the ensemble (default: 1)"
+    )
+    command.add_argument(
+        "--epochs", type=int, help="number of epochs (default: that of the recipe)"
+    )
     command.add_argument(
         "--patience",
         type=int,
         metavar="EPOCHS",
-        help="end the training once the validation loss has not fallen for so many epochs",
+        help="stop once the validation loss has not improved for this number of epochs",
     )
     command.add_argument(
         "--folds",
         type=int,
         metavar="N",
-        help="cross-validate on labels of a table, in N folds that share no pixel; 0 holds out a "
-        "fifth of the rows instead (default: 5 for fewer than 300 labels, else 0)",
+        help="cross-validate on labels of a table in N folds that share no pixels; 0 holds out a "
+        "fifth of the rows instead (default: 5 for fewer than 300 labels, otherwise 0)",
     )
     command.add_argument("--name", help="name in the model card (default: that of the output)")
     command.add_argument(
@@ -161,7 +169,7 @@ def _train(arguments, report):
     if arguments.legus:
         write_hub(arguments, report, classifier, sample)
     outcome = _outcome(classifier, sample, validation, before)
-    # Last, as a command whose output is there is not run again.
+    # Last, because a command with existing output is not run again.
     card = save_classifier(classifier, arguments.output, overwrite=overwrite)
     _say_outcome(report, card, start, outcome)
     say_notice(report, classifier)
@@ -169,7 +177,7 @@ def _train(arguments, report):
 
 
 def _before(start, sample):
-    """Class probabilities of the test set before the training; None without one or a start."""
+    """Class probabilities of the test set before training; None without a test set or start."""
     from astroclust.training.cross_validation import start_probabilities
 
     tests = [] if start is None else _test_set(sample, start.card)
@@ -178,14 +186,14 @@ def _before(start, sample):
 
 
 def _test_set(sample, card):
-    """A list with all test sets as one, or an empty list."""
+    """List with all test sets combined, or an empty list."""
     from astroclust.training.preparation import join_test_sets
 
     return join_test_sets(sample if isinstance(sample, list) else [sample], card.classes)
 
 
 def _outcome(classifier, sample, validation, before):
-    """Classes of the rows that were held out, and their probabilities after and before."""
+    """Classes of the held-out rows, and their probabilities after and before training."""
     from astroclust.training.scores import predict
 
     if validation is not None:
@@ -195,10 +203,10 @@ def _outcome(classifier, sample, validation, before):
 
 
 def _say_outcome(report, card, start, outcome):
-    """Scores on the rows that were held out, and whether the classifier is better than before."""
+    """Print scores of the held-out rows, and whether the classifier improved."""
     if outcome is None:
         report.say(
-            "no scores: nothing was held out; hold out a galaxy with --hold-out, or use "
+            "no scores, as nothing was held out; hold out a galaxy with --hold-out, or use "
             "astroclust score on other labels",
             scores={},
         )
@@ -213,7 +221,7 @@ def _say_outcome(report, card, start, outcome):
 
 
 def _is_unfinished(output, folder):
-    """Whether a run with these checkpoints was killed after it had written the card."""
+    """Whether a run with these checkpoints was killed after writing the card."""
     from astroclust.weights.cards import read_card
 
     card = output.with_suffix(".json")
@@ -227,14 +235,14 @@ def _is_unfinished(output, folder):
 
 
 def _training_sample(arguments, report, start, folder):
-    """Samples of a training, the command that scores the result, and the number of folds."""
+    """Training samples, the command that scores the result, and the number of folds."""
     from astroclust.training import hold_out, simulated_sample
 
     check_sources(arguments)
     of_table = not arguments.legus and arguments.sample is None
     of_table &= arguments.labels not in SIMULATED
     if arguments.folds is not None and not of_table:
-        raise ValueError("--folds goes with --labels TABLE, whose rows it divides: leave it out")
+        raise ValueError("--folds requires --labels TABLE; omit it")
     if arguments.legus:
         return fetch_samples(arguments, report, start, folder), "", 0
     if arguments.sample is not None:
@@ -243,7 +251,7 @@ def _training_sample(arguments, report, start, folder):
     if of_table:
         sample = labeled(arguments, report, start)
         folds = _number_of_folds(arguments, report, sample)
-        if folds:  # all rows are trained on
+        if folds:  # all rows are used for training
             return sample, "", folds
         sample = hold_out(sample, seed=arguments.seed)
         return sample, _score_command(arguments, {"held_out": True, "ablate": True}), 0
@@ -258,7 +266,7 @@ def _training_sample(arguments, report, start, folder):
 
 
 def _number_of_folds(arguments, report, sample):
-    """Folds of a cross-validation; 0 if a part of the rows is held out instead."""
+    """Number of cross-validation folds; 0 if a fraction of the rows is held out instead."""
     from astroclust.training import FEW_LABELS, fold_rows
 
     n = len(sample.stamps)
@@ -272,14 +280,14 @@ def _number_of_folds(arguments, report, sample):
     except ValueError as error:
         if arguments.folds is not None:
             raise
-        report.say("not cross-validated, a fifth is held out: {}", error)
+        report.say("a fifth is held out instead of cross-validation: {}", error)
         return 0
-    report.say("{folds} folds of {} rows are trained first, one by one", n, folds=folds)
+    report.say("training {folds} folds of {} rows first, one by one", n, folds=folds)
     return folds
 
 
 def _recipe(arguments):
-    """The recipe that a command was given, with the entries that it changes."""
+    """Recipe from the options, with modified entries."""
     from astroclust.networks import create_network
     from astroclust.training import find_recipe
 
@@ -291,13 +299,13 @@ def _recipe(arguments):
         changes["damage"] = tuple(arguments.damage)
     usual = "native" if arguments.start is None else "fine-tune"
     recipe = replace(find_recipe(arguments.recipe or usual), **changes)
-    if arguments.start is None:  # a wrong name is an error before stamps are simulated
+    if arguments.start is None:  # an invalid name must raise before stamps are simulated
         create_network(recipe.architecture, weights="none")
     return recipe
 
 
 def _command(name, arguments, options, others=None):
-    """A command as it can be given again."""
+    """Command line that repeats a command."""
     words = ["astroclust", name]
     known = {option: getattr(arguments, option, None) for option in options} | (others or {})
     for option, value in known.items():
@@ -312,15 +320,15 @@ def _command(name, arguments, options, others=None):
             words += [f"--{option}", "=".join(filter(None, pair))]
     command = shlex.join(words)
     if not command.isprintable():
-        raise ValueError(f"the card cannot hold {command!r}: rename files to printable names")
+        raise ValueError(f"the card cannot store {command!r}; rename files to printable names")
     return command
 
 
 def _score_command(arguments, scored):
-    """The command that scores the classifier that is trained, again."""
+    """Command line that scores the trained classifier again."""
     from astroclust.weights import bundle
 
-    # A bundled classifier is known by its name wherever the package is.
+    # Bundled classifiers are identified by name, independent of the installation.
     bundled = arguments.output.resolve().parent == bundle()
     model = arguments.output.stem if bundled else arguments.output
     return _command("score", arguments, _DATA, {"model": model} | scored)

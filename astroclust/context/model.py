@@ -235,8 +235,8 @@ class ContextModel:
             return cls._from_text(Path(path).read_text("utf-8"))
         except (TypeError, KeyError, ValueError) as error:
             raise ValueError(
-                f"{path} is not a model that this version of ContextModel.write wrote ({error}); "
-                "train it again"
+                f"{path} was not written by this version of ContextModel.write ({error}); train "
+                "it again"
             ) from error
 
     @classmethod

@@ -78,7 +78,7 @@ def fit_pooling(image, catalog, classes):
     if image.shape != catalog.shape or image.shape[:1] != true.shape:
         raise ValueError(
             f"probabilities of shapes {image.shape} and {catalog.shape} and classes of shape "
-            f"{true.shape} are not of the same candidates"
+            f"{true.shape} do not match; give all for the same candidates"
         )
 
     def misfit(exponents):

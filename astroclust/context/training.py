@@ -74,8 +74,8 @@ def train_context_model(features, classes, *, name="context", seed=0, kinds=KIND
     classes = np.asarray(classes)
     if classes.shape != (len(features),) or len(set(classes.tolist())) < 2:
         raise ValueError(
-            f"{len(features)} candidates need as many classes, with two or more different ones, "
-            f"not {classes.shape} with {len(set(classes.ravel().tolist()))}"
+            f"{len(features)} candidates require one class each, with at least two distinct "
+            f"classes, not shape {classes.shape} with {len(set(classes.ravel().tolist()))}"
         )
     positions = LEGUS_CLASSES.positions(classes)
     values = np.column_stack([np.asarray(features[name], float) for name in feature_inputs()])

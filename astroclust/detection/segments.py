@@ -16,7 +16,7 @@ def write_segments(segments, path, *, wcs=None, overwrite=False):
     Parameters
     ----------
     segments : `~photutils.segmentation.SegmentationImage`, shape (ny, nx)
-        The segments, as `find_sources` returns them.
+        Segmentation image from `find_sources`.
     path : str or `~pathlib.Path`
         The file.
     wcs : `~astropy.wcs.WCS`, optional

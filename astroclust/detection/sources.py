@@ -19,13 +19,13 @@ _THRESHOLD = 20.0
 
 # Unit, format and description of each column.
 _DESCRIBED = {
-    "id": (None, None, "number of the source, from 1"),
+    "id": (None, None, "source number, from 1"),
     "x": ("pix", ".3f", "position in x: 0 is the center of the first pixel"),
     "y": ("pix", ".3f", "position in y: 0 is the center of the first pixel"),
     "ra": ("deg", ".7f", "right ascension (ICRS)"),
     "dec": ("deg", ".7f", "declination (ICRS)"),
     "area": ("pix2", None, "pixels above the detection threshold"),
-    "flux": (None, ".6g", "sum of the source in the detection image above its background"),
+    "flux": (None, ".6g", "background-subtracted sum of the source in the detection image"),
 }
 
 
@@ -131,11 +131,11 @@ def find_sources(
         known = ", ".join([*COLUMNS, _NETWORK])
         raise ValueError(f"method must be one of {known}, not {method!r}")
     if model is not None:
-        raise ValueError(f'a model is for the method "{_NETWORK}", not for "{method}"; omit it')
+        raise ValueError(f'a model requires the method "{_NETWORK}", not "{method}"; omit it')
     if segmentation and "area" not in COLUMNS[method]:
         raise ValueError(
-            f"{method} finds peaks, which have no segments: choose the method sextractor or "
-            "segmentation, or leave segmentation out"
+            f"{method} finds peaks without segments; choose the method sextractor or "
+            "segmentation, or omit segmentation"
         )
     band = read_image(image)
     found, segments = find_classical(
@@ -163,8 +163,8 @@ def _find_with_network(images, model, threshold, segmentation, progress_bar):
 
     if threshold > 1:
         raise ValueError(
-            f'threshold of "{_NETWORK}" is a probability, up to 1, not {threshold}; choose one '
-            f"such as {_PROBABILITY}"
+            f'threshold of "{_NETWORK}" must be a probability up to 1, not {threshold}; choose a '
+            f"value such as {_PROBABILITY}"
         )
     images = ImageSet.of(images)
     sources, segments = load_detector(model).find(

@@ -204,7 +204,7 @@ def _check_fields(fields, card):
 
 
 def _describe(fields, recipe, network, card, seed):
-    """What makes a run the same as another."""
+    """Settings that identify a run."""
     data = hashlib.sha256()
     if isinstance(fields, SimulatedFields):
         data.update(f"{fields.seed} {fields.like} {fields.system.name}".encode())

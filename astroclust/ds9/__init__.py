@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Candidates as regions, for DS9 and its kin; and regions as candidates, or as masks of images."""
+"""Conversion of candidates to DS9 regions, and of regions to candidates or image masks."""
 
 from astroclust.extras import naming_extras
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Regions as candidates, and as masks of images."""
+"""Conversion of regions to candidates and to image masks."""
 
 import re
 import warnings
@@ -17,12 +17,12 @@ from astroclust.text import UnreadableError, check_last_line, decode
 
 __all__ = ["TEXT_IS_CLASS", "read_regions", "regions_mask"]
 
-# A class as `to_regions` writes it or a person types it, alone or with its probability.
+# Class written by `to_regions` or typed by a person, with or without its probability.
 _CLASS_TEXT = re.compile(r"\s*(\d{1,2})(?:\s+(\d?\.\d+|[01]))?\s*")
 _CLASS_TAG = re.compile(r"class=(\d{1,2})")
-#: Tag of regions whose text is their class: what a person types there replaces it.
+#: Tag of regions whose text is their class, so that a typed text replaces the class.
 TEXT_IS_CLASS = "text=class"
-# A shape, which may be excluded, and what is between its name and its comment.
+# Shape, which may be excluded, and the text between its name and its comment.
 _SHAPE = re.compile(r"[+-]?\s*[a-z]+\s*[\s(](?P<numbers>[^#]*)", re.I)
 _FRAMES = (
     "image|physical|detector|amplifier|linear|wcs[a-z]?|fk[45]|j2000|b1950|icrs|galactic|ecliptic"
@@ -31,47 +31,48 @@ _FRAME = re.compile(rf"({_FRAMES})\s*", re.I)
 _SEXAGESIMAL = re.compile(r"\d+\s*[:h]\s*\d+\s*[:m]", re.I)
 _PROPERTY = re.compile(r"""(\w+)\s*=\s*(\{[^}]*\}|"[^"]*"|'[^']*'|[^\s;]+)""")
 _UNKNOWN_KEY = re.compile(r"(\w+) is not a valid key")
-# DS9 writes these as comments, over which the regions package reads.
+# DS9 writes these as comments, which the regions package skips.
 _COMMENTS = re.compile(r"^\s*#\s*(vector|ruler|compass|projection|segment)\s*\(", re.M | re.I)
-# Put before each text, for the regions package makes 7 of "007", and taken off again.
+# Temporary prefix of each text, as the regions package converts "007" to 7.
 _MARK = "\x02"
 _TEXT_START = re.compile(r"""\btext\s*=\s*[{'"]""", re.I)
-# Most reasons that one warning names.
+# Maximum number of reasons in a warning.
 _MAX_REASONS = 5
 
 
 def read_regions(regions):
-    """Make a candidate table of regions, such as those that people drew or named in DS9.
+    """Make a table of candidates from regions, such as those drawn or labeled in DS9.
 
     Parameters
     ----------
     regions : str, `~pathlib.Path`, `~regions.Regions` or sequence of `~regions.Region`
-        A region file of DS9, or regions. Any shape with a centre is a candidate: circles, boxes,
+        DS9 region file, or regions. Any shape with a center is a candidate: circles, boxes,
         ellipses, annuli, points and texts.
 
     Returns
     -------
     table : `~astropy.table.Table`, length n
-        In the order of the regions: ``x`` and ``y`` (0-based pixels), or ``ra`` and ``dec`` (deg,
-        ICRS) of regions on the sky; ``class`` (int16, masked where there is none); where any has
-        one, ``probability``; and ``text``, all of it. The class is a text such as ``2`` or
-        ``2 0.88``, or the tag ``class=2`` that `to_regions` gives if the text is another.
+        Candidates in the order of the regions: ``x`` and ``y`` (0-based pixels), or ``ra`` and
+        ``dec`` (deg, ICRS) for regions on the sky; ``class`` (int16, masked if missing);
+        ``probability``, if any region has one; and ``text``, the complete text. The class is read
+        from a text such as ``2`` or ``2 0.88``, otherwise from a tag ``class=2`` written by
+        `to_regions`.
 
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        If the file does not exist.
     OSError
         If the file cannot be read.
     ValueError
-        If it is truncated, has no region that can be read, or has some in pixels and some on the
-        sky.
+        If it is truncated, has no readable region, or has regions in both pixel and sky
+        coordinates.
 
     Warns
     -----
     AstropyUserWarning
-        Once, where something is left out, with what and how often: shapes without a centre, those
-        that DS9 excludes (``-circle``), and what the regions package does not know.
+        If regions are dropped, with reasons and counts: shapes without a center, excluded regions
+        (``-circle``), and shapes unknown to the regions package.
 
     Examples
     --------
@@ -86,14 +87,15 @@ def read_regions(regions):
         if not _included(region):
             lost["excluded " + _shape(region)] += 1
         elif not hasattr(region, "center"):
-            lost[f"{_shape(region)} (it has no centre)"] += 1
+            lost[f"{_shape(region)} (it has no center)"] += 1
         else:
             kept.append(region)
     _warn_of_lost(lost, name)
     on_sky = {isinstance(region, SkyRegion) for region in kept}
     if len(on_sky) > 1:
         raise ValueError(
-            f"{name} has regions in pixels and on the sky: save them in one coordinate system"
+            f"{name} has regions in both pixel and sky coordinates; save them in one coordinate "
+            "system"
         )
     table = _sky_table(kept) if on_sky == {True} else _pixel_table(kept)
     texts = [_text(region) for region in kept]
@@ -108,18 +110,18 @@ def read_regions(regions):
 
 
 def regions_mask(regions, shape, *, wcs=None):
-    """Pixels of an image whose centres are within regions.
+    """Mask of the image pixels whose centers are within regions.
 
     Parameters
     ----------
     regions : str, `~pathlib.Path`, `~regions.Regions` or sequence of `~regions.Region`
-        A region file of DS9, or regions, such as a footprint, a nucleus or bright stars. What DS9
-        excludes (``-circle``) is taken off the others, or off the whole image where there are no
+        DS9 region file, or regions, such as a footprint, a nucleus or bright stars. Excluded
+        regions (``-circle``) are subtracted from the others, or from the image if there are no
         others.
     shape : tuple of int
         Shape of the image, (ny, nx).
     wcs : WCS, optional
-        The coordinates of the image; needed for regions on the sky.
+        WCS of the image; required for regions on the sky.
 
     Returns
     -------
@@ -129,17 +131,17 @@ def regions_mask(regions, shape, *, wcs=None):
     Raises
     ------
     FileNotFoundError
-        Where there is no such file.
+        If the file does not exist.
     OSError
         If the file cannot be read.
     ValueError
-        If regions are on the sky and there is no WCS, or a file has none that can be used.
+        If regions are on the sky and there is no WCS, or a file has no usable regions.
 
     Warns
     -----
     AstropyUserWarning
-        Once, where something is left out, with what and how often: shapes without an area, such as
-        points and lines, and what the regions package does not know.
+        If regions are dropped, with reasons and counts: shapes without an area, such as points and
+        lines, and shapes unknown to the regions package.
 
     Examples
     --------
@@ -154,23 +156,20 @@ def regions_mask(regions, shape, *, wcs=None):
         raise ValueError(f"shape must be (ny, nx), not {shape!r}")
     given, lost, name = _open(regions)
     if not given and isinstance(regions, str | Path):
-        raise ValueError(
-            f"{name} has no regions, so that it would exclude nothing, or all: draw some and save "
-            "it again, or do without it"
-        )
+        raise ValueError(f"{name} has no regions; draw some and save it again, or omit it")
     inside = {True: np.zeros(shape, bool), False: np.zeros(shape, bool)}
     used = Counter()
     for region in given:
         if isinstance(region, SkyRegion) and wcs is None:
             raise ValueError(
-                f"{name} has regions on the sky: give wcs, or images with a celestial WCS"
+                f"{name} has regions on the sky; give wcs, or images with a celestial WCS"
             )
         try:
             part, within = _pixels_within(region, shape, wcs)
         except NotImplementedError:
             lost[f"{_shape(region)} (it has no area)"] += 1
             continue
-        except Exception as error:  # the regions package and the WCS fail in many ways
+        except Exception as error:  # the regions package and the WCS raise various errors
             raise ValueError(
                 f"{name}: a {_shape(region)} cannot be drawn on the image ({error}); correct or "
                 "delete it"
@@ -186,14 +185,14 @@ def regions_mask(regions, shape, *, wcs=None):
 
 
 def _pixels_within(region, shape, wcs):
-    """A part of the image, and which of its pixels are within a region."""
+    """Cutout of the image, and the mask of its pixels within a region."""
     if isinstance(region, SkyRegion):
         region = region.to_pixel(wcs)
     box = region.bounding_box
     of_image, of_mask = box.get_overlap_slices(shape)
     if of_image is None:
         return np.s_[:0, :0], np.zeros((0, 0), bool)
-    if box.shape[0] * box.shape[1] > 4 * shape[0] * shape[1]:  # as large as to fill the memory
+    if box.shape[0] * box.shape[1] > 4 * shape[0] * shape[1]:  # limits memory for huge regions
         y, x = np.mgrid[of_image]
         return of_image, region.contains(PixCoord(x, y))
     pixels = region.to_mask(mode="center")
@@ -201,7 +200,7 @@ def _pixels_within(region, shape, wcs):
 
 
 def _open(regions):
-    """The regions, what of them was left out, and what to call them."""
+    """Open regions; return them, the dropped ones, and a name for messages."""
     if isinstance(regions, str | Path):
         return _read(Path(regions))
     if isinstance(regions, Region):
@@ -226,22 +225,22 @@ def _read(path):
         try:
             marked = _TEXT_START.sub(lambda start: start.group() + _MARK, content)
             regions = _parse(marked)
-        except Exception as error:  # the regions package fails in many ways
+        except Exception as error:  # the regions package raises various errors
             raise ValueError(
-                f"{path} is not a region file of DS9 ({error}); save it again in that format"
+                f"{path} is not a DS9 region file ({error}); save it again in that format"
             ) from error
     for warning in caught:
         lost[_reason(str(warning.message))] += 1
     if lost and not regions:
         raise ValueError(
-            f"{path} has no region that can be read: it has {_listing(lost)}; save circles, boxes, "
-            "ellipses or polygons in the format of DS9, in image or fk5 coordinates"
+            f"{path} has no readable region, only {_listing(lost)}; save circles, boxes, ellipses "
+            "or polygons in the format of DS9, in image or fk5 coordinates"
         )
     return regions, lost, str(path)
 
 
 def _parse(content):
-    """Regions, without properties that DS9 ignores and the regions package refuses."""
+    """Parse regions, without properties that DS9 ignores and the regions package rejects."""
     while True:
         try:
             return list(Regions.parse(content, format="ds9"))
@@ -260,18 +259,18 @@ def _without_property(content, key):
 
 
 def _content(path):
-    """The text of a region file, with the coordinate frame that sexagesimal ones must have."""
+    """Text of a region file, with the coordinate frame that sexagesimal regions require."""
     try:
         content = decode(path.read_bytes())
         if not content:
             raise UnreadableError("it is empty; save it again")
         check_last_line(content)
     except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file {path}") from None
+        raise FileNotFoundError(f"{path} does not exist") from None
     except OSError as error:
         raise OSError(f"cannot read {path}: {error.strerror or error}; check it") from error
     except ValueError as error:
-        raise ValueError(f"{path} is not a complete region file of DS9: {error}") from None
+        raise ValueError(f"{path} is not a complete DS9 region file: {error}") from None
     shapes = []
     for line in re.split(r"[\n;]", content):
         line = line.strip()
@@ -284,7 +283,7 @@ def _content(path):
 
 
 def _reason(message):
-    """What a warning of the regions package is about, in few words."""
+    """Short reason for a warning of the regions package."""
     if message.startswith("A coordinate frame was not found"):
         return "shape without coordinates in image, fk5, icrs or galactic"
     quoted = re.match(r'"([^"]*)" frame or shape', message)
@@ -298,7 +297,7 @@ def _listing(lost):
 
 def _warn_of_lost(lost, name):
     if lost:
-        warnings.warn(f"{name}: left out {_listing(lost)}", AstropyUserWarning, stacklevel=3)
+        warnings.warn(f"{name}: excluded {_listing(lost)}", AstropyUserWarning, stacklevel=3)
 
 
 def _included(region):
@@ -310,8 +309,8 @@ def _shape(region):
 
 
 def _sky_table(regions):
-    places = [region.center.icrs for region in regions]
-    sky = SkyCoord([place.ra for place in places], [place.dec for place in places])
+    positions = [region.center.icrs for region in regions]
+    sky = SkyCoord([one.ra for one in positions], [one.dec for one in positions])
     return Table({"ra": sky.ra.deg * u.deg, "dec": sky.dec.deg * u.deg}, copy=False)
 
 
@@ -325,7 +324,7 @@ def _text(region):
 
 
 def _label(region, text):
-    """Class, or None, and probability, or NaN."""
+    """Parse class (None if missing) and probability (NaN if missing)."""
     tags = region.meta.get("tag") or ()
     for tag in () if TEXT_IS_CLASS in tags else tags:
         if match := _CLASS_TAG.fullmatch(tag):

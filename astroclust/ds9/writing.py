@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Candidates as regions: coloured circles with a text."""
+"""Conversion of candidates to regions: colored circles with text."""
 
 import re
 
@@ -15,50 +15,50 @@ from astroclust.instruments import LEGUS_BANDS, classes_of
 __all__ = ["to_regions", "write_regions"]
 
 _UNCLASSIFIED = "#999999"
-# Told apart by the colour-blind too (Okabe & Ito 2008, https://jfly.uni-koeln.de/color).
+# Color-blind safe (Okabe & Ito 2008, https://jfly.uni-koeln.de/color).
 _PALETTE = ("#E69F00", "#56B4E9", "#F0E442", "#CC79A7", "#009E73", "#0072B2", "#D55E00")
-# The ends of the scale for columns of many numbers, dark blue and yellow, as 0 ... 255.
+# Ends of the color scale for numbers, dark blue and yellow, from 0 to 255.
 _SCALE = np.array([(0, 68, 136), (255, 234, 70)])
-# What ends a text in a region file before its end.
+# Characters that terminate a text in a region file.
 _UNFIT = re.compile(r"[{}\r\n]")
-# Digits after the point of pixels and degrees: 1e-12 deg is 4e-9 arcsec.
+# Decimals of pixels and degrees: 1e-12 deg is 4e-9 arcsec.
 _PRECISION = 12
 
 
 def to_regions(table, *, radius=7.0, column_prefix="", text=None, color=None, sky=None):
-    """Circles around candidates, coloured and named by class or by any column.
+    """Make circles around candidates, colored and labeled by class or by any column.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        With ``ra`` and ``dec`` or a `~astropy.coordinates.SkyCoord` column, which make sky
-        regions, or else ``x`` and ``y`` (0-based pixels), which make pixel regions; and
-        ``class`` and ``probability`` where it has been classified.
+        Candidates with ``ra`` and ``dec`` or a `~astropy.coordinates.SkyCoord` column, for sky
+        regions, otherwise with ``x`` and ``y`` (0-based pixels), for pixel regions; and with
+        ``class`` and ``probability`` if classified.
     radius : float, optional
         Radius in pixels (of 0.0396 arcsec on the sky).
     column_prefix : str, optional
-        That of the class columns.
+        Prefix of the class columns.
     text : str, optional
-        Column to write beside the circles; by default class and probability.
+        Column for the text of the circles; by default class and probability.
     color : str, optional
-        Column to colour by: up to seven different values have a colour each, more numbers a scale
-        from blue to yellow; by default the class.
+        Column for the color; by default the class. Up to seven distinct values have separate
+        colors; more numbers use a scale from blue to yellow.
     sky : bool, optional
-        Whether regions are on the sky; by default where the table has positions there.
+        Whether to write sky regions; by default, if the table has sky positions.
 
     Returns
     -------
     regions : `~regions.Regions`, length n
-        In the order of the rows, without those that have no position. Each has its class as a
-        tag, such as ``class=2``, by which DS9 groups regions (Region, Groups); if the text is the
-        class too, another tag, ``text=class``, says that a text that a person types replaces it.
+        Regions in the order of the rows, without rows that have no position. Each has its class as
+        a tag, such as ``class=2``, by which DS9 groups regions (Region, Groups). If the text is the
+        class, a second tag ``text=class`` marks that a typed text replaces it.
 
     Raises
     ------
     KeyError
-        Where the table has no such positions, or no such column.
+        If the table has no such positions or columns.
     ValueError
-        Where a text has a brace or a line break, which region files cannot hold.
+        If a text has a brace or a line break, which region files cannot contain.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def to_regions(table, *, radius=7.0, column_prefix="", text=None, color=None, sk
     >>> to_regions(table, text="id")[0].meta["text"]
     '17'
     """
-    circle, places, size, good = _circles(table, radius, sky)
+    circle, positions, size, good = _circles(table, radius, sky)
     classes = _classes(table, column_prefix)
     texts = _class_texts(table, column_prefix, classes) if text is None else _texts(table, text)
     if color is None:
@@ -84,34 +84,34 @@ def to_regions(table, *, radius=7.0, column_prefix="", text=None, color=None, sk
         meta = {"text": texts[i]}
         if classes[i] is not None:
             meta["tag"] = [f"class={classes[i]}", *([TEXT_IS_CLASS] if text is None else [])]
-        regions.append(circle(places[i], size, meta=meta, visual={"color": colors[i]}))
+        regions.append(circle(positions[i], size, meta=meta, visual={"color": colors[i]}))
     return Regions(regions)
 
 
 def write_regions(
     table, path, *, radius=7.0, column_prefix="", text=None, color=None, sky=None, overwrite=False
 ):
-    """Write candidates as a region file of DS9.
+    """Write candidates as a DS9 region file.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        As `to_regions` takes it.
+        Candidates, see `to_regions`.
     path : str or `~pathlib.Path`
-        The file, ending in ``.reg``; it appears once it is whole.
+        Output file, ending in ``.reg``; it only appears when complete.
     radius, column_prefix, text, color, sky : optional
-        As `to_regions` takes them.
+        See `to_regions`.
     overwrite : bool, optional
-        Whether the file may exist.
+        Whether to overwrite an existing file.
 
     Raises
     ------
     OSError
-        Where the file exists and ``overwrite`` is false, or cannot be written.
+        If the file exists and ``overwrite`` is false, or it cannot be written.
 
     Notes
     -----
-    Positions have 12 digits after the point, so that `read_regions` gives them back.
+    Positions have 12 decimals, so that `read_regions` recovers them.
 
     Examples
     --------
@@ -133,22 +133,22 @@ def write_regions(
 
 
 def _circles(table, radius, sky):
-    """Class of region, places, size, and which rows have a place."""
+    """Type of region, positions, size, and the mask of rows with a position."""
     if sky is not False:
         try:
-            places = sky_positions(table)
+            positions = sky_positions(table)
         except KeyError:
             if sky:
                 raise
         else:
-            good = np.isfinite(places.ra.deg)
-            return CircleSkyRegion, places, radius * LEGUS_BANDS.pixel_scale * u.arcsec, good
+            good = np.isfinite(positions.ra.deg)
+            return CircleSkyRegion, positions, radius * LEGUS_BANDS.pixel_scale * u.arcsec, good
     x, y = pixel_positions(table)
     return CirclePixelRegion, PixCoord(x, y), radius, np.isfinite(x) & np.isfinite(y)
 
 
 def _classes(table, column_prefix):
-    """The class of each row, None where it has none."""
+    """Class of each row, None if missing."""
     name = f"{column_prefix}class"
     if name not in table.colnames:
         return [None] * len(table)
@@ -176,14 +176,14 @@ def _texts(table, name):
     for i, text in enumerate(texts):
         if _UNFIT.search(text):
             raise ValueError(
-                f"column {name} has {text!r} in row {i}: region files cannot hold braces and line "
-                "breaks; replace them"
+                f"column {name} has {text!r} in row {i}, but region files cannot contain braces "
+                "or line breaks; replace them"
             )
     return texts
 
 
 def _colors(table, name):
-    """A colour for each value of a column, grey where there is none."""
+    """Color for each value of a column, gray if missing."""
     values = np.ma.asarray(_column(table, name))
     lost = np.ma.getmaskarray(values).copy()
     numbers = values.dtype.kind in "fiu"

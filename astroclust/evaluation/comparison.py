@@ -102,8 +102,8 @@ def _same_values(a, b, name):
             raise KeyError(f"the {which} catalog has no column {name!r} to match by")
         if len(set(np.asarray(table[name]).tolist())) < len(table):
             raise ValueError(
-                f"column {name!r} of the {which} catalog has values more than once: match by "
-                "position, or one field at a time"
+                f"column {name!r} of the {which} catalog has repeated values; match by position, "
+                "or one field at a time"
             )
         keys.append(Table({"key": np.asarray(table[name]), "row": np.arange(len(table))}))
     pairs = join(*keys, keys="key", table_names=["a", "b"])
@@ -143,7 +143,10 @@ def accuracy_against(values, labels, classes, *, bins=8):
     """
     values = float_values(values)
     if values.shape != np.shape(labels):
-        raise ValueError(f"{np.shape(labels)} labels need as many values, not {values.shape}")
+        raise ValueError(
+            f"labels of shape {np.shape(labels)} require values of the same shape, not "
+            f"{values.shape}"
+        )
     hidden = ~np.isfinite(values)
     known = ~(hidden | np.ma.getmaskarray(np.ma.asarray(labels)))
     known &= ~np.ma.getmaskarray(np.ma.asarray(classes))

@@ -126,13 +126,15 @@ def coded_classes(labels, classes, merge, scheme):
     unknown = sorted({*merge, *merge.values()} - set(scheme.numbers))
     if unknown:
         raise ValueError(
-            f"merge has {unknown}, which are not classes of {scheme.name}: {list(scheme.numbers)}"
+            f"merge has {unknown}, which are not classes of {scheme.name}, {list(scheme.numbers)}"
         )
     for name, values in (("labels", labels), ("classes", classes)):
         check_inspected(values, name, scheme)
     kept = [number for number in scheme.numbers if number not in merge]
     if set(merge.values()) - set(kept):
-        raise ValueError(f"{merge} merges into a class that is merged itself")
+        raise ValueError(
+            f"merge {merge} has a target that is itself merged; map both to the final class"
+        )
     rows = np.array([kept.index(merge.get(number, number)) for number in scheme.numbers])
     return kept, rows[scheme.positions(labels)] * len(kept) + rows[scheme.positions(classes)]
 
@@ -252,9 +254,9 @@ def mean_confusion(matrices):
     """
     matrices = list(matrices)
     if not matrices:
-        raise ValueError("there are no confusion matrices to take the mean of")
+        raise ValueError("no confusion matrices are given to average")
     if any(matrix.colnames != matrices[0].colnames for matrix in matrices):
-        raise ValueError("the confusion matrices are of different classes")
+        raise ValueError("the confusion matrices have different classes")
     totals = np.array([matrix["total"] for matrix in matrices], float)
     mean = Table({"class": matrices[0]["class"]})
     for name in matrices[0].colnames[1:-1]:
@@ -319,13 +321,13 @@ def check_inspected(values, name, scheme=None):
     >>> check_inspected([1, 0, 4], "labels")
     Traceback (most recent call last):
         ...
-    ValueError: 1 of 3 labels are 0, which means not inspected: mask them, as in labels = ...
+    ValueError: 1 of 3 labels are 0, which means not inspected; mask them with labels = ...
     """
     n = np.count_nonzero(np.asarray(values) == 0)
     if n and not (scheme is not None and 0 in scheme.merges):
         raise ValueError(
-            f"{n} of {len(values)} {name} are 0, which means not inspected: mask them, as in "
-            f"{name} = np.ma.masked_equal({name}, 0)"
+            f"{n} of {len(values)} {name} are 0, which means not inspected; mask them with {name} "
+            f"= np.ma.masked_equal({name}, 0)"
         )
 
 
@@ -357,7 +359,7 @@ def known_classes(labels, classes):
             values.dtype.kind == "f" and np.isfinite(values).all()
         ):
             raise ValueError(
-                f"{name} must be numbers of classes, masked if there is none, not {values.dtype}"
-                f"{' with NaN' if values.dtype.kind == 'f' else ''}"
+                f"{name} must be class numbers, masked where missing, not "
+                f"{values.dtype}{' with NaN' if values.dtype.kind == 'f' else ''}"
             )
     return labels.astype(int), classes.astype(int)

@@ -120,9 +120,9 @@ class DetectionScores:
             return ""
         row = self.overall[0]
         return (
-            f"truth is taken to be complete to {self.limit:g} mag: purity and precision count the "
-            f"{row['n_found']} found sources that are not fainter, completeness and recall all "
-            f"{row['n_true']} true ones"
+            f"truth is assumed to be complete to {self.limit:g} mag: purity and precision use the "
+            f"{row['n_found']} detected sources that are not fainter, completeness and recall all "
+            f"{row['n_true']} true sources"
         )
 
     @property
@@ -206,7 +206,7 @@ class _Matched:
             "completeness",
             count(true_rows, self.recovered),
             table["n_true"],
-            "fraction of the true sources that is found",
+            "fraction of true sources that are detected",
         )
         table["n_found"] = count(found_rows, counted)
         add_fraction(
@@ -214,7 +214,7 @@ class _Matched:
             "purity",
             count(found_rows, counted & hit),
             table["n_found"],
-            "fraction of the found sources that is true",
+            "fraction of detected sources that are true",
         )
         return table
 
@@ -354,13 +354,13 @@ def _sources(found, truth, unit, classes, magnitude, limit):
     counted = np.ones(len(truth), bool) if classes is None else np.isin(true_classes, classes)
     if not counted.any():
         which = "" if classes is None else f" of classes {classes}"
-        raise ValueError(f"truth has no sources{which}: give a table that has some")
+        raise ValueError(f"truth has no sources{which}; give a table with sources")
     true = _Sources(_points(truth, "truth", unit), true_magnitudes, true_classes, counted)
     counted = np.ones(len(found), bool) if limit is None else found_magnitudes <= limit
     if limit is not None and len(found) and np.isnan(found_magnitudes).all():
         raise ValueError(
-            "limit needs magnitudes of the found sources: measure them with measure_photometry, or "
-            "name their column with magnitude"
+            "limit requires magnitudes of the detected sources; measure them with "
+            "measure_photometry, or name their column with magnitude"
         )
     found = _Sources(_points(found, "found", unit), found_magnitudes, found_classes, counted)
     return found, true, scheme
@@ -371,17 +371,16 @@ def _points(table, which, unit):
     in_pixels, on_sky = find_pixel_columns(table)[0], find_sky_columns(table)
     if unit == u.pix and on_sky and not in_pixels:
         raise ValueError(
-            f"{which} has positions on the sky only: give radius as an angle, such as "
-            "0.1 * u.arcsec"
+            f"{which} only has sky positions; give radius as an angle, such as 0.1 * u.arcsec"
         )
     if unit == u.arcsec and in_pixels and not on_sky:
         raise ValueError(
-            f"{which} has positions in pixels only: give radius in pixels, or add ra and dec"
+            f"{which} only has pixel positions; give radius in pixels, or add ra and dec"
         )
     points = coordinates(table, unit)
     lost = np.count_nonzero(~np.isfinite(points).all(axis=1))
     if lost:
-        raise ValueError(f"{lost} of {len(table)} rows of {which} have no position: remove them")
+        raise ValueError(f"{lost} of {len(table)} rows of {which} have no position; remove them")
     return points
 
 

@@ -160,7 +160,7 @@ def table_classes(table, which):
     """Classes of a catalog, 0 if missing, and their scheme."""
     name = next((name for name in _CLASS_COLUMNS if name in table.colnames), None)
     if name is None:
-        raise KeyError(f"{which} catalog has no column {' or '.join(_CLASS_COLUMNS)}")
+        raise KeyError(f"the {which} catalog has no column {' or '.join(_CLASS_COLUMNS)}")
     classes = np.ma.filled(np.ma.asarray(table[name], float), 0)
     scheme = classes_of(table)
     return _in_scheme(np.nan_to_num(classes).astype(np.int16), scheme), scheme
@@ -174,8 +174,7 @@ def common_classes(a, b, names=("the first", "the second")):
             return *(_in_scheme(classes, scheme) for classes in given), scheme
     known = " and ".join(f"{one.name} {list(one.numbers)}" for one in schemes)
     raise ValueError(
-        f"the catalogs have classes of {known}, which cannot be compared: map those of one to the "
-        "other's first"
+        f"the catalogs have different classes, {known}; map those of one to the other first"
     )
 
 

@@ -30,7 +30,7 @@ class PairedComparison:
     --------
     >>> from astroclust.evaluation import PairedComparison
     >>> PairedComparison(n=30, before=0.50, after=0.53, gained=3, lost=2).verdict
-    'no measurable change: 30 rows tell differences above 20 points'
+    'no measurable change: 30 rows resolve differences above 20 points'
     """
 
     n: int
@@ -78,9 +78,12 @@ class PairedComparison:
         if self.p < _SIGNIFICANT:
             return f"{'better' if self.difference > 0 else 'worse'} by {points}, p = {self.p:.2g}"
         if self.detectable > 1:
-            return f"no measurable change: {self.n} rows are too few to tell any difference"
+            return (
+                f"no measurable change: {self.n} rows are too few for any difference to be "
+                "significant"
+            )
         return (
-            f"no measurable change: {self.n} rows tell differences above "
+            f"no measurable change: {self.n} rows resolve differences above "
             f"{_in_points(self.detectable)}"
         )
 
@@ -147,7 +150,7 @@ def compare_classes(labels, before, after):
     >>> comparison.before, comparison.after, comparison.gained, comparison.lost
     (0.75, 0.75, 1, 1)
     >>> comparison.verdict
-    'no measurable change: 4 rows are too few to tell any difference'
+    'no measurable change: 4 rows are too few for any difference to be significant'
     """
     labels, before, after = map(np.ma.asarray, (labels, before, after))
     if not labels.shape == before.shape == after.shape:
@@ -159,7 +162,7 @@ def compare_classes(labels, before, after):
     truth, first = known_classes(labels, np.ma.array(before.data, mask=mask))
     second = known_classes(labels, np.ma.array(after.data, mask=mask))[1]
     if not len(truth):
-        raise ValueError("no object has a label and both classes: give some that do")
+        raise ValueError("no object has a label and both classes; give objects that have all three")
     right, right_after = first == truth, second == truth
     return PairedComparison(
         n=len(truth),

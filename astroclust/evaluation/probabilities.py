@@ -110,7 +110,9 @@ def entropy_distribution(entropy, *, bins=20, scheme="legus"):
     entropy = entropy[np.isfinite(entropy)]
     largest = np.log(len(find_class_scheme(scheme)))
     if np.any((entropy < 0) | (entropy > largest + 1e-6)):  # float32 rounds up
-        raise ValueError(f"entropies are from 0 to {largest:.4f} nats, that of equal probabilities")
+        raise ValueError(
+            f"entropies must be from 0 to {largest:.4f} nats, the entropy of equal probabilities"
+        )
     total, edges = np.histogram(entropy.clip(0, largest), bins, (0, largest))
     with np.errstate(invalid="ignore"):
         density = total / total.sum() / np.diff(edges)
@@ -206,7 +208,7 @@ def purity_threshold(labels, probabilities, purity, *, classes=None, scheme="leg
     enough = np.flatnonzero(np.asarray(curve["purity"]) >= purity)
     if not len(enough):
         best = f"{max(curve['purity']):.3f}" if len(curve) else "that of no object"
-        raise ValueError(f"no threshold gives a purity of {purity}: the best is {best}")
+        raise ValueError(f"no threshold gives a purity of {purity}; the highest is {best}")
     return float(curve["threshold"][enough[-1]])
 
 
@@ -215,7 +217,7 @@ def _with_probabilities(labels, probabilities, scheme):
     labels, probabilities = np.ma.asarray(labels), np.asarray(probabilities, float)
     if labels.ndim != 1 or probabilities.shape != (len(labels), len(scheme)):
         raise ValueError(
-            f"n labels need probabilities of shape (n, {len(scheme)}), not {labels.shape} and "
+            f"n labels require probabilities of shape (n, {len(scheme)}), not {labels.shape} and "
             f"{probabilities.shape}"
         )
     known = ~(np.ma.getmaskarray(labels) | np.isnan(probabilities).any(axis=1))

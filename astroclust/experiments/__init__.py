@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The studies of the papers, from data to a report."""
+"""Reproduction of published studies, from data to a report."""
 
 from astroclust.extras import naming_extras
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Scores of the trainings of an experiment, and which band its networks need the most."""
+"""Scores of the trainings of an experiment, and the importance of each band."""
 
 import numpy as np
 from astropy.table import Table
@@ -19,7 +19,7 @@ __all__ = [
     "sign_test_p",
 ]
 
-#: Probability below which a difference is not taken for chance.
+#: Probability below which a difference is significant.
 SIGNIFICANT = 0.05
 _MERGES = {
     "four classes": None,
@@ -29,7 +29,7 @@ _MERGES = {
 
 
 def classes_by_run(classified):
-    """Labels and classes of each run of an experiment, as `~astroclust.evaluation.mean_scores`.
+    """Labels and classes of each run of an experiment, see `~astroclust.evaluation.mean_scores`.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def classes_by_run(classified):
 
 
 def scores_of_experiment(classified):
-    """Scores of an experiment, for four classes and for classes that count as one.
+    """Scores of an experiment, for four classes and for merged classes.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def scores_of_experiment(classified):
     Returns
     -------
     scores : `~astropy.table.Table`
-        Those of `~astroclust.evaluation.mean_scores`, one below the other, with ``classes``,
+        Scores of `~astroclust.evaluation.mean_scores`, stacked, with ``classes``,
         ``accuracy`` and ``accuracy_std``.
     """
     trainings = list(classes_by_run(classified).values())
@@ -87,12 +87,12 @@ def band_changes(whole, parts):
     whole : `~astropy.table.Table`
         Classes of one network with all bands, with ``run``.
     parts : dict of str to `~astropy.table.Table`
-        The same without each band, by its name.
+        Classes without each band, by its name.
 
     Returns
     -------
     changes : dict of str to `~astropy.table.Table`
-        Those of `~astroclust.evaluation.paired_changes` in points, by band.
+        Result of `~astroclust.evaluation.paired_changes` in points, by band.
     """
     before = classes_by_run(whole)
     changes = {}
@@ -107,12 +107,12 @@ def band_changes(whole, parts):
 
 
 def change_row(changes):
-    """Mean and standard deviation over the trainings of the changes by one band.
+    """Mean and standard deviation over the trainings of the changes for one band.
 
     Parameters
     ----------
     changes : `~astropy.table.Table`
-        Those of one band, see `band_changes`.
+        Changes for one band, see `band_changes`.
 
     Returns
     -------
@@ -127,18 +127,18 @@ def change_row(changes):
 
 
 def most_needed(changes):
-    """The band whose loss costs the most accuracy, if the trainings tell it from the others.
+    """Band whose loss costs the most accuracy, if significant.
 
     Parameters
     ----------
     changes : dict of str to `~astropy.table.Table`
-        Those of each band, see `band_changes`.
+        Changes for each band, see `band_changes`.
 
     Returns
     -------
     band : str or None
-        None if another band costs as much, by a two-sided sign test of the trainings, or if no
-        loss costs any.
+        None if another band costs as much according to a two-sided sign test over the trainings, or
+        if no band costs any accuracy.
     text : str
         A sentence with the numbers.
     """
@@ -160,12 +160,12 @@ def most_needed(changes):
 
 
 def sign_test_p(differences):
-    """Probability of such a division of signs by chance, by the two-sided sign test.
+    """Two-sided sign test.
 
     Parameters
     ----------
     differences : array_like of float, shape (n,)
-        Differences of pairs; those of 0 say nothing.
+        Differences of pairs; zeros are ignored.
 
     Returns
     -------

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""What the catalogue says of a candidate's class without its image: the floor for networks."""
+"""Classification from the catalog without images: the baseline for networks."""
 
 from functools import partial
 from time import perf_counter
@@ -30,14 +30,14 @@ __all__ = [
 
 
 def labeled_features(catalogs, *, neighbors=True):
-    """Features of the labelled candidates of catalogs.
+    """Features of the labeled candidates of catalogs.
 
     Parameters
     ----------
     catalogs : sequence of `~astropy.table.Table`
-        Complete catalogs of fields with labels, as `~astroclust.catalogs.read_legus` reads them.
+        Complete catalogs of fields with labels, see `~astroclust.catalogs.read_legus`.
     neighbors : bool, optional
-        Whether the other sources of each catalog are evidence.
+        Whether to use the other sources of each catalog.
 
     Returns
     -------
@@ -74,25 +74,25 @@ def labeled_features(catalogs, *, neighbors=True):
 
 
 def classify_without_images(catalogs, *, neighbors=True, galaxies=None, progress=iter):
-    """Classify the labelled candidates of each galaxy by a model trained on those of the others.
+    """Classify the labeled candidates of each galaxy with a model trained on the others.
 
     Parameters
     ----------
     catalogs : sequence of `~astropy.table.Table`
-        Complete catalogs of fields with labels, as `~astroclust.catalogs.read_legus` reads them.
+        Complete catalogs of fields with labels, see `~astroclust.catalogs.read_legus`.
         Fields of one galaxy are held out together.
     neighbors : bool, optional
-        Whether the other sources of each catalog are evidence.
+        Whether to use the other sources of each catalog.
     galaxies : sequence of str, optional
         Galaxies to classify; by default all. The model is trained on all others.
     progress : callable, optional
-        Called on the galaxies to go through, such as `tqdm.tqdm`.
+        Wrapper of the iterable of galaxies, such as `tqdm.tqdm`.
 
     Returns
     -------
     classified : `~astropy.table.Table`
-        One row per labelled candidate: ``field``, ``galaxy``, ``id``, ``label`` (1 to 4, by
-        people), ``class``, and ``prob_1`` ... ``prob_4``.
+        One row per labeled candidate: ``field``, ``galaxy``, ``id``, ``label`` (human class, 1 to
+        4), ``class``, and ``prob_1`` ... ``prob_4``.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def classify_without_images(catalogs, *, neighbors=True, galaxies=None, progress
 
     Examples
     --------
-    Two galaxies in which the concentration index tells the class:
+    Two galaxies in which the concentration index determines the class:
 
     >>> import numpy as np
     >>> from astropy.table import Table
@@ -132,17 +132,17 @@ def classify_without_images(catalogs, *, neighbors=True, galaxies=None, progress
 
 
 def pool_with_images(classified, images):
-    """Pool class probabilities of catalogs with those of images.
+    """Pool class probabilities from catalogs with those from images.
 
-    The exponents for each galaxy are those that suit the others.
+    The exponents for each galaxy are fitted to the others.
 
     Parameters
     ----------
     classified : `~astropy.table.Table`
         The result of `classify_without_images`.
     images : `~astropy.table.Table`
-        Class probabilities from images, by networks that have not seen the galaxy of a row:
-        ``field``, ``id``, and ``prob_1`` ... ``prob_4``.
+        Class probabilities from images, by networks whose training set excludes the galaxy of a
+        row: ``field``, ``id``, and ``prob_1`` ... ``prob_4``.
 
     Returns
     -------
@@ -185,7 +185,10 @@ def _galaxies(sample):
     """Rows of each galaxy."""
     galaxies = sorted(set(sample["galaxy"]))
     if len(galaxies) < 2:
-        raise ValueError(f"one galaxy is held out at a time: two are needed, not {len(galaxies)}")
+        raise ValueError(
+            "one galaxy is held out at a time, which requires at least two galaxies, not "
+            f"{len(galaxies)}"
+        )
     return [np.asarray(sample["galaxy"] == galaxy) for galaxy in galaxies]
 
 
@@ -206,20 +209,20 @@ def _classified(sample, probabilities):
 
 
 def scores_by_field(classified):
-    """Accuracy in each field, and in all.
+    """Accuracy in each field and in total.
 
     Parameters
     ----------
     classified : `~astropy.table.Table`
-        With ``field``, ``label`` and ``class``.
+        Table with ``field``, ``label`` and ``class``.
 
     Returns
     -------
     scores : `~astropy.table.Table`
-        A row a field, and ``all``: ``field``, ``total``, ``accuracy``, ``accuracy_error``
-        (bootstrap), ``recall_1`` ... ``recall_4`` (NaN of none), ``accuracy_clusters`` (classes 1
-        to 3 against 4) and ``largest_class``, the share of the commonest label, which the accuracy
-        is to be measured by.
+        One row per field, and ``all``: ``field``, ``total``, ``accuracy``, ``accuracy_error``
+        (bootstrap), ``recall_1`` ... ``recall_4`` (NaN without objects), ``accuracy_clusters``
+        (classes 1 to 3 against 4) and ``largest_class``, the fraction of the most common label,
+        which is the baseline for the accuracy.
 
     Examples
     --------
@@ -252,14 +255,14 @@ def scores_by_field(classified):
 
 
 def reproduce_catalog_only(folder, catalogs, *, progress_bar=False):
-    """Classify from the columns of catalogues alone, a galaxy held out at a time, and report.
+    """Classify from catalog columns alone, holding out one galaxy at a time, and write a report.
 
     Parameters
     ----------
     folder : str or `~pathlib.Path`
-        Where the report goes.
+        Folder of the report.
     catalogs : sequence of `~astropy.table.Table`
-        As `~astroclust.catalogs.read_legus` reads them; those without labels are left out.
+        Catalogs, see `~astroclust.catalogs.read_legus`; those without labels are excluded.
     progress_bar : bool, optional
         Whether to show progress.
 
@@ -271,11 +274,11 @@ def reproduce_catalog_only(folder, catalogs, *, progress_bar=False):
     Raises
     ------
     ValueError
-        Where there are fewer than two galaxies with labels.
+        If there are fewer than two galaxies with labels.
 
     Examples
     --------
-    Two galaxies in which the concentration index says it all:
+    Two galaxies in which the concentration index determines the class:
 
     >>> import numpy as np
     >>> from astropy.table import Table
@@ -298,20 +301,20 @@ def reproduce_catalog_only(folder, catalogs, *, progress_bar=False):
          all   120      1.0
     """
     began = perf_counter()
-    labelled = [
+    labeled = [
         catalog
         for catalog in catalogs
         if "class_human" in catalog.colnames and LEGUS_CLASSES.knows(catalog["class_human"]).any()
     ]
     progress = partial(tqdm, unit="galaxy", disable=not progress_bar)
-    classified = classify_without_images(labelled, progress=progress)
+    classified = classify_without_images(labeled, progress=progress)
     scores = scores_by_field(classified)
     everything = class_scores(classified["label"], classified["class"], resamples=200)
-    report = Report("Classes from the catalogue alone")
+    report = Report("Classes from the catalog alone")
     report.add(
         "Each field",
         "Boosted trees on magnitudes, errors, colors, concentration index and neighbors; the "
-        "galaxy of a field is held out. What images add is what they are above this.",
+        "galaxy of a field is held out. This is the baseline for the gain from images.",
         name="fields",
         table=scores,
         form=".3f",
@@ -324,5 +327,5 @@ def reproduce_catalog_only(folder, catalogs, *, progress_bar=False):
         form=".3f",
         figure=plot_confusion(confusion).figure,
     )
-    report.add("The machine", name="machine", table=describe_machine(perf_counter() - began))
+    report.add("Computer", name="machine", table=describe_machine(perf_counter() - began))
     return report.write(folder)

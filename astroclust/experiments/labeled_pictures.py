@@ -20,18 +20,18 @@ from astroclust.training import Sample
 
 __all__ = ["read_labeled"]
 
-# Red, green and blue, in the order in which networks that saw ImageNet take them.
+# Red, green and blue, in the order of networks trained on ImageNet.
 _RGB = ("I", "V", "B")
-# Modes of Pillow with one channel of more than 8 bits, which it would clip to 8.
+# Pillow modes with one channel of more than 8 bits, which would be clipped to 8.
 _DEEP = ("I", "I;16", "I;16B", "I;16L", "F")
-# Pixels on each side that a picture must have at least, to show a shape.
+# Minimum number of pixels on each side of a picture.
 _SMALLEST = 8
-# Stamps that are scaled at a time.
+# Number of stamps scaled at a time.
 _BLOCK = 256
 
 
 def read_labeled(path, *, size=None, scheme=None):
-    """Read labeled stamps, and the groups that must not be on both sides of a split.
+    """Read labeled stamps, and the groups that a split must not divide.
 
     Parameters
     ----------
@@ -41,24 +41,24 @@ def read_labeled(path, *, size=None, scheme=None):
         numbers or names of classes. Stamps of the same ``object``, if there is such a column, stay
         together.
     size : int, optional
-        Width in pixels that stamps and pictures are scaled to, whatever their shape. By default
-        they stay as they are; pictures must then be square and of one size.
+        Width in pixels to which stamps and pictures of any shape are scaled. By default they are
+        not scaled, and pictures must be square and of one size.
     scheme : str or `~astroclust.instruments.ClassScheme`, optional
-        The classes, such as ``"galaxies"``, those of Schneider et al. (2023): elliptical,
-        lenticular, spiral and irregular. By default those of the table of the stamps, and
-        ``"legus"`` for pictures.
+        Class scheme, such as ``"galaxies"`` of Schneider et al. (2023): elliptical, lenticular,
+        spiral and irregular. By default that of the table of the stamps, and ``"legus"`` for
+        pictures.
 
     Returns
     -------
     sample : `~astroclust.training.Sample`
-        n stamps, their classes, into which finer labels are merged, and their objects as groups.
-        The three bands of a picture are its red, green and blue channel, in this order; those of a
-        gray picture are the same.
+        Sample of n stamps with their classes, into which finer labels are merged, and their objects
+        as groups. The three bands of a picture are its red, green and blue channels, in this order;
+        those of a gray picture are equal.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file or folder.
+        If the file or folder does not exist.
     OSError
         If a picture is missing or cannot be read.
     ValueError
@@ -93,7 +93,7 @@ def read_labeled(path, *, size=None, scheme=None):
         stamps = Stamps.read(path)
         table = stamps.table
         if "class" not in table.colnames:
-            raise ValueError(f"{path} has no column class in its table: labels are needed")
+            raise ValueError(f"{path} has no column class in its table; add the labels")
         scheme = classes_of(table) if scheme is None else find_class_scheme(scheme)
         labels = np.ma.filled(table["class"], 0).astype(int)
         known = _known(labels, scheme)
@@ -106,45 +106,45 @@ def read_labeled(path, *, size=None, scheme=None):
         stamps = _read_pictures([path / "png" / name for name in table["file"][known]], size)
         table.meta.update(meta_of(scheme))
     groups = np.asarray(table["object"])[known] if "object" in table.colnames else None
-    # Finer labels count as the class that they merge into.
+    # Finer labels count as the class into which they are merged.
     labels = scheme.numbers_of(scheme.positions(labels[known])).astype(int)
     return Sample(stamps, labels, groups, scheme=scheme)
 
 
 def _known(labels, scheme):
-    """Which labels are classes; a warning about others."""
+    """Mask of labels that are classes, with a warning about others."""
     known = scheme.knows(labels)
     if not known.all():
         warnings.warn(
             f"{np.count_nonzero(~known)} stamps have the labels "
             f"{sorted(set(labels[~known].tolist()))}, which are not classes of {scheme.name}, "
-            f"{list(scheme.numbers)}: they are excluded",
+            f"{list(scheme.numbers)}; they are excluded",
             AstropyUserWarning,
             stacklevel=3,
         )
     if not known.any():
-        raise ValueError(f"no label is a class of {scheme.name}: there is nothing to train on")
+        raise ValueError(f"no label is a class of {scheme.name}; give another scheme")
     return known
 
 
 def _read_listing(folder):
-    """The rows of ``labels.csv``."""
+    """Read the rows of ``labels.csv``."""
     listing = folder / "labels.csv"
     if not listing.exists():
-        raise FileNotFoundError(f"there is neither a file {folder} of stamps nor {listing}")
+        raise FileNotFoundError(f"neither a file of stamps {folder} nor {listing} exists")
     with reading(listing), listing.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     if not rows or not {"file", "label"} <= set(rows[0]):
-        raise ValueError(f"{listing} must have the columns file and label, and rows")
+        raise ValueError(f"{listing} must have the columns file and label, and at least one row")
     files = [row["file"] for row in rows]
     if len(set(files)) < len(files):
         twice = next(name for name in files if files.count(name) > 1)
-        raise ValueError(f"{listing} has more than one row of {twice}: keep one of them")
+        raise ValueError(f"{listing} has more than one row for {twice}; keep one of them")
     return Table({name: [row[name] for row in rows] for name in rows[0]})
 
 
 def _label(text, scheme, folder):
-    """The number of a class, given as a number or by its name."""
+    """Number of a class that is given as a number or name."""
     names = {name.casefold(): number for number, name in scheme.names.items()}
     text = str(text).strip()
     try:
@@ -157,7 +157,7 @@ def _label(text, scheme, folder):
 
 
 def _read_pictures(paths, size):
-    """Pictures as stamps of three bands."""
+    """Read pictures as stamps of three bands."""
     data = None
     for number, path in enumerate(paths):
         with reading(path):
@@ -166,8 +166,8 @@ def _read_pictures(paths, size):
             data = np.empty((len(paths), *pixels.shape), np.float32)
         if pixels.shape != data.shape[1:] or pixels.shape[1] != pixels.shape[2]:
             raise ValueError(
-                f"{path} has {pixels.shape[2]} x {pixels.shape[1]} pixels, and stamps are square "
-                "and of one size: scale all with size, such as size=256"
+                f"{path} has {pixels.shape[2]} x {pixels.shape[1]} pixels, but stamps must be "
+                "square and of one size; scale all with size, such as size=256"
             )
         data[number] = pixels
     return Stamps(data, _RGB, bands=_RGB)
@@ -181,8 +181,8 @@ def _read_picture(path, size):
     with Image.open(path) as picture:
         if min(picture.size) < _SMALLEST:
             raise ValueError(
-                f"{path} has {picture.width} x {picture.height} pixels, in which no shape can be "
-                f"seen: give at least {_SMALLEST} on each side, or remove its row from labels.csv"
+                f"{path} has {picture.width} x {picture.height} pixels, too few to show a shape; "
+                f"give at least {_SMALLEST} on each side, or remove its row from labels.csv"
             )
         if picture.mode in _DEEP:
             picture = Image.fromarray(np.asarray(picture, np.float32))

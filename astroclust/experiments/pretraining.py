@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Does pretraining help? The study of Schneider et al. (2023), on any stamps."""
+"""Effect of pretraining: the study of Schneider et al. (2023) on any stamps."""
 
 import hashlib
 from dataclasses import replace
@@ -27,14 +27,14 @@ __all__ = ["pretraining_study", "published_number"]
 
 
 def published_number(quantity, *, start=""):
-    """A number of Schneider et al. (2023) that describes their study, not its results.
+    """Parameter of the study of Schneider et al. (2023).
 
     Parameters
     ----------
     quantity : str
-        One of ``quantity`` in ``astroclust/data/schneider2023.ecsv`` that has one value.
+        A ``quantity`` in ``astroclust/data/schneider2023.ecsv`` with a single value.
     start : str, optional
-        ``"pretrained"`` or ``"from scratch"``, for a number that both have.
+        ``"pretrained"`` or ``"from scratch"``, for a parameter of both.
 
     Returns
     -------
@@ -63,12 +63,12 @@ def pretraining_study(
     seed=0,
     progress_bar=False,
 ):
-    """Train from each of several starts on the same random splits, many times.
+    """Train repeatedly from each of several starts on the same random splits.
 
     Of each training, the network of the epoch with the highest accuracy on the test set, the first
-    such epoch, classifies the test set, as in Schneider et al. (2023, sec. 4.1). The test set
-    selects the network that it scores, so that scores are too good by what the accuracy varies
-    from epoch to epoch. The same call resumes after a stop.
+    such epoch, classifies the test set, as in Schneider et al. (2023, sec. 4.1). As the test set
+    selects the network that it scores, scores are biased upward by the variation of the accuracy
+    between epochs. The same call resumes after a stop.
 
     Parameters
     ----------
@@ -77,18 +77,17 @@ def pretraining_study(
         the middle of that width is tested.
     starts : dict of str to `~astroclust.training.Recipe` or tuple
         Recipe of each start by name, such as those that differ in ``weights``; or a recipe and
-        the `~astroclust.weights.Classifier` that it fine-tunes. The training set is all that is not
-        in the test set: ``validation_share`` is taken as 0.
+        the `~astroclust.weights.Classifier` that it fine-tunes. The training set is everything
+        outside the test set; ``validation_share`` is treated as 0.
     folder : str or `~pathlib.Path`
         Folder for the trainings and their results.
     runs : int or sequence of int, optional
-        Number of random splits, of which Schneider et al. have 100; or the numbers of some splits,
-        from 1.
+        Number of random splits (100 in Schneider et al.), or the numbers of some splits, from 1.
     test_fraction : float, optional
         Fraction of the stamps in the test sets; by default that of Schneider et al., 2034 of
         14,034.
     seed : int, optional
-        Seed of the first split and its trainings; the next have the numbers that follow.
+        Seed of the first split and its trainings, incremented for each further split.
     progress_bar : bool, optional
         Whether to show progress.
 
@@ -106,7 +105,7 @@ def pretraining_study(
     ------
     ValueError
         If labels are not classes or not one per stamp, ``runs`` are not numbers from 1, all or none
-        of the stamps are in the test set, or the folder is that of another study.
+        of the stamps are in the test set, or the folder belongs to another study.
 
     Examples
     --------
@@ -145,15 +144,15 @@ def pretraining_study(
     for run in _numbers(runs):
         for name, start in starts.items():
             home = Path(folder) / name.replace(" ", "-")
-            place = home / f"run-{run:03}"
-            result = place / "classified.ecsv"
-            place.mkdir(parents=True, exist_ok=True)
+            run_folder = home / f"run-{run:03}"
+            result = run_folder / "classified.ecsv"
+            run_folder.mkdir(parents=True, exist_ok=True)
             claim_folder(home, _settings(start, data))
             with only_process(result):
                 if not result.exists():
-                    _train(sample, start, place, test_fraction, seed + run - 1, progress_bar)
+                    _train(sample, start, run_folder, test_fraction, seed + run - 1, progress_bar)
             for parts, table in (
-                (curves, _curve(place / "member-1" / "metrics.csv")),
+                (curves, _curve(run_folder / "member-1" / "metrics.csv")),
                 (classified, Table.read(result, format="ascii.ecsv")),
             ):
                 table.add_columns(
@@ -166,10 +165,12 @@ def pretraining_study(
 
 
 def _numbers(runs):
-    """Numbers of the splits."""
+    """Validate and list the numbers of the splits."""
     numbers = list(range(1, runs + 1)) if isinstance(runs, Integral) else list(runs)
     if not numbers or not all(isinstance(one, Integral) and one >= 1 for one in numbers):
-        raise ValueError(f"runs must be how many splits, or their numbers from 1, not {runs!r}")
+        raise ValueError(
+            f"runs must be a number of splits or a list of split numbers from 1, not {runs!r}"
+        )
     return numbers
 
 
@@ -180,7 +181,7 @@ def _scheme(sample):
 
 
 def _fingerprint(sample, test_fraction, seed):
-    """Hash of what all trainings of a study have in common."""
+    """Hash of the settings that all trainings of a study share."""
     data = hashlib.sha256(np.ascontiguousarray(sample.stamps.data))
     data.update(np.ascontiguousarray(sample.labels))
     groups = [] if sample.groups is None else np.asarray(sample.groups).tolist()
@@ -189,21 +190,21 @@ def _fingerprint(sample, test_fraction, seed):
 
 
 def _settings(start, data):
-    """What makes the trainings of a start the same when a study resumes."""
+    """Settings that identify the trainings of a start when a study resumes."""
     recipe, classifier = (start, None) if isinstance(start, Recipe) else start
     start = "" if classifier is None else classifier.card.sha256
     return {**recipe_settings(recipe), "start": start, "data": data}
 
 
-def _train(sample, start, place, test_fraction, seed, progress_bar):
+def _train(sample, start, run_folder, test_fraction, seed, progress_bar):
     """Train from one start on one split, and write the classes of the test set."""
     recipe, classifier = (start, None) if isinstance(start, Recipe) else start
     stamps, labels = sample.stamps, np.asarray(sample.labels)
     training, test = split_rows(len(stamps), share=test_fraction, seed=seed, groups=sample.groups)
     if not (len(training) and len(test)):
         raise ValueError(
-            f"{test_fraction:.1%} of {len(stamps)} stamps leave {len(training)} to train on and "
-            f"{len(test)} to test: give more stamps or groups, or another test_fraction"
+            f"{test_fraction:.1%} of {len(stamps)} stamps leave {len(training)} for training and "
+            f"{len(test)} for testing; give more stamps or groups, or another test_fraction"
         )
     tested = crop_middle(stamps[test], sample.size)
     trained = train_classifier(
@@ -215,25 +216,25 @@ def _train(sample, start, place, test_fraction, seed, progress_bar):
             scheme=sample.scheme,
             size=sample.size,
         ),
-        name=place.name,
-        # The test set is watched, and selects the epoch.
+        name=run_folder.name,
+        # The test set is monitored, and selects the epoch.
         recipe=replace(recipe, validation_share=0.0, keep_best=True, max_missing_bands=0),
         start=classifier,
         seed=seed,
-        folder=place,
+        folder=run_folder,
         progress_bar=progress_bar,
     )
     probabilities = member_probabilities(trained, tested).mean(axis=0)
     table = Table({"row": test, "label": labels[test]})
     table["class"] = _scheme(sample).most_probable(probabilities)
-    with replace_when_done(place / "classified.ecsv") as partial:
+    with replace_when_done(run_folder / "classified.ecsv") as partial:
         table.write(partial, format="ascii.ecsv")
-    for checkpoint in place.glob("member-1/*.ckpt"):
+    for checkpoint in run_folder.glob("member-1/*.ckpt"):
         checkpoint.unlink()  # large, and no longer needed
 
 
 def _curve(log):
-    """Scores after each epoch, whose rows of the training and of the test set are apart."""
+    """Scores after each epoch, from separate rows of the training and the test set."""
     log = Table.read(log, format="ascii.csv")
     columns = {
         "accuracy": "accuracy",

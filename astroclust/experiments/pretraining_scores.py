@@ -28,20 +28,20 @@ __all__ = [
 
 
 def peak_accuracies(curves, *, within=None):
-    """The best accuracy of each training, and when it was first there.
+    """Peak accuracy of each training, and the first epoch that reaches it.
 
     Parameters
     ----------
     curves : `~astropy.table.Table`
-        As `pretraining_study` returns them.
+        Result of `pretraining_study`.
     within : int, optional
-        Epochs to look at; by default all.
+        Number of epochs to include; by default all.
 
     Returns
     -------
     peaks : `~astropy.table.Table`
-        A row a training: ``start``, ``run``, ``accuracy`` and ``epoch``, as in Table 2 of Schneider
-        et al. (2023).
+        One row per training: ``start``, ``run``, ``accuracy`` and ``epoch``, as in Table 2 of
+        Schneider et al. (2023).
 
     Examples
     --------
@@ -71,22 +71,22 @@ def _trainings(table):
 
 
 def accuracy_by_epochs(curves, *, epochs=None):
-    """Best accuracy within so many epochs, as in Table 1 of Schneider et al. (2023).
+    """Peak accuracy within some numbers of epochs, as in Table 1 of Schneider et al. (2023).
 
     Parameters
     ----------
     curves : `~astropy.table.Table`
-        As `pretraining_study` returns them.
+        Result of `pretraining_study`.
     epochs : sequence of int, optional
-        Numbers of epochs, by default those of Table 1. Those that a start was not trained for have
-        no row; all epochs of a start have one.
+        Numbers of epochs, by default those of Table 1. Numbers beyond the length of a training have
+        no row; the full length has one.
 
     Returns
     -------
     table : `~astropy.table.Table`
-        A row a start and a number of epochs: ``start``, ``epochs``, ``runs``, ``accuracy`` and
+        One row per start and number of epochs: ``start``, ``epochs``, ``runs``, ``accuracy`` and
         ``accuracy_std``, mean and standard deviation over the runs, and ``peak_epoch`` and
-        ``peak_epoch_std``, when the best was there; deviations are NaN for a single run.
+        ``peak_epoch_std`` for the epoch of the peak; deviations are NaN for a single run.
 
     Examples
     --------
@@ -116,19 +116,19 @@ def accuracy_by_epochs(curves, *, epochs=None):
 
 
 def sign_test(better, worse):
-    """Whether one of two ways is better on more splits than chance would have it.
+    """Two-sided sign test of paired results.
 
     Parameters
     ----------
     better, worse : array_like of float, shape (n_runs,)
-        What both reach on the same splits; equal values say nothing and are left out.
+        Results of both on the same splits; ties are excluded.
 
     Returns
     -------
     wins, losses : int
-        Splits on which the first is above, and below, the second.
+        Number of splits on which the first is above, and below, the second.
     p : float
-        Of the two-sided sign test, 1 where there are no differences.
+        p-value; 1 without differences.
 
     Examples
     --------
@@ -149,13 +149,13 @@ def scores_by_run(classified):
     Parameters
     ----------
     classified : `~astropy.table.Table`
-        As `pretraining_study` returns it.
+        Result of `pretraining_study`.
 
     Returns
     -------
     scores : `~astropy.table.Table`
         One row per training and class: ``start``, ``run``, ``class``, ``total``, ``precision``,
-        ``recall`` and ``f1``, NaN where there is nothing to divide by. The accuracy by class of
+        ``recall`` and ``f1``, NaN without objects. The accuracy by class of
         Schneider et al. (2023, Table 2, Figs 8 and 9) is the recall.
 
     Examples
@@ -188,7 +188,7 @@ def scores_by_start(classified):
     Parameters
     ----------
     classified : `~astropy.table.Table`
-        As `pretraining_study` returns it.
+        Result of `pretraining_study`.
 
     Returns
     -------
@@ -217,12 +217,12 @@ def confusion_by_run(classified):
     Parameters
     ----------
     classified : `~astropy.table.Table`
-        As `pretraining_study` returns it.
+        Result of `pretraining_study`.
 
     Returns
     -------
     confusion : dict of tuple to `~astropy.table.Table`
-        By start and run, as `~astroclust.evaluation.confusion_matrix` returns it.
+        Results of `~astroclust.evaluation.confusion_matrix` by start and run.
     """
     scheme = classes_of(classified)
     return {
@@ -237,12 +237,12 @@ def confusion_by_start(classified):
     Parameters
     ----------
     classified : `~astropy.table.Table`
-        As `pretraining_study` returns it.
+        Result of `pretraining_study`.
 
     Returns
     -------
     confusion : dict of str to `~astropy.table.Table`
-        By start, as `~astroclust.evaluation.mean_confusion` returns it.
+        Results of `~astroclust.evaluation.mean_confusion` by start.
     """
     runs = confusion_by_run(classified)
     return {
@@ -254,13 +254,13 @@ def confusion_by_start(classified):
 def epochs_of_most_gain(curves, *, fraction=0.9):
     """Epoch in which most of the gain in accuracy after the first epoch is reached.
 
-    Schneider et al. (2023, sec. 4, Fig. 6) write of "the vast majority" of the improvement, which
-    is taken as nine tenths.
+    Schneider et al. (2023, sec. 4, Fig. 6) refer to "the vast majority" of the improvement, which
+    is assumed to be nine tenths.
 
     Parameters
     ----------
     curves : `~astropy.table.Table`
-        As `pretraining_study` returns them.
+        Result of `pretraining_study`.
     fraction : float, optional
         Fraction of the gain from the first epoch to the peak.
 
@@ -287,7 +287,7 @@ def epochs_of_most_gain(curves, *, fraction=0.9):
 
 
 def epochs_before_gain(curves, classified):
-    """Epochs before a network is better than giving all objects the most common class.
+    """Epochs before a network is better than always choosing the most common class.
 
     At first, networks from random weights classify all galaxies as spirals (Schneider et al. 2023,
     Fig. 7).
@@ -295,14 +295,14 @@ def epochs_before_gain(curves, classified):
     Parameters
     ----------
     curves, classified : `~astropy.table.Table`
-        As `pretraining_study` returns them.
+        Result of `pretraining_study`.
 
     Returns
     -------
     epochs : `~astropy.table.Table`
         One row per training: ``start``, ``run``, ``epochs``, and ``limit``: ``"above"`` for a
-        network that is never better, of which ``epochs`` is how many it had, a lower limit; else
-        empty.
+        network that is never better, in which case ``epochs`` is its number of epochs, a lower
+        limit; otherwise empty.
 
     Examples
     --------
@@ -321,7 +321,7 @@ def epochs_before_gain(curves, classified):
     rows = []
     for key, training in zip(*_trainings(curves), strict=True):
         baseline = np.unique(labels[key], return_counts=True)[1].max() / len(labels[key])
-        # Accuracies are read with the precision of 32 bits.
+        # Accuracies have single precision.
         better = np.asarray(training["accuracy"]) > baseline + 1e-6
         known = (np.argmax(better), "") if better.any() else (len(better), "above")
         rows.append((*key, *known))

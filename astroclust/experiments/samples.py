@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Labeled stamps of LEGUS and PHANGS-HST: fetched, cut once, kept."""
+"""Labeled stamps of LEGUS and PHANGS-HST, downloaded, cut once and stored."""
 
 import warnings
 from pathlib import Path
@@ -24,15 +24,15 @@ __all__ = [
     "stamps_file",
 ]
 
-# Width of what is cut: the largest of Wei et al. (2020, sec. 4.3), from which come the others.
+# Width of stamps: the largest of Wei et al. (2020, sec. 4.3), from which others are cropped.
 SIZE = 100
-# Fields that are tried before a connection is taken for lost.
+# Number of failed fields after which the connection is considered lost.
 _TRIES = 2
 _KINDS = {"bcw": ("single", "table_1"), "consensus": ("consensus", "table_2")}
 
 
 def sample_fields(labels):
-    """Fields of a sample of Wei et al. (2020) whose catalogues are public.
+    """Fields of a sample of Wei et al. (2020) whose catalogs are public.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def sample_fields(labels):
     Returns
     -------
     names : list of str
-        In alphabetic order.
+        Names in alphabetical order.
 
     Examples
     --------
@@ -61,28 +61,27 @@ def sample_fields(labels):
 
 
 def labeled_stamps(name, *, labels, folder, data_folder=None, progress_bar=False):
-    """Labeled stamps of a field of LEGUS or PHANGS-HST, fetched and cut unless they exist.
+    """Labeled stamps of a LEGUS or PHANGS-HST field, downloaded and cut unless they exist.
 
     Parameters
     ----------
     name : str
-        Field of LEGUS or, if LEGUS has none of that name, target of PHANGS-HST, such as
+        LEGUS field or, if LEGUS has none of that name, PHANGS-HST target, such as
         ``"ngc1559"``.
     labels : str
-        ``"bcw"`` or ``"consensus"``; of no effect for PHANGS-HST, which has one set of human
-        classes.
+        ``"bcw"`` or ``"consensus"``; ignored for PHANGS-HST, which has one set of human classes.
     folder : str or `~pathlib.Path`
-        Where the stamps are kept.
+        Folder in which the stamps are stored.
     data_folder : str or `~pathlib.Path`, optional
-        Where catalogues and images go, as for `~astroclust.archive.fetch_legus`.
+        Download folder of catalogs and images, see `~astroclust.archive.fetch_legus`.
     progress_bar : bool, optional
         Whether to show progress.
 
     Returns
     -------
     stamps : `~astroclust.stamps.Stamps`
-        Of 100 pixels, with the columns of `~astroclust.catalogs.training_sample`; all bands but
-        one are present in each, as Wei et al. (2020, sec. 3.2) demand.
+        Stamps of 100 pixels, with the columns of `~astroclust.catalogs.training_sample`. At most
+        one band is missing in each, as in Wei et al. (2020, sec. 3.2).
 
     Raises
     ------
@@ -101,7 +100,7 @@ def labeled_stamps(name, *, labels, folder, data_folder=None, progress_bar=False
 
     Examples
     --------
-    What is cut already is read; here it is stamps of noise that stand for those of a field:
+    Existing stamps are read; here, noise replaces the stamps of a field:
 
     >>> import numpy as np
     >>> from astropy.table import Table
@@ -130,7 +129,7 @@ def labeled_stamps(name, *, labels, folder, data_folder=None, progress_bar=False
         sample = _phangs_sample(data.catalog, target)
     stamps = make_stamps(sample, data.images, size=SIZE, progress_bar=progress_bar)
     stamps = stamps[stamps.present.sum(axis=1) >= len(LEGUS_BANDS.roles) - 1]
-    # One name for a band in all fields.
+    # The same band names in all fields.
     stamps = Stamps(
         stamps.data,
         LEGUS_BANDS.roles,
@@ -144,7 +143,7 @@ def labeled_stamps(name, *, labels, folder, data_folder=None, progress_bar=False
 
 
 def field_images(name, *, data_folder=None, progress_bar=False):
-    """Images of a field of LEGUS or PHANGS-HST, fetched unless they exist.
+    """Images of a LEGUS or PHANGS-HST field, downloaded unless they exist.
 
     Parameters
     ----------
@@ -170,7 +169,7 @@ def field_images(name, *, data_folder=None, progress_bar=False):
 
 
 def phangs_labels(name, *, data_folder=None):
-    """Human classes 1 to 3 of a target of PHANGS-HST, if the catalogs are in the folder.
+    """Human classes 1 to 3 of a PHANGS-HST target, if the catalogs are in the folder.
 
     Parameters
     ----------
@@ -192,14 +191,14 @@ def phangs_labels(name, *, data_folder=None):
 
 
 def _phangs_target(name):
-    """The target of PHANGS-HST that a name means, None for a field of LEGUS."""
+    """PHANGS-HST target of a name, None for a LEGUS field."""
     try:
         find_field(name)
     except KeyError as error:
         try:
             return find_target(name)
         except KeyError:
-            raise error from None  # similar names are of LEGUS
+            raise error from None  # names that are similar to those of LEGUS
     return None
 
 
@@ -210,12 +209,12 @@ def _phangs_sample(catalog, target):
         if name in catalog.colnames:
             sample[name] = catalog[name]
     sample["class"] = np.ma.filled(catalog["class_human"], 0)
-    sample["class"].description = "class given by eye: 1 to 4"
+    sample["class"].description = "class from visual inspection: 1 to 4"
     return sample
 
 
 def stamps_file(name, labels, folder):
-    """File of the stamps of a field, which is there once they are cut.
+    """File of the stamps of a field, which exists once they are cut.
 
     Parameters
     ----------
@@ -232,17 +231,17 @@ def stamps_file(name, labels, folder):
 
 
 def join_stamps(parts):
-    """Stamps of several fields as one.
+    """Concatenate stamps of several fields.
 
     Parameters
     ----------
     parts : sequence of `~astroclust.stamps.Stamps`
-        Of the same size and bands.
+        Stamps of the same size and bands.
 
     Returns
     -------
     stamps : `~astroclust.stamps.Stamps`
-        All, in that order, with the columns that all tables have.
+        All stamps in order, with the common columns of the tables.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # units and meta differ from field to field
@@ -258,29 +257,29 @@ def join_stamps(parts):
 
 
 def gather_sample(fetch, names, enough=None, *, kept=None):
-    """Stamps of the fields that the archive has.
+    """Stamps of all fields in the archive.
 
     Parameters
     ----------
     fetch : callable
-        Gives the stamps of a field by its name, as `labeled_stamps`.
+        Function that returns the stamps of a field by name, such as `labeled_stamps`.
     names : sequence of str
         Fields, in this order.
     enough : int, optional
-        How many of those that there are to take; by default all.
+        Number of available fields to use; by default all.
     kept : collection of str, optional
-        Fields whose stamps are on disk. After two fields in a row that cannot be fetched, only
-        these are read: there is no connection, and each try takes half a minute.
+        Fields whose stamps are on disk. After two consecutive failures, only these are read,
+        because there is probably no connection and each attempt takes half a minute.
 
     Returns
     -------
     stamps : `~astroclust.stamps.Stamps`
-        Of all fields.
+        Stamps of all fields.
 
     Raises
     ------
     OSError
-        If there are none, or the fetching was interrupted.
+        If there are none, or the download was interrupted.
 
     Warns
     -----
@@ -310,14 +309,14 @@ def gather_sample(fetch, names, enough=None, *, kept=None):
     if unreachable:
         warnings.warn(
             f"{', '.join(unreachable)} cannot be fetched and are excluded from the sample "
-            f"({next(iter(unreachable.values()))}); run later with another folder for the "
-            "output to have them",
+            f"({next(iter(unreachable.values()))}); rerun later with another output folder to "
+            "include them",
             AstropyUserWarning,
             stacklevel=3,
         )
     if lacking and enough is None:
         warnings.warn(
-            f"the archive lacks {', '.join(lacking)}: they are excluded from the sample",
+            f"{', '.join(lacking)} are not in the archive and are excluded from the sample",
             AstropyUserWarning,
             stacklevel=3,
         )
@@ -325,27 +324,27 @@ def gather_sample(fetch, names, enough=None, *, kept=None):
 
 
 def center_crop(stamps, size):
-    """The middle of each stamp.
+    """Crop the center of each stamp.
 
     Parameters
     ----------
     stamps : `~astroclust.stamps.Stamps`
         n stamps.
     size : int
-        Width wanted, at most that of the stamps.
+        Width of the result, at most that of the stamps.
 
     Returns
     -------
     stamps : `~astroclust.stamps.Stamps`
-        As `~astroclust.stamps.make_stamps` cuts that size, to half a pixel.
+        Cropped stamps, equal to those of `~astroclust.stamps.make_stamps` to half a pixel.
 
     Raises
     ------
     ValueError
-        Where the stamps are smaller.
+        If the stamps are smaller.
     """
     if not 0 < size <= stamps.size:
-        raise ValueError(f"stamps of {stamps.size} pixels have no middle of {size}")
+        raise ValueError(f"cannot crop stamps of {stamps.size} pixels to {size}")
     start = stamps.size // 2 - size // 2
     middle = slice(start, start + size)
     return Stamps(

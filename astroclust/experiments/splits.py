@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How accuracy depends on what is held out, and on how much there is to learn from."""
+"""Dependence of the accuracy on the split and on the size of the training set."""
 
 from functools import partial
 from pathlib import Path
@@ -19,11 +19,11 @@ from astroclust.training import find_recipe
 
 __all__ = ["SPLIT_STUDIES", "reproduce_split_study"]
 
-#: Studies by name, and what they ask.
+#: Titles of the studies by name.
 SPLIT_STUDIES = {
-    "leak": "Stamps that overlap on both sides of a random split: what does that add?",
-    "held-out-fields": "How well is a field classified that nothing was learnt from?",
-    "sample-size": "How much would more labels help?",
+    "leak": "Leakage through overlapping stamps in a random split",
+    "held-out-fields": "Accuracy for fields outside the training set",
+    "sample-size": "Accuracy against the number of labels",
 }
 _NUMBERS = (250, 500, 1000, 2000, 4000, 8000)
 
@@ -39,26 +39,26 @@ def reproduce_split_study(
     data_folder=None,
     progress_bar=False,
 ):
-    """Train on one sample of LEGUS, split in different ways, and report.
+    """Train on different splits of a LEGUS sample, and write a report.
 
-    The same call goes on where an earlier one stopped.
+    The same call resumes after a stop.
 
     Parameters
     ----------
     study : str
         One of `SPLIT_STUDIES`.
     folder : str or `~pathlib.Path`
-        Where stamps, trainings and the report go.
+        Folder for stamps, trainings and the report.
     labels : str, optional
         Sample: ``"consensus"`` or ``"bcw"``.
     recipe : str or `~astroclust.training.Recipe`, optional
-        Network, and how to train it.
+        Network and training settings.
     runs : int, optional
-        Trainings of each kind, with other splits and first weights.
+        Trainings of each kind, with different splits and initial weights.
     fields : sequence of str, optional
-        Fields of the sample to take; by default all that the archive has.
+        Fields of the sample; by default all that are in the archive.
     data_folder : str or `~pathlib.Path`, optional
-        Where catalogues and mosaics go, as for `~astroclust.archive.fetch_legus`.
+        Download folder of catalogs and mosaics, see `~astroclust.archive.fetch_legus`.
     progress_bar : bool, optional
         Whether to show progress.
 
@@ -70,7 +70,7 @@ def reproduce_split_study(
     Raises
     ------
     OSError
-        Where no field can be fetched.
+        If no field can be fetched.
     ValueError
         For an unknown study, or fewer than one run.
 
@@ -116,12 +116,12 @@ def reproduce_split_study(
         figure=_plot(scores),
     )
     machine = describe_machine(perf_counter() - began)
-    report.add("The machine", name="machine", table=machine)
+    report.add("Computer", name="machine", table=machine)
     return report.write(folder)
 
 
 def _kinds(study, stamps):
-    """Names of the kinds of training, and what is particular to each."""
+    """Names of the kinds of training, and the settings of each."""
     if study == "leak":
         return {
             "random": {"redraw": True},
@@ -130,7 +130,7 @@ def _kinds(study, stamps):
     if study == "held-out-fields":
         return {name: {"split": name} for name in sorted(set(stamps.table["field"]))}
     numbers = [number for number in _NUMBERS if number < 0.8 * len(stamps)]
-    kinds = {str(number): {"n_learnt": number, "redraw": True} for number in numbers}
+    kinds = {str(number): {"n_training": number, "redraw": True} for number in numbers}
     return kinds | {"all": {"redraw": True}}
 
 

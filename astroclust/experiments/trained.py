@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The report of a training: scores per held-out galaxy, and what was trained on."""
+"""Report of a training: scores per held-out galaxy, and the training set."""
 
 import numpy as np
 from astropy.table import MaskedColumn, Table
@@ -18,7 +18,7 @@ def report_training(classifier, samples, folder):
     classifier : `~astroclust.weights.Classifier`
         The classifier; its card has the scores per galaxy.
     samples : sequence of `~astroclust.training.Sample`
-        Samples that it was trained and scored on.
+        Samples of the training and test sets.
     folder : str or `~pathlib.Path`
         Folder of ``report.html``, ``galaxies.ecsv`` and ``samples.ecsv``, which are replaced.
 
@@ -47,7 +47,7 @@ def report_training(classifier, samples, folder):
     if card.galaxy_scores:
         report.add(
             "Scores on held-out galaxies",
-            "No stamp of these galaxies was trained on. auc_1_2 is the area under the ROC curve "
+            "These galaxies are not in the training set. auc_1_2 is the area under the ROC curve "
             "of classes 1 and 2 against the others, ece the expected calibration error.",
             name="galaxies",
             table=_scores_table(card.galaxy_scores),
@@ -55,7 +55,7 @@ def report_training(classifier, samples, folder):
         )
     report.add(
         "Samples",
-        f"Galaxies that the classifier has seen: {', '.join(card.galaxies) or 'none is named'}.",
+        f"Galaxies in the training set: {', '.join(card.galaxies) or 'not listed'}.",
         name="samples",
         table=_samples_table(samples, card.classes),
     )

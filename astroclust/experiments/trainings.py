@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""One training of an experiment: training set, and the classes of all other stamps in a file."""
+"""Single training of an experiment, with the classes of all test stamps in a file."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -27,9 +27,9 @@ __all__ = ["SPLITS", "Training", "check_split", "result_of", "run_training", "wi
 
 #: Splits that are not by field.
 SPLITS = ("stratified", "grouped")
-# Fraction that is tested on (Wei et al. 2020, sec. 3.4).
+# Fraction of the test set (Wei et al. 2020, sec. 3.4).
 _SHARE = 0.2
-# The key of the settings of a training in its result.
+# Key of the settings of a training in its result.
 _SETTINGS = "SETTINGS"
 
 
@@ -42,21 +42,20 @@ class Training:
     labels : str
         Name of the sample, such as those of `~astroclust.experiments.samples.labeled_stamps`.
     recipe : `~astroclust.training.Recipe`
-        Network, and how to train it.
+        Network and training settings.
     run : int
-        Number, from 1; the seed of the first weights and of the order of the stamps.
+        Number of the run, from 1; seed of the initial weights and of the order of the stamps.
     size : int or str, optional
         Width of the stamps, or ``"random"``: from 25 to 100 pixels.
     split : str, optional
         The test set: ``"stratified"``, a fifth of each class; ``"grouped"``, at most a fifth of
-        each class, which shares no pixel with the training set; or a field, which is left out.
+        each class, which shares no pixels with the training set; or a field, which is held out.
     redraw : bool, optional
-        Whether each run has a split of its own. By default all runs have one, so that they differ
-        by their first weights and the order of the stamps alone: Wei et al. (2020, sec. 3.4)
-        reserve one fifth, and take the scatter of their runs for that of the first weights (sec.
-        4.3).
-    n_learnt : int or None, optional
-        How many stamps to learn from, at most.
+        Whether each run has its own split. By default all runs use the same split and only differ
+        by their initial weights and the order of the stamps, as in Wei et al. (2020, sec. 3.4), who
+        attribute the scatter of their runs to the initial weights (sec. 4.3).
+    n_training : int or None, optional
+        Maximum number of training stamps.
     name : str, optional
         Name of the network in folders and tables, by default its architecture.
     """
@@ -67,7 +66,7 @@ class Training:
     size: int | str = 50
     split: str = "stratified"
     redraw: bool = False
-    n_learnt: int | None = None
+    n_training: int | None = None
     name: str = ""
 
     @property
@@ -77,7 +76,7 @@ class Training:
 
     @property
     def experiment(self):
-        """Name of what all runs of it have in common; that of a folder."""
+        """Name of the experiment without its run, also of its folder."""
         parts = [
             self.labels,
             self.network.replace("/", "-"),
@@ -86,11 +85,11 @@ class Training:
         ]
         if self.redraw:
             parts.append("redrawn")
-        return "_".join(parts if self.n_learnt is None else [*parts, f"n{self.n_learnt}"])
+        return "_".join(parts if self.n_training is None else [*parts, f"n{self.n_training}"])
 
 
 def check_split(split):
-    """Check the name of a split that is not by field.
+    """Validate the name of a split that is not by field.
 
     Parameters
     ----------
@@ -100,26 +99,26 @@ def check_split(split):
     Raises
     ------
     ValueError
-        For another one.
+        If it is not.
     """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, not {split!r}")
 
 
 def run_training(training, stamps, *, folder, others=None, progress_bar=False):
-    """Train, and classify the test set; or read the result of an earlier call.
+    """Train and classify the test set, or read the result of an earlier call.
 
     Parameters
     ----------
     training : `Training`
-        What to do.
+        Training to run.
     stamps : `~astroclust.stamps.Stamps`
         n stamps with ``field``, ``x``, ``y`` and ``class``, and perhaps ``group``, in place of the
         groups of `~astroclust.training.overlapping_groups`.
     folder : str or `~pathlib.Path`
-        Where trainings are kept. One that was stopped resumes.
+        Folder of the trainings; an interrupted one is resumed.
     others : dict of str to `~astroclust.stamps.Stamps`, optional
-        More to classify, by name, with ``class``.
+        Further stamps to classify, by name, with ``class``.
     progress_bar : bool, optional
         Whether to show progress.
 
@@ -134,18 +133,19 @@ def run_training(training, stamps, *, folder, others=None, progress_bar=False):
     OSError
         If another process runs the same training in the same folder.
     ValueError
-        If the folder holds this training of other data or settings, or no stamps can be held out.
+        If the folder has this training with different data or settings, or no stamps can be held
+        out.
     """
     result, others = result_of(training, folder), others or {}
-    place = result.parent
-    place.mkdir(parents=True, exist_ok=True)
+    home = result.parent
+    home.mkdir(parents=True, exist_ok=True)
     settings = _settings(training, stamps, others)
     with only_process(result):
         if not result.exists():
-            _train(training, stamps, place, result, others, settings, progress_bar)
+            _train(training, stamps, home, result, others, settings, progress_bar)
     classified = Table.read(result, format="ascii.ecsv")
     known = classified.meta.pop(_SETTINGS, {})
-    usual = recipe_settings(Recipe())  # of settings that an earlier version did not have
+    usual = recipe_settings(Recipe())  # for settings that did not exist in earlier versions
     other = [
         name
         for name in {**settings, **known}
@@ -153,14 +153,14 @@ def run_training(training, stamps, *, folder, others=None, progress_bar=False):
     ]
     if other:
         raise ValueError(
-            f"{place} holds a training with other {', '.join(other)}: choose another folder for "
-            "the output, or remove this one to train again"
+            f"{home} has a training with different {', '.join(other)}; choose another output "
+            "folder, or remove this one to train again"
         )
     return classified
 
 
 def result_of(training, folder):
-    """File with the result of a training, which is there once it is finished.
+    """File with the result of a training, which exists once it is finished.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def result_of(training, folder):
 
 
 def with_origin(classified, training):
-    """The classes of a training, with columns that say which it was.
+    """Add columns that identify the training to its classes.
 
     Parameters
     ----------
@@ -190,7 +190,8 @@ def with_origin(classified, training):
     Returns
     -------
     table : `~astropy.table.Table`
-        With ``labels``, ``architecture`` (the name of the network), ``size`` and ``run`` in front.
+        Table with ``labels``, ``architecture`` (the name of the network), ``size`` and ``run`` in
+        front.
     """
     origin = {
         "labels": training.labels,
@@ -205,7 +206,7 @@ def with_origin(classified, training):
 
 
 def _settings(training, stamps, others):
-    """What makes a training the same training, as texts."""
+    """Settings that identify a training, as strings."""
     settings = recipe_settings(training.recipe)
     settings["stamps"] = _fingerprint(stamps)
     return settings | {name: _fingerprint(part) for name, part in others.items()}
@@ -220,19 +221,19 @@ def _fingerprint(stamps):
     return f"{len(stamps)} {digest.hexdigest()[:16]}"
 
 
-def _train(training, stamps, place, result, others, settings, progress_bar):
+def _train(training, stamps, home, result, others, settings, progress_bar):
     """Train, classify the rest, and write the table."""
     labels = np.asarray(stamps.table["class"])
-    learnt, tested = _split(training, stamps)
+    chosen, tested = _split(training, stamps)
     recipe = training.recipe
     if training.size == "random":
         recipe = replace(recipe, augmentation="crops")
     classifier = train_classifier(
-        _training_set(stamps[learnt], labels[learnt], training),
+        _training_set(stamps[chosen], labels[chosen], training),
         name=training.experiment,
         recipe=recipe,
         seed=training.run,
-        folder=place,
+        folder=home,
         progress_bar=progress_bar,
     )
     parts = {"validation": stamps[tested], **others}
@@ -250,16 +251,16 @@ def _train(training, stamps, place, result, others, settings, progress_bar):
     classified.meta[_SETTINGS] = settings
     with replace_when_done(result) as partial:
         classified.write(partial, format="ascii.ecsv")
-    for checkpoint in place.glob("member-*/*.ckpt"):
-        checkpoint.unlink()  # what weighs, and is done with
+    for checkpoint in home.glob("member-*/*.ckpt"):
+        checkpoint.unlink()  # large, and no longer needed
 
 
 def _split(training, stamps):
-    """Rows to learn from and rows to test on."""
+    """Rows of the training set and of the test set."""
     table = stamps.table
     if training.split in SPLITS:
         groups = _groups(training, stamps) if training.split == "grouped" else None
-        learnt, tested = split_rows(
+        chosen, tested = split_rows(
             len(stamps),
             share=_SHARE,
             seed=training.run if training.redraw else 0,
@@ -269,17 +270,19 @@ def _split(training, stamps):
     else:
         held_out = np.asarray(table["field"]) == training.split
         if not held_out.any():
-            raise ValueError(f"there are no stamps of {training.split} to leave out")
-        learnt, tested = np.flatnonzero(~held_out), np.flatnonzero(held_out)
+            raise ValueError(
+                f"no stamps of {training.split} can be held out; give stamps of that field"
+            )
+        chosen, tested = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     if not len(tested):
         raise ValueError(
-            f"{len(stamps)} stamps overlap so much, or are so few, that no fifth of a class can be "
-            "held out: take more fields"
+            f"{len(stamps)} stamps are too few or overlap too much to hold out a fifth of each "
+            "class; use more fields"
         )
-    if training.n_learnt is not None:
+    if training.n_training is not None:
         rng = np.random.default_rng(training.run)
-        learnt = np.sort(rng.permutation(learnt)[: training.n_learnt])
-    return learnt, tested
+        chosen = np.sort(rng.permutation(chosen)[: training.n_training])
+    return chosen, tested
 
 
 def _groups(training, stamps):
@@ -292,7 +295,7 @@ def _groups(training, stamps):
 
 
 def _training_set(stamps, labels, training):
-    """The stamps to learn from, with a margin for the augmentation that can use one."""
+    """Training stamps, with a margin if the augmentation can use one."""
     if training.recipe.augmentation == "pictures":
         return Sample(stamps, labels, size=training.size)
     return Sample(_of_size(stamps, training), labels)
@@ -303,7 +306,7 @@ def _of_size(stamps, training):
 
 
 def _tested_size(stamps, training):
-    """As `_of_size`, but of random size once and for all."""
+    """Like `_of_size`, but random sizes are drawn only once."""
     if training.size == "random":
         stamps = crop_stamps(stamps, np.random.default_rng(training.run))
     return _of_size(stamps, training)

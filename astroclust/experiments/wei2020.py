@@ -31,26 +31,26 @@ from astroclust.training.run_folders import recipe_settings
 
 __all__ = ["WEI2020_LABELS", "WEI2020_NETWORKS", "reproduce_wei2020"]
 
-#: Networks of the study: recipe by name.
+#: Recipes of the networks of the study, by name.
 WEI2020_NETWORKS = {"resnet18": "wei2020", "vgg19_bn": "wei2020-vgg19", "native": "native"}
-#: Labels of the study: those of the two samples of the paper, and both together.
+#: Labels of the study: the two samples of the paper, and both together.
 WEI2020_LABELS = (*LABELS, "all")
-# As far as NGC 1559, the new galaxy of the paper, and labeled by LEGUS: 18 Mpc.
+# At the distance of NGC 1559, the new galaxy of the paper, and labeled by LEGUS: 18 Mpc.
 _NEW_GALAXY = "ngc1566"
-# The field of Fig. 1 that was learnt from.
+# Training field of Fig. 1.
 _EXAMPLE = "ngc4656"
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """How large a reproduction is."""
+    """Size of a reproduction."""
 
-    networks: dict  # architecture by name of the recipe
+    networks: dict  # architecture by recipe name
     runs: int
     sizes: tuple = (25, 50, 100, "random")
-    batches: dict = field(default_factory=dict)  # by recipe, in place of its own
+    batches: dict = field(default_factory=dict)  # overrides by recipe
     n_fields: int | None = None
-    n_learnt: int | None = None
+    n_training: int | None = None
     n_tested: int | None = None  # of the new galaxy
     labels: tuple = LABELS
     normalization: str = "unit-stamp"
@@ -58,12 +58,12 @@ class _Plan:
     redraw: bool = False
 
     def labels_for(self, wanted):
-        """The labels of an experiment of the paper, or else the first that there are."""
+        """Labels of an experiment of the paper, otherwise the first available ones."""
         return wanted if wanted in self.labels else self.labels[0]
 
 
-# VGG19-BN has 280 million weights in two copies, whose checkpoints alone take minutes: a quick run
-# has a small network of plain convolutions in its place.
+# VGG19-BN has 280 million weights in two copies, and its checkpoints alone take minutes, so a quick
+# run uses a small network of plain convolutions instead.
 _PLANS = {
     False: _Plan({"wei2020": "resnet18", "wei2020-vgg19": "vgg19_bn", "native": "native"}, 10),
     True: _Plan(
@@ -71,7 +71,7 @@ _PLANS = {
         2,
         batches={"wei2020": 10, "wei2020-vgg19": 10, "native": 40},
         n_fields=2,
-        n_learnt=1000,
+        n_training=1000,
         n_tested=60,
     ),
 }
@@ -93,52 +93,52 @@ def reproduce_wei2020(
     new_galaxy=_NEW_GALAXY,
     progress_bar=False,
 ):
-    """Repeat the experiments of Wei et al. (2020), and put our numbers beside theirs.
+    """Reproduce the experiments of Wei et al. (2020) and compare with the published numbers.
 
-    Catalogs and mosaics are fetched, stamps cut, both networks of the paper and ours trained ten
-    times on the labels of B. C. Whitmore and on those of three people, and on stamps of other
-    sizes; each is tested on a fifth of each class that it has not learnt from and on a galaxy that
-    none has, with all bands and without each. The same call resumes after a stop.
+    Catalogs and mosaics are downloaded and stamps are cut. The networks of the paper and ours are
+    trained ten times on the labels of B. C. Whitmore, on those of three people, and on stamps of
+    different sizes. Each is tested on a validation set with a fifth of each class and on a new
+    galaxy, with all bands and without each band. The same call resumes after a stop.
 
     Parameters
     ----------
     folder : str or `~pathlib.Path`
-        Where stamps, trainings and the report go.
+        Folder for stamps, trainings and the report.
     quick : bool, optional
-        Whether to go through all of it in minutes, to see that it works: two fields per sample,
-        two trainings of few batches, smaller stamps, and a small network in place of VGG19-BN. Its
-        numbers are not those of the paper.
+        Whether to test all steps in minutes: two fields per sample, two short trainings, smaller
+        stamps, and a small network in place of VGG19-BN. The results are not comparable with the
+        paper.
     runs : int, optional
         Trainings of each kind; by default ten, or two in a quick run.
     networks : sequence of str, optional
-        Some of `WEI2020_NETWORKS`; by default all.
+        Subset of `WEI2020_NETWORKS`; by default all.
     labels : sequence of str, optional
-        Some of `WEI2020_LABELS`: ``"bcw"`` (Table 1), ``"consensus"`` (Table 2), and ``"all"``,
+        Subset of `WEI2020_LABELS`: ``"bcw"`` (Table 1), ``"consensus"`` (Table 2), and ``"all"``,
         both together, as sec. 5 proposes.
     normalization : str, optional
-        Of the networks of the paper, which rescales pixels to [0, 1] (sec. 3.4) and does not say
-        over what: ``"unit-stamp"``, all bands of a stamp together, or ``"unit-band"``, each band;
-        see `~astroclust.stamps.normalize_stamps`.
+        Normalization for the networks of the paper, which rescales pixels to [0, 1] (sec. 3.4)
+        without further details: ``"unit-stamp"``, all bands of a stamp together, or
+        ``"unit-band"``, each band separately; see `~astroclust.stamps.normalize_stamps`.
     keep_last_layer : bool, optional
-        Whether each copy of a network keeps its last layer, from random weights, before the joint
-        matrix; see `~astroclust.networks.dual.DualNetwork`. By default the joint matrix takes the
-        place of the last layers.
+        Whether each copy of a network keeps its last layer, with random initial weights, before the
+        joint matrix; see `~astroclust.networks.dual.DualNetwork`. By default the joint matrix
+        replaces the last layers.
     split : str, optional
         ``"stratified"``, a fifth of each class is the test set; or ``"grouped"``, at most a fifth,
-        which shares no pixel with the training set.
+        which shares no pixels with the training set.
     redraw : bool, optional
-        Whether each run has a split of its own. By default one split serves all runs, so that
-        their scatter is that of the first weights, as sec. 4.1 and 4.3 say.
+        Whether each run has its own split. By default all runs share one split, so that their
+        scatter is due to the initial weights, as described in sec. 4.1 and 4.3.
     data_folder : str or `~pathlib.Path`, optional
-        Where catalogs and mosaics go; see `~astroclust.archive.fetch_legus`.
+        Download folder of catalogs and mosaics, see `~astroclust.archive.fetch_legus`.
     weights : str or `~pathlib.Path`, optional
-        First weights of the networks of the paper; see `~astroclust.networks.create_network`. By
-        default those of ImageNet; in a quick run random ones if those cannot be had.
+        Initial weights of the networks of the paper; see `~astroclust.networks.create_network`. By
+        default those of ImageNet, or random ones in a quick run if those are not available.
     new_galaxy : str, optional
-        Galaxy that no network learns from: ``"ngc1559"``, that of the paper, with the human
-        classes of PHANGS-CAT, a later catalog than the paper's (see
-        `~astroclust.experiments.labeled_stamps`), or a field of LEGUS; by default NGC 1566, at
-        18 Mpc. It is excluded from the samples.
+        Galaxy outside all training sets: ``"ngc1559"``, as in the paper, with the human classes of
+        PHANGS-CAT, a later catalog than that of the paper (see
+        `~astroclust.experiments.labeled_stamps`), or a LEGUS field; by default NGC 1566, at 18
+        Mpc. It is excluded from the samples.
     progress_bar : bool, optional
         Whether to show progress.
 
@@ -152,11 +152,11 @@ def reproduce_wei2020(
     KeyError
         If neither LEGUS nor PHANGS-HST has the new galaxy.
     OSError
-        If there is no such file of weights, no field of a sample can be fetched, or ImageNet's
-        weights cannot.
+        If the weights file does not exist, or no field of a sample or the ImageNet weights can be
+        fetched.
     ValueError
-        If networks, labels, normalization or split are not known, or the folder holds trainings of
-        other data or settings.
+        If networks, labels, normalization or split are unknown, or the folder has trainings with
+        different data or settings.
 
     Warns
     -----
@@ -165,8 +165,8 @@ def reproduce_wei2020(
 
     Examples
     --------
-    Even a quick run takes minutes and needs the archive. An unknown galaxy is refused before
-    anything is fetched:
+    Even a quick run takes minutes and requires the archive. An unknown galaxy raises an error
+    before anything is downloaded:
 
     >>> from astroclust.experiments import reproduce_wei2020
     >>> reproduce_wei2020("study", quick=True, new_galaxy="ngc9999")
@@ -178,7 +178,7 @@ def reproduce_wei2020(
     check_split(split)
     plan = _plan(_PLANS[quick], runs, networks, labels)
     plan = replace(plan, normalization=normalization, split=split, redraw=redraw)
-    # Names what cannot be before anything is fetched.
+    # Raises an error for unknown galaxies before anything is downloaded.
     list(_trainings(plan))
     for name in plan.networks:
         recipe_settings(_recipe(plan, name, weights))
@@ -220,14 +220,14 @@ def reproduce_wei2020(
 
 
 def _example_fields(known, new, new_galaxy):
-    """Stamps of a field that was learnt from, that of Fig. 1 if possible, and of the new galaxy."""
+    """Stamps of a training field, that of Fig. 1 if possible, and of the new galaxy."""
     fields = np.asarray(known.table["field"])
     name = _EXAMPLE if _EXAMPLE in fields else str(fields[0])
     return {name: known[fields == name], new_galaxy: new}
 
 
 def _plan(plan, runs, networks, labels):
-    """A plan with other numbers of runs, networks and labels."""
+    """Modify the runs, networks and labels of a plan."""
     if runs is not None:
         if runs < 1:
             raise ValueError(f"runs must be at least 1, not {runs}")
@@ -243,7 +243,7 @@ def _plan(plan, runs, networks, labels):
 
 
 def _known(what, names, known):
-    """The names, if there are some and all are known."""
+    """Validate names."""
     names = [names] if isinstance(names, str) else list(names)
     unknown = [name for name in names if name not in known]
     if unknown or not names:
@@ -273,7 +273,7 @@ def _samples(plan, fetch, folder, new_galaxy):
 
 
 def _weights(plan, weights, quick):
-    """What the networks of the paper start from."""
+    """Initial weights of the networks of the paper."""
     if weights is not None or not quick:
         return weights
     ours = [name for name in plan.networks if name != "native"]
@@ -286,11 +286,11 @@ def _weights(plan, weights, quick):
 
 
 def _trainings(plan, weights=None):
-    """All trainings, of the first run first: a report can be had of what there is."""
+    """All trainings in order of their runs, so that partial reports are possible."""
     for run in range(1, plan.runs + 1):
         for name in plan.networks:
             recipe = _recipe(plan, name, weights)
-            options = {"n_learnt": plan.n_learnt, "split": plan.split, "redraw": plan.redraw}
+            options = {"n_training": plan.n_training, "split": plan.split, "redraw": plan.redraw}
             for labels in plan.labels:
                 yield Training(labels, recipe, run, **options)
             for size in plan.sizes:
@@ -299,7 +299,7 @@ def _trainings(plan, weights=None):
 
 
 def _recipe(plan, name, weights):
-    """A recipe with the network, the batches and the first weights of a plan."""
+    """Recipe with the network, batches and initial weights of a plan."""
     recipe = replace(find_recipe(name), architecture=plan.networks[name])
     if name in plan.batches:
         recipe = replace(recipe, batches=plan.batches[name])

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Sentences of Wei et al. (2020), and whether trainings support or contradict them."""
+"""Test of statements of Wei et al. (2020) against trainings."""
 
 from itertools import pairwise
 
@@ -20,26 +20,26 @@ from astroclust.experiments.wei2020_people import adopted_levels
 __all__ = ["check_claims"]
 
 _STARTS = ("-imagenet", "-random")
-# Trainings whose scatter is known to better than a third.
+# Number of trainings for a scatter known to better than a third.
 _ENOUGH = 6
-_SUPPORTS, _CONTRADICTS, _OPEN = "supports", "contradicts", "cannot tell"
+_SUPPORTS, _CONTRADICTS, _OPEN = "supports", "contradicts", "undecided"
 
 
 def check_claims(parts):
-    """Compare trainings with sentences of the paper.
+    """Compare trainings with statements of the paper.
 
     Parameters
     ----------
     parts : dict of (str, str) to `~astropy.table.Table`
-        Classes of all runs by network and part, with ``run``. Networks that differ by their first
-        weights alone have names that end in ``-imagenet`` and ``-random``.
+        Classes of all runs by network and part, with ``run``. Networks that only differ by their
+        initial weights have names that end in ``-imagenet`` and ``-random``.
 
     Returns
     -------
     claims : `~astropy.table.Table`
         One row per claim and network, or pair of networks: ``section`` and ``sentence`` of the
-        paper, ``network``, ``ours`` and ``verdict``: ``"supports"``, ``"contradicts"`` or ``"cannot
-        tell"``, if a two-sided sign test over the trainings does not tell it from chance.
+        paper, ``network``, ``ours`` and ``verdict``: ``"supports"``, ``"contradicts"`` or, if a
+        two-sided sign test over the trainings is not significant, ``"undecided"``.
     """
     runs = {
         key: {run: class_scores(*pair) for run, pair in classes_by_run(table).items()}
@@ -55,7 +55,7 @@ def check_claims(parts):
 
 
 def _check_transfer(_, networks, runs, __):
-    """ImageNet's weights against random ones of the same network."""
+    """ImageNet weights against random weights of the same network."""
     for name in networks:
         other = name.removesuffix(_STARTS[0]) + _STARTS[1]
         if name.endswith(_STARTS[0]) and other in networks:
@@ -75,7 +75,7 @@ def _check_architecture(claim, networks, runs, _):
 
 
 def _difference(name, other, runs):
-    """The difference of the accuracies on the validation set, with its probability by chance."""
+    """Difference of the accuracies on the validation set, with its p-value."""
     first, second = runs[name, "validation"], runs[other, "validation"]
     change = [
         100 * (first[run].meta["ACCURACY"] - second[run].meta["ACCURACY"])
@@ -83,7 +83,7 @@ def _difference(name, other, runs):
         if run in second
     ]
     if not change:
-        return "no run of both", 0.0, 1.0
+        return "no runs of both", 0.0, 1.0
     p = sign_test_p(change)
     higher = np.count_nonzero(np.array(change) > 0)
     scatter = f" +- {np.std(change, ddof=1):.1f}" if len(change) > 1 else ""
@@ -127,7 +127,7 @@ def _check_class_2(_, networks, runs, __):
 
 
 def _check_people(_, networks, runs, __):
-    """Recalls of the new galaxy against the level of people that the paper adopts."""
+    """Recalls of the new galaxy against the human agreement adopted in the paper."""
     levels = adopted_levels()
     low = np.array([levels[name][0] for name in sorted(levels)])
     for name, recalls in _new_galaxy(networks, runs):
@@ -148,7 +148,7 @@ def _new_galaxy(networks, runs):
 
 
 def _of_trainings(excess):
-    """The verdict of trainings that support a claim by what is above 0, or at 0."""
+    """Verdict from differences that support a claim if above 0, or 0."""
     support = np.where(np.asarray(excess) >= 0, 1.0, -1.0)
     if sign_test_p(support) >= SIGNIFICANT:
         return _OPEN

@@ -23,7 +23,7 @@ __all__ = [
 
 # Width of the color pictures of Fig. 1, in pixels.
 _CONTEXT = 299
-# Pixels on each side of the middle of a stamp that are of the object.
+# Pixels on each side of the center of a stamp that belong to the object.
 _CENTER = 3
 
 
@@ -47,11 +47,11 @@ def add_confusions(report, networks, confusion):
             }
             for labels in ("bcw", "consensus")
         }
-        text = "The fifth that was not learnt from" if number == 3 else "The galaxy none has seen"
+        text = "Validation set" if number == 3 else "New galaxy"
         report.add(
             f"Figure {number}: confusion matrices, {part}",
             f"{text}: mean and standard deviation over the trainings, in percent of the true "
-            "class. Colors are percent too; those of the paper are numbers of objects.",
+            "class. Colors show percentages; those of the paper show numbers of objects.",
             figure=_panels(panels),
         )
 
@@ -75,21 +75,21 @@ def add_size_confusions(report, networks, confusion, sizes):
     }
     report.add(
         "Figure 6: confusion matrices by size of the stamps",
-        "Labels consensus, validation: one row of panels per size. Random sizes are described in "
-        "sec. 4.3, not drawn in the paper.",
+        "Labels consensus, validation; one row of panels per size. Random sizes are described in "
+        "sec. 4.3 but not shown in the paper.",
         figure=_panels(panels),
     )
 
 
 def add_filter_confusions(report, networks, confusion, without):
-    """Add Fig. 7, the confusion with each band left out.
+    """Add Fig. 7, the confusion without each band.
 
     Parameters
     ----------
     report, networks, confusion
         See `add_confusions`.
     without : dict of str to str
-        The part of the results in which a band is set to zero, by the role of the band.
+        Part of the results in which a band is set to zero, by the role of the band.
     """
     panels = {
         f"without {band}": {
@@ -100,13 +100,13 @@ def add_filter_confusions(report, networks, confusion, without):
     }
     report.add(
         "Figure 7: confusion matrices without each band",
-        "Labels bcw, new galaxy: one row of panels per band that is set to zero.",
+        "Labels bcw, new galaxy; one row of panels per band set to zero.",
         figure=_panels(panels),
     )
 
 
 def _panels(panels):
-    """The figure, or None if nothing is known yet."""
+    """Figure of the panels, or None if there are no results yet."""
     known = any(one is not None for row in panels.values() for one in row.values())
     return plot_confusion_panels(panels) if known else None
 
@@ -126,9 +126,9 @@ def add_learning_curves(report, folder):
         logs.setdefault(path.parents[2].name, []).append(_losses(path))
     report.add(
         "Learning curves",
-        "Loss of the stamps learnt from, cross-entropy in nats, after each epoch; one line per "
-        "training. The paper does not show them. There is no curve of the validation set, which no "
-        "training looks at.",
+        "Training loss, cross-entropy in nats, after each epoch; one line per training. The paper "
+        "does not show them. There is no curve for the validation set, which is not used in "
+        "training.",
         figure=_plot_curves(logs) if logs else None,
     )
 
@@ -136,7 +136,7 @@ def add_learning_curves(report, folder):
 def _losses(path):
     """Epochs, from 1, and the losses after them."""
     table = Table.read(path, format="ascii.csv")
-    if "loss" not in table.colnames:  # killed before the first epoch was over
+    if "loss" not in table.colnames:  # killed during the first epoch
         return [], []
     rows = table[~np.ma.getmaskarray(table["loss"])]
     return np.asarray(rows["epoch"]) + 1, np.asarray(rows["loss"])
@@ -157,7 +157,7 @@ def _plot_curves(logs):
         ax.set(xlabel="epoch")
     for ax in axes[:, 0]:
         ax.set_ylabel("loss (nats)")
-    axes[0, 0].set_ylim(bottom=0)  # of all, after the highest loss is known
+    axes[0, 0].set_ylim(bottom=0)  # same limits for all
     return figure
 
 
@@ -171,7 +171,7 @@ def add_examples(report, fields, folder, fetch_images):
     fields : dict of str to `~astroclust.stamps.Stamps`
         Labeled stamps by the name of their field.
     folder : str or `~pathlib.Path`
-        Folder in which the examples are kept.
+        Folder in which the examples are stored.
     fetch_images : callable
         Returns the images of a field by its name.
     """
@@ -181,22 +181,22 @@ def add_examples(report, fields, folder, fetch_images):
             examples = example_stamps(name, stamps, folder=folder, fetch_images=fetch_images)
         except InterruptedError:
             raise
-        except (OSError, KeyError, ValueError) as error:  # nothing else may be lost for want of it
-            failures.append(f" {name} is not shown, as its images cannot be had: {error}")
+        except (OSError, KeyError, ValueError) as error:  # other results must not depend on it
+            failures.append(f" {name} is not shown, as its images are not available: {error}")
         else:
             found.append(examples)
             titles += [f"{name}\nclass {number}" for number in examples.table["class"]]
     report.add(
         "Figure 1: examples of each class",
         f"An object of each class: {_CONTEXT} pixels around it in color (red I, green V and B, "
-        "blue U and NUV), the stamp in the same colors, and the bands that are learnt from. Of the "
-        "objects of a class, the one whose middle stands out the most in V." + "".join(failures),
+        "blue U and NUV), the stamp in the same colors, and the input bands. In each class, the "
+        "object with the highest central contrast in V is shown." + "".join(failures),
         figure=plot_examples(join_stamps(found), titles=titles) if found else None,
     )
 
 
 def example_stamps(name, stamps, *, folder, fetch_images):
-    """Stamps of one object of each class with their surroundings, cut once and kept.
+    """Stamps of one object of each class with their surroundings, cut once and stored.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def example_stamps(name, stamps, *, folder, fetch_images):
     Raises
     ------
     OSError
-        If the images cannot be had.
+        If the images are not available.
 
     Examples
     --------
@@ -255,7 +255,7 @@ def example_stamps(name, stamps, *, folder, fetch_images):
 
 
 def _prominence(stamps):
-    """How far the middle of each stamp rises above the rest in V; 0 if V is absent."""
+    """Central contrast of each stamp in V; 0 if V is absent."""
     pixels = np.nan_to_num(stamps.data[:, stamps.bands.index("V")])
     middle = slice(stamps.size // 2 - _CENTER, stamps.size // 2 + _CENTER + 1)
     peak = pixels[:, middle, middle].max(axis=(1, 2))

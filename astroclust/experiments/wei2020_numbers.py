@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Numbers in the text of Wei et al. (2020) beside ours."""
+"""Comparison with the numbers in the text of Wei et al. (2020)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +28,7 @@ class _Ours:
     samples: dict  # stamps by labels
 
     def networks(self, row):
-        """Recipes and architectures that stand for the networks of a published number."""
+        """Recipes and architectures that correspond to the networks of a published number."""
         names = [row["network"]] if row["network"] else _RECIPES
         recipes = [_RECIPES[name] for name in names]
         return [(name, self.plan.networks[name]) for name in recipes if name in self.plan.networks]
@@ -49,7 +49,7 @@ class _Ours:
 
 
 def add_numbers(report, select, plan, samples):
-    """Add the numbers in the text of the paper, with ours beside them, to a report.
+    """Add a comparison with the numbers in the text of the paper to a report.
 
     Parameters
     ----------
@@ -73,12 +73,12 @@ def add_numbers(report, select, plan, samples):
     names = ("source", "number", "paper", "limit", "ours", "lowest", "highest", "values")
     report.add(
         "Numbers in the text",
-        "Of the abstract and of secs 3 to 5. Ours are means over the networks that stand for those "
-        "of the paper, over both samples unless one is named, and over all classes unless one is; "
-        "lowest and highest are those of single networks, samples and classes. Recalls are of the "
-        "new galaxy; a drop is the recall of the validation set minus that; the variation with the "
-        "size of the stamps is the range of the recalls of a class at 25, 50 and 100 pixels. Cells "
-        "are empty if this reproduction has no such number.",
+        "Of the abstract and of secs 3 to 5. Ours are means over the networks that correspond to "
+        "those of the paper, over both samples unless one is named, and over all classes unless "
+        "one is named; lowest and highest refer to single networks, samples and classes. Recalls "
+        "are of the new galaxy; a drop is the recall of the validation set minus that of the new "
+        "galaxy; the variation with the size of the stamps is the range of the recalls of a class "
+        "at 25, 50 and 100 pixels. Cells are empty if this reproduction has no such number.",
         name="text",
         table=Table(rows=rows, names=names),
         form=_digits,
@@ -86,7 +86,7 @@ def add_numbers(report, select, plan, samples):
 
 
 def _what(row):
-    """What a number is, in words."""
+    """Description of a number."""
     parts = [row["quantity"].replace("_", " ")]
     parts.append(f"class {row['class']}" if row["class"] else "")
     parts.append(f"labels {row['labels']}" if row["labels"] else "")
@@ -95,7 +95,7 @@ def _what(row):
 
 
 def _digits(value):
-    """A number with as many digits as it deserves; empty for NaN."""
+    """Format a number with significant digits; empty for NaN."""
     return "" if np.isnan(value) else f"{value:.0f}" if value == round(value) else f"{value:.1f}"
 
 
@@ -132,9 +132,9 @@ def _size_variation(ours, row):
 
 
 def _training_objects(ours, row):
-    """Objects of a class in the training set, unless that is limited."""
+    """Number of objects of a class in the training set, unless that is limited."""
     tested = _tested(ours, row)
-    if tested is None or ours.plan.n_learnt is not None:
+    if tested is None or ours.plan.n_training is not None:
         return []
     number = int(row["class"])
     classes = np.asarray(ours.samples[row["labels"]].table["class"])

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How people agree on classes, published and measured, and networks against that level."""
+"""Human agreement on classes, published and measured, and networks compared with it."""
 
 from itertools import product
 
@@ -14,26 +14,26 @@ from astroclust.plotting import plot_class_distributions
 
 __all__ = ["AGAIN", "add_people", "adopted_levels", "repeated_labels", "unanimous_labels"]
 
-_CLUSTERS = {2: 1}  # what authors merge (sec. 2.1)
-_SAMPLES = ("bcw", "consensus")  # by people, not both as one
+_CLUSTERS = {2: 1}  # merged in the paper (sec. 2.1)
+_SAMPLES = ("bcw", "consensus")  # human classes, not merged
 _SECOND = "PHANGS-HST"
-#: Field of LEGUS, and target of PHANGS-HST, that BCW classified twice.
+#: LEGUS field and PHANGS-HST target that BCW classified twice.
 AGAIN = "ngc3351"
 _COLUMNS = (*map(str, LEGUS_CLASSES.numbers), "1+2", "all")
 
 
 def unanimous_labels(labels, means):
-    """How often people agree, as the mean of their classes equals the mode.
+    """Fraction of unanimous labels, for which the mean of the classes equals the mode.
 
-    The mean of different classes may equal their mode by chance, such as that of 1, 2, 2 and 3: the
-    result is an upper limit.
+    As the mean of different classes may equal their mode by chance, for example for 1, 2, 2 and 3,
+    the result is an upper limit.
 
     Parameters
     ----------
     labels : array_like of int, shape (n,)
         Modes.
     means : array_like of float, shape (n,)
-        Means; objects whose mean is not known are ignored.
+        Means; objects with unknown mean are ignored.
 
     Returns
     -------
@@ -61,13 +61,13 @@ def unanimous_labels(labels, means):
 
 
 def repeated_labels(tables):
-    """Pairs of classes of the objects that were classified twice, in fields that overlap.
+    """Pairs of classes of objects that were classified twice in overlapping fields.
 
     Parameters
     ----------
     tables : dict of str to `~astropy.table.Table`
-        Samples by who gave the labels, with ``field``, ``class`` and sky positions, in this order:
-        the classes of the first are those compared with.
+        Samples by origin of the labels, with ``field``, ``class`` and sky positions; the classes of
+        the first are the reference.
 
     Returns
     -------
@@ -108,12 +108,12 @@ def repeated_labels(tables):
 
 
 def adopted_levels():
-    """The level of people that Wei et al. (2020) adopt for each class.
+    """Human agreement adopted by Wei et al. (2020) for each class.
 
     Returns
     -------
     levels : dict of str to tuple of float
-        Lowest and highest percentage right, by class.
+        Lowest and highest percentage of agreement by class.
 
     Examples
     --------
@@ -133,21 +133,21 @@ def adopted_levels():
 
 
 def add_people(report, samples, networks, select, again=None):
-    """Add how people agree, and how networks do compared with them, to a report.
+    """Add human agreement, and networks compared with it, to a report.
 
     Parameters
     ----------
     report : `~astroclust.reports.Report`
         The report.
     samples : dict of str to `~astroclust.stamps.Stamps`
-        Samples by their labels, all of which networks were trained on.
+        Samples by their labels, all with trained networks.
     networks : sequence of str
         Architectures.
     select : callable
         Returns the classes of one experiment, by the keywords ``part``, ``labels`` and
         ``architecture``, with ``run``, ``label`` and ``class``.
     again : `~astropy.table.Table`, optional
-        The classes that NGC 3351 has in PHANGS-HST, where BCW classified it a second time.
+        Classes of NGC 3351 in PHANGS-HST, where BCW classified it a second time.
     """
     people = {labels: samples[labels].table for labels in _SAMPLES if labels in samples}
     if again is not None:
@@ -159,17 +159,17 @@ def add_people(report, samples, networks, select, again=None):
         if len(rows := select(part="validation", labels="bcw", architecture=name))
     }
     if len(pairs):
-        confusions["people, twice"] = confusion_matrix(pairs["class_a"], pairs["class_b"])
+        confusions["people, repeated"] = confusion_matrix(pairs["class_a"], pairs["class_b"])
     report.add(
         "People",
-        "Percent of the objects of each class of the first that the second gives the same class, "
-        "1+2 with both classes as one (sec. 2.1); or, under all, of the clusters that two catalogs "
-        "have in common. Ours, from the labels of the samples: how often all of the people of "
-        "LEGUS agree with their mode, at most, by the mean of their classes; and objects that were "
-        "classified twice, as fields overlap. BCW's classes of NGC 4656 are not in these samples. "
-        f"{_text_of(again)} The figure has the layout of Fig. 2: the classes "
-        "that networks give to the objects of each class, and people the second time, with the "
-        "published agreement of people as lines.",
+        "Percentage of the objects of each class of the first that have the same class from the "
+        "second, 1+2 with both classes as one (sec. 2.1); or, under all, of the clusters in "
+        "common between two catalogs. Ours, from the labels of the samples: upper limits, from "
+        "the mean class, on how often all LEGUS classifiers agree with their mode; and objects in "
+        "overlapping fields that were classified twice. BCW's classes of NGC 4656 are not in "
+        f"these samples. {_text_of(again)} The figure has the layout of Fig. 2: classes from "
+        "networks and from repeated human classification for the objects of each class, with the "
+        "published human agreement as lines.",
         name="people",
         table=_people_table(people, pairs),
         form=".0f",
@@ -178,27 +178,27 @@ def add_people(report, samples, networks, select, again=None):
         else None,
     )
     report.add(
-        "Networks against the level of people",
-        "Percent of each class that is right, mean and standard deviation over the trainings, and "
-        "whether the mean is below, within or above the level of people that the paper adopts "
-        "(for each class, not for 1+2). Sec. 2.1 has three ranges for four classes: the levels are "
-        "those of the abstract.",
+        "Networks against human agreement",
+        "Recall of each class in percent, mean and standard deviation over the trainings, and "
+        "whether the mean is below, within or above the human agreement adopted in the paper (for "
+        "each class, not for 1+2). As sec. 2.1 gives three ranges for four classes, the levels "
+        "are those of the abstract.",
         name="levels",
         table=_levels_table(networks, tuple(samples), select),
     )
 
 
 def _text_of(again):
-    """Where the second classes of NGC 3351 are from."""
+    """Text on the origin of the second classes of NGC 3351."""
     if again is None:
         return (
-            "The second classes of NGC 3351 are those of PHANGS-HST, whose catalogs are not in the "
-            "folder of the data."
+            "The second classes of NGC 3351 are those of PHANGS-HST, whose catalogs are not in "
+            "the data folder."
         )
     return (
         "The second classes of NGC 3351 are those of PHANGS-HST, of objects within 0.1 arcsec in "
-        "a later catalog than the paper's, which has classes 1 to 3 alone: what became class 4 "
-        "does not count."
+        "a later catalog than that of the paper, which only has classes 1 to 3; objects that "
+        "became class 4 do not count."
     )
 
 
@@ -208,7 +208,7 @@ def _matrices(rows, merge=None):
 
 
 def _published_agreement():
-    """Agreement by class of each pair of people, for the figure."""
+    """Agreement by class of each pair of classifiers, for the figure."""
     published = read_data("wei2020_people")
     known = {}
     for row in published[published["kind"] == "classes"]:
@@ -219,7 +219,7 @@ def _published_agreement():
 
 
 def _people_table(tables, pairs):
-    """One row per comparison of people, published and ours."""
+    """One row per comparison of human classes, published and ours."""
     rows = [*_published_rows(), *_rows_of_modes(tables), *_rows_of_pairs(pairs)]
     table = Table(rows=[row[:3] for row in rows], names=("field", "first", "second"))
     for name in _COLUMNS:
@@ -243,7 +243,7 @@ def _published_rows():
 
 
 def _rows_of_modes(tables):
-    """The row of the people whose mode the consensus is, an upper limit, if the mean is known."""
+    """Row for the agreement with the consensus mode, an upper limit, if the mean is known."""
     table = tables.get("consensus")
     if table is None or "class_mean" not in table.colnames:
         return
@@ -251,9 +251,9 @@ def _rows_of_modes(tables):
     if agree["total"].sum():
         values = {str(row["class"]): row["percent"] for row in agree}
         yield (
-            "all of consensus",
-            "mode of people",
-            "all of them",
+            "consensus, all",
+            "mode of classifiers",
+            "all classifiers",
             values,
             agree["total"].sum(),
             "to",
@@ -271,7 +271,7 @@ def _rows_of_pairs(pairs):
 
 
 def _agreements(labels, classes):
-    """Percent of each class that has the same class again, and of 1 and 2 as one."""
+    """Percentage of each class with the same class again, and of 1 and 2 merged."""
     whole, merged = (
         mean_confusion([confusion_matrix(labels, classes, merge=merge)])
         for merge in (None, _CLUSTERS)
@@ -280,7 +280,7 @@ def _agreements(labels, classes):
 
 
 def _diagonals(confusion, merged):
-    """Mean and standard deviation of the percentage right, by class and of 1 and 2 as one."""
+    """Mean and standard deviation of the recall, by class and for 1 and 2 merged."""
     rows = {str(row["class"]): row for row in confusion} | {"1+2": merged[0]}
     return {
         name: (row[f"class_{row['class']}"], row[f"class_{row['class']}_std"])
@@ -289,7 +289,7 @@ def _diagonals(confusion, merged):
 
 
 def _levels_table(networks, samples, select):
-    """One row per experiment: what is right of each class, against the level of people."""
+    """One row per experiment: recall of each class against human agreement."""
     levels, rows = adopted_levels(), []
     for name, labels, part in product(networks, samples, ("validation", "new galaxy")):
         classes = select(part=part, labels=labels, architecture=name)
@@ -308,7 +308,7 @@ def _levels_table(networks, samples, select):
 
 
 def _verdict(percent, low, high):
-    """Where a percentage lies: below, within or above a level."""
+    """Whether a percentage is below, within or above a level."""
     if np.isnan(percent):
         return "unknown"
     return "below" if percent < low else "within" if percent <= high else "above"

@@ -29,8 +29,8 @@ from astroclust.training.sample_rows import AFFINE
 
 __all__ = ["PICTURE_NETWORKS", "read_picture_stamps", "reproduce_on_pictures"]
 
-#: Networks by name: architecture and first weights. ResNet18 is that of the paper at a size that a
-#: CPU bears; the weights of EfficientNet-Lite0 for ImageNet are a package, and need no download.
+#: Networks by name: architecture and initial weights. ResNet18 is that of the paper at a size
+#: feasible on a CPU; the ImageNet weights of EfficientNet-Lite0 are a package and need no download.
 PICTURE_NETWORKS = {
     "resnet18-imagenet": ("resnet18@64", "imagenet"),
     "resnet18-random": ("resnet18@64", "none"),
@@ -38,7 +38,7 @@ PICTURE_NETWORKS = {
     "efficientnet-random": ("timm/efficientnet_lite0@64", "none"),
     "native": ("native", None),
 }
-_OF_FILE = "resnet18-imagenet"  # whose weights a file may have
+_OF_FILE = "resnet18-imagenet"  # whose weights can be given as a file
 _NEW_GALAXY = "ngc1566"
 _LISTING, _LABELS = "pictures.ecsv", "labels.ecsv"
 
@@ -57,44 +57,44 @@ def reproduce_on_pictures(
     weights=None,
     progress_bar=False,
 ):
-    """Repeat the experiments of Wei et al. (2020) on color pictures with human classes.
+    """Reproduce the experiments of Wei et al. (2020) on color pictures with human classes.
 
-    These are real clusters with real classes, but pictures are not photometry: artists stretched,
-    sharpened and compressed them, they are coarser than the mosaics, and of five bands they have
-    B, V and I. The networks are those of the paper, with NUV and U absent and a channel of zeros:
-    copies of a network for pictures, from random weights and from those of ImageNet, and ours
-    beside them. Each is trained ten times on four fifths of each class, and tested on the last
-    fifth, on a galaxy that is not in the training set, and on that without each band.
-    Classes of which Tables 1 and 2 of the paper have none in a field, class 4 of NGC 4449, are
-    excluded.
+    These are real clusters with human classes, but pictures are not photometry: they were
+    stretched, sharpened and compressed for display, are coarser than the mosaics, and only have B,
+    V and I. The networks are those of the paper, two copies of an image network from random weights
+    and from ImageNet weights, with NUV and U absent and a channel of zeros, and ours for
+    comparison. Each is trained ten times on four fifths of each class, and tested on the remaining
+    fifth, on a galaxy outside the training set, and on that galaxy without each band. Classes
+    without objects in a field in Tables 1 and 2 of the paper (class 4 of NGC 4449) are excluded.
 
     The same call resumes after a stop. The report is written after every training.
 
     Parameters
     ----------
     folder : str or `~pathlib.Path`
-        Where trainings and the report go.
+        Folder for trainings and the report.
     pictures : str or `~pathlib.Path`
         Folder with the pictures, their list ``pictures.ecsv``, see
         `~astroclust.training.read_samples`, and ``labels.ecsv``: ``field``, ``x``, ``y`` and
         ``class_human``.
     networks : sequence of str, optional
-        Some of `PICTURE_NETWORKS`; by default all whose weights can be had.
+        Subset of `PICTURE_NETWORKS`; by default all whose weights are available.
     runs : int, optional
         Trainings of each network.
     batches : int, optional
-        Batches of 32 stamps in each training of a network of the paper, which has 10,000. Ours is
-        trained for 16 epochs.
+        Batches of 32 stamps in each training of a network of the paper (10,000 in the paper). Ours
+        is trained for 16 epochs.
     normalization : str, optional
-        Of the networks of the paper; see `~astroclust.experiments.reproduce_wei2020`.
+        Normalization for the networks of the paper; see
+        `~astroclust.experiments.reproduce_wei2020`.
     split : str, optional
-        ``"stratified"``, as in the paper, or ``"grouped"``: no stamp of the test set shares a pixel
-        with one of the training set.
+        ``"stratified"``, as in the paper, or ``"grouped"``: the test set shares no pixels with the
+        training set.
     redraw : bool, optional
-        Whether each run has a split of its own; see `~astroclust.experiments.reproduce_wei2020`.
+        Whether each run has its own split; see `~astroclust.experiments.reproduce_wei2020`.
     new_galaxy : str or None, optional
-        Galaxy or field in place of NGC 1559, which is excluded from the sample. With None all
-        are in the sample.
+        Galaxy or field in place of NGC 1559, which is excluded from the sample. If None, all are in
+        the sample.
     weights : str or `~pathlib.Path`, optional
         File with the ImageNet weights of ResNet18; by default torch downloads them.
     progress_bar : bool, optional
@@ -108,20 +108,20 @@ def reproduce_on_pictures(
     Raises
     ------
     OSError
-        If a file cannot be read, or weights of ImageNet that were asked for cannot be had.
+        If a file cannot be read, or requested ImageNet weights are not available.
     ValueError
-        If a network, the split or the new galaxy is not known, or the folder holds trainings of
-        other data or settings.
+        If a network, the split or the new galaxy is unknown, or the folder has trainings with
+        different data or settings.
 
     Examples
     --------
-    A study takes hours, and needs pictures:
+    A study takes hours and requires pictures:
 
     >>> from astroclust.experiments import reproduce_on_pictures
     >>> reproduce_on_pictures("study", "pictures", runs=1)
     Traceback (most recent call last):
         ...
-    FileNotFoundError: there is no file pictures/pictures.ecsv: give the folder with the list ...
+    FileNotFoundError: pictures/pictures.ecsv does not exist; give the folder with the list ...
     """
     began, folder = perf_counter(), Path(folder)
     check_split(split)
@@ -129,8 +129,8 @@ def reproduce_on_pictures(
         raise ValueError(f"runs must be at least 1, not {runs}")
     if weights == "none":
         raise ValueError(
-            "weights none would make resnet18-imagenet random: omit weights, and choose "
-            "resnet18-random among the networks"
+            "weights none would make resnet18-imagenet random; omit weights, and choose the "
+            "network resnet18-random"
         )
     recipes = _recipes(networks, folder, batches, normalization, weights)
     stamps = _of_the_paper(read_picture_stamps(pictures, progress_bar=progress_bar))
@@ -175,16 +175,16 @@ def read_picture_stamps(folder, *, progress_bar=False):
     Returns
     -------
     stamps : `~astroclust.stamps.Stamps`
-        n stamps in the bands of LEGUS, with a margin for the corners of turned ones. Columns:
+        n stamps in the bands of LEGUS, with a margin for the corners of rotated ones. Columns:
         ``field``, ``galaxy``, ``picture``, ``credit``, ``class``, ``x``, ``y``, and ``group``,
-        equal for stamps that share pixels, also if two fields are on one picture.
+        which is equal for stamps that share pixels, also across fields on the same picture.
 
     Raises
     ------
     OSError
         If a file cannot be read.
     ValueError
-        If the list lacks columns, or as `~astroclust.training.read_samples` does.
+        If the list lacks columns or is invalid, see `~astroclust.training.read_samples`.
 
     Examples
     --------
@@ -192,20 +192,20 @@ def read_picture_stamps(folder, *, progress_bar=False):
     >>> read_picture_stamps("nowhere")
     Traceback (most recent call last):
         ...
-    FileNotFoundError: there is no file nowhere/pictures.ecsv: give the folder with the list ...
+    FileNotFoundError: nowhere/pictures.ecsv does not exist; give the folder with the list ...
     """
     folder = Path(folder)
     if not (folder / _LISTING).is_file():
         raise FileNotFoundError(
-            f"there is no file {folder / _LISTING}: give the folder with the list of pictures, the "
+            f"{folder / _LISTING} does not exist; give the folder with the list of pictures, the "
             "pictures and their labels"
         )
     listing = read_table(folder / _LISTING)
     lacking = [name for name in ("field", "file", *AFFINE) if name not in listing.colnames]
     if lacking:
         raise ValueError(
-            f"{folder / _LISTING} lacks the columns {', '.join(lacking)}: give one row per field, "
-            "with the affine from the pixels of the labels to those of its picture"
+            f"{folder / _LISTING} lacks the columns {', '.join(lacking)}; give one row per field, "
+            "with the affine transformation from the pixels of the labels to those of its picture"
         )
     listing["file"] = [str(folder / name) for name in listing["file"]]
     listing["labels"] = str(folder / _LABELS)
@@ -237,7 +237,7 @@ def read_picture_stamps(folder, *, progress_bar=False):
 
 
 def _on_first_grid(table, row, listing):
-    """Positions in the pixels of the first field that is on the same picture."""
+    """Positions in the pixels of the first field on the same picture."""
     first = listing[listing["file"] == row["file"]][0]
     affine = np.array([float(first[name]) for name in AFFINE]).reshape(2, 3)
     place = np.array([table["col"], table["row"]], float) - affine[:, 2:]
@@ -245,7 +245,7 @@ def _on_first_grid(table, row, listing):
 
 
 def _of_the_paper(stamps):
-    """Stamps without classes of which the paper has none in a field: class 4 of NGC 4449."""
+    """Exclude classes without objects in a field of the paper: class 4 of NGC 4449."""
     excluded = np.zeros(len(stamps), bool)
     for field in dict.fromkeys(stamps.table["field"]):
         unused = [number for number, total in _totals(field).items() if total == 0]
@@ -255,16 +255,16 @@ def _of_the_paper(stamps):
 
 
 def _totals(field):
-    """Objects of each class that Tables 1 and 2 of the paper list for a field."""
+    """Number of objects of each class for a field in Tables 1 and 2 of the paper."""
     try:
         known = find_field(field)
-    except KeyError:  # a galaxy that the paper does not have
+    except KeyError:  # a galaxy that is not in the paper
         return {}
     return dict(zip(LEGUS_CLASSES.numbers, known.table_1 or known.table_2 or (), strict=False))
 
 
 def _without_galaxy(stamps, name):
-    """The stamps of other galaxies, and those of one."""
+    """Split stamps into those of other galaxies and those of one galaxy."""
     if name is None:
         return stamps, None
     wanted = plain_name(name)
@@ -278,8 +278,8 @@ def _without_galaxy(stamps, name):
         known = ", ".join(dict.fromkeys(stamps.table["field"]))
         problem = "is the only galaxy of" if own.any() else "is not one of"
         raise ValueError(
-            f"new galaxy {name} {problem} the pictures, which are of {known}: name another one, or "
-            "none"
+            f"new galaxy {name} {problem} the pictures, which are of {known}; give another "
+            "galaxy, or none"
         )
     galaxies = set(stamps.table["galaxy"][own])  # all fields of it
     own = np.isin(stamps.table["galaxy"], list(galaxies))
@@ -287,7 +287,7 @@ def _without_galaxy(stamps, name):
 
 
 def _without_each_band(stamps):
-    """Stamps without each of the bands that they have, by the name of the part."""
+    """Stamps without each of their bands, by the name of the part."""
     seen = stamps.present.any(axis=0)
     return {
         f"without {band}": without_bands(stamps, [i])

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The report on color pictures: the tables of Wei et al. (2020) from real clusters and classes."""
+"""Report on color pictures: the tables of Wei et al. (2020) for real clusters and classes."""
 
 import numpy as np
 from astropy.table import Table
@@ -20,40 +20,40 @@ from astroclust.reports import Report, describe_machine
 __all__ = ["report_pictures"]
 
 _NOTE = (
-    "Color pictures, not photometry: real clusters with the classes that people gave them, on "
-    "renderings that were stretched, sharpened, color-balanced and compressed for the eye, coarser "
-    "than the mosaics, in B, V and I alone. Numbers of the paper are of five bands and native "
+    "These are color pictures, not photometry: real clusters with human classes, on renderings "
+    "that were stretched, sharpened, color-balanced and compressed for display, coarser than the "
+    "mosaics and in B, V and I only. The numbers of the paper are for five bands and native "
     "pixels."
 )
 _PARTS = ("validation", "new galaxy")
 
 
 def report_pictures(classified, sample, new, *, runs, recipes, split, redraw, seconds):
-    """Report on the trainings that there are.
+    """Make the report on all finished trainings.
 
     Parameters
     ----------
     classified : `~astropy.table.Table`
-        Classes of all trainings so far, with the columns that say which it was.
+        Classes of all finished trainings, with columns that identify the training.
     sample : `~astroclust.stamps.Stamps`
         The sample that is divided into training and validation set.
     new : `~astroclust.stamps.Stamps` or None
         Stamps of the new galaxy.
     runs : int
-        Trainings of each network when all are done.
+        Planned number of trainings of each network.
     recipes : dict of str to `~astroclust.training.Recipe`
         Networks by name.
     split : str
-        How the sample is divided.
+        Type of split.
     redraw : bool
-        Whether each run has a split of its own.
+        Whether each run has its own split.
     seconds : float
         Duration of this call.
 
     Returns
     -------
     report : `~astroclust.reports.Report`
-        Not yet written.
+        Report that has not been written yet.
     """
     report = Report("The experiments of Wei et al. (2020) on color pictures", note=_NOTE)
     networks = list(dict.fromkeys(classified["architecture"]))
@@ -64,10 +64,10 @@ def report_pictures(classified, sample, new, *, runs, recipes, split, redraw, se
     }
     _add_summary(report, parts, runs)
     report.add(
-        "Sentences of the paper",
-        "What the trainings say of each, as far as they are done. Differences are told from chance "
-        "by two-sided sign tests over the trainings; comparable are accuracies that differ by no "
-        "more than the variations of sec. 4.3.",
+        "Statements of the paper",
+        "Results of the finished trainings for each statement. The significance of differences is "
+        "from two-sided sign tests over the trainings; accuracies are comparable if they differ "
+        "by no more than the variations of sec. 4.3.",
         name="claims",
         table=check_claims(parts),
     )
@@ -77,8 +77,8 @@ def report_pictures(classified, sample, new, *, runs, recipes, split, redraw, se
     _add_bands(report, networks, parts)
     _add_sample(report, sample, new, recipes, split, redraw)
     report.add(
-        "The machine",
-        "Minutes are those of this call; earlier ones that it resumed are not counted.",
+        "Computer",
+        "Minutes refer to this call only, without earlier ones that it resumed.",
         name="machine",
         table=describe_machine(seconds),
     )
@@ -90,7 +90,7 @@ def _select(classified, network, part):
 
 
 def _add_summary(report, parts, runs):
-    """Accuracy and recalls of each network, a row per part."""
+    """Add accuracy and recalls of each network, one row per part."""
     rows, usual = [], {}
     for (network, part), table in parts.items():
         if part not in _PARTS:
@@ -110,12 +110,14 @@ def _add_summary(report, parts, runs):
         rows.append(row)
     done = min(row["runs"] for row in rows)
     text = (
-        "Percent of all objects, and of each true class, that are right: mean and standard "
+        "Percentage of correct classes for all objects and for each true class: mean and standard "
         "deviation over the trainings"
     )
-    text += "." if done >= runs else f", of which {done} of {runs} are done so far."
+    text += "." if done >= runs else f", {done} of {runs} so far."
     most = " and ".join(f"{value:.1f} in the {part} set" for part, value in usual.items())
-    text += f" The most frequent class alone would give {most}.".replace("galaxy set", "galaxy")
+    text += f" Always choosing the most frequent class gives {most}.".replace(
+        "galaxy set", "galaxy"
+    )
     report.add("Accuracy of each network", text, name="summary", table=Table(rows=rows))
 
 
@@ -160,9 +162,9 @@ def _add_bands(report, networks, parts):
     if rows:
         report.add(
             "Without one band",
-            "Change in points if one band of the new galaxy is set to zero: mean and standard "
-            "deviation of the changes in each training (Fig. 7; in the paper V costs the most). "
-            + " ".join(sentences),
+            "Change of the accuracy in points if one band of the new galaxy is set to zero: mean "
+            "and standard deviation over the trainings (Fig. 7; in the paper the loss is largest "
+            "for V). " + " ".join(sentences),
             name="bands",
             table=Table(rows=rows),
         )
@@ -188,17 +190,17 @@ def _add_sample(report, sample, new, recipes, split, redraw):
     tables = [stamps.table for stamps in (sample, new) if stamps is not None]
     given = dict.fromkeys(credit for table in tables for credit in table["credit"] if credit)
     report.add(
-        "What this was made of",
-        "Stamps of each class, without classes of which Tables 1 and 2 of the paper have none in a "
-        f"field. {text} {'; '.join(trainings)}. The paper has 10,000 batches at 299 "
-        f"pixels, from ImageNet. Pictures: {'; '.join(given) or 'no credit is given'}.",
+        "Data and settings",
+        "Stamps of each class, without classes that have no objects in a field in Tables 1 and 2 "
+        f"of the paper. {text} {'; '.join(trainings)}. The paper has 10,000 batches at 299 "
+        f"pixels, from ImageNet. Pictures: {'; '.join(given) or 'no credit given'}.",
         name="sample",
         table=Table(rows=rows),
     )
 
 
 def _describe(name, recipe):
-    """A network and how long it is trained."""
+    """Description of a network and its training."""
     length = f"{recipe.epochs} epochs"
     if recipe.batches is not None:
         length = f"{recipe.batches} batches of {recipe.batch_size}"

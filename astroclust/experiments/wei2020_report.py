@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The report on Wei et al. (2020): the classes of all trainings beside the published numbers."""
+"""Report that compares the classes of all trainings with Wei et al. (2020)."""
 
 from functools import partial
 
@@ -38,12 +38,12 @@ __all__ = ["LABELS", "WITHOUT", "add_data", "compare_classes"]
 
 #: Labels of the two samples of the paper.
 LABELS = ("bcw", "consensus")
-#: The part of the results in which each band is set to zero.
+#: Parts of the results in which each band is set to zero.
 WITHOUT = {band: f"without {band}" for band in LEGUS_BANDS.roles}
 
 
 def _confusion(classified, *, part, labels, architecture, size="50"):
-    """Mean confusion of the runs of one experiment, or None where there is none."""
+    """Mean confusion of the runs of one experiment, or None without runs."""
     table = _select(classified, part=part, labels=labels, architecture=architecture, size=size)
     if not len(table):
         return None
@@ -52,36 +52,36 @@ def _confusion(classified, *, part, labels, architecture, size="50"):
 
 
 def compare_classes(classified, plan, quick, samples=None, again=None):
-    """Report on the classes of all trainings: tables and figures beside those of the paper.
+    """Make the report with tables and figures as in the paper.
 
     Parameters
     ----------
     classified : `~astropy.table.Table`
-        Classes of all trainings, with the columns that say which it was.
+        Classes of all trainings, with columns that identify the training.
     plan : ``astroclust.experiments.wei2020._Plan``
         Networks and sizes of the reproduction.
     quick : bool
-        Whether it is too small to be compared.
+        Whether this is a quick run, which cannot be compared.
     samples : dict of str to `~astroclust.stamps.Stamps`, optional
-        Samples by their labels, for the level of people; by default it is left out.
+        Samples by their labels, for human agreement, which is omitted by default.
     again : `~astropy.table.Table`, optional
         See `~astroclust.experiments.wei2020_people.add_people`.
 
     Returns
     -------
     report : `~astroclust.reports.Report`
-        Not yet written.
+        Report that has not been written yet.
     """
-    note = "A quick run: it shows that every step works; its numbers are not to be compared."
+    note = "Quick run: a test of every step, whose numbers are not meaningful."
     report = Report("The experiments of Wei et al. (2020)", note=note if quick else "")
     comparison = _compare(classified, plan)
     report.add(
         "All numbers of the paper",
-        "Percent of each true class that was given each class. The difference is in standard "
-        "deviations of both, where both are known; totals are objects of the true class, ours per "
-        "training. The paper's new galaxy is NGC 1559. Our trainings of one kind have "
-        f"{'a split each' if plan.redraw else 'one split'} ({plan.split}); pixels of the networks "
-        f"of the paper are normalized as {plan.normalization}.",
+        "Percentage of each true class that was assigned each class. Differences are in units of "
+        "the combined standard deviation, if both are known; totals are objects of the true "
+        "class, ours per training. The new galaxy of the paper is NGC 1559. Our trainings of one "
+        f"kind have {'a split each' if plan.redraw else 'one split'} ({plan.split}); pixels of "
+        f"the networks of the paper are normalized as {plan.normalization}.",
         name="comparison",
         table=comparison,
     )
@@ -103,7 +103,7 @@ def compare_classes(classified, plan, quick, samples=None, again=None):
 
 
 def _compare(classified, plan):
-    """The published numbers beside ours, a row each."""
+    """Comparison with the published numbers, one row each."""
     paper = read_data("wei2020")
     architectures = {
         name: plan.networks.get(recipe)
@@ -118,7 +118,7 @@ def _compare(classified, plan):
             labels=row["labels"],
             architecture=architectures[row["network"]],
         )
-        if ours is None:  # not of this reproduction
+        if ours is None:  # not in this reproduction
             rows.append((np.nan, np.nan, 0, 0, np.nan))
             continue
         of_class = ours[ours["class"] == row["true_class"]][0]
@@ -134,7 +134,11 @@ def _compare(classified, plan):
     table["ours_runs"] = runs.astype(int)
     with np.errstate(divide="ignore", invalid="ignore"):
         table["difference"] = (ours - table["paper"]) / error
-    totals = ["paper_total", "ours_total", "ours_runs"]  # last, for the numbers to be side by side
+    totals = [
+        "paper_total",
+        "ours_total",
+        "ours_runs",
+    ]  # last, so that the numbers are side by side
     return table[[name for name in table.colnames if name not in totals] + totals]
 
 
@@ -163,7 +167,7 @@ def _probabilities(table):
 
 
 def _select(classified, *, part, labels, architecture, size="50"):
-    """The rows of the runs of one experiment."""
+    """Rows of the runs of one experiment."""
     chosen = {"part": part, "labels": labels, "architecture": architecture, "size": size}
     rows = np.ones(len(classified), bool)
     for name, value in chosen.items():
@@ -193,7 +197,7 @@ def _add_calibration(report, classified, plan):
         curve = calibration_curve(table["label"], _probabilities(table))
         report.add(
             f"Calibration: {architecture}, labels {labels}, validation",
-            "Not in the paper: how often classes are right, against their probability.",
+            "Fraction of correct classes against probability (not in the paper).",
             name=f"calibration_{architecture}".replace("/", "-"),
             table=curve,
             form=".3f",
@@ -223,8 +227,8 @@ def _add_sizes(report, classified, plan):
     table = Table(rows=rows, names=names)
     report.add(
         "Size of the stamps",
-        "Percent of each class that is right, of stamps of 25, 50 and 100 pixels and of random "
-        f"size (Fig. 6; labels {labels}, validation). The paper sees no significant differences.",
+        "Recall of each class in percent for stamps of 25, 50 and 100 pixels and of random size "
+        f"(Fig. 6; labels {labels}, validation). The paper finds no significant differences.",
         name="sizes",
         table=table,
         figure=_plot_sizes(table),
@@ -249,7 +253,7 @@ def _plot_sizes(table):
                 capsize=3,
             )
         ax.set(title=architecture, xlabel="width of the stamps (pixels)", ylim=(0, 100))
-    axes[0].set(ylabel="percent right")
+    axes[0].set(ylabel="recall (percent)")
     axes[-1].legend(frameon=False)
     return figure
 
@@ -257,8 +261,8 @@ def _plot_sizes(table):
 def _add_filters(report, classified, plan):
     rows, labels = [], plan.labels_for("bcw")
     text = (
-        "Change of the accuracy, in points, if one band is set to zero: mean and standard "
-        "deviation of the changes in each training (Fig. 7; in the paper V costs the most)."
+        "Change of the accuracy in points if one band is set to zero: mean and standard deviation "
+        "over the trainings (Fig. 7; in the paper the loss is largest for V)."
     )
     for architecture in plan.networks.values():
         experiment = {"labels": labels, "architecture": architecture}
@@ -274,7 +278,7 @@ def _add_filters(report, classified, plan):
         text += f" {architecture}: {most_needed(changes)[1]}."
     table = Table(rows=rows)
     report.add(
-        "Leaving one filter out",
+        "Importance of each filter",
         text,
         name="filters",
         table=table,
@@ -296,23 +300,23 @@ def _plot_filters(table):
             color="#0072B2",
         )
         ax.axhline(0, color="0.4", lw=0.8)
-        ax.set(title=architecture, xlabel="band left out")
+        ax.set(title=architecture, xlabel="excluded band")
     axes[0].set(ylabel="change of accuracy (points)")
     return figure
 
 
 def _describe_new(new_galaxy):
-    """How the new galaxy differs from that of the paper."""
+    """Text on the difference between the new galaxy and that of the paper."""
     if plain_name(new_galaxy) == "ngc1559":
         return (
             "NGC 1559 has the human classes of PHANGS-CAT (1 to 3 of data release 5, and "
             "candidates of data release 4 with artifact codes), a later catalog than the paper's."
         )
-    return f"{new_galaxy} stands for NGC 1559, the new galaxy of the paper."
+    return f"{new_galaxy} replaces NGC 1559, the new galaxy of the paper."
 
 
 def add_data(report, samples, new, new_galaxy, weights, seconds):
-    """Add to a report what it was made of: numbers of stamps, weights, machine and time.
+    """Add data and settings to a report: numbers of stamps, weights, computer and time.
 
     Parameters
     ----------
@@ -325,20 +329,20 @@ def add_data(report, samples, new, new_galaxy, weights, seconds):
     new_galaxy : str
         Name of the new galaxy.
     weights : str or None
-        First weights of the networks.
+        Initial weights of the networks.
     seconds : float
         Duration of the reproduction.
     """
     report.add(
-        "What this was made of",
+        "Data and settings",
         f"{_describe_new(new_galaxy)} "
         "The networks of the paper start from "
         + ("the weights of ImageNet." if weights is None else f"weights: {weights}."),
     )
     add_totals(report, {**samples, "new galaxy": new})
     report.add(
-        "The machine",
-        "Minutes are those of this call; earlier ones that it went on from are not counted.",
+        "Computer",
+        "Minutes refer to this call only, without earlier ones that it resumed.",
         name="machine",
         table=describe_machine(seconds),
     )

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How many objects of each class the samples of Wei et al. (2020) have, published and ours."""
+"""Number of objects per class in the samples of Wei et al. (2020), published and ours."""
 
 import numpy as np
 from astropy.table import MaskedColumn, Table
@@ -14,7 +14,7 @@ _TABLES = {"bcw": "table_1", "consensus": "table_2"}
 
 
 def add_totals(report, samples):
-    """Add the totals of Tables 1 to 3 beside ours to a report, and those of each field.
+    """Add a comparison with the totals of Tables 1 to 3, and with those of each field, to a report.
 
     Parameters
     ----------
@@ -24,17 +24,16 @@ def add_totals(report, samples):
         Samples by their labels, and ``"new galaxy"``.
     """
     report.add(
-        "Totals of the samples",
-        "Objects of each class (Tables 1 to 3). The paper learns from and tests on those that are "
-        "detected in at least four bands, as ours are. Fields whose labels are not public are "
-        "missing from ours.",
+        "Size of the samples",
+        "Objects of each class (Tables 1 to 3). As in the paper, objects for training and testing "
+        "are detected in at least four bands. Fields without public labels are missing from ours.",
         name="totals",
         table=_totals(samples),
     )
     report.add(
         "Objects of each field",
-        "Stamps of each class, and the objects of the tables of the paper, which count all without "
-        "regard to bands.",
+        "Stamps of each class, and the objects in the tables of the paper, regardless of their "
+        "bands.",
         name="samples",
         table=_fields(samples),
     )
@@ -45,7 +44,7 @@ def _counts(classes):
 
 
 def _totals(samples):
-    """Published and own totals, one row each."""
+    """Published totals and ours, one row each."""
     columns = [f"class_{number}" for number in LEGUS_CLASSES.numbers]
     rows = [
         (row["sample"], f"paper, {row['item'].replace('-', ' ')}", row["detected_in"], *own)
@@ -60,7 +59,7 @@ def _totals(samples):
 
 
 def _fields(samples):
-    """Own counts of each field, and those of the paper; masked if its tables lack the field."""
+    """Our counts of each field and those of the paper, masked if its tables lack the field."""
     names = LEGUS_CLASSES.numbers
     rows, published = [], []
     for sample, stamps in samples.items():
@@ -76,7 +75,7 @@ def _fields(samples):
 
 
 def _published(sample, field):
-    """Counts of a field in the table of the paper; None if it has none."""
+    """Counts of a field in a table of the paper, or None."""
     try:
         return getattr(find_field(field), _TABLES.get(sample, "table_2"))
     except KeyError:  # not of LEGUS

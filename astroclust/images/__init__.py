@@ -90,7 +90,7 @@ class ImageSet(Mapping):
                 f'{{"F555W": "v.fits"}}, not {type(images).__name__}'
             )
         if not images:
-            raise ValueError("images is empty: give at least one band")
+            raise ValueError("images is empty; give at least one band")
         roles = {_key(name): role for name, role in (roles or {}).items()}
         self._system = system = find_band_system(system)
         opened = [_open(name, image, roles, system) for name, image in images.items()]
@@ -107,7 +107,7 @@ class ImageSet(Mapping):
         self._bands = {band.filter: band for band in bands}
         if len({band.role for band in bands}) < len(bands):
             given = ", ".join(f"{band.filter} ({band.role})" for band in bands)
-            raise ValueError(f"two bands have the same role: {given}; leave one of them out")
+            raise ValueError(f"two bands have the same role: {given}; omit one of them")
         _check_shapes(bands)
         self._wcs = _common_wcs(bands)
 
@@ -197,7 +197,7 @@ class ImageSet(Mapping):
             return cls(paths, roles=roles, system=LEGUS_BANDS if system is None else system)
         files = [paths] if isinstance(paths, str | Path) else list(paths)
         if not files:
-            raise ValueError("there are no files to read: give at least one band")
+            raise ValueError("no files are given; give at least one band")
         images, system = name_by_filter(files, roles=roles, system=system)
         try:
             return cls(images, roles=roles, system=system)
@@ -320,7 +320,7 @@ class ImageSet(Mapping):
         for band in self._bands.values():
             if _key(name) in (band.filter, band.role):
                 return band
-        raise KeyError(f"no band {name!r}: there are {', '.join(self._bands)}")
+        raise KeyError(f"no band {name!r}; available are {', '.join(self._bands)}")
 
     def __iter__(self):
         return iter(self._bands)
@@ -380,7 +380,7 @@ class ImageSet(Mapping):
 
 def _key(name):
     if not isinstance(name, str):
-        raise TypeError(f"a filter is named by a string, not {name!r}")
+        raise TypeError(f"a filter name must be a string, not {name!r}")
     return name.strip().upper()
 
 
@@ -421,8 +421,8 @@ def _check_shapes(bands):
         if dx or dy:
             raise ValueError(
                 f"{band.filter} has shape {band.data.shape}, {first.filter} {first.data.shape}: "
-                f"{dx:+d} pixels in x and {dy:+d} in y; bring all bands to one grid "
-                "(for example with reproject)"
+                f"{dx:+d} pixels in x and {dy:+d} in y; reproject all bands to one grid (for "
+                "example with the reproject package)"
             )
 
 
@@ -440,8 +440,8 @@ def _common_wcs(bands):
         offset = np.hypot(other_x - x, other_y - y).max()
         if not offset <= WCS_TOLERANCE:
             raise ValueError(
-                f"the WCS of {band.filter} is off that of {first.filter} by up to {offset:.2f} "
-                f"pixels (at most {WCS_TOLERANCE} are allowed); bring all bands to one grid "
-                "(for example with reproject)"
+                f"the WCS of {band.filter} differs from that of {first.filter} by up to "
+                f"{offset:.2f} pixels (more than {WCS_TOLERANCE}); reproject all bands to one "
+                "grid (for example with the reproject package)"
             )
     return first.wcs

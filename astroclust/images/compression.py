@@ -58,10 +58,10 @@ def _quantization_steps(hdu):
     if not path:
         return None
     with fits.open(path, disable_image_compression=True) as hdus:
-        places = [hdus.fileinfo(i)["hdrLoc"] for i in range(len(hdus))]
-        if info["hdrLoc"] not in places:
+        offsets = [hdus.fileinfo(i)["hdrLoc"] for i in range(len(hdus))]
+        if info["hdrLoc"] not in offsets:
             return None
-        table = hdus[places.index(info["hdrLoc"])]
+        table = hdus[offsets.index(info["hdrLoc"])]
         header = table.header
         if "ZSCALE" not in (table.columns.names or ()):
             return None

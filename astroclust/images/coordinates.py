@@ -17,7 +17,7 @@ _DISTORTIONS = {
     "D2IM": r"D2IM(DIS|ERR)\d|D2IM\d(\..+)?|D2IMARR|AXISCORR",
     "PV": r"PV[12]_\d+",
 }
-_NO_DISTORTION = "CTYPE says that there is no distortion"
+_NO_DISTORTION = "CTYPE indicates no distortion"
 _TABLES = {"CPDIS": "WCSDVARR", "D2IM": "D2IMARR"}
 
 
@@ -118,10 +118,10 @@ def _stale_distortions(header, hdus):
     if all(ctype.endswith("-SIP") for ctype in ctypes):
         lost = [kind for kind in given if kind in _TABLES and not _has_table(hdus, kind)]
         if "SIP" not in given:
-            return ["SIP", *lost], "CTYPE says -SIP, but there is no polynomial"
+            return ["SIP", *lost], "CTYPE is -SIP, but there is no polynomial"
         return lost, "their lookup tables are missing"
     if any(ctype.endswith("-TPV") for ctype in ctypes) and "PV" not in given:
-        return ["TPV"], "CTYPE says -TPV, but there is no polynomial"
+        return ["TPV"], "CTYPE is -TPV, but there is no polynomial"
     # Projections other than TAN have PV parameters of their own.
     if not all(ctype.endswith(("-TAN", "-TAN-SIP")) for ctype in ctypes):
         given = [kind for kind in given if kind != "PV"]
@@ -142,6 +142,6 @@ def _remark(dropped, reason):
     if not dropped:
         return ""
     return (
-        f"{', '.join(dropped)} keywords of a distortion are ignored, as {reason}; "
-        "if it applies, end CTYPE1 and CTYPE2 in -SIP or -TPV and keep its tables in the file"
+        f"{', '.join(dropped)} distortion keywords are ignored, as {reason}; if the distortion "
+        "applies, end CTYPE1 and CTYPE2 in -SIP or -TPV and keep its tables in the file"
     )

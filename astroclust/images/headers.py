@@ -101,9 +101,9 @@ def _filter_remark(band, system):
     if not others:
         return ""
     return (
-        f"its header says {', '.join(others)}, but the image is given as {band.filter}; give it "
-        f"under its own filter, or insist with roles={{{band.filter!r}: {band.role!r}}} (--role "
-        f"{band.filter}={band.role} on the command line)"
+        f"its header has {', '.join(others)}, but the image is given as {band.filter}; give it "
+        f"under its own filter, or override the check with roles={{{band.filter!r}: "
+        f"{band.role!r}}} (--role {band.filter}={band.role} on the command line)"
     )
 
 
@@ -139,7 +139,7 @@ def _camera_remark(band):
     label, remedy = camera_label(camera), _zero_points(band)
     if not np.isfinite(ab_zero_point(band)):
         return (
-            f"it is from {label}, for which there are no zero points here: photometry gives no "
+            f"it is from {label}, for which no zero points are known, so photometry gives no "
             f"magnitudes; {remedy}"
         )
     return (
@@ -154,7 +154,7 @@ def _area_remark(band):
         return ""
     return (
         f"PIXAR_SR is {header:.3g} sr, but a pixel of its WCS is {wcs:.3g} sr, which is used; "
-        "correct PIXAR_SR, which resampling leaves as it was"
+        "correct PIXAR_SR, which resampling does not update"
     )
 
 
@@ -165,7 +165,7 @@ def _exposure_remark(band, counts):
     what = "fluxes, errors and classes" if counts else "photometric errors"
     seconds, total = exposure_time(band), header_number(band.meta, "TEXPTIME")
     if not np.isfinite(seconds):
-        return f"EXPTIME is {given}: photometric errors have no photon noise; set EXPTIME"
+        return f"EXPTIME is {given}, so photometric errors lack photon noise; set EXPTIME"
     uses = f"{what} assume an exposure of {seconds:g} s; correct EXPTIME"
     if seconds == 1:
         return f"EXPTIME is 1 s: {uses}"
@@ -199,7 +199,7 @@ def _zero_point_remark(band):
         return f"{what}: photometry uses the zero point of LEGUS, {legus_zero_point(*key):g} mag"
     if np.isfinite(ab_of_vega(*key)):
         return (
-            f"{what} and LEGUS has no zero point: photometry gives no magnitudes; set PHOTFLAM "
+            f"{what} and LEGUS has no zero point, so photometry gives no magnitudes; set PHOTFLAM "
             f"and PHOTPLAM, or {_zero_points(band)}"
         )
     return ""

@@ -65,15 +65,15 @@ def name_by_filter(paths, *, roles=None, system=None):
         for name, image in found.items():
             if name in images:
                 raise ValueError(
-                    f"{images[name]} and {image} are both of {name}: exclude one of them, such as "
-                    "a weight map"
+                    f"{images[name]} and {image} are both {name} images; omit one of them, such "
+                    "as a weight map"
                 )
             images[name] = image
     if tables and not images:
-        raise ValueError(f"{', '.join(tables)}: no image there; give at least one band")
+        raise ValueError(f"no image in {', '.join(tables)}; give at least one band")
     if tables:
         warnings.warn(
-            f"no image in {', '.join(tables)}: passed over", AstropyUserWarning, stacklevel=3
+            f"skipped {', '.join(tables)}, which have no image", AstropyUserWarning, stacklevel=3
         )
     return images, find_band_system(system or "legus")
 
@@ -86,7 +86,7 @@ def _images_in(path, hdus, system, roles):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(
-                f"{path} has several extensions {', '.join(twice)}; choose them in a mapping such "
+                f"{path} has several extensions {', '.join(twice)}; select one in a mapping such "
                 f'as {{"{twice[0]}": "{path}[{twice[0]},1]"}}'
             )
         if names:
@@ -94,7 +94,7 @@ def _images_in(path, hdus, system, roles):
     try:
         hdu = choose_hdu(hdus, "", split_extension(path)[1])
     except ValueError as error:
-        raise ValueError(f"{path}: {error}; exclude the file if it is not a band") from None
+        raise ValueError(f"{path}: {error}; omit the file if it is not a band") from None
     return {_filter_in(path, hdu.header, hdus[0].header): str(path)}
 
 
@@ -108,12 +108,12 @@ def _filter_in(path, *headers):
         if filters:
             words = ", ".join(f"{key} {' '.join(names)}" for key, names in named.items())
             raise ValueError(
-                f"the header of {path} names several filters ({words}): give it with its filter, "
+                f"the header of {path} names several filters ({words}); give it with its filter, "
                 f"{_remedy(path, filters[0])}"
             )
     raise ValueError(
         f"{path} has no image extension named by a filter, and its header names none (FILTER, "
-        f"FILTER1, FILTER2, ...): give it with its filter, {_remedy(path, 'F555W')}"
+        f"FILTER1, FILTER2, ...); give it with its filter, {_remedy(path, 'F555W')}"
     )
 
 

@@ -62,11 +62,11 @@ def picture_bands(
     if (affine is None) == (wcs is None):
         given = "neither" if affine is None else "both"
         raise ValueError(
-            f"a picture needs either affine= or wcs=, not {given}: give the affine from pixels of "
-            "the grid to pixels of the picture, or the WCS of the picture"
+            f"a picture requires either affine= or wcs=, not {given}; give the affine "
+            "transformation from grid to picture pixels, or the WCS of the picture"
         )
     if wcs is None and pixel_scale is not None:
-        raise ValueError("pixel_scale goes with wcs: an affine has a grid of its own; leave it out")
+        raise ValueError("pixel_scale requires wcs, as an affine defines its own grid; omit it")
     picture = _read(path)
     if wcs is None:
         place, full, grid_wcs = _affine_grid(picture.shape[:2], affine)
@@ -81,7 +81,7 @@ def picture_bands(
     planes = _resample(picture, channels, place, (x0, y0), (ny, nx), wanted)
     if np.isnan(planes[0]).all():
         raise ValueError(
-            f"the grid of {ny} x {nx} pixels from (x, y) = ({x0}, {y0}) lies outside of {name}, "
+            f"the grid of {ny} x {nx} pixels from (x, y) = ({x0}, {y0}) lies outside {name}, "
             f"which has {picture.shape[1]} x {picture.shape[0]} pixels; check affine, origin and "
             "shape"
         )
@@ -97,13 +97,13 @@ def _check_filters(filters):
     named = [one for one in filters if one is not None]
     if len(filters) != 3 or not named or not all(isinstance(one, str) for one in named):
         raise ValueError(
-            "filters must name the red, green and blue channel, such as ('F814W', 'F555W', "
-            f"'F438W'), with None for one that is not a band, not {filters!r}"
+            "filters must name the red, green and blue channels, such as ('F814W', 'F555W', "
+            f"'F438W'), with None for a channel without a band, not {filters!r}"
         )
     filters = tuple(one if one is None else one.strip().upper() for one in filters)
     twice = [one for one in named if filters.count(one.strip().upper()) > 1]
     if twice:
-        raise ValueError(f"filters has {twice[0]} twice; name a filter for one channel")
+        raise ValueError(f"filters has {twice[0]} twice; give each filter for one channel only")
     return filters
 
 
@@ -117,19 +117,19 @@ def _read(path):
             with Image.open(path) as picture:
                 if picture.mode not in _EIGHT_BIT:
                     raise ValueError(
-                        f"{path} has pixels of mode {picture.mode}, not 8 bits in a channel; save "
+                        f"{path} has pixels of mode {picture.mode}, not 8 bits per channel; save "
                         "it as an 8-bit RGB picture"
                     )
                 return np.asarray(picture.convert("RGB"))
     except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file {path}") from None
+        raise FileNotFoundError(f"{path} does not exist") from None
     except UnidentifiedImageError:
         raise OSError(
-            f"{path} is not a picture; give a JPEG or PNG file, and FITS images to ImageSet itself"
+            f"{path} is not a picture; give a JPEG or PNG file, or use ImageSet for FITS images"
         ) from None
     except Image.DecompressionBombError as error:
         raise OSError(
-            f"cannot read {path}: {error}; give a part of it, or one with fewer pixels"
+            f"cannot read {path}: {error}; give a cutout, or a picture with fewer pixels"
         ) from None
     except (OSError, SyntaxError) as error:
         reason = getattr(error, "strerror", None) or error

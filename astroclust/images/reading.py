@@ -160,8 +160,8 @@ def _variance_of(image, unit, name):
         return None, ""
     if isinstance(uncertainty, UnknownUncertainty):
         return None, (
-            "its uncertainty is of unknown kind and is not used; make it a StdDevUncertainty, "
-            "VarianceUncertainty or InverseVariance"
+            "its uncertainty is of unknown kind and is not used; convert it to a "
+            "StdDevUncertainty, VarianceUncertainty or InverseVariance"
         )
     if np.shape(uncertainty.array) not in ((), np.shape(image.data)):
         raise ValueError(
@@ -172,7 +172,7 @@ def _variance_of(image, unit, name):
         variance = uncertainty.represent_as(VarianceUncertainty)
     values = np.asarray(variance.array, float)
     if not np.isfinite(values).any():
-        return None, "its uncertainty is finite nowhere and is not used"
+        return None, "its uncertainty has no finite values and is not used"
     if uncertainty.unit is not None and variance.unit is not None and unit is not None:
         values = values * variance.unit.to(unit**2)
     return np.broadcast_to(values, np.shape(image.data)), ""
@@ -240,8 +240,8 @@ def _from_hdu(name, hdu, hdus=None, file=""):
     remarks = [remark] if remark else []
     if mask is not None:
         remarks.append(
-            f"{mask.mean():.0%} of its pixels are taken to be off the exposures, as zeros that "
-            "fpack has dithered; compress with fpack -qz to keep zeros, or give a mask"
+            f"{mask.mean():.0%} of its pixels look like zeros dithered by fpack and are treated "
+            "as outside the exposures; compress with fpack -qz to keep zeros, or give a mask"
         )
     masked, variance = _parts_of_ccddata(hdu, hdus)
     mask = masked if mask is None else mask if masked is None else mask | masked
@@ -319,19 +319,19 @@ def choose_hdu(hdus, name, extension):
             return hdus[extension]
         except (KeyError, IndexError):
             known = ", ".join(f"{i} {hdu.name}" for i, hdu in enumerate(hdus))
-            raise ValueError(f"no extension {extension!r}; there are {known}") from None
+            raise ValueError(f"no extension {extension!r}; available are {known}") from None
     images = [hdu for hdu in hdus if is_image(hdu)]
     for wanted in (name, "SCI"):
         named = [hdu for hdu in images if hdu.name == wanted]
         if len(named) > 1:
             raise ValueError(
-                f"it holds {len(named)} images {wanted}: add one in brackets, as [{wanted},1]"
+                f"it has {len(named)} images {wanted}; select one in brackets, as in [{wanted},1]"
             )
         if named:
             return named[0]
     if len(images) == 1 or (images and images[0] is hdus[0]):
         return images[0]
     if not images:
-        raise ValueError("it holds no image")
+        raise ValueError("it has no image")
     known = ", ".join(hdu.name or "?" for hdu in images)
-    raise ValueError(f"it holds several images ({known}): add one of them in brackets")
+    raise ValueError(f"it has several images ({known}); select one in brackets")

@@ -250,7 +250,7 @@ def _as_rates(bands, rates):
     changed = []
     for band, rate in zip(bands, rates, strict=True):
         if band.filter in unknown:
-            band = _with_remark(band, "no unit is given; taken to be electron / s")
+            band = _with_remark(band, "no unit is given; electron / s is assumed")
         changed.append(replace(band, scale=band.scale * rate, unit=_RATE))
     return changed
 
@@ -274,7 +274,9 @@ def _as_flux_density(band, unit):
             jansky = rate * (zero * u.ABmag).to_value(u.Jy)
     if np.isfinite(jansky):
         return replace(band, scale=band.scale * jansky * u.Jy.to(unit), unit=unit)
-    start = f"{band.label} in {_kind(band)} cannot be converted to {unit}, as its band system asks"
+    start = (
+        f"{band.label} in {_kind(band)} cannot be converted to {unit}, the unit of its band system"
+    )
     if band.unit is not None and band.unit.is_equivalent(u.Jy / u.sr):
         raise ValueError(
             f"{start}: {_not_understood(band)}; set PIXAR_SR to the solid angle of a pixel in "
@@ -304,7 +306,7 @@ def _different(bands, rates):
     elif "PHOTFLAM" in reasons:
         remedy = "set PHOTFLAM and PHOTPLAM in the header, or give all bands in electron/s"
     elif any(band.is_rendered for band in bands):
-        remedy = "give the bands of a picture and FITS images to two ImageSets"
+        remedy = "give pictures and FITS images in separate ImageSets"
     else:
         remedy = f"{_REMEDY}, or give all bands in one unit"
     return f"the bands are in different units: {listed}; {remedy}"
@@ -317,9 +319,9 @@ def _with_remark(band, reason, *, several=False):
     if reason.startswith("EXPTIME"):
         equal = ", and colors assume equal exposure times" if several else ""
         reason = (
-            f"{reason} in an image in {band.unit}: photometry gives no magnitudes{equal}; set "
+            f"{reason} in an image in {band.unit}, so photometry gives no magnitudes{equal}; set "
             "EXPTIME in the header or meta, for example with astropy.io.fits.setval"
         )
     elif "not understood" in reason or "not a unit" in reason:
-        reason = f"{reason}: photometry gives no magnitudes, and colors may be wrong; {_REMEDY}"
+        reason = f"{reason}, so photometry gives no magnitudes, and colors may be wrong; {_REMEDY}"
     return replace(band, remarks=(*band.remarks, reason))

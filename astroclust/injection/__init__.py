@@ -99,7 +99,7 @@ def completeness(
     -------
     completeness : `~astropy.table.Table`, length k x m
         ``magnitude``, ``radius`` (as given), ``n``; the fractions ``found`` and ``selected`` with
-        the limits of their 68 per cent Wilson intervals, such as ``found_low`` and ``found_high``.
+        the limits of their 68 percent Wilson intervals, such as ``found_low`` and ``found_high``.
         With a classifier also ``n_class_1`` ..., the number of selected clusters in each class;
         ``n_not_classified``; and the fraction that reaches a published catalog, ``classified_1_2``
         for classes 1 and 2 of LEGUS, or named after the classes that count as clusters in another
@@ -265,7 +265,7 @@ def _check_grid(magnitudes, radii):
     for name, values in grid.items():
         grid[name] = values = np.unique(np.asarray(values, float))
         if not values.size:
-            raise ValueError(f"{name} is empty: give at least one")
+            raise ValueError(f"{name} is empty; give at least one value")
         if not np.isfinite(values).all():
             raise ValueError(f"{name} must be finite numbers, not {values.tolist()}")
     if not np.all(grid["radii"] > 0):
@@ -288,7 +288,7 @@ def _pixels(unit, images, distance):
         return 1.0
     if unit.is_equivalent(u.pc):
         if distance is None:
-            raise ValueError(f"radii in {unit} need a distance: give it, or radii in pixels")
+            raise ValueError(f"radii in {unit} require a distance; give it, or radii in pixels")
         angle = u.Quantity(1, unit).to_value(u.Mpc) / distance * u.rad
     elif unit.is_equivalent(u.arcsec):
         angle = u.Quantity(1, unit)

@@ -55,11 +55,11 @@ def read_checkpoint(path, settings):
         changed = [name for name in names if known.get(name) != settings.get(name)]
         if changed:
             raise ValueError(
-                f"{one} is that of a run with other settings ({', '.join(changed)}): {mend}"
+                f"{one} is from a run with different settings ({', '.join(changed)}); {mend}"
             )
         if damaged is not None:
             warnings.warn(
-                f"resuming from {one}, the checkpoint before the last: {damaged}",
+                f"resuming from {one}, the previous checkpoint: {damaged}",
                 AstropyUserWarning,
                 stacklevel=3,
             )
@@ -80,5 +80,5 @@ def _read(path, mend):
         dict(done.meta["settings"])
         intact = done.meta["digest"] == digest_of(*done.itercols())
     if not intact:
-        raise ValueError(f"{path} is not as completeness wrote it: {mend}")
+        raise ValueError(f"{path} is not a valid checkpoint of completeness; {mend}")
     return done

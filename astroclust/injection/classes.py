@@ -58,8 +58,8 @@ class ClassStage:
         card = classifier.card
         if not card.classes.clusters:
             raise ValueError(
-                f"classifier {card.name} has no class that counts as a cluster: name those with "
-                "clusters= of its ClassScheme, or choose another classifier"
+                f"classifier {card.name} has no class that counts as a cluster; set clusters= in "
+                "its ClassScheme, or choose another classifier"
             )
         check_images(ImageSet.of(images, card.system), card)
         return cls(classifier)

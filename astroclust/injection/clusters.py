@@ -116,13 +116,13 @@ def _unit_fluxes(images, preset, colors):
         zero = zero_point(band, value_of_band(given, band, None))
         if not np.isfinite(zero):
             raise ValueError(
-                f"{band.filter} has no zero point for its unit and camera: give a preset of your "
-                f"own with zero_points={{{band.filter!r}: ...}}, or leave the band out"
+                f"{band.filter} has no zero point for its unit and camera; give a preset with "
+                f"zero_points={{{band.filter!r}: ...}}, or omit the band"
             )
         color = value_of_band(colors, band, None)
         if color is None:
             raise ValueError(
-                f"colors has no {band.filter}: it needs all bands but V, and has "
+                f"colors has no {band.filter}; it must have all bands except V, but has "
                 f"{', '.join(map(str, colors))}"
             )
         dimming = value_of_band(preset.extinction, band, 0.0)
@@ -141,8 +141,8 @@ def _psfs(images, given):
         psf = value_of_band(given, band, None)
         if psf is None:
             raise ValueError(
-                f"psf has no {band.filter}: it has {', '.join(map(str, given))}; add that band, "
-                "or leave it out of the images"
+                f"psf has no {band.filter}, only {', '.join(map(str, given))}; add that band, or "
+                "omit it from the images"
             )
         psf = np.array(psf, float)
         if psf.ndim != 2 or not np.isfinite(psf).all() or not psf.sum() > 0:
@@ -163,7 +163,7 @@ def _own_psf(band, system, pixel_scale):
         return star_image(*pair, pixel_scale=pixel_scale, reach=_PSF_REACH)
     except ValueError as error:
         raise ValueError(
-            f"there is no PSF of {band.filter} of {camera_label(pair[0])}: give psf"
+            f"no PSF is known for {band.filter} of {camera_label(pair[0])}; give psf"
         ) from error
 
 
@@ -181,9 +181,9 @@ def draw_places(images, most, rng, blocked=None):
         if len(kept):
             return kept[:most].T
     raise ValueError(
-        f"there is no room for clusters: at {_TRIES * len(places)} places pixels were bad or "
-        "blank in one band or another, or in a region to leave out; leave out bands that cover "
-        "little of the field, or less of it"
+        f"could not place artificial clusters: all {_TRIES * len(places)} trial positions are "
+        "masked, blank in a band, or excluded; omit bands that cover little of the field, or "
+        "exclude smaller regions"
     )
 
 

@@ -13,7 +13,7 @@ __all__ = ["fraction_columns", "limiting_magnitude", "recovered_fractions"]
 _CLASSIFIED = re.compile(r"classified(_\d+)+")
 # Number of samples for the errors of limits.
 _SAMPLES = 1000
-# Quantiles of the central 68 per cent.
+# Quantiles of the central 68 percent.
 _INTERVAL = (0.16, 0.84)
 
 
@@ -49,7 +49,7 @@ def recovered_fractions(done, grid, unit, stage=None):
     result["magnitude"].info.format = ".2f"
     _add_fraction(result, "found", "found", np.asarray(done["found"]), cells)
     _add_fraction(
-        result, "selected", "found and pass all cuts", np.asarray(done["selected"]), cells
+        result, "selected", "detected and pass all cuts", np.asarray(done["selected"]), cells
     )
     if stage is not None:
         _add_classes(result, done, cells, stage)
@@ -59,13 +59,13 @@ def recovered_fractions(done, grid, unit, stage=None):
 def _add_classes(result, done, cells, stage):
     classes, selected = np.asarray(done["class"]), np.asarray(done["selected"])
     for number, name in stage.scheme.names.items():
-        text = f"clusters that are selected and of class {number}, {name}"
+        text = f"selected clusters of class {number}, {name}"
         _add_count(result, f"n_class_{number}", text, classes == number, cells)
-    text = "clusters that are selected and not classified"
+    text = "selected clusters that are not classified"
     _add_count(result, "n_not_classified", text, selected & (classes == 0), cells)
     listed = " or ".join(map(str, stage.published))
     column = "_".join(["classified", *map(str, stage.published)])
-    text = f"found, pass all cuts and are of class {listed}"
+    text = f"detected, pass all cuts and are of class {listed}"
     _add_fraction(result, column, text, np.isin(classes, stage.published), cells)
 
 
@@ -122,7 +122,7 @@ def limiting_magnitude(table, *, fraction=0.5, column="selected", seed=0):
     limits : `~astropy.table.Table`
         One row per radius: ``radius``; ``magnitude``, the first crossing of the fraction from
         bright to faint by linear interpolation, NaN if there is none; and ``magnitude_low`` and
-        ``magnitude_high``, the limits of its 68 per cent interval, infinite if they lie beyond the
+        ``magnitude_high``, the limits of its 68 percent interval, infinite if they lie beyond the
         magnitudes of the table.
 
     Raises
@@ -159,11 +159,11 @@ def limiting_magnitude(table, *, fraction=0.5, column="selected", seed=0):
         raise ValueError(f"column must be {' or '.join(known)}, not {column!r}")
     if "n" not in table.colnames:
         raise ValueError(
-            "the table has no column n, the injected clusters, which errors follow from: give the "
-            "table of completeness, or add that column"
+            "the table has no column n, the number of injected clusters, which errors require; "
+            "give the output of completeness, or add that column"
         )
     if not len(table):
-        raise ValueError("the table of completeness has no rows: inject clusters first")
+        raise ValueError("the completeness table has no rows; inject clusters first")
     rng = np.random.default_rng(seed)
     limits = Table({"radius": np.unique(table["radius"])})
     limits["radius"].unit = table["radius"].unit

@@ -97,13 +97,13 @@ class BandSystem:
         for name in (self.name, *self.roles, *self.filters):
             if not (isinstance(name, str) and name.strip() and name.isascii()):
                 raise ValueError(
-                    f"{name!r} cannot name a band system, role or filter: FITS files hold names of "
-                    "ASCII letters, such as 'HA'"
+                    f"{name!r} is not a valid name for a band system, role or filter; use ASCII "
+                    "letters, such as 'HA', which FITS can store"
                 )
         wrong = [pair for pair in self.defaults.values() if not _are_two_names(pair)]
         if wrong:
             raise ValueError(
-                f"defaults has {wrong[0]!r}: it maps roles to a camera and a filter, such as "
+                f"defaults has {wrong[0]!r}; map each role to a camera and a filter, such as "
                 "('uvis', 'F657N')"
             )
         given = {
@@ -115,13 +115,15 @@ class BandSystem:
         for what, roles in given.items():
             unknown = sorted(set(roles) - set(self.roles))
             if unknown:
-                raise ValueError(f"{what} has {unknown}, which is not among roles {self.roles}")
+                raise ValueError(
+                    f"{what} has {unknown}, which is not one of the roles {self.roles}"
+                )
         if not isinstance(self.pixel_scale, Real) or not 0.001 <= self.pixel_scale <= 10:
             raise ValueError(f"pixel_scale must be 0.001 to 10 arcsec, not {self.pixel_scale!r}")
         unit = u.Unit(self.unit)
         if unit != u.electron / u.s and not unit.is_equivalent(u.Jy):
             raise ValueError(
-                "unit must be 'electron / s', or one of flux density such as 'Jy', not "
+                "unit must be 'electron / s' or a unit of flux density such as 'Jy', not "
                 f"{self.unit!r}"
             )
 
@@ -163,8 +165,8 @@ class BandSystem:
             return cls.from_content(json.loads(header["BANDSYS"]))
         except (TypeError, ValueError, AttributeError) as error:
             raise ValueError(
-                f"header keyword BANDSYS does not describe a band system ({error}); delete it for "
-                "the bands of LEGUS, or write the file again"
+                f"header keyword BANDSYS does not describe a band system ({error}); delete it to "
+                "use the bands of LEGUS, or write the file again"
             ) from error
 
     @classmethod
@@ -172,7 +174,7 @@ class BandSystem:
         """Band system from its `content`; raise `ValueError` if it is invalid."""
         known = [item.name for item in fields(cls)]
         if not isinstance(content, Mapping) or not set(known[:4]) <= set(content):
-            raise ValueError(f"a band system has the entries {', '.join(known[:4])}")
+            raise ValueError(f"a band system must have the entries {', '.join(known[:4])}")
         unknown = sorted(set(content) - set(known))
         if unknown:
             raise ValueError(f"unknown entries {', '.join(unknown)}; known are {', '.join(known)}")
@@ -232,7 +234,7 @@ def _upper(mapping):
         for name, value in mapping.items()
     }
     if len(upper) < len(mapping):
-        raise ValueError(f"{list(mapping)} has a name twice but for the case: remove one of them")
+        raise ValueError(f"{list(mapping)} has names that differ only by case; remove one of them")
     return upper
 
 

@@ -151,7 +151,10 @@ class Instrument:
             raise ValueError(f"pixel_scale must be positive, not {self.pixel_scale!r}")
         wrong = [name for name, item in self.filters.items() if item.name != name]
         if wrong:
-            raise ValueError(f"filters has {wrong[0]!r} for {self.filters[wrong[0]].name!r}")
+            raise ValueError(
+                f"filters has {wrong[0]!r} for {self.filters[wrong[0]].name!r}; use the name of "
+                "the filter"
+            )
 
     @property
     def is_calibrated(self):
@@ -269,8 +272,8 @@ def find_instrument(name):
         return instruments()[name]
     except KeyError:
         raise KeyError(
-            f"instrument {name!r} is not known; known are {', '.join(instruments())}, and others "
-            "can be added with astroclust.instruments.register_instrument"
+            f"unknown instrument {name!r}; known are {', '.join(instruments())}, and others can "
+            "be added with astroclust.instruments.register_instrument"
         ) from None
 
 

@@ -59,7 +59,7 @@ class ClassScheme:
     >>> scheme = ClassScheme("yes-no", {1: "cluster", 0: "other"}, clusters=[1], merges={2: 1})
     Traceback (most recent call last):
         ...
-    ValueError: classes of yes-no need two or more names by whole numbers from 1 to 32767, ...
+    ValueError: classes of yes-no must map whole numbers from 1 to 32767 to two or more names, ...
     >>> scheme = ClassScheme("yes-no", {1: "cluster", 2: "other"}, clusters=[1], merges={3: 2})
     >>> scheme.positions([1, 3, 2]).tolist()
     [0, 1, 1]
@@ -76,12 +76,12 @@ class ClassScheme:
         freeze = partial(object.__setattr__, self)  # how a frozen dataclass is set up
         if not _is_text(self.name):
             raise ValueError(
-                f"the name of a class scheme must be a line of text, not {self.name!r}"
+                f"the name of a class scheme must be a single line of text, not {self.name!r}"
             )
         if not isinstance(self.names, Mapping) or not _are_names(self.names):
             raise ValueError(
-                f"classes of {self.name} need two or more names by whole numbers from 1 to "
-                f"{_LARGEST}, not {self.names!r}"
+                f"classes of {self.name} must map whole numbers from 1 to {_LARGEST} to two or "
+                f"more names, not {self.names!r}"
             )
         numbers = [int(number) for number in self.names]
         freeze("names", FrozenDict(zip(numbers, self.names.values(), strict=True)))
@@ -89,18 +89,18 @@ class ClassScheme:
         wrong = [label for label in self.merges if not _is_whole(label) or label in numbers]
         if wrong:
             raise ValueError(
-                f"merges of {self.name} has {wrong}: it maps whole numbers that are not classes "
-                f"themselves to some of {numbers}"
+                f"merges of {self.name} has {wrong}; map whole numbers that are not classes to "
+                f"some of {numbers}"
             )
         freeze("merges", FrozenDict({int(k): int(v) for k, v in self.merges.items()}))
         unknown = sorted({*self.clusters, *self.merges.values()} - set(numbers))
         if unknown:
-            raise ValueError(f"{unknown} are not classes of {self.name}: {numbers}")
+            raise ValueError(f"{unknown} are not classes of {self.name}, {numbers}")
         for entry, defaults in (("colors", _COLORS), ("markers", _MARKERS)):
             given = {int(number): text for number, text in getattr(self, entry).items()}
             if set(given) - set(numbers) or not all(map(_is_text, given.values())):
                 raise ValueError(
-                    f"{entry} of {self.name} must be texts for some of the classes {numbers}, not "
+                    f"{entry} of {self.name} must map some of the classes {numbers} to text, not "
                     f"{getattr(self, entry)!r}"
                 )
             usual = {n: defaults[i % len(defaults)] for i, n in enumerate(numbers)}
@@ -124,7 +124,7 @@ class ClassScheme:
     def from_content(cls, content):
         """Class scheme from its `content`; raise `ValueError` if it is invalid."""
         if not isinstance(content, Mapping) or not {"name", "names"} <= set(content):
-            raise ValueError("a class scheme has the entries name, and names by number")
+            raise ValueError("a class scheme must have the entries name and names, by number")
         known = [item.name for item in fields(cls)]
         unknown = sorted(set(content) - set(known))
         if unknown:
@@ -165,9 +165,9 @@ class ClassScheme:
         unique, inverse = np.unique(labels, return_inverse=True)
         unknown = [value for value in unique.tolist() if value not in known]
         if unknown:
-            hint = "; 0 means not inspected: exclude those rows" if 0 in unknown else ""
+            hint = "; 0 means not inspected, exclude those rows" if 0 in unknown else ""
             raise ValueError(
-                f"labels {unknown} are not classes of {self.name}: {list(self.numbers)}{hint}"
+                f"labels {unknown} are not classes of {self.name}, {list(self.numbers)}{hint}"
             )
         columns = np.array([known[value] for value in unique.tolist()], int)
         return columns[inverse].reshape(labels.shape)
@@ -398,6 +398,6 @@ def _contents(meta):
 
 def _damaged(error):
     return ValueError(
-        f"CLASSES in the metadata of the table does not describe class schemes ({error}); delete "
-        "it and set SCHEME to the name of a scheme, or classify the table again"
+        f"CLASSES in the table metadata does not describe class schemes ({error}); delete it and "
+        "set SCHEME to the name of a scheme, or classify the table again"
     )

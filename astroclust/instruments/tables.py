@@ -13,7 +13,7 @@ class FrozenDict(dict):
     """Immutable dict, which can be pickled and copied."""
 
     def _refuse(self, *_, **__):
-        raise TypeError("it cannot be changed; make another one with dataclasses.replace")
+        raise TypeError("it cannot be modified; create a new one with dataclasses.replace")
 
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
@@ -48,9 +48,8 @@ def find_named(name, known, make, kind):
             raise ValueError(f"{name} does not describe a {kind} ({error})") from error
     if name not in known:
         raise KeyError(
-            f"{kind} {name!r} is not known; known are {', '.join(known)}, and others can be added "
-            f"with astroclust.instruments.register_{kind.replace(' ', '_')}, or read from a "
-            "JSON file"
+            f"unknown {kind} {name!r}; known are {', '.join(known)}, and others can be added with "
+            f"astroclust.instruments.register_{kind.replace(' ', '_')}, or read from a JSON file"
         )
     return known[name]
 

@@ -100,11 +100,11 @@ def register_network(name, build):
     )
     """
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
-        raise ValueError(f"the name of a network must be a line of text, not {name!r}")
+        raise ValueError(f"the name of a network must be a single line of text, not {name!r}")
     if not callable(build):
-        raise TypeError(f"build must be called with n_bands and n_classes, which {build!r} cannot")
+        raise TypeError(f"build must accept n_bands and n_classes, but {build!r} does not")
     if name in _OURS or name.startswith(_TIMM) or _is_backbone(name):
-        raise ValueError(f"there is a network {name!r} already: choose another name")
+        raise ValueError(f"network {name!r} already exists; choose another name")
     _REGISTERED[name] = build
 
 
@@ -165,8 +165,8 @@ def create_network(name, *, n_bands=5, n_classes=4, weights=None):
         return _checked(build(n_bands, n_classes), name)
     if not name.startswith(_TIMM) and _backbone_of(name) not in (known := list_backbones()):
         raise ValueError(
-            f"network {name!r} is not known: if it is your own, first call "
-            "astroclust.networks.register_network; there are "
+            f"unknown network {name!r}; if it is your own, first call "
+            "astroclust.networks.register_network; available are "
             f"{', '.join([*_OURS, *_REGISTERED])}, timm/NAME, and those of torchvision: "
             f"{', '.join(known)}"
         )
@@ -189,11 +189,11 @@ def _is_backbone(name):
 def _checked(network, name):
     if not isinstance(network, nn.Module):
         raise TypeError(
-            f"network {name!r} is a {type(network).__name__}: the function that was registered "
-            "must return a torch.nn.Module"
+            f"network {name!r} is a {type(network).__name__}; the registered function must return "
+            "a torch.nn.Module"
         )
     if next(network.parameters(), None) is None:
-        raise ValueError(f"network {name!r} has no weights: give it parameters to be trained")
+        raise ValueError(f"network {name!r} has no weights; give it trainable parameters")
     return network
 
 
@@ -228,7 +228,7 @@ def network_blocks(network):
         if not _hold_all_once(blocks, network):
             raise ValueError(
                 f"blocks() of {type(network).__name__} must return modules that hold all weights "
-                "once: add what is missing, or remove the method"
+                "once; add the missing ones, or remove the method"
             )
         return blocks
     parts = [part for part in network.children() if next(part.parameters(), None) is not None]

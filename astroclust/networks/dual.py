@@ -159,9 +159,11 @@ def _last_layer(network):
 
 def _chosen_size(backbone, size, usual):
     if not size.isdecimal() or not int(size):
-        raise ValueError(f"{backbone}@{size}: after the @ comes a number of pixels, such as 64")
+        raise ValueError(
+            f"{backbone}@{size}: the @ must be followed by a number of pixels, such as 64"
+        )
     if usual != _INPUT_SIZE and int(size) != usual:
-        raise ValueError(f"{backbone} takes {usual} pixels alone, not {size}")
+        raise ValueError(f"{backbone} only takes {usual} pixels, not {size}")
     return int(size)
 
 
@@ -171,9 +173,7 @@ def _check_size(backbone, network, size):
         return
     sizes = range(size + 1, _INPUT_SIZE + 1)
     smallest = sizes[bisect_left(sizes, True, key=partial(_takes, network))]
-    raise ValueError(
-        f"{backbone} does not take {size} pixels: give at least {smallest}, its smallest size"
-    )
+    raise ValueError(f"{backbone} does not take {size} pixels; give at least {smallest}")
 
 
 def _takes(network, size):

@@ -90,8 +90,8 @@ class NativeNetwork(nn.Module):
         maps.add_(shift.to(maps.dtype).contiguous(memory_format=torch.channels_last))
         maps = self.stages(self.norm(maps).relu_())
         middle = maps.shape[-1] // 2
-        centre = maps[:, :, middle - 1 : middle + 2, middle - 1 : middle + 2].mean(dim=(2, 3))
-        pooled = torch.cat([centre, maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
+        center = maps[:, :, middle - 1 : middle + 2, middle - 1 : middle + 2].mean(dim=(2, 3))
+        pooled = torch.cat([center, maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
         return self.head(pooled)
 
 

@@ -19,7 +19,7 @@ from astroclust.photometry.calibration import (
     value_of_band,
     zero_point,
 )
-from astroclust.photometry.centring import recenter
+from astroclust.photometry.centering import recenter
 from astroclust.photometry.ci_cut import CICalibration, calibrate_ci, catalog_ci_cut
 from astroclust.photometry.columns import Calibration, Correction, add_fluxes, add_magnitudes
 from astroclust.photometry.corrections import (
@@ -208,8 +208,8 @@ def _warn_of_pictures(images):
     rendered = [band.filter for band in images.values() if band.is_rendered]
     if rendered:
         warnings.warn(
-            f"{', '.join(rendered)} are channels of a rendered picture, not proportional to flux: "
-            "magnitudes are masked, and fluxes only rank sources of one band; measure FITS images",
+            f"{', '.join(rendered)} are channels of a rendered picture, not proportional to flux, "
+            "so magnitudes are masked and fluxes only rank sources within a band; use FITS images",
             AstropyUserWarning,
             stacklevel=3,
         )
@@ -232,7 +232,7 @@ def _check(radius, errors, aperture_correction, max_error):
             )
         if radii[0] not in _CI_CORRECTED:
             raise ValueError(
-                f"there is a correction by concentration index for radii of 4, 5 and 6 pixels, "
-                f"not {radii[0]:g}"
+                "the correction by concentration index requires a radius of 4, 5 or 6 pixels, not "
+                f"{radii[0]:g}"
             )
     return radii.tolist()

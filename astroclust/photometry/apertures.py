@@ -158,7 +158,9 @@ def _check(annulus, sky_statistic):
         raise ValueError(f"annulus must be two radii, the smaller first, not {annulus!r}")
     area = np.pi * (annulus[1] ** 2 - annulus[0] ** 2)
     if area < 2 * _MIN_SKY_PIXELS:
-        raise ValueError(f"annulus must hold at least {2 * _MIN_SKY_PIXELS} pixels, not {area:.1f}")
+        raise ValueError(
+            f"annulus must contain at least {2 * _MIN_SKY_PIXELS} pixels, not {area:.1f}"
+        )
 
 
 def _nothing(n, k):

@@ -17,7 +17,7 @@ from astroclust.images import ImageSet
 from astroclust.instruments import exposure_time
 from astroclust.photometry.apertures import measure_apertures
 from astroclust.photometry.calibration import counts_to_rate
-from astroclust.photometry.centring import recenter
+from astroclust.photometry.centering import recenter
 from astroclust.photometry.curves import CI_RADII, index_of_fluxes
 
 __all__ = ["CICalibration", "calibrate_ci", "catalog_ci_cut"]
@@ -168,8 +168,8 @@ def calibrate_ci(images, *, stars=None, clusters=None, band="V", threshold=20.0,
         stars = found[np.abs(found["ci"] - locus) < margin]
         if cut > _SUSPICIOUS:
             warnings.warn(
-                f"the cut of {cut:.2f} mag is above those of LEGUS, 1.2 to 1.4: look at the stars, "
-                "which may be compact clusters, and give stars= if they are",
+                f"the cut of {cut:.2f} mag is above those of LEGUS, 1.2 to 1.4; the stars may be "
+                "compact clusters: inspect them, and give stars= if they are",
                 AstropyUserWarning,
                 stacklevel=2,
             )
@@ -223,7 +223,7 @@ def catalog_ci_cut(catalog):
         index = index[np.ma.filled(catalog["selection"], 0) == 0]
     index = index[np.isfinite(index)]
     if not len(index):
-        raise ValueError("the catalog has no row with a concentration index: give the cut itself")
+        raise ValueError("the catalog has no row with a concentration index; give the cut itself")
     # A value of 1.3 in the file may be slightly smaller in binary.
     cut = float(np.round(np.floor(index.min() * 100 + 1e-6) / 100, 2))
     warnings.warn(
@@ -272,7 +272,8 @@ def _middle(index):
     """Median and robust standard deviation of the index of stars."""
     if len(index) < _FEWEST:
         raise ValueError(
-            f"{len(index)} of the stars given have a concentration index: give at least {_FEWEST}"
+            f"only {len(index)} of the given stars have a concentration index; give at least "
+            f"{_FEWEST}"
         )
     locus = np.median(index)
     return float(locus), float(1.4826 * np.median(np.abs(index - locus)))
@@ -282,7 +283,7 @@ def _lowest_peak(index):
     """Locus of the most compact sources, and the standard deviation of its lower side."""
     if len(index) < _FEWEST:
         raise ValueError(
-            f"{len(index)} isolated sources are too few: give stars=, or a lower threshold"
+            f"{len(index)} isolated sources are too few; give stars=, or a lower threshold"
         )
     edges = np.arange(index.min() - 0.2, index.max() + 0.2, _STEP)
     density = gaussian_filter1d(np.histogram(index, edges)[0].astype(float), _SMOOTHING / _STEP)
@@ -291,13 +292,13 @@ def _lowest_peak(index):
     below = index[index <= locus]
     if len(below) < _FEWEST:
         raise ValueError(
-            f"of {len(index)} isolated sources about {2 * len(below)} are stars, too few: give "
-            "stars=, or a lower threshold"
+            f"about {2 * len(below)} of {len(index)} isolated sources are stars, which is too "
+            "few; give stars=, or a lower threshold"
         )
     scatter = 1.4826 * np.median(locus - below)
     if scatter > _MAX_SCATTER:
         raise ValueError(
             f"the most compact of {len(index)} isolated sources scatter by {scatter:.2f} mag in "
-            "concentration index, more than stars do: give stars=, or another threshold"
+            "concentration index, more than stars do; give stars=, or another threshold"
         )
     return float(locus), float(scatter)

@@ -42,7 +42,7 @@ class Correction:
         shift = ci_correction(index, camera=camera, radius=radius)
         limit = ci_correction(of_reference, camera=camera, radius=radius)
         limit = np.where(np.isfinite(limit), limit, shift)
-        text = "corrected to the total by {} concentration index"
+        text = "corrected to total from {} concentration index"
         return cls(
             shift,
             ci_correction_error(index),
@@ -179,7 +179,7 @@ def add_magnitudes(result, band, flux, error, calibration, radius, max_error):
     error_text = f"error of mag_{name}, with that of the aperture correction"
     lost |= ~np.isfinite(magnitude_error)
     _add(result, _masked(magnitude_error, f"mag_err_{name}", lost, error_text))
-    why = f"why mag_{name} or its error is masked, bits: {flag_text}"
+    why = f"reason why mag_{name} or its error is masked, bits: {flag_text}"
     _add(result, Column(flags, f"flag_{name}", description=why))
     _add(result, _masked(limit, f"mag_lim_{name}", ~is_limit, limit_text))
 
@@ -205,5 +205,5 @@ def _masked(values, name, mask, description):
 
 def _add(result, column):
     if column.name in result.colnames:
-        raise ValueError(f"the table has a column {column.name} already; rename it")
+        raise ValueError(f"the table already has a column {column.name}; rename it")
     result[column.name] = column

@@ -60,7 +60,7 @@ def ci_correction(index, *, camera="uvis", radius=4):
     """
     if (camera, radius) not in _CI_CORRECTION:
         raise ValueError(
-            f"there is no correction for camera {camera!r} and radius {radius!r}: there are "
+            f"no correction is known for camera {camera!r} and radius {radius!r}; available are "
             "'uvis' and 'acs' with 4, 5 and 6 pixels"
         )
     index = float_values(index)

@@ -23,14 +23,14 @@ __all__ = ["FILES", "STAGES", "class_counts", "run_field"]
 
 #: Files written by `run_field`, with descriptions.
 FILES = {
-    "sources.ecsv": "all detected sources, and why each is rejected",
-    "classified.ecsv": "classified candidates, with text and metadata of any kind",
-    "classified.fits": "classified candidates, for TOPCAT and the like",
-    "candidates.reg": "circles by class, for DS9",
-    "field.png": "the field in color with its candidates",
-    "gallery.png": "stamps of each class, the most certain first",
+    "sources.ecsv": "all detected sources with the reason for rejection",
+    "classified.ecsv": "classified candidates in a lossless format",
+    "classified.fits": "classified candidates in FITS, for example for TOPCAT",
+    "candidates.reg": "DS9 regions by class",
+    "field.png": "color image of the field with its candidates",
+    "gallery.png": "stamps of each class, by falling probability",
     "summary.html": "cut flow, classes, settings and citation on one page",
-    "run.json": "settings and warnings, from which the same call resumes",
+    "run.json": "settings and warnings, used to resume the same call",
 }
 
 #: The time-consuming ones, in the order in which they are made.

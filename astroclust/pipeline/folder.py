@@ -111,8 +111,8 @@ class RunFolder:
             self._resume()
         elif set(present) - {LOG}:
             raise FileExistsError(
-                f"{path} has {', '.join(present)}, which are not of a run: choose another folder, "
-                "or overwrite them (overwrite=True, --overwrite)"
+                f"{path} has {', '.join(present)}, which are not from a run; choose another "
+                "folder, or overwrite them (overwrite=True, --overwrite)"
             )
 
     @property
@@ -156,7 +156,7 @@ class RunFolder:
             changed = list(_changes(settings, self._settings))
         if changed:
             raise ValueError(
-                f"{self.path} holds a run with other settings ({'; '.join(changed)}): {remedy}"
+                f"{self.path} has a run with different settings ({'; '.join(changed)}); {remedy}"
             )
 
     def _write(self):

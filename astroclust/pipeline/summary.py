@@ -89,7 +89,7 @@ def write_summary(path, sources, result, images, classifier, *, title, figures, 
         report.add(heading, figure=figure)
     report.add(
         "Classes",
-        "The sum of the probabilities of a class is the number that is expected of it; it differs "
+        "The sum of the probabilities of a class is its expected number of objects; it differs "
         "from the count of the most probable class if classes are uncertain. "
         + f"For {classifier.card.accuracy_notice(images.roles)}"
         + ".",
@@ -98,7 +98,8 @@ def write_summary(path, sources, result, images, classifier, *, title, figures, 
     )
     report.add(
         "Cut flow",
-        "Sources rejected by each cut, those of them that no cut before rejects, and those left.",
+        "Sources rejected by each cut, sources not rejected by any earlier cut, and remaining "
+        "sources.",
         table=cut_flow(sources),
     )
     report.add("Settings", table=describe_settings(result)["meaning", "value", "unit"], form=None)
@@ -107,7 +108,7 @@ def write_summary(path, sources, result, images, classifier, *, title, figures, 
     report.add("Files", table=Table(rows=list(files.items()), names=("file", "content")))
     report.add(
         "Citation",
-        f"Please cite astroclust {astroclust.__version__} and the work that it follows: "
+        f"Please cite astroclust {astroclust.__version__} and the work that it is based on: "
         + "; ".join(_CITATIONS)
         + "; and astropy, photutils and PyTorch.",
     )

@@ -127,7 +127,8 @@ def _percentile_levels(layers, limits):
     is_pair = np.shape(limits) == (2,) and np.asarray(limits).dtype.kind in "iuf"
     if not is_pair or not 0 <= limits[0] < limits[1] <= 100:
         raise ValueError(
-            f"limits must be two rising percentiles from 0 to 100, such as (40, 99.7), not {limits}"
+            "limits must be two increasing percentiles from 0 to 100, such as (40, 99.7), not "
+            f"{limits}"
         )
     return np.percentile(layers, limits, axis=(1, 2)).T
 
@@ -265,17 +266,17 @@ def plot_examples(stamps, *, size=50, titles=None):
     """
     n = len(stamps)
     if not n:
-        raise ValueError("there are no stamps to draw")
+        raise ValueError("there are no stamps to plot")
     if not 0 < size <= stamps.size:
         raise ValueError(
-            f"stamps of {stamps.size} pixels have no middle of {size}: cut larger ones, such as "
+            f"cannot crop stamps of {stamps.size} pixels to {size}; cut larger ones, such as "
             "make_stamps(table, images, size=299)"
         )
     if titles is None:
         known = "class" in stamps.table.colnames
         titles = [f"class {number}" for number in stamps.table["class"]] if known else [""] * n
     if len(titles) != n:
-        raise ValueError(f"{n} stamps need as many titles, not {len(titles)}")
+        raise ValueError(f"{n} stamps require as many titles, not {len(titles)}")
     columns = 2 + len(stamps.bands)
     figure = Figure(figsize=(1.5 * columns + 1, 1.55 * n + 0.3), layout="constrained")
     axes = figure.subplots(n, columns, squeeze=False)
@@ -396,7 +397,7 @@ def plot_reduced_input(stamps, reduced, *, titles=None):
     if titles is None:
         titles = [f"{number} {names[number]}" for number in reduced.classes.tolist()]
     if len(titles) != n:
-        raise ValueError(f"{n} stamps need as many titles, not {len(titles)}")
+        raise ValueError(f"{n} stamps require as many titles, not {len(titles)}")
     inputs = ["all bands", *map("+".join, reduced.inputs[1:])]
     heads = ["color", "probabilities", *inputs, *(f"lost by {one}" for one in inputs[1:])]
     figure = Figure(figsize=(1.75 * len(heads) + 0.8, 2.05 * n + 0.3), layout="constrained")

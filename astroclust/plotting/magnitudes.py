@@ -139,7 +139,7 @@ def plot_luminosity_function(table, *, band="F555W", width=0.5, column_prefix=""
     values, classes = _magnitude(table, band), class_column(table, column_prefix)
     good = np.isfinite(values)
     if not good.any():
-        raise ValueError(f"no row has a magnitude in {band}: choose another band")
+        raise ValueError(f"no row has a magnitude in {band}; choose another band")
     first = np.floor(values[good].min() / width)
     edges = width * np.arange(first, np.floor(values[good].max() / width) + 2)
     ax = _new_axes() if ax is None else ax

@@ -86,7 +86,7 @@ def plot_completeness(table, *, ax=None):
     Returns
     -------
     ax : `~matplotlib.axes.Axes`
-        Axes with two lines and their 68 per cent intervals per radius against magnitude: dashed
+        Axes with two lines and their 68 percent intervals per radius against magnitude: dashed
         with open circles for detected clusters, solid with filled circles for selected ones. With
         a classifier, a dotted line with squares shows those that remain after classification. A
         horizontal line marks one half.

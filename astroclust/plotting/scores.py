@@ -63,21 +63,21 @@ def plot_learning_curve(log, *, ax=None):
     >>> plot_learning_curve("metrics.csv").figure.savefig("learning.png")
     """
     if not Path(log).exists():
-        raise FileNotFoundError(f"there is no log {log}: train with a folder, which keeps it")
-    with reading(log, remedy="train again, or name another log"):
+        raise FileNotFoundError(f"the log {log} does not exist; train with a folder to keep it")
+    with reading(log, remedy="train again, or give another log"):
         table = Table.read(log, format="ascii.csv")
     if "loss" not in table.colnames:
-        raise ValueError(f"{log} has no loss of any epoch: it is not the log of a training")
+        raise ValueError(f"{log} is not a training log, as it has no losses")
     if ax is None:
         ax = Figure(figsize=(7, 4.5), layout="constrained").subplots()
     right = ax.twinx()
     for axis, name, label, style in (
-        (ax, "loss", "loss, learnt from", {"color": "0.5"}),
-        (ax, "validation_loss", "loss, set aside", {"color": _LINE_COLOR}),
+        (ax, "loss", "training loss", {"color": "0.5"}),
+        (ax, "validation_loss", "validation loss", {"color": _LINE_COLOR}),
         (
             right,
             "accuracy",
-            "accuracy, set aside (right)",
+            "validation accuracy (right)",
             {"color": LEGUS_CLASSES.colors[1], "ls": "--"},
         ),
     ):
@@ -127,7 +127,7 @@ def plot_calibration(curve, *, ax=None):
         ylim=(0, 1),
         aspect="equal",
         xlabel="mean probability of the class",
-        ylabel="share that is right",
+        ylabel="fraction of correct classes",
         title=f"expected calibration error {curve.meta['ECE']:.3f}",
     )
     return ax
@@ -176,7 +176,9 @@ def plot_confusion(confusion, *, ax=None):
             for number, total in zip(classes, confusion["total"], strict=True)
         ],
     )
-    ax.set(xlabel="class given", ylabel="true class (objects)", title="percent of the true class")
+    ax.set(
+        xlabel="assigned class", ylabel="true class (objects)", title="percent of the true class"
+    )
     return ax
 
 
@@ -225,7 +227,7 @@ def plot_confusion_panels(confusions):
     columns = list(dict.fromkeys(name for row in confusions.values() for name in row))
     known = [one for row in confusions.values() for one in row.values() if one is not None]
     if not known:
-        raise ValueError("there are no confusion matrices to draw")
+        raise ValueError("there are no confusion matrices to plot")
     shape = len(confusions), len(columns)
     figure = Figure(figsize=(0.8 + 3.2 * shape[1], 0.4 + 3.2 * shape[0]), layout="constrained")
     axes = figure.subplots(*shape, squeeze=False)
@@ -237,7 +239,7 @@ def plot_confusion_panels(confusions):
                 plot_confusion(matrices[column], ax=axes[i, j])
             axes[i, j].set_title("" if i else column)
             axes[i, j].set_ylabel("" if j else "true class (objects)")
-            axes[i, j].set_xlabel("class given" if i == shape[0] - 1 else "")
+            axes[i, j].set_xlabel("assigned class" if i == shape[0] - 1 else "")
         axes[i, 0].annotate(
             title,
             (-0.42, 0.5),
@@ -282,10 +284,10 @@ def plot_class_distributions(confusions, *, agreement=None):
     """
     matrices = list(confusions.values())
     if not matrices:
-        raise ValueError("there are no confusion matrices to draw")
+        raise ValueError("there are no confusion matrices to plot")
     classes = matrices[0]["class"].tolist()
     if any(matrix["class"].tolist() != classes for matrix in matrices):
-        raise ValueError("the confusion matrices are of different classes")
+        raise ValueError("the confusion matrices have different classes")
     figure = Figure(figsize=(7, 1.9 * len(classes)), layout="constrained")
     axes = figure.subplots(len(classes), 1, sharex=True, squeeze=False)[:, 0]
     percents = {name: _percent(matrix)[0] for name, matrix in confusions.items()}
@@ -293,14 +295,14 @@ def plot_class_distributions(confusions, *, agreement=None):
     colors = matplotlib.colormaps["viridis"](np.linspace(0.15, 0.85, len(matrices)))
     for row, (ax, number) in enumerate(zip(axes, classes, strict=True)):
         for i, (name, percent) in enumerate(percents.items()):
-            places = np.arange(len(classes)) + (i + 0.5) * width - 0.4
-            ax.bar(places, np.nan_to_num(percent[row]), width, color=colors[i], label=name)
+            positions = np.arange(len(classes)) + (i + 0.5) * width - 0.4
+            ax.bar(positions, np.nan_to_num(percent[row]), width, color=colors[i], label=name)
         for i, (name, known) in enumerate((agreement or {}).items()):
             style = {"color": "k", "ls": _LINE_STYLES[i % len(_LINE_STYLES)]}
             ax.hlines(known.get(number, np.nan), row - 0.45, row + 0.45, label=name, **style)
         ax.set(ylim=(0, 100), ylabel=f"class {number}\n(percent)")
     axes[-1].set_xticks(range(len(classes)), classes)
-    axes[-1].set_xlabel("class given")
+    axes[-1].set_xlabel("assigned class")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
     return figure
 
@@ -346,7 +348,7 @@ def plot_agreement(pairs, *, band="F555W", bins=8, ax=None):
     """
     magnitudes = float_column(pairs, f"mag_{band.lower()}")
     if not np.isfinite(magnitudes).any():
-        raise ValueError(f"no object has a magnitude in {band}: choose another band")
+        raise ValueError(f"no object has a magnitude in {band}; choose another band")
     if ax is None:
         ax = Figure(figsize=(7, 4.5), layout="constrained").subplots()
     trend = accuracy_against(magnitudes, pairs["class_a"], pairs["class_b"], bins=bins)
@@ -429,7 +431,7 @@ def plot_damage(*scores):
     >>> plot_damage(scores).savefig("damage.png")
     """
     if not scores or not all(map(len, scores)):
-        raise ValueError("there are no scores to draw: give tables of score_damage")
+        raise ValueError("there are no scores to plot; give tables from score_damage")
     kinds = list(dict.fromkeys(kind for table in scores for kind in table["kind"]))
     figure = Figure(figsize=(3.2 * len(kinds) + 0.6, 3.4), layout="constrained")
     axes = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]

@@ -60,7 +60,7 @@ def open_labels(table, images, labels, *, column_prefix="", page=DEFAULT_PAGE):
     Raises
     ------
     ValueError
-        If no row of the table is on the images, or the file holds something else.
+        If no row of the table is on the images, or the file is not a label file.
     OSError
         If the file cannot be written.
 
@@ -80,7 +80,7 @@ def open_labels(table, images, labels, *, column_prefix="", page=DEFAULT_PAGE):
 
 
 def confirmed_subset(table, images, labels, *, confirm, column_prefix=""):
-    """The high-certainty subset: objects above a probability that were confirmed by eye.
+    """High-purity subset: objects above a probability that were confirmed by visual inspection.
 
     Parameters
     ----------
@@ -105,14 +105,14 @@ def confirmed_subset(table, images, labels, *, confirm, column_prefix=""):
         One row per class: ``class``; ``name``; ``before``, the number of objects above the
         threshold; ``expected``, their mean probability; ``confirmed``, ``rejected`` and ``open``,
         by the most frequent vote; and ``purity``, the fraction of those confirmed or rejected that
-        is confirmed. Fractions of nothing are NaN.
+        is confirmed. Fractions of zero objects are NaN.
 
     Raises
     ------
     KeyError
         If the table has no columns ``class`` and ``probability``.
     ValueError
-        If no object has such a probability, or the file holds something else.
+        If no object has such a probability, or the file is not a label file.
 
     Examples
     --------
@@ -164,7 +164,7 @@ def review_table(
     port=None,
     page=DEFAULT_PAGE,
 ):
-    """Serve a page in which candidates are looked at and labelled.
+    """Serve a page for visual inspection and labeling of candidates.
 
     Parameters
     ----------
@@ -174,31 +174,31 @@ def review_table(
     images : `~astroclust.images.ImageSet` or mapping
         The bands of the field.
     labels : str or `~pathlib.Path`
-        ECSV file to which each label adds a line; what is in it is shown. See `LabelStore`.
+        ECSV file to which labels are appended; existing labels are shown. See `LabelStore`.
     reviewer : str, optional
-        Name that labels go by until another is typed into the page.
+        Initial name of the reviewer, which can be changed on the page.
     column_prefix : str, optional
-        That of the class columns.
+        Prefix of the class columns.
     model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
-        Classifier whose saliency is shown; by default the bundled one.
+        Classifier for saliency maps; by default the bundled one.
     port : int, optional
-        Of the address; by default 8710, or the next that is free; 0 for any.
+        Port of the server; by default 8710, or the next free one; 0 for any.
     page : `Page`, optional
-        Title of the page, width of the stamps, whether the review is blind, in which order, and
-        whether classes are confirmed.
+        Settings of the page: title, width of the stamps, order, and whether the review is blind or
+        a confirmation.
 
     Returns
     -------
     server : `ReviewServer`
-        Its ``url`` is the address, which only this machine can reach; ``stop`` ends it, as does
-        the end of a ``with`` block.
+        Running server; ``url`` is its address, which only this computer can reach. It is stopped by
+        ``stop`` or at the end of a ``with`` block.
 
     Raises
     ------
     ValueError
-        Where the table has no rows, or none on the images; or the file has something else in it.
+        If the table has no rows, or none on the images; or if the file is not a label file.
     OSError
-        Where the folder of the labels cannot be written, or the port is in use.
+        If the folder of the labels cannot be written, or the port is in use.
 
     Examples
     --------

@@ -22,16 +22,16 @@ class Agreement:
     ----------
     pairs : `~astropy.table.Table`
         One row per pair of reviewers: ``reviewer_a``, ``reviewer_b``; ``n``, the number of objects
-        that both label, and ``n_blind``, those that both label blind; ``agreement`` and
+        labeled by both, and ``n_blind``, the number labeled blind by both; ``agreement`` and
         ``expected``, fractions; ``kappa`` and ``kappa_error``, of Cohen (1960). See
         `~astroclust.evaluation.Kappa`.
     matrices : dict of (str, str) to `~astropy.table.Table`
         Confusion matrix of each pair: rows are the classes of the first, columns those of the
         second.
     fleiss : `~astroclust.evaluation.Kappa`
-        Kappa of all reviewers, of the objects with two or more votes.
+        Kappa of all reviewers, for the objects with two or more votes.
     labeled : dict of str to int
-        Number of objects that each reviewer labels.
+        Number of objects labeled by each reviewer.
     scheme : `~astroclust.instruments.ClassScheme`
         The classes.
 
@@ -53,14 +53,14 @@ class Agreement:
     scheme: ClassScheme
 
     def table(self):
-        """Everything in one table, to be written.
+        """All statistics as a single table.
 
         Returns
         -------
         table : `~astropy.table.Table`
-            ``pairs``, with columns such as ``n_1_2``: objects that the first reviewer calls 1 and
-            the second 2. Its ``meta`` has ``FLEISS``, ``FLEISS_E`` and ``FLEISS_N``: kappa of all
-            reviewers, its standard error, both only if they are defined, and the number of objects.
+            ``pairs``, with columns such as ``n_1_2``: objects labeled 1 by the first reviewer and 2
+            by the second. Its ``meta`` has ``FLEISS``, ``FLEISS_E`` and ``FLEISS_N``: kappa of all
+            reviewers and its standard error (both only if defined), and the number of objects.
         """
         table = self.pairs.copy()
         for a in self.scheme.numbers:
@@ -68,11 +68,11 @@ class Agreement:
                 cells = [matrix[f"class_{b}"][matrix["class"] == a][0] for matrix in self._ordered]
                 table[f"n_{a}_{b}"] = Column(
                     np.array(cells, np.int64),
-                    description=f"objects that reviewer_a calls {a} and reviewer_b {b}",
+                    description=f"objects labeled {a} by reviewer_a and {b} by reviewer_b",
                 )
         describe_columns(table, _DESCRIPTIONS)
         known = {"FLEISS": self.fleiss.value, "FLEISS_E": self.fleiss.error}
-        # FITS has no NaN in headers.
+        # FITS headers cannot store NaN.
         table.meta.update({name: value for name, value in known.items() if np.isfinite(value)})
         table.meta["FLEISS_N"] = self.fleiss.n
         return table
@@ -90,14 +90,14 @@ def reviewer_agreement(labels, *, blind=None, scheme=LEGUS_CLASSES):
     labels : mapping of str to array_like of int, shape (n,)
         Classes by reviewer; 0 if there is none. See `LabelStore.votes`.
     blind : mapping of str to array_like of bool, shape (n,), optional
-        By reviewer; whether each label was given blind. By default none was.
+        Whether each label was given blind, by reviewer. By default none was.
     scheme : str or `~astroclust.instruments.ClassScheme`, optional
         The classes.
 
     Returns
     -------
     agreement : `Agreement`
-        Of the reviewers who have labeled anything, in their order.
+        Agreement of the reviewers with labels, in their order.
 
     Raises
     ------
@@ -144,12 +144,12 @@ def reviewer_agreement(labels, *, blind=None, scheme=LEGUS_CLASSES):
 _DESCRIPTIONS = {
     "reviewer_a": "first reviewer",
     "reviewer_b": "second reviewer",
-    "n": "objects that both have labeled",
-    "n_blind": "objects that both have labeled blind",
-    "agreement": ("fraction of them with the same label", None, ".3f"),
+    "n": "objects labeled by both",
+    "n_blind": "objects that both labeled blind",
+    "agreement": ("fraction with the same label", None, ".3f"),
     "expected": ("fraction expected by chance", None, ".3f"),
     "kappa": ("Cohen's kappa", None, ".3f"),
-    "kappa_error": ("its standard error", None, ".3f"),
+    "kappa_error": ("standard error of kappa", None, ".3f"),
 }
 
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Agreement among reviewers as a page."""
+"""Page with the agreement among reviewers."""
 
 from html import escape
 
@@ -25,28 +25,28 @@ _PAGE = """<!DOCTYPE html>
 </body>
 </html>
 """
-_ALONE = """<p>Fewer than two reviewers have labeled objects: there is nothing to compare yet. \
+_ALONE = """<p>Fewer than two reviewers have labeled objects, so agreement cannot be computed yet. \
 {who}</p>"""
-_NOTE = """<p class="quiet">Kappa is 1 for perfect agreement and 0 for that expected by chance, \
-with its standard error. It is undefined if there are no common objects, or all of their labels \
-are of one class. Blind are the objects that both labeled before they saw the class and the \
-labels of others.</p>"""
+_NOTE = """<p class="quiet">Kappa is 1 for perfect agreement and 0 for agreement expected by \
+chance; errors are standard errors. It is undefined without common objects, or if all of their \
+labels are of one class. Blind counts the objects that both reviewers labeled before seeing the \
+class and the labels of others.</p>"""
 
 
 def agreement_page(agreement, *, title):
-    """A page that shows kappa and the confusion matrix of each pair of reviewers.
+    """Make a page with kappa and the confusion matrix of each pair of reviewers.
 
     Parameters
     ----------
     agreement : `~astroclust.review.Agreement`
-        What it shows.
+        Agreement to show.
     title : str
         Title of the review.
 
     Returns
     -------
     html : str
-        The page, with the style of the review.
+        The page in the style of the review.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def _matrices(agreement):
         for row in matrix:
             number = int(row["class"])
             counts = [row[f"class_{other}"] for other in numbers]
-            # Shades tell apart tenths of the objects of a row.
+            # One shade per tenth of the objects in a row.
             shades = [int(10 * n / row["total"]) if row["total"] else 0 for n in counts]
             cells = "".join(
                 f'<td class="shade-{shade}">{n}</td>'

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Appending to a label file: all lines or none, one program at a time."""
+"""Atomic appending to a label file, by one program at a time."""
 
 import logging
 import os
@@ -15,66 +15,66 @@ __all__ = ["append_lines", "only_writer"]
 
 log = logging.getLogger(__name__)
 
-# Seconds to wait for another program that writes to the same file, and between looks.
+# Seconds to wait for another program that writes to the same file, and between checks.
 _LOCK_TIMEOUT, _LOCK_POLL = 5, 0.005
 
 
 def only_writer(path):
-    """Keep other programs from writing to a file.
+    """Lock a file against writing by other programs.
 
     Parameters
     ----------
     path : `~pathlib.Path`
-        The file, beside which a hidden lock file is made.
+        The file, beside which a hidden lock file is created.
 
     Returns
     -------
     lock : context manager
-        Held from now on, until the end of the ``with`` block.
+        Lock that is held until the end of the ``with`` block.
 
     Raises
     ------
     OSError
-        If another program holds it, or it cannot be made.
+        If another program holds the lock, or it cannot be created.
     """
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         return lock.acquire(timeout=_LOCK_TIMEOUT, poll_interval=_LOCK_POLL)
     except Timeout as error:
         raise OSError(
-            f"cannot write {path}: another program holds {lock.lock_file}; the label is "
-            "not saved: label again when that has ended"
+            f"cannot write {path}: another program holds {lock.lock_file}; the label was not "
+            "saved; label again when that has finished"
         ) from error
     except OSError as error:
         raise type(error)(
-            f"cannot write {lock.lock_file}: {error.strerror or error}; the label is not "
-            "saved: mend that, and label again"
+            f"cannot write {lock.lock_file}: {error.strerror or error}; the label was not saved; "
+            "fix this and label again"
         ) from error
 
 
 def append_lines(path, text, *, scheme, as_earlier=False):
-    """Add lines to a label file, all or none of them, and see them to the disk.
+    """Append lines to a label file, all or none of them, and flush them to disk.
 
     Parameters
     ----------
     path : `~pathlib.Path`
-        The file; made if it does not exist.
+        The file; created if it does not exist.
     text : bytes
         The lines.
     scheme : `~astroclust.instruments.ClassScheme`
-        The classes that labels are of, for the header of a new file.
+        Class scheme of the labels, for the header of a new file.
     as_earlier : bool, optional
-        Whether the file has the columns of an earlier version: then it is replaced by one with the
-        columns of this version and all that it holds.
+        Whether the file has the columns of an earlier version. If so, it is replaced by a file with
+        the columns of this version and the same content.
 
     Raises
     ------
     OSError
-        If it cannot be written; the file is then as it was.
+        If the file cannot be written; it is then unchanged.
     """
     if path.exists() and not path.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
-        # The system lets the superuser write even so.
-        raise PermissionError(f"{path} is read-only: allow it to be written")
+        # The superuser may write even to read-only files.
+        raise PermissionError(f"{path} is read-only; make it writable")
     try:
         if not path.exists() or not path.stat().st_size:
             with replace_when_done(path, overwrite=True) as partial:
@@ -83,20 +83,20 @@ def append_lines(path, text, *, scheme, as_earlier=False):
         if as_earlier:
             _replace_earlier(path, text, scheme)
             return
-        # Without a buffer, which would be written once more when the file is closed.
+        # Unbuffered, as a buffer would be written again when the file is closed.
         with open(path, "ab+", buffering=0) as file:
             size = _mend_end(file, file.seek(0, os.SEEK_END), path)
             try:
                 _write_all(file, text)
             except BaseException:
-                file.truncate(size)  # a full disk, or Ctrl-C: no part of a line stays
+                file.truncate(size)  # on a full disk or Ctrl-C, no incomplete line remains
                 raise
     except OSError as error:
-        if error.errno is None:  # of `replace_when_done`, which says it all
+        if error.errno is None:  # from `replace_when_done`, with a complete message
             raise
         reason = error.strerror or str(error)
         told = type(error)(
-            f"cannot write {path}: {reason}; the label is not saved: mend that, and label again"
+            f"cannot write {path}: {reason}; the label was not saved; fix this and label again"
         )
         told.errno = error.errno
         raise told from error
@@ -112,11 +112,11 @@ def _replace_earlier(path, text, scheme):
     old = with_new_columns(lines.decode("utf-8"), header_text(scheme))
     with replace_when_done(path, overwrite=True) as partial:
         _write(partial, old.encode("utf-8") + text)
-        shutil.copymode(path, partial)  # a file that a group shares stays so
+        shutil.copymode(path, partial)  # keep group permissions
 
 
 def _mend_end(file, size, path):
-    """Close or cut a last line without an end, which a kill or an editor left."""
+    """Complete or remove a last line without a newline, left by a killed process or an editor."""
     file.seek(0)
     last = file.read().rpartition(b"\n")[2] if size and not _ends(file, size) else b""
     if not last:
@@ -130,7 +130,7 @@ def _mend_end(file, size, path):
 
 
 def _say_cut(path):
-    log.warning("%s ended in half a line, which was never saved: cut", path)
+    log.warning("%s ended in an incomplete line, which was removed", path)
 
 
 def _write(path, text):
@@ -139,9 +139,9 @@ def _write(path, text):
 
 
 def _write_all(file, text):
-    """Write bytes to a file without a buffer and see them to the disk."""
+    """Write bytes to an unbuffered file and flush them to disk."""
     rest = memoryview(text)
-    while rest:  # a disk that is nearly full takes some of them
+    while rest:  # a nearly full disk may accept only some of them
         rest = rest[file.write(rest) :]
     os.fsync(file.fileno())
 

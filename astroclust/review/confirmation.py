@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""High-certainty subsets: objects above a probability, confirmed or rejected by eye."""
+"""High-purity subsets: objects above a probability, confirmed or rejected by visual inspection."""
 
 import json
 
@@ -19,7 +19,7 @@ __all__ = [
 
 CONFIRMED, REJECTED = 1, 2
 
-#: The labels of a confirmation, in place of classes.
+#: Labels of a confirmation, in place of classes.
 CONFIRMATION = ClassScheme(
     "confirmation",
     {CONFIRMED: "confirmed", REJECTED: "rejected"},
@@ -28,20 +28,19 @@ CONFIRMATION = ClassScheme(
     markers={CONFIRMED: "o", REJECTED: "X"},
 )
 
-# Columns that a table of confirmed objects gets.
+# Columns of a table of confirmed objects.
 _DESCRIPTIONS = {
-    "confirm_votes": "number of votes that confirm or reject the class",
-    "confirm_fraction": ("fraction of them that confirm it", None, ".2f"),
+    "confirm_votes": "number of votes",
+    "confirm_fraction": ("fraction of votes that confirm the class", None, ".2f"),
     "confirm_note": "notes of the reviewers",
 }
 
 
 def purity_cut(table, purity, *, column_prefix=""):
-    """The lowest probability above which a table has an expected purity.
+    """Lowest probability threshold that gives an expected purity.
 
-    The expected purity of a subset is the mean probability of its objects to be of their classes.
-    It holds if the probabilities are calibrated, and as far as the mix of the classes is that of
-    the test set of the classifier.
+    The expected purity of a subset is the mean of ``probability``. It is valid if the probabilities
+    are calibrated and the mix of the classes is that of the test set of the classifier.
 
     Parameters
     ----------
@@ -55,7 +54,7 @@ def purity_cut(table, purity, *, column_prefix=""):
     Returns
     -------
     threshold : float
-        Objects with at least this ``probability`` have the wanted mean, and as many as possible do.
+        Lowest ``probability`` of the largest subset with at least the wanted mean.
 
     Raises
     ------
@@ -81,14 +80,12 @@ def purity_cut(table, purity, *, column_prefix=""):
     enough = np.flatnonzero((mean >= purity) & is_last)
     if not len(enough):
         best = f"{mean[0]:.3f}" if len(mean) else "that of no object"
-        raise ValueError(
-            f"no subset has an expected purity of {purity}: the best is {best}; ask for a lower one"
-        )
+        raise ValueError(f"no subset has an expected purity of {purity}; the highest is {best}")
     return float(probability[enough[-1]])
 
 
 def select_certain(table, threshold, *, column_prefix=""):
-    """Rows whose class has at least some probability.
+    """Select rows whose class has at least some probability.
 
     Parameters
     ----------
@@ -102,13 +99,13 @@ def select_certain(table, threshold, *, column_prefix=""):
     Returns
     -------
     rows : `~numpy.ndarray` of int
-        Numbers of the rows that have a class, in their order.
+        Indices of the selected rows, in table order.
 
     Raises
     ------
     ValueError
-        If the threshold is not from 0 to 1, no row has such a probability, or the table has the
-        columns of a confirmation already.
+        If the threshold is not from 0 to 1, no row has such a probability, or the table already has
+        the columns of a confirmation.
     KeyError
         If the table has no columns ``class`` and ``probability``.
 
@@ -125,7 +122,7 @@ def select_certain(table, threshold, *, column_prefix=""):
     taken = sorted(set(_DESCRIPTIONS) & set(table.colnames))
     if taken:
         raise ValueError(
-            f"the table has columns of an earlier confirmation ({', '.join(taken)}): rename or "
+            f"the table has columns of an earlier confirmation ({', '.join(taken)}); rename or "
             "remove them"
         )
     probability, classes = _certainty(table, column_prefix)
@@ -140,25 +137,25 @@ def select_certain(table, threshold, *, column_prefix=""):
 
 
 def _certainty(table, prefix):
-    """Probabilities of the classes, NaN if there are none, and the classes."""
+    """Probabilities of the classes (NaN if missing) and the classes."""
     for name in (f"{prefix}class", f"{prefix}probability"):
         if name not in table.colnames:
             raise KeyError(
-                f"a confirmation needs the column {name}: classify the table first, or set "
+                f"a confirmation requires the column {name}; classify the table first, or set "
                 "column_prefix"
             )
     return float_column(table, f"{prefix}probability"), class_column(table, prefix)
 
 
 def confirmation_counts(objects, store):
-    """How many objects of each class are confirmed and rejected.
+    """Count confirmed and rejected objects of each class.
 
     Parameters
     ----------
     objects : `~astroclust.review.objects.Objects`
         Objects of the confirmation.
     store : `~astroclust.review.LabelStore`
-        Their labels, of `CONFIRMATION`.
+        Their labels, in the scheme `CONFIRMATION`.
 
     Returns
     -------
@@ -166,7 +163,7 @@ def confirmation_counts(objects, store):
         One row per class: ``class``; ``name``; ``before``, the number of objects above the
         threshold; ``expected``, their mean probability; ``confirmed``, ``rejected`` and ``open``,
         by the most frequent vote; and ``purity``, the fraction of those confirmed or rejected that
-        is confirmed. Fractions of nothing are NaN.
+        is confirmed. Fractions of zero objects are NaN.
     """
     mode, classes = _modes(store), objects.columns["class"]
     rows = []
@@ -185,7 +182,7 @@ def confirmation_counts(objects, store):
 
 
 def confirmed_table(objects, store, threshold):
-    """The objects that are confirmed, with all columns of their table.
+    """Confirmed objects with all columns of their table.
 
     Parameters
     ----------
@@ -206,7 +203,7 @@ def confirmed_table(objects, store, threshold):
     votes = votes[np.searchsorted(votes["row"], rows)]
     table = objects.table[rows]
     table["confirm_votes"] = votes["n_votes"]
-    # The mean of votes that are 1 or 2.
+    # From the mean of votes, which are 1 or 2.
     table["confirm_fraction"] = Column(2 - np.asarray(votes["class_mean"]))
     table["confirm_note"] = votes["note"]
     describe_columns(table, _DESCRIPTIONS)
@@ -220,7 +217,7 @@ def confirmed_table(objects, store, threshold):
 
 
 def _modes(store):
-    """Most frequent vote about each object, 0 if there is none or votes are tied."""
+    """Most frequent vote for each object, 0 if there is none or votes are tied."""
     votes = store.table()
     modes = np.zeros(len(store), int)
     modes[votes["row"]] = np.ma.filled(votes["class_mode"], 0)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""What reviewers call each object: a file that grows by a line a label, and the votes in it."""
+"""Labels of reviewers: an append-only file with one line per label, and the votes in it."""
 
 import os
 import secrets
@@ -29,38 +29,39 @@ from astroclust.review.votes import fold_votes, votes_table
 
 __all__ = ["LabelStore"]
 
-# Pixels by which the position of a label and that of its row may differ: float32 rounds by less.
+# Maximum difference in pixels between the positions of a label and its row, above float32 rounding.
 _NEAR = 0.05
 _LONGEST_NOTE, _LONGEST_ORDER = 2000, 100
 
 
 class LabelStore:
-    """The labels of a table, kept in an ECSV file to which each label adds a line.
+    """Labels of a table, stored in an append-only ECSV file.
 
-    A line is on the disk before `add` returns, and no line is ever changed: what is killed or
-    loses power loses nothing that was saved, undoing is one more line, and the last line of a
-    reviewer about an object holds. Any number of reviewers and programs may add to one file at
-    once. Labels find their rows by position, also in a table that was sorted or cut since.
+    Each label is one line, which is on disk before `add` returns and never modified, so a crash
+    does not lose saved labels. To undo a label is another line; a reviewer's latest label of an
+    object supersedes earlier ones. Several reviewers and programs may add to the same file
+    simultaneously. Labels are matched to rows by position, so the table may be sorted or filtered
+    later.
 
     Parameters
     ----------
     path : str or `~pathlib.Path`
-        The file; made with the first label.
+        The file; created with the first label.
     x, y : array_like of float, shape (n,)
         Positions of the rows in pixels.
     ids : sequence of str, length n, optional
-        Their names; by default their numbers.
+        Names of the rows; by default their numbers.
     scheme : str or `~astroclust.instruments.ClassScheme`, optional
         The classes that can be given.
     sky : `~astropy.coordinates.SkyCoord`, shape (n,), optional
-        Positions on the sky, which the table of votes then has as well.
+        Positions on the sky, to be added to the table of votes.
 
     Raises
     ------
     ValueError
-        Where the file holds something else, or a line that is no label.
+        If the file is not a label file, or has an invalid line.
     OSError
-        Where it cannot be read.
+        If it cannot be read.
 
     Examples
     --------
@@ -83,11 +84,11 @@ class LabelStore:
 
     def _start_anew(self):
         self.entries, self.n_unmatched = [], 0
-        # Tells those who ask for what is new that all of it is.
+        # Changes when the file was rewritten, so that all entries count as new.
         self.generation = secrets.randbits(32) + 1
         self._offset, self._inode, self._names = 0, None, {}
         self._columns = COLUMNS
-        # The latest entry of each reviewer about each row, and the rows that they ever labeled.
+        # The latest entry of each reviewer for each row, and the rows that they ever labeled.
         self._latest, self._labeled = {}, set()
 
     def __len__(self):
@@ -99,41 +100,42 @@ class LabelStore:
         Parameters
         ----------
         row : int
-            Of the table, from 0.
+            Row of the table, from 0.
         reviewer : str
-            Who labels.
+            Name of the reviewer.
         label : int, optional
-            The class; None takes an earlier one back.
+            The class; None withdraws an earlier one.
         note : str, optional
-            What to remember of the object; line breaks become blanks.
+            Free text; line breaks become spaces.
         blind : bool, optional
             Whether the class and the labels of others were hidden from the reviewer. An entry is
-            only blind if the reviewer never labeled the object before, as both are shown after
-            that; a label that stays as it is, such as when a note is added, is as blind as it was.
+            only blind if the reviewer never labeled the object before, because both are shown
+            afterwards. If the label does not change, for example when a note is added, neither does
+            this.
         order : str, optional
             Order in which objects were shown, such as "random seed=1".
 
         Returns
         -------
         entry : `Entry`
-            As it was saved.
+            The saved entry.
 
         Raises
         ------
         ValueError
-            For a row, class, name, note, ``blind`` or ``order`` that is none.
+            If a row, class, name, note, ``blind`` or ``order`` is invalid.
         OSError
-            Where the file cannot be written; nothing is lost of what was saved before.
+            If the file cannot be written; labels saved before are not affected.
         """
         if not _is_whole_number(row):
             raise ValueError(f"row must be a whole number, not {row!r}")
         if not 0 <= row < len(self):
-            raise ValueError(f"there is no row {row}: rows are 0 to {len(self) - 1}")
+            raise ValueError(f"row {row} does not exist; rows are 0 to {len(self) - 1}")
         classes = self.scheme.numbers
         if label is not None and not (_is_whole_number(label) and label in classes):
             raise ValueError(f"class must be one of {list(classes)} or None, not {label!r}")
         if not np.isfinite(self.x[row] + self.y[row]):
-            raise ValueError(f"row {row} has no position, by which its label would be known")
+            raise ValueError(f"row {row} has no position, which a label requires")
         if not isinstance(blind, bool | np.bool_):
             raise ValueError(f"blind must be True or False, not {blind!r}")
         reviewer, note = check_name(reviewer), one_line(note)[:_LONGEST_NOTE]
@@ -164,25 +166,25 @@ class LabelStore:
         return bool(asked) and key not in self._labeled
 
     def merge(self, path):
-        """Add the labels of another file, such as one that came by mail.
+        """Add the labels of another file.
 
         Parameters
         ----------
         path : str or `~pathlib.Path`
-            A file that a store, or a page of `~astroclust.review.write_review`, made.
+            Label file of another `LabelStore` or of a page from `~astroclust.review.write_review`.
 
         Returns
         -------
         n : int
-            Labels that were added; those that are there already are not added twice.
+            Number of labels added; existing ones are not added twice.
 
         Raises
         ------
         ValueError
-            Where none of its labels belongs to this table, or it is no such file.
+            If none of its labels belongs to this table, or it is not a label file.
         """
         if not Path(path).exists():
-            raise FileNotFoundError(f"there is no file {path}")
+            raise FileNotFoundError(f"{path} does not exist")
         other = LabelStore(path, self.x, self.y, ids=self.ids, scheme=self.scheme)
         if other.n_unmatched and not other.entries:
             raise ValueError(f"{path} has labels, but none at a position of this table")
@@ -195,21 +197,21 @@ class LabelStore:
         return len(new)
 
     def since(self, n, *, generation=0):
-        """What is new to someone who has read some of it.
+        """New entries since an earlier call.
 
         Parameters
         ----------
         n : int
-            How many entries were read.
+            Number of entries already read.
         generation : int, optional
-            Of which ``generation`` of this store; all is new to those who read another.
+            ``generation`` of the store at that time; if it has changed, all entries are new.
 
         Returns
         -------
         start : int
-            Where the new ones start: ``n``, or 0.
+            Index of the first new entry: ``n``, or 0.
         entries : list of `Entry`
-            They.
+            The new entries.
         """
         with self._lock:
             self.refresh()
@@ -217,17 +219,17 @@ class LabelStore:
             return start, self.entries[start:]
 
     def votes(self):
-        """The class that each reviewer gives each row.
+        """Class of each row by each reviewer.
 
         Returns
         -------
         votes : dict of str to `~numpy.ndarray` of int16, shape (n,)
-            By reviewer, in order of their first label; 0 where there is none.
+            Classes by reviewer, in order of their first label; 0 if there is none.
         """
         return fold_votes(self.entries, len(self)).labels
 
     def table(self):
-        """Votes and mode, as LEGUS keeps them, of the rows that have any.
+        """Table of votes and their mode, as in LEGUS, for the rows that have any.
 
         Returns
         -------
@@ -262,14 +264,14 @@ class LabelStore:
         return reviewer_agreement(votes.labels, blind=votes.blind, scheme=self.scheme)
 
     def refresh(self):
-        """Read what was added since, also by other programs.
+        """Read lines added since, also by other programs.
 
         Raises
         ------
         ValueError
-            Where a line is no label.
+            If a line is invalid.
         OSError
-            Where the file cannot be read.
+            If the file cannot be read.
         """
         with self._lock:
             try:
@@ -278,7 +280,7 @@ class LabelStore:
                     if self._offset and (
                         status.st_ino != self._inode or status.st_size < self._offset
                     ):
-                        self._start_anew()  # an editor wrote it anew
+                        self._start_anew()  # rewritten by an editor
                     self._inode = status.st_ino
                     file.seek(self._offset)
                     new = file.read()
@@ -296,18 +298,18 @@ class LabelStore:
                 self._offset += whole
 
     def _take(self, new):
-        """Turn new bytes, whole lines, into entries."""
+        """Parse new bytes (complete lines) into entries."""
         try:
             lines = new.decode("utf-8").split("\n")
         except UnicodeDecodeError:
-            raise self._is_other("it is no text") from None
+            raise self._is_other("it is not text") from None
         if self._offset == 0:
             header = [i for i, line in enumerate(lines) if not line.startswith("#")]
             if not header or not lines[0].startswith("# %ECSV"):
-                raise self._is_other("it is no ECSV")
+                raise self._is_other("it is not ECSV")
             self._columns = tuple(lines[header[0]].split(","))
             if self._columns not in (COLUMNS, EARLIER_COLUMNS):
-                raise self._is_other("it has other columns")
+                raise self._is_other("it has different columns")
             self._check_scheme(lines[: header[0] + 1])
             lines = lines[header[0] + 1 :]
         read = [self._read_line(line) for line in lines if line.strip()]
@@ -325,25 +327,24 @@ class LabelStore:
                 self._labeled.add(key)
 
     def _check_scheme(self, header):
-        """Raise a `ValueError` if the classes of the file mean something else here."""
+        """Raise a `ValueError` if the classes of the file differ from those of the table."""
         try:
             there = classes_of(Table.read("\n".join(header), format="ascii.ecsv"))
-        except Exception as error:  # YAML, ECSV and JSON fail in many ways
+        except Exception as error:  # YAML, ECSV and JSON raise various errors
             raise ValueError(
-                f"{self.path} has a header that cannot be read ({error}); replace it by that of a "
-                "new label file, and keep the lines of labels"
+                f"{self.path} has an unreadable header ({error}); replace it by that of a new "
+                "label file, and keep the lines of labels"
             ) from error
         here = self.scheme
         if (there.names, there.merges) != (here.names, here.merges):
             raise ValueError(
-                f"{self.path} has labels of class scheme {there.name}, {_listed(there)}; the table "
-                f"has {here.name}, {_listed(here)}: keep labels of these in another file with "
-                "--labels"
+                f"{self.path} has labels of class scheme {there.name}, {_listed(there)}, but the "
+                f"table has {here.name}, {_listed(here)}; choose another label file with --labels"
             )
 
     def _is_other(self, why):
         return ValueError(
-            f"{self.path} is no label file of astroclust review ({why}): keep labels in another "
+            f"{self.path} is not a label file of astroclust review ({why}); choose another label "
             "file with --labels"
         )
 
@@ -352,30 +353,30 @@ class LabelStore:
             return read_line(line, self.scheme, self._columns)
         except ValueError as error:
             raise ValueError(
-                f"{self.path} has a line that is no label ({error}): {line!r}; mend or delete it"
+                f"{self.path} has an invalid line ({error}): {line!r}; correct or delete it"
             ) from None
 
     def _find_rows(self, entries):
-        """The rows that entries speak of, -1 where there is none at their position."""
+        """Rows of entries, -1 if there is none at their position."""
         found = np.full(len(entries), -1)
         if not entries or not len(self):
             return found
         rows = np.array([entry.row for entry in entries])
-        places = np.array([(entry.x, entry.y) for entry in entries])
+        positions = np.array([(entry.x, entry.y) for entry in entries])
         here = np.stack([self.x, self.y], axis=1)
         same = np.flatnonzero((rows >= 0) & (rows < len(self)))
-        near = np.abs(here[rows[same]] - places[same]).max(axis=1) < _NEAR
+        near = np.abs(here[rows[same]] - positions[same]).max(axis=1) < _NEAR
         found[same[near]] = rows[same[near]]
-        lost = np.flatnonzero((found < 0) & np.isfinite(places).all(axis=1))
+        lost = np.flatnonzero((found < 0) & np.isfinite(positions).all(axis=1))
         finite = np.flatnonzero(np.isfinite(here).all(axis=1))
         if len(lost) and len(finite):
-            distance, nearest = KDTree(here[finite]).query(places[lost])
+            distance, nearest = KDTree(here[finite]).query(positions[lost])
             good = distance < _NEAR
             found[lost[good]] = finite[nearest[good]]
         return found
 
     def _append(self, entries):
-        """Add lines, all or none of them, and see them to the disk."""
+        """Append lines, all or none of them, and flush them to disk."""
         text = "".join(map(write_line, entries)).encode("utf-8")
         append_lines(self.path, text, scheme=self.scheme, as_earlier=self._columns != COLUMNS)
 
@@ -385,7 +386,7 @@ def _is_whole_number(value):
 
 
 def _gist(entry):
-    """What makes two entries the same."""
+    """Key by which two entries are the same."""
     return entry.row, entry.reviewer.casefold(), entry.label, entry.note, entry.time
 
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The lines of a label file: what a reviewer says of an object."""
+"""Lines of a label file."""
 
 import csv
 import io
@@ -28,28 +28,28 @@ _LONGEST_NAME = 60
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a label file: all that a reviewer says of an object from then on.
+    """One line of a label file: label and note of a reviewer for an object.
 
     Parameters
     ----------
     row : int
-        Of the table, from 0.
+        Row of the table, from 0.
     id : str
-        The object's name in the table, or its row.
+        Name of the object in the table, or its row.
     x, y : float
-        Its position in pixels, from 0.
+        Position in pixels, 0-based.
     reviewer : str
-        Who says so.
+        Name of the reviewer.
     label : int or None
-        The class; None takes an earlier one back.
+        The class; None withdraws an earlier one.
     note : str
-        Free text of one line.
+        Free text in one line.
     blind : bool
         Whether the label was given while the class and the labels of others were hidden.
     order : str
-        Order in which objects were shown; empty if it is not known.
+        Order in which objects were shown; empty if unknown.
     time : str
-        When, in UTC.
+        Time in UTC.
 
     Examples
     --------
@@ -72,67 +72,69 @@ class Entry:
     time: str
 
 
-#: The columns of a label file. ``time`` ends each line: one that was cut short is known by its end.
+#: Columns of a label file. ``time`` is last, so that truncated lines can be recognized.
 COLUMNS = tuple("class" if field.name == "label" else field.name for field in fields(Entry))
 _TYPES = (np.int64, str, np.float64, np.float64, str, np.int16, str, bool, str, str)
 _NEW = ("blind", "order")
-#: Those of files from before there was a blind review.
+#: Columns of files from versions without blind reviews.
 EARLIER_COLUMNS = tuple(name for name in COLUMNS if name not in _NEW)
 
 
 def check_name(name):
-    """The name of a reviewer, if it is one.
+    """Validate the name of a reviewer.
 
     Parameters
     ----------
     name : str
-        What was given.
+        Name to check.
 
     Returns
     -------
     name : str
-        Without blanks around it.
+        Name without surrounding spaces.
 
     Raises
     ------
     ValueError
-        Where it is empty, too long or no string.
+        If it is empty, too long or not a string.
     """
     plain = one_line(name) if isinstance(name, str) else ""
     if not 0 < len(plain) <= _LONGEST_NAME:
-        raise ValueError(f"reviewer must be a name of 1 to {_LONGEST_NAME} letters, not {name!r}")
+        raise ValueError(
+            f"reviewer must be a name of 1 to {_LONGEST_NAME} characters, not {name!r}"
+        )
     return plain
 
 
 def one_line(text, name="note"):
-    """Text without line breaks and whatever else does not print."""
+    """Remove line breaks and other non-printing characters."""
     if not isinstance(text, str):
         raise ValueError(f"{name} must be a string, not {text!r}")
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def is_whole(line):
-    """Whether a line without an end, as bytes, is whole: it ends with a time."""
+    """Whether a line without a newline (bytes) is complete, that is, ends with a time."""
     time = line.rpartition(b",")[2]
     return len(time) == len("2025-01-01T00:00:00Z") and time.endswith(b"Z")
 
 
 def header_text(scheme):
-    """The lines of a label file before its first label.
+    """Header of a label file.
 
     Parameters
     ----------
     scheme : `~astroclust.instruments.ClassScheme`
-        The classes that labels are of, which the file names.
+        Class scheme of the labels, stored in the file.
 
     Returns
     -------
     text : str
-        The header of ECSV and the names of the columns.
+        ECSV header and names of the columns.
     """
     empty = Table(names=COLUMNS, dtype=_TYPES)
     empty["x"].unit = empty["y"].unit = "pix"
-    empty.meta["ABOUT"] = "one row per label; the latest of a reviewer supersedes earlier ones"
+    empty.meta["ABOUT"] = "one row per label; a reviewer's latest label supersedes earlier ones"
     empty.meta.update(meta_of(scheme))
     buffer = io.StringIO()
     empty.write(buffer, format="ascii.ecsv", delimiter=",")
@@ -140,33 +142,33 @@ def header_text(scheme):
 
 
 def write_line(entry):
-    """An entry as a line of a label file."""
+    """Format an entry as a line of a label file."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerow(astuple(entry))  # None becomes empty
     return buffer.getvalue()
 
 
 def read_line(line, scheme, columns=COLUMNS):
-    """The entry of a line.
+    """Parse a line of a label file.
 
     Parameters
     ----------
     line : str
-        Without its end.
+        Line without its newline.
     scheme : `~astroclust.instruments.ClassScheme`
-        The classes that labels are of.
+        Class scheme of the labels.
     columns : tuple of str, optional
-        Those of the file: `COLUMNS` or `EARLIER_COLUMNS`, whose labels are not blind.
+        Columns of the file: `COLUMNS` or `EARLIER_COLUMNS`, whose labels are not blind.
 
     Returns
     -------
     entry : `Entry`
-        What it says.
+        The entry.
 
     Raises
     ------
     ValueError
-        Where it is no label.
+        If the line is invalid.
     """
     values = next(csv.reader([line]))
     if len(values) != len(columns):
@@ -193,19 +195,19 @@ def read_line(line, scheme, columns=COLUMNS):
 
 
 def with_new_columns(text, header):
-    """The content of a label file of an earlier version, with the columns of this one.
+    """Convert the content of a label file of an earlier version to the columns of this one.
 
     Parameters
     ----------
     text : str
-        The file, of complete lines.
+        Content of the file, as complete lines.
     header : str
-        What `header_text` returns for its classes.
+        Header for its classes, from `header_text`.
 
     Returns
     -------
     text : str
-        All metadata and lines, in their order; none of the labels is blind.
+        Content with all metadata and lines in order; none of the labels is blind.
     """
     lines = text.split("\n")
     first = next(i for i, line in enumerate(lines) if not line.startswith("#"))

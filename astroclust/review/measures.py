@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""What is measured of one object while it is looked at, as IMEXAMINE did."""
+"""Measurements of a single object during inspection, similar to IRAF's IMEXAMINE."""
 
 import base64
 import io
@@ -19,44 +19,44 @@ __all__ = ["GROWTH_RADII", "Saliency", "measure_objects"]
 #: Radii of the curve of growth in pixels (LEGUS: 1 to 20).
 GROWTH_RADII = tuple(range(1, 21))
 
-# The sky of profiles, as that of the curve of growth.
+# Sky annulus of profiles, as for the curve of growth.
 _SKY = (21.0, 22.0)
 _PROFILE_SIZE = 2 * int(_SKY[1]) + 3
 _RADII = np.arange(len(GROWTH_RADII)) + 0.5
-# Colours of saliency against, neutral and for a class: ends and middle of PuOr.
+# Colors of saliency against, neutral and for a class: ends and middle of PuOr.
 _AGAINST, _NEUTRAL, _FOR = np.array([[84, 39, 136], [18, 18, 20], [253, 150, 40]], float)
 
 
 def measure_objects(objects, rows):
-    """Profile, curve of growth, magnitudes and concentration index of some objects.
+    """Measure profile, curve of growth, magnitudes and concentration index of some objects.
 
     Parameters
     ----------
     objects : `~astroclust.review.objects.Objects`
         All rows.
     rows : sequence of int
-        Which.
+        Rows of the objects.
 
     Returns
     -------
     measured : list of dict
-        One a row: ``radii`` (pixels) of ``profile``, by band the mean light of rings of a pixel
-        less the sky, 1 at its highest; ``growth_radii`` of ``growth``, by band magnitudes less
-        that within 20 pixels; ``magnitudes``, by band magnitude and error, of the table where it
-        has them, else within 4 pixels, not corrected; ``measured``, the bands of which they were
-        measured here; ``fwhm`` in pixels of the profile of the ``reference`` band; ``ci`` there.
-        None stands for what is not known.
+        One dict per row: ``radii`` in pixels of ``profile``, the sky-subtracted mean flux in rings
+        of one pixel for each band, normalized to a maximum of 1; ``growth_radii`` of ``growth``,
+        magnitudes in each band minus that within 20 pixels; ``magnitudes``, magnitude and error in
+        each band, from the table if available, otherwise within 4 pixels without corrections;
+        ``measured``, the bands of the latter; ``fwhm`` in pixels of the profile in the
+        ``reference`` band; and ``ci`` in that band. Unknown values are None.
     """
     images, rows = objects.images, np.asarray(rows)
-    places = Table({"x": objects.x[rows], "y": objects.y[rows]})
-    growth = {band.role: growth_curve(places, band) for band in images.values()}
-    index = concentration_index(places, images.reference)
-    magnitudes, here = _magnitudes(objects, rows, places)
-    data = make_stamps(places, images, size=_PROFILE_SIZE, bands=images.roles).data
+    positions = Table({"x": objects.x[rows], "y": objects.y[rows]})
+    growth = {band.role: growth_curve(positions, band) for band in images.values()}
+    index = concentration_index(positions, images.reference)
+    magnitudes, here = _magnitudes(objects, rows, positions)
+    data = make_stamps(positions, images, size=_PROFILE_SIZE, bands=images.roles).data
     reference = images.reference.role
     measured = []
     for i in range(len(rows)):
-        profiles = _profiles(data[i], places["x"][i], places["y"][i])
+        profiles = _profiles(data[i], positions["x"][i], positions["y"][i])
         profiles = dict(zip(images.roles, profiles, strict=True))
         measured.append(
             {
@@ -75,7 +75,7 @@ def measure_objects(objects, rows):
 
 
 def _profiles(data, x, y):
-    """Mean light in rings about the position, for each band of a stamp."""
+    """Mean flux in rings around the position, for each band of a stamp."""
     # `Cutout2D` puts the first pixel at ceil(x - size / 2).
     yy, xx = np.mgrid[:_PROFILE_SIZE, :_PROFILE_SIZE]
     first_x, first_y = np.ceil(x - _PROFILE_SIZE / 2), np.ceil(y - _PROFILE_SIZE / 2)
@@ -96,7 +96,7 @@ def _profiles(data, x, y):
 
 
 def _half_width(profile):
-    """Full width at half of the innermost ring, NaN where it never falls so low."""
+    """Full width at half of the innermost ring, NaN if the profile never falls that low."""
     if not profile[0] > 0:
         return np.nan
     below = np.flatnonzero(profile < profile[0] / 2)
@@ -108,7 +108,7 @@ def _half_width(profile):
     return 2 * (_RADII[i - 1] + share * (_RADII[i] - _RADII[i - 1]))
 
 
-def _magnitudes(objects, rows, places):
+def _magnitudes(objects, rows, positions):
     """Magnitudes and errors by band, shape (n, 2), and the bands that were measured here."""
     table, images = objects.table, objects.images
     names = {band.role: band.filter.lower() for band in images.values()}
@@ -117,7 +117,7 @@ def _magnitudes(objects, rows, places):
         for role, name in names.items()
         if f"mag_{name}" not in table.colnames and not images[role].is_rendered
     ]
-    own = measure_photometry(places, images, errors="iraf") if here else None
+    own = measure_photometry(positions, images, errors="iraf") if here else None
     magnitudes = {}
     for role, name in names.items():
         source = own if role in here else table[rows]
@@ -134,7 +134,7 @@ def _plain(values):
 
 
 class Saliency:
-    """Which pixels the class of an object rests on, worked out when it is asked for.
+    """Saliency maps of objects, computed on request.
 
     Parameters
     ----------
@@ -149,39 +149,39 @@ class Saliency:
         self._lock = threading.Lock()
 
     def __call__(self, row):
-        """Maps of one object.
+        """Compute the maps of one object.
 
         Parameters
         ----------
         row : int
-            Which.
+            Row of the object.
 
         Returns
         -------
         shown : dict
-            ``bands``; ``shares`` of them; ``picture``, the address of a picture of their maps side
-            by side, orange for the class and violet against it; ``class``, that asked about.
+            ``bands``; ``shares``, their fractions; ``picture``, the address of a picture of their
+            maps side by side, orange for the class and violet against it; and ``class``.
 
         Raises
         ------
         ModuleNotFoundError
-            Where Captum is not installed.
+            If Captum is not installed.
         ValueError
-            Where the row cannot be classified.
+            If the row cannot be classified.
         """
-        # Torch takes seconds to import, and pages mostly do without.
+        # Torch takes seconds to import, and most pages do not need it.
         from astroclust.attribution import band_importance, saliency
         from astroclust.weights import load_classifier
 
-        with self._lock:  # one at a time: it takes all cores
+        with self._lock:  # one at a time, as it uses all cores
             if not hasattr(self._model, "networks"):
                 self._model = load_classifier(self._model)
             card = self._model.card
-            place = Table({"x": self.objects.x[[row]], "y": self.objects.y[[row]]})
+            position = Table({"x": self.objects.x[[row]], "y": self.objects.y[[row]]})
             images = ImageSet.of(self.objects.images, card.system)
-            stamps = make_stamps(place, images, size=card.stamp_size, bands=card.bands)
+            stamps = make_stamps(position, images, size=card.stamp_size, bands=card.bands)
             if not stamps.present.any():
-                raise ValueError("there is nothing here that can be classified")
+                raise ValueError("this object cannot be classified")
             probabilities = self._model.probabilities(stamps).mean(axis=0)
             asked = int(card.classes.most_probable(probabilities)[0])
             maps = saliency(stamps, self._model, classes=[asked])
@@ -197,7 +197,7 @@ class Saliency:
 
 
 def _draw_maps(maps):
-    """Maps of shape (n_bands, size, size) side by side as PNG."""
+    """Draw maps of shape (n_bands, size, size) side by side as PNG."""
     scale = np.percentile(np.abs(maps), 99.8) or 1
     strip = np.clip(np.concatenate(list(maps[:, ::-1]), axis=1) / scale, -1, 1)[..., None]
     ends = np.where(strip > 0, _FOR, _AGAINST)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Settings of a page, and the rows of a table that it shows, checked once."""
+"""Settings of a page, and the validated rows of its table."""
 
 import warnings
 from dataclasses import dataclass, replace
@@ -29,10 +29,10 @@ __all__ = [
     "read_objects",
 ]
 
-#: Orders that a page can start with.
+#: Initial orders of a page.
 ORDERS = ("table", "uncertainty", "random")
 
-# Markers of matplotlib that the page can draw, as it names them; others become circles.
+# Names on the page of the matplotlib markers that it supports; others become circles.
 _SHAPES = {"o": "circle", "s": "square", "^": "triangle", "D": "diamond", "v": "wedge"}
 _SHAPES |= {"P": "plus", "X": "cross"}
 
@@ -49,23 +49,22 @@ class Page:
         Width of the stamps in pixels.
     blind : bool, optional
         Whether class, probabilities, entropy, saliency and the labels and notes of others are
-        hidden until the reviewer has labeled the object. Each label says whether it was given so.
+        hidden until the reviewer has labeled the object. Each label records whether it was blind.
     order : {"table", "uncertainty", "random"}, optional
-        Order in which objects are shown at first: that of the table, by falling entropy, or
-        shuffled.
+        Initial order of the objects: that of the table, by decreasing entropy, or shuffled.
     seed : int, optional
         Seed of the random order.
     distance : float or `~astropy.units.Quantity`, optional
-        Distance in Mpc, for scale bars in pc; by default ``DISTANCE`` in the metadata of the table.
+        Distance in Mpc, for scale bars in pc; by default ``DISTANCE`` in the table metadata.
     confirm : float, optional
-        Lowest probability of the objects that are shown. Reviewers then confirm or reject the class
-        of each, and do not give it another. By default all objects are shown and labeled.
+        Lowest probability of the objects to confirm. Reviewers then confirm or reject the class of
+        each object instead of labeling it. By default all objects are shown and labeled.
 
     Raises
     ------
     ValueError
-        If the order is another one, the seed not a whole number that is not negative, the distance
-        not positive, or a confirmation is blind.
+        If the order is unknown, the seed is not a non-negative whole number, the distance is not
+        positive, or a confirmation is blind.
 
     Examples
     --------
@@ -86,7 +85,7 @@ class Page:
     def __post_init__(self):
         if self.blind and self.confirm is not None:
             raise ValueError(
-                "a confirmation shows the class that is confirmed: leave blind or confirm out"
+                "a confirmation shows the class to be confirmed; omit blind or confirm"
             )
         if self.order not in ORDERS:
             raise ValueError(f"order must be one of {', '.join(ORDERS)}, not {self.order!r}")
@@ -97,7 +96,7 @@ class Page:
 
 
 def label_scheme(page, scheme):
-    """The labels of a page: the classes, or those of a confirmation.
+    """Label scheme of a page: the classes, or confirm and reject.
 
     Parameters
     ----------
@@ -131,13 +130,13 @@ def _megaparsecs(distance):
     return value
 
 
-#: The settings of a page by default.
+#: Default settings of a page.
 DEFAULT_PAGE = Page()
 
 
 @dataclass(frozen=True)
 class Objects:
-    """The rows of a table that is reviewed.
+    """Rows of a table under review.
 
     Parameters
     ----------
@@ -150,14 +149,14 @@ class Objects:
     ids : list of str, length n
         Names.
     inside : `~numpy.ndarray` of bool, shape (n,)
-        Whether a row lies on the images.
+        Whether each row is on the images.
     scheme : `~astroclust.instruments.ClassScheme`
         The classes that can be given.
     sky : `~astropy.coordinates.SkyCoord` or None, shape (n,)
-        Positions on the sky (ICRS), by the WCS of the images or else those of the table; None if
-        neither has any.
+        Sky positions (ICRS) from the WCS of the images, otherwise from the table; None if neither
+        has them.
     columns : dict of str to `~numpy.ndarray`, shape (n,)
-        What the classifier says, as far as the table has it: ``class`` (0 where none),
+        Columns of the classifier in the table: ``class`` (0 if missing),
         ``probability``, ``prob_1`` ..., ``entropy``, ``agreement`` and ``flags``.
     """
 
@@ -175,7 +174,7 @@ class Objects:
         return len(self.x)
 
     def __getitem__(self, rows):
-        """Some of the rows, as an array of their numbers names them."""
+        """Select rows by an array of indices."""
         return replace(
             self,
             table=self.table[rows],
@@ -188,7 +187,7 @@ class Objects:
         )
 
     def as_dict(self):
-        """Everything, as JSON can hold it: lists by column, None where there is no number."""
+        """Convert to lists by column for JSON, with None for missing values."""
         ny, nx = self.images.shape
         scale = self.images.pixel_scale
         known = self.sky is not None
@@ -213,7 +212,7 @@ class Objects:
 
 
 def describe_page(page, objects):
-    """Settings of a page and its objects, as JSON can hold them.
+    """Convert the settings of a page and its objects for JSON.
 
     Parameters
     ----------
@@ -237,14 +236,14 @@ def describe_page(page, objects):
     """
     if page.order == "uncertainty" and "entropy" not in objects.columns:
         raise ValueError(
-            "order 'uncertainty' needs the column entropy, which the table does not have: "
+            "order 'uncertainty' needs the column entropy, which the table does not have; "
             "classify it first, or choose the order 'random'"
         )
     distance = distance_of(objects.table)
     if page.distance is not None:
         distance = _megaparsecs(page.distance)
     shuffled = np.random.default_rng(page.seed).permutation(len(objects))
-    # `Cutout2D` puts the first pixel there.
+    # Position of the first pixel in `Cutout2D`.
     corners = [np.ceil(values - page.size / 2) for values in (objects.x, objects.y)]
     return objects.as_dict() | {
         "title": page.title,
@@ -261,17 +260,16 @@ def describe_page(page, objects):
 
 
 def read_objects(table, images, *, column_prefix="", page=DEFAULT_PAGE):
-    """Check a table and its images, and take what a page shows.
+    """Validate a table and its images for a page.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        Positions, and the columns of `~astroclust.classification.classify_table` where it was
-        classified.
+        Positions and, if classified, the columns of `~astroclust.classification.classify_table`.
     images : `~astroclust.images.ImageSet` or mapping
         The bands of the field.
     column_prefix : str, optional
-        That of the class columns.
+        Prefix of the class columns.
     page : `Page`, optional
         Settings, of which ``confirm`` selects rows.
 
@@ -283,28 +281,28 @@ def read_objects(table, images, *, column_prefix="", page=DEFAULT_PAGE):
     Raises
     ------
     ValueError
-        Where the table has no rows, or none of them lies on the images.
+        If the table has no rows, or none of them is on the images.
 
     Warns
     -----
     AstropyUserWarning
-        Where some rows do not lie on the images: they have no stamp.
+        If some rows are outside the images, which have no stamp.
     """
     images = ImageSet.of(images)
     x, y = pixel_positions(table, images.wcs)
     if not len(table):
-        raise ValueError("the table has no rows: there is nothing to review")
+        raise ValueError("the table has no rows to review")
     ny, nx = images.shape
     inside = (x >= -0.5) & (x < nx - 0.5) & (y >= -0.5) & (y < ny - 0.5)
     if not inside.any():
         raise ValueError(
-            f"none of the {len(table)} rows lies on the images ({ny} x {nx} pixels): give the "
+            f"none of the {len(table)} rows lies on the images ({ny} x {nx} pixels); give the "
             "images that belong to this table"
         )
     if not inside.all():
         warnings.warn(
-            f"{np.count_nonzero(~inside)} of {len(table)} rows do not lie on the images; they "
-            "have no stamp",
+            f"{np.count_nonzero(~inside)} of {len(table)} rows are outside the images and have no "
+            "stamp",
             AstropyUserWarning,
             stacklevel=2,
         )
@@ -333,7 +331,7 @@ def _class_columns(table, scheme, prefix):
             continue
         values = np.ma.asarray(table[prefix + name])
         if values.dtype.kind not in "iuf" or values.ndim != 1:
-            raise ValueError(f"column {prefix + name} must hold a number a row: rename it")
+            raise ValueError(f"column {prefix + name} must have one number per row; rename it")
         whole = name in ("class", "flags")
         columns[name] = np.ma.filled(values, 0).astype(np.int64) if whole else float_values(values)
     return columns

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""A review in one file that needs no server, to be mailed around."""
+"""Self-contained review pages."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ from astroclust.review.pictures import COLOR, SHEET_COLUMNS, Pictures, context_s
 
 __all__ = ["DETAILED", "write_review"]
 
-#: With more objects than these a page has colour pictures only, or it is too large to mail.
+#: Pages with more objects only have color pictures, to limit their size.
 DETAILED = 1000
 
 _PER_SHEET = 96
@@ -24,40 +24,40 @@ _MEASURED_AT_ONCE = 200
 
 
 def write_review(table, images, path, *, column_prefix="", page=DEFAULT_PAGE, overwrite=False):
-    """Write a page of candidates, in one file that any browser shows without a server.
+    """Write a self-contained page of candidates that needs no server.
 
-    It has the grid, sorting and filters, and each object large; with at most 1,000 objects also
-    each band, surroundings, profiles, curves of growth and magnitudes. Labels stay in the browser;
-    "Save labels" makes a file of them, which `LabelStore.merge` and ``astroclust review
-    --add-labels`` take.
+    The page has the grid, sorting, filters and a view of each object; with at most 1,000 objects,
+    it also has each band, surroundings, profiles, curves of growth and magnitudes. Labels are
+    stored in the browser; "Save labels" writes them to a file for `LabelStore.merge` and
+    ``astroclust review --add-labels``.
 
     Parameters
     ----------
     table : `~astropy.table.Table`, length n
-        Candidates, as `review_table` takes them.
+        Candidates, see `review_table`.
     images : `~astroclust.images.ImageSet` or mapping
         The bands of the field.
     path : str or `~pathlib.Path`
-        The file; it appears once it is whole.
+        Output file; it only appears when complete.
     column_prefix : str, optional
-        That of the class columns.
+        Prefix of the class columns.
     page : `Page`, optional
-        Title of the page, width of the stamps, whether the review is blind, and in which order. A
-        blind page does not show what is hidden, but it is in the file for those who look.
+        Settings of the page: title, width of the stamps, order, and whether the review is blind.
+        The source of a blind page contains the hidden values.
     overwrite : bool, optional
-        Whether the file may exist.
+        Whether to overwrite an existing file.
 
     Returns
     -------
     n_bytes : int
-        Its size.
+        Size of the file.
 
     Raises
     ------
     ValueError
-        Where the table has no rows, or none on the images.
+        If the table has no rows, or none on the images.
     OSError
-        Where the file exists and ``overwrite`` is false, or cannot be written.
+        If the file exists and ``overwrite`` is false, or it cannot be written.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def _sheets(pictures, name):
 
 
 def _contexts(pictures):
-    """The surroundings of each object, in color and with a quarter of the pixels."""
+    """Surroundings of each object in color, with a quarter of the pixels."""
     rows = range(len(pictures.objects))
     return [base64.b64encode(pictures.context(row, step=2)).decode() for row in rows]
 
@@ -117,15 +117,15 @@ def _measures(objects):
 
 
 def _exact(values):
-    """Positions as a label file has them."""
+    """Positions as in a label file."""
     return [repr(round(float(value), 4)) for value in values]
 
 
 def _page(data, title):
-    """The page of the server with its style, programs and data in it."""
+    """Page of the server with inlined style, scripts and data."""
     folder = files("astroclust.review") / "static"
     text = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
-    # What one program takes from another it finds by name in place of by address.
+    # Scripts import from each other by name instead of by address.
     programs = {
         f"review/{name}": "data:text/javascript;base64,"
         + base64.b64encode(re.sub(r'from "\./', 'from "review/', code).encode()).decode()
@@ -146,5 +146,5 @@ def _page(data, title):
 
 
 def _quoted(data):
-    # Nothing in it may end the element that it stands in.
+    # The text must not end its enclosing element.
     return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")

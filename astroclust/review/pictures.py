@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Pictures for a page: stamps, sheets of stamps, and the field in tiles."""
+"""Pictures for a page: stamps, sheets of stamps, and tiles of the field."""
 
 import io
 from collections import OrderedDict
@@ -16,21 +16,21 @@ from astroclust.stamps import make_stamps
 
 __all__ = ["COLOR", "SHEET_COLUMNS", "TILE", "Pictures", "context_size"]
 
-#: The picture of all bands in colour; others are named by their band.
+#: Name of the color picture; others are named by their band.
 COLOR = "color"
-#: Stamps side by side in a sheet.
+#: Number of stamps per line of a sheet.
 SHEET_COLUMNS = 8
 #: Width of a tile of the field in pixels.
 TILE = 256
 
-# Width of the surroundings of an object over that of its stamp.
+# Width of the surroundings of an object in units of that of its stamp.
 _CONTEXT = 4
 
-# Pictures kept: some 75 MB of 50 pixels in colour.
+# Number of cached pictures: about 75 MB for 50 pixels in color.
 _KEPT = 10_000
 _GREY_LIMITS = (20.0, 99.8)
 _FIELD_LIMITS = (30.0, 99.4)
-# Pixels along a side that the levels of a field are found from.
+# Pixels along a side from which the levels of a field are computed.
 _SAMPLE = 1000
 
 
@@ -40,9 +40,9 @@ def context_size(size):
 
 
 class Pictures:
-    """Pictures of the rows of a table and of their field, made when they are asked for.
+    """Pictures of the rows of a table and of their field, made on request.
 
-    All have y going up, as figures have.
+    In all of them, y increases upward.
 
     Parameters
     ----------
@@ -59,23 +59,23 @@ class Pictures:
         self._levels, self._levels_lock = None, Lock()
 
     def stamps(self, rows, *, size=None):
-        """Stamps of some rows, in the bands that there are.
+        """Stamps of some rows in the available bands.
 
         Parameters
         ----------
         rows : sequence of int
-            Of the table.
+            Rows of the table.
         size : int, optional
             Width in pixels; by default that of the stamps of the page.
 
         Returns
         -------
         stamps : `~astroclust.stamps.Stamps`
-            One a row.
+            One stamp per row.
         """
-        places = Table({"x": self.objects.x[rows], "y": self.objects.y[rows]})
+        positions = Table({"x": self.objects.x[rows], "y": self.objects.y[rows]})
         images = self.objects.images
-        return make_stamps(places, images, size=size or self.size, bands=images.roles)
+        return make_stamps(positions, images, size=size or self.size, bands=images.roles)
 
     def sheet(self, rows, name=COLOR):
         """Small pictures of some rows, side by side.
@@ -83,14 +83,14 @@ class Pictures:
         Parameters
         ----------
         rows : sequence of int
-            Of the table.
+            Rows of the table.
         name : str, optional
             ``"color"`` or a band.
 
         Returns
         -------
         jpeg : bytes
-            `SHEET_COLUMNS` stamps a line.
+            JPEG image with `SHEET_COLUMNS` stamps per line.
         """
         pictures = self._pictures(rows, name)
         lines = -(-len(rows) // SHEET_COLUMNS)
@@ -102,38 +102,38 @@ class Pictures:
         return _encode(sheet, "JPEG")
 
     def stamp(self, row, name=COLOR):
-        """One picture without loss.
+        """Lossless picture of one row.
 
         Parameters
         ----------
         row : int
-            Of the table.
+            Row of the table.
         name : str, optional
             ``"color"`` or a band.
 
         Returns
         -------
         png : bytes
-            Of ``size`` pixels.
+            PNG image of ``size`` pixels.
         """
         return _encode(self._pictures([row], name)[0], "PNG")
 
     def context(self, row, name=COLOR, *, step=1):
-        """The surroundings of a row: four times as wide as its stamp, which is in the middle.
+        """Surroundings of a row, four times as wide as its stamp.
 
         Parameters
         ----------
         row : int
-            Of the table.
+            Row of the table.
         name : str, optional
             ``"color"`` or a band.
         step : int, optional
-            Width of the squares of pixels whose mean is shown.
+            Binning factor.
 
         Returns
         -------
         jpeg : bytes
-            Of `context_size` pixels over ``step``; black off the images.
+            JPEG image of `context_size` pixels over ``step``; black outside the images.
         """
         self._check_name(name)
         size = context_size(self.size)
@@ -143,9 +143,9 @@ class Pictures:
         return _encode(np.asarray(image.reduce(step)), "JPEG")
 
     def _inside(self, row, size):
-        """Whether pixels of a stamp of this size lie on the images, shape (size, size)."""
+        """Whether pixels of a stamp of this size are on the images, shape (size, size)."""
         ny, nx = self.objects.images.shape
-        # `Cutout2D` puts the first pixel there.
+        # Position of the first pixel in `Cutout2D`.
         x, y = (
             np.arange(size) + np.ceil(values[row] - size / 2)
             for values in (self.objects.x, self.objects.y)
@@ -154,7 +154,7 @@ class Pictures:
 
     def _check_name(self, name):
         if name not in self.names:
-            raise KeyError(f"no picture {name!r}: there are {', '.join(self.names)}")
+            raise KeyError(f"no picture {name!r}; available are {', '.join(self.names)}")
 
     def _pictures(self, rows, name):
         self._check_name(name)
@@ -177,33 +177,33 @@ class Pictures:
         roles = self.objects.images.roles
         if name == COLOR:
             return color_image(bands, roles, system=self.objects.images.system)
-        return _grey(bands[roles.index(name)])
+        return _gray(bands[roles.index(name)])
 
     def levels(self):
-        """How many times the field is halved until it fits into a tile."""
+        """Number of times the field is halved until it fits into a tile."""
         return max(0, int(np.ceil(np.log2(max(self.objects.images.shape) / TILE))))
 
     def tile(self, level, column, line, name=COLOR):
-        """A part of the field.
+        """Tile of the field.
 
         Parameters
         ----------
         level : int
-            How many times the field is halved: 0 shows each pixel.
+            Number of times the field is halved; 0 is the full resolution.
         column, line : int
-            Which tile, from the left and from the top.
+            Index of the tile from the left and from the top.
         name : str, optional
             ``"color"`` or a band.
 
         Returns
         -------
         jpeg : bytes
-            Of `TILE` pixels, black off the field.
+            JPEG image of `TILE` pixels, black outside the field.
 
         Raises
         ------
         KeyError
-            Where there is no such tile or picture.
+            If the tile or picture does not exist.
         """
         images = self.objects.images
         self._check_name(name)
@@ -230,10 +230,10 @@ class Pictures:
         if name == COLOR:
             images = self.objects.images
             return color_image(data, images.roles, system=images.system, levels=self._levels[COLOR])
-        return _grey(data[0], self._levels[name])
+        return _gray(data[0], self._levels[name])
 
     def _find_levels(self):
-        """What is black and white all over the field."""
+        """Levels of black and white for the field."""
         images = self.objects.images
         step = max(1, max(images.shape) // _SAMPLE)
         sample = np.stack([band.pixels(np.s_[::step, ::step]) for band in images.values()])
@@ -245,14 +245,14 @@ class Pictures:
 
 
 def _sampled(band, rows, step, top):
-    """Part of a band at a coarser scale: the mean of four pixels of each square.
+    """Part of a band at a coarser scale: the mean of four pixels in each square.
 
     Squares count from the top of the field, so that tiles meet.
     """
     if step == 1:
         return band.pixels(rows)
     y, x = rows
-    first = y.start + (top - y.start) % step  # what does not fill a square at the foot is left out
+    first = y.start + (top - y.start) % step  # incomplete squares at the bottom are dropped
     offsets = (0, step // 2)
     n_y, n_x = (top - first) // step, (x.stop - x.start) // step
     if not n_y or not n_x:
@@ -274,7 +274,7 @@ def _percentiles(pixels, limits=_GREY_LIMITS):
     return np.percentile(finite, limits) if finite.size else (0.0, 1.0)
 
 
-def _grey(pixels, levels=None):
+def _gray(pixels, levels=None):
     black, white = _percentiles(pixels) if levels is None else levels
     scaled = np.clip((np.nan_to_num(pixels, nan=black) - black) / (white - black or 1), 0, 1)
     return (255 * AsinhStretch(0.1)(scaled)).astype(np.uint8)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The page, its pictures and its labels over HTTP, for this machine alone."""
+"""HTTP server for the page, its pictures and its labels, on this computer only."""
 
 import asyncio
 import errno
@@ -23,7 +23,7 @@ __all__ = ["DEFAULT_PORT", "ReviewServer"]
 
 log = logging.getLogger(__name__)
 
-#: Where the page is served, or on the next port that is free.
+#: Default port; if it is in use, the next free one.
 DEFAULT_PORT = 8710
 
 _HOST = "127.0.0.1"
@@ -40,34 +40,34 @@ _HEADERS = {
 
 
 class ReviewServer:
-    """A review that is being served, in a thread of its own, until it is stopped.
+    """Server of a review, which runs in its own thread until stopped.
 
-    Other machines cannot reach it, and pages of other servers in the same browser can neither
-    read it nor label. Whoever has an account on this machine can.
+    The server cannot be reached from other computers, and pages of other servers in the same
+    browser can neither read it nor add labels. Other users of this computer can.
 
     Parameters
     ----------
     objects : ``astroclust.review.objects.Objects``
-        What is reviewed.
+        Objects under review.
     store : `LabelStore`
-        Where labels go.
+        Storage of the labels.
     reviewer : str, optional
-        Name that labels go by until another is typed into the page.
+        Initial name of the reviewer, which can be changed on the page.
     model : str, `~pathlib.Path` or `~astroclust.weights.Classifier`, optional
-        Classifier whose saliency is shown.
+        Classifier for saliency maps.
     port : int, optional
-        By default `DEFAULT_PORT`, or the next that is free; 0 for any.
+        Port of the server; by default `DEFAULT_PORT`, or the next free one; 0 for any.
     page : `Page`, optional
-        Title of the page, width of the stamps, whether the review is blind, and in which order.
+        Settings of the page: title, width of the stamps, order, and whether the review is blind.
 
     Raises
     ------
     OSError
-        Where the port is in use.
+        If the port is in use.
 
     Examples
     --------
-    `~astroclust.review.review_table` makes one:
+    `~astroclust.review.review_table` creates a server:
 
     >>> from astropy.table import Table
     >>> from astroclust import review_table, simulate_field
@@ -97,7 +97,7 @@ class ReviewServer:
 
     @property
     def url(self):
-        """The address of the page."""
+        """Address of the page."""
         return f"http://{_HOST}:{self.port}/"
 
     def __enter__(self):
@@ -107,13 +107,13 @@ class ReviewServer:
         self.stop()
 
     def stop(self):
-        """Stop serving; labels are on the disk already."""
+        """Stop the server; labels are already on disk."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopped.set)
             self._thread.join()
 
     def wait(self):
-        """Wait until it is stopped, as by Ctrl-C."""
+        """Wait until the server is stopped, for example by Ctrl-C."""
         while self._thread.is_alive():
             self._thread.join(0.5)
 
@@ -189,13 +189,15 @@ class ReviewServer:
 
     async def _post_label(self, request):
         if request.content_type != "application/json":
-            raise web.HTTPUnsupportedMediaType(text="labels are sent as JSON")
+            raise web.HTTPUnsupportedMediaType(text="labels must be sent as JSON")
         try:
             sent = json.loads(await request.text())
             row, reviewer, label = sent["row"], sent["reviewer"], sent["class"]
             told = {name: sent[name] for name in ("note", "blind", "order") if name in sent}
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise web.HTTPBadRequest(text="a label has row, class, reviewer and note") from None
+            raise web.HTTPBadRequest(
+                text="a label must have row, class, reviewer and note"
+            ) from None
         entry = await asyncio.to_thread(self.store.add, row, reviewer=reviewer, label=label, **told)
         saved = {"row": entry.row, "reviewer": entry.reviewer, "class": entry.label}
         return web.json_response(saved | {"note": entry.note, "blind": entry.blind})
@@ -263,15 +265,15 @@ class ReviewServer:
     def _row(self, word):
         row = _whole(word)
         if row >= len(self.objects):
-            raise web.HTTPNotFound(text=f"there is no row {row}")
+            raise web.HTTPNotFound(text=f"row {row} does not exist")
         return row
 
 
 @web.middleware
 async def _guard(request, handler):
-    """Answer this machine's own pages only, and say in words what went wrong."""
+    """Answer only requests from pages on this computer, and describe errors in words."""
     if not _is_own(request):
-        raise web.HTTPForbidden(text="only this machine's own page is answered")
+        raise web.HTTPForbidden(text="only requests from the page on this computer are answered")
     try:
         response = await handler(request)
     except web.HTTPException as error:
@@ -284,17 +286,17 @@ async def _guard(request, handler):
         log.warning("%s", error)
         response = web.Response(status=507, text=str(error))
     response.headers.update(_HEADERS)
-    # Another table may be served here next.
+    # Another table may be served at this address later.
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
 def _is_own(request):
-    """Whether a request is for this machine by name, and from no page of another server.
+    """Whether a request addresses this computer by name and is not from another server.
 
-    A page elsewhere may give its own name the address of this machine (DNS rebinding): then that
-    name is in ``Host``. It may send a form here: then its name is in ``Origin``. The port is not
-    looked at, as it is another one behind ``ssh -L``.
+    A remote page may resolve its own name to the address of this computer (DNS rebinding), in which
+    case ``Host`` has that name. It may send a form here, in which case ``Origin`` has its name. The
+    port is ignored, because it differs behind ``ssh -L``.
     """
     host = request.headers.get("Host", "")
     if not _is_loopback(host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host):
@@ -302,7 +304,7 @@ def _is_own(request):
     origin = request.headers.get("Origin")
     if origin is not None and origin != f"http://{host}":
         return False
-    # A link to the page may stand anywhere, such as in a notebook: alone it has nothing to tell.
+    # A link to the page may be anywhere, such as in a notebook; the page itself reveals nothing.
     link = request.method == "GET" and request.path == "/"
     return link or request.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin")
 
@@ -318,7 +320,7 @@ def _is_loopback(name):
 
 def _whole(word):
     if not (word.isascii() and word.isdigit() and len(word) < 16):
-        raise web.HTTPBadRequest(text=f"{word!r} is no whole number")
+        raise web.HTTPBadRequest(text=f"{word!r} is not a whole number")
     return int(word)
 
 
@@ -327,13 +329,13 @@ def _static_file(name):
     names = {path.name for path in folder.iterdir()}
     suffix = "." + name.rpartition(".")[2]
     if name not in names or suffix not in _TYPES:
-        raise web.HTTPNotFound(text=f"there is no file {name}")
+        raise web.HTTPNotFound(text=f"{name} does not exist")
     text = (folder / name).read_text(encoding="utf-8")
     return web.Response(text=text, content_type=_TYPES[suffix])
 
 
 def _bind(port):
-    """A socket on this machine alone."""
+    """Bind a socket on this computer only."""
     tried = range(DEFAULT_PORT, DEFAULT_PORT + _PORTS_TRIED) if port is None else [port]
     for number in tried:
         bound = socket.socket()
@@ -344,13 +346,13 @@ def _bind(port):
         except (OSError, OverflowError) as error:
             bound.close()
             if isinstance(error, OverflowError) or error.errno != errno.EADDRINUSE:
-                raise OSError(f"cannot serve on port {number} ({error}): choose another --port") \
+                raise OSError(f"cannot serve on port {number} ({error}); choose another --port") \
                     from error  # fmt: skip
             if port is not None:
                 raise OSError(
-                    f"port {number} is in use: choose another --port, or none for the next that "
-                    "is free"
+                    f"port {number} is in use; choose another --port, or omit it to use the next "
+                    "free one"
                 ) from error
         else:
             return bound
-    raise OSError(f"ports {tried[0]} to {tried[-1]} are all in use: choose another one with --port")
+    raise OSError(f"ports {tried[0]} to {tried[-1]} are all in use; choose another one with --port")

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Votes of reviewers, their mode and mean as LEGUS keeps them, and how many of them are blind."""
+"""Votes of reviewers with their mode and mean, as in LEGUS, and the fraction of blind votes."""
 
 import re
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ __all__ = ["Votes", "fold_votes", "votes_table"]
 
 @dataclass(frozen=True)
 class Votes:
-    """What each reviewer says of each row, after all entries.
+    """Label and note of each reviewer for each row, after all entries.
 
     Parameters
     ----------
     labels : dict of str to `~numpy.ndarray` of int16, shape (n,)
-        By reviewer, in order of their first entry; 0 if there is none.
+        Labels by reviewer, in order of their first entry; 0 if there is none.
     blind : dict of str to `~numpy.ndarray` of bool, shape (n,)
-        By reviewer; whether the label was given blind.
+        Whether each label was given blind, by reviewer.
     notes : dict of int to dict of str to str
-        By row and reviewer; without empty ones.
+        Notes by row and reviewer, without empty ones.
     """
 
     labels: dict
@@ -34,19 +34,19 @@ class Votes:
 
 
 def fold_votes(entries, n):
-    """The latest label and note of each reviewer about each row.
+    """Reduce entries to the latest label and note of each reviewer for each row.
 
     Parameters
     ----------
     entries : iterable of `~astroclust.review.lines.Entry`
-        In the order in which they were made.
+        Entries in chronological order.
     n : int
-        Rows of the table.
+        Number of rows of the table.
 
     Returns
     -------
     votes : `Votes`
-        Those that supersede the others.
+        The latest votes.
     """
     labels, blind, notes = {}, {}, {}
     for entry in entries:
@@ -61,22 +61,22 @@ def fold_votes(entries, n):
 
 
 def votes_table(votes, notes, x, y, *, ids=None, scheme=LEGUS_CLASSES, blind=None, sky=None):
-    """A row an object that has a vote or a note, ready for ``astroclust train --labels``.
+    """Make a table with one row per object with a vote or note, for ``astroclust train --labels``.
 
     Parameters
     ----------
     votes : mapping of str to array_like of int, shape (n,)
-        By reviewer; 0 where there is none.
+        Votes by reviewer; 0 if there is none.
     notes : mapping of int to mapping of str to str
-        By row and reviewer.
+        Notes by row and reviewer.
     x, y : array_like of float, shape (n,)
         Positions in pixels.
     ids : sequence of str, length n, optional
         Names of the objects.
     scheme : `~astroclust.instruments.ClassScheme`, optional
-        The classes that votes are for.
+        Class scheme of the votes.
     blind : mapping of str to array_like of bool, shape (n,), optional
-        By reviewer; whether the vote was given blind. By default none was.
+        Whether each vote was given blind, by reviewer. By default none was.
     sky : `~astropy.coordinates.SkyCoord`, shape (n,), optional
         Positions on the sky.
 
@@ -87,7 +87,7 @@ def votes_table(votes, notes, x, y, *, ids=None, scheme=LEGUS_CLASSES, blind=Non
         column ``vote_...`` per reviewer, masked if there is no vote; ``n_votes``; ``class_mode``,
         the most frequent vote, masked if votes are tied or absent; ``class_mean``, their mean, and
         ``blind_fraction``, the fraction of them that were given blind, both NaN without votes;
-        ``note``. `~astroclust.training.vote_shares` takes mode and mean.
+        ``note``. Mode and mean are input for `~astroclust.training.vote_shares`.
 
     Examples
     --------
@@ -166,7 +166,7 @@ def _per_vote(total, n_votes):
 
 
 def _column_names(names):
-    """A name a reviewer that every table format takes, all different."""
+    """Unique name for each reviewer that is valid in all table formats."""
     taken = []
     for name in names:
         plain = "vote_" + (re.sub(r"\W+", "_", name).strip("_").lower() or "reviewer")

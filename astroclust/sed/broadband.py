@@ -86,7 +86,7 @@ def to_spectrum(row, *, unit="Jy", camera=None):
     bands = _bands(row, _cameras_of_field(row) if camera is None else camera)
     if not bands:
         names = [name for name in row.colnames if _MAGNITUDE.fullmatch(name)]
-        raise ValueError(f"none of {', '.join(names)} has a value in this row: choose another row")
+        raise ValueError(f"none of {', '.join(names)} has a value in this row; choose another row")
     bands.sort(key=lambda band: band["pivot"])
     pivot, ab, error = (np.array([b[k] for b in bands]) for k in ("pivot", "ab", "error"))
     pivot = pivot * u.AA
@@ -107,7 +107,7 @@ def _unit(unit):
     unit = u.Unit(unit)
     if not unit.is_equivalent(u.Jy, u.spectral_density(5000 * u.AA)):
         raise ValueError(
-            f"unit must be one of flux density, such as Jy or erg / (s cm2 Angstrom), not {unit}"
+            f"unit must be a flux density, such as Jy or erg / (s cm2 Angstrom), not {unit}"
         )
     return unit
 
@@ -127,7 +127,7 @@ def _bands(row, camera):
     names = [name for name in row.colnames if _MAGNITUDE.fullmatch(name)]
     if not names:
         raise KeyError(
-            "the row has no magnitudes: it needs columns such as mag_f555w (Vega), and has "
+            "the row has no magnitudes; it needs columns such as mag_f555w (Vega), but has "
             f"{', '.join(row.colnames)}"
         )
     bands, unknown = [], []
@@ -143,7 +143,7 @@ def _bands(row, camera):
             bands.append({"filter": key[1], "pivot": known.pivot, "ab": ab, "error": error})
     if unknown:
         warnings.warn(
-            f"left out {', '.join(unknown)}: their zero points are not known for this camera",
+            f"excluded {', '.join(unknown)}, whose zero points are not known for this camera",
             AstropyUserWarning,
             stacklevel=3,
         )

@@ -117,8 +117,8 @@ def extract_spectra(table, cube, *, radius, annulus=None):
             flux[i], variance[i] = pixels.measure(aperture, ring)
     if not whole.all():
         warnings.warn(
-            f"{np.sum(~whole)} of {n} candidates are off the cube, or have an aperture that is not "
-            "wholly on it: their spectra are NaN",
+            f"{np.sum(~whole)} of {n} candidates have an aperture that is not completely on the "
+            "cube; their spectra are NaN",
             AstropyUserWarning,
             stacklevel=2,
         )
@@ -145,8 +145,9 @@ def _spatial_axes(cube):
         x_axis, y_axis = 2 - cube.wcs.wcs.lng, 2 - cube.wcs.wcs.lat
         if cube.spectral_axis_index in (x_axis, y_axis):
             raise ValueError(
-                f"cube has its spectral axis at {cube.spectral_axis_index}, where its WCS has the "
-                "sky, as specutils makes it of move_spectral_axis=1: have it first or last"
+                f"cube has its spectral axis at {cube.spectral_axis_index}, where its WCS has a "
+                "sky axis (as after move_spectral_axis=1 in specutils); move it to the first or "
+                "last axis"
             )
         return x_axis, y_axis
     y_axis, x_axis = (axis for axis in range(3) if axis != cube.spectral_axis_index)
@@ -161,8 +162,8 @@ def _positions(table, wcs):
             return pixel_positions(table)
     if isinstance(table, Table) and table.colnames and not {"x", "y"} <= set(table.colnames):
         raise ValueError(
-            "the cube has no celestial WCS, and the table no x and y: give pixels of the cube, or "
-            "a cube with its FITS WCS (slices of a Spectrum in space lose theirs)"
+            "the cube has no celestial WCS, and the table has no x and y; give pixels of the "
+            "cube, or a cube with its FITS WCS (spatial slices of a Spectrum lose it)"
         )
     return pixel_positions(table)
 
@@ -171,13 +172,13 @@ def _flux_unit(unit, wcs):
     """Unit of sums over pixels, and the conversion factor to it."""
     if not isinstance(unit, u.UnitBase) or {base.name for base in unit.bases} & _NOT_LINEAR:
         raise ValueError(
-            f"the cube is in {unit}, in which pixels cannot be summed: convert it to a flux "
+            f"the cube is in {unit}, in which pixels cannot be summed; convert it to a flux "
             "density, such as Jy, or a surface brightness, such as MJy / sr"
         )
     if u.beam in unit.bases:
         raise ValueError(
-            f"the cube is in {unit}, and the solid angle of its beam is not known here: convert "
-            "its flux to MJy / sr, with u.beam_angular_area(solid_angle) as the equivalency"
+            f"the cube is in {unit}, but the solid angle of its beam is not known; convert its "
+            "flux to MJy / sr, with u.beam_angular_area(solid_angle) as the equivalency"
         )
     per_angle = _product(unit, u.rad)
     if per_angle == u.dimensionless_unscaled and u.rad in unit.decompose().bases:
@@ -187,14 +188,14 @@ def _flux_unit(unit, wcs):
         return unit / _product(unit, u.pix), 1.0  # fluxes per pixel are summed over pixels
     if not per_angle.is_equivalent(u.sr**-1):
         raise ValueError(
-            f"the cube is in {unit}, which is neither a flux density nor a surface brightness: "
-            "correct its unit to one, such as Jy or MJy / sr"
+            f"the cube is in {unit}, which is neither a flux density nor a surface brightness; "
+            "correct its unit, for example to Jy or MJy / sr"
         )
     if wcs is None:
         raise ValueError(
-            f"the cube is in {unit} and has no celestial WCS, which has the solid angle of a "
-            "pixel: multiply its flux by that angle, or give the cube with its FITS WCS (slices of "
-            "a Spectrum in space lose theirs)"
+            f"the cube is in {unit} but has no celestial WCS for the solid angle of a pixel; "
+            "multiply its flux by that angle, or give the cube with its FITS WCS (spatial slices "
+            "of a Spectrum lose it)"
         )
     return unit / per_angle, wcs.proj_plane_pixel_area().to_value(per_angle**-1)
 
@@ -224,7 +225,7 @@ def _pixels(radius, wcs, name):
     if not isinstance(radius, u.Quantity) or radius.unit == u.pix:
         return getattr(radius, "value", radius)
     if wcs is None:
-        raise ValueError(f"{name} is an angle and the cube has no celestial WCS: give pixels")
+        raise ValueError(f"{name} is an angle, but the cube has no celestial WCS; give pixels")
     if not radius.unit.is_equivalent(u.deg):
         raise ValueError(f"{name} must be in pixels or an angle, not in {radius.unit}")
     scale = np.sqrt(np.prod(proj_plane_pixel_scales(wcs))) * u.Unit(wcs.wcs.cunit[0])

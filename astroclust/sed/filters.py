@@ -28,7 +28,7 @@ def check_camera(camera):
         if value is not None and value not in instruments():
             raise ValueError(
                 f"camera must be one of {', '.join(instruments())}, or a mapping from filters to "
-                f"these, not {camera!r}"
+                f"cameras, not {camera!r}"
             )
 
 
@@ -65,8 +65,7 @@ def filter_curve(camera, name):
     """
     if camera not in _SEDPY or not np.isfinite(find_filter(camera, name).ab_of_vega):
         raise KeyError(
-            f"no throughput of filter {name} of camera {camera}; there are curves of "
-            f"{', '.join(_SEDPY)}"
+            f"no throughput of filter {name} of camera {camera}; available are {', '.join(_SEDPY)}"
         )
     if camera == "uvis" and name in _OWN:
         table = read_data("filter_curves")

@@ -109,8 +109,8 @@ def synthetic_magnitudes(spectrum, bands, *, system="vega", camera=None, min_cov
             _add(result, f"mag_err_{key[1].lower()}", np.where(lost, np.nan, magnitude_error), of)
     if uncovered:
         warnings.warn(
-            f"spectra cover too little of {', '.join(uncovered)}: lower min_coverage "
-            f"({min_coverage:g}) to have the magnitudes of the covered parts",
+            f"spectra cover too little of {', '.join(uncovered)}; lower min_coverage "
+            f"({min_coverage:g}) to get the magnitudes of the covered parts",
             AstropyUserWarning,
             stacklevel=2,
         )
@@ -123,16 +123,16 @@ def _values(spectrum):
     flux = u.Quantity(np.moveaxis(spectrum.flux, axis, -1))
     if flux.ndim > 2:
         raise ValueError(
-            f"spectrum has shape {flux.shape}: give one spectrum or a row of them, as "
-            "extract_spectra makes of a cube"
+            f"spectrum has shape {flux.shape}; give one spectrum, or an array of shape (n, "
+            "n_wavelengths) as from extract_spectra"
         )
     wavelength = u.Quantity(spectrum.spectral_axis).to(u.AA, u.spectral())
     try:
         per_unit = (1 * flux.unit).to(_FLUX_UNIT, u.spectral_density(wavelength)).value
     except u.UnitConversionError:
         raise ValueError(
-            f"spectrum is in {flux.unit}, which is not a unit of flux density: calibrate it or, if "
-            "it is a surface brightness, multiply its flux by the solid angle"
+            f"spectrum is in {flux.unit}, which is not a unit of flux density; calibrate it or, "
+            "if it is a surface brightness, multiply its flux by the solid angle"
         ) from None
     values = np.atleast_2d(flux.value * per_unit)
     values = values.copy() if spectrum.mask is None else _masked(values, spectrum.mask, axis)

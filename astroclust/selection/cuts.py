@@ -163,7 +163,7 @@ def select_candidates(
     1
     """
     if "cuts" in table.colnames:
-        raise ValueError("the table has a column cuts already; rename it")
+        raise ValueError("the table already has a column cuts; rename it")
     system = find_band_system(system)
     errors = _errors(table, roles or {}, system)
     with np.errstate(invalid="ignore"):
@@ -183,7 +183,7 @@ def select_candidates(
         flags[_duplicates(table, flags == 0, cuts.min_separation)] |= Cut.DUPLICATE
     result = table.copy()
     if "n_filters" not in table.colnames:
-        needed = f"; 0 unless {', '.join(cuts.required)} are among them" if cuts.required else ""
+        needed = f"; 0 unless {', '.join(cuts.required)} are included" if cuts.required else ""
         result["n_filters"] = Column(
             n_filters.astype(np.int32),
             description=f"bands with an error of at most {cuts.max_error:g} mag, without that of "
@@ -191,7 +191,7 @@ def select_candidates(
         )
     bits = ", ".join(f"{cut.value} {cut.name}" for cut in Cut)
     result["cuts"] = Column(
-        flags, description=f"why it is not a candidate (0 if it is), bits: {bits}"
+        flags, description=f"reasons for rejection (0 for candidates), bits: {bits}"
     )
     return result
 
@@ -270,8 +270,8 @@ def _v_magnitude(table, given, system):
         if role == system.reference[0] and f"mag_{filter_.lower()}" in table.colnames:
             return float_column(table, f"mag_{filter_.lower()}")
     raise KeyError(
-        "the table has no magnitude in V, such as mag_f555w, for the cut at a distance: give "
-        "v_magnitude, or leave distance out"
+        "the table has no magnitude in V, such as mag_f555w, which the cut at a distance "
+        "requires; give v_magnitude, or omit distance"
     )
 
 
@@ -351,6 +351,6 @@ def _noted_counts(meta):
         return int(meta["DETECTED"]), counts
     except (KeyError, TypeError, ValueError):
         raise KeyError(
-            "the table has no column cuts, nor the numbers of its cuts in the metadata: give one "
-            "that select_candidates or find_candidates made"
+            "the table has neither a column cuts nor counts of cuts in its metadata; give the "
+            "output of select_candidates or find_candidates"
         ) from None

@@ -210,8 +210,8 @@ def keep_candidates(sources):
 def _detection_image(images, preset, *, progress_bar):
     if (preset.method == "rcnn") != (preset.detect_in == "all"):
         raise ValueError(
-            f"the method {preset.method} does not detect in {preset.detect_in}: the preset of a "
-            'detector has method="rcnn" and detect_in="all"'
+            f"the method {preset.method} does not detect in {preset.detect_in}; for a detector, "
+            'set method="rcnn" and detect_in="all"'
         )
     if preset.detect_in == "all":
         return images
@@ -288,8 +288,8 @@ def _check_zero_point(images, preset, distance):
     band = images.reference
     if not np.isfinite(zero_point(band, value_of_band(preset.zero_points, band, None))):
         raise ValueError(
-            f"{band.label} has no zero point, which the cut in absolute magnitude needs: "
-            f"{_zero_point_remedy(band)}, or leave distance out"
+            f"{band.label} has no zero point, which the cut in absolute magnitude requires: "
+            f"{_zero_point_remedy(band)}, or omit distance"
         )
 
 
@@ -297,9 +297,9 @@ def _warn_without_distance(preset, distance):
     if distance is None and np.isfinite(preset.cuts.max_absolute_v):
         warnings.warn(
             "without a distance, sources fainter than an absolute magnitude of "
-            f"{preset.cuts.max_absolute_v:g} in V are candidates too: give distance (in Mpc), or "
-            "--distance or --field on the command line, or a preset whose cuts have "
-            "max_absolute_v=np.inf, if that is meant",
+            f"{preset.cuts.max_absolute_v:g} in V are candidates too; give distance (in Mpc), or "
+            "--distance or --field on the command line, or, if this is intended, a preset whose "
+            "cuts have max_absolute_v=np.inf",
             AstropyUserWarning,
             stacklevel=3,
         )

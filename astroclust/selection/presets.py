@@ -185,7 +185,7 @@ def field_settings(name, *, preset="legus", distance=None, min_ci=None):
     preset, field = get_preset(preset), find_field(name)
     distance = field.distance if distance is None else distance
     if not np.isfinite(distance):
-        raise ValueError(f"the distance of {field.name} is not known: give its distance in Mpc")
+        raise ValueError(f"the distance of {field.name} is unknown; give it in Mpc")
     if min_ci is None:
         min_ci = field.ci_cut if np.isfinite(field.ci_cut) else _usual_cut(field, preset)
     extinction = {

@@ -108,12 +108,12 @@ def open_catalog(catalog, like, shape, density):
     if not isinstance(catalog, Table):
         raise TypeError(f"catalog must be an astropy Table, not {type(catalog).__name__}")
     if density is not None:
-        raise ValueError("density is that of the catalog: give one of catalog= and density=")
+        raise ValueError("catalog= and density= cannot be combined; give one of them")
     if not len(catalog):
-        raise ValueError("catalog has no rows: there is nothing to paint")
+        raise ValueError("catalog has no rows to paint")
     like = catalog.meta.get("FIELD") if like is None else like
     if like is None:
-        raise ValueError("the catalog does not say its field: give like=, such as 'ngc1566'")
+        raise ValueError("the catalog does not name its field; give like=, such as 'ngc1566'")
     if shape is None:
         _need(catalog, "x", "y")
         x, y = (place[np.isfinite(place)] for place in pixel_positions(catalog))
@@ -153,7 +153,9 @@ def read_rows(catalog, population, observation):
     filters = [name.lower() for name in observation.filters]
     _need(catalog, "x", "y", *(f"mag_{name}" for name in filters), "ci")
     if not set(_LABELS) & set(catalog.colnames):
-        raise ValueError(f"catalog has no class: it needs one of {', '.join(_LABELS)}")
+        raise ValueError(
+            f"catalog has no classes; it needs one of the columns {', '.join(_LABELS)}"
+        )
     catalog = Table(catalog)  # without quantities
     label = np.zeros(len(catalog), int)
     for name in _LABELS:
@@ -181,7 +183,7 @@ def read_rows(catalog, population, observation):
     if n:
         warnings.warn(
             f"{n} of {len(catalog)} rows have no {observation.filters[V]} magnitude or no "
-            "position: they are not painted",
+            "position; they are not painted",
             AstropyUserWarning,
             stacklevel=3,
         )

@@ -32,8 +32,8 @@ def template_field(field):
     name = field.images.reference.meta.get("FIELD")
     if name is None:
         raise KeyError(
-            "the images do not say which field of LEGUS they are like (FIELD in their headers): "
-            "write a field as simulate_field returns it"
+            "the headers of the images lack FIELD, the LEGUS field that they imitate; write a "
+            "field as returned by simulate_field"
         )
     return find_field(name)
 
@@ -107,10 +107,10 @@ def field_catalog(field, like, *, workers=1, progress_bar=False):
 
 def _add_truth(catalog, field, inspected):
     """Add labels of inspected sources, and true ages and masses of those bright enough."""
-    place = np.column_stack([catalog["x"], catalog["y"]])
-    nearest, known = drawn_candidates(place, field.candidates)
+    positions = np.column_stack([catalog["x"], catalog["y"]])
+    nearest, known = drawn_candidates(positions, field.candidates)
     # Sources that match no drawn candidate are chance groups of stars.
-    chance = label_noise(np.full(len(place), 4), seed=len(place))
+    chance = label_noise(np.full(len(positions), 4), seed=len(positions))
     human, mean = np.array(chance["class_mode"]), np.array(chance["class_mean"])
     human[known] = np.asarray(field.candidates["class_human"])[nearest]
     mean[known] = float_column(field.candidates, "class_mean")[nearest]
@@ -119,7 +119,7 @@ def _add_truth(catalog, field, inspected):
     fitted = np.asarray(catalog["n_filters"])[known] >= _MIN_FILTERS
     columns = ("age", "log_age", u.yr), ("mass", "log_mass", u.Msun), ("e_bv", "e_bv", u.mag)
     for name, true, unit in columns:
-        values = np.full(len(place), np.nan)
+        values = np.full(len(positions), np.nan)
         drawn = np.where(fitted, float_column(field.truth, true)[nearest], np.nan)
         values[known] = drawn if name == true else 10**drawn
         catalog[name] = MaskedColumn(values, mask=np.isnan(values), unit=unit)
@@ -127,12 +127,12 @@ def _add_truth(catalog, field, inspected):
     catalog["fit_probability"] = np.where(catalog["age"].mask, 0.0, 1.0)
 
 
-def drawn_candidates(place, candidates):
+def drawn_candidates(positions, candidates):
     """Index of the candidate at each position, for the positions that have one."""
     drawn = np.column_stack([float_column(candidates, name) for name in ("x", "y")])
     rows = np.flatnonzero(np.isfinite(drawn).all(axis=1))
-    if not len(rows) or not len(place):
-        return np.empty(0, int), np.zeros(len(place), bool)
-    distance, nearest = KDTree(drawn[rows]).query(place)
+    if not len(rows) or not len(positions):
+        return np.empty(0, int), np.zeros(len(positions), bool)
+    distance, nearest = KDTree(drawn[rows]).query(positions)
     known = distance < MATCH_RADIUS
     return rows[nearest[known]], known

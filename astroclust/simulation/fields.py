@@ -73,7 +73,7 @@ class Field:
         Sky-subtracted images in five bands in electrons per second, with headers like those of
         LEGUS.
     candidates : `~astropy.table.Table`
-        What an observer would have: ``id``; ``x``, ``y`` (0-based pixels); ``ra``, ``dec``
+        Candidates as observed: ``id``; ``x``, ``y`` (0-based pixels); ``ra``, ``dec``
         (degrees); ``class_human``, the mode of three experts' labels, and ``class_mean``, their
         mean.
     truth : `~astropy.table.Table`
@@ -201,7 +201,7 @@ def simulate_field(
     system = find_band_system(system)
     if outlines and system.pixel_scale != LEGUS_BANDS.pixel_scale:
         raise ValueError(
-            f"outlines are drawn on pixels of {LEGUS_BANDS.pixel_scale} arcsec, those of "
+            f"outlines require pixels of {LEGUS_BANDS.pixel_scale} arcsec, but those of "
             f"{system.name} have {system.pixel_scale}; omit outlines"
         )
     if catalog is not None:

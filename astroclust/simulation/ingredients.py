@@ -94,8 +94,8 @@ def _profiles(galaxies):
     lights = [light for light in map(_isolate, stamps) if light is not None]
     if not lights:
         raise ValueError(
-            f"{source} has no galaxy: in none of its {len(stamps)} stamps is there a source in the "
-            "middle; center the stamps on galaxies"
+            f"{source} has no galaxies, as none of its {len(stamps)} stamps has a source in the "
+            "center; center the stamps on galaxies"
         )
     return tuple(galaxy_profile(light) for light in lights)
 

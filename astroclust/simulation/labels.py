@@ -61,21 +61,21 @@ def confusion_of_kinds(border=CONFUSION_ON_BORDER):
 
     Returns
     -------
-    chances : dict of str to `~numpy.ndarray`, shape (4,)
+    probabilities : dict of str to `~numpy.ndarray`, shape (4,)
         Probabilities for every kind of `~astroclust.simulation.candidates.KINDS`.
     """
     rows = {}
     for label, shares in KINDS.items():
         # The cut in the index excludes all points from catalogs.
         listed = np.array([0 if kind in POINTS else share for kind, share in shares.items()])
-        chances = np.ones((len(shares), len(LEGUS_CLASSES)))
-        for row, kind in zip(chances, shares, strict=True):
+        probabilities = np.ones((len(shares), len(LEGUS_CLASSES)))
+        for row, kind in zip(probabilities, shares, strict=True):
             if kind in TAKEN_FOR:
                 row[TAKEN_FOR[kind] - 1] = _LEANING
         for _ in range(100):
-            chances *= border[label - 1] / (listed / listed.sum() @ chances)
-            chances /= chances.sum(axis=1, keepdims=True)
-        rows |= dict(zip(shares, chances, strict=True))
+            probabilities *= border[label - 1] / (listed / listed.sum() @ probabilities)
+            probabilities /= probabilities.sum(axis=1, keepdims=True)
+        rows |= dict(zip(shares, probabilities, strict=True))
     return rows
 
 
@@ -150,12 +150,12 @@ def label_noise(classes, *, seed, kinds=None, n_experts=3, difficulty=None):
         of_kind = confusion_of_kinds()
         rows = [of_kind[kind] for kind in _checked_kinds(kinds, truth)]
         on_border = np.reshape(rows, on_border.shape)
-    chances = certain + difficulty[:, np.newaxis] * (on_border - certain)
-    limits = np.cumsum(chances, axis=1)[:, np.newaxis, :-1]
+    probabilities = certain + difficulty[:, np.newaxis] * (on_border - certain)
+    limits = np.cumsum(probabilities, axis=1)[:, np.newaxis, :-1]
     draws = rng.random((len(truth), n_experts, 1))
     votes = np.int16(1) + np.count_nonzero(draws >= limits, axis=2).astype(np.int16)
     labels = Table({f"expert_{i}": column for i, column in enumerate(votes.T, start=1)})
-    labels["class_mode"] = _modes(votes, chances, rng)
+    labels["class_mode"] = _modes(votes, probabilities, rng)
     labels["class_mean"] = votes.mean(axis=1, dtype=np.float32)
     return labels
 
@@ -163,16 +163,16 @@ def label_noise(classes, *, seed, kinds=None, n_experts=3, difficulty=None):
 def _checked_classes(classes):
     values = np.ma.asarray(classes)
     if values.ndim != 1:
-        raise ValueError(f"classes must be a list of one dimension, not of shape {values.shape}")
+        raise ValueError(f"classes must be one-dimensional, not of shape {values.shape}")
     if np.ma.is_masked(values):
         raise ValueError(
-            f"classes has {np.ma.count_masked(values)} masked values: leave those objects out"
+            f"classes has {np.ma.count_masked(values)} masked values; exclude those objects"
         )
     unknown = np.unique(values.data[~LEGUS_CLASSES.knows(values.data)]).tolist()
     if unknown:
         raise ValueError(
-            f"{unknown} are not classes: give {list(LEGUS_CLASSES.numbers)}, and leave other "
-            "objects out"
+            f"{unknown} are not classes; give {list(LEGUS_CLASSES.numbers)}, and exclude other "
+            "objects"
         )
     return values.data.astype(np.int16)
 
@@ -180,13 +180,15 @@ def _checked_classes(classes):
 def _checked_kinds(kinds, truth):
     values = np.asarray(kinds, dtype=str)
     if values.shape != truth.shape:
-        raise ValueError(f"kinds must name one for each of {len(truth)} classes: {values.shape}")
+        raise ValueError(
+            f"kinds must have one name for each of {len(truth)} classes, not shape {values.shape}"
+        )
     wrong = [
         kind for kind, label in zip(values.tolist(), truth, strict=True) if kind not in KINDS[label]
     ]
     if wrong:
         raise ValueError(
-            f"{sorted(set(wrong))} are not kinds of the classes given with them: those are {KINDS}"
+            f"{sorted(set(wrong))} are not kinds of their classes; the kinds are {KINDS}"
         )
     return values.tolist()
 
@@ -194,7 +196,9 @@ def _checked_kinds(kinds, truth):
 def _checked_difficulty(difficulty, n):
     values = float_values(difficulty)
     if values.shape != (n,):
-        raise ValueError(f"difficulty must have a value for each of {n} classes: {values.shape}")
+        raise ValueError(
+            f"difficulty must have one value for each of {n} classes, not shape {values.shape}"
+        )
     wrong = values[~((values >= 0) & (values <= 1))]
     if len(wrong):
         raise ValueError(
@@ -203,10 +207,10 @@ def _checked_difficulty(difficulty, n):
     return values
 
 
-def _modes(votes, chances, rng):
+def _modes(votes, probabilities, rng):
     values = np.array(LEGUS_CLASSES.numbers, np.int16)
     counts = np.count_nonzero(votes[:, :, np.newaxis] == values, axis=1)
     tied = counts == counts.max(axis=1, keepdims=True)
     # The largest ratio of probability to exponential draw is one more vote, among the tied classes.
-    race = chances / rng.exponential(size=chances.shape)
+    race = probabilities / rng.exponential(size=probabilities.shape)
     return values[np.argmax(np.where(tied, race, -1), axis=1)]

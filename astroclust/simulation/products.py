@@ -108,7 +108,7 @@ def check_field_output(like, folder, *, system=LEGUS_BANDS, overwrite=False):
     """
     files, folder = _files(find_field(like), folder, find_band_system(system)), Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"cannot write to {folder}: it is a file; name a folder")
+        raise NotADirectoryError(f"cannot write to {folder}: it is a file; give a folder")
     for path in files if folder.is_dir() else [folder]:
         check_output(path, overwrite=overwrite)
     return files
@@ -185,7 +185,7 @@ def _legus_texts(catalog, files, comments):
     """Catalog and readme of LEGUS, by path."""
     if not len(catalog):
         warnings.warn(
-            "nothing is found in the field, its catalog is empty: draw a larger one",
+            "no sources are found in the field, so its catalog is empty; draw a larger field",
             AstropyUserWarning,
             stacklevel=3,
         )
@@ -199,8 +199,8 @@ def _origin(field, like):
     seed = field.truth.meta.get("SEED")
     seeded = "" if seed is None else f", seed {seed}"
     return [
-        f"Simulated by astroclust {astroclust.__version__}: these are no data of HST.",
-        f"Drawn like the field {like.name} of LEGUS ({like.galaxy}){seeded}.",
+        f"Simulated by astroclust {astroclust.__version__}: these are not HST data.",
+        f"Modeled on the LEGUS field {like.name} ({like.galaxy}){seeded}.",
     ]
 
 
@@ -232,6 +232,6 @@ def _comments(like):
         "neighboring bands.",
         f"Classified are those with Nflt>={cuts.min_filters} and V<={cuts.max_absolute_v:g} mag, "
         "with the aperture correction by CI.",
-        "Classes are those that three simulated experts give; the true ones are in truth.ecsv.",
-        "Age, mass and E(B-V) are the true ones, not fitted: without limits and residuals, Q is 1.",
+        "Classes are from three simulated experts; the true ones are in truth.ecsv.",
+        "Age, mass and E(B-V) are true values, not fits, without limits and residuals; Q is 1.",
     ]

@@ -321,9 +321,9 @@ def empirical_psf(path, *, camera, filter_name, drizzled=True):
             places.append((axis - axis[0]) / (axis[-1] - axis[0]) + np.linspace(0, 1e-9, count))
         stars = stars.reshape(*map(len, places), *(2 * stars.shape[-1:]))
         if stars.shape[-1] % 2 == 0 or not np.isfinite(stars).all():
-            raise ValueError("its PSFs are not finite, or have no sample in their middle")
+            raise ValueError("its PSFs are not finite, or have no central sample")
         return PSFGrid(RegularGridInterpolator(places, stars), (camera, filter_name), drizzled)
     except FileNotFoundError:
         raise
     except (OSError, LookupError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a grid of PSFs of STScI (STDPSF): {error}") from error
+        raise ValueError(f"{path} is not an STScI grid of PSFs (STDPSF): {error}") from error

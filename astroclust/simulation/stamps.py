@@ -185,7 +185,7 @@ class _Artist:
         if size < 8:
             raise ValueError(f"size must be at least 8 pixels, got {size}")
         if not 0 <= crowded <= 1:
-            raise ValueError(f"crowded is a share, from 0 to 1, not {crowded}")
+            raise ValueError(f"crowded must be a fraction from 0 to 1, not {crowded}")
         names = calibrated_fields() if like is None else np.atleast_1d(like).tolist()
         self.names = [find_field(name).name for name in names]
         self.seed, self.size, self.crowded, self.ingredients = seed, size, crowded, ingredients

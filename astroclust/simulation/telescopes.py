@@ -88,7 +88,7 @@ def psf_parameters(camera, filter_name):
         }
         there = f"filters {', '.join(usable[camera])}" if camera in usable else ", ".join(usable)
         raise ValueError(
-            f"no PSF of camera {camera!r} and filter {filter_name!r}; there are PSFs of {there}. "
+            f"no PSF of camera {camera!r} and filter {filter_name!r}; available are {there}. "
             "Others can be added with the psf_... parameters of astroclust.instruments.Filter"
         )
     if np.isfinite(own.psf_wavelength):

@@ -111,7 +111,7 @@ class Stamps:
         n, n_bands = self.data.shape[:2]
         if not n_bands == len(self.filters) == len(self.bands):
             raise ValueError(
-                f"data has {n_bands} bands, filters names {len(self.filters)} and bands "
+                f"data has {n_bands} bands, but filters has {len(self.filters)} names and bands "
                 f"{len(self.bands)}"
             )
         present = _has_structure(self.data) if self.present is None else self.present
@@ -124,7 +124,7 @@ class Stamps:
             ("table", bool(self.table.colnames) and len(self.table) != n),
         ):
             if length:
-                raise ValueError(f"{name} does not have a row for each of {n} stamps")
+                raise ValueError(f"{name} must have one row for each of {n} stamps")
 
     def __len__(self):
         return len(self.data)
@@ -218,15 +218,15 @@ class Stamps:
             # A band may have the same name as a table.
             tables = {hdu.name: i for i, hdu in enumerate(hdus) if not hdu.is_image}
             if not images or "STATUS" not in tables:
-                raise ValueError(f"{path} holds no stamps, as Stamps.write makes them")
+                raise ValueError(f"{path} has no stamps written by Stamps.write")
             status = Table.read(hdus, hdu=tables["STATUS"])
             table = _read_catalog(hdus, tables["CATALOG"]) if "CATALOG" in tables else None
             shapes = {np.shape(hdu.data) for hdu in images}
             shape = min(shapes)
             if len(shapes) > 1 or len(shape) not in (2, 3) or shape[-1] != shape[-2]:
                 raise ValueError(
-                    f"{path} holds images of shapes {sorted(shapes)}, not stamps of one size, as "
-                    "Stamps.write makes them"
+                    f"{path} has images of shapes {sorted(shapes)}, not stamps of one size "
+                    "written by Stamps.write"
                 )
             return cls(
                 np.stack([hdu.data.reshape(-1, *shape[-2:]) for hdu in images], axis=1),

@@ -130,12 +130,12 @@ def without_bands(stamps, missing):
 def _lost(shape, rng, kind, fraction):
     """Mask of lost pixels, of shape (n, ny, nx)."""
     if kind not in DAMAGE:
-        raise ValueError(f"damage {kind!r} is not known: there are {', '.join(DAMAGE)}")
+        raise ValueError(f"unknown damage {kind!r}; available are {', '.join(DAMAGE)}")
     fraction = np.asarray(fraction, float)
     if fraction.shape not in ((), (shape[0],)) or not ((fraction >= 0) & (fraction <= 1)).all():
         raise ValueError(
-            f"fraction must be from 0 to 1, one number or one for each of {shape[0]} images, not "
-            f"{fraction}"
+            f"fraction must be from 0 to 1, a single number or one for each of {shape[0]} images, "
+            f"not {fraction}"
         )
     fraction = np.broadcast_to(fraction, shape[0])[:, None, None]
     height, width = DAMAGE[kind]

@@ -99,7 +99,7 @@ def normalize_pixels(pixels, present, kind="asinh-peak"):
 
     if kind not in NORMALIZATIONS:
         raise ValueError(
-            f"normalization {kind!r} is not known: there are {', '.join(NORMALIZATIONS)}"
+            f"unknown normalization {kind!r}; available are {', '.join(NORMALIZATIONS)}"
         )
     prepared = torch.empty_like(pixels, memory_format=torch.channels_last)
     block = _BLOCK if pixels.device.type == "cpu" else max(len(pixels), 1)
@@ -119,8 +119,8 @@ def _asinh_peak(pixels, present):
     if lost.any():
         sky[lost] = pixels[lost].flatten(1).nanmedian(dim=-1).values
     pixels = (pixels - sky[:, :, None, None]).nan_to_num_(nan=0.0).mul_(present)
-    centre = slice(max(size // 2 - 5, 0), size // 2 + 6)
-    peak = pixels[:, :, centre, centre].amax(dim=(1, 2, 3), keepdim=True)
+    center = slice(max(size // 2 - 5, 0), size // 2 + 6)
+    peak = pixels[:, :, center, center].amax(dim=(1, 2, 3), keepdim=True)
     dark = (peak <= 0).flatten()
     if dark.any():  # without a positive peak, the largest absolute pixel sets the scale
         peak[dark] = pixels[dark].abs().amax(dim=(1, 2, 3), keepdim=True)

@@ -56,7 +56,7 @@ def wait_for(condition, seconds=300):
         time.sleep(0.02)
 
 
-def test_a_field_comes_with_catalogue_images_and_meta(server, tmp_path):
+def test_a_field_comes_with_catalog_images_and_meta(server, tmp_path):
     data = fetch_legus("NGC 1566", folder=tmp_path)
     assert data.name == "ngc1566"
     assert len(data.catalog) == 3
@@ -138,7 +138,7 @@ def test_images_come_from_the_bundle_where_the_server_has_no_single_ones(archive
     fetch_legus("ngc1566", what=["images"], folder=tmp_path)
     assert server.requests == []
     del server.files[f"{FIELD}/ngc1566_drc.tar.gz"]
-    with pytest.raises(FileNotFoundError, match="not all images of ngc1566"):
+    with pytest.raises(FileNotFoundError, match="does not have all images of ngc1566"):
         fetch_legus("ngc1566", what=["images"], folder=tmp_path / "other")
 
 
@@ -166,7 +166,7 @@ def test_the_mosaic_of_m51_has_names_of_its_own(server, tmp_path):
     assert len(fetch_legus("M51", what=["images"], folder=tmp_path / "2").images) == 5
 
 
-def test_a_second_version_of_a_catalogue_is_found(server, tmp_path):
+def test_a_second_version_of_a_catalog_is_found(server, tmp_path):
     first = next(
         name
         for name in server.files
@@ -183,13 +183,13 @@ def test_a_second_version_of_a_catalogue_is_found(server, tmp_path):
 def test_fields_and_requests_that_there_are_not(server, tmp_path):
     with pytest.raises(KeyError, match="did you mean ngc628-c, ngc628-e"):
         fetch_legus("ngc628", folder=tmp_path)
-    with pytest.raises(ValueError, match="no catalogue of ngc2500"):
+    with pytest.raises(ValueError, match="no catalog of ngc2500"):
         fetch_legus("ngc2500", folder=tmp_path)
     with pytest.raises(ValueError, match="what must be"):
         fetch_legus("ngc1566", what="spectra", folder=tmp_path)
     with pytest.raises(FileNotFoundError, match="offline"):
         fetch_legus("ngc1566", folder=tmp_path, offline=True)
-    with pytest.raises(FileNotFoundError, match="has not all images"):
+    with pytest.raises(FileNotFoundError, match="does not have all images"):
         fetch_legus("ngc1566", what=["images"], folder=tmp_path, offline=True)
     with pytest.raises(FileNotFoundError, match=r"the server has no .*ngc1433"):
         fetch_legus("ngc1433", folder=tmp_path)
@@ -230,7 +230,7 @@ def test_wrong_lengths_and_checksums_are_found(server, tmp_path):
     server.fail("/file", "corrupt")
     assert fetch_file(server, tmp_path / "sum", sha256=sha256).read_bytes() == CONTENT
     server.fail("/file", *["corrupt"] * 4)
-    with pytest.raises(OSError, match=r"has sha256 .* not .*: what came is kept, try again"):
+    with pytest.raises(OSError, match=r"has sha256 .* not .*; try again"):
         fetch_file(server, tmp_path / "never", sha256=sha256)
     assert not (tmp_path / "never" / "file").exists()
 
@@ -263,11 +263,11 @@ def test_a_shorter_file_on_the_server_starts_anew(server, tmp_path):
 
 
 def test_a_file_that_the_server_has_not_is_no_reason_to_wait(server, tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"the server has no .*/nothing"):
+    with pytest.raises(FileNotFoundError, match="/nothing does not exist"):
         fetch_files([Remote(f"{server.url}/nothing", "nothing")], tmp_path)
     assert len(asked(server)) == 1
     server.fail("/file", 401)
-    with pytest.raises(OSError, match="refuses"):
+    with pytest.raises(OSError, match="refused"):
         fetch_file(server, tmp_path)
 
 
@@ -275,7 +275,7 @@ def test_a_server_that_is_not_there(server, tmp_path):
     url = server.url
     server.stop()
     conf.retry_wait = 1e6  # another attempt would never come
-    with pytest.raises(OSError, match=r"cannot fetch .*/file: connection refused.*its address"):
+    with pytest.raises(OSError, match=r"cannot fetch .*/file: connection refused.*the address"):
         fetch_files([Remote(f"{url}/file", "file")], tmp_path)
 
 
@@ -354,7 +354,7 @@ def test_a_full_disk_is_said_and_nothing_lost(server, tmp_path, uri):
     if mounted.returncode:
         pytest.skip("a small disk can only be mounted by root")
     try:
-        with pytest.raises(OSError, match=r"no space left in .* for file: make room"):
+        with pytest.raises(OSError, match=r"no space left in .* for file; make room"):
             fetch_file(server, disk, uri=uri)
         came = (disk / "file.part").stat().st_size
         assert came > 0
@@ -400,7 +400,7 @@ def test_a_bundle_is_extracted_without_its_folders(tmp_path):
 )
 def test_a_bundle_that_reaches_elsewhere_is_refused_whole(tmp_path, bad):
     path = bundle(tmp_path / "bad.tar.gz", ("good.fits", tarfile.REGTYPE), bad)
-    with pytest.raises(ValueError, match=r"not to be trusted.*nothing was extracted"):
+    with pytest.raises(ValueError, match="looks unsafe and was not extracted"):
         extract_bundle(path, tmp_path, r".*\.fits")
     assert list(tmp_path.iterdir()) == [path]
 
@@ -430,7 +430,7 @@ def tar_of(path, sizes, *, pack=gzip.compress, kind=tarfile.REGTYPE):
 
 def test_a_bundle_that_expands_beyond_measure_is_refused(tmp_path):
     path = tar_of(tmp_path / "bomb.tar.gz", {"a/one.fits": 70_000_000})
-    message = r"bomb\.tar\.gz is not to be trusted: it expands to 70,000,000 bytes .* with tar"
+    message = r"bomb\.tar\.gz looks unsafe .* at least 70,000,000 bytes .* with tar"
     with pytest.raises(ValueError, match=message):
         extract_bundle(path, tmp_path, r".*\.fits")
     assert list(tmp_path.iterdir()) == [path]
@@ -459,7 +459,7 @@ def test_members_of_one_name_are_refused(tmp_path):
 def test_too_many_members_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("astroclust.archive.bundles._MAX_MEMBERS", 20)
     path = tar_of(tmp_path / "many.tar.gz", {f"{i}.fits": 0 for i in range(21)})
-    with pytest.raises(ValueError, match="in 21 files or more"):
+    with pytest.raises(ValueError, match="in 21 files, more than"):
         extract_bundle(path, tmp_path, r".*\.fits")
 
 
@@ -552,7 +552,7 @@ def test_a_server_without_head(tmp_path):
 
 def test_offline_does_not_take_what_is_known_to_be_torn(server, tmp_path):
     fetch_file(server, tmp_path).write_bytes(CONTENT[:100])
-    with pytest.raises(FileNotFoundError, match="no whole file"):
+    with pytest.raises(FileNotFoundError, match="no complete file"):
         fetch_files([Remote("", "file")], tmp_path, offline=True)
 
 

@@ -112,7 +112,7 @@ def test_reduced_inputs_by_default(stamps, tolerant):
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ([], "give the bands of one"),
+        ([], "list the bands to keep"),
         ([()], r"each once, not \(\)"),
         (["V"], "some but not all of the bands"),
         ([("V", "V")], "some but not all of the bands"),
@@ -141,7 +141,7 @@ def test_a_figure_of_reduced_inputs(stamps, tolerant):
     assert figure.axes[4].get_xlabel().startswith(f"{100 * loss['lost']:.0f} % lost\nNUV ")
     chance = reduced.probabilities[0, 0].max()
     assert figure.axes[2].get_xlabel() == f"P({reduced.classes[0]}) {chance:.2f}"
-    with pytest.raises(ValueError, match="3 stamps need as many titles, not 1"):
+    with pytest.raises(ValueError, match="3 stamps require as many titles, not 1"):
         plot_reduced_input(stamps, reduced, titles=["a"])
     with pytest.raises(ValueError, match="there are 2 stamps, and reduced has 3"):
         plot_reduced_input(stamps[:2], reduced)

@@ -211,7 +211,9 @@ def test_empty_tables(field):
 def test_names_that_are_taken(field):
     table = PLACES.copy()
     table["class"] = table["flags"] = 0
-    with pytest.raises(ValueError, match=r"columns 'class', 'flags' already: set column_prefix"):
+    with pytest.raises(
+        ValueError, match=r"already has columns 'class', 'flags'; set column_prefix"
+    ):
         classify_table(table, field.images)
     result = classify_table(table, field.images, column_prefix="ml_")
     assert result.colnames[-9:] == ["ml_" + name for name in NEW]
@@ -255,7 +257,7 @@ def test_other_classes(field):
         ({"device": "abacus"}, ValueError, "device 'abacus' cannot be used here"),
         ({"batch_size": 0}, ValueError, "batch_size must be a whole number"),
         ({"batch_size": 2.5}, ValueError, "batch_size must be a whole number"),
-        ({"model": "best"}, ValueError, "no classifier 'best': bundled are legus-pictures-1, sim"),
+        ({"model": "best"}, ValueError, "unknown classifier 'best'; use legus-pictures-1, sim"),
     ],
 )
 def test_arguments_are_checked(arguments, error, message, field):
@@ -268,7 +270,7 @@ def test_images_without_the_bands_of_the_model(field):
     classifier = _ensemble(1)
     card = ModelCard("blue", "native", "nothing", bands=("NUV", "U"))
     classifier = Classifier(card, [create_network("native", n_bands=2)])
-    with pytest.raises(ValueError, match="takes bands NUV, U, the images have V only"):
+    with pytest.raises(ValueError, match="takes bands NUV, U, but the images only have V"):
         classify_table(PLACES, {"F555W": field.images["F555W"]}, model=classifier)
 
 

@@ -77,7 +77,7 @@ def test_rows_without_a_class_are_not_compared():
     before = np.ma.array([1, 1, 4, 1], mask=[0, 1, 0, 0])
     found = compare_classes(labels, before, [1, 1, 4, 4])
     assert (found.n, found.gained, found.lost) == (2, 1, 0)
-    with pytest.raises(ValueError, match="no object has a label and both classes: give some"):
+    with pytest.raises(ValueError, match="no object has a label and both classes; give objects"):
         compare_classes(labels[:1], before[:1], [1])
     with pytest.raises(ValueError, match=r"differ in shape: \(4,\), \(4,\) and \(3,\); give one"):
         compare_classes(labels, before, [1, 1, 4])
@@ -94,7 +94,7 @@ def test_what_is_detectable_is_the_smallest_clear_difference(gained, lost, both)
     assert found.error > 0
     if not is_clear:
         points = f"above {100 * found.detectable:.0f} points"
-        ending = points if found.detectable <= 1 else "too few to tell any difference"
+        ending = points if found.detectable <= 1 else "too few for any difference to be significant"
         assert found.verdict.startswith("no measurable change: ")
         assert found.verdict.endswith(ending)
 
@@ -116,7 +116,7 @@ def test_the_remedies_for_folds_work():
     with pytest.raises(ValueError, match=r"groups: 3; rows in the largest: 2.*use 3 folds, or"):
         fold_rows(6, folds=5, seed=1, groups=groups)
     assert np.bincount(fold_rows(6, folds=3, seed=1, groups=groups)).tolist() == [2, 2, 2]
-    with pytest.raises(ValueError, match=r"largest: 5\): label more, further apart, or hold out"):
+    with pytest.raises(ValueError, match=r"largest: 5\); label more, further apart, or hold out"):
         fold_rows(6, folds=2, seed=1, groups=[0, 0, 0, 0, 0, 1])
     stamps = Stamps(np.random.default_rng(1).random((6, 5, 8, 8)), LEGUS_BANDS.roles)
     sample = Sample(stamps, [1] * 6, groups=np.array([0, 0, 0, 0, 0, 1]))
@@ -192,7 +192,7 @@ def test_a_start_that_has_seen_the_test_set_is_named(stamps, tuned):
     labels = np.asarray(stamps.table["class"])
     sample = Sample(stamps[20:], labels[20:], test_stamps=stamps[:4], test_labels=labels[:4])
     recipe = replace(QUICK, epochs=1)
-    with pytest.warns(AstropyUserWarning, match="tuned has been trained on some of the stamps"):
+    with pytest.warns(AstropyUserWarning, match="tuned was trained on some of the held-out stamps"):
         train_classifier(sample, name="again", recipe=recipe, start=tuned)
     with pytest.warns(AstropyUserWarning, match="label other objects, or start from another"):
         cross_validate(Sample(stamps[:8], labels[:8]), folds=2, recipe=recipe, start=tuned)
@@ -276,11 +276,11 @@ def test_subsets_are_scored_on_the_stamps_that_have_them(stamps):
     few = replace(classifier.card, max_missing_bands=3)
     limited = type(classifier)(few, classifier.networks)
     assert list(score_bands([(limited, two, labels)])) == ["V+I"]
-    with pytest.raises(ValueError, match="no test sets to score a classifier on: give at least"):
+    with pytest.raises(ValueError, match="no test sets to score a classifier on; give at least"):
         score_bands([])
     other = replace(classifier.card, system=replace(LEGUS_BANDS, name="other"))
     other = type(classifier)(other, classifier.networks)
-    with pytest.raises(ValueError, match="differ in their classes or bands: score them apart"):
+    with pytest.raises(ValueError, match="differ in their classes or bands; score them separately"):
         score_bands([(classifier, two, labels), (other, two, labels)])
 
 
@@ -293,7 +293,7 @@ def test_a_training_scores_subsets_of_the_bands(tuned, tmp_path):
     with pytest.raises(ValueError, match="must be different roles of legus"):
         tuned.card.expected_accuracy(["X"])
     page = hub_page(tuned.card)
-    assert "With these bands alone, on human labels that were held out:" in page
+    assert "With these bands only, on held-out human labels:" in page
     assert "| V+I | 20 |" in page
     assert tuned.card.training_rows not in page
 

@@ -156,7 +156,11 @@ def test_trees_are_those_of_scikit_learn():
 
 @pytest.mark.parametrize(
     ("classes", "message"),
-    [([1, 4], "3 candidates need as many classes"), ([1, 1, 1], "two or more"), ([1, 2, 5], "5")],
+    [
+        ([1, 4], "3 candidates require one class each"),
+        ([1, 1, 1], "two distinct"),
+        ([1, 2, 5], "5"),
+    ],
 )
 def test_classes_to_learn_from_are_checked(classes, message):
     features = context_features(catalog(3))
@@ -168,7 +172,7 @@ def test_classes_to_learn_from_are_checked(classes, message):
 def test_files_that_are_not_models(text, tmp_path):
     path = tmp_path / "model.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"model\.json is not a model .* train it again"):
+    with pytest.raises(ValueError, match=r"model\.json was not written by .* train it again"):
         ContextModel.read(path)
     content = {"forests": {kind: dict.fromkeys("x") for kind in ("alone", "neighbors")}}
     path.write_text(json.dumps(content))
@@ -184,7 +188,7 @@ def test_pooling_by_hand():
     assert np.isnan(pool_probabilities(image * np.nan, image, (1, 1))).all()
     sure = pool_probabilities([[1.0, 0, 0, 0]], [[0, 1.0, 0, 0]], (1, 1))
     np.testing.assert_allclose(sure, [[0.5, 0.5, 0, 0]], atol=1e-3)
-    with pytest.raises(ValueError, match="not of the same candidates"):
+    with pytest.raises(ValueError, match="do not match"):
         fit_pooling(image, image, [1, 2])
 
 
@@ -278,7 +282,10 @@ def test_other_classes_have_no_photometry(field, on_field):
     card = ModelCard("two", "native", "nothing", classes=scheme, max_missing_bands=4)
     model = Classifier(card, [create_network("native", n_classes=2)])
     assert "evidence" not in classify_table(on_field[0], field.images, model=model).colnames
-    with pytest.raises(ValueError, match="it tells the classes of LEGUS, classifier two those of"):
+    with pytest.raises(
+        ValueError,
+        match="it is calibrated for the classes of LEGUS, but classifier two has those of",
+    ):
         classify_table(on_field[0], field.images, model=model, photometry=True)
 
 
@@ -288,11 +295,11 @@ def test_other_classes_have_no_photometry(field, on_field):
         ({"photometry": "always"}, ValueError, "photometry must be 'auto', True or False"),
         ({"photometry": 1}, ValueError, "photometry must be 'auto', True or False"),
         ({"neighbors": "c.fits"}, TypeError, "neighbors must be an astropy Table, not str"),
-        ({"neighbors": Table({"x": [1.0]})}, ValueError, "neighbors have no magnitudes in V"),
+        ({"neighbors": Table({"x": [1.0]})}, ValueError, "neighbors need magnitudes in V"),
         (
             {"photometry": False, "neighbors": catalog(3)},
             ValueError,
-            "leave them out, or set photometry=True",
+            "omit them, or set photometry=True",
         ),
     ],
 )
@@ -304,6 +311,6 @@ def test_arguments_are_checked(arguments, error, message, field, on_field):
 def test_names_that_are_taken(field, on_field):
     table = on_field[0].copy()
     table["evidence"] = table["prob_image_1"] = 0
-    with pytest.raises(ValueError, match="columns 'evidence', 'prob_image_1' already"):
+    with pytest.raises(ValueError, match="already has columns 'evidence', 'prob_image_1'"):
         classify_table(table, field.images, image_probabilities=True)
     assert "class" in classify_table(table, field.images, photometry=False).colnames

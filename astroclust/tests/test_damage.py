@@ -71,7 +71,7 @@ def test_absent_bands_of_stamps_stay_absent():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "stripes", "fraction": 0.1}, "'stripes' is not known: there are pixels, lines"),
+        ({"kind": "stripes", "fraction": 0.1}, "'stripes'; available are pixels, lines"),
         ({"kind": "lines", "fraction": 1.1}, "must be from 0 to 1"),
         ({"kind": "lines", "fraction": np.nan}, "must be from 0 to 1"),
         ({"kind": "lines", "fraction": [0.1, 0.2]}, "one for each of 3 images"),
@@ -122,14 +122,14 @@ def test_scores_are_of_the_same_damage():
     assert len(figure.axes[0].get_legend().get_texts()) == 2
     with pytest.raises(ValueError, match="there are no stamps"):
         score_damage(load_classifier(), stamps[:0], labels[:0])
-    with pytest.raises(ValueError, match="is not known"):
+    with pytest.raises(ValueError, match="unknown damage"):
         score_damage(load_classifier(), stamps, labels, kinds=["stripes"])
 
 
 def test_figures_without_scores():
-    with pytest.raises(ValueError, match="give tables of score_damage"):
+    with pytest.raises(ValueError, match="give tables from score_damage"):
         plot_damage()
-    with pytest.raises(ValueError, match="give tables of score_damage"):
+    with pytest.raises(ValueError, match="give tables from score_damage"):
         plot_damage(Table({"kind": [], "fraction": []}))
 
 

@@ -172,7 +172,7 @@ def test_no_sources_have_no_segments(method):
 
 
 def test_peaks_have_no_segments(image):
-    with pytest.raises(ValueError, match="daofind finds peaks, which have no segments: choose"):
+    with pytest.raises(ValueError, match="daofind finds peaks without segments; choose"):
         find_sources(image, method="daofind", segmentation=True)
 
 

@@ -165,10 +165,12 @@ def test_incomplete_truth():
     assert (scores.completeness, scores.purity) == (0.6, 1)
     assert scores.overall["n_found"][0] == 3
     assert scores.curve["total"].tolist() == [1, 2, 2, 3]
-    assert "complete to 23 mag: purity and precision count the 3 found sources" in scores.note
+    assert "complete to 23 mag: purity and precision use the 3 detected sources" in scores.note
     assert scores.note in str(scores)
     found = _found()["x", "y"]
-    with pytest.raises(ValueError, match="limit needs magnitudes of the found sources: measure"):
+    with pytest.raises(
+        ValueError, match="limit requires magnitudes of the detected sources; measure"
+    ):
         detection_scores(found, _truth(), limit=23)
     found["mine"] = _found()["mag_f555w"]  # the remedy
     assert detection_scores(found, _truth(), limit=23, magnitude=("mine", "mag_v")).purity == 1
@@ -187,9 +189,9 @@ def test_on_the_sky():
     assert scores.matches["separation"][0] == pytest.approx(0.02, rel=1e-3)
     assert scores.average_precision["radius"].unit == u.arcsec
     assert scores.pairs["separation_low"].unit == u.arcsec
-    with pytest.raises(ValueError, match="truth has positions on the sky only: give radius as an"):
+    with pytest.raises(ValueError, match="truth only has sky positions; give radius as an"):
         detection_scores(found, truth)
-    with pytest.raises(ValueError, match="truth has positions in pixels only"):
+    with pytest.raises(ValueError, match="truth only has pixel positions"):
         detection_scores(found, _truth(), radius=0.08 * u.arcsec)
     with pytest.raises(ValueError, match="not convertible"):
         detection_scores(found, truth, radius=0.08 * u.arcsec, radii=[1, 2] * u.pix)
@@ -206,7 +208,7 @@ def test_nothing_found():
 
 
 def test_nothing_that_is_true():
-    with pytest.raises(ValueError, match="truth has no sources: give a table that has some"):
+    with pytest.raises(ValueError, match="truth has no sources; give a table with sources"):
         detection_scores(_found(), _truth()[:0])
     with pytest.raises(ValueError, match=r"truth has no sources of classes \[3\]"):
         detection_scores(_found(), _truth(), classes=[3])
@@ -225,7 +227,7 @@ def test_tables_that_cannot_be_scored():
     with pytest.raises(ValueError, match=r"classes must be some of \[1, 2, 3, 4\], not \[7\]"):
         detection_scores(found, truth, classes=[7])
     found["x"][1] = np.nan
-    with pytest.raises(ValueError, match="1 of 4 rows of found have no position: remove them"):
+    with pytest.raises(ValueError, match="1 of 4 rows of found have no position; remove them"):
         detection_scores(found, truth)
     assert len(detection_scores(found[np.isfinite(found["x"])], truth).matches) == 2  # the remedy
 
@@ -289,7 +291,7 @@ def test_the_command_says_its_scores(files, tmp_path, capsys):
     assert "pairs of true sources of which both are found:" in shown
     assert figure.stat().st_size > 1000
     assert main([*files, *options]) == 1
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert main([*files, *options, "--overwrite"]) == 0
 
 
@@ -300,15 +302,15 @@ def test_the_command_says_its_scores_to_scripts(files, capsys):
     assert (said["radius"], said["unit"]) == (0.45, "pix")
     assert [row["class"] for row in said["by_class"]] == [1, 2, 3]
     assert main([*files, "--radius", "0.1arcsec"]) == 1
-    assert "positions in pixels only" in capsys.readouterr().err
+    assert "only has pixel positions" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--model", "default"], "--model does not go with --detection"),
-        (["--seed", "3"], "--seed does not go with --detection"),
-        (["--image", "V=v.fits"], "--image does not go with --detection"),
+        (["--model", "default"], "--model cannot be combined with --detection"),
+        (["--seed", "3"], "--seed cannot be combined with --detection"),
+        (["--image", "V=v.fits"], "--image cannot be combined with --detection"),
     ],
 )
 def test_options_of_classifiers_do_not_go_with_detection(files, capsys, options, message):
@@ -318,7 +320,7 @@ def test_options_of_classifiers_do_not_go_with_detection(files, capsys, options,
 
 def test_options_of_detection_need_it(capsys):
     assert main(["score", "--simulate", "8", "--limit", "23"]) == 1
-    assert "--limit goes with --detection FOUND TRUTH" in capsys.readouterr().err
+    assert "--limit requires --detection FOUND TRUTH" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("options", [["--radius", "near"], ["--classes", "one"]])

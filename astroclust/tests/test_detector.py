@@ -99,7 +99,7 @@ def test_empty_sky_is_as_noisy_as_measured():
     np.testing.assert_allclose(image.mean(axis=(1, 2)) / OBSERVATION.sky_noise, 0, atol=0.03)
 
 
-def test_noise_of_neighbours_is_correlated():
+def test_noise_of_neighbors_is_correlated():
     image = empty()
     add_noise(image, OBSERVATION, np.random.default_rng(2))
     # Of the kernel: 2 x 0.12 x 0.76 / (0.76^2 + 2 x 0.12^2).

@@ -421,7 +421,7 @@ class Copies(Peaks):
 def test_candidates_without_pixels_of_their_own_have_no_segment(field):
     detector = Detector(DetectorCard("copies", "native", "none", masks=True), Copies(masks=True))
     preset = replace(PRESETS["legus"], method="rcnn", detect_in="all", detector=detector)
-    with pytest.raises(ValueError, match=r"choose one such as 0\.5"):
+    with pytest.raises(ValueError, match=r"choose a value such as 0\.5"):
         find_candidates(field.images, distance=10, preset=preset)
     sources, segments = find_candidates(
         field.images,
@@ -461,7 +461,7 @@ def test_images_without_sources_or_bands():
         find_sources(blank, method="rcnn", model="mine")
     with pytest.raises(ValueError, match="omit it"):
         find_sources(blank["V"], model=detector)
-    with pytest.raises(ValueError, match="is a probability, up to 1"):
+    with pytest.raises(ValueError, match="must be a probability up to 1"):
         find_sources(blank, method="rcnn", model=detector, threshold=20)
     with pytest.raises(ValueError, match="from 0 to 1"):
         detector.find(blank, min_score=20)
@@ -488,7 +488,7 @@ def test_files_hold_network_and_card(tmp_path):
     with torch.inference_mode():
         one, other = detector.network(pixels)[0], loaded.network(pixels)[0]
     assert torch.equal(one["boxes"], other["boxes"])
-    with pytest.raises(OSError, match="exists already"):
+    with pytest.raises(OSError, match="already exists"):
         save_detector(detector, path)
     next(detector.network.parameters()).data[:] = torch.nan
     with pytest.raises(ValueError, match="lower learning rate"):
@@ -528,7 +528,7 @@ def test_card_of_another_version_is_refused(tmp_path):
 
 
 def test_network_is_checked():
-    with pytest.raises(ValueError, match="is not known"):
+    with pytest.raises(ValueError, match="unknown network"):
         create_detector_network("resnet19")
 
 
@@ -564,7 +564,7 @@ def test_device_must_exist(field):
 def test_options_of_labels_are_not_for_simulations(option, tmp_path, capsys):
     output = str(tmp_path / "mine.safetensors")
     assert main(["train-detector", "--simulate", option, "5", "-o", output]) == 1
-    assert f"{option} is for --labels; omit it with --simulate" in capsys.readouterr().err
+    assert f"{option} requires --labels; omit it with --simulate" in capsys.readouterr().err
 
 
 def test_command_trains_and_detects(field, tmp_path, capsys):
@@ -588,6 +588,6 @@ def test_command_trains_and_detects(field, tmp_path, capsys):
     assert main([*train[:-1], str(tmp_path / "mine.fits"), "--simulate"]) == 1
     assert "ending in .safetensors" in capsys.readouterr().err
     assert main(train) == 1
-    assert "give --simulate or --labels" in capsys.readouterr().err
+    assert "give either --simulate or --labels" in capsys.readouterr().err
     assert main([*detect, "--method", "daofind", "--overwrite"]) == 1
-    assert "not for daofind" in capsys.readouterr().err
+    assert "cannot be combined with --method daofind" in capsys.readouterr().err

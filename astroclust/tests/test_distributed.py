@@ -40,7 +40,7 @@ def client():
 
 @pytest.fixture
 def fields(field, tmp_path):
-    """A list of two fields, in a file beside them: one with a catalogue, one without."""
+    """A list of two fields, in a file beside them: one with a catalog, one without."""
     field.images.write(tmp_path / "images.fits")
     table = Table({"x": np.linspace(30, 160, 40), "y": np.linspace(130, 30, 40)})
     table["name"] = [f"object {i}" for i in range(40)]
@@ -129,7 +129,7 @@ def test_the_trouble_of_a_field_is_its_own(fields, client, tmp_path):
     listed = Table.read(fields)
     listed["catalog"] = ["candidates.ecsv", "absent.ecsv"]
     listed.write(fields, overwrite=True)
-    with pytest.raises(FieldsError, match=r"1 of 2 fields .*\(new: there is no file .*absent"):
+    with pytest.raises(FieldsError, match=r"1 of 2 fields .*\(new: .*absent.* does not exist"):
         classify_fields(fields, tmp_path / "out", tasks=Tasks(client))
     assert len(Table.read(tmp_path / "out" / "known.fits")) == 40
     assert not (tmp_path / "out" / "new.fits").exists()
@@ -166,7 +166,7 @@ def test_a_field_that_cannot_be_written_is_its_own(fields, client, tmp_path, mon
 def test_a_second_process_in_the_folder_is_told(fields, client, tmp_path):
     with only_process(tmp_path), pytest.raises(OSError, match=f"{tmp_path} is in use by another"):
         classify_fields(fields, tmp_path, tasks=Tasks(client))
-    with pytest.raises(OSError, match=r"cannot make the folder .*fields\.ecsv"):
+    with pytest.raises(OSError, match=r"cannot create the folder .*fields\.ecsv"):
         classify_fields(fields, fields, tasks=Tasks(client))
 
 
@@ -184,7 +184,7 @@ def _first(fields):
     return path
 
 
-def test_a_catalogue_without_rows(fields, client, tmp_path):
+def test_a_catalog_without_rows(fields, client, tmp_path):
     Table({"x": np.empty(0), "y": np.empty(0)}).write(tmp_path / "candidates.ecsv", overwrite=True)
     (path,) = classify_fields(_first(fields), tmp_path / "out", tasks=Tasks(client))
     found = Table.read(path)
@@ -196,8 +196,8 @@ def test_a_catalogue_without_rows(fields, client, tmp_path):
     ("change", "error", "message"),
     [
         ({"field": None}, KeyError, "no column 'field'"),
-        ({"field": ["a", "a"]}, ValueError, "all different"),
-        ({"field": ["a/b", "c"]}, ValueError, "plain file names"),
+        ({"field": ["a", "a"]}, ValueError, "distinct"),
+        ({"field": ["a/b", "c"]}, ValueError, "distinct and valid as file names"),
         ({"F555W": ["", ""]}, ValueError, "field known has no image"),
     ],
 )
@@ -252,6 +252,6 @@ def test_the_command(fields, tmp_path, capsys):
     assert facts["files"] == [f"{tmp_path}/out/known.fits"]
     assert (facts["output"], facts["model"]) == (f"{tmp_path}/out", "legus-pictures-1")
     assert main([*arguments, "table.ecsv", "--image", "V=v.fits"]) == 1
-    assert "--fields goes without TABLE, --image" in capsys.readouterr().err
+    assert "TABLE, --image cannot be combined with --fields" in capsys.readouterr().err
     assert main(["classify", "-o", f"{tmp_path}/out"]) == 1
     assert "or --fields" in capsys.readouterr().err

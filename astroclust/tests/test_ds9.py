@@ -58,7 +58,7 @@ def test_sky_regions_go_first():
         to_regions(table["x", "y"], sky=True)
 
 
-def test_text_and_colour_of_any_column():
+def test_text_and_color_of_any_column():
     table = Table({"x": np.arange(9.0), "y": np.arange(9.0), "class": [1, 2, 3, 4, 1, 2, 3, 4, 1]})
     table["name"] = MaskedColumn(list("abacabaca"), mask=[0, 0, 0, 0, 0, 0, 0, 0, 1])
     table["mass"] = [1.0, 2, 3, 4, 5, 6, 7, 8, np.nan]
@@ -78,7 +78,7 @@ def test_text_and_colour_of_any_column():
     with pytest.raises(KeyError, match="no column nme; it has x, y"):
         to_regions(table, text="nme")
     table["name"] = [*"abc", "a}", *"abaca"]
-    with pytest.raises(ValueError, match=r"'a}' in row 3: region files cannot hold braces"):
+    with pytest.raises(ValueError, match=r"'a}' in row 3, but region files cannot contain braces"):
         to_regions(table, text="name")
 
 
@@ -177,7 +177,7 @@ def test_what_is_left_out_is_said_once(tmp_path):
         result = read_regions(tmp_path / "r.reg")
     assert len(result) == 1
     assert len(caught) == 1
-    for part in ("2 x vector", "1 x panda", "1 x polygon (it has no centre)", "1 x excluded circ"):
+    for part in ("2 x vector", "1 x panda", "1 x polygon (it has no center)", "1 x excluded circ"):
         assert part in str(caught[0].message)
     assert caught[0].filename == __file__
 
@@ -185,11 +185,14 @@ def test_what_is_left_out_is_said_once(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("galaxy,ra,dec\n", "no region that can be read: it has 1 x galaxy"),
+        ("galaxy,ra,dec\n", "no readable region, only 1 x galaxy"),
         ("physical\n" + "circle(1,2,3)\n" * 9, "1 x physical, 9 x shape without coordinates"),
-        ("image\ncircle(1,two,3)\n", "is not a region file of DS9"),
-        ("image\ncircle(1,2)\n", "is not a region file of DS9"),
-        ("image\ncircle(1,2,3)\nicrs\ncircle(1,2,3)\n", "regions in pixels and on the sky"),
+        ("image\ncircle(1,two,3)\n", "is not a DS9 region file"),
+        ("image\ncircle(1,2)\n", "is not a DS9 region file"),
+        (
+            "image\ncircle(1,2,3)\nicrs\ncircle(1,2,3)\n",
+            "regions in both pixel and sky coordinates",
+        ),
     ],
 )
 def test_files_that_cannot_be_read(content, message, tmp_path):
@@ -201,7 +204,7 @@ def test_files_that_cannot_be_read(content, message, tmp_path):
 @pytest.mark.parametrize(
     "shape",
     [
-        'box 10:00:00.0 +02:00:00.0 0.5" 0.5" # colour=yellow width=2',
+        'box 10:00:00.0 +02:00:00.0 0.5" 0.5" # color=yellow width=2',
         'circle(10:00:00.0,+02:00:00.0,0.5")',
         'circle(10h00m00.0s,+02d00m00.0s,0.5") # text={3; 4 (a)}',
         "point(10:00:00.0,+02:00:00.0) # point=x",
@@ -220,8 +223,8 @@ def test_sexagesimal_shapes_without_a_frame_are_fk5(shape, tmp_path):
 
 
 def test_text_is_kept_though_a_property_is_dropped(tmp_path):
-    (tmp_path / "r.reg").write_text("image\ncircle(1,2,3) # colour=red text={a colour=b; 2}\n")
-    assert read_regions(tmp_path / "r.reg")["text"][0] == "a colour=b; 2"
+    (tmp_path / "r.reg").write_text("image\ncircle(1,2,3) # color=red text={a color=b; 2}\n")
+    assert read_regions(tmp_path / "r.reg")["text"][0] == "a color=b; 2"
 
 
 def test_region_files_cut_anywhere_are_errors_or_right(tmp_path):
@@ -249,7 +252,7 @@ def test_files_without_regions_are_no_masks(tmp_path, image):
     path = tmp_path / "r.reg"
     for text in ("# Region file format: DS9 version 4.1\nglobal color=green\nimage\n", "image\n"):
         path.write_text(text)
-        with pytest.raises(ValueError, match=r"r\.reg has no regions.*draw some .* or do without"):
+        with pytest.raises(ValueError, match=r"r\.reg has no regions.*draw some .* or omit"):
             regions_mask(path, (60, 80))
         for option in ("exclude", "footprint"):
             with pytest.raises(ValueError, match=r"r\.reg has no regions"):
@@ -285,7 +288,7 @@ def test_shapes_larger_than_memory(tmp_path):
 
 
 def test_what_are_no_regions(tmp_path):
-    with pytest.raises(FileNotFoundError, match="there is no file"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         read_regions(tmp_path / "r.reg")
     with pytest.raises(TypeError, match="a region file or regions, not int"):
         read_regions([3])
@@ -304,14 +307,14 @@ def test_tables_without_rows(tmp_path):
 def test_files_are_not_replaced_unasked(tmp_path):
     table = Table({"x": [1.0], "y": [2.0]})
     write_regions(table, tmp_path / "r.reg")
-    with pytest.raises(FileExistsError, match="exists already"):
+    with pytest.raises(FileExistsError, match="already exists"):
         write_regions(table[:0], tmp_path / "r.reg")
     assert len(read_regions(tmp_path / "r.reg")) == 1
     write_regions(table[:0], tmp_path / "r.reg", overwrite=True)
     assert len(read_regions(tmp_path / "r.reg")) == 0
 
 
-def test_masks_are_of_pixel_centres(tmp_path):
+def test_masks_are_of_pixel_centers(tmp_path):
     mask = regions_mask([circle(5, 4, 2.5), RectanglePixelRegion(PixCoord(29, 19), 4, 4)], (20, 30))
     y, x = np.mgrid[:20, :30]
     expected = (np.hypot(x - 5, y - 4) < 2.5) | ((abs(x - 29) < 2) & (abs(y - 19) < 2))
@@ -344,7 +347,7 @@ def test_regions_on_the_sky_need_a_wcs(wcs, tmp_path):
     y, x = np.nonzero(mask)
     assert (x.mean(), y.mean()) == (20, 15)
     assert 60 < mask.sum() < 80
-    with pytest.raises(ValueError, match="on the sky: give wcs"):
+    with pytest.raises(ValueError, match="on the sky; give wcs"):
         regions_mask(tmp_path / "r.reg", (60, 80))
 
 

@@ -73,7 +73,7 @@ def test_what_is_not_inspected_is_masked_as_the_message_says(score, kind):
     with pytest.raises(ValueError, match=r"1 of 3 labels are 0, .* not inspected") as error:
         score(labels)
     names = {"np": np, "labels": labels}
-    exec(str(error.value).partition("as in ")[2], names)
+    exec(str(error.value).partition("mask them with ")[2], names)
     assert score(names["labels"]) == 2
     with pytest.raises(ValueError, match=r"2 of 3 classes are 0.*mask them"):
         confusion_matrix([1, 2, 4], [0, 2, 0])
@@ -137,10 +137,10 @@ def test_purity_and_completeness():
     assert purity_threshold(labels, probabilities, 0.6) == 0.1
     assert purity_threshold(labels, probabilities, 0.8) == 0.9
     with pytest.raises(
-        ValueError, match=r"no threshold gives a purity of 1\.1: the best is 1\.000"
+        ValueError, match=r"no threshold gives a purity of 1\.1; the highest is 1\.000"
     ):
         purity_threshold(labels, probabilities, 1.1)
-    with pytest.raises(ValueError, match="the best is that of no object"):
+    with pytest.raises(ValueError, match="the highest is that of no object"):
         purity_threshold([], np.zeros((0, 4)), 0.5)
 
 
@@ -171,7 +171,7 @@ def test_merged_classes_are_one(pairs):
 
 
 def test_classes_are_merged_once():
-    with pytest.raises(ValueError, match="merged itself"):
+    with pytest.raises(ValueError, match="itself merged"):
         confusion_matrix([1], [1], merge={2: 1, 1: 4})
     with pytest.raises(ValueError, match="are not classes"):
         confusion_matrix([1], [1], merge={7: 1})
@@ -232,7 +232,7 @@ def _sky(ra, classes, name="class"):
     return Table({"ra": np.array(ra) / 3600 + 10, "dec": np.zeros(len(ra)), name: classes})
 
 
-def test_catalogues_are_matched_each_to_its_nearest():
+def test_catalogs_are_matched_each_to_its_nearest():
     # The second row of a and the first are both near the first of b: the nearer one has it.
     a, b = _sky([0, 0.08, 5, 9], [1, 2, 3, 4]), _sky([0.02, 5.3, 9.05], [1, 3, 1], "class_human")
     pairs = agreement(a, b)
@@ -248,7 +248,7 @@ def test_catalogues_are_matched_each_to_its_nearest():
     assert confusion_matrix(pairs["class_a"], pairs["class_b"])["total"].sum() == 2
 
 
-def test_catalogues_are_matched_in_pixels_and_by_name():
+def test_catalogs_are_matched_in_pixels_and_by_name():
     a = Table({"x": [1.0, 50.0, np.nan], "y": [1.0, 1.0, 1.0], "class": [1, 2, 3], "id": [1, 2, 3]})
     b = Table({"x": [1.5, 50.0], "y": [1.0, 1.0], "class": [1, 0], "id": [2, 3]})
     pairs = agreement(a, b, match=1 * u.pix)
@@ -265,7 +265,7 @@ def test_catalogs_that_cannot_be_compared():
     with pytest.raises(KeyError, match="no column 'id'"):
         agreement(a, a, match="id")
     a["id"] = [1, 1]
-    with pytest.raises(ValueError, match="more than once"):
+    with pytest.raises(ValueError, match="repeated values"):
         agreement(a, a, match="id")
     with pytest.raises(ValueError, match="an angle, pixels or a column"):
         agreement(a, a, match=3 * u.s)
@@ -280,13 +280,13 @@ def test_accuracy_falls_where_it_is_faint():
     np.testing.assert_allclose(trend["accuracy"], [1, 1, 0, 0, np.nan])
     assert trend["accuracy_low"][0] < 1
     assert np.all(np.diff(accuracy_against(magnitudes, labels, classes, bins=4)["total"]) <= 1)
-    with pytest.raises(ValueError, match="as many values"):
+    with pytest.raises(ValueError, match="require values"):
         accuracy_against([1.0], labels, classes)
     with pytest.raises(ValueError, match="at least 1"):
         accuracy_against(magnitudes, labels, classes, bins=0)
 
 
-def test_neighbours_are_counted_without_oneself():
+def test_neighbors_are_counted_without_oneself():
     table = Table({"x": [0.0, 3.0, 40.0, np.nan], "y": [0.0, 4.0, 0.0, 0.0]})
     assert crowding(table, radius=5).tolist() == [1, 1, 0, 0]
 
@@ -305,7 +305,9 @@ def test_catalogs_in_different_schemes_agree_in_the_coarser():
         assert pairs["agree"].tolist() == [True, True]
         assert classes_of(pairs).name == "cluster"
     mine = Table({"id": [1], "class": [7]}, meta=meta_of(ClassScheme("mine", {7: "a", 8: "b"})))
-    with pytest.raises(ValueError, match=r"legus \[1, 2, 3, 4\] and mine \[7, 8\], which cannot"):
+    with pytest.raises(
+        ValueError, match=r"different classes, legus \[1, 2, 3, 4\] and mine \[7, 8\]"
+    ):
         agreement(legus, mine, match="id")
 
 
@@ -328,7 +330,7 @@ def test_scores_of_trainings_are_means_of_each():
     assert merged.meta["ACCURACY"] == 1
     assert merged["class"].tolist() == [1, 3, 4]
     assert np.isnan(mean_scores([(labels, right)]).meta["ACCURACY_STD"])
-    with pytest.raises(ValueError, match="no trainings to take the mean of"):
+    with pytest.raises(ValueError, match="no trainings are given to average"):
         mean_scores([])
 
 
@@ -341,5 +343,5 @@ def test_changes_are_paired_within_trainings():
     np.testing.assert_allclose(changes["recall_1"], 0)
     np.testing.assert_allclose(changes["recall_4"], -0.2)
     assert np.isnan(changes["recall_3"]).all()
-    with pytest.raises(ValueError, match="1 trainings before and 2 after: give the same ones"):
+    with pytest.raises(ValueError, match="1 trainings before and 2 after; give the same ones"):
         paired_changes([(labels, labels)], [(labels, labels)] * 2)

@@ -70,11 +70,11 @@ def test_a_training_is_kept_and_read_again(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("size", [25, "random"])
 def test_trainings_on_other_sizes(tmp_path, size):
-    training = Training("bcw", QUICK, run=1, size=size, n_learnt=32)
+    training = Training("bcw", QUICK, run=1, size=size, n_training=32)
     assert len(run_training(training, _stamps(), folder=tmp_path)) == 12
 
 
-def test_a_field_or_neighbours_stay_out(tmp_path):
+def test_a_field_or_neighbors_stay_out(tmp_path):
     stamps = _stamps()
     training = Training("bcw", QUICK, run=1, split="ngc5474")
     classified = run_training(training, stamps, folder=tmp_path)
@@ -82,11 +82,11 @@ def test_a_field_or_neighbours_stay_out(tmp_path):
     training = Training("bcw", QUICK, run=1, split="grouped")
     rows = run_training(training, stamps, folder=tmp_path)["row"]
     assert set(rows // 2 * 2) | set(rows // 2 * 2 + 1) == set(rows)
-    with pytest.raises(ValueError, match="no stamps of ngc628-c to leave out"):
+    with pytest.raises(ValueError, match="no stamps of ngc628-c can be held out"):
         run_training(Training("bcw", QUICK, run=1, split="ngc628-c"), stamps, folder=tmp_path)
 
 
-def test_crops_keep_the_centre():
+def test_crops_keep_the_center():
     stamps = _stamps(4)
     for size in (25, 50, 100):
         cropped = center_crop(stamps, size)
@@ -94,12 +94,12 @@ def test_crops_keep_the_centre():
         np.testing.assert_array_equal(
             cropped.data[:, :, size // 2, size // 2], stamps.data[:, :, 50, 50]
         )
-    with pytest.raises(ValueError, match="no middle of 101"):
+    with pytest.raises(ValueError, match="to 101"):
         center_crop(stamps, 101)
     assert len(join_stamps([stamps, cropped])) == 8
 
 
-def test_the_samples_are_those_of_public_catalogues():
+def test_the_samples_are_those_of_public_catalogs():
     assert {"ngc45", "ngc5474"} <= set(sample_fields("bcw"))
     assert "ngc1566" in sample_fields("consensus") or "ngc1433" in sample_fields("consensus")
     with pytest.raises(ValueError, match="bcw, consensus"):
@@ -120,7 +120,7 @@ def _catalog(field, distance, seed, n=120):
     return catalog
 
 
-def test_trees_learn_from_catalogues_of_other_galaxies():
+def test_trees_learn_from_catalogs_of_other_galaxies():
     catalogs = [
         _catalog("ngc1433", 8.3, 1),
         _catalog("ngc628-c", 9.9, 2),
@@ -137,7 +137,7 @@ def test_trees_learn_from_catalogues_of_other_galaxies():
     assert scores["total"][-1] == len(classified)
 
 
-def test_images_and_catalogues_together():
+def test_images_and_catalogs_together():
     catalogs = [_catalog("ngc1433", 8.3, 1), _catalog("ngc628-c", 9.9, 2)]
     for catalog in catalogs:
         catalog["ci"] = 1.5
@@ -150,9 +150,9 @@ def test_images_and_catalogues_together():
     assert both.colnames == alone.colnames
     assert len(both) == len(alone) - 5
     assert scores_by_field(both)["accuracy"][-1] > 0.95
-    with pytest.raises(ValueError, match="two are needed, not 1"):
+    with pytest.raises(ValueError, match="at least two galaxies, not 1"):
         pool_with_images(alone, images[images["field"] == "ngc1433"])
-    with pytest.raises(ValueError, match="two are needed, not 1"):
+    with pytest.raises(ValueError, match="at least two galaxies, not 1"):
         classify_without_images(catalogs[:1])
 
 
@@ -192,7 +192,7 @@ def test_wei_2020_as_a_command(archive_server, small_archive, tmp_path, monkeypa
         sizes=(25, 50),
         batches=dict.fromkeys((*networks, "native"), 2),
         n_fields=1,
-        n_learnt=40,
+        n_training=40,
         n_tested=10,
     )
     monkeypatch.setattr(wei2020, "_PLANS", {True: plan})
@@ -218,7 +218,7 @@ def test_wei_2020_as_a_command(archive_server, small_archive, tmp_path, monkeypa
         "examples-ngc1433.fits",
         "examples-ngc1566.fits",
     }
-    assert "its numbers are not to be compared" in page
+    assert "whose numbers are not meaningful" in page
     assert "Our trainings of one kind have one split (stratified)" in page
     assert "no band costs" in page or "more than any other band" in page
     assert "wrote" in capsys.readouterr().out
@@ -253,7 +253,7 @@ def test_wei_2020_with_the_new_galaxy_of_the_paper(
     archive_server, archive_of_phangs, tmp_path, monkeypatch
 ):
     plan = wei2020._Plan({"native": "native-small"}, 1, batches={"native": 2}, n_fields=1)
-    monkeypatch.setattr(wei2020, "_PLANS", {True: replace(plan, n_learnt=40, n_tested=10)})
+    monkeypatch.setattr(wei2020, "_PLANS", {True: replace(plan, n_training=40, n_tested=10)})
     with archive_server.ArchiveServer(archive_of_phangs) as server:
         command = ["reproduce", "wei2020", "--quick", "-q", "--new-galaxy", "ngc1559"]
         command += ["--server", server.url, "--data", f"{tmp_path}/data", "-o", f"{tmp_path}/out"]
@@ -357,7 +357,9 @@ def test_missing_weights_are_an_error_before_anything_is_fetched(archive_server,
         command = ["reproduce", "wei2020", "-q", "--server", server.url, "-o", f"{tmp_path}/out"]
         assert main([*command, "--weights", f"{tmp_path}/missing.pth"]) == 1
         assert not server.requests
-    assert "missing.pth of weights: give another one, imagenet or none" in capsys.readouterr().err
+    assert (
+        "missing.pth does not exist; give another file, imagenet or none" in capsys.readouterr().err
+    )
 
 
 def test_options_of_wei_2020(tmp_path):
@@ -379,7 +381,7 @@ def test_options_of_wei_2020(tmp_path):
         wei2020.reproduce_wei2020(tmp_path, labels=[])
     with pytest.raises(ValueError, match="runs must be at least 1, not 0"):
         wei2020.reproduce_wei2020(tmp_path, runs=0)
-    with pytest.raises(ValueError, match="'by hand' is not known: there are asinh-peak, unit-st"):
+    with pytest.raises(ValueError, match="'by hand'; available are asinh-peak, unit-st"):
         wei2020.reproduce_wei2020(tmp_path, normalization="by hand")
     with pytest.raises(ValueError, match="split must be one of stratified, grouped, not 'ngc45'"):
         wei2020.reproduce_wei2020(tmp_path, split="ngc45")
@@ -477,7 +479,7 @@ def test_a_study_refuses_options_that_it_would_ignore(
 ):
     assert main(["reproduce", study, "-q", "-o", f"{tmp_path}/out", *options]) == 1
     said = capsys.readouterr().err
-    assert f"{study} does not take {refused}: leave that out; it takes" in said
+    assert f"{study} does not take {refused}; it takes" in said
     assert taken in said
     assert not (tmp_path / "out").exists()
 
@@ -493,7 +495,7 @@ def test_fields_that_are_one_crowd_cannot_be_split(tmp_path):
     stamps = _stamps(20)
     stamps.table["x"] = 30.0 * np.arange(20)  # each shares pixels with the next
     training = Training("bcw", QUICK, run=1, split="grouped")
-    with pytest.raises(ValueError, match="take more fields"):
+    with pytest.raises(ValueError, match="use more fields"):
         run_training(training, stamps, folder=tmp_path)
 
 

@@ -138,7 +138,7 @@ def said(field, tmp_path_factory):
 def test_a_missing_package_is_named_once(package, kind, said):
     start = "astroclust" if kind == "command" else "call"
     wanted = f"astroclust[{_EXTRAS.get(package, 'train')}]"
-    message = f'{_PIP.get(package, package)} is not installed: python -m pip install "{wanted}"'
+    message = f'{_PIP.get(package, package)} is not installed; run python -m pip install "{wanted}"'
     assert said[f"{package} {kind}"].splitlines() == [f"{start}: {message}"]
 
 
@@ -188,7 +188,7 @@ def test_a_package_that_is_too_old():
     error = ImportError("cannot import name 'WeightAveraging'", name="lightning.pytorch.callbacks")
     assert advice_of(error) == (
         "lightning is too old, or its installation is damaged (cannot import name "
-        "'WeightAveraging'): python -m pip install --upgrade \"astroclust[train]\""
+        "'WeightAveraging'); run python -m pip install --upgrade \"astroclust[train]\""
     )
     with pytest.raises(ImportError, match="lightning is too old"), naming_extras():
         raise error

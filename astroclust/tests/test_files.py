@@ -50,9 +50,9 @@ def test_places_that_cannot_be_written(tmp_path):
     (tmp_path / "old").write_text("old")
     with pytest.raises(FileExistsError, match="another name"):
         check_output(tmp_path / "old")
-    with pytest.raises(FileNotFoundError, match="make it first"):
+    with pytest.raises(FileNotFoundError, match="create it first"):
         check_output(tmp_path / "none" / "a")
-    with pytest.raises(IsADirectoryError, match="name a file in it"):
+    with pytest.raises(IsADirectoryError, match="give a file"):
         check_output(tmp_path)
     with pytest.raises(OSError, match="cannot write"):
         check_output("/proc/a.fits")  # where not even root makes files
@@ -106,8 +106,8 @@ def _say_nothing(partial):
         (lambda partial: partial.write_bytes(bytes(10_000)), errno.EFBIG, "ulimit -f"),
         (_words_of_a_library, errno.EFBIG, "File too large"),
         (_say_nothing, errno.EFBIG, "File too large"),
-        (_fail(errno.ENOSPC), errno.ENOSPC, "No space left on device; make space"),
-        (_fail(errno.EDQUOT), errno.EDQUOT, "remove files of yours"),
+        (_fail(errno.ENOSPC), errno.ENOSPC, "No space left on device; free space"),
+        (_fail(errno.EDQUOT), errno.EDQUOT, "remove files there"),
         (_no_memory, errno.ENOMEM, "not enough memory; close other programs"),
         (lambda _: None, errno.ENOENT, "No such file or directory; check the folder"),
     ],
@@ -238,12 +238,12 @@ def test_whatever_fails_while_reading_is_an_error_that_names_the_file(fail):
 
 def test_errors_that_keep_their_kind(tmp_path):
     (tmp_path / "folder").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"there is no file .*none"), reading("none"):
+    with pytest.raises(FileNotFoundError, match=r"none does not exist"), reading("none"):
         (tmp_path / "none").read_text()
-    message = "it is a folder; name a file in it"
+    message = "it is a folder; give a file"
     with pytest.raises(IsADirectoryError, match=message), reading("folder"):
         (tmp_path / "folder").read_text()
-    with pytest.raises(PermissionError, match="allow it to be read"), reading("secret"):
+    with pytest.raises(PermissionError, match="change its permissions"), reading("secret"):
         raise PermissionError(13, "Permission denied", "secret")
     with pytest.raises(OSError, match="not enough memory; free memory"), reading("large"):
         np.zeros(1 << 55)

@@ -110,7 +110,7 @@ def test_one_keyword_has_one_value(good, tmp_path):
         (lambda content: b"<html>404</html>", "does not begin as a FITS file"),
         (lambda content: content.replace(END, b"ENF".ljust(80), 1), "two values of BITPIX"),
         (lambda content: content.replace(END, b"END1".ljust(80), 1), "two values of BITPIX"),
-        (lambda content: content.replace(END, b"END 1".ljust(80), 1), "goes on after its END"),
+        (lambda content: content.replace(END, b"END 1".ljust(80), 1), "continues after its END"),
     ],
 )
 def test_damages_of_the_structure(good, tmp_path, pack, damage, message):
@@ -179,7 +179,9 @@ def test_a_bomb_is_refused_and_expands_as_the_message_says(tmp_path):
     bomb = tmp_path / "bomb.fits.gz"
     blank(bomb, 70_000_000)
     with (
-        pytest.raises(OSError, match=r"bomb\.fits\.gz: it expands to 70,\d+,\d+ bytes or more, .*"),
+        pytest.raises(
+            OSError, match=r"bomb\.fits\.gz: it expands to at least 70,\d+,\d+ bytes, .*"
+        ),
         open_fits(bomb),
     ):
         pass
@@ -192,7 +194,7 @@ def test_tiles_that_expand_to_more_than_is_real(tmp_path):
     image = np.zeros((4, 20_000_000), np.uint8)
     packed = fits.CompImageHDU(image, compression_type="GZIP_1", tile_shape=(4, 20_000_000))
     packed.writeto(tmp_path / "bomb.fits.fz")
-    with pytest.raises(OSError, match=r"expands .* to 80,000,000, .*expand it with funpack"):
+    with pytest.raises(OSError, match=r"expands .* to 80,000,000 bytes, .*expand it with funpack"):
         check_structure(tmp_path / "bomb.fits.fz")
     fits.PrimaryHDU(image).writeto(tmp_path / "unpacked.fits")  # as funpack does
     assert check_structure(tmp_path / "unpacked.fits") == (1, [])
@@ -223,7 +225,7 @@ def test_checksums_tell_changes(tmp_path, pack):
 def test_cards_that_cannot_be_read_are_dropped_with_a_warning():
     cards = ["A       = 1", "GAIN    = 1.5 or 2", "COMMENT = what remains", "B       = 'text'"]
     header = fits.Header.fromstring("".join(card.ljust(80) for card in cards))
-    with pytest.warns(AstropyUserWarning, match=r"x\.fits: the header has values of GAIN that"):
+    with pytest.warns(AstropyUserWarning, match=r"x\.fits: the header values of GAIN cannot"):
         drop_unreadable_cards(header, "x.fits")
     assert header["A"], header["B"] == (1, "text")
     drop_unreadable_cards(header, "x.fits")

@@ -12,7 +12,7 @@ from astroclust.stamps import StampFlag
 
 
 class Quality(DescribedFlag):
-    FAINT = 1, "little flux"
+    FAINT = 1, "flux too low"
     BLENDED = 4, "close to another source"
 
 
@@ -27,7 +27,7 @@ def test_each_bit_is_described(kind):
 def test_flags_are_numbers_with_a_description():
     both = Quality.FAINT | Quality.BLENDED
     assert both == 5
-    assert both.description == "little flux; close to another source"
+    assert both.description == "flux too low; close to another source"
     assert Quality(4) is Quality.BLENDED
     assert pickle.loads(pickle.dumps(both)) is both
     flags = np.zeros(2, np.int32)
@@ -38,7 +38,7 @@ def test_flags_are_numbers_with_a_description():
 
 @pytest.mark.parametrize("values", [2, 8, -1, [0, 2], np.array([8])])
 def test_bits_that_are_not_in_use(values):
-    with pytest.raises(ValueError, match="not in use"):
+    with pytest.raises(ValueError, match="undefined bits"):
         decode_flags(values, kind=Quality)
 
 

@@ -70,7 +70,7 @@ def files(sky, off, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", FILES)
-@pytest.mark.filterwarnings("ignore:.*fpack has dithered")
+@pytest.mark.filterwarnings("ignore:.*dithered by fpack")
 def test_every_form_of_no_data_is_as_nan(sky, off, files, name):
     images, wanted = (ImageSet({"F555W": files / one}) for one in (name, "nan.fits"))
     blank = np.isnan(images["V"].pixels(np.s_[:]))

@@ -202,7 +202,7 @@ def test_a_single_band_without_an_exposure_time(field, write):
 
 
 def test_bands_without_a_unit_beside_others(write):
-    with pytest.warns(AstropyUserWarning, match="F555W .*no unit is given; taken to be electron"):
+    with pytest.warns(AstropyUserWarning, match="F555W .*no unit is given; electron"):
         ImageSet.read(write({"F555W": ("", 1.0)}))
     paths = write({"F555W": ("", 1000.0)}, D001OUUN="counts", EXPTIME=1000.0)
     assert ImageSet.read(paths)["V"].scale == pytest.approx(1e-3)

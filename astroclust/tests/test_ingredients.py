@@ -156,7 +156,7 @@ def test_the_command_takes_them(stamps, psf_file, tmp_path):
 
 
 def test_what_is_not_a_galaxy_or_a_psf_is_refused(psf_file, tmp_path):
-    with pytest.raises(ValueError, match="galaxies has no galaxy: in none of its 1 stamps"):
+    with pytest.raises(ValueError, match="galaxies has no galaxies, as none of its 1 stamps"):
         simulate_stamps(1, seed=1, galaxies=[np.zeros((30, 30))])
     # The remedy: a stamp that is centered on a galaxy.
     assert len(simulate_stamps(1, seed=1, galaxies=[stamp_of_galaxy()])) == 1
@@ -164,7 +164,7 @@ def test_what_is_not_a_galaxy_or_a_psf_is_refused(psf_file, tmp_path):
         simulate_field(seed=1, galaxies=[np.zeros(30)])
     with pytest.raises(TypeError, match=r"psf must map \(camera, filter\) .*, not PosixPath"):
         simulate_field(seed=1, psf=psf_file)
-    with pytest.raises(ValueError, match=r"galaxies\.fits is not a grid of PSFs"):
+    with pytest.raises(ValueError, match=r"galaxies\.fits is not an STScI grid of PSFs"):
         simulate_field(seed=1, psf={("uvis", "F814W"): write_text(tmp_path / "galaxies.fits")})
 
 

@@ -72,7 +72,7 @@ def test_cohen_kappa_that_is_not_defined():
     assert cohen_kappa([1, 1], [4, 4]).value == 0
 
 
-def test_cohen_kappa_ignores_what_one_has_not_labelled():
+def test_cohen_kappa_ignores_what_one_has_not_labeled():
     a = np.ma.array([1, 2, 3, 4, 1], mask=[0, 0, 0, 1, 0])
     b = np.ma.array([1, 2, 4, 4, 2], mask=[0, 0, 0, 0, 1])
     kappa = cohen_kappa(a, b)

@@ -32,7 +32,7 @@ def draw_truth(mix):
 
 
 def listed_shares(label):
-    """Shares of the kinds of a class in catalogues, where there are no points."""
+    """Shares of the kinds of a class in catalogs, where there are no points."""
     listed = {kind: share for kind, share in KINDS[label].items() if kind not in POINTS}
     return {kind: share / sum(listed.values()) for kind, share in listed.items()}
 
@@ -147,7 +147,7 @@ def test_experts_agree_as_published():
     assert np.mean(mode[expert <= 2] <= 2) == pytest.approx(0.67, abs=0.08)
 
 
-def test_means_equal_modes_as_often_as_in_the_catalogues_of_ngc_628():
+def test_means_equal_modes_as_often_as_in_the_catalogs_of_ngc_628():
     truth, known = draw_truth(NGC_628)
     labels = label_noise(truth, seed=2, **known)
     mode = np.array(labels["class_mode"])
@@ -170,17 +170,17 @@ def test_three_experts_are_right_more_often_than_one():
 @pytest.mark.parametrize(
     ("classes", "options", "message"),
     [
-        ([1, 5, 0], {}, r"\[0, 5\] are not classes: give \[1, 2, 3, 4\]"),
+        ([1, 5, 0], {}, r"\[0, 5\] are not classes; give \[1, 2, 3, 4\]"),
         ([1, 1.5], {}, r"\[1.5\] are not classes"),
         ([1, np.nan], {}, r"\[nan\] are not classes"),
         (["one"], {}, r"\['one'\] are not classes"),
-        (np.ma.array([1, 2], mask=[0, 1]), {}, "1 masked values: leave those objects out"),
-        ([[1, 2]], {}, r"one dimension, not of shape \(1, 2\)"),
-        (3, {}, "one dimension"),
+        (np.ma.array([1, 2], mask=[0, 1]), {}, "1 masked values; exclude those objects"),
+        ([[1, 2]], {}, r"one-dimensional, not of shape \(1, 2\)"),
+        (3, {}, "one-dimensional"),
         ([1], {"n_experts": 0}, "at least 1, not 0"),
         ([1], {"n_experts": 2.5}, "at least 1, not 2.5"),
         ([1], {"kinds": ["symmetric"] * 2}, r"each of 1 classes.*\(2,\)"),
-        ([1, 4], {"kinds": ["symmetric", "cloud"]}, r"\['cloud'\] are not kinds of the classes"),
+        ([1, 4], {"kinds": ["symmetric", "cloud"]}, r"\['cloud'\] are not kinds of their classes"),
         ([1, 4], {"kinds": ["symmetric", "elongated"]}, r"\['elongated'\] are not kinds"),
         ([1], {"difficulty": [0.5, 0.5]}, r"each of 1 classes.*\(2,\)"),
         ([1], {"difficulty": [1.5]}, r"from 0 .* to 1 .*, not 1.5"),

@@ -48,7 +48,7 @@ def test_a_file_of_all_bands_and_one_more(drizzled, tmp_path):
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({}, "its header names none (FILTER, FILTER1, FILTER2, ...): give it with its filter, in"),
+        ({}, "its header names none (FILTER, FILTER1, FILTER2, ...); give it with its filter, in"),
         ({"FILTER": "F555W", "PHOTMODE": "WFC3 UVIS2 F606W"}, "names several filters"),
     ],
 )
@@ -64,20 +64,22 @@ def test_headers_without_one_filter(tmp_path, keywords, message):
 
 
 def test_two_images_of_one_filter_and_files_without_images(drizzled, tmp_path):
-    with pytest.raises(ValueError, match=r"v_drz.fits and .*v_drz.fits are both of F555W: exclude"):
+    with pytest.raises(
+        ValueError, match=r"v_drz.fits and .*v_drz.fits are both F555W images; omit"
+    ):
         ImageSet.read([drizzled[1], drizzled[1]])
     Table({"x": [1.0]}).write(tmp_path / "table.fits")
-    with pytest.warns(AstropyUserWarning, match=r"no image in .*table\.fits: passed over"):
+    with pytest.warns(AstropyUserWarning, match=r"skipped .*table\.fits, which have no image"):
         images = ImageSet.read([*drizzled, tmp_path / "table.fits"])
     assert len(images) == 3
-    with pytest.raises(ValueError, match=r"table\.fits: no image there; give at least one band"):
+    with pytest.raises(ValueError, match=r"no image in .*table\.fits; give at least one band"):
         ImageSet.read([tmp_path / "table.fits"])
     with pytest.raises(FileNotFoundError):
         ImageSet.read([tmp_path / "none.fits"])
 
 
 def test_no_files():
-    with pytest.raises(ValueError, match="no files to read: give at least one band"):
+    with pytest.raises(ValueError, match="no files are given; give at least one band"):
         ImageSet.read([])
 
 

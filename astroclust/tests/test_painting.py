@@ -19,7 +19,7 @@ CATALOGS = {
 
 
 def invented(n, *, columns=15, step=36.0, seed=1):
-    """A catalogue of sources on a loose grid."""
+    """A catalog of sources on a loose grid."""
     rng = np.random.default_rng(seed)
     row, column = np.divmod(np.arange(n), columns)
     v = rng.uniform(20.5, 23.5, n)
@@ -41,7 +41,7 @@ def plain(table, name):
 
 
 def measured(field, table, like):
-    """V, colours and index as LEGUS measures them, less those of the catalogue."""
+    """V, colors and index as LEGUS measures them, less those of the catalog."""
     known = find_field(like)
     correction = field_population(like).aperture_correction + CORRECTION_STEPS
     result = measure_photometry(
@@ -84,11 +84,11 @@ def painted(catalog):
     return simulate_field(catalog=catalog, seed=3)
 
 
-def test_what_is_measured_is_the_catalogue(painted, catalog):
+def test_what_is_measured_is_the_catalog(painted, catalog):
     check(painted, catalog, "ngc1566")
 
 
-def test_truth_has_the_rows_of_the_catalogue(painted, catalog):
+def test_truth_has_the_rows_of_the_catalog(painted, catalog):
     for table in (painted.truth, painted.candidates):
         for name in ("id", "x", "y"):
             np.testing.assert_array_equal(table[name], catalog[name])
@@ -156,7 +156,7 @@ def test_what_has_no_magnitude_has_no_light():
         assert abs(light[f"flux_{name}"][row]) < 0.5 * light[f"flux_{name}"][2:].min()
 
 
-def test_a_catalogue_without_v_gives_an_empty_sky():
+def test_a_catalog_without_v_gives_an_empty_sky():
     table = small()
     table["mag_f555w"].mask = True
     with pytest.warns(AstropyUserWarning, match="4 of 4 rows"):
@@ -234,7 +234,7 @@ def test_arguments_that_are_not_accepted():
 
 
 @pytest.mark.parametrize(("like", "x0", "y0"), [("ngc1566", 3000, 3400), ("ngc628-c", 4200, 3200)])
-def test_real_catalogues(data_folder, like, x0, y0):
+def test_real_catalogs(data_folder, like, x0, y0):
     table = read_legus(data_folder / "legus_catalogs" / CATALOGS[like])
     table["x"] -= x0
     table["y"] -= y0

@@ -20,7 +20,7 @@ BANDS = ("F275W", "F336W", "F438W", "F555W", "F814W")
 
 
 def columns(n=4, *, bands=BANDS, vega="VEGA", mjy="mJy"):
-    """The columns of a catalogue of DR4, with names and types as PHANGS has them."""
+    """The columns of a catalog of DR4, with names and types as PHANGS has them."""
     number = np.arange(1, n + 1)
     names = {
         "INDEX": number,
@@ -58,7 +58,7 @@ def columns(n=4, *, bands=BANDS, vega="VEGA", mjy="mJy"):
 
 
 def dr5_columns():
-    """The columns of a catalogue of DR5, two of which no release has yet."""
+    """The columns of a catalog of DR5, two of which no release has yet."""
     names = columns() | {"PHANGS_GALAXY": ["ngc0628c ", "ngc0628e", "ngc1566", "ic1954"]}
     for key, value in {"AGE": 20.0, "MASS": 8e3, "EBV": 0.2}.items():
         names[f"PHANGS_DR5_THILKER25_{key}"] = np.full(4, value)
@@ -102,7 +102,7 @@ def test_pixels_are_from_zero_already(tmp_path):
     np.testing.assert_array_equal(y, [1.5, 2.5, 3.5, 4.5])
 
 
-def test_artefacts_are_class_4_and_keep_their_code(tmp_path):
+def test_artifacts_are_class_4_and_keep_their_code(tmp_path):
     table = read_phangs(write(tmp_path, columns()))
     assert table["class_human"].tolist() == [1, 3, 4, 0]
     assert table["class_code"].tolist() == [1, 3, 19, None]
@@ -191,7 +191,7 @@ def test_flux_out_of_view_is_known_in_any_unit(tmp_path):
 def test_a_unit_that_makes_no_sense_is_told(tmp_path):
     path = write(tmp_path, columns(), units={"PHANGS_AGE_MINCHISQ": "K"})
     with pytest.warns(
-        AstropyUserWarning, match="PHANGS_AGE_MINCHISQ is in K, which is no Myr"
+        AstropyUserWarning, match="PHANGS_AGE_MINCHISQ is in K, which cannot be converted to Myr"
     ) as w:
         table = read_phangs(path)
     assert w[0].filename == __file__
@@ -201,7 +201,7 @@ def test_a_unit_that_makes_no_sense_is_told(tmp_path):
 @pytest.mark.parametrize("case", [str, str.lower, str.upper])
 @pytest.mark.parametrize(("vega", "mjy"), [("VEGA", "mJy"), ("VEGA_TOT", "mJy_TOT")])
 @pytest.mark.parametrize("band", ["F435W", "F438W", "F657N"])
-def test_names_of_columns_are_found_however_they_are_spelt(tmp_path, case, vega, mjy, band):
+def test_names_of_columns_are_found_however_they_are_spelled(tmp_path, case, vega, mjy, band):
     names = columns(bands=[band], vega=vega, mjy=mjy)
     names = {case(name): values for name, values in names.items()}
     table = read_phangs(write(tmp_path, names))
@@ -223,7 +223,7 @@ def test_total_magnitudes_go_before_those_in_an_aperture(tmp_path):
     np.testing.assert_array_equal(table["f555w_vega"], 22.5)
 
 
-def test_combined_catalogue_has_fits_with_limits_and_keeps_all_else(tmp_path):
+def test_combined_catalog_has_fits_with_limits_and_keeps_all_else(tmp_path):
     table = read_phangs(write(tmp_path, dr5_columns(), DR5))
     np.testing.assert_allclose(table["age_dr5"], 2e7)
     np.testing.assert_allclose(table["age_dr5_min"], 1e7)
@@ -265,7 +265,7 @@ def test_unknown_units_of_other_columns_are_in_their_description(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["NGC 628C", "ngc628-c", "ngc0628c", "NGC0628C"])
-def test_one_galaxy_is_found_however_it_is_spelt(tmp_path, name):
+def test_one_galaxy_is_found_however_it_is_spelled(tmp_path, name):
     table = read_phangs(write(tmp_path, dr5_columns(), DR5), galaxy=name)
     assert table["galaxy"].tolist() == ["ngc0628c"]
     assert table.meta["GALAXY"] == "ngc0628c"
@@ -282,7 +282,7 @@ def test_galaxies_that_are_not_there_are_an_error(tmp_path):
     for name in ("andromeda", ""):
         with pytest.raises(KeyError, match=r"it has ic1954, ngc0628c"):
             read_phangs(path, galaxy=name)
-    with pytest.raises(KeyError, match="does not say its galaxies"):
+    with pytest.raises(KeyError, match="does not name its galaxies"):
         read_phangs(write(tmp_path, columns(), "mine.fits"), galaxy="ngc1566")
 
 
@@ -353,7 +353,7 @@ def test_gzip_other_tables_and_no_rows_are_read(tmp_path):
 
 
 def test_files_that_are_none_are_errors(tmp_path):
-    with pytest.raises(FileNotFoundError, match="there is no file"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         read_phangs(tmp_path / DR4)
     path = tmp_path / DR4
     path.write_text("<html>Not found</html>\n")
@@ -371,18 +371,18 @@ def test_files_that_are_none_are_errors(tmp_path):
 
 def test_other_fits_files_are_an_error(tmp_path):
     fits.PrimaryHDU(np.ones((3, 3))).writeto(tmp_path / "image.fits")
-    with pytest.raises(ValueError, match=r"expected is a table with .* PHANGS_DEC; there is none"):
+    with pytest.raises(ValueError, match=r"with the columns .* PHANGS_DEC; it has no table"):
         read_phangs(tmp_path / "image.fits")
     names = columns()
     del names["PHANGS_Y"]
-    message = r"PHANGS_X, PHANGS_Y, PHANGS_RA, PHANGS_DEC; there are INDEX, .* \.\.\.$"
+    message = r"PHANGS_X, PHANGS_Y, PHANGS_RA, PHANGS_DEC; it has INDEX, .* \.\.\.$"
     with pytest.raises(ValueError, match=message):
         read_phangs(write(tmp_path, names))
 
 
 def test_text_in_place_of_numbers_is_an_error(tmp_path):
     names = columns() | {"PHANGS_X": ["a"] * 4}
-    with pytest.raises(ValueError, match="PHANGS_X must hold numbers"):
+    with pytest.raises(ValueError, match="PHANGS_X must have numbers"):
         read_phangs(write(tmp_path, names))
     names = columns() | {"ID_PHANGS_CLUSTER": ["C1", "C2 ", "", "C4"]}
     table = read_phangs(write(tmp_path, names))
@@ -395,7 +395,7 @@ def test_text_that_is_no_ascii_is_read(tmp_path):
     assert read_phangs(path)["note"].tolist() == ["caf\ufffd", "b", "c", "d"]
 
 
-def test_large_catalogues_are_read_fast(tmp_path):
+def test_large_catalogs_are_read_fast(tmp_path):
     n = 40_000
     names = columns(n) | {f"EXTRA_{i}": np.ones(n) for i in range(40)}
     names["PHANGS_GALAXY"] = np.resize(["ngc0628c", "ngc1566"], n)

@@ -29,7 +29,7 @@ def test_targets_are_found_however_they_are_spelled():
     assert find_target("ngc628e") == "ngc0628e"
     with pytest.raises(KeyError, match="did you mean ngc0628c, ngc0628e"):
         find_target("NGC 628")
-    with pytest.raises(KeyError, match="there are ic1954, "):
+    with pytest.raises(KeyError, match="available are ic1954, "):
         find_target("M 31")
 
 
@@ -132,9 +132,11 @@ def test_requests_that_cannot_be_met(server, tmp_path):
         fetch_phangs(what="spectra")
     with pytest.raises(ValueError, match="classes must be some of"):
         fetch_phangs(classes=(1, 5))
-    with pytest.raises(ValueError, match="images are those of one target: give the galaxy"):
+    with pytest.raises(
+        ValueError, match="images can only be fetched for a single target; give the galaxy"
+    ):
         fetch_phangs(what="images")
-    with pytest.raises(ValueError, match="class 4 is only known for single targets"):
+    with pytest.raises(ValueError, match="class 4 is only available for single targets"):
         fetch_phangs(classes=ALL)
     with pytest.raises(KeyError, match="no galaxy 'ngc7496'"):
         fetch_phangs("ngc7496", folder=tmp_path)
@@ -175,8 +177,8 @@ def test_fetch_phangs_from_the_command_line(server, tmp_path, capsys):
     for wrong, message in (
         (["phangs-mine"], "PHANGS-HST has no target 'mine'"),
         (["ngc1559"], "astroclust fetch phangs-ngc1559"),
-        (["phangs-human", "--what", "images"], "images are those of one target"),
-        (["ngc1566", "--classes", "1"], "--classes is for catalogs of PHANGS-HST"),
+        (["phangs-human", "--what", "images"], "images can only be fetched for a single target"),
+        (["ngc1566", "--classes", "1"], "--classes only applies to PHANGS-HST"),
     ):
         assert main(["fetch", *wrong, *options, "--json"]) == 1
         captured = capsys.readouterr()

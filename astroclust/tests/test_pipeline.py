@@ -98,7 +98,7 @@ def test_a_folder_of_another_run_is_refused(images, folder, changed):
     if changed == "images":
         given = {name: images[name] for name in ("F555W", "F814W")}
     before = (folder / "classified.ecsv").read_bytes()
-    with pytest.raises(ValueError, match=f"with other settings.*{changed}") as error:
+    with pytest.raises(ValueError, match=f"with different settings.*{changed}") as error:
         run(given, folder, **options)
     if changed == "images":
         assert "images F336W: given -> none" in str(error.value)
@@ -165,13 +165,15 @@ def test_a_damaged_log(images, folder, tmp_path):
 
 def test_files_of_others_are_not_touched(images, tmp_path):
     (tmp_path / "summary.html").write_text("mine")
-    with pytest.raises(FileExistsError, match=r"has summary.html, which are not of a run: choose"):
+    with pytest.raises(
+        FileExistsError, match=r"has summary.html, which are not from a run; choose"
+    ):
         run(images, tmp_path)
     assert [path.name for path in tmp_path.glob("[a-z]*")] == ["summary.html"]
     run(images, tmp_path, overwrite=True)
     (tmp_path / "run.json").unlink()
     with pytest.raises(
-        FileExistsError, match=r"has sources.ecsv, classified.ecsv, .* not of a run"
+        FileExistsError, match=r"has sources.ecsv, classified.ecsv, .* not from a run"
     ):
         run(images, tmp_path)
 
@@ -195,18 +197,18 @@ def test_a_corrected_header_is_another_run(images, tmp_path):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", AstropyUserWarning)  # of the exposure time
             changed = ImageSet.read(path)
-        with pytest.raises(ValueError, match=f"with other settings \\({word}: "):
+        with pytest.raises(ValueError, match=f"with different settings \\({word}: "):
             run(changed, tmp_path / "out")
 
 
 def test_a_file_in_place_of_the_folder(images, tmp_path):
     (tmp_path / "out").write_text("mine")
-    with pytest.raises(FileExistsError, match=r"cannot make the folder .*: it is a file; choose"):
+    with pytest.raises(FileExistsError, match=r"cannot create the folder .*: it is a file; choose"):
         run(images, tmp_path / "out")
 
 
 def test_two_runs_in_one_folder(images, tmp_path):
-    with only_process(tmp_path), pytest.raises(OSError, match="another process"):
+    with only_process(tmp_path), pytest.raises(OSError, match="another astroclust process"):
         run(images, tmp_path)
 
 
@@ -239,11 +241,9 @@ def test_run_on_the_command_line(images, tmp_path, capsys):
     assert said["candidates"] == len(Table.read(tmp_path / "out" / "classified.fits"))
     assert sum(row["candidates"] for row in said["classes"]) == said["candidates"]
     assert main(command) == 0
-    assert (
-        "sources.ecsv and classified.ecsv of an earlier run: used again" in capsys.readouterr().out
-    )
+    assert "reusing sources.ecsv and classified.ecsv of an earlier run" in capsys.readouterr().out
     assert main([*command, "--min-ci", "1.5"]) == 1
-    assert "holds a run with other settings (cuts" in capsys.readouterr().err
+    assert "has a run with different settings (cuts" in capsys.readouterr().err
     assert main([*command, "--min-ci", "1.5", "--overwrite"]) == 0
 
 
@@ -265,7 +265,7 @@ def test_figures_on_the_command_line(images, folder, tmp_path, capsys, figure, s
     command = ["plot", figure, str(folder / "classified.ecsv"), "-o", f"{tmp_path}/figure.png"]
     given = ["--image", f"{tmp_path}/field.fits"]
     assert main(command + given * (not shows_images)) == 1
-    assert "leave --image out" in (said := capsys.readouterr().err) or "give --image" in said
+    assert "omit --image" in (said := capsys.readouterr().err) or "give --image" in said
     assert main(command + given * shows_images) == 0
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
@@ -292,8 +292,8 @@ def test_remedies_of_plots(images, folder, tmp_path, capsys):
     for words, message in (
         (["field", "--image", f"{tmp_path}/field.fits", table], "put it before --image"),
         (["map"], "no table is given: name its file"),
-        (["completeness", table], "no column radius: give one of astroclust completeness"),
-        (["map", table, "--model", "simulated-3"], "map needs no classifier: leave --model out"),
+        (["completeness", table], "no column radius; give the output of astroclust completeness"),
+        (["map", table, "--model", "simulated-3"], "map does not use a classifier; omit --model"),
         (["luminosity-function", str(folder / "sources.ecsv")], "has no column class: classify it"),
         (["reduced", f"{tmp_path}/plain.ecsv", *field], "the table has no column probability"),
         (["gallery", f"{tmp_path}/plain.ecsv", *field], "the table has no column probability"),
@@ -303,7 +303,7 @@ def test_remedies_of_plots(images, folder, tmp_path, capsys):
         assert message in capsys.readouterr().err
     assert main(["plot", "field", table, "--image", f"{tmp_path}/field.fits", *output]) == 0
     assert main(["plot", "map", table, "-o", f"{tmp_path}/f"]) == 1
-    assert "f has no ending: name it .png, .pdf or .svg" in capsys.readouterr().err
+    assert "f has no file extension; use .png, .pdf or .svg" in capsys.readouterr().err
 
 
 def test_a_table_after_its_images(images, folder, tmp_path, capsys):

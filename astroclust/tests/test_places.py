@@ -39,7 +39,7 @@ def test_groups_are_groups():
         draw_places(np.random.default_rng(1), shape, density, **groups)
         for groups in (ALONE, GROUPS)
     )
-    # Random places: half have a neighbour within sqrt(ln 2 / pi / density).
+    # Random places: half have a neighbor within sqrt(ln 2 / pi / density).
     assert np.median(nearest(alone)) == pytest.approx(27, rel=0.15)
     assert np.median(nearest(grouped)) < 14
 

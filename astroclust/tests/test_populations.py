@@ -45,7 +45,7 @@ def test_quantities_hang_together():
     rng = np.random.default_rng(2)
     drawn = [population.draw(rng) for _ in range(1500)]
     u_b, b_v = ([row[name] for row in drawn] for name in ("u_b", "b_v"))
-    # Blue in one colour is blue in the next.
+    # Blue in one color is blue in the next.
     assert np.corrcoef(u_b, b_v)[0, 1] > 0.3
 
 
@@ -120,7 +120,7 @@ def test_the_old_are_faint_for_their_mass(simple):
     assert masses[1] > masses[0] + 1
 
 
-def test_stars_have_their_magnitude_and_a_colour():
+def test_stars_have_their_magnitude_and_a_color():
     rng = np.random.default_rng(4)
     v = rng.uniform(20, 26, 500)
     colors = []

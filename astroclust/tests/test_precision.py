@@ -135,7 +135,7 @@ def test_tables_record_it(capable, field, tmp_path):
     write_table(result, tmp_path / "a.fits")
     header = fits.getheader(tmp_path / "a.fits", 1)
     assert header["ACPREC"] == "bfloat16"
-    assert header.comments["ACPREC"] == "precision of its arithmetic"
+    assert header.comments["ACPREC"] == "arithmetic precision"
 
 
 def test_the_command_takes_it(field, tmp_path, capsys):

@@ -129,10 +129,10 @@ def test_a_folder_of_another_study(tmp_path, change):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"runs": 0}, "runs must be how many splits, or their numbers from 1, not 0"),
+        ({"runs": 0}, "runs must be a number of splits or a list of split numbers from 1, not 0"),
         ({"runs": [0, 1]}, r"not \[0, 1\]"),
-        ({"test_fraction": 1.0}, "100.0% of 60 stamps leave 0 to train on and 60 to test"),
-        ({"test_fraction": 0.01}, "1.0% of 60 stamps leave 60 to train on and 0 to test"),
+        ({"test_fraction": 1.0}, "100.0% of 60 stamps leave 0 for training and 60 for testing"),
+        ({"test_fraction": 0.01}, "1.0% of 60 stamps leave 60 for training and 0 for testing"),
     ],
 )
 def test_studies_that_cannot_be(tmp_path, options, message):
@@ -166,11 +166,13 @@ def test_weights_are_known_by_their_content(tmp_path, monkeypatch):
         again = {"one": replace(recipe, weights="copy.pth")}
         assert len(pretraining_study(sample, again, folder="study", **options)[0]) == len(curves)
         torch.save({}, copy)
-        with pytest.raises(ValueError, match="a run with other data or settings: remove it"):
+        with pytest.raises(ValueError, match="a run with different data or settings; remove it"):
             pretraining_study(sample, again, folder="study", **options)
     record = folder / "one" / "settings.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | {"weights": str(weights)}))
-    with pytest.raises(ValueError, match=r"earlier version, which knew .* path .*remove it, or"):
+    with pytest.raises(
+        ValueError, match=r"earlier version, which identified.* path .*remove it, or"
+    ):
         pretraining_study(sample, {"one": recipe}, folder=folder, **options)
     shutil.rmtree(folder / "one")  # the remedy
     pretraining_study(sample, {"one": recipe}, folder=folder, **options)
@@ -250,7 +252,7 @@ def test_pictures_of_any_shape_are_scaled(tmp_path):
 
 def test_a_picture_of_a_line_is_refused(tmp_path):
     _pictures(tmp_path, [1, 4], shapes=((32, 32), (1, 40)))
-    with pytest.raises(ValueError, match=r"1\.png has 40 x 1 pixels, in which no shape .* least 8"):
+    with pytest.raises(ValueError, match=r"1\.png has 40 x 1 pixels, too few .* least 8"):
         read_labeled(tmp_path, size=32)
     (tmp_path / "labels.csv").write_text("file,label\n0.png,1\n")  # the remedy
     assert len(read_labeled(tmp_path, size=32).stamps) == 1
@@ -297,7 +299,7 @@ def test_no_label_is_a_class(tmp_path):
     _pictures(tmp_path, [8, 9])
     with (
         pytest.warns(UserWarning, match="2 stamps"),
-        pytest.raises(ValueError, match="nothing to train on"),
+        pytest.raises(ValueError, match="give another scheme"),
     ):
         read_labeled(tmp_path)
 
@@ -443,9 +445,7 @@ def test_networks_that_are_never_better_give_a_limit(tmp_path):
     row = _number(compare_numbers(study), "epochs_before_gain")
     assert row["ours_limit"] == "above"
     assert np.isnan(row["difference"])
-    assert (
-        "had not got there by their last epoch" in report_study(study).write(tmp_path).read_text()
-    )
+    assert "did not reach it by their last epoch" in report_study(study).write(tmp_path).read_text()
 
 
 def test_layers_are_compared_for_the_network_of_the_paper_alone(tmp_path):
@@ -468,7 +468,7 @@ def test_a_study_has_no_numbers_of_what_it_is_not(tmp_path):
     # 200 and 400 stand for all epochs; 5 of 6 there are.
     assert known == [True, False, False, False, True, True, True]
     page = report_study(study).write(tmp_path).read_text()
-    assert "6 epochs here stand for 200 and 12 epochs here stand for 400" in page
+    assert "6 epochs here correspond to 200 and 12 epochs here correspond to 400" in page
     assert "--long-epochs" in page
     assert "not those of the paper" in page
 
@@ -536,23 +536,23 @@ def test_schneider_2023_as_a_command(command, tmp_path, capsys):
     assert main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"report": f"{tmp_path}/out/report.html"}
     assert main(["reproduce", "schneider2023", "-o", f"{tmp_path}/out"]) == 1
-    assert "needs --data" in capsys.readouterr().err
+    assert "requires --data" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--epochs", "1", "2", "3"], "takes at most 2 numbers: 1 2 3"),
-        (["--epochs", "0"], "epochs must be a number, or two"),
+        (["--epochs", "1", "2", "3"], "takes at most 2 numbers for schneider2023: 1 2 3"),
+        (["--epochs", "0"], "epochs must be one number, or two"),
         (["--size", "0"], "size must be a whole number, at least 1, not 0"),
         (["--long-epochs", "0"], "long_epochs must be a whole number"),
-        (["--network", "alexnet"], "alexnet does not take 32 pixels: give at least 63"),
+        (["--network", "alexnet"], "alexnet does not take 32 pixels; give at least 63"),
         (["--weights", "none"], "weights none would make both starts random"),
-        (["--weights", "nowhere.pth"], "there is no file nowhere.pth of weights"),
-        (["--network", "native"], "has no weights of ImageNet: choose one of torchvision"),
+        (["--weights", "nowhere.pth"], "nowhere.pth does not exist"),
+        (["--network", "native"], "has no ImageNet weights; choose a network of torchvision"),
         (["--network", "alexnet@64"], "give 'alexnet', and size"),
-        (["--network", "alexnett"], "'alexnett' is not known"),
-        (["--scheme", "stars"], "'stars' is not known"),
+        (["--network", "alexnett"], "unknown network 'alexnett'"),
+        (["--scheme", "stars"], "unknown class scheme 'stars'"),
     ],
 )
 def test_options_that_cannot_be(command, options, message, capsys):
@@ -561,7 +561,7 @@ def test_options_that_cannot_be(command, options, message, capsys):
 
 
 def test_an_unknown_optimizer(tmp_path):
-    with pytest.raises(ValueError, match="'lbfgs' is not known: there are adam, sgd"):
+    with pytest.raises(ValueError, match="'lbfgs'; available are adam, sgd"):
         reproduce_schneider2023(tmp_path, tmp_path, optimizer="lbfgs")
 
 

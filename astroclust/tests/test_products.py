@@ -86,12 +86,12 @@ def test_headers_are_of_hst_and_say_that_they_are_simulated(files):
     assert header["ORIENTAT"] == 0
     assert header["FILENAME"] == files.images["F814W"].name
     assert header["ORIGIN"] == "simulated by astroclust"
-    assert "no data of HST" in str(header["HISTORY"])
+    assert "not HST data" in str(header["HISTORY"])
     assert "seed 8" in str(header["HISTORY"])
     assert fits.getheader(files.images["F275W"])["FILTER"] == "F275W"
 
 
-def test_catalogue_reads_back(drawn, files):
+def test_catalog_reads_back(drawn, files):
     given = field_catalog(drawn, template_field(drawn))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -112,7 +112,7 @@ def test_catalogue_reads_back(drawn, files):
     assert np.isin(table["n_filters"], (0, 4, 5)).all()
 
 
-def test_catalogue_has_what_the_pipeline_finds(files):
+def test_catalog_has_what_the_pipeline_finds(files):
     images, known = ImageSet.read(files.images), find_field(LIKE)
     legus = PRESETS["legus"]
     extinction = dict(zip(known.filters, known.extinction, strict=True))
@@ -165,7 +165,7 @@ def test_files_go_straight_into_the_classifier(files):
 
 def test_readme_is_in_the_words_of_legus(files):
     text = files.readme.read_text()
-    assert "these are no data of HST" in text
+    assert "these are not HST data" in text
     assert "10. final total mag in WFC3/F438W\n" in text
     assert "12. final total mag in ACS/F606W\n" in text
     assert (
@@ -176,7 +176,7 @@ def test_readme_is_in_the_words_of_legus(files):
 
 def test_files_are_not_replaced_unless_asked(drawn, files):
     before = {path: path.read_bytes() for path in files}
-    with pytest.raises(FileExistsError, match="exists already"):
+    with pytest.raises(FileExistsError, match="already exists"):
         write_field(drawn, files.truth.parent)
     files.readme.write_text("old")
     again = write_field(drawn, files.truth.parent, overwrite=True)
@@ -194,9 +194,9 @@ def test_nothing_is_left_where_one_file_fails(drawn, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_an_empty_field_has_an_empty_catalogue(tmp_path):
+def test_an_empty_field_has_an_empty_catalog(tmp_path):
     field = simulate_field(like="ngc1433", shape=(32, 32), seed=1, density=1e-9)
-    with pytest.warns(AstropyUserWarning, match="nothing is found"):
+    with pytest.warns(AstropyUserWarning, match="no sources are found"):
         files = write_field(field, tmp_path)
     assert files.catalog.read_text() == ""
     assert ImageSet.read(files.images).shape == (32, 32)
@@ -204,7 +204,7 @@ def test_an_empty_field_has_an_empty_catalogue(tmp_path):
 
 def test_images_must_say_what_they_are_like(drawn, tmp_path):
     images = ImageSet({"F555W": CCDData(np.ones((40, 40)), unit="electron/s", wcs=WCS(naxis=2))})
-    with pytest.raises(KeyError, match="which field of LEGUS"):
+    with pytest.raises(KeyError, match="lack FIELD"):
         write_field(replace(drawn, images=images), tmp_path)
 
 
@@ -228,7 +228,7 @@ def test_simulate(drawn, tmp_path, capsys):
     command += ["--density", "8e-4", "--workers", "1", "-o", str(folder)]
     assert main(command) == 0
     captured = capsys.readouterr()
-    assert "sources in the catalogue" in captured.out
+    assert "sources in the catalog" in captured.out
     assert "drawing" in captured.err
     assert "detecting" in captured.err
     images = images_in(folder)
@@ -236,7 +236,7 @@ def test_simulate(drawn, tmp_path, capsys):
     (catalog,) = folder.glob("*.tab")
     assert len(read_legus(catalog)) > 0
     assert main([*command, "-q"]) == 1
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     catalog.unlink()
     assert main([*command, "-q", "--json", "--overwrite"]) == 0
     captured = capsys.readouterr()
@@ -254,11 +254,11 @@ def test_simulate(drawn, tmp_path, capsys):
         ({"--like": "ngc628"}, "did you mean ngc628-c, ngc628-e"),
         ({"--shape": ["0", "100"]}, "shape must be at least 32 x 32"),
         ({"--density": "-1"}, "density must be positive"),
-        ({"--catalog": "none.tab"}, "there is no file none.tab"),
+        ({"--catalog": "none.tab"}, "none.tab does not exist"),
         ({"--workers": "0"}, "workers must be a whole number of at least 1"),
-        ({"-o": "no/folder"}, "there is no folder no; make it first"),
+        ({"-o": "no/folder"}, "the folder no does not exist; create it first"),
         ({"-o": "/proc/simulated"}, "cannot write /proc/simulated"),
-        ({"-o": __file__}, "it is a file; name a folder"),
+        ({"-o": __file__}, "it is a file; give a folder"),
     ],
 )
 def test_what_is_wrong_is_said(change, message, tmp_path, capsys):
@@ -271,7 +271,7 @@ def test_what_is_wrong_is_said(change, message, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_catalogue_is_painted(files, tmp_path, capsys):
+def test_a_catalog_is_painted(files, tmp_path, capsys):
     table = read_legus(files.catalog)
     write_legus(table[table["n_filters"] > 0], tmp_path / files.catalog.name)
     command = ["simulate", "-q", "--catalog", str(tmp_path / files.catalog.name)]
@@ -287,7 +287,7 @@ def test_a_catalogue_is_painted(files, tmp_path, capsys):
         given = table[np.argmin(distance)]
         if distance.min() < 3 and given["n_filters"] > 0:
             assert row["class_human"] in (given["class_human"], 4)
-    # The images have the coordinates of the catalogue, to its last digit.
+    # The images have the coordinates of the catalog, to its last digit.
     images = images_in(tmp_path / "painted")
     x, y = images.wcs.wcs_world2pix(truth["ra"], truth["dec"], 0)
     np.testing.assert_allclose(x, table["x"][table["n_filters"] > 0], atol=0.7)

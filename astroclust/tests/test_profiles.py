@@ -25,7 +25,7 @@ STRUCTURES = {
     "steep": [Component(EVEN, radius=1.0, family=("eff", 2.75))],
     "disc": [Component(EVEN, radius=1.0, family=("sersic", 1.0))],
     "lopsided": [Component(EVEN, radius=1.0), Component(0.4 * RED, 1.2, 0.8, 0.7)],
-    "neighbour": [Component(EVEN, radius=1.0), Component(0.2 * RED, 2.5, -1.5, fixed=True)],
+    "neighbor": [Component(EVEN, radius=1.0), Component(0.2 * RED, 2.5, -1.5, fixed=True)],
     "pair": [Component(EVEN), Component(0.6 * RED, 1.2, 0.5)],
     "association": [
         Component(EVEN),
@@ -34,7 +34,7 @@ STRUCTURES = {
         Component(0.3 * EVEN, 0.5, 1, 3.0, ("sersic", 1.0)),
     ],
 }
-# Places of the centre within a pixel, over which is averaged.
+# Places of the center within a pixel, over which is averaged.
 PLACES = np.array([(30 + dx, 30 + dy) for dx in (0, 0.25, 0.5, 0.75) for dy in (0.1, 0.35, 0.6)])
 
 

@@ -89,7 +89,7 @@ def test_every_column_is_described(classified):
     assert (units["x"], units["ra"], units["mag_f555w"]) == (u.pix, u.deg, u.mag)
     assert (units["flux_err_f814w"], units["ci"]) == (u.electron / u.s, u.mag)
     text = classified["mag_f555w"].description
-    assert "corrected to the total by its concentration index" in text
+    assert "corrected to total from its concentration index" in text
     assert "not corrected for extinction" in text
 
 
@@ -172,7 +172,7 @@ def test_votables_keep_all_metadata(odd, tmp_path):
 
 def test_votables_have_no_columns_of_objects(tmp_path):
     table = Table({"sky": SkyCoord([1.0], [2.0], unit="deg")})
-    with pytest.raises(ValueError, match="cannot hold column sky: write"):
+    with pytest.raises(ValueError, match="cannot store column sky; write"):
         write_table(table, tmp_path / "t.vot")
     assert not list(tmp_path.iterdir())
     write_table(table, tmp_path / "t.ecsv")  # as the message says
@@ -256,7 +256,7 @@ def test_settings_are_listed(candidates):
     known = {row["setting"]: row for row in settings}
     assert known["DISTANCE"]["value"] == "18"
     assert known["DISTANCE"]["unit"] == "Mpc"
-    assert known["GALEXT2"]["meaning"] == "F336W: Galactic extinction, subtracted"
+    assert known["GALEXT2"]["meaning"] == "F336W: Galactic extinction subtracted"
     assert not {"DETECTED", "REGION", "REJECT1"} & set(known)
     assert len(describe_settings(Table({"x": [1.0]}, meta={"OTHER": 3}))) == 0
 
@@ -272,7 +272,7 @@ def test_the_cut_flow_adds_up(field, candidates):
     assert (cut_flow(candidates) == flow).all()
     assert (cut_flow(keep_candidates(sources)) == flow).all()
     del candidates.meta["REJECT3"]
-    with pytest.raises(KeyError, match="nor the numbers of its cuts in the metadata"):
+    with pytest.raises(KeyError, match="nor counts of cuts in its metadata"):
         cut_flow(candidates)
 
 
@@ -406,9 +406,9 @@ def test_images_without_a_unit_have_fluxes_of_unknown_unit():
     ],
 )
 def test_texts_that_fits_cannot_hold(table, message, tmp_path):
-    with pytest.raises(ValueError, match=f"FITS cannot hold {message}: write .ecsv or .vot"):
+    with pytest.raises(ValueError, match=f"FITS cannot store {message}; write .ecsv or .vot"):
         write_table(table, tmp_path / "t.fits")
-    with pytest.raises(ValueError, match="FITS cannot hold"):
+    with pytest.raises(ValueError, match="FITS cannot store"):
         check_table_output(tmp_path / "t.fits", table=table)
     assert not (tmp_path / "t.fits").exists()
     for name in ("t.ecsv", "t.vot"):  # the remedies
@@ -425,4 +425,4 @@ def test_a_text_that_fits_cannot_hold_is_told_before_anything_is_classified(
     Table({"x": [60.0], "y": [60.0], "note": ["Σ"]}).write(tmp_path / "t.ecsv")
     monkeypatch.setattr("astroclust.classify_table", None)
     assert main(["classify", f"{tmp_path}/t.ecsv", *on_disk, "-q", "-o", f"{tmp_path}/r.fits"]) == 1
-    assert "FITS cannot hold the text 'Σ' of column 'note'" in capsys.readouterr().err
+    assert "FITS cannot store the text 'Σ' of column 'note'" in capsys.readouterr().err

@@ -115,7 +115,7 @@ def test_flux_is_one_and_in_the_middle(camera, name):
     assert psf[0, 0] == pytest.approx(1, abs=1e-5)
     image = image_of(psf)
     assert np.unravel_index(image.argmax(), image.shape) == (112, 112)
-    # The star lies on a pixel's centre: its image is the same seen from the other side.
+    # The star lies on a pixel's center: its image is the same seen from the other side.
     np.testing.assert_allclose(image[1:, 1:], image[:0:-1, :0:-1], atol=1e-5)
     assert encircled_energy(camera, name, 4.0) == pytest.approx(1, abs=0.01)
 
@@ -147,7 +147,7 @@ def test_the_image_does_not_depend_on_the_sampling():
     ("camera", "name"), [("uvis", "F435W"), ("acs", "F275W"), ("sbc", "F115LP")]
 )
 def test_unknown_filters_are_refused_with_those_that_are_known(camera, name):
-    with pytest.raises(ValueError, match=r"there are PSFs of .*(F275W|F435W|uvis)"):
+    with pytest.raises(ValueError, match=r"available are .*(F275W|F435W|uvis)"):
         fourier_psf(camera, name, angle=0, size=64, oversampling=2)
     with pytest.raises(ValueError, match=name):
         encircled_energy(camera, name, 0.1)
@@ -218,7 +218,7 @@ def test_other_files_are_refused(tmp_path):
     few = write_grid(tmp_path / "few.fits", NXPSFS=3, IPSFX03=9000)
     blank = write_grid(tmp_path / "blank.fits", width=np.nan)
     for path in (text, table, image, few, blank):
-        with pytest.raises(ValueError, match=rf"{path.name} is not a grid of PSFs of STScI"):
+        with pytest.raises(ValueError, match=rf"{path.name} is not an STScI grid of PSFs"):
             empirical_psf(path, camera="uvis", filter_name="F814W")
     with pytest.raises(FileNotFoundError):
         empirical_psf(tmp_path / "none.fits", camera="uvis", filter_name="F814W")

@@ -80,8 +80,8 @@ def test_one_reviewer_however_the_name_is_written(store):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"row": 4}, "there is no row 4: rows are 0 to 3"),
-        ({"row": -1}, "there is no row -1"),
+        ({"row": 4}, "row 4 does not exist; rows are 0 to 3"),
+        ({"row": -1}, "row -1 does not exist"),
         ({"row": "1"}, "row must be a whole number"),
         ({"row": True}, "row must be a whole number"),
         ({"label": 5}, "class must be one of"),
@@ -101,7 +101,7 @@ def test_what_is_no_label_is_refused(store, given, message):
     assert not store.path.exists()
 
 
-def test_a_row_without_a_position_is_not_labelled(tmp_path):
+def test_a_row_without_a_position_is_not_labeled(tmp_path):
     store = LabelStore(tmp_path / "l.ecsv", [np.nan], [1.0])
     with pytest.raises(ValueError, match="row 0 has no position"):
         store.add(0, reviewer="anna", label=1)
@@ -164,10 +164,10 @@ def test_an_edited_file_is_read_anew(store):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (b"id,class\n1,2\n", "it is no ECSV"),
-        (b"# %ECSV 1.0\n# ---\nid class\n", "it has other columns"),
-        (b"# %ECSV 1.0\n", "it has other columns"),
-        (b"\xff\xfe\x00\n", "it is no text"),
+        (b"id,class\n1,2\n", "it is not ECSV"),
+        (b"# %ECSV 1.0\n# ---\nid class\n", "it has different columns"),
+        (b"# %ECSV 1.0\n", "it has different columns"),
+        (b"\xff\xfe\x00\n", "it is not text"),
     ],
 )
 def test_another_file_is_not_taken_for_labels(tmp_path, text, message):
@@ -197,7 +197,7 @@ def test_a_line_that_is_no_label_is_shown(store, line):
 def test_a_read_only_file_is_said(store):
     store.add(0, reviewer="anna", label=1)
     store.path.chmod(0o444)
-    with pytest.raises(PermissionError, match="is read-only: allow it to be written"):
+    with pytest.raises(PermissionError, match="is read-only; make it writable"):
         store.add(1, reviewer="anna", label=2)
     store.path.chmod(0o644)
     store.add(1, reviewer="anna", label=2)
@@ -220,7 +220,7 @@ def test_a_full_disk_leaves_no_half_line(store, monkeypatch):
     for room in (0, 1, 20, 60):
         with (
             small_files(len(before) + room),
-            pytest.raises(OSError, match=r"cannot write .*the label is not saved.*label again"),
+            pytest.raises(OSError, match=r"cannot write .*the label was not saved.*label again"),
         ):
             store.add(1, reviewer="anna", label=2, note="a line of more than sixty bytes " * 3)
         assert store.path.read_bytes() == before
@@ -291,7 +291,7 @@ def test_a_file_that_came_by_mail_is_taken_in_once(store, tmp_path):
     far.add(0, reviewer="eva", label=2)
     with pytest.raises(ValueError, match="none at a position of this table"):
         store.merge(far.path)
-    with pytest.raises(FileNotFoundError, match="there is no file"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         store.merge(tmp_path / "none.ecsv")
 
 
@@ -366,7 +366,7 @@ def test_a_label_is_on_the_disk_when_it_is_answered(server):
 @pytest.mark.parametrize(
     ("sent", "message"),
     [
-        ({"row": 10**6}, "there is no row 1000000"),
+        ({"row": 10**6}, "row 1000000 does not exist"),
         ({"class": 9}, "class must be one of"),
         ({"class": {}}, "class must be one of"),
         ({"reviewer": ""}, "reviewer must be a name"),
@@ -527,7 +527,7 @@ def test_classes_that_are_missing_are_none(result, field):
 
 
 def test_a_table_without_rows_is_an_error(field, tmp_path):
-    with pytest.raises(ValueError, match="no rows: there is nothing to review"):
+    with pytest.raises(ValueError, match="no rows to review"):
         review_table(field.truth["x", "y"][:0], field.images, labels=tmp_path / "l.ecsv")
 
 
@@ -536,7 +536,7 @@ def test_images_of_another_table_are_an_error(field, tmp_path):
     with pytest.raises(ValueError, match="none of the 2 rows lies on the images"):
         review_table(table, field.images, labels=tmp_path / "l.ecsv")
     table["x"][0] = 10
-    with pytest.warns(AstropyUserWarning, match="1 of 2 rows do not lie on the images"):
+    with pytest.warns(AstropyUserWarning, match="1 of 2 rows are outside the images"):
         objects = read_objects(table, field.images)
     assert objects.inside.tolist() == [True, False]
     assert len(Pictures(objects).sheet([0, 1])) > 500
@@ -558,7 +558,7 @@ def test_a_port_in_use(result, field, tmp_path):
         taken.listen()
         port = taken.getsockname()[1]
         labels = tmp_path / "l.ecsv"
-        with pytest.raises(OSError, match=f"port {port} is in use: choose another --port"):
+        with pytest.raises(OSError, match=f"port {port} is in use; choose another --port"):
             review_table(result, field.images, labels=labels, port=port)
     with pytest.raises(OSError, match="choose another --port"):
         review_table(result, field.images, labels=labels, port=70_000)
@@ -574,7 +574,7 @@ def test_the_next_free_port_is_taken(result, field, tmp_path):
 
 
 def test_a_folder_that_is_not_there(result, field, tmp_path):
-    with pytest.raises(FileNotFoundError, match="there is no folder"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         review_table(result, field.images, labels=tmp_path / "none" / "l.ecsv")
 
 
@@ -634,7 +634,7 @@ def test_command_writes_votes_that_train_takes(sparse, tmp_path, capsys):
     assert "1 labels of" in out
     assert f"{n} objects with votes or notes, {n - 1} of them with a mode" in out
     assert main(command) == 1
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert main([*command, "--overwrite", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
         "labels": str(tmp_path / "rows.labels.ecsv"),
@@ -665,10 +665,10 @@ def test_command_writes_a_page(files, tmp_path, capsys):
 def test_command_says_what_is_wrong(files, tmp_path, capsys):
     table, images = files
     for given, message in (
-        ([str(table)], "a review shows the images: give --image F555W=v.fits"),
+        ([str(table)], "a review requires images; give --image F555W=v.fits"),
         ([str(table), *images, "--labels", str(table)], "is the table itself"),
-        ([str(table), *images, "--labels", f"{tmp_path}/no/l.ecsv"], "there is no folder"),
-        ([f"{tmp_path}/none.fits", *images], "there is no file"),
+        ([str(table), *images, "--labels", f"{tmp_path}/no/l.ecsv"], "does not exist"),
+        ([f"{tmp_path}/none.fits", *images], "does not exist"),
         ([str(table), *images, "--labels", f"{tmp_path}/l.ecsv", "--port", "1"], "--port"),
     ):
         with socket.socket() as taken:
@@ -728,7 +728,7 @@ def test_a_label_file_with_a_damaged_header(tmp_path):
         LabelStore(one, [10.0], [5.0]).add(0, reviewer="anna", label=2)
     text = path.read_text()
     path.write_text(text.replace("# delimiter: ','", "# delimiter: ';'"))
-    with pytest.raises(ValueError, match=r"header that cannot be read .*; replace it by"):
+    with pytest.raises(ValueError, match=r"unreadable header .*; replace it by"):
         LabelStore(path, [10.0], [5.0])
     # As the message says.
     header = [line for line in other.read_text().splitlines() if line.startswith("#")]

@@ -87,7 +87,7 @@ def test_fewer_than_two_reviewers(labels):
     agreement = reviewer_agreement(labels)
     assert len(agreement.pairs) == 0
     assert len(agreement.table()) == 0
-    assert "nothing to compare yet" in agreement_page(agreement, title="t")
+    assert "agreement cannot be computed yet" in agreement_page(agreement, title="t")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_the_server_shows_it(field, tmp_path, table):
     page = Page(title="NGC <628>")
     with review_table(table, field.images, labels=labels, port=0, page=page) as server:
         reply = requests.get(server.url + "agreement", timeout=120)
-        assert "nothing to compare yet" in reply.text
+        assert "agreement cannot be computed yet" in reply.text
         _label_all(LabelStore(labels, table["x"], table["y"]))  # another program
         reply = requests.get(server.url + "agreement", timeout=120)
     assert reply.headers["Content-Type"].startswith("text/html")
@@ -174,5 +174,5 @@ def test_command_tells_it(field, tmp_path, table, capsys):
     assert told["fleiss_objects"] == 7
     assert read_table(tmp_path / "a.ecsv")["kappa"][0] == kappa.value
     assert main([*command, *written]) == 1
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert main([*command, *written, "--overwrite"]) == 0

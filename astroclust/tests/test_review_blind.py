@@ -126,7 +126,7 @@ def test_a_line_that_is_neither_blind_nor_not_is_shown(store):
     store.add(0, reviewer="anna", label=1)
     text = store.path.read_text()
     store.path.write_text(text.replace(",False,", ",perhaps,"))
-    with pytest.raises(ValueError, match=r"blind is 'perhaps', neither .*; mend or delete it"):
+    with pytest.raises(ValueError, match=r"blind is 'perhaps', neither .*; correct or delete it"):
         LabelStore(store.path, X, Y)
     store.path.write_text(store.path.read_text().replace(",perhaps,", ",True,"))  # mended
     assert LabelStore(store.path, X, Y).entries[0].blind

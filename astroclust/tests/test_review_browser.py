@@ -138,7 +138,7 @@ def test_labels_outlive_a_kill(page, result, field, tmp_path, astroclust_command
     page.keyboard.press("End")
     page.keyboard.press("4")  # while there is no server: kept, and shown as not saved
     page.wait_for_selector("#alarm:not([hidden])")
-    assert "has it been stopped?" in page.inner_text("#alarm")
+    assert "restart it if it was stopped" in page.inner_text("#alarm")
     running, url = _start(command)
     page.wait_for_selector(SAVED)
     page.reload()
@@ -205,7 +205,7 @@ def test_what_is_not_saved_is_shown(page, server):
     server.store.path.chmod(0o444)
     page.keyboard.press("2")
     page.wait_for_selector("#alarm:not([hidden])")
-    assert "is read-only: allow it to be written" in page.inner_text("#alarm")
+    assert "is read-only; make it writable" in page.inner_text("#alarm")
     assert page.locator(".cell.unsaved").count() == 1
     page.reload()  # kept in the browser
     page.wait_for_selector(".cell.unsaved")
@@ -377,7 +377,7 @@ def test_no_page_from_elsewhere_can_label(page, server, tmp_path):
     page.goto(f"file://{form}")
     page.click("button")
     page.wait_for_load_state()
-    assert "only this machine's own page is answered" in page.inner_text("body")
+    assert "only requests from the page on this computer are answered" in page.inner_text("body")
     server.store.refresh()
     assert not server.store.entries
     assert requests.get(server.url, timeout=10).headers["X-Content-Type-Options"] == "nosniff"
@@ -435,7 +435,7 @@ def test_a_blind_review_hides_what_others_say(page, blind, result):
     assert page.locator("#single h2").inner_text() == f"Object {ids[first]}"
     assert page.locator(".votes li").count() == 0
     assert page.locator(".chance").count() == 0
-    assert "Blind: class, probabilities" in page.inner_text(".chances")
+    assert "Blind: class, probabilities" in page.inner_text(".probabilities")
     assert "entropy" not in page.inner_text(".facts")
     assert page.locator(".saliency button").count() == 0
     page.keyboard.press("s")

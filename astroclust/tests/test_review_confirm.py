@@ -89,7 +89,7 @@ def test_nothing_confirmed_is_an_empty_table(table, field, labels):
 
 def test_labels_of_classes_are_not_those_of_a_confirmation(table, field, labels):
     open_labels(table, field.images, labels).add(0, reviewer="anna", label=1)
-    with pytest.raises(ValueError, match="keep labels of these in another file with --labels"):
+    with pytest.raises(ValueError, match="choose another label file with --labels"):
         open_labels(table, field.images, labels, page=Page(confirm=0.9))
     other = labels.with_name("other.ecsv")
     open_labels(table, field.images, other, page=Page(confirm=0.9)).add(0, reviewer="anna", label=1)
@@ -141,25 +141,25 @@ def test_thresholds_that_cannot_be(table, field, labels, threshold, message):
 
 def test_tables_that_cannot_be_confirmed(table, field, labels):
     page = Page(confirm=0.9)
-    with pytest.raises(KeyError, match="needs the column class: classify the table first"):
+    with pytest.raises(KeyError, match="requires the column class; classify the table first"):
         open_labels(table["x", "y", "probability"], field.images, labels, page=page)
-    with pytest.raises(KeyError, match="needs the column ml_class"):
+    with pytest.raises(KeyError, match="requires the column ml_class"):
         open_labels(table, field.images, labels, page=page, column_prefix="ml_")
     table["confirm_votes"] = 1
     with pytest.raises(ValueError, match="an earlier confirmation"):
         open_labels(table, field.images, labels, page=page)
-    with pytest.raises(ValueError, match="leave blind or confirm out"):
+    with pytest.raises(ValueError, match="omit blind or confirm"):
         Page(blind=True, confirm=0.9)
 
 
 def test_purities_that_cannot_be(table):
-    with pytest.raises(ValueError, match=r"no subset has an expected purity of 0\.99: the best"):
+    with pytest.raises(ValueError, match=r"no subset has an expected purity of 0\.99; the highest"):
         purity_cut(table, 0.99)
     with pytest.raises(ValueError, match="above 0 and below 1, not 1"):
         purity_cut(table, 1)
     with pytest.raises(ValueError, match="that of no object"):
         purity_cut(table[4:], 0.5)
-    with pytest.raises(KeyError, match="needs the column class"):
+    with pytest.raises(KeyError, match="requires the column class"):
         purity_cut(table["x", "y"], 0.5)
 
 

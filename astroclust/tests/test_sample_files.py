@@ -147,10 +147,10 @@ def test_roles_of_other_filters(folder, pictures):
         ({"kind": "photo"}, r"row 1 \(ngc628-c\), column kind: is 'photo', not one of images, pic"),
         ({"field": ""}, "row 1, column field: is empty"),
         ({"labels": ""}, r"row 1 \(ngc628-c\), column labels: is empty, but samples of kind pict"),
-        ({"labels": "none.ecsv"}, r"row 1 \(ngc628-c\): there is no file .*none\.ecsv"),
+        ({"labels": "none.ecsv"}, r"row 1 \(ngc628-c\): .*none\.ecsv does not exist"),
         ({"field": "ngc45"}, r"row 1 \(ngc45\), column labels: .*no row of field ngc45"),
         ({"file": ""}, "column picture: is empty, but samples of kind picture need it"),
-        ({"file": "none.png"}, r"row 1 \(ngc628-c\): there is no file .*none\.png"),
+        ({"file": "none.png"}, r"row 1 \(ngc628-c\): .*none\.png does not exist"),
         ({"file": "labels.ecsv"}, r"row 1 \(ngc628-c\): .*labels\.ecsv is not a picture"),
         ({"weight": "-1"}, r"row 1 \(ngc628-c\), column weight: is -1, not a positive"),
         ({"weight": "much"}, r"row 1 \(ngc628-c\), column weight: is 'much', not a number"),
@@ -163,7 +163,7 @@ def test_roles_of_other_filters(folder, pictures):
         (dict.fromkeys(AFFINE, ""), "column wcs: is empty, and so is the affine"),
         ({"n": "5"}, "column n: has '5', but samples of kind picture have none"),
         ({"F555W": "images.fits"}, "column F555W: has 'images.fits', but samples of kind picture"),
-        ({"colour": "red"}, "has a column colour, which is neither a filter of band system legus"),
+        ({"color": "red"}, "has a column color, which is neither a filter of band system legus"),
         ({"label_column": "label"}, r"row 1 \(ngc628-c\): .* has no column label"),
         ({"kind": "simulated", "file": ""}, "but samples of kind simulated have none"),
     ],
@@ -239,11 +239,11 @@ def test_the_command_line(folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--simulate", 5], "--simulate does not go with --sample"),
-        (["--label-column", "c"], "--label-column does not go with --sample"),
-        (["--labels", "t.ecsv"], "--labels does not go with --sample, which says what there is"),
-        (["--image", "F555W=v.fits"], "--image does not go with --sample"),
-        (["--held-out"], "--held-out does not go with --sample"),
+        (["--simulate", 5], "--simulate cannot be combined with --sample"),
+        (["--label-column", "c"], "--label-column cannot be combined with --sample"),
+        (["--labels", "t.ecsv"], "--labels cannot be combined with --sample; omit"),
+        (["--image", "F555W=v.fits"], "--image cannot be combined with --sample"),
+        (["--held-out"], "--held-out cannot be combined with --sample"),
         (["--hold-out", "ngc45"], "there is no sample of galaxy ngc45: there are NGC 628, m83"),
     ],
 )
@@ -257,4 +257,4 @@ def test_options_that_contradict_a_list(folder, pictures, capsys, words, message
 def test_galaxies_are_held_out_of_a_list_only(capsys, tmp_path):
     status, _, err = run(capsys, "score", "--labels", "t.ecsv", "--hold-out", "ngc45")
     assert status == 1
-    assert "--hold-out goes with --legus or --sample" in err
+    assert "--hold-out requires --legus or --sample" in err

@@ -94,15 +94,19 @@ def test_scores_leave_out_what_was_trained_on(folder, validated, capsys):
     capsys.readouterr()
     assert _score(folder, validated) == 1
     error = capsys.readouterr().err
-    assert f"validated has been trained on all of these {n} rows" in error
-    assert "those in its card are of rows held out; give other labels, or --include-tr" in error
+    assert f"validated was trained on all of these {n} rows" in error
+    assert (
+        "the scores in its card are for rows held out; give other labels, or --include-tr" in error
+    )
     # Both remedies, and the card.
     assert astroclust.load_classifier(validated).card.scores["n"] == n
     assert _score(folder, validated, labels="others.fits") == 0
     assert "classifier validated, 5 stamps" in capsys.readouterr().out
     assert _score(folder, validated, "--include-training", "--ablate") == 0
     out = capsys.readouterr().out
-    assert f"note: validated has been trained on {n} of {n} rows: the scores are too good" in out
+    assert (
+        f"note: validated was trained on {n} of {n} rows, so the scores are too optimistic" in out
+    )
     assert "without V: accuracy" in out
     assert "without V and I" not in out
 
@@ -123,7 +127,7 @@ def test_a_fifth_is_held_out_if_folds_are_off(folder, tmp_path, capsys):
     assert _score(folder, output) == 0
     out = capsys.readouterr().out
     n = len(Table.read(folder / "labels.fits"))
-    assert f"{n - n_test} of {n} rows are excluded, as held has been trained on them" in out
+    assert f"{n - n_test} of {n} rows are excluded, as they are in the training set of held" in out
     assert f"classifier held, {n_test} stamps" in out
     assert f"accuracy {card.scores['accuracy']:.3f} +- " in out
 
@@ -157,21 +161,30 @@ def test_rows_that_overlap_are_not_cross_validated(folder, sparse, tmp_path, cap
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "--simulate", "8", "--folds", "5", "-o"], "--folds goes with --labels TABLE"),
-        (["train", "--sample", "x.ecsv", "--folds", "0", "-o"], "--folds goes with --labels TABLE"),
+        (["train", "--simulate", "8", "--folds", "5", "-o"], "--folds requires --labels TABLE"),
+        (["train", "--sample", "x.ecsv", "--folds", "0", "-o"], "--folds requires --labels TABLE"),
         (["train", "--simulate", "8", "--patience", "0", "-o"], "number of epochs from 1, not 0"),
         (
             ["train", "--simulate", "8", "--patience", "2", "--recipe", "wei2020", "-o"],
-            "the recipes native, fine-tune and human-labels have one",
+            "the recipes native, fine-tune and human-labels",
         ),
-        (["score", "--sample", "x.ecsv", "--ablate", "--model"], "--ablate does not go with"),
-        (["score", "--sample", "x.ecsv", "--include-training", "--model"], "does not go with"),
-        (["score", "--sample", "x.ecsv", "--damage", "--model"], "--damage does not go with"),
+        (
+            ["score", "--sample", "x.ecsv", "--ablate", "--model"],
+            "--ablate cannot be combined with",
+        ),
+        (
+            ["score", "--sample", "x.ecsv", "--include-training", "--model"],
+            "cannot be combined with",
+        ),
+        (
+            ["score", "--sample", "x.ecsv", "--damage", "--model"],
+            "--damage cannot be combined with",
+        ),
         (
             ["score", "--simulate", "8", "--include-training", "--model"],
-            "--include-training goes with --labels TABLE: leave it out",
+            "--include-training requires --labels TABLE; omit it",
         ),
-        (["score", "--simulate", "8", "--held-out", "--model"], "--held-out goes with --labels"),
+        (["score", "--simulate", "8", "--held-out", "--model"], "--held-out requires --labels"),
     ],
 )
 def test_options_that_do_not_go_together(arguments, message, tmp_path, folder, capsys):
@@ -200,7 +213,7 @@ def test_classify_says_what_accuracy_to_expect(folder, validated, tmp_path, caps
     assert (facts["bands"], facts["expected_accuracy"]) == (["V", "I"], expected)
     both[-3] = str(folder / "small.safetensors")
     assert main([*both, "-o", str(tmp_path / "c.fits")]) == 0
-    line = "bands V, I: the card of small has no accuracy for just these"
+    line = "bands V, I: the card of small has no accuracy for exactly these"
     assert line in capsys.readouterr().out.splitlines()
     # Of both kinds of labels, of which those of galaxies are named.
     classifier = astroclust.load_classifier(validated)
@@ -233,7 +246,7 @@ def test_lists_of_samples_say_what_was_trained_on(folder, validated, tmp_path, c
     small = ["--from", str(folder / "small.safetensors"), "--epochs", "1"]
     output = tmp_path / "list.safetensors"
     assert main(["train", "-q", *small, *arguments, "-o", str(output)]) == 0
-    assert "no scores: nothing was held out; hold out a galaxy" in capsys.readouterr().out
+    assert "no scores, as nothing was held out; hold out a galaxy" in capsys.readouterr().out
     # The remedy.
     held = ["--hold-out", "galaxy others", "-o", str(tmp_path / "held.safetensors")]
     assert main(["train", "-q", *small, *arguments, *held]) == 0

@@ -206,7 +206,7 @@ def test_the_card_keeps_galaxies_and_their_scores(trained, tmp_path):
 def test_a_galaxy_that_the_start_has_seen_is_named(trained):
     samples = [sample_of(40, "NGC 1566", seed=5), sample_of(40, "NGC 7793", seed=6)]
     recipe = replace(QUICK, epochs=1)
-    with pytest.warns(AstropyUserWarning, match="several has been trained on NGC 1566: the scores"):
+    with pytest.warns(AstropyUserWarning, match="several was trained on NGC 1566, so the scores"):
         tuned = train_classifier(
             hold_out(samples, galaxies="ngc1566"), name="t", recipe=recipe, start=trained[1]
         )
@@ -234,11 +234,13 @@ def test_simulated_stamps_are_scored_apart():
 
 def test_what_cannot_be_held_out():
     samples = [sample_of(8, "NGC 1"), sample_of(8, "NGC 2")]
-    with pytest.raises(ValueError, match="no sample of galaxy NGC 3: there are NGC 1, NGC 2"):
+    with pytest.raises(
+        ValueError, match="no sample is of galaxy NGC 3; available are NGC 1, NGC 2"
+    ):
         hold_out(samples, galaxies=["NGC 1", "NGC 3"])
-    with pytest.raises(ValueError, match="all galaxies are held out: keep one"):
+    with pytest.raises(ValueError, match="all galaxies are held out; keep one"):
         hold_out(samples, galaxies=["NGC 1", "NGC 2"])
-    with pytest.raises(ValueError, match="out of several samples: give a list"):
+    with pytest.raises(ValueError, match="out of several samples; give a list"):
         hold_out(samples[0], galaxies="NGC 1")
     with pytest.raises(ValueError, match="no test sets to score"):
         score_galaxies(load_classifier(), samples)
@@ -261,7 +263,7 @@ def test_samples_must_fit_together():
     for options, message in (
         ({"weight": 0}, "weight must be a positive number, not 0"),
         ({"weight": np.nan}, "weight must be a positive number, not nan"),
-        ({"augmentation": "mixup"}, "'mixup' is not known: there are observations, turns, crops"),
+        ({"augmentation": "mixup"}, "'mixup'; available are observations, turns, crops"),
         ({"size": 25}, "size must be from 1 to 24, the width of the stamps, not 25"),
     ):
         with pytest.raises(ValueError, match=message):

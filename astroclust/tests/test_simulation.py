@@ -180,7 +180,7 @@ def test_bands_of_other_depth_have_other_noise():
     ]
     expected = [field_population(name).noise[3] for name in ("ngc628-c", "ngc7793-e")]
     assert noise[1] > noise[0]
-    # Neighbours are correlated, which makes differences smaller; diffuse light adds its photons.
+    # Neighbors are correlated, which makes differences smaller; diffuse light adds its photons.
     assert 0.7 * expected[0] < noise[0] / np.sqrt(2) < 3 * expected[0]
 
 
@@ -226,8 +226,8 @@ def test_classes_and_kinds_come_as_often_as_they_should(stamps):
     assert set(members) == set(KINDS[2])
 
 
-def test_single_stars_have_the_colours_of_stars():
-    # Most stars are red giants, which no cut in four bands lets into a catalogue.
+def test_single_stars_have_the_colors_of_stars():
+    # Most stars are red giants, which no cut in four bands lets into a catalog.
     population, rng = field_population("ngc628-c"), np.random.default_rng(0)
     observation = observe_like("ngc628-c", np.random.default_rng(0), population.noise)
     colors = {"single star": [], "pair": []}
@@ -242,7 +242,7 @@ def test_single_stars_have_the_colours_of_stars():
     assert min(colors["single star"]) < 0
 
 
-def test_stamps_are_centred_on_light(stamps):
+def test_stamps_are_centerd_on_light(stamps):
     clusters = stamps.data[np.asarray(stamps.table["class"]) == 1, 3]
     mean = np.mean(clusters / clusters.std(axis=(1, 2), keepdims=True), axis=0)
     y, x = np.unravel_index(mean.argmax(), mean.shape)
@@ -303,5 +303,5 @@ def test_crowded_stamps_have_more_stars_and_class_4_is_mostly_single_ones():
     # Light at the rim, where the candidate is not.
     light = [np.median(stamps.data[:, 4, :10].std(axis=(1, 2))) for stamps in (crowded, plain)]
     assert light[0] > 1.5 * light[1]
-    with pytest.raises(ValueError, match="crowded is a share, from 0 to 1, not 2"):
+    with pytest.raises(ValueError, match="crowded must be a fraction from 0 to 1, not 2"):
         simulate_stamps(1, seed=1, crowded=2)

@@ -142,26 +142,32 @@ def test_columns_have_the_types_of_their_values(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("73,51.0,61.0\n86,101,91\n", r"first line has numbers \(73\), so it has no column names"),
-        ("5.1D+01 6.1D+01\n1.0D+02 9.1D+01\n", "no column names: put a line with names above"),
+        (
+            "73,51.0,61.0\n86,101,91\n",
+            r"it has no column names, as its first line has numbers \(73\)",
+        ),
+        ("5.1D+01 6.1D+01\n1.0D+02 9.1D+01\n", "it has no column names"),
         ("01:36:42.1 +15:48:21\n01:36:43.1 +15:48:22\n", "no column names"),
         ("1\t2861\t239\t4\t[0.00 - 0.02 - 0.08 - 0.90]\n", "no column names"),
         ("x,y\n1,2\n3\n", "line 3 has 1 values for 2 column names"),
-        ("id,x,y\n1,50,5,60,25\n", "line 2 has 5 values .* decimal commas, separate them by ';'"),
+        (
+            "id,x,y\n1,50,5,60,25\n",
+            "line 2 has 5 values .* decimal commas, separate the columns by ';'",
+        ),
         ("x,y\n1,2,3\n", "line 2 has 3 values for 2 column names"),
         ("x;y;z\n1,5;2.5;3\n", "column x has a comma in '1,5', but other numbers have decimal po"),
-        ("x,x\n1,2\n", "several columns 'x': rename all but one"),
-        ('x,y\n"1,2\n', "its quotes are not closed"),
+        ("x,x\n1,2\n", "several columns named 'x'; rename all but one"),
+        ('x,y\n"1,2\n', "it has unclosed quotes"),
         ("\n\n", "is empty"),
-        ("<html><body>Not found</body></html>\n", "a page of the web or XML, not a table"),
+        ("<html><body>Not found</body></html>\n", "a web page or XML file, not a table"),
         (
             "# Region file format: DS9\nimage\ncircle(1,2,3)\n",
             "astroclust.ds9.read_regions",
         ),
         ("#   1 X_IMAGE  Position [pixel]\n#  2 Y_IMAGE Position [pixel]\n", "it has no rows"),
         ("\ufeff", "it has no rows"),
-        ("# x y\n", "it has no rows, but comments at most"),
-        (TEXTS["DAOPHOT II"].replace("  1 2048", "  2 2048"), "rows of several lines"),
+        ("# x y\n", "it has no rows, at most comments"),
+        (TEXTS["DAOPHOT II"].replace("  1 2048", "  2 2048"), "several lines per row"),
         (TEXTS["IRAF"][:-1] + "  \\\n", "its last row is truncated"),
     ],
 )
@@ -183,11 +189,11 @@ def test_remedies_for_text(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"PK\x03\x04rest", "is a workbook or an archive: save its sheet as CSV"),
-        (b"\xd0\xcf\x11\xe0rest", "is a workbook: save its sheet as CSV"),
-        (b"\x93NUMPY\x01\x00", "is an array of numpy: save it as a table"),
-        (b"x,y\n\x00\x00\n", "it is not text: save it as CSV in UTF-8"),
-        ("x,y\n1,2\n".encode("utf-16")[:-1], "it is not utf-16: save it again in UTF-8"),
+        (b"PK\x03\x04rest", "is a spreadsheet or an archive; save the sheet as CSV"),
+        (b"\xd0\xcf\x11\xe0rest", "is a spreadsheet; save the sheet as CSV"),
+        (b"\x93NUMPY\x01\x00", "is a numpy array; save it as a table"),
+        (b"x,y\n\x00\x00\n", "it is not text; save it as CSV in UTF-8"),
+        ("x,y\n1,2\n".encode("utf-16")[:-1], "it is not utf-16; save it again in UTF-8"),
         (b"SIMPLE  =                    T" + b" " * 5000, "not a whole FITS file|t.cat"),
         (b"\x89HDF\r\n\x1a\n", "t.cat"),
     ],
@@ -196,7 +202,7 @@ def test_other_files_are_not_tables(content, message, tmp_path):
     (tmp_path / "t.cat").write_bytes(content)
     with pytest.raises(OSError, match=message):
         read_table(tmp_path / "t.cat")
-    with pytest.raises(IsADirectoryError, match="it is a folder; name a file"):
+    with pytest.raises(IsADirectoryError, match="it is a folder; give a file"):
         read_table(tmp_path)
 
 
@@ -212,7 +218,7 @@ def test_ldac_and_files_of_several_tables(tmp_path):
     fits.HDUList([fits.PrimaryHDU(), header, objects]).writeto(path)
     for name in (path, f"{path}[2]", f"{path}[LDAC_OBJECTS]", f"{path}[ldac_objects,1]"):
         check(read_table(name), from_1=True)
-    with pytest.raises(OSError, match=r"no extension \[SCI\]: there are 0 PRIMARY, 1 LDAC_IMHEAD"):
+    with pytest.raises(OSError, match=r"no extension \[SCI\], only 0 PRIMARY, 1 LDAC_IMHEAD"):
         read_table(f"{path}[SCI]")
     with pytest.raises(OSError, match=r"extension \[0\] is not a table"):
         read_table(f"{path}[0]")
@@ -226,7 +232,7 @@ def test_ldac_and_files_of_several_tables(tmp_path):
     fits.HDUList([fits.PrimaryHDU(), header, table_hdu("A")]).writeto(path, overwrite=True)
     check(read_table(path))
     fits.HDUList([fits.PrimaryHDU(np.zeros((9, 9)))]).writeto(path, overwrite=True)
-    with pytest.raises(OSError, match="it has no table, only 0 PRIMARY: name another file"):
+    with pytest.raises(OSError, match="it has no table, only 0 PRIMARY; give another file"):
         read_table(path)
 
 
@@ -252,17 +258,17 @@ def test_votables(tmp_path):
     for number, name in enumerate(("first", "second")):
         document.resources[0].tables[number].name = name
     document.to_xml(str(path))
-    with pytest.raises(OSError, match=r"several tables: add one of 0 first, 1 second in brackets"):
+    with pytest.raises(OSError, match=r"several tables; add one of 0 first, 1 second in brackets"):
         read_table(path)
     check(read_table(f"{path}[first]"))
     assert len(read_table(f"{path}[1]")) == 1
-    with pytest.raises(OSError, match=r"no table \[third\]: there are 0 first, 1 second"):
+    with pytest.raises(OSError, match=r"no table \[third\], only 0 first, 1 second"):
         read_table(f"{path}[third]")
 
 
 def test_brackets_are_for_files_of_several_tables(tmp_path):
     (tmp_path / "t.csv").write_text(TEXTS["csv"])
-    with pytest.raises(OSError, match=r"one table, without names: leave out \[1\]"):
+    with pytest.raises(OSError, match=r"single unnamed table; omit \[1\]"):
         read_table(f"{tmp_path / 't.csv'}[1]")
     (tmp_path / "t[1].csv").write_text(TEXTS["csv"])
     (tmp_path / "t[1]").write_text(TEXTS["csv"])
@@ -313,13 +319,13 @@ def test_tables_are_written_and_read(name, tmp_path):
 
 def test_unknown_endings_are_found_before_the_work(tmp_path):
     check_table_output(tmp_path / "t.fits")
-    with pytest.raises(ValueError, match=r"end its name in \.fits"):
+    with pytest.raises(ValueError, match=r"use a name that ends in \.fits"):
         check_table_output(tmp_path / "t.xyz")
     assert not list(tmp_path.iterdir())
 
 
 def test_tables_that_cannot_be_read(tmp_path):
-    with pytest.raises(FileNotFoundError, match="there is no file"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         read_table(tmp_path / "none.fits")
     (tmp_path / "zero.fits").touch()
     with pytest.raises(OSError, match="is empty"):

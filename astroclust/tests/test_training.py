@@ -111,7 +111,7 @@ def test_a_run_that_is_whole_is_not_run_again(tmp_path):
         strict=True,
     )
     assert all(torch.equal(*pair) for pair in pairs)
-    with pytest.raises(ValueError, match="other data or settings: remove it"):
+    with pytest.raises(ValueError, match="different data or settings; remove it"):
         _train(sample, **options, seed=5)
 
 
@@ -147,11 +147,11 @@ def test_labels_are_checked():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"optimizer": "lbfgs"}, "optimizer 'lbfgs' is not known: there are adamw, adam, sgd"),
-        ({"schedule": "cosine"}, "schedule 'cosine' is not known: there are one-cycle, constant"),
-        ({"augmentation": "mixup"}, "augmentation 'mixup' is not known: there are observations"),
+        ({"optimizer": "lbfgs"}, "unknown optimizer 'lbfgs'; available are adamw, adam, sgd"),
+        ({"schedule": "cosine"}, "unknown schedule 'cosine'; available are one-cycle, constant"),
+        ({"augmentation": "mixup"}, "unknown augmentation 'mixup'; available are observations"),
         ({"validation_share": 1}, "from 0 to 1, not 1"),
-        ({"validation_share": 0, "patience": 2}, "patience needs a validation_share above 0"),
+        ({"validation_share": 0, "patience": 2}, "patience requires a validation_share above 0"),
     ],
 )
 def test_recipes_are_checked(options, message):
@@ -161,7 +161,7 @@ def test_recipes_are_checked(options, message):
 
 def test_recipes_have_names():
     assert find_recipe("native") == find_recipe(Recipe()) == Recipe()
-    with pytest.raises(ValueError, match="recipe 'wei2021' is not known: there are native, wei"):
+    with pytest.raises(ValueError, match="unknown recipe 'wei2021'; available are native, wei"):
         find_recipe("wei2021")
     with pytest.raises(TypeError, match="recipe must be a name or a Recipe, not 3"):
         find_recipe(3)
@@ -585,7 +585,7 @@ def test_a_learning_curve_is_continued(tmp_path):
     assert log["epoch"].tolist() == [0, 0, 1]
     assert log["loss"].tolist() == [None, 2, 5]
     path.write_text("nothing\n1\n")
-    with pytest.raises(ValueError, match="damaged: remove it"):
+    with pytest.raises(ValueError, match="damaged; remove it"):
         LearningCurve(path).log_metrics({"epoch": 1, "loss": 5.0}, 4)
     path.unlink()
     LearningCurve(path).log_metrics({"epoch": 1, "loss": 5.0}, 4)
@@ -629,10 +629,10 @@ def test_settings_that_are_damaged(tmp_path):
     (tmp_path / "member-1").mkdir()
     (tmp_path / "member-1" / "settings.json").write_text("{")
     sample = _sample(64)
-    with pytest.raises(ValueError, match="other data or settings: remove it"):
+    with pytest.raises(ValueError, match="different data or settings; remove it"):
         _train(sample, folder=tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(OSError, match=r"cannot make the folder .*file.*choose another one"):
+    with pytest.raises(OSError, match=r"cannot create the folder .*file.*choose another one"):
         _train(sample, folder=tmp_path / "file")
     with pytest.raises(ValueError, match="name '', which is not a name"):
         train_classifier(sample, name="", recipe=QUICK)

@@ -42,7 +42,7 @@ def test_simulated_test_sets():
     assert len(simulated_sample(4, seed=1).test_labels) == 8
     with pytest.raises(ValueError, match="labels must be one of truth, experts, not 'votes'"):
         simulated_test_set(1, labels="votes")
-    with pytest.raises(ValueError, match=r"mine does not know \[3, 4\]: add them to its merges"):
+    with pytest.raises(ValueError, match=r"mine lacks \[3, 4\]; add them to its merges"):
         simulated_sample(4, scheme=ClassScheme("mine", {1: "a", 2: "b"}))
 
 
@@ -73,7 +73,9 @@ def test_labeled_rows_become_a_sample(table, field):
 def test_tables_without_classes(table, field):
     with pytest.raises(KeyError, match="mine has no column votes with classes"):
         labeled_sample(table, field.images, column="votes", name="mine")
-    with pytest.raises(ValueError, match=r"no row of the table has a class \[1, 2, 3, 4\] in x"):
+    with pytest.raises(
+        ValueError, match=r"no row of the table has one of the classes \[1, 2, 3, 4\] in x"
+    ):
         labeled_sample(table, field.images, column="x")
     table.remove_column("class")
     with pytest.raises(KeyError, match="no column class_human or class_mode or label or class"):
@@ -115,7 +117,7 @@ def test_labels_of_fewer_classes_are_not_those_of_a_classifier(table, field):
 
 def test_samples_have_a_label_per_stamp():
     stamps = Stamps(np.zeros((4, 1, 8, 8)), ["F555W"])
-    with pytest.raises(ValueError, match="there are 3 labels for 4 stamps: give one per stamp"):
+    with pytest.raises(ValueError, match="there are 3 labels for 4 stamps; give one per stamp"):
         Sample(stamps, [1, 1, 4])
-    with pytest.raises(KeyError, match="class scheme 'mine' is not known"):
+    with pytest.raises(KeyError, match="unknown class scheme 'mine'"):
         Sample(stamps, [1, 1, 4, 4], scheme="mine")

@@ -115,14 +115,14 @@ def test_people_are_beside_the_published_agreement(tmp_path):
     assert levels["limit"].tolist() == ["from", "to"]
     assert people["limit"][people["field"] == "M 83"].tolist() == ["about"]
     ours = people[people["source"] == "ours"]
-    assert ours["field"].tolist() == ["all of consensus", "NGC 628"]
+    assert ours["field"].tolist() == ["consensus, all", "NGC 628"]
     assert ours["class_1"].tolist() == [100, 100]
     assert ours["class_2"].tolist() == [0, 0]
     assert ours["class_1+2"].tolist() == [None, 100]
     assert ours["objects"].tolist() == [4, 2]
     figure = sections(report)["People"].figure
     names = [text.get_text().partition(":")[0] for text in figure.legends[0].get_texts()]
-    assert sorted(names) == ["NGC 3351", "NGC 4656", "mine, trained on bcw", "people, twice"]
+    assert sorted(names) == ["NGC 3351", "NGC 4656", "mine, trained on bcw", "people, repeated"]
     assert [len(ax.collections) for ax in figure.axes] == [2] * 4
 
 
@@ -137,7 +137,7 @@ def test_ngc_3351_has_a_row_of_its_own(tmp_path):
     assert (row["field"], row["first"], row["second"]) == ("NGC 3351", "bcw", "PHANGS-HST")
     assert [row[f"class_{name}"] for name in ("1", "2", "3", "1+2")] == [50, 100, 100, 100]
     assert row["objects"] == 4
-    assert "what became class 4 does not count" in sections(report)["People"].text
+    assert "objects that became class 4 do not count" in sections(report)["People"].text
 
 
 def test_networks_are_compared_with_the_level_of_people(tmp_path):
@@ -251,7 +251,7 @@ def test_a_field_without_images_is_named(failure, field, tmp_path):
     fields = {"ngc45": stamps, "ngc1566": stamps}
     add_examples(report, fields, tmp_path, fetch_images)
     section = report._sections[0]
-    assert "ngc45 is not shown, as its images cannot be had: " in section.text
+    assert "ngc45 is not shown, as its images are not available: " in section.text
     assert "the server has no ngc45" in section.text
     assert section.figure.axes[0].get_ylabel() == "ngc1566\nclass 1"
     add_examples(report, {"ngc45": stamps}, tmp_path, fetch_images)

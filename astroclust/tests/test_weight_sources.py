@@ -96,10 +96,13 @@ def test_what_is_not_there_is_said(server):
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("ftp://host/far.safetensors", "no address of weights: those are https://HOST/PATH"),
-        ("https://host/models/", "no address of weights"),
+        ("ftp://host/far.safetensors", "not a valid address of weights; use https://HOST/PATH"),
+        ("https://host/models/", "not a valid address of weights"),
         ("https://host/far.pth#sha256=1", "looks like a pickle"),
-        ("hf://far.safetensors", "names no file: hf://OWNER/REPOSITORY/PATH.safetensors does"),
+        (
+            "hf://far.safetensors",
+            "does not name a file; use hf://OWNER/REPOSITORY/PATH.safetensors",
+        ),
     ],
 )
 def test_addresses_are_checked(address, message):

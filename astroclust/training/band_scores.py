@@ -97,13 +97,14 @@ def score_bands(tests, *, subsets=None, progress_bar=False):
     """
     tests = list(tests)
     if not tests:
-        raise ValueError("there are no test sets to score a classifier on: give at least one")
+        raise ValueError("there are no test sets to score a classifier on; give at least one")
     card = tests[0][0].card
     for classifier, *_ in tests[1:]:
         other = classifier.card
         if other.classes.numbers != card.classes.numbers or other.system != card.system:
             raise ValueError(
-                f"{other.name} and {card.name} differ in their classes or bands: score them apart"
+                f"{other.name} and {card.name} differ in their classes or bands; score them "
+                "separately"
             )
     if subsets is None:
         subsets = likely_subsets(card.system, bands=card.bands)

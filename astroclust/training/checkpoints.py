@@ -90,9 +90,7 @@ def _epoch(row, path):
     try:
         return int(float(row["epoch"]))
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path} is damaged: remove it to start the learning curve anew"
-        ) from error
+        raise ValueError(f"{path} is damaged; remove it to restart the learning curve") from error
 
 
 def find_checkpoint(folder):
@@ -133,7 +131,7 @@ def find_checkpoint(folder):
             return path
         problems.append(f"{path} is damaged ({problem})")
     if problems:
-        raise OSError(f"{' and '.join(problems)}: remove {folder} to train again from the start")
+        raise OSError(f"{' and '.join(problems)}; remove {folder} to train again from the start")
     return None
 
 
@@ -154,7 +152,7 @@ def check_best(folder):
     problem = _damage(path) if path.exists() else None
     if problem is not None:
         raise OSError(
-            f"{path} is damaged ({problem}): remove {folder} to train again from the start"
+            f"{path} is damaged ({problem}); remove {folder} to train again from the start"
         )
 
 

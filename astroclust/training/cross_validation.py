@@ -66,7 +66,7 @@ class CrossValidation:
 
     @property
     def scores(self):
-        """Scores of all rows together, as `score_classifier` returns them without ``ablate``."""
+        """Scores of all rows together, see `score_classifier` without ``ablate``."""
         return summary(self.true, self.probabilities, self.scheme)
 
     @property
@@ -152,6 +152,6 @@ def run_folds(train, sample, *, start, folds, seed, folder, progress_bar):
         probabilities,
         before,
         {kind: bands},
-        f"{n} rows in {folds} folds, {apart}, each scored by a classifier of the same recipe that "
-        f"was not trained on it; this classifier was trained on all {n}",
+        f"{n} rows in {folds} folds, {apart}, each scored by a classifier of the same recipe "
+        f"trained on the others; this classifier was trained on all {n}",
     )

@@ -38,7 +38,7 @@ class Domain:
     damage : tuple of str, optional
         Kinds of `~astroclust.stamps.DAMAGE`.
     class_weights : `~numpy.ndarray` of float32, shape (n_classes,), optional
-        Factors on the targets in the loss, as `class_weights` returns them.
+        Factors on the targets in the loss, from `class_weights`.
     """
 
     stamps: Stamps

@@ -219,7 +219,7 @@ class _Fit(lightning.LightningModule):
         if recipe.frozen >= len(blocks):
             raise ValueError(
                 f"frozen={recipe.frozen} leaves nothing to train in a network of {len(blocks)} "
-                "blocks: freeze fewer"
+                "blocks; freeze fewer"
             )
         for block in blocks[: recipe.frozen]:
             block.requires_grad_(False)
@@ -235,7 +235,8 @@ class _Fit(lightning.LightningModule):
         return math.ceil(self.n_batches / self.trainer.world_size)
 
     def on_fit_start(self):
-        # In a list, networks are no part of this module: they are neither trained nor saved.
+        # Networks in a list are not registered with this module, so they are neither trained nor
+        # saved.
         if self.teacher is not None:
             self.teachers = [deepcopy(one).to(self.device) for one in self.teacher.networks]
 

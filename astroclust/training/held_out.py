@@ -64,8 +64,8 @@ def _hold_out_rows(sample, fraction, seed):
     training, test = split_rows(len(labels), share=fraction, seed=seed, groups=sample.groups)
     if not (len(training) and len(test)):
         raise ValueError(
-            f"the stamps of {len(labels)} labeled rows overlap too much for {fraction:.0%} of them "
-            "to be held out: label more, further apart"
+            f"the stamps of {len(labels)} labeled rows overlap too much for {fraction:.0%} of "
+            "them to be held out; label more, further apart"
         )
     apart = "at random" if sample.groups is None else "which share no pixel with the training set"
     return _divided(sample, training, test, f"{len(test)} other rows, {apart}")
@@ -73,11 +73,11 @@ def _hold_out_rows(sample, fraction, seed):
 
 def _hold_out_galaxies(samples, galaxies):
     if isinstance(samples, Sample):
-        raise ValueError("galaxies are held out of several samples: give a list of them")
+        raise ValueError("galaxies can only be held out of several samples; give a list of samples")
     samples = list(samples)
     wanted = _wanted(samples, galaxies)
     if all(plain_name(one.galaxy) in wanted for one in samples if one.galaxy or not one.simulated):
-        raise ValueError("all galaxies are held out: keep one to train on")
+        raise ValueError("all galaxies are held out; keep one to train on")
     divided = []
     for one in samples:
         if plain_name(one.galaxy) in wanted:
@@ -94,7 +94,7 @@ def _wanted(samples, galaxies):
     unknown = [wanted[plain] for plain in wanted if plain not in known]
     if unknown:
         raise ValueError(
-            f"there is no sample of galaxy {', '.join(unknown)}: there are "
+            f"no sample is of galaxy {', '.join(unknown)}; available are "
             f"{', '.join(known.values()) or 'none with a galaxy'}"
         )
     return set(wanted)

@@ -112,15 +112,15 @@ class LegusPlan:
         unknown = [name for name, size in self.mosaics.items() if size is None]
         text = (
             f"{len(self.fields)} fields of {len(self.galaxies)} galaxies, "
-            f"{sum(self.labels.values())} labeled objects: {fetched:.2f} GB of mosaics to fetch"
+            f"{sum(self.labels.values())} labeled objects: {fetched:.2f} GB of mosaics to download"
         )
         if unknown:
-            text += f" and those of {', '.join(unknown)}, whose size the server does not say"
+            text += f" and those of {', '.join(unknown)}, of unknown size"
         at_a_time = f", at most {self._mosaics / _GIGABYTE:.2f} GB at a time"
         return (
             f"{text}{at_a_time if self.drop_mosaics else ''}, "
             f"{sum(self.stamps.values()) / _GIGABYTE:.2f} GB of stamps; "
-            f"{self.disk_use / _GIGABYTE:.2f} GB of disk in all, "
+            f"{self.disk_use / _GIGABYTE:.2f} GB of disk in total, "
             f"{_free(self.folder) / _GIGABYTE:.2f} GB are free"
         )
 
@@ -131,8 +131,8 @@ class LegusPlan:
             remedy = "" if self.drop_mosaics else "drop the mosaics after cutting, "
             raise OSError(
                 f"the disk of {self.folder} has {free / _GIGABYTE:.2f} GB free, but "
-                f"{self.disk_use / _GIGABYTE:.2f} GB are needed: make space, {remedy}or choose "
-                "a folder on another disk"
+                f"{self.disk_use / _GIGABYTE:.2f} GB are needed; free space, {remedy}or choose a "
+                "folder on another disk"
             )
 
 
@@ -195,7 +195,7 @@ def plan_legus(
     >>> plan_legus("ngc3274", folder="run")
     Traceback (most recent call last):
         ...
-    ValueError: ngc3274: no public catalog with classes given by eye: leave them out; ...
+    ValueError: no public catalog with human classes for ngc3274; omit it ...
     """
     folder, data_folder = Path(folder), archive_folder(data_folder)
     named = fields != "all"
@@ -206,8 +206,8 @@ def plan_legus(
     without = [name for name in names if name not in labeled_fields()]
     if without:
         raise ValueError(
-            f"{', '.join(without)}: no public catalog with classes given by eye: leave them "
-            "out; astroclust fetch --list names the labels of each field"
+            f"no public catalog with human classes for {', '.join(without)}; omit it (astroclust "
+            "fetch --list shows the labels of each field)"
         )
     folder.mkdir(parents=True, exist_ok=True)
     size = STAMP_SIZE if classifier is None else classifier.card.stamp_size
@@ -225,13 +225,13 @@ def plan_legus(
         stamps[name] = 0 if cut else labels[name] * 5 * size**2 * _FLOAT32
     if lost:
         warnings.warn(
-            f"the archive lacks files of {', '.join(lost)}: they are left out",
+            f"the archive lacks files of {', '.join(lost)}, which are excluded",
             AstropyUserWarning,
             stacklevel=2,
         )
     names = tuple(name for name in names if name not in lost)
     if not names:
-        raise FileNotFoundError("the archive has no field of those that are to be trained on")
+        raise FileNotFoundError("the archive has none of the fields to train on")
     if not named:
         write_notes(folder / _FIELDS, {"fields": list(names)})
     labels = {name: labels[name] for name in names}
@@ -244,7 +244,7 @@ def _count_labels(name, data_folder, classifier):
     scheme = find_class_scheme("legus" if classifier is None else classifier.card.classes)
     n = int(scheme.knows(np.ma.asarray(catalog[label_column(catalog, None, name)])).sum())
     if not n:
-        raise ValueError(f"no object of the catalog of {name} has a class: leave the field out")
+        raise ValueError(f"no object of the catalog of {name} has a class; omit the field")
     return n
 
 

@@ -50,12 +50,12 @@ def check_samples(sample, start, teacher=None):
             if value != other:
                 raise ValueError(
                     f"sample {one.name or one.description} has {what} {value}, but sample "
-                    f"{first.name or first.description} {other}: cut all stamps alike"
+                    f"{first.name or first.description} {other}; cut all stamps alike"
                 )
     if start is not None and first.stamps.bands != start.card.bands:
         raise ValueError(
-            f"{start.card.name} takes bands {', '.join(start.card.bands)}, the sample has "
-            f"{', '.join(first.stamps.bands)}: cut stamps in its bands, or train without start"
+            f"{start.card.name} takes bands {', '.join(start.card.bands)}, but the sample has "
+            f"{', '.join(first.stamps.bands)}; cut stamps in its bands, or train without start"
         )
     for one in (start, teacher):
         if one is not None:
@@ -85,8 +85,8 @@ def _warn_of_seen(samples, start):
     known = [name for name in sets_by_galaxy(samples) if plain_name(name) in seen]
     if known:
         warnings.warn(
-            f"{start.card.name} has been trained on {', '.join(known)}: the scores of the test set "
-            "will be too good; hold out other galaxies, or start from another classifier",
+            f"{start.card.name} was trained on {', '.join(known)}, so the scores of the test set "
+            "will be too optimistic; hold out other galaxies, or start from another classifier",
             AstropyUserWarning,
             stacklevel=4,
         )
@@ -100,8 +100,8 @@ def warn_of_seen_rows(start, stamps, *, stacklevel=4):
     """Warn if the classifier to fine-tune was trained on stamps that are scored."""
     if seen_rows(start, stamps).any():
         warnings.warn(
-            f"{start.card.name} has been trained on some of the stamps that are held out: their "
-            "scores will be too good; label other objects, or start from another classifier",
+            f"{start.card.name} was trained on some of the held-out stamps, so their scores will "
+            "be too optimistic; label other objects, or start from another classifier",
             AstropyUserWarning,
             stacklevel=stacklevel,
         )
@@ -129,12 +129,13 @@ def make_domains(samples, scheme, recipe, seed):
     if recipe.patience is not None and not aside:
         n = sum(len(one.stamps) for one in samples)
         raise ValueError(
-            f"none of {n} stamps can be set aside to say when to stop: give more, or no patience"
+            f"none of {n} stamps can be set aside for early stopping; give more stamps, or omit "
+            "patience"
         )
     if recipe.keep_best and not aside and not sets_by_galaxy(samples):
         raise ValueError(
-            "keep_best needs stamps to select the best epoch: give a validation_share above 0, or "
-            "a test set"
+            "keep_best requires stamps to select the best epoch; give a validation_share above 0, "
+            "or a test set"
         )
     return training, aside
 
@@ -160,7 +161,7 @@ def joint_scheme(samples, start):
         if scheme.numbers != schemes[0].numbers:
             raise ValueError(
                 f"sample {one.name or one.description} has the classes of {scheme.name}, but "
-                f"sample {samples[0].name or samples[0].description} those of {schemes[0].name}: "
+                f"sample {samples[0].name or samples[0].description} those of {schemes[0].name}; "
                 "give labels of one scheme"
             )
     if start is None:
@@ -169,8 +170,8 @@ def joint_scheme(samples, start):
     known = start.card.classes
     if given is not None and given.numbers != known.numbers:
         raise ValueError(
-            f"{start.card.name} has the classes {list(known.numbers)} of {known.name}, the sample "
-            f"those of {given.name}: train without start, or give labels of its classes"
+            f"{start.card.name} has the classes {list(known.numbers)} of {known.name}, but the "
+            f"sample those of {given.name}; train without start, or give labels of its classes"
         )
     return known if given is None else given
 

@@ -82,7 +82,7 @@ class Recipe:
     >>> Recipe(optimizer="lbfgs")
     Traceback (most recent call last):
         ...
-    ValueError: optimizer 'lbfgs' is not known: there are adamw, adam, sgd
+    ValueError: unknown optimizer 'lbfgs'; available are adamw, adam, sgd
     """
 
     architecture: str = "native"
@@ -118,7 +118,7 @@ class Recipe:
         ):
             if getattr(self, name) not in known:
                 raise ValueError(
-                    f"{name} {getattr(self, name)!r} is not known: there are {', '.join(known)}"
+                    f"unknown {name} {getattr(self, name)!r}; available are {', '.join(known)}"
                 )
         for name in ("epochs", "batches"):
             _check_length(name, getattr(self, name))
@@ -129,19 +129,19 @@ class Recipe:
         _check_mix(self.class_mix)
         if self.keep_best and self.patience is not None:
             raise ValueError(
-                "keep_best selects the epoch of the highest accuracy, patience that of the lowest "
-                "loss: give one of them"
+                "keep_best selects the epoch of the highest accuracy, but patience that of the "
+                "lowest loss; give one of them"
             )
         if not 0 <= self.validation_share < 1:
-            raise ValueError(f"validation_share is from 0 to 1, not {self.validation_share}")
+            raise ValueError(f"validation_share must be from 0 to 1, not {self.validation_share}")
         if self.patience is None:
             return
         if not (isinstance(self.patience, Integral) and self.patience >= 1):
             raise ValueError(f"patience must be a number of epochs from 1, not {self.patience!r}")
         if not self.validation_share:
             raise ValueError(
-                "patience needs a validation_share above 0, which says when to stop; the recipes "
-                "native, fine-tune and human-labels have one"
+                "patience requires a validation_share above 0, as in the recipes native, "
+                "fine-tune and human-labels"
             )
 
 
@@ -223,5 +223,5 @@ def find_recipe(recipe):
     if not isinstance(recipe, str):
         raise TypeError(f"recipe must be a name or a Recipe, not {recipe!r}")
     if recipe not in RECIPES:
-        raise ValueError(f"recipe {recipe!r} is not known: there are {', '.join(RECIPES)}")
+        raise ValueError(f"unknown recipe {recipe!r}; available are {', '.join(RECIPES)}")
     return RECIPES[recipe]

@@ -58,7 +58,7 @@ def recipe_settings(recipe):
         path = Path(recipe.weights)
         if not path.is_file():
             raise FileNotFoundError(
-                f"there is no file {path} of weights: give another one, imagenet or none"
+                f"the file of weights {path} does not exist; give another file, imagenet or none"
             )
         with path.open("rb") as file:
             settings["weights"] = hashlib.file_digest(file, "sha256").hexdigest()
@@ -92,7 +92,7 @@ def claim_folder(folder, settings):
             known = None
         if known != settings:
             raise ValueError(
-                f"{folder} holds {_what(known, settings)}: remove it, or choose another folder"
+                f"{folder} has {_what(known, settings)}; remove it, or choose another folder"
             )
         return
     with replace_when_done(path, overwrite=True) as partial:
@@ -105,7 +105,7 @@ def _what(known, settings):
         before = str(known.get("weights"))
         if before not in map(str, _NAMED) and not re.fullmatch("[0-9a-f]{64}", before):
             return (
-                f"the checkpoints of a run of an earlier version, which knew its weights by their "
-                f"path {before} and not by their content, so that it cannot resume"
+                "the checkpoints of an earlier version, which identified weights by the path "
+                f"{before} instead of their content and cannot be resumed"
             )
-    return "the checkpoints of a run with other data or settings"
+    return "the checkpoints of a run with different data or settings"

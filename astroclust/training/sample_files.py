@@ -138,7 +138,7 @@ def _simulated(row, system, options, workers):
     )
     if classifier is not None and sample.stamps.bands != classifier.card.bands:
         raise ValueError(
-            f"simulated stamps have the bands {', '.join(sample.stamps.bands)}, but "
+            f"simulated stamps have bands {', '.join(sample.stamps.bands)}, but "
             f"{classifier.card.name} takes {', '.join(classifier.card.bands)}"
         )
     return sample
@@ -216,7 +216,7 @@ def _span(x, y, reach):
     """First pixel (x0, y0) and shape of a grid around positions."""
     good = np.isfinite(x) & np.isfinite(y)
     if not good.any():
-        raise ValueError("no row of the labels has a position")
+        raise ValueError("none of the labels has a position")
     x0, y0 = (int(values[good].min()) - reach for values in (x, y))
     nx, ny = (int(values[good].max()) + reach + 1 - low for values, low in ((x, x0), (y, y0)))
     return (x0, y0), (ny, nx)
@@ -239,7 +239,7 @@ def _read_wcs(row):
         header = fits.getheader(path) if _is_fits(path) else fits.Header.fromtextfile(path)
         wcs = wcs_of_header(header)[0]
     except FileNotFoundError:
-        raise FileNotFoundError(f"there is no file {path}") from None
+        raise FileNotFoundError(f"{path} does not exist") from None
     except (OSError, ValueError, UnicodeDecodeError) as error:
         raise row.error("wcs", f"cannot read a header from {path}: {error}") from error
     if wcs is None:

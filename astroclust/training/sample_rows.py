@@ -31,7 +31,7 @@ class SampleRow:
 
     Parameters
     ----------
-    place : str
+    origin : str
         Name of the list and the row, for error messages.
     entries : dict of str to str
         Entries by column.
@@ -41,8 +41,8 @@ class SampleRow:
         Columns of images.
     """
 
-    def __init__(self, place, entries, root, images):
-        self.place, self.entries, self.root = place, entries, root
+    def __init__(self, origin, entries, root, images):
+        self.origin, self.entries, self.root = origin, entries, root
         self.images = {name: entries[name] for name in images if entries[name]}
         self.kind = self.text("kind") or self._likely_kind()
 
@@ -80,7 +80,7 @@ class SampleRow:
 
     def error(self, name, problem):
         """A `ValueError` that names row and column."""
-        return ValueError(f"{self.place}, column {name}: {problem}")
+        return ValueError(f"{self.origin}, column {name}: {problem}")
 
 
 @contextmanager
@@ -90,11 +90,11 @@ def naming(row):
         yield
     except (KeyError, OSError, TypeError, ValueError) as error:
         text = str(error.args[0] if isinstance(error, KeyError) else error)
-        if text.startswith(row.place):
+        if text.startswith(row.origin):
             raise
         kinds = (FileNotFoundError, OSError, KeyError, TypeError, ValueError)
         kind = next(one for one in kinds if isinstance(error, one))
-        raise kind(f"{row.place}: {text}") from error
+        raise kind(f"{row.origin}: {text}") from error
 
 
 def read_rows(samples, system):
@@ -121,10 +121,10 @@ def read_rows(samples, system):
             )
     rows = []
     for number, entries in enumerate(given, start=1):
-        place = f"{name}, row {number}"
+        origin = f"{name}, row {number}"
         if not entries["field"]:
-            raise ValueError(f"{place}, column field: is empty; name the field")
-        row = SampleRow(f"{place} ({entries['field']})", entries, root, images)
+            raise ValueError(f"{origin}, column field: is empty; give the name of the field")
+        row = SampleRow(f"{origin} ({entries['field']})", entries, root, images)
         _check_kind(row)
         rows.append(row)
     return rows
@@ -152,11 +152,12 @@ def _check_kind(row):
         foreign += row.images
     if foreign:
         raise row.error(
-            foreign[0], f"has {row.entries[foreign[0]]!r}, but samples of kind {row.kind} have none"
+            foreign[0],
+            f"has {row.entries[foreign[0]]!r}, but samples of kind {row.kind} do not use it",
         )
     if row.kind == "images" and not row.images:
         raise ValueError(
-            f"{row.place} has no image: give its path in the column of a filter, such as F555W"
+            f"{row.origin} has no image; give its path in the column of a filter, such as F555W"
         )
 
 

@@ -121,13 +121,13 @@ class Sample:
         for stamps, labels in ((self.stamps, self.labels), (self.test_stamps, self.test_labels)):
             if stamps is not None and len(stamps) != len(labels):
                 raise ValueError(
-                    f"there are {len(labels)} labels for {len(stamps)} stamps: give one per stamp"
+                    f"there are {len(labels)} labels for {len(stamps)} stamps; give one per stamp"
                 )
         if not (isinstance(self.weight, Real) and 0 < self.weight < np.inf):
             raise ValueError(f"weight must be a positive number, not {self.weight!r}")
         if self.augmentation is not None and self.augmentation not in AUGMENTATIONS:
             raise ValueError(
-                f"augmentation {self.augmentation!r} is not known: there are "
+                f"unknown augmentation {self.augmentation!r}; available are "
                 f"{', '.join(AUGMENTATIONS)}"
             )
         if self.size is not None and not 1 <= self.size <= self.stamps.size:
@@ -199,8 +199,8 @@ def simulated_sample(
     unknown = [number for number in LEGUS_CLASSES.numbers if not scheme.knows([number])[0]]
     if unknown:
         raise ValueError(
-            f"simulated stamps have the classes of LEGUS, of which class scheme {scheme.name} does "
-            f"not know {unknown}: add them to its merges"
+            f"simulated stamps have the classes of LEGUS, but class scheme {scheme.name} lacks "
+            f"{unknown}; add them to its merges"
         )
     n_test = max(n // _PER_TEST, _PER_TEST) if n_test is None else n_test
     fields = [name for name in calibrated_fields() if name not in TEST_FIELDS]
@@ -352,8 +352,8 @@ def labeled_sample(
         if len(own) < len(scheme):
             raise ValueError(
                 f"labels of {name} are of {own.name}, which has fewer classes than {scheme.name} "
-                f"of classifier {classifier.card.name}: use a classifier of {own.name}, or say "
-                f'that they are of other classes with scheme="{scheme.name}"'
+                f"of classifier {classifier.card.name}; use a classifier of {own.name}, or set "
+                f'scheme="{scheme.name}" if the labels are of that scheme'
             )
         images = ImageSet.of(images, classifier.card.system)
         card = {"size": classifier.card.stamp_size, "bands": classifier.card.bands}
@@ -363,7 +363,9 @@ def labeled_sample(
     labels = np.ma.asarray(table[column])
     rows = np.flatnonzero(scheme.knows(labels))
     if not len(rows):
-        raise ValueError(f"no row of {name} has a class {list(scheme.numbers)} in {column}")
+        raise ValueError(
+            f"no row of {name} has one of the classes {list(scheme.numbers)} in {column}"
+        )
     table, labels = table[rows], labels.data[rows].astype(int)
     size = card.pop("size", STAMP_SIZE)
     stamps = make_stamps(table, images, size=size + 2 * margin, progress_bar=progress_bar, **card)

@@ -229,7 +229,7 @@ def score_galaxies(classifier, samples, *, progress_bar=False):
     """
     sets = sets_by_galaxy(samples)
     if not sets:
-        raise ValueError("there are no test sets to score a classifier on: hold out a galaxy")
+        raise ValueError("there are no test sets to score a classifier on; hold out a galaxy")
     scheme = classifier.card.classes
     classifier = classifier.prepared()
     results = {}

@@ -128,9 +128,9 @@ def training_fingerprint(samples, *classifiers):
         if len(digests | before) <= MOST_DIGESTS:
             return pack_digests(digests | before)
     warnings.warn(
-        f"the training set has more than {MOST_DIGESTS} stamps, too many for their fingerprints to "
-        "be kept in the card: astroclust score cannot tell which stamps were trained on; hold out "
-        "galaxies to score it on",
+        f"the training set has more than {MOST_DIGESTS} stamps, too many to keep fingerprints in "
+        "the card, so astroclust score cannot exclude training stamps; hold out galaxies for "
+        "scoring",
         AstropyUserWarning,
         stacklevel=4,
     )

@@ -30,7 +30,7 @@ def split_rows(n, *, share, seed, groups=None, strata=None):
 
     Returns
     -------
-    learnt, held_out : `~numpy.ndarray` of int
+    training, held_out : `~numpy.ndarray` of int
         Row indices, in order.
 
     Raises
@@ -47,7 +47,7 @@ def split_rows(n, *, share, seed, groups=None, strata=None):
 
     Half of each class, however rare:
 
-    >>> learnt, held_out = split_rows(6, share=0.5, seed=1, strata=[1, 1, 4, 4, 4, 4])
+    >>> training, held_out = split_rows(6, share=0.5, seed=1, strata=[1, 1, 4, 4, 4, 4])
     >>> [1, 1, 4, 4, 4, 4][held_out[0]], len(held_out)
     (1, 3)
     """
@@ -113,7 +113,7 @@ def fold_rows(n, *, folds, seed, groups=None):
             remedy = f"use {len(names)} folds, or {remedy}"
         raise ValueError(
             f"the stamps of {n} labeled rows overlap too much for {folds} folds that share no "
-            f"pixel (groups: {len(names)}; rows in the largest: {sizes.max()}): {remedy}"
+            f"pixels (groups: {len(names)}; rows in the largest: {sizes.max()}); {remedy}"
         )
     home, filled = np.empty(len(names), int), np.zeros(folds, int)
     order = np.random.default_rng(seed).permutation(len(names))
@@ -128,7 +128,7 @@ def _value_of_rows(n, values, name):
     values = np.arange(n) if values is None else np.asarray(values)
     if values.shape != (n,):
         raise ValueError(
-            f"{name} must have one value for each of {n} rows, not the shape {values.shape}"
+            f"{name} must have one value for each of {n} rows, not shape {values.shape}"
         )
     return values
 
@@ -158,12 +158,12 @@ def overlapping_groups(x, y, *, size=50, field=None):
     >>> overlapping_groups([10, 40], [10, 20], field=["ngc45", "ngc1566"]).tolist()
     [0, 1]
     """
-    place = np.column_stack([np.asarray(x, float), np.asarray(y, float)])
+    positions = np.column_stack([np.asarray(x, float), np.asarray(y, float)])
     if field is not None:
         # Offset the images so that their stamps cannot overlap.
         number = np.unique(np.asarray(field), return_inverse=True)[1]
-        width = np.ptp(place[:, 0]) if len(place) else 0
-        place[:, 0] += number * 2 * (width + size)
-    pairs = KDTree(place).query_pairs(size, p=np.inf, output_type="ndarray")
-    links = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(place), len(place)))
+        width = np.ptp(positions[:, 0]) if len(positions) else 0
+        positions[:, 0] += number * 2 * (width + size)
+    pairs = KDTree(positions).query_pairs(size, p=np.inf, output_type="ndarray")
+    links = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(positions), len(positions)))
     return connected_components(links, directed=False)[1]

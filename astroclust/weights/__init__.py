@@ -156,7 +156,7 @@ def sign_classifier(path):
     'held out'
     """
     if Path(path).suffix != ".safetensors":
-        raise ValueError(f"give a file ending in .safetensors, not {path}")
+        raise ValueError(f"{path} does not end in .safetensors; give a .safetensors file")
     classifier = _read_classifier(find_source(path), verify=False)
     return save_classifier(classifier, path, overwrite=True)
 
@@ -189,15 +189,15 @@ def _read_classifier(source, *, verify=True):
     if verify and signed != card_digest(card):
         raise _mismatch(
             source,
-            "does not name the hash of its card"
+            "does not have the hash of its card"
             if signed is None
-            else f"was saved with another card, of the hash {signed}",
+            else f"was saved with another card, with hash {signed}",
         )
     members = len({name.partition(".")[0] for name in weights})
     if members != card.members:
         raise ModelKeysError(
-            f"{source.name} holds {members} networks, its card says {card.members}; use the card "
-            "that it was saved with"
+            f"{source.name} has {members} networks, but its card says {card.members}; use the "
+            "card that it was saved with"
         )
     networks = [_load_member(card, weights, i, source.name) for i in range(card.members)]
     return Classifier(card, networks)
@@ -219,7 +219,7 @@ def _load_member(card, weights, i, path):
             card.architecture, n_bands=len(card.bands), n_classes=len(card.classes), weights="none"
         )
     except ValueError as error:
-        raise ValueError(f"the card of {path} is not accepted: {error}") from error
+        raise ValueError(f"the card of {path} is invalid: {error}") from error
     wanted = network.state_dict()
     missing, surplus = sorted(wanted.keys() - given.keys()), sorted(given.keys() - wanted.keys())
     if missing or surplus:

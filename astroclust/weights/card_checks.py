@@ -52,7 +52,7 @@ def check_card(card, path):
     for name in _TEXTS:
         value = getattr(card, name)
         if not isinstance(value, str) or not value.isprintable():
-            raise wrong_entry(path, name, value, "a line of text")
+            raise wrong_entry(path, name, value, "a single line of text")
     for name in ("name", "architecture"):
         if not getattr(card, name).strip():
             raise wrong_entry(path, name, getattr(card, name), "a name")

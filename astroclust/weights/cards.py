@@ -256,7 +256,7 @@ class ModelCard:
         known = [f"{accuracy[kind]:.2f} {text}" for kind, text in kinds.items() if kind in accuracy]
         words = f"expected accuracy {', '.join(known)}"
         if not known:
-            words = f"the card of {self.name} has no accuracy for just these"
+            words = f"the card of {self.name} has no accuracy for exactly these"
         return f"bands {', '.join(bands)}: {words}"
 
     @property
@@ -264,15 +264,15 @@ class ModelCard:
         """One sentence on the training data and limitations of use, or an empty string."""
         if self.simulated:
             return (
-                f"classifier {self.name} was trained on simulated images only: "
-                "fine-tune it on real labels before scientific use"
+                f"classifier {self.name} was trained on simulated images only; fine-tune it on "
+                "real labels before scientific use"
             )
         unseen = self.galaxy_scores.get("all")
         if not (self.galaxies and unseen):
             return ""
         return (
             f"classifier {self.name} was trained on human labels of {', '.join(self.galaxies)}; "
-            f"on galaxies that were held out it agrees with people on {unseen['accuracy']:.0%} of "
+            f"for held-out galaxies, it agrees with people on {unseen['accuracy']:.0%} of "
             f"{unseen['n']:.0f} objects"
         )
 
@@ -360,12 +360,12 @@ def read_card(path):
     """
     if not path.exists():
         raise FileNotFoundError(
-            f"the model card {path} is missing: it belongs beside the weights, as "
-            "save_classifier writes it"
+            f"the model card {path} is missing; put the card written by save_classifier beside "
+            "the weights"
         )
     try:
         if path.stat().st_size > _LARGEST_CARD:
-            raise ValueError(f"it has more than {_LARGEST_CARD} bytes")
+            raise ValueError(f"it is larger than {_LARGEST_CARD} bytes")
         content = json.loads(
             path.read_text(encoding="utf-8"),
             object_pairs_hook=_without_duplicates,

@@ -80,7 +80,7 @@ def hub_page(card):
     """
     notice = f"> **Note:** {card.notice}.\n\n" if card.notice else ""
     classes = "\n".join(f"- {number}: {name}" for number, name in card.classes.names.items())
-    galaxies = ", ".join(card.galaxies) or "no galaxy is named"
+    galaxies = ", ".join(card.galaxies) or "none listed"
     return f"""\
 ---
 {_front_matter(card)}
@@ -88,7 +88,7 @@ def hub_page(card):
 
 # {card.name}
 
-A classifier of star-cluster candidates in images of the Hubble Space Telescope, for
+A classifier of star-cluster candidates in Hubble Space Telescope images, for
 [astroclust](https://pypi.org/project/astroclust/).
 
 {notice}```python
@@ -110,13 +110,13 @@ Stamps of {card.stamp_size} x {card.stamp_size} pixels of {card.pixel_scale:g} a
 
 - Architecture: `{card.architecture}`, {card.members} network{"s" if card.members > 1 else ""}
 - Sample: {card.training_sample}
-- Galaxies that it has seen: {galaxies}
-- Command: `{card.command or "not noted"}`
+- Galaxies in the training set: {galaxies}
+- Command: `{card.command or "not recorded"}`
 
 ## Scores
 
 {_scores(card)}
-Scores hold for candidates that were selected in the same way, with the same mix of classes.
+Scores apply to candidates selected in the same way, with the same mix of classes.
 """
 
 
@@ -150,14 +150,14 @@ def _held_out_scores(card):
         held_out = f"Held out: {card.split}.\n\n" if card.split else ""
         return held_out + ("\n".join(lines) or "Nothing was held out.") + "\n"
     table = _markdown_table("galaxy", card.galaxy_scores)
-    return f"On galaxies that were held out ({card.split}):\n\n{table}"
+    return f"On held-out galaxies ({card.split}):\n\n{table}"
 
 
 def _band_tables(card):
     """Scores for subsets of the bands, one table per kind of labels."""
-    kinds = {"simulated": "simulated stamps", "human": "human labels that were held out"}
+    kinds = {"simulated": "simulated stamps", "human": "held-out human labels"}
     return [
-        f"With these bands alone, on {kinds[kind]}:\n\n{_markdown_table('bands', scores)}"
+        f"With these bands only, on {kinds[kind]}:\n\n{_markdown_table('bands', scores)}"
         for kind, scores in card.band_scores.items()
     ]
 

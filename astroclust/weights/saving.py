@@ -51,7 +51,7 @@ def save_classifier(classifier, path, *, overwrite=False):
     >>> save_classifier(load_classifier(), "mine.pth")
     Traceback (most recent call last):
         ...
-    ValueError: weights go to a file ending in .safetensors, not mine.pth
+    ValueError: mine.pth does not end in .safetensors; give a .safetensors file for the weights
     """
     path, card_path = check_classifier_output(path, overwrite=overwrite)
     card = replace(classifier.card, members=len(classifier.networks))
@@ -105,7 +105,9 @@ def check_classifier_output(path, *, overwrite=False):
     """
     path = Path(path)
     if path.suffix != ".safetensors":
-        raise ValueError(f"weights go to a file ending in .safetensors, not {path.name}")
+        raise ValueError(
+            f"{path.name} does not end in .safetensors; give a .safetensors file for the weights"
+        )
     return tuple(
         check_output(one, overwrite=overwrite) for one in (path, path.with_suffix(".json"))
     )
@@ -116,6 +118,6 @@ def check_finite(values, name, path):
     bad = int((~torch.isfinite(values)).sum())
     if bad:
         raise ValueError(
-            f"the weights of {path} have {bad} values of {name} that are not finite: the training "
+            f"the weights of {path} have {bad} non-finite values in {name}, so the training "
             "failed; train again, with a lower learning rate"
         )

@@ -84,14 +84,14 @@ def find_source(model):
     text, fragment = urldefrag(text) if "://" in text else (text, "")
     if Path(text).suffix in _PICKLES:
         raise ValueError(
-            f"{text} looks like a pickle, which can run any code when it is loaded: convert it "
-            "to safetensors with save_classifier where you trust it"
+            f"{text} looks like a pickle, which can run arbitrary code when loaded; if you trust "
+            "it, convert it to safetensors with save_classifier"
         )
     if "://" not in text:
         return _from_disk(text)
     if not text.startswith((*_SERVERS, _HUB)) or not text.endswith(_WEIGHTS):
         raise ValueError(
-            f"{text} is no address of weights: those are https://HOST/PATH{_WEIGHTS}, or "
+            f"{text} is not a valid address of weights; use https://HOST/PATH{_WEIGHTS}, or "
             f"{_HUB}OWNER/REPOSITORY/PATH{_WEIGHTS} on the Hugging Face hub"
         )
     fetch = _from_hub if text.startswith(_HUB) else _from_server
@@ -107,13 +107,13 @@ def _from_disk(text):
         if not path.exists():
             known = ", ".join(sorted(file.stem for file in bundle().glob(f"*{_WEIGHTS}")))
             raise ValueError(
-                f"there is no classifier {text!r}: bundled are {known}; or give the path or the "
-                f"address of a {_WEIGHTS} file"
+                f"unknown classifier {text!r}; use {known} (bundled), or the path or address of a "
+                f"{_WEIGHTS} file"
             )
     if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
+        raise FileNotFoundError(f"{path} does not exist")
     remedy = (
-        "copy both from where they came from; if you changed one of them yourself, sign them with "
+        "copy both from their source again; if you changed one of them yourself, sign them with "
         f"astroclust.weights.sign_classifier({str(path)!r})"
     )
     return Source(text, path, path.with_suffix(_CARD), remedy)
@@ -131,9 +131,9 @@ def _from_server(address):
             error.close()  # which releases the connection
         raise OSError(
             f"{address}, or the card beside it that ends in {_CARD}, could not be fetched "
-            f"({error}): check the address and the connection"
+            f"({error}); check the address and the connection"
         ) from error
-    remedy = "load it again, which fetches both again; if that does not help, tell its owner"
+    remedy = "load it again to fetch both again; if that does not help, contact its owner"
     return Source(address, weights, card, remedy)
 
 
@@ -143,7 +143,9 @@ def _from_hub(address):
         from huggingface_hub import hf_hub_download
     parts = address.removeprefix(_HUB).split("/", 2)
     if len(parts) < 3:
-        raise ValueError(f"{address} names no file: {_HUB}OWNER/REPOSITORY/PATH{_WEIGHTS} does")
+        raise ValueError(
+            f"{address} does not name a file; use {_HUB}OWNER/REPOSITORY/PATH{_WEIGHTS}"
+        )
     repository, path = "/".join(parts[:2]), parts[2]
     repository, _, revision = repository.partition("@")
     try:
@@ -154,9 +156,9 @@ def _from_hub(address):
     except (OSError, ValueError) as error:
         raise OSError(
             f"{address}, or the card beside it that ends in {_CARD}, could not be fetched from "
-            f"the hub ({error}): check the name, the connection, and who may read it"
+            f"the hub ({error}); check the name, the connection, and the access rights"
         ) from error
-    remedy = f"remove {weights} and {card}, and load it again, which fetches both again"
+    remedy = f"remove {weights} and {card}, and load it again to fetch both again"
     return Source(address, weights, card, remedy)
 
 
@@ -171,6 +173,6 @@ def _check_digest(source, fragment):
     if found != wanted.lower():
         source.forget()
         raise ModelHashError(
-            f"{source.name} has sha256 {found}, not {wanted}: it was damaged on its way, or is "
+            f"{source.name} has sha256 {found}, not {wanted}: it was damaged in transfer, or is "
             f"another version; check the hash, or {source.remedy}"
         )

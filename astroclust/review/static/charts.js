@@ -4,13 +4,13 @@ const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT] = [320, 190];
 const [LEFT, RIGHT, TOP, BOTTOM] = [38, 34, 10, 34];
 
-// Colors from blue to red and dashes for bands, so that lines are told apart without colors too.
+// Colors from blue to red and dashes for bands, so that lines are distinct without colors.
 const COLORS = ["#b39ddb", "#64a8ff", "#5fd3d0", "#a5d66f", "#ff8a65"];
 const DASHES = ["1 4", "2 3", "6 3", "", "9 3 2 3"];
 
 let styles = {};
 
-// Gives each band a color and a dash by its place, from short to long wavelengths.
+// Color and dash of each band, ordered from short to long wavelengths.
 export function setBands(bands) {
   const step = (COLORS.length - 1) / Math.max(bands.length - 1, 1);
   const style = (i) => ({ color: COLORS[Math.round(i * step)], dash: DASHES[i % DASHES.length] });
@@ -39,7 +39,7 @@ function ticks(low, high) {
   return found;
 }
 
-// Names at the right ends of lines, moved apart where they would overlap.
+// Names at the right ends of lines, moved apart if they would overlap.
 function spread(names) {
   names.sort((a, b) => a.y - b.y);
   names.forEach((name, i) => {
@@ -57,7 +57,7 @@ export function lineChart({ title, x, lines, xLabel, yLabel, yDown = false, mark
   add(svg, "title", {}, title);
   const values = Object.values(lines).flat().filter((value) => value !== null);
   if (!values.length) {
-    add(svg, "text", { x: WIDTH / 2, y: HEIGHT / 2, class: "none" }, "nothing to measure here");
+    add(svg, "text", { x: WIDTH / 2, y: HEIGHT / 2, class: "none" }, "no measurement available");
     return svg;
   }
   const [low, high] = [Math.min(0, ...values), Math.max(...values)];

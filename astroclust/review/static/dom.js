@@ -1,4 +1,4 @@
-// Elements in one call.
+// Create elements in one call.
 
 export function make(name, properties = {}, children = []) {
   const element = Object.assign(document.createElement(name), properties);

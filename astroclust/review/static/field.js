@@ -1,8 +1,8 @@
-// The whole field in tiles, with a marker at each object; drag to pan, wheel to zoom.
+// The field in tiles, with a marker at each object; drag to pan, wheel to zoom.
 
 import { outline } from "./shapes.js";
 
-const LARGEST = 16; // screen pixels an image pixel
+const LARGEST = 16; // screen pixels per image pixel
 const NEAR = 14; // screen pixels within which a click finds a marker
 
 export class Field {
@@ -12,7 +12,7 @@ export class Field {
     this.readout = root.appendChild(document.createElement("output"));
     this.readout.className = "readout";
     new ResizeObserver(() => this.resize()).observe(root);
-    state.on("arranged labelled saved", () => this.later());
+    state.on("arranged labeled saved", () => this.later());
     state.on("chosen", () => this.follow());
     state.on("view", () => this.visible && (this.resize(), this.follow()));
     state.on("picture", () => this.later());
@@ -56,25 +56,25 @@ export class Field {
   fit() {
     const [ny, nx] = this.state.data.shape;
     this.scale = Math.min(this.width / nx, this.height / ny);
-    this.centre = { x: (nx - 1) / 2, y: (ny - 1) / 2 };
+    this.center = { x: (nx - 1) / 2, y: (ny - 1) / 2 };
   }
 
   // From image pixels, y up, to the screen and back.
   toScreen(x, y) {
     return [
-      this.width / 2 + (x - this.centre.x) * this.scale,
-      this.height / 2 - (y - this.centre.y) * this.scale,
+      this.width / 2 + (x - this.center.x) * this.scale,
+      this.height / 2 - (y - this.center.y) * this.scale,
     ];
   }
 
   toImage(x, y) {
     return [
-      this.centre.x + (x - this.width / 2) / this.scale,
-      this.centre.y - (y - this.height / 2) / this.scale,
+      this.center.x + (x - this.width / 2) / this.scale,
+      this.center.y - (y - this.height / 2) / this.scale,
     ];
   }
 
-  // The chosen object stays where it is, if it is in view.
+  // Zoom around the selected object if it is in view.
   zoomByKey(factor) {
     const { chosen, data } = this.state;
     const [x, y] = data.inside[chosen] ? this.toScreen(data.x[chosen], data.y[chosen]) : [-1, -1];
@@ -93,8 +93,8 @@ export class Field {
 
   pan(dx, dy) {
     const [ny, nx] = this.state.data.shape;
-    this.centre.x = Math.min(nx, Math.max(0, this.centre.x + dx));
-    this.centre.y = Math.min(ny, Math.max(0, this.centre.y + dy));
+    this.center.x = Math.min(nx, Math.max(0, this.center.x + dx));
+    this.center.y = Math.min(ny, Math.max(0, this.center.y + dy));
     this.later();
   }
 
@@ -119,7 +119,7 @@ export class Field {
     if (best >= 0) this.state.choose(best);
   }
 
-  // Keep the chosen object in view.
+  // Keep the selected object in view.
   follow() {
     if (!this.visible || !this.scale) return;
     const { chosen, data } = this.state;
@@ -127,7 +127,7 @@ export class Field {
       const [x, y] = this.toScreen(data.x[chosen], data.y[chosen]);
       const margin = 40;
       const out = x < margin || y < margin || x > this.width - margin || y > this.height - margin;
-      if (out) this.centre = { x: data.x[chosen], y: data.y[chosen] };
+      if (out) this.center = { x: data.x[chosen], y: data.y[chosen] };
     }
     this.later();
   }
@@ -161,7 +161,7 @@ export class Field {
     const first = [Math.floor((left + 0.5) / side), Math.floor((ny - 0.5 - top) / side)];
     const last = [Math.floor((right + 0.5) / side), Math.floor((ny - 0.5 - bottom) / side)];
     context.imageSmoothingEnabled = this.scale * step < 2;
-    // What is there of coarser tiles fills in until the finer ones have come.
+    // Use coarser tiles until the finer ones have loaded.
     if (level < levels) this.drawTile(context, levels, 0, 0, tile * 2 ** levels);
     for (let line = Math.max(0, first[1]); line <= last[1] && line * side < ny; line++) {
       for (let column = Math.max(0, first[0]); column <= last[0] && column * side < nx; column++) {

@@ -1,10 +1,10 @@
-// All stamps in a grid, of which only what is in view is drawn.
+// Grid of all stamps; only stamps in view are drawn.
 
 import { labelShapeOf, shapeOf } from "./shapes.js";
 
 const GAP = 6;
 const FOOT = 20; // height of the line below a stamp
-const MARGIN = 2; // lines drawn beyond what is in view
+const MARGIN = 2; // lines drawn beyond the view
 
 export class Grid {
   constructor(root, state, pictures) {
@@ -13,7 +13,7 @@ export class Grid {
     this.field.className = "cells";
     this.empty = document.createElement("p");
     this.empty.className = "empty";
-    this.empty.textContent = "No object is shown: choose other classes, or show all.";
+    this.empty.textContent = "No objects are shown; select other classes, or show all.";
     root.append(this.field, this.empty);
     root.addEventListener("scroll", () => this.later(), { passive: true });
     root.addEventListener("click", (event) => this.click(event));
@@ -22,7 +22,7 @@ export class Grid {
     pictures.addEventListener("loaded", () => this.later());
     state.on("arranged", () => this.renew());
     state.on("chosen", () => this.show());
-    state.on("labelled saved picture", () => this.later());
+    state.on("labeled saved picture", () => this.later());
   }
 
   click(event) {
@@ -59,7 +59,7 @@ export class Grid {
     this.draw();
   }
 
-  // Bring the chosen object into view.
+  // Scroll to the selected object.
   show() {
     const position = this.state.position[this.state.chosen];
     if (!this.visible || position < 0 || !this.columns) return;
@@ -80,7 +80,7 @@ export class Grid {
     });
   }
 
-  // The positions in view, and some more.
+  // Positions in view, with a margin.
   range() {
     const { scrollTop, clientHeight } = this.root;
     const first = Math.floor(scrollTop / this.line) - MARGIN;
@@ -126,7 +126,7 @@ export class Grid {
     cell.style.transform = place;
   }
 
-  // For the benchmark: when the first stamps are on the screen.
+  // For the benchmark: time at which the first stamps are painted.
   mark() {
     this.painted = true;
     requestAnimationFrame(() => setTimeout(() => performance.mark("first-stamps")));
@@ -143,7 +143,7 @@ export class Grid {
     const chosen = row === state.chosen;
     const unsaved = state.unsaved.has(row);
     const differ = new Set(state.votesOf(row).map((vote) => vote.label)).size > 1;
-    // Most cells are as they were when they were last drawn.
+    // Most cells have not changed since they were last drawn.
     const drawn = [row, position, state.order.length, label, given, caption, chosen, unsaved, differ].join();
     if (cell.drawn === drawn) return;
     cell.drawn = drawn;
@@ -159,11 +159,11 @@ export class Grid {
     cell.setAttribute("aria-setsize", state.order.length);
     const none = state.isHidden(row) ? "class hidden" : "not classified";
     const said = given ? `class ${given}, ${state.data.classes[given]}, ${caption}` : none;
-    const name = `object ${state.data.ids[row]}, ${said}${label ? `, you say ${state.sayLabel(label)}` : ""}`;
+    const name = `object ${state.data.ids[row]}, ${said}${label ? `, your label ${state.sayLabel(label)}` : ""}`;
     cell.setAttribute("aria-label", name);
   }
 
-  // The number that the stamps are sorted by.
+  // Value by which the stamps are sorted.
   caption(row) {
     const { key } = this.state.sort;
     if (this.state.isHidden(row)) return this.state.data.ids[row];
@@ -176,7 +176,7 @@ export class Grid {
   paint(stamp, row) {
     const { picture, data } = this.state;
     if (!data.inside[row]) {
-      stamp.textContent = "off the image";
+      stamp.textContent = "outside the image";
       stamp.style.backgroundImage = "";
       stamp.dataset.drawn = "";
       return;

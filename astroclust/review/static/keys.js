@@ -1,4 +1,4 @@
-// The keyboard. Keys typed into a text field are text.
+// Keyboard shortcuts, which are inactive in text fields.
 
 export function takesText(element) {
   if (!element) return false;
@@ -31,7 +31,7 @@ export function listen(actions, state) {
   for (const [key, number] of state.keys) plain[key] = () => actions.label(number);
 
   function enter(event) {
-    if (event.target.closest?.("button, a, input")) return; // it has a meaning of its own there
+    if (event.target.closest?.("button, a, input")) return; // these elements handle it themselves
     event.preventDefault();
     state.setView("single");
   }

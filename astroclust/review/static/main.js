@@ -1,4 +1,4 @@
-// Starts the page: reads the objects, builds the views, ties controls and keys to them.
+// Start of the page: read the objects, build the views, connect controls and keys.
 
 import { make } from "./dom.js";
 import { Field } from "./field.js";
@@ -12,11 +12,11 @@ import { Single } from "./single.js";
 import { source } from "./source.js";
 import { DOWN, State } from "./state.js";
 
-const POLL = 4000; // ms between looks at what others have labelled
+const POLL = 4000; // ms between requests for labels of others
 
 const find = (id) => document.getElementById(id);
 
-function colourClasses(data) {
+function colorClasses(data) {
   const sheet = new CSSStyleSheet();
   for (const [number, color] of Object.entries(data.colors)) {
     sheet.insertRule(`[data-class="${number}"] { --class: ${color}; }`);
@@ -49,7 +49,7 @@ function fillControls(state) {
     const given = state.modelClass(row);
     counts.set(given, (counts.get(given) ?? 0) + 1);
   }
-  // In a blind review, to choose classes would tell them.
+  // In a blind review, selecting classes would reveal them.
   find("classes").hidden = state.blind;
   for (const number of counts.has(0) ? [...state.classes, 0] : state.classes) {
     const name = number ? data.classes[number] : "not classified";
@@ -81,13 +81,13 @@ function fillControls(state) {
   if (state.confirms) sayConfirmation(data);
 }
 
-// What a confirmation says otherwise than a review.
+// Text of a confirmation that differs from a review.
 function sayConfirmation(data) {
   find("confirm").hidden = false;
   find("confirm").textContent = `confirm p ≥ ${data.confirm}`;
   const keys = [make("kbd", { textContent: "y" }), ", ", make("kbd", { textContent: "x" })];
   find("label-keys").replaceChildren(...keys);
-  find("label-meaning").textContent = "confirm the class of the chosen object, or reject it";
+  find("label-meaning").textContent = "confirm the class of the selected object, or reject it";
   find("export").textContent = "Export confirmed";
   find("export").download = "confirmed.ecsv";
 }
@@ -116,13 +116,13 @@ function tieControls(state, grid) {
   find("reviewer").addEventListener("change", (event) => {
     state.me = event.target.value.trim();
     keepName(state);
-    state.tell("labelled");
+    state.tell("labeled");
     state.tell("chosen");
   });
   find("reviewer").addEventListener("keydown", (event) => {
     if (event.key === "Enter") event.target.blur();
   });
-  // Keys go to the stamps again once something has been chosen.
+  // Return the focus to the stamps after a selection.
   for (const id of ["picture", "sort", "shown"]) {
     find(id).addEventListener("change", (event) => event.target.blur());
   }
@@ -145,7 +145,7 @@ function showPicture(state, name) {
   state.tell("picture");
 }
 
-// A name that was typed holds in its tab; in a page that was mailed, for good.
+// A typed name is stored for its tab; in a self-contained page, permanently.
 const names = () => (source.live ? sessionStorage : localStorage);
 const nameKey = (data) => `astroclust-reviewer:${data.reviewer}`;
 
@@ -153,7 +153,7 @@ function keepName(state) {
   try {
     names().setItem(nameKey(state.data), state.me);
   } catch {
-    // A browser that keeps nothing: the name is typed again next time.
+    // Without storage, the name must be typed again next time.
   }
 }
 
@@ -165,7 +165,7 @@ function keptName(data) {
   }
 }
 
-// In a page that was mailed: the labels as a file, to be mailed back.
+// In a self-contained page: save the labels as a file.
 function offerFile(state) {
   find("export").textContent = "Save labels";
   find("export").addEventListener("click", (event) => {
@@ -190,13 +190,13 @@ function count(state) {
   const say = (m, what) => `${m.toLocaleString("en")} ${what}`;
   const { classes } = state.data.labels;
   const parts = state.labels.map((label) => say(state.countOf(label), classes[label]));
-  find("progress").textContent = state.confirms ? parts.join(", ") : say(state.labelled(), "labeled");
+  find("progress").textContent = state.confirms ? parts.join(", ") : say(state.labeled(), "labeled");
 }
 
 function actionsOf(state, saver, views) {
   function label(number) {
     if (!state.me) {
-      saver.show("type your name first");
+      saver.show("enter your name first");
       find("reviewer").focus();
       return;
     }
@@ -213,7 +213,7 @@ function actionsOf(state, saver, views) {
     next: () => {
       const row = state.nextUncertain();
       if (row >= 0) state.choose(row);
-      else saver.show("none is left");
+      else saver.show("none left");
     },
     note: () => {
       if (!state.me) return label(0);
@@ -230,7 +230,7 @@ function actionsOf(state, saver, views) {
     },
     marker: () => state.toggle("marked"),
     wide: () => {
-      if (state.view !== "single") state.wide = false; // it is shown, whatever it was before
+      if (state.view !== "single") state.wide = false; // show the stamp in any case
       state.setView("single");
       state.toggle("wide");
     },
@@ -265,7 +265,7 @@ async function start() {
   const state = new State(data);
   state.me = keptName(data) || data.reviewer;
   document.documentElement.classList.toggle("live", source.live);
-  colourClasses(data);
+  colorClasses(data);
   setShapes(data.shapes, data.labels.shapes);
   setBands(data.bands);
   fillControls(state);
@@ -285,15 +285,15 @@ async function start() {
   state.on("view", () => views.grid.show());
   state.on("label", (event) => actions.label(event.detail));
   state.on("show-picture", (event) => showPicture(state, event.detail === state.picture ? "color" : event.detail));
-  state.on("arranged labelled", () => count(state));
+  state.on("arranged labeled", () => count(state));
   state.on("overlay", () => document.body.classList.toggle("marked", state.marked));
   document.body.classList.toggle("marked", state.marked);
   state.setView("grid");
   state.arrange();
-  state.move(-state.n); // the first in the order that the page starts with
+  state.move(-state.n); // first in the initial order
   await saver.listen();
   saver.restore();
-  state.tell("labelled");
+  state.tell("labeled");
   document.documentElement.dataset.ready = "yes";
   if (source.live) {
     let connected = true;
@@ -305,6 +305,6 @@ async function start() {
 }
 
 start().catch((error) => {
-  find("alarm").textContent = `The page cannot be shown: ${error.message}`;
+  find("alarm").textContent = `Cannot show the page: ${error.message}`;
   find("alarm").hidden = false;
 });

@@ -1,9 +1,9 @@
-// What lies over a picture: a marker that leaves the source free, a scale bar, the outline of a stamp.
+// Overlay of a picture: target marker, scale bar and outline of a stamp.
 
 const SVG = "http://www.w3.org/2000/svg";
 const ARCSEC = Math.PI / 648_000; // radians
 
-// Length of a scale bar in image pixels, and what it says.
+// Length of a scale bar in image pixels, and its text.
 export function scaleBar({ scale, distance }, width) {
   const unit = scale ?? 1;
   const most = 0.3 * width * unit;
@@ -27,7 +27,7 @@ export class Overlay {
     this.root.setAttribute("aria-hidden", "true");
   }
 
-  // Over a picture of so many pixels, in which the stamp begins at a pixel; all with y up.
+  // size: pixels of the picture; the stamp begins at a given pixel; y increases upward.
   draw(row, { size, first, marked }) {
     const { data, root } = this;
     const stamp = data.size;
@@ -49,7 +49,7 @@ export class Overlay {
     return this.root.appendChild(element);
   }
 
-  // A line, dark around it so that it shows on any ground.
+  // Line with a dark halo, visible on any background.
   line(path, name) {
     for (const part of ["halo", "stroke"]) this.add("path", { d: path, class: `${name} ${part}` });
   }

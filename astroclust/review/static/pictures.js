@@ -1,4 +1,4 @@
-// Stamps in sheets: asked for when they come into view, a few sheets at a time, the latest first.
+// Sheets of stamps, requested when they come into view, a few at a time, latest first.
 
 const PER_SHEET = 32;
 const AT_ONCE = 3;
@@ -15,14 +15,14 @@ export class Pictures extends EventTarget {
     this.busy = 0;
   }
 
-  // Where the picture of a row is, or null while it is on its way.
+  // Position of the picture of a row in a sheet, or null while it is loading.
   place(name, row) {
     if (this.fixed) return this.source.fixedPlace(name, row);
     const place = this.places.get(`${name} ${row}`);
     return place?.sheet.url ? place : null;
   }
 
-  // Ask for the pictures of rows that are in view; "loaded" tells when there are more.
+  // Request the pictures of rows in view; "loaded" is emitted when more are available.
   want(name, rows) {
     if (this.fixed) return;
     const missing = rows.filter((row) => !this.places.has(`${name} ${row}`));
@@ -42,7 +42,7 @@ export class Pictures extends EventTarget {
       this.sheets.set(sheet, true);
       this.dropOldest();
     } catch {
-      // Asked for again when it is next drawn, not at once: the server may be gone.
+      // Requested again when next drawn, not immediately, as the server may have stopped.
       setTimeout(() => {
         sheet.keys.forEach((key) => this.places.delete(key));
         this.dispatchEvent(new Event("loaded"));
@@ -74,7 +74,7 @@ function load(url) {
   return images.get(url);
 }
 
-// Draw a picture as it is, unless another row is shown by the time it has come.
+// Draw a picture unless another row is shown by the time it has loaded.
 export async function drawWhole(canvas, url, row) {
   canvas.dataset.row = row;
   canvas.dataset.url = url;

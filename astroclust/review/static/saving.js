@@ -1,4 +1,4 @@
-// Labels on their way to the disk: shown at once, sent in order, tried again until they are saved.
+// Saving of labels: shown immediately, sent in order, retried until saved.
 
 const AGAIN_AFTER = 3000; // ms
 
@@ -15,7 +15,7 @@ export class Saver {
     });
   }
 
-  // Change the label or the note of an object, in such a way that it can be undone.
+  // Change the label or note of an object; changes can be undone.
   change(row, { label, note }, reviewer = this.state.me) {
     const { state } = this;
     const before = { label: state.labelOf(row, reviewer), note: state.noteOf(row, reviewer) };
@@ -34,24 +34,24 @@ export class Saver {
 
   put(row, { label, note }, reviewer) {
     const { state } = this;
-    // A label that stays as it is, as under a new note, is as blind as it was.
+    // If the label does not change, as with a new note, neither does whether it is blind.
     const same = label && label === state.labelOf(row, reviewer);
     const blind = same ? state.isBlind(row, reviewer) : state.isHidden(row, reviewer);
     state.take(row, reviewer, label || null, note, blind);
     this.waiting.push({ row, class: label || null, note, reviewer, blind, order: state.orderName() });
     this.keep();
-    this.state.tell("labelled", row);
+    this.state.tell("labeled", row);
     this.send();
   }
 
-  // What was not saved outlives a reload.
+  // Unsaved changes survive a reload.
   keep() {
     this.state.unsaved = new Set(this.waiting.map(({ row }) => row));
     try {
       if (this.waiting.length) localStorage.setItem(this.key, JSON.stringify(this.waiting));
       else localStorage.removeItem(this.key);
     } catch {
-      // A browser that keeps nothing: beforeunload warns.
+      // Without storage, beforeunload warns.
     }
   }
 
@@ -102,7 +102,7 @@ export class Saver {
     this.status.dataset.state = "failed";
     this.alarm.replaceChildren();
     const text = document.createElement("span");
-    text.textContent = `${n === 1 ? "A change is" : `${n} changes are`} not saved: ${error.message}`;
+    text.textContent = `${n === 1 ? "A change was" : `${n} changes were`} not saved: ${error.message}`;
     const again = document.createElement("button");
     again.textContent = "Try again";
     again.addEventListener("click", () => this.send());
@@ -112,19 +112,19 @@ export class Saver {
     this.timer = setTimeout(() => this.send(), AGAIN_AFTER);
   }
 
-  // What will never be saved is taken back, and does not hold up what can be.
+  // Changes that can never be saved are reverted, so that they do not block others.
   drop(entry, error) {
     this.waiting.shift();
     this.keep();
-    this.next = this.generation = 0; // read all anew
-    this.alarm.textContent = `A change was refused and taken back: ${error.message}`;
+    this.next = this.generation = 0; // reload everything
+    this.alarm.textContent = `A change was refused and reverted: ${error.message}`;
     this.alarm.hidden = false;
     this.show("refused");
     this.listen().catch(() => {});
     if (this.waiting.length) this.send();
   }
 
-  // Read what others have labelled since.
+  // Read new labels of others.
   async listen() {
     const { state } = this;
     const news = await this.source.labels(this.next, this.generation);
@@ -134,6 +134,6 @@ export class Saver {
     for (const e of this.waiting) state.take(e.row, e.reviewer, e.class, e.note, e.blind);
     this.generation = news.generation;
     this.next = news.next;
-    if (anew || news.entries.length) state.tell("labelled");
+    if (anew || news.entries.length) state.tell("labeled");
   }
 }

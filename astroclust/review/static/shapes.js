@@ -1,4 +1,4 @@
-// A shape for each class beside its color, the same in the grid, in lists and on the field.
+// Shapes of the classes in addition to colors, in the grid, in lists and on the field.
 
 const SIGNS = {
   circle: "●",
@@ -9,7 +9,7 @@ const SIGNS = {
   plus: "✚",
   cross: "✖",
 };
-// Corners of outlines that are polygons, and where the first lies, in radians.
+// Number of corners of polygons, and angle of the first in radians.
 const POLYGONS = {
   triangle: [3, -Math.PI / 2],
   diamond: [4, -Math.PI / 2],

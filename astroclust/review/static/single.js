@@ -1,4 +1,4 @@
-// One object: its bands, profile, curve of growth, magnitudes, probabilities, votes and saliency.
+// View of one object: bands, profile, curve of growth, magnitudes, probabilities, votes, saliency.
 
 import { lineChart, styleOf } from "./charts.js";
 import { make } from "./dom.js";
@@ -13,7 +13,7 @@ export class Single {
     this.build();
     state.on("chosen view", () => this.draw());
     state.on("picture overlay", () => this.visible && this.drawLarge());
-    state.on("labelled saved", () => this.visible && this.drawLabels());
+    state.on("labeled saved", () => this.visible && this.drawLabels());
   }
 
   get visible() {
@@ -55,7 +55,7 @@ export class Single {
       if (event.key === "Enter" || event.key === "Escape") this.root.focus();
     });
     this.votes = make("ul", { className: "votes" });
-    this.chances = make("div", { className: "chances" });
+    this.probabilities = make("div", { className: "probabilities" });
     this.magnitudes = make("table", { className: "magnitudes" });
     this.charts = make("div", { className: "charts" });
     this.saliency = make("div", { className: "saliency" });
@@ -67,12 +67,12 @@ export class Single {
     ]);
     const read = make("div", { className: "read" }, [
       this.heading, this.sky, this.facts, this.buttons, this.note, this.votes,
-      make("div", { className: "pair" }, [this.chances, this.magnitudes]), this.charts,
+      make("div", { className: "pair" }, [this.probabilities, this.magnitudes]), this.charts,
     ]);
     this.root.append(look, read);
   }
 
-  // What the keys t and w do.
+  // Buttons of the keys t and w.
   buildTools() {
     const tool = (key, text, name) => {
       const button = make("button", {}, [make("kbd", { textContent: key }), ` ${text}`]);
@@ -108,14 +108,14 @@ export class Single {
     this.clearSaliency(row);
   }
 
-  // The class that is to be confirmed.
+  // The class to confirm.
   question(row) {
     const { state } = this;
     const number = state.modelClass(row);
     return state.confirms ? `: ${shapeOf(number)} ${number} ${state.data.classes[number]}?` : "";
   }
 
-  // What changes with a label: in a blind review also what was hidden until then.
+  // Update after a label; in a blind review, this reveals hidden values.
   drawLabels() {
     const row = this.state.chosen;
     this.drawFacts(row);
@@ -129,7 +129,7 @@ export class Single {
     const { state } = this;
     const { x, y } = state.data;
     const position = state.position[row];
-    const where = position < 0 ? "not among those shown" : `${position + 1} of ${state.order.length}`;
+    const where = position < 0 ? "not shown" : `${position + 1} of ${state.order.length}`;
     const pixels = [x, y].map((values, i) => `${"xy"[i]} ${values[row]?.toFixed(2) ?? "–"}`);
     this.facts.textContent = [where, ...pixels, ...this.oddities(row)].join("  ·  ");
   }
@@ -214,11 +214,11 @@ export class Single {
   drawChances(row) {
     const { state } = this;
     if (state.isHidden(row)) {
-      const textContent = "Blind: class, probabilities and the labels of others are shown once you have labeled this object.";
-      this.chances.replaceChildren(make("p", { className: "quiet", textContent }));
+      const textContent = "Blind: class, probabilities and labels of others are shown once you have labeled this object.";
+      this.probabilities.replaceChildren(make("p", { className: "quiet", textContent }));
       return;
     }
-    this.chances.replaceChildren(
+    this.probabilities.replaceChildren(
       ...state.classes.map((number) => {
         const chance = state.given(`prob_${number}`, row);
         const bar = make("span", { className: "fill" });
@@ -301,7 +301,7 @@ export class Single {
       this.saver.show("hidden until labeled");
       return;
     }
-    this.saliency.replaceChildren(make("p", { className: "waiting", textContent: "working out the saliency …" }));
+    this.saliency.replaceChildren(make("p", { className: "waiting", textContent: "computing saliency …" }));
     let shown;
     try {
       shown = await this.source.saliency(row);
@@ -310,11 +310,11 @@ export class Single {
       return;
     }
     if (row !== this.state.chosen) return;
-    const picture = make("img", { src: shown.picture, alt: "what says for the class and what against, band by band" });
+    const picture = make("img", { src: shown.picture, alt: "saliency maps for and against the class in each band" });
     const names = shown.bands.map((band, i) =>
       make("span", { textContent: `${band} ${Math.round(100 * (shown.shares[i] ?? 0))} %` }),
     );
-    const text = `orange says for class ${shown.class}, violet against it (${shown.model})`;
+    const text = `orange: evidence for class ${shown.class}, violet: against it (${shown.model})`;
     this.saliency.replaceChildren(picture, make("div", { className: "shares" }, names), make("p", { textContent: text }));
   }
 }

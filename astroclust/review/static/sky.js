@@ -2,7 +2,7 @@
 
 const two = (number) => String(number).padStart(2, "0");
 
-// Of so many units, such as thousandths of a second: hours or degrees, minutes and seconds.
+// Format a number of units, such as thousandths of a second, as hours or degrees, minutes and seconds.
 function sexagesimal(units, digits) {
   const second = 10 ** digits;
   const whole = Math.floor(units / second);
@@ -21,7 +21,7 @@ export function decimalPosition(ra, dec) {
   return `${ra.toFixed(7)} ${dec < 0 ? "" : "+"}${dec.toFixed(7)}`;
 }
 
-// Copy what an element says; where the browser does not let programs copy, it is selected.
+// Copy the text of an element, or select it if the browser does not allow copying.
 export async function copyText(element) {
   try {
     await navigator.clipboard.writeText(element.textContent);

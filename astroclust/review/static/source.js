@@ -1,13 +1,13 @@
-// Where objects, pictures and labels come from: the server, or what is embedded in the page.
+// Source of objects, pictures and labels: the server, or data embedded in the page.
 
-const TIME_OUT = 60_000; // ms after which a server that does not answer counts as gone
+const TIME_OUT = 60_000; // ms after which the server is considered stopped
 
 async function ask(url, options = {}) {
   let reply;
   try {
     reply = await fetch(url, { ...options, signal: AbortSignal.timeout(TIME_OUT) });
   } catch {
-    throw new Error("astroclust review does not answer: has it been stopped?");
+    throw new Error("astroclust review does not answer; restart it if it was stopped");
   }
   if (!reply.ok) {
     const error = new Error((await reply.text()) || reply.statusText);
@@ -23,7 +23,7 @@ class Server {
     return (await ask("/api/objects")).json();
   }
 
-  // The address of a picture of several rows, side by side.
+  // Address of a sheet with several rows.
   async sheet(name, rows) {
     const reply = await ask(`/sheets/${name}?rows=${rows.join(",")}`);
     return URL.createObjectURL(await reply.blob());
@@ -60,7 +60,7 @@ class Server {
   }
 }
 
-// A page that was mailed: labels stay in this browser until they are exported.
+// Self-contained page: labels are stored in this browser until they are exported.
 class Embedded {
   live = false;
 
@@ -81,7 +81,7 @@ class Embedded {
     return { url, column: index % columns, line: Math.floor(index / columns) };
   }
 
-  // A short address of an embedded picture.
+  // Short address of an embedded picture.
   sheetUrl(name, number) {
     const key = `${name} ${number}`;
     if (!this.urls.has(key)) {
@@ -99,7 +99,7 @@ class Embedded {
     return null;
   }
 
-  // In color, whichever picture is shown; null in a page of many objects.
+  // Always in color; null in a page of many objects.
   context(name, row) {
     const picture = this.data.context?.[row];
     return picture ? `data:image/jpeg;base64,${picture}` : null;
@@ -129,12 +129,12 @@ class Embedded {
     try {
       localStorage.setItem(this.key, JSON.stringify(entries));
     } catch (error) {
-      throw new Error(`this browser keeps nothing (${error.name}): export the labels now`);
+      throw new Error(`this browser does not store data (${error.name}); export the labels now`);
     }
     return entry;
   }
 
-  // The same file that astroclust review writes.
+  // Same format as the label files of astroclust review.
   file() {
     const quote = (text) => (/[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
     const { ids, exact } = this.data;

@@ -1,12 +1,12 @@
-// What the page knows: the objects, who called them what, which are shown and which is chosen.
+// State of the page: objects, labels, and the objects shown and selected.
 
-// Sorted from high to low: the surest, the most uncertain and the most disputed first.
+// Sorted in descending order: most probable, most uncertain or most disputed first.
 export const DOWN = ["probability", "entropy", "disagreement"];
 
-// Digits stand for classes, so that none confirms or rejects one.
+// Digits are for classes, so they neither confirm nor reject.
 const CONFIRM_KEYS = ["y", "x"];
 
-// The labels by key: a class by its number, or its place where numbers have several digits.
+// Labels by key: the number of a class, or its index if numbers have several digits.
 function keysOf(labels, confirms) {
   const short = labels.every((number) => number < 10);
   const plain = labels.map((number, i) => (short ? number : i + 1));
@@ -24,13 +24,13 @@ export class State extends EventTarget {
     this.keys = keysOf(this.labels, this.confirms);
     this.columns = data.columns;
     this.me = data.reviewer || "";
-    this.votes = new Map(); // reviewer, in small letters, to {name, labels, blind}
-    this.seen = new Map(); // reviewer, in small letters, to whether they ever labeled each row
+    this.votes = new Map(); // reviewer in lower case to {name, labels, blind}
+    this.seen = new Map(); // reviewer in lower case to whether they ever labeled each row
     this.notes = new Map(); // row to Map of reviewer to note
     this.picture = "color";
     this.blind = data.blind;
     this.marked = true; // a marker on each target
-    this.wide = false; // the surroundings in place of the stamp
+    this.wide = false; // show the surroundings in place of the stamp
     const key = { table: "row", uncertainty: "entropy", random: "random" }[data.order];
     this.sort = { key, down: DOWN.includes(key) };
     this.hidden = new Set(); // classes that are not shown
@@ -49,12 +49,12 @@ export class State extends EventTarget {
     for (const name of names.split(" ")) this.addEventListener(name, listener);
   }
 
-  // Whether a reviewer must not see yet what the classifier and others say of an object.
+  // Whether classifier results and labels of others must still be hidden from the reviewer.
   isHidden(row, reviewer = this.me) {
     return this.blind && !this.seen.get(reviewer.toLowerCase())?.[row];
   }
 
-  // What the classifier says; null if there is nothing, or it is hidden.
+  // Value from the classifier; null if missing or hidden.
   given(name, row) {
     return this.isHidden(row) ? null : (this.columns[name]?.[row] ?? null);
   }
@@ -79,7 +79,7 @@ export class State extends EventTarget {
     return this.notes.get(row)?.get(reviewer.toLowerCase())?.note ?? "";
   }
 
-  // The notes by reviewer; only one's own while the others are hidden.
+  // Notes by reviewer; only the reviewer's own while the others are hidden.
   notesOf(row) {
     const notes = this.notes.get(row) ?? new Map();
     if (!this.isHidden(row)) return notes;
@@ -93,7 +93,7 @@ export class State extends EventTarget {
     return votes.filter(({ label }) => label);
   }
 
-  // Take in what a reviewer says of an object.
+  // Apply an entry of a reviewer.
   take(row, reviewer, label, note, blind) {
     const key = reviewer.toLowerCase();
     if (!this.votes.has(key)) {
@@ -113,23 +113,23 @@ export class State extends EventTarget {
     this.notes.clear();
   }
 
-  labelled() {
+  labeled() {
     const labels = this.votes.get(this.me.toLowerCase())?.labels ?? [];
     return labels.reduce((sum, label) => sum + (label > 0), 0);
   }
 
-  // How many objects have a label of mine that is this one.
+  // Number of objects with this label from the reviewer.
   countOf(wanted) {
     const labels = this.votes.get(this.me.toLowerCase())?.labels ?? [];
     return labels.reduce((sum, label) => sum + (label === wanted), 0);
   }
 
-  // Share of votes that are not for the commonest class: reviewers, and the classifier as one more;
-  // or, before anyone has voted, that of the members of the ensemble.
+  // Fraction of votes that are not for the most common class, counting the classifier as a reviewer;
+  // or, before anyone has voted, of the votes in the ensemble.
   disagreement(row) {
     const votes = this.votesOf(row).map(({ label }) => label);
     if (!votes.length) return 1 - (this.given("agreement", row) ?? 1);
-    // The classifier has no say in whether it is right.
+    // The classifier does not vote on its own class.
     if (this.modelClass(row) && !this.confirms) votes.push(this.modelClass(row));
     const counts = this.labels.map((c) => votes.filter((vote) => vote === c).length);
     return 1 - Math.max(...counts) / votes.length;
@@ -140,13 +140,13 @@ export class State extends EventTarget {
     if (key === "disagreement") return this.disagreement(row);
     if (key === "label") return this.labelOf(row) || 32768; // after all classes
     if (key === "class") return this.modelClass(row) || 32768; // after all classes
-    // An order by uncertainty is for blind reviews too: it puts difficult objects first.
+    // Sorting by uncertainty is allowed in blind reviews.
     if (key === "entropy") return this.columns.entropy?.[row] ?? NaN;
     if (key === "random") return this.data.random[row];
     return this.given(key, row) ?? NaN;
   }
 
-  // The order in use, as it is saved with each label.
+  // Current order, which is saved with each label.
   orderName() {
     const { key, down } = this.sort;
     const name = { row: "table", entropy: "uncertainty" }[key] ?? key;
@@ -171,7 +171,7 @@ export class State extends EventTarget {
     }
   }
 
-  // Sort and filter. Only what the user asks for moves stamps, never a label.
+  // Sort and filter. Labels never move stamps.
   arrange() {
     const rows = [];
     for (let row = 0; row < this.n; row++) if (this.isShown(row)) rows.push(row);
@@ -204,7 +204,7 @@ export class State extends EventTarget {
     this.choose(this.order[there]);
   }
 
-  // The most uncertain object, among those shown, that is not labelled by me.
+  // Most uncertain object shown that is not labeled by the reviewer.
   nextUncertain() {
     let best = -1;
     let most = -Infinity;
@@ -216,7 +216,7 @@ export class State extends EventTarget {
     return best;
   }
 
-  // Turn the marker or the surroundings on or off.
+  // Toggle the marker or the surroundings.
   toggle(name) {
     this[name] = !this[name];
     this.tell("overlay");

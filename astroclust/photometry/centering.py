@@ -88,8 +88,8 @@ def _centroid(band, x, y):
         sums = box.sum(axis=axis)
         above = np.maximum(sums - sums.mean(axis=1, keepdims=True), 0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            centre = start[whole] + above @ offset / above.sum(axis=1)
+            center = start[whole] + above @ offset / above.sum(axis=1)
         values = np.full(len(x), np.nan)
-        values[whole] = centre
+        values[whole] = center
         new.append(values)
     return new
