@@ -17,6 +17,7 @@ _PACKAGES = {
 # The smallest extra with a module, as in pyproject.toml; modules of several extras belong to all.
 _EXTRAS = {
     "aiohttp": "review",
+    "astroquery": "archive",
     "captum": "review",
     "dask": "distributed",
     "distributed": "distributed",

@@ -2,7 +2,7 @@
 """Make a small archive with parts of LEGUS fields, painted from their real catalogs.
 
     python benchmarks/local_archive.py archive
-    python -m astroclust.tests.archive_server archive --port 8765
+    python tools/archive_server.py archive --port 8765
     astroclust reproduce wei2020 --quick --server http://127.0.0.1:8765 -o wei2020
 
 Each part is the square of a field with the most visually classified candidates, with the LEGUS
@@ -11,6 +11,7 @@ catalog cut to that square. A square modeled on NGC 1566 replaces NGC 1559 of PH
 """
 
 import argparse
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,7 +20,9 @@ from real_data import data_path
 
 from astroclust import find_field, read_legus, simulate_field, write_legus
 from astroclust.simulation import write_field
-from astroclust.tests.archive_server import phangs_archive
+
+sys.path.append(str(Path(__file__).parents[1] / "tools"))
+from archive_server import phangs_archive
 
 NEW_GALAXY = "ngc1559"
 FIELDS = ("ngc45", "ngc5474", "ngc1433", "ngc628-e", "ngc1566")

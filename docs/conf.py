@@ -18,8 +18,11 @@ from astroclust.catalogs.keywords import KEYWORDS
 from astroclust.classification import EvidenceFlag
 from astroclust.selection import Cut
 from astroclust.stamps import StampFlag
-from astroclust.tests.archive_server import ArchiveServer, simulated_archive
 from astroclust.weights import ModelCard, list_classifiers
+
+# gallery_figures and the local archive
+sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "tools")]
+from archive_server import ArchiveServer, simulated_archive
 
 project = "astroclust"
 author = "The astroclust developers"
@@ -44,7 +47,6 @@ exclude_patterns = ["_build", "**.inc", "examples", "gallery/*.ipynb"]
 suppress_warnings = []
 extensions += ["sphinx_design"]  # noqa: F405
 
-sys.path.append(str(Path(__file__).parent))  # gallery_figures
 # An example that warns would teach others to ignore warnings.
 warnings.simplefilter("error", AstropyUserWarning)
 extensions.append("sphinx_gallery.gen_gallery")

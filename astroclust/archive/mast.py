@@ -17,6 +17,7 @@ from threading import Thread
 from astropy.config import get_config
 
 from astroclust.archive.configuration import conf
+from astroclust.extras import naming_extras
 
 __all__ = ["astroquery_server", "download_product", "list_products", "quiet_astroquery"]
 
@@ -70,6 +71,8 @@ def list_products(criteria):
         If astroquery queries another server than ``conf.mast_server``.
     TimeoutError
         If the server does not answer.
+    ImportError
+        If astroquery is not installed.
     Exception
         Any error of astroquery.
     """
@@ -141,7 +144,8 @@ def quiet_astroquery():
     There is one per file unless the level of astroquery's logger is above INFO, its default;
     without ``verbose`` the complete file would be kept in memory.
     """
-    from astroquery import log
+    with naming_extras():
+        from astroquery import log
 
     level = log.level
     if level == logging.INFO:
@@ -155,7 +159,8 @@ def quiet_astroquery():
 @cache
 def _server():
     """The server that astroquery queries, which was configured when it was imported."""
-    from astroquery.mast import conf as mast
+    with naming_extras():
+        from astroquery.mast import conf as mast
 
     return mast.server.rstrip("/")
 

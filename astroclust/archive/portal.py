@@ -30,11 +30,18 @@ def find_products(targets):
     -------
     products : list of `~astroclust.archive.downloads.Remote`
         The files; empty if the portal has none or does not answer.
+
+    Raises
+    ------
+    ImportError
+        If astroquery is not installed.
     """
     criteria = {"obs_collection": ["HLSP"], "target_name": sorted({*targets})}
     for ask in (list_products, _ask_over_https):
         try:
             return [_remote(product) for product in ask(criteria)]
+        except ImportError:
+            raise
         except Exception as error:  # queries raise many types; try the other one
             logger.info("the MAST portal did not answer %s: %r", targets[0], error)
     return []

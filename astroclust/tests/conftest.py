@@ -11,8 +11,6 @@ from astropy.config import get_config
 from astropy.wcs import WCS
 from hypothesis import settings
 
-from astroclust.tests.archive_server import ArchiveServer, sample_archive
-
 # The same examples everywhere, however slow the machine is.
 settings.register_profile("astroclust", derandomize=True, deadline=None, max_examples=40)
 settings.load_profile("astroclust")
@@ -43,19 +41,25 @@ get_config("astroquery.mast")["server"] = f"http://127.0.0.1:{PORT}"
 
 
 @pytest.fixture(scope="session")
-def archive():
+def archive_server():
+    """The module of the local archive, which is in ``tools/`` of the source only."""
+    return pytest.importorskip("archive_server", reason="an installed package has no archive")
+
+
+@pytest.fixture(scope="session")
+def archive(archive_server):
     """Files of a small archive."""
-    return sample_archive()
+    return archive_server.sample_archive()
 
 
 @pytest.fixture
-def server(archive):
+def server(archive, archive_server):
     """The archive on this machine, which the settings of astroclust and astroquery name."""
     from astroclust.archive import conf
 
     names = ("archive_server", "mast_server", "timeout", "retry_wait", "retries")
     content = np.random.default_rng(0).bytes(300_000)
-    with ArchiveServer(
+    with archive_server.ArchiveServer(
         {"/file": content, "/hlsps/file.fits": content, **archive}, port=PORT
     ) as server:
         values = (server.url, server.url, 2.0, 0.01, 3)

@@ -26,7 +26,6 @@ from astroclust.experiments.wei2020_numbers import add_numbers
 from astroclust.experiments.wei2020_report import _select
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.simulation import write_field
-from astroclust.tests.archive_server import ArchiveServer, phangs_archive
 from astroclust.training import Recipe
 
 
@@ -185,7 +184,7 @@ def small_archive(tmp_path_factory):
     return files
 
 
-def test_wei_2020_as_a_command(small_archive, tmp_path, monkeypatch, capsys):
+def test_wei_2020_as_a_command(archive_server, small_archive, tmp_path, monkeypatch, capsys):
     networks = {"wei2020": "mnasnet0_5@32", "wei2020-vgg19": "shufflenet_v2_x0_5@32"}
     plan = wei2020._Plan(
         {**networks, "native": "native-small"},
@@ -197,7 +196,7 @@ def test_wei_2020_as_a_command(small_archive, tmp_path, monkeypatch, capsys):
         n_tested=10,
     )
     monkeypatch.setattr(wei2020, "_PLANS", {True: plan})
-    with ArchiveServer(small_archive) as server:
+    with archive_server.ArchiveServer(small_archive) as server:
         command = ["reproduce", "wei2020", "--quick", "-q", "--server", server.url]
         command += ["--data", f"{tmp_path}/data", "-o", f"{tmp_path}/out", "--weights", "none"]
         assert main(command) == 0
@@ -226,7 +225,7 @@ def test_wei_2020_as_a_command(small_archive, tmp_path, monkeypatch, capsys):
 
 
 @pytest.fixture
-def archive_of_phangs(small_archive, tmp_path):
+def archive_of_phangs(archive_server, small_archive, tmp_path):
     """NGC 3351 by LEGUS and PHANGS-HST, and a field that stands for NGC 1559."""
     field = simulate_field(like="ngc3351", shape=(170, 180), seed=5, density=1.5e-3)
     written = write_field(field, tmp_path / "ngc3351")
@@ -247,13 +246,15 @@ def archive_of_phangs(small_archive, tmp_path):
         for column in ("x", "y", "ra", "dec"):
             part[column] = np.asarray(table[column])
         parts.append(part)
-    return files | phangs_archive(vstack(parts), {"ngc1559": images})
+    return files | archive_server.phangs_archive(vstack(parts), {"ngc1559": images})
 
 
-def test_wei_2020_with_the_new_galaxy_of_the_paper(archive_of_phangs, tmp_path, monkeypatch):
+def test_wei_2020_with_the_new_galaxy_of_the_paper(
+    archive_server, archive_of_phangs, tmp_path, monkeypatch
+):
     plan = wei2020._Plan({"native": "native-small"}, 1, batches={"native": 2}, n_fields=1)
     monkeypatch.setattr(wei2020, "_PLANS", {True: replace(plan, n_training=40, n_tested=10)})
-    with ArchiveServer(archive_of_phangs) as server:
+    with archive_server.ArchiveServer(archive_of_phangs) as server:
         command = ["reproduce", "wei2020", "--quick", "-q", "--new-galaxy", "ngc1559"]
         command += ["--server", server.url, "--data", f"{tmp_path}/data", "-o", f"{tmp_path}/out"]
         assert main([*command, "--labels", "bcw", "--networks", "native"]) == 0
@@ -344,15 +345,15 @@ def test_numbers_in_the_text_are_beside_ours(tmp_path):
     assert _number(text, "sec. 3.3", "runs")["ours"] == 2
 
 
-def test_a_study_without_an_archive(tmp_path, capsys):
-    with ArchiveServer({}) as server:
+def test_a_study_without_an_archive(archive_server, tmp_path, capsys):
+    with archive_server.ArchiveServer({}) as server:
         command = ["reproduce", "wei2020", "--quick", "-q", "--server", server.url]
         assert main([*command, "--data", f"{tmp_path}/data", "-o", f"{tmp_path}/out"]) == 1
     assert "ngc1566" in capsys.readouterr().err
 
 
-def test_missing_weights_are_an_error_before_anything_is_fetched(tmp_path, capsys):
-    with ArchiveServer({}) as server:
+def test_missing_weights_are_an_error_before_anything_is_fetched(archive_server, tmp_path, capsys):
+    with archive_server.ArchiveServer({}) as server:
         command = ["reproduce", "wei2020", "-q", "--server", server.url, "-o", f"{tmp_path}/out"]
         assert main([*command, "--weights", f"{tmp_path}/missing.pth"]) == 1
         assert not server.requests
@@ -446,20 +447,18 @@ def test_a_study_with_cached_stamps_needs_no_archive(tmp_path, capsys):
     assert {"ngc45", "ngc1433", "ngc1566"} <= set(samples["field"])
 
 
-def _split_study(study, archive, tmp_path):
-    with ArchiveServer(archive) as server:
-        command = ["reproduce", study, "-q", "--server", server.url, "--data", f"{tmp_path}/data"]
-        command += ["--field", "ngc1433", "--field", "ngc1566", "--runs", "1", "--epochs", "1"]
-        return main([*command, "-o", f"{tmp_path}/out"])
-
-
 @pytest.mark.parametrize(
     ("study", "kinds"),
     [("sample-size", ["32", "all"]), ("held-out-fields", ["ngc1433", "ngc1566"])],
 )
-def test_split_studies_as_commands(small_archive, study, kinds, tmp_path, monkeypatch):
+def test_split_studies_as_commands(
+    archive_server, small_archive, study, kinds, tmp_path, monkeypatch
+):
     monkeypatch.setattr(splits, "_NUMBERS", (32,))
-    assert _split_study(study, small_archive, tmp_path) == 0
+    with archive_server.ArchiveServer(small_archive) as server:
+        command = ["reproduce", study, "-q", "--server", server.url, "--data", f"{tmp_path}/data"]
+        command += ["--field", "ngc1433", "--field", "ngc1566", "--runs", "1", "--epochs", "1"]
+        assert main([*command, "-o", f"{tmp_path}/out"]) == 0
     scores = Table.read(tmp_path / "out" / "scores.ecsv")
     assert list(map(str, scores["kind"])) == kinds
     assert np.all((scores["accuracy"] >= 0) & (scores["accuracy"] <= 100))

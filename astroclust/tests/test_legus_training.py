@@ -16,7 +16,6 @@ from astroclust import load_classifier
 from astroclust.archive import conf, download_sizes
 from astroclust.cli import main
 from astroclust.stamps import Stamps
-from astroclust.tests.archive_server import ArchiveServer, simulated_archive
 from astroclust.training import LegusPlan, labeled_fields, legus_samples, plan_legus
 from astroclust.weights import ModelCard, hub_page, write_hub_folder
 
@@ -24,14 +23,14 @@ FIELDS = ("ngc1433", "ngc1566", "ngc45")
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory):
+def archive(archive_server, tmp_path_factory):
     """Small simulated fields, laid out as the archive has them."""
-    return simulated_archive(FIELDS, tmp_path_factory.mktemp("archive"))
+    return archive_server.simulated_archive(FIELDS, tmp_path_factory.mktemp("archive"))
 
 
 @pytest.fixture
-def server(archive):
-    with ArchiveServer(dict(archive)) as server:
+def server(archive, archive_server):
+    with archive_server.ArchiveServer(dict(archive)) as server:
         yield server
 
 
@@ -87,10 +86,10 @@ def command(server, folder, *words):
 
 
 @pytest.fixture(scope="module")
-def whole(archive, tmp_path_factory):
+def whole(archive, archive_server, tmp_path_factory):
     """The result of a command that was never stopped."""
     folder = tmp_path_factory.mktemp("whole")
-    with ArchiveServer(dict(archive)) as server, warnings.catch_warnings():
+    with archive_server.ArchiveServer(dict(archive)) as server, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert main(command(server, folder)) == 0
     return folder

@@ -9,7 +9,6 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 import astroclust
 from astroclust.archive import conf
-from astroclust.tests.archive_server import ArchiveServer, simulated_archive
 
 NOTEBOOKS = Path(astroclust.__file__).parents[1] / "docs" / "notebooks"
 if not NOTEBOOKS.is_dir():
@@ -37,11 +36,11 @@ def run(tmp_path, monkeypatch):
     return run
 
 
-def test_the_tutorial_on_real_pixels_runs_on_an_archive(run, tmp_path):
+def test_the_tutorial_on_real_pixels_runs_on_an_archive(archive_server, run, tmp_path):
     (tmp_path / "archive").mkdir()
-    files = simulated_archive(["ngc3351"], tmp_path / "archive", shape=(400, 400))
+    files = archive_server.simulated_archive(["ngc3351"], tmp_path / "archive", shape=(400, 400))
     with (
-        ArchiveServer(files) as server,
+        archive_server.ArchiveServer(files) as server,
         conf.set_temp("archive_server", server.url),
         conf.set_temp("mast_server", server.url),
         warnings.catch_warnings(record=True) as caught,

@@ -31,7 +31,7 @@ __all__ = ["ArchiveServer", "Request", "phangs_archive", "sample_archive", "simu
 
 logger = logging.getLogger(__name__)
 
-#: What was asked, the status of the answer, and by which client; the path with its query, percent
+#: A request, the status of the reply and the client. The path includes the query, with percent
 #: signs decoded.
 Request = namedtuple("Request", "method path range status agent")
 
@@ -61,7 +61,7 @@ class ArchiveServer(ThreadingHTTPServer):
     Parameters
     ----------
     files : dict of str to bytes or `~pathlib.Path`
-        What there is, by the path in the URL; may be changed while the server runs. Images and
+        Contents by the path in the URL; may be changed while the server runs. Images and
         catalogs of single fields of LEGUS and PHANGS-HST under ``/hlsps/`` are observations of the
         portal too.
     ranges : bool, optional
@@ -72,7 +72,7 @@ class ArchiveServer(ThreadingHTTPServer):
     Attributes
     ----------
     url : str
-        Where the server is, without a slash at the end.
+        Address of the server, without a trailing slash.
     requests : list of `Request`
         All that was asked, in the order in which answers began.
     rate : float or None
@@ -141,14 +141,17 @@ class ArchiveServer(ThreadingHTTPServer):
             return self._faults[path].popleft()
 
     def process_request(self, request, client_address):
+        """Answer a request, and remember its connection."""
         self._connections.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request):
+        """Close a connection."""
         self._connections.discard(request)
         super().shutdown_request(request)
 
     def handle_error(self, request, client_address):
+        """Report an error, unless the client went away."""
         # Clients may go away when they please, and do where a test is about that.
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
@@ -230,7 +233,7 @@ class _Handler(BaseHTTPRequestHandler):
         return {"Last-Modified": self.date_time_string(changed), "ETag": f'"{digest}"'}
 
     def _wanted(self, validators):
-        """The first and the last byte asked for, as a match; None where the whole file is."""
+        """Match of the first and last requested byte; None if the complete file is requested."""
         same = self.headers.get("If-Range", validators["ETag"]) in validators.values()
         if self.command == "GET" and self.server.ranges and same:
             return re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
@@ -285,7 +288,7 @@ def _types(columns):
 
 
 def _answer(request, files):
-    """What the portal answers to a query: one page of observations or products."""
+    """Reply of the portal to a query: one page of observations or products."""
     service, params = request["service"], request["params"]
     rows = [_row(file, files[file[0]]) for file in map(_PRODUCTS.fullmatch, [*files]) if file]
     if service in ("Mast.Caom.Filtered", "Mast.Caom.Filtered.Position"):
@@ -494,7 +497,7 @@ def _catalog(field):
     return "".join(lines).encode()
 
 
-# Galaxy, position from 0, class given by eye (of candidates a code), by a network, votes for it.
+# Galaxy, position from 0, human class (a code for candidates), machine class, votes for it.
 _PHANGS_SOURCES = {
     "class1+2": (
         ("ngc1559", 19.25, 30.5, 1, 1, 0.9),
