@@ -488,6 +488,7 @@ def test_studies_of_nothing(option, tmp_path, capsys):
     assert main(["reproduce", "leak", "-q", option, "0", "-o", f"{tmp_path}/out"]) == 1
     assert f"{option[2:]} must be" in (said := capsys.readouterr().err)
     assert "at least 1, not 0" in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_fields_that_are_one_crowd_cannot_be_split(tmp_path):

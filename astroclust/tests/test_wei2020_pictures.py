@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
 from PIL import Image
 
 from astroclust.cli import main
@@ -180,7 +181,8 @@ def test_networks_whose_weights_cannot_be_had(tmp_path, monkeypatch):
     monkeypatch.setattr(wei2020_pictures, "create_network", refuse)
     monkeypatch.setattr(wei2020_pictures, "efficientnet_lite0_weights", lambda folder: "weights")
     options = (tmp_path, 1, "unit-stamp", None)
-    recipes = wei2020_pictures._recipes(None, *options)
+    with pytest.warns(AstropyUserWarning, match="resnet18-imagenet is excluded.*: no network"):
+        recipes = wei2020_pictures._recipes(None, *options)
     assert "resnet18-imagenet" not in recipes
     assert recipes["efficientnet-imagenet"].weights == "weights"
     with pytest.raises(OSError, match="no network"):
