@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Tiled source detection in complete images with a network."""
 
+import os
 from copy import deepcopy
 from importlib import resources
 from pathlib import Path
@@ -295,6 +296,8 @@ def load_detector(model=None):
     ------
     ValueError
         If the name is unknown, or the file is not a detector or is damaged.
+    TypeError
+        If ``model`` is something else.
     OSError
         If it cannot be read.
 
@@ -308,6 +311,8 @@ def load_detector(model=None):
     """
     if isinstance(model, Detector):
         return model
+    if model is not None and not isinstance(model, (str, os.PathLike)):
+        raise TypeError(f"model must be a name, a path or a Detector, not {model!r}")
     return Detector(*read_detector(_find_file(DEFAULT_DETECTOR if model is None else model)))
 
 

@@ -472,6 +472,8 @@ def test_images_without_sources_or_bands():
         find_sources(blank, method="rcnn", model="mine")
     with pytest.raises(ValueError, match="omit it"):
         find_sources(blank["V"], model=detector)
+    with pytest.raises(TypeError, match="a path or a Detector, not <Classifier"):
+        find_sources(blank, method="rcnn", model=load_classifier())
     with pytest.raises(ValueError, match="is a probability, up to 1"):
         find_sources(blank, method="rcnn", model=detector, threshold=20)
     with pytest.raises(ValueError, match="from 0 to 1"):
@@ -654,5 +656,7 @@ def test_command_trains_and_detects(field, tmp_path, capsys):
     assert "ending in .safetensors" in capsys.readouterr().err
     assert main(train) == 1
     assert "give --simulate or --labels" in capsys.readouterr().err
+    assert main([*detect, "--segmentation", str(found), "--overwrite"]) == 1
+    assert "is the output: name another file" in capsys.readouterr().err
     assert main([*detect, "--method", "daofind", "--overwrite"]) == 1
     assert "not for daofind" in capsys.readouterr().err
