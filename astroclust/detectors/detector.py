@@ -28,8 +28,9 @@ DEFAULT_DETECTOR = "simulated-fields-1"
 
 # Width of a tile and of its margin, in pixels: larger than the largest sources.
 _TILE, _MARGIN = 256, 32
-# Maps are up to eight times coarser than tiles.
-_MULTIPLE = 8
+# Maps are up to eight times coarser than tiles. Tiles narrower than those of the training are
+# padded, because the network finds sources everywhere in tiles of 30 to 60 pixels.
+_MULTIPLE, _NARROWEST = 8, 128
 # Largest difference between the centers of a source in two tiles, in pixels.
 _SAME = 1.5
 # Smallest probability at which a pixel belongs to a source.
@@ -200,8 +201,8 @@ class Detector:
 
 def _run(network, pixels, min_score):
     """Boxes, scores and masks of a tile, as arrays."""
-    fill = [(0, 0), *((0, -size % _MULTIPLE) for size in pixels.shape[1:])]
-    pixels = np.pad(pixels, fill, constant_values=np.nan)
+    fill = [(0, max(-size % _MULTIPLE, _NARROWEST - size)) for size in pixels.shape[1:]]
+    pixels = np.pad(pixels, [(0, 0), *fill], constant_values=np.nan)
     device = next(network.parameters()).device
     with torch.inference_mode():
         tensor = fill_missing(torch.from_numpy(pixels)[None].to(device))

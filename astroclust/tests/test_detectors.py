@@ -516,6 +516,23 @@ def test_where_there_are_no_pixels_there_are_no_sources():
     assert "det_prob_4" in found.colnames
 
 
+class Widths(Peaks):
+    """Notes the shapes of tiles."""
+
+    def forward(self, pixels, *, min_score):
+        self.shapes = [*getattr(self, "shapes", []), tuple(pixels.shape[2:])]
+        return super().forward(pixels, min_score=min_score)
+
+
+def test_tiles_are_as_wide_as_those_of_the_training():
+    network = Widths()
+    found, _ = Detector(DetectorCard("widths", "native", "none"), network).find(
+        spots((50, 261), [(30, 30), (259, 20)])
+    )
+    assert network.shapes == [(128, 264), (128, 128)]
+    np.testing.assert_allclose(found["x"], [259, 30])
+
+
 def test_blank_bands_are_absent():
     images = spots((64, 64), [(30, 30)])
     data = {"V": images["V"].data, "I": np.full((64, 64), np.nan)}
