@@ -135,7 +135,7 @@ class ReducedInput:
     bands : tuple of str, length n_bands
         Bands of the classifier.
     inputs : tuple of tuple of str, length n_inputs
-        Bands of each input: first all of them, then those of the reduced inputs.
+        Bands of each input: first all that the stamps have, then those of the reduced inputs.
     classes : `~numpy.ndarray` of int, shape (n,)
         Classes that the maps explain: the most probable ones with all bands.
     probabilities : `~numpy.ndarray` of float32, shape (n_inputs, n, n_classes)
@@ -177,8 +177,11 @@ class ReducedInput:
         maps : `~numpy.ndarray` of float32, shape (n, n_bands, size, size)
             0 in the bands of the reduced input.
         """
-        lost = ~np.isin(self.bands, self.inputs[number])
-        return self.maps[0] * lost[:, None, None]
+        return self.maps[0] * self._lost(number)[:, None, None]
+
+    def _lost(self, number):
+        """Which bands the stamps have and a reduced input lacks."""
+        return np.isin(self.bands, self.inputs[0]) & ~np.isin(self.bands, self.inputs[number])
 
     def losses(self):
         """Changes in probability and attribution for each reduced input.
@@ -211,7 +214,7 @@ class ReducedInput:
         with np.errstate(invalid="ignore"):
             shares = sums / sums.sum(axis=1, keepdims=True)
             in_core = lost[..., core, core].sum(axis=(1, 2, 3)) / lost.sum(axis=(1, 2, 3))
-        shares[:, np.isin(self.bands, self.inputs[number])] = np.nan
+        shares[:, ~self._lost(number)] = np.nan
         columns = self.scheme.positions(self.classes)
         reduced = self.scheme.most_probable(self.probabilities[number])
         for row, column in enumerate(columns):
@@ -231,7 +234,7 @@ def reduce_input(stamps, model=None, *, inputs=None, steps=32):
         See `~astroclust.classification.classify_table`.
     inputs : sequence of sequence of str, optional
         Bands of each reduced input; by default the first two reference bands of the band system,
-        and the first alone: V and I, and V.
+        and the first alone: V and I, and V, if the stamps have more bands than these.
     steps : int, optional
         See `saliency`.
 
@@ -246,8 +249,8 @@ def reduce_input(stamps, model=None, *, inputs=None, steps=32):
     ModuleNotFoundError
         If Captum is not installed.
     ValueError
-        If an input is empty, has unknown bands or all bands, or lacks more bands than the model
-        card allows; or if stamps have none of its bands.
+        If an input is empty, has unknown bands, bands that no stamp has or all bands, or lacks more
+        bands than the model card allows; or if stamps have none of its bands.
 
     Examples
     --------
@@ -266,31 +269,36 @@ def reduce_input(stamps, model=None, *, inputs=None, steps=32):
     """
     classifier = model if hasattr(model, "networks") else load_classifier(model)
     card = classifier.card
+    present = stamps.present.any(axis=0)
+    full = tuple(band for band, there in zip(card.bands, present, strict=True) if there)
     if inputs is None:
-        known = [band for band in card.system.reference if band in card.bands]
-        inputs = [one for one in (known[:2], known[:1]) if len(one) < len(card.bands)]
+        known = [band for band in card.system.reference if band in full]
+        inputs = [one for one in (known[:2], known[:1]) if 0 < len(one) < len(full)]
     if not len(inputs):
-        raise ValueError("no reduced input is given; list the bands to keep, such as [('V', 'I')]")
-    inputs = [_check_input(one, card, stamps) for one in inputs]
+        raise ValueError(
+            f"the stamps have only the bands {'+'.join(full)}, so no reduced input can be chosen; "
+            "list the bands to keep, such as [('V', 'I')], and give stamps with more bands"
+        )
+    inputs = [_check_input(one, full, card, stamps) for one in inputs]
     classes = card.classes.most_probable(classifier.probabilities(stamps).mean(axis=0))
     probabilities, maps = [], []
-    for one in [card.bands, *inputs]:
+    inputs = full, *inputs
+    for one in inputs:
         missing = [i for i, band in enumerate(card.bands) if band not in one]
         rest = without_bands(stamps, missing)
         probabilities.append(classifier.probabilities(rest).mean(axis=0))
         maps.append(saliency(rest, classifier, classes=classes, steps=steps))
-    inputs = tuple(card.bands), *inputs
     found = np.stack(probabilities), np.stack(maps)
     return ReducedInput(card.bands, inputs, classes, *found, card.classes)
 
 
-def _check_input(bands, card, stamps):
+def _check_input(bands, full, card, stamps):
     """Bands of a reduced input in the order of the card; raise `ValueError` if they are invalid."""
-    kept = tuple(band for band in card.bands if band in bands)
-    if isinstance(bands, str) or len(kept) != len(bands) or not 0 < len(kept) < len(card.bands):
+    kept = tuple(band for band in full if band in bands)
+    if isinstance(bands, str) or len(kept) != len(bands) or not 0 < len(kept) < len(full):
         raise ValueError(
-            f"a reduced input must have some but not all of the bands {list(card.bands)}, each "
-            f"once, not {bands!r}"
+            f"a reduced input must have some but not all of the bands {list(full)}, each once, "
+            f"not {bands!r}"
         )
     if len(card.bands) - len(kept) > card.max_missing_bands:
         raise ValueError(

@@ -7,7 +7,7 @@ from numbers import Integral
 import torch
 from astropy.utils.exceptions import AstropyUserWarning
 
-__all__ = ["check_batch_size", "check_images", "choose_device"]
+__all__ = ["check_batch_size", "check_images", "check_pixel_scale", "choose_device"]
 
 
 def choose_device(device):
@@ -74,13 +74,39 @@ def check_images(images, card, *, field="the images"):
             f"classifier {card.name} takes bands {', '.join(card.bands)}, but the images only "
             f"have {', '.join(images.roles)}"
         )
+    check_pixel_scale(
+        images, f"classifier {card.name}", card.pixel_scale, field=field, stacklevel=4
+    )
+
+
+def check_pixel_scale(images, network, trained, *, field="the images", stacklevel=3):
+    """Warn if the pixel scale of images differs from that of a training set.
+
+    Parameters
+    ----------
+    images : `~astroclust.images.ImageSet`
+        Images of the field; without a WCS, their pixel scale is unknown.
+    network : str
+        Name of the network in messages.
+    trained : float
+        Pixel scale of its training set, in arcsec.
+    field : str, optional
+        Name of the images in messages.
+    stacklevel : int, optional
+        See `warnings.warn`.
+
+    Warns
+    -----
+    AstropyUserWarning
+        If the pixel scales differ by more than 10 percent.
+    """
     if images.wcs is None:
         return
     scale = images.pixel_scale.value
-    if not 0.9 < scale / card.pixel_scale < 1.1:
+    if not 0.9 < scale / trained < 1.1:
         warnings.warn(
-            f"{field} have pixels of {scale:.4f} arcsec, but classifier {card.name} was trained "
-            f"at {card.pixel_scale}; resample them, or do not trust the classes",
+            f"{field} have pixels of {scale:.4f} arcsec, but {network} was trained at {trained}; "
+            "resample them, or do not trust the classes",
             AstropyUserWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )

@@ -192,6 +192,8 @@ def _detect(arguments, report):
     astroclust.catalogs.check_table_output(output, overwrite=arguments.overwrite)
     if segmentation is not None:
         astroclust.files.check_output(segmentation, overwrite=arguments.overwrite)
+        if segmentation.resolve() == output.resolve():
+            raise ValueError(f"--segmentation {segmentation} is the output: name another file")
     images = read_images(arguments)
     sources = astroclust.find_candidates(
         images,

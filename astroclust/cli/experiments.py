@@ -2,6 +2,7 @@
 """Command that reproduces published studies."""
 
 import os
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -203,11 +204,23 @@ def _add_sample(options):
 def _reproduce(arguments, report):
     on_pictures = arguments.study == _WEI2020 and arguments.pictures is not None
     arguments.options.check(arguments, _PICTURES if on_pictures else arguments.study)
-    folder = astroclust.files.make_folder(arguments.output or Path(arguments.study))
+    with _output_folder(arguments.output or Path(arguments.study)) as folder:
+        page = _STUDIES[arguments.study](arguments, folder)
+    report.say("wrote {report}", report=page)
+
+
+@contextmanager
+def _output_folder(path):
+    """A folder that does not stay if it is new and nothing is written, as values are refused."""
+    is_new = not path.exists()
+    folder = astroclust.files.make_folder(path)
     if not os.access(folder, os.W_OK):
         raise OSError(f"{folder} cannot be written to")
-    page = _STUDIES[arguments.study](arguments, folder)
-    report.say("wrote {report}", report=page)
+    try:
+        yield folder
+    finally:
+        if is_new and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 _WEI2020_OPTIONS = ("runs", "networks", "normalization", "split", "weights", "new_galaxy")

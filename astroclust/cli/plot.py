@@ -72,20 +72,25 @@ def _reduced(table, images, prefix, *, model):
     from astroclust import load_classifier, make_stamps
     from astroclust.attribution import reduce_input
     from astroclust.plotting import plot_reduced_input
+    from astroclust.stamps import StampFlag
 
     classifier = load_classifier(model)
     card = classifier.card
-    surest = table[_surest(table, prefix)]
+    # The saliency of a truncated stamp is that of its filling, too.
+    surest = table[_surest(table, prefix, avoid=StampFlag.EDGE | StampFlag.NON_FINITE)]
     stamps = make_stamps(surest, images, size=card.stamp_size, bands=card.bands)
     return plot_reduced_input(stamps, reduce_input(stamps, classifier))
 
 
-def _surest(table, prefix):
-    """Row of the highest probability in each class."""
+def _surest(table, prefix, *, avoid):
+    """Row of the highest probability in each class, preferably without some flags."""
     classes = astroclust.catalogs.columns.class_column(table, prefix)
     scheme = astroclust.instruments.classes_of(table, prefix)
     probability = astroclust.catalogs.columns.float_column(table, f"{prefix}probability")
     probability = np.nan_to_num(probability)
+    if f"{prefix}flags" in table.colnames:
+        flags = np.ma.filled(np.ma.asarray(table[f"{prefix}flags"]), 0)
+        probability = probability - 1.0 * (flags & avoid != 0)
     members = [np.flatnonzero(classes == number) for number in scheme.numbers]
     surest = [rows[probability[rows].argmax()] for rows in members if len(rows)]
     if not surest:

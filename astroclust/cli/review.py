@@ -210,7 +210,7 @@ def _threshold(arguments, report, table, model):
     prefix, purity = arguments.column_prefix, arguments.confirm_purity
     threshold = purity_cut(table, purity, column_prefix=prefix)
     report.say(
-        "probabilities from {threshold:.4f} have a mean of {} or more; calibration error of {}: "
+        "probabilities from {threshold!r} have a mean of {} or more; calibration error of {}: "
         "{:.3f}",
         purity,
         card.name,
@@ -310,7 +310,7 @@ def _export_confirmed(arguments, report, table, images, path, page):
     )
     astroclust.catalogs.write_table(subset, arguments.export, overwrite=arguments.overwrite)
     report.say(
-        "{before} of {} objects have a probability of {:.4g} or more; {confirmed} of them are "
+        "{before} of {} objects have a probability of {} or more; {confirmed} of them are "
         "confirmed, {rejected} rejected, {open} open\n{counts}",
         len(table),
         page.confirm,

@@ -140,7 +140,8 @@ def measure_background(band, pool, workers, *, progress_bar=False):
     Returns
     -------
     background : `Background`
-        The background; its noise is infinite for a constant image.
+        The background; its noise is infinite for a constant image, and NaN for one without good
+        pixels.
     """
     strips = strips_of(band.data.shape)
     tasks = ((band.pixels(rows),) for rows in strips)
@@ -154,7 +155,7 @@ def measure_background(band, pool, workers, *, progress_bar=False):
     pixels = band.pixels(slice(None))
     good = pixels[np.isfinite(pixels)]
     if not good.size:
-        raise ValueError(f"{band.filter}: the image has no good pixels")
+        return Background(background.level, np.nan)
     level = np.where(np.isfinite(background.level), background.level, np.median(good))
     if good.min() == good.max():  # rounding of the background must not make sources
         return Background(level, np.inf)

@@ -76,6 +76,8 @@ def find_classical(band, method, *, threshold, n_pixels, segmentation, tile, wor
     with ExitStack() as stack:
         pool = stack.enter_context(task_pool(workers if len(blocks) > 1 else 1))
         background = measure_background(band, pool, workers, progress_bar=progress_bar)
+        if np.isnan(background.noise):
+            raise ValueError(f"{band.filter}: the image has no good pixels")
         limit = threshold * background.noise
         progress = {"unit": "block", "desc": "detecting", "disable": not progress_bar}
         bar = stack.enter_context(tqdm(total=len(blocks), **progress))

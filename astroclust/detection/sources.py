@@ -69,8 +69,7 @@ def find_sources(
         ``"rcnn"`` for a network that detects and classifies sources in several bands at once.
     model : str, `~pathlib.Path` or `~astroclust.detectors.Detector`, optional
         Network for ``"rcnn"``, by default the bundled one; see
-        `~astroclust.detectors.load_detector`. It runs on the GPU if
-        there is one.
+        `~astroclust.detectors.load_detector`. It runs on the GPU if there is one.
     segmentation : bool, optional
         Whether to return the segments too. Neither ``"daofind"`` nor networks without masks have
         any.
@@ -91,7 +90,7 @@ def find_sources(
         ``"daofind"``); ``flux`` (sum over the source above the background, unit of the image).
         A network adds ``det_score``, the probability of being a source; ``det_class``, the most
         probable class; ``det_prob_1`` ..., the class probabilities, which sum to ``det_score``; and
-        with masks ``flux_nuv`` ..., the deblended flux in each band. The table is empty if no
+        with masks ``det_flux_nuv`` ..., the deblended flux in each band. The table is empty if no
         sources are found. Columns have units, descriptions and formats.
     segments : `~photutils.segmentation.SegmentationImage`, shape (ny, nx)
         Only with ``segmentation``: int32, the ``id`` of the source that each pixel belongs to; 0
@@ -102,6 +101,11 @@ def find_sources(
     ValueError
         If the image is not 2-D or has no good pixels, an argument is invalid, the method has no
         segments, or for ``"rcnn"`` the model is unknown or there are none of its bands.
+
+    Warns
+    -----
+    AstropyUserWarning
+        For ``"rcnn"``, if the pixel scale differs from that of the training set.
 
     Examples
     --------
@@ -166,8 +170,9 @@ def _find_with_network(images, model, threshold, segmentation, progress_bar):
             f'threshold of "{_NETWORK}" must be a probability up to 1, not {threshold}; choose a '
             f"value such as {_PROBABILITY}"
         )
-    images = ImageSet.of(images)
-    sources, segments = load_detector(model).find(
+    detector = load_detector(model)
+    images = ImageSet.of(images, detector.card.system)
+    sources, segments = detector.find(
         images, min_score=threshold, segmentation=segmentation, progress_bar=progress_bar
     )
     sources = _source_table(sources, images.reference)

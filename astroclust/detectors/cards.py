@@ -13,7 +13,7 @@ from safetensors.torch import save
 from astroclust.detectors.networks import create_detector_network
 from astroclust.files import check_output, replace_when_done
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, BandSystem, ClassScheme
-from astroclust.weights.saving import check_finite
+from astroclust.weights.saving import check_finite, weights_path
 
 __all__ = [
     "DetectorCard",
@@ -115,11 +115,9 @@ def check_detector_output(path, *, overwrite=False):
     >>> check_detector_output("mine.fits")
     Traceback (most recent call last):
         ...
-    ValueError: weights go to a file ending in .safetensors, not mine.fits
+    ValueError: mine.fits does not end in .safetensors; give a .safetensors file for the weights
     """
-    path = Path(path)
-    if path.suffix != ".safetensors":
-        raise ValueError(f"weights go to a file ending in .safetensors, not {path.name}")
+    path = weights_path(path)
     return check_output(path, overwrite=overwrite)
 
 

@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Tiled source detection in complete images with a network."""
 
+import os
 from copy import deepcopy
 from importlib import resources
 from pathlib import Path
@@ -13,10 +14,11 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 from tqdm import tqdm
 
-from astroclust.classification.checks import choose_device
+from astroclust.classification.checks import check_pixel_scale, choose_device
 from astroclust.detection.tiles import tiles_of
 from astroclust.detectors.cards import read_detector, write_detector
 from astroclust.detectors.pixels import PixelReader, fill_missing
+from astroclust.images import ImageSet
 from astroclust.networks import survive_forks
 
 __all__ = ["DEFAULT_DETECTOR", "Detector", "load_detector", "save_detector"]
@@ -26,8 +28,9 @@ DEFAULT_DETECTOR = "simulated-fields-1"
 
 # Width of a tile and of its margin, in pixels: larger than the largest sources.
 _TILE, _MARGIN = 256, 32
-# Maps are up to eight times coarser than tiles.
-_MULTIPLE = 8
+# Maps are up to eight times coarser than tiles. Tiles narrower than those of the training are
+# padded, because the network finds sources everywhere in tiles of 30 to 60 pixels.
+_MULTIPLE, _NARROWEST = 8, 128
 # Largest difference between the centers of a source in two tiles, in pixels.
 _SAME = 1.5
 # Smallest probability at which a pixel belongs to a source.
@@ -99,7 +102,7 @@ class Detector:
             ``x``, ``y`` (0-based pixels); ``area`` (pixels); ``flux`` in the reference band;
             ``det_score``, the probability of being a source; ``det_class``, the most probable
             class; ``det_prob_1`` ..., the class probabilities, which sum to ``det_score``; and with
-            masks ``flux_nuv`` ..., the deblended flux in each band. Sorted by y.
+            masks ``det_flux_nuv`` ..., the deblended flux in each band. Sorted by y.
         segments : `~photutils.segmentation.SegmentationImage` or None
             The source of each pixel, by its row in ``sources``, from 1. A source of which others
             have all pixels has none.
@@ -109,6 +112,11 @@ class Detector:
         ValueError
             If the images have none of the detector's bands, ``min_score`` is not between 0 and 1,
             the device is not available, or ``segmentation`` is true for a detector without masks.
+
+        Warns
+        -----
+        AstropyUserWarning
+            If the pixel scale differs from that of the training set.
         """
         if not 0 <= min_score <= 1:
             raise ValueError(f"min_score must be from 0 to 1, not {min_score}")
@@ -118,6 +126,9 @@ class Detector:
                 "with masks, or omit segmentation"
             )
         network = self._on(choose_device(device))
+        images = ImageSet.of(images, self.card.system)
+        name, scale = f"detector {self.card.name}", self.card.system.pixel_scale
+        check_pixel_scale(images, name, scale, stacklevel=5)
         reader = PixelReader(images, self.card.bands)
         tables, pixels = [], []
         tiles = tiles_of(reader.images.shape, _TILE, _MARGIN)
@@ -140,7 +151,8 @@ class Detector:
     def _find_in_tile(self, network, reader, tile, min_score):
         """Table of the sources in a tile, and the rows and columns of the pixels of each."""
         signal = reader.signal(*tile.slices)
-        found = _run(network, reader.normalize(signal), min_score)
+        pixels = reader.normalize(signal)
+        found = _visible(_run(network, pixels, min_score), np.isfinite(pixels).any(axis=0))
         shapes = list(_shapes(found, signal.shape[1:]))
         columns, own = _measure(shapes, np.nan_to_num(signal))
         boxes = found["boxes"].reshape(-1, 2, 2)
@@ -166,7 +178,7 @@ class Detector:
         for number, probability in zip(numbers, probabilities.T, strict=True):
             table[f"det_prob_{number}"] = probability
         for role in reader.present if self.card.masks else ():
-            table[f"flux_{role.lower()}"] = flux[role]
+            table[f"det_flux_{role.lower()}"] = flux[role]
         self._describe(table, reader)
         return table
 
@@ -182,15 +194,15 @@ class Detector:
         for name in ("det_score", *(f"det_prob_{number}" for number in names)):
             table[name].format = ".3f"
         for role in reader.present if self.card.masks else ():
-            column = table[f"flux_{role.lower()}"]
+            column = table[f"det_flux_{role.lower()}"]
             column.format, column.unit = ".6g", reader.unit(role)
             column.description = f"flux within the outline in {role}, blended flux shared"
 
 
 def _run(network, pixels, min_score):
     """Boxes, scores and masks of a tile, as arrays."""
-    fill = [(0, 0), *((0, -size % _MULTIPLE) for size in pixels.shape[1:])]
-    pixels = np.pad(pixels, fill, constant_values=np.nan)
+    fill = [(0, max(-size % _MULTIPLE, _NARROWEST - size)) for size in pixels.shape[1:]]
+    pixels = np.pad(pixels, [(0, 0), *fill], constant_values=np.nan)
     device = next(network.parameters()).device
     with torch.inference_mode():
         tensor = fill_missing(torch.from_numpy(pixels)[None].to(device))
@@ -198,11 +210,22 @@ def _run(network, pixels, min_score):
     return {name: values.cpu().numpy() for name, values in found.items()}
 
 
+def _visible(found, good):
+    """The boxes with good pixels: without any in a tile, a network may find sources everywhere."""
+    kept = [good[np.ix_(*_extent(box, good.shape))].any() for box in found["boxes"]]
+    return {name: values[np.array(kept, bool)] for name, values in found.items()}
+
+
+def _extent(box, shape):
+    """Rows and columns of the pixels whose centers are in a box."""
+    x0, y0, x1, y1 = np.ceil(box - 0.5).astype(int)
+    return np.arange(max(y0, 0), min(y1, shape[0])), np.arange(max(x0, 0), min(x1, shape[1]))
+
+
 def _shapes(found, shape):
     """Part of the tile covered by each box, and the membership probabilities of its pixels."""
-    for i, (x0, y0, x1, y1) in enumerate(found["boxes"]):
-        rows = np.arange(max(int(np.ceil(y0 - 0.5)), 0), min(int(np.ceil(y1 - 0.5)), shape[0]))
-        columns = np.arange(max(int(np.ceil(x0 - 0.5)), 0), min(int(np.ceil(x1 - 0.5)), shape[1]))
+    for i, box in enumerate(found["boxes"]):
+        (x0, y0, x1, y1), (rows, columns) = box, _extent(box, shape)
         weight = np.ones((len(rows), len(columns)), np.float32)
         if "masks" in found:
             mask = found["masks"][i, 0]
@@ -274,6 +297,8 @@ def load_detector(model=None):
     ------
     ValueError
         If the name is unknown, or the file is not a detector or is damaged.
+    TypeError
+        If ``model`` is something else.
     OSError
         If it cannot be read.
 
@@ -287,6 +312,8 @@ def load_detector(model=None):
     """
     if isinstance(model, Detector):
         return model
+    if model is not None and not isinstance(model, (str, os.PathLike)):
+        raise TypeError(f"model must be a name, a path or a Detector, not {model!r}")
     return Detector(*read_detector(_find_file(DEFAULT_DETECTOR if model is None else model)))
 
 

@@ -19,7 +19,7 @@ class PixelReader:
 
     In each band, the background in a mesh of 30 pixels is subtracted, the result is divided by the
     sky noise, both measured as in `~astroclust.detection.find_sources`, and ``asinh(x / 3) / 3.25``
-    compresses it.
+    compresses it. Bands without good pixels are absent, and those that are constant are missing.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class PixelReader:
     Raises
     ------
     ValueError
-        If the images have none of the bands.
+        If the images have none of the bands, or no good pixels in them.
 
     Examples
     --------
@@ -46,16 +46,18 @@ class PixelReader:
 
     def __init__(self, images, roles):
         self.images, self.roles = ImageSet.of(images), tuple(roles)
-        bands = {band.role: band for band in self.images.values()}
-        self._bands = [bands.get(role) for role in self.roles]
-        if not any(self._bands):
+        bands = {band.role: band for band in self.images.values() if band.role in self.roles}
+        if not bands:
             raise ValueError(
-                f"the images have the bands {', '.join(bands)}, the detector takes "
+                f"the images have the bands {', '.join(self.images.roles)}, the detector takes "
                 f"{', '.join(self.roles)}; choose a detector for these bands"
             )
-        self._backgrounds = [
-            None if band is None else measure_background(band, None, 1) for band in self._bands
-        ]
+        measured = {role: measure_background(band, None, 1) for role, band in bands.items()}
+        good = [role for role, background in measured.items() if not np.isnan(background.noise)]
+        if not good:
+            raise ValueError(f"the images have no good pixels in {', '.join(bands)}")
+        self._bands = [bands[role] if role in good else None for role in self.roles]
+        self._backgrounds = [measured[role] if role in good else None for role in self.roles]
 
     @property
     def present(self):
@@ -108,6 +110,7 @@ class PixelReader:
         """
         noise = [np.nan if one is None else one.noise for one in self._backgrounds]
         noise = np.array(noise, np.float32)[:, None, None]
+        noise[np.isinf(noise)] = np.nan
         return np.arcsinh(signal / (_SOFTENING * noise)) / np.float32(_SCALE)
 
 

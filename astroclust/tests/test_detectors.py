@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
+from astropy.wcs import WCS
 from photutils.segmentation import SegmentationImage
 from safetensors.torch import load_file, save_file
 from scipy import ndimage
@@ -16,6 +18,7 @@ from astroclust import (
     find_candidates,
     find_sources,
     load_classifier,
+    measure_photometry,
     simulate_field,
 )
 from astroclust.cli import main
@@ -415,7 +418,7 @@ def test_outlined_flux_of_touching_sources_is_shared():
     assert segments.data[40, 44] == 2
     total = images["V"].data[38:43, 38:47].sum()
     assert found["flux"].sum() == pytest.approx(total, rel=0.03)
-    np.testing.assert_array_equal(found["flux"], found["flux_v"])
+    np.testing.assert_array_equal(found["flux"], found["det_flux_v"])
 
 
 def test_threshold_may_be_as_low_as_wanted(field):
@@ -462,6 +465,14 @@ def test_outlines_of_a_detector_without_masks_are_refused():
         find_sources(images, method="rcnn", model=random_detector(), segmentation=True)
 
 
+def test_fluxes_of_outlines_are_beside_those_of_apertures(field):
+    images = {"V": field.images["V"], "I": field.images["I"]}
+    images = {role: (band.data, field.images.wcs) for role, band in images.items()}
+    sources = find_sources(images, method="rcnn")
+    measured = measure_photometry(sources, images)
+    assert {"det_flux_v", "flux_v", "det_flux_i", "flux_i"} <= set(measured.colnames)
+
+
 def test_found_sources_go_into_the_classifier(field):
     detector = Detector(DetectorCard("peaks", "native", "none"), Peaks())
     sources = find_sources(field.images, method="rcnn", model=detector)
@@ -484,6 +495,8 @@ def test_images_without_sources_or_bands():
         find_sources(blank, method="rcnn", model="mine")
     with pytest.raises(ValueError, match="omit it"):
         find_sources(blank["V"], model=detector)
+    with pytest.raises(TypeError, match="a path or a Detector, not <Classifier"):
+        find_sources(blank, method="rcnn", model=load_classifier())
     with pytest.raises(ValueError, match="must be a probability up to 1"):
         find_sources(blank, method="rcnn", model=detector, threshold=20)
     with pytest.raises(ValueError, match="from 0 to 1"):
@@ -498,6 +511,77 @@ def test_missing_pixels_are_no_sources():
     detector = Detector(DetectorCard("peaks", "native", "none"), Peaks())
     found, _ = detector.find(ImageSet({"V": data}))
     assert len(found) == 1
+
+
+class Everywhere(nn.Module):
+    """Finds a source in each square of 8 pixels, as a network may where it sees nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, pixels, *, min_score):
+        x0, y0 = np.meshgrid(*(np.arange(0, n, 8.0) for n in pixels.shape[:1:-1]))
+        boxes = np.column_stack([x0.ravel(), y0.ravel(), x0.ravel() + 8, y0.ravel() + 8])
+        found = {"boxes": boxes, "scores": np.tile([0.6, 0.2, 0.1, 0.05], (len(boxes), 1))}
+        return [{name: torch.tensor(value).float() for name, value in found.items()}]
+
+
+def test_where_there_are_no_pixels_there_are_no_sources():
+    detector = Detector(DetectorCard("everywhere", "native", "none"), Everywhere())
+    data = np.random.default_rng(1).normal(size=(64, 640)).astype(np.float32)
+    data[:, :400] = np.nan
+    found, _ = detector.find({"V": data})
+    assert len(found) == 8 * 30
+    assert found["x"].min() > 400
+    found, _ = detector.find({"V": np.full((64, 64), 5.0)})
+    assert len(found) == 0
+    assert "det_prob_4" in found.colnames
+
+
+class Widths(Peaks):
+    """Notes the shapes of tiles."""
+
+    def forward(self, pixels, *, min_score):
+        self.shapes = [*getattr(self, "shapes", []), tuple(pixels.shape[2:])]
+        return super().forward(pixels, min_score=min_score)
+
+
+def test_tiles_are_as_wide_as_those_of_the_training():
+    network = Widths()
+    found, _ = Detector(DetectorCard("widths", "native", "none"), network).find(
+        spots((50, 261), [(30, 30), (259, 20)])
+    )
+    assert network.shapes == [(128, 264), (128, 128)]
+    np.testing.assert_allclose(found["x"], [259, 30])
+
+
+def test_blank_bands_are_absent():
+    images = spots((64, 64), [(30, 30)])
+    data = {"V": images["V"].data, "I": np.full((64, 64), np.nan)}
+    detector = Detector(DetectorCard("peaks", "native", "none", masks=True), Peaks(masks=True))
+    found, _ = detector.find(data)
+    alone, _ = detector.find(images)
+    assert found.colnames == alone.colnames
+    np.testing.assert_array_equal(found["x"], alone["x"])
+    with pytest.raises(ValueError, match="no good pixels in I"):
+        detector.find({"I": data["I"]})
+
+
+def test_other_pixel_scales_are_told():
+    images = spots((64, 64), [(30, 30)])
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype, wcs.wcs.cdelt = ["RA---TAN", "DEC--TAN"], [-0.13 / 3600, 0.13 / 3600]
+    detector = Detector(DetectorCard("peaks", "native", "none"), Peaks())
+    with pytest.warns(AstropyUserWarning, match=r"0\.1300 arcsec, detector peaks was trained"):
+        find_sources({"V": (images["V"].data, wcs)}, method="rcnn", model=detector)
+
+
+def test_images_have_the_band_system_of_the_detector():
+    system = replace(LEGUS_BANDS, name="mine", filters={"G": "V"}, defaults={})
+    detector = Detector(DetectorCard("peaks", "native", "none", system=system), Peaks())
+    images = {"G": spots((64, 64), [(30, 30)])["V"].data}
+    assert len(find_sources(images, method="rcnn", model=detector)) == 1
 
 
 def test_files_hold_network_and_card(tmp_path):
@@ -609,8 +693,10 @@ def test_command_trains_and_detects(field, tmp_path, capsys):
     assert main([*detect, "--threshold", "0.9", "--keep-rejected"]) == 0
     assert Table.read(found).meta["DETMODEL"] == "mine.safetensors"
     assert main([*train[:-1], str(tmp_path / "mine.fits"), "--simulate"]) == 1
-    assert "ending in .safetensors" in capsys.readouterr().err
+    assert "does not end in .safetensors" in capsys.readouterr().err
     assert main(train) == 1
     assert "give either --simulate or --labels" in capsys.readouterr().err
+    assert main([*detect, "--segmentation", str(found), "--overwrite"]) == 1
+    assert "is the output: name another file" in capsys.readouterr().err
     assert main([*detect, "--method", "daofind", "--overwrite"]) == 1
     assert "cannot be combined with --method daofind" in capsys.readouterr().err

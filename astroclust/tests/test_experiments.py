@@ -59,7 +59,7 @@ def test_a_training_is_kept_and_read_again(tmp_path, monkeypatch):
     monkeypatch.setattr(trainings, "train_classifier", None)
     assert run_training(training, stamps, **options).pformat() == first.pformat()
     other = replace(training, recipe=replace(QUICK, epochs=2))
-    with pytest.raises(ValueError, match=r"other batch_size, epochs: choose another folder"):
+    with pytest.raises(ValueError, match=r"different batch_size, epochs; choose another output folder"):
         run_training(replace(other, recipe=replace(other.recipe, batch_size=8)), stamps, **options)
     with pytest.raises(ValueError, match=r"run-01 holds a training with other new: choose"):
         run_training(training, stamps, folder=tmp_path, others={"new": stamps[:6]})
@@ -489,6 +489,7 @@ def test_studies_of_nothing(option, tmp_path, capsys):
     assert main(["reproduce", "leak", "-q", option, "0", "-o", f"{tmp_path}/out"]) == 1
     assert f"{option[2:]} must be" in (said := capsys.readouterr().err)
     assert "at least 1, not 0" in said
+    assert not (tmp_path / "out").exists()
 
 
 def test_fields_that_are_one_crowd_cannot_be_split(tmp_path):

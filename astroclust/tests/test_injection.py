@@ -506,7 +506,7 @@ def test_radii_in_parsec(images):
     pixels = (np.array([2, 4]) * u.pc / (10 * u.Mpc)).to_value(u.arcsec, u.dimensionless_angles())
     same = measure(images, radii=pixels * u.arcsec, **options)
     assert same["selected"].tolist() == result["selected"].tolist()
-    with pytest.raises(ValueError, match="radii in pc need a distance"):
+    with pytest.raises(ValueError, match="radii in pc require a distance"):
         measure(images, radii=2 * u.pc, **options | {"distance": None})
 
 

@@ -226,7 +226,7 @@ def test_arguments_that_are_not_accepted():
         simulate_field(catalog=table, density=1e-4, seed=1)
     with pytest.raises(TypeError, match="must be an astropy Table, not str"):
         simulate_field(catalog="ngc1566", seed=1)
-    with pytest.raises(ValueError, match="needs one of class_human"):
+    with pytest.raises(ValueError, match="needs one of the columns class_human"):
         simulate_field(catalog=table[[n for n in table.colnames if "class" not in n]], seed=1)
     del table.meta["FIELD"]
     with pytest.raises(ValueError, match="give like="):

@@ -382,7 +382,7 @@ def test_other_fits_files_are_an_error(tmp_path):
 
 def test_text_in_place_of_numbers_is_an_error(tmp_path):
     names = columns() | {"PHANGS_X": ["a"] * 4}
-    with pytest.raises(ValueError, match="PHANGS_X must have numbers"):
+    with pytest.raises(ValueError, match="PHANGS_X must hold numbers"):
         read_phangs(write(tmp_path, names))
     names = columns() | {"ID_PHANGS_CLUSTER": ["C1", "C2 ", "", "C4"]}
     table = read_phangs(write(tmp_path, names))

@@ -15,9 +15,11 @@ from regions import Regions
 
 from astroclust import ImageSet, run_field, simulate_field
 from astroclust.cli import main
+from astroclust.cli.plot import _surest
 from astroclust.locks import only_process
 from astroclust.pipeline import FILES, STAGES, class_counts
 from astroclust.selection import PRESETS
+from astroclust.stamps import StampFlag
 
 
 @pytest.fixture(scope="module")
@@ -268,6 +270,14 @@ def test_figures_on_the_command_line(images, folder, tmp_path, capsys, figure, s
     assert "omit --image" in (said := capsys.readouterr().err) or "give --image" in said
     assert main(command + given * shows_images) == 0
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_reduced_inputs_of_complete_stamps():
+    probability, flags = [0.9, 0.8, 0.7, 0.6, 0.9], [StampFlag.EDGE, 0, 0, StampFlag.EDGE, 0]
+    table = Table({"class": [1, 1, 1, 2, 4], "probability": probability, "flags": flags})
+    avoid = StampFlag.EDGE | StampFlag.NON_FINITE
+    assert _surest(table, "", avoid=avoid) == [1, 3, 4]
+    assert _surest(table["class", "probability"], "", avoid=avoid) == [0, 3, 4]
 
 
 def test_figures_that_cannot_be_drawn(folder, tmp_path, capsys):

@@ -201,7 +201,10 @@ def test_the_command_takes_a_purity(files, capsys):
     wanted = float(table["probability"].max()) - 1e-3
     export = ["--export", str(folder / "p.fits"), "--overwrite"]
     assert main([*command, "--confirm-purity", str(wanted), *export]) == 0
-    assert "calibration error of legus-pictures-1" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "calibration error of legus-pictures-1" in said
+    # As an argument of --confirm, it selects the same objects.
+    assert float(said.split("probabilities from ")[1].split()[0]) == purity_cut(table, wanted)
     table.meta["ACSHA"] = "0" * 16
     table.write(folder / "other.ecsv")
     other = [command[0], str(folder / "other.ecsv"), *command[2:]]

@@ -158,14 +158,14 @@ def test_roles_of_other_filters(folder, pictures):
         ({"filters": "F814W"}, "column filters: is 'F814W', not three names"),
         ({"filters": "F814W F555W F999W"}, r"row 1 .*'F999W' has no known role"),
         ({"t_c": ""}, r"column t_c: is '', not a number"),
-        ({"t_c": "90000"}, r"row 1 \(ngc628-c\): the grid .* lies outside of a\.png"),
+        ({"t_c": "90000"}, r"row 1 \(ngc628-c\): the grid .* lies outside a\.png"),
         ({"wcs": "header.fits"}, "column wcs: the affine is given as well; give either"),
         (dict.fromkeys(AFFINE, ""), "column wcs: is empty, and so is the affine"),
-        ({"n": "5"}, "column n: has '5', but samples of kind picture have none"),
+        ({"n": "5"}, "column n: has '5', but samples of kind picture do not use it"),
         ({"F555W": "images.fits"}, "column F555W: has 'images.fits', but samples of kind picture"),
         ({"color": "red"}, "has a column color, which is neither a filter of band system legus"),
         ({"label_column": "label"}, r"row 1 \(ngc628-c\): .* has no column label"),
-        ({"kind": "simulated", "file": ""}, "but samples of kind simulated have none"),
+        ({"kind": "simulated", "file": ""}, "but samples of kind simulated do not use it"),
     ],
 )
 def test_what_is_wrong_with_a_row(folder, pictures, changes, message):
@@ -244,7 +244,7 @@ def test_the_command_line(folder, tmp_path, capsys):
         (["--labels", "t.ecsv"], "--labels cannot be combined with --sample; omit"),
         (["--image", "F555W=v.fits"], "--image cannot be combined with --sample"),
         (["--held-out"], "--held-out cannot be combined with --sample"),
-        (["--hold-out", "ngc45"], "there is no sample of galaxy ngc45: there are NGC 628, m83"),
+        (["--hold-out", "ngc45"], "no sample is of galaxy ngc45; available are NGC 628, m83"),
     ],
 )
 def test_options_that_contradict_a_list(folder, pictures, capsys, words, message):

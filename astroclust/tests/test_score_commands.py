@@ -60,7 +60,7 @@ def test_few_labels_are_cross_validated(folder, tmp_path, capsys):
     output = tmp_path / "mine.safetensors"
     assert _train(folder, output) == 0
     shown = capsys.readouterr()
-    assert f"5 folds of {n} rows are trained first" in shown.out
+    assert f"training 5 folds of {n} rows first" in shown.out
     assert f"on the same {n} rows; difference " in shown.out
     assert "before (small): accuracy" in shown.out
     assert "no measurable change: " in shown.out or "better by" in shown.out
@@ -134,7 +134,7 @@ def test_a_fifth_is_held_out_if_folds_are_off(folder, tmp_path, capsys):
 
 def test_a_card_without_fingerprints_says_so(folder, capsys):
     assert _score(folder, folder / "small.safetensors") == 0
-    assert "note: the card of small does not name the rows" in capsys.readouterr().out
+    assert "note: the card of small does not list its training rows" in capsys.readouterr().out
 
 
 def test_rows_that_overlap_are_not_cross_validated(folder, sparse, tmp_path, capsys):

@@ -298,7 +298,7 @@ def train_in(folder, weight=3.0):
 def test_a_killed_run_on_several_samples_ends_as_one_never_killed(tmp_path):
     code = [sys.executable, "-c", _KILLED, str(tmp_path / "killed")]
     assert subprocess.run(code, env=os.environ).returncode == -signal.SIGKILL
-    with pytest.raises(ValueError, match="other data or settings: remove it"):
+    with pytest.raises(ValueError, match="different data or settings; remove it"):
         train_in(tmp_path / "killed", weight=2.0)
     resumed, weights = train_in(tmp_path / "killed"), train_in(tmp_path / "whole")
     assert all(torch.equal(resumed[name], weights[name]) for name in weights)

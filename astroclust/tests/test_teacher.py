@@ -70,7 +70,7 @@ def test_the_card_of_a_student_names_all_that_its_teacher_has_seen():
 def test_a_test_set_that_the_teacher_has_seen_is_named():
     teacher = teacher_of(galaxies=("NGC 1",))
     test = {"test_stamps": sample_of(8).stamps, "test_labels": sample_of(8).labels}
-    with pytest.warns(AstropyUserWarning, match="teacher has been trained on NGC 1"):
+    with pytest.warns(AstropyUserWarning, match="teacher was trained on NGC 1"):
         train_classifier(
             sample_of(galaxy="NGC 1", **test), name="student", recipe=QUICK, teacher=teacher
         )
@@ -79,7 +79,7 @@ def test_a_test_set_that_the_teacher_has_seen_is_named():
 def test_a_run_with_another_teacher_does_not_resume(tmp_path):
     options = {"name": "student", "recipe": QUICK, "folder": tmp_path}
     train_classifier(sample_of(), teacher=teacher_of(), **options)
-    with pytest.raises(ValueError, match="other data or settings: remove it"):
+    with pytest.raises(ValueError, match="different data or settings; remove it"):
         train_classifier(sample_of(), **options)
 
 

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
 from PIL import Image
 
 from astroclust.cli import main
@@ -57,7 +58,7 @@ def test_pictures_without_credit(pictures, tmp_path):
     assert set(read_picture_stamps(tmp_path / "copy").table["credit"]) == {""}
     listing.remove_columns(["a_cx", "t_r"])
     listing.write(tmp_path / "copy" / "pictures.ecsv", overwrite=True)
-    with pytest.raises(ValueError, match=r"pictures\.ecsv lacks the columns a_cx, t_r: give"):
+    with pytest.raises(ValueError, match=r"pictures\.ecsv lacks the columns a_cx, t_r; give"):
         read_picture_stamps(tmp_path / "copy")
 
 
@@ -180,7 +181,8 @@ def test_networks_whose_weights_cannot_be_had(tmp_path, monkeypatch):
     monkeypatch.setattr(wei2020_pictures, "create_network", refuse)
     monkeypatch.setattr(wei2020_pictures, "efficientnet_lite0_weights", lambda folder: "weights")
     options = (tmp_path, 1, "unit-stamp", None)
-    recipes = wei2020_pictures._recipes(None, *options)
+    with pytest.warns(AstropyUserWarning, match="resnet18-imagenet is excluded.*: no network"):
+        recipes = wei2020_pictures._recipes(None, *options)
     assert "resnet18-imagenet" not in recipes
     assert recipes["efficientnet-imagenet"].weights == "weights"
     with pytest.raises(OSError, match="no network"):

@@ -165,7 +165,7 @@ class ModelCard:
     >>> card.bands, card.stamp_size
     (('NUV', 'U', 'B', 'V', 'I'), 50)
     >>> card.notice
-    'classifier mine was trained on simulated images only: fine-tune it on real labels before ...'
+    'classifier mine was trained on simulated images only; fine-tune it on real labels before ...'
     """
 
     name: str

@@ -12,7 +12,13 @@ from astroclust.files import check_output, replace_when_done
 from astroclust.weights.card_checks import check_card
 from astroclust.weights.cards import card_digest, card_text
 
-__all__ = ["CARD_DIGEST", "check_classifier_output", "check_finite", "save_classifier"]
+__all__ = [
+    "CARD_DIGEST",
+    "check_classifier_output",
+    "check_finite",
+    "save_classifier",
+    "weights_path",
+]
 
 # Key of the card's hash in the metadata of the weights, so that their hash covers both.
 CARD_DIGEST = "card_sha256"
@@ -103,14 +109,20 @@ def check_classifier_output(path, *, overwrite=False):
     >>> [path.name for path in check_classifier_output("mine.safetensors")]
     ['mine.safetensors', 'mine.json']
     """
+    path = weights_path(path)
+    return tuple(
+        check_output(one, overwrite=overwrite) for one in (path, path.with_suffix(".json"))
+    )
+
+
+def weights_path(path):
+    """Path of weights to write; raise a `ValueError` if it does not end in ``.safetensors``."""
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(
             f"{path.name} does not end in .safetensors; give a .safetensors file for the weights"
         )
-    return tuple(
-        check_output(one, overwrite=overwrite) for one in (path, path.with_suffix(".json"))
-    )
+    return path
 
 
 def check_finite(values, name, path):
