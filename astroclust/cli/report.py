@@ -47,9 +47,10 @@ class Report:
 
     def end(self):
         """Print the JSON object, only once; a server does so when it starts."""
-        if self._as_json and not self._ended:
+        # Before printing: a server may be interrupted as soon as the object is read.
+        ended, self._ended = self._ended, True
+        if self._as_json and not ended:
             print(json.dumps(_plain(self._facts), allow_nan=False), file=self._stream, flush=True)
-        self._ended = True
 
 
 def _whole(value):

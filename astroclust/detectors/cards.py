@@ -44,6 +44,8 @@ class DetectorCard:
         Classes, in the order of the outputs.
     system : `~astroclust.instruments.BandSystem`
         Band system of the images.
+    max_missing_bands : int
+        Maximum number of its bands that the images may lack.
     simulated : bool
         Whether it was trained on simulated images only.
     scores : dict
@@ -66,6 +68,7 @@ class DetectorCard:
     masks: bool = False
     classes: ClassScheme = LEGUS_CLASSES
     system: BandSystem = LEGUS_BANDS
+    max_missing_bands: int = 3
     simulated: bool = True
     scores: dict = field(default_factory=dict)
     command: str = ""
@@ -150,7 +153,7 @@ def read_detector(path):
     """Card and network, in evaluation mode, of a file written by `write_detector`."""
     path = Path(path)
     if path.suffix != ".safetensors":
-        raise ValueError(f"a detector is a file ending in .safetensors, not {path.name}")
+        raise ValueError(f"{path.name} does not end in .safetensors; give the file of a detector")
     try:
         with safe_open(path, "pt") as file:
             text = (file.metadata() or {}).get(_CARD)

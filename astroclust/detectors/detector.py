@@ -110,7 +110,7 @@ class Detector:
         Raises
         ------
         ValueError
-            If the images have none of the detector's bands, ``min_score`` is not between 0 and 1,
+            If the images lack too many of the detector's bands, ``min_score`` is not from 0 to 1,
             the device is not available, or ``segmentation`` is true for a detector without masks.
 
         Warns
@@ -130,6 +130,7 @@ class Detector:
         name, scale = f"detector {self.card.name}", self.card.system.pixel_scale
         check_pixel_scale(images, name, scale, stacklevel=5)
         reader = PixelReader(images, self.card.bands)
+        self._check_bands(reader)
         tables, pixels = [], []
         tiles = tiles_of(reader.images.shape, _TILE, _MARGIN)
         for tile in tqdm(tiles, unit="tile", desc="detecting", disable=not progress_bar):
@@ -142,6 +143,16 @@ class Detector:
         del sources["tile"]
         segments = _segments(pixels, order, reader.images.shape) if segmentation else None
         return sources, segments
+
+    def _check_bands(self, reader):
+        card = self.card
+        fewest = max(len(card.bands) - card.max_missing_bands, 1)
+        if len(reader.present) < fewest:
+            raise ValueError(
+                f"{card.name} was trained with at least {fewest} of the bands "
+                f"{', '.join(card.bands)}, but the images have only {', '.join(reader.present)}; "
+                "give more bands, or use another method, such as sextractor"
+            )
 
     def _on(self, device):
         """The network on a device."""

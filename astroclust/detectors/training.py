@@ -160,6 +160,7 @@ def train_detector(
             recipe.masks,
             find_class_scheme(classes),
             find_band_system(system),
+            max_missing_bands=recipe.max_missing_bands,
             simulated=_are_simulated(fields),
         )
     else:
@@ -167,6 +168,7 @@ def train_detector(
             start.card,
             name=name,
             training_sample=description,
+            max_missing_bands=max(start.card.max_missing_bands, recipe.max_missing_bands),
             simulated=start.card.simulated and _are_simulated(fields),
             sha256="",
             scores={},

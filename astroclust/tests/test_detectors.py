@@ -398,7 +398,7 @@ def test_each_source_is_found_once_in_any_tiling(shape):
     positions = grid.reshape(-1, 2)[rng.permutation(grid[..., 0].size)[:300]]
     # On the borders of tiles, too.
     positions = [tuple(map(int, each)) for each in positions]
-    detector = Detector(DetectorCard("peaks", "native", "none"), Peaks())
+    detector = Detector(DetectorCard("peaks", "native", "none", max_missing_bands=4), Peaks())
     found, segments = detector.find(spots(shape, positions))
     assert segments is None
     assert {(int(x), int(y)) for x, y in found.iterrows("x", "y")} == set(positions)
@@ -410,7 +410,9 @@ def test_each_source_is_found_once_in_any_tiling(shape):
 
 def test_outlined_flux_of_touching_sources_is_shared():
     images = spots((80, 80), [(40, 40), (44, 40)])
-    detector = Detector(DetectorCard("peaks", "native", "none", masks=True), Peaks(masks=True))
+    detector = Detector(
+        DetectorCard("peaks", "native", "none", max_missing_bands=4, masks=True), Peaks(masks=True)
+    )
     found, segments = detector.find(images, segmentation=True)
     assert isinstance(segments, SegmentationImage)
     assert segments.labels.tolist() == [1, 2]
@@ -474,7 +476,7 @@ def test_fluxes_of_outlines_are_beside_those_of_apertures(field):
 
 
 def test_found_sources_go_into_the_classifier(field):
-    detector = Detector(DetectorCard("peaks", "native", "none"), Peaks())
+    detector = Detector(DetectorCard("peaks", "native", "none", max_missing_bands=4), Peaks())
     sources = find_sources(field.images, method="rcnn", model=detector)
     assert sources.colnames[:7] == ["id", "x", "y", "ra", "dec", "area", "flux"]
     assert sources["det_prob_1"].description
@@ -487,7 +489,7 @@ def test_found_sources_go_into_the_classifier(field):
 
 def test_images_without_sources_or_bands():
     blank = ImageSet({"V": np.random.default_rng(1).normal(size=(64, 64))})
-    detector = Detector(DetectorCard("peaks", "native", "none"), Peaks())
+    detector = Detector(DetectorCard("peaks", "native", "none", max_missing_bands=4), Peaks())
     sources = find_sources(blank, method="rcnn", model=detector)
     assert len(sources) == 0
     assert "det_prob_4" in sources.colnames
@@ -503,12 +505,19 @@ def test_images_without_sources_or_bands():
         detector.find(blank, min_score=20)
 
 
+def test_too_few_bands_are_refused():
+    images = spots((64, 64), [(30, 30)])
+    detector = Detector(DetectorCard("peaks", "native", "none"), Peaks())
+    with pytest.raises(ValueError, match=r"at least 2 of the bands NUV, .* only V; give more"):
+        detector.find(images)
+
+
 def test_missing_pixels_are_no_sources():
     images = spots((64, 64), [(30, 30)])
     data = images["V"].data.copy()
     data[:, 50:] = np.nan
     data[29:31, 10] = np.nan
-    detector = Detector(DetectorCard("peaks", "native", "none"), Peaks())
+    detector = Detector(DetectorCard("peaks", "native", "none", max_missing_bands=4), Peaks())
     found, _ = detector.find(ImageSet({"V": data}))
     assert len(found) == 1
 
@@ -528,7 +537,9 @@ class Everywhere(nn.Module):
 
 
 def test_where_there_are_no_pixels_there_are_no_sources():
-    detector = Detector(DetectorCard("everywhere", "native", "none"), Everywhere())
+    detector = Detector(
+        DetectorCard("everywhere", "native", "none", max_missing_bands=4), Everywhere()
+    )
     data = np.random.default_rng(1).normal(size=(64, 640)).astype(np.float32)
     data[:, :400] = np.nan
     found, _ = detector.find({"V": data})
@@ -549,9 +560,9 @@ class Widths(Peaks):
 
 def test_tiles_are_as_wide_as_those_of_the_training():
     network = Widths()
-    found, _ = Detector(DetectorCard("widths", "native", "none"), network).find(
-        spots((50, 261), [(30, 30), (259, 20)])
-    )
+    found, _ = Detector(
+        DetectorCard("widths", "native", "none", max_missing_bands=4), network
+    ).find(spots((50, 261), [(30, 30), (259, 20)]))
     assert network.shapes == [(128, 264), (128, 128)]
     np.testing.assert_allclose(found["x"], [259, 30])
 
@@ -559,7 +570,9 @@ def test_tiles_are_as_wide_as_those_of_the_training():
 def test_blank_bands_are_absent():
     images = spots((64, 64), [(30, 30)])
     data = {"V": images["V"].data, "I": np.full((64, 64), np.nan)}
-    detector = Detector(DetectorCard("peaks", "native", "none", masks=True), Peaks(masks=True))
+    detector = Detector(
+        DetectorCard("peaks", "native", "none", max_missing_bands=4, masks=True), Peaks(masks=True)
+    )
     found, _ = detector.find(data)
     alone, _ = detector.find(images)
     assert found.colnames == alone.colnames
@@ -572,14 +585,16 @@ def test_other_pixel_scales_are_told():
     images = spots((64, 64), [(30, 30)])
     wcs = WCS(naxis=2)
     wcs.wcs.ctype, wcs.wcs.cdelt = ["RA---TAN", "DEC--TAN"], [-0.13 / 3600, 0.13 / 3600]
-    detector = Detector(DetectorCard("peaks", "native", "none"), Peaks())
-    with pytest.warns(AstropyUserWarning, match=r"0\.1300 arcsec, detector peaks was trained"):
+    detector = Detector(DetectorCard("peaks", "native", "none", max_missing_bands=4), Peaks())
+    with pytest.warns(AstropyUserWarning, match=r"0\.1300 arcsec, but detector peaks was trained"):
         find_sources({"V": (images["V"].data, wcs)}, method="rcnn", model=detector)
 
 
 def test_images_have_the_band_system_of_the_detector():
     system = replace(LEGUS_BANDS, name="mine", filters={"G": "V"}, defaults={})
-    detector = Detector(DetectorCard("peaks", "native", "none", system=system), Peaks())
+    detector = Detector(
+        DetectorCard("peaks", "native", "none", max_missing_bands=4, system=system), Peaks()
+    )
     images = {"G": spots((64, 64), [(30, 30)])["V"].data}
     assert len(find_sources(images, method="rcnn", model=detector)) == 1
 
@@ -617,9 +632,9 @@ def test_damaged_and_other_files_are_refused(tmp_path):
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(ValueError, match="train_detector"):
         load_detector(path)
-    with pytest.raises(ValueError, match=r"ending in \.safetensors"):
+    with pytest.raises(ValueError, match=r"does not end in \.safetensors"):
         load_detector(tmp_path / "mine.pth")
-    with pytest.raises(ValueError, match=r"ending in \.safetensors"):
+    with pytest.raises(ValueError, match=r"does not end in \.safetensors"):
         save_detector(random_detector(), tmp_path / "mine.pth")
     with pytest.raises(OSError, match="none"):
         load_detector(tmp_path / "none.safetensors")

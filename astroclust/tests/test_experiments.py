@@ -59,7 +59,9 @@ def test_a_training_is_kept_and_read_again(tmp_path, monkeypatch):
     monkeypatch.setattr(trainings, "train_classifier", None)
     assert run_training(training, stamps, **options).pformat() == first.pformat()
     other = replace(training, recipe=replace(QUICK, epochs=2))
-    with pytest.raises(ValueError, match=r"different batch_size, epochs; choose another output folder"):
+    with pytest.raises(
+        ValueError, match=r"different batch_size, epochs; choose another output folder"
+    ):
         run_training(replace(other, recipe=replace(other.recipe, batch_size=8)), stamps, **options)
     with pytest.raises(ValueError, match=r"run-01 holds a training with other new: choose"):
         run_training(training, stamps, folder=tmp_path, others={"new": stamps[:6]})

@@ -119,7 +119,9 @@ def test_a_folder_of_another_study(tmp_path, change):
         sample = replace(sample, groups=None)
     else:
         options[change] = {"test_fraction": 0.3, "seed": 5}[change]
-    with pytest.raises(ValueError, match="different data or settings; remove it, or choose another"):
+    with pytest.raises(
+        ValueError, match="different data or settings; remove it, or choose another"
+    ):
         pretraining_study(sample, {"one": recipe}, **options)
     options["folder"] = tmp_path / "another"
     curves, _ = pretraining_study(sample, {"one": recipe}, **options)
