@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import dask
 import numpy as np
 import torch
 from astropy.io import fits
@@ -27,6 +28,8 @@ from astroclust.classification.predictions import Predictions, classify_position
 FILTERS = ("F275W", "F336W", "F438W", "F555W", "F814W")
 SIZE, ROWS = 4000, 1000
 TOTAL = 10**8
+# Else workers return freed memory at once, which doubles the time of a row.
+KEEP_MEMORY = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
 WORKERS = (1, 2, 4, 10, 100, 300, 1000)
 # Bytes per second of a fast disk, and of file systems of clusters.
 BANDWIDTHS = (1e9, 5e9, 20e9)
@@ -107,7 +110,11 @@ def simulate(n_workers, n_tasks, *, compute, schedule, read):
 def check(n_workers, paths, classifier, n_tasks=8):
     """Seconds computed in all tasks, and by the clock, on a cluster of this machine."""
     options = {"n_workers": n_workers, "threads_per_worker": 1, "dashboard_address": None}
-    with LocalCluster(**options) as cluster, Client(cluster) as client:
+    with (
+        dask.config.set(KEEP_MEMORY),
+        LocalCluster(**options) as cluster,
+        Client(cluster) as client,
+    ):
         shared = client.scatter(classifier, broadcast=True)
         x, y = positions(ROWS)
         for worker in client.nthreads():  # the precision is chosen once per worker

@@ -204,9 +204,13 @@ def matrix_products(_):
 
 def two_workers(folder):
     """One worker of Dask against two, of one thread each."""
+    import dask
     from distributed import Client, LocalCluster
 
     from astroclust import classify_fields
+
+    # As `classify_fields` does for its own workers.
+    dask.config.set({"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None})
 
     shape = (2000, 2000)
     paths = write_mosaics(folder, shape)
