@@ -28,7 +28,7 @@ from astroclust.classification.predictions import Predictions, classify_position
 FILTERS = ("F275W", "F336W", "F438W", "F555W", "F814W")
 SIZE, ROWS = 4000, 1000
 TOTAL = 10**8
-# Else workers return freed memory at once, which doubles the time of a row.
+# Else workers return freed memory at once, which takes up to half of their time.
 KEEP_MEMORY = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
 WORKERS = (1, 2, 4, 10, 100, 300, 1000)
 # Bytes per second of a fast disk, and of file systems of clusters.

@@ -35,7 +35,7 @@ _LOOPBACK = {
     "dashboard_address": "127.0.0.1:0",
     "worker_dashboard_address": "127.0.0.1:0",
 }
-# Workers of Dask return freed memory at once, and half of their time went into getting it again.
+# Workers of Dask return freed memory at once: up to half of their time went into getting it again.
 _KEEP_MEMORY = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
 # Maximum number of concurrent fields.
 _MOST_FIELDS = 64
