@@ -35,6 +35,8 @@ _LOOPBACK = {
     "dashboard_address": "127.0.0.1:0",
     "worker_dashboard_address": "127.0.0.1:0",
 }
+# Workers of Dask return freed memory at once: up to half of their time went into getting it again.
+_KEEP_MEMORY = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
 # Maximum number of concurrent fields.
 _MOST_FIELDS = 64
 
@@ -277,6 +279,7 @@ def _absolute(root, path):
 def _connect(client):
     """Connect to the cluster, by default a temporary one on this machine."""
     with naming_extras():
+        import dask
         from distributed import Client, LocalCluster
     if isinstance(client, Client):
         yield client
@@ -285,6 +288,7 @@ def _connect(client):
             yield connected
     else:
         with (
+            dask.config.set(_KEEP_MEMORY),
             LocalCluster(threads_per_worker=1, **_LOOPBACK) as cluster,
             Client(cluster) as connected,
         ):

@@ -84,7 +84,10 @@ def find_classical(band, method, *, threshold, n_pixels, segmentation, tile, wor
         while blocks:
             batches = [blocks[i : i + n_together] for i in range(0, len(blocks), n_together)]
             tasks = (
-                (find, [band.pixels(block.slices) for block in batch], batch, background, limit)
+                (
+                    *(find, [band.pixels(block.slices) for block in batch], batch),
+                    *(background, limit, segmentation),
+                )
                 for batch in batches
             )
             grown = []
@@ -105,8 +108,8 @@ def find_classical(band, method, *, threshold, n_pixels, segmentation, tile, wor
     return Table(columns), segments
 
 
-def _find_in_batch(find, images, blocks, background, limit):
-    """Sources of each block, and the positions and row numbers (from 1) of segment pixels."""
+def _find_in_batch(find, images, blocks, background, limit, segmentation):
+    """Sources of each block; also the positions and row numbers (from 1) of segment pixels."""
     results = []
     for pixels, block in zip(images, blocks, strict=True):
         mask = np.isnan(pixels)
@@ -115,12 +118,16 @@ def _find_in_batch(find, images, blocks, background, limit):
         result = find(data, mask, block, limit)
         if result is not None:
             sources, labels = result
-            y, x = np.nonzero(labels)
-            x0, y0 = block.origin
-            place = np.ravel_multi_index((y + y0, x + x0), block.shape)
-            result = sources, place, labels[y, x]
+            result = sources, *(_segment_pixels(labels, block) if segmentation else ())
         results.append(result)
     return results
+
+
+def _segment_pixels(labels, block):
+    """Positions in the image of the pixels of all segments, and their labels."""
+    y, x = np.nonzero(labels)
+    x0, y0 = block.origin
+    return np.ravel_multi_index((y + y0, x + x0), block.shape), labels[y, x]
 
 
 def _join_segments(found, shape):

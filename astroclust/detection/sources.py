@@ -2,12 +2,12 @@
 """Find the sources in an image."""
 
 from concurrent.futures import Executor
-from numbers import Integral
 
 import numpy as np
 from photutils.segmentation import SegmentationImage
 
 from astroclust.detection.classical import COLUMNS, find_classical
+from astroclust.detection.tiles import check_whole
 from astroclust.images import ImageSet, read_image
 
 __all__ = ["find_sources"]
@@ -127,8 +127,7 @@ def find_sources(
         raise ValueError(f"threshold must be positive, not {threshold!r}")
     n_workers = 1 if isinstance(workers, Executor) else workers
     for name, value in (("n_pixels", n_pixels), ("tile", tile), ("workers", n_workers)):
-        if not isinstance(value, Integral) or value < 1:
-            raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+        check_whole(name, value)
     if method == _NETWORK:
         return _find_with_network(image, model, threshold, segmentation, progress_bar)
     if method not in COLUMNS:

@@ -5,8 +5,9 @@ import itertools
 from concurrent.futures import FIRST_COMPLETED, Executor, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from numbers import Integral
 
-__all__ = ["Tile", "run_tasks", "task_pool", "tiles_of"]
+__all__ = ["Tile", "check_whole", "run_tasks", "task_pool", "tiles_of"]
 
 # Concurrent tasks in a pool that does not report its number of workers.
 _AHEAD = 32
@@ -64,9 +65,17 @@ def tiles_of(shape, size, margin):
     ]
 
 
+def check_whole(name, value):
+    """Raise a `ValueError` if the value of an argument is not a whole number of at least 1."""
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+
+
 @contextmanager
 def task_pool(workers):
     """A pool of processes, or the given one; None for a single process."""
+    if not isinstance(workers, Executor):
+        check_whole("workers", workers)
     if workers == 1 or isinstance(workers, Executor):
         yield None if workers == 1 else workers
         return

@@ -9,6 +9,9 @@ from astroclust.images import Band, ImageSet
 
 __all__ = ["white_light"]
 
+# Pixels of all bands that are combined at a time: few enough to stay in the CPU cache.
+_STRIP = 1 << 17
+
 
 def white_light(images, *, progress_bar=False):
     """Combine all bands into an image for detecting blue and red sources, as in LEGUS.
@@ -43,14 +46,14 @@ def white_light(images, *, progress_bar=False):
     bands = list(images.values())
     white = np.empty(images.shape, np.float32)
     stars = images.system.stars or (_noise_star(bands, progress_bar),)
-    strips = strips_of(images.shape)
-    for rows in tqdm(strips, unit="strip", desc="white light", disable=not progress_bar):
+    weights = np.array([_weights(star, images) for star in stars])
+    size = max(1, _STRIP // (len(bands) * images.shape[1]))
+    starts = range(0, images.shape[0], size)
+    for start in tqdm(starts, unit="strip", desc="white light", disable=not progress_bar):
+        rows = slice(start, start + size)
         # In double precision, because squares of small units underflow.
         pixels = np.array([band.pixels(rows, float) for band in bands])
-        good = np.isfinite(pixels)
-        np.square(pixels, out=pixels)
-        white[rows] = sum(_show_star(star, pixels, good, images) for star in stars)
-    white /= len(stars)
+        white[rows] = _combine(pixels, weights)
     first = bands[0]
     return Band("WHITE", "", white, wcs=images.wcs, unit=first.unit, meta=first.meta)
 
@@ -65,11 +68,22 @@ def _noise_star(bands, progress_bar):
     return {role: value if value > 0 else np.inf for role, value in noise.items()}
 
 
-def _show_star(star, squares, good, images):
+def _weights(star, images):
+    """Weight of the square of each band, for one model star."""
     middle = images.system.roles[len(images.system) // 2]
     unit = star.get(middle, 1.0)
-    weights = np.array([(unit / star[role]) ** 2 for role in images.roles])
-    total = np.tensordot(weights, np.where(good, squares, 0), axes=1)
-    norm = np.tensordot(weights, good.astype(float), axes=1)
+    return [(unit / star[role]) ** 2 for role in images.roles]
+
+
+def _combine(pixels, weights):
+    """Mean over the model stars of the weighted quadratic means of the good bands."""
+    bad = np.isnan(pixels)
+    np.square(pixels, out=pixels)
+    norm = weights.sum(axis=1)[:, None, None]
+    if bad.any():
+        pixels[bad] = 0
+        norm = np.tensordot(weights, ~bad, axes=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.sqrt(total / norm)
+        total = np.tensordot(weights, pixels, axes=1)
+        total /= norm
+    return np.sqrt(total, out=total).mean(axis=0)

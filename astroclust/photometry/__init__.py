@@ -71,6 +71,7 @@ def measure_photometry(
     aperture_correction=None,
     extinction=None,
     max_error=1.0,
+    workers=1,
     progress_bar=False,
 ):
     """Measure fluxes and Vega magnitudes in circular apertures in each band.
@@ -103,6 +104,9 @@ def measure_photometry(
     max_error : float, optional
         Largest magnitude error, before that of the aperture correction is added; a source with a
         larger one has an upper limit instead. Infinity keeps the magnitudes of all positive fluxes.
+    workers : int or `~concurrent.futures.Executor`, optional
+        Number of processes, or a pool; see `~astroclust.detection.find_sources`. The result is that
+        of one process.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -168,7 +172,9 @@ def measure_photometry(
     by_index = isinstance(aperture_correction, str)
     wanted = (*radii, *CI_RADII) if by_index else radii
     bands = list(images.values())
-    measured = measure_apertures(bands, x, y, wanted, **sky, progress_bar=progress_bar)
+    measured = measure_apertures(
+        bands, x, y, wanted, **sky, workers=workers, progress_bar=progress_bar
+    )
     indices = {
         band.filter: index_of_fluxes(fluxes.flux[:, -2], fluxes.flux[:, -1]) if by_index else None
         for band, fluxes in zip(bands, measured, strict=True)

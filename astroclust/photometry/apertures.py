@@ -8,6 +8,8 @@ import numpy as np
 from photutils.geometry import circular_overlap_grid
 from tqdm import tqdm
 
+from astroclust.detection.tiles import run_tasks, task_pool
+
 __all__ = ["ANNULUS", "Apertures", "Fluxes", "measure_apertures"]
 
 #: Inner and outer radius of the sky annulus of LEGUS, in pixels.
@@ -94,7 +96,7 @@ class Fluxes:
 
 
 def measure_apertures(
-    bands, x, y, radii, *, annulus=ANNULUS, sky_statistic="median", progress_bar=False
+    bands, x, y, radii, *, annulus=ANNULUS, sky_statistic="median", workers=1, progress_bar=False
 ):
     """Measure all bands at the same positions.
 
@@ -110,6 +112,9 @@ def measure_apertures(
         Inner and outer radius of the sky annulus, to which pixels belong by their centers.
     sky_statistic : str, optional
         ``"median"``, or ``"mode"``: 3 median - 2 mean, after rejection as in IRAF.
+    workers : int or `~concurrent.futures.Executor`, optional
+        Number of processes, or a pool; see `~astroclust.detection.find_sources`. It does not affect
+        the result.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -138,16 +143,22 @@ def measure_apertures(
     rows = rows[np.argsort(y[rows], kind="stable")]
     results = [_nothing(len(x), len(radii)) for _ in bands]
     size = max(1, int(_CHUNK * (10 / max(10, *radii, annulus[1])) ** 2))
-    total = len(rows) * len(bands)
-    with tqdm(total=total, unit="aperture", desc="measuring", disable=not progress_bar) as bar:
-        for start in range(0, len(rows), size):
-            chunk = rows[start : start + size]
-            grid = _Grid(x[chunk], y[chunk], radii, annulus)
-            for band, result in zip(bands, results, strict=True):
-                measured = grid.measure(band, sky_statistic)
-                for values, new in zip(_parts(result), measured, strict=True):
-                    values[chunk] = new
-                bar.update(len(chunk))
+    chunks = [rows[start : start + size] for start in range(0, len(rows), size)]
+    half = int(np.ceil(max(*radii, annulus[1]) + 0.5))
+    settings = radii, annulus, sky_statistic
+    # Workers receive the pixels around their sources, because they may not see the files.
+    tasks = (
+        (x[c], y[c], [_Boxes.around(x[c], y[c], half, band) for band in bands], *settings)
+        for c in chunks
+    )
+    progress = {"unit": "aperture", "desc": "measuring", "disable": not progress_bar}
+    with task_pool(workers) as pool, tqdm(total=len(rows) * len(bands), **progress) as bar:
+        pool = pool if len(chunks) > 1 else None
+        for i, measured in run_tasks(pool, _measure_boxes, tasks, workers=workers):
+            for result, parts in zip(results, measured, strict=True):
+                for values, new in zip(_parts(result), parts, strict=True):
+                    values[chunks[i]] = new
+            bar.update(len(chunks[i]) * len(bands))
     return results
 
 
@@ -177,14 +188,55 @@ def _parts(fluxes):
     return fluxes.flux, fluxes.scatter, fluxes.noise, fluxes.n_sky, fluxes.variance
 
 
-class _Grid:
-    """Pixels around m sources, and their membership in the apertures and the sky annulus."""
+@dataclass(frozen=True)
+class _Boxes:
+    """Square boxes of one band, centered on the pixels of m sources, of shape (m, n, n).
 
-    def __init__(self, x, y, radii, annulus):
-        half = int(np.ceil(max(*radii, annulus[1]) + 0.5))
-        self.columns = np.round(x).astype(int)[:, None] + np.arange(-half, half + 1)
-        self.rows = np.round(y).astype(int)[:, None] + np.arange(-half, half + 1)
-        dx, dy = self.columns - x[:, None], self.rows - y[:, None]
+    Parameters
+    ----------
+    pixels : `~numpy.ndarray` of float
+        NaN for pixels that are bad or off the image.
+    variances : `~numpy.ndarray` of float, or None
+        Variances of the pixels, if the image has uncertainties.
+    may_be_blank : bool
+        Whether pixels that are exactly 0 may be outside the exposures.
+    """
+
+    pixels: np.ndarray
+    variances: np.ndarray | None
+    may_be_blank: bool
+
+    @classmethod
+    def around(cls, x, y, half, band):
+        """Read the boxes, which extend ``half`` pixels to each side."""
+        rows, columns = _rows_and_columns(x, y, half)
+        ny, nx = band.data.shape
+        index = np.clip(rows, 0, ny - 1), np.clip(columns, 0, nx - 1)
+        pixels = band.pixels(index, float)
+        if not all(map(np.array_equal, index, (rows, columns))):
+            pixels[(index[0] != rows) | (index[1] != columns)] = np.nan
+        return cls(pixels, band.variances(index), np.asarray(band.data).dtype.kind == "f")
+
+
+def _rows_and_columns(x, y, half):
+    """Pixels of the boxes around sources, of shapes (m, n, 1) and (m, 1, n)."""
+    offset = np.arange(-half, half + 1)
+    rows, columns = (np.round(part).astype(int)[:, None] + offset for part in (y, x))
+    return rows[:, :, None], columns[:, None, :]
+
+
+def _measure_boxes(x, y, boxes, radii, annulus, sky_statistic):
+    """The arrays of `Fluxes` of sources in each band."""
+    grid = _Grid(x, y, boxes[0].pixels.shape[-1] // 2, radii, annulus)
+    return [grid.measure(box, sky_statistic) for box in boxes]
+
+
+class _Grid:
+    """Membership of the pixels around m sources in the apertures and the sky annulus."""
+
+    def __init__(self, x, y, half, radii, annulus):
+        rows, columns = _rows_and_columns(x, y, half)
+        dx, dy = columns[:, 0] - x[:, None], rows[:, :, 0] - y[:, None]
         self.areas = np.pi * np.asarray(radii, float) ** 2
         n = 2 * half + 1
         self.weights = np.empty((len(radii), len(x), n, n), np.float32)
@@ -197,44 +249,32 @@ class _Grid:
         self.near_ring = ring.any(axis=0)
         self.ring, self.radius = ring[:, self.near_ring], distance[:, self.near_ring]
 
-    def measure(self, band, sky_statistic):
+    def measure(self, boxes, sky_statistic):
         """The arrays of `Fluxes`: shape (m, k) for the first and the last, (m,) for the others."""
-        pixels = self._pixels(band)
+        pixels = boxes.pixels
         ring = np.where(self.ring, pixels[:, self.near_ring], np.nan)
         _drop_blank(ring)
         level, scatter, n_sky = _sky(ring, sky_statistic)
         noise = _scatter_about_line(ring, self.radius, level, scatter)
         bad = np.isnan(pixels)
-        broken = self._sums(bad) > 0
-        if np.asarray(band.data).dtype.kind == "f":
+        broken = np.zeros((len(pixels), len(self.areas)), bool)
+        if bad.any():
+            broken |= self._sums(bad) > 0
+        if boxes.may_be_blank and not pixels.all():
             broken |= self._sums(pixels != 0) == 0
         total = self._sums(np.where(bad, 0, pixels))
         flux = np.where(broken, np.nan, total - level[:, None] * self.areas)
-        return flux, scatter, noise, n_sky, self._variance(band, flux)
+        return flux, scatter, noise, n_sky, self._variance(boxes, flux)
 
     def _sums(self, pixels):
         """Sums over the apertures, shape (m, k)."""
         return np.einsum("kmyx,myx->mk", self.weights, pixels, dtype=float)
 
-    def _variance(self, band, flux):
+    def _variance(self, boxes, flux):
         """Sums of the variances over the apertures, shape (m, k)."""
-        if band.variance is None:
+        if boxes.variances is None:
             return np.full_like(flux, np.nan)
-        rows, columns = self._on_image(band)
-        variances = band.variances((rows[:, :, None], columns[:, None, :]))
-        return np.einsum("kmyx,myx->mk", self.weights**2, variances, dtype=float)
-
-    def _on_image(self, band):
-        """Rows and columns around the sources, clipped to the image."""
-        ny, nx = band.data.shape
-        return np.clip(self.rows, 0, ny - 1), np.clip(self.columns, 0, nx - 1)
-
-    def _pixels(self, band):
-        """Pixels around the sources; NaN if bad or off the image."""
-        rows, columns = self._on_image(band)
-        pixels = band.pixels((rows[:, :, None], columns[:, None, :]), float)
-        pixels[(rows != self.rows)[:, :, None] | (columns != self.columns)[:, None, :]] = np.nan
-        return pixels
+        return np.einsum("kmyx,myx->mk", self.weights**2, boxes.variances, dtype=float)
 
 
 def _drop_blank(ring):
@@ -254,18 +294,20 @@ def _sky(ring, statistic):
     middle = ring[np.arange(n), np.maximum(last - 1, 0) // 2]
     values = np.nan_to_num(ring - middle[:, None], posinf=0, neginf=0)
     sums = [np.pad(np.cumsum(values**power, axis=1), ((0, 0), (1, 0))) for power in (1, 2)]
+    inside = np.arange(values.shape[1])
+    rows = np.flatnonzero(enough)  # those whose limits still move
     for _ in range(_SKY_ROUNDS):
-        level, scatter = _statistics(values, sums, first, last, statistic)
-        low = np.sum(values < (level - _SKY_CLIP * scatter)[:, None], axis=1)
-        not_high = values <= (level + _SKY_CLIP * scatter)[:, None]
-        inside = np.arange(values.shape[1]) < last[:, None]
-        high = np.sum(not_high & inside, axis=1)
-        new = np.maximum(first, low), np.minimum(last, high)
-        shrinks = enough & (new[1] - new[0] >= _MIN_SKY_PIXELS)
-        shrinks &= (new[0] > first) | (new[1] < last)
-        if not shrinks.any():
+        own, start, end = values[rows], first[rows], last[rows]
+        level, scatter = _statistics(own, [part[rows] for part in sums], start, end, statistic)
+        low = np.sum(own < (level - _SKY_CLIP * scatter)[:, None], axis=1)
+        not_high = own <= (level + _SKY_CLIP * scatter)[:, None]
+        high = np.sum(not_high & (inside < end[:, None]), axis=1)
+        low, high = np.maximum(start, low), np.minimum(end, high)
+        shrinks = (high - low >= _MIN_SKY_PIXELS) & ((low > start) | (high < end))
+        rows = rows[shrinks]
+        if not len(rows):
             break
-        first, last = np.where(shrinks, new[0], first), np.where(shrinks, new[1], last)
+        first[rows], last[rows] = low[shrinks], high[shrinks]
     level, scatter = _statistics(values, sums, first, last, statistic)
     level = np.where(enough, level + middle, np.nan)
     return level, np.where(enough, scatter, np.nan), np.where(enough, last - first, 0)

@@ -14,7 +14,7 @@ CI_RADII = (1.0, 3.0)
 
 
 def concentration_index(
-    table, image, *, radii=CI_RADII, sky_statistic="median", progress_bar=False
+    table, image, *, radii=CI_RADII, sky_statistic="median", workers=1, progress_bar=False
 ):
     """Concentration index: magnitude in a small aperture minus that in a larger one.
 
@@ -27,6 +27,8 @@ def concentration_index(
     radii : tuple of float, optional
         The two radii in pixels (LEGUS: 1 and 3; Wei et al. 2020, footnote 6).
     sky_statistic : str, optional
+        See `measure_photometry`.
+    workers : int or `~concurrent.futures.Executor`, optional
         See `measure_photometry`.
     progress_bar : bool, optional
         Whether to show progress on standard error.
@@ -47,9 +49,8 @@ def concentration_index(
     """
     band = read_image(image)
     x, y = pixel_positions(table, band.wcs)
-    (fluxes,) = measure_apertures(
-        [band], x, y, radii, sky_statistic=sky_statistic, progress_bar=progress_bar
-    )
+    options = {"sky_statistic": sky_statistic, "workers": workers, "progress_bar": progress_bar}
+    (fluxes,) = measure_apertures([band], x, y, radii, **options)
     return index_of_fluxes(*fluxes.flux.T)
 
 

@@ -36,8 +36,8 @@ def measure_correlation(band):
     alone[_LAGS, _LAGS] = 1
     if cells is None:
         return alone
-    values = cells - np.nanmedian(cells, axis=(1, 2), keepdims=True)
-    scatter = 1.4826 * np.nanmedian(np.abs(values), axis=(1, 2))
+    values = cells - _medians(cells)[:, None, None]
+    scatter = 1.4826 * _medians(np.abs(values))
     if not scatter.any():
         return alone
     limit = np.quantile(scatter[scatter > 0], _QUIET_SHARE)
@@ -45,13 +45,14 @@ def measure_correlation(band):
     values = values[quiet] / scatter[quiet, None, None]
     values[np.abs(values) > _CLIP] = np.nan
     far = np.mean([_covariance(values, _FAR, 0), _covariance(values, 0, _FAR)])
-    result = [
-        [_covariance(values, dy, dx) - far for dx in range(-_LAGS, _LAGS + 1)]
-        for dy in range(-_LAGS, _LAGS + 1)
-    ]
-    variance = result[_LAGS][_LAGS]
+    result = np.empty((size, size))
+    # Opposite offsets pair the same pixels.
+    for k in range(size**2 // 2 + 1):
+        covariance = _covariance(values, k // size - _LAGS, k % size - _LAGS)
+        result.flat[k] = result.flat[-1 - k] = covariance - far
+    variance = result[_LAGS, _LAGS]
     # Without noise there is only structure, on all scales.
-    return np.clip(np.array(result) / variance, -1, 1) if variance > 0 else alone
+    return np.clip(result / variance, -1, 1) if variance > 0 else alone
 
 
 def _sky_cells(band):
@@ -63,13 +64,20 @@ def _sky_cells(band):
         np.unique(np.linspace(0, n - _CELL, min(_MAX_CELLS, n // _CELL)).astype(int))
         for n in (ny, nx)
     )
-    cells = [
-        band.pixels((slice(y, y + _CELL), slice(x, x + _CELL)), float)
-        for y in rows
-        for x in columns
-    ]
-    cells = [cell for cell in cells if np.isfinite(cell).mean() > 0.9]
-    return np.array(cells) if cells else None
+    inside = np.arange(_CELL)
+    index = np.ix_(range(len(rows)), range(len(columns)), inside, inside)
+    cells = band.pixels((rows[index[0]] + index[2], columns[index[1]] + index[3]), float).reshape(
+        -1, _CELL, _CELL
+    )
+    cells = cells[np.isfinite(cells).mean(axis=(1, 2)) > 0.9]
+    return cells if len(cells) else None
+
+
+def _medians(cells):
+    """Median of each cell, ignoring NaN; faster than `numpy.nanmedian`, with equal results."""
+    values = np.sort(cells.reshape(len(cells), -1), axis=1)  # NaN sorts last
+    n, row = np.isfinite(values).sum(axis=1), np.arange(len(values))
+    return (values[row, (n - 1) // 2] + values[row, n // 2]) / 2
 
 
 def _covariance(values, dy, dx):

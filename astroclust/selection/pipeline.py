@@ -63,7 +63,8 @@ def find_candidates(
         Whether to return the segments of the candidates too. Presets that detect with DAOFIND do
         not have any.
     workers : int or `~concurrent.futures.Executor`, optional
-        Number of processes for detection, or a pool; see `~astroclust.detection.find_sources`.
+        Number of processes for detection and photometry, or a pool; see
+        `~astroclust.detection.find_sources`.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -140,9 +141,10 @@ def find_candidates(
         zero_points=preset.zero_points,
         aperture_correction=preset.aperture_correction,
         extinction=preset.extinction,
+        workers=workers,
         progress_bar=progress_bar,
     )
-    sources["ci"] = _index_column(sources, images.reference, preset, progress_bar)
+    sources["ci"] = _index_column(sources, images.reference, preset, workers, progress_bar)
     v_magnitude = None
     if distance is not None:
         v_magnitude = sources[f"mag_{images.reference.filter.lower()}"]
@@ -164,11 +166,12 @@ def find_candidates(
     return result, segments
 
 
-def _index_column(sources, band, preset, progress_bar):
+def _index_column(sources, band, preset, workers, progress_bar):
     index = concentration_index(
         sources,
         band,
         sky_statistic=preset.apertures.sky_statistic,
+        workers=workers,
         progress_bar=progress_bar,
     )
     small, large = CI_RADII

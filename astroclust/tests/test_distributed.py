@@ -255,3 +255,9 @@ def test_the_command(fields, tmp_path, capsys):
     assert "TABLE, --image cannot be combined with --fields" in capsys.readouterr().err
     assert main(["classify", "-o", f"{tmp_path}/out"]) == 1
     assert "or --fields" in capsys.readouterr().err
+
+
+def test_own_workers_keep_freed_memory():
+    with astroclust.classification.distributed._connect(None) as client:
+        settings = client.run(os.environ.get, "MALLOC_TRIM_THRESHOLD_")
+    assert set(settings.values()) == {os.environ.get("MALLOC_TRIM_THRESHOLD_")}

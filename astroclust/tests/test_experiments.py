@@ -63,7 +63,7 @@ def test_a_training_is_kept_and_read_again(tmp_path, monkeypatch):
         ValueError, match=r"different batch_size, epochs; choose another output folder"
     ):
         run_training(replace(other, recipe=replace(other.recipe, batch_size=8)), stamps, **options)
-    with pytest.raises(ValueError, match=r"run-01 holds a training with other new: choose"):
+    with pytest.raises(ValueError, match=r"run-01 has a training with different new; choose"):
         run_training(training, stamps, folder=tmp_path, others={"new": stamps[:6]})
     monkeypatch.undo()
     shutil.rmtree(tmp_path / training.experiment / "run-01")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from photutils.aperture import CircularAnnulus, CircularAperture, aperture_photometry
 from scipy.ndimage import correlate1d
 
-from astroclust import ImageSet, measure_photometry
+from astroclust import ImageSet, measure_photometry, simulate_field
 from astroclust.catalogs import CatalogFlag, read_table, write_table
 from astroclust.context import context_features
 from astroclust.context.features import magnitude_columns
@@ -400,3 +400,32 @@ def test_there_is_no_limit_without_noise():
     assert result["mag_lim_f555w"].mask.all()
     with pytest.raises(ValueError, match="max_error must be a positive number of magnitudes"):
         measure_photometry(CENTRE, {"F555W": image}, max_error=0)
+
+
+def test_workers_measure_the_same(monkeypatch):
+    monkeypatch.setattr("astroclust.photometry.apertures._CHUNK", 5)
+    field = simulate_field(shape=(128, 128), seed=1, density=2e-3)
+    images = ImageSet(
+        {
+            name: CCDData(
+                band.data, unit="electron/s", mask=band.data > np.quantile(band.data, 0.99)
+            )
+            for name, band in field.images.items()
+        }
+    )
+    places = field.truth["x", "y"]
+    assert len(places) > 10
+    expected = measure_photometry(places, images)
+    result = measure_photometry(places, images, workers=2)
+    assert result.colnames == expected.colnames
+    for name in expected.colnames:
+        np.testing.assert_array_equal(np.ma.filled(result[name]), np.ma.filled(expected[name]))
+    index = concentration_index(places, images["V"], workers=2)
+    np.testing.assert_array_equal(index, concentration_index(places, images["V"]))
+
+
+@pytest.mark.parametrize("workers", [0, 1.5, "two"])
+def test_number_of_workers_is_checked(workers):
+    images = {"F555W": np.ones((40, 40))}
+    with pytest.raises(ValueError, match="workers must be a whole number of at least 1"):
+        measure_photometry(CENTRE, images, workers=workers)
