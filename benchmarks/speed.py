@@ -209,7 +209,7 @@ def two_workers(folder):
 
     from astroclust import classify_fields
 
-    # As `classify_fields` does for its own workers.
+    # As in `classify_fields` for its own workers.
     dask.config.set({"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None})
 
     shape = (2000, 2000)
@@ -388,7 +388,7 @@ def cold_mosaics(folder):
     return text, times[1] / (times[0] + times[2])
 
 
-#: What is measured: the line, and the ratio that is wanted.
+#: Function of each line, and the required ratio.
 LINES = {
     "a": (against_starcnet, "at least 80 with AVX-512-BF16, and 45 in our pipeline in fp32"),
     "b": (against_matrix_products, "at least 0.75"),
