@@ -125,7 +125,7 @@ def reproduce_on_pictures(
     A study takes hours and requires pictures:
 
     >>> from astroclust.experiments import reproduce_on_pictures
-    >>> reproduce_on_pictures("study", "pictures", runs=1)
+    >>> reproduce_on_pictures("study", "pictures", runs=1, networks=["native"])
     Traceback (most recent call last):
         ...
     FileNotFoundError: pictures/pictures.ecsv does not exist; give the folder with the list ...
