@@ -4,6 +4,7 @@
 import gc
 import hashlib
 from dataclasses import asdict, dataclass, replace
+from numbers import Integral
 
 import lightning
 import numpy as np
@@ -73,9 +74,12 @@ class DetectorRecipe:
     damage: tuple = ()
 
     def __post_init__(self):
-        for name in ("batches", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name, least in (("batches", 1), ("batch_size", 1), ("max_missing_bands", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or value < least:
+                raise ValueError(
+                    f"{name} must be a whole number of at least {least}, not {value!r}"
+                )
         if self.tile < 32 or self.tile % 8:
             raise ValueError(f"tile must be a multiple of 8 of at least 32, not {self.tile}")
         if isinstance(self.damage, str) or not set(self.damage) <= set(DAMAGE):

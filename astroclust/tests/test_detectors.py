@@ -369,7 +369,9 @@ def test_fine_tuning_starts_from_the_detector(known):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batches": 0}, "batches must be at least 1"),
+        ({"batches": 0}, "batches must be a whole number of at least 1, not 0"),
+        ({"batches": 2.5}, "batches must be a whole number"),
+        ({"max_missing_bands": -1}, "max_missing_bands must be a whole number of at least 0"),
         ({"tile": 100}, "multiple of 8"),
         ({"learning_rate": 0.0}, "learning_rate must be positive"),
     ],
