@@ -1,7 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Description of a detector, stored in its weights file."""
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -13,13 +12,12 @@ from safetensors.torch import save
 from astroclust.detectors.networks import create_detector_network
 from astroclust.files import check_output, replace_when_done
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, BandSystem, ClassScheme
-from astroclust.weights.saving import check_finite, weights_path
+from astroclust.weights.saving import check_finite, weights_digest, weights_path
 
 __all__ = [
     "DetectorCard",
     "check_detector_output",
     "read_detector",
-    "weights_digest",
     "write_detector",
 ]
 
@@ -138,15 +136,6 @@ def write_detector(card, network, path, *, overwrite=False):
     with replace_when_done(path, overwrite=overwrite) as partial:
         partial.write_bytes(save(weights, metadata={_CARD: json.dumps(content)}))
     return card
-
-
-def weights_digest(weights):
-    """SHA-256 of weights by name."""
-    digest = hashlib.sha256()
-    for name in sorted(weights):
-        digest.update(name.encode())
-        digest.update(weights[name].cpu().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def read_detector(path):

@@ -243,7 +243,9 @@ class _Heads(RoIHeads):
     def select_training_samples(self, proposals, targets):
         """Boxes to learn from, and their labels and offsets."""
         self.targets = targets
-        return super().select_training_samples(proposals, targets)
+        found = super().select_training_samples(proposals, targets)
+        self.targets = ()
+        return found
 
     def assign_targets_to_proposals(self, proposals, gt_boxes, gt_labels):
         """Source and label of each box, -1 if it is ignored."""

@@ -160,7 +160,7 @@ class DetectionField:
         ------
         ValueError
             If there is not one label per row, no labeled source is on the images, or the radius is
-        not positive.
+            not positive.
         """
         if not radius > 0:
             raise ValueError(f"radius must be positive, not {radius!r}")

@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from torch.utils.data import DataLoader
 
-from astroclust.detectors.cards import DetectorCard, weights_digest
+from astroclust.detectors.cards import DetectorCard
 from astroclust.detectors.detector import Detector
 from astroclust.detectors.samples import SimulatedFields, Tiles
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, find_band_system, find_class_scheme
@@ -21,6 +21,7 @@ from astroclust.training.checkpoints import LAST, AtomicCheckpoints, LearningCur
 from astroclust.training.epoch_log import EpochLog
 from astroclust.training.fitting import LOADERS, interruptible, quiet_lightning
 from astroclust.training.run_folders import claim_folder, work_folder
+from astroclust.weights.saving import weights_digest
 
 __all__ = ["DetectorRecipe", "train_detector"]
 

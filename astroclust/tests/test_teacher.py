@@ -81,6 +81,9 @@ def test_a_run_with_another_teacher_does_not_resume(tmp_path):
     train_classifier(sample_of(), teacher=teacher_of(), **options)
     with pytest.raises(ValueError, match="different data or settings; remove it"):
         train_classifier(sample_of(), **options)
+    # Not even with another one that was not saved, either.
+    with pytest.raises(ValueError, match="different data or settings; remove it"):
+        train_classifier(sample_of(), teacher=teacher_of(), **options)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from astroclust.files import make_folder, replace_when_done
 from astroclust.locks import only_process
+from astroclust.weights.saving import weights_digest
 
 __all__ = ["claim_folder", "describe_run", "recipe_settings", "work_folder"]
 
@@ -77,7 +79,8 @@ def describe_run(recipe, domains, start, teacher=None):
     settings["start"] = "" if start is None else start.card.sha256
     # Absent without a teacher, so that runs of earlier versions can be resumed.
     if teacher is not None:
-        settings["teacher"] = teacher.card.sha256
+        weights = weights_digest(torch.nn.ModuleList(teacher.networks).state_dict())
+        settings["teacher"] = f"{weights}, temperature {teacher.card.temperature}"
     return settings
 
 

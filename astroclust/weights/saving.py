@@ -17,6 +17,7 @@ __all__ = [
     "check_classifier_output",
     "check_finite",
     "save_classifier",
+    "weights_digest",
     "weights_path",
 ]
 
@@ -123,6 +124,15 @@ def weights_path(path):
             f"{path.name} does not end in .safetensors; give a .safetensors file for the weights"
         )
     return path
+
+
+def weights_digest(weights):
+    """SHA-256 of weights by name."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode())
+        digest.update(weights[name].cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def check_finite(values, name, path):
