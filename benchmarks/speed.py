@@ -33,7 +33,7 @@ from astroclust import (
 )
 from astroclust.classification import Tasks
 from astroclust.instruments import LEGUS_BANDS
-from astroclust.networks import create_network
+from astroclust.networks import choose_precision, create_network
 from astroclust.stamps import normalize_stamps
 from astroclust.stamps.cutting import cut_stamps
 from astroclust.stamps.reference import cut_with_cutout2d
@@ -129,19 +129,61 @@ def against_starcnet(folder):
     return text, slow[0] / fast
 
 
-def against_matrix_products(_):
-    """The dual ResNet18 at 299 pixels against the rate of matrix products, both in fp32."""
-    classifier = random_classifier("resnet18").prepared()
+def peak_rate(dtype):
+    """Best rate of matrix products and convolutions of several shapes, in floating-point GFLOP/s.
+
+    No single one is the limit of a machine: libraries are tuned for some shapes.
+    """
+    tasks = []
+    for size in (512, 1024, 2048, 4096):
+        matrix = torch.rand(size, size, dtype=dtype)
+        tasks.append((2 * size**3, partial(torch.mm, matrix, matrix)))
+        if dtype == torch.float32:
+            tasks.append((2 * size**3, partial(np.matmul, matrix.numpy(), matrix.numpy())))
+    for channels, width, kernel in (
+        (64, 56, 3),
+        (128, 28, 3),
+        (256, 14, 3),
+        (512, 7, 3),
+        (256, 28, 1),
+    ):
+        pixels, weights = (
+            torch.rand(8, channels, width, width),
+            torch.rand(channels, channels, kernel, kernel),
+        )
+        pixels, weights = (
+            each.to(dtype, memory_format=torch.channels_last) for each in (pixels, weights)
+        )
+        work = 2 * pixels.numel() * weights[0].numel()
+        convolve = partial(torch.conv2d, pixels, weights, padding=kernel // 2)
+        tasks.append((work, convolve))
+    with torch.inference_mode():
+        for _, task in tasks:
+            task()
+        times = [min(seconds(task) for _ in range(5)) for _, task in tasks]
+    return max(work / one for (work, _), one in zip(tasks, times, strict=True)) / 1e9
+
+
+def against_peak(_):
+    """The dual ResNet18 at 299 pixels against the best rate of products and convolutions."""
     n = 8
     stamps = Stamps(np.random.default_rng(1).random((n, 5, 50, 50)), LEGUS_BANDS.roles)
+    classifier = random_classifier("resnet18")
     with FlopCounterMode(display=False) as counter:
         classifier.networks[0](torch.zeros(1, 5, 50, 50), torch.ones(1, 5))
-    work = n * counter.get_total_flops()
-    size = 4096
-    matrix = torch.rand(size, size)
-    network, product = in_turn(lambda: classifier.probabilities(stamps), lambda: matrix @ matrix)
-    rates = work / network / 1e9, 2 * size**3 / product / 1e9
-    return "{:.0f} GFLOP/s, matrix products {:.0f}".format(*rates), rates[0] / rates[1]
+    work = n * counter.get_total_flops() / 1e9
+    parts, ratios = [], []
+    for precision in dict.fromkeys(("float32", choose_precision(torch.device("cpu")))):
+        ready = classifier.prepared(precision=precision)
+        ready.probabilities(stamps)
+        rounds = [
+            (work / seconds(ready.probabilities, stamps), peak_rate(getattr(torch, precision)))
+            for _ in range(ROUNDS)
+        ]
+        rate, peak = np.max(rounds, axis=0)
+        ratios.append(rate / peak)
+        parts.append(f"{precision} {rate:.0f} GFLOP/s, peak {peak:.0f}, {ratios[-1]:.2f}")
+    return "; ".join(parts), min(ratios)
 
 
 def against_cutouts(folder):
@@ -391,7 +433,7 @@ def cold_mosaics(folder):
 #: Function of each line, and the required ratio.
 LINES = {
     "a": (against_starcnet, "at least 80 with AVX-512-BF16, and 45 in our pipeline in fp32"),
-    "b": (against_matrix_products, "at least 0.75"),
+    "b": (against_peak, "at least 0.75"),
     "c": (against_cutouts, "at least 15"),
     "d": (many_rows, "at most 10.5, and 2.5 GB"),
     "e": (two_workers, "at least 1.7"),

@@ -110,7 +110,7 @@ def _choose_batch_size(classifier):
     resized = getattr(network, "input_size", size)
     enlarged = (resized / size) ** 2 if isinstance(resized, int) else 1
     usual = _BATCH_SIZES.get(device, _BATCH_SIZES["cpu"])
-    return max(1, round(usual / max(1, enlarged)))
+    return max(torch.get_num_threads(), round(usual / max(1, enlarged)))
 
 
 def _read_stamps(x, y, images, classifier, batch_size):

@@ -7,7 +7,7 @@ from functools import partial
 from torch import nn
 
 from astroclust.networks.dual import DualNetwork, list_backbones, split_last
-from astroclust.networks.inference import channels_last, fuse_network, survive_forks
+from astroclust.networks.inference import channels_last, fuse_network, map_blocks, survive_forks
 from astroclust.networks.native import NativeNetwork
 from astroclust.networks.precision import (
     PRECISIONS,
@@ -28,6 +28,7 @@ __all__ = [
     "create_network",
     "fuse_network",
     "keep_exact",
+    "map_blocks",
     "mixed_precision",
     "network_blocks",
     "register_network",

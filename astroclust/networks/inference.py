@@ -1,7 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Preparation of networks for faster inference, with the same results."""
+"""Faster inference with networks, with the same results."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from functools import lru_cache
 from itertools import pairwise
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-__all__ = ["channels_last", "fuse_network", "survive_forks"]
+__all__ = ["channels_last", "fuse_network", "map_blocks", "survive_forks"]
 
 # Tolerance on the scores of random stamps; rounding changes them by some 1e-6.
 _TOLERANCE = 1e-3
@@ -95,6 +96,43 @@ def channels_last(network, device=None):
     if any(weights.dim() == 5 for weights in network.parameters()):
         return network.to(device=device)
     return network.to(device=device, memory_format=torch.channels_last)
+
+
+def map_blocks(function, blocks):
+    """Call a function for each block of a batch, on all threads of torch.
+
+    Each thread computes blocks on its own. For small networks this is a quarter faster than
+    splitting each layer, after which all threads have to wait for the slowest.
+
+    Parameters
+    ----------
+    function : callable
+        Function of a block that releases the global interpreter lock, as layers of networks do.
+    blocks : sequence
+        Blocks. A single one is computed on all threads.
+
+    Returns
+    -------
+    results : list
+        Result for each block.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from astroclust.networks import map_blocks
+    >>> map_blocks(torch.sum, torch.ones(6, 2).split(2))
+    [tensor(4.), tensor(4.), tensor(4.)]
+    """
+    n_threads = torch.get_num_threads()
+    n_workers = min(n_threads, len(blocks))
+    if n_workers < 2:
+        return list(map(function, blocks))
+    with ThreadPoolExecutor(n_workers, initializer=_use_one_thread) as pool:
+        try:
+            return list(pool.map(function, blocks))
+        finally:
+            # Also the number for threads that have not used torch yet, which the workers changed.
+            torch.set_num_threads(n_threads)
 
 
 @lru_cache(maxsize=1)

@@ -1,6 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Stamps cut in blocks, identical to those of the reference implementation."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from tqdm import tqdm
@@ -11,13 +13,14 @@ __all__ = ["cut_stamps", "locate_stamps"]
 
 # Stamps per block: few enough that their pixels stay in the CPU cache.
 _BLOCK = 64
+# Threads, more than which wait for the memory.
+_THREADS = 4
 
 
 def cut_stamps(x, y, bands, size, *, progress_bar=False):
     """Cut stamps from bands.
 
-    Stamps inside the image are gathered in blocks from a sliding-window view; those at an edge are
-    cut individually. All are equal to those of
+    Stamps are gathered in blocks from a sliding-window view, and are equal to those of
     `~astroclust.stamps.reference.cut_with_cutout2d`.
 
     Parameters
@@ -44,22 +47,33 @@ def cut_stamps(x, y, bands, size, *, progress_bar=False):
         return data, flags
     shape = next(band for band in bands if band is not None).data.shape
     corners, flags = locate_stamps(x, y, shape, size)
-    for i in np.flatnonzero(flags == StampFlag.EDGE):
-        flags[i] |= _cut_at_edge(data[i], corners[:, i], bands)
-    # Sorted by y, so that adjacent stamps reuse what was read from disk or memory.
-    rows = np.flatnonzero(flags == 0)
-    rows = rows[np.argsort(corners[0, rows], kind="stable")]
-    part = np.zeros((min(_BLOCK, len(rows)), *data.shape[1:]), np.float32)
-    # An image smaller than a stamp has no windows, and no stamps inside it.
-    windows = [band and _Windows(band, size) for band in bands if len(rows)]
-    done = len(x) - len(rows)
-    with tqdm(total=len(x), initial=done, unit="stamp", disable=not progress_bar) as bar:
-        for start in range(0, len(rows), _BLOCK):
-            block = rows[start : start + _BLOCK]
-            stamps = part[: len(block)]
-            flags[block] = _gather(stamps, corners[:, block], windows)
-            data[block] = stamps
-            bar.update(len(block))
+    # A stamp at an edge overlaps with part of the nearest window; a small image has only one.
+    window = np.minimum(shape, size)
+    starts = np.clip(corners, 0, (shape - window)[:, None])
+    offsets = starts - corners
+    windows = [band and _Windows(band, window) for band in bands]
+    present = [band is not None for band in bands]
+    blocks = _blocks(starts, flags == 0) + _blocks(starts, flags == StampFlag.EDGE)
+
+    def cut(rows):
+        pixels = np.zeros((len(rows), len(bands), *window), np.float32)
+        bad = _gather(pixels, starts[:, rows], windows)
+        if flags[rows[0]] == StampFlag.EDGE:
+            for i, row in enumerate(rows):
+                bad[i] = _place(data[row], pixels[i], offsets[:, row], present)
+        else:
+            data[rows] = pixels
+        flags[rows[bad]] |= StampFlag.NON_FINITE
+        return len(rows)
+
+    with (
+        tqdm(total=len(x), unit="stamp", disable=not progress_bar) as bar,
+        ThreadPoolExecutor(_THREADS) as pool,
+    ):
+        # A thread per block: the time is that of the memory, not of the interpreter.
+        for n in (pool.map if len(blocks) > 1 else map)(cut, blocks):
+            bar.update(n)
+        bar.update(len(x) - bar.n)
     return data, flags
 
 
@@ -100,14 +114,21 @@ def locate_stamps(x, y, shape, size):
     return corners, np.where(on_image, flags, StampFlag.OFF_IMAGE).astype(np.int32)
 
 
+def _blocks(starts, wanted):
+    """Rows in blocks, sorted by y so that adjacent stamps reuse what was read from disk."""
+    rows = np.flatnonzero(wanted)
+    rows = rows[np.argsort(starts[0, rows], kind="stable")]
+    return [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
+
+
 class _Windows:
     """Sliding-window views of a band."""
 
-    def __init__(self, band, size):
+    def __init__(self, band, shape):
         self.blank_zeros, self.scale = band.blank_zeros, band.scale
-        self.data = sliding_window_view(band.data, (size, size))
+        self.data = sliding_window_view(band.data, shape)
         self.mask, self.weight = (
-            None if values is None else sliding_window_view(values, (size, size))
+            None if values is None else sliding_window_view(values, shape)
             for values in (band.mask, band.weight)
         )
 
@@ -144,28 +165,19 @@ class _Windows:
         return bad
 
 
-def _gather(stamps, corners, windows):
-    """Fill stamps with given lower corners; return their flags."""
-    flags = np.zeros(len(stamps), np.int32)
+def _gather(pixels, corners, windows):
+    """Fill windows with given lower corners; return which have bad pixels."""
+    bad = np.zeros(len(pixels), bool)
     for k, window in enumerate(windows):
         if window is not None:
-            flags[window.fill(stamps[:, k], tuple(corners))] |= StampFlag.NON_FINITE
-    return flags
+            bad |= window.fill(pixels[:, k], tuple(corners))
+    return bad
 
 
-def _cut_at_edge(stamp, corner, bands):
-    """Fill a stamp that extends beyond the edge of the image; return the flags of its pixels."""
-    flags, size = StampFlag(0), stamp.shape[-1]
-    shape = next(band for band in bands if band is not None).data.shape
-    low, high = np.maximum(corner, 0), np.minimum(corner + size, shape)
-    of_image, of_stamp = (tuple(map(slice, low - o, high - o)) for o in (0, corner))
-    for pixels, band in zip(stamp, bands, strict=True):
-        if band is None:
-            continue
-        with np.errstate(over="ignore"):
-            values = band.pixels(of_image)
-        pixels[:] = np.nan
-        pixels[of_stamp] = values
-        if np.isnan(values).any():
-            flags |= StampFlag.NON_FINITE
-    return flags
+def _place(stamp, window, offset, present):
+    """Copy the overlapping part of a window to a stamp; return whether it has bad pixels."""
+    low, high = np.maximum(offset, 0), np.minimum(offset + window.shape[1:], stamp.shape[1:])
+    of_stamp, of_window = (tuple(map(slice, low - o, high - o)) for o in (0, offset))
+    stamp[present] = np.nan
+    stamp[:, *of_stamp] = window[:, *of_window]
+    return np.isnan(window[:, *of_window]).any()

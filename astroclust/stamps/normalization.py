@@ -145,7 +145,8 @@ def _median(values):
 def _asinh(values):
     """Like `torch.asinh`, which is not vectorized on a CPU."""
     size = values.abs()
-    return (size * size).add_(1).sqrt_().add_(size).log_().copysign_(values)
+    root = size.new_ones(()).addcmul(size, size).sqrt_()
+    return root.add_(size).log_().copysign_(values)
 
 
 def _unit_stamp(pixels, present):

@@ -1,5 +1,6 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from astroclust.networks import (
     channels_last,
     create_network,
     fuse_network,
+    map_blocks,
     network_blocks,
     register_network,
 )
@@ -348,3 +350,18 @@ def test_convolutions_in_three_dimensions_have_no_channels_last():
     network = nn.Sequential(nn.Conv3d(1, 2, 3), nn.Conv2d(2, 2, 3))
     assert channels_last(network)[0].weight.is_contiguous()
     assert channels_last(nn.Conv2d(2, 2, 3)).weight.stride()[1] == 1
+
+
+def test_blocks_are_computed_on_one_thread_each():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert map_blocks(lambda _: torch.get_num_threads(), range(4)) == [1] * 4
+        assert map_blocks(lambda _: torch.get_num_threads(), range(1)) == [2]
+        with pytest.raises(ZeroDivisionError):
+            map_blocks(lambda block: 1 / block, range(2))
+        assert torch.get_num_threads() == 2
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -23,6 +23,7 @@ from astroclust.weights import (
     sign_classifier,
 )
 from astroclust.weights.cards import card_digest, read_card
+from astroclust.weights.mixed_precision import reference_stamps
 from astroclust.weights.sources import bundle
 
 
@@ -356,3 +357,15 @@ def test_classifying_leaves_the_classifier_as_it_is(field):
     )
     assert prepared.card is classifier.card
     assert any(isinstance(m, torch.nn.BatchNorm2d) for m in classifier.networks[0].stages.modules())
+
+
+def test_prepared_networks_are_kept_until_a_weight_changes():
+    classifier = load_classifier("simulated-3")
+    first = classifier.prepared()
+    assert classifier.prepared() is first
+    assert classifier.prepared(precision="float32") is not first
+    assert len(pickle.dumps(classifier)) < 2 * len(pickle.dumps(classifier.networks))
+    with torch.no_grad():
+        classifier.networks[0].head[-1].bias += torch.tensor([9.0, 0, 0, 0])
+    stamps = reference_stamps(classifier.card)
+    assert (classifier.prepared().probabilities(stamps)[0, :, 0] > 0.9).all()

@@ -1,6 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Classifier: networks with a model card, and their class probabilities."""
 
+import math
+from functools import partial
+
 import numpy as np
 import torch
 
@@ -10,6 +13,7 @@ from astroclust.networks import (
     choose_precision,
     fuse_network,
     keep_exact,
+    map_blocks,
     mixed_precision,
     network_blocks,
     survive_forks,
@@ -19,9 +23,9 @@ from astroclust.weights.mixed_precision import is_accurate
 
 __all__ = ["Classifier"]
 
-# Stamps per batch on a CPU: small enough for the system's allocator to reuse their memory from one
-# layer of a network to the next.
-_BLOCK = 64
+# Stamps per block on a CPU: few enough for the maps of a network to stay in the cache between its
+# layers.
+_BLOCK = 32
 
 
 class Classifier:
@@ -59,6 +63,7 @@ class Classifier:
         self.card = card
         self.precision = precision
         self.networks = [network.eval() for network in networks]
+        self._prepared = None, None
 
     def __repr__(self):
         notice = "; trained on simulated images" if self.card.simulated else ""
@@ -70,6 +75,8 @@ class Classifier:
 
     def prepared(self, device="cpu", *, precision="auto"):
         """Copy of the classifier, prepared for fast inference.
+
+        The last copy is kept for further calls, until a weight changes.
 
         Parameters
         ----------
@@ -96,7 +103,20 @@ class Classifier:
         >>> load_classifier().prepared(precision="float32").precision
         'float32'
         """
-        card, device = self.card, torch.device(device)
+        device = torch.device(device)
+        tensors = [each for one in self.networks for each in (*one.parameters(), *one.buffers())]
+        # Tensors of inference mode have no version.
+        versions = [(id(each), each.is_inference() or each._version) for each in tensors]
+        key = device, precision, versions
+        if self._prepared[0] != key:
+            self._prepared = key, self._prepare(device, precision)
+        return self._prepared[1]
+
+    def __getstate__(self):
+        return self.__dict__ | {"_prepared": (None, None)}
+
+    def _prepare(self, device, precision):
+        card = self.card
         chosen = choose_precision(device, precision)
         fused = [fuse_network(one, len(card.bands), card.stamp_size) for one in self.networks]
         networks = [channels_last(one, device) for one in fused]
@@ -149,20 +169,21 @@ class Classifier:
 
     def _compute(self, stamps):
         device = next(self.networks[0].parameters()).device
-        size = _BLOCK if device.type == "cpu" else max(len(stamps), 1)
-        starts = range(0, max(len(stamps), 1), size)
-        with torch.inference_mode(), mixed_precision(device, self.precision):
-            blocks = [self._scores(stamps, slice(start, start + size), device) for start in starts]
-        scores = torch.cat(blocks, dim=1)
+        n = max(len(stamps), 1)
+        size = n
+        if device.type == "cpu":
+            size = min(_BLOCK, math.ceil(n / torch.get_num_threads()))
+        blocks = [slice(start, start + size) for start in range(0, n, size)]
+        scores = torch.cat(map_blocks(partial(self._scores, stamps, device), blocks), dim=1)
         return torch.softmax(scores / self.card.temperature, dim=-1).cpu().numpy()
 
-    def _scores(self, stamps, rows, device):
+    def _scores(self, stamps, device, rows):
         pixels = torch.as_tensor(stamps.data[rows], device=device)
         present = torch.from_numpy(stamps.present[rows]).to(device)
-        with mixed_precision(device, "float32"):
-            pixels = normalize_pixels(pixels, present, self.card.normalization)
+        pixels = normalize_pixels(pixels, present, self.card.normalization)
         present = present.to(pixels.dtype)
-        return torch.stack([network(pixels, present) for network in self.networks]).float()
+        with torch.inference_mode(), mixed_precision(device, self.precision):
+            return torch.stack([network(pixels, present) for network in self.networks]).float()
 
 
 def _keep_ends_exact(network):
