@@ -123,7 +123,7 @@ def card_html(classifier):
         "test set": card.split,
         "notice": card.notice,
         "command": card.command,
-        "license": card.licence,
+        "license": card.license,
         "sha256": card.sha256,
     }
     parts = [table_html(None, [(name, text) for name, text in entries.items() if text])]

@@ -2,6 +2,7 @@
 import hashlib
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -115,6 +116,20 @@ def test_a_card_belongs_to_its_weights(saved):
     # The layout of the file does not matter.
     card.write_text(json.dumps(json.loads(card.read_text()), indent=7, sort_keys=True))
     assert load_classifier(path).card.scores == {"accuracy": 1.0}
+
+
+def test_a_card_of_an_earlier_version(saved):
+    path, classifier = saved
+    classifier.card = replace(classifier.card, license="CC-BY-4.0")
+    save_classifier(classifier, path, overwrite=True)
+    card = path.with_suffix(".json")
+    card.write_text(card.read_text().replace('"license"', '"licence"'))
+    assert load_classifier(path).card.license == "CC-BY-4.0"
+    assert sign_classifier(path).license == "CC-BY-4.0"
+    assert set(json.loads(card.read_text())) & {"licence", "license"} == {"license"}
+    _change_card(path, licence="MIT")  # beside the other
+    with pytest.raises(ValueError, match="unknown entries licence"):
+        load_classifier(path)
 
 
 def test_weights_that_do_not_name_their_card(saved):

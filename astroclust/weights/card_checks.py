@@ -20,7 +20,7 @@ __all__ = ["check_card"]
 # memory of a computer.
 _WHOLE = {"members": (1, 1000), "stamp_size": (1, 1024)}
 _REAL = {"pixel_scale": (0.001, 10), "temperature": (0.01, 100)}
-_TEXTS = ("name", "architecture", "training_sample", "split", "command", "score_command", "licence")
+_TEXTS = ("name", "architecture", "training_sample", "split", "command", "score_command", "license")
 # Scores of a subset of bands, with their maximum values.
 _OF_BANDS = {"n": 1e9, "accuracy": 1, "mean_recall": 1, "ece": 1}
 

@@ -22,6 +22,9 @@ __all__ = [
 
 # Entries missing from cards of earlier versions.
 _OPTIONAL = ("galaxies", "galaxy_scores", "band_scores", "training_rows")
+# Names of entries in cards of earlier versions. The digest keeps them, so that these cards still
+# belong to their weights.
+_RENAMED = {"licence": "license"}
 _LARGEST_CARD = 1 << 20
 
 
@@ -153,7 +156,7 @@ class ModelCard:
         Command that reproduces the classifier.
     score_command : str
         Command that reproduces the scores.
-    licence : str
+    license : str
         License of the weights.
     sha256 : str
         Hash of the weights file, which contains the hash of all other entries of the card.
@@ -189,7 +192,7 @@ class ModelCard:
     training_rows: str = ""
     command: str = ""
     score_command: str = ""
-    licence: str = "BSD-3-Clause"
+    license: str = "BSD-3-Clause"
     sha256: str = ""
 
     def __post_init__(self):
@@ -314,6 +317,8 @@ def card_digest(card):
     """
     content = _content(card)
     del content["sha256"]
+    for old, new in _RENAMED.items():
+        content[old] = content.pop(new)
     # Sorted keys would lose the order of the outputs.
     content["order"] = list(content["classes"]["names"])
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain)
@@ -386,6 +391,9 @@ def _entries(content, path):
     """Entries of a card, converted from JSON types."""
     if not isinstance(content, dict):
         raise ValueError("it is not a JSON object")
+    for old, new in _RENAMED.items():
+        if old in content and new not in content:
+            content[new] = content.pop(old)
     unknown = set(content) - {item.name for item in fields(ModelCard)}
     if unknown:
         raise ValueError(f"unknown entries {', '.join(sorted(unknown))}")

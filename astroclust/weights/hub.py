@@ -123,7 +123,7 @@ Scores apply to candidates selected in the same way, with the same mix of classe
 def _front_matter(card):
     """Metadata as YAML, which includes JSON."""
     entries = {
-        "license": card.licence.lower(),
+        "license": card.license.lower(),
         "library_name": "astroclust",
         "pipeline_tag": "image-classification",
         "tags": list(_TAGS),
