@@ -30,7 +30,7 @@ def recipe_of(name):
     if name == "starcnet":
         return Recipe(architecture=name, learning_rate=3e-4), "random"
     recipe = find_recipe("wei2020-vgg19" if name.startswith("vgg19_bn") else "wei2020")
-    recipe = replace(recipe, architecture=name, validation_share=0.1)
+    recipe = replace(recipe, architecture=name, validation_fraction=0.1)
     try:
         create_network(name)
     except OSError:

@@ -81,7 +81,7 @@ def main():
     print(f"{np.sum(labels == 1)} stamps of clusters, {np.sum(labels == 4)} of galaxies")
     start = load_classifier(arguments.model)
     backbone = f"timm/efficientnet_lite0@{arguments.size}"
-    common = Recipe(augmentation="turns", validation_share=0.0)
+    common = Recipe(augmentation="turns", validation_fraction=0.0)
     with TemporaryDirectory() as work:
         weights = efficientnet_lite0_weights(Path(work))
         lite0 = replace(

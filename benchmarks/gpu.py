@@ -395,7 +395,7 @@ def training_wei2020(at):
 def training_steps(at, recipe):
     """Steps per second of a training, without its start."""
     sample, clock = Sample(*training_stamps(at), description="noise"), Clock(at)
-    recipe = replace(recipe, weights="none", validation_share=0, patience=None, keep_best=False)
+    recipe = replace(recipe, weights="none", validation_fraction=0, patience=None, keep_best=False)
     start, callbacks = time.perf_counter(), fitting._callbacks
     with (
         patch.object(fitting, "_callbacks", lambda *settings: [*callbacks(*settings), clock]),

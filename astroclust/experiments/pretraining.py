@@ -78,7 +78,7 @@ def pretraining_study(
     starts : dict of str to `~astroclust.training.Recipe` or tuple
         Recipe of each start by name, such as those that differ in ``weights``; or a recipe and
         the `~astroclust.weights.Classifier` that it fine-tunes. The training set is everything
-        outside the test set; ``validation_share`` is treated as 0.
+        outside the test set; ``validation_fraction`` is treated as 0.
     folder : str or `~pathlib.Path`
         Folder for the trainings and their results.
     runs : int or sequence of int, optional
@@ -200,7 +200,9 @@ def _train(sample, start, run_folder, test_fraction, seed, progress_bar):
     """Train from one start on one split, and write the classes of the test set."""
     recipe, classifier = (start, None) if isinstance(start, Recipe) else start
     stamps, labels = sample.stamps, np.asarray(sample.labels)
-    training, test = split_rows(len(stamps), share=test_fraction, seed=seed, groups=sample.groups)
+    training, test = split_rows(
+        len(stamps), fraction=test_fraction, seed=seed, groups=sample.groups
+    )
     if not (len(training) and len(test)):
         raise ValueError(
             f"{test_fraction:.1%} of {len(stamps)} stamps leave {len(training)} for training and "
@@ -218,7 +220,7 @@ def _train(sample, start, run_folder, test_fraction, seed, progress_bar):
         ),
         name=run_folder.name,
         # The test set is monitored, and selects the epoch.
-        recipe=replace(recipe, validation_share=0.0, keep_best=True, max_missing_bands=0),
+        recipe=replace(recipe, validation_fraction=0.0, keep_best=True, max_missing_bands=0),
         start=classifier,
         seed=seed,
         folder=run_folder,

@@ -21,14 +21,14 @@ from astroclust.training import (
     split_rows,
     train_classifier,
 )
-from astroclust.training.run_folders import recipe_settings
+from astroclust.training.run_folders import current_names, recipe_settings
 
 __all__ = ["SPLITS", "Training", "check_split", "result_of", "run_training", "with_origin"]
 
 #: Splits that are not by field.
 SPLITS = ("stratified", "grouped")
 # Fraction of the test set (Wei et al. 2020, sec. 3.4).
-_SHARE = 0.2
+_TEST_FRACTION = 0.2
 # Key of the settings of a training in its result.
 _SETTINGS = "SETTINGS"
 
@@ -144,7 +144,7 @@ def run_training(training, stamps, *, folder, others=None, progress_bar=False):
         if not result.exists():
             _train(training, stamps, home, result, others, settings, progress_bar)
     classified = Table.read(result, format="ascii.ecsv")
-    known = classified.meta.pop(_SETTINGS, {})
+    known = current_names(classified.meta.pop(_SETTINGS, {}))
     usual = recipe_settings(Recipe())  # for settings that did not exist in earlier versions
     other = [
         name
@@ -262,7 +262,7 @@ def _split(training, stamps):
         groups = _groups(training, stamps) if training.split == "grouped" else None
         chosen, tested = split_rows(
             len(stamps),
-            share=_SHARE,
+            fraction=_TEST_FRACTION,
             seed=training.run if training.redraw else 0,
             groups=groups,
             strata=table["class"],

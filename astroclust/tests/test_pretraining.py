@@ -145,10 +145,10 @@ def test_studies_that_cannot_be(tmp_path, options, message):
 def test_the_best_epoch_needs_stamps_to_be_told_by():
     from astroclust import train_classifier
 
-    recipe = replace(QUICK, keep_best=True, validation_share=0.0)
-    with pytest.raises(ValueError, match="give a validation_share above 0, or a test set"):
+    recipe = replace(QUICK, keep_best=True, validation_fraction=0.0)
+    with pytest.raises(ValueError, match="give a validation_fraction above 0, or a test set"):
         train_classifier(_sample(), name="one", recipe=recipe)
-    recipe = replace(recipe, validation_share=0.2, epochs=1)
+    recipe = replace(recipe, validation_fraction=0.2, epochs=1)
     assert train_classifier(_sample(), name="one", recipe=recipe).card.name == "one"
     with pytest.raises(ValueError, match="give one of them"):
         replace(recipe, patience=2)

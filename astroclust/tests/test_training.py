@@ -1,4 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+import json
 import logging
 import os
 import random
@@ -51,6 +52,7 @@ from astroclust.training.checkpoints import (
 )
 from astroclust.training.domains import class_weights
 from astroclust.training.fitting import _average, _Fit
+from astroclust.training.run_folders import claim_folder, recipe_settings
 from astroclust.weights import Classifier, ModelCard
 
 
@@ -118,7 +120,7 @@ def test_a_run_that_is_whole_is_not_run_again(tmp_path):
 def test_members_differ_in_their_seeds():
     sample = _watched(64)
     stamps, labels = sample.stamps, sample.labels
-    recipe = replace(QUICK, validation_share=0.0)  # or members would share one temperature
+    recipe = replace(QUICK, validation_fraction=0.0)  # or members would share one temperature
     pair = _train(sample, recipe=recipe, members=2, seed=3)
     second = _train(sample, recipe=recipe, seed=4)
     first, last = pair.probabilities(stamps)
@@ -150,8 +152,11 @@ def test_labels_are_checked():
         ({"optimizer": "lbfgs"}, "unknown optimizer 'lbfgs'; available are adamw, adam, sgd"),
         ({"schedule": "cosine"}, "unknown schedule 'cosine'; available are one-cycle, constant"),
         ({"augmentation": "mixup"}, "unknown augmentation 'mixup'; available are observations"),
-        ({"validation_share": 1}, "from 0 to 1, not 1"),
-        ({"validation_share": 0, "patience": 2}, "patience requires a validation_share above 0"),
+        ({"validation_fraction": 1}, "from 0 to 1, not 1"),
+        (
+            {"validation_fraction": 0, "patience": 2},
+            "patience requires a validation_fraction above 0",
+        ),
     ],
 )
 def test_recipes_are_checked(options, message):
@@ -185,7 +190,7 @@ def test_a_run_may_be_counted_in_batches(tmp_path):
 def test_training_ends_when_it_no_longer_helps(tmp_path):
     # Nothing can change, so that the first epoch remains the best.
     still = replace(QUICK, learning_rate=0.0, schedule="constant", frozen=4, moving_average=False)
-    recipe = replace(still, epochs=9, patience=2, validation_share=0.3)
+    recipe = replace(still, epochs=9, patience=2, validation_fraction=0.3)
     _train(_sample(48), recipe=recipe, folder=tmp_path)
     checkpoint = torch.load(tmp_path / "member-1" / "last.ckpt", weights_only=True)
     assert checkpoint["epoch"] == 2
@@ -310,38 +315,41 @@ def test_votes_follow_from_mode_and_mean(mode, mean, shares):
 
 
 @given(
-    n=st.integers(0, 60), share=st.floats(0, 1), seed=st.integers(0, 99), n_groups=st.integers(1, 9)
+    n=st.integers(0, 60),
+    fraction=st.floats(0, 1),
+    seed=st.integers(0, 99),
+    n_groups=st.integers(1, 9),
 )
-def test_groups_stay_together(n, share, seed, n_groups):
+def test_groups_stay_together(n, fraction, seed, n_groups):
     groups = np.random.default_rng(seed).integers(0, n_groups, n)
-    learnt, held_out = split_rows(n, share=share, seed=seed, groups=groups)
-    assert sorted([*learnt, *held_out]) == list(range(n))
-    assert not set(groups[learnt]) & set(groups[held_out])
-    assert len(held_out) <= round(share * n)
-    alone = split_rows(n, share=share, seed=seed)[1]
-    assert len(alone) == round(share * n)
+    training, held_out = split_rows(n, fraction=fraction, seed=seed, groups=groups)
+    assert sorted([*training, *held_out]) == list(range(n))
+    assert not set(groups[training]) & set(groups[held_out])
+    assert len(held_out) <= round(fraction * n)
+    alone = split_rows(n, fraction=fraction, seed=seed)[1]
+    assert len(alone) == round(fraction * n)
 
 
 def test_a_stratified_split_has_the_numbers_of_wei_2020():
     table_1, fifths = (1271, 1013, 738, 2125), (254, 202, 147, 425)
     labels = np.repeat([1, 2, 3, 4], table_1)
-    learnt, held_out = split_rows(len(labels), share=0.2, seed=1, strata=labels)
-    assert sorted([*learnt, *held_out]) == list(range(len(labels)))
+    training, held_out = split_rows(len(labels), fraction=0.2, seed=1, strata=labels)
+    assert sorted([*training, *held_out]) == list(range(len(labels)))
     assert tuple(np.bincount(labels[held_out])[1:]) == fifths
-    other = split_rows(len(labels), share=0.2, seed=2, strata=labels)[1]
+    other = split_rows(len(labels), fraction=0.2, seed=2, strata=labels)[1]
     assert len(set(other) & set(held_out)) < 400
     with pytest.raises(ValueError, match=r"strata must have one value for each of 5 rows"):
-        split_rows(5, share=0.2, seed=1, strata=labels)
+        split_rows(5, fraction=0.2, seed=1, strata=labels)
 
 
-@given(n=st.integers(0, 60), share=st.floats(0, 1), seed=st.integers(0, 99))
-def test_strata_and_groups_together(n, share, seed):
+@given(n=st.integers(0, 60), fraction=st.floats(0, 1), seed=st.integers(0, 99))
+def test_strata_and_groups_together(n, fraction, seed):
     groups, strata = np.random.default_rng(seed).integers(0, [[9], [3]], (2, n))
-    learnt, held_out = split_rows(n, share=share, seed=seed, groups=groups, strata=strata)
-    assert sorted([*learnt, *held_out]) == list(range(n))
-    assert not set(groups[learnt]) & set(groups[held_out])
+    training, held_out = split_rows(n, fraction=fraction, seed=seed, groups=groups, strata=strata)
+    assert sorted([*training, *held_out]) == list(range(n))
+    assert not set(groups[training]) & set(groups[held_out])
     for value in range(3):
-        assert np.sum(strata[held_out] == value) <= share * np.sum(strata == value) + 1e-6
+        assert np.sum(strata[held_out] == value) <= fraction * np.sum(strata == value) + 1e-6
 
 
 def test_stamps_that_share_pixels_are_one_group():
@@ -351,7 +359,7 @@ def test_stamps_that_share_pixels_are_one_group():
     assert len(set(groups.tolist())) == 3
     assert len(set(overlapping_groups(x, y, size=50, field=list("abcde")).tolist())) == 5
     with pytest.raises(ValueError, match=r"groups must have one value for each of 5 rows.* \(2,\)"):
-        split_rows(5, share=0.2, seed=1, groups=[1, 2])
+        split_rows(5, fraction=0.2, seed=1, groups=[1, 2])
 
 
 def test_temperature_undoes_too_much_confidence():
@@ -406,7 +414,7 @@ def test_cropped_stamps_are_enlarged():
 
 
 def test_a_network_that_is_not_watched_learns_the_same(tmp_path):
-    recipe = replace(QUICK, epochs=2, validation_share=0.0)
+    recipe = replace(QUICK, epochs=2, validation_fraction=0.0)
     alone = _train(_sample(64), recipe=recipe)
     assert alone.card.scores == {}
     watched = _train(_watched(64), recipe=recipe)
@@ -638,6 +646,17 @@ def test_settings_that_are_damaged(tmp_path):
         train_classifier(sample, name="", recipe=QUICK)
 
 
+def test_a_run_of_an_earlier_version_is_resumed(tmp_path):
+    settings = {**recipe_settings(QUICK), "data": "the same"}
+    claim_folder(tmp_path, settings)
+    record = tmp_path / "settings.json"
+    record.write_text(record.read_text().replace("validation_fraction", "validation_share"))
+    assert "validation_fraction" not in json.loads(record.read_text())
+    claim_folder(tmp_path, settings)
+    with pytest.raises(ValueError, match="different data or settings; remove it"):
+        claim_folder(tmp_path, settings | {"validation_fraction": "0.5"})
+
+
 def test_a_start_takes_stamps_in_its_bands_and_keeps_the_meaning_of_the_labels():
     start = load_classifier()
     stamps = simulate_stamps(8, seed=1)
@@ -646,6 +665,6 @@ def test_a_start_takes_stamps_in_its_bands_and_keeps_the_meaning_of_the_labels()
     with pytest.raises(ValueError, match=r"takes bands NUV, .* has NUV, U, B; cut stamps in its"):
         train_classifier(Sample(three, labels), name="mine", start=start)
     sample = Sample(stamps, labels, scheme="phangs")
-    recipe = Recipe(epochs=1, validation_share=0)
+    recipe = Recipe(epochs=1, validation_fraction=0)
     tuned = train_classifier(sample, name="mine", recipe=recipe, start=start)
     assert tuned.card.classes.name == "phangs"

@@ -61,7 +61,7 @@ def hold_out(sample, *, galaxies=None, fraction=0.2, seed=1):
 
 def _hold_out_rows(sample, fraction, seed):
     labels = np.asarray(sample.labels)
-    training, test = split_rows(len(labels), share=fraction, seed=seed, groups=sample.groups)
+    training, test = split_rows(len(labels), fraction=fraction, seed=seed, groups=sample.groups)
     if not (len(training) and len(test)):
         raise ValueError(
             f"the stamps of {len(labels)} labeled rows overlap too much for {fraction:.0%} of "

@@ -118,7 +118,10 @@ def make_domains(samples, scheme, recipe, seed):
         targets = class_targets(one.labels, len(one.stamps), scheme)
         # A number of 0, as for a single sample, does not alter the seed of the run.
         parts = split_rows(
-            len(one.stamps), share=recipe.validation_share, seed=[seed, number], groups=one.groups
+            len(one.stamps),
+            fraction=recipe.validation_fraction,
+            seed=[seed, number],
+            groups=one.groups,
         )
         augmentation = one.augmentation or recipe.augmentation
         for rows, domains in zip(parts, (training, aside), strict=True):
@@ -134,8 +137,8 @@ def make_domains(samples, scheme, recipe, seed):
         )
     if recipe.keep_best and not aside and not sets_by_galaxy(samples):
         raise ValueError(
-            "keep_best requires stamps to select the best epoch; give a validation_share above 0, "
-            "or a test set"
+            "keep_best requires stamps to select the best epoch; give a validation_fraction above "
+            "0, or a test set"
         )
     return training, aside
 

@@ -51,7 +51,7 @@ class Recipe:
         those of the samples, which then act as priors of the class probabilities in new fields.
     moving_average : bool, optional
         Whether the weights are averaged over the last seventh of the steps.
-    validation_share : float, optional
+    validation_fraction : float, optional
         Fraction of the stamps in the validation set, used for early stopping and to calibrate the
         class probabilities.
     patience : int or None, optional
@@ -100,7 +100,7 @@ class Recipe:
     label_smoothing: float = 0.03
     class_mix: str | tuple[float, ...] | None = None
     moving_average: bool = True
-    validation_share: float = 0.1
+    validation_fraction: float = 0.1
     patience: int | None = None
     keep_best: bool = False
     frozen: int = 0
@@ -132,15 +132,17 @@ class Recipe:
                 "keep_best selects the epoch of the highest accuracy, but patience that of the "
                 "lowest loss; give one of them"
             )
-        if not 0 <= self.validation_share < 1:
-            raise ValueError(f"validation_share must be from 0 to 1, not {self.validation_share}")
+        if not 0 <= self.validation_fraction < 1:
+            raise ValueError(
+                f"validation_fraction must be from 0 to 1, not {self.validation_fraction}"
+            )
         if self.patience is None:
             return
         if not (isinstance(self.patience, Integral) and self.patience >= 1):
             raise ValueError(f"patience must be a number of epochs from 1, not {self.patience!r}")
-        if not self.validation_share:
+        if not self.validation_fraction:
             raise ValueError(
-                "patience requires a validation_share above 0, as in the recipes native, "
+                "patience requires a validation_fraction above 0, as in the recipes native, "
                 "fine-tune and human-labels"
             )
 
@@ -172,7 +174,7 @@ _WEI2020 = {
     "batches": 10_000,
     "label_smoothing": 0.0,
     "moving_average": False,
-    "validation_share": 0.0,
+    "validation_fraction": 0.0,
     "mixed_precision": False,
 }
 #: Class fractions of LEGUS: the mean over its galaxies with human labels, weighted by the square

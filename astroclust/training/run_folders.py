@@ -17,10 +17,12 @@ from astroclust.files import make_folder, replace_when_done
 from astroclust.locks import only_process
 from astroclust.weights.saving import weights_digest
 
-__all__ = ["claim_folder", "describe_run", "recipe_settings", "work_folder"]
+__all__ = ["claim_folder", "current_names", "describe_run", "recipe_settings", "work_folder"]
 
 # Values of ``weights`` that are not files.
 _NAMED = (None, "none", "imagenet")
+# Names of settings in runs of earlier versions.
+_RENAMED = {"validation_share": "validation_fraction"}
 
 
 @contextmanager
@@ -67,6 +69,11 @@ def recipe_settings(recipe):
     return settings
 
 
+def current_names(settings):
+    """Settings of a run of this or an earlier version under their current names."""
+    return {_RENAMED.get(name, name): value for name, value in settings.items()}
+
+
 def describe_run(recipe, domains, start, teacher=None):
     """Settings and checksums that identify a run."""
     data = hashlib.sha256()
@@ -93,6 +100,8 @@ def claim_folder(folder, settings):
             known = json.loads(path.read_text())
         except ValueError:
             known = None
+        if isinstance(known, dict):
+            known = current_names(known)
         if known != settings:
             raise ValueError(
                 f"{folder} has {_what(known, settings)}; remove it, or choose another folder"

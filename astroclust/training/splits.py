@@ -9,14 +9,14 @@ from scipy.spatial import KDTree
 __all__ = ["fold_rows", "overlapping_groups", "split_rows"]
 
 
-def split_rows(n, *, share, seed, groups=None, strata=None):
+def split_rows(n, *, fraction, seed, groups=None, strata=None):
     """Divide rows at random into two sets, keeping groups together.
 
     Parameters
     ----------
     n : int
         Number of rows.
-    share : float
+    fraction : float
         Fraction of the rows to hold out, from 0 to 1; less if groups would have to be divided.
     seed : int or sequence of int
         Random seed; equal seeds give equal divisions.
@@ -25,7 +25,7 @@ def split_rows(n, *, share, seed, groups=None, strata=None):
         each row is its own group, as in Wei et al. (2020, sec. 3.4).
     strata : array_like, shape (n,), optional
         Values that are divided in the same proportion, such as classes: of each, at most
-        ``share``, rounded down, is held out. Tables 4 and 5 of Wei et al. (2020) contain exactly
+        ``fraction``, rounded down, is held out. Tables 4 and 5 of Wei et al. (2020) contain exactly
         that fraction of each class of their Table 1.
 
     Returns
@@ -36,31 +36,31 @@ def split_rows(n, *, share, seed, groups=None, strata=None):
     Raises
     ------
     ValueError
-        If ``share`` is not from 0 to 1, or ``groups`` or ``strata`` does not have one value per
+        If ``fraction`` is not from 0 to 1, or ``groups`` or ``strata`` does not have one value per
         row.
 
     Examples
     --------
     >>> from astroclust.training import split_rows
-    >>> split_rows(4, share=0.5, seed=1, groups=["a", "a", "b", "b"])
+    >>> split_rows(4, fraction=0.5, seed=1, groups=["a", "a", "b", "b"])
     (array([2, 3]), array([0, 1]))
 
     Half of each class, however rare:
 
-    >>> training, held_out = split_rows(6, share=0.5, seed=1, strata=[1, 1, 4, 4, 4, 4])
+    >>> training, held_out = split_rows(6, fraction=0.5, seed=1, strata=[1, 1, 4, 4, 4, 4])
     >>> [1, 1, 4, 4, 4, 4][held_out[0]], len(held_out)
     (1, 3)
     """
-    if not 0 <= share <= 1:
-        raise ValueError(f"share must be from 0 to 1, not {share}")
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"fraction must be from 0 to 1, not {fraction}")
     groups = _value_of_rows(n, groups, "groups")
     names, group = np.unique(groups, return_inverse=True)
     if strata is None:
-        stratum, wanted = np.zeros(n, int), np.array([round(share * n)])
+        stratum, wanted = np.zeros(n, int), np.array([round(fraction * n)])
     else:
         stratum = np.unique(_value_of_rows(n, strata, "strata"), return_inverse=True)[1]
         # Guard against rounding: 0.29 x 100 is below 29.
-        wanted = np.floor(share * np.bincount(stratum) + 1e-9).astype(int)
+        wanted = np.floor(fraction * np.bincount(stratum) + 1e-9).astype(int)
     counts = np.zeros((len(names), len(wanted)), int)
     np.add.at(counts, (group, stratum), 1)
     held_out = np.zeros(len(names), bool)
