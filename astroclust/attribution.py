@@ -212,15 +212,15 @@ class ReducedInput:
         middle = lost.shape[-1] // 2
         core = slice(max(middle - _CORE, 0), middle + _CORE + 1)
         with np.errstate(invalid="ignore"):
-            shares = sums / sums.sum(axis=1, keepdims=True)
+            fractions = sums / sums.sum(axis=1, keepdims=True)
             in_core = lost[..., core, core].sum(axis=(1, 2, 3)) / lost.sum(axis=(1, 2, 3))
-        shares[:, ~self._lost(number)] = np.nan
+        fractions[:, ~self._lost(number)] = np.nan
         columns = self.scheme.positions(self.classes)
         reduced = self.scheme.most_probable(self.probabilities[number])
         for row, column in enumerate(columns):
             full, less = self.probabilities[[0, number], row, column]
             start = row, "+".join(self.inputs[number]), self.classes[row], full, less, reduced[row]
-            yield (*start, np.nansum(shares[row]), *shares[row], in_core[row])
+            yield (*start, np.nansum(fractions[row]), *fractions[row], in_core[row])
 
 
 def reduce_input(stamps, model=None, *, inputs=None, steps=32):

@@ -46,9 +46,9 @@ def main():
     print("V magnitude at which half are found, by half-light radius:")
     print("\n".join(limiting_magnitude(result, column="found").pformat()))
     v = np.ma.compressed(catalog["mag_f555w"])
-    shares = (5, 25, 50, 75, 95)
-    values = ", ".join(f"{value:.2f}" for value in np.percentile(v, shares))
-    print(f"V of {len(v)} rows of NGC 628C, {shares} percent below: {values}")
+    percentages = (5, 25, 50, 75, 95)
+    values = ", ".join(f"{value:.2f}" for value in np.percentile(v, percentages))
+    print(f"V of {len(v)} rows of NGC 628C, {percentages} percent below: {values}")
 
 
 if __name__ == "__main__":

@@ -45,8 +45,8 @@ NETWORKS = {"three people": (78, 54, 58, 66), "one person": (76, 58, 60, 71)}
 REPEATED = 0.34
 # Only kinds in catalogs; the cut in the concentration index removes points.
 LISTED = {
-    label: {kind: share for kind, share in shares.items() if kind not in POINTS}
-    for label, shares in KINDS.items()
+    label: {kind: fraction for kind, fraction in fractions.items() if kind not in POINTS}
+    for label, fractions in KINDS.items()
 }
 # Off-diagonal sums of Tables 4 and 5: confusion by networks.
 SHAPES = np.array(
@@ -81,22 +81,22 @@ def simulate(mix):
     rng = np.random.default_rng(1)
     truth = rng.choice([1, 2, 3, 4], size=N, p=np.array(mix) / sum(mix))
     kinds = np.empty(N, "U12")
-    for label, shares in LISTED.items():
+    for label, fractions in LISTED.items():
         rows = truth == label
-        kinds[rows] = rng.choice(list(shares), rows.sum(), p=kind_shares(label))
+        kinds[rows] = rng.choice(list(fractions), rows.sum(), p=kind_fractions(label))
     known = {"kinds": kinds, "difficulty": rng.beta(*DIFFICULTY, size=N)}
     three = label_noise(truth, seed=2, **known)
     others = label_noise(truth, seed=3, n_experts=2, **known)
     return truth, three, others
 
 
-def kind_shares(label):
+def kind_fractions(label):
     """Fractions of the kinds of a class in a catalog."""
     values = np.array(list(LISTED[label].values()))
     return values / values.sum()
 
 
-def shares(joint, keys):
+def fractions(joint, keys):
     """Percentage of each first label (rows) with the same second label."""
     values = {i: joint[i - 1, i - 1] / joint[i - 1].sum() for i in (1, 2, 3, 4)}
     values[CLUSTERS] = joint[:2, :2].sum() / joint[:2].sum()
@@ -123,7 +123,7 @@ def print_agreement():
 def show(title, published, joint):
     """Print published and simulated fractions."""
     print(f"\n{title}: published, ours")
-    for (key, value), ours in zip(published.items(), shares(joint, published), strict=True):
+    for (key, value), ours in zip(published.items(), fractions(joint, published), strict=True):
         print(f"  class {key}: {value:4d} {ours:5.1f}")
 
 
@@ -134,8 +134,8 @@ def print_unanimity():
     same = thirds == 3 * modes
     ours = [100 * same[modes == i].mean() for i in (1, 2, 3, 4)] + [100 * same.mean()]
     print("\nRows whose mean is the mode, by mode (NGC 628): published, ours")
-    for (key, value), share in zip(UNANIMOUS.items(), ours, strict=True):
-        print(f"  class {key}: {value:4d} {share:5.1f}")
+    for (key, value), fraction in zip(UNANIMOUS.items(), ours, strict=True):
+        print(f"  class {key}: {value:4d} {fraction:5.1f}")
     path = data_path("legus_catalogs")
     pairs = {field: read_votes(path / CATALOG.format(field)) for field in "ce"}
     both = np.concatenate(list(pairs.values()))
@@ -148,7 +148,7 @@ def print_unanimity():
         field = np.rint(3 * pairs["e"][pairs["e"][:, 0] == i, 1]).astype(int)
         for sums in (field, thirds[modes == i]):
             found = 100 * np.bincount(sums, minlength=13)[3:] / len(sums)
-            print(f"  mode {i}:" + "".join(f"{share:6.1f}" for share in found))
+            print(f"  mode {i}:" + "".join(f"{fraction:6.1f}" for fraction in found))
 
 
 def read_votes(path):
@@ -191,9 +191,9 @@ def residuals(parameters):
     shapes = np.log(SHAPES[OFF] / np.repeat(SHAPES.sum(axis=1), 3))
     return np.concatenate(
         [
-            (shares(joint, EXPERT_AND_MODE) - list(EXPERT_AND_MODE.values())) / 2,
+            (fractions(joint, EXPERT_AND_MODE) - list(EXPERT_AND_MODE.values())) / 2,
             # Less weight for 1+2, which cannot be met with the others.
-            (shares(twice, EXPERT_TWICE) - list(EXPERT_TWICE.values())) / [2, 2, 2, 3],
+            (fractions(twice, EXPERT_TWICE) - list(EXPERT_TWICE.values())) / [2, 2, 2, 3],
             (100 * np.r_[same / mix, same.sum()] - list(UNANIMOUS.values())) / 2,
             # The modes must have the mix of the true classes.
             100 * (mix - field["NGC 628"]) / 2,
@@ -210,8 +210,8 @@ def agreement(border):
     nodes, weights = roots_sh_jacobi(12, sum(DIFFICULTY) - 1, DIFFICULTY[0])
     weights = weights / weights.sum()
     probabilities = confusion_of_kinds(tuple(map(tuple, border)))
-    of_kind = np.array([probabilities[kind] for shares in LISTED.values() for kind in shares])
-    mixed = block_diag(*[kind_shares(label) for label in LISTED])  # truth, kind
+    of_kind = np.array([probabilities[kind] for fractions in LISTED.values() for kind in fractions])
+    mixed = block_diag(*[kind_fractions(label) for label in LISTED])  # truth, kind
     certain = (mixed > 0).T.astype(float)[:, np.newaxis]
     one = certain + nodes[:, np.newaxis] * (of_kind[:, np.newaxis] - certain)  # kind, node, vote
     votes = np.array(list(product(range(4), repeat=3)))

@@ -66,7 +66,7 @@ def direct_sums(images, x, y, radii, parts):
         for j, image in enumerate(images):
             sky = np.median(image[row - 9 : row + 10, column - 9 : column + 10][ring])
             pixels = image[row - HALF : row + HALF + 1, column - HALF : column + HALF + 1] - sky
-            sums[j, i] = [np.sum(share * pixels) for share in inside]
+            sums[j, i] = [np.sum(weights * pixels) for weights in inside]
     return sums
 
 

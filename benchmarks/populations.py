@@ -141,7 +141,7 @@ def measure_class(rows, noise, quiet, label):
     mixture = GaussianMixture(k, reg_covar=0.05, random_state=0, n_init=3).fit(scores)
     return {
         "class": label,
-        "share": np.mean(rows["class"][rows["class"] > 0] == label),
+        "fraction": np.mean(rows["class"][rows["class"] > 0] == label),
         "quantiles": np.quantile(values, np.linspace(0, 1, N_QUANTILES), axis=0).ravel(),
         "weights": mixture.weights_,
         "means": mixture.means_.ravel(),
@@ -156,10 +156,10 @@ def measure_places(rows):
     area = np.prod(np.ptp(place, axis=0))
     best = None
     for filled in (0.12, 0.18, 0.25, 0.4, 0.6, 0.8):
-        for share in (0.2, 0.35, 0.5, 0.65, 0.8):
+        for fraction in (0.2, 0.35, 0.5, 0.65, 0.8):
             for size in (2.5, 5.0, 10.0):
                 for radius in (6.0, 12.0, 25.0, 50.0, 100.0):
-                    arguments = (len(place) / area / filled, share, size, radius)
+                    arguments = (len(place) / area / filled, fraction, size, radius)
                     rng = np.random.default_rng(1)
                     side = int(np.sqrt(600 / arguments[0]))
                     drawn = draw_places(rng, (side, side), *arguments)
@@ -218,13 +218,13 @@ def main():
                 }
             )
         fields.append((name, correction[3], *measure_places(rows), *sky))
-    names = ("field", "aperture_correction", "density", "group_share", "group_size")
+    names = ("field", "aperture_correction", "density", "group_fraction", "group_size")
     table = Table(rows=fields, names=(*names, "group_radius", "noise", "faint_stars", "texture"))
     source = "released LEGUS catalogs, by benchmarks/populations.py"
     table["density"].format = ".3e"
     _write(table, "simulated_fields", source)
     ragged = Table({key: [row[key] for row in classes] for key in ("field", "class")})
-    ragged["share"] = np.round([row["share"] for row in classes], 4)
+    ragged["fraction"] = np.round([row["fraction"] for row in classes], 4)
     for key in ("quantiles", "weights", "means", "covariances"):
         column = np.empty(len(classes), object)
         column[:] = [row[key] for row in classes]

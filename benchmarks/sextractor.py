@@ -118,8 +118,8 @@ def compare(name, image, threshold):
     for method in METHODS:
         found = find_sources(image, threshold=threshold, method=method)
         ours = np.column_stack([found["x"], found["y"]])
-        shares = percentage(bright, ours), percentage(ours[found["flux"] > limit], theirs)
-        line += f"{len(found):>14}{shares[0]:>7.1f}{shares[1]:>7.1f}"
+        fractions = percentage(bright, ours), percentage(ours[found["flux"] > limit], theirs)
+        line += f"{len(found):>14}{fractions[0]:>7.1f}{fractions[1]:>7.1f}"
     mirrored = np.array(image)
     mirrored[:MIRRORED] = mirrored[:MIRRORED, ::-1]
     again = sextract_image(mirrored, threshold)[0]

@@ -157,9 +157,9 @@ def statistics(stamps):
     result |= {"texture " + band: texture[:, i] for i, band in enumerate("BVI")}
     result["texture of color"] = (fine[:, 0] - fine[:, 2])[:, outer].std(axis=-1)
     result["texture, finest"] = (stamps - smooth)[:, 1][:, outer].std(axis=-1)
-    for share in (0.25, 0.5, 1.0):
-        many = np.count_nonzero(peaks & (height > share * own), axis=(1, 2))
-        result[f"crowding, peaks above {share}"] = many.astype(float)
+    for height_fraction in (0.25, 0.5, 1.0):
+        many = np.count_nonzero(peaks & (height > height_fraction * own), axis=(1, 2))
+        result[f"crowding, peaks above {height_fraction}"] = many.astype(float)
     result["contrast to the texture"] = core[:, 1] / (texture[:, 1] + 2)
     result["contrast to the structure"] = core[:, 1] / (coarse[:, 1] + 2)
     result["core V"] = core[:, 1]
@@ -221,11 +221,11 @@ def _densest(values, width):
 
 def _sharpest(real, painted):
     """Select the sharpening whose fraction of fine texture matches."""
-    shares = []
+    textures = []
     for stamps in (real, *painted):
         known = statistics(stamps)
-        shares.append(np.median(known["texture, finest"] / (known["texture V"] + 1)))
-    return int(np.argmin(np.abs(np.log(np.divide(shares[1:], shares[0])))))
+        textures.append(np.median(known["texture, finest"] / (known["texture V"] + 1)))
+    return int(np.argmin(np.abs(np.log(np.divide(textures[1:], textures[0])))))
 
 
 def tell_apart(real, painted, cells):

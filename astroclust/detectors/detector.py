@@ -261,9 +261,9 @@ def _measure(shapes, signal):
     area, flux, pixels = [], [], []
     for i, (rows, columns, weight) in enumerate(shapes, start=1):
         part = np.ix_(rows, columns)
-        share = np.divide(weight, total[part], out=np.zeros_like(weight), where=weight > 0)
+        fraction = np.divide(weight, total[part], out=np.zeros_like(weight), where=weight > 0)
         area.append(np.count_nonzero(weight))
-        flux.append((signal[:, rows[:, None], columns] * share).sum(axis=(1, 2)))
+        flux.append((signal[:, rows[:, None], columns] * fraction).sum(axis=(1, 2)))
         y, x = np.nonzero(owner[part] == i)
         pixels.append((rows[y], columns[x]))
     flux = np.reshape(flux, (-1, len(signal))).astype(np.float32)

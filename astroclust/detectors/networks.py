@@ -270,8 +270,8 @@ class _Heads(RoIHeads):
             counts = torch.bincount(classes, minlength=len(self.there))
             rows = torch.multinomial(1 / counts[classes], n)
             drawn = torch.bincount(classes[rows], minlength=len(self.there))
-            for shares, number in ((self.there, counts), (self.drawn, drawn)):
-                shares.lerp_(number / number.sum(), _MEMORY)
+            for fractions, number in ((self.there, counts), (self.drawn, drawn)):
+                fractions.lerp_(number / number.sum(), _MEMORY)
             positive = positive[rows]
         order = torch.randperm(len(negative), device=labels.device)
         return torch.cat([positive[:n], negative[order[: self.n_sampled - n]]])

@@ -191,10 +191,10 @@ def _colors(table, name):
         lost |= ~np.isfinite(values.filled(0).astype(float))
     different, which = np.unique(values.data[~lost], return_inverse=True)
     if numbers and len(different) > len(_PALETTE):
-        share = np.interp(values.data[~lost], different[[0, -1]], [0, 1])[:, None]
+        fraction = np.interp(values.data[~lost], different[[0, -1]], [0, 1])[:, None]
         of_rows = [
             "#{:02X}{:02X}{:02X}".format(*row)
-            for row in np.round(_SCALE[0] + share * (_SCALE[1] - _SCALE[0])).astype(int)
+            for row in np.round(_SCALE[0] + fraction * (_SCALE[1] - _SCALE[0])).astype(int)
         ]
     else:
         of_rows = [_PALETTE[i % len(_PALETTE)] for i in which]

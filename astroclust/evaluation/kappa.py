@@ -154,13 +154,13 @@ def fleiss_kappa(counts):
         return Kappa(np.nan, np.nan, np.nan, np.nan, 0)
     votes = counts.sum(axis=1, keepdims=True)
     pairs = (counts * (counts - 1)).sum(axis=1) / (votes * (votes - 1))[:, 0]
-    shares = counts / votes
-    value, agreement, expected = _beyond_chance(pairs.mean(), shares.mean(axis=0))
+    fractions = counts / votes
+    value, agreement, expected = _beyond_chance(pairs.mean(), fractions.mean(axis=0))
     error = np.nan
     if n > 1:
         fewer = n - 1
         without = _beyond_chance(
-            (pairs.sum() - pairs) / fewer, (shares.sum(axis=0) - shares) / fewer
+            (pairs.sum() - pairs) / fewer, (fractions.sum(axis=0) - fractions) / fewer
         )[0]
         error = np.sqrt(fewer / n * ((without - without.mean()) ** 2).sum())
     return Kappa(float(value), _known_error(error), float(agreement), float(expected), n)
@@ -171,14 +171,14 @@ def _known_error(error):
     return float(error) if error > 1e-7 else np.nan
 
 
-def _beyond_chance(agreement, shares):
+def _beyond_chance(agreement, fractions):
     """Kappa, observed and expected agreement; kappa is NaN for a single class."""
-    expected = (shares**2).sum(axis=-1)
-    single = _is_one_class(shares)
+    expected = (fractions**2).sum(axis=-1)
+    single = _is_one_class(fractions)
     value = np.where(single, np.nan, (agreement - expected) / np.where(single, 1, 1 - expected))
     return value, agreement, expected
 
 
-def _is_one_class(shares):
+def _is_one_class(fractions):
     """Whether only one class has votes; subtraction of fractions leaves rounding errors."""
-    return np.count_nonzero(np.asarray(shares) > 1e-12, axis=-1) < 2
+    return np.count_nonzero(np.asarray(fractions) > 1e-12, axis=-1) < 2

@@ -184,8 +184,8 @@ def limiting_magnitude(table, *, fraction=0.5, column="selected", seed=0):
 def _limit_and_interval(rows, fraction, column, rng):
     rows = rows[np.argsort(rows["magnitude"])]
     magnitude, n = np.asarray(rows["magnitude"]), np.asarray(rows["n"])
-    shares, k = np.asarray(rows[column]), np.asarray(rows[column]) * np.asarray(rows["n"])
-    limit = _first_crossing(magnitude, shares, fraction)
+    values, k = np.asarray(rows[column]), np.asarray(rows[column]) * np.asarray(rows["n"])
+    limit = _first_crossing(magnitude, values, fraction)
     samples = rng.beta(k + 0.5, n - k + 0.5, (_SAMPLES, len(rows)))
     found = [_first_crossing(magnitude, one, fraction) for one in samples]
     # Not crossed: the limit is fainter or brighter than all magnitudes.
@@ -194,10 +194,10 @@ def _limit_and_interval(rows, fraction, column, rng):
     return limit, *np.quantile(found, _INTERVAL, method="inverted_cdf")
 
 
-def _first_crossing(magnitude, shares, fraction):
-    crossed = np.flatnonzero((shares[:-1] >= fraction) & (shares[1:] < fraction))
+def _first_crossing(magnitude, values, fraction):
+    crossed = np.flatnonzero((values[:-1] >= fraction) & (values[1:] < fraction))
     if not crossed.size:
         # Reached, but not crossed, at the faintest magnitude.
-        return float(magnitude[-1]) if shares[-1] == fraction else np.nan
+        return float(magnitude[-1]) if values[-1] == fraction else np.nan
     pair = slice(crossed[0], crossed[0] + 2)
-    return float(np.interp(-fraction, -shares[pair], magnitude[pair]))
+    return float(np.interp(-fraction, -values[pair], magnitude[pair]))

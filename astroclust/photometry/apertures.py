@@ -22,7 +22,7 @@ _SKY_CLIP, _SKY_ROUNDS = 3.0, 50
 # Fewest sky pixels that give a level and its scatter.
 _MIN_SKY_PIXELS = 10
 # Noise is hardly ever exactly 0: an annulus with a larger fraction of zeros is partly blank.
-_BLANK_SHARE = 0.1
+_MAX_BLANK = 0.1
 
 
 @dataclass(frozen=True)
@@ -280,8 +280,8 @@ class _Grid:
 def _drop_blank(ring):
     """Replace zeros by NaN in annuli that extend beyond the exposed area."""
     blank = ring == 0
-    share = blank.sum(axis=1) / np.maximum(np.isfinite(ring).sum(axis=1), 1)
-    ring[blank & ((share > _BLANK_SHARE) & (share < 1))[:, None]] = np.nan
+    fraction = blank.sum(axis=1) / np.maximum(np.isfinite(ring).sum(axis=1), 1)
+    ring[blank & ((fraction > _MAX_BLANK) & (fraction < 1))[:, None]] = np.nan
 
 
 def _sky(ring, statistic):

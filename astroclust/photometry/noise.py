@@ -12,7 +12,7 @@ __all__ = ["flux_error", "measure_correlation"]
 _LAGS, _FAR = 2, 4
 # Number of sky cells in each direction, and the fraction that is used: the quietest, in which stars
 # and gas contribute least.
-_CELL, _MAX_CELLS, _QUIET_SHARE = 24, 40, 0.25
+_CELL, _MAX_CELLS, _QUIET_FRACTION = 24, 40, 0.25
 _CLIP = 3
 
 
@@ -40,7 +40,7 @@ def measure_correlation(band):
     scatter = 1.4826 * _medians(np.abs(values))
     if not scatter.any():
         return alone
-    limit = np.quantile(scatter[scatter > 0], _QUIET_SHARE)
+    limit = np.quantile(scatter[scatter > 0], _QUIET_FRACTION)
     quiet = (scatter > 0) & (scatter <= limit)
     values = values[quiet] / scatter[quiet, None, None]
     values[np.abs(values) > _CLIP] = np.nan

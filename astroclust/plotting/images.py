@@ -336,8 +336,8 @@ def plot_saliency(stamps, maps, *, row=0):
     >>> plot_saliency(stamps, saliency(stamps)).savefig("saliency.png")
     """
     pixels, shown = stamps.data[row], np.asarray(maps)[row]
-    shares = np.abs(shown).sum(axis=(1, 2))
-    shares = shares / max(shares.sum(), np.finfo(float).tiny)
+    fractions = np.abs(shown).sum(axis=(1, 2))
+    fractions = fractions / max(fractions.sum(), np.finfo(float).tiny)
     largest = np.percentile(np.abs(shown), 99.8) or 1
     n_bands = len(stamps.bands)
     figure = Figure(figsize=(2 * n_bands, 4.4), layout="constrained")
@@ -348,7 +348,7 @@ def plot_saliency(stamps, maps, *, row=0):
         image = axes[1, i].imshow(
             shown[i], origin="lower", cmap="PuOr_r", vmin=-largest, vmax=largest
         )
-        axes[0, i].set(title=f"{band}: {100 * shares[i]:.0f} %")
+        axes[0, i].set(title=f"{band}: {100 * fractions[i]:.0f} %")
     for ax in axes.flat:
         ax.set(xticks=[], yticks=[])
     figure.colorbar(image, ax=axes[1], label="for the class (score)", shrink=0.8)

@@ -118,11 +118,11 @@ def plot_completeness(table, *, ax=None):
         rows = table[table["radius"] == radius]
         rows.sort("magnitude")
         for name, style in styles.items():
-            share, low, high = (rows[name + end].data for end in ("", "_low", "_high"))
+            fraction, low, high = (rows[name + end].data for end in ("", "_low", "_high"))
             ax.errorbar(
                 rows["magnitude"].data,
-                share,
-                (share - low, high - share),
+                fraction,
+                (fraction - low, high - fraction),
                 color=color,
                 capsize=2,
                 **style,

@@ -118,10 +118,10 @@ def plot_calibration(curve, *, ax=None):
     if ax is None:
         ax = Figure(figsize=(5, 5), layout="constrained").subplots()
     rows = curve[np.asarray(curve["total"]) > 0]
-    share = np.asarray(rows["accuracy"])
-    error = np.sqrt(share * (1 - share) / np.asarray(rows["total"]))
+    accuracy = np.asarray(rows["accuracy"])
+    error = np.sqrt(accuracy * (1 - accuracy) / np.asarray(rows["total"]))
     ax.plot([0, 1], [0, 1], color="0.6", lw=0.8)
-    ax.errorbar(rows["probability"], share, error, color=_LINE_COLOR, marker="o", capsize=2)
+    ax.errorbar(rows["probability"], accuracy, error, color=_LINE_COLOR, marker="o", capsize=2)
     ax.set(
         xlim=(0, 1),
         ylim=(0, 1),

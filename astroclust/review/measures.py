@@ -104,8 +104,8 @@ def _half_width(profile):
         return np.nan
     i = below[0]
     inner, outer = profile[i - 1], profile[i]
-    share = (inner - profile[0] / 2) / (inner - outer)
-    return 2 * (_RADII[i - 1] + share * (_RADII[i] - _RADII[i - 1]))
+    fraction = (inner - profile[0] / 2) / (inner - outer)
+    return 2 * (_RADII[i - 1] + fraction * (_RADII[i] - _RADII[i - 1]))
 
 
 def _magnitudes(objects, rows, positions):
@@ -159,7 +159,7 @@ class Saliency:
         Returns
         -------
         shown : dict
-            ``bands``; ``shares``, their fractions; ``picture``, the address of a picture of their
+            ``bands``; ``fractions`` of the saliency; ``picture``, the address of a picture of their
             maps side by side, orange for the class and violet against it; and ``class``.
 
         Raises
@@ -185,11 +185,11 @@ class Saliency:
             probabilities = self._model.probabilities(stamps).mean(axis=0)
             asked = int(card.classes.most_probable(probabilities)[0])
             maps = saliency(stamps, self._model, classes=[asked])
-        shares = band_importance(maps, card.bands)[0]
+        fractions = band_importance(maps, card.bands)[0]
         png = base64.b64encode(_draw_maps(maps[0])).decode()
         return {
             "bands": list(card.bands),
-            "shares": _plain(shares),
+            "fractions": _plain(fractions),
             "picture": f"data:image/png;base64,{png}",
             "class": int(asked),
             "model": card.name,

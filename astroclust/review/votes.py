@@ -87,7 +87,7 @@ def votes_table(votes, notes, x, y, *, ids=None, scheme=LEGUS_CLASSES, blind=Non
         column ``vote_...`` per reviewer, masked if there is no vote; ``n_votes``; ``class_mode``,
         the most frequent vote, masked if votes are tied or absent; ``class_mean``, their mean, and
         ``blind_fraction``, the fraction of them that were given blind, both NaN without votes;
-        ``note``. Mode and mean are input for `~astroclust.training.vote_shares`.
+        ``note``. Mode and mean are input for `~astroclust.training.vote_fractions`.
 
     Examples
     --------

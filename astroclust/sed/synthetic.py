@@ -189,9 +189,9 @@ def _weights(wavelength, curve_wavelength, throughput):
     widths[1:] += steps / 2
     counts = widths * np.interp(points, curve_wavelength, throughput) * points
     right = np.clip(np.searchsorted(wavelength, points), 1, len(wavelength) - 1)
-    share = (points - wavelength[right - 1]) / (wavelength[right] - wavelength[right - 1])
-    np.add.at(weights, right - 1, counts * (1 - share))
-    np.add.at(weights, right, counts * share)
+    fraction = (points - wavelength[right - 1]) / (wavelength[right] - wavelength[right - 1])
+    np.add.at(weights, right - 1, counts * (1 - fraction))
+    np.add.at(weights, right, counts * fraction)
     return weights
 
 

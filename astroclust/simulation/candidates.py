@@ -55,7 +55,7 @@ POINTS = ("single star", "saturated")
 # Slopes of the EFF profiles of NGC 628 and NGC 1313, and how often they were measured (Ryon et al.
 # 2017); a slope near 1 stands for those at its limit, where the flux of a profile diverges.
 _SLOPES = (1.0625, 1.125, 1.25, 1.375, 1.5, 1.625, 1.75, 2.0, 2.75)
-_SLOPE_SHARES = np.array([76, 62, 43, 23, 30, 24, 21, 24, 52]) / 355
+_SLOPE_FRACTIONS = np.array([76, 62, 43, 23, 30, 24, 21, 24, 52]) / 355
 # Mean offsets of the aperture correction from that in V (PHANGS-HST, Deger et al. 2022), NUV to I.
 CORRECTION_STEPS = np.array([-0.19, -0.12, -0.03, 0.0, -0.12])
 # Fraction of associations that are as wide as their index allows, with separate peaks.
@@ -235,7 +235,7 @@ def _tint(rng, scatter):
 
 
 def _cluster(rng, light, radius, axis_ratio, dx=0.0, dy=0.0):
-    family = ("eff", float(rng.choice(_SLOPES, p=_SLOPE_SHARES)))
+    family = ("eff", float(rng.choice(_SLOPES, p=_SLOPE_FRACTIONS)))
     angle = rng.uniform(0, np.pi)
     return Component(light, dx, dy, radius, family, axis_ratio, angle)
 
@@ -289,10 +289,10 @@ def _peaks(rng, n, spread, steepness, scatter, clusters):
     return parts
 
 
-def _with_patch(rng, parts, share, radius):
+def _with_patch(rng, parts, fraction, radius):
     """Components on a diffuse patch with a fraction of the flux."""
     dx, dy = rng.normal(0, 0.4 * radius, 2)
-    light = share / (1 - share) * np.sum([part.share for part in parts], axis=0)
+    light = fraction / (1 - fraction) * np.sum([part.relative_flux for part in parts], axis=0)
     axis_ratio, angle = rng.uniform(0.5, 1), rng.uniform(0, np.pi)
     return [*parts, Component(light, dx, dy, radius, ("sersic", 1.0), axis_ratio, angle)]
 
@@ -349,8 +349,8 @@ def _galaxy(rng):
     """A background galaxy: bulge and disk."""
     axis_ratio, angle = rng.uniform(0.2, 0.95), rng.uniform(0, np.pi)
     disk = Component(np.ones(N_BANDS), 0, 0, 1.0, ("sersic", 1.0), axis_ratio, angle)
-    share = rng.uniform(0.1, 1.0)
-    light = share * 10 ** (-0.4 * 0.4 * REDDER)
+    bulge = rng.uniform(0.1, 1.0)
+    light = bulge * 10 ** (-0.4 * 0.4 * REDDER)
     index = float(rng.choice([2.0, 4.0]))
     return [disk, Component(light, 0, 0, 0.4, ("sersic", index), max(axis_ratio, 0.6), angle)]
 

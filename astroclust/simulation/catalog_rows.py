@@ -276,6 +276,6 @@ def gather_stars(galaxy, rows, observation):
     magnitudes = relative_magnitudes(*COLORS["young"]) + observation.extinction
     relative = 10 ** (0.4 * (observation.zero_points - magnitudes))
     level = _YOUNG_LIGHT * np.median(galaxy.light[V])
-    for band, share in zip(galaxy.light, relative / relative[V], strict=True):
-        band += np.float32(level * share) * young
+    for band, relative_flux in zip(galaxy.light, relative / relative[V], strict=True):
+        band += np.float32(level * relative_flux) * young
     return replace(galaxy, young=young + np.float32(_YOUNG_ELSEWHERE))

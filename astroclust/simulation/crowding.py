@@ -70,11 +70,11 @@ def field_stars(rng, shape, observation, population, density, galaxy):
     area = (shape[0] + 2 * MARGIN) * (shape[1] + 2 * MARGIN)
     number = _BRIGHT_STARS * density * area * 10 ** (STAR_SLOPE * _BELOW)
     parts = [_crowd_of_stars(rng, shape, area, population.faint_stars, galaxy)]
-    for share, blue, weight in (
+    for fraction, blue, weight in (
         (_YOUNG, _BLUE_OF_YOUNG, galaxy.young),
         (1 - _YOUNG, 0.0, galaxy.old),
     ):
-        n = rng.poisson(share * number)
+        n = rng.poisson(fraction * number)
         low, high = 10 ** (-STAR_SLOPE * _ABOVE), 10 ** (STAR_SLOPE * _BELOW)
         magnitudes = population.faintest + np.log10(low + (high - low) * rng.random(n)) / STAR_SLOPE
         places = scatter(rng, shape, n, weight, margin=MARGIN)

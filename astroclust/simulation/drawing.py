@@ -305,15 +305,15 @@ def _on_grid(stars, left, low, size, bands=slice(None)):
     x, y, flux = x[inside], y[inside], stars.flux[bands][:, inside]
     column, row = x.astype(np.int64), y.astype(np.int64)
     right, up = x - column, y - row
-    shares = [
+    samples = [
         ((row + dy) * size + column + dx, in_y * in_x)
         for dy, in_y in ((0, 1 - up), (1, up))
         for dx, in_x in ((0, 1 - right), (1, right))
     ]
-    places, weights = (np.concatenate(parts) for parts in zip(*shares, strict=True))
+    pixels, weights = (np.concatenate(parts) for parts in zip(*samples, strict=True))
     grid = np.empty((len(flux), size * size), np.float32)
     for band, light in zip(grid, flux, strict=True):
-        band[:] = np.bincount(places, np.tile(light, 4) * weights, minlength=size * size)
+        band[:] = np.bincount(pixels, np.tile(light, 4) * weights, minlength=size * size)
     return fft.rfft2(grid.reshape(-1, size, size)) * _window(size)
 
 

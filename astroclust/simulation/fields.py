@@ -349,7 +349,7 @@ def _in_unit(pixels, factor):
 def _draw_rows(studio, density, galaxy):
     """Draw a catalog like that of the field, on the arms of a galaxy."""
     rng, population = studio.rng, studio.population
-    groups = population.group_share, population.group_size, population.group_radius
+    groups = population.group_fraction, population.group_size, population.group_radius
     x, y = places = draw_places(rng, studio.shape, density, *groups, np.sqrt(galaxy.young))
     label, drawn = _draw_quantities(rng, places, population)
     magnitude = np.reshape([quantities["mag"] for quantities in drawn], (-1, N_BANDS))
@@ -367,9 +367,11 @@ def _draw_rows(studio, density, galaxy):
 
 def _draw_quantities(rng, places, population):
     """Draw class and quantities at each position, noisier in more crowded ones."""
-    shares = np.array([part.share for part in population.classes.values()])
-    shares[list(population.classes).index(4)] *= _DRAWN_OF_CLASS_4
-    labels = rng.choice(list(population.classes), size=len(places[0]), p=shares / shares.sum())
+    fractions = np.array([part.fraction for part in population.classes.values()])
+    fractions[list(population.classes).index(4)] *= _DRAWN_OF_CLASS_4
+    labels = rng.choice(
+        list(population.classes), size=len(places[0]), p=fractions / fractions.sum()
+    )
     drawn = [population.classes[label].draw(rng) for label in labels.tolist()]
     crowded = crowding_of(places) * np.exp(rng.normal(0, _CROWDING_SCATTER, len(drawn)))
     by_noise = np.argsort([quantities["log_noise"] for quantities in drawn])

@@ -93,8 +93,8 @@ def draw_galaxy(rng, shape, observation, *, brightness=None, contrast=None):
     radius, azimuth, bulge_radius = _geometry(rng, shape, scale)
     disk = np.exp(-radius / scale)
     # Disks are redder toward the center, with a smaller fraction of young light.
-    share = np.minimum(0.08 + 0.22 * radius / scale, 0.6)
-    old = disk * (1 - share) + _bulge(rng, bulge_radius, scale)
+    young_fraction = np.minimum(0.08 + 0.22 * radius / scale, 0.6)
+    old = disk * (1 - young_fraction) + _bulge(rng, bulge_radius, scale)
     shortest, longest = (length * parsec for length in GROUPS)
     groups = _noise(rng, shape, _window_amplitude(shape, shortest, longest))
     clouds = _noise(rng, shape, _window_amplitude(shape, FINEST, shortest))
@@ -106,11 +106,11 @@ def draw_galaxy(rng, shape, observation, *, brightness=None, contrast=None):
     young = np.exp(0.75 * math.sqrt(contrast) * (groups + clouds))
     young *= disk * (0.15 + contrast * 3 * arm)
     gas = _gas(rng, young, contrast * disk, clouds, parsec)
-    share += contrast * arm * np.exp(0.4 * groups)
+    young_fraction += contrast * arm * np.exp(0.4 * groups)
     # The light follows the same clouds as the young stars, with less contrast.
     clouds = np.exp(contrast * rng.uniform(0.03, 0.08) * clouds)
-    share *= disk * clouds
-    maps = {"old": old * np.sqrt(clouds), "young": share, "gas": gas}
+    young_fraction *= disk * clouds
+    maps = {"old": old * np.sqrt(clouds), "young": young_fraction, "gas": gas}
     light, gas = _light(observation, brightness, maps, dust)
     return Galaxy(light, young / young.mean(), old / old.mean(), dust, gas)
 
@@ -136,16 +136,16 @@ def draw_patch(rng, shape, observation, *, brightness=None):
     parsec = 1 / float(observation.pixel_pc)
     both = 2 * shape[0], shape[1]  # two fields from one: they touch, but that is hardly visible
     clouds, wisps = np.split(_noise(rng, both, _patch_amplitude(both, FINEST, 100)), 2)
-    share = np.exp(rng.uniform(0.03, 0.15) * clouds) * rng.uniform(0.1, 0.8)
-    old = (1 - 0.5 * share) * (1 + rng.uniform(0, 0.15) / max(shape) * _edge(rng, shape))
+    young_fraction = np.exp(rng.uniform(0.03, 0.15) * clouds) * rng.uniform(0.1, 0.8)
+    old = (1 - 0.5 * young_fraction) * (1 + rng.uniform(0, 0.15) / max(shape) * _edge(rng, shape))
     dust = rng.exponential(0.06) * np.exp(0.35 * wisps)
     if rng.random() < 0.25:  # the edge of an arm
         distance = _edge(rng, shape) / (rng.uniform(60, 150) * parsec)
-        share *= 1 + rng.uniform(0.2, 0.8) * (1 + np.tanh(distance + 0.2 * wisps))
+        young_fraction *= 1 + rng.uniform(0.2, 0.8) * (1 + np.tanh(distance + 0.2 * wisps))
     if rng.random() < 0.25:
         distance = _edge(rng, shape) / max(rng.uniform(30, 60) * parsec, 6)
         dust += rng.uniform(0.05, 0.3) * np.exp(-0.5 * np.square(distance + 0.3 * wisps))
-    maps = {"old": old, "young": share}
+    maps = {"old": old, "young": young_fraction}
     if rng.random() < 0.15:
         maps["gas"] = np.zeros(shape, np.float32)
         _add_region(rng, maps["gas"], rng.uniform(-0.2, 1.2, 2) * shape, 1, clouds, parsec)

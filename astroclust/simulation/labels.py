@@ -65,17 +65,19 @@ def confusion_of_kinds(border=CONFUSION_ON_BORDER):
         Probabilities for every kind of `~astroclust.simulation.candidates.KINDS`.
     """
     rows = {}
-    for label, shares in KINDS.items():
+    for label, fractions in KINDS.items():
         # The cut in the index excludes all points from catalogs.
-        listed = np.array([0 if kind in POINTS else share for kind, share in shares.items()])
-        probabilities = np.ones((len(shares), len(LEGUS_CLASSES)))
-        for row, kind in zip(probabilities, shares, strict=True):
+        listed = np.array(
+            [0 if kind in POINTS else fraction for kind, fraction in fractions.items()]
+        )
+        probabilities = np.ones((len(fractions), len(LEGUS_CLASSES)))
+        for row, kind in zip(probabilities, fractions, strict=True):
             if kind in TAKEN_FOR:
                 row[TAKEN_FOR[kind] - 1] = _LEANING
         for _ in range(100):
             probabilities *= border[label - 1] / (listed / listed.sum() @ probabilities)
             probabilities /= probabilities.sum(axis=1, keepdims=True)
-        rows |= dict(zip(shares, probabilities, strict=True))
+        rows |= dict(zip(fractions, probabilities, strict=True))
     return rows
 
 

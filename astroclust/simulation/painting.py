@@ -54,8 +54,8 @@ _MISFIT = 0.02
 
 
 def _painted(kinds):
-    shares = {kind: share for kind, share in kinds.items() if kind not in _NOT_PAINTED}
-    return {kind: share / sum(shares.values()) for kind, share in shares.items()}
+    fractions = {kind: fraction for kind, fraction in kinds.items() if kind not in _NOT_PAINTED}
+    return {kind: fraction / sum(fractions.values()) for kind, fraction in fractions.items()}
 
 
 _PAINTED = {label: _painted(KINDS[label or 4]) for label in range(5)}

@@ -46,7 +46,7 @@ def scatter(rng, shape, n, weight=None, margin=0):
     return np.array([x, y]) - int(np.ceil(margin)) + rng.uniform(-0.5, 0.5, (2, n))
 
 
-def draw_places(rng, shape, density, group_share, group_size, group_radius, weight=None):
+def draw_places(rng, shape, density, group_fraction, group_size, group_radius, weight=None):
     """Draw positions of candidates, both isolated and in groups.
 
     Parameters
@@ -57,7 +57,7 @@ def draw_places(rng, shape, density, group_share, group_size, group_radius, weig
         (ny, nx).
     density : float
         Candidates per square pixel.
-    group_share, group_size, group_radius : float
+    group_fraction, group_size, group_radius : float
         Fraction of candidates in groups, mean number per group, and scale of a group in pixels.
     weight : `~numpy.ndarray`, shape (ny, nx), optional
         Relative density of groups and isolated candidates.
@@ -69,9 +69,9 @@ def draw_places(rng, shape, density, group_share, group_size, group_radius, weig
     """
     margin = _GROUP_MARGIN * group_radius
     area, padded = (np.prod(np.array(shape) + 2 * m) for m in (0, margin))
-    alone = scatter(rng, shape, rng.poisson(_SPARE * density * (1 - group_share) * area), weight)
+    alone = scatter(rng, shape, rng.poisson(_SPARE * density * (1 - group_fraction) * area), weight)
     # Losses of members over the edges are balanced by groups beyond them.
-    grouped = rng.poisson(_SPARE * density * group_share * padded)
+    grouped = rng.poisson(_SPARE * density * group_fraction * padded)
     parents = scatter(rng, shape, max(int(grouped / group_size), 1), weight, margin=margin)
     # Groups are hierarchical: some compact, some loose.
     radius = group_radius * np.exp(rng.normal(0, 0.7, parents.shape[1]))

@@ -46,7 +46,7 @@ class Population:
 
     Parameters
     ----------
-    share : float
+    fraction : float
         Fraction of the inspected candidates that have this class.
     quantiles : `~numpy.ndarray` of float64, shape (quantiles, quantities)
         At equal steps from 0 to 1: V (Vega, as in the catalog), NUV-U, U-B, B-V, V-I (mag),
@@ -56,7 +56,7 @@ class Population:
         Parameters of the mixture, shapes (k,), (k, quantities) and (k, quantities, quantities).
     """
 
-    share: float
+    fraction: float
     quantiles: np.ndarray
     weights: np.ndarray
     means: np.ndarray
@@ -92,7 +92,7 @@ class FieldPopulation:
         Mean aperture correction in V of the catalog (mag).
     density : float
         Inspected candidates per square pixel.
-    group_share, group_size, group_radius : float
+    group_fraction, group_size, group_radius : float
         Fraction of candidates in groups, mean number per group, and scale of a group in pixels.
     noise : `~numpy.ndarray` of float64, shape (5,)
         Detector scatter of empty sky pixels (e-/s), NUV to I.
@@ -106,7 +106,7 @@ class FieldPopulation:
     classes: dict
     aperture_correction: float
     density: float
-    group_share: float
+    group_fraction: float
     group_size: float
     group_radius: float
     noise: np.ndarray
@@ -183,7 +183,7 @@ def _most_alike(name):
 def _population(row):
     k, n = len(row["weights"]), len(QUANTITIES)
     return Population(
-        share=float(row["share"]),
+        fraction=float(row["fraction"]),
         quantiles=np.reshape(row["quantiles"], (-1, n)),
         weights=np.array(row["weights"], float) / np.sum(row["weights"]),
         means=np.reshape(row["means"], (k, n)),

@@ -42,7 +42,7 @@ class Component:
 
     Parameters
     ----------
-    share : `~numpy.ndarray` of float64, shape (bands,)
+    relative_flux : `~numpy.ndarray` of float64, shape (bands,)
         Flux relative to that of the other components.
     dx, dy : float
         Offset from the candidate, before scaling, in pixels.
@@ -56,7 +56,7 @@ class Component:
         Whether offset and size are not scaled.
     """
 
-    share: np.ndarray
+    relative_flux: np.ndarray
     dx: float = 0.0
     dy: float = 0.0
     radius: float = 0.0
@@ -140,8 +140,8 @@ def _between(table, row, column):
 def concentration(components, scales, observation):
     """Concentration index of a structure in V at each scale (mag), shape (scales,)."""
     light = _light_of(components, np.atleast_1d(scales), observation, slice(2))
-    shares = np.array([part.share[V] for part in components])
-    core, wide = np.einsum("p,pas->as", shares, light)
+    relative_fluxes = np.array([part.relative_flux[V] for part in components])
+    core, wide = np.einsum("p,pas->as", relative_fluxes, light)
     with np.errstate(divide="ignore", invalid="ignore"):
         return -2.5 * np.log10(core / wide)
 
@@ -181,7 +181,9 @@ def fit_structure(components, index, observation, *, widest=False):
 def measured_flux(components, scale, observation):
     """Flux of a structure within 4 pixels, in units of its component fluxes, shape (bands,)."""
     light = _light_of(components, np.array([scale]), observation, slice(2, None))[..., 0]
-    return np.sum([part.share * row for part, row in zip(components, light, strict=True)], axis=0)
+    return np.sum(
+        [part.relative_flux * row for part, row in zip(components, light, strict=True)], axis=0
+    )
 
 
 def structure_light(components, scales, observation):
@@ -200,11 +202,13 @@ def structure_light(components, scales, observation):
     -------
     light : `~numpy.ndarray` of float64, shape (2 + bands, scales)
         In V within 1 and 3 pixels, and in each band within 4, sky-subtracted, relative to
-        ``share``.
+        ``relative_flux``.
     """
     light = _light_of(components, scales, observation, slice(None))
-    shares = np.array([[part.share[V]] * 2 + list(part.share) for part in components])
-    return np.einsum("pa,pas->as", shares, light)
+    relative_fluxes = np.array(
+        [[part.relative_flux[V]] * 2 + list(part.relative_flux) for part in components]
+    )
+    return np.einsum("pa,pas->as", relative_fluxes, light)
 
 
 def structure_sources(components, scale, x, y, flux):
@@ -219,7 +223,7 @@ def structure_sources(components, scale, x, y, flux):
     x, y : float
         0-based pixels.
     flux : `~numpy.ndarray` of float64, shape (bands,)
-        Flux in e-/s for a ``share`` of 1.
+        Flux in e-/s for a ``relative_flux`` of 1.
 
     Returns
     -------
@@ -233,4 +237,4 @@ def _source(part, grow, x, y, flux):
     profile, radius = None, part.radius * grow
     if radius > _POINT:
         profile = Ellipse(part.family, radius, part.axis_ratio, part.position_angle)
-    return Source(x + part.dx * grow, y + part.dy * grow, flux * part.share, profile)
+    return Source(x + part.dx * grow, y + part.dy * grow, flux * part.relative_flux, profile)

@@ -243,8 +243,8 @@ class PSFGrid:
         # A STDPSF ends at 12.5 pixels and contains flux within about 10, but a tenth of that of a
         # star is outside. The parametric PSF, fitted to the tables, is therefore unchanged at
         # large radii, and its flux at the center is redistributed like the empirical PSF.
-        model, share = _middle(*self.pair, len(star))
-        model, star = share * model, share * star
+        model, fraction = _middle(*self.pair, len(star))
+        model, star = fraction * model, fraction * star
         star *= model.sum() / star.sum()
         native = find_instrument(self.pair[0]).pixel_scale / pixel_scale
         grid = (native / STDPSF_SAMPLING, *_wave_numbers(size, oversampling))

@@ -256,7 +256,7 @@ def _draw_stamp(rng, artist):
         drawn = [(star, [], Stars.none(), 0.0)]
     else:
         drawn = [_draw(rng, label, x, y, population, observation)]
-    if rng.random() < population.group_share:
+    if rng.random() < population.group_fraction:
         distance, angle = rng.uniform(4, 30), rng.uniform(0, 2 * np.pi)
         place = x + distance * np.cos(angle), y + distance * np.sin(angle)
         drawn.append(_draw(rng, _draw_class(rng), *place, population, observation))

@@ -246,9 +246,9 @@ def test_scattered_residue_is_rare_and_faint():
     scatter_residue(image, OBSERVATION, np.random.default_rng(11))
     relative = image / OBSERVATION.sky_noise[:, None, None]
     assert image.min() == 0
-    share = (relative > 1).mean(axis=(1, 2))
-    assert np.all(share > 3e-5)
-    assert np.all(share < 5e-4)
+    fraction = (relative > 1).mean(axis=(1, 2))
+    assert np.all(fraction > 3e-5)
+    assert np.all(fraction < 5e-4)
     # Each in one band: two meet by chance only.
     bands_hit = np.sum(relative > 1, axis=0)
     assert np.mean(bands_hit[bands_hit > 0] > 1) < 0.02

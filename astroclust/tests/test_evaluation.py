@@ -177,7 +177,7 @@ def test_classes_are_merged_once():
         confusion_matrix([1], [1], merge={7: 1})
 
 
-def test_the_bootstrap_knows_the_error_of_a_share():
+def test_the_bootstrap_knows_the_error_of_a_fraction():
     labels = np.repeat([1, 4], 200)
     classes = np.where(np.arange(400) % 4 == 0, 3, labels)
     scores = class_scores(labels, classes, resamples=400)

@@ -609,8 +609,8 @@ def test_the_interval_of_a_limit_covers_the_truth():
 
 def test_limits_beyond_the_magnitudes_are_infinite():
     table = Table({"magnitude": [20.0, 21], "radius": [1.0, 1], "n": [9, 9]})
-    for share, end in ((1.0, np.inf), (0.0, -np.inf)):
-        table["selected"] = share
+    for fraction, end in ((1.0, np.inf), (0.0, -np.inf)):
+        table["selected"] = fraction
         (row,) = limiting_magnitude(table)
         assert np.isnan(row["magnitude"])
         assert end in (row["magnitude_low"], row["magnitude_high"])

@@ -25,16 +25,16 @@ def draw_truth(mix):
     truth = rng.choice([1, 2, 3, 4], size=N, p=np.array(mix) / sum(mix))
     kinds = np.empty(N, "U12")
     for label in KINDS:
-        listed = listed_shares(label)
+        listed = listed_fractions(label)
         rows = truth == label
         kinds[rows] = rng.choice(list(listed), size=rows.sum(), p=list(listed.values()))
     return truth, {"kinds": kinds, "difficulty": rng.beta(*DIFFICULTY, size=N)}
 
 
-def listed_shares(label):
-    """Shares of the kinds of a class in catalogs, where there are no points."""
-    listed = {kind: share for kind, share in KINDS[label].items() if kind not in POINTS}
-    return {kind: share / sum(listed.values()) for kind, share in listed.items()}
+def listed_fractions(label):
+    """Fractions of the kinds of a class in catalogs, where there are no points."""
+    listed = {kind: fraction for kind, fraction in KINDS[label].items() if kind not in POINTS}
+    return {kind: fraction / sum(listed.values()) for kind, fraction in listed.items()}
 
 
 def votes_of(labels):
@@ -109,14 +109,14 @@ def test_votes_on_the_border_follow_the_confusion():
         assert sum(chances) == pytest.approx(1)
         assert max(chances) == chances[true - 1]
         votes = label_noise(np.full(N, true), seed=1, difficulty=np.ones(N))["expert_2"]
-        # 0.014 is four standard deviations of a share of a half.
+        # 0.014 is four standard deviations of a fraction of a half.
         np.testing.assert_allclose(np.bincount(votes, minlength=5)[1:] / N, chances, atol=0.014)
 
 
 @pytest.mark.parametrize("label", KINDS)
 def test_kinds_lean_and_have_the_chances_of_their_class_in_the_mean(label):
     chances = confusion_of_kinds()
-    mean = sum(share * chances[kind] for kind, share in listed_shares(label).items())
+    mean = sum(fraction * chances[kind] for kind, fraction in listed_fractions(label).items())
     np.testing.assert_allclose(mean, CONFUSION_ON_BORDER[label - 1], atol=1e-6)
     for kind in KINDS[label]:
         assert chances[kind].sum() == pytest.approx(1)
@@ -130,10 +130,10 @@ def test_a_pair_is_taken_for_an_association_and_a_lone_star_for_a_cluster():
         kind: label_noise(np.full(N, 4), seed=1, kinds=[kind] * N)["expert_1"]
         for kind in ("pair", "single star", "hot pixel")
     }
-    shares = {kind: np.bincount(vote, minlength=5)[1:] / N for kind, vote in votes.items()}
-    assert shares["pair"][2] > 2 * shares["single star"][2]
-    assert shares["single star"][0] > 2 * shares["pair"][0]
-    assert shares["hot pixel"][3] > 0.9
+    fractions = {kind: np.bincount(vote, minlength=5)[1:] / N for kind, vote in votes.items()}
+    assert fractions["pair"][2] > 2 * fractions["single star"][2]
+    assert fractions["single star"][0] > 2 * fractions["pair"][0]
+    assert fractions["hot pixel"][3] > 0.9
 
 
 def test_experts_agree_as_published():
@@ -155,8 +155,8 @@ def test_means_equal_modes_as_often_as_in_the_catalogs_of_ngc_628():
     found = [np.mean(equal[mode == i]) for i in (1, 2, 3, 4)]
     np.testing.assert_allclose(found, [0.44, 0.25, 0.30, 0.34], atol=0.06)
     # As many objects get a class as have it.
-    shares = np.bincount(mode, minlength=5)[1:] / N
-    np.testing.assert_allclose(shares, np.array(NGC_628) / sum(NGC_628), atol=0.03)
+    fractions = np.bincount(mode, minlength=5)[1:] / N
+    np.testing.assert_allclose(fractions, np.array(NGC_628) / sum(NGC_628), atol=0.03)
 
 
 def test_three_experts_are_right_more_often_than_one():

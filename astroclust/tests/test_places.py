@@ -5,8 +5,8 @@ from scipy.spatial import KDTree
 
 from astroclust.simulation.places import crowding_of, draw_places, scatter
 
-ALONE = {"group_share": 0.0, "group_size": 3.0, "group_radius": 20.0}
-GROUPS = {"group_share": 0.9, "group_size": 6.0, "group_radius": 8.0}
+ALONE = {"group_fraction": 0.0, "group_size": 3.0, "group_radius": 20.0}
+GROUPS = {"group_fraction": 0.9, "group_size": 6.0, "group_radius": 8.0}
 
 
 def nearest(places):

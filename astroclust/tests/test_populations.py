@@ -31,8 +31,8 @@ def test_draws_follow_the_quantiles(name, label):
         assert values.min() >= wanted[0]
         assert values.max() <= wanted[-1]
         if np.all(np.diff(wanted) > 0):
-            share = [np.mean(values < limit) for limit in wanted]
-            np.testing.assert_allclose(share, steps, atol=0.06)
+            fraction = [np.mean(values < limit) for limit in wanted]
+            np.testing.assert_allclose(fraction, steps, atol=0.06)
     magnitudes = np.array([row["mag"] for row in drawn])
     for i, color in enumerate(("nuv_u", "u_b", "b_v", "v_i")):
         expected = [row[color] for row in drawn]
@@ -54,12 +54,14 @@ def test_fields_are_whole():
         population = field_population(name)
         assert population.field == name
         assert sorted(population.classes) == [1, 2, 3, 4]
-        assert sum(part.share for part in population.classes.values()) == pytest.approx(1, abs=0.01)
+        assert sum(part.fraction for part in population.classes.values()) == pytest.approx(
+            1, abs=0.01
+        )
         assert population.noise.shape == population.texture.shape == (5,)
         assert population.texture[3] == 1
         assert np.all(population.noise > 0)
         assert 0 < population.density < 0.01
-        assert 0 <= population.group_share <= 1
+        assert 0 <= population.group_fraction <= 1
         assert -1.5 < population.aperture_correction < 0
         for part in population.classes.values():
             assert part.weights.sum() == pytest.approx(1)

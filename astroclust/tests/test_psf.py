@@ -183,9 +183,9 @@ def test_empirical_stars_differ_over_the_detector_and_are_as_files_have_them(gri
     grid = empirical_psf(grid_file, camera="uvis", filter_name="F814W", drizzled=False)
     image = image_of(grid.fourier(0, 0, size=448, oversampling=2))
     star = fits.getdata(grid_file)[0]
-    share = image[112, 112] / star[50, 50]
+    fraction = image[112, 112] / star[50, 50]
     near = (slice(108, 117), slice(108, 117))
-    np.testing.assert_allclose(image[near], share * star[34:67:4, 34:67:4], atol=1e-3)
+    np.testing.assert_allclose(image[near], fraction * star[34:67:4, 34:67:4], atol=1e-3)
 
 
 @pytest.mark.parametrize(("camera", "scale"), [("uvis", 0.0396), ("acs", 0.05)])

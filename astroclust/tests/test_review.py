@@ -25,7 +25,7 @@ from astroclust.review import DEFAULT_PORT, LabelStore, Page, open_labels, write
 from astroclust.review.objects import read_objects
 from astroclust.review.pictures import TILE, Pictures
 from astroclust.tests.test_files import small_files
-from astroclust.training import vote_shares
+from astroclust.training import vote_fractions
 
 X, Y = np.array([10.0, 20.0, 30.0, 40.0]), np.array([5.0, 6.0, 7.0, 8.0])
 
@@ -314,8 +314,8 @@ def test_votes_and_mode_as_legus_keeps_them(tmp_path):
     assert np.isnan(table["class_mean"][3])
     assert table["note"][1] == "Ann-Lee: near; ann lee: near; eva: near"
     clear = table[~table["class_mode"].mask]
-    shares = vote_shares(clear["class_mode"], np.round(clear["class_mean"], 2))
-    np.testing.assert_allclose(shares, [[2 / 3, 1 / 3, 0, 0]], rtol=1e-6)
+    fractions = vote_fractions(clear["class_mode"], np.round(clear["class_mean"], 2))
+    np.testing.assert_allclose(fractions, [[2 / 3, 1 / 3, 0, 0]], rtol=1e-6)
     table.write(tmp_path / "votes.fits")
     table.write(tmp_path / "votes.ecsv")
 
@@ -500,7 +500,7 @@ def test_width_of_a_known_profile(tmp_path):
 
 def test_saliency_is_told(server):
     told = requests.get(server.url + "api/saliency/1", timeout=120).json()
-    assert sum(told["shares"]) == pytest.approx(1, abs=1e-3)
+    assert sum(told["fractions"]) == pytest.approx(1, abs=1e-3)
     assert told["picture"].startswith("data:image/png;base64,")
     assert told["class"] in LEGUS_CLASSES.numbers
 

@@ -115,8 +115,8 @@ def test_magnitudes_come_back(magnitude, error, key):
     spectrum = to_spectrum(table[0], camera=camera)
     back = spectrum.flux.to_value(u.ABmag)[0] - find_filter(*key).ab_of_vega
     assert back == pytest.approx(magnitude, abs=1e-4)
-    share = (spectrum.uncertainty.array / spectrum.flux.value)[0]
-    assert share * 2.5 / np.log(10) == pytest.approx(error)
+    fraction = (spectrum.uncertainty.array / spectrum.flux.value)[0]
+    assert fraction * 2.5 / np.log(10) == pytest.approx(error)
 
 
 # Spectra of cubes

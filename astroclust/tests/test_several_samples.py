@@ -72,12 +72,12 @@ def drawn(batches, epoch):
 
 
 @given(
-    shares=st.lists(st.floats(0.001, 1), min_size=1, max_size=6),
+    fractions=st.lists(st.floats(0.001, 1), min_size=1, max_size=6),
     size=st.integers(1, 80),
     first=st.integers(0, 1000),
 )
-def test_batches_are_composed_in_proportion(shares, size, first):
-    fractions = np.array(shares) / np.sum(shares)
+def test_batches_are_composed_in_proportion(fractions, size, first):
+    fractions = np.array(fractions) / np.sum(fractions)
     counts = batch_counts(fractions, size, first, 400)
     assert (counts.sum(axis=1) == size).all()
     assert (np.abs(counts - fractions * size) < 1 + 1e-9).all()

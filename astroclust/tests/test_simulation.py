@@ -96,11 +96,13 @@ def test_the_truth_has_what_each_kind_has(crowded):
     assert 3 < np.median(clusters["log_mass"]) < 6.5
 
 
-def test_classes_have_the_shares_of_the_field(crowded):
-    shares = {label: part.share for label, part in field_population("ngc1566").classes.items()}
+def test_classes_have_the_fractions_of_the_field(crowded):
+    fractions = {
+        label: part.fraction for label, part in field_population("ngc1566").classes.items()
+    }
     assert len(crowded.truth) > 90
-    for label, share in shares.items():
-        assert np.mean(crowded.truth["class"] == label) == pytest.approx(share, abs=0.13)
+    for label, fraction in fractions.items():
+        assert np.mean(crowded.truth["class"] == label) == pytest.approx(fraction, abs=0.13)
     agree = np.mean(crowded.candidates["class_human"] == crowded.truth["class"])
     assert 0.5 < agree < 0.95
     assert np.all((crowded.candidates["class_mean"] >= 1) & (crowded.candidates["class_mean"] <= 4))

@@ -40,7 +40,7 @@ from astroclust.training import (
     overlapping_groups,
     score_classifier,
     split_rows,
-    vote_shares,
+    vote_fractions,
 )
 from astroclust.training.augmentation import crop_stamps, turn_stamps
 from astroclust.training.calibration import fit_temperature
@@ -288,19 +288,19 @@ def test_a_class_mix_must_fit_the_classes():
 
 
 def test_votes_are_learned_as_probabilities(loss_of):
-    shares = [0.7, 0.0, 0.0, 0.3]
-    targets = torch.tensor(np.tile(shares, (6, 1)), dtype=torch.float32)
+    fractions = [0.7, 0.0, 0.0, 0.3]
+    targets = torch.tensor(np.tile(fractions, (6, 1)), dtype=torch.float32)
     loss = loss_of(targets, label_smoothing=0.0)
-    scores = torch.log(torch.tensor(shares) + 1e-6).repeat(6, 1).requires_grad_()
+    scores = torch.log(torch.tensor(fractions) + 1e-6).repeat(6, 1).requires_grad_()
     loss(scores, targets).backward()
     assert scores.grad.abs().max() < 1e-5  # nothing is better than the votes themselves
     stamps, _ = _blobs(40, 0)
-    classifier = _train(Sample(stamps, np.tile(shares, (40, 1))))
+    classifier = _train(Sample(stamps, np.tile(fractions, (40, 1))))
     np.testing.assert_allclose(classifier.probabilities(stamps).sum(axis=2), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("mode", "mean", "shares"),
+    ("mode", "mean", "fractions"),
     [
         (1, 1.0, [1, 0, 0, 0]),
         (2, 1.67, [1 / 3, 2 / 3, 0, 0]),
@@ -310,8 +310,8 @@ def test_votes_are_learned_as_probabilities(loss_of):
         (2, 3.9, [0, 1, 0, 0]),  # no votes have these
     ],
 )
-def test_votes_follow_from_mode_and_mean(mode, mean, shares):
-    np.testing.assert_allclose(vote_shares([mode], [mean])[0], shares, atol=1e-6)
+def test_votes_follow_from_mode_and_mean(mode, mean, fractions):
+    np.testing.assert_allclose(vote_fractions([mode], [mean])[0], fractions, atol=1e-6)
 
 
 @given(

@@ -35,7 +35,7 @@ with naming_extras():
     from astroclust.training.damage_scores import score_damage
     from astroclust.training.fitting import fit_network
     from astroclust.training.held_out import hold_out, score_sets
-    from astroclust.training.labels import vote_shares
+    from astroclust.training.labels import vote_fractions
     from astroclust.training.legus import LegusPlan, labeled_fields, legus_samples, plan_legus
     from astroclust.training.pictures import augment_pictures
     from astroclust.training.preparation import (
@@ -110,7 +110,7 @@ __all__ = [
     "simulated_test_set",
     "split_rows",
     "train_classifier",
-    "vote_shares",
+    "vote_fractions",
 ]
 
 

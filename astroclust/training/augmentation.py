@@ -225,17 +225,17 @@ def crop_stamps(stamps, rng, *, size=None):
     return _resample(stamps, rng, rng.uniform(0.25, 1.0, len(stamps)), size)
 
 
-def _resample(stamps, rng, share, size):
+def _resample(stamps, rng, fraction, size):
     """Central fraction of each stamp, rotated by a random angle and randomly reflected."""
     n, size = len(stamps), stamps.size if size is None else size
-    share = share * (size / stamps.size)
+    fraction = fraction * (size / stamps.size)
     angle, mirror = rng.uniform(0, 2 * np.pi, n), rng.choice([-1, 1], n)
     matrix = np.zeros((n, 2, 3))
     matrix[:, 0, 0], matrix[:, 0, 1] = mirror * np.cos(angle), -np.sin(angle)
     matrix[:, 1, 0], matrix[:, 1, 1] = mirror * np.sin(angle), np.cos(angle)
     pixels = fill_holes(torch.as_tensor(stamps.data)).nan_to_num(nan=0.0)
     grid = functional.affine_grid(
-        tensor_like(pixels, matrix) * tensor_like(pixels, share[:, None, None]),
+        tensor_like(pixels, matrix) * tensor_like(pixels, fraction[:, None, None]),
         (*pixels.shape[:2], size, size),
         align_corners=False,
     )

@@ -165,8 +165,8 @@ class Batches(Dataset):
             self._n_batches = len(self._parts)
         else:  # an incomplete last batch is dropped: its statistics would be noisy
             self._n_batches = total // self.batch_size
-            shares = np.array([len(domain) * domain.weight for domain in self.domains])
-            self._fractions = shares / shares.sum()
+            weights = np.array([len(domain) * domain.weight for domain in self.domains])
+            self._fractions = weights / weights.sum()
 
     def __len__(self):
         return self._n_batches

@@ -7,7 +7,7 @@ import numpy as np
 
 from astroclust.instruments import find_class_scheme
 
-__all__ = ["class_targets", "vote_shares"]
+__all__ = ["class_targets", "vote_fractions"]
 
 _NEAR = 0.006  # catalogs give means to two decimals
 
@@ -57,7 +57,7 @@ def class_targets(labels, n, scheme="legus"):
     return np.float32(labels / total[:, None])
 
 
-def vote_shares(class_mode, class_mean, scheme="legus"):
+def vote_fractions(class_mode, class_mean, scheme="legus"):
     """Vote fractions of three or four experts, from the mode and mean of their votes.
 
     The fractions are averaged over all combinations of votes with this mode and mean; if there are
@@ -74,23 +74,23 @@ def vote_shares(class_mode, class_mean, scheme="legus"):
 
     Returns
     -------
-    shares : `~numpy.ndarray` of float32, shape (n, n_classes)
+    fractions : `~numpy.ndarray` of float32, shape (n, n_classes)
         Soft labels for `~astroclust.training.train_classifier`; each row sums to 1.
 
     Examples
     --------
-    >>> from astroclust.training import vote_shares
-    >>> (3 * vote_shares([2, 2], [2.0, 1.67])).tolist()
+    >>> from astroclust.training import vote_fractions
+    >>> (3 * vote_fractions([2, 2], [2.0, 1.67])).tolist()
     [[0.0, 3.0, 0.0, 0.0], [1.0, 2.0, 0.0, 0.0]]
     """
     modes, means = np.asarray(class_mode), np.asarray(class_mean, float)
     scheme = find_class_scheme(scheme)
-    shares = class_targets(modes, len(modes), scheme)
+    fractions = class_targets(modes, len(modes), scheme)
     for mode, mean in set(zip(modes.tolist(), means.tolist(), strict=True)):
         votes = _votes(mode, mean, scheme.numbers)
         if votes:
-            shares[(modes == mode) & (means == mean)] = np.mean(votes, axis=0)
-    return shares
+            fractions[(modes == mode) & (means == mean)] = np.mean(votes, axis=0)
+    return fractions
 
 
 def _votes(mode, mean, classes):

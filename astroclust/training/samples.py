@@ -55,7 +55,7 @@ class Sample:
     stamps : `~astroclust.stamps.Stamps`
         Training set of n stamps.
     labels : array_like, shape (n,) or (n, n_classes)
-        Their classes, or class probabilities such as those from `vote_shares`.
+        Their classes, or class probabilities such as those from `vote_fractions`.
     groups : array_like, shape (n,), optional
         Group of each stamp; groups are not divided between training and validation set. See
         `split_rows`.

@@ -64,8 +64,8 @@ export function lineChart({ title, x, lines, xLabel, yLabel, yDown = false, mark
   const span = high - low || 1;
   const toX = (value) => LEFT + ((WIDTH - LEFT - RIGHT) * value) / x.at(-1);
   const toY = (value) => {
-    const share = (value - low) / span;
-    return TOP + (HEIGHT - TOP - BOTTOM) * (yDown ? share : 1 - share);
+    const fraction = (value - low) / span;
+    return TOP + (HEIGHT - TOP - BOTTOM) * (yDown ? fraction : 1 - fraction);
   };
   for (const value of ticks(low, low + span)) {
     const y = toY(value);

@@ -312,9 +312,9 @@ export class Single {
     if (row !== this.state.chosen) return;
     const picture = make("img", { src: shown.picture, alt: "saliency maps for and against the class in each band" });
     const names = shown.bands.map((band, i) =>
-      make("span", { textContent: `${band} ${Math.round(100 * (shown.shares[i] ?? 0))} %` }),
+      make("span", { textContent: `${band} ${Math.round(100 * (shown.fractions[i] ?? 0))} %` }),
     );
     const text = `orange: evidence for class ${shown.class}, violet: against it (${shown.model})`;
-    this.saliency.replaceChildren(picture, make("div", { className: "shares" }, names), make("p", { textContent: text }));
+    this.saliency.replaceChildren(picture, make("div", { className: "fractions" }, names), make("p", { textContent: text }));
   }
 }
