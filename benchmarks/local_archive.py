@@ -68,14 +68,14 @@ def main():
     arguments = parser.parse_args()
     for name in arguments.fields:
         field = find_field(name)
-        place = arguments.folder / "hlsps" / "legus" / name
-        if place.exists():
+        field_folder = arguments.folder / "hlsps" / "legus" / name
+        if field_folder.exists():
             continue
         catalog = read_legus(data_path("legus_catalogs", Path(field.catalog).name))
         part = densest_part(catalog, arguments.width)
         painted = simulate_field(catalog=part, shape=(arguments.width,) * 2, seed=1)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        files = write_field(painted, place)
+        field_folder.parent.mkdir(parents=True, exist_ok=True)
+        files = write_field(painted, field_folder)
         files.catalog.unlink()
         # The catalog of LEGUS in place of what is detected in the painting.
         target = arguments.folder / "hlsps" / "legus" / field.catalog

@@ -30,10 +30,10 @@ def read_stamps(card):
     data = np.zeros((len(pixels), len(card.bands), card.stamp_size, card.stamp_size), np.float32)
     present = np.zeros(data.shape[:2], bool)
     for channel, band in enumerate(("V", "B", "U")):
-        place = card.bands.index(band)
+        index = card.bands.index(band)
         sides = ((0, 0), (frame, end), (frame, end))
-        data[:, place] = np.pad(pixels[..., channel], sides, constant_values=np.nan)
-        present[:, place] = True
+        data[:, index] = np.pad(pixels[..., channel], sides, constant_values=np.nan)
+        present[:, index] = True
     return Stamps(data, card.bands, bands=card.bands, present=present)[chosen], labels[chosen]
 
 

@@ -39,11 +39,11 @@ def draw_sources(n, rng):
     grid = np.arange(SPACING / 2, side, SPACING)
     x, y = (axis.ravel()[:n] + rng.uniform(-2, 2, n) for axis in np.meshgrid(grid, grid))
     sources = []
-    for place in zip(x, y, strict=True):
+    for position in zip(x, y, strict=True):
         magnitudes = rng.uniform(19.5, 23.5) + rng.normal(0, 0.4, len(SKY_NOISE))
         profile = Ellipse(("eff", 1.5), rng.uniform(0.3, 3)) if rng.random() < 0.7 else None
         flux = 10 ** (0.4 * (observation.zero_points - magnitudes))
-        sources.append(Source(*place, flux, profile))
+        sources.append(Source(*position, flux, profile))
     image = draw_field(sources, split_sources([])[0], (side, side), observation)
     slope = np.linspace(0, 0.02, side, dtype=np.float32)
     return image + 0.05 + slope[:, None], Table({"x": x, "y": y}), observation
@@ -89,10 +89,10 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     rng = np.random.default_rng(arguments.seed)
-    clean, places, observation = draw_sources(arguments.sources, rng)
+    clean, positions, observation = draw_sources(arguments.sources, rng)
     noisy = clean.copy()
     add_noise(noisy, observation, rng)
-    some = places[:N_FINE]
+    some = positions[:N_FINE]
     true = direct_sums(clean.astype(float), some["x"], some["y"], (4, 1, 3), FINE)
     measured = measure_photometry(some, images_of(clean, observation))
     print(f"{len(some)} sources; greatest difference from a direct sum, without noise (mag):")
@@ -104,12 +104,12 @@ def main():
         of_index = np.max(np.abs(index + 2.5 * np.log10(flux[:, 1] / flux[:, 2])))
         print(f"  {name}  magnitude {of_magnitude:.5f}  concentration index {of_index:.5f}")
 
-    true = direct_sums(clean.astype(float), places["x"], places["y"], (4,), COARSE)
-    print(f"\n{len(places)} sources; pulls, mean and standard deviation:")
+    true = direct_sums(clean.astype(float), positions["x"], positions["y"], (4,), COARSE)
+    print(f"\n{len(positions)} sources; pulls, mean and standard deviation:")
     print(f"  {'errors':<11}{'sky':<8}" + "".join(f"{name:>15}" for name in observation.filters))
     for errors, sky in (("correlated", "median"), ("correlated", "mode"), ("iraf", "mode")):
         measured = measure_photometry(
-            places,
+            positions,
             images_of(noisy, observation),
             errors=errors,
             apertures=Apertures(sky_statistic=sky),

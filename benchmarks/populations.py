@@ -26,8 +26,8 @@ from astroclust.catalogs import float_column, read_legus
 from astroclust.simulation.candidates import CORRECTION_STEPS
 from astroclust.simulation.catalog_rows import implied_noise
 from astroclust.simulation.observations import observe_like
-from astroclust.simulation.places import draw_places
 from astroclust.simulation.populations import EXTINCTION, QUANTITIES
+from astroclust.simulation.positions import draw_positions
 
 PACKAGE = Path(astroclust.__file__).parent / "data"
 FIELDS = (
@@ -82,7 +82,7 @@ def read_field(name):
         "mag": np.array([float_column(table, f"mag_{f}") for f in filters]).T,
         "error": np.array([float_column(table, f"mag_err_{f}") for f in filters]).T,
         "ci": float_column(table, "ci"),
-        "place": np.array([float_column(table, "x"), float_column(table, "y")]).T,
+        "position": np.array([float_column(table, "x"), float_column(table, "y")]).T,
         **{key: float_column(table, key) for key in ("age", "mass", "e_bv", "chi2")},
     }
 
@@ -149,30 +149,30 @@ def measure_class(rows, noise, quiet, label):
     }
 
 
-def measure_places(rows):
+def measure_positions(rows):
     """Fit density and grouping to the distances to the nearest three neighbors."""
-    place = rows["place"]
-    wanted = distance_quantiles(place)
-    area = np.prod(np.ptp(place, axis=0))
+    positions = rows["position"]
+    wanted = distance_quantiles(positions)
+    area = np.prod(np.ptp(positions, axis=0))
     best = None
     for filled in (0.12, 0.18, 0.25, 0.4, 0.6, 0.8):
         for fraction in (0.2, 0.35, 0.5, 0.65, 0.8):
             for size in (2.5, 5.0, 10.0):
                 for radius in (6.0, 12.0, 25.0, 50.0, 100.0):
-                    arguments = (len(place) / area / filled, fraction, size, radius)
+                    arguments = (len(positions) / area / filled, fraction, size, radius)
                     rng = np.random.default_rng(1)
                     side = int(np.sqrt(600 / arguments[0]))
-                    drawn = draw_places(rng, (side, side), *arguments)
+                    drawn = draw_positions(rng, (side, side), *arguments)
                     misfit = np.sum((distance_quantiles(np.array(drawn).T) - wanted) ** 2)
                     if best is None or misfit < best[0]:
                         best = misfit, arguments
-    print(f"  places: misfit {best[0]:.3f}, {best[1]}")
+    print(f"  positions: misfit {best[0]:.3f}, {best[1]}")
     return best[1]
 
 
-def distance_quantiles(place):
+def distance_quantiles(positions):
     """Quantiles of the logarithm of the distances to the nearest three neighbors."""
-    distances = KDTree(place).query(place, 4)[0][:, 1:]
+    distances = KDTree(positions).query(positions, 4)[0][:, 1:]
     return np.log10(np.quantile(np.maximum(distances, 1), np.linspace(0.05, 0.95, 10), axis=0))
 
 
@@ -217,7 +217,7 @@ def main():
                     for key, value in part.items()
                 }
             )
-        fields.append((name, correction[3], *measure_places(rows), *sky))
+        fields.append((name, correction[3], *measure_positions(rows), *sky))
     names = ("field", "aperture_correction", "density", "group_fraction", "group_size")
     table = Table(rows=fields, names=(*names, "group_radius", "noise", "faint_stars", "texture"))
     source = "released LEGUS catalogs, by benchmarks/populations.py"

@@ -37,12 +37,12 @@ def confident_errors(table, number):
 def cutout(row, pictures, labels, opened):
     """The picture around an object."""
     picture = pictures[pictures["field"] == row["field"]][0]
-    place = labels[(labels["field"] == row["field"]) & (labels["id"] == row["id"])][0]
+    found = labels[(labels["field"] == row["field"]) & (labels["id"] == row["id"])][0]
     name = picture["file"]
     if name not in opened:
         opened[name] = np.asarray(Image.open(name).convert("RGB"))
     half = max(round(WIDTH / picture["scale"] / 2), 4)
-    col, line = round(place["col"]), round(place["row"])
+    col, line = round(found["col"]), round(found["row"])
     padded = np.pad(opened[name], ((half, half), (half, half), (0, 0)))
     return padded[line : line + 2 * half + 1, col : col + 2 * half + 1]
 
@@ -60,8 +60,8 @@ def draw(table):
     opened = {}
     for ax in axes.flat:
         ax.set_axis_off()
-    for place, number in enumerate(LEGUS_CLASSES.numbers):
-        own = axes[lines * place : lines * (place + 1)].ravel()
+    for i, number in enumerate(LEGUS_CLASSES.numbers):
+        own = axes[lines * i : lines * (i + 1)].ravel()
         for ax, row in zip(own, confident_errors(table, number), strict=False):
             ax.imshow(cutout(row, pictures, labels, opened), interpolation="nearest")
             color = LEGUS_CLASSES.colors[row["class"]]

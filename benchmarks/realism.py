@@ -51,9 +51,9 @@ FEATURES = (
 )
 
 
-def features(magnitudes, errors, index, place):
+def features(magnitudes, errors, index, positions):
     """The features of rows, shape (n, 14)."""
-    distances = KDTree(place).query(place, 4)[0][:, 1:]
+    distances = KDTree(positions).query(positions, 4)[0][:, 1:]
     colors = -np.diff(magnitudes, axis=1)
     return np.column_stack([magnitudes[:, 3], colors, errors, index, np.log10(distances + 0.5)])
 
@@ -61,9 +61,9 @@ def features(magnitudes, errors, index, place):
 def real_rows(name):
     """Features, classes and positions of the inspected candidates."""
     rows = read_field(name)
-    values = features(rows["mag"], rows["error"], rows["ci"], rows["place"])
+    values = features(rows["mag"], rows["error"], rows["ci"], rows["position"])
     ok = _usable(values) & (rows["class"] > 0)
-    return values[ok], rows["class"][ok].astype(int), rows["place"][ok]
+    return values[ok], rows["class"][ok].astype(int), rows["position"][ok]
 
 
 def _usable(values):
@@ -98,15 +98,15 @@ def simulated_rows(name, shape, seed):
         kind: np.array([float_column(measured, f"{kind}_{f.lower()}") for f in known.filters]).T
         for kind in ("mag", "mag_err")
     }
-    place = np.column_stack([found["x"], found["y"]])
-    drawn, known = drawn_candidates(place, field.truth)
+    positions = np.column_stack([found["x"], found["y"]])
+    drawn, known = drawn_candidates(positions, field.truth)
     # A detection without a drawn candidate is a chance group of stars, not a cluster.
-    label, kinds = np.full(len(place), 4), np.full(len(place), "chance", dtype="U12")
+    label, kinds = np.full(len(positions), 4), np.full(len(positions), "chance", dtype="U12")
     label[known] = field.truth["class"][drawn]
     kinds[known] = field.truth["kind"][drawn]
     errors = np.hypot(columns["mag_err"], error_of_correction(read_field(name)["error"]))
     values = features(
-        columns["mag"].round(3), errors.round(3), np.asarray(found["ci"], float), place
+        columns["mag"].round(3), errors.round(3), np.asarray(found["ci"], float), positions
     )
     counts = len(field.truth), len(found), int(np.sum(known))
     ok = _usable(values)
@@ -135,8 +135,8 @@ def tell_apart(real, simulated):
 
 def compare_halves(name):
     """AUC for distinguishing the halves of a real field, along x and y."""
-    values, _, place = real_rows(name)
-    halves = [place[:, axis] > np.median(place[:, axis]) for axis in (0, 1)]
+    values, _, positions = real_rows(name)
+    halves = [positions[:, axis] > np.median(positions[:, axis]) for axis in (0, 1)]
     return [tell_apart(values[~half], values[half])[0] for half in halves]
 
 

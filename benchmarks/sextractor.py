@@ -101,13 +101,13 @@ def sextract_image(image, threshold):
         fits.writeto(path, np.asarray(image, np.float32))
         found = sextract(Path(folder), path, DETECT_THRESH=threshold)
     limit = 1.5 * found["THRESHOLD"][0] * SETTINGS["DETECT_MINAREA"]
-    places = np.column_stack([found["X_IMAGE"] - 1, found["Y_IMAGE"] - 1])
-    return places, np.asarray(found["FLUX_ISO"]), limit
+    positions = np.column_stack([found["X_IMAGE"] - 1, found["Y_IMAGE"] - 1])
+    return positions, np.asarray(found["FLUX_ISO"]), limit
 
 
-def percentage(places, others):
+def percentage(positions, others):
     """Percentage with one of the others within a pixel."""
-    return 100 * np.mean(KDTree(others).query(places)[0] < 1) if len(places) else np.nan
+    return 100 * np.mean(KDTree(others).query(positions)[0] < 1) if len(positions) else np.nan
 
 
 def compare(name, image, threshold):

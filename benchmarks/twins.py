@@ -5,7 +5,7 @@ Part of NGC 1566, NGC 628-C and NGC 1433 is painted from its catalog and goes th
 the press picture: the pixels of the picture, a stretch with the quantiles of the real one,
 sharpening, 8 bits, JPEG, and back to the pixels of the catalog. The same objects are cut from
 both. Gradient boosting on simple statistics of the stamps, and a small network on their pixels, are
-then trained to distinguish them, cross-validated by position with each object and its twin in the
+then trained to distinguish them, cross-validated by positions with each object and its twin in the
 same fold. An AUC of 0.5 is perfect.
 """
 
@@ -36,24 +36,24 @@ SUBJECTS = ("level", "slope", "gas", "texture", "crowding", "contrast", "core", 
 def grid_of(picture, corner, width):
     """Rows and columns of the picture at the pixels of a square of the catalog's grid."""
     y, x = np.mgrid[:width, :width]
-    return place_in(picture, x + corner[0], y + corner[1])
+    return position_in(picture, x + corner[0], y + corner[1])
 
 
-def place_in(picture, x, y):
+def position_in(picture, x, y):
     """Rows and columns of the picture at pixels of the catalog."""
     column = picture["a_cx"] * x + picture["a_cy"] * y + picture["t_c"]
     return picture["a_rx"] * x + picture["a_ry"] * y + picture["t_r"], column
 
 
-def to_catalog(image, place):
+def to_catalog(image, positions):
     """Resample a picture, (rows, columns, 3), to the grid of the catalog, NaN beyond the edge."""
-    place = np.asarray(place)
+    positions = np.asarray(positions)
     bands = [
-        ndimage.map_coordinates(image[..., k], place, np.float32, order=3, mode="nearest")
+        ndimage.map_coordinates(image[..., k], positions, np.float32, order=3, mode="nearest")
         for k in (2, 1, 0)
     ]
     rows, columns = (length - 1 for length in image.shape[:2])
-    outside = (place < 0).any(axis=0) | (place[0] > rows) | (place[1] > columns)
+    outside = (positions < 0).any(axis=0) | (positions[0] > rows) | (positions[1] > columns)
     return np.where(outside, np.nan, np.array(bands))
 
 
@@ -69,12 +69,12 @@ def render(bands, real, picture, corner, image):
     stretched = [_matched(*pair, seen) for pair in zip(blurred, real, strict=True)]
     # From the pixels of the catalog to those of the picture.
     matrix = np.array([[picture["a_ry"], picture["a_rx"]], [picture["a_cy"], picture["a_cx"]]])
-    place = np.array(grid_of(picture, corner, bands.shape[-1]))
-    first = np.floor(place.min(axis=(1, 2))).astype(int) - 8
-    last = np.ceil(place.max(axis=(1, 2))).astype(int) + 9
+    positions = np.array(grid_of(picture, corner, bands.shape[-1]))
+    first = np.floor(positions.min(axis=(1, 2))).astype(int) - 8
+    last = np.ceil(positions.max(axis=(1, 2))).astype(int) + 9
     inverse = np.linalg.inv(matrix)
     options = {
-        "offset": inverse @ (first - place[:, 0, 0]),
+        "offset": inverse @ (first - positions[:, 0, 0]),
         "output_shape": tuple(last - first),
         "order": 1,
     }
@@ -93,7 +93,7 @@ def render(bands, real, picture, corner, image):
         sharp = [band + amount * (band - ndimage.gaussian_filter(band, 0.8)) for band in drawn]
         sharp = [_matched(band, target[..., k], inside) for k, band in enumerate(sharp)]
         pixels = _saved(np.stack(sharp, axis=-1), picture["file"])
-        result.append(to_catalog(pixels, place - first[:, None, None]))
+        result.append(to_catalog(pixels, positions - first[:, None, None]))
     return result
 
 
@@ -119,7 +119,7 @@ def _saved(image, name):
 
 def cut(image, x, y):
     """Cut stamps, (n, 3, SIZE, SIZE), as for the classifier."""
-    left, low = (np.ceil(place - SIZE / 2).astype(int) for place in (x, y))
+    left, low = (np.ceil(center - SIZE / 2).astype(int) for center in (x, y))
     return np.array(
         [image[:, b : b + SIZE, a : a + SIZE] for a, b in zip(left, low, strict=True)], np.float32
     )
@@ -127,9 +127,9 @@ def cut(image, x, y):
 
 def cut_real(image, picture, x, y):
     """Stamps of a picture around pixels of the catalog, as from all of its grid."""
-    left, low = (np.ceil(place - SIZE / 2).astype(int)[:, None, None] for place in (x, y))
+    left, low = (np.ceil(center - SIZE / 2).astype(int)[:, None, None] for center in (x, y))
     rows, columns = np.mgrid[:SIZE, :SIZE]
-    return to_catalog(image, place_in(picture, left + columns, low + rows)).transpose(1, 0, 2, 3)
+    return to_catalog(image, position_in(picture, left + columns, low + rows)).transpose(1, 0, 2, 3)
 
 
 def statistics(stamps):

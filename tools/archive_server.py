@@ -435,7 +435,7 @@ def simulated_archive(names, folder, *, shape=(260, 260), density=1.2e-3):
         written = write_field(drawn, folder / name)
         parent = field.catalog.partition("/cluster_catalogs")[0]
         for path in written.images.values():
-            files |= {f"/hlsps/legus/{place}/{path.name}": path for place in (field.name, parent)}
+            files |= {f"/hlsps/legus/{one}/{path.name}": path for one in (field.name, parent)}
         files[f"/hlsps/legus/{field.catalog}"] = written.catalog
         files[f"/hlsps/legus/{field.catalog}".replace(".tab", ".readme")] = written.readme
     return files

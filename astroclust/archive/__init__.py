@@ -250,10 +250,10 @@ def download_sizes(names, *, folder=None, progress_bar=False):
     >>> download_sizes([], folder="archive")
     {}
     """
-    place = archive_folder(folder) / "legus"
+    legus = archive_folder(folder) / "legus"
     fields = [find_field(name) for name in names]
     bar = tqdm(fields, unit="field", desc="asking for sizes", disable=not progress_bar)
-    return {field.name: size_to_fetch(field, place / field.name) for field in bar}
+    return {field.name: size_to_fetch(field, legus / field.name) for field in bar}
 
 
 def _fetch_catalog(field, folder, fetch, listing, offline):

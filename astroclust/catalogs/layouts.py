@@ -52,7 +52,7 @@ FIT_COLUMNS = [
 ]
 QUALITY_COLUMNS = ["chi2", "fit_probability"]
 # First columns of all catalogs; positions in a mosaic may be between the two.
-_PLACE = ("id", "x", "y")
+_POSITION = ("id", "x", "y")
 _MEASURED = (
     *("ra", "dec", *_MAGNITUDES, "ci"),
     *(*FIT_COLUMNS, *_RESIDUALS, *QUALITY_COLUMNS, "n_filters"),
@@ -107,8 +107,8 @@ _README_LINES = (
 
 def column_names(labels=(), *, mosaic=False):
     """Names of all columns; ``labels`` are the last ones, with classes and notes."""
-    places = ("x_mosaic", "y_mosaic") if mosaic else ()
-    return [*_PLACE, *places, *_MEASURED, *labels]
+    on_mosaic = ("x_mosaic", "y_mosaic") if mosaic else ()
+    return [*_POSITION, *on_mosaic, *_MEASURED, *labels]
 
 
 def readme_columns(path, name, n_columns):
@@ -132,7 +132,7 @@ def readme_columns(path, name, n_columns):
         if column == "mag":
             filters += re.findall(r"F\d{3}\w", text)[:1]
         names.append(f"{column}_{next(bands[column], '')}" if column in bands else column)
-    needed = {*_PLACE, *_MEASURED, "class_human"}
+    needed = {*_POSITION, *_MEASURED, "class_human"}
     if len(set(names)) == len(names) <= n_columns and needed <= set(names):
         return names, filters
     warnings.warn(

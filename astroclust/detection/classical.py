@@ -136,9 +136,9 @@ def _join_segments(found, shape):
     end = sum(len(sources) for sources, *_ in found)
     # The background of a pixel differs by rounding between blocks, so that two blocks may claim it
     # at the threshold: the first one wins.
-    for sources, place, rows in reversed(found):
+    for sources, pixels, rows in reversed(found):
         end -= len(sources)
-        segments.ravel()[place] = end + rows
+        segments.ravel()[pixels] = end + rows
     return segments
 
 

@@ -192,10 +192,12 @@ def crowding(table, *, radius=25.0):
     >>> print(crowding(Table({"x": [0.0, 10.0, 90.0], "y": [0.0, 0.0, 0.0]})))
     [1 1 0]
     """
-    places = np.column_stack(pixel_positions(table))
-    found = np.flatnonzero(np.isfinite(places).all(axis=1))
+    positions = np.column_stack(pixel_positions(table))
+    found = np.flatnonzero(np.isfinite(positions).all(axis=1))
     neighbors = np.zeros(len(table), int)
     if len(found):
-        near = KDTree(places[found]).query_ball_point(places[found], radius, return_length=True)
+        near = KDTree(positions[found]).query_ball_point(
+            positions[found], radius, return_length=True
+        )
         neighbors[found] = near - 1
     return neighbors

@@ -460,8 +460,8 @@ def _by_class(matched, scheme, wanted):
     rows = {number: row for row, number in enumerate(numbers)}
     true, found = matched.true.classes, matched.found.classes
     right = matched.hit & (true[matched.partner] == found)
-    places = (np.array([rows.get(number, -1) for number in one], int) for one in (true, found))
-    return matched.score(table, *places, hit=right)
+    indices = (np.array([rows.get(number, -1) for number in one], int) for one in (true, found))
+    return matched.score(table, *indices, hit=right)
 
 
 def _by_crowding(matched, unit):

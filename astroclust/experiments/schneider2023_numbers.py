@@ -237,8 +237,8 @@ def _long(study, row, column):
         return None
     peaks = peak_accuracies(restricted(study.long_curves, row["start"]))
     paper = read_data("schneider2023")
-    place = int(row["run"]) - int(paper["run"][paper["item"] == "table-3"].min())
-    return None if place >= len(peaks) else float(peaks[column][place])
+    index = int(row["run"]) - int(paper["run"][paper["item"] == "table-3"].min())
+    return None if index >= len(peaks) else float(peaks[column][index])
 
 
 def _peak_accuracy(study, row):

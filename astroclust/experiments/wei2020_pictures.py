@@ -247,8 +247,8 @@ def _on_first_grid(table, row, listing):
     """Positions in the pixels of the first field on the same picture."""
     first = listing[listing["file"] == row["file"]][0]
     affine = np.array([float(first[name]) for name in AFFINE]).reshape(2, 3)
-    place = np.array([table["col"], table["row"]], float) - affine[:, 2:]
-    return np.linalg.solve(affine[:, :2], place)
+    offset = np.array([table["col"], table["row"]], float) - affine[:, 2:]
+    return np.linalg.solve(affine[:, :2], offset)
 
 
 def _of_the_paper(stamps):

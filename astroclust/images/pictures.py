@@ -69,16 +69,16 @@ def picture_bands(
         raise ValueError("pixel_scale requires wcs, as an affine defines its own grid; omit it")
     picture = _read(path)
     if wcs is None:
-        place, full, grid_wcs = _affine_grid(picture.shape[:2], affine)
+        to_picture, full, grid_wcs = _affine_grid(picture.shape[:2], affine)
     else:
-        place, full, grid_wcs = _sky_grid(picture.shape[:2], wcs, pixel_scale)
+        to_picture, full, grid_wcs = _sky_grid(picture.shape[:2], wcs, pixel_scale)
     x0, y0, ny, nx = _part(full, shape, origin)
     if grid_wcs is not None:
         grid_wcs.wcs.crpix -= x0, y0
     name = Path(path).name
     channels = [k for k, one in enumerate(filters) if one]
     wanted = None if near is None else _near(*near, (ny, nx))
-    planes = _resample(picture, channels, place, (x0, y0), (ny, nx), wanted)
+    planes = _resample(picture, channels, to_picture, (x0, y0), (ny, nx), wanted)
     if np.isnan(planes[0]).all():
         raise ValueError(
             f"the grid of {ny} x {nx} pixels from (x, y) = ({x0}, {y0}) lies outside {name}, "
@@ -149,14 +149,14 @@ def _affine_grid(shape, affine):
         )
     (a_cx, a_cy, t_c), (a_rx, a_ry, t_r) = matrix
 
-    def place(x, y):
+    def to_picture(x, y):
         return a_cx * x + a_cy * y + t_c, a_rx * x + a_ry * y + t_r
 
     height, width = shape
     corners = np.array([[0, width - 1, 0, width - 1], [0, 0, height - 1, height - 1]])
     corners = np.linalg.solve(matrix[:, :2], corners - matrix[:, 2:])
     # Start at the origin of the grid, so that catalog positions remain valid.
-    return place, (0, 0, *np.floor(corners.max(axis=1)).astype(int)), None
+    return to_picture, (0, 0, *np.floor(corners.max(axis=1)).astype(int)), None
 
 
 def _sky_grid(shape, wcs, pixel_scale):
@@ -193,10 +193,10 @@ def _interpolated(grid, wcs, high):
     picture = [np.reshape(values, x.shape) for values in wcs.world_to_pixel(sky)]
     splines = [RectBivariateSpline(nodes[1], nodes[0], values) for values in picture]
 
-    def place(x, y):
+    def to_picture(x, y):
         return [spline.ev(y, x) for spline in splines]
 
-    return place
+    return to_picture
 
 
 def _part(full, shape, origin):
@@ -241,7 +241,7 @@ def _near(x, y, distance, shape):
     return wanted
 
 
-def _resample(picture, channels, place, origin, shape, wanted):
+def _resample(picture, channels, to_picture, origin, shape, wanted):
     """Channels resampled to a grid, float32; NaN outside the picture and for unwanted pixels."""
     height, width = picture.shape[:2]
     planes = []
@@ -254,11 +254,11 @@ def _resample(picture, channels, place, origin, shape, wanted):
             y, x = np.nonzero(
                 np.ones(rows.shape, bool) if wanted is None else wanted[start:][:_ROWS]
             )
-            column, row = place(x + origin[0], y + (start + origin[1]))
+            column, row = to_picture(x + origin[0], y + (start + origin[1]))
             good = (row >= 0) & (row <= height - 1) & (column >= 0) & (column <= width - 1)
-            places = [row[good] + _PAD, column[good] + _PAD]
+            coordinates = [row[good] + _PAD, column[good] + _PAD]
             rows[y[good], x[good]] = ndimage.map_coordinates(
-                spline, places, order=3, mode="nearest", prefilter=False
+                spline, coordinates, order=3, mode="nearest", prefilter=False
             )
         planes.append(plane)
     return planes

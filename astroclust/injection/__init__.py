@@ -26,7 +26,7 @@ from astroclust.injection.clusters import (
     CLASS_1_COLORS,
     ArtificialClusters,
     band_sources,
-    draw_places,
+    draw_positions,
     inject,
     scale_of,
 )
@@ -193,7 +193,7 @@ def completeness(
         while len(done) < n_all:
             number = done["round"][-1] + 1 if len(done) else 0
             rng = np.random.default_rng([clusters.seed, number])
-            x, y = draw_places(images, n_all - len(done), rng, blocked)
+            x, y = draw_positions(images, n_all - len(done), rng, blocked)
             # Cycle through the cells of the grid across rounds.
             cells = grid[np.arange(len(done), len(done) + len(x)) % len(grid)]
             drawn = Table([np.full(len(x), number), x, y, *cells.T], names=list(_COLUMNS)[:5])

@@ -22,7 +22,7 @@ __all__ = [
     "ArtificialClusters",
     "Light",
     "band_sources",
-    "draw_places",
+    "draw_positions",
     "inject",
     "scale_of",
 ]
@@ -167,21 +167,21 @@ def _own_psf(band, system, pixel_scale):
         ) from error
 
 
-def draw_places(images, most, rng, blocked=None):
+def draw_positions(images, most, rng, blocked=None):
     """Positions on good pixels, at most one per part of the image, as arrays x and y."""
     size = np.array(images.shape[::-1])
     for _ in range(_TRIES):
-        places = rng.uniform(_EDGE, size - 1 - _EDGE, (max(size.prod() // AREA, 1), 2))
+        trials = rng.uniform(_EDGE, size - 1 - _EDGE, (max(size.prod() // AREA, 1), 2))
         kept = np.empty((0, 2))
-        for place in places:
-            apart = (np.hypot(*(kept - place).T) >= _SEPARATION).all()
-            free = blocked is None or not blocked[tuple(np.round(place[::-1]).astype(int))]
-            if free and apart and all(_is_good(band, *place) for band in images.values()):
-                kept = np.vstack([kept, place])
+        for position in trials:
+            apart = (np.hypot(*(kept - position).T) >= _SEPARATION).all()
+            free = blocked is None or not blocked[tuple(np.round(position[::-1]).astype(int))]
+            if free and apart and all(_is_good(band, *position) for band in images.values()):
+                kept = np.vstack([kept, position])
         if len(kept):
             return kept[:most].T
     raise ValueError(
-        f"could not place artificial clusters: all {_TRIES * len(places)} trial positions are "
+        f"could not place artificial clusters: all {_TRIES * len(trials)} trial positions are "
         "masked, blank in a band, or excluded; omit bands that cover little of the field, or "
         "exclude smaller regions"
     )

@@ -249,8 +249,8 @@ def _measure(table, image):
 def _isolated(sources, image):
     """Isolated and unsaturated sources."""
     if len(sources) > 1:
-        places = np.column_stack([sources["x"], sources["y"]])
-        distance = KDTree(places).query(places, k=2)[0][:, 1]
+        positions = np.column_stack([sources["x"], sources["y"]])
+        distance = KDTree(positions).query(positions, k=2)[0][:, 1]
         sources = sources[distance > _ISOLATION]
     sources = _measure(sources, image)
     row, column = (np.round(sources[name]).astype(int) for name in ("y", "x"))
@@ -264,8 +264,8 @@ def _without(found, given):
     """Detected sources, excluding the given ones."""
     if not len(given):
         return found
-    places = KDTree(np.column_stack([given["x"], given["y"]]))
-    return found[places.query(np.column_stack([found["x"], found["y"]]))[0] > _MATCH]
+    tree = KDTree(np.column_stack([given["x"], given["y"]]))
+    return found[tree.query(np.column_stack([found["x"], found["y"]]))[0] > _MATCH]
 
 
 def _middle(index):

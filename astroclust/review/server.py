@@ -258,8 +258,8 @@ class ReviewServer:
 
     async def _get_tile(self, request):
         found = request.match_info
-        place = [int(found[key]) for key in ("level", "column", "line")]
-        body = await asyncio.to_thread(self._pictures.tile, *place, found["name"])
+        tile = [int(found[key]) for key in ("level", "column", "line")]
+        body = await asyncio.to_thread(self._pictures.tile, *tile, found["name"])
         return web.Response(body=body, content_type="image/jpeg")
 
     def _row(self, word):

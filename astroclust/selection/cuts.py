@@ -278,10 +278,10 @@ def _v_magnitude(table, given, system):
 def _duplicates(table, candidates, separation):
     """The earlier candidate of each close pair, which is the one that LEGUS dropped."""
     rows = np.flatnonzero(candidates)
-    places = np.column_stack([float_column(table, name)[rows] for name in ("x", "y")])
-    rows = rows[np.isfinite(places).all(axis=1)]
-    places = places[np.isfinite(places).all(axis=1)]
-    pairs = KDTree(places).query_pairs(separation, output_type="ndarray") if len(rows) else []
+    positions = np.column_stack([float_column(table, name)[rows] for name in ("x", "y")])
+    rows = rows[np.isfinite(positions).all(axis=1)]
+    positions = positions[np.isfinite(positions).all(axis=1)]
+    pairs = KDTree(positions).query_pairs(separation, output_type="ndarray") if len(rows) else []
     return rows[np.unique([first for first, _ in pairs]).astype(int)]
 
 

@@ -215,10 +215,10 @@ def describe_settings(table):
         of_band = str(table.meta.get(f"FILTER{number}", "")) if keyword.each == "band" else ""
         of_run = f"run {number}" if number and keyword.each == "run" else ""
         meaning = ": ".join(filter(None, (of_band or of_run, keyword.meaning)))
-        place = (keyword.each == "band", int(number or 0), order.index(base))
+        rank = (keyword.each == "band", int(number or 0), order.index(base))
         if keyword.each == "run":
-            place = (2, int(number or 1), order.index(base))
-        rows.append((place, (key, _as_text(table.meta[key]), keyword.unit, meaning)))
+            rank = (2, int(number or 1), order.index(base))
+        rows.append((rank, (key, _as_text(table.meta[key]), keyword.unit, meaning)))
     rows = [row for _, row in sorted(rows)]
     return Table(rows=rows or None, names=["setting", "value", "unit", "meaning"], dtype=[str] * 4)
 

@@ -266,9 +266,9 @@ def _lopsided(rng):
 def _neighbor(rng):
     """A cluster with a star or a small cluster in its wings."""
     main = _cluster(rng, np.ones(N_BANDS), 1.0, rng.uniform(0.7, 1))
-    place = _aside(rng, rng.uniform(2.2, 5.0))
+    offset = _aside(rng, rng.uniform(2.2, 5.0))
     light = rng.uniform(0.2, 0.8) * _tint(rng, 0.5)
-    return [main, Component(light, *place, rng.choice([0.0, 0.5]), fixed=True)]
+    return [main, Component(light, *offset, rng.choice([0.0, 0.5]), fixed=True)]
 
 
 def _gradient(rng):

@@ -116,8 +116,8 @@ def open_catalog(catalog, like, shape, density):
         raise ValueError("the catalog does not name its field; give like=, such as 'ngc1566'")
     if shape is None:
         _need(catalog, "x", "y")
-        x, y = (place[np.isfinite(place)] for place in pixel_positions(catalog))
-        last = (int(np.ceil(max(place, default=0))) + 1 + _MARGIN for place in (y, x))
+        x, y = (axis[np.isfinite(axis)] for axis in pixel_positions(catalog))
+        last = (int(np.ceil(max(axis, default=0))) + 1 + _MARGIN for axis in (y, x))
         shape = tuple(max(size, _SMALLEST) for size in last)
     return find_field(like).name, shape
 

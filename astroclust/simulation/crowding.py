@@ -4,8 +4,8 @@
 import numpy as np
 
 from astroclust.simulation.drawing import MARGIN, Ellipse, Source, Stars
-from astroclust.simulation.places import scatter
 from astroclust.simulation.populations import REDDER, STAR_SLOPE, draw_stars
+from astroclust.simulation.positions import scatter
 from astroclust.simulation.template import V
 
 __all__ = ["diffuse_light", "draw_rivals", "field_stars", "missing_scatter", "surroundings"]
@@ -77,18 +77,18 @@ def field_stars(rng, shape, observation, population, density, galaxy):
         n = rng.poisson(fraction * number)
         low, high = 10 ** (-STAR_SLOPE * _ABOVE), 10 ** (STAR_SLOPE * _BELOW)
         magnitudes = population.faintest + np.log10(low + (high - low) * rng.random(n)) / STAR_SLOPE
-        places = scatter(rng, shape, n, weight, margin=MARGIN)
-        parts.append(Stars(*places, draw_stars(rng, magnitudes, observation.zero_points, blue)))
+        positions = scatter(rng, shape, n, weight, margin=MARGIN)
+        parts.append(Stars(*positions, draw_stars(rng, magnitudes, observation.zero_points, blue)))
     return Stars.concatenate(parts)
 
 
 def _crowd_of_stars(rng, shape, area, wanted, galaxy):
     """Disk stars, which cause the scatter of even the quietest sky in each band."""
     n = rng.poisson(_CROWD * area)
-    places = scatter(rng, shape, n, galaxy.old, margin=MARGIN)
+    positions = scatter(rng, shape, n, galaxy.old, margin=MARGIN)
     light = rng.lognormal(-(_SPREAD**2), _SPREAD, n)  # with a mean square of 1
     light = light * 10 ** (-0.4 * REDDER[:, None] * rng.normal(0, _COLOR_SCATTER, n))
-    return Stars(*places, light * wanted[:, None] * np.sqrt(_PSF_AREA / _CROWD))
+    return Stars(*positions, light * wanted[:, None] * np.sqrt(_PSF_AREA / _CROWD))
 
 
 def missing_scatter(wanted, there, quiet, light):
@@ -212,13 +212,13 @@ def draw_rivals(rng, label, x, y, flux, shape, zero_points):
     n = rng.poisson(number * np.exp(rng.normal(-(_RIVAL_SCATTER**2) / 2, _RIVAL_SCATTER)))
     low, high = faint**-slope, bright**-slope
     relative = (high + (low - high) * rng.random(n)) ** (-1 / slope)
-    places = _clumps(rng, n, shape)
+    positions = _clumps(rng, n, shape)
     if label != 4:
-        near = np.hypot(places[0] - x, places[1] - y) < _CLEAR
+        near = np.hypot(positions[0] - x, positions[1] - y) < _CLEAR
         far = ~near | (relative < _FAINT)
-        places, relative = [place[far] for place in places], relative[far]
+        positions, relative = [axis[far] for axis in positions], relative[far]
     magnitudes = zero_points[V] - 2.5 * np.log10(relative * max(flux, 1e-3))
-    return Stars(*places, draw_stars(rng, magnitudes, zero_points, _BLUE_RIVALS))
+    return Stars(*positions, draw_stars(rng, magnitudes, zero_points, _BLUE_RIVALS))
 
 
 def _clumps(rng, n, shape):

@@ -77,8 +77,8 @@ def _gap_strips(shape, camera, pixel_scale, rng):
     x = (np.arange(shape[1]) - (shape[1] - 1) / 2) * np.cos(angle)
     distance = y[:, None].astype(np.float32) + (x - offset).astype(np.float32)
     cover = np.ones(shape, np.float32)
-    for place in np.arange(EXPOSURES) - (EXPOSURES - 1) / 2:
-        inside = np.float32(gap / 2 + 0.5) - np.abs(distance - np.float32(place * step))
+    for exposure in np.arange(EXPOSURES) - (EXPOSURES - 1) / 2:
+        inside = np.float32(gap / 2 + 0.5) - np.abs(distance - np.float32(exposure * step))
         cover -= np.clip(inside, 0, 1, out=inside) / EXPOSURES
     return cover
 

@@ -165,10 +165,10 @@ def _fourier_ellipse(profile, size):
     stretch = profile.radius / np.sqrt(profile.axis_ratio)
     along = stretch * (cos * kx + (sin * ky)[:, None])
     across = stretch * profile.axis_ratio * (-sin * kx + (cos * ky)[:, None])
-    place = np.hypot(along, across).astype(np.float32) * np.float32(1 / _WAVE_STEP)
+    index = np.hypot(along, across).astype(np.float32) * np.float32(1 / _WAVE_STEP)
     # The nearest value of a fine table is as good as an interpolated one, and faster.
-    place = np.minimum(place + 0.5, len(_WAVES) - 1).astype(np.int32)
-    return _radial_table(profile.family)[place]
+    index = np.minimum(index + 0.5, len(_WAVES) - 1).astype(np.int32)
+    return _radial_table(profile.family)[index]
 
 
 def _to_pixels(scene, size):
@@ -256,8 +256,8 @@ def draw_field(sources, stars, shape, observation, *, workers=2, progress_bar=Fa
     observation.optics.prepare([size, *patches])
     transfer = observation.optics.transfer(size)
     lone = [
-        Source(*place, flux)
-        for *place, flux in zip(
+        Source(*position, flux)
+        for *position, flux in zip(
             stars.x[bright], stars.y[bright], stars.flux[:, bright].T, strict=True
         )
     ]

@@ -43,8 +43,8 @@ from astroclust.simulation.labels import label_noise
 from astroclust.simulation.observations import Observation, observe_like
 from astroclust.simulation.outlines import outline_sources
 from astroclust.simulation.painting import Painting
-from astroclust.simulation.places import crowding_of, draw_places
 from astroclust.simulation.populations import FieldPopulation, field_population
+from astroclust.simulation.positions import crowding_of, draw_positions
 from astroclust.simulation.systems import Scene, choose_bands, project, template_shape
 from astroclust.simulation.template import N_BANDS, V
 from astroclust.simulation.truth import field_wcs, truth_table
@@ -350,8 +350,8 @@ def _draw_rows(studio, density, galaxy):
     """Draw a catalog like that of the field, on the arms of a galaxy."""
     rng, population = studio.rng, studio.population
     groups = population.group_fraction, population.group_size, population.group_radius
-    x, y = places = draw_places(rng, studio.shape, density, *groups, np.sqrt(galaxy.young))
-    label, drawn = _draw_quantities(rng, places, population)
+    x, y = positions = draw_positions(rng, studio.shape, density, *groups, np.sqrt(galaxy.young))
+    label, drawn = _draw_quantities(rng, positions, population)
     magnitude = np.reshape([quantities["mag"] for quantities in drawn], (-1, N_BANDS))
     index, log_noise = (np.array([q[name] for q in drawn], float) for name in ("ci", "log_noise"))
     kind = rng.choice(list(KINDS[4]), size=len(x), p=list(KINDS[4].values()))
@@ -365,15 +365,15 @@ def _draw_rows(studio, density, galaxy):
     return Rows(1 + np.arange(len(x)), x, y, label, nobody, magnitude, index, 10**log_noise, kind)
 
 
-def _draw_quantities(rng, places, population):
+def _draw_quantities(rng, positions, population):
     """Draw class and quantities at each position, noisier in more crowded ones."""
     fractions = np.array([part.fraction for part in population.classes.values()])
     fractions[list(population.classes).index(4)] *= _DRAWN_OF_CLASS_4
     labels = rng.choice(
-        list(population.classes), size=len(places[0]), p=fractions / fractions.sum()
+        list(population.classes), size=len(positions[0]), p=fractions / fractions.sum()
     )
     drawn = [population.classes[label].draw(rng) for label in labels.tolist()]
-    crowded = crowding_of(places) * np.exp(rng.normal(0, _CROWDING_SCATTER, len(drawn)))
+    crowded = crowding_of(positions) * np.exp(rng.normal(0, _CROWDING_SCATTER, len(drawn)))
     by_noise = np.argsort([quantities["log_noise"] for quantities in drawn])
     order = np.empty(len(drawn), int)
     order[np.argsort(crowded)] = by_noise

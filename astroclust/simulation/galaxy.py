@@ -204,8 +204,8 @@ def _winding_noise(rng, radius, azimuth, scale, pitch):
     amplitude = _amplitude(np.square(3 * along) + np.square(across), TURN, 8, 90)
     pattern = _noise(rng, (TURN, TURN), amplitude)
     samples = TURN / (2 * math.pi)
-    place = [np.log(radius / scale + 1e-3) * samples, azimuth * samples]
-    return ndimage.map_coordinates(pattern, place, np.float32, order=1, mode="grid-wrap")
+    coordinates = [np.log(radius / scale + 1e-3) * samples, azimuth * samples]
+    return ndimage.map_coordinates(pattern, coordinates, np.float32, order=1, mode="grid-wrap")
 
 
 def _geometry(rng, shape, scale):
@@ -262,20 +262,20 @@ def _gas(rng, young, level, clouds, parsec):
     chance = np.cumsum(young, dtype=float)
     chosen = rng.random(rng.poisson(HII_DENSITY * young.size / parsec**2)) * chance[-1]
     for index in np.searchsorted(chance, chosen):
-        place = np.unravel_index(index, young.shape)
-        _add_region(rng, gas, place, float(level[place]), clouds, parsec)
+        center = np.unravel_index(index, young.shape)
+        _add_region(rng, gas, center, float(level[center]), clouds, parsec)
     return gas
 
 
-def _add_region(rng, gas, place, level, clouds, parsec):
+def _add_region(rng, gas, center, level, clouds, parsec):
     """Add an H II region, round except for distortion by clouds."""
     # Of 15 to 60 pc, mostly small, but none small enough to be a cluster.
     radius = max(15 * 4 ** (rng.random() ** 2) * parsec, 20)
-    y0, x0 = (max(int(at - 4 * radius), 0) for at in place)
-    y1, x1 = (max(int(at + 4 * radius), 0) for at in place)
+    y0, x0 = (max(int(at - 4 * radius), 0) for at in center)
+    y1, x1 = (max(int(at + 4 * radius), 0) for at in center)
     window = np.s_[y0 : min(y1, gas.shape[0]), x0 : min(x1, gas.shape[1])]
     y, x = np.ogrid[window]
-    squared = (np.square(y - place[0]) + np.square(x - place[1])) / radius**2
+    squared = (np.square(y - center[0]) + np.square(x - center[1])) / radius**2
     gas[window] += level * rng.exponential(0.2) * np.exp(-squared * np.exp(0.3 * clouds[window]))
 
 

@@ -262,9 +262,9 @@ def draw_stars(rng, magnitudes, zero_points, blue):
     """
     n = len(magnitudes)
     is_blue = rng.random(n) < blue
-    place = np.where(is_blue, rng.beta(0.6, 3.0, n), rng.beta(4.0, 2.0, n))
+    fraction = np.where(is_blue, rng.beta(0.6, 3.0, n), rng.beta(4.0, 2.0, n))
     bluest, reddest = _STAR_COLORS
-    relative = relative_magnitudes(*(bluest[:, None] + (reddest - bluest)[:, None] * place))
+    relative = relative_magnitudes(*(bluest[:, None] + (reddest - bluest)[:, None] * fraction))
     dust = np.minimum(rng.exponential(0.1, n), 1.0)
     relative = relative + (EXTINCTION - EXTINCTION[V])[:, None] * dust
     return 10 ** (0.4 * (zero_points[:, None] - magnitudes - relative))

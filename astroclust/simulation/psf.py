@@ -313,16 +313,16 @@ def empirical_psf(path, *, camera, filter_name, drizzled=True):
         quiet = warnings.catch_warnings(action="ignore", category=fits.verify.VerifyWarning)
         with quiet, open_fits(path) as hdus:
             header, stars = hdus[0].header, np.array(hdus[0].data, float)
-        places = []
+        positions = []
         for key, count in (("JPSFY", header["NYPSFS"]), ("IPSFX", header["NXPSFS"])):
             axis = np.array([header[f"{key}{i:02d}"] for i in range(1, count + 1)], float)
             # The position at which two chips meet is duplicated, which interpolation does not
             # allow.
-            places.append((axis - axis[0]) / (axis[-1] - axis[0]) + np.linspace(0, 1e-9, count))
-        stars = stars.reshape(*map(len, places), *(2 * stars.shape[-1:]))
+            positions.append((axis - axis[0]) / (axis[-1] - axis[0]) + np.linspace(0, 1e-9, count))
+        stars = stars.reshape(*map(len, positions), *(2 * stars.shape[-1:]))
         if stars.shape[-1] % 2 == 0 or not np.isfinite(stars).all():
             raise ValueError("its PSFs are not finite, or have no central sample")
-        return PSFGrid(RegularGridInterpolator(places, stars), (camera, filter_name), drizzled)
+        return PSFGrid(RegularGridInterpolator(positions, stars), (camera, filter_name), drizzled)
     except FileNotFoundError:
         raise
     except (OSError, LookupError, TypeError, ValueError) as error:

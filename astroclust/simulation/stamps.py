@@ -258,8 +258,8 @@ def _draw_stamp(rng, artist):
         drawn = [_draw(rng, label, x, y, population, observation)]
     if rng.random() < population.group_fraction:
         distance, angle = rng.uniform(4, 30), rng.uniform(0, 2 * np.pi)
-        place = x + distance * np.cos(angle), y + distance * np.sin(angle)
-        drawn.append(_draw(rng, _draw_class(rng), *place, population, observation))
+        position = x + distance * np.cos(angle), y + distance * np.sin(angle)
+        drawn.append(_draw(rng, _draw_class(rng), *position, population, observation))
     candidates, clouds, crowd, diffuse = zip(*drawn, strict=True)
     brightness = np.exp(rng.uniform(*np.log(PATCH_BRIGHTNESS))) + diffuse[0]
     galaxy = draw_patch(rng, (size, size), observation, brightness=brightness)
@@ -295,8 +295,8 @@ def _see(rng, scene, view, artist):
         rng = rng.spawn(1)[0]
         sources, stars, mean = project(scene, view.target, move)
         mean += draw_scene(sources, move.new, view.target, stars=stars)
-        place = move.position(first.x, first.y)
-        parts[1] = _expose(mean, (first.kind, *place), view.target, rng)
+        position = move.position(first.x, first.y)
+        parts[1] = _expose(mean, (first.kind, *position), view.target, rng)
         parts[1] *= rates_in(unit, view.target)
     return np.array(view.bands.merge(*parts))
 

@@ -223,8 +223,8 @@ def _candidate_sources(candidate, template, target, move):
     flux = lines * np.sum([source.flux for source in sources], axis=0)
     parsecs = _REGION_RADIUS * 10 ** (_GROWTH * (log_age - 6))
     radius = float(np.hypot(parsecs, candidate.truth["radius"]) / target.pixel_pc)
-    place = move.position(candidate.x, candidate.y)
-    return [*sources, Source(*place, flux, Ellipse(("sersic", 0.5), radius))]
+    position = move.position(candidate.x, candidate.y)
+    return [*sources, Source(*position, flux, Ellipse(("sersic", 0.5), radius))]
 
 
 def _sources(sources, template, target, move, cool):

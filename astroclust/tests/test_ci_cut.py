@@ -22,20 +22,20 @@ SKY_NOISE = (0.0027, 0.0031, 0.0054, 0.0084, 0.0165)
 SHAPE = (320, 320)
 
 
-def _places(rng, n):
-    """Isolated places in random order."""
+def _positions(rng, n):
+    """Isolated positions in random order."""
     y, x = np.mgrid[20:320:40, 20:320:40]
-    places = np.column_stack([x.ravel(), y.ravel()]) + rng.uniform(-5, 5, (64, 2))
-    return rng.permutation(places)[:n]
+    positions = np.column_stack([x.ravel(), y.ravel()]) + rng.uniform(-5, 5, (64, 2))
+    return rng.permutation(positions)[:n]
 
 
 def _draw(seed, n_stars, n_clusters):
     """Images of isolated stars and clusters of 0.8 to 3 pixels, and where they are."""
     rng = np.random.default_rng(seed)
     observation = observe_like("ngc1566", rng, SKY_NOISE)
-    places = _places(rng, n_stars + n_clusters)
+    positions = _positions(rng, n_stars + n_clusters)
     sources = []
-    for i, (x, y) in enumerate(places):
+    for i, (x, y) in enumerate(positions):
         flux = 10 ** (0.4 * (observation.zero_points - rng.uniform(20.5, 22.5)))
         profile = None if i < n_stars else Ellipse(("eff", 1.5), rng.uniform(0.8, 3))
         sources.append(Source(x, y, flux, profile))
@@ -45,7 +45,7 @@ def _draw(seed, n_stars, n_clusters):
         name: CCDData(pixels, unit="electron/s", meta={"EXPTIME": exposure})
         for name, pixels, exposure in zip(FILTERS, image, observation.exposure_times, strict=True)
     }
-    table = Table(places, names=["x", "y"])
+    table = Table(positions, names=["x", "y"])
     return ImageSet(images), table[:n_stars], table[n_stars:]
 
 
@@ -62,14 +62,14 @@ def calibration(drawn):
 def _gaussians(n, *, width, exposure=None):
     """An image of sources of a width, or of one each, and where they are."""
     rng = np.random.default_rng(2)
-    places = _places(rng, n)
+    positions = _positions(rng, n)
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
     image = rng.normal(1, 0.05, SHAPE)
-    for (x0, y0), sigma in zip(places, np.broadcast_to(width, n), strict=True):
+    for (x0, y0), sigma in zip(positions, np.broadcast_to(width, n), strict=True):
         image += _gaussian(x - x0, y - y0, sigma)
     meta = {} if exposure is None else {"EXPTIME": exposure}
     images = {"F555W": CCDData(image, unit="electron/s", meta=meta)}
-    return images, Table(places.reshape(-1, 2), names=["x", "y"])
+    return images, Table(positions.reshape(-1, 2), names=["x", "y"])
 
 
 def _gaussian(dx, dy, width):
@@ -141,9 +141,9 @@ def test_what_is_given_is_not_found_as_something_else(drawn, calibration):
 
 
 def test_only_sources_that_stand_alone_are_taken():
-    images, places = _gaussians(20, width=0.9)
+    images, positions = _gaussians(20, width=0.9)
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
-    images["F555W"].data += _gaussian(x - places["x"][0] - 10, y - places["y"][0], 0.9)
+    images["F555W"].data += _gaussian(x - positions["x"][0] - 10, y - positions["y"][0], 0.9)
     assert len(calibrate_ci(images).stars) == 19
 
 
@@ -157,10 +157,10 @@ def test_saturated_stars_are_left_out():
 
 
 def test_compact_clusters_that_pass_for_stars_warn():
-    images, places = _gaussians(20, width=1.4)
+    images, positions = _gaussians(20, width=1.4)
     with pytest.warns(AstropyUserWarning, match="is above those of LEGUS"):
         assert len(calibrate_ci(images).stars) == 20
-    assert calibrate_ci(images, stars=places).cut > 1.45
+    assert calibrate_ci(images, stars=positions).cut > 1.45
 
 
 def test_fields_without_stars_are_refused():

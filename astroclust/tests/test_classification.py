@@ -33,7 +33,7 @@ NEW = [
     "flags",
 ]
 # Not whole pixels, at which the last digit decides where a stamp is cut.
-PLACES = Table({"x": [50.3, 120.6, 90.2], "y": [40.3, 98.7, 77.7], "name": ["a", "b", "c"]})
+POSITIONS = Table({"x": [50.3, 120.6, 90.2], "y": [40.3, 98.7, 77.7], "name": ["a", "b", "c"]})
 
 
 def _ensemble(n, **entries):
@@ -44,7 +44,7 @@ def _ensemble(n, **entries):
 
 
 def test_columns_are_as_documented(field):
-    result = classify_table(PLACES, field.images)
+    result = classify_table(POSITIONS, field.images)
     assert result.colnames == ["x", "y", "name", *NEW]
     assert result["class"].dtype == np.int16
     assert result["flags"].dtype == np.int32
@@ -60,11 +60,11 @@ def test_columns_are_as_documented(field):
     assert votes.min() >= 0
     assert result["agreement"].max() == 1
     assert not result["flags"].any()
-    assert PLACES.colnames == ["x", "y", "name"]
+    assert POSITIONS.colnames == ["x", "y", "name"]
 
 
 def test_the_result_is_written_and_read(field, tmp_path):
-    table = PLACES.copy()
+    table = POSITIONS.copy()
     table["x"][1] = np.nan
     with pytest.warns(AstropyUserWarning, match="OFF_IMAGE 1"):
         result = classify_table(table, field.images)
@@ -84,17 +84,17 @@ def test_every_form_of_table(form, field):
     class MyTable(Table):
         pass
 
-    sky = field.images.wcs.pixel_to_world(PLACES["x"], PLACES["y"])
+    sky = field.images.wcs.pixel_to_world(POSITIONS["x"], POSITIONS["y"])
     table = {
-        "Table": PLACES,
-        "QTable": QTable({"x": PLACES["x"].data * u.pix, "y": PLACES["y"].data * u.pix}),
-        "masked": Table(PLACES, masked=True),
+        "Table": POSITIONS,
+        "QTable": QTable({"x": POSITIONS["x"].data * u.pix, "y": POSITIONS["y"].data * u.pix}),
+        "masked": Table(POSITIONS, masked=True),
         "ra dec": Table({"ra": sky.ra.deg, "dec": sky.dec.deg}),
         "SkyCoord": Table({"where": SkyCoord(sky.ra, sky.dec)}),
-        "subclass": MyTable(PLACES),
+        "subclass": MyTable(POSITIONS),
     }[form]
     result = classify_table(table, field.images)
-    expected = classify_table(PLACES, field.images)
+    expected = classify_table(POSITIONS, field.images)
     assert type(result) is type(table)
     assert result.colnames == [*table.colnames, *NEW]
     np.testing.assert_allclose(result["prob_1"], expected["prob_1"], atol=1e-5)
@@ -111,8 +111,8 @@ def test_every_form_of_image(form, field):
         "big-endian": {name: data.astype(">f8") for name, data in scaled.items()},
         "masked": {name: CCDData(d, unit="adu/s", mask=bad) for name, d in scaled.items()},
     }[form]
-    result = classify_table(PLACES, images)
-    expected = classify_table(PLACES, ImageSet(scaled))
+    result = classify_table(POSITIONS, images)
+    expected = classify_table(POSITIONS, ImageSet(scaled))
     np.testing.assert_allclose(result["prob_4"], expected["prob_4"], atol=1e-5)
 
 
@@ -155,17 +155,17 @@ def test_absent_bands(field):
     four = {name: band for name, band in field.images.items() if name != "F336W"}
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # what the caller left out is no surprise
-        result = classify_table(PLACES, four)
+        result = classify_table(POSITIONS, four)
     assert decode_flags(result["flags"]) == [["BAND_MISSING"]] * 3
     assert not result["class"].mask.any()
     three = {name: field.images[name] for name in ("F438W", "F555W", "F814W")}
     one = {"F814W": field.images["F814W"]}
-    assert not classify_table(PLACES, one)["class"].mask.any()
+    assert not classify_table(POSITIONS, one)["class"].mask.any()
     strict = Classifier(ModelCard("strict", "native", "nothing"), [create_network("native")])
-    assert not classify_table(PLACES, four, model=strict)["class"].mask.any()
+    assert not classify_table(POSITIONS, four, model=strict)["class"].mask.any()
     for few in (three, one):
         with pytest.warns(AstropyUserWarning, match="TOO_MANY_MISSING 3"):
-            result = classify_table(PLACES, few, model=strict)
+            result = classify_table(POSITIONS, few, model=strict)
     assert result["class"].mask.all()
     assert decode_flags(result["flags"]) == [["BAND_MISSING", "TOO_MANY_MISSING"]] * 3
 
@@ -174,7 +174,7 @@ def test_a_band_may_be_absent_in_some_rows(field):
     images = {name: band.data.copy() for name, band in field.images.items()}
     images["F275W"][:, :90] = np.nan
     with pytest.warns(AstropyUserWarning, match="BAND_MISSING 1"):
-        result = classify_table(PLACES, images)
+        result = classify_table(POSITIONS, images)
     assert StampFlag.BAND_MISSING & result["flags"][0]
     assert not result["class"].mask.any()
 
@@ -183,33 +183,33 @@ def test_bad_pixels_are_replaced_and_flagged(field):
     images = {name: band.data.copy() for name, band in field.images.items()}
     images["F555W"][45, 52] = np.inf
     with pytest.warns(AstropyUserWarning, match="NON_FINITE 1"):
-        result = classify_table(PLACES, images)
+        result = classify_table(POSITIONS, images)
     assert np.isfinite(result["entropy"]).all()
     mask = np.zeros(field.images.shape, bool)
     mask[45, 52] = True
     images["F555W"] = NDData(field.images["F555W"].data, mask=mask)
     with pytest.warns(AstropyUserWarning, match="NON_FINITE 1"):
-        masked = classify_table(PLACES, images)
+        masked = classify_table(POSITIONS, images)
     np.testing.assert_array_equal(masked["prob_1"], result["prob_1"])
 
 
 def test_pixels_that_cannot_be_computed_with(field):
     image = field.images["F555W"].data.astype(float)
     with pytest.warns(AstropyUserWarning):
-        result = classify_table(PLACES, {"V": image * 1e-44})
+        result = classify_table(POSITIONS, {"V": image * 1e-44})
     assert result["class"].mask.all()
     assert all(result["flags"] & StampFlag.EMPTY)
 
 
 def test_empty_tables(field):
-    for table in (PLACES[:0], Table()):
+    for table in (POSITIONS[:0], Table()):
         result = classify_table(table, field.images)
         assert result.colnames == [*table.colnames, *NEW]
         assert len(result) == 0
 
 
 def test_names_that_are_taken(field):
-    table = PLACES.copy()
+    table = POSITIONS.copy()
     table["class"] = table["flags"] = 0
     with pytest.raises(
         ValueError, match=r"already has columns 'class', 'flags'; set column_prefix"
@@ -224,9 +224,9 @@ def test_names_that_are_taken(field):
 
 def test_ensembles_vote(field):
     classifier = _ensemble(3)
-    result = classify_table(PLACES, field.images, model=classifier)
+    result = classify_table(POSITIONS, field.images, model=classifier)
     members = [
-        classify_table(PLACES, field.images, model=Classifier(classifier.card, [network]))
+        classify_table(POSITIONS, field.images, model=Classifier(classifier.card, [network]))
         for network in classifier.networks
     ]
     mean = np.mean([member["prob_2"] for member in members], axis=0)
@@ -237,7 +237,7 @@ def test_ensembles_vote(field):
 
 def test_other_classes(field):
     scheme = ClassScheme("mine", {1: "cluster", 7: "other"}, clusters=[1])
-    result = classify_table(PLACES, field.images, model=_ensemble(1, classes=scheme))
+    result = classify_table(POSITIONS, field.images, model=_ensemble(1, classes=scheme))
     assert result.colnames[5:7] == ["prob_1", "prob_7"]
     assert set(result["class"]) <= {1, 7}
     assert classes_of(result) == scheme
@@ -261,7 +261,7 @@ def test_other_classes(field):
     ],
 )
 def test_arguments_are_checked(arguments, error, message, field):
-    arguments = {"table": PLACES, "images": field.images, **arguments}
+    arguments = {"table": POSITIONS, "images": field.images, **arguments}
     with pytest.raises(error, match=message):
         classify_table(arguments.pop("table"), arguments.pop("images"), **arguments)
 
@@ -271,7 +271,7 @@ def test_images_without_the_bands_of_the_model(field):
     card = ModelCard("blue", "native", "nothing", bands=("NUV", "U"))
     classifier = Classifier(card, [create_network("native", n_bands=2)])
     with pytest.raises(ValueError, match="takes bands NUV, U, but the images only have V"):
-        classify_table(PLACES, {"F555W": field.images["F555W"]}, model=classifier)
+        classify_table(POSITIONS, {"F555W": field.images["F555W"]}, model=classifier)
 
 
 def test_pixels_of_another_size(field, image, wcs):
@@ -325,15 +325,15 @@ def test_colour_is_not_needed_but_shape_is(field):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_the_gpu_agrees_with_the_cpu(field):
-    gpu = classify_table(PLACES, field.images, device="cuda")
-    cpu = classify_table(PLACES, field.images, device="cpu")
+    gpu = classify_table(POSITIONS, field.images, device="cuda")
+    cpu = classify_table(POSITIONS, field.images, device="cpu")
     np.testing.assert_allclose(gpu["prob_1"], cpu["prob_1"], atol=0.01)
 
 
 def test_a_bar_is_shown_only_when_asked(field, capfd):
-    classify_table(PLACES, field.images)
+    classify_table(POSITIONS, field.images)
     assert capfd.readouterr().err == ""
-    classify_table(PLACES, field.images, progress_bar=True)
+    classify_table(POSITIONS, field.images, progress_bar=True)
     assert "3/3" in capfd.readouterr().err
 
 

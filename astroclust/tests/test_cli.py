@@ -126,8 +126,8 @@ def test_tables_of_other_programs(files, tmp_path, capsys):
 
 def test_a_warning_is_shown_once(monkeypatch, capsys):
     def run(arguments, report):
-        for place in range(3):
-            warnings.warn_explicit("a source", AstropyUserWarning, "module", place)
+        for line in range(3):
+            warnings.warn_explicit("a source", AstropyUserWarning, "module", line)
 
     monkeypatch.setattr("astroclust.cli.catalogs._regions", run)
     assert main(["regions", "t.fits", "-o", "r.reg"]) == 0

@@ -15,21 +15,21 @@ SEGMENTING = ["sextractor", "segmentation"]
 METHODS = ["sextractor", "segmentation", "daofind"]
 
 
-def _gaussians(places, shape, height, sigma):
+def _gaussians(positions, shape, height, sigma):
     y, x = np.mgrid[: shape[0], : shape[1]]
-    squares = [(x - x0) ** 2 + (y - y0) ** 2 for x0, y0 in places]
+    squares = [(x - x0) ** 2 + (y - y0) ** 2 for x0, y0 in positions]
     return height * sum(np.exp(-square / (2 * sigma**2)) for square in squares)
 
 
-def _stars(places, shape=(90, 120), flux=200.0):
+def _stars(positions, shape=(90, 120), flux=200.0):
     y, x = np.mgrid[: shape[0], : shape[1]]
     image = np.random.default_rng(1).normal(3, 0.5, shape)
-    for x0, y0 in places:
+    for x0, y0 in positions:
         image += flux / (2 * np.pi * 4) * np.exp(-((x - x0) ** 2 + (y - y0) ** 2) / 8)
     return image
 
 
-PLACES = [(20.3, 15.6), (80.0, 40.0), (33.5, 70.2), (43.5, 70.2)]
+POSITIONS = [(20.3, 15.6), (80.0, 40.0), (33.5, 70.2), (43.5, 70.2)]
 
 
 @pytest.fixture
@@ -42,12 +42,12 @@ def small_blocks(monkeypatch):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dtype", ["f8", ">f4", "i2"])
 def test_sources_are_found_where_they_are(dtype, method, wcs):
-    image = (_stars(PLACES) * 100).astype(dtype)
+    image = (_stars(POSITIONS) * 100).astype(dtype)
     sources = find_sources((image, wcs), threshold=5, method=method)
     columns = ["id", "x", "y", "ra", "dec", "area", "flux"]
     assert sources.colnames == [name for name in columns if method != "daofind" or name != "area"]
     assert len(sources) == 4
-    for x, y in PLACES:
+    for x, y in POSITIONS:
         assert np.hypot(sources["x"] - x, sources["y"] - y).min() < 0.5
     sky = wcs.pixel_to_world(sources["x"], sources["y"])
     np.testing.assert_allclose(sources["ra"], sky.ra.deg)
@@ -56,7 +56,7 @@ def test_sources_are_found_where_they_are(dtype, method, wcs):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_bad_pixels_are_not_sources(method):
-    image = _stars(PLACES[:1])
+    image = _stars(POSITIONS[:1])
     image[50:54, 50:54] = np.inf
     mask = np.zeros(image.shape, bool)
     mask[70:76, 20:26] = True
@@ -123,12 +123,12 @@ def test_tiles_do_not_change_the_sources(crowded, method, tile, workers):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_sources_are_found_once_on_the_borders_of_blocks(small_blocks, monkeypatch, method):
-    places = [(x + 0.3, y + 0.1) for x in range(20, 280, 40) for y in range(20, 150, 40)]
-    image = _stars(places, shape=(180, 300))
+    positions = [(x + 0.3, y + 0.1) for x in range(20, 280, 40) for y in range(20, 150, 40)]
+    image = _stars(positions, shape=(180, 300))
     blocks = find_sources(image, threshold=5, method=method)
     monkeypatch.setattr(classical, "_BLOCK", 300)
     whole = find_sources(image, threshold=5, method=method)
-    assert len(blocks) == len(whole) == len(places)
+    assert len(blocks) == len(whole) == len(positions)
     for name in whole.colnames:
         np.testing.assert_allclose(blocks[name], whole[name], rtol=1e-4)
 
@@ -154,14 +154,14 @@ def test_segments_are_the_pixels_of_the_sources(crowded, method, tile, workers):
 
 @pytest.mark.parametrize("method", SEGMENTING)
 def test_segments_on_the_borders_of_blocks(small_blocks, monkeypatch, method):
-    places = [(x + 0.3, y + 0.1) for x in range(20, 280, 40) for y in range(20, 150, 40)]
-    image = _stars(places, shape=(180, 300))
+    positions = [(x + 0.3, y + 0.1) for x in range(20, 280, 40) for y in range(20, 150, 40)]
+    image = _stars(positions, shape=(180, 300))
     blocks = find_sources(image, threshold=5, method=method, segmentation=True)[1]
     monkeypatch.setattr(classical, "_BLOCK", 300)
     whole = find_sources(image, threshold=5, method=method, segmentation=True)[1]
     # The background at the threshold differs by rounding.
     assert np.mean(blocks.data != whole.data) < 1e-3
-    assert blocks.n_labels == len(places)
+    assert blocks.n_labels == len(positions)
 
 
 @pytest.mark.parametrize("method", SEGMENTING)
@@ -177,7 +177,7 @@ def test_peaks_have_no_segments(image):
 
 
 def test_segments_in_a_file(tmp_path, wcs):
-    _, segments = find_sources((_stars(PLACES), wcs), threshold=5, segmentation=True)
+    _, segments = find_sources((_stars(POSITIONS), wcs), threshold=5, segmentation=True)
     write_segments(segments, tmp_path / "s.fits", wcs=wcs)
     data, header = fits.getdata(tmp_path / "s.fits", "SEGMENTS", header=True)
     np.testing.assert_array_equal(data, segments.data)

@@ -231,12 +231,14 @@ def test_other_kinds_leave_no_residue():
 
 
 @pytest.mark.parametrize("kind", ["cosmic ray", "hot pixel"])
-@pytest.mark.parametrize("place", [(30.2, 30.7), (20.0, 20.0), (39.6, 31.0), (12.0, 46.0), (0, 0)])
-def test_residue_is_cut_at_the_edges(kind, place):
+@pytest.mark.parametrize(
+    "position", [(30.2, 30.7), (20.0, 20.0), (39.6, 31.0), (12.0, 46.0), (0, 0)]
+)
+def test_residue_is_cut_at_the_edges(kind, position):
     """The part of an image that lies in a smaller one is the same there."""
     whole, part = empty(60, 60), empty(20, 20)
-    add_residue(whole, kind, *place, OBSERVATION, np.random.default_rng(10))
-    x, y = place[0] - 20, place[1] - 20
+    add_residue(whole, kind, *position, OBSERVATION, np.random.default_rng(10))
+    x, y = position[0] - 20, position[1] - 20
     add_residue(part, kind, x, y, OBSERVATION, np.random.default_rng(10))
     np.testing.assert_allclose(part, whole[:, 20:40, 20:40], rtol=1e-6)
 
@@ -257,11 +259,11 @@ def test_scattered_residue_is_rare_and_faint():
 
 
 def test_scattered_residue_grows_with_the_area(monkeypatch):
-    places = []
-    monkeypatch.setattr(detector, "_deposit", lambda band, *_: places.append(band.size))
+    sizes = []
+    monkeypatch.setattr(detector, "_deposit", lambda band, *_: sizes.append(band.size))
     scatter_residue(empty(800, 800), OBSERVATION, np.random.default_rng(12))
     expected = 5 * 800**2 * 3e-5
-    assert len(places) == pytest.approx(expected, abs=4 * np.sqrt(expected))
+    assert len(sizes) == pytest.approx(expected, abs=4 * np.sqrt(expected))
     scatter_residue(empty(1, 1), OBSERVATION, np.random.default_rng(12))
 
 

@@ -33,14 +33,14 @@ def centroid(image, x, y):
 
 def sources_of(rng, shape, n):
     """Stars and clusters, all of the same flux in V, and a star with wide wings."""
-    places = rng.uniform(0, 1, (n, 2)) * np.array(shape[::-1])
+    positions = rng.uniform(0, 1, (n, 2)) * np.array(shape[::-1])
     sources = []
-    for i, place in enumerate(places):
+    for i, position in enumerate(positions):
         profile = None
         if i % 2:
             family = FAMILIES[i // 2 % 3]
             profile = Ellipse(family, rng.uniform(0.3, 2.5), rng.uniform(0.4, 1), rng.uniform(0, 3))
-        sources.append(Source(*place, 10 * FLUX, profile))
+        sources.append(Source(*position, 10 * FLUX, profile))
     return [*sources, Source(61.3, 44.8, 500 * FLUX)]
 
 
@@ -55,7 +55,7 @@ def test_no_light_is_lost(observation, profile):
 
 
 @pytest.mark.parametrize("how", ["source", "stars", "ellipse", "galsim", "field", "field stars"])
-def test_light_is_in_its_place(observation, how):
+def test_light_is_at_its_position(observation, how):
     for x, y in ((40.0, 30.0), (39.5, 30.25), (40.37, 29.81)):
         stars = Stars(np.array([x]), np.array([y]), FLUX[:, None])
         if how in ("stars", "field stars"):
@@ -96,7 +96,7 @@ def test_stars_on_a_grid_are_stars_drawn_one_by_one(observation):
     rng = np.random.default_rng(3)
     grid = np.mgrid[20:260:24, 20:260:24].reshape(2, -1) + rng.uniform(-0.5, 0.5, (2, 100))
     stars = Stars(*grid, np.repeat(FLUX[:, None], 100, axis=1))
-    sources = [Source(*place, FLUX) for place in grid.T]
+    sources = [Source(*position, FLUX) for position in grid.T]
     table, apertures = Table(grid.T, names=["x", "y"]), CircularAperture(grid.T, 4)
     exact = draw_scene(sources, (280, 280), observation)
     for image in (

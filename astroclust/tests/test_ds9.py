@@ -121,7 +121,7 @@ fitting = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="{
         max_size=5,
     )
 )
-def test_any_text_and_place_come_back(tmp_path_factory, rows):
+def test_any_text_and_position_come_back(tmp_path_factory, rows):
     x, y, texts, classes = zip(*rows, strict=True) if rows else ((), (), (), ())
     table = Table({"x": np.array(x, float), "y": np.array(y, float)})
     table["label"] = np.array(texts, dtype=object)

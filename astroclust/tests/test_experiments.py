@@ -30,7 +30,7 @@ from astroclust.training import Recipe
 
 
 def _stamps(n=60, size=100):
-    """Class 1 is wide, class 4 narrow; of two fields, two to a place."""
+    """Class 1 is wide, class 4 narrow; of two fields, two per position."""
     rng = np.random.default_rng(0)
     labels = np.where(np.arange(n) % 2, 1, 4)
     y, x = np.mgrid[:size, :size] - size // 2

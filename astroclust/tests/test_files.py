@@ -46,7 +46,7 @@ def test_what_ends_early_leaves_the_old_file(tmp_path, error):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_places_that_cannot_be_written(tmp_path):
+def test_paths_that_cannot_be_written(tmp_path):
     (tmp_path / "old").write_text("old")
     with pytest.raises(FileExistsError, match="another name"):
         check_output(tmp_path / "old")

@@ -119,7 +119,7 @@ def test_dust_dims_nuv_more_than_i(draw_one, shape):
         galaxy = draw(draw_one, seed, shape)
         if galaxy.dust.max() - galaxy.dust.min() < 0.15:
             continue
-        # Next to each other dusty and clear places have the same stars.
+        # Next to each other dusty and clear regions have the same stars.
         dust, *magnitudes = (
             image - ndimage.gaussian_filter(image, 15)
             for image in (galaxy.dust, *-2.5 * np.log10(galaxy.light))

@@ -327,10 +327,10 @@ def test_growth_curves_rise_to_the_last_radius():
 def test_average_correction_of_chosen_clusters():
     y, x = np.mgrid[:300, :300]
     image = np.zeros((300, 300))
-    places = [(50.0, 50.0), (150.3, 60.0), (220.0, 200.6), (60.0, 220.0)]
-    for x0, y0 in places:
+    positions = [(50.0, 50.0), (150.3, 60.0), (220.0, 200.6), (60.0, 220.0)]
+    for x0, y0 in positions:
         image += 1000 / (1 + ((x - x0) ** 2 + (y - y0) ** 2) / 4) ** 1.4
-    clusters = Table(rows=places, names=["x", "y"])
+    clusters = Table(rows=positions, names=["x", "y"])
     correction, error = average_correction(clusters, {"V": image})["V"]
     curve = growth_curve(clusters, image)
     assert -1.2 < correction < -0.5
@@ -413,15 +413,15 @@ def test_workers_measure_the_same(monkeypatch):
             for name, band in field.images.items()
         }
     )
-    places = field.truth["x", "y"]
-    assert len(places) > 10
-    expected = measure_photometry(places, images)
-    result = measure_photometry(places, images, workers=2)
+    positions = field.truth["x", "y"]
+    assert len(positions) > 10
+    expected = measure_photometry(positions, images)
+    result = measure_photometry(positions, images, workers=2)
     assert result.colnames == expected.colnames
     for name in expected.colnames:
         np.testing.assert_array_equal(np.ma.filled(result[name]), np.ma.filled(expected[name]))
-    index = concentration_index(places, images["V"], workers=2)
-    np.testing.assert_array_equal(index, concentration_index(places, images["V"]))
+    index = concentration_index(positions, images["V"], workers=2)
+    np.testing.assert_array_equal(index, concentration_index(positions, images["V"]))
 
 
 @pytest.mark.parametrize("workers", [0, 1.5, "two"])

@@ -178,8 +178,8 @@ def test_one_band_is_enough_to_bin():
 
 def _click(ax, x, y):
     canvas = ax.figure.canvas
-    place = ax.transData.transform((x, y))
-    MouseEvent("button_press_event", canvas, *place, MouseButton.LEFT)._process()
+    position = ax.transData.transform((x, y))
+    MouseEvent("button_press_event", canvas, *position, MouseButton.LEFT)._process()
     (label,) = [text for text in ax.texts if isinstance(text, Annotation)]
     return label.get_text() if label.get_visible() else ""
 

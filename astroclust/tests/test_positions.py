@@ -31,15 +31,15 @@ def test_sky_positions(form, wcs):
         "degrees": Table({"ra": sky.ra.deg, "dec": sky.dec.deg}),
         "units": QTable({"ra": sky.ra, "dec": sky.dec}),
         "radians": QTable({"ra": sky.ra.to(u.rad), "dec": sky.dec.to(u.rad)}),
-        "SkyCoord": Table({"place": SkyCoord(sky.ra, sky.dec)}),
-        "galactic": Table({"place": sky.galactic}),
+        "SkyCoord": Table({"position": SkyCoord(sky.ra, sky.dec)}),
+        "galactic": Table({"position": sky.galactic}),
     }[form]
     x, y = pixel_positions(table, wcs)
     np.testing.assert_allclose(x, [10, 20.25], atol=1e-5)
     np.testing.assert_allclose(y, [30, 40.5], atol=1e-5)
 
 
-def test_sky_positions_that_have_no_place(wcs):
+def test_sky_positions_without_pixels(wcs):
     table = Table({"ra": [150.0, np.nan, 150.0, 330.0], "dec": [2.0, 2.0, 95.0, -2.0]})
     x, _ = pixel_positions(table, wcs)
     assert np.isfinite(x[0])
@@ -48,10 +48,10 @@ def test_sky_positions_that_have_no_place(wcs):
     assert not 0 <= x[3] < 80  # the far side of the sky is not on the image
 
 
-def test_masked_sky_positions_have_no_place(wcs):
+def test_masked_sky_positions_have_no_pixels(wcs):
     ra = Masked([150.0, 150.0] * u.deg, mask=[False, True])
     sky = SkyCoord(ra, Masked([2.0, 2.0] * u.deg, mask=[False, False]))
-    for table in (QTable({"place": sky}), QTable({"ra": ra, "dec": [2.0, 2.0] * u.deg})):
+    for table in (QTable({"position": sky}), QTable({"ra": ra, "dec": [2.0, 2.0] * u.deg})):
         x, y = pixel_positions(table, wcs)
         assert np.isfinite(x[0])
         assert np.isnan([x[1], y[1]]).all()

@@ -34,8 +34,8 @@ STRUCTURES = {
         Component(0.3 * EVEN, 0.5, 1, 3.0, ("sersic", 1.0)),
     ],
 }
-# Places of the center within a pixel, over which is averaged.
-PLACES = np.array([(30 + dx, 30 + dy) for dx in (0, 0.25, 0.5, 0.75) for dy in (0.1, 0.35, 0.6)])
+# Positions of the center within a pixel, over which is averaged.
+POSITIONS = np.array([(30 + dx, 30 + dy) for dx in (0, 0.25, 0.5, 0.75) for dy in (0.1, 0.35, 0.6)])
 
 
 @pytest.fixture(scope="module", params=["ngc1566", "ngc628-c"])
@@ -47,7 +47,7 @@ def camera(request):
 def measured(components, scale, flux, observation):
     """Index in V and magnitudes in all bands of a structure, as the package measures them."""
     indices, magnitudes = [], []
-    for x, y in PLACES:
+    for x, y in POSITIONS:
         sources = structure_sources(components, scale, x, y, flux)
         image = draw_scene(sources, (61, 61), observation)
         table = Table({"x": [x], "y": [y]})

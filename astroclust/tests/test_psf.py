@@ -129,7 +129,7 @@ def test_angle_turns_the_spikes_and_keeps_the_energy():
     ring = np.abs(np.hypot(x, y) - 12) < 4
     across = ring & ((np.abs(x) < 2) | (np.abs(y) < 2))
     diagonal = ring & ((np.abs(x - y) < 3) | (np.abs(x + y) < 3))
-    upright, turned = ([image[place].mean() for place in (across, diagonal)] for image in images)
+    upright, turned = ([image[pixels].mean() for pixels in (across, diagonal)] for image in images)
     assert upright[0] > 1.2 * upright[1]
     assert turned[1] > 1.2 * turned[0]
     for radius in (2, 4, 20):
@@ -164,10 +164,10 @@ def test_impossible_sizes_angles_and_radii_are_refused():
             encircled_energy("uvis", "F555W", [0.1, radius])
 
 
-@pytest.mark.parametrize("place", [(0.5, 0.5), (0, 0), (1, 1), (0.1, 0.9), (1, 0)])
-def test_empirical_energies_are_those_of_stsci(grid_file, place):
+@pytest.mark.parametrize("position", [(0.5, 0.5), (0, 0), (1, 1), (0.1, 0.9), (1, 0)])
+def test_empirical_energies_are_those_of_stsci(grid_file, position):
     grid = empirical_psf(grid_file, camera="uvis", filter_name="F814W")
-    energies = grid.encircled_energy(RADII, x_fraction=place[0], y_fraction=place[1])
+    energies = grid.encircled_energy(RADII, x_fraction=position[0], y_fraction=position[1])
     np.testing.assert_allclose(energies, UVIS["F814W"], atol=0.03)
 
 
@@ -189,7 +189,7 @@ def test_empirical_stars_differ_over_the_detector_and_are_as_files_have_them(gri
 
 
 @pytest.mark.parametrize(("camera", "scale"), [("uvis", 0.0396), ("acs", 0.05)])
-def test_grids_are_interpolated_between_their_places(tmp_path, camera, scale):
+def test_grids_are_interpolated_between_their_positions(tmp_path, camera, scale):
     path = write_grid(tmp_path / "grid.fits")
     grid = empirical_psf(path, camera=camera, filter_name="F814W", drizzled=False)
     left, middle, right = (grid.fourier(x, 0.5, size=256, oversampling=2) for x in (0, 0.5, 1))
@@ -203,11 +203,11 @@ def test_grids_are_interpolated_between_their_places(tmp_path, camera, scale):
     assert ratio == pytest.approx(np.exp((2 * PIXEL_SCALE / scale / 0.75) ** 2 / 2), rel=0.02)
 
 
-@pytest.mark.parametrize("place", [(-0.1, 0.5), (0.5, 1.01), (np.nan, 0)])
-def test_places_off_the_detector_are_refused(tmp_path, place):
+@pytest.mark.parametrize("position", [(-0.1, 0.5), (0.5, 1.01), (np.nan, 0)])
+def test_positions_off_the_detector_are_refused(tmp_path, position):
     grid = empirical_psf(write_grid(tmp_path / "grid.fits"), camera="uvis", filter_name="F814W")
     with pytest.raises(ValueError, match="across the detector"):
-        grid.fourier(*place, size=64, oversampling=2)
+        grid.fourier(*position, size=64, oversampling=2)
 
 
 def test_other_files_are_refused(tmp_path):

@@ -309,11 +309,11 @@ def test_settings_that_are_none_are_refused(given, message):
 
 def test_the_random_order_is_that_of_its_seed(field):
     objects = read_objects(Table({"x": np.arange(20.0), "y": np.arange(20.0)}), field.images)
-    places = describe_page(Page(order="random", seed=3), objects)["random"]
+    ranks = describe_page(Page(order="random", seed=3), objects)["random"]
     order = np.random.default_rng(3).permutation(20)
-    assert [places[row] for row in order] == list(range(20))
-    assert describe_page(Page(seed=3), objects)["random"] == places
-    assert describe_page(Page(seed=4), objects)["random"] != places
+    assert [ranks[row] for row in order] == list(range(20))
+    assert describe_page(Page(seed=3), objects)["random"] == ranks
+    assert describe_page(Page(seed=4), objects)["random"] != ranks
 
 
 def test_an_order_by_uncertainty_needs_an_entropy(field, tmp_path):

@@ -94,7 +94,7 @@ def test_the_limit_is_an_absolute_magnitude():
         select_candidates(table, distance=-1)
 
 
-def test_of_two_candidates_in_one_place_the_later_stays():
+def test_of_two_candidates_at_one_position_the_later_stays():
     table = Table({"x": [1.0, 1.2, 9, 9.2, np.nan], "y": [1.0] * 5, "ci": [1.5, 1.5, 1.5, 1, 1.5]})
     table["mag_err_f555w"] = 0.1
     assert select_candidates(table)["cuts"].tolist() == [

@@ -17,8 +17,8 @@ from astroclust.stamps.reference import cut_with_cutout2d
 from astroclust.tests.test_images import FORMS, image_forms
 
 
-def _at(*places):
-    return Table({"x": [float(x) for x, _ in places], "y": [float(y) for _, y in places]})
+def _at(*positions):
+    return Table({"x": [float(x) for x, _ in positions], "y": [float(y) for _, y in positions]})
 
 
 def test_stamps_hold_the_pixels_around_a_position(image):
@@ -43,8 +43,8 @@ def test_every_size_is_filled_at_the_edges(size, image):
 
 
 def test_positions_off_the_image(image):
-    places = [(np.nan, 3), (np.inf, 3), (-0.6, 3), (79.6, 3), (3, -30), (3, 60), (79.4, 59.4)]
-    stamps = make_stamps(_at(*places), {"V": image}, size=8, bands=("V",))
+    positions = [(np.nan, 3), (np.inf, 3), (-0.6, 3), (79.6, 3), (3, -30), (3, 60), (79.4, 59.4)]
+    stamps = make_stamps(_at(*positions), {"V": image}, size=8, bands=("V",))
     assert decode_flags(stamps.flags) == [["OFF_IMAGE"]] * 6 + [["EDGE"]]
     assert not stamps.present[:6].any()
 
@@ -78,15 +78,15 @@ def _both_methods(table, images, **options):
 
 
 # Inside, at each kind of edge and corner, on the border of pixels, and off the image.
-PLACES = [(40, 30), (40.5, 29.5), (0, 30), (79.4, 30), (40, -0.4), (40, 59), (0, 0), (79, 59)]
-PLACES += [(-0.6, 3), (79.6, 3), (3, 60), (np.nan, 3), (np.inf, 3)]
+POSITIONS = [(40, 30), (40.5, 29.5), (0, 30), (79.4, 30), (40, -0.4), (40, 59), (0, 0), (79, 59)]
+POSITIONS += [(-0.6, 3), (79.6, 3), (3, 60), (np.nan, 3), (np.inf, 3)]
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_reference_in_every_form_of_image(form, image, wcs, tmp_path):
     image[28, 41], image[33, 38] = np.nan, np.inf
     stamps = _both_methods(
-        _at(*PLACES), {"F555W": image_forms(image, wcs, tmp_path)[form]}, size=9, bands=["V"]
+        _at(*POSITIONS), {"F555W": image_forms(image, wcs, tmp_path)[form]}, size=9, bands=["V"]
     )
     assert np.isnan(stamps.data[0]).sum() == 2
     assert decode_flags(stamps.flags[0]) == ["NON_FINITE"]
@@ -115,7 +115,7 @@ def test_the_reference_with_masks_weights_and_blanks(kind, size, image, wcs, tmp
         given = fits.PrimaryHDU(image, header)
     else:
         given = np.full_like(image, np.nan)
-    _both_methods(_at(*PLACES), {"F555W": given, "F814W": given}, size=size)
+    _both_methods(_at(*POSITIONS), {"F555W": given, "F814W": given}, size=size)
 
 
 def test_pixels_off_the_image_are_nan_as_those_of_cutout2d(image):
@@ -185,7 +185,7 @@ def test_no_rows_give_no_stamps(image):
 @pytest.mark.parametrize("n", [1, 3])
 def test_files_hold_a_band_an_extension(n, field, tmp_path):
     table = field.truth[:n]
-    table["place"] = SkyCoord(table["ra"], table["dec"])
+    table["position"] = SkyCoord(table["ra"], table["dec"])
     stamps = make_stamps(table, field.images)
     stamps.write(tmp_path / "stamps.fits")
     with fits.open(tmp_path / "stamps.fits") as hdus:
@@ -196,7 +196,7 @@ def test_files_hold_a_band_an_extension(n, field, tmp_path):
     np.testing.assert_array_equal(again.present, stamps.present)
     np.testing.assert_array_equal(again.flags, stamps.flags)
     np.testing.assert_array_equal(again.table["class"], table["class"])
-    np.testing.assert_allclose(again.table["place"].ra.deg, table["ra"])
+    np.testing.assert_allclose(again.table["position"].ra.deg, table["ra"])
     assert (again.filters, again.bands) == (stamps.filters, stamps.bands)
 
 

@@ -299,8 +299,8 @@ def test_damaged_files_are_errors_that_name_them(tmp_path):
         content = bytearray((tmp_path / name).read_bytes())
         for _ in range(30):
             damaged = content.copy()
-            for place in rng.integers(0, len(content), 3):
-                damaged[place] = rng.integers(0, 256)
+            for i in rng.integers(0, len(content), 3):
+                damaged[i] = rng.integers(0, 256)
             (tmp_path / name).write_bytes(damaged)
             try:
                 read_table(tmp_path / name)

@@ -109,8 +109,8 @@ def augment_stamps(stamps, rng, *, size=None):
     if len(rows):
         bands = np.nonzero(in_picture[rows])[1].reshape(-1, 3)
         fields = stamps.table["field"] if "field" in stamps.table.colnames else np.zeros(len(data))
-        place = tensor_like(data, rows[:, None]), tensor_like(data, bands)
-        data[place] = render_stamps(data[place], np.asarray(fields)[rows], rng)
+        chosen = tensor_like(data, rows[:, None]), tensor_like(data, bands)
+        data[chosen] = render_stamps(data[chosen], np.asarray(fields)[rows], rng)
     noise, lost, present = _draw_losses(stamps, in_picture, rng)
     if noise:
         noisy = tensor_like(data, list(noise))

@@ -136,8 +136,8 @@ def run_folds(train, sample, *, start, folds, seed, folder, progress_bar):
             labels=labels[rows],
             groups=None if sample.groups is None else np.asarray(sample.groups)[rows],
         )
-        place = None if folder is None else Path(folder) / f"fold-{number + 1}"
-        tests.append((train(part, folder=place), whole[~rows], labels[~rows]))
+        fold_folder = None if folder is None else Path(folder) / f"fold-{number + 1}"
+        tests.append((train(part, folder=fold_folder), whole[~rows], labels[~rows]))
     scheme = tests[0][0].card.classes
     true, probabilities = np.empty(n, int), np.empty((n, len(scheme)))
     for number, test in enumerate(tests):

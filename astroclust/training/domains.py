@@ -198,13 +198,13 @@ class Batches(Dataset):
         starts = counts[:-1].sum(axis=0)
         for index, (start, count) in enumerate(zip(starts, counts[-1], strict=True)):
             n = len(self.domains[index])
-            places = np.arange(start, start + count)
-            rounds = places // n
+            indices = np.arange(start, start + count)
+            rounds = indices // n
             numbers = [
-                self._order(epoch, index, each)[places[rounds == each] % n]
+                self._order(epoch, index, each)[indices[rounds == each] % n]
                 for each in np.unique(rounds)
             ]
-            yield np.concatenate(numbers) if numbers else places
+            yield np.concatenate(numbers) if numbers else indices
 
     def _order(self, epoch, index, each):
         """Random order of the stamps of a domain in one pass of an epoch."""

@@ -199,16 +199,16 @@ def _compress_at_once(pictures, settings):
     ]
 
 
-def _padded(places, size):
-    """Pixel numbers at places that are also before the first or after the last pixel."""
-    mirrored = (-1 - places) % (2 * size)
+def _padded(positions, size):
+    """Pixel numbers at positions that are also before the first or after the last pixel."""
+    mirrored = (-1 - positions) % (2 * size)
     mirrored = np.minimum(mirrored, 2 * size - 1 - mirrored)
-    return np.where(places < 0, mirrored, np.minimum(places, size - 1))
+    return np.where(positions < 0, mirrored, np.minimum(positions, size - 1))
 
 
-def _gather(pictures, places):
+def _gather(pictures, positions):
     """Pixels in rows and columns that differ between pictures, each of shape (n, size)."""
-    rows, columns = tensor_like(pictures, places)
+    rows, columns = tensor_like(pictures, positions)
     number = tensor_like(pictures, np.arange(len(pictures))[:, None, None])
     # Channels are last if indices come first.
     pixels = pictures.movedim(1, -1)[number, rows[:, :, None], columns[:, None, :]]

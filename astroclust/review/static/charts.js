@@ -81,8 +81,8 @@ export function lineChart({ title, x, lines, xLabel, yLabel, yDown = false, mark
   }
   const middle = (LEFT + WIDTH - RIGHT) / 2;
   add(svg, "text", { x: middle, y: HEIGHT - 6, class: "label" }, xLabel);
-  const place = `translate(10 ${(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)`;
-  add(svg, "text", { transform: place, class: "label" }, yLabel);
+  const transform = `translate(10 ${(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)`;
+  add(svg, "text", { transform, class: "label" }, yLabel);
   const names = [];
   for (const [band, line] of Object.entries(lines)) {
     const { color, dash } = styleOf(band);

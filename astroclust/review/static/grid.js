@@ -114,16 +114,16 @@ export class Grid {
     const inView = order.slice(first, last).filter((row) => this.state.data.inside[row]);
     this.pictures.want(picture, inView);
     this.root.setAttribute("aria-activedescendant", `cell-${this.state.position[this.state.chosen]}`);
-    if (!this.painted && inView.every((row) => this.pictures.place(picture, row))) this.mark();
+    if (!this.painted && inView.every((row) => this.pictures.tile(picture, row))) this.mark();
   }
 
   put(cell, position) {
     const x = this.left + (position % this.columns) * (this.size + GAP);
     const y = Math.floor(position / this.columns) * this.line + GAP;
-    const place = `translate(${x}px, ${y}px)`;
-    if (cell.place === place) return;
-    cell.place = place;
-    cell.style.transform = place;
+    const transform = `translate(${x}px, ${y}px)`;
+    if (cell.transform === transform) return;
+    cell.transform = transform;
+    cell.style.transform = transform;
   }
 
   // For the benchmark: time at which the first stamps are painted.
@@ -181,17 +181,17 @@ export class Grid {
       stamp.dataset.drawn = "";
       return;
     }
-    const place = this.pictures.place(picture, row);
-    const drawn = place ? `${picture} ${row} ${this.size}` : "";
+    const tile = this.pictures.tile(picture, row);
+    const drawn = tile ? `${picture} ${row} ${this.size}` : "";
     if (stamp.dataset.drawn === drawn) return;
     stamp.dataset.drawn = drawn;
     stamp.textContent = "";
-    if (!place) {
+    if (!tile) {
       stamp.style.backgroundImage = "";
       return;
     }
-    stamp.style.backgroundImage = `url("${place.url}")`;
-    stamp.style.backgroundPosition = `${-place.column * this.size}px ${-place.line * this.size}px`;
+    stamp.style.backgroundImage = `url("${tile.url}")`;
+    stamp.style.backgroundPosition = `${-tile.column * this.size}px ${-tile.line * this.size}px`;
     stamp.style.backgroundSize = `${this.pictures.columns * this.size}px auto`;
   }
 }

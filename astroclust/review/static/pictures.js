@@ -11,30 +11,30 @@ export class Pictures extends EventTarget {
     this.columns = data.sheet_columns;
     this.fixed = !source.live;
     this.sheets = new Map(); // in order of use
-    this.places = new Map(); // "name row" to place
+    this.tiles = new Map(); // "name row" to tile
     this.busy = 0;
   }
 
   // Position of the picture of a row in a sheet, or null while it is loading.
-  place(name, row) {
-    if (this.fixed) return this.source.fixedPlace(name, row);
-    const place = this.places.get(`${name} ${row}`);
-    return place?.sheet.url ? place : null;
+  tile(name, row) {
+    if (this.fixed) return this.source.fixedTile(name, row);
+    const tile = this.tiles.get(`${name} ${row}`);
+    return tile?.sheet.url ? tile : null;
   }
 
   // Request the pictures of rows in view; "loaded" is emitted when more are available.
   want(name, rows) {
     if (this.fixed) return;
-    const missing = rows.filter((row) => !this.places.has(`${name} ${row}`));
+    const missing = rows.filter((row) => !this.tiles.has(`${name} ${row}`));
     while (missing.length && this.busy < AT_ONCE) this.load(name, missing.splice(0, PER_SHEET));
   }
 
   async load(name, rows) {
     const sheet = { keys: rows.map((row) => `${name} ${row}`), url: null };
     rows.forEach((row, i) => {
-      const place = { sheet, column: i % this.columns, line: Math.floor(i / this.columns) };
-      Object.defineProperty(place, "url", { get: () => sheet.url });
-      this.places.set(`${name} ${row}`, place);
+      const tile = { sheet, column: i % this.columns, line: Math.floor(i / this.columns) };
+      Object.defineProperty(tile, "url", { get: () => sheet.url });
+      this.tiles.set(`${name} ${row}`, tile);
     });
     this.busy++;
     try {
@@ -44,7 +44,7 @@ export class Pictures extends EventTarget {
     } catch {
       // Requested again when next drawn, not immediately, as the server may have stopped.
       setTimeout(() => {
-        sheet.keys.forEach((key) => this.places.delete(key));
+        sheet.keys.forEach((key) => this.tiles.delete(key));
         this.dispatchEvent(new Event("loaded"));
       }, 2000);
     }
@@ -56,7 +56,7 @@ export class Pictures extends EventTarget {
     while (this.sheets.size > KEPT) {
       const sheet = this.sheets.keys().next().value;
       this.sheets.delete(sheet);
-      sheet.keys.forEach((key) => this.places.delete(key));
+      sheet.keys.forEach((key) => this.tiles.delete(key));
       URL.revokeObjectURL(sheet.url);
     }
   }

@@ -74,7 +74,7 @@ class Embedded {
     return this.data;
   }
 
-  fixedPlace(name, row) {
+  fixedTile(name, row) {
     const { per_sheet: perSheet, sheet_columns: columns } = this.data;
     const index = row % perSheet;
     const url = this.sheetUrl(name, Math.floor(row / perSheet));
@@ -92,7 +92,7 @@ class Embedded {
   }
 
   stamp(name, row) {
-    return this.fixedPlace(name, row);
+    return this.fixedTile(name, row);
   }
 
   tile() {
@@ -139,9 +139,9 @@ class Embedded {
     const quote = (text) => (/[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
     const { ids, exact } = this.data;
     const lines = this.entries().map((e) => {
-      const place = [e.row, quote(ids[e.row]), exact.x[e.row], exact.y[e.row]];
+      const position = [e.row, quote(ids[e.row]), exact.x[e.row], exact.y[e.row]];
       const how = [e.blind ? "True" : "False", quote(e.order ?? ""), e.time];
-      return [...place, quote(e.reviewer), e.class ?? "", quote(e.note), ...how].join(",");
+      return [...position, quote(e.reviewer), e.class ?? "", quote(e.note), ...how].join(",");
     });
     return this.data.header + lines.map((line) => `${line}\n`).join("");
   }

@@ -4,7 +4,7 @@
 import numpy as np
 from scipy.spatial import KDTree
 
-__all__ = ["crowding_of", "draw_places", "scatter"]
+__all__ = ["crowding_of", "draw_positions", "scatter"]
 
 # Sources closer together than this are one source.
 _CLOSEST = 3.0
@@ -46,7 +46,7 @@ def scatter(rng, shape, n, weight=None, margin=0):
     return np.array([x, y]) - int(np.ceil(margin)) + rng.uniform(-0.5, 0.5, (2, n))
 
 
-def draw_places(rng, shape, density, group_fraction, group_size, group_radius, weight=None):
+def draw_positions(rng, shape, density, group_fraction, group_size, group_radius, weight=None):
     """Draw positions of candidates, both isolated and in groups.
 
     Parameters
@@ -76,32 +76,32 @@ def draw_places(rng, shape, density, group_fraction, group_size, group_radius, w
     # Groups are hierarchical: some compact, some loose.
     radius = group_radius * np.exp(rng.normal(0, 0.7, parents.shape[1]))
     member = rng.integers(0, parents.shape[1], grouped)
-    places = np.hstack(
+    positions = np.hstack(
         [alone, parents[:, member] + radius[member] * rng.normal(0, 1, (2, grouped))]
     )
-    places = places[:, rng.permutation(places.shape[1])]
+    positions = positions[:, rng.permutation(positions.shape[1])]
     edge = np.array(shape[::-1])[:, None] - 1
-    places = places[:, ((places > 0) & (places < edge)).all(axis=0)]
-    places = _apart(places)
-    return places[:, : rng.poisson(density * area)]
+    positions = positions[:, ((positions > 0) & (positions < edge)).all(axis=0)]
+    positions = _apart(positions)
+    return positions[:, : rng.poisson(density * area)]
 
 
-def _apart(places):
+def _apart(positions):
     """Exclude positions that are too close to an earlier one."""
-    if not places.size:
-        return places
-    near = KDTree(places.T).query_pairs(_CLOSEST, output_type="ndarray")
-    keep = np.ones(places.shape[1], bool)
+    if not positions.size:
+        return positions
+    near = KDTree(positions.T).query_pairs(_CLOSEST, output_type="ndarray")
+    keep = np.ones(positions.shape[1], bool)
     keep[near.max(axis=1)] = False
-    return places[:, keep]
+    return positions[:, keep]
 
 
-def crowding_of(places):
+def crowding_of(positions):
     """Crowding of each position: the sum of inverse squared distances to the others.
 
     Parameters
     ----------
-    places : `~numpy.ndarray`, shape (2, n)
+    positions : `~numpy.ndarray`, shape (2, n)
         0-based pixels.
 
     Returns
@@ -109,8 +109,8 @@ def crowding_of(places):
     crowding : `~numpy.ndarray` of float64, shape (n,)
         For the nearest eight, per square pixel.
     """
-    if places.shape[1] < 2:
-        return np.zeros(places.shape[1])
-    nearest = min(9, places.shape[1])
-    distances = KDTree(places.T).query(places.T, nearest)[0][:, 1:]
+    if positions.shape[1] < 2:
+        return np.zeros(positions.shape[1])
+    nearest = min(9, positions.shape[1])
+    distances = KDTree(positions.T).query(positions.T, nearest)[0][:, 1:]
     return np.sum(distances**-2.0, axis=1)

@@ -3,48 +3,48 @@ import numpy as np
 import pytest
 from scipy.spatial import KDTree
 
-from astroclust.simulation.places import crowding_of, draw_places, scatter
+from astroclust.simulation.positions import crowding_of, draw_positions, scatter
 
 ALONE = {"group_fraction": 0.0, "group_size": 3.0, "group_radius": 20.0}
 GROUPS = {"group_fraction": 0.9, "group_size": 6.0, "group_radius": 8.0}
 
 
-def nearest(places):
-    return KDTree(places.T).query(places.T, 2)[0][:, 1]
+def nearest(positions):
+    return KDTree(positions.T).query(positions.T, 2)[0][:, 1]
 
 
 @pytest.mark.parametrize("groups", [ALONE, GROUPS])
-def test_places_are_in_the_image_and_apart(groups):
+def test_positions_are_in_the_image_and_apart(groups):
     for seed in range(4):
         rng = np.random.default_rng(seed)
-        x, y = places = draw_places(rng, (300, 400), 2e-3, **groups)
+        x, y = positions = draw_positions(rng, (300, 400), 2e-3, **groups)
         assert x.min() > 0
         assert y.min() > 0
         assert x.max() < 399
         assert y.max() < 299
-        assert nearest(places).min() > 3
+        assert nearest(positions).min() > 3
 
 
 @pytest.mark.parametrize("groups", [ALONE, GROUPS])
 def test_there_are_as_many_as_asked(groups):
     rng = np.random.default_rng(1)
-    counts = [draw_places(rng, (900, 1000), 3e-4, **groups).shape[1] for _ in range(12)]
+    counts = [draw_positions(rng, (900, 1000), 3e-4, **groups).shape[1] for _ in range(12)]
     assert np.mean(counts) == pytest.approx(270, rel=0.1)
-    assert draw_places(rng, (100, 100), 1e-9, **groups).shape == (2, 0)
+    assert draw_positions(rng, (100, 100), 1e-9, **groups).shape == (2, 0)
 
 
 def test_groups_are_groups():
     shape, density = (1000, 1000), 3e-4
     alone, grouped = (
-        draw_places(np.random.default_rng(1), shape, density, **groups)
+        draw_positions(np.random.default_rng(1), shape, density, **groups)
         for groups in (ALONE, GROUPS)
     )
-    # Random places: half have a neighbor within sqrt(ln 2 / pi / density).
+    # Random positions: half have a neighbor within sqrt(ln 2 / pi / density).
     assert np.median(nearest(alone)) == pytest.approx(27, rel=0.15)
     assert np.median(nearest(grouped)) < 14
 
 
-def test_places_follow_a_map():
+def test_positions_follow_a_map():
     rng = np.random.default_rng(2)
     weight = np.zeros((80, 60))
     weight[20:40, 10:30] = 1.0
@@ -57,12 +57,12 @@ def test_places_follow_a_map():
     assert np.mean(x > 29.5) == pytest.approx(0.75, abs=0.03)
     # Within the pixels, too, they are spread evenly.
     assert np.mean(x - np.round(x)) == pytest.approx(0, abs=0.02)
-    places = draw_places(rng, (80, 60), 2e-2, **ALONE, weight=weight)
-    assert weight[tuple(np.round(places[::-1]).astype(int))].all()
+    positions = draw_positions(rng, (80, 60), 2e-2, **ALONE, weight=weight)
+    assert weight[tuple(np.round(positions[::-1]).astype(int))].all()
 
 
 @pytest.mark.parametrize("weight", [None, np.ones((50, 40))])
-def test_places_beyond_the_edges(weight):
+def test_positions_beyond_the_edges(weight):
     x, y = scatter(np.random.default_rng(3), (50, 40), 6000, weight, margin=10)
     assert x.min() == pytest.approx(-10.5, abs=0.2)
     assert x.max() == pytest.approx(49.5, abs=0.2)
@@ -72,16 +72,16 @@ def test_places_beyond_the_edges(weight):
 
 
 def test_crowding_is_that_of_the_others():
-    places = np.array([[0.0, 2, 100, 500], [0, 0, 0, 0]])
-    crowding = crowding_of(places)
+    positions = np.array([[0.0, 2, 100, 500], [0, 0, 0, 0]])
+    crowding = crowding_of(positions)
     assert crowding[0] == pytest.approx(1 / 4 + 1 / 100**2 + 1 / 500**2)
     assert np.argmin(crowding) == 3
-    assert crowding_of(places[:, :1]).tolist() == [0]
-    assert crowding_of(places[:, :0]).shape == (0,)
+    assert crowding_of(positions[:, :1]).tolist() == [0]
+    assert crowding_of(positions[:, :0]).shape == (0,)
 
 
 def test_equal_generators_give_equal_places():
     first, again = (
-        draw_places(np.random.default_rng(7), (200, 200), 1e-3, **GROUPS) for _ in range(2)
+        draw_positions(np.random.default_rng(7), (200, 200), 1e-3, **GROUPS) for _ in range(2)
     )
     np.testing.assert_array_equal(first, again)
