@@ -313,7 +313,7 @@ def _named(error, path, remedy):
 def _in_one_line(error):
     """Message of an exception in one line."""
     if isinstance(error, MemoryError):
-        return "there is not enough memory"
+        return "not enough memory"
     text = str(getattr(error, "strerror", None) or error).strip().partition("\n")[0][:200]
     if not text or isinstance(error, (ArithmeticError, AttributeError, LookupError, TypeError)):
         return f"its content is not as expected ({type(error).__name__}: {text})"

@@ -294,7 +294,7 @@ def half_weights(at):
 def graphs(at):
     """The bundled network recorded once as a CUDA graph, and replayed."""
     if at.device.type != "cuda":
-        yield "there is no GPU here"
+        yield "no GPU is available"
         return
     classifier = load_classifier().prepared(at.device)
     work = rate_of(classifier)
@@ -319,7 +319,7 @@ def graphs(at):
 def compiled(at):
     """The bundled network compiled, with the time that this takes."""
     if at.device.type != "cuda":
-        yield "there is no GPU here"
+        yield "no GPU is available"
         return
     classifier = load_classifier().prepared(at.device)
     work, n = rate_of(classifier), max(at.batches)
@@ -511,7 +511,7 @@ def main():
     arguments = parser.parse_args()
     unknown = set(arguments.lines) - {line.__name__ for line in LINES}
     if unknown:
-        parser.error(f"there is no line {', '.join(sorted(unknown))}")
+        parser.error(f"unknown lines {', '.join(sorted(unknown))}")
     begun = time.perf_counter()
     file = arguments.output.open("w") if arguments.output else None
 

@@ -282,7 +282,7 @@ def two_workers(folder):
 def on_gpu(folder):
     """On a GPU: the bundled classifier end to end, and the dual ResNet18, against the CPU."""
     if not torch.cuda.is_available():
-        return "there is no GPU here", np.nan
+        return "no GPU is available", np.nan
     shape = (4000, 4000)
     images = ImageSet.read(write_mosaics(folder, shape))
     many, few = random_table(200_000, shape), random_table(5000, shape)

@@ -298,7 +298,7 @@ def _answer(request, files):
         columns = _PRODUCT
         rows = [row for row in rows if row["obsID"] in params["obsid"].split(",")]
     else:
-        return {"status": "ERROR", "msg": f"there is no service {service}"}
+        return {"status": "ERROR", "msg": f"service {service} does not exist"}
     length = request["pagesize"]
     first = (request["page"] - 1) * length
     return {

@@ -210,7 +210,7 @@ def _check_fields(fields, card):
     if isinstance(fields, SimulatedFields):
         return
     if not len(fields):
-        raise ValueError("there are no fields to train on; give at least one")
+        raise ValueError("no fields to train on; give at least one")
     for field in fields:
         if len(field.pixels) != len(card.bands):
             raise ValueError(

@@ -118,10 +118,10 @@ def _stale_distortions(header, hdus):
     if all(ctype.endswith("-SIP") for ctype in ctypes):
         lost = [kind for kind in given if kind in _TABLES and not _has_table(hdus, kind)]
         if "SIP" not in given:
-            return ["SIP", *lost], "CTYPE is -SIP, but there is no polynomial"
+            return ["SIP", *lost], "CTYPE is -SIP, but its polynomial is missing"
         return lost, "their lookup tables are missing"
     if any(ctype.endswith("-TPV") for ctype in ctypes) and "PV" not in given:
-        return ["TPV"], "CTYPE is -TPV, but there is no polynomial"
+        return ["TPV"], "CTYPE is -TPV, but its polynomial is missing"
     # Projections other than TAN have PV parameters of their own.
     if not all(ctype.endswith(("-TAN", "-TAN-SIP")) for ctype in ctypes):
         given = [kind for kind in given if kind != "PV"]

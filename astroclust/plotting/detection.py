@@ -47,7 +47,7 @@ def plot_detection(scores):
     >>> plot_detection({"a method": scores}).savefig("detection.png")
     """
     if not any(len(one.by_magnitude) for one in scores.values()):
-        raise ValueError("there are no scores against magnitude; use truth with magnitudes")
+        raise ValueError("no scores against magnitude; use truth with magnitudes")
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
     for number, (name, one, color, marker) in enumerate(_styles(scores)):
@@ -108,7 +108,7 @@ def plot_precision_recall(scores, *, ax=None):
     >>> ax.figure.savefig("precision-recall.png")
     """
     if not scores:
-        raise ValueError("there are no scores to plot; give those of at least one method")
+        raise ValueError("no scores to plot; give those of at least one method")
     if ax is None:
         ax = Figure(figsize=(5.5, 5), layout="constrained").subplots()
     for name, one, color, marker in _styles(scores):

@@ -266,7 +266,7 @@ def plot_examples(stamps, *, size=50, titles=None):
     """
     n = len(stamps)
     if not n:
-        raise ValueError("there are no stamps to plot")
+        raise ValueError("no stamps to plot")
     if not 0 < size <= stamps.size:
         raise ValueError(
             f"cannot crop stamps of {stamps.size} pixels to {size}; cut larger ones, such as "

@@ -227,7 +227,7 @@ def plot_confusion_panels(confusions):
     columns = list(dict.fromkeys(name for row in confusions.values() for name in row))
     known = [one for row in confusions.values() for one in row.values() if one is not None]
     if not known:
-        raise ValueError("there are no confusion matrices to plot")
+        raise ValueError("no confusion matrices to plot")
     shape = len(confusions), len(columns)
     figure = Figure(figsize=(0.8 + 3.2 * shape[1], 0.4 + 3.2 * shape[0]), layout="constrained")
     axes = figure.subplots(*shape, squeeze=False)
@@ -284,7 +284,7 @@ def plot_class_distributions(confusions, *, agreement=None):
     """
     matrices = list(confusions.values())
     if not matrices:
-        raise ValueError("there are no confusion matrices to plot")
+        raise ValueError("no confusion matrices to plot")
     classes = matrices[0]["class"].tolist()
     if any(matrix["class"].tolist() != classes for matrix in matrices):
         raise ValueError("the confusion matrices have different classes")
@@ -431,7 +431,7 @@ def plot_damage(*scores):
     >>> plot_damage(scores).savefig("damage.png")
     """
     if not scores or not all(map(len, scores)):
-        raise ValueError("there are no scores to plot; give tables from score_damage")
+        raise ValueError("no scores to plot; give tables from score_damage")
     kinds = list(dict.fromkeys(kind for table in scores for kind in table["kind"]))
     figure = Figure(figsize=(3.2 * len(kinds) + 0.6, 3.4), layout="constrained")
     axes = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]

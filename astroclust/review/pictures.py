@@ -28,7 +28,7 @@ _CONTEXT = 4
 
 # Number of cached pictures: about 75 MB for 50 pixels in color.
 _KEPT = 10_000
-_GREY_LIMITS = (20.0, 99.8)
+_GRAY_LIMITS = (20.0, 99.8)
 _FIELD_LIMITS = (30.0, 99.4)
 # Pixels along a side from which the levels of a field are computed.
 _SAMPLE = 1000
@@ -269,7 +269,7 @@ def _sampled(band, rows, step, top):
     return np.nan_to_num(np.stack(parts)).mean(axis=0)
 
 
-def _percentiles(pixels, limits=_GREY_LIMITS):
+def _percentiles(pixels, limits=_GRAY_LIMITS):
     finite = pixels[np.isfinite(pixels)]
     return np.percentile(finite, limits) if finite.size else (0.0, 1.0)
 

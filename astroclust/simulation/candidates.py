@@ -280,9 +280,9 @@ def _gradient(rng):
 
 def _peaks(rng, n, spread, steepness, scatter, clusters):
     """Components with a luminosity function, the brightest in the middle."""
-    lights = np.sort(rng.random(n) ** steepness)[::-1] + 0.05
+    fluxes = np.sort(rng.random(n) ** steepness)[::-1] + 0.05
     parts = []
-    for i, light in enumerate(lights):
+    for i, light in enumerate(fluxes):
         dx, dy = (0.0, 0.0) if i == 0 else rng.normal(0, spread, 2)
         radius = rng.uniform(0.2, 0.7) if rng.random() < clusters else 0.0
         parts.append(Component(light * _tint(rng, scatter), dx, dy, radius))
@@ -331,9 +331,9 @@ def _triple(rng):
 
 def _crowd(rng):
     """A chance group of stars without a dominant one."""
-    lights = rng.uniform(0.4, 1.0, int(rng.integers(3, 7)))
+    fluxes = rng.uniform(0.4, 1.0, int(rng.integers(3, 7)))
     return [
-        Component(light * _tint(rng, 0.6), *_aside(rng, rng.uniform(0.5, 2.5))) for light in lights
+        Component(light * _tint(rng, 0.6), *_aside(rng, rng.uniform(0.5, 2.5))) for light in fluxes
     ]
 
 

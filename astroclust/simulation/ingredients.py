@@ -91,13 +91,13 @@ def _profiles(galaxies):
     wrong = next((stamp.shape for stamp in stamps if stamp.ndim != 2), None)
     if wrong is not None:
         raise ValueError(f"{source} must have 2-D stamps of galaxies, not of shape {wrong}")
-    lights = [light for light in map(_isolate, stamps) if light is not None]
-    if not lights:
+    isolated = [image for image in map(_isolate, stamps) if image is not None]
+    if not isolated:
         raise ValueError(
             f"{source} has no galaxies, as none of its {len(stamps)} stamps has a source in the "
             "center; center the stamps on galaxies"
         )
-    return tuple(galaxy_profile(light) for light in lights)
+    return tuple(map(galaxy_profile, isolated))
 
 
 def _isolate(stamp):

@@ -407,12 +407,14 @@ def test_a_bundle_that_reaches_elsewhere_is_refused_whole(tmp_path, bad):
 
 @pytest.mark.parametrize("damage", [-100, -8, 200])
 def test_a_damaged_bundle_is_an_error(tmp_path, damage):
-    path = bundle(tmp_path / "torn.tar.gz", *[(f"{i}.fits", tarfile.REGTYPE) for i in range(99)])
+    path = bundle(
+        tmp_path / "truncated.tar.gz", *[(f"{i}.fits", tarfile.REGTYPE) for i in range(99)]
+    )
     content = bytearray(path.read_bytes())
     if damage > 0:
         content[damage] ^= 1
     path.write_bytes(content[:damage] if damage < 0 else content)
-    with pytest.raises(OSError, match=r"cannot read .*torn.tar.gz: .*; download it again"):
+    with pytest.raises(OSError, match=r"cannot read .*truncated.tar.gz: .*; download it again"):
         extract_bundle(path, tmp_path, r".*\.fits")
     assert list(tmp_path.iterdir()) == [path]
 

@@ -311,7 +311,7 @@ def test_nothing_is_lost_and_rows_are_independent(data, field):
         np.testing.assert_array_equal(other["class"].mask, whole["class"].mask[rows])
 
 
-def test_colour_is_not_needed_but_shape_is(field):
+def test_color_is_not_needed_but_shape_is(field):
     """A point and a wide Gaussian in one band are told apart."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:100, :200]

@@ -215,7 +215,7 @@ def test_runs_without_a_class_are_ignored_for_that_class():
     assert np.isnan(one_left["class_4_std"][0])
 
 
-def test_entropies_are_from_none_to_that_of_equal_chances():
+def test_entropies_are_from_none_to_that_of_equal_probabilities():
     distribution = entropy_distribution([0, 0.1, np.log(4), np.nan], bins=4)
     assert distribution["total"].tolist() == [2, 0, 0, 1]
     width = distribution["high"] - distribution["low"]

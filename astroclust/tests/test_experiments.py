@@ -53,8 +53,8 @@ def test_a_training_is_kept_and_read_again(tmp_path, monkeypatch):
     validation = first[first["part"] == "validation"]
     assert len(validation) == 12
     np.testing.assert_array_equal(validation["label"], stamps.table["class"][validation["row"]])
-    chances = np.column_stack([first[f"prob_{i}"] for i in (1, 2, 3, 4)])
-    np.testing.assert_allclose(chances.sum(axis=1), 1, atol=1e-5)
+    probabilities = np.column_stack([first[f"prob_{i}"] for i in (1, 2, 3, 4)])
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     assert not list(tmp_path.rglob("*.ckpt"))
     result = trainings.result_of(training, tmp_path)
     earlier = result.read_text().replace("validation_fraction: ", "validation_share: ")

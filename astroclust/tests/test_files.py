@@ -187,10 +187,12 @@ def test_a_torn_compressed_file_is_found_out(tmp_path, lost):
     hdus = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(values)])
     hdus.writeto(tmp_path / "whole.fits")
     packed = gzip.compress((tmp_path / "whole.fits").read_bytes())
-    (tmp_path / "torn.fits.gz").write_bytes(packed[:-lost])
+    (tmp_path / "truncated.fits.gz").write_bytes(packed[:-lost])
     with (
-        pytest.raises(OSError, match=r"cannot read .*torn.fits.gz: .*; download or write it again"),
-        open_fits(tmp_path / "torn.fits.gz"),
+        pytest.raises(
+            OSError, match=r"cannot read .*truncated.fits.gz: .*; download or write it again"
+        ),
+        open_fits(tmp_path / "truncated.fits.gz"),
     ):
         pass
     (tmp_path / "whole.fits.gz").write_bytes(packed)

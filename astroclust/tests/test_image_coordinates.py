@@ -60,7 +60,7 @@ def test_the_remedy_keeps_a_distortion_that_applies(image, wcs, tmp_path):
 def test_a_polynomial_that_is_missing(image, wcs):
     header = _header(wcs)
     header["CTYPE1"], header["CTYPE2"] = "RA---TAN-SIP", "DEC--TAN-SIP"
-    with pytest.warns(AstropyUserWarning, match="CTYPE is -SIP, but there is no polynomial"):
+    with pytest.warns(AstropyUserWarning, match="CTYPE is -SIP, but its polynomial is missing"):
         assert ImageSet({"F555W": fits.PrimaryHDU(image, header)}).wcs.sip is None
 
 

@@ -88,8 +88,8 @@ def test_ties_go_to_each_of_the_tied_classes_by_chance():
     labels = label_noise(np.full(N, 2), seed=1, n_experts=2, difficulty=np.ones(N))
     tied = np.sort(votes_of(labels), axis=1) == [2, 3]
     modes = labels["class_mode"][tied.all(axis=1)]
-    chances = CONFUSION_ON_BORDER[1]
-    expected = chances[1] / (chances[1] + chances[2])
+    probabilities = CONFUSION_ON_BORDER[1]
+    expected = probabilities[1] / (probabilities[1] + probabilities[2])
     assert np.mean(modes == 2) == pytest.approx(expected, abs=0.03)
 
 
@@ -105,24 +105,26 @@ def test_textbook_cases_are_unanimous_and_others_less_the_harder_they_are():
 
 
 def test_votes_on_the_border_follow_the_confusion():
-    for true, chances in enumerate(CONFUSION_ON_BORDER, start=1):
-        assert sum(chances) == pytest.approx(1)
-        assert max(chances) == chances[true - 1]
+    for true, probabilities in enumerate(CONFUSION_ON_BORDER, start=1):
+        assert sum(probabilities) == pytest.approx(1)
+        assert max(probabilities) == probabilities[true - 1]
         votes = label_noise(np.full(N, true), seed=1, difficulty=np.ones(N))["expert_2"]
         # 0.014 is four standard deviations of a fraction of a half.
-        np.testing.assert_allclose(np.bincount(votes, minlength=5)[1:] / N, chances, atol=0.014)
+        np.testing.assert_allclose(
+            np.bincount(votes, minlength=5)[1:] / N, probabilities, atol=0.014
+        )
 
 
 @pytest.mark.parametrize("label", KINDS)
-def test_kinds_lean_and_have_the_chances_of_their_class_in_the_mean(label):
-    chances = confusion_of_kinds()
-    mean = sum(fraction * chances[kind] for kind, fraction in listed_fractions(label).items())
+def test_kinds_lean_and_have_the_probabilities_of_their_class_in_the_mean(label):
+    probabilities = confusion_of_kinds()
+    mean = sum(fraction * probabilities[kind] for kind, fraction in listed_fractions(label).items())
     np.testing.assert_allclose(mean, CONFUSION_ON_BORDER[label - 1], atol=1e-6)
     for kind in KINDS[label]:
-        assert chances[kind].sum() == pytest.approx(1)
+        assert probabilities[kind].sum() == pytest.approx(1)
         if kind in TAKEN_FOR:
             rival = TAKEN_FOR[kind] - 1
-            assert chances[kind][rival] > CONFUSION_ON_BORDER[label - 1][rival]
+            assert probabilities[kind][rival] > CONFUSION_ON_BORDER[label - 1][rival]
 
 
 def test_a_pair_is_taken_for_an_association_and_a_lone_star_for_a_cluster():

@@ -36,14 +36,14 @@ def _star(sigma, flux=1000.0, sky=7.0):
     return sky + flux / (2 * np.pi * sigma**2) * np.exp(-(x**2 + y**2) / (2 * sigma**2))
 
 
-CENTRE = Table({"x": [30.0], "y": [30.0]})
+CENTER = Table({"x": [30.0], "y": [30.0]})
 
 
 @pytest.mark.parametrize("sky", [0.0, 7.0])
 def test_flux_and_its_error_as_iraf_has_it(sky):
     noise = np.random.default_rng(0).normal(0, 0.5, (61, 61))
     image = CCDData(_star(1.0, sky=sky) + noise, unit="electron/s", meta={"EXPTIME": 100.0})
-    result = measure_photometry(CENTRE, {"F555W": image}, errors="iraf")
+    result = measure_photometry(CENTER, {"F555W": image}, errors="iraf")
     description = "F555W flux within 4 pixels, minus the sky, in electron / s"
     assert result["flux_f555w"].description == description
     ring = CircularAnnulus((30, 30), 7, 8).to_mask(method="center").get_values(image.data)
@@ -51,7 +51,7 @@ def test_flux_and_its_error_as_iraf_has_it(sky):
     variance = 1000 / 100 + area * np.var(ring, ddof=1) * (1 + area / len(ring))
     assert result["flux_err_f555w"][0] == pytest.approx(np.sqrt(variance), rel=0.03)
     assert abs(result["flux_f555w"][0] - 1000) < 3 * result["flux_err_f555w"][0]
-    without_exposure = measure_photometry(CENTRE, {"F555W": image.data}, errors="iraf")
+    without_exposure = measure_photometry(CENTER, {"F555W": image.data}, errors="iraf")
     assert without_exposure["flux_err_f555w"][0] < result["flux_err_f555w"][0]
 
 
@@ -111,8 +111,8 @@ def _direct_sum(image, radius):
 def test_the_index_agrees_with_a_direct_sum(sigma):
     image = _star(sigma)
     expected = -2.5 * np.log10(_direct_sum(image, 1) / _direct_sum(image, 3))
-    assert concentration_index(CENTRE, image)[0] == pytest.approx(expected, abs=1e-3)
-    flux = measure_photometry(CENTRE, {"V": image})["flux_v"][0]
+    assert concentration_index(CENTER, image)[0] == pytest.approx(expected, abs=1e-3)
+    flux = measure_photometry(CENTER, {"V": image})["flux_v"][0]
     assert -2.5 * np.log10(flux / _direct_sum(image, 4)) == pytest.approx(0, abs=1e-3)
 
 
@@ -123,7 +123,7 @@ def test_what_cannot_be_measured_is_nan():
     result = measure_photometry(table, {"V": image})
     assert np.isnan(result["flux_v"]).all()
     assert np.isnan(concentration_index(table, image)).all()
-    assert np.isnan(concentration_index(CENTRE, -_star(1.0, sky=0))).all()
+    assert np.isnan(concentration_index(CENTER, -_star(1.0, sky=0))).all()
     assert len(measure_photometry(table[:0], {"V": image})) == 0
 
 
@@ -166,7 +166,7 @@ def test_zero_points_of_header_and_table(filter_, meta, zero):
     missing = "INSTRUME" in meta and "PHOTFLAM" not in meta
     told = pytest.warns(AstropyUserWarning, match="PHOTFLAM or PHOTPLAM is missing: photometry")
     with told if missing else nullcontext():
-        result = measure_photometry(CENTRE, images)
+        result = measure_photometry(CENTER, images)
     name = filter_.lower()
     expected = zero - 2.5 * np.log10(result[f"flux_{name}"][0])
     assert result[f"mag_{name}"][0] == pytest.approx(expected, abs=2e-3)
@@ -177,34 +177,34 @@ def test_zero_points_of_header_and_table(filter_, meta, zero):
 def test_zero_points_that_are_given():
     header = {"PHOTFLAM": 1e-19, "PHOTPLAM": 5308.4}
     images = {"F555W": CCDData(_star(1.0), **RATE, meta=header)}
-    legus = measure_photometry(CENTRE, images, zero_points="legus")["mag_f555w"][0]
-    given_ = measure_photometry(CENTRE, images, zero_points={"V": 25.816})["mag_f555w"][0]
+    legus = measure_photometry(CENTER, images, zero_points="legus")["mag_f555w"][0]
+    given_ = measure_photometry(CENTER, images, zero_points={"V": 25.816})["mag_f555w"][0]
     assert legus == pytest.approx(given_)
-    assert measure_photometry(CENTRE, images)["mag_f555w"][0] != pytest.approx(legus, abs=0.01)
+    assert measure_photometry(CENTER, images)["mag_f555w"][0] != pytest.approx(legus, abs=0.01)
 
 
 def test_units_of_the_image():
-    rate = measure_photometry(CENTRE, {"F555W": CCDData(_star(1.0), **RATE)})["mag_f555w"][0]
+    rate = measure_photometry(CENTER, {"F555W": CCDData(_star(1.0), **RATE)})["mag_f555w"][0]
     counts = CCDData(_star(1.0) * 500, unit="electron", meta={"EXPTIME": 500})
-    result = measure_photometry(CENTRE, {"F555W": counts})
+    result = measure_photometry(CENTER, {"F555W": counts})
     assert result["mag_f555w"][0] == pytest.approx(rate)
-    photons = measure_photometry(CENTRE, {"F555W": counts}, errors="iraf")
+    photons = measure_photometry(CENTER, {"F555W": counts}, errors="iraf")
     assert photons["flux_err_f555w"][0] > np.sqrt(500 * 900) / 500
     with pytest.warns(AstropyUserWarning, match="EXPTIME is missing"):
         images = ImageSet({"F555W": CCDData(counts.data, unit="electron")})
-    alone = measure_photometry(CENTRE, images, errors="iraf")
+    alone = measure_photometry(CENTER, images, errors="iraf")
     assert alone["flux_err_f555w"][0] > np.sqrt(500 * 900)
     # 1 e-/s is 10 ** (-0.4 (25.816 - 0.028 - 8.9)) Jy
     scale = 10 ** (-0.4 * (25.816 - 0.028 - 31.4))
     density = CCDData(_star(1.0) * scale, unit="nJy", meta={"EXPTIME": 500})
-    result = measure_photometry(CENTRE, {"F555W": density}, errors="iraf")
+    result = measure_photometry(CENTER, {"F555W": density}, errors="iraf")
     assert result["mag_f555w"][0] == pytest.approx(rate, abs=1e-3)
     error = photons["flux_err_f555w"][0]
     assert result["flux_err_f555w"][0] == pytest.approx(error, rel=1e-3)
     for unit in ("K", "electron"):
         with pytest.warns(AstropyUserWarning, match="photometry gives no magnitudes"):
             images = ImageSet({"F555W": CCDData(_star(1.0), unit=unit)})
-        result = measure_photometry(CENTRE, images)
+        result = measure_photometry(CENTER, images)
         assert result["mag_f555w"].mask.all()
         assert result["flag_f555w"][0] == CatalogFlag.UNDEFINED
 
@@ -212,11 +212,11 @@ def test_units_of_the_image():
 @pytest.mark.parametrize("unit", ["ELECTRONS/S", "electrons/s", "COUNTS/S", "cps", "e-/s"])
 def test_units_as_headers_spell_them(unit):
     hdu = fits.ImageHDU(_star(1.0), fits.Header({"BUNIT": unit}))
-    rate = measure_photometry(CENTRE, {"F555W": CCDData(_star(1.0), **RATE)})["mag_f555w"][0]
-    assert measure_photometry(CENTRE, {"F555W": hdu})["mag_f555w"][0] == pytest.approx(rate)
+    rate = measure_photometry(CENTER, {"F555W": CCDData(_star(1.0), **RATE)})["mag_f555w"][0]
+    assert measure_photometry(CENTER, {"F555W": hdu})["mag_f555w"][0] == pytest.approx(rate)
     hdu.header["BUNIT"] = "ergs of light"
     with pytest.warns(AstropyUserWarning, match="'ergs of light' is not understood"):
-        assert measure_photometry(CENTRE, {"F555W": hdu})["mag_f555w"].mask.all()
+        assert measure_photometry(CENTER, {"F555W": hdu})["mag_f555w"].mask.all()
 
 
 def test_at_the_edge_of_what_was_exposed():
@@ -231,9 +231,9 @@ def test_at_the_edge_of_what_was_exposed():
 
 def test_corrections_and_extinction():
     images = {name: CCDData(_star(1.4), **RATE) for name in ("F438W", "F555W")}
-    plain = measure_photometry(CENTRE, images)
+    plain = measure_photometry(CENTER, images)
     result = measure_photometry(
-        CENTRE,
+        CENTER,
         images,
         aperture_correction={"F438W": (-0.7, 0.05), "V": -0.6},
         extinction={"V": 0.2},
@@ -242,8 +242,8 @@ def test_corrections_and_extinction():
     assert result["mag_err_f438w"][0] == pytest.approx(np.hypot(plain["mag_err_f438w"][0], 0.05))
     assert result["mag_f555w"][0] == pytest.approx(plain["mag_f555w"][0] - 0.8)
     assert result["flux_f438w"][0] == plain["flux_f438w"][0]
-    by_index = measure_photometry(CENTRE, images, aperture_correction="ci")
-    index = concentration_index(CENTRE, images["F555W"])
+    by_index = measure_photometry(CENTER, images, aperture_correction="ci")
+    index = concentration_index(CENTER, images["F555W"])
     shift = by_index["mag_f555w"][0] - plain["mag_f555w"][0]
     assert shift == pytest.approx(ci_correction(index)[0])
     assert by_index["mag_err_f555w"][0] == pytest.approx(
@@ -275,10 +275,10 @@ def test_flags_say_why_there_is_no_magnitude(tmp_path):
 
 
 def test_further_radii_have_columns_of_their_own():
-    result = measure_photometry(CENTRE, {"V": _star(1.0)}, apertures=Apertures((4, 1, 2.5)))
+    result = measure_photometry(CENTER, {"V": _star(1.0)}, apertures=Apertures((4, 1, 2.5)))
     assert {"flux_v", "flux_v_r1", "flux_err_v_r2.5"} <= set(result.colnames)
     assert result["flux_v_r1"][0] < result["flux_v_r2.5"][0] < result["flux_v"][0]
-    one = measure_photometry(CENTRE, {"V": _star(1.0)}, apertures=Apertures(1))
+    one = measure_photometry(CENTER, {"V": _star(1.0)}, apertures=Apertures(1))
     assert one["flux_v"][0] == pytest.approx(result["flux_v_r1"][0])
 
 
@@ -300,7 +300,7 @@ def test_further_radii_have_columns_of_their_own():
 )
 def test_arguments_are_checked(options, message):
     with pytest.raises(ValueError, match=message):
-        measure_photometry(CENTRE, {"V": _star(1.0)}, **options)
+        measure_photometry(CENTER, {"V": _star(1.0)}, **options)
 
 
 def test_positions_move_to_the_peak(wcs):
@@ -318,7 +318,7 @@ def test_positions_move_to_the_peak(wcs):
 
 def test_growth_curves_rise_to_the_last_radius():
     radii = (2, 4, 8, 16, 20)
-    curve = growth_curve(CENTRE, _star(4.0), radii=radii, annulus=(21, 22))
+    curve = growth_curve(CENTER, _star(4.0), radii=radii, annulus=(21, 22))
     sigma = np.array(radii) / 4.0
     expected = -2.5 * np.log10(1 - np.exp(-(sigma**2) / 2))
     np.testing.assert_allclose(curve[0], expected - expected[-1], atol=0.02)
@@ -385,21 +385,21 @@ def test_limits_have_the_correction_of_the_reference_band():
     nothing = np.random.default_rng(4).normal(0, 0.5, (61, 61))
     images = {"F275W": CCDData(nothing, **RATE), "F555W": CCDData(image, **RATE)}
     options = {"apertures": Apertures(sky_statistic="mode")}
-    plain = measure_photometry(CENTRE, images, **options)
-    result = measure_photometry(CENTRE, images, aperture_correction="ci", **options)
+    plain = measure_photometry(CENTER, images, **options)
+    result = measure_photometry(CENTER, images, aperture_correction="ci", **options)
     assert result["flag_f275w"][0] & CatalogFlag.UPPER_LIMIT
-    shift = ci_correction(concentration_index(CENTRE, images["F555W"], sky_statistic="mode"))
+    shift = ci_correction(concentration_index(CENTER, images["F555W"], sky_statistic="mode"))
     assert result["mag_lim_f275w"][0] == pytest.approx(plain["mag_lim_f275w"][0] + shift[0])
 
 
 def test_there_is_no_limit_without_noise():
     image = np.zeros((61, 61))
     image[30, 30] = -1.0
-    result = measure_photometry(CENTRE, {"F555W": CCDData(image, **RATE)})
+    result = measure_photometry(CENTER, {"F555W": CCDData(image, **RATE)})
     assert result["flag_f555w"][0] == CatalogFlag.NOT_DETECTED
     assert result["mag_lim_f555w"].mask.all()
     with pytest.raises(ValueError, match="max_error must be a positive number of magnitudes"):
-        measure_photometry(CENTRE, {"F555W": image}, max_error=0)
+        measure_photometry(CENTER, {"F555W": image}, max_error=0)
 
 
 def test_workers_measure_the_same(monkeypatch):
@@ -428,4 +428,4 @@ def test_workers_measure_the_same(monkeypatch):
 def test_number_of_workers_is_checked(workers):
     images = {"F555W": np.ones((40, 40))}
     with pytest.raises(ValueError, match="workers must be a whole number of at least 1"):
-        measure_photometry(CENTRE, images, workers=workers)
+        measure_photometry(CENTER, images, workers=workers)

@@ -41,7 +41,7 @@ def browser(request, tmp_path_factory, downloads):
     variable = f"ASTROCLUST_{kind.upper()}"
     program = os.environ.get(variable) or next(filter(None, map(shutil.which, NAMES[kind])), None)
     if program is None:
-        pytest.skip(f"there is no {kind}: install it, or name it in {variable}")
+        pytest.skip(f"{kind} is not installed; install it, or name it in {variable}")
     with playwright.sync_playwright() as driver:
         if kind == "firefox":
             launcher = write_launcher(tmp_path_factory.mktemp("firefox"), program)
@@ -434,7 +434,7 @@ def test_a_blind_review_hides_what_others_say(page, blind, result):
     first = rows[0]
     assert page.locator("#single h2").inner_text() == f"Object {ids[first]}"
     assert page.locator(".votes li").count() == 0
-    assert page.locator(".chance").count() == 0
+    assert page.locator(".probability").count() == 0
     assert "Blind: class, probabilities" in page.inner_text(".probabilities")
     assert "entropy" not in page.inner_text(".facts")
     assert page.locator(".saliency button").count() == 0
@@ -447,7 +447,7 @@ def test_a_blind_review_hides_what_others_say(page, blind, result):
     page.wait_for_selector(SAVED)
     assert f"anna {_sign(page, label)} {label} (blind)" in page.inner_text(".votes")
     assert "seen by ben" in page.inner_text(".votes")
-    assert page.locator(".chance").count() == 4
+    assert page.locator(".probability").count() == 4
     assert "entropy" in page.inner_text(".facts")
     assert page.locator(".saliency button").count() == 1
     page.keyboard.press("g")

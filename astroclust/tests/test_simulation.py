@@ -244,7 +244,7 @@ def test_single_stars_have_the_colors_of_stars():
     assert min(colors["single star"]) < 0
 
 
-def test_stamps_are_centerd_on_light(stamps):
+def test_stamps_are_centered_on_light(stamps):
     clusters = stamps.data[np.asarray(stamps.table["class"]) == 1, 3]
     mean = np.mean(clusters / clusters.std(axis=(1, 2), keepdims=True), axis=0)
     y, x = np.unravel_index(mean.argmax(), mean.shape)

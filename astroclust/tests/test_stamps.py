@@ -214,7 +214,7 @@ def test_rows_can_be_chosen(field):
 
 
 @given(scale=st.floats(1e-3, 1e3), offset=st.floats(-10, 10))
-def test_normalised_pixels_know_no_units(scale, offset):
+def test_normalized_pixels_know_no_units(scale, offset):
     rng = np.random.default_rng(3)
     data = rng.normal(0, 1, (2, 5, 20, 20)) + 30 * (rng.random((2, 5, 20, 20)) > 0.98)
     pixels = normalize_stamps(Stamps(data, LEGUS_BANDS.roles))

@@ -365,8 +365,8 @@ def test_stamps_that_share_pixels_are_one_group():
 def test_temperature_undoes_too_much_confidence():
     rng = np.random.default_rng(0)
     scores = rng.normal(0, 1, (1, 20_000, 4))
-    chances = np.exp(scores[0]) / np.exp(scores[0]).sum(axis=1, keepdims=True)
-    drawn = np.eye(4)[[rng.choice(4, p=chance) for chance in chances]]
+    probabilities = np.exp(scores[0]) / np.exp(scores[0]).sum(axis=1, keepdims=True)
+    drawn = np.eye(4)[[rng.choice(4, p=probability) for probability in probabilities]]
     sure = np.exp(2.5 * scores)
     sure /= sure.sum(axis=-1, keepdims=True)
     assert fit_temperature(sure, drawn) == pytest.approx(2.5, rel=0.05)
@@ -386,9 +386,9 @@ def test_augmentation_changes_stamps_but_not_the_originals():
     np.testing.assert_array_equal(again.data, changed.data)
 
 
-def test_turned_stamps_keep_their_light_and_their_centre():
+def test_turned_stamps_keep_their_light_and_their_center():
     stamps, _ = _blobs(20, 0)
-    stamps = Stamps(np.roll(stamps.data, 4, axis=3), LEGUS_BANDS.roles)  # a blob beside the centre
+    stamps = Stamps(np.roll(stamps.data, 4, axis=3), LEGUS_BANDS.roles)  # a blob beside the center
     before = stamps.data.copy()
     turned = turn_stamps(stamps, np.random.default_rng(1))
     np.testing.assert_array_equal(stamps.data, before)
@@ -459,7 +459,7 @@ def test_scores_count_what_is_missing():
     assert scores["accuracy_masked"] > 0.9
     assert scores["ece"] == pytest.approx(1 - np.exp(3) / (np.exp(3) + 3), abs=1e-3)
     assert "accuracy_without_NUV_U" not in scores
-    with pytest.raises(ValueError, match="there are no stamps"):
+    with pytest.raises(ValueError, match="no stamps to train on"):
         score_classifier(Classifier(card, [FirstBand()]), stamps[:0], labels[:0])
 
 
@@ -493,7 +493,7 @@ def another_disk(tmp_path):
     """A folder on another file system than the tests, if there is one."""
     memory = Path("/dev/shm")
     if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("there is no other file system")
+        pytest.skip("no other file system is available")
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         yield folder
 

@@ -97,7 +97,7 @@ def score_bands(tests, *, subsets=None, progress_bar=False):
     """
     tests = list(tests)
     if not tests:
-        raise ValueError("there are no test sets to score a classifier on; give at least one")
+        raise ValueError("no test sets to score a classifier on; give at least one")
     card = tests[0][0].card
     for classifier, *_ in tests[1:]:
         other = classifier.card

@@ -39,7 +39,7 @@ def check_samples(sample, start, teacher=None):
                 f"{type(one).__name__}"
             )
     if not any(len(one.stamps) for one in samples):
-        raise ValueError("there are no stamps to train on")
+        raise ValueError("no stamps to train on")
     first = samples[0]
     for one in samples[1:]:
         for what, value, other in (

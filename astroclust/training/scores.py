@@ -111,7 +111,7 @@ def predict(classifier, stamps, labels):
     """
     targets = class_targets(labels, len(stamps), classifier.card.classes)
     if not len(stamps):
-        raise ValueError("there are no stamps to score a classifier on")
+        raise ValueError("no stamps to score a classifier on")
     probabilities = member_probabilities(classifier.prepared(), stamps).mean(axis=0)
     return targets.argmax(axis=1), probabilities
 
@@ -229,7 +229,7 @@ def score_galaxies(classifier, samples, *, progress_bar=False):
     """
     sets = sets_by_galaxy(samples)
     if not sets:
-        raise ValueError("there are no test sets to score a classifier on; hold out a galaxy")
+        raise ValueError("no test sets to score a classifier on; hold out a galaxy")
     scheme = classifier.card.classes
     classifier = classifier.prepared()
     results = {}

@@ -79,7 +79,7 @@ def reference_stamps(card):
         flux = 10 ** rng.uniform(0, 3, (n, 1)) * 10 ** rng.normal(0, 0.3, (n, len(bands)))
         pixel = np.arange(size)
         profiles = (
-            np.exp(-0.5 * ((pixel - centre[:, None]) / width[:, None]) ** 2) for centre in (y, x)
+            np.exp(-0.5 * ((pixel - center[:, None]) / width[:, None]) ** 2) for center in (y, x)
         )
         data += np.einsum("nb,ny,nx->nbyx", flux, *profiles)
     return Stamps(data, bands, bands=bands, system=card.system)

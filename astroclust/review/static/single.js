@@ -120,7 +120,7 @@ export class Single {
     const row = this.state.chosen;
     this.drawFacts(row);
     this.drawVotes();
-    this.drawChances(row);
+    this.drawProbabilities(row);
     const hidden = this.state.isHidden(row);
     if (this.saliencyHidden !== hidden) this.clearSaliency(row);
   }
@@ -211,7 +211,7 @@ export class Single {
     );
   }
 
-  drawChances(row) {
+  drawProbabilities(row) {
     const { state } = this;
     if (state.isHidden(row)) {
       const textContent = "Blind: class, probabilities and labels of others are shown once you have labeled this object.";
@@ -220,13 +220,13 @@ export class Single {
     }
     this.probabilities.replaceChildren(
       ...state.classes.map((number) => {
-        const chance = state.given(`prob_${number}`, row);
+        const probability = state.given(`prob_${number}`, row);
         const bar = make("span", { className: "fill" });
-        bar.style.width = `${100 * (chance ?? 0)}%`;
-        const line = make("div", { className: "chance" }, [
+        bar.style.width = `${100 * (probability ?? 0)}%`;
+        const line = make("div", { className: "probability" }, [
           make("span", { className: "shape", textContent: `${shapeOf(number)} ${number}` }),
           make("span", { className: "rail" }, [bar]),
-          make("span", { className: "value", textContent: chance === null ? "–" : chance.toFixed(3) }),
+          make("span", { className: "value", textContent: probability === null ? "–" : probability.toFixed(3) }),
         ]);
         line.dataset.class = number;
         line.title = state.data.classes[number];
