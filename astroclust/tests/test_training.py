@@ -459,7 +459,7 @@ def test_scores_count_what_is_missing():
     assert scores["accuracy_masked"] > 0.9
     assert scores["ece"] == pytest.approx(1 - np.exp(3) / (np.exp(3) + 3), abs=1e-3)
     assert "accuracy_without_NUV_U" not in scores
-    with pytest.raises(ValueError, match="no stamps to train on"):
+    with pytest.raises(ValueError, match="no stamps to score"):
         score_classifier(Classifier(card, [FirstBand()]), stamps[:0], labels[:0])
 
 
