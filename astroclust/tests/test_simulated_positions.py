@@ -80,7 +80,7 @@ def test_crowding_is_that_of_the_others():
     assert crowding_of(positions[:, :0]).shape == (0,)
 
 
-def test_equal_generators_give_equal_places():
+def test_equal_generators_give_equal_positions():
     first, again = (
         draw_positions(np.random.default_rng(7), (200, 200), 1e-3, **GROUPS) for _ in range(2)
     )
