@@ -180,7 +180,7 @@ class ReducedInput:
         return self.maps[0] * self._lost(number)[:, None, None]
 
     def _lost(self, number):
-        """Which bands the stamps have and a reduced input lacks."""
+        """Mask of the bands that the stamps have but a reduced input lacks."""
         return np.isin(self.bands, self.inputs[0]) & ~np.isin(self.bands, self.inputs[number])
 
     def losses(self):
@@ -224,7 +224,7 @@ class ReducedInput:
 
 
 def reduce_input(stamps, model=None, *, inputs=None, steps=32):
-    """Compare class probabilities and saliency with all bands and with fewer.
+    """Compare class probabilities and saliency with all bands and with subsets of them.
 
     Parameters
     ----------
@@ -277,7 +277,7 @@ def reduce_input(stamps, model=None, *, inputs=None, steps=32):
     if not len(inputs):
         raise ValueError(
             f"the stamps have only the bands {'+'.join(full)}, so no reduced input can be chosen; "
-            "list the bands to keep, such as [('V', 'I')], and give stamps with more bands"
+            "use stamps with more bands, or list the bands to keep, such as inputs=[('V', 'I')]"
         )
     inputs = [_check_input(one, full, card, stamps) for one in inputs]
     classes = card.classes.most_probable(classifier.probabilities(stamps).mean(axis=0))

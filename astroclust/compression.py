@@ -126,6 +126,6 @@ def _only_member(file, stack):
     members = archive.infolist()
     if len(members) != 1:
         raise OSError(
-            f"it is a zip archive of {len(members)} files; expand it and give one of them"
+            f"it is a zip archive of {len(members)} files; extract it and use one of them"
         )
     return stack.enter_context(archive.open(members[0]))

@@ -6,14 +6,14 @@ import os
 import pytest
 from _pytest.doctest import DoctestItem
 
-# Networks and arrays are small here, and threads that wait for them cost more than they save;
-# the same on machines of any number of cores. Set it to another number to test with threads.
+# The networks and arrays in the tests are so small that threads cost more than they save, on any
+# number of cores. Set the variable in the shell to test with more threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
 def _examples_leave_nothing_behind(request, monkeypatch, tmp_path):
-    """Examples write files by plain names and register cameras and bands, as a reader would."""
+    """Run each example in a temporary folder, with empty registries of cameras and bands."""
     if isinstance(request.node, DoctestItem):
         monkeypatch.chdir(tmp_path)
         for name in ("cameras", "band_systems", "class_schemes"):

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Optional packages: which extra installs what a stage is missing."""
+"""Optional dependencies and the extras that install them."""
 
 from contextlib import contextmanager
 
@@ -14,7 +14,8 @@ _PACKAGES = {
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
 }
-# The smallest extra with a module, as in pyproject.toml; modules of several extras belong to all.
+# Smallest extra in pyproject.toml that provides each module; modules that several extras need are
+# not listed and fall back to ``all``.
 _EXTRAS = {
     "aiohttp": "review",
     "astroquery": "archive",

@@ -74,7 +74,7 @@ def check_output(path, *, overwrite=False):
     trial = _beside(target)
     try:
         if target.is_dir():
-            raise IsADirectoryError(f"cannot write {path}: it is a folder; give a file")
+            raise IsADirectoryError(f"cannot write {path}: it is a folder; choose a file")
         if target.exists() and not target.is_file():
             raise OSError(f"cannot write {path}: it is not a regular file; choose another name")
         if target.exists() and not overwrite:
@@ -213,7 +213,7 @@ def reading(path, *, remedy="download or write it again"):
     try:
         yield
     except Exception as error:
-        # Errors of VOTables are subclasses of Warning too.
+        # Errors of VOTables are also subclasses of Warning.
         is_warning = isinstance(error, Warning) and not isinstance(error, ValueError)
         if is_warning or (_is_ours(error) and Path(path).name in str(error)):
             raise
@@ -300,7 +300,7 @@ def _named(error, path, remedy):
     if isinstance(error, FileNotFoundError):
         return FileNotFoundError(f"{error.filename or path} does not exist")
     if isinstance(error, IsADirectoryError):
-        return IsADirectoryError(f"cannot read {path}: it is a folder; give a file")
+        return IsADirectoryError(f"cannot read {path}: it is a folder; choose a file")
     if isinstance(error, PermissionError):
         return PermissionError(f"cannot read {path}: permission denied; change its permissions")
     if isinstance(error, MemoryError):

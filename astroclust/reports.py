@@ -58,7 +58,8 @@ class Report:
     >>> from astroclust.experiments import Report
     >>> report = Report("My study", note="All images are simulated.")
     >>> table = Table({"class": [1, 4], "percent": [81.25, 90.0]})
-    >>> report.add("Scores", "Percent of each class that is right.", name="scores", table=table)
+    >>> text = "Percentage of each class that is classified correctly."
+    >>> report.add("Scores", text, name="scores", table=table)
     >>> page = report.write("study")
     >>> sorted(path.name for path in page.parent.iterdir())
     ['report.html', 'scores.ecsv']

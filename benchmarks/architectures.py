@@ -2,8 +2,8 @@
 """Compare networks with equal training time on the same simulated stamps.
 
 Each network is trained for the same time on this computer and scored on the same stamps of galaxies
-outside the training set. Ours follow the recipe of the bundled classifier, those of Wei et al.
-(2020) theirs, with ImageNet weights if available.
+outside the training set. Our networks are trained with the recipe of the bundled classifier, and
+those of Wei et al. (2020) with their recipe, starting from ImageNet weights if available.
 """
 
 import argparse
@@ -63,8 +63,10 @@ def peak_memory():
 def main():
     """Train and print one line per network."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=10.0, help="for each network")
-    parser.add_argument("--batches", type=int, help="for each network, in place of minutes")
+    parser.add_argument(
+        "--minutes", type=float, default=10.0, help="training time for each network"
+    )
+    parser.add_argument("--batches", type=int, help="batches for each network, instead of minutes")
     parser.add_argument("--networks", nargs="+", default=NETWORKS)
     parser.add_argument("--n", type=int, default=16000, help="training stamps")
     parser.add_argument("--tests", type=int, default=1000, help="stamps to score on")

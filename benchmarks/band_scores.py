@@ -1,13 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Accuracy of a bundled classifier for each likely subset of the bands, for its model card.
+"""Measure the accuracy of a bundled classifier for each likely subset of the bands.
 
-On simulated stamps it is the accuracy of the classifier itself. On human labels it is that of
-classifiers of the same recipe, each on pictures of a galaxy outside its training set, pooled over
-galaxies; ``--folder`` is the output of ``real_labels.py``. Pictures only have the bands B, V and I.
+Simulated stamps are classified by the classifier itself. Human-labeled pictures, which only have
+the bands B, V and I, are classified by classifiers trained with the same recipe, but without the
+galaxy of the picture; their accuracy is pooled over galaxies. ``--folder`` is the output of
+``real_labels.py``.
 
-With ``--ship NAME`` the scores are written into the card of the bundled classifier, with the
-fingerprints of its human-labeled training stamps if it has none, and weights and card are signed
-again.
+With ``--ship NAME``, the scores are written into the card of the bundled classifier, with the
+fingerprints of its human-labeled training stamps if these are missing, and the hashes of weights
+and card are updated.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from astroclust.training.augmentation import crop_middle
 from astroclust.training.seen import training_fingerprint
 from astroclust.weights import DEFAULT_CLASSIFIER, bundle
 
-# Bands that the pictures have.
+# Subsets of the bands of the pictures.
 PICTURE_SUBSETS = (("V",), ("I",), ("B",), ("V", "I"), ("B", "V"), ("B", "V", "I"))
 
 
@@ -64,9 +65,9 @@ def main():
     """Print the scores, and write them into the card if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default=DEFAULT_CLASSIFIER, help="bundled classifier to score")
-    parser.add_argument("--ship", metavar="NAME", help="the same, and write its card")
+    parser.add_argument("--ship", metavar="NAME", help="score this one, and update its card")
     parser.add_argument("--folder", type=Path, help="results of real_labels.py, for human labels")
-    parser.add_argument("--kind", default="shipped", help="classifiers of the folder")
+    parser.add_argument("--kind", default="shipped", help="prefix of the classifiers in the folder")
     parser.add_argument("--n", type=int, default=3000, help="simulated stamps")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
@@ -87,7 +88,7 @@ def main():
     if arguments.ship:
         classifier.card = replace(classifier.card, band_scores=scores, training_rows=rows)
         save_classifier(classifier, path, overwrite=True)
-        print(f"wrote the card of {path}, and signed both")
+        print(f"updated the card of {path}, and signed both files")
 
 
 if __name__ == "__main__":

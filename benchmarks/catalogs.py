@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Time reading and writing a LEGUS catalog of 100,000 rows against numpy reading the numbers.
+"""Time reading and writing a LEGUS catalog of 100,000 rows, relative to reading it with NumPy.
 
 The rows are those of a real catalog, repeated.
 """
@@ -19,7 +19,7 @@ N_ROWS = 100_000
 
 
 def seconds(function, *arguments, **options):
-    """Seconds that a call takes."""
+    """Duration of a call in seconds."""
     start = time.perf_counter()
     function(*arguments, **options)
     return time.perf_counter() - start

@@ -2,10 +2,10 @@
 """Transfer of pretraining to real pixels: globular clusters of M31 against galaxies.
 
 The 544 stamps of 470 objects are 8-bit, stretched images in the g band of CFHT. Scores are from
-five folds by object, so no object is in both the training and the test set. The benchmark compares
-EfficientNet-Lite0 with random and with ImageNet weights, on complete stamps, with the bundled
-classifier, which was trained on simulated HST stamps, on the center of each stamp at the sampling
-of HST. In each, all layers are trained, or all but the last part are frozen.
+five folds by object, so no object is in both the training and the test set. Three networks are
+compared: EfficientNet-Lite0 with random weights and with ImageNet weights, on complete stamps; and
+the bundled classifier, which was trained on simulated HST stamps, on the center of each stamp at
+the sampling of HST. Either all layers are trained, or all but the last part are frozen.
 """
 
 import argparse
@@ -64,13 +64,22 @@ def accuracy_of_fold(stamps, labels, fold, recipe, start):
 
 
 def main():
-    """Print the accuracy of each start, frozen and free."""
+    """Print the accuracy for each kind of initial weights, with frozen and with free layers."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", help="name or file of a classifier (default: the bundled one)")
-    parser.add_argument("--size", type=int, default=128, help="pixels EfficientNet-Lite0 sees")
-    parser.add_argument("--epochs", type=int, default=6, help="of EfficientNet-Lite0")
-    parser.add_argument("--learning-rate", type=float, default=1e-3, help="of the same")
-    parser.add_argument("--native-epochs", type=int, default=30, help="of ours, 50 times as fast")
+    parser.add_argument(
+        "--size", type=int, default=128, help="width of stamps for EfficientNet-Lite0"
+    )
+    parser.add_argument("--epochs", type=int, default=6, help="epochs of EfficientNet-Lite0")
+    parser.add_argument(
+        "--learning-rate", type=float, default=1e-3, help="learning rate of EfficientNet-Lite0"
+    )
+    parser.add_argument(
+        "--native-epochs",
+        type=int,
+        default=30,
+        help="epochs of our network, which is 50 times as fast",
+    )
     parser.add_argument("--folds", type=int, default=FOLDS, help="folds to run, of five")
     parser.add_argument("--starts", nargs="+", default=STARTS, choices=STARTS)
     parser.add_argument("--states", nargs="+", default=STATES, choices=STATES)

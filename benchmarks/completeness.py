@@ -1,10 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Depth of a simulated field against that of NGC 628C: clusters injected band by band.
+"""Compare the depth of a simulated field in each band with that of NGC 628C.
 
 Adamo et al. (2017) give the completeness of clusters in each band of NGC 628C; the magnitudes at
-which half of them are found are 23.6 (NUV), 24.5 (U), 25.6 (B), 25.6 (V) and 24.7 (I). Clusters
-are injected into each band of a simulated field by itself and looked for with the settings of
-LEGUS but for the threshold, which those tests do not state. It is one number for all bands.
+which half of them are found are 23.6 (NUV), 24.5 (U), 25.6 (B), 25.6 (V) and 24.7 (I). Here,
+clusters are injected into one band of a simulated field at a time and detected with the settings of
+LEGUS, except for the threshold, which that paper does not state. It is the same for all bands.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def limit_of(band, threshold, n, seed):
 
 
 def main():
-    """Print the limit of each band beside the published one."""
+    """Print the limit of each band, the published one and their difference."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--like", default="ngc628-c")
     parser.add_argument("--shape", type=int, default=1200)

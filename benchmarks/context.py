@@ -1,9 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Train the model of photometry and surroundings, and score it on held-out galaxies.
 
-One galaxy of the LEGUS catalogs is held out at a time. With probabilities from images, which must
-be by networks trained without that galaxy, the exponents of pooling are fitted on the other
-galaxies, and the pooled probabilities are scored. ``--output`` writes a model of all galaxies.
+One galaxy of the LEGUS catalogs is held out at a time. If probabilities from images are given,
+which must come from networks trained without that galaxy, the exponents of the pooling are fitted
+to the other galaxies, and the pooled probabilities are scored. ``--output`` writes a model trained
+on all galaxies.
 """
 
 import argparse
@@ -28,7 +29,7 @@ NAME = "legus-context-1"
 SEED = 0
 COMMAND = "python benchmarks/context.py --images IMAGES.ecsv --output astroclust/data/context.json"
 PROBABILITIES = [f"prob_{number}" for number in (1, 2, 3, 4)]
-# Missing evidence, and the remaining magnitude columns.
+# Columns of magnitudes that are kept in each test with missing data; None for all.
 SUBSETS = {
     "B, V and I only": ("f435w", "f438w", "f555w", "f606w", "f814w"),
     "V and I only": ("f555w", "f606w", "f814w"),
@@ -44,7 +45,7 @@ def read_catalogs(folder):
 
 
 def limit(catalog, subset):
-    """A catalog without some of its columns."""
+    """Remove the columns of a catalog that are missing in a test."""
     catalog, bands = catalog.copy(), SUBSETS[subset]
     if subset == "without concentration index":
         catalog.remove_column("ci")
@@ -87,7 +88,7 @@ def show(name, classified):
 
 
 def only(classified, wanted):
-    """The rows of the objects of a table, in its order."""
+    """Select the rows of the objects in another table, in the order of that table."""
     wanted = wanted["field", "id"]
     wanted["order"] = np.arange(len(wanted))
     found = join(wanted, classified, keys=("field", "id"))
@@ -96,7 +97,7 @@ def only(classified, wanted):
 
 
 def fit(classified, images):
-    """Exponents fitted to all galaxies with probabilities from images, for each forest."""
+    """Fit exponents to all galaxies with probabilities from images, for each forest."""
     exponents = {}
     for kind, table in classified.items():
         image = only(images, table)
@@ -109,7 +110,7 @@ def fit(classified, images):
 
 
 def left_out(catalogs, kind, galaxies, progress, folder):
-    """Probabilities of each galaxy by a model of the others, stored in a folder if given."""
+    """Probabilities for each galaxy by a model of the others, stored in a folder if given."""
     path = folder and folder / f"{kind}.ecsv"
     if path and path.is_file():
         return Table.read(path)
@@ -123,7 +124,7 @@ def left_out(catalogs, kind, galaxies, progress, folder):
 
 
 def score_subsets(catalogs, labels):
-    """Print the scores on the five galaxies without some columns."""
+    """Print the scores for the five galaxies with missing columns."""
     held_out = [catalog.meta["FIELD"] in set(labels["field"]) for catalog in catalogs]
     galaxies = sorted(
         {c.meta["GALAXY"] for c, held in zip(catalogs, held_out, strict=True) if held}

@@ -3,10 +3,10 @@
 
     python benchmarks/deblending.py FOLDER/masks-1.safetensors
 
-The pairs lie on empty sky, seen by the cameras of a field of LEGUS outside the training set,
-at all angles and positions within a pixel. A pair is told apart if both stars are found within 1.5
-pixels. Fluxes are compared with those of single stars of the same brightness, which the same
-outline misses as much of.
+The pairs lie on empty sky, observed with the cameras of a LEGUS field outside the training set, at
+all angles and subpixel positions. A pair is resolved if both stars are found within 1.5 pixels.
+Fluxes are compared with those of single stars of the same brightness, because the outlines of both
+miss the same fraction of the flux.
 """
 
 import argparse
@@ -37,7 +37,7 @@ COLORS = np.array([-1.0, -0.8, 0.0, 0.0, 0.0])
 
 
 def draw_pairs(separation, ratio, n, seed):
-    """Images of n pairs of stars, and the positions of both stars of each, shape (n, 2, 2)."""
+    """Draw images of n pairs of stars, and return them with their positions, shape (n, 2, 2)."""
     rng = np.random.default_rng([seed, int(10 * separation), int(ratio)])
     observation = observe_like(FIELD, rng, field_population(FIELD).noise)
     side = int(np.ceil(np.sqrt(n)))
@@ -57,7 +57,7 @@ def draw_pairs(separation, ratio, n, seed):
 
 
 def partners(sources, positions):
-    """Row of the source of each star, -1 for none; each source has one star at most."""
+    """Row of the source that matches each star, -1 for none; each source matches at most one."""
     flat = positions.reshape(-1, 2)
     rows = np.full(len(flat), -1)
     if len(sources):
@@ -79,7 +79,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     detector = load_detector(arguments.detector)
-    # So far apart that nothing overlaps: what an outline misses of a star.
+    # So far apart that nothing overlaps, to measure the fraction of a star's flux in its outline.
     usual = {}
     images, positions = draw_pairs(STEP / 2, 1.0, arguments.n, arguments.seed)
     found = find_sources(images, method="rcnn", model=detector)

@@ -43,7 +43,7 @@ def main():
         ArtificialClusters(np.arange(22.5, 26.1, 0.5), radii=[0.6, 1, 2], n=30),
         progress_bar=True,
     )
-    print("V magnitude at which half are found, by half-light radius:")
+    print("V magnitude at which half of the clusters are found, by half-light radius:")
     print("\n".join(limiting_magnitude(result, column="found").pformat()))
     v = np.ma.compressed(catalog["mag_f555w"])
     percentages = (5, 25, 50, 75, 95)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Find clusters with networks and with the chain of LEGUS, on simulated fields with known truth.
+"""Compare clusters found by networks and by the LEGUS pipeline in simulated fields.
 
     python benchmarks/detection.py fields FOLDER
     python benchmarks/detection.py train FOLDER --network native --seed 1
@@ -7,9 +7,10 @@
     python benchmarks/detection.py compare FOLDER
     python benchmarks/detection.py ship FOLDER --network masks --output mine.safetensors
 
-The fields to train on are like all calibrated fields of LEGUS but three, and those to score on are
-like these three. Each step keeps its results in the folder, and does not repeat them; detectors can
-be trained and searched with side by side. ``compare`` searches with the detectors that did not yet.
+The training fields resemble all calibrated LEGUS fields except three, which the test fields
+resemble. Each step stores its results in the folder and does not repeat finished work; several
+detectors can be trained and applied at the same time. ``compare`` first applies the detectors that
+have not been applied yet.
 """
 
 import argparse
@@ -60,9 +61,9 @@ NETWORKS = {
 }
 # Completeness at which purities are compared.
 COMPLETENESS = (0.5, 0.6, 0.7, 0.8)
-# V magnitude to which the precision of stars and clusters at a recall of 80 % is measured.
+# Limiting V magnitude for the precision of stars and clusters at a recall of 80 %.
 LIMIT = 24.0
-# Fields are laid side by side, so far from one another in x that their sources do not match.
+# Offset in x between fields in a joint table, so that sources of different fields do not match.
 APART = 10_000
 
 
@@ -103,7 +104,7 @@ def draw_field(path, name, number, kind):
 
 
 def read_images(path):
-    """The images of a field, and the name of the one that it is like."""
+    """Read the images of a field, and the name of the LEGUS field that it resembles."""
     with np.load(path) as content:
         name = str(content["name"])
         pairs = zip(find_field(name).filters, content["bands"], strict=True)
@@ -111,7 +112,7 @@ def read_images(path):
 
 
 def read_known(path):
-    """A field to train on."""
+    """Read a training field."""
     images, _ = read_images(path)
     with np.load(path) as content:
         segments = content["segments"]
@@ -157,7 +158,7 @@ def train(arguments):
 
 
 def measured(sources, images, preset):
-    """Sources with magnitudes as the chain measures them."""
+    """Add magnitudes measured as in the LEGUS pipeline."""
     return measure_photometry(
         sources,
         images,
@@ -175,12 +176,12 @@ def cluster_probability(table, prefix):
 
 
 def classified(sources, images):
-    """Sources with the class probabilities of the classifier."""
+    """Add the class probabilities of the classifier."""
     return classify_table(sources, images, model="simulated-3", photometry=False)
 
 
 def find_with_chain(images, name):
-    """Candidates of LEGUS's chain, with the probability of being a cluster."""
+    """Find candidates with the LEGUS pipeline, and their probabilities of being a cluster."""
     preset, distance = field_settings(name)
     found = find_candidates(images, preset=preset, distance=distance)
     classes = classified(found, images)
@@ -190,7 +191,7 @@ def find_with_chain(images, name):
 
 
 def find_with_network(images, name, detector):
-    """Sources of a detector, with its probability of being a cluster, and with that of both."""
+    """Find sources with a detector, with cluster probabilities with and without the classifier."""
     preset, _ = field_settings(name)
     found = find_sources(images, method="rcnn", model=detector, threshold=0.2)
     found["p_cluster"] = cluster_probability(found, "det_prob_")
@@ -201,7 +202,7 @@ def find_with_network(images, name, detector):
 
 
 def in_v(table, images):
-    """Position, probabilities and V magnitude alone."""
+    """Select positions, probabilities and V magnitudes."""
     column = f"mag_{images['V'].filter.lower()}"
     return Table(
         {
@@ -216,7 +217,7 @@ def in_v(table, images):
 
 
 def find_all(folder, search):
-    """Sources of all test fields, side by side, and the CPU seconds per field."""
+    """Find the sources of all test fields, and measure the CPU seconds per field."""
     tables, begun = [], process_time()
     paths = sorted(folder.glob("test-???.npz"))
     for i, path in enumerate(paths):
@@ -228,7 +229,7 @@ def find_all(folder, search):
 
 
 def all_truth(folder, ending):
-    """Truth of all test fields, side by side, from files with an ending."""
+    """Read the truth of all test fields from files whose names have a given ending."""
     tables = []
     for i, path in enumerate(sorted(folder.glob("test-???.npz"))):
         table = Table.read(path.with_name(path.stem + ending))["x", "y", "class", "mag_v"]
@@ -238,13 +239,13 @@ def all_truth(folder, ending):
 
 
 def find(arguments):
-    """Search with one detector."""
-    warnings.simplefilter("ignore", AstropyUserWarning)  # of stamps at the edges, and of metadata
+    """Apply one detector to the test fields."""
+    warnings.simplefilter("ignore", AstropyUserWarning)  # about stamps at edges, and metadata
     found_by(arguments, name_of(arguments))
 
 
 def found_by(arguments, method):
-    """Sources that a method found, from the folder if they are there."""
+    """Sources found by a method, read from the folder if they are already there."""
     path = arguments.folder / f"found-{method}.ecsv"
     if path.exists():
         return Table.read(path)
@@ -271,7 +272,7 @@ def score(found, truth, column="p_cluster", threshold=None):
 
 
 def limit_of(scores):
-    """Magnitude at which completeness falls below half of its highest value."""
+    """Magnitude at which the completeness, beyond its maximum, falls below 50 %."""
     table = scores.by_magnitude[scores.by_magnitude["n_true"] >= 5]
     if not len(table):
         return np.nan
@@ -281,7 +282,7 @@ def limit_of(scores):
 
 
 def mean_of(table, name, number):
-    """Mean of a fraction over the bins of a table, by how many sources they have."""
+    """Mean of a fraction over the bins of a table, weighted by their numbers of sources."""
     used = table[table[number] > 0]
     return float(np.average(used[name], weights=used[number])) if len(used) else np.nan
 
@@ -290,7 +291,7 @@ def compare(arguments):
     """Print and draw completeness and purity of all methods."""
     from astroclust.plotting import plot_detection, plot_precision_recall
 
-    warnings.simplefilter("ignore", AstropyUserWarning)  # of stamps at the edges, and of metadata
+    warnings.simplefilter("ignore", AstropyUserWarning)  # about stamps at edges, and metadata
     truth = all_truth(arguments.folder, "-truth.ecsv")
     sources = all_truth(arguments.folder, ".ecsv")
     n_clusters = np.isin(truth["class"], CLUSTERS).sum()
@@ -340,7 +341,7 @@ def compare(arguments):
 
 
 def shown(scores, names):
-    """Scores of the chain, and of the methods that are drawn."""
+    """Select the scores of the LEGUS pipeline and of the methods to be drawn."""
     return {
         label: one
         for label, one in scores.items()
@@ -349,7 +350,7 @@ def shown(scores, names):
 
 
 def ship(arguments):
-    """Write a detector with its scores, to be bundled."""
+    """Write a detector with its scores in the card, for bundling."""
     name = name_of(arguments)
     detector = load_detector(arguments.folder / f"{name}.safetensors")
     found, truth = found_by(arguments, name), all_truth(arguments.folder, "-truth.ecsv")
@@ -380,9 +381,10 @@ def ship(arguments):
 
 
 def precision_at_recall(found, sources, classes, column, recall=0.8):
-    """Precision of classes where most of the sources of these classes to a magnitude are found.
+    """Precision of classes at the threshold where the recall of bright sources reaches a value.
 
-    A source that is measured to be brighter than the limit, and is truly fainter, is not wrong.
+    Detections are not counted as false if they are measured as brighter than the magnitude limit,
+    but match a true source of these classes that is fainter.
     """
     options = {"radius": RADIUS / 2, "classes": classes, "score": column, "magnitude": "mag_v"}
     precise = detection_scores(found, sources, limit=LIMIT, **options).curve
@@ -395,7 +397,7 @@ def precision_at_recall(found, sources, classes, column, recall=0.8):
 
 
 def purity_at(curve, completeness):
-    """Purity at the threshold that gives a completeness; NaN if none does."""
+    """Purity at the highest threshold that reaches a completeness; NaN if there is none."""
     enough = np.flatnonzero(curve["completeness"] >= completeness)
     return float(curve["purity"][enough[0]]) if len(enough) else np.nan
 
@@ -407,10 +409,10 @@ def main():
     )
     parser.add_argument("step", choices=("fields", "train", "find", "compare", "ship"))
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--train", type=int, default=60, help="fields to train on")
-    parser.add_argument("--test", type=int, default=20, help="fields to score on")
+    parser.add_argument("--train", type=int, default=60, help="number of training fields")
+    parser.add_argument("--test", type=int, default=20, help="number of test fields")
     parser.add_argument("--network", choices=NETWORKS, default="native")
-    parser.add_argument("--name", help="of the detector, before -SEED")
+    parser.add_argument("--name", help="name of the detector, before -SEED")
     parser.add_argument("--batches", type=int, default=600)
     parser.add_argument("--batch-size", type=int, default=4, help="tiles per batch")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw fields")

@@ -1,11 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Average precision of detectors on fields with missing pixels, trained with and without them.
+"""Compare detectors trained with and without missing pixels on fields with missing pixels.
 
     python benchmarks/detection.py fields FOLDER
     python benchmarks/detection_damage.py FOLDER --start simulated-fields-1
 
-One detector is trained further, for as many batches, twice: as it was trained before, and with all
-kinds of damage besides. Both are scored on fields that neither has learned from.
+A detector is trained further in two ways, for the same number of batches: as before, and with all
+kinds of damage. Both results are scored by their average precision on fields outside the training
+set.
 """
 
 import argparse
@@ -29,7 +30,7 @@ FRACTIONS = (0.1, 0.3)
 
 
 def damaged(images, kind, fraction, seed):
-    """Images that lack the same pixels in all bands."""
+    """Remove the same pixels from the images of all bands."""
     pixels = torch.from_numpy(np.array([band.data for band in images.values()], np.float32))
     rng = np.random.default_rng(seed)
     pixels = damage_pixels(pixels[None], rng, kind=kind, fraction=np.array([fraction]))[0]
@@ -38,7 +39,7 @@ def damaged(images, kind, fraction, seed):
 
 
 def average_precision(detector, paths, kind, fraction):
-    """Average precision of clusters in fields."""
+    """Average precision of the clusters that a detector finds in damaged fields."""
     found, truth = [], []
     for i, path in enumerate(paths):
         images, _ = read_images(path)

@@ -1,11 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Seconds and memory of the bundled detector on five mosaics of 4096 x 4096 pixels.
+"""Measure the time and memory of the bundled detector on five mosaics of 4096 x 4096 pixels.
 
     python benchmarks/detection.py fields FOLDER
     python benchmarks/detection_large.py FOLDER
 
-The mosaics are test fields side by side, in files. The chain of LEGUS is timed on the same files.
-Each is measured in a process of its own, which counts the CPU time of all its threads.
+The mosaics are files composed of test fields. The detection of the LEGUS pipeline is timed on the
+same files. Each method runs in its own process, to measure the CPU time of all its threads.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def write_mosaics(fields, folder):
 def report(method, folder):
     """Find sources, and print the cost."""
     images = ImageSet.read({name: Path(folder) / f"{name}.fits" for name in FILTERS})
-    load_classifier()  # what torch needs in any case
+    load_classifier()  # so that the memory needed by torch in any case is not counted
     before, begun, cpu = peak_memory(), perf_counter(), process_time()
     if method == "rcnn":
         found = find_sources(images, method="rcnn")
@@ -60,7 +60,7 @@ def report(method, folder):
 
 
 def peak_memory():
-    """Most memory of this process so far, in GB."""
+    """Peak memory of this process so far, in GB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 

@@ -1,12 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Human-labeled clusters on real pictures, found by a detector trained without the galaxy.
+"""Score a detector on human-labeled clusters in real pictures, one galaxy at a time.
 
     python benchmarks/detection_pictures.py PICTURES FOLDER/native-1.safetensors
 
-For each galaxy in turn, the detector is fine-tuned on the labels of the others and scored on this
-one, before and after. The labels are incomplete, because some sources were not inspected.
-So recall counts labeled objects of classes 1 and 2 that are found, and purity only found sources
-that are labeled at all.
+For each galaxy in turn, the detector is fine-tuned on the labels of the others, and it is scored on
+this one before and after fine-tuning. Because some sources were not inspected, the labels are
+incomplete. Recall is therefore the fraction of labeled objects of classes 1 and 2 that are found,
+and purity only considers found sources that have a label.
 """
 
 import argparse
@@ -22,13 +22,13 @@ from astroclust.detectors import DetectionField, DetectorRecipe, load_detector, 
 from astroclust.images import ImageSet
 from astroclust.training.sample_rows import AFFINE
 
-SIDE = 512  # pixels of the parts into which pictures are cut
-FEWEST = 3  # labels of a part
+SIDE = 512  # width in pixels of the parts into which pictures are cut
+FEWEST = 3  # minimum number of labels in a part
 RADIUS = 4.0  # pixels
 
 
 def read_parts(folder):
-    """Galaxy, images and labels of the parts of all pictures."""
+    """Read the galaxy, images and labels of the parts of all pictures."""
     labels, parts = read_table(folder / "labels.ecsv"), []
     for row in read_table(folder / "pictures.ecsv"):
         own = labels[labels["field"] == row["field"]]
@@ -51,7 +51,7 @@ def read_parts(folder):
 
 
 def score(parts, detector):
-    """Labeled objects of each class, those found and those found as clusters; and purity."""
+    """Count labeled objects, found ones and ones found as clusters, by class; shape (5, 3)."""
     count = np.zeros((5, 3), int)
     for _, images, table in parts:
         found = find_sources(images, method="rcnn", model=detector, threshold=0.3)

@@ -28,7 +28,7 @@ def recall(labels, found):
 
 
 def in_mix(classes, rng):
-    """Rows with the class mix of LEGUS."""
+    """Select rows with the class mix of LEGUS."""
     counts = np.bincount(classes, minlength=5)[1:]
     wanted = (MIX * np.min(counts / MIX)).astype(int)
     rows = [
@@ -70,8 +70,8 @@ def main():
         print(f"against the {name}: {values} %, all {100 * np.mean(found == reference):.1f} %")
     off = " / ".join(f"{value:+.1f}" for value in recall(labels, found) - PAPER)
     values = " / ".join(f"{value:.1f}" for value in recall(labels, best_guess(kinds, labels)))
-    print(f"mode of three experts, by one who knows each kind: {values} %")
-    print(f"experts less the paper's 78 / 54 / 58 / 66: {off}")
+    print(f"best prediction of the mode of three experts from the kind of each object: {values} %")
+    print(f"recall of the mode of three experts minus that of the paper: {off}")
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ _PYPHOT = {
 # Collecting area in cm2, by family of cameras (synphot; JWST User Documentation).
 _AREAS = {"nircam": 254009.0}
 _HST_AREA = 45238.93
-# Throughput of telescope and camera at wavelengths in Angstrom: peaks of filters with complete
-# curves. Curves that peak above are those of a filter alone.
+# Throughput of telescope and camera at wavelengths in Angstrom, from the peaks of filters with
+# complete curves. Curves that peak above ``_ALONE`` do not include the telescope and camera.
 _REST = {
     "uvis": (
         (2704, 3355, 3922, 4325, 5308, 5887, 8024),
@@ -47,7 +47,7 @@ def read_curve(camera, name):
     try:
         curve = Filter(f"{_SEDPY[family]}_{name.lower()}")
     except (KeyError, ValueError, OSError):
-        # Without an import, which brings pandas.
+        # Read the file directly, because importing pyphot would import pandas.
         folder = Path(find_spec("pyphot").origin).parent
         with h5py.File(folder / "libs" / "new_filters.hd5") as library:
             table = library["filters"][f"{_PYPHOT[family]}_{name}"][:]

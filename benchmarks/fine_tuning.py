@@ -1,9 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Duration and gain of fine-tuning the bundled classifier on a few hundred labels.
+"""Measure the duration and gain of fine-tuning the bundled classifier on a few hundred labels.
 
-The labels are from one simulated expert for stamps of a galaxy outside the training set, because
-the classes of an expert differ from the true ones, and each galaxy has its own colors and crowding.
-Scores before and after are for other stamps with labels of the same expert.
+The labels are those of one simulated expert, whose classes differ from the true ones, for stamps
+like a galaxy outside the training set, with its own colors and crowding. Scores before and after
+fine-tuning are for other stamps labeled by the same expert.
 """
 
 import argparse

@@ -1,24 +1,24 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Fuzz test of the file readers.
 
-Files of each kind that users bring are damaged at random, and read in a process of their own with
+Files of each kind that users provide are damaged at random, and read in a separate process with
 limited memory and time::
 
     python benchmarks/fuzz.py --n 5000
 
 prints how often each kind of file was
 
-- read with the values of the good file (``equal``), with those that the damaged file states as an
-  independent decoder reads them (``as stated``), with fewer rows after its end was cut off
-  (``fewer rows``), or with a warning that names the file (``warning``);
-- refused by an error of astroclust that names the file (``our error``);
-- read with other values where nothing in the file can tell (``undetectable``), such as a changed
-  digit in a text;
-- or, which must not happen, met by an exception of another package, an error that does not name
-  the file, more than 10 seconds, or values that differ though the file can tell (``silent
-  change``). `astroclust.tests.fuzzing` says which changes a file can tell.
+- read with the values of the undamaged file (``equal``), with the changed values that an
+  independent decoder finds in the damaged file (``as stated``), with fewer rows after its end was
+  cut off (``fewer rows``), or with a warning that names the file (``warning``);
+- rejected with an error of astroclust that names the file (``our error``);
+- read with other values that nothing in the file identifies as wrong (``undetectable``), such as a
+  changed digit in a text;
+- or, which must not happen, caused an exception of another package or an error that does not name
+  the file, took more than 10 seconds, or was read with wrong values although the change can be
+  detected (``silent change``). `astroclust.tests.fuzzing` defines the detectable changes.
 
-``time`` and ``memory`` are the largest of any case, in seconds and MB beyond that of the process.
+``time`` and ``memory`` are the maximum of all cases, in seconds and in MB added to the process.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from astroclust.tests.fuzzed_files import make_kinds
 from astroclust.tests.fuzzing import BAD, OUTCOMES, fuzz
 
 _SECONDS = 10  # for a file
-_MEMORY = 1 << 30  # bytes, beyond those that the process has taken at its start
+_MEMORY = 1 << 30  # bytes, in addition to those used by the process at its start
 
 
 def main():
@@ -56,11 +56,11 @@ def main():
 
 
 def work(options):
-    """Try files one after another; each is announced, then followed by its outcome."""
+    """Test files in turn; print the number of each before the test, and then its outcome."""
     with tempfile.TemporaryDirectory() as folder:
         kinds = chosen(make_kinds(folder), options.kind)
         for kind in kinds:
-            fuzz(kind, 0, folder)  # imports what is only imported when it is needed
+            fuzz(kind, 0, folder)  # so that lazy imports do not count toward the limits
         taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (taken + _MEMORY,) * 2)
         for number in range(options.first, options.first + options.n):
@@ -73,17 +73,17 @@ def work(options):
 
 
 def chosen(kinds, part):
-    """The kinds with a text in their names."""
+    """Select the kinds whose names contain a text."""
     return [kind for kind in kinds if part is None or part in kind.name]
 
 
 def peak():
-    """Most memory that this process has had, in MB."""
+    """Peak memory of this process, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def watch(options):
-    """Run workers until all files are done: a worker that dies or hangs is replaced."""
+    """Run workers until all files are tested, replacing workers that die or hang."""
     rows, first, end = [], options.first, options.first + options.n
     while first < end:
         command = [sys.executable, __file__, "--worker", "--seed", str(options.seed)]
@@ -106,7 +106,7 @@ def watch(options):
 
 
 def lines_in_time(worker):
-    """Lines of a worker, up to its end or until none has come for too long."""
+    """Yield the lines printed by a worker until it ends or is silent for too long."""
     selector = selectors.DefaultSelector()
     selector.register(worker.stdout, selectors.EVENT_READ)
     seconds = 300  # to start
@@ -120,7 +120,7 @@ def lines_in_time(worker):
 
 
 def report(rows, options):
-    """Print the outcomes of each kind, and bad cases."""
+    """Print the outcomes for each kind, and bad cases."""
     outcomes, bad = defaultdict(Counter), defaultdict(list)
     for number, kind, outcome, note, *_ in rows:
         outcomes[kind][outcome] += 1

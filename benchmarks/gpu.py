@@ -1,9 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Measure speeds on a GPU.
 
-Each line is measured on its own, in at most ``--seconds`` or a little more; a line that fails says
-why, and the next one is measured. Mosaics and stamps are noise, and the weights those in the
-package.
+Each measurement takes about ``--seconds``. If one fails, its error is printed, and the next one is
+made. Mosaics and stamps consist of noise; the weights are those in the package or random.
 """
 
 import argparse
@@ -41,7 +40,7 @@ FILTERS = ("F275W", "F336W", "F438W", "F555W", "F814W")
 
 
 class OutOfTimeError(Exception):
-    """A line takes too long; no OSError, which the package would explain."""
+    """A measurement takes too long; not an OSError, which the package would reword."""
 
 
 @dataclass
@@ -49,22 +48,22 @@ class Settings:
     """Settings of the measurements."""
 
     device: torch.device
-    seconds: float  # of timing in a line
-    limit: float  # seconds after which a line is stopped
+    seconds: float  # for the timing of a measurement
+    limit: float  # seconds after which a measurement is stopped
     folder: Path
     width: int = 6000  # of the mosaics
     rows: int = 500_000
-    few: int = 20_000  # rows where all of them would take too long
+    few: int = 20_000  # rows for slower measurements
     batches: tuple = (4096, 16384)
-    pictures: int = 256  # stamps per batch of the networks for pictures
-    resized: str = ""  # to how many pixels they resize stamps, such as "@64"; by default 299
+    pictures: int = 256  # stamps per batch for networks designed for pictures
+    resized: str = ""  # width to which these resize stamps, such as "@64"; by default 299 pixels
     sample: int = 8192
-    first_step: int = 10  # of those that are timed
+    first_step: int = 10  # first step to be timed
     matrices: tuple = (4096, 8192)
 
     @property
     def short(self):
-        """Seconds of one of several timings in a line."""
+        """Seconds for each of several timings in a measurement."""
         return self.seconds / 8
 
 
@@ -88,7 +87,7 @@ def synchronize(device):
 
 
 def best(function, at, *, seconds):
-    """Least seconds of a call, of at least two and as many as there is time for."""
+    """Minimum duration of a call, from at least two calls and as many as fit into the time."""
     function()
     synchronize(at.device)
     times, end = [], time.perf_counter() + seconds
@@ -101,13 +100,13 @@ def best(function, at, *, seconds):
 
 
 def random_classifier(architecture):
-    """A classifier with random weights, as fast as one that was trained."""
+    """Classifier with random weights, which is as fast as a trained one."""
     card = ModelCard("random", architecture, "nothing", max_missing_bands=4)
     return Classifier(card, [create_network(architecture, weights="none")])
 
 
 def random_table(n, width):
-    """Positions all over an image."""
+    """Random positions in an image."""
     rng = np.random.default_rng(2)
     return Table({"x": rng.uniform(0, width, n), "y": rng.uniform(0, width, n)})
 
@@ -120,7 +119,7 @@ def random_stamps(n, device, classifier):
 
 
 def write_mosaics(at):
-    """Five mosaics of noise, as files that are written once."""
+    """Read five mosaics of noise, writing the files if they do not exist."""
     paths = {name: at.folder / f"{name.lower()}.fits" for name in FILTERS}
     if not all(path.exists() for path in paths.values()):
         pixels = np.random.default_rng(1).standard_normal((at.width, at.width), np.float32)
@@ -140,7 +139,7 @@ def rate_of(classifier):
 
 
 def limits(at):
-    """Matrix products in each precision, and copies in memory: the peak of this device."""
+    """Peak rates of this device: matrix products in each precision, and copies in memory."""
     for kind in (torch.float16, torch.bfloat16, torch.float32):
         rates = []
         for size in at.matrices:
@@ -155,7 +154,7 @@ def limits(at):
 
 
 def equal_stamps(at):
-    """Stamps gathered on the device are those of make_stamps, here with bad pixels and edges."""
+    """Check that stamps cut on the device equal those of make_stamps, with bad pixels and edges."""
     images = write_mosaics(at)
     data = {name: np.array(band.data[:600, :700]) for name, band in images.items()}
     data["F555W"][::50, ::60] = np.nan
@@ -204,7 +203,7 @@ def end_to_end(at):
 
 
 def host_stamps(at):
-    """The same with stamps cut in host memory, and on the CPU alone."""
+    """The bundled classifier with stamps cut in host memory, and on the CPU alone."""
     images, classifier = write_mosaics(at), load_classifier()
     table = random_table(at.few, at.width)
     for name, device in (("stamps from the host", at.device), ("CPU", torch.device("cpu"))):
@@ -223,23 +222,23 @@ def bundled_network(at):
 
 
 def resnet18(at):
-    """The dual ResNet18 at 299 pixels on stamps in the memory of the device."""
+    """Dual ResNet18 at 299 pixels, on stamps in the memory of the device."""
     yield from network_for_pictures(at, "resnet18")
 
 
 def vgg19_bn(at):
-    """The dual VGG19-BN at 299 pixels on stamps in the memory of the device."""
+    """Dual VGG19-BN at 299 pixels, on stamps in the memory of the device."""
     yield from network_for_pictures(at, "vgg19_bn")
 
 
 def network_for_pictures(at, name):
-    """A network that resizes stamps."""
+    """Measure a network that resizes stamps."""
     classifier = random_classifier(name + at.resized).prepared(at.device)
     yield from network_alone(at, classifier, [at.pictures])
 
 
 def network_alone(at, classifier, sizes):
-    """Probabilities with normalization, and the network alone."""
+    """Measure the probabilities with normalization, and one network alone."""
     work, members = rate_of(classifier), len(classifier.networks)
     yield f"{work / 1e9:.3f} GFLOP a stamp and network, {members} networks"
     for n in sizes:
@@ -269,14 +268,14 @@ def forward(network, pixels, present, *, cache=True):
 
 
 def speed(at, what, n, spent, work):
-    """A rate as text, with its fraction of the peak."""
+    """Describe a rate, with its fraction of the peak rate if that was measured."""
     kind = torch.float16 if at.device.type == "cuda" else torch.float32
     text = f"{what}: {n / spent:.0f} stamps/s, {n * work / spent / 1e12:.2f} TFLOP/s"
     return f"{text}, {n * work / spent / at.peak[kind]:.2f} of peak" if kind in at.peak else text
 
 
 def half_weights(at):
-    """The bundled network with weights in 16 bits, in place of mixed precision."""
+    """The bundled network with weights in 16 bits, instead of mixed precision."""
     for kind in (torch.float16, torch.bfloat16):
         classifier = load_classifier().prepared(at.device)
         work = rate_of(classifier)
@@ -317,7 +316,7 @@ def graphs(at):
 
 
 def compiled(at):
-    """The bundled network compiled, with the time that this takes."""
+    """The bundled network after compilation, and the time that compilation takes."""
     if at.device.type != "cuda":
         yield "no GPU is available"
         return
@@ -361,7 +360,7 @@ def augmentation(at):
 
 
 def equal_batches(at):
-    """Batches augmented on the device are those of the CPU, but for noise and JPEG rounding."""
+    """Compare batches augmented on the device with those of the CPU, except for their noise."""
     stamps, labels = training_stamps(at)
     targets = np.eye(4, dtype=np.float32)[labels - 1]
     for name in AUGMENTATIONS:
@@ -377,23 +376,23 @@ def equal_batches(at):
 
 
 def training(at):
-    """Steps of a training of the native network, with augmentation."""
+    """Training steps of the native network, with augmentation."""
     yield from training_steps(at, find_recipe("native"))
 
 
 def training_large(at):
-    """The same with 512 stamps per batch."""
+    """Training steps of the native network with 512 stamps per batch, with augmentation."""
     yield from training_steps(at, replace(find_recipe("native"), batch_size=512))
 
 
 def training_wei2020(at):
-    """Steps of a training of the dual ResNet18, with augmentation."""
+    """Training steps of the dual ResNet18, with augmentation."""
     recipe = find_recipe("wei2020")
     yield from training_steps(at, replace(recipe, architecture=recipe.architecture + at.resized))
 
 
 def training_steps(at, recipe):
-    """Steps per second of a training, without its start."""
+    """Measure training steps per second, excluding the start-up."""
     sample, clock = Sample(*training_stamps(at), description="noise"), Clock(at)
     recipe = replace(recipe, weights="none", validation_fraction=0, patience=None, keep_best=False)
     start, callbacks = time.perf_counter(), fitting._callbacks
@@ -406,7 +405,7 @@ def training_steps(at, recipe):
     rates = (len(times) - 1) / (times[-1] - times[0]), 1 / np.median(np.diff(times))
     yield (
         f"{rates[0]:.1f} steps/s of {recipe.batch_size} stamps, {rates[0] * recipe.batch_size:.0f} "
-        f"stamps/s, with checkpoints; {rates[1]:.1f} steps/s in the median; begun after "
+        f"stamps/s, with checkpoints; {rates[1]:.1f} steps/s in the median; started after "
         f"{times[0] - start:.1f} s"
     )
 
@@ -416,13 +415,13 @@ class EnoughError(Exception):
 
 
 class Clock(lightning.Callback):
-    """Ends of the steps of a training, but for the first few; it is ended when time is over."""
+    """Record the times at which training steps end, and stop training when time is up."""
 
     def __init__(self, at):
         self.at, self.times, self.n = at, [], 0
 
     def on_train_batch_end(self, *_):
-        """Take the time."""
+        """Record the time, except for the first steps."""
         self.n += 1
         if self.n < self.at.first_step:
             return
@@ -433,7 +432,7 @@ class Clock(lightning.Callback):
             raise EnoughError
 
 
-#: Measurements, the most important first.
+#: Measurements, in order of importance.
 LINES = (
     limits,
     equal_stamps,
@@ -456,7 +455,7 @@ LINES = (
 
 @contextmanager
 def at_most(seconds):
-    """Raise an error in code that takes longer."""
+    """Stop code that takes longer with an error."""
 
     def stop(*_):
         raise OutOfTimeError(f"stopped after {seconds:.0f} s")
@@ -471,13 +470,13 @@ def at_most(seconds):
 
 
 def short_traceback():
-    """The error that is being handled, in a few lines."""
+    """Last lines of the traceback of the current error."""
     lines = traceback.format_exc().strip().splitlines()
     return "\n".join(["    " + line for line in lines[-7:]])
 
 
 def measure(line, at, say):
-    """Print the results of a line as they come, or why there are none."""
+    """Make a measurement and print its results, or the error if it fails."""
     title, start = line.__doc__.splitlines()[0], time.perf_counter()
     say(f"{line.__name__}: {title}")
     try:
@@ -493,25 +492,35 @@ def measure(line, at, say):
 
 
 def describe(device):
-    """The machine in words."""
+    """Describe the hardware and the versions of Python and torch."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU"
     versions = f"Python {sys.version.split()[0]}, torch {torch.__version__}"
     return f"{name}, {os.cpu_count()} cores, {versions}, {torch.get_num_threads()} threads"
 
 
 def main():
-    """Print the lines, and write them to a file."""
+    """Make the measurements, and print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("lines", nargs="*", help=", ".join(line.__name__ for line in LINES))
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--seconds", type=float, default=6.0, help="for each line, about")
-    parser.add_argument("--total", type=float, default=108.0, help="after which no line is begun")
-    parser.add_argument("--quick", action="store_true", help="small numbers, to test the script")
+    parser.add_argument(
+        "--seconds", type=float, default=6.0, help="approximate time per measurement"
+    )
+    parser.add_argument(
+        "--total",
+        type=float,
+        default=108.0,
+        help="time in seconds after which no measurement is started",
+    )
+    parser.add_argument("--quick", action="store_true", help="use small inputs, to test the script")
     parser.add_argument("--output", type=Path, help="also write the results to this file")
     arguments = parser.parse_args()
     unknown = set(arguments.lines) - {line.__name__ for line in LINES}
     if unknown:
-        parser.error(f"unknown lines {', '.join(sorted(unknown))}")
+        parser.error(
+            f"unknown measurement {', '.join(sorted(unknown))}; available are "
+            f"{', '.join(line.__name__ for line in LINES)}"
+        )
     begun = time.perf_counter()
     file = arguments.output.open("w") if arguments.output else None
 
@@ -529,7 +538,7 @@ def main():
             if arguments.lines and line.__name__ not in arguments.lines:
                 continue
             if time.perf_counter() - begun > arguments.total:
-                say(f"{line.__name__}: not measured, the time is over")
+                say(f"{line.__name__}: not measured, time is up")
                 continue
             measure(line, at, say)
         say(f"{time.perf_counter() - begun:.0f} s")

@@ -23,15 +23,15 @@ from astroclust.simulation.labels import DIFFICULTY, confusion_of_kinds, label_n
 
 N = 100_000
 CLUSTERS = "1+2"
-# Wei et al. (2020), sec. 2.1. Of the objects that one expert (BCW) gave a class, percent that the
-# mode of three others gave the same, in the order of their Fig. 2.
+# Wei et al. (2020), sec. 2.1: percentage of the objects to which one expert (BCW) assigned a class
+# for which it is also the mode of three other experts, in the order of their Fig. 2.
 EXPERT_AND_MODE = {1: 66, 2: 37, 3: 40, 4: 61, CLUSTERS: 67}
-# The same expert again after years.
+# Percentage for which the same expert assigned the same class again years later.
 EXPERT_TWICE = {1: 80, 2: 53, 3: 56, CLUSTERS: 88}
-# Of each mode, percent of rows whose mean is the mode: unanimous but for 1, 2, 3 and 2, 3, 4.
+# Percentage of rows of each mode whose mean equals it: unanimous votes, or 1, 2, 3 or 2, 3, 4.
 UNANIMOUS = {1: 44, 2: 25, 3: 30, 4: 34, "all": 33}
-# Wei et al. (2020), Tables 1 and 2: labels of BCW in NGC 3351, modes of three in the others, and
-# the whole of both samples.
+# Class counts from Wei et al. (2020), Tables 1 and 2: labels of BCW in NGC 3351, modes of three
+# experts in the other galaxies, and both complete samples.
 MIX = {
     "NGC 4656": (93, 91, 78, 169),
     "NGC 3351": (118, 80, 95, 325),
@@ -43,12 +43,12 @@ MIX = {
 NETWORKS = {"three people": (78, 54, 58, 66), "one person": (76, 58, 60, 71)}
 # Fraction of objects for which a person repeats the earlier label instead of judging again.
 REPEATED = 0.34
-# Only kinds in catalogs; the cut in the concentration index removes points.
+# Kinds in catalogs, from which the cut in the concentration index removes point sources.
 LISTED = {
     label: {kind: fraction for kind, fraction in fractions.items() if kind not in POINTS}
     for label, fractions in KINDS.items()
 }
-# Off-diagonal sums of Tables 4 and 5: confusion by networks.
+# Off-diagonal sums of Tables 4 and 5, the confusion matrices of networks.
 SHAPES = np.array(
     [[0, 40.9, 2.8, 9.4], [32.7, 0, 17.3, 28.2], [0.8, 30.3, 0, 49], [13.5, 15, 31.5, 0]]
 )
@@ -70,8 +70,8 @@ def main():
         right = 100 * class_scores(truth, labels[column])["recall"]
         ceiling = 100 * class_scores(labels[column], truth)["recall"]
         networks = NETWORKS[sample]
-        print(f"\nLabels of {sample}: percent of each true class that have it as label, and of")
-        print("each label that are of that class (the ceiling); then ResNet18 in the paper")
+        print(f"\nLabels of {sample}: percentage of each true class with the correct label, and of")
+        print("each label with that true class (upper limit of recall); ResNet18 in the paper")
         for i, row in enumerate(zip(right, ceiling, networks, strict=True), start=1):
             print(f"  class {i}: {row[0]:5.1f} {row[1]:5.1f} {row[2]:4d}")
 
@@ -110,7 +110,7 @@ def counts(first, second):
 
 
 def print_agreement():
-    """Print (a) an expert against the mode of three others, (b) the same expert twice."""
+    """Print the agreement of an expert with the mode of three others, and with themselves."""
     _, three, others = simulate(MIX["NGC 4656"])
     joint = counts(others["expert_1"], three["class_mode"])
     show("An expert and the mode of three others (NGC 4656)", EXPERT_AND_MODE, joint)
@@ -128,7 +128,7 @@ def show(title, published, joint):
 
 
 def print_unanimity():
-    """Print (c) fractions of unanimous votes, and means of NGC 628-E, with three voters."""
+    """Print fractions of rows whose mean is the mode, and the distribution of means by mode."""
     _, three, _ = simulate(MIX["NGC 628"])
     modes, thirds = np.array(three["class_mode"]), np.rint(3 * three["class_mean"]).astype(int)
     same = thirds == 3 * modes
@@ -192,7 +192,7 @@ def residuals(parameters):
     return np.concatenate(
         [
             (fractions(joint, EXPERT_AND_MODE) - list(EXPERT_AND_MODE.values())) / 2,
-            # Less weight for 1+2, which cannot be met with the others.
+            # Less weight for 1+2, which cannot be fitted together with the others.
             (fractions(twice, EXPERT_TWICE) - list(EXPERT_TWICE.values())) / [2, 2, 2, 3],
             (100 * np.r_[same / mix, same.sum()] - list(UNANIMOUS.values())) / 2,
             # The modes must have the mix of the true classes.
@@ -206,7 +206,11 @@ def residuals(parameters):
 
 
 def agreement(border):
-    """Return probabilities by true class of modes, mean = mode, expert and mode, two experts."""
+    """Compute probabilities of votes by true class.
+
+    These are the probabilities of each mode, of each mode with a mean equal to it, of the label of
+    one expert and the mode of three others, and of the labels of two experts.
+    """
     nodes, weights = roots_sh_jacobi(12, sum(DIFFICULTY) - 1, DIFFICULTY[0])
     weights = weights / weights.sum()
     probabilities = confusion_of_kinds(tuple(map(tuple, border)))

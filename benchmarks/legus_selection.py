@@ -1,13 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Agreement of the LEGUS cuts, applied to released columns, with the inspected rows.
+"""Compare the LEGUS cuts, applied to released columns, with the rows that were inspected.
 
-For each field with labels of three people: the fraction of rows in which `select_candidates` agrees
-with class > 0. The cut in concentration index is that of the registry or, if that is unknown or
-with --without-registry-cuts, the smallest index in the catalog. The cut in magnitude was made with
-a correction by concentration index, the released magnitudes have the average correction instead; it
-is the one number that is fitted for each field. Sources that were added by eye passed no cut and
-are excluded. With the aperture of 4 pixels, which LEGUS says it used, and with whichever of 4, 5
-and 6 agrees best.
+For each field with labels of three people, prints the fraction of rows for which the result of
+`select_candidates` agrees with class > 0. The cut in concentration index is that of the registry
+or, if it is unknown or with ``--without-registry-cuts``, the smallest index in the catalog. LEGUS
+applied the cut in magnitude with an aperture correction that depends on the concentration index,
+but released magnitudes with the average correction, which is therefore fitted; it is the only free
+parameter per field. Sources that were added by eye did not pass the cuts and are excluded. Results
+are given for the aperture radius of 4 pixels stated by LEGUS, and for whichever of 4, 5 and 6
+pixels agrees best.
 """
 
 import argparse
@@ -31,7 +32,7 @@ def inspected(table):
 
 
 def agreement(table, field, average, radius):
-    """Fraction of rows in which the cuts and the people agree, for an average correction."""
+    """Fraction of rows for which the cuts agree with the inspection, for an average correction."""
     v = f"mag_{field.filters[3].lower()}"
     correction = ci_correction(table["ci"], camera=field.cameras[3], radius=radius)
     result = select_candidates(
@@ -44,7 +45,7 @@ def agreement(table, field, average, radius):
 
 
 def best(table, field, radius):
-    """The best agreement and the average correction that gives it."""
+    """Best agreement, and the average correction for which it is reached."""
     return max((agreement(table, field, a, radius), a) for a in AVERAGE_CORRECTIONS)
 
 

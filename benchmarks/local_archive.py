@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Make a small archive with parts of LEGUS fields, painted from their real catalogs.
+"""Make a small archive with simulated parts of LEGUS fields, painted from their real catalogs.
 
     python benchmarks/local_archive.py archive
     python tools/archive_server.py archive --port 8765
@@ -29,7 +29,7 @@ FIELDS = ("ngc45", "ngc5474", "ngc1433", "ngc628-e", "ngc1566")
 
 
 def densest_part(catalog, width):
-    """The rows in the square with most labels, with positions from its corner."""
+    """Select the rows in the square with most labels, with positions relative to its corner."""
     x, y = np.asarray(catalog["x"]), np.asarray(catalog["y"])
     known = np.ma.filled(catalog["class_human"], 0) > 0
     corners = np.column_stack([x, y])[known] - width / 2
@@ -46,7 +46,7 @@ def densest_part(catalog, width):
 
 
 def lay_out_phangs(folder, width):
-    """Draw a square in place of NGC 1559, with true classes as human classes."""
+    """Write a simulated square as NGC 1559, with true classes as human classes."""
     field = simulate_field(like="ngc1566", shape=(width, width), seed=2)
     sources = field.truth["x", "y", "ra", "dec", "class"]
     sources["galaxy"] = NEW_GALAXY
@@ -77,7 +77,7 @@ def main():
         field_folder.parent.mkdir(parents=True, exist_ok=True)
         files = write_field(painted, field_folder)
         files.catalog.unlink()
-        # The catalog of LEGUS in place of what is detected in the painting.
+        # Use the catalog of LEGUS instead of that of the detections in the painted field.
         target = arguments.folder / "hlsps" / "legus" / field.catalog
         target.parent.mkdir(parents=True, exist_ok=True)
         write_legus(part, target)

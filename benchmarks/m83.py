@@ -1,12 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Score a classifier on real pixels: clusters of M83 against other detections as bright.
+"""Score a classifier on real clusters of M83 against other detections of similar brightness.
 
-For the north half of the WFC3 mosaic of M83 (two of five bands, 8-bit and stretched for the eye) it
-prints the area under the ROC curve (AUC) of P(1) + P(2) + P(3): on the pixels as they are, and with
-the stretch roughly undone. The clusters are the listed ones; the comparison sample is what
-`find_sources` finds in F814W, more than 5 pixels from any listed cluster, with a flux within 4
-pixels above the 5th percentile of the listed clusters. A random score gives 0.5. A few listed
-positions are wrong and unlisted sources may be clusters, so 1 cannot be reached.
+For the northern half of the WFC3 mosaic of M83 (two of five bands, with 8 bits and a stretch for
+display), this prints the area under the ROC curve (AUC) of P(1) + P(2) + P(3), for the pixels as
+they are, and with the stretch approximately inverted. The clusters are the listed ones; the
+comparison sample is what `find_sources` finds in F814W, more than 5 pixels from any listed cluster,
+with a flux within 4 pixels above the 5th percentile of the listed clusters. A random score gives
+0.5. A few listed positions are wrong and unlisted sources may be clusters, so 1 cannot be reached.
 
 With ``--fine-tune``, the classifier is then trained further on the western half, with clusters as
 any of the classes 1 to 3, and scored on the eastern half before and after.
@@ -33,8 +33,8 @@ from astroclust import (
 from astroclust.photometry import concentration_index
 from astroclust.training import Sample, find_recipe
 
-# Isolated stars get the encircled energies of WFC3 back at a power of 3.5 in their cores and of 2.5
-# around them (PROVENANCE.txt of the data).
+# Raising pixels to a power of 3.5 in the cores of isolated stars, and of 2.5 around them, restores
+# the encircled energies of WFC3 (PROVENANCE.txt of the data).
 POWER = 3.0
 
 
@@ -45,7 +45,7 @@ def area_under_curve(clusters, others):
 
 
 def comparison_sample(clusters, images):
-    """Detections in F814W that are not listed, as bright as all but the faintest listed."""
+    """Unlisted detections in F814W that are brighter than the faintest 5 % of listed clusters."""
     sources = find_sources(images["F814W"], threshold=5)
     distance, _ = KDTree(np.column_stack([clusters["x"], clusters["y"]])).query(
         np.column_stack([sources["x"], sources["y"]])
@@ -57,7 +57,7 @@ def comparison_sample(clusters, images):
 
 
 def halves(table, images):
-    """Rows of the western and of the eastern half, without rows in both."""
+    """Rows of the western and eastern half, excluding those whose stamps extend into both."""
     across = np.asarray(table["x"])
     middle, margin = images.shape[1] / 2, 25
     ra = images.wcs.pixel_to_world([0, images.shape[1]], [0, 0]).ra.deg

@@ -1,9 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Classes of real LEGUS stamps of NGC 1566 at native scale, in linear pixels.
+"""Classify real LEGUS stamps of NGC 1566, with linear pixel values at the native scale.
 
-The stamps are 32 pixels wide: a frame of missing pixels surrounds them. Their three channels mix
-bands: (F275W, F336W), F438W and (F555W, F814W), which are taken as U, B and V. They were published
-as the most certain examples of another classifier, so this is an easy sample.
+The stamps are 32 pixels wide, so they are surrounded by missing pixels. Their three channels, used
+as U, B and V, combine the bands (F275W, F336W), F438W and (F555W, F814W). The stamps were published
+as the most certain examples of another classifier, so they are easy to classify.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from astroclust.training import member_probabilities
 
 
 def read_stamps(card):
-    """Stamps with human classes, and the classes."""
+    """Read the stamps with human classes, and these classes."""
     folder = data_path("ngc1566_native_stamps")
     table = Table.read(folder / "ngc1566_demo40.csv")
     with np.load(folder / "ngc1566_demo40.npz") as saved:

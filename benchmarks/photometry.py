@@ -1,13 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Accuracy of the photometry and of its errors.
+"""Measure the accuracy of the photometry and of its errors.
 
 Isolated clusters and stars of known flux are drawn with the PSF of HST on a smooth background in
 five bands, and measured with and without the correlated noise of drizzled images. The expected
-values are direct sums over the image without noise, with each pixel divided into many parts.
+values are direct sums over the image without noise, with each pixel divided into many parts. The
+results are
 
-- zero points and concentration index: largest difference from that sum, without noise;
-- pulls, (measured - true) / error of the fluxes: mean and standard deviation in each band, by each
-  formula of the error and statistic of the sky.
+- for magnitudes and concentration indices, the largest difference from these sums, without noise;
+- for the pulls of the fluxes, (measured - true) / error, the mean and standard deviation in each
+  band, for different formulas of the error and statistics of the sky.
 """
 
 import argparse
@@ -26,10 +27,10 @@ from astroclust.simulation.observations import observe_like
 # images of NGC 628C, NUV to I.
 LIKE, SKY_NOISE = "ngc1566", (0.0027, 0.0031, 0.0054, 0.0084, 0.0165)
 SPACING = 48  # pixels from source to source
-# Parts of a pixel in each direction: so many that the area of a circle of 1 pixel is right to
-# 0.0003, for some sources; and fewer, for the pulls of all.
+# Parts of a pixel in each direction: for some sources, so many that the area of a circle with a
+# radius of 1 pixel is accurate to 0.0003; and fewer, for the pulls of all sources.
 FINE, COARSE, N_FINE = 200, 40, 100
-HALF = 5  # pixels around a source that have a part in an aperture
+HALF = 5  # half-width in pixels of the region that contains all apertures
 
 
 def draw_sources(n, rng):
@@ -71,7 +72,7 @@ def direct_sums(images, x, y, radii, parts):
 
 
 def images_of(pixels, observation):
-    """The images of an array as an ImageSet with exposure times."""
+    """Convert an array of images to an ImageSet with exposure times."""
     return ImageSet(
         {
             name: CCDData(band, unit="electron / s", meta={"EXPTIME": exposure})
@@ -95,7 +96,7 @@ def main():
     some = positions[:N_FINE]
     true = direct_sums(clean.astype(float), some["x"], some["y"], (4, 1, 3), FINE)
     measured = measure_photometry(some, images_of(clean, observation))
-    print(f"{len(some)} sources; greatest difference from a direct sum, without noise (mag):")
+    print(f"{len(some)} sources; largest difference from a direct sum, without noise (mag):")
     zero_points = observation.zero_points
     for name, zero, flux in zip(observation.filters, zero_points, true, strict=True):
         magnitude = zero - 2.5 * np.log10(flux[:, 0])

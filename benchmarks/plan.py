@@ -1,11 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""A plan for 10^8 rows: measured costs of a task, and a queueing model of up to 1,000 workers.
+"""Predict the time to classify 10^8 rows with up to 1,000 workers.
 
-A worker asks the scheduler, reads the pixels of its task, and computes. The scheduler serves one
-task at a time, and so does the file system, at a given bandwidth; the cores compute independently.
-The costs are times of the processor, so that they hold on a machine that others use too. The model
-is compared with 1, 2 and 4 processes on this machine: the time that all of them compute for the
-same rows, and that of the clock, to which others on the machine contribute.
+The cost of a task is measured, and a queueing model predicts the total time. In the model, each
+worker requests a task from the scheduler, reads the pixels of the task, and computes. The scheduler
+and the file system, which has a given bandwidth, serve one task at a time; workers compute
+independently. Costs are measured in CPU time, so that they are valid on shared machines. The model
+is compared with 1, 2 and 4 processes on this machine, in the CPU time for the same rows and in the
+elapsed time, which is affected by other processes on the machine.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from astroclust.classification.predictions import Predictions, classify_position
 FILTERS = ("F275W", "F336W", "F438W", "F555W", "F814W")
 SIZE, ROWS = 4000, 1000
 TOTAL = 10**8
-# Else workers return freed memory at once, which takes up to half of their time.
+# Otherwise, workers return freed memory immediately, which takes up to half of their time.
 KEEP_MEMORY = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
 WORKERS = (1, 2, 4, 10, 100, 300, 1000)
 # Bytes per second of a fast disk, and of file systems of clusters.
@@ -36,7 +37,7 @@ BANDWIDTHS = (1e9, 5e9, 20e9)
 
 
 def write_mosaics(folder):
-    """Paths of five mosaics of noise."""
+    """Write five mosaics of noise, and return their paths."""
     pixels = np.random.default_rng(1).standard_normal((SIZE, SIZE), np.float32)
     paths = {name: str(folder / f"{name}.fits") for name in FILTERS}
     for path in paths.values():
@@ -45,13 +46,13 @@ def write_mosaics(folder):
 
 
 def positions(n):
-    """Positions in an image, in order of y."""
+    """Random positions in an image, sorted by y."""
     rng = np.random.default_rng(2)
     return rng.uniform(0, SIZE, n), np.sort(rng.uniform(0, SIZE, n))
 
 
 def classify(x, y, paths, classifier):
-    """A task: predictions, and the seconds that it computed."""
+    """Run a task, and return its predictions and CPU seconds."""
     torch.set_num_threads(1)
     start = time.process_time()
     images = ImageSet.read(paths, system=classifier.card.system)
@@ -60,14 +61,14 @@ def classify(x, y, paths, classifier):
 
 
 def nothing(x, y, paths, result):
-    """A task that computes nothing, with arguments and a result of the usual size."""
+    """Empty task, with arguments and a result of the usual size."""
     return result
 
 
 def cost_of_row(paths, classifier):
-    """Seconds of the processor per row and per task, from tasks of two sizes."""
+    """CPU seconds per row and per task, from tasks of two sizes."""
     sizes = ROWS // 10, ROWS
-    classify(*positions(sizes[0]), paths, classifier)  # what a worker does once
+    classify(*positions(sizes[0]), paths, classifier)  # to exclude what a worker does only once
     spent = [
         np.median([classify(*positions(n), paths, classifier)[1] for _ in range(2)]) for n in sizes
     ]
@@ -76,7 +77,7 @@ def cost_of_row(paths, classifier):
 
 
 def cost_of_scheduler(client, paths, classifier, rows, n=200):
-    """Seconds of the processor per task of the scheduler and the client, which share a process."""
+    """CPU seconds per task of the scheduler and the client, which share a process."""
     x, y = positions(rows)
     result = Predictions.unknown(rows, classifier)
     start = time.process_time()
@@ -86,16 +87,17 @@ def cost_of_scheduler(client, paths, classifier, rows, n=200):
 
 
 def bytes_per_row(rows, density):
-    """Bytes of five bands of 4-byte pixels in the rows of a mosaic that a task covers."""
+    """Bytes per catalog row of the 4-byte pixels in five bands that a task has to read."""
     height = rows / (density * SIZE) + load_classifier().card.stamp_size
     return 4 * len(FILTERS) * height * SIZE / rows
 
 
 def simulate(n_workers, n_tasks, *, compute, schedule, read):
-    """Seconds until all tasks are done.
+    """Predict the seconds until all tasks are done.
 
-    Each worker waits for the scheduler (``schedule`` seconds a task, one at a time), then for the
-    file system (``read`` seconds a task, likewise), and computes, with a tenth of scatter.
+    Each worker waits for the scheduler (``schedule`` seconds per task, one task at a time), then
+    for the file system (``read`` seconds per task, one task at a time), and computes for
+    ``compute`` seconds, with a scatter of 10 %.
     """
     times = compute * np.random.default_rng(3).normal(1, 0.1, n_tasks).clip(0.5)
     free = [0.0] * n_workers
@@ -108,7 +110,7 @@ def simulate(n_workers, n_tasks, *, compute, schedule, read):
 
 
 def check(n_workers, paths, classifier, n_tasks=8):
-    """Seconds computed in all tasks, and by the clock, on a cluster of this machine."""
+    """Measure CPU and elapsed seconds of all tasks, and CPU seconds of the scheduler per task."""
     options = {"n_workers": n_workers, "threads_per_worker": 1, "dashboard_address": None}
     with (
         dask.config.set(KEEP_MEMORY),
@@ -129,9 +131,9 @@ def check(n_workers, paths, classifier, n_tasks=8):
 
 
 def main():
-    """Print the costs, the check and the plan."""
+    """Print the costs, the comparison with this machine, and the predictions."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=Tasks().rows, help="per task")
+    parser.add_argument("--rows", type=int, default=Tasks().rows, help="rows per task")
     parser.add_argument(
         "--density", type=float, default=200_000 / 8000**2, help="candidates per pixel of a mosaic"
     )
@@ -142,7 +144,7 @@ def main():
     with TemporaryDirectory() as folder:
         paths = write_mosaics(Path(folder))
         row, task = cost_of_row(paths, classifier)
-        print(f"{1e3 * row:.3f} ms a row, {task:.3f} s a task (files and network)", flush=True)
+        print(f"{1e3 * row:.3f} ms per row, {task:.3f} s per task (files, network)", flush=True)
         schedules = []
         for n_workers in (1, 2, 4):
             spent, wall, schedule = check(n_workers, paths, classifier, n_tasks)
@@ -155,9 +157,9 @@ def main():
                 read=0,
             )
             print(
-                f"{n_workers} processes: {n_tasks} tasks computed {spent:.2f} s, model "
-                f"{n_tasks * (task + ROWS * row):.2f} s; clock {wall:.1f} s, model {model:.1f} s; "
-                f"scheduler {1e3 * schedule:.2f} ms a task",
+                f"{n_workers} processes: CPU time of {n_tasks} tasks {spent:.2f} s, model "
+                f"{n_tasks * (task + ROWS * row):.2f} s; elapsed {wall:.1f} s, model "
+                f"{model:.1f} s; scheduler {1e3 * schedule:.2f} ms per task",
                 flush=True,
             )
     n_tasks = -(-TOTAL // arguments.rows)
@@ -165,7 +167,7 @@ def main():
     read = bytes_per_row(arguments.rows, arguments.density)
     print(
         f"{n_tasks} tasks of {arguments.rows} rows, {compute:.2f} s each; {read / 1e3:.1f} kB read "
-        f"a row, {read * TOTAL / 1e12:.2f} TB; scheduler {1e3 * schedule:.2f} ms a task"
+        f"per row, {read * TOTAL / 1e12:.2f} TB; scheduler {1e3 * schedule:.2f} ms per task"
     )
     print(f"{'workers':>8}" + "".join(f"{f'{one / 1e9:g} GB/s':>20}" for one in BANDWIDTHS))
     for n_workers in WORKERS:

@@ -1,10 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Measure the ingredients of simulated fields from the released LEGUS catalogs.
 
-Writes the tables of ``astroclust/data`` that `astroclust.simulation.populations` reads: the
-distribution of magnitudes, colors, concentration and crowding of each class in each field; how
-the candidates lie; and the luminosity of simple stellar populations by age, in the models fitted by
-LEGUS. ``python benchmarks/populations.py`` needs the catalogs in ``$ASTROCLUST_DATA``.
+Writes the tables in ``astroclust/data`` that `astroclust.simulation.populations` reads: the
+distributions of magnitudes, colors, concentration and crowding of each class in each field; the
+spatial distribution of candidates; and the luminosity of simple stellar populations as a function
+of age, in the models fitted by LEGUS. The catalogs in ``$ASTROCLUST_DATA`` are required.
 """
 
 import argparse
@@ -41,8 +41,8 @@ FIELDS = (
     "ngc5474",
     "ngc7793-e",
 )
-# Mean aperture correction in V (PHANGS-HST, Deger et al. 2022); of the others a middle one. With
-# these the quietest candidates have the noise of the detector.
+# Mean aperture corrections in V (PHANGS-HST, Deger et al. 2022), and an intermediate one for other
+# fields. With these, the noise of the candidates on the quietest sky is that of the detector.
 CORRECTIONS = {
     "ngc628-c": -0.75,
     "ngc628-e": -0.72,
@@ -54,9 +54,10 @@ DEFAULT_CORRECTION = -0.65
 N_QUANTILES = 17
 # Quantile of the noise at the candidates that represents the empty sky.
 QUIET = 0.08
-# Sky in e-/s and read noise in e- of a native pixel; the electrons that WFC3/UVIS is flashed with
-# in each exposure of a dark band; and the noise of a drizzled pixel relative to a native one (its
-# area, and the correlation of drizzling): orders of magnitude of the instrument handbooks.
+# Approximate values from the instrument handbooks: sky in e-/s and read noise in e- of a native
+# pixel; electrons per pixel from the post-flash of WFC3/UVIS in each exposure of a band with a dark
+# sky; and noise of a drizzled pixel relative to a native one, because of its area and the
+# correlation of drizzled pixels.
 SKY_LEVELS = {
     "uvis": {"F555W": 0.035, "F606W": 0.040, "F814W": 0.038},
     "acs": {"F435W": 0.030, "F555W": 0.050, "F606W": 0.090, "F814W": 0.090},
@@ -67,7 +68,7 @@ DRIZZLED = {"uvis": 0.80, "acs": 0.63}
 
 
 def read_field(name):
-    """Magnitudes, errors, classes, concentration and positions of the inspected rows of a field."""
+    """Read magnitudes, errors, classes and other columns of the inspected rows of a field."""
     path = next(data_path("legus_catalogs").glob(f"*_{name}_multiband_*.tab"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -88,7 +89,7 @@ def read_field(name):
 
 
 def correction_of(name):
-    """Mean aperture corrections of a field, NUV to I, with the steps of PHANGS-HST from V."""
+    """Mean aperture corrections of a field, NUV to I, with the offsets from V of PHANGS-HST."""
     return CORRECTIONS.get(name, DEFAULT_CORRECTION) + CORRECTION_STEPS
 
 
@@ -100,7 +101,7 @@ def noise_of(rows, observation, correction):
 
 
 def detector_noise(observation):
-    """Scatter of empty sky in e-/s per drizzled pixel, by sky, flash, read noise and exposure."""
+    """Scatter of empty sky in e-/s per drizzled pixel, from sky, post-flash and read noise."""
     noise = []
     for name, camera, seconds in zip(
         observation.filters, observation.cameras, observation.exposure_times, strict=True
@@ -113,7 +114,7 @@ def detector_noise(observation):
 
 
 def measure_sky(noise, observation):
-    """Scatter of quiet sky from the detector and from stars; flux of stars in noisier sky by V."""
+    """Scatter of quiet sky, its parts from detector and stars, and added scatter relative to V."""
     noise = noise[np.isfinite(noise).all(axis=1) & (noise > 0).all(axis=1)]
     quiet, middle, loud = np.quantile(noise, (QUIET, 0.5, 0.84), axis=0)
     detector = np.minimum(detector_noise(observation), quiet)
@@ -123,7 +124,7 @@ def measure_sky(noise, observation):
 
 
 def measure_class(rows, noise, quiet, label):
-    """Quantiles and mixture of a class, as a row of the table."""
+    """Measure the quantiles of a class and fit a Gaussian mixture, as a row of the table."""
     ok = (rows["class"] == label) & np.isfinite(rows["mag"]).all(axis=1)
     ok &= (rows["ci"] < 3) & np.isfinite(noise[:, 3])
     floor = 0.8 * quiet[3]
@@ -177,7 +178,7 @@ def distance_quantiles(positions):
 
 
 def simple_populations(all_rows):
-    """Median luminosity of a solar mass by age, from the fits to clusters of classes 1 to 3."""
+    """Median magnitudes of one solar mass by age, from the fits to clusters of classes 1 to 3."""
     samples = []
     for name, rows in all_rows.items():
         ok = (rows["class"] > 0) & (rows["class"] < 4) & (rows["chi2"] < 5) & (rows["age"] > 0)

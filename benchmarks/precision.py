@@ -1,9 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Scores of bundled classifiers in mixed precision and in fp32: simulated and real stamps.
+"""Compare the scores of bundled classifiers in mixed precision and in float32.
 
-Real stamps are the color pictures of LEGUS with human classes; the default classifier was trained
-on them, which does not matter here. Exits with an error if accuracy or calibration error differ by
-more than 0.002.
+The stamps are simulated ones and those of color pictures of LEGUS with human classes, on which the
+default classifier was trained, which does not matter for this comparison. Exits with an error if
+accuracy or calibration error differ by more than 0.002.
 """
 
 import argparse
@@ -23,8 +23,8 @@ LARGEST_DIFFERENCE = 0.002
 
 
 def real_stamps(classifier):
-    """Stamps of the color pictures, one item per picture, and their labels."""
-    # Together, as one stamp of a small field is more than the difference that is allowed.
+    """Read stamps of the color pictures, one item per picture, and their labels."""
+    # The labels are joined because in a small field, a single stamp would exceed the tolerance.
     samples = read_samples(list_pictures(), classifier=classifier)
     labels = np.concatenate([sample.stamps.table["class_human"] for sample in samples])
     return [crop_middle(one.stamps, classifier.card.stamp_size) for one in samples], labels
@@ -43,7 +43,7 @@ def compare(name, classifiers, stamps, labels):
     texts = [f"{key} {scores[0][key]:.4f} and {scores[1][key]:.4f}" for key in ("accuracy", "ece")]
     same = np.mean(fast.argmax(axis=1) == exact.argmax(axis=1))
     print(
-        f"{name:9s} n {len(labels):5d} {', '.join(texts)}; change of a probability: largest "
+        f"{name:9s} n {len(labels):5d} {', '.join(texts)}; change in probability: maximum "
         f"{change.max():.4f}, mean {change.mean():.5f}; same class {same:.4f}",
         flush=True,
     )
@@ -69,7 +69,7 @@ def main():
         differences += compare("simulated", classifiers, [simulated], labels)
         differences += compare("real", classifiers, *real_stamps(classifier))
     if max(differences) > LARGEST_DIFFERENCE:
-        sys.exit(f"a score differs by {max(differences):.4f}")
+        sys.exit(f"a score differs by {max(differences):.4f}, more than {LARGEST_DIFFERENCE}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Compare encircled energies of the simulated PSF with published ones, filter by filter.
 
-UVIS: STScI's table of UVIS1, and the empirical PSF of F814W. ACS: Bohlin
-(2016, AJ 152, 60). CI is the concentration index of a star, mag(1 px) - mag(3 px), as LEGUS
-measures it with a sky annulus from 7 to 8 pixels.
+Published values for UVIS are STScI's table of UVIS1 and the empirical PSF of F814W, and for ACS
+those of Bohlin (2016, AJ 152, 60). CI is the concentration index of a star, mag(1 px) - mag(3 px),
+as measured by LEGUS with a sky annulus from 7 to 8 pixels.
 """
 
 import argparse
@@ -36,7 +36,7 @@ ACS = {
     "F814W": (0.322, 0.611, 0.770, 0.830, 0.853, 0.871, 0.889, 0.901, 0.908, 0.914, 0.949, 0.972),
 }
 ACS_INDEX = 1.30
-# Blur, half-light radius, slope and fraction of the halo: initial values and limits of fits.
+# Initial values and limits of the fits: blur; half-light radius, slope and fraction of the halo.
 START = (0.035, 0.10, 1.4, 0.25)
 LIMITS = ((0.01, 0.03, 1.1, 0.02), (0.06, 0.60, 2.5, 0.60))
 
@@ -58,7 +58,7 @@ def concentration_index(energy):
 
 
 def show(name, radii, published, energy):
-    """Print a PSF's rows, and return the worst difference."""
+    """Print the encircled energies of a PSF, and return the largest difference."""
     differences = energy(radii) - published
     print(f"{name:14} CI {concentration_index(energy):.3f}")
     rows = {"radius": radii, "table": published, "ours": energy(radii), "difference": differences}
@@ -77,8 +77,8 @@ def fit(camera, filter_name, radii, published):
         differences = psf._light_within(star, radii) - published
         if camera == "uvis" or filter_name == "F814W":
             return differences
-        # Bohlin's pixels are 0.05 arcsec, and up to F606W his stars are alike. On its own pixels
-        # LEGUS's curve of corrections for ACS starts at this index.
+        # Bohlin's pixels are 0.05 arcsec wide, and his stars are almost equal up to F606W. With the
+        # pixels of LEGUS, its correction curve for ACS starts at this index.
         index = concentration_index(lambda r: psf._light_within(star, r))
         return np.append(differences, index - ACS_INDEX)
 
@@ -107,17 +107,17 @@ def main():
                 expected,
                 lambda r, pair=(camera, name): psf.encircled_energy(*pair, r),
             )
-        elif (camera, name) != ("uvis", "F225W"):  # takes what F275W has
+        elif (camera, name) != ("uvis", "F225W"):  # has the parameters of F275W
             fit(camera, name, wanted, expected)
     if not arguments.fit:
         path = data_path("psf_wfc3uvis_f814w_stdpsf", "emp_psf_f814w.fits")
         grid = psf.empirical_psf(path, camera="uvis", filter_name="F814W")
         expected = np.interp(UVIS_RADII, radii, uvis["F814W"])
         worst["empirical"] = show("empirical", UVIS_RADII, expected, grid.encircled_energy)
-    # In F225W the table is not a measurement at small values, see PSF_PARAMETERS.
+    # In F225W, the table is a model at small radii (see astroclust/simulation/telescopes.py).
     worst.pop(("uvis", "F225W"), None)
     if worst:
-        print(f"worst difference, F225W apart: {max(worst.values()):.3f}")
+        print(f"largest difference, excluding F225W: {max(worst.values()):.3f}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Draw the most confident errors on human labels, from probabilities of real_labels.py.
+"""Plot the objects for which classifiers most confidently disagree with human labels.
 
-Each row of the figure is a human class; each stamp shows the predicted class and its probability,
-by a classifier trained without the galaxy. Pictures without a stated license are excluded.
+The probabilities are those of ``real_labels.py``, from classifiers trained without the galaxy of
+the object. Each row of the figure has one human class, and the title of each stamp is the predicted
+class with its probability. Pictures without a stated license are excluded.
 """
 
 import argparse
@@ -24,7 +25,7 @@ WIDTH = 4.0
 
 
 def confident_errors(table, number):
-    """Rows of a human class with the most probable other class."""
+    """Select the rows of a human class with the highest probabilities of another class."""
     found = np.column_stack([table[name] for name in PROBABILITIES])
     classes = np.array(LEGUS_CLASSES.numbers)[found.argmax(axis=1)]
     wrong = np.flatnonzero((table["label"] == number) & (classes != number))
@@ -35,7 +36,7 @@ def confident_errors(table, number):
 
 
 def cutout(row, pictures, labels, opened):
-    """The picture around an object."""
+    """Cut the picture around an object."""
     picture = pictures[pictures["field"] == row["field"]][0]
     found = labels[(labels["field"] == row["field"]) & (labels["id"] == row["id"])][0]
     name = picture["file"]
@@ -48,7 +49,7 @@ def cutout(row, pictures, labels, opened):
 
 
 def draw(table):
-    """The figure of all classes."""
+    """Draw the figure of all classes."""
     pictures = list_pictures()
     unknown = "licence not stated"  # language: ok
     pictures = pictures[[unknown not in credit for credit in pictures["credit"]]]
@@ -75,8 +76,8 @@ def draw(table):
 def main():
     """Read the probabilities and draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="that of real_labels.py")
-    parser.add_argument("output", type=Path, help="picture to write")
+    parser.add_argument("folder", type=Path, help="folder of real_labels.py")
+    parser.add_argument("output", type=Path, help="image file to write")
     arguments = parser.parse_args()
     parts = sorted(arguments.folder.glob("shipped_*.ecsv"))
     draw(vstack([Table.read(path) for path in parts])).savefig(arguments.output, dpi=90)

@@ -1,15 +1,16 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Accuracy on human labels of real HST images, for galaxies outside the training set.
+"""Measure the accuracy on human labels of real HST images, for galaxies outside the training set.
 
-The six fields of five galaxies are color pictures, registered to the catalogs of LEGUS. One galaxy
-at a time is held out, and classifiers are trained on the others: by the recipe of the bundled
-classifier, which starts from one trained on simulations alone and keeps simulated stamps in its
-batches; and for comparison, in fewer epochs, from the same start on human labels alone, from random
-weights, and a backbone from ImageNet. Then follow catalogs without images, and both pooled. A sign
-test compares simulations with random weights, with one or two galaxies held out. Probabilities and
-checkpoints are kept in a folder: the same command resumes.
+The data are color pictures of six fields in five galaxies, registered to the catalogs of LEGUS. One
+galaxy at a time is held out, and classifiers are trained on the others. The recipe of the bundled
+classifier starts from a classifier trained on simulations alone, and keeps simulated stamps in its
+batches. For comparison, other classifiers are trained in fewer epochs on human labels alone: from
+the same start, from random weights, and from a backbone with ImageNet weights. Classifications from
+catalogs without images, and pooled with those from images, are scored as well. A sign test compares
+the starts from simulations and from random weights, with one or two galaxies held out.
+Probabilities and checkpoints are stored in a folder, from which repeating the command resumes.
 
-With ``--ship`` the bundled classifier is trained on all galaxies instead.
+With ``--ship``, the bundled classifier is trained on all galaxies instead.
 """
 
 import argparse
@@ -47,20 +48,20 @@ from astroclust.training import (
 TRAINED = ("shipped", "simulations", "random", "imagenet")
 # Simulated stamps in the training and the test set of the bundled classifier, and the seed.
 N_SIMULATED, N_TEST, SEED = 2000, 3000, 1
-# The backbone from ImageNet sees stamps at 64 pixels.
+# Backbone with ImageNet weights, for which stamps are resized to 64 pixels.
 IMAGENET = "timm/efficientnet_lite0@64"
-# Epochs of the comparison, also with two galaxies held out.
+# Epochs of the comparison with one galaxy held out, by kind, and with two.
 EPOCHS, PAIR_EPOCHS = {"simulations": 12, "random": 12, "imagenet": 2}, 8
 
 
 def labeled_catalogs():
-    """The catalogs of LEGUS that have human classes."""
+    """Read the catalogs of LEGUS that have human classes."""
     catalogs = map(read_legus, legus_catalogs(data_path("legus_catalogs")))
     return [catalog for catalog in catalogs if "class_human" in catalog.colnames]
 
 
 def class_mix(catalogs, held_out=()):
-    """Mean fractions of the classes in galaxies, weighted by the root of their labels."""
+    """Mean class fractions of galaxies, weighted by the square root of their numbers of labels."""
     counts = {}
     for catalog in catalogs:
         labels = np.ma.filled(catalog["class_human"], 0)
@@ -73,7 +74,7 @@ def class_mix(catalogs, held_out=()):
 
 
 class Trainings:
-    """Classifiers trained without some galaxies, and their probabilities for these."""
+    """Classifiers trained without some galaxies, and their probabilities for those galaxies."""
 
     def __init__(self, folder, start, samples, catalogs, recipe):
         self.folder, self.start, self.samples = folder, start, samples
@@ -89,7 +90,7 @@ class Trainings:
         return replace(self._simulated, test_stamps=None, test_labels=None, split="")
 
     def probabilities(self, kind, held_out):
-        """Table of the objects of galaxies, with labels and the probabilities of a classifier."""
+        """Table of the objects in held-out galaxies, with labels and class probabilities."""
         name = "_".join([kind, *held_out]).replace(" ", "")
         path = self.folder / f"{name}.ecsv"
         if not path.exists():
@@ -100,7 +101,7 @@ class Trainings:
         return Table.read(path)
 
     def left_out(self, kind, galaxies):
-        """Table of the objects of all galaxies, each by a classifier trained without the galaxy."""
+        """Table of all objects, each classified by a classifier trained without its galaxy."""
         return vstack([self.probabilities(kind, (galaxy,)) for galaxy in galaxies])
 
     def _classifier(self, kind, samples, held_out, name):
@@ -139,7 +140,7 @@ class Trainings:
 
 
 def compare_starts(trainings, galaxies):
-    """Print the sign test of simulations against random weights, one or two galaxies held out."""
+    """Print the sign test of starting from simulations against starting from random weights."""
     pairs = zip(galaxies, [*galaxies[1:], galaxies[0]], strict=True)
     accuracies = {"simulations": [], "random": []}
     for held_out in [*((galaxy,) for galaxy in galaxies), *pairs]:
@@ -190,13 +191,19 @@ def main():
         required=True,
         help="classifier trained on simulations alone, by simulations_alone.py",
     )
-    parser.add_argument("--folder", type=Path, default=Path("real-labels"), help="for all results")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("real-labels"), help="folder for all results"
+    )
     parser.add_argument("--kinds", nargs="*", choices=TRAINED, default=TRAINED)
     parser.add_argument(
-        "--mixed-precision", action="store_true", help="bfloat16, faster on some CPUs"
+        "--mixed-precision",
+        action="store_true",
+        help="train in bfloat16, which is faster on some CPUs",
     )
-    parser.add_argument("--no-pairs", action="store_true", help="without the sign test")
-    parser.add_argument("--ship", type=Path, help="train the bundled classifier to this file")
+    parser.add_argument("--no-pairs", action="store_true", help="omit the sign test")
+    parser.add_argument(
+        "--ship", type=Path, help="train the bundled classifier, and write it to this file"
+    )
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     start = load_classifier(arguments.start)

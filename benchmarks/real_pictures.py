@@ -26,7 +26,7 @@ PROBABILITIES = [f"prob_{number}" for number in LEGUS_CLASSES.numbers]
 
 
 def list_pictures():
-    """The pictures as a list of samples."""
+    """Sample list of the pictures, for ``read_samples``."""
     pictures = Table.read(data_path("legus_pictures", "pictures.ecsv"))
     pictures["file"] = [str(data_path("legus_pictures", name)) for name in pictures["file"]]
     pictures["labels"] = str(data_path("legus_pictures", "labels.ecsv"))
@@ -34,7 +34,7 @@ def list_pictures():
 
 
 def classify_stamps(classifier, sample, stamps):
-    """Table of the stamps of a sample: field, galaxy, id, label and class probabilities."""
+    """Classify stamps; return a table of field, galaxy, id, label and class probabilities."""
     found = member_probabilities(
         classifier.prepared(), crop_middle(stamps, classifier.card.stamp_size)
     ).mean(axis=0)
@@ -46,7 +46,7 @@ def classify_stamps(classifier, sample, stamps):
 
 
 def describe(name, table):
-    """Print the scores of the most probable class, before and after division by the class mix."""
+    """Print scores of the most probable class; recalls also with equal class priors."""
     labels = np.asarray(table["label"])
     found = np.column_stack([table[name] for name in PROBABILITIES])
     numbers = np.array(LEGUS_CLASSES.numbers)

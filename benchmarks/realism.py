@@ -2,13 +2,14 @@
 """Distinguish simulated fields from real ones by their catalogs.
 
 Detection, photometry and selection are run on simulated fields. Gradient boosting is then trained
-to distinguish their candidates from those of the released LEGUS catalogs, by V, four colors, five
-errors, the concentration index and the distances to the nearest three neighbors, with
-cross-validation and equal weights of the two. An AUC of 0.5 is perfect.
+to distinguish their candidates from those of the released LEGUS catalogs by V, four colors, five
+errors, the concentration index and the distances to the nearest three neighbors. It is
+cross-validated, with equal total weights of real and simulated candidates. Perfect simulations
+would have an AUC of 0.5.
 
-The errors of a catalog include that of its mean aperture correction, which is the same for all
-candidates of a field, and are rounded; the same is done to the errors measured here. Rows without a
-magnitude in all five bands are excluded from both.
+The errors in a catalog are rounded, and include that of the mean aperture correction, which is the
+same for all candidates of a field; so do the errors measured here. Rows without magnitudes in all
+five bands are excluded.
 """
 
 import argparse
@@ -36,13 +37,12 @@ from astroclust.simulation.cataloging import drawn_candidates
 from astroclust.simulation.populations import EXTINCTION, field_population, light_of_age
 
 FIELDS = ("ngc628-c", "ngc628-e", "ngc1566", "ngc1433", "ngc3351")
-# The 20 sigma of LEGUS refer to its own image and noise estimate. These thresholds find candidates
-# as faint as those in its catalogs.
+# The threshold of 20 sigma of LEGUS refers to its own image and noise estimate. With these
+# thresholds, the faintest candidates are as faint as those in its catalogs.
 THRESHOLDS = {"ngc628-c": 10.0, "ngc1566": 13.0, "ngc1433": 8.0, "ngc3351": 8.0}
 THRESHOLD = 20.0
-# The limit in absolute magnitude that best separates the inspected rows of a catalog from the
-# others (benchmarks/legus_selection.py) with the mean aperture corrections of
-# benchmarks/populations.py.
+# Limits in absolute magnitude that best separate inspected and other rows of a catalog (from
+# benchmarks/legus_selection.py), with the mean aperture corrections of benchmarks/populations.py.
 LIMITS = {"ngc628-c": -5.55, "ngc628-e": -5.51, "ngc1433": -5.92, "ngc1566": -6.22}
 FEATURES = (
     *("V", "NUV-U", "U-B", "B-V", "V-I"),
@@ -52,7 +52,7 @@ FEATURES = (
 
 
 def features(magnitudes, errors, index, positions):
-    """The features of rows, shape (n, 14)."""
+    """Features of candidates, shape (n, 14)."""
     distances = KDTree(positions).query(positions, 4)[0][:, 1:]
     colors = -np.diff(magnitudes, axis=1)
     return np.column_stack([magnitudes[:, 3], colors, errors, index, np.log10(distances + 0.5)])
@@ -141,9 +141,10 @@ def compare_halves(name):
 
 
 def compare_colors(name):
-    """Print the AUC of drawn colors, as measured and from models, against those of a catalog.
+    """Print the AUC for distinguishing two kinds of drawn colors from those of a catalog.
 
-    The models are simple stellar populations with the ages, reddenings and errors of the catalog.
+    Colors are drawn from the measured distributions, and computed from simple stellar populations
+    with the ages, reddenings and errors of the catalog.
     """
     rng, rows = np.random.default_rng(0), read_field(name)
     ok = np.isfinite(rows["mag"]).all(axis=1) & (rows["class"] > 0) & (rows["age"] > 0)
@@ -194,14 +195,16 @@ def compare(name, real, simulated):
 
 
 def main():
-    """Compare each field and print the worst."""
+    """Compare simulated fields with each real field, and print the AUCs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fields", nargs="+", default=FIELDS)
     parser.add_argument("--n", type=int, default=2, help="simulated fields for each real one")
     parser.add_argument("--shape", type=int, default=2000, help="width of a field in pixels")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument(
-        "--colors", action="store_true", help="only colors: drawn as measured, and from models"
+        "--colors",
+        action="store_true",
+        help="compare only colors, from measured distributions and from models",
     )
     arguments = parser.parse_args()
     if arguments.colors:

@@ -1,11 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Measure the response times of ``astroclust review`` in Chromium.
 
-A field is simulated, its candidates are classified, and their positions are repeated with a random
-shift up to the requested number. The benchmark prints the start-up time of the server; the time
-from the request of the page to the first painted stamps; the time from a label key until the label
-is on disk and shown as saved; and the frame times while scrolling through the grid. ``--pictures``
-makes the pictures of ``docs/review.rst``.
+A field is simulated, its candidates are classified, and they are repeated at randomly shifted
+positions until their number is the requested one. The benchmark prints the start-up time of the
+server; the time from the request of the page until the first stamps are painted; the time from
+pressing a label key until the label is on disk and shown as saved; and the frame times while
+scrolling through the grid. With ``--pictures``, the pictures for ``docs/review.rst`` are made
+instead.
 """
 
 import argparse
@@ -93,15 +94,15 @@ def measure(page, table, images, folder):
         while not (painted := page.evaluate(marks)):
             time.sleep(0.01)
         print(f"{len(table)} objects")
-        print(f"server ready, the table checked    {ready:8.2f} s")
-        print(f"page asked for until stamps painted{painted[0] / 1e3:8.2f} s")
+        print(f"table checked and server started   {ready:8.2f} s")
+        print(f"page request to stamps painted     {painted[0] / 1e3:8.2f} s")
         took = np.array(page.evaluate(LABEL, [str(1 + i % 4) for i in range(100)]))
         print(f"label key to saved, median of 100  {np.median(took):8.1f} ms")
-        print(f"label key to saved, 95th percent  {np.percentile(took, 95):8.1f} ms")
+        print(f"label key to saved, 95th percentile{np.percentile(took, 95):8.1f} ms")
         print(f"label key to saved, slowest        {took.max():8.1f} ms")
         took = np.array(page.evaluate(SCROLL, 60))
-        print(f"frame while scrolling, median      {np.median(took):8.1f} ms")
-        print(f"frame while scrolling, 99th percent{np.percentile(took, 99):7.1f} ms")
+        print(f"scrolling frame, median            {np.median(took):8.1f} ms")
+        print(f"scrolling frame, 99th percentile   {np.percentile(took, 99):8.1f} ms")
 
 
 def draw(page, table, images, folder, output):
@@ -159,15 +160,17 @@ def save(page, path):
 
 
 def main():
-    """Make a table, open the page, print."""
+    """Make a table, open the page, and print response times or make pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n", type=int, default=5000, help="objects (default: 5000)")
     parser.add_argument("--seed", type=int, default=2020)
-    parser.add_argument("--pictures", type=Path, help="folder for pictures, and measure nothing")
+    parser.add_argument(
+        "--pictures", type=Path, help="make pictures in this folder, without measurements"
+    )
     parser.add_argument(
         "--chromium",
         default=os.environ.get("ASTROCLUST_CHROMIUM") or shutil.which("chromium"),
-        help="the browser (default: that of the system)",
+        help="browser executable (default: that of the system)",
     )
     arguments = parser.parse_args()
     pictures = arguments.pictures

@@ -1,10 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Measure the gain from training with missing pixels.
 
-One classifier is trained further on the same simulated stamps, for as many batches, twice: as it
-was trained before, and with all kinds of damage besides. Both and the bundled classifier are scored
-on stamps like galaxies that none of them has learned from, with the same damage. ``--start none``
-trains from random weights in place of a classifier.
+A classifier is trained further in two ways, on the same simulated stamps and for the same number of
+batches: as before, and with all kinds of damage. Both results and the bundled classifier are scored
+on stamps with the same damage, like galaxies outside all training sets. With ``--start none``,
+training starts from random weights.
 """
 
 import argparse
@@ -22,7 +22,9 @@ def main():
     parser.add_argument("--n", type=int, default=6400, help="stamps to train on")
     parser.add_argument("--tests", type=int, default=1000, help="stamps to score on")
     parser.add_argument("--batches", type=int, default=400)
-    parser.add_argument("--start", default="simulated-3", help="classifier to train on, or none")
+    parser.add_argument(
+        "--start", default="simulated-3", help="classifier to train further, or none"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--output", help="file of the figure")

@@ -1,16 +1,18 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Compare sources, speed and memory with SExtractor (Debian's source-extractor).
 
-``match``: sources of both with the settings of LEGUS, in a real image of the HDF-South and in
-simulated fields, for each method that finds groups of pixels: the percentage of SExtractor's
-sources brighter than 1.5 times the limit (threshold times smallest area) with one of ours within a
-pixel, and of ours with one of SExtractor's. SExtractor assigns the faint pixels of blends by random
-numbers, and cleans by the sizes that follow; "itself" is its agreement with a run in which only
-these numbers differ, because pixels far away have been rearranged.
+``match`` compares the sources found with the settings of LEGUS in a real image of the HDF-South and
+in simulated fields, for each segmentation method of astroclust. It prints the percentage of
+SExtractor's sources brighter than 1.5 times the limit (threshold times minimum area) that have one
+of ours within a pixel, and vice versa. Because SExtractor assigns the faint pixels of blends at
+random, and cleans sources according to the resulting sizes, it does not perfectly agree with
+itself: the column "itself" is its agreement with a run in which only the random numbers differ,
+because distant pixels have been rearranged.
 
-``speed``: white light, detection in it and photometry in five bands of a simulated mosaic of 8000 x
-8000 pixels; SExtractor runs five times in dual-image mode, and is given the white-light image. The
-mosaic is made once, of fields of 500 x 500 pixels in different orientations, and kept in a folder.
+``speed`` times the white-light image, detection in it and photometry in five bands of a simulated
+mosaic of 8000 x 8000 pixels. SExtractor runs five times in dual-image mode on an existing
+white-light image. The mosaic is composed once of fields of 500 x 500 pixels in different
+orientations, and kept in a folder.
 """
 
 import argparse
@@ -72,7 +74,8 @@ COLUMNS = (
 TILE, N_TILES = 500, 16
 FOLDER = Path(tempfile.gettempdir(), "sextractor-benchmark")
 METHODS = ("sextractor", "segmentation")
-# Rows that are mirrored to change the random numbers of SExtractor, and those that are compared.
+# Number of rows that are mirrored to change the random numbers of SExtractor, and first row whose
+# sources are compared.
 MIRRORED, COMPARED = 60, 200
 # A field observed with a single camera.
 LIKE = "ngc1566"
@@ -87,7 +90,7 @@ def sextract(folder, *images, **settings):
     options = {**SETTINGS, "PARAMETERS_NAME": parameters, "CATALOG_NAME": catalog, **settings}
     configuration = folder / "sextractor.conf"
     configuration.write_text("\n".join(f"{key} {value}" for key, value in options.items()))
-    # It runs in its own folder, to which relative paths do not apply.
+    # SExtractor runs in another folder, so paths must be absolute.
     images = ",".join(str(path.resolve()) for path in images)
     command = ["source-extractor", images, "-c", configuration.name]
     subprocess.run(command, check=True, cwd=folder)
@@ -106,7 +109,7 @@ def sextract_image(image, threshold):
 
 
 def percentage(positions, others):
-    """Percentage with one of the others within a pixel."""
+    """Percentage of positions within a pixel of another one."""
     return 100 * np.mean(KDTree(others).query(positions)[0] < 1) if len(positions) else np.nan
 
 
@@ -218,7 +221,7 @@ def watch(process, peak):
 
 
 def speed(arguments):
-    """Time both on the mosaic in turn."""
+    """Time SExtractor and astroclust on the mosaic."""
     *paths, white = make_mosaic(arguments.folder, arguments.size)
     for path in (*paths, white):
         path.read_bytes()  # so that files are cached for both

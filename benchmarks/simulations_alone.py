@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Train on simulations alone, and score on real pixels with human classes.
+"""Train a classifier on simulations alone, and score it on human-labeled pictures.
 
 The classifier ``simulated-3`` is trained further on stamps of the current simulator, in five bands
 and as pictures, without any human labels. It is scored on the press pictures of five galaxies, two
@@ -26,14 +26,14 @@ from astroclust.training import (
     simulated_test_set,
 )
 
-#: Fields that are simulated: calibrated ones of galaxies without a picture.
+#: Simulated fields: calibrated ones in galaxies without a picture.
 FIELDS = ("ngc3351", "ngc3738", "ngc5474", "ngc7793-e")
 #: Galaxies on which the simulator was tuned.
 TUNED = ("NGC 628", "NGC 4449")
 
 
 def score_pictures(classifier, samples):
-    """Print the scores of a classifier on the pictures, and on those not used in tuning."""
+    """Print the scores of a classifier on all pictures, and on those not used in tuning."""
     table = vstack([classify_stamps(classifier, one, one.stamps) for one in samples])
     score(classifier.card.name, table)
     describe("galaxies not used in tuning", table[~np.isin(table["galaxy"], TUNED)])
@@ -43,7 +43,7 @@ def main():
     """Simulate, train and score."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n", type=int, default=20000, help="simulated training stamps")
-    parser.add_argument("--n-test", type=int, default=3000, help="and for the test set")
+    parser.add_argument("--n-test", type=int, default=3000, help="simulated stamps in the test set")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate")
     parser.add_argument("--mix", type=float, nargs=4, default=[0.2, 0.2, 0.2, 0.4])

@@ -1,7 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How fast is it? Each line is a ratio of two things timed in turn in one run.
+"""Measure the speed of astroclust relative to alternatives timed in the same run.
 
-With no names all lines are measured, which takes a quarter of an hour and 2 GB of disk.
+By default, all measurements are made, which takes a quarter of an hour and 2 GB of disk space.
 """
 
 import argparse
@@ -45,14 +45,14 @@ CLOCK = time.perf_counter
 
 
 def instruction_sets():
-    """Processor of this machine, and its vector instructions."""
+    """Describe the processor of this machine and its vector instructions."""
     known = torch.cpu.get_capabilities()
     sets = ("avx2", "avx512_f", "avx512_bf16", "amx_bf16", "amx_fp16")
     return ", ".join([known["cpu_name"], *(name for name in sets if known.get(name))])
 
 
 def write_mosaics(folder, shape):
-    """Five mosaics of noise, as files."""
+    """Write five mosaics of noise."""
     rng = np.random.default_rng(1)
     paths = {}
     for name in FILTERS:
@@ -63,18 +63,18 @@ def write_mosaics(folder, shape):
 
 
 def random_table(n, shape):
-    """Positions all over an image."""
+    """Random positions in an image."""
     rng = np.random.default_rng(2)
     return Table({"x": rng.uniform(0, shape[1], n), "y": rng.uniform(0, shape[0], n)})
 
 
 def processor_time():
-    """Seconds that this process and those below it that have ended computed."""
+    """CPU seconds of this process and of its finished child processes."""
     return sum(os.times()[:4])
 
 
 def seconds(function, *arguments, **options):
-    """Time of one call."""
+    """Duration of a call in seconds."""
     start = CLOCK()
     function(*arguments, **options)
     return CLOCK() - start
@@ -104,7 +104,7 @@ def against_starcnet(folder):
     pixels, present = torch.from_numpy(normalize_stamps(stamps)), torch.ones(len(few), 5)
 
     def published():
-        """The network alone, eager and in fp32, on batches of stamps that are cut already."""
+        """Run the network alone, eagerly and in float32, on batches of existing stamps."""
         with torch.inference_mode():
             for batch in pixels.contiguous().split(64):
                 starcnet.networks[0](batch, present[: len(batch)])
@@ -187,7 +187,7 @@ def against_peak(_):
 
 
 def against_cutouts(folder):
-    """Stamps in blocks against a loop with Cutout2D; the pixels are equal."""
+    """Stamps cut in blocks against a loop with Cutout2D, which yields equal pixels."""
     shape = (2000, 2000)
     images = ImageSet.read(write_mosaics(folder, shape))
     bands = list(images.values())
@@ -203,8 +203,8 @@ def against_cutouts(folder):
 
 
 def classify_many(paths, n, shape):
-    """Seconds and memory of one classification in a process of its own."""
-    # Clusters of Dask set these for their workers, and for this process too.
+    """Seconds and memory of a classification in a separate process."""
+    # Dask clusters set these variables for their workers, but also for this process.
     environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
     code = "import sys; from speed import report_one; report_one(*sys.argv[1:])"
     command = [sys.executable, "-c", code, str(n), str(shape[0]), *map(str, paths.values())]
@@ -220,7 +220,7 @@ def classify_many(paths, n, shape):
 
 
 def report_one(n, width, *paths):
-    """Print the seconds of one classification, and the most memory in GB."""
+    """Print the duration of a classification in seconds, and the peak memory in GB."""
     images = ImageSet.read(dict(zip(FILTERS, paths, strict=True)))
     table = random_table(int(n), (int(width), int(width)))
     classify_table(table[:256], images)
@@ -238,20 +238,20 @@ def many_rows(folder):
 
 
 def matrix_products(_):
-    """Peak rate of a core of this machine, for about a second."""
+    """Multiply matrices for about a second, to measure the peak rate of a core."""
     matrix = torch.rand(2048, 2048)
     for _ in range(5):
         matrix @ matrix
 
 
 def two_workers(folder):
-    """One worker of Dask against two, of one thread each."""
+    """One Dask worker against two, with one thread each."""
     import dask
     from distributed import Client, LocalCluster
 
     from astroclust import classify_fields
 
-    # As in `classify_fields` for its own workers.
+    # `classify_fields` sets this for its own workers.
     dask.config.set({"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None})
 
     shape = (2000, 2000)
@@ -268,7 +268,9 @@ def two_workers(folder):
             Client(cluster) as client,
         ):
             options = {"tasks": Tasks(client, rows=1000), "overwrite": True}
-            classify_fields(fields[:2], folder / "out", **options)  # what is loaded once
+            classify_fields(
+                fields[:2], folder / "out", **options
+            )  # to exclude what is loaded only once
             times[n_workers].append(seconds(classify_fields, fields, folder / "out", **options))
             products[n_workers].append(
                 seconds(lambda at: at.gather(at.map(matrix_products, range(8), pure=False)), client)
@@ -303,7 +305,7 @@ def on_gpu(folder):
 
 
 def start_up(_):
-    """Import and the command's help, against a bare interpreter."""
+    """Import of the package, and help of the command, against a bare interpreter."""
 
     def run(code):
         return lambda: subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
@@ -333,7 +335,7 @@ def small_calls(folder):
 
 
 def write_stars(folder, size, n):
-    """Stars in five mosaics of noise, and their white light, in files of ``sextractor.py``."""
+    """Write five mosaics of stars and noise and their white light, as for ``sextractor.py``."""
     rng = np.random.default_rng(3)
     y, x = rng.integers(0, size, (2, n))
     mosaics = {}
@@ -401,7 +403,7 @@ def against_sextractor(folder):
 
 
 def cold_mosaics(folder):
-    """Stamps of 20,000 rows from five files that are not in memory, against reading these once."""
+    """Stamps of 20,000 rows from five uncached files, against reading these files once."""
     shape = (8000, 8000)
     paths = write_mosaics(folder, shape)
     table = random_table(20_000, shape)
@@ -430,7 +432,7 @@ def cold_mosaics(folder):
     return text, times[1] / (times[0] + times[2])
 
 
-#: Function of each line, and the required ratio.
+#: Function of each measurement, and the required ratio.
 LINES = {
     "a": (against_starcnet, "at least 80 with AVX-512-BF16, and 45 in our pipeline in fp32"),
     "b": (against_peak, "at least 0.75"),
@@ -446,14 +448,16 @@ LINES = {
 
 
 def main():
-    """Print the lines."""
+    """Make the measurements, and print one line for each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("lines", nargs="*", default=list(LINES), help="of a to j (default: all)")
+    parser.add_argument(
+        "lines", nargs="*", default=list(LINES), help="measurements, a to j (default: all)"
+    )
     parser.add_argument(
         "--cpu",
         action="store_true",
-        help="time of the processor, also in processes that end, in place of the clock: on a "
-        "machine that others use too (not lines d and e)",
+        help="measure CPU time, including that of child processes, instead of elapsed time, for "
+        "use on shared machines (except d and e)",
     )
     arguments = parser.parse_args()
     if arguments.cpu:

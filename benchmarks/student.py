@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""A small and fast classifier, distilled from an ensemble that learned from human labels.
+"""Distill a small and fast classifier from an ensemble trained on human labels.
 
     python benchmarks/student.py start FOLDER --start simulations-alone.safetensors
     python benchmarks/student.py train FOLDER --held-out "NGC 628"
@@ -7,11 +7,12 @@
     python benchmarks/student.py compare FOLDER
     python benchmarks/student.py ship FOLDER --output student-1.safetensors
 
-``start`` prepares a small network on simulations alone, taught by the classifier of
-``simulations_alone.py``. ``train`` trains an ensemble by the recipe of the bundled classifier, and
-from it the student; with a galaxy held out, it writes their probabilities of its objects. It is run
-once per galaxy, also side by side, and once for all galaxies, whose student can be shipped.
-``compare`` prints the scores of all. Each step resumes, and keeps its results in the folder.
+``start`` trains a small network on simulations alone, with the classifier of
+``simulations_alone.py`` as its teacher. ``train`` trains an ensemble with the recipe of the bundled
+classifier, and then distills a student from it; if a galaxy is held out, the probabilities of its
+objects are written. This step is run once per galaxy, if desired at the same time, and once without
+``--held-out``, for the student to be shipped. ``compare`` prints the scores of all classifiers. All
+steps can be resumed, and store their results in the folder.
 """
 
 import argparse
@@ -41,7 +42,7 @@ from astroclust.training import (
 from astroclust.weights import Classifier
 
 SEED, MEMBERS = 1, 2
-# Simulated stamps beside the human labels, and in the test set.
+# Numbers of simulated stamps added to the human labels, and in the test set.
 N_SIMULATED, N_TEST = 2000, 3000
 SMALL = "native-small"
 SMALL_EPOCHS, START_EPOCHS = 24, 12
@@ -49,12 +50,12 @@ KINDS = ("single", "teacher", "student")
 
 
 def plain(galaxy):
-    """A galaxy as a part of file names."""
+    """Name of a galaxy for use in file names."""
     return galaxy.replace(" ", "").lower()
 
 
 def trained(path, *arguments, **options):
-    """A classifier, read if it has been trained before."""
+    """Train a classifier, or read it if it exists."""
     if not path.exists():
         folder = path.with_suffix(".checkpoints")
         classifier = train_classifier(*arguments, name=path.stem, folder=folder, **options)
@@ -63,7 +64,7 @@ def trained(path, *arguments, **options):
 
 
 def prepare(arguments):
-    """Write what all trainings start from: two classifiers, and the class mix of each split."""
+    """Write the two classifiers from which training starts, and the class mix of each split."""
     folder = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     start = load_classifier(arguments.start)
@@ -142,13 +143,13 @@ def train(arguments):
 
 
 def left_out(folder, kind):
-    """Probabilities of all objects, each by a classifier trained without its galaxy."""
+    """Read the probabilities of all objects from classifiers trained without their galaxy."""
     galaxies = filter(None, json.loads((folder / "mixes.json").read_text()))
     return vstack([Table.read(folder / f"{kind}-{plain(galaxy)}.ecsv") for galaxy in galaxies])
 
 
 def compare(arguments):
-    """Print the scores of all, on galaxies held out and on simulations."""
+    """Print the scores of all classifiers for held-out galaxies and for simulations."""
     for kind in KINDS:
         score(kind, left_out(arguments.folder, kind))
     tests = simulated_test_set(N_TEST, seed=SEED, workers=arguments.workers)
@@ -160,7 +161,7 @@ def compare(arguments):
 
 
 def ship(arguments):
-    """Write the student of all galaxies, with the scores of those trained without them."""
+    """Write the student of all galaxies, with the scores of the students for held-out galaxies."""
     student = load_classifier(arguments.folder / "student-all.safetensors")
     table = left_out(arguments.folder, "student")
     galaxies = dict.fromkeys(table["galaxy"])
@@ -193,7 +194,9 @@ def main():
     parser.add_argument("-n", type=int, default=12000, help="simulated stamps of step start")
     parser.add_argument("--held-out", default="", metavar="GALAXY", help="default: none")
     parser.add_argument(
-        "--mixed-precision", action="store_true", help="bfloat16, faster on some CPUs"
+        "--mixed-precision",
+        action="store_true",
+        help="train in bfloat16, which is faster on some CPUs",
     )
     parser.add_argument("--output", type=Path, help="file of the shipped classifier")
     parser.add_argument("--workers", type=int, default=1)

@@ -1,12 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Distinguish painted fields from real ones by their pictures.
 
-Part of NGC 1566, NGC 628-C and NGC 1433 is painted from its catalog and goes through a model of
-the press picture: the pixels of the picture, a stretch with the quantiles of the real one,
-sharpening, 8 bits, JPEG, and back to the pixels of the catalog. The same objects are cut from
-both. Gradient boosting on simple statistics of the stamps, and a small network on their pixels, are
-then trained to distinguish them, cross-validated by positions with each object and its twin in the
-same fold. An AUC of 0.5 is perfect.
+Parts of NGC 1566, NGC 628-C and NGC 1433 are painted from their catalogs and converted to press
+pictures: they are resampled to the pixels of the picture, stretched to the quantiles of the real
+one, sharpened, rounded to 8 bits, compressed as JPEG, and resampled to the pixels of the catalog.
+Stamps of the same objects are cut from the painted and real pictures. Gradient boosting on simple
+statistics of the stamps, and a small network on their pixels, are then trained to distinguish them,
+cross-validated by position with each object and its twin in the same fold. Perfect simulations
+would have an AUC of 0.5.
 """
 
 import argparse
@@ -58,10 +59,10 @@ def to_catalog(image, positions):
 
 
 def render(bands, real, picture, corner, image):
-    """Painted bands (B, V, I) as the picture, on the catalog's grid, once for each sharpening.
+    """Convert painted bands (B, V, I) to pictures, on the catalog's grid, for each sharpening.
 
-    ``real`` is the real picture, ``image``, on that grid. The picture has the quantiles of the real
-    one, before and after it is sharpened.
+    ``real`` is the real picture ``image`` resampled to that grid. The pictures are given its
+    quantiles, before and after they are sharpened.
     """
     factor = picture["scale"] / CATALOG_SCALE
     seen = np.isfinite(real[0])
@@ -98,14 +99,14 @@ def render(bands, real, picture, corner, image):
 
 
 def _matched(band, target, seen):
-    """Band with the quantiles of another one, where that has data."""
+    """Map a band to the quantiles of another one, in pixels where that one has data."""
     steps = np.linspace(0, 1, 2001)
     before, after = (np.quantile(each[seen], steps) for each in (band, target))
     return np.interp(band, before + 1e-9 * np.arange(len(steps)), after).astype(np.float32)
 
 
 def _saved(image, name):
-    """Picture in 8 bits, compressed like the given file."""
+    """Round a picture to 8 bits, and compress it like the given file."""
     pixels = np.clip(image + 0.5, 0, 255).astype(np.uint8)
     with Image.open(data_path("legus_pictures", name)) as original:
         if original.format != "JPEG":
@@ -126,7 +127,7 @@ def cut(image, x, y):
 
 
 def cut_real(image, picture, x, y):
-    """Stamps of a picture around pixels of the catalog, as from all of its grid."""
+    """Cut stamps of a picture around pixels of the catalog, without resampling all of it."""
     left, low = (np.ceil(center - SIZE / 2).astype(int)[:, None, None] for center in (x, y))
     rows, columns = np.mgrid[:SIZE, :SIZE]
     return to_catalog(image, position_in(picture, left + columns, low + rows)).transpose(1, 0, 2, 3)
@@ -175,7 +176,7 @@ def statistics(stamps):
 
 
 def twins(name, folder, width, seed):
-    """Stamps of real objects and of their twins, their classes and cells."""
+    """Make stamps of real objects and of their twins, with their classes and cells."""
     picture = next(row for row in Table.read(folder / "pictures.ecsv") if row["field"] == name)
     labels = Table.read(folder / "labels.ecsv")
     labels = labels[labels["field"] == name]
@@ -229,7 +230,7 @@ def _sharpest(real, painted):
 
 
 def tell_apart(real, painted, cells):
-    """Probability of being painted, by trees on statistics, shape (2 n,)."""
+    """Probability of being painted, from gradient boosting on statistics, shape (2 n,)."""
     values = np.concatenate([real, painted])
     is_painted, groups = np.repeat([0, 1], len(real)), np.tile(cells, 2)
     scores = np.zeros(len(values))
@@ -243,7 +244,7 @@ def tell_apart(real, painted, cells):
 
 
 def tell_pixels_apart(real, painted, cells, epochs=8):
-    """Probability of being painted, by a small network on the pixels, shape (2 n,)."""
+    """Probability of being painted, from a small network on the pixels, shape (2 n,)."""
     pixels = torch.from_numpy(np.concatenate([real, painted]) / 255)
     target, groups = np.repeat([0.0, 1.0], len(real)), np.tile(cells, 2)
     scores, wanted = np.zeros(len(target)), torch.from_numpy(np.float32(target))
@@ -273,7 +274,7 @@ def tell_pixels_apart(real, painted, cells, epochs=8):
 
 
 def compare(name, real, painted, label, cells):
-    """Print the AUC of the twins."""
+    """Print the AUC for distinguishing real objects and their twins."""
     is_painted, both = np.repeat([0, 1], len(label)), np.tile(label, 2)
     ours, theirs = statistics(painted), statistics(real)
     names = np.array(list(ours))

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""An archive on this machine that speaks as MAST does, and breaks off when it is told to."""
+"""Local archive server that imitates MAST and fails on request, for tests and benchmarks."""
 
 import argparse
 import hashlib
@@ -31,8 +31,8 @@ __all__ = ["ArchiveServer", "Request", "phangs_archive", "sample_archive", "simu
 
 logger = logging.getLogger(__name__)
 
-#: A request, the status of the reply and the client. The path includes the query, with percent
-#: signs decoded.
+#: A request, with the status of its reply and the client. The path includes the query, with percent
+#: encoding removed.
 Request = namedtuple("Request", "method path range status agent")
 
 _FAULTS = ("truncate", "reset", "stall", "short", "corrupt", "executing")
@@ -56,29 +56,29 @@ _PRODUCTS = re.compile(
 
 
 class ArchiveServer(ThreadingHTTPServer):
-    """A server of files and of the MAST portal's observations and products.
+    """Server of files, and of the observations and products of the MAST portal.
 
     Parameters
     ----------
     files : dict of str to bytes or `~pathlib.Path`
         Contents by the path in the URL; may be changed while the server runs. Images and
-        catalogs of single fields of LEGUS and PHANGS-HST under ``/hlsps/`` are observations of the
-        portal too.
+        catalogs of single fields of LEGUS and PHANGS-HST under ``/hlsps/`` are also listed as
+        observations by the portal.
     ranges : bool, optional
-        Whether parts of files can be asked for.
+        Whether range requests are supported.
     port : int, optional
-        The port on 127.0.0.1; 0 for any that is free.
+        Port on 127.0.0.1; by default, a free one is chosen.
 
     Attributes
     ----------
     url : str
         Address of the server, without a trailing slash.
     requests : list of `Request`
-        All that was asked, in the order in which answers began.
+        All requests, in the order in which the replies began.
     rate : float or None
-        The bytes a second of each answer that begins from now on.
+        Bytes per second of each reply that begins after it is set; None for no limit.
     replies : dict of str to dict
-        Answers of the portal in place of its own, by service or, for the columns,
+        Replies that replace those of the portal, by service or, for the columns,
         ``"columnsconfig"``.
     """
 
@@ -105,11 +105,11 @@ class ArchiveServer(ThreadingHTTPServer):
         self.stop()
 
     def start(self):
-        """Answer from now on, in threads."""
+        """Start to serve requests, in threads."""
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self):
-        """Close the port and all connections, answers under way included."""
+        """Close the port and all connections, including those of unfinished replies."""
         self.stopped.set()
         self.shutdown()
         self.server_close()
@@ -118,30 +118,33 @@ class ArchiveServer(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def fail(self, path, *faults):
-        """Let the next answers to GET (of the portal: to POST) for a path go wrong, one each.
+        """Make the next GET requests for a path, or POST requests to the portal, fail in turn.
 
         Parameters
         ----------
         path : str
-            As in ``files``, also for what is fetched through the portal; or a path of the portal.
+            Key of ``files``, also for files fetched through the portal; or a path of the portal.
         *faults : int or str
-            A status of HTTP, or what happens to the bytes of the answer: ``"truncate"`` closes the
-            connection after half of them, ``"reset"`` resets it there, ``"stall"`` sends no more,
-            ``"short"`` sends half of them as if they were all, ``"corrupt"`` changes one.
-            ``"executing"`` is the portal's answer while a query runs.
+            Faults of successive requests. An integer is the HTTP status of the reply.
+            ``"truncate"`` closes the connection after half of the bytes, ``"reset"`` resets it
+            there, ``"stall"`` stops sending there, ``"short"`` sends half of the bytes as if they
+            were all, and ``"corrupt"`` changes one byte. ``"executing"`` is the reply of the portal
+            while a query is running.
         """
         for fault in faults:
             if not isinstance(fault, int) and fault not in _FAULTS:
-                raise ValueError(f"unknown fault {fault!r}: give a status or {', '.join(_FAULTS)}")
+                raise ValueError(
+                    f"unknown fault {fault!r}; use an HTTP status or one of {', '.join(_FAULTS)}"
+                )
         self._faults[path].extend(faults)
 
     def take_fault(self, path):
-        """The next fault of a path, which is used up; None where all is well."""
+        """Remove and return the next fault of a path; None if there is none."""
         with suppress(IndexError):
             return self._faults[path].popleft()
 
     def process_request(self, request, client_address):
-        """Answer a request, and remember its connection."""
+        """Serve a request, and record its connection."""
         self._connections.add(request)
         super().process_request(request, client_address)
 
@@ -151,20 +154,19 @@ class ArchiveServer(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request, client_address):
-        """Report an error, unless the client went away."""
-        # Clients may go away when they please, and do where a test is about that.
+        """Report an error, unless the client disconnected, as some tests do on purpose."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Or each body waits 40 ms until the client has acknowledged the headers.
+    # Otherwise, each body is delayed by 40 ms, until the client has acknowledged the headers.
     disable_nagle_algorithm = True
 
     def do_GET(self):
         url = urlsplit(self.path)
-        path = unquote_plus(url.path)  # the archive takes a bare + for a space
+        path = unquote_plus(url.path)  # the archive decodes a bare + as a space
         if path == "/api/v0.1/Download/file":
             uri = parse_qs(url.query).get("uri", [""])[0]
             path = re.sub("^mast:HLSP/", "/hlsps/", uri)
@@ -184,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.server.take_fault(self.path)
         if isinstance(fault, int):
             self._send_status(fault)
-        elif self.path == "/portal/Mashup/Mashup.asmx/columnsconfig":  # asked by astroquery alone
+        elif self.path == "/portal/Mashup/Mashup.asmx/columnsconfig":  # only for astroquery
             columns = _PRODUCT if form["colConfigId"] == "Mast.Caom.Products" else _OBSERVATION
             answer = {name: {"type": kind} for name, kind in _types(columns)}
             self._send_json(self.server.replies.get("columnsconfig", answer), fault)
@@ -227,7 +229,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send_status(416, {"Content-Range": f"bytes */{size}"})
 
     def _validators(self, content, stream):
-        """The headers by which a client knows that a file is the one it has a part of."""
+        """Headers by which a client can tell if a partly downloaded file has changed."""
         changed = content.stat().st_mtime if isinstance(content, Path) else self.server.created
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return {"Last-Modified": self.date_time_string(changed), "ETag": f'"{digest}"'}
@@ -273,7 +275,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _break_off(self, fault):
         if fault == "stall":
             self.server.stopped.wait(_STALL)
-        if fault == "reset":  # which is what a socket does that may not linger
+        if fault == "reset":  # closing a socket that may not linger resets the connection
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
         self.close_connection = True
@@ -313,7 +315,7 @@ def _answer(request, files):
 
 
 def _row(file, content):
-    """A file as an observation and its only product: the columns of both."""
+    """Columns of a file as an observation and as its only product."""
     with _open(content) as stream:
         header = stream.read(_BLOCK)
         size = stream.seek(0, os.SEEK_END)
@@ -347,7 +349,7 @@ def _value(header, keyword):
 
 
 def _passes(row, condition):
-    """Whether a row obeys a filter of a query: ranges, values, a text with % for anything."""
+    """Check a row against a filter of a query: a range, values, or a text with wildcards (%)."""
     value, wanted = row[condition["paramName"]], condition["values"]
     if wanted and isinstance(wanted[0], dict):
         return value is not None and wanted[0]["min"] <= value <= wanted[0]["max"]
@@ -355,8 +357,8 @@ def _passes(row, condition):
     return str(value) in wanted or re.fullmatch(pattern, str(value)) is not None
 
 
-# The sample. NGC 1566 has two columns for the hybrid class, then the class by people and three
-# more; the others have class and mean, NGC 5474 two flags more.
+# Sample fields. The catalog of NGC 1566 has two columns of the hybrid class, the human class and
+# three further columns; the others have the class and its mean, NGC 5474 also two flags.
 _CENTERS = {
     "ngc1559": (64.4, -62.78),
     "ngc1566": (65.0, -54.94),
@@ -375,7 +377,7 @@ _CLASSES = {
     "ngc5474": ("1.0 1.000 1 1", "3.0 3.000 2 1", "0.0 0.000 0 0"),
 }
 _FITTED = "1e+07 3e+07 5e+06 8.1e+03 1.2e+04 6.3e+03 .1 .2 .0 .01 -.02 .03 -.01 .02 1.2 .8"
-# Position from 1; magnitudes with errors and concentration index; number of filters.
+# 1-based position; magnitudes with errors, and concentration index; number of filters.
 _SOURCES = (
     (20.25, 31.5, "21.302 .041 21.377 .038 22.540 .032 22.291 .028 21.684 .030 1.512", 5),
     (40.0, 12.75, "99.999 99.999 23.418 .122 23.905 .071 23.611 .066 22.957 .083 1.640", 4),
@@ -384,13 +386,13 @@ _SOURCES = (
 
 
 def sample_archive():
-    """Small files of made-up content under names and paths of LEGUS and PHANGS.
+    """Make small files with invented content, under the names and paths of LEGUS and PHANGS-HST.
 
     Returns
     -------
     files : dict of str to bytes
-        Of each LEGUS field five images, the same in a bundle, and a catalog of three sources (39
-        columns for ngc1566, 35 for ngc628-c, 37 for ngc5474); of PHANGS-HST the catalogs of DR5,
+        For each LEGUS field, five images, a bundle of these, and a catalog of three sources (39
+        columns for ngc1566, 35 for ngc628-c, 37 for ngc5474); for PHANGS-HST, the catalogs of DR5,
         and the candidates and five images of ngc1559.
     """
     files = _phangs_files()
@@ -407,7 +409,7 @@ def sample_archive():
 
 
 def simulated_archive(names, folder, *, shape=(260, 260), density=1.2e-3):
-    """Small simulated fields in place of those of LEGUS.
+    """Simulate small fields that replace those of LEGUS.
 
     Parameters
     ----------
@@ -423,7 +425,7 @@ def simulated_archive(names, folder, *, shape=(260, 260), density=1.2e-3):
     Returns
     -------
     files : dict of str to `~pathlib.Path`
-        Of each field five images, the catalog and its readme, by the paths of the archive.
+        Five images, the catalog and its readme for each field, by their paths in the archive.
     """
     from astroclust import find_field, simulate_field
     from astroclust.simulation import write_field
@@ -497,7 +499,7 @@ def _catalog(field):
     return "".join(lines).encode()
 
 
-# Galaxy, position from 0, human class (a code for candidates), machine class, votes for it.
+# Galaxy, 0-based position, human class (a code for candidates), machine class, votes for it.
 _PHANGS_SOURCES = {
     "class1+2": (
         ("ngc1559", 19.25, 30.5, 1, 1, 0.9),
@@ -507,7 +509,7 @@ _PHANGS_SOURCES = {
         ("ngc0628c", 49.75, 49.0, 1, 2, 0.5),
     ),
     "class3": (("ngc1559", 49.75, 49.0, 3, 3, 0.8), ("ngc1566", 49.75, 49.0, 3, 3, 0.4)),
-    # The last is in class 1+2 too, 0.2 pixels away.
+    # The last one is also in class 1+2, 0.2 pixels away.
     "candidates": (
         ("ngc1559", 10.5, 50.25, 4, 4, 0.7),
         ("ngc1559", 30.0, 45.0, 19, 4, 0.9),
@@ -518,7 +520,7 @@ _PHANGS_SOURCES = {
 
 
 def _phangs_files():
-    """The files of PHANGS-HST in the sample."""
+    """Files of PHANGS-HST in the sample."""
     centers = {"ngc0628c": "ngc628-c"}
     names = ("galaxy", "x", "y", "human", "machine", "votes")
     tables = {}
@@ -534,19 +536,19 @@ def _phangs_files():
 
 
 def phangs_archive(sources, images):
-    """Files of PHANGS-HST: the catalogs of DR5, and candidates and images of some targets.
+    """Make files of PHANGS-HST: the catalogs of DR5, and candidates and images of some targets.
 
     Parameters
     ----------
     sources : `~astropy.table.Table`
-        ``galaxy``, ``x`` and ``y`` from 0, ``ra``, ``dec`` and ``class``, 1 to 4.
+        ``galaxy``, ``x`` and ``y`` (0-based), ``ra``, ``dec`` and ``class``, 1 to 4.
     images : dict of str to dict of str to bytes or `~pathlib.Path`
-        By target, images by filter.
+        Images by target and filter.
 
     Returns
     -------
     files : dict of str to bytes or `~pathlib.Path`
-        By path.
+        Contents by path.
     """
     table = sources["galaxy", "x", "y", "ra", "dec"]
     table["human"] = table["machine"] = sources["class"]
@@ -557,7 +559,7 @@ def phangs_archive(sources, images):
 
 
 def _laid_out(tables, images):
-    """Files by path, of tables by kind and of images by target and filter."""
+    """Files by path, from tables by kind and images by target and filter."""
     dr5 = "/hlsps/phangs-cat/dr5/hlsp_phangs-cat_hst_acs-uvis_dr5-targets_v1"
     files = {
         f"{dr5}_{who}-{kind}-primary.fits": _phangs_catalog(tables[kind])
@@ -597,8 +599,12 @@ def _phangs_catalog(table):
 def main():
     """Serve a folder, or the sample, until Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", nargs="?", type=Path, help="default: the made-up sample")
-    parser.add_argument("--port", type=int, default=0, help="default: any that is free")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, help="folder to serve (default: an invented sample)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)"
+    )
     options = parser.parse_args()
     if options.folder:
         found = [path for path in options.folder.rglob("*") if path.is_file()]

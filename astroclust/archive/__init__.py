@@ -213,7 +213,7 @@ def _find_field(name):
             target = find_target(name)
         except KeyError:
             raise error from None
-        message = f"LEGUS has no field {name!r}, but PHANGS-HST has; use fetch_phangs({target!r})"
+        message = f"LEGUS has no field {name!r}, but PHANGS-HST does; use fetch_phangs({target!r})"
         raise KeyError(f"{message} or astroclust fetch phangs-{target}") from None
 
 
@@ -252,7 +252,7 @@ def download_sizes(names, *, folder=None, progress_bar=False):
     """
     legus = archive_folder(folder) / "legus"
     fields = [find_field(name) for name in names]
-    bar = tqdm(fields, unit="field", desc="asking for sizes", disable=not progress_bar)
+    bar = tqdm(fields, unit="field", desc="querying sizes", disable=not progress_bar)
     return {field.name: size_to_fetch(field, legus / field.name) for field in bar}
 
 

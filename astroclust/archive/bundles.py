@@ -95,8 +95,8 @@ def extract_bundle(path, folder, pattern):
             return [Path(shutil.move(file, folder / file.name)) for file in files]
     except OSError as error:
         raise OSError(
-            f"cannot extract {path} to {folder}: {error.strerror or error}; make room in the "
-            "folder, or allow it to be written"
+            f"cannot extract {path} to {folder}: {error.strerror or error}; free some "
+            "space, or make the folder writable"
         ) from error
 
 
@@ -167,4 +167,7 @@ def _check_names(wanted, path):
     names = Counter(Path(member.name).name for member in wanted)
     twice = [name for name, count in names.items() if count > 1]
     if twice:
-        raise ValueError(f"{path} holds {names[twice[0]]} files {twice[0]}; nothing was extracted")
+        raise ValueError(
+            f"{path} contains {names[twice[0]]} files named {twice[0]}; nothing was extracted, "
+            "download it again"
+        )

@@ -116,7 +116,8 @@ def _fetch_all(remotes, manifest, progress_bar):
         raise errors[0]
     if errors:
         kind = FileNotFoundError if {type(e) for e in errors} == {FileNotFoundError} else OSError
-        raise kind(f"{len(errors)} of {len(remotes)} files: " + "; ".join(map(str, errors)))
+        reasons = "; ".join(map(str, errors))
+        raise kind(f"{len(errors)} of {len(remotes)} files could not be fetched: {reasons}")
 
 
 def _fetch(remote, manifest, progress, stop):
@@ -144,8 +145,8 @@ def _fetch(remote, manifest, progress, stop):
                 raise
             raise OSError(
                 errno.ENOSPC,
-                f"no space left in {part.parent} for {remote.name}; make room and rerun to resume "
-                "the download",
+                f"no space left in {part.parent} for {remote.name}; free some space and rerun to "
+                "resume the download",
             ) from error
         os.replace(part, target)
         _notes(part).unlink(missing_ok=True)
@@ -172,7 +173,7 @@ def _check_stop(stop):
 
 
 def _was_brought(remote, target, manifest):
-    """Whether the user put the file into the folder, and it matches that on the server."""
+    """Whether the user copied the file to the folder and it matches the one on the server."""
     if not target.is_file() or manifest.entry(remote.name) is not None:
         return False
     if remote.sha256 is not None:
@@ -215,7 +216,7 @@ def _is_refused(error):
 
 
 def _recover(part):
-    """Recover what astroquery had written when the process was killed."""
+    """Recover the partial file of astroquery after the process was killed."""
     for folder in part.parent.glob(f".{part.name}-*"):
         with suppress(FileNotFoundError):
             if not part.exists():

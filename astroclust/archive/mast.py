@@ -175,7 +175,7 @@ def _observations():
 
 
 def _watch(future, file, advance, stop):
-    """Wait for a download as long as it receives data."""
+    """Wait for a download to finish; raise an `OSError` if it stops receiving data."""
     size, last = 0, time.monotonic()
     while not future.done():
         wait([future], _POLL)

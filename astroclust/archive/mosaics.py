@@ -97,7 +97,7 @@ def phangs_mosaics(target):
     mosaics : `Mosaics`
         Their names and addresses. The folder in the archive was not verified.
     """
-    # Some names are without leading zeros in the number, or followed by "mosaic".
+    # Some file names omit leading zeros of the number, or append "mosaic".
     spellings = dict.fromkeys((target, re.sub(r"(?<=[a-z])0+", "", target)))
     targets = tuple(f"{name}{end}" for name in spellings for end in ("", "mosaic"))
     cameras = {"uvis": "wfc3-uvis", "acs": "acs-wfc"}
@@ -120,7 +120,7 @@ def _either(names):
 
 
 def _cameras(filter_, camera):
-    """A filter with its known camera and, since sources may be wrong, the other."""
+    """A filter with its listed camera and, in case the list is wrong, with the other."""
     return [(filter_, camera), (filter_, "acs" if camera == "uvis" else "uvis")]
 
 
@@ -148,8 +148,8 @@ def images_in(folder, mosaics):
     if len(names) < len(LEGUS_BANDS.roles):
         have = ", ".join(names) or "none"
         raise FileNotFoundError(
-            f"{folder} does not have all images of the field (it has {have}); fetch without the "
-            "offline option"
+            f"{folder} does not have all images of the field (it has {have}); add the missing "
+            "ones, or fetch without the offline option"
         )
     return names
 

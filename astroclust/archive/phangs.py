@@ -256,11 +256,11 @@ def _check(target, what, labels, classes):
         raise ValueError(f"classes must be some of 1, 2, 3 and 4, not {classes!r}")
     if target is None and "images" in what:
         raise ValueError(
-            "images can only be fetched for a single target; give the galaxy, such as 'ngc1559'"
+            "images can only be fetched for a single target; choose a galaxy, such as 'ngc1559'"
         )
     if target is None and "catalog" in what and 4 in classes:
         raise ValueError(
-            "class 4 is only available for single targets; give the galaxy or omit class 4"
+            "class 4 is only available for single targets; choose a galaxy or omit class 4"
         )
 
 
@@ -351,7 +351,7 @@ def _not_in(others, part):
             positions = [np.column_stack([table["x"], table["y"]]) for table in (other, part)]
             distance, _ = cKDTree(positions[0]).query(positions[1])
             same = distance <= _SAME
-            logger.info("%d candidates are in %s too", same.sum(), other.meta["CATALOG"])
+            logger.info("%d candidates are also in %s", same.sum(), other.meta["CATALOG"])
             part = part[~same]
     return part
 

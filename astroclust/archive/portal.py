@@ -15,7 +15,7 @@ __all__ = ["find_products"]
 
 logger = logging.getLogger(__name__)
 
-_PAGE_SIZE = 50_000  # rows; a field has some ten images
+_PAGE_SIZE = 50_000  # rows; a field has about ten images
 
 
 def find_products(targets):

@@ -98,8 +98,8 @@ def class_column(table, column_prefix=""):
     if name not in table.colnames:
         given = [one for one in table.colnames if one.endswith("class")]
         raise KeyError(
-            f"the table has no column {name}: classify it with classify_table, or give the "
-            f"column_prefix of its classes (available: {', '.join(given) or 'none'})"
+            f"the table has no column {name}: classify it with classify_table, or set "
+            f"column_prefix to that of its classes (available: {', '.join(given) or 'none'})"
         )
     return np.ma.filled(np.ma.asarray(table[name]), 0).astype(int)
 

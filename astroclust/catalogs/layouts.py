@@ -106,7 +106,7 @@ _README_LINES = (
 
 
 def column_names(labels=(), *, mosaic=False):
-    """Names of all columns; ``labels`` are the last ones, with classes and notes."""
+    """Names of all columns, ending with those of the classes and notes in ``labels``."""
     on_mosaic = ("x_mosaic", "y_mosaic") if mosaic else ()
     return [*_POSITION, *on_mosaic, *_MEASURED, *labels]
 
@@ -144,7 +144,7 @@ def readme_columns(path, name, n_columns):
 
 
 def layout(values, name, known):
-    """Names of the columns: those of the field, or else from their number and content.
+    """Names of the columns of the field, or else names inferred from their number and content.
 
     Columns appended by other programs are not named.
     """
@@ -158,7 +158,7 @@ def layout(values, name, known):
             wanted = f"the catalog of {known.name} has {n + len(of_field)}"
         raise ValueError(
             f"{name} has {values.shape[1]} columns, but {wanted}, or two more with mosaic "
-            "positions; fetch it again, or put its .readme beside it"
+            "positions; fetch it again, or put its .readme in the same folder"
         )
     labels = of_field or _label_names(values[:, n:], known)
     names += labels
@@ -167,7 +167,7 @@ def layout(values, name, known):
         raise ValueError(
             f"{name} does not have a LEGUS layout: expected an integer id, x and y, ra and dec, "
             "five magnitudes with errors, the concentration index, 16 columns of the SED fit, the "
-            f"number of filters (column {n}){expected}; put its .readme beside it"
+            f"number of filters (column {n}){expected}; put its .readme in the same folder"
         )
     return names
 

@@ -252,7 +252,7 @@ def _filters(name, given, said, known):
         return known.filters
     warnings.warn(
         f"the filters of {name} are unknown; {', '.join(_STANDARD_FILTERS)} are assumed. If that "
-        "is wrong, give field= or filters=, or restore the archive name of the file "
+        "is wrong, set field= or filters=, or restore the archive name of the file "
         "(hlsp_legus_hst_..._multiband_....tab)",
         AstropyUserWarning,
         stacklevel=3,

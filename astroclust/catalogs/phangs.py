@@ -120,7 +120,7 @@ _SPELLINGS = {"m_solar": u.Msun, "pixel": u.pix, "pixels": u.pix, "degrees": u.d
 
 
 def human_class(codes):
-    """LEGUS classes, 1 to 4, of PHANGS classification codes.
+    """Convert PHANGS classification codes to LEGUS classes, 1 to 4.
 
     Parameters
     ----------
@@ -300,7 +300,7 @@ def _add_column(table, column, name, unit, description):
     if description is None:
         unit, description = _of_file(column)
     elif not is_number and name not in _MAY_BE_TEXT:
-        raise UnreadableError(f"column {column.name} must hold numbers, not {column.dtype}")
+        raise UnreadableError(f"column {column.name} must contain numbers, not {column.dtype}")
     elif name in _CLASSES:
         values, lost = human_class(np.ma.array(values, mask=lost)), False
     elif name in _INTEGERS and is_number:
@@ -372,7 +372,7 @@ def _target(name):
 
 def _rows_of(table, galaxy, path):
     if "galaxy" not in table.colnames:
-        raise KeyError(f"{path} does not name its galaxies; omit galaxy={galaxy!r}")
+        raise KeyError(f"{path} has no column with galaxies; omit galaxy={galaxy!r}")
     galaxies = {str(name): plain_name(name) for name in np.unique(table["galaxy"].compressed())}
     wanted = plain_name(galaxy)
     names = [name for name, plain in galaxies.items() if plain == wanted]

@@ -117,10 +117,10 @@ def pixel_positions(table, wcs=None):
         return x, y
     names = " and ".join(columns)
     if origin == 1:
-        message = f"columns {names} count pixels from 1; 1 was subtracted from both"
+        message = f"columns {names} are 1-based pixels; 1 was subtracted from both"
     else:
         message = (
-            f"columns {names} are assumed to count pixels from 0; if they count from 1, as in "
+            f"columns {names} are assumed to be 0-based pixels; if they are 1-based, as in "
             "FITS, DS9 and IRAF, subtract 1 and rename them x and y"
         )
     warnings.warn(message, AstropyUserWarning, stacklevel=2)
@@ -273,7 +273,7 @@ def _from_sky(sky, wcs):
     if wcs is None:
         raise ValueError(
             "the table has only sky positions, but the images have no WCS; add columns x and y, "
-            "or give images with a celestial WCS"
+            "or use images with a celestial WCS"
         )
     x, y = np.full((2, len(sky)), np.nan)
     good = np.isfinite(sky.ra.deg)
@@ -333,7 +333,7 @@ def _world_to_pixel(wcs, sky):
             warnings.simplefilter("ignore", RuntimeWarning)
             return wcs.world_to_pixel(sky)
     except NoConvergence as error:
-        # Far outside the image, distortions cannot be inverted: those rows are not on it.
+        # Distortions cannot be inverted far outside the image, so these positions are not on it.
         x, y = error.best_solution.T
         for rows in (error.divergent, error.slow_conv):
             if rows is not None:

@@ -109,8 +109,8 @@ def training_sample(catalogs, *, labels="consensus", min_filters=4):
         raise ValueError(f"no catalog has the labels {labels!r} of Wei et al. (2020)")
     if left_out:
         warnings.warn(
-            f"excluded, as not in the sample {labels!r} of Wei et al. (2020): "
-            f"{', '.join(left_out)}",
+            "excluded fields that are not in the sample "
+            f"{labels!r} of Wei et al. (2020): {', '.join(left_out)}",
             AstropyUserWarning,
             stacklevel=2,
         )
@@ -120,7 +120,7 @@ def training_sample(catalogs, *, labels="consensus", min_filters=4):
 def _field(catalog):
     if "FIELD" not in catalog.meta or "class_human" not in catalog.colnames:
         raise ValueError(
-            "a catalog does not name its field or has no class_human; read it with "
+            "a catalog has no FIELD in its metadata or no column class_human; read it with "
             "read_legus(path, field=...)"
         )
     return find_field(catalog.meta["FIELD"])

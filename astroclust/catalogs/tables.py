@@ -34,8 +34,8 @@ _NOT_TABLES = (
     (b"\xd0\xcf\x11\xe0", "is a spreadsheet; save the sheet as CSV"),
     (b"\x93NUMPY", "is a numpy array; save it as a table with column names"),
     (b"# Region file format", "is a region file; read it with astroclust.ds9.read_regions"),
-    (b"\x89PNG", "is a picture, not a table; give a table"),
-    (b"%PDF", "is a PDF document, not a table; give a table"),
+    (b"\x89PNG", "is a picture, not a table; choose a table"),
+    (b"%PDF", "is a PDF document, not a table; choose a table"),
 )
 # First bytes of formats that astropy reads from the file itself.
 _OF_ASTROPY = (b"\x89HDF", b"PAR1", b"#ASDF", b"OBS1")
@@ -113,13 +113,13 @@ def _bracketed(extension):
 def _content(path):
     """Uncompressed content of a file."""
     if path.is_dir():
-        raise IsADirectoryError(f"cannot read a table from {path}: it is a folder; give a file")
+        raise IsADirectoryError(f"cannot read a table from {path}: it is a folder; choose a file")
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} does not exist") from None
     except OSError as error:
-        raise OSError(f"cannot read {path}: {error.strerror or error}; check it") from error
+        raise OSError(f"cannot read {path}: {error.strerror or error}; check the file") from error
     except MemoryError:
         raise OSError(f"cannot read {path}: it does not fit into memory; split it") from None
     try:
@@ -193,8 +193,10 @@ def _choose_table(hdus, extension):
         if len(chosen) == 1:
             return chosen[0]
     if not tables:
-        raise UnreadableError(f"it has no table, only {known}; give another file")
-    raise UnreadableError(f"it has several tables ({known}): add one in brackets, as [{tables[0]}]")
+        raise UnreadableError(f"it has no table, only {known}; choose another file")
+    raise UnreadableError(
+        f"it has several tables ({known}); append one in brackets, such as [{tables[0]}]"
+    )
 
 
 def _named_table(hdus, extension, known):
@@ -295,12 +297,12 @@ def write_table(table, path, *, overwrite=False):
     Notes
     -----
     `read_table` restores units, descriptions and metadata, and column formats from FITS and ECSV.
-    FITS files have descriptions as ``TCOMMn``, which TOPCAT and fv show, and metadata as cards
+    FITS files store descriptions as ``TCOMMn``, which TOPCAT and fv show, and metadata as cards
     with comments: keywords in upper case, nested entries as JSON, and entries that do not fit into
     a keyword as comments. Other programs only see units that are not FITS units, such as
     electrons, in the description. Masked values of boolean columns are FITS null values, which
-    TOPCAT shows as blank; `astropy.table.Table.read` reads them as False. VOTables have metadata
-    as PARAM, nested entries as INFO.
+    TOPCAT shows as blank; `astropy.table.Table.read` reads them as False. VOTables store
+    metadata as PARAM and nested entries as INFO.
 
     Examples
     --------

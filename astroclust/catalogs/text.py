@@ -96,7 +96,7 @@ def _read_astropy(text, name):
     if name == "daophot" and text.rstrip("\n").endswith("\\"):
         raise UnreadableError("its last row is truncated; fetch or write it again")
     if name == "sextractor" and not re.search(r"^\s*[^#\s]", text, re.M):
-        raise UnreadableError("it has no rows; run SExtractor again, or give another file")
+        raise UnreadableError("it has no rows; run SExtractor again, or choose another file")
     if name == "cds" and re.match(r"\s*(Title|Authors|Table):", text):
         name = "mrt"
     return astropy_ascii.read(text.split("\n"), format=name, guess=False)
@@ -123,7 +123,7 @@ def _read_delimited(lines):
     before = lines[: numbers[0]] if numbers else lines
     comments = [line.strip().lstrip("#").strip() for line in before if _is_comment(line)]
     if not numbers:
-        raise UnreadableError("it has no rows, at most comments; fetch or write it again")
+        raise UnreadableError("it has no rows apart from comments; fetch or write it again")
     delimiter = hint[1] if hint else _delimiter([lines[i] for i in numbers[:_SAMPLE]])
     rows, numbers = _split([lines[i] for i in numbers], delimiter, numbers)
     if not any(map(is_number, rows[0])):

@@ -38,8 +38,8 @@ def write_votable(table, path):
     if plain.has_mixin_columns:
         names = ", ".join(col.info.name for col in plain.itercols() if not hasattr(col, "dtype"))
         raise ValueError(
-            f"a VOTable cannot store column {names}; write .ecsv or .fits, or replace it by plain "
-            "columns, such as ra and dec"
+            f"a VOTable cannot store column {names}; write .ecsv or .fits, or replace it with "
+            "plain columns, such as ra and dec"
         )
     plain.meta = {}
     with warnings.catch_warnings():
@@ -124,7 +124,9 @@ def _choose(tables, extension):
     if not tables:
         raise UnreadableError("it has no table; fetch it again")
     if extension is None and len(tables) > 1:
-        raise UnreadableError(f"it has several tables; add one of {known} in brackets, such as [0]")
+        raise UnreadableError(
+            f"it has several tables; append one of {known} in brackets, such as [0]"
+        )
     if extension is None:
         return tables[0]
     if isinstance(extension, int) and extension < len(tables):

@@ -71,8 +71,8 @@ def check_images(images, card, *, field="the images"):
     """
     if not set(images.roles) & set(card.bands):
         raise ValueError(
-            f"classifier {card.name} takes bands {', '.join(card.bands)}, but the images only "
-            f"have {', '.join(images.roles)}"
+            f"classifier {card.name} uses bands {', '.join(card.bands)}, but the images only "
+            f"have {', '.join(images.roles)}; choose another classifier, or add a band"
         )
     check_pixel_scale(
         images, f"classifier {card.name}", card.pixel_scale, field=field, stacklevel=4

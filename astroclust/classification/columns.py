@@ -46,7 +46,7 @@ class ResultColumns:
     image_probabilities: bool = False
 
     def check(self, table, neighbors=None):
-        """Check that no column is replaced, and that photometry can be used if required.
+        """Check that no column would be overwritten, and that required photometry can be used.
 
         Parameters
         ----------
@@ -194,7 +194,7 @@ def _describe_run(meta, card, column_prefix, precision, model, images):
     run = 1 + sum(str(key).startswith("ACMOD") for key in meta)
     suffix = "" if run == 1 else str(run)
     meta[f"ACVERS{suffix}"] = astroclust.__version__
-    # Not the time, which would differ between the parts of a table classified in parts.
+    # Without the time, so that a table classified in parts has the same entry in each part.
     meta[f"ACDAY{suffix}"] = datetime.now(UTC).strftime("%Y-%m-%d")
     meta[f"ACTORC{suffix}"] = version("torch")
     meta[f"ACMOD{suffix}"] = card.name

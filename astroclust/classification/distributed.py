@@ -35,7 +35,8 @@ _LOOPBACK = {
     "dashboard_address": "127.0.0.1:0",
     "worker_dashboard_address": "127.0.0.1:0",
 }
-# Workers of Dask return freed memory at once: up to half of their time went into getting it again.
+# By default, Dask workers return freed memory at once; allocating it again took up to half of
+# their time.
 _KEEP_MEMORY = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
 # Maximum number of concurrent fields.
 _MOST_FIELDS = 64
@@ -238,16 +239,19 @@ def _read_jobs(fields, folder):
     if not isinstance(fields, Table):
         root, fields = Path(fields).parent, read_table(fields)
     if "field" not in fields.colnames:
-        raise KeyError("the list of fields has no column 'field' with their names")
+        raise KeyError("the list of fields has no column 'field'; add one with their names")
     names = [str(name) for name in fields["field"]]
-    if len(set(names)) < len(names) or any(Path(name).name != name for name in names):
-        raise ValueError("field names must be distinct and valid as file names")
+    odd = [name for name in names if names.count(name) > 1 or Path(name).name != name]
+    if odd:
+        raise ValueError(
+            f"field names must be distinct and valid file names; rename {', '.join(map(repr, odd))}"
+        )
     jobs = []
     for row, name in zip(fields, names, strict=True):
         given = {key: _entry(row, key) for key in fields.colnames if key not in _NOT_IMAGES}
         images = {key: _absolute(root, path) for key, path in given.items() if path}
         if not images:
-            raise ValueError(f"field {name} has no image; give its path in the column of a filter")
+            raise ValueError(f"field {name} has no image; add its path to the column of its filter")
         distance = float(_entry(row, "distance") or "nan")
         jobs.append(
             _Job(
@@ -303,7 +307,7 @@ class _Tiles:
     client : `~distributed.Client`
         Dask cluster.
     classifier : `~astroclust.weights.Classifier`
-        Classifier to be used.
+        The classifier.
     settings : `Tasks`
         Device, precision and number of rows per task.
     """
@@ -349,7 +353,7 @@ class _Tiles:
 
 
 def _classify_field(job, *, tiles, preset, columns):
-    """Candidates of a field, their predictions and evidence, and the description of the images."""
+    """Classify a field; return its candidates, predictions, evidence and image description."""
     system = tiles.classifier.card.system
     images = ImageSet.read(job.images, system=system)
     check_images(images, tiles.classifier.card, field=f"the images of {job.name}")
@@ -408,7 +412,8 @@ def _find_candidates(paths, system, distance, preset):
 
 
 def _classify_tile(x, y, paths, classifier, device, precision):
-    # Opening files and preparing networks takes some 0.15 s, a tile of 5000 rows several seconds.
+    # Nothing is cached between tiles: opening files and preparing networks takes about 0.15 s, a
+    # tile of 5000 rows several seconds.
     ready = classifier.prepared(choose_device(device), precision=precision)
     images = ImageSet.read(paths, system=classifier.card.system)
     return classify_positions(x, y, images, ready)

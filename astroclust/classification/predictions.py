@@ -128,7 +128,7 @@ def _read_stamps(x, y, images, classifier, batch_size):
         positions = Table({"x": x[rows], "y": y[rows]})
         return rows, make_stamps(positions, images, size=card.stamp_size, bands=card.bands)
 
-    # One thread means that other workers use the remaining cores; a single batch has no successor.
+    # With a single thread, other workers use the remaining cores; a single batch has no successor.
     if torch.get_num_threads() == 1 or len(batches) < 2:
         yield from map(cut, batches)
         return

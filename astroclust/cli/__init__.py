@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The command line: parse, call, write."""
+"""The ``astroclust`` command."""
 
 import argparse
 import shlex
@@ -89,7 +89,7 @@ def _fail(message, status=1):
 
 
 class _Warnings:
-    """Show each warning once, even if several steps of a command give it."""
+    """Show each warning once, even if several steps of a command issue it."""
 
     def __init__(self):
         self.shown = set()

@@ -49,7 +49,7 @@ def add_detect(commands):
         "--segmentation",
         type=Path,
         metavar="FILE",
-        help="FITS image to write with the row id of each pixel (default: none)",
+        help="output FITS image with the id of the source in each pixel (default: none)",
     )
 
 
@@ -139,7 +139,7 @@ def add_selection(command):
     command.add_argument(
         "--exclude",
         type=Path,
-        help="region file to exclude, such as a nucleus or bright stars (default: nothing)",
+        help="region file of areas to exclude, such as a nucleus or bright stars (default: none)",
     )
     command.add_argument(
         "--footprint",
@@ -193,7 +193,9 @@ def _detect(arguments, report):
     if segmentation is not None:
         astroclust.files.check_output(segmentation, overwrite=arguments.overwrite)
         if segmentation.resolve() == output.resolve():
-            raise ValueError(f"--segmentation {segmentation} is the output: name another file")
+            raise ValueError(
+                f"--segmentation {segmentation} is also the output table; choose another file"
+            )
     images = read_images(arguments)
     sources = astroclust.find_candidates(
         images,
@@ -305,7 +307,7 @@ def add_completeness(commands):
     command.add_argument(
         "--checkpoint",
         type=Path,
-        help="file with all clusters, from which the same command resumes (default: beside the "
+        help="file with all clusters, from which the same command resumes (default: next to the "
         "output)",
     )
 
@@ -381,7 +383,7 @@ def _say_limits(report, result, arguments):
         return
     column = next(name for name in fraction_columns(result) if name.startswith("classified"))
     classes = " or ".join(column.split("_")[1:])
-    said = f"the same, selected and of class {classes} by {{model}}:"
+    said = f"the same, for clusters that {{model}} also assigns to class {classes}:"
     limits = limiting_magnitude(result, column=column)
     report.say(
         f"{said}\n{{classified_limits}}", classified_limits=limits, model=result.meta["ACMOD"]

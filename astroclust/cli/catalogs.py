@@ -43,7 +43,7 @@ def add_fetch(commands):
         help="classes in PHANGS-HST catalogs (default: 1,2 for all galaxies, 1,2,3,4 for one)",
     )
     command.add_argument("--data", type=Path, help="download folder (default: astropy's cache)")
-    command.add_argument("--server", help="server to use in place of MAST, such as a mirror")
+    command.add_argument("--server", help="server to use instead of MAST, such as a mirror")
     command.add_argument("--offline", action="store_true", help="use only files already downloaded")
 
 
@@ -61,7 +61,7 @@ def _fetch(arguments, report):
         report.say("{fields}", fields=list_fields())
         return
     if arguments.name is None:
-        raise ValueError("give a field, such as ngc1566; --list shows all")
+        raise ValueError("specify a field, such as ngc1566; --list shows all of them")
     with use_server(arguments.server):
         _fetch_and_say(arguments, report)
 
@@ -121,14 +121,16 @@ def _samples(arguments, report):
     if catalogs:
         counts = astroclust.catalogs.sample_counts(catalogs)
         report.say(
-            "classes 1 to 4 here, in Tables 1 and 2 of Wei et al. (2020), and the difference:\n"
+            "numbers in classes 1 to 4 in the catalogs and in Tables 1 and 2 of Wei et al. (2020), "
+            "and their differences:\n"
             "{fields}",
             fields=counts,
             failures=failures,
         )
         report.end()  # the counts are valid even if others failed
     if failures:
-        raise OSError(f"{len(failures)} not counted: " + "; ".join(failures))
+        n = len(failures) + len(catalogs)
+        raise OSError(f"{len(failures)} of {n} catalogs could not be read: " + "; ".join(failures))
 
 
 def add_regions(commands):

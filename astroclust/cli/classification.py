@@ -26,7 +26,7 @@ def add_classify(commands):
         commands,
         "classify",
         _classify,
-        "classify the candidates of a table from its images",
+        "classify the candidates in a table, from images of the field",
         "astroclust classify candidates.fits --image F555W=v.fits --image F814W=i.fits -o c.fits",
         "# using the surroundings of each candidate in a catalog of the complete field",
         "astroclust classify candidates.fits --image F555W=v.fits --image F814W=i.fits \\",
@@ -67,14 +67,14 @@ def add_classify(commands):
         "--photometry",
         action=argparse.BooleanOptionalAction,
         default="auto",
-        help="whether to use the magnitudes of the table too (default: if it has the required "
+        help="whether to also use the magnitudes in the table (default: if it has the required "
         "columns)",
     )
     command.add_argument(
         "--neighbors",
         metavar="TABLE",
-        help="catalog of the complete field with magnitudes, to use the surroundings of candidates "
-        "too",
+        help="catalog of the complete field with magnitudes, to also use the surroundings of "
+        "candidates",
     )
     command.add_argument(
         "--image-probabilities",
@@ -87,7 +87,7 @@ def add_classify(commands):
 def _classify(arguments, report):
     if not arguments.fields:
         if not arguments.image:
-            raise ValueError("give either a table and its images with --image, or --fields")
+            raise ValueError("specify either a table and its images with --image, or --fields")
         table_of(arguments)
         _classify_one(arguments, report)
         return

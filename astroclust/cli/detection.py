@@ -21,12 +21,12 @@ def add_detection_scores(command):
         "--detection",
         nargs=2,
         metavar=("FOUND", "TRUTH"),
-        help="tables of found and true sources, for completeness and purity of the former",
+        help="tables of detected and true sources, to print completeness and purity",
     )
     group.add_argument(
         "--radius",
         type=_separation,
-        help="maximum separation of a match, in pixels or as in 0.08arcsec (default: 2)",
+        help="maximum separation of a match: pixels, or as in 0.08arcsec (default: 2)",
     )
     group.add_argument(
         "--classes",
@@ -130,7 +130,7 @@ def _text_tables(scores):
         ("magnitude", scores.by_magnitude),
         ("class", scores.by_class),
         ("separation from the nearest other true source", scores.by_crowding),
-        ("pairs of true sources of which both are found", scores.pairs),
+        ("pairs of true sources with both members found", scores.pairs),
     ):
         counts = [table[name] for name in ("n_true", "n_found", "n") if name in table.colnames]
         rows = table[sum(counts) > 0]

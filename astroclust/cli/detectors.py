@@ -33,7 +33,7 @@ def add_train_detector(commands):
     command.add_argument(
         "--simulate",
         action="store_true",
-        help="train on simulated fields, drawn as they are needed",
+        help="train on fields that are simulated during training",
     )
     command.add_argument("--labels", type=Path, help="training table with positions and classes")
     command.add_argument(
@@ -48,7 +48,7 @@ def add_train_detector(commands):
     add_images(command, required=False)
     add_output(command, "output .safetensors file")
     command.add_argument(
-        "--from", dest="start", metavar="FILE", help="detector to fine-tune; or default"
+        "--from", dest="start", metavar="FILE", help="detector to fine-tune, or default"
     )
     command.add_argument(
         "--backbone",
@@ -65,7 +65,7 @@ def add_train_detector(commands):
         "--damage",
         action="append",
         choices=("pixels", "lines", "blocks"),
-        help="kind of missing pixels to train with, in half of the tiles; once for each",
+        help="kind of missing pixels to train with, in half of the tiles; repeatable",
     )
     command.add_argument("--batches", type=int, default=2000, help="training steps (default: 2000)")
     command.add_argument("--batch-size", type=int, default=4, help="tiles per step (default: 4)")
@@ -78,7 +78,7 @@ def add_train_detector(commands):
         "--checkpoint",
         type=Path,
         help="folder for checkpoints and the learning curve, from which the same command resumes "
-        "(default: beside the output)",
+        "(default: next to the output)",
     )
 
 
@@ -92,7 +92,7 @@ def _train_detector(arguments, report):
     )
 
     if arguments.simulate == (arguments.labels is not None):
-        raise ValueError("give either --simulate or --labels")
+        raise ValueError("specify either --simulate or --labels")
     folder = arguments.checkpoint or arguments.output.with_suffix(".checkpoints")
     check_detector_output(arguments.output, overwrite=arguments.overwrite)
     start = arguments.start
@@ -146,13 +146,13 @@ def _fields(arguments, start, system):
         like = [name for name in calibrated_fields() if name not in TEST_FIELDS]
         return SimulatedFields(arguments.seed, like, system), f"fields like {', '.join(like)}"
     if not arguments.image:
-        raise ValueError("--labels requires images; give --image F555W=v.fits, one per band")
+        raise ValueError("--labels requires images; add --image F555W=v.fits for each band")
     table = astroclust.catalogs.read_table(arguments.labels)
     names = [arguments.label_column] if arguments.label_column else LABEL_COLUMNS
     column = next((name for name in names if name in table.colnames), None)
     if column is None:
         raise ValueError(
-            f"{arguments.labels} has no column {' or '.join(names)}; name the class column with "
+            f"{arguments.labels} has no column {' or '.join(names)}; set the class column with "
             "--label-column"
         )
     field = DetectionField.labeled(

@@ -78,7 +78,7 @@ class _Options:
                 others.append(option.option_strings[0])
         if others:
             raise ValueError(
-                f"{study} does not take {', '.join(others)}; it takes {', '.join(own)}"
+                f"{study} does not accept {', '.join(others)}; it accepts {', '.join(own)}"
             )
 
 
@@ -95,7 +95,7 @@ def _add_data(options):
     options.add(
         (_WEI2020, *_SPLIT_STUDIES),
         "--server",
-        help="server to use in place of MAST, such as a mirror",
+        help="server to use instead of MAST, such as a mirror",
     )
     options.add(
         _BOTH,
@@ -106,7 +106,7 @@ def _add_data(options):
         "pictures",
     )
     options.add(
-        _WEI2020, "--labels", nargs="+", help="bcw, consensus, or all for both samples together"
+        _WEI2020, "--labels", nargs="+", help="bcw, consensus, or all for both samples combined"
     )
     options.add(
         _BOTH,
@@ -121,12 +121,12 @@ def _add_data(options):
         "the stamps, or legus)",
     )
     options.add(
-        _SPLIT_STUDIES, "--field", action="append", help="LEGUS field; once for each (default: all)"
+        _SPLIT_STUDIES, "--field", action="append", help="LEGUS field; repeatable (default: all)"
     )
 
 
 def _add_training(options):
-    """Add the options for the networks and their trainings."""
+    """Add the options for the networks and their training runs."""
     options.add(
         _WEI2020, "--quick", action="store_true", help="quick test of all steps, in minutes"
     )
@@ -134,7 +134,7 @@ def _add_training(options):
         (*_BOTH, _SCHNEIDER2023, *_SPLIT_STUDIES),
         "--runs",
         type=int,
-        help="number of trainings of each kind",
+        help="number of training runs of each kind",
     )
     options.add(
         (_SCHNEIDER2023, *_SPLIT_STUDIES),
@@ -211,11 +211,11 @@ def _reproduce(arguments, report):
 
 @contextmanager
 def _output_folder(path):
-    """A folder that does not stay if it is new and nothing is written, as values are refused."""
+    """Create the output folder; remove it again if it is new and nothing was written to it."""
     is_new = not path.exists()
     folder = astroclust.files.make_folder(path)
     if not os.access(folder, os.W_OK):
-        raise OSError(f"{folder} cannot be written to")
+        raise OSError(f"cannot write to {folder}; change its permissions, or choose another folder")
     try:
         yield folder
     finally:
@@ -304,7 +304,7 @@ def _split_study(arguments, folder):
 
 
 def _given(arguments, *names):
-    """Options that were given, out of some names."""
+    """Options among ``names`` that were set on the command line."""
     return {name: value for name in names if (value := getattr(arguments, name)) is not None}
 
 

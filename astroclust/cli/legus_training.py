@@ -35,7 +35,7 @@ def _check_held_out(names, galaxies):
     unknown = [one for one in names if astroclust.catalogs.fields.plain_name(one) not in known]
     if unknown:
         raise ValueError(
-            f"--hold-out {unknown[0]} is not a galaxy of the fields, which are of "
+            f"--hold-out {unknown[0]} is not among the galaxies of the fields; available are "
             f"{', '.join(galaxies)}"
         )
     if names and known <= {astroclust.catalogs.fields.plain_name(one) for one in names}:
@@ -43,7 +43,7 @@ def _check_held_out(names, galaxies):
 
 
 def write_hub(arguments, report, classifier, samples):
-    """Write the folder for the hub, including the report, beside the output."""
+    """Write the folder for the hub, including the report, next to the output."""
     from astroclust.experiments import report_training
     from astroclust.weights import write_hub_folder
 

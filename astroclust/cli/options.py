@@ -91,7 +91,7 @@ def add_output(command, what="output table"):
 
 
 def add_workers(command):
-    """Add the option for processes."""
+    """Add the option for the number of processes."""
     command.add_argument(
         "--workers",
         type=int,
@@ -176,9 +176,9 @@ def _check_filters(names, roles, system):
     for name in names:
         if name.strip().upper() not in known:
             raise ValueError(
-                f"filter {name!r} has no known role: known are {', '.join(system.filters)}; for "
-                f"another filter give its band, as in --role {name}={system.reference[0]}, or its "
-                "band system with --system"
+                f"filter {name!r} has no known role; available are {', '.join(system.filters)}. "
+                f"Set its band, as in --role {name}={system.reference[0]}, or choose another band "
+                "system with --system"
             )
 
 
@@ -213,7 +213,7 @@ def say_notice(report, classifier):
 
 @contextmanager
 def training_progress(arguments):
-    """Whether training shows progress bars instead of one line per epoch."""
+    """Yield whether to show progress bars; if not, log one line per epoch to standard error."""
     if sys.stderr.isatty() and not arguments.quiet:
         yield True
         return
@@ -230,7 +230,7 @@ def training_progress(arguments):
 
 @contextmanager
 def use_server(url):
-    """Use the given server in place of MAST."""
+    """Use the given server instead of MAST."""
     from astroclust.archive import conf
     from astroclust.archive.mast import astroquery_server
 

@@ -31,7 +31,7 @@ def add_plot(commands):
         "astroclust plot field classified.fits --image *_drz.fits -o field.png",
         "astroclust plot gallery classified.fits --image F555W=v.fits F814W=i.fits -o gallery.png",
         "astroclust plot color-magnitude classified.fits -o cmd.pdf",
-        "# the loss with V and I, and with V alone",
+        "# the effect of using only V and I, or only V",
         "astroclust plot reduced classified.fits --image *_drz.fits -o reduced.png",
         "astroclust plot completeness completeness.fits -o completeness.png",
     )
@@ -76,14 +76,14 @@ def _reduced(table, images, prefix, *, model):
 
     classifier = load_classifier(model)
     card = classifier.card
-    # The saliency of a truncated stamp is that of its filling, too.
+    # In truncated stamps, part of the saliency is in the filled pixels.
     surest = table[_surest(table, prefix, avoid=StampFlag.EDGE | StampFlag.NON_FINITE)]
     stamps = make_stamps(surest, images, size=card.stamp_size, bands=card.bands)
     return plot_reduced_input(stamps, reduce_input(stamps, classifier))
 
 
 def _surest(table, prefix, *, avoid):
-    """Row of the highest probability in each class, preferably without some flags."""
+    """Rows with the highest probability in each class, avoiding some flags if possible."""
     classes = astroclust.catalogs.columns.class_column(table, prefix)
     scheme = astroclust.instruments.classes_of(table, prefix)
     probability = astroclust.catalogs.columns.float_column(table, f"{prefix}probability")
@@ -94,7 +94,7 @@ def _surest(table, prefix, *, avoid):
     members = [np.flatnonzero(classes == number) for number in scheme.numbers]
     surest = [rows[probability[rows].argmax()] for rows in members if len(rows)]
     if not surest:
-        raise ValueError("no object of the table has a class; classify it with astroclust classify")
+        raise ValueError("no object in the table has a class; classify it with astroclust classify")
     return surest
 
 
@@ -130,7 +130,7 @@ def _completeness(table, _, prefix):
 
     if "radius" not in table.colnames:
         raise ValueError(
-            "the table has no column radius; give the output of astroclust completeness"
+            "the table has no column radius; use the output of astroclust completeness"
         )
     return plot_completeness(table).figure
 
@@ -173,7 +173,7 @@ def _plot(arguments, report):
     if arguments.figure in _OF_IMAGES:
         if not arguments.image:
             raise ValueError(
-                f"{arguments.figure} requires images; give --image F555W=v.fits, one per band"
+                f"{arguments.figure} requires images; add --image F555W=v.fits for each band"
             )
         given = read_images(arguments)
     elif arguments.image:

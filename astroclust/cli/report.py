@@ -17,7 +17,7 @@ class Report:
     Parameters
     ----------
     as_json : bool
-        Whether `end` prints one object, in place of the lines that `say` prints.
+        Whether `end` prints a single object, instead of the lines printed by `say`.
     """
 
     def __init__(self, *, as_json):
@@ -47,7 +47,7 @@ class Report:
 
     def end(self):
         """Print the JSON object, only once; a server does so when it starts."""
-        # Before printing: a server may be interrupted as soon as the object is read.
+        # Set before printing, since a server may be interrupted as soon as the object is read.
         ended, self._ended = self._ended, True
         if self._as_json and not ended:
             print(json.dumps(_plain(self._facts), allow_nan=False), file=self._stream, flush=True)

@@ -54,7 +54,7 @@ def add_review(commands):
         default=[],
         type=Path,
         metavar="FILE",
-        help="merge the label file of another reviewer; once for each",
+        help="merge the label file of another reviewer; repeatable",
     )
     command.add_argument(
         "--export",
@@ -136,7 +136,7 @@ def _review(arguments, report):
         )
     if not arguments.image:
         raise ValueError(
-            "a review requires images; give --image F555W=v.fits, one per band, as for astroclust "
+            "a review requires images; add --image F555W=v.fits for each band, as for astroclust "
             "classify"
         )
     # Torch takes seconds to import and is only needed with a classifier.
@@ -149,7 +149,7 @@ def _review(arguments, report):
     suffix = ".labels.ecsv" if page.confirm is None else ".confirm.ecsv"
     path = arguments.labels or Path(arguments.table).with_suffix(suffix)
     if path.resolve() == Path(arguments.table).resolve():
-        raise ValueError(f"--labels {path} is the table itself; give another file")
+        raise ValueError(f"--labels {path} is the table itself; choose another file")
     if arguments.static is not None:
         _write_page(arguments, report, table, images, page)
     compared = arguments.agreement or arguments.agreement_table is not None
@@ -205,13 +205,13 @@ def _threshold(arguments, report, table, model):
     if "ece" not in card.scores:
         raise ValueError(
             f"the card of {card.name} has no calibration error, so the purity cannot be "
-            "predicted; give a probability with --confirm"
+            "predicted; set a probability with --confirm"
         )
     prefix, purity = arguments.column_prefix, arguments.confirm_purity
     threshold = purity_cut(table, purity, column_prefix=prefix)
     report.say(
-        "probabilities from {threshold!r} have a mean of {} or more; calibration error of {}: "
-        "{:.3f}",
+        "probabilities of at least {threshold!r} have a mean of {} or more; calibration error of "
+        "{}: {:.3f}",
         purity,
         card.name,
         card.scores["ece"],
@@ -235,7 +235,7 @@ def _card_of(table, prefix, model):
     if not digests or digests[-1] not in cards:
         raise ValueError(
             "an expected purity requires the calibration of the classifier of the table, which is "
-            "not bundled; give its file with --model, or a probability with --confirm"
+            "not bundled; set its file with --model, or a probability with --confirm"
         )
     return cards[digests[-1]]
 

@@ -56,7 +56,7 @@ def _run(arguments, report):
         progress_bar=not arguments.quiet,
     )
     if done and not arguments.overwrite:
-        report.say("reusing {} of an earlier run", " and ".join(done))
+        report.say("reused {} from an earlier run", " and ".join(done))
     say_run(report, result, images, classifier, arguments.output, FILES)
 
 

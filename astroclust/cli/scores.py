@@ -41,7 +41,7 @@ def say_scores(report, true, probabilities, card, scores, *, ablate=False):
 
 
 def _lines_of_classes(by_class, counts):
-    """Recall and precision of each class beside the confusion matrix."""
+    """Confusion matrix, with the recall and precision of each class."""
     names = [f"{row['class']} {row['name']}" for row in by_class]
     width = max(map(len, names))
     given = [f"class_{number}" for number in by_class["class"]]
@@ -74,7 +74,7 @@ def _fraction(value):
 
 
 def say_comparison(report, start, card, true, before, after):
-    """Print whether a fine-tuned classifier is better than its start.
+    """Compare a fine-tuned classifier with the one it started from.
 
     Parameters
     ----------

@@ -119,8 +119,8 @@ def _rows_of_table(arguments, report, classifier):
     if not n_seen:
         if not (card.training_rows or card.simulated):
             report.say(
-                "note: the card of {} does not list its training rows, on which its scores are too "
-                "optimistic",
+                "note: the card of {} does not list its training rows; if these labels include "
+                "some of them, the scores are too optimistic",
                 card.name,
             )
         return sample
@@ -133,10 +133,10 @@ def _rows_of_table(arguments, report, classifier):
         )
         return sample
     if not len(rest.stamps):
-        held_out = "; the scores in its card are for rows held out" if card.scores else ""
+        held_out = "; the scores in its card are for held-out rows" if card.scores else ""
         raise ValueError(
             f"{card.name} was trained on all of these {n} rows, so scores on them are "
-            f"meaningless{held_out}; give other labels, or --include-training to score them anyway"
+            f"meaningless{held_out}; use other labels, or --include-training to score them anyway"
         )
     report.say(
         "{} of {} rows are excluded, as they are in the training set of {} (--include-training "

@@ -48,7 +48,7 @@ def add_simulate(commands):
     command.add_argument(
         "--catalog",
         metavar="FILE",
-        help="LEGUS catalog whose candidates are painted in place of random ones",
+        help="LEGUS catalog whose candidates are painted instead of random ones",
     )
     command.add_argument(
         "--galaxies",
@@ -110,7 +110,7 @@ def _say_classes(report, path):
         return
     catalog = astroclust.catalogs.read_legus(path)
     report.say(
-        "{sources} sources in the catalog, by the class from simulated experts:",
+        "{sources} sources in the catalog, by the class that simulated experts assigned:",
         sources=len(catalog),
     )
     names = {**astroclust.instruments.LEGUS_CLASSES.names, 0: "not inspected"}

@@ -31,7 +31,7 @@ def add_data(command):
         "--hold-out",
         action="append",
         metavar="GALAXY",
-        help="galaxy of the list or of the LEGUS fields for the test set; once for each",
+        help="galaxy in the list or of the LEGUS fields to hold out for the test set; repeatable",
     )
     command.add_argument("--simulate", type=int, metavar="N", help="number of stamps to simulate")
     command.add_argument(
@@ -60,7 +60,7 @@ def check_sources(arguments):
     legus = getattr(arguments, "legus", None)
     name = "--legus" if legus else "--sample" if arguments.sample is not None else None
     if legus and arguments.sample is not None:
-        raise ValueError("--legus and --sample cannot be combined; give one of them")
+        raise ValueError("--legus and --sample cannot be combined; omit one of them")
     if name is None:
         for option in ("hold_out", "drop_mosaics"):
             if getattr(arguments, option, None):
@@ -74,7 +74,7 @@ def check_sources(arguments):
         "--held-out": getattr(arguments, "held_out", False),
         "--ablate": getattr(arguments, "ablate", False),
         "--include-training": getattr(arguments, "include_training", False),
-        # In training it takes kinds of damage and applies to all stamps.
+        # In training, --damage lists kinds of damage and applies to any sample.
         "--damage": getattr(arguments, "damage", None) is True,
     }
     wrong = [option for option, is_given in given.items() if is_given]
@@ -86,7 +86,7 @@ def number_of_stamps(arguments):
     """Number of stamps to simulate."""
     if arguments.simulate is None:
         raise ValueError(
-            "give the number of stamps to simulate with --simulate, or a table with --labels"
+            "set the number of stamps to simulate with --simulate, or a table with --labels"
         )
     return arguments.simulate
 
@@ -126,7 +126,7 @@ def labeled(arguments, report, classifier):
     if arguments.simulate is not None:
         raise ValueError("--simulate requires --labels truth or experts, not a table")
     if not arguments.image:
-        raise ValueError("--labels requires images; give --image F555W=v.fits, one per band")
+        raise ValueError("--labels requires images; add --image F555W=v.fits for each band")
     sample = labeled_sample(
         astroclust.catalogs.read_table(arguments.labels),
         read_images(arguments, classifier),

@@ -52,13 +52,13 @@ def add_train(commands):
         _train,
         "train a classifier on simulated stamps or on your labels",
         "astroclust train --simulate 24000 --epochs 16 --seed 1 -o mine.safetensors",
-        "# fine-tuning of the bundled classifier on your own labels",
+        "# fine-tune the bundled classifier on your own labels",
         "astroclust train --from default --labels votes.ecsv \\",
         "    --image F555W=v.fits --image F814W=i.fits -o mine.safetensors",
-        "# training on a list of fields, with two galaxies held out",
+        "# train on a list of fields, with two galaxies held out",
         "astroclust train --from default --sample samples.ecsv --hold-out ngc1566 \\",
         "    --hold-out ngc628 -o mine.safetensors",
-        "# training on all LEGUS fields with public classes, from the archive",
+        "# train on all LEGUS fields with public classes, from the archive",
         "astroclust train --from default --legus all --drop-mosaics --hold-out ngc1566 \\",
         "    -o mine.safetensors",
     )
@@ -67,22 +67,22 @@ def add_train(commands):
         "--legus",
         action="append",
         metavar="FIELD",
-        help="LEGUS field to fetch and train on, once for each; or all",
+        help="LEGUS field to fetch and train on, or all; repeatable",
     )
     command.add_argument(
         "--drop-mosaics",
         action="store_true",
-        help="remove downloaded mosaics once stamps are cut; those already there are kept",
+        help="remove downloaded mosaics once stamps are cut; mosaics that already existed are kept",
     )
     command.add_argument(
         "--data",
         type=Path,
         help="download folder of catalogs and mosaics (default: astropy's cache)",
     )
-    command.add_argument("--server", help="server to use in place of MAST, such as a mirror")
-    add_output(command, "output .safetensors file; the card is written beside it")
+    command.add_argument("--server", help="server to use instead of MAST, such as a mirror")
+    add_output(command, "output .safetensors file; its card is written next to it")
     command.add_argument(
-        "--from", dest="start", metavar="MODEL", help="classifier to fine-tune; or default"
+        "--from", dest="start", metavar="MODEL", help="classifier to fine-tune, or default"
     )
     command.add_argument(
         "--recipe", help="training recipe (default: native; with --from, fine-tune)"
@@ -96,7 +96,7 @@ def add_train(commands):
         "--damage",
         action="append",
         metavar="KIND",
-        help="kind of missing pixels to train with: pixels, lines or blocks; once for each",
+        help="kind of missing pixels to train with: pixels, lines or blocks; repeatable",
     )
     command.add_argument(
         "--weights", help="initial weights of the backbone: imagenet, none, or a file"
@@ -125,7 +125,7 @@ def add_train(commands):
         "--checkpoint",
         type=Path,
         help="folder for checkpoints and the learning curve, from which the same command resumes "
-        "(default: beside the output)",
+        "(default: next to the output)",
     )
 
 
@@ -169,7 +169,7 @@ def _train(arguments, report):
     if arguments.legus:
         write_hub(arguments, report, classifier, sample)
     outcome = _outcome(classifier, sample, validation, before)
-    # Last, because a command with existing output is not run again.
+    # Written last: its existence marks the command as complete.
     card = save_classifier(classifier, arguments.output, overwrite=overwrite)
     _say_outcome(report, card, start, outcome)
     say_notice(report, classifier)

@@ -108,7 +108,7 @@ def magnitude_columns(table):
 
 
 def feature_inputs():
-    """The features, and the inputs of each besides V.
+    """Names of the features, and the inputs that each requires besides V.
 
     Returns
     -------
@@ -144,8 +144,8 @@ def context_features(
         Candidates, with Vega magnitudes and errors such as ``mag_f555w`` and ``mag_err_f555w``,
         and the concentration index ``ci``, in magnitudes.
     neighbors : `~astropy.table.Table`, length m, optional
-        All sources of the field that pass the cuts of a catalog, with the same columns. Sources
-        within half a pixel of a candidate are the candidate itself. By default, the features of the
+        Catalog of the complete field after selection cuts, with the same columns. Sources within
+        half a pixel of a candidate are the candidate itself. By default, the features of the
         surroundings are NaN.
     distance : float or `~astropy.units.Quantity`, optional
         Distance of the galaxy, in Mpc if it has no unit; by default ``DISTANCE`` in the metadata of

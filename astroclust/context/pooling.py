@@ -1,12 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Pooled probabilities of images and catalogs."""
+"""Pooling of class probabilities from images and catalogs."""
 
 import numpy as np
 from scipy.optimize import minimize
 
 __all__ = ["fit_pooling", "pool_probabilities"]
 
-# Limits probabilities, so that one source of evidence cannot exclude a class alone.
+# Minimum probability, so that neither the image nor the catalog alone can rule out a class.
 _SMALLEST = 1e-4
 
 
@@ -18,8 +18,8 @@ def pool_probabilities(image, catalog, exponents):
     image, catalog : array_like of float, shape (..., n, n_classes)
         Probabilities of the same candidates from images and from catalogs.
     exponents : tuple of float
-        Exponents of the image and of the catalog. Evidence common to both counts once if their sum
-        is near 1.
+        Exponents of the image and of the catalog. If their sum is near 1, evidence common to both
+        is counted only once.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def fit_pooling(image, catalog, classes):
     if image.shape != catalog.shape or image.shape[:1] != true.shape:
         raise ValueError(
             f"probabilities of shapes {image.shape} and {catalog.shape} and classes of shape "
-            f"{true.shape} do not match; give all for the same candidates"
+            f"{true.shape} do not match; pass arrays for the same candidates"
         )
 
     def misfit(exponents):

@@ -18,7 +18,7 @@ _BLOCK = 4096
 _RANKS = (1, 2, 3, 5, 10)
 _PARSEC_RANKS = (1, 5, 10)
 _ARCSEC, _PARSEC = (0.3, 0.6, 1, 2, 4, 8), (10, 20, 40, 80, 160, 320)
-# Number of sources whose median is compared with the candidate.
+# Number of nearest neighbors whose median is compared with the candidate.
 _AROUND = 10
 _COLORS = (("U", "B"), ("B", "V"), ("V", "I"))
 _FAINT = 1e-3
@@ -34,7 +34,7 @@ class Surroundings:
     pixel_scale : float
         Width of a pixel in arcsec.
     parsec : float
-        Angle of one parsec in arcsec; NaN if the distance is not known.
+        Angle of one parsec in arcsec; NaN if the distance is unknown.
     """
 
     def __init__(self, sources, pixel_scale, parsec):

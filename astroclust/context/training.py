@@ -19,7 +19,7 @@ _SETTINGS = {
     "max_bins": 64,
     "early_stopping": False,
 }
-# Rows per leaf, including copies: fewer if there are fewer than ten times as many.
+# Minimum number of rows per leaf, including copies, but at most a tenth of all rows.
 _LEAF = 120
 # Number of copies of the sample with hidden inputs, and the fraction of rows that lose each input.
 _COPIES, _HIDDEN = 2, 0.1
@@ -74,8 +74,8 @@ def train_context_model(features, classes, *, name="context", seed=0, kinds=KIND
     classes = np.asarray(classes)
     if classes.shape != (len(features),) or len(set(classes.tolist())) < 2:
         raise ValueError(
-            f"{len(features)} candidates require one class each, with at least two distinct "
-            f"classes, not shape {classes.shape} with {len(set(classes.ravel().tolist()))}"
+            f"{len(features)} candidates require one class each and at least two distinct classes, "
+            f"not an array of shape {classes.shape} with {len(set(classes.ravel().tolist()))}"
         )
     positions = LEGUS_CLASSES.positions(classes)
     values = np.column_stack([np.asarray(features[name], float) for name in feature_inputs()])
@@ -141,7 +141,7 @@ def _add_nodes(nodes, tree, number):
     _add_nodes(nodes, tree, node["left"])
     right = len(nodes)
     _add_nodes(nodes, tree, node["right"])
-    # Infinity, which JSON does not support, splits rows with a value from those without.
+    # A threshold of infinity separates known from missing values; JSON does not support it.
     threshold = min(float(node["num_threshold"]), _LARGEST)
     missing_left = int(node["missing_go_to_left"])
     nodes[at] = int(node["feature_idx"]), threshold, missing_left, right

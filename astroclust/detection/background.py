@@ -15,9 +15,9 @@ __all__ = ["BOX", "Background", "measure_background", "measure_cells", "strips_o
 #: Width of a cell of the background mesh, in pixels (LEGUS: BACK_SIZE 30).
 BOX = 30
 
-# Rows measured at a time: complete cells of the mesh.
+# Rows measured at a time, a whole number of mesh cells.
 _STRIP = 16 * BOX
-# Smallest fraction of good pixels of a cell, as in SExtractor.
+# Minimum fraction of good pixels in a cell, as in SExtractor.
 _GOOD_FRACTION = 0.5
 # Cells around a piece that still affect its spline: each contributes less than a tenth.
 _REACH = 5
@@ -157,6 +157,6 @@ def measure_background(band, pool, workers, *, progress_bar=False):
     if not good.size:
         return Background(background.level, np.nan)
     level = np.where(np.isfinite(background.level), background.level, np.median(good))
-    if good.min() == good.max():  # rounding of the background must not make sources
+    if good.min() == good.max():  # rounding errors must not become sources
         return Background(level, np.inf)
     return Background(level, background.noise or float(np.std(good)))

@@ -22,13 +22,13 @@ from astroclust.extras import naming_extras
 
 __all__ = ["COLUMNS", "find_classical"]
 
-# The deblending of LEGUS (DEBLEND_NTHRESH, DEBLEND_MINCONT).
+# Deblending parameters of LEGUS (DEBLEND_NTHRESH, DEBLEND_MINCONT).
 _LEVELS = 32
 _CONTRAST = 0.005
 # FWHM of a WFC3/UVIS star on drizzled pixels, for DAOFIND.
 _STAR_WIDTH = 2.0
-# Size and margin of the detection blocks, in pixels: few groups of pixels are larger than the
-# margin, which then grows. The blocks do not depend on the tile size, because SExtractor's
+# Size and margin of the detection blocks, in pixels. The margin grows for the few groups of pixels
+# that extend beyond it. The blocks do not depend on the tile size, because SExtractor's
 # deblending draws random numbers and its cleaning compares neighbors.
 _BLOCK = 48 * BOX
 _MARGIN = 4 * BOX
@@ -200,7 +200,7 @@ def _find_segments(data, mask, block, limit, *, n_pixels):
         return _nothing(data)
     segments.keep_labels(own)
     with warnings.catch_warnings(), naming_extras():
-        # It says that it deblends the groups with most peaks at other levels.
+        # photutils warns that it deblends groups with very many peaks at other levels.
         warnings.simplefilter("ignore", AstropyUserWarning)
         segments = deblend_sources(
             data, segments, n_pixels, n_levels=_LEVELS, contrast=_CONTRAST, progress_bar=False
@@ -222,7 +222,7 @@ def _nothing(data):
 
 
 def _begin_in_core(labels, n_labels, block):
-    """Labels whose first pixel, row by row, is in the core, which is true of one block only."""
+    """Labels whose first pixel, in row order, is in the core; true in exactly one block."""
     flat = labels.ravel()
     inside = np.flatnonzero(flat)[::-1]
     first = np.empty(n_labels + 1, int)

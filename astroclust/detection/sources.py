@@ -12,7 +12,7 @@ from astroclust.images import ImageSet, read_image
 
 __all__ = ["find_sources"]
 
-# Method with a network, and its smallest reported probability of being a source.
+# Method that uses a network, and its default minimum probability of being a source.
 _NETWORK, _PROBABILITY = "rcnn", 0.5
 # Detection threshold of LEGUS, in standard deviations of the noise.
 _THRESHOLD = 20.0
@@ -48,8 +48,8 @@ def find_sources(
     deviations above the background, deblended at 32 levels with a contrast of 0.005; and cleaning
     of sources that would not be detected without the wings of brighter ones. The standard deviation
     is the median over all cells of the mesh that are not blank, each clipped at three standard
-    deviations. It is that of a pixel of drizzled sky, whose noise is correlated, and the same in
-    crowded and empty regions.
+    deviations. It refers to single pixels of the drizzled sky, whose noise is correlated, and is
+    the same in crowded and empty regions.
 
     Parameters
     ----------
@@ -58,9 +58,9 @@ def find_sources(
         For ``"rcnn"`` an `~astroclust.images.ImageSet` or a mapping of bands.
     threshold : float, optional
         Height above the background in units of its standard deviation; by default 20, as in LEGUS
-        in white light. For ``"rcnn"``, the smallest probability of being a source, by default 0.5.
+        in white light. For ``"rcnn"``, the minimum probability of being a source (default 0.5).
     n_pixels : int, optional
-        Smallest number of connected pixels (LEGUS: 10). Used by ``"sextractor"`` and
+        Minimum number of connected pixels (LEGUS: 10). Used by ``"sextractor"`` and
         ``"segmentation"``.
     method : str, optional
         ``"sextractor"``; ``"segmentation"`` for the same groups of pixels, deblended with
@@ -71,11 +71,11 @@ def find_sources(
         Network for ``"rcnn"``, by default the bundled one; see
         `~astroclust.detectors.load_detector`. It runs on the GPU if there is one.
     segmentation : bool, optional
-        Whether to return the segments too. Neither ``"daofind"`` nor networks without masks have
-        any.
+        Whether to also return a segmentation image; not available for ``"daofind"`` and networks
+        without masks.
     tile : int, optional
         Width in pixels of the area that a worker processes at a time, which limits the memory. It
-        does not affect the sources. A network has tiles of its own.
+        does not affect the sources. Networks use tiles of a fixed size instead.
     workers : int or `~concurrent.futures.Executor`, optional
         Number of processes; or a pool for the tiles, such as ``client.get_executor()`` of a Dask
         cluster. A network uses the threads of this process instead.
@@ -94,13 +94,13 @@ def find_sources(
         sources are found. Columns have units, descriptions and formats.
     segments : `~photutils.segmentation.SegmentationImage`, shape (ny, nx)
         Only with ``segmentation``: int32, the ``id`` of the source that each pixel belongs to; 0
-        for pixels of none. A source of a network may have no pixels that are not those of others.
+        for the background. Sources of a network that are covered by others have no pixels.
 
     Raises
     ------
     ValueError
         If the image is not 2-D or has no good pixels, an argument is invalid, the method has no
-        segments, or for ``"rcnn"`` the model is unknown or there are none of its bands.
+        segments, or for ``"rcnn"`` the model is unknown or the images have none of its bands.
 
     Warns
     -----

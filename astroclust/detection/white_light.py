@@ -19,8 +19,8 @@ def white_light(images, *, progress_bar=False):
     For each of two model stars, a blue main-sequence star and a red giant, the bands are scaled to
     give the star the same flux in all of them, and added in quadrature; the result is the mean of
     the two. For a band system without model stars, bands are weighted by their noise. For NGC 1559,
-    Wei et al. (2020, sec. 3.1) detected in F555W alone, ``images["V"]``, in which close pairs of
-    different color and small alignment errors do not blur sources.
+    Wei et al. (2020, sec. 3.1) detected sources in F555W alone, ``images["V"]``, which avoids
+    blurring by close pairs of different color and by small alignment errors.
 
     Parameters
     ----------

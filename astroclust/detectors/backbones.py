@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Feature pyramids: maps at several resolutions from any image network."""
+"""Feature pyramids with maps at several resolutions, from any image network."""
 
 from collections import OrderedDict
 
@@ -95,15 +95,15 @@ def _share_weights(network, classifier, name):
     expected = {key: value.shape for key, value in own.items() if not key.startswith("head.")}
     if {key: value.shape for key, value in shared.items()} != expected:
         raise ValueError(
-            f"classifier {card.name} is a {card.architecture} network of {len(card.bands)} bands, "
-            f"the detector a {name} one of {network.pixels.in_channels}; choose a classifier of "
-            'the same kind, or weights="none"'
+            f"classifier {card.name} is a {card.architecture} network with {len(card.bands)} "
+            f"bands, but the detector is a {name} network with {network.pixels.in_channels}; "
+            'choose a matching classifier, or weights="none"'
         )
     network.load_state_dict(own | shared)
 
 
 class _NativeBody(nn.Module):
-    """The stages of the native network, which recognizes an absent band by its zeros."""
+    """Stages of the native network; bands of zeros are treated as absent."""
 
     def __init__(self, network):
         super().__init__()
@@ -132,7 +132,7 @@ def _image_pyramid(name, n_bands, weights):
 
 
 def _spread_input(network, n_bands):
-    """Extend the first layer to any number of bands: its kernels repeat, with the same sum."""
+    """Extend the first layer to any number of bands: repeat its kernels, keeping their sum."""
     first = next(layer for layer in network.modules() if isinstance(layer, nn.Conv2d))
     repeats = -(-n_bands // first.in_channels)
     kernels = first.weight.detach().repeat(1, repeats, 1, 1)[:, :n_bands]
@@ -159,7 +159,7 @@ def _strided_nodes(network, name, n_bands):
             network.eval()(torch.zeros(1, n_bands, size, size))
     except (AssertionError, RuntimeError) as error:
         raise ValueError(
-            f"{name} does not take images of any size ({error}); choose a convolutional network, "
+            f"{name} requires images of a fixed size ({error}); choose a convolutional network, "
             "such as resnet18"
         ) from error
     network.train(was_training)
@@ -167,8 +167,8 @@ def _strided_nodes(network, name, n_bands):
         hook.remove()
     if not set(STRIDES) <= set(found):
         raise ValueError(
-            f"{name} has maps of the strides {sorted(found)}, a detector needs those of "
-            f"{STRIDES}; choose a network that halves the image step by step, such as resnet18"
+            f"{name} has maps with strides {sorted(found)}, but a detector needs {STRIDES}; "
+            "choose a network that halves the resolution step by step, such as resnet18"
         )
     return zip(*(found[stride] for stride in STRIDES), strict=True)
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Description of a detector, stored in its weights file."""
+"""Model cards of detectors, stored in their weights files."""
 
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -26,7 +26,7 @@ _CARD = "astroclust_detector"
 
 @dataclass(frozen=True)
 class DetectorCard:
-    """Description of a detector: everything needed to use it.
+    """Model card of a detector, with everything needed to use it.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def check_detector_output(path, *, overwrite=False):
     >>> check_detector_output("mine.fits")
     Traceback (most recent call last):
         ...
-    ValueError: mine.fits does not end in .safetensors; give a .safetensors file for the weights
+    ValueError: mine.fits does not end in .safetensors; use a name such as mine.safetensors
     """
     path = weights_path(path)
     return check_output(path, overwrite=overwrite)
@@ -139,30 +139,34 @@ def write_detector(card, network, path, *, overwrite=False):
 
 
 def read_detector(path):
-    """Card and network, in evaluation mode, of a file written by `write_detector`."""
+    """Read the card and the network, in evaluation mode, from a file of `write_detector`."""
     path = Path(path)
     if path.suffix != ".safetensors":
-        raise ValueError(f"{path.name} does not end in .safetensors; give the file of a detector")
+        raise ValueError(f"{path.name} does not end in .safetensors; use a file of save_detector")
     try:
         with safe_open(path, "pt") as file:
             text = (file.metadata() or {}).get(_CARD)
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise ValueError(f"{path} is damaged ({error}); get it again") from error
+        raise ValueError(f"{path} is damaged ({error}); download or save it again") from error
     if text is None:
         raise ValueError(
-            f"{path} does not hold a detector; make one with astroclust.detectors.train_detector"
+            f"{path} does not contain a detector; train one with "
+            "astroclust.detectors.train_detector"
         )
     card = _card(text, path)
     if weights_digest(weights) != card.sha256:
-        raise ValueError(f"{path} is damaged: its weights are not those it was saved with")
+        raise ValueError(
+            f"{path} is damaged: its weights do not match the hash in its card; download or save "
+            "it again"
+        )
     network = card.network()
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(
-            f"{path} does not hold the weights of a {card.backbone} detector; use the version of "
-            "astroclust that it was saved with"
+            f"{path} does not contain the weights of a {card.backbone} detector; use the version "
+            "of astroclust that it was saved with"
         ) from error
     return card, network.eval()
 
@@ -177,4 +181,4 @@ def _card(text, path):
         content["system"] = BandSystem.from_content(content["system"])
         return DetectorCard(**content)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"the card of {path} is not accepted: {error}") from error
+        raise ValueError(f"{path} has an invalid card: {error}") from error

@@ -28,12 +28,12 @@ DEFAULT_DETECTOR = "simulated-fields-1"
 
 # Width of a tile and of its margin, in pixels: larger than the largest sources.
 _TILE, _MARGIN = 256, 32
-# Maps are up to eight times coarser than tiles. Tiles narrower than those of the training are
-# padded, because the network finds sources everywhere in tiles of 30 to 60 pixels.
+# Maps are up to eight times coarser than tiles. Tiles narrower than those used in training are
+# padded, because the network finds spurious sources everywhere in tiles of 30 to 60 pixels.
 _MULTIPLE, _NARROWEST = 8, 128
-# Largest difference between the centers of a source in two tiles, in pixels.
+# Maximum difference between the centers of a source in two tiles, in pixels.
 _SAME = 1.5
-# Smallest probability at which a pixel belongs to a source.
+# Minimum probability at which a pixel belongs to a source.
 _INSIDE = 0.5
 
 
@@ -88,9 +88,9 @@ class Detector:
         images : `~astroclust.images.ImageSet` or mapping
             Bands of the field; those that the detector uses are read.
         min_score : float, optional
-            Smallest probability of being a source.
+            Minimum probability of being a source.
         segmentation : bool, optional
-            Whether to return the pixels of each source too.
+            Whether to also return the pixels of each source.
         device : str or `~torch.device`, optional
             Device on which the network runs; by default the GPU if there is one.
         progress_bar : bool, optional
@@ -104,8 +104,9 @@ class Detector:
             class; ``det_prob_1`` ..., the class probabilities, which sum to ``det_score``; and with
             masks ``det_flux_nuv`` ..., the deblended flux in each band. Sorted by y.
         segments : `~photutils.segmentation.SegmentationImage` or None
-            The source of each pixel, by its row in ``sources``, from 1. A source of which others
-            have all pixels has none.
+            Row in ``sources``, from 1, of the source that each pixel belongs to; 0 for the
+            background. Sources that are covered by others have no pixels. None unless
+            ``segmentation`` is true.
 
         Raises
         ------
@@ -151,7 +152,7 @@ class Detector:
             raise ValueError(
                 f"{card.name} was trained with at least {fewest} of the bands "
                 f"{', '.join(card.bands)}, but the images have only {', '.join(reader.present)}; "
-                "give more bands, or use another method, such as sextractor"
+                "add bands, or use another method, such as sextractor"
             )
 
     def _on(self, device):
@@ -207,7 +208,7 @@ class Detector:
         for role in reader.present if self.card.masks else ():
             column = table[f"det_flux_{role.lower()}"]
             column.format, column.unit = ".6g", reader.unit(role)
-            column.description = f"flux within the outline in {role}, blended flux shared"
+            column.description = f"deblended flux within the outline in {role}"
 
 
 def _run(network, pixels, min_score):
@@ -222,7 +223,7 @@ def _run(network, pixels, min_score):
 
 
 def _visible(found, good):
-    """The boxes with good pixels: without any in a tile, a network may find sources everywhere."""
+    """Drop boxes without good pixels: networks may find sources everywhere in blank tiles."""
     kept = [good[np.ix_(*_extent(box, good.shape))].any() for box in found["boxes"]]
     return {name: values[np.array(kept, bool)] for name, values in found.items()}
 
@@ -329,7 +330,7 @@ def load_detector(model=None):
 
 
 def _find_file(model):
-    """File of a detector, which names without a folder or ending have in the package."""
+    """Path of a detector file; a name without a folder and suffix is that of a bundled one."""
     path = Path(model)
     if path.suffix or path.parent != Path():
         return path
@@ -337,8 +338,8 @@ def _find_file(model):
     bundled = {file.stem: file for file in folder.glob("*.safetensors")}
     if path.name not in bundled:
         raise ValueError(
-            f"detector {path.name!r} is unknown: bundled are {', '.join(sorted(bundled))}; or give "
-            "a .safetensors file"
+            f"unknown detector {path.name!r}; available are {', '.join(sorted(bundled))}, or use a "
+            ".safetensors file"
         )
     return bundled[path.name]
 

@@ -19,16 +19,16 @@ __all__ = ["DetectorNetwork", "create_detector_network"]
 _ANCHORS = ((4, 7), (10, 14), (20, 30))
 # Boxes of this width are pooled from the map of stride 4, those half as wide from stride 2.
 _CANONICAL_SIZE, _CANONICAL_LEVEL = 16, 2
-# Width of the pooled features in map cells; and size relative to the box of the surroundings that
-# are pooled too, without which a star in a crowd looks like a cluster.
+# Width of the pooled features in map cells, and the size, relative to the box, of the surroundings
+# that are also pooled: without them, a star in a crowd looks like a cluster.
 _BOX_CELLS, _MASK_CELLS, _SURROUNDINGS = 7, 14, 4.0
 _HIDDEN = 256
 # Proposals, per map before and per tile after suppression of overlaps.
 _BEFORE, _AFTER = {"training": 1000, "testing": 2000}, {"training": 300, "testing": 800}
 _SAMPLED, _POSITIVE = 64, 0.33
-# Weight of a tile in the mean number of boxes per class, and the smallest fraction of a class.
+# Weight of one tile in the running class fractions, and minimum fraction of a class.
 _MEMORY, _RAREST = 0.002, 1e-4
-# Smallest box width in pixels.
+# Minimum box width in pixels.
 _NARROWEST = 1.5
 
 
@@ -120,7 +120,7 @@ class DetectorNetwork(nn.Module):
     proposals : `~torchvision.models.detection.rpn.RegionProposalNetwork`
         From maps to boxes.
     heads : `~torchvision.models.detection.roi_heads.RoIHeads`
-        From maps and boxes to classes, better boxes, and masks.
+        From maps and boxes to classes, refined boxes, and masks.
     """
 
     def __init__(self, pyramid, proposals, heads):
@@ -135,12 +135,12 @@ class DetectorNetwork(nn.Module):
         pixels : `~torch.Tensor`, shape (n, n_bands, ny, nx)
             Normalized tiles, in which absent bands are zero; ny and nx must be multiples of 8.
         targets : list of dict, optional
-            In training, of each tile: ``boxes``, shape (k, 4), in pixels as x0, y0, x1, y1, which
-            are edges; ``labels``, shape (k,), from 1; for masks ``masks``, shape (k, ny, nx);
-            optionally ``unknown``, shape (ny, nx), pixels where a box that matches no source is not
-            known to be background.
+            In training, for each tile: ``boxes``, shape (k, 4), the edges x0, y0, x1, y1 in pixels;
+            ``labels``, shape (k,), from 1; for masks ``masks``, shape (k, ny, nx); optionally
+            ``unknown``, shape (ny, nx), pixels in which boxes without a source are not counted as
+            background.
         min_score : float, optional
-            In evaluation, the smallest probability of being a source.
+            In evaluation, the minimum probability of being a source.
 
         Returns
         -------
@@ -198,7 +198,7 @@ def _widened(boxes):
 
 
 class _Proposals(RegionProposalNetwork):
-    """Proposals of torchvision, which learn nothing from unknown pixels."""
+    """Torchvision's proposals, with a loss that ignores unknown pixels."""
 
     def assign_targets_to_anchors(self, anchors, targets):
         """Label of each anchor, -1 if it is ignored, and the box of its source."""
@@ -209,7 +209,7 @@ class _Proposals(RegionProposalNetwork):
 
 
 def _ignore_unknown(labels, boxes, target):
-    """Replace background by -1 where the center of a box is at an unknown pixel."""
+    """Replace background labels with -1 if the center of the box is an unknown pixel."""
     unknown = target.get("unknown")
     if unknown is None or not unknown.any():
         return
@@ -241,7 +241,7 @@ class _Heads(RoIHeads):
         self.register_buffer("drawn", torch.full((n_classes,), 1 / n_classes))
 
     def select_training_samples(self, proposals, targets):
-        """Boxes to learn from, and their labels and offsets."""
+        """Select boxes for training, with their labels and offsets."""
         self.targets = targets
         found = super().select_training_samples(proposals, targets)
         self.targets = ()
@@ -255,7 +255,7 @@ class _Heads(RoIHeads):
         return rows, labels
 
     def expect(self, fractions):
-        """Set the frequencies of the classes, where those of other images were recorded."""
+        """Set the class frequencies, to replace those recorded for other images."""
         self.there.copy_(torch.as_tensor(fractions))
 
     def subsample(self, labels):

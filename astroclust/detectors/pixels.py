@@ -15,11 +15,11 @@ _SOFTENING, _SCALE = 3.0, 3.25
 
 
 class PixelReader:
-    """Reader of parts of images in units of their noise.
+    """Read parts of images in units of their noise.
 
     In each band, the background in a mesh of 30 pixels is subtracted, the result is divided by the
     sky noise, both measured as in `~astroclust.detection.find_sources`, and ``asinh(x / 3) / 3.25``
-    compresses it. Bands without good pixels are absent, and those that are constant are missing.
+    compresses it. Bands without good pixels are absent; in constant bands, all pixels are missing.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ class PixelReader:
         bands = {band.role: band for band in self.images.values() if band.role in self.roles}
         if not bands:
             raise ValueError(
-                f"the images have the bands {', '.join(self.images.roles)}, the detector takes "
-                f"{', '.join(self.roles)}; choose a detector for these bands"
+                f"the detector uses the bands {', '.join(self.roles)}, but the images have "
+                f"{', '.join(self.images.roles)}; choose a detector for these bands"
             )
         measured = {role: measure_background(band, None, 1) for role, band in bands.items()}
         good = [role for role, background in measured.items() if not np.isnan(background.noise)]

@@ -21,11 +21,11 @@ BATCHES_PER_EPOCH = 50
 
 # Radius of the known surroundings of a labeled source, in units of the radius of the source.
 _SURROUNDINGS = 4
-# Fewest pixels of a source truncated by the tile.
+# Minimum number of pixels of a source that is truncated by the tile.
 _FEWEST_PIXELS = 5
 # Size in pixels of simulated fields, and candidates per pixel.
 _SHAPE, _DENSITY = (512, 512), (1e-4, 6e-4)
-# Largest number of simulated fields in use at a time, and batches after which another is drawn.
+# Maximum number of simulated fields in use, and number of batches after which another is drawn.
 _IN_USE, _BATCHES_PER_FIELD = 24, 20
 
 
@@ -39,7 +39,7 @@ class DetectionField:
         Normalized by `PixelReader`.
     segments : `~numpy.ndarray` of int, shape (ny, nx)
         Label of the source of each pixel, from 1; 0 for the background, and -1 for pixels that may
-        belong to sources without a label, from which nothing is learned.
+        belong to unlabeled sources and are ignored in training.
     classes : `~numpy.ndarray` of int, shape (n_sources,)
         Class of each source, in the order of the labels.
     simulated : bool, optional
@@ -121,7 +121,8 @@ class DetectionField:
         segments, classes = np.asarray(getattr(segments, "data", segments)), np.asarray(classes)
         if segments.shape != pixels.shape[1:]:
             raise ValueError(
-                f"the segments have shape {segments.shape}, the images {pixels.shape[1:]}"
+                f"the segments have shape {segments.shape}, but the images {pixels.shape[1:]}; use "
+                "segments on the pixels of the images"
             )
         if segments.max(initial=0) > len(classes):
             raise ValueError(
@@ -134,9 +135,9 @@ class DetectionField:
     def labeled(cls, images, table, labels, *, radius=4.0, roles=LEGUS_BANDS.roles):
         """Create from the positions and labels of a catalog.
 
-        A source consists of the pixels within a radius that are closest to it. Farther than four
-        radii from all labeled sources there may be others that nobody labeled, so these pixels are
-        unknown.
+        A source consists of the pixels within a radius that are closest to it. Pixels farther than
+        four radii from all labeled sources may belong to unlabeled ones, and are ignored in
+        training.
 
         Parameters
         ----------
@@ -166,14 +167,18 @@ class DetectionField:
             raise ValueError(f"radius must be positive, not {radius!r}")
         labels = np.ma.filled(np.ma.asarray(labels), 0)
         if len(labels) != len(table):
-            raise ValueError(f"there are {len(labels)} labels for {len(table)} rows")
+            raise ValueError(
+                f"there are {len(labels)} labels for {len(table)} rows; pass one per row"
+            )
         pixels = _all_pixels(images, roles)
         x, y = pixel_positions(table, images.wcs)
         ny, nx = pixels.shape[1:]
         with np.errstate(invalid="ignore"):
             used = (labels > 0) & (x > -0.5) & (y > -0.5) & (x < nx - 0.5) & (y < ny - 0.5)
         if not used.any():
-            raise ValueError("no labeled source is on the images; check that they belong together")
+            raise ValueError(
+                "no labeled source is on the images; check that table and images are of one field"
+            )
         segments = _disks(np.rint(x[used]), np.rint(y[used]), (ny, nx), radius)
         return cls(pixels, segments, labels[used])
 
@@ -223,9 +228,8 @@ class SimulatedFields:
         self.like = [like] if isinstance(like, str) else list(like)
         if self.system.pixel_scale != LEGUS_BANDS.pixel_scale:
             raise ValueError(
-                f"sources of simulated fields are known on pixels of {LEGUS_BANDS.pixel_scale} "
-                f"arcsec only, those of {self.system.name} have {self.system.pixel_scale}; train "
-                "on labels"
+                f"simulated fields have pixels of {LEGUS_BANDS.pixel_scale} arcsec, but "
+                f"{self.system.name} requires {self.system.pixel_scale}; train on labels instead"
             )
         self._draw = lru_cache(maxsize=_IN_USE)(self._draw_field)
 
@@ -233,7 +237,7 @@ class SimulatedFields:
         return self._draw(number)
 
     def in_use(self, batch):
-        """Numbers of the fields used for a batch: the first one alone in the beginning."""
+        """Numbers of the fields used for a batch; only the first one at the beginning."""
         last = batch // _BATCHES_PER_FIELD
         return range(max(last + 1 - _IN_USE, 0), last + 1)
 

@@ -117,7 +117,7 @@ def train_detector(
     recipe : `DetectorRecipe`, optional
         Training settings.
     start : `Detector`, optional
-        Detector to fine-tune, in place of the initial weights of the recipe; its backbone, masks,
+        Detector to fine-tune, instead of the initial weights of the recipe; its backbone, masks,
         bands and classes are used.
     description : str, optional
         Description of the training set.
@@ -210,12 +210,12 @@ def _check_fields(fields, card):
     if isinstance(fields, SimulatedFields):
         return
     if not len(fields):
-        raise ValueError("no fields to train on; give at least one")
+        raise ValueError("no fields to train on; pass at least one")
     for field in fields:
         if len(field.pixels) != len(card.bands):
             raise ValueError(
-                f"a field has {len(field.pixels)} bands, the detector takes {len(card.bands)}: "
-                f"{', '.join(card.bands)}; give roles of its system to DetectionField"
+                f"a field has {len(field.pixels)} bands, but the detector uses {len(card.bands)}; "
+                f"create the DetectionField with roles={card.bands}"
             )
         card.classes.positions(field.classes)
 
@@ -229,7 +229,7 @@ def _describe(fields, recipe, network, card, seed):
         for field in fields:
             for array in (field.pixels, field.segments, field.classes):
                 data.update(array.tobytes())
-    # The first weights are identified by their content, wherever they come from.
+    # Initial weights are identified by their content, regardless of their source.
     settings = {name: str(value) for name, value in asdict(recipe).items() if name != "weights"}
     return {
         **settings,
@@ -246,7 +246,7 @@ def _fit(network, tiles, recipe, folder, seed, progress_bar):
     epochs = -(-recipe.batches // len(tiles))
     fit = _Fit(network, recipe, seed)
     tiles.epoch = lambda: fit.global_step // len(tiles)
-    # A loader process ends with its epoch, and would lose the simulated fields that it has drawn.
+    # Loader processes end with each epoch, and would lose the simulated fields in memory.
     n_loaders = 0 if isinstance(tiles.fields, SimulatedFields) else LOADERS
     loader = DataLoader(tiles, batch_size=None, num_workers=n_loaders, generator=torch.Generator())
     callbacks = [

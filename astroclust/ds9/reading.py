@@ -162,7 +162,7 @@ def regions_mask(regions, shape, *, wcs=None):
     for region in given:
         if isinstance(region, SkyRegion) and wcs is None:
             raise ValueError(
-                f"{name} has regions on the sky; give wcs, or images with a celestial WCS"
+                f"{name} has regions on the sky; set wcs, or use images with a celestial WCS"
             )
         try:
             part, within = _pixels_within(region, shape, wcs)
@@ -268,7 +268,7 @@ def _content(path):
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} does not exist") from None
     except OSError as error:
-        raise OSError(f"cannot read {path}: {error.strerror or error}; check it") from error
+        raise OSError(f"cannot read {path}: {error.strerror or error}; check the file") from error
     except ValueError as error:
         raise ValueError(f"{path} is not a complete DS9 region file: {error}") from None
     shapes = []

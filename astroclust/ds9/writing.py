@@ -51,7 +51,7 @@ def to_regions(table, *, radius=7.0, column_prefix="", text=None, color=None, sk
     regions : `~regions.Regions`, length n
         Regions in the order of the rows, without rows that have no position. Each has its class as
         a tag, such as ``class=2``, by which DS9 groups regions (Region, Groups). If the text is the
-        class, a second tag ``text=class`` marks that a typed text replaces it.
+        class, a second tag ``text=class`` indicates that editing the text changes the class.
 
     Raises
     ------

@@ -254,9 +254,9 @@ def mean_confusion(matrices):
     """
     matrices = list(matrices)
     if not matrices:
-        raise ValueError("no confusion matrices are given to average")
+        raise ValueError("there are no confusion matrices to average; pass at least one")
     if any(matrix.colnames != matrices[0].colnames for matrix in matrices):
-        raise ValueError("the confusion matrices have different classes")
+        raise ValueError("the confusion matrices have different classes; average them separately")
     totals = np.array([matrix["total"] for matrix in matrices], float)
     mean = Table({"class": matrices[0]["class"]})
     for name in matrices[0].colnames[1:-1]:

@@ -343,7 +343,7 @@ def _increasing(values, name, default, unit):
     """Separations as numbers, checked to be increasing."""
     values = u.Quantity(default if values is None else values, unit).value
     if values.ndim != 1 or len(values) < 1 or values[0] < 0 or not np.all(np.diff(values) > 0):
-        raise ValueError(f"{name} must be increasing numbers from 0 on, not {values.tolist()}")
+        raise ValueError(f"{name} must be increasing and not negative, not {values.tolist()}")
     return values
 
 
@@ -354,13 +354,13 @@ def _sources(found, truth, unit, classes, magnitude, limit):
     counted = np.ones(len(truth), bool) if classes is None else np.isin(true_classes, classes)
     if not counted.any():
         which = "" if classes is None else f" of classes {classes}"
-        raise ValueError(f"truth has no sources{which}; give a table with sources")
+        raise ValueError(f"truth has no sources{which}; use a table with some")
     true = _Sources(_points(truth, "truth", unit), true_magnitudes, true_classes, counted)
     counted = np.ones(len(found), bool) if limit is None else found_magnitudes <= limit
     if limit is not None and len(found) and np.isnan(found_magnitudes).all():
         raise ValueError(
             "limit requires magnitudes of the detected sources; measure them with "
-            "measure_photometry, or name their column with magnitude"
+            "measure_photometry, or set their column with magnitude="
         )
     found = _Sources(_points(found, "found", unit), found_magnitudes, found_classes, counted)
     return found, true, scheme
@@ -371,11 +371,11 @@ def _points(table, which, unit):
     in_pixels, on_sky = find_pixel_columns(table)[0], find_sky_columns(table)
     if unit == u.pix and on_sky and not in_pixels:
         raise ValueError(
-            f"{which} only has sky positions; give radius as an angle, such as 0.1 * u.arcsec"
+            f"{which} only has sky positions; set radius to an angle, such as 0.1 * u.arcsec"
         )
     if unit == u.arcsec and in_pixels and not on_sky:
         raise ValueError(
-            f"{which} only has pixel positions; give radius in pixels, or add ra and dec"
+            f"{which} only has pixel positions; set radius in pixels, or add ra and dec"
         )
     points = coordinates(table, unit)
     lost = np.count_nonzero(~np.isfinite(points).all(axis=1))
@@ -534,7 +534,7 @@ def _pairs(matched, separations, unit):
     table["n"], found = (
         np.bincount(rows[(rows >= 0) & kind], minlength=len(table)) for kind in (True, both)
     )
-    add_fraction(table, "recovered", found, table["n"], "fraction of pairs of which both are found")
+    add_fraction(table, "recovered", found, table["n"], "fraction of pairs with both detected")
     return table
 
 

@@ -147,7 +147,7 @@ def fleiss_kappa(counts):
             f"{counts.dtype} of shape {counts.shape}"
         )
     if not (np.isfinite(counts).all() and (counts >= 0).all() and (counts % 1 == 0).all()):
-        raise ValueError("counts must be whole numbers of votes, none of them negative")
+        raise ValueError("counts must be non-negative integers, the numbers of votes")
     counts = counts[counts.sum(axis=1) > 1].astype(float)
     n = len(counts)
     if not n:

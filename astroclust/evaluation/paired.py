@@ -156,13 +156,13 @@ def compare_classes(labels, before, after):
     if not labels.shape == before.shape == after.shape:
         raise ValueError(
             f"labels and both classes differ in shape: {labels.shape}, {before.shape} and "
-            f"{after.shape}; give one value per object in each"
+            f"{after.shape}; pass one value per object in each"
         )
     mask = np.ma.getmaskarray(before) | np.ma.getmaskarray(after)
     truth, first = known_classes(labels, np.ma.array(before.data, mask=mask))
     second = known_classes(labels, np.ma.array(after.data, mask=mask))[1]
     if not len(truth):
-        raise ValueError("no object has a label and both classes; give objects that have all three")
+        raise ValueError("no object has a label and both classes; pass objects with all three")
     right, right_after = first == truth, second == truth
     return PairedComparison(
         n=len(truth),

@@ -207,8 +207,10 @@ def purity_threshold(labels, probabilities, purity, *, classes=None, scheme="leg
     curve = purity_curve(labels, probabilities, classes=classes, scheme=scheme)
     enough = np.flatnonzero(np.asarray(curve["purity"]) >= purity)
     if not len(enough):
-        best = f"{max(curve['purity']):.3f}" if len(curve) else "that of no object"
-        raise ValueError(f"no threshold gives a purity of {purity}; the highest is {best}")
+        if not len(curve):
+            raise ValueError("no object has both a label and probabilities; pass some that do")
+        best = max(curve["purity"])
+        raise ValueError(f"no threshold gives a purity of {purity}; the highest is {best:.3f}")
     return float(curve["threshold"][enough[-1]])
 
 

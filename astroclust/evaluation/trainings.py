@@ -54,7 +54,7 @@ def mean_scores(trainings, *, merge=None, scheme="legus"):
     """
     tables = [class_scores(*pair, merge=merge, scheme=scheme) for pair in trainings]
     if not tables:
-        raise ValueError("no trainings are given to average")
+        raise ValueError("there are no training runs to average; pass at least one")
     scores = tables[0]["class", "name"]
     scores["total"] = np.mean([table["total"] for table in tables], axis=0)
     for name in _SCORES:
@@ -108,7 +108,8 @@ def paired_changes(before, after, *, scheme="legus"):
     before, after = list(before), list(after)
     if len(before) != len(after):
         raise ValueError(
-            f"there are {len(before)} trainings before and {len(after)} after; give the same ones"
+            f"there are {len(before)} training runs before and {len(after)} after; pass the same "
+            "runs"
         )
     rows = []
     for pair in zip(before, after, strict=True):

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Scores of the trainings of an experiment, and the importance of each band."""
+"""Scores of the training runs of an experiment, and the importance of each band."""
 
 import numpy as np
 from astropy.table import Table
@@ -107,7 +107,7 @@ def band_changes(whole, parts):
 
 
 def change_row(changes):
-    """Mean and standard deviation over the trainings of the changes for one band.
+    """Mean and standard deviation, over the training runs, of the changes for one band.
 
     Parameters
     ----------
@@ -137,8 +137,8 @@ def most_needed(changes):
     Returns
     -------
     band : str or None
-        None if another band costs as much according to a two-sided sign test over the trainings, or
-        if no band costs any accuracy.
+        None if another band costs as much according to a two-sided sign test over the training
+        runs, or if no band costs any accuracy.
     text : str
         A sentence with the numbers.
     """
@@ -153,7 +153,7 @@ def most_needed(changes):
         if p >= SIGNIFICANT:
             return None, (
                 f"no band costs more than all others: {cost}, {other} {-means[other]:.1f} "
-                f"({first} costs more in {np.count_nonzero(more > 0)} trainings, less in "
+                f"({first} costs more in {np.count_nonzero(more > 0)} training runs, less in "
                 f"{np.count_nonzero(more < 0)}; p = {p:.2g})"
             )
     return first, f"{cost}, more than any other band"

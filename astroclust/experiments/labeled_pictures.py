@@ -123,7 +123,7 @@ def _known(labels, scheme):
             stacklevel=3,
         )
     if not known.any():
-        raise ValueError(f"no label is a class of {scheme.name}; give another scheme")
+        raise ValueError(f"no label is a class of {scheme.name}; set another scheme")
     return known
 
 
@@ -131,7 +131,9 @@ def _read_listing(folder):
     """Read the rows of ``labels.csv``."""
     listing = folder / "labels.csv"
     if not listing.exists():
-        raise FileNotFoundError(f"neither a file of stamps {folder} nor {listing} exists")
+        raise FileNotFoundError(
+            f"{folder} is neither a file of stamps nor a folder with {listing.name}"
+        )
     with reading(listing), listing.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     if not rows or not {"file", "label"} <= set(rows[0]):
@@ -182,7 +184,7 @@ def _read_picture(path, size):
         if min(picture.size) < _SMALLEST:
             raise ValueError(
                 f"{path} has {picture.width} x {picture.height} pixels, too few to show a shape; "
-                f"give at least {_SMALLEST} on each side, or remove its row from labels.csv"
+                f"use at least {_SMALLEST} on each side, or remove its row from labels.csv"
             )
         if picture.mode in _DEEP:
             picture = Image.fromarray(np.asarray(picture, np.float32))

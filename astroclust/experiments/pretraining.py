@@ -34,7 +34,7 @@ def published_number(quantity, *, start=""):
     quantity : str
         A ``quantity`` in ``astroclust/data/schneider2023.ecsv`` with a single value.
     start : str, optional
-        ``"pretrained"`` or ``"from scratch"``, for a parameter of both.
+        ``"pretrained"`` or ``"from scratch"``, for a parameter that differs between the two.
 
     Returns
     -------
@@ -65,22 +65,22 @@ def pretraining_study(
 ):
     """Train repeatedly from each of several starts on the same random splits.
 
-    Of each training, the network of the epoch with the highest accuracy on the test set, the first
-    such epoch, classifies the test set, as in Schneider et al. (2023, sec. 4.1). As the test set
-    selects the network that it scores, scores are biased upward by the variation of the accuracy
-    between epochs. The same call resumes after a stop.
+    In each training run, the test set is classified by the network from the epoch with the highest
+    accuracy on that test set (the first one, if several are equal), as in Schneider et al. (2023,
+    sec. 4.1). As the test set also selects the network, its scores are biased upward by the
+    variation of the accuracy between epochs. Repeat the call to resume an interrupted study.
 
     Parameters
     ----------
     sample : `~astroclust.training.Sample`
-        n labeled stamps; stamps of one group are on the same side of each split. With ``size``,
-        the middle of that width is tested.
+        n labeled stamps; stamps of one group are on the same side of each split. If it has a
+        ``size``, the central part of that width is tested.
     starts : dict of str to `~astroclust.training.Recipe` or tuple
         Recipe of each start by name, such as those that differ in ``weights``; or a recipe and
         the `~astroclust.weights.Classifier` that it fine-tunes. The training set is everything
         outside the test set; ``validation_fraction`` is treated as 0.
     folder : str or `~pathlib.Path`
-        Folder for the trainings and their results.
+        Folder for the training runs and their results.
     runs : int or sequence of int, optional
         Number of random splits (100 in Schneider et al.), or the numbers of some splits, from 1.
     test_fraction : float, optional
@@ -181,7 +181,7 @@ def _scheme(sample):
 
 
 def _fingerprint(sample, test_fraction, seed):
-    """Hash of the settings that all trainings of a study share."""
+    """Hash of the settings that all training runs of a study share."""
     data = hashlib.sha256(np.ascontiguousarray(sample.stamps.data))
     data.update(np.ascontiguousarray(sample.labels))
     groups = [] if sample.groups is None else np.asarray(sample.groups).tolist()
@@ -190,7 +190,7 @@ def _fingerprint(sample, test_fraction, seed):
 
 
 def _settings(start, data):
-    """Settings that identify the trainings of a start when a study resumes."""
+    """Settings that identify the training runs of a start when a study resumes."""
     recipe, classifier = (start, None) if isinstance(start, Recipe) else start
     start = "" if classifier is None else classifier.card.sha256
     return {**recipe_settings(recipe), "start": start, "data": data}
@@ -206,7 +206,7 @@ def _train(sample, start, run_folder, test_fraction, seed, progress_bar):
     if not (len(training) and len(test)):
         raise ValueError(
             f"{test_fraction:.1%} of {len(stamps)} stamps leave {len(training)} for training and "
-            f"{len(test)} for testing; give more stamps or groups, or another test_fraction"
+            f"{len(test)} for testing; use more stamps or groups, or another test_fraction"
         )
     tested = crop_middle(stamps[test], sample.size)
     trained = train_classifier(

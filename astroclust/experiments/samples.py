@@ -198,7 +198,7 @@ def _phangs_target(name):
         try:
             return find_target(name)
         except KeyError:
-            raise error from None  # names that are similar to those of LEGUS
+            raise error from None  # its message lists similar names
     return None
 
 
@@ -284,7 +284,7 @@ def gather_sample(fetch, names, enough=None, *, kept=None):
     Warns
     -----
     `~astropy.utils.exceptions.AstropyUserWarning`
-        If fields cannot be fetched, or all are wanted and the archive lacks some.
+        If fields cannot be fetched, or all are requested and the archive lacks some.
     """
     parts, lacking, unreachable, failed = [], {}, {}, 0
     for name in names:
@@ -344,7 +344,9 @@ def center_crop(stamps, size):
         If the stamps are smaller.
     """
     if not 0 < size <= stamps.size:
-        raise ValueError(f"cannot crop stamps of {stamps.size} pixels to {size}")
+        raise ValueError(
+            f"cannot crop stamps of {stamps.size} pixels to {size}; choose 1 to {stamps.size}"
+        )
     start = stamps.size // 2 - size // 2
     middle = slice(start, start + size)
     return Stamps(

@@ -23,14 +23,15 @@ from astroclust.training import find_recipe
 __all__ = ["efficientnet_lite0_weights", "reproduce_schneider2023"]
 
 _LITE0 = "timm/efficientnet_lite0"
-# Not given in the paper. Adam and its rate are those of Wei et al. (2020, sec. 3.4); those of
+# Not specified in the paper. Adam and its rate are those of Wei et al. (2020, sec. 3.4); those of
 # gradient descent are the usual ones of PyTorch's examples of transfer learning.
 _OPTIMIZERS = {
     "adam": {"optimizer": "adam", "learning_rate": 1e-4},
     "sgd": {"optimizer": "sgd", "learning_rate": 1e-3},
 }
-# Layers of EfficientNet-Lite0 by their names in its package, with those of timm: layers outside of
-# blocks, and in blocks, of which the first has no expansion; and the blocks in each stage of timm.
+# Names of the layers of EfficientNet-Lite0 in its package and in timm: outside of blocks, in
+# blocks, and in the first block, which has no expansion; and the number of blocks in each stage of
+# timm.
 _LAYERS = {
     "_conv_stem": "conv_stem",
     "_bn0": "bn1",
@@ -72,8 +73,8 @@ def reproduce_schneider2023(
     """Reproduce the study of pretraining on ImageNet by Schneider et al. (2023).
 
     For each of many random splits, a network is trained from ImageNet weights and from random
-    weights, and the peak accuracies and their epochs are compared. The same call resumes after a
-    stop.
+    weights, and the peak accuracies and their epochs are compared. Repeat the call to resume an
+    interrupted study.
 
     The paper describes neither the optimizer nor the normalization of pixels. Here, batches have 32
     images, and the pixels of each image are scaled to [0, 1], as in Wei et al. (2020); for the
@@ -82,10 +83,10 @@ def reproduce_schneider2023(
     Parameters
     ----------
     folder : str or `~pathlib.Path`
-        Folder for the trainings and the report.
+        Folder for the training runs and the report.
     data : str or `~pathlib.Path`
-        Labeled stamps or pictures, see `read_labeled`. Each takes 12 bytes per pixel of the scaled
-        picture in memory, twice: 22 GB for the 14,034 galaxies of the paper.
+        Labeled stamps or pictures, see `read_labeled`. Each takes 24 bytes of memory per pixel of
+        the scaled picture: 22 GB for the 14,034 galaxies of the paper.
     network : str, optional
         Name of a network with ImageNet weights, see `~astroclust.networks.create_network`;
         ``"alexnet"`` is that of the paper.
@@ -138,7 +139,7 @@ def reproduce_schneider2023(
     >>> reproduce_schneider2023("study", "pictures")
     Traceback (most recent call last):
         ...
-    FileNotFoundError: neither a file of stamps pictures nor pictures/labels.csv exists
+    FileNotFoundError: pictures is neither a file of stamps nor a folder with labels.csv
     """
     began, folder = perf_counter(), Path(folder)
     lengths = _lengths(epochs)
@@ -197,7 +198,7 @@ def _lengths(epochs):
     lengths = tuple(epochs)
     if len(lengths) != len(STARTS) or not all(isinstance(n, Integral) and n > 0 for n in lengths):
         raise ValueError(
-            "epochs must be one number, or two for trainings from ImageNet and from random "
+            "epochs must be one number, or two for training runs from ImageNet and from random "
             f"weights, each at least 1, not {epochs!r}"
         )
     return lengths
@@ -211,14 +212,14 @@ def _check(network, size, weights, optimizer, runs, long_epochs):
             raise ValueError(f"{name} must be a whole number, at least 1, not {number!r}")
     if weights == "none":
         raise ValueError(
-            "weights none would make both starts random; give a file of pretrained weights, or "
+            "weights none would make both starts random; use a file of pretrained weights, or "
             "omit weights to use ImageNet"
         )
     if optimizer not in _OPTIMIZERS:
         raise ValueError(f"unknown optimizer {optimizer!r}; available are {', '.join(_OPTIMIZERS)}")
     if "@" in network:
         raise ValueError(
-            f"network {network!r} includes a size; give {network.partition('@')[0]!r}, and size"
+            f"network {network!r} includes a size; use {network.partition('@')[0]!r} and set size"
         )
     if not hasattr(create_network(network, n_bands=1, weights="none"), "branches"):
         raise ValueError(
@@ -229,7 +230,7 @@ def _check(network, size, weights, optimizer, runs, long_epochs):
 
 
 def _long_runs(runs):
-    """Splits of the longer trainings: those with the numbers of the paper, or the last ones."""
+    """Splits of the longer training runs: those with the numbers of the paper, or the last ones."""
     paper = read_data("schneider2023")
     numbers = sorted(set(paper["run"][paper["item"] == "table-3"].compressed().tolist()))
     if runs >= numbers[-1]:

@@ -167,7 +167,7 @@ def plot_example(study):
 
 
 def plot_class_accuracies(study, start):
-    """Draw the accuracy by class of all trainings from a start (Figs 8 and 9).
+    """Draw the accuracy by class of all training runs from a start (Figs 8 and 9).
 
     Parameters
     ----------

@@ -51,7 +51,7 @@ class Study:
     curves, classified : `~astropy.table.Table`
         Result of `~astroclust.experiments.pretraining_study`.
     long_curves : `~astropy.table.Table`, optional
-        Curves of the longer trainings, in the order of the runs in Table 3 of the paper.
+        Curves of the longer training runs, in the order of the runs in Table 3 of the paper.
     """
 
     labels: np.ndarray
@@ -65,7 +65,7 @@ class Study:
     long_curves: Table | None = None
 
     def epochs(self, start):
-        """Length of the trainings from a start."""
+        """Length of the training runs from a start."""
         return int(self.curves["epoch"][self.curves["start"] == start].max())
 
     def peaks(self, start, *, within=None):
@@ -137,7 +137,7 @@ def compare_numbers(study):
     ----------
     study : `Study`
         The study. Galaxy classes are only compared for the class scheme ``"galaxies"``. Peaks
-        within 200 and 400 epochs, the lengths of the trainings of the paper, are compared with
+        within 200 and 400 epochs, the lengths of the training runs of the paper, are compared with
         those within the lengths of the study; others only if it is long enough.
 
     Returns
@@ -169,7 +169,7 @@ def compare_numbers(study):
 
 
 def _is_as_long(study, paper):
-    """Whether the trainings of a study are as long as those of the paper."""
+    """Whether the training runs of a study are as long as those of the paper."""
     lengths = paper[(paper["quantity"] == "epochs") & (paper["start"] != "")]
     return all(study.epochs(row["start"]) == row["paper"] for row in lengths)
 
@@ -184,7 +184,7 @@ def _mean_and_std(values):
 
 
 def _unknown(_, __):
-    """Number of the paper that a reproduction does not have."""
+    """Return None, for numbers of the paper that a reproduction does not have."""
     return
 
 
@@ -222,7 +222,7 @@ def _tests(study):
 
 
 def _peaks(study, row, column):
-    """Peaks within the epochs of a row: of the long trainings, or all epochs, or the first ones."""
+    """Peaks within the epochs of a row: all, or only the first, or those of the long runs."""
     if row["item"] == "table-3":
         return _long(study, row, column)
     full = {published_number("epochs", start=start): study.epochs(start) for start in STARTS}
@@ -257,7 +257,7 @@ def _differences(study, _):
 
 
 def _usual_difference(study, row):
-    """Gain from pretraining in the long trainings: the interquartile range of the runs."""
+    """Gain from pretraining in the long training runs: the interquartile range of the runs."""
     if study.long_curves is None:
         return None
     peaks = (peak_accuracies(restricted(study.long_curves, start)) for start in STARTS)

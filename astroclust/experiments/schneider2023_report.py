@@ -58,7 +58,7 @@ def report_study(study):
         "All numbers of the paper",
         "Differences are in units of the combined standard deviation, if both are known. Cells "
         "are empty if the paper or this study has no such number: peaks within more epochs than "
-        "were trained, and galaxy classes if the labels are of another scheme. Of peaks and "
+        "were trained, and galaxy classes if the labels are of another scheme. For peaks and "
         f"differences, {_lengths(study)} The usual difference spans the first to third quartile "
         "of the runs. If ours_limit is above, ours is a lower limit, as some networks did not "
         f"reach it by their last epoch. {_layers(study)} Rows are those of "
@@ -78,7 +78,7 @@ def report_study(study):
 
 
 def _lengths(study):
-    """Text on the lengths of trainings in place of those of the paper."""
+    """Text on the lengths of training runs, compared with those of the paper."""
     parts = []
     for start in STARTS:
         paper = published_number("epochs", start=start)
@@ -150,13 +150,13 @@ def _add_peaks(report, study, comparison):
     report.add(
         "Effect of pretraining",
         f"On {wins} of {len(better)} splits the pretrained network has the higher peak accuracy, "
-        f"on {losses} the other: two-sided sign test, p = {p:.2g} (paper: on {runs:.0f} of "
-        f"{runs:.0f}, {published_number('p_accuracy'):.3g}). It reaches its peak in an earlier "
-        f"epoch on {sooner} splits and in a later one on {later}: p = {p_epoch:.2g} (paper: "
-        f"{published_number('p_epoch'):.3g}). Of the first {n} epochs alone, it is earlier on "
-        f"{sooner_n} and later on {later_n}: p = {p_n:.2g}. Splits with equal values do not "
-        "count. The paper does not state the epochs of its second test; all epochs are assumed, "
-        "as all splits agree in it but not in Fig. 4. Peaks are those of Fig. 3.",
+        f"on {losses} the network from scratch: two-sided sign test, p = {p:.2g} (paper: on "
+        f"{runs:.0f} of {runs:.0f}, {published_number('p_accuracy'):.3g}). It reaches its peak in "
+        f"an earlier epoch on {sooner} splits and in a later one on {later}: p = {p_epoch:.2g} "
+        f"(paper: {published_number('p_epoch'):.3g}). Within the first {n} epochs, it is earlier "
+        f"on {sooner_n} and later on {later_n}: p = {p_n:.2g}. Splits with equal values are "
+        "excluded. The paper does not state the epochs of its second test; all epochs are assumed, "
+        "as all splits agree in that test, but not in Fig. 4. Peaks are those of Fig. 3.",
         figure=plot_peaks(study),
     )
     report.add(
@@ -284,7 +284,7 @@ def _stacked(tables):
 def _add_scores(report, study, comparison):
     report.add(
         "Precision, recall and F1",
-        "Of the network of the best epoch, mean and standard deviation over the splits.",
+        "Scores of the network from the best epoch: mean and standard deviation over the splits.",
         name="scores",
         table=scores_by_start(study.classified),
         form=".3f",
@@ -306,8 +306,8 @@ def _add_long(report, study, comparison):
         runs = sorted(set(study.long_curves["run"].tolist()))
         text = (
             f"Peak accuracy in percent and its epoch with {n} epochs for both starts, on splits "
-            f"{', '.join(map(str, runs))} in place of those of the paper, which are numbered from "
+            f"{', '.join(map(str, runs))} instead of those of the paper, which are numbered from "
             "0."
         )
     table = _beside(comparison, "table-3")
-    report.add("Longer trainings (Table 3)", text, name="table_3", table=table, form=_digits)
+    report.add("Longer training runs (Table 3)", text, name="table_3", table=table, form=_digits)

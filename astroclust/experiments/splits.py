@@ -41,14 +41,14 @@ def reproduce_split_study(
 ):
     """Train on different splits of a LEGUS sample, and write a report.
 
-    The same call resumes after a stop.
+    Repeat the call to resume an interrupted study.
 
     Parameters
     ----------
     study : str
         One of `SPLIT_STUDIES`.
     folder : str or `~pathlib.Path`
-        Folder for stamps, trainings and the report.
+        Folder for stamps, training runs and the report.
     labels : str, optional
         Sample: ``"consensus"`` or ``"bcw"``.
     recipe : str or `~astroclust.training.Recipe`, optional
@@ -109,8 +109,8 @@ def reproduce_split_study(
     report = Report(SPLIT_STUDIES[study])
     report.add(
         study,
-        f"{recipe.architecture}, labels {labels}, {len(stamps)} stamps, {runs} trainings of each "
-        "kind. Percent, mean and standard deviation over the trainings.",
+        f"{recipe.architecture}, labels {labels}, {len(stamps)} stamps, {runs} training runs of "
+        "each kind. Percentages: mean and standard deviation over the training runs.",
         name="scores",
         table=scores,
         figure=_plot(scores),
@@ -135,7 +135,7 @@ def _kinds(study, stamps):
 
 
 def _row(name, tables):
-    """Mean and scatter of accuracy and recalls, each over the trainings that tested the class."""
+    """Mean and scatter of accuracy and recalls, over the training runs that tested the class."""
     scores = [class_scores(table["label"], table["class"]) for table in tables]
     values = {"accuracy": [score.meta["ACCURACY"] for score in scores]}
     for i, number in enumerate(LEGUS_CLASSES.numbers):

@@ -113,10 +113,10 @@ def run_training(training, stamps, *, folder, others=None, progress_bar=False):
     training : `Training`
         Training to run.
     stamps : `~astroclust.stamps.Stamps`
-        n stamps with ``field``, ``x``, ``y`` and ``class``, and perhaps ``group``, in place of the
-        groups of `~astroclust.training.overlapping_groups`.
+        n stamps with ``field``, ``x``, ``y`` and ``class``, and optionally ``group``, which
+        replaces the groups of `~astroclust.training.overlapping_groups`.
     folder : str or `~pathlib.Path`
-        Folder of the trainings; an interrupted one is resumed.
+        Folder of the training runs; an interrupted one is resumed.
     others : dict of str to `~astroclust.stamps.Stamps`, optional
         Further stamps to classify, by name, with ``class``.
     progress_bar : bool, optional
@@ -271,7 +271,7 @@ def _split(training, stamps):
         held_out = np.asarray(table["field"]) == training.split
         if not held_out.any():
             raise ValueError(
-                f"no stamps of {training.split} can be held out; give stamps of that field"
+                f"no stamps of {training.split} can be held out; include stamps of that field"
             )
         chosen, tested = np.flatnonzero(~held_out), np.flatnonzero(held_out)
     if not len(tested):

@@ -33,7 +33,7 @@ __all__ = ["WEI2020_LABELS", "WEI2020_NETWORKS", "reproduce_wei2020"]
 
 #: Recipes of the networks of the study, by name.
 WEI2020_NETWORKS = {"resnet18": "wei2020", "vgg19_bn": "wei2020-vgg19", "native": "native"}
-#: Labels of the study: the two samples of the paper, and both together.
+#: Labels of the study: the two samples of the paper, and both combined.
 WEI2020_LABELS = (*LABELS, "all")
 # At the distance of NGC 1559, the new galaxy of the paper, and labeled by LEGUS: 18 Mpc.
 _NEW_GALAXY = "ngc1566"
@@ -98,15 +98,16 @@ def reproduce_wei2020(
     Catalogs and mosaics are downloaded and stamps are cut. The networks of the paper and ours are
     trained ten times on the labels of B. C. Whitmore, on those of three people, and on stamps of
     different sizes. Each is tested on a validation set with a fifth of each class and on a new
-    galaxy, with all bands and without each band. The same call resumes after a stop.
+    galaxy, with all bands and without each band. Repeat the call to
+    resume an interrupted study.
 
     Parameters
     ----------
     folder : str or `~pathlib.Path`
-        Folder for stamps, trainings and the report.
+        Folder for stamps, training runs and the report.
     quick : bool, optional
         Whether to test all steps in minutes: two fields per sample, two short trainings, smaller
-        stamps, and a small network in place of VGG19-BN. The results are not comparable with the
+        stamps, and a small network instead of VGG19-BN. The results are not comparable with the
         paper.
     runs : int, optional
         Trainings of each kind; by default ten, or two in a quick run.
@@ -286,7 +287,7 @@ def _weights(plan, weights, quick):
 
 
 def _trainings(plan, weights=None):
-    """All trainings in order of their runs, so that partial reports are possible."""
+    """All training runs in order of their runs, so that partial reports are possible."""
     for run in range(1, plan.runs + 1):
         for name in plan.networks:
             recipe = _recipe(plan, name, weights)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Test of statements of Wei et al. (2020) against trainings."""
+"""Test of statements of Wei et al. (2020) against training runs."""
 
 from itertools import pairwise
 
@@ -20,13 +20,13 @@ from astroclust.experiments.wei2020_people import adopted_levels
 __all__ = ["check_claims"]
 
 _STARTS = ("-imagenet", "-random")
-# Number of trainings for a scatter known to better than a third.
+# Number of training runs for a scatter known to better than a third.
 _ENOUGH = 6
 _SUPPORTS, _CONTRADICTS, _OPEN = "supports", "contradicts", "undecided"
 
 
 def check_claims(parts):
-    """Compare trainings with statements of the paper.
+    """Compare training runs with statements of the paper.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ def add_confusions(report, networks, confusion):
         text = "Validation set" if number == 3 else "New galaxy"
         report.add(
             f"Figure {number}: confusion matrices, {part}",
-            f"{text}: mean and standard deviation over the trainings, in percent of the true "
+            f"{text}: mean and standard deviation over the training runs, in percent of the true "
             "class. Colors show percentages; those of the paper show numbers of objects.",
             figure=_panels(panels),
         )
@@ -112,7 +112,7 @@ def _panels(panels):
 
 
 def add_learning_curves(report, folder):
-    """Add the learning curves of all trainings.
+    """Add the learning curves of all training runs.
 
     Parameters
     ----------

@@ -117,7 +117,7 @@ def _drop(ours, row):
 
 
 def _scatter(ours, row):
-    """Standard deviations of the recall of each class over the trainings."""
+    """Standard deviations of the recall of each class over the training runs."""
     runs = ours.recalls(row, "validation")
     return [value for one in runs if len(one) > 1 for value in np.std(one, axis=0, ddof=1)]
 

@@ -162,11 +162,12 @@ def add_people(report, samples, networks, select, again=None):
         confusions["people, repeated"] = confusion_matrix(pairs["class_a"], pairs["class_b"])
     report.add(
         "People",
-        "Percentage of the objects of each class of the first that have the same class from the "
-        "second, 1+2 with both classes as one (sec. 2.1); or, under all, of the clusters in "
-        "common between two catalogs. Ours, from the labels of the samples: upper limits, from "
-        "the mean class, on how often all LEGUS classifiers agree with their mode; and objects in "
-        "overlapping fields that were classified twice. BCW's classes of NGC 4656 are not in "
+        "For each class, the percentage of the objects of the first classifier to which the second "
+        "assigned the same class; 1+2 merges both classes (sec. 2.1). The column all is the "
+        "percentage of clusters that two catalogs have in common. Rows from ours are based on the "
+        "labels of the samples: an upper limit, from the mean class, on how often all LEGUS "
+        "classifiers agree with their mode; and objects in overlapping fields that were "
+        "classified twice. BCW's classes of NGC 4656 are not in "
         f"these samples. {_text_of(again)} The figure has the layout of Fig. 2: classes from "
         "networks and from repeated human classification for the objects of each class, with the "
         "published human agreement as lines.",
@@ -179,7 +180,7 @@ def add_people(report, samples, networks, select, again=None):
     )
     report.add(
         "Networks against human agreement",
-        "Recall of each class in percent, mean and standard deviation over the trainings, and "
+        "Recall of each class in percent, mean and standard deviation over the training runs, and "
         "whether the mean is below, within or above the human agreement adopted in the paper (for "
         "each class, not for 1+2). As sec. 2.1 gives three ranges for four classes, the levels "
         "are those of the abstract.",
@@ -198,7 +199,7 @@ def _text_of(again):
     return (
         "The second classes of NGC 3351 are those of PHANGS-HST, of objects within 0.1 arcsec in "
         "a later catalog than that of the paper, which only has classes 1 to 3; objects that "
-        "became class 4 do not count."
+        "became class 4 are not included."
     )
 
 

@@ -69,12 +69,12 @@ def reproduce_on_pictures(
     fifth, on a galaxy outside the training set, and on that galaxy without each band. Classes
     without objects in a field in Tables 1 and 2 of the paper (class 4 of NGC 4449) are excluded.
 
-    The same call resumes after a stop. The report is written after every training.
+    Repeat the call to resume an interrupted study. The report is written after each training run.
 
     Parameters
     ----------
     folder : str or `~pathlib.Path`
-        Folder for trainings and the report.
+        Folder for training runs and the report.
     pictures : str or `~pathlib.Path`
         Folder with the pictures, their list ``pictures.ecsv``, see
         `~astroclust.training.read_samples`, and ``labels.ecsv``: ``field``, ``x``, ``y`` and
@@ -95,7 +95,7 @@ def reproduce_on_pictures(
     redraw : bool, optional
         Whether each run has its own split; see `~astroclust.experiments.reproduce_wei2020`.
     new_galaxy : str or None, optional
-        Galaxy or field in place of NGC 1559, which is excluded from the sample. If None, all are in
+        Galaxy or field instead of NGC 1559, which is excluded from the sample. If None, all are in
         the sample.
     weights : str or `~pathlib.Path`, optional
         File with the ImageNet weights of ResNet18; by default torch downloads them.
@@ -128,7 +128,7 @@ def reproduce_on_pictures(
     >>> reproduce_on_pictures("study", "pictures", runs=1, networks=["native"])
     Traceback (most recent call last):
         ...
-    FileNotFoundError: pictures/pictures.ecsv does not exist; give the folder with the list ...
+    FileNotFoundError: pictures/pictures.ecsv does not exist; choose the folder with the list ...
     """
     began, folder = perf_counter(), Path(folder)
     check_split(split)
@@ -199,20 +199,21 @@ def read_picture_stamps(folder, *, progress_bar=False):
     >>> read_picture_stamps("nowhere")
     Traceback (most recent call last):
         ...
-    FileNotFoundError: nowhere/pictures.ecsv does not exist; give the folder with the list ...
+    FileNotFoundError: nowhere/pictures.ecsv does not exist; choose the folder with the list ...
     """
     folder = Path(folder)
     if not (folder / _LISTING).is_file():
         raise FileNotFoundError(
-            f"{folder / _LISTING} does not exist; give the folder with the list of pictures, the "
+            f"{folder / _LISTING} does not exist; choose the folder with the list of pictures, the "
             "pictures and their labels"
         )
     listing = read_table(folder / _LISTING)
     lacking = [name for name in ("field", "file", *AFFINE) if name not in listing.colnames]
     if lacking:
         raise ValueError(
-            f"{folder / _LISTING} lacks the columns {', '.join(lacking)}; give one row per field, "
-            "with the affine transformation from the pixels of the labels to those of its picture"
+            f"{folder / _LISTING} lacks the columns {', '.join(lacking)}; it needs one row per "
+            "field, with the affine transformation from the pixels of the labels to those of the "
+            "picture"
         )
     listing["file"] = [str(folder / name) for name in listing["file"]]
     listing["labels"] = str(folder / _LABELS)
@@ -283,9 +284,9 @@ def _without_galaxy(stamps, name):
     )
     if not own.any() or own.all():
         known = ", ".join(dict.fromkeys(stamps.table["field"]))
-        problem = "is the only galaxy of" if own.any() else "is not one of"
+        problem = "is the only galaxy in" if own.any() else "is not in"
         raise ValueError(
-            f"new galaxy {name} {problem} the pictures, which are of {known}; give another "
+            f"new galaxy {name} {problem} the pictures, which show {known}; choose another "
             "galaxy, or none"
         )
     galaxies = set(stamps.table["galaxy"][own])  # all fields of it
@@ -333,7 +334,7 @@ def _recipe(name, folder, batches, normalization, weights):
         start = efficientnet_lite0_weights(folder.resolve())
     elif name == _OF_FILE:
         start = None if weights is None else str(weights)
-        create_network(architecture, weights=start)  # before hours of other trainings
+        create_network(architecture, weights=start)  # before hours of other training runs
     return replace(
         find_recipe("wei2020"),
         architecture=architecture,

@@ -29,7 +29,7 @@ _PARTS = ("validation", "new galaxy")
 
 
 def report_pictures(classified, sample, new, *, runs, recipes, split, redraw, seconds):
-    """Make the report on all finished trainings.
+    """Make the report on all finished training runs.
 
     Parameters
     ----------
@@ -65,9 +65,9 @@ def report_pictures(classified, sample, new, *, runs, recipes, split, redraw, se
     _add_summary(report, parts, runs)
     report.add(
         "Statements of the paper",
-        "Results of the finished trainings for each statement. The significance of differences is "
-        "from two-sided sign tests over the trainings; accuracies are comparable if they differ "
-        "by no more than the variations of sec. 4.3.",
+        "Results of the finished training runs for each statement. The significance of differences "
+        "is from two-sided sign tests over the training runs; accuracies are comparable if they "
+        "differ by no more than the variations of sec. 4.3.",
         name="claims",
         table=check_claims(parts),
     )
@@ -127,15 +127,15 @@ def _add_confusion(report, network, part, table):
     name = f"{network}_{part.replace(' ', '-')}"
     report.add(
         f"Confusion: {network}, {part}",
-        "Mean and standard deviation over the trainings, in percent, as in Tables 4 to 7 and Figs "
-        "3 and 4 of the paper.",
+        "Mean and standard deviation over the training runs, in percent, as in Tables 4 to 7 and "
+        "Figs 3 and 4 of the paper.",
         name=f"confusion_{name}",
         table=confusion,
         figure=plot_confusion(confusion).figure,
     )
     report.add(
         f"Scores: {network}, {part}",
-        "Fractions, mean and standard deviation over the trainings.",
+        "Fractions, mean and standard deviation over the training runs.",
         name=f"scores_{name}",
         table=scores_of_experiment(table),
         form=None,
@@ -163,8 +163,8 @@ def _add_bands(report, networks, parts):
         report.add(
             "Without one band",
             "Change of the accuracy in points if one band of the new galaxy is set to zero: mean "
-            "and standard deviation over the trainings (Fig. 7; in the paper the loss is largest "
-            "for V). " + " ".join(sentences),
+            "and standard deviation over the training runs (Fig. 7; in the paper the loss is "
+            "largest for V). " + " ".join(sentences),
             name="bands",
             table=Table(rows=rows),
         )

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Report that compares the classes of all trainings with Wei et al. (2020)."""
+"""Report that compares the classes of all training runs with Wei et al. (2020)."""
 
 from functools import partial
 
@@ -57,7 +57,7 @@ def compare_classes(classified, plan, quick, samples=None, again=None):
     Parameters
     ----------
     classified : `~astropy.table.Table`
-        Classes of all trainings, with columns that identify the training.
+        Classes of all training runs, with columns that identify the training.
     plan : ``astroclust.experiments.wei2020._Plan``
         Networks and sizes of the reproduction.
     quick : bool
@@ -79,9 +79,9 @@ def compare_classes(classified, plan, quick, samples=None, again=None):
         "All numbers of the paper",
         "Percentage of each true class that was assigned each class. Differences are in units of "
         "the combined standard deviation, if both are known; totals are objects of the true "
-        "class, ours per training. The new galaxy of the paper is NGC 1559. Our trainings of one "
-        f"kind have {'a split each' if plan.redraw else 'one split'} ({plan.split}); pixels of "
-        f"the networks of the paper are normalized as {plan.normalization}.",
+        "class, ours per training. The new galaxy of the paper is NGC 1559. Our training runs of "
+        f"one kind {'each have their own' if plan.redraw else 'share one'} split ({plan.split}); "
+        f"pixels of the networks of the paper are normalized as {plan.normalization}.",
         name="comparison",
         table=comparison,
     )
@@ -147,7 +147,7 @@ def _add_confusion(report, classified, labels, architecture):
         confusion = _confusion(classified, part=part, labels=labels, architecture=architecture)
         report.add(
             f"Confusion: {architecture}, labels {labels}, {part}",
-            "Mean and standard deviation over the trainings, in percent (Tables 4 to 7, Figs 3 "
+            "Mean and standard deviation over the training runs, in percent (Tables 4 to 7, Figs 3 "
             "and 4).",
             name=f"confusion_{labels}_{architecture}_{part.replace(' ', '-')}".replace("/", "-"),
             table=confusion,
@@ -155,7 +155,7 @@ def _add_confusion(report, classified, labels, architecture):
     rows = _select(classified, part="validation", labels=labels, architecture=architecture)
     report.add(
         f"Scores: {architecture}, labels {labels}, validation",
-        "Fractions: mean and standard deviation over the trainings.",
+        "Fractions: mean and standard deviation over the training runs.",
         name=f"scores_{labels}_{architecture}".replace("/", "-"),
         table=scores_of_experiment(rows),
         form=None,
@@ -262,7 +262,7 @@ def _add_filters(report, classified, plan):
     rows, labels = [], plan.labels_for("bcw")
     text = (
         "Change of the accuracy in points if one band is set to zero: mean and standard deviation "
-        "over the trainings (Fig. 7; in the paper the loss is largest for V)."
+        "over the training runs (Fig. 7; in the paper the loss is largest for V)."
     )
     for architecture in plan.networks.values():
         experiment = {"labels": labels, "architecture": architecture}

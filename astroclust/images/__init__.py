@@ -90,7 +90,7 @@ class ImageSet(Mapping):
                 f'{{"F555W": "v.fits"}}, not {type(images).__name__}'
             )
         if not images:
-            raise ValueError("images is empty; give at least one band")
+            raise ValueError("images is empty; pass at least one band")
         roles = {_key(name): role for name, role in (roles or {}).items()}
         self._system = system = find_band_system(system)
         opened = [_open(name, image, roles, system) for name, image in images.items()]
@@ -153,8 +153,8 @@ class ImageSet(Mapping):
         if not roles:
             raise ValueError(
                 f"images have the bands {', '.join(images.filters)} of band system "
-                f"{images.system.name}, none of which plays a role in {system.name} "
-                f"({', '.join(system.roles)}); say which does with ImageSet(..., roles=..., "
+                f"{images.system.name}, none of which has a role in {system.name} "
+                f"({', '.join(system.roles)}); assign roles with ImageSet(..., roles=..., "
                 f'system="{system.name}")'
             )
         return cls({name: images[name] for name in roles}, roles=roles, system=system)
@@ -197,7 +197,7 @@ class ImageSet(Mapping):
             return cls(paths, roles=roles, system=LEGUS_BANDS if system is None else system)
         files = [paths] if isinstance(paths, str | Path) else list(paths)
         if not files:
-            raise ValueError("no files are given; give at least one band")
+            raise ValueError("paths is empty; pass the file of at least one band")
         images, system = name_by_filter(files, roles=roles, system=system)
         try:
             return cls(images, roles=roles, system=system)
@@ -391,9 +391,9 @@ def _role(name, roles, system):
     if name in roles:
         raise ValueError(f"role {role!r} of {name} is not one of {', '.join(system.roles)}")
     raise ValueError(
-        f"filter {name!r} has no known role: known are {', '.join(system.filters)}; for another "
-        f'filter give the band that it stands for, as in roles={{"{name}": '
-        f'"{system.reference[0]}"}}, or its band system with system='
+        f"filter {name!r} has no known role; available are {', '.join(system.filters)}. Assign a "
+        f'role, as in roles={{"{name}": "{system.reference[0]}"}}, or choose another band system '
+        "with system="
     )
 
 
@@ -420,9 +420,9 @@ def _check_shapes(bands):
         dy, dx = np.subtract(band.data.shape, first.data.shape)
         if dx or dy:
             raise ValueError(
-                f"{band.filter} has shape {band.data.shape}, {first.filter} {first.data.shape}: "
-                f"{dx:+d} pixels in x and {dy:+d} in y; reproject all bands to one grid (for "
-                "example with the reproject package)"
+                f"{band.filter} has shape {band.data.shape}, but {first.filter} has "
+                f"{first.data.shape}: {dx:+d} pixels in x and {dy:+d} in y; reproject all bands "
+                "to one grid (for example with the reproject package)"
             )
 
 

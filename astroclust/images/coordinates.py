@@ -66,7 +66,7 @@ def wcs_of_header(header, hdus=None):
             reason = str(error).strip().partition("\n")[0]
             raise ValueError(
                 f"the coordinates in its header cannot be used ({reason}); correct CTYPE, CRPIX, "
-                "CRVAL and the CD matrix, or delete them and give pixel positions"
+                "CRVAL and the CD matrix, or delete them and use pixel positions"
             ) from error
     return celestial, _remark(dropped, reason) if celestial is not None else ""
 
@@ -77,7 +77,7 @@ def wcs_of(wcs, name):
         return None, ""
     if not isinstance(wcs, BaseHighLevelWCS):
         raise TypeError(
-            f"{name}: coordinates must be a WCS, not {type(wcs).__name__}; make one with "
+            f"{name}: coordinates must be a WCS, not {type(wcs).__name__}; create one with "
             "astropy.wcs.WCS(header)"
         )
     if not isinstance(wcs, WCS):

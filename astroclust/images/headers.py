@@ -101,7 +101,7 @@ def _filter_remark(band, system):
     if not others:
         return ""
     return (
-        f"its header has {', '.join(others)}, but the image is given as {band.filter}; give it "
+        f"its header has {', '.join(others)}, but the image is passed as {band.filter}; pass it "
         f"under its own filter, or override the check with roles={{{band.filter!r}: "
         f"{band.role!r}}} (--role {band.filter}={band.role} on the command line)"
     )
@@ -123,7 +123,7 @@ def _infrared_remark(band, system):
         return ""
     return (
         f"{name} is an infrared filter, but band {band.role} of {system.name} is "
-        f"optical ({', '.join(usual)}): colors and classes may be wrong; exclude it, or give a "
+        f"optical ({', '.join(usual)}): colors and classes may be wrong; exclude it, or use a "
         "band system with an infrared band (astroclust.instruments.BandSystem)"
     )
 
@@ -133,7 +133,10 @@ def _camera_remark(band):
         return ""
     camera, other = camera_of(band), camera_of_photmode(band.meta)
     if other not in (None, camera):
-        return f"INSTRUME says {camera_label(camera)}, PHOTMODE {camera_label(other)}"
+        return (
+            f"INSTRUME is {camera_label(camera)}, but PHOTMODE {camera_label(other)}; correct the "
+            "header"
+        )
     if _is_calibrated(band):
         return ""
     label, remedy = camera_label(camera), _zero_points(band)
@@ -216,4 +219,4 @@ def _is_calibrated(band):
 
 def _zero_points(band):
     given = f"zero_points={{'{band.filter}': ...}}"
-    return f"give {given} to measure_photometry, and a preset with them to find_candidates"
+    return f"pass {given} to measure_photometry, and a preset with them to find_candidates"

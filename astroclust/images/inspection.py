@@ -36,7 +36,7 @@ def sample_cells(data):
 
 
 def zeros_are_blank(cells):
-    """Which exact zeros are pixels without data, such as those outside the exposures of a mosaic.
+    """Determine which exact zeros are pixels without data, such as those outside the exposures.
 
     Zeros are blank if 0 is not a plausible data value: if the pixels are noisy and either scatter
     around 0 without repeated values, or are all far from 0. Zeros are valid in images of few

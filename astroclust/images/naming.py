@@ -70,7 +70,7 @@ def name_by_filter(paths, *, roles=None, system=None):
                 )
             images[name] = image
     if tables and not images:
-        raise ValueError(f"no image in {', '.join(tables)}; give at least one band")
+        raise ValueError(f"no image in {', '.join(tables)}; add the image of at least one band")
     if tables:
         warnings.warn(
             f"skipped {', '.join(tables)}, which have no image", AstropyUserWarning, stacklevel=3
@@ -108,12 +108,12 @@ def _filter_in(path, *headers):
         if filters:
             words = ", ".join(f"{key} {' '.join(names)}" for key, names in named.items())
             raise ValueError(
-                f"the header of {path} names several filters ({words}); give it with its filter, "
+                f"the header of {path} names several filters ({words}); specify its filter, "
                 f"{_remedy(path, filters[0])}"
             )
     raise ValueError(
         f"{path} has no image extension named by a filter, and its header names none (FILTER, "
-        f"FILTER1, FILTER2, ...); give it with its filter, {_remedy(path, 'F555W')}"
+        f"FILTER1, FILTER2, ...); specify its filter, {_remedy(path, 'F555W')}"
     )
 
 

@@ -62,7 +62,7 @@ def picture_bands(
     if (affine is None) == (wcs is None):
         given = "neither" if affine is None else "both"
         raise ValueError(
-            f"a picture requires either affine= or wcs=, not {given}; give the affine "
+            f"a picture requires either affine= or wcs=, not {given}; pass the affine "
             "transformation from grid to picture pixels, or the WCS of the picture"
         )
     if wcs is None and pixel_scale is not None:
@@ -103,7 +103,7 @@ def _check_filters(filters):
     filters = tuple(one if one is None else one.strip().upper() for one in filters)
     twice = [one for one in named if filters.count(one.strip().upper()) > 1]
     if twice:
-        raise ValueError(f"filters has {twice[0]} twice; give each filter for one channel only")
+        raise ValueError(f"filters has {twice[0]} twice; use each filter for one channel only")
     return filters
 
 
@@ -125,11 +125,11 @@ def _read(path):
         raise FileNotFoundError(f"{path} does not exist") from None
     except UnidentifiedImageError:
         raise OSError(
-            f"{path} is not a picture; give a JPEG or PNG file, or use ImageSet for FITS images"
+            f"{path} is not a picture; use a JPEG or PNG file, or ImageSet for FITS images"
         ) from None
     except Image.DecompressionBombError as error:
         raise OSError(
-            f"cannot read {path}: {error}; give a cutout, or a picture with fewer pixels"
+            f"cannot read {path}: {error}; use a cutout, or a picture with fewer pixels"
         ) from None
     except (OSError, SyntaxError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -166,7 +166,7 @@ def _sky_grid(shape, wcs, pixel_scale):
         raise ValueError(f"pixel_scale must be a positive number of arcsec, not {pixel_scale!r}")
     wcs, _ = wcs_of(wcs, "picture")
     if wcs is None:
-        raise ValueError("wcs has no celestial coordinates; give that of the picture, or an affine")
+        raise ValueError("wcs has no celestial coordinates; pass that of the picture, or affine=")
     height, width = shape
     center = wcs.pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs
     grid = WCS(naxis=2)

@@ -165,8 +165,8 @@ def _variance_of(image, unit, name):
         )
     if np.shape(uncertainty.array) not in ((), np.shape(image.data)):
         raise ValueError(
-            f"{name}: the uncertainty has shape {np.shape(uncertainty.array)}, the image "
-            f"{np.shape(image.data)}; give one of the shape of the image"
+            f"{name}: the uncertainty has shape {np.shape(uncertainty.array)}, but the image "
+            f"{np.shape(image.data)}; pass one with the shape of the image"
         )
     with np.errstate(divide="ignore"):
         variance = uncertainty.represent_as(VarianceUncertainty)
@@ -183,11 +183,11 @@ def _check_image(band):
     data, name = band.data, band.label
     if getattr(data, "ndim", None) != 2:
         raise ValueError(
-            f"{name}: the image must have 2 dimensions, not {np.shape(data)}; give one plane of "
+            f"{name}: the image must have 2 dimensions, not {np.shape(data)}; pass one plane of "
             "it, such as (array[0], wcs)"
         )
     if data.dtype.kind not in "fiu":
-        raise ValueError(f"{name}: the image must hold real numbers, not {data.dtype}")
+        raise ValueError(f"{name}: the image must contain real numbers, not {data.dtype}")
     if 0 in data.shape:
         raise ValueError(f"{name}: the image is empty, shape {data.shape}")
     if band.weight is not None and band.weight.shape != data.shape:
@@ -219,7 +219,10 @@ def _checked_mask(mask, shape, name):
     if planes > 0 and mask.shape[:planes] == (1,) * planes and len(shape) == 2:
         mask = mask[(0,) * planes]
     if mask.shape not in ((), shape):
-        raise ValueError(f"{name}: mask has shape {mask.shape}, the image {shape}")
+        raise ValueError(
+            f"{name}: the mask has shape {mask.shape}, but the image {shape}; pass a mask with the "
+            "shape of the image"
+        )
     return mask.astype(bool)
 
 
@@ -241,7 +244,7 @@ def _from_hdu(name, hdu, hdus=None, file=""):
     if mask is not None:
         remarks.append(
             f"{mask.mean():.0%} of its pixels look like zeros dithered by fpack and are treated "
-            "as outside the exposures; compress with fpack -qz to keep zeros, or give a mask"
+            "as outside the exposures; compress with fpack -qz to keep zeros, or pass a mask"
         )
     masked, variance = _parts_of_ccddata(hdu, hdus)
     mask = masked if mask is None else mask if masked is None else mask | masked

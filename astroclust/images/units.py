@@ -304,11 +304,11 @@ def _different(bands, rates):
             "astropy.io.fits.setval, or divide the pixels by it and set BUNIT to 'electron/s'"
         )
     elif "PHOTFLAM" in reasons:
-        remedy = "set PHOTFLAM and PHOTPLAM in the header, or give all bands in electron/s"
+        remedy = "set PHOTFLAM and PHOTPLAM in the header, or convert all bands to electron/s"
     elif any(band.is_rendered for band in bands):
-        remedy = "give pictures and FITS images in separate ImageSets"
+        remedy = "use separate ImageSets for pictures and FITS images"
     else:
-        remedy = f"{_REMEDY}, or give all bands in one unit"
+        remedy = f"{_REMEDY}, or convert all bands to one unit"
     return f"the bands are in different units: {listed}; {remedy}"
 
 

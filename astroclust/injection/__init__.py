@@ -111,8 +111,8 @@ def completeness(
     ------
     ValueError
         If an argument is invalid, a band has no zero point or no PSF, the images are smaller than
-        100 x 100 pixels or have no room, the classifier uses none of their bands, or ``checkpoint``
-        is damaged or from another run, such as one with another classifier.
+        100 x 100 pixels or have no room for clusters, the classifier uses none of their bands, or
+        ``checkpoint`` is damaged or from another run, such as one with another classifier.
     OSError
         If another process uses ``checkpoint``, or it cannot be written.
 
@@ -265,7 +265,7 @@ def _check_grid(magnitudes, radii):
     for name, values in grid.items():
         grid[name] = values = np.unique(np.asarray(values, float))
         if not values.size:
-            raise ValueError(f"{name} is empty; give at least one value")
+            raise ValueError(f"{name} is empty; pass at least one value")
         if not np.isfinite(values).all():
             raise ValueError(f"{name} must be finite numbers, not {values.tolist()}")
     if not np.all(grid["radii"] > 0):
@@ -288,7 +288,7 @@ def _pixels(unit, images, distance):
         return 1.0
     if unit.is_equivalent(u.pc):
         if distance is None:
-            raise ValueError(f"radii in {unit} require a distance; give it, or radii in pixels")
+            raise ValueError(f"radii in {unit} require a distance; set it, or use radii in pixels")
         angle = u.Quantity(1, unit).to_value(u.Mpc) / distance * u.rad
     elif unit.is_equivalent(u.arcsec):
         angle = u.Quantity(1, unit)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Checkpoints: the completed clusters, and the run that they belong to."""
+"""Checkpoints with the completed clusters and the settings of their run."""
 
 import hashlib
 import warnings
@@ -35,7 +35,7 @@ def write_checkpoint(done, path, settings):
 
 
 def read_checkpoint(path, settings):
-    """Clusters of a checkpoint or, if it is damaged, of the previous one; None without any.
+    """Read a checkpoint or, if it is damaged, the previous one; None if neither exists.
 
     Both must be from a run with the same settings.
     """

@@ -78,7 +78,7 @@ class ClassStage:
 
     @property
     def identity(self):
-        """Name and hash of the weights, which may not have been saved."""
+        """Name and hash of the weights; the card of an unsaved classifier has no hash."""
         parts = chain.from_iterable(one.state_dict().values() for one in self.classifier.networks)
         return self.classifier.card.name, digest_of(*(one.cpu().numpy() for one in parts))
 

@@ -116,7 +116,7 @@ def _unit_fluxes(images, preset, colors):
         zero = zero_point(band, value_of_band(given, band, None))
         if not np.isfinite(zero):
             raise ValueError(
-                f"{band.filter} has no zero point for its unit and camera; give a preset with "
+                f"{band.filter} has no zero point for its unit and camera; use a preset with "
                 f"zero_points={{{band.filter!r}: ...}}, or omit the band"
             )
         color = value_of_band(colors, band, None)
@@ -163,7 +163,7 @@ def _own_psf(band, system, pixel_scale):
         return star_image(*pair, pixel_scale=pixel_scale, reach=_PSF_REACH)
     except ValueError as error:
         raise ValueError(
-            f"no PSF is known for {band.filter} of {camera_label(pair[0])}; give psf"
+            f"no PSF is known for {band.filter} of {camera_label(pair[0])}; pass its image in psf="
         ) from error
 
 

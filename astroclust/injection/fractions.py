@@ -160,7 +160,7 @@ def limiting_magnitude(table, *, fraction=0.5, column="selected", seed=0):
     if "n" not in table.colnames:
         raise ValueError(
             "the table has no column n, the number of injected clusters, which errors require; "
-            "give the output of completeness, or add that column"
+            "use the output of completeness, or add that column"
         )
     if not len(table):
         raise ValueError("the completeness table has no rows; inject clusters first")

@@ -177,7 +177,7 @@ class BandSystem:
             raise ValueError(f"a band system must have the entries {', '.join(known[:4])}")
         unknown = sorted(set(content) - set(known))
         if unknown:
-            raise ValueError(f"unknown entries {', '.join(unknown)}; known are {', '.join(known)}")
+            raise ValueError(f"unknown entries {', '.join(unknown)}; valid are {', '.join(known)}")
         return cls(**content)
 
     def index(self, role):

@@ -272,7 +272,7 @@ def find_instrument(name):
         return instruments()[name]
     except KeyError:
         raise KeyError(
-            f"unknown instrument {name!r}; known are {', '.join(instruments())}, and others can "
+            f"unknown instrument {name!r}; available are {', '.join(instruments())}. Others can "
             "be added with astroclust.instruments.register_instrument"
         ) from None
 

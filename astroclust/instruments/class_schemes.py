@@ -128,7 +128,7 @@ class ClassScheme:
         known = [item.name for item in fields(cls)]
         unknown = sorted(set(content) - set(known))
         if unknown:
-            raise ValueError(f"unknown entries {', '.join(unknown)}; known are {', '.join(known)}")
+            raise ValueError(f"unknown entries {', '.join(unknown)}; valid are {', '.join(known)}")
         given = [name for name in _MAPPINGS if name in content]
         return cls(**{**content, **{name: _by_number(content[name]) for name in given}})
 

@@ -43,12 +43,13 @@ def find_named(name, known, make, kind):
         try:
             return make(json.loads(Path(name).read_text("utf-8")))
         except OSError as error:
-            raise OSError(f"cannot read {name}: {error.strerror or error}") from error
+            reason = error.strerror or error
+            raise OSError(f"cannot read {name}: {reason}; check the path") from error
         except (AttributeError, TypeError, ValueError) as error:
             raise ValueError(f"{name} does not describe a {kind} ({error})") from error
     if name not in known:
         raise KeyError(
-            f"unknown {kind} {name!r}; known are {', '.join(known)}, and others can be added with "
+            f"unknown {kind} {name!r}; available are {', '.join(known)}. Others can be added with "
             f"astroclust.instruments.register_{kind.replace(' ', '_')}, or read from a JSON file"
         )
     return known[name]

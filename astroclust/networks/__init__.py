@@ -194,7 +194,7 @@ def _checked(network, name):
             "a torch.nn.Module"
         )
     if next(network.parameters(), None) is None:
-        raise ValueError(f"network {name!r} has no weights; give it trainable parameters")
+        raise ValueError(f"network {name!r} has no weights; add trainable parameters to it")
     return network
 
 
@@ -228,8 +228,8 @@ def network_blocks(network):
         blocks = list(network.blocks())
         if not _hold_all_once(blocks, network):
             raise ValueError(
-                f"blocks() of {type(network).__name__} must return modules that hold all weights "
-                "once; add the missing ones, or remove the method"
+                f"blocks() of {type(network).__name__} must return modules that contain each "
+                "weight once; correct it, or remove the method"
             )
         return blocks
     parts = [part for part in network.children() if next(part.parameters(), None) is not None]

@@ -163,7 +163,7 @@ def _chosen_size(backbone, size, usual):
             f"{backbone}@{size}: the @ must be followed by a number of pixels, such as 64"
         )
     if usual != _INPUT_SIZE and int(size) != usual:
-        raise ValueError(f"{backbone} only takes {usual} pixels, not {size}")
+        raise ValueError(f"{backbone} only accepts {usual} pixels, not {size}; omit @{size}")
     return int(size)
 
 
@@ -173,7 +173,7 @@ def _check_size(backbone, network, size):
         return
     sizes = range(size + 1, _INPUT_SIZE + 1)
     smallest = sizes[bisect_left(sizes, True, key=partial(_takes, network))]
-    raise ValueError(f"{backbone} does not take {size} pixels; give at least {smallest}")
+    raise ValueError(f"{backbone} does not support {size} pixels; use at least {smallest}")
 
 
 def _takes(network, size):
@@ -220,7 +220,7 @@ def list_backbones():
 
 
 def _torchvision_models():
-    # Imported when needed: it takes as long as torch, and bundled classifiers do without it.
+    # Imported when needed: it takes as long as torch, and bundled classifiers do not use it.
     with naming_extras():
         from torchvision import models
     return models
@@ -292,7 +292,7 @@ def _load(network, last_layer, name, weights):
         raise
     except Exception as error:  # damaged or unrelated files fail in many ways
         raise ValueError(
-            f"{path} does not hold the weights of {name}: {error}; save its state_dict() with "
+            f"{path} does not contain the weights of {name}: {error}; save its state_dict() with "
             "torch.save"
         ) from error
 
@@ -304,6 +304,6 @@ def _downloading(name):
         yield
     except OSError as error:
         raise OSError(
-            f"the ImageNet weights of {name} could not be downloaded ({error}): give a file with "
+            f"the ImageNet weights of {name} could not be downloaded ({error}); use a file with "
             'weights="FILE", or weights="none" for random ones'
         ) from error

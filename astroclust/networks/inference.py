@@ -13,7 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 __all__ = ["channels_last", "fuse_network", "map_blocks", "survive_forks"]
 
-# Tolerance on the scores of random stamps; rounding changes them by some 1e-6.
+# Tolerance on the scores of random stamps; rounding changes them by about 1e-6.
 _TOLERANCE = 1e-3
 
 

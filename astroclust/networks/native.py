@@ -85,7 +85,8 @@ class NativeNetwork(nn.Module):
             Logits.
         """
         maps = self.pixels(pixels)
-        # As a row of pixels: in bfloat16, adding one number per channel takes ten times as long.
+        # Expanded to a row of pixels, since adding a scalar per channel is ten times slower in
+        # bfloat16.
         shift = self.presence(present)[:, :, None, None].expand(-1, -1, 1, maps.shape[-1])
         maps.add_(shift.to(maps.dtype).contiguous(memory_format=torch.channels_last))
         maps = self.stages(self.norm(maps).relu_())

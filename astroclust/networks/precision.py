@@ -78,7 +78,7 @@ def choose_precision(device, precision="auto"):
         return supported[-1]
     if precision not in supported:
         raise ValueError(
-            f"{device.type} does not compute in {precision} here, only in "
+            f"this {device.type} does not support {precision}, only "
             f"{' and '.join(supported)}; use 'auto' or 'float32'"
         )
     return precision
@@ -87,7 +87,7 @@ def choose_precision(device, precision="auto"):
 def _supported_precisions(device):
     """Precisions in which a device is not slower than in float32, the best one last."""
     if device.type == "cpu":
-        # Without these instructions, bfloat16 is emulated. CPUs with AMX have them too.
+        # Without these instructions, bfloat16 is emulated. CPUs with AMX also have them.
         fast = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
         return ("float32", "bfloat16") if fast else ("float32",)
     # Tensor cores, since Volta.

@@ -87,8 +87,8 @@ def measure_photometry(
         Radii of the apertures and of the sky annulus, and the sky statistic.
     errors : str, optional
         ``"correlated"`` for the noise correlation measured in each image; or ``"iraf"`` for
-        independent pixels, the formula of IRAF's ``phot`` with which LEGUS selected. On drizzled
-        images the latter is too small, by roughly a half.
+        independent pixels, the formula of IRAF's ``phot``, which LEGUS used for its selection. On
+        drizzled images, it underestimates errors by roughly a half.
     zero_points : str or mapping, optional
         ``"legus"`` for the Vega zero points of LEGUS, or those of the headers if LEGUS has none; or
         a mapping from filters or roles to zero points for 1 e-/s. By default, those of the headers
@@ -102,11 +102,11 @@ def measure_photometry(
     extinction : mapping, optional
         Mapping from filters or roles to the Galactic extinction (mag) that is subtracted.
     max_error : float, optional
-        Largest magnitude error, before that of the aperture correction is added; a source with a
+        Maximum magnitude error, before that of the aperture correction is added; a source with a
         larger one has an upper limit instead. Infinity keeps the magnitudes of all positive fluxes.
     workers : int or `~concurrent.futures.Executor`, optional
-        Number of processes, or a pool; see `~astroclust.detection.find_sources`. The result is that
-        of one process.
+        Number of processes, or a pool; see `~astroclust.detection.find_sources`. It does not
+        affect the result.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -116,7 +116,7 @@ def measure_photometry(
         A copy of the table with these columns for each filter, such as F555W:
 
         - ``flux_f555w``, ``flux_err_f555w``: flux within the aperture, uncorrected, in the unit of
-          the image, which the column descriptions give; NaN off the image, if pixels in the
+          the image, as stated in the column descriptions; NaN off the image, if pixels in the
           aperture are bad, or if all are exactly 0, as in drizzled images outside the exposures;
         - ``mag_f555w``, ``mag_err_f555w``: corrected Vega magnitude, masked if there is none or its
           error exceeds ``max_error``; the error includes that of the aperture correction;

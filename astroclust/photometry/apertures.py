@@ -19,7 +19,7 @@ ANNULUS = (7.0, 8.0)
 _CHUNK = 2000
 # IRAF's rejection of sky pixels (fitskypars): threshold in standard deviations, and iterations.
 _SKY_CLIP, _SKY_ROUNDS = 3.0, 50
-# Fewest sky pixels that give a level and its scatter.
+# Minimum number of sky pixels for a level and its scatter.
 _MIN_SKY_PIXELS = 10
 # Noise is hardly ever exactly 0: an annulus with a larger fraction of zeros is partly blank.
 _MAX_BLANK = 0.1
@@ -39,7 +39,7 @@ class Apertures:
     sky_statistic : str, optional
         Sky level after 3 sigma rejection: ``"median"``; or ``"mode"``, 3 median - 2 mean, IRAF's
         mode as used by LEGUS, which suits crowded regions and is 2.5 times as noisy as the mean.
-        (IRAF's median is the mean of some ranks around it.)
+        (IRAF's median is the mean of several values around the median.)
 
     Examples
     --------

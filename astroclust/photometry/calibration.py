@@ -152,7 +152,7 @@ def check_bands(values, images, name):
     for key in values:
         if str(key).strip().upper() not in (*images.system.roles, *images.filters):
             raise ValueError(
-                f"{name} has {key!r}, but the images are {', '.join(images.filters)}; name one of "
-                f"them, or a band ({', '.join(images.system.roles)}), and change a preset with "
-                "dataclasses.replace"
+                f"{name} has {key!r}, but the images are {', '.join(images.filters)}; use one of "
+                f"these filters or a role ({', '.join(images.system.roles)}); a preset can be "
+                "changed with dataclasses.replace"
             )

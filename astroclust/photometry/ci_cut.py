@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The cut in concentration index that separates the clusters of a field from its stars."""
+"""Concentration-index cut that separates the clusters of a field from its stars."""
 
 import warnings
 from dataclasses import dataclass
@@ -29,7 +29,8 @@ _MATCH = 3.0
 # Electrons in a pixel, summed over all exposures, that cannot have saturated any of them: the full
 # well is 63,000 for WFC3/UVIS and 80,000 on the larger pixels of ACS, or 51,000 on 0.04 arcsec.
 _FULL_WELL = 50_000
-# Fewest stars that define a locus; among other sources, on its lower side.
+# Minimum number of stars that define a locus or, among unlabeled sources, of those on its lower
+# side.
 _FEWEST = 5
 # Bins in index, and standard deviation, of the smoothed histogram in which the locus is a peak.
 # Well-measured stars, whose index varies with subpixel position, are not broader than this. A peak
@@ -37,7 +38,8 @@ _FEWEST = 5
 _STEP, _SMOOTHING, _PROMINENCE = 0.005, 0.035, 0.1
 # Isolated stars scatter by 0.01 to 0.06 in simulated fields; broader peaks are not stars.
 _MAX_SCATTER = 0.07
-# The cut in standard deviations, and at least this far above the locus: LEGUS's are 0.1 to 0.2.
+# Distance of the cut from the locus in standard deviations, and its minimum in mag: those of LEGUS
+# are 0.1 to 0.2 mag.
 _SCATTERS, _LEAST = 3.0, 0.1
 # LEGUS's highest cut is 1.4. A locus that leads to a cut this high may consist of clusters.
 _SUSPICIOUS = 1.45
@@ -50,7 +52,7 @@ class CICalibration:
     Parameters
     ----------
     cut : float
-        Smallest concentration index of a cluster (mag), for ``Cuts(min_ci=...)``.
+        Minimum concentration index of a cluster (mag), for ``Cuts(min_ci=...)``.
     locus : float
         Concentration index of the stars (mag).
     scatter : float
@@ -97,21 +99,21 @@ def calibrate_ci(images, *, stars=None, clusters=None, band="V", threshold=20.0,
     """Find the concentration-index cut that excludes stars, which LEGUS set by hand.
 
     The cut is three standard deviations above the stellar locus, and at least 0.1 mag; LEGUS's cuts
-    are 0.1 to 0.2 above. Clusters do not affect it. If clusters or stars chosen by eye are given,
-    the printed calibration shows how many clusters are lost and how many stars pass.
+    are 0.1 to 0.2 above. Clusters do not affect it. If visually selected clusters or stars are
+    passed, the printed calibration shows how many clusters are lost and how many stars pass.
 
     Parameters
     ----------
     images : `~astroclust.images.ImageSet` or mapping
         The bands of the field.
     stars : `~astropy.table.Table`, optional
-        At least 5 isolated stars chosen by eye, whose median is the locus; for positions, see
+        At least 5 visually selected, isolated stars, whose median is the locus; for positions, see
         `~astroclust.catalogs.pixel_positions`. By default, isolated sources are detected and the
         locus is the lowest peak of their distribution, with the scatter of its lower side, which is
         free of clusters.
     clusters : `~astropy.table.Table`, optional
-        Isolated clusters chosen by eye; by default, the isolated sources above the cut. Sources
-        given as stars are not used as clusters, and vice versa.
+        Visually selected, isolated clusters; by default, the isolated sources above the cut.
+        Sources passed as stars are not used as clusters, and vice versa.
     band : str, optional
         Filter or role of the band to measure in.
     threshold : float, optional
@@ -169,7 +171,7 @@ def calibrate_ci(images, *, stars=None, clusters=None, band="V", threshold=20.0,
         if cut > _SUSPICIOUS:
             warnings.warn(
                 f"the cut of {cut:.2f} mag is above those of LEGUS, 1.2 to 1.4; the stars may be "
-                "compact clusters: inspect them, and give stars= if they are",
+                "compact clusters: inspect them, and pass stars= if they are",
                 AstropyUserWarning,
                 stacklevel=2,
             )
@@ -181,13 +183,13 @@ def calibrate_ci(images, *, stars=None, clusters=None, band="V", threshold=20.0,
 def catalog_ci_cut(catalog):
     """Concentration-index cut with which a LEGUS catalog was selected.
 
-    The cut of the field in the registry or, if it is not known, the smallest index in the catalog,
-    rounded down to 0.01 mag. Sources added by eye did not pass the cut and are ignored.
+    The cut of the field in the registry or, if it is unknown, the smallest index in the catalog,
+    rounded down to 0.01 mag. Visually added sources did not have to pass the cut and are ignored.
 
     Parameters
     ----------
     catalog : `~astropy.table.Table`
-        A catalog of candidates with ``ci``, and ``selection`` if it has sources added by eye; see
+        A catalog of candidates with ``ci``, and ``selection`` if sources were added visually; see
         `~astroclust.catalogs.read_legus`.
 
     Returns
@@ -223,7 +225,7 @@ def catalog_ci_cut(catalog):
         index = index[np.ma.filled(catalog["selection"], 0) == 0]
     index = index[np.isfinite(index)]
     if not len(index):
-        raise ValueError("the catalog has no row with a concentration index; give the cut itself")
+        raise ValueError("the catalog has no row with a concentration index; set min_ci yourself")
     # A value of 1.3 in the file may be slightly smaller in binary.
     cut = float(np.round(np.floor(index.min() * 100 + 1e-6) / 100, 2))
     warnings.warn(
@@ -272,7 +274,7 @@ def _middle(index):
     """Median and robust standard deviation of the index of stars."""
     if len(index) < _FEWEST:
         raise ValueError(
-            f"only {len(index)} of the given stars have a concentration index; give at least "
+            f"only {len(index)} of the given stars have a concentration index; pass at least "
             f"{_FEWEST}"
         )
     locus = np.median(index)
@@ -283,7 +285,7 @@ def _lowest_peak(index):
     """Locus of the most compact sources, and the standard deviation of its lower side."""
     if len(index) < _FEWEST:
         raise ValueError(
-            f"{len(index)} isolated sources are too few; give stars=, or a lower threshold"
+            f"{len(index)} isolated sources are too few; pass stars=, or lower the threshold"
         )
     edges = np.arange(index.min() - 0.2, index.max() + 0.2, _STEP)
     density = gaussian_filter1d(np.histogram(index, edges)[0].astype(float), _SMOOTHING / _STEP)
@@ -293,12 +295,12 @@ def _lowest_peak(index):
     if len(below) < _FEWEST:
         raise ValueError(
             f"about {2 * len(below)} of {len(index)} isolated sources are stars, which is too "
-            "few; give stars=, or a lower threshold"
+            "few; pass stars=, or lower the threshold"
         )
     scatter = 1.4826 * np.median(locus - below)
     if scatter > _MAX_SCATTER:
         raise ValueError(
             f"the most compact of {len(index)} isolated sources scatter by {scatter:.2f} mag in "
-            "concentration index, more than stars do; give stars=, or another threshold"
+            "concentration index, more than stars do; pass stars=, or change the threshold"
         )
     return float(locus), float(scatter)

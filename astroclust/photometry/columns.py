@@ -144,7 +144,7 @@ def add_magnitudes(result, band, flux, error, calibration, radius, max_error):
     radius : float
         Radius of the aperture in pixels.
     max_error : float
-        Largest magnitude error, before that of the aperture correction is added.
+        Maximum magnitude error, before that of the aperture correction is added.
 
     Raises
     ------
@@ -171,7 +171,7 @@ def add_magnitudes(result, band, flux, error, calibration, radius, max_error):
     )
     flag_text = ", ".join(f"{flag.value} {flag.name}" for flag in CatalogFlag)
     limit_text = (
-        f"{band.filter} {_LIMIT_SIGMA}-sigma upper limit in place of mag_{name} if that is not "
+        f"{band.filter} {_LIMIT_SIGMA}-sigma upper limit instead of mag_{name} if that is not "
         f"detected or its error is above {max_error:g} mag, {correction.limit_text}, "
         f"{calibration.text}"
     )

@@ -96,7 +96,7 @@ def average_correction(clusters, images, *, radius=4.0, sky_statistic="mode", li
     Parameters
     ----------
     clusters : `~astropy.table.Table`, length n
-        Positions of isolated clusters, chosen by eye or by `calibrate_ci`.
+        Positions of isolated clusters, selected visually or with `calibrate_ci`.
     images : `~astroclust.images.ImageSet` or mapping
         The bands of the field.
     radius : float, optional
@@ -143,7 +143,7 @@ def average_correction(clusters, images, *, radius=4.0, sky_statistic="mode", li
         if len(values) < 2:
             raise ValueError(
                 f"{band.filter}: {len(values)} of {len(clusters)} clusters have an aperture "
-                f"correction between {limits[0]} and {limits[1]} mag; give more isolated "
+                f"correction between {limits[0]} and {limits[1]} mag; use more isolated "
                 "clusters, or other limits"
             )
         error = np.std(values, ddof=1) / np.sqrt(len(values))

@@ -28,12 +28,12 @@ FILES = {
     "classified.fits": "classified candidates in FITS, for example for TOPCAT",
     "candidates.reg": "DS9 regions by class",
     "field.png": "color image of the field with its candidates",
-    "gallery.png": "stamps of each class, by falling probability",
+    "gallery.png": "stamps of each class, in order of decreasing probability",
     "summary.html": "cut flow, classes, settings and citation on one page",
-    "run.json": "settings and warnings, used to resume the same call",
+    "run.json": "settings and warnings, used to resume an interrupted run",
 }
 
-#: The time-consuming ones, in the order in which they are made.
+#: Tables that take long to compute, in this order; a resumed run reads them.
 STAGES = ("sources.ecsv", "classified.ecsv")
 
 
@@ -54,7 +54,7 @@ def run_field(
 ):
     """Find, measure and classify the star-cluster candidates of a field, and write all results.
 
-    Each table is written when complete: after an interruption the same call resumes.
+    Each table is written when it is complete; repeat the call to resume an interrupted run.
 
     Parameters
     ----------
@@ -68,10 +68,10 @@ def run_field(
         See `~astroclust.selection.find_candidates`.
     model, device : optional
         See `~astroclust.classification.classify_table`. If the candidates have usable magnitudes,
-        their photometry and surroundings are used as evidence too.
+        their photometry and surroundings are also used as evidence.
     overwrite : bool, optional
-        Whether to start again in a folder that already holds a run, even with other settings. Its
-        files are kept until the new sources are found.
+        Whether to start again in a folder that already contains a run, even with other settings.
+        Its files are kept until the new sources are found.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -83,14 +83,14 @@ def run_field(
     Raises
     ------
     ValueError
-        If the folder holds a run with other images, settings or classifier; see also
+        If the folder contains a run with other images, settings or classifier; see also
         `~astroclust.selection.find_candidates` and `~astroclust.classification.classify_table`.
     OSError
         If a file cannot be read or written, or the folder has files of these names from elsewhere.
 
     Examples
     --------
-    Some stamps reach over the edge of this small field:
+    Some stamps extend beyond the edge of this small field:
 
     >>> from pathlib import Path
     >>> from astroclust import run_field, simulate_field

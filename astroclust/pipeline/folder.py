@@ -22,7 +22,7 @@ LOG = "run.json"
 
 
 def describe_run(images, classifier, preset, *, distance, blocked):
-    """Everything that the tables of a run depend on.
+    """Describe all inputs and settings that affect the tables of a run.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class RunFolder:
     Raises
     ------
     ValueError
-        If the folder holds a run with other settings.
+        If the folder contains a run with other settings.
     OSError
         If the log cannot be read, or the folder has files of these names from elsewhere.
     """

@@ -98,7 +98,7 @@ def write_summary(path, sources, result, images, classifier, *, title, figures, 
     )
     report.add(
         "Cut flow",
-        "Sources rejected by each cut, sources not rejected by any earlier cut, and remaining "
+        "Sources rejected by each cut, those that no earlier cut had rejected, and remaining "
         "sources.",
         table=cut_flow(sources),
     )

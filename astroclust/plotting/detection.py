@@ -108,7 +108,7 @@ def plot_precision_recall(scores, *, ax=None):
     >>> ax.figure.savefig("precision-recall.png")
     """
     if not scores:
-        raise ValueError("no scores to plot; give those of at least one method")
+        raise ValueError("no scores to plot; pass those of at least one method")
     if ax is None:
         ax = Figure(figsize=(5.5, 5), layout="constrained").subplots()
     for name, one, color, marker in _styles(scores):
@@ -163,7 +163,7 @@ def plot_deblending(scores, *, ax=None):
     pairs = scores.pairs
     if not np.any(pairs["n"]):
         raise ValueError(
-            "truth has no pairs with magnitudes within the largest separation; give larger "
+            "truth has no pairs with magnitudes within the largest separation; pass larger "
             "separations to detection_scores"
         )
     if ax is None:
@@ -185,7 +185,7 @@ def plot_deblending(scores, *, ax=None):
     ax.set_yticks(range(len(ratios)), ratios)
     unit = str(scores.radius.unit).replace("pix", "pixels")
     ax.set(xlabel=f"separation ({unit})", ylabel="flux ratio")
-    ax.figure.colorbar(image, ax=ax, label="both found (percent)")
+    ax.figure.colorbar(image, ax=ax, label="both detected (percent)")
     return ax
 
 

@@ -119,7 +119,7 @@ def sampled_bands(images, width):
     -------
     data : `~numpy.ndarray` of float32, shape (n_bands, ny, nx)
         Mean of up to four good pixels in each square of ``step`` pixels width, as reading all of
-        them would take long; NaN if there are none.
+        them would take too long; NaN if there are none.
     step : int
         Width of the squares, in pixels.
     """
@@ -145,7 +145,7 @@ def _new_axes(images, sky):
 
 
 def _label_axes(ax):
-    # Imported late: without matplotlib, this module of astropy raises an error of its own.
+    # Imported late: without matplotlib, this module of astropy raises its own error.
     from astropy.visualization.wcsaxes import WCSAxes
 
     if not isinstance(ax, WCSAxes):

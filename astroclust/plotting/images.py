@@ -356,7 +356,7 @@ def plot_saliency(stamps, maps, *, row=0):
 
 
 def plot_reduced_input(stamps, reduced, *, titles=None):
-    """Plot class probabilities and saliency with all bands and with fewer bands.
+    """Plot class probabilities and saliency with all bands and with subsets of them.
 
     Parameters
     ----------
@@ -391,7 +391,7 @@ def plot_reduced_input(stamps, reduced, *, titles=None):
     n, names = len(stamps), reduced.scheme.names
     if not n or len(reduced.classes) != n:
         raise ValueError(
-            f"there are {n} stamps, and reduced has {len(reduced.classes)}: give one or more "
+            f"there are {n} stamps, but reduced has {len(reduced.classes)}; pass one or more "
             "stamps, and the result of reduce_input for them"
         )
     if titles is None:
@@ -401,7 +401,7 @@ def plot_reduced_input(stamps, reduced, *, titles=None):
     inputs = ["+".join(bands) for bands in reduced.inputs]
     if reduced.inputs[0] == tuple(reduced.bands):
         inputs[0] = "all bands"
-    heads = ["color", "probabilities", *inputs, *(f"lost by {one}" for one in inputs[1:])]
+    heads = ["color", "probabilities", *inputs, *(f"lost with {one}" for one in inputs[1:])]
     figure = Figure(figsize=(1.75 * len(heads) + 0.8, 2.05 * n + 0.3), layout="constrained")
     axes = figure.subplots(n, len(heads), squeeze=False)
     lost = [reduced.lost_maps(number) for number in range(1, len(inputs))]

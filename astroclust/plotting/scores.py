@@ -63,8 +63,8 @@ def plot_learning_curve(log, *, ax=None):
     >>> plot_learning_curve("metrics.csv").figure.savefig("learning.png")
     """
     if not Path(log).exists():
-        raise FileNotFoundError(f"the log {log} does not exist; train with a folder to keep it")
-    with reading(log, remedy="train again, or give another log"):
+        raise FileNotFoundError(f"the log {log} does not exist; train with folder= to write one")
+    with reading(log, remedy="train again, or choose another log"):
         table = Table.read(log, format="ascii.csv")
     if "loss" not in table.colnames:
         raise ValueError(f"{log} is not a training log, as it has no losses")
@@ -287,7 +287,7 @@ def plot_class_distributions(confusions, *, agreement=None):
         raise ValueError("no confusion matrices to plot")
     classes = matrices[0]["class"].tolist()
     if any(matrix["class"].tolist() != classes for matrix in matrices):
-        raise ValueError("the confusion matrices have different classes")
+        raise ValueError("the confusion matrices have different classes; plot them separately")
     figure = Figure(figsize=(7, 1.9 * len(classes)), layout="constrained")
     axes = figure.subplots(len(classes), 1, sharex=True, squeeze=False)[:, 0]
     percents = {name: _percent(matrix)[0] for name, matrix in confusions.items()}
@@ -431,7 +431,7 @@ def plot_damage(*scores):
     >>> plot_damage(scores).savefig("damage.png")
     """
     if not scores or not all(map(len, scores)):
-        raise ValueError("no scores to plot; give tables from score_damage")
+        raise ValueError("no scores to plot; pass tables from score_damage")
     kinds = list(dict.fromkeys(kind for table in scores for kind in table["kind"]))
     figure = Figure(figsize=(3.2 * len(kinds) + 0.6, 3.4), layout="constrained")
     axes = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
@@ -441,7 +441,7 @@ def plot_damage(*scores):
             style = {"marker": "o", "capsize": 2, "ls": _LINE_STYLES[number % len(_LINE_STYLES)]}
             points = rows["fraction"], rows["accuracy"], rows["accuracy_error"]
             ax.errorbar(*points, label=table.meta.get("MODEL", number + 1), **style)
-        ax.set(title=kind, xlabel="fraction of the pixels lost", ylim=(0, 1))
+        ax.set(title=kind, xlabel="fraction of missing pixels", ylim=(0, 1))
     axes[0].set_ylabel("accuracy")
     axes[0].legend(frameon=False, fontsize="small", loc="lower left")
     return figure

@@ -74,7 +74,7 @@ def _summary(agreement):
     title = f"Fleiss' kappa of all reviewers: {kappa}".replace("+/-", "±")
     lines = [_counted(agreement)]
     if np.isfinite(kappa.agreement):
-        found = f"{kappa.agreement:.2f}, of which chance would give {kappa.expected:.2f}"
+        found = f"{kappa.agreement:.2f}; {kappa.expected:.2f} is expected by chance"
         lines.insert(0, f"Observed agreement {found}.")
     return f'<p class="kappa">{escape(title)}</p>\n' + "".join(f"<p>{escape(x)}</p>" for x in lines)
 

@@ -25,7 +25,7 @@ def only_writer(path):
     Parameters
     ----------
     path : `~pathlib.Path`
-        The file, beside which a hidden lock file is created.
+        The file; a hidden lock file is created next to it.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def only_writer(path):
     except Timeout as error:
         raise OSError(
             f"cannot write {path}: another program holds {lock.lock_file}; the label was not "
-            "saved; label again when that has finished"
+            "saved; wait for that program to finish, and label again"
         ) from error
     except OSError as error:
         raise type(error)(

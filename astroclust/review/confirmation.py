@@ -19,7 +19,7 @@ __all__ = [
 
 CONFIRMED, REJECTED = 1, 2
 
-#: Labels of a confirmation, in place of classes.
+#: Labels of a confirmation, instead of classes.
 CONFIRMATION = ClassScheme(
     "confirmation",
     {CONFIRMED: "confirmed", REJECTED: "rejected"},
@@ -47,14 +47,14 @@ def purity_cut(table, purity, *, column_prefix=""):
     table : `~astropy.table.Table`, length n
         Table with the columns of `~astroclust.classification.classify_table`.
     purity : float
-        Wanted purity, above 0 and below 1.
+        Required purity, above 0 and below 1.
     column_prefix : str, optional
         Prefix of the class columns.
 
     Returns
     -------
     threshold : float
-        Lowest ``probability`` of the largest subset with at least the wanted mean.
+        Lowest ``probability`` of the largest subset with at least the required mean.
 
     Raises
     ------
@@ -79,13 +79,16 @@ def purity_cut(table, purity, *, column_prefix=""):
     is_last = np.append(probability[1:] != probability[:-1], True)[: len(mean)]
     enough = np.flatnonzero((mean >= purity) & is_last)
     if not len(enough):
-        best = f"{mean[0]:.3f}" if len(mean) else "that of no object"
-        raise ValueError(f"no subset has an expected purity of {purity}; the highest is {best}")
+        if not len(mean):
+            raise ValueError("no object has a class and a probability; classify the table first")
+        raise ValueError(
+            f"no subset has an expected purity of {purity}; the highest is {mean[0]:.3f}"
+        )
     return float(probability[enough[-1]])
 
 
 def select_certain(table, threshold, *, column_prefix=""):
-    """Select rows whose class has at least some probability.
+    """Select rows whose class has at least a given probability.
 
     Parameters
     ----------
@@ -130,8 +133,8 @@ def select_certain(table, threshold, *, column_prefix=""):
     if not len(rows):
         best = np.nan_to_num(probability).max(initial=0)
         raise ValueError(
-            f"no object has a probability of {threshold} or more; the highest is {best:.3f}: give "
-            "a lower one"
+            f"no object has a probability of {threshold} or more; the highest is {best:.3f}, so "
+            "lower the threshold"
         )
     return rows
 

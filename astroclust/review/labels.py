@@ -38,7 +38,7 @@ class LabelStore:
     """Labels of a table, stored in an append-only ECSV file.
 
     Each label is one line, which is on disk before `add` returns and never modified, so a crash
-    does not lose saved labels. To undo a label is another line; a reviewer's latest label of an
+    does not lose saved labels. Undoing a label adds another line; a reviewer's latest label of an
     object supersedes earlier ones. Several reviewers and programs may add to the same file
     simultaneously. Labels are matched to rows by position, so the table may be sorted or filtered
     later.
@@ -52,7 +52,7 @@ class LabelStore:
     ids : sequence of str, length n, optional
         Names of the rows; by default their numbers.
     scheme : str or `~astroclust.instruments.ClassScheme`, optional
-        The classes that can be given.
+        Class scheme of the labels.
     sky : `~astropy.coordinates.SkyCoord`, shape (n,), optional
         Positions on the sky, to be added to the table of votes.
 
@@ -84,7 +84,7 @@ class LabelStore:
 
     def _start_anew(self):
         self.entries, self.n_unmatched = [], 0
-        # Changes when the file was rewritten, so that all entries count as new.
+        # Changes when the file is rewritten, so that all entries count as new.
         self.generation = secrets.randbits(32) + 1
         self._offset, self._inode, self._names = 0, None, {}
         self._columns = COLUMNS
@@ -187,7 +187,10 @@ class LabelStore:
             raise FileNotFoundError(f"{path} does not exist")
         other = LabelStore(path, self.x, self.y, ids=self.ids, scheme=self.scheme)
         if other.n_unmatched and not other.entries:
-            raise ValueError(f"{path} has labels, but none at a position of this table")
+            raise ValueError(
+                f"{path} has labels, but none at a position of this table; check that they belong "
+                "together"
+            )
         with self._lock, only_writer(self.path):
             self.refresh()
             known = set(map(_gist, self.entries))
@@ -332,7 +335,7 @@ class LabelStore:
             there = classes_of(Table.read("\n".join(header), format="ascii.ecsv"))
         except Exception as error:  # YAML, ECSV and JSON raise various errors
             raise ValueError(
-                f"{self.path} has an unreadable header ({error}); replace it by that of a new "
+                f"{self.path} has an unreadable header ({error}); replace it with that of a new "
                 "label file, and keep the lines of labels"
             ) from error
         here = self.scheme

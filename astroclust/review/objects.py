@@ -151,7 +151,7 @@ class Objects:
     inside : `~numpy.ndarray` of bool, shape (n,)
         Whether each row is on the images.
     scheme : `~astroclust.instruments.ClassScheme`
-        The classes that can be given.
+        Class scheme of the objects.
     sky : `~astropy.coordinates.SkyCoord` or None, shape (n,)
         Sky positions (ICRS) from the WCS of the images, otherwise from the table; None if neither
         has them.
@@ -296,7 +296,7 @@ def read_objects(table, images, *, column_prefix="", page=DEFAULT_PAGE):
     inside = (x >= -0.5) & (x < nx - 0.5) & (y >= -0.5) & (y < ny - 0.5)
     if not inside.any():
         raise ValueError(
-            f"none of the {len(table)} rows lies on the images ({ny} x {nx} pixels); give the "
+            f"none of the {len(table)} rows lies on the images ({ny} x {nx} pixels); use the "
             "images that belong to this table"
         )
     if not inside.all():

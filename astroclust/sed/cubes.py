@@ -18,7 +18,7 @@ from astroclust.catalogs import pixel_positions, sky_positions
 
 __all__ = ["extract_spectra"]
 
-# Fewest sky pixels that give a level.
+# Minimum number of sky pixels for a level.
 _MIN_SKY_PIXELS = 10
 # The variance of the median of n values of unit variance is this over n.
 _OF_MEDIAN = np.pi / 2
@@ -162,7 +162,7 @@ def _positions(table, wcs):
             return pixel_positions(table)
     if isinstance(table, Table) and table.colnames and not {"x", "y"} <= set(table.colnames):
         raise ValueError(
-            "the cube has no celestial WCS, and the table has no x and y; give pixels of the "
+            "the cube has no celestial WCS, and the table has no x and y; use pixels of the "
             "cube, or a cube with its FITS WCS (spatial slices of a Spectrum lose it)"
         )
     return pixel_positions(table)
@@ -194,7 +194,7 @@ def _flux_unit(unit, wcs):
     if wcs is None:
         raise ValueError(
             f"the cube is in {unit} but has no celestial WCS for the solid angle of a pixel; "
-            "multiply its flux by that angle, or give the cube with its FITS WCS (spatial slices "
+            "multiply its flux by that angle, or use the cube with its FITS WCS (spatial slices "
             "of a Spectrum lose it)"
         )
     return unit / per_angle, wcs.proj_plane_pixel_area().to_value(per_angle**-1)
@@ -225,7 +225,7 @@ def _pixels(radius, wcs, name):
     if not isinstance(radius, u.Quantity) or radius.unit == u.pix:
         return getattr(radius, "value", radius)
     if wcs is None:
-        raise ValueError(f"{name} is an angle, but the cube has no celestial WCS; give pixels")
+        raise ValueError(f"{name} is an angle, but the cube has no celestial WCS; use pixels")
     if not radius.unit.is_equivalent(u.deg):
         raise ValueError(f"{name} must be in pixels or an angle, not in {radius.unit}")
     scale = np.sqrt(np.prod(proj_plane_pixel_scales(wcs))) * u.Unit(wcs.wcs.cunit[0])

@@ -37,7 +37,7 @@ def synthetic_magnitudes(spectrum, bands, *, system="vega", camera=None, min_cov
     camera : str or mapping, optional
         See `to_spectrum`.
     min_coverage : float, optional
-        Smallest fraction of a filter, in electrons from a source of constant AB magnitude, that the
+        Minimum fraction of a filter, in electrons from a source of constant AB magnitude, that the
         spectrum must cover; masked and NaN values do not count. The magnitude is that of the
         covered part.
 
@@ -123,7 +123,7 @@ def _values(spectrum):
     flux = u.Quantity(np.moveaxis(spectrum.flux, axis, -1))
     if flux.ndim > 2:
         raise ValueError(
-            f"spectrum has shape {flux.shape}; give one spectrum, or an array of shape (n, "
+            f"spectrum has shape {flux.shape}; pass one spectrum, or an array of shape (n, "
             "n_wavelengths) as from extract_spectra"
         )
     wavelength = u.Quantity(spectrum.spectral_axis).to(u.AA, u.spectral())

@@ -61,17 +61,17 @@ class Cuts:
     Parameters
     ----------
     min_ci : float
-        Smallest concentration index (mag), above that of stars, which depends on the camera (LEGUS:
+        Minimum concentration index (mag), above that of stars, which depends on the camera (LEGUS:
         1.2 to 1.4, by field).
     max_error : float
-        Largest magnitude error of a good measurement.
+        Maximum magnitude error of a good measurement.
     min_filters : int
-        Number of bands with a good measurement, B, V and I among them; all of them if there are
-        fewer bands.
+        Minimum number of bands with a good measurement, including those in ``required``; all bands
+        if there are fewer.
     max_absolute_v : float
         Faintest absolute magnitude in V (Vega).
     min_separation : float
-        Separation (pixels) of duplicates, of which the later one in the table is kept.
+        Maximum separation of duplicates (pixels); the later one in the table is kept.
     needs_reference : bool
         Whether the reference band, V, must be one of the two adjacent bands. Published descriptions
         differ; `False` reproduces the released catalogs.
@@ -100,8 +100,8 @@ class Cuts:
 LEGUS_CUTS = Cuts()
 #: The cuts for NGC 1559 (Wei et al. 2020, sec. 3.1).
 NGC1559_CUTS = Cuts(max_absolute_v=-7.5)
-#: Cuts for PHANGS-HST, whose several concentration indices are not public: a single one stands in
-#: for them, with the cut of its camera, and there is no magnitude limit.
+#: Cuts for PHANGS-HST. A single concentration index, with the cut of its camera, replaces the
+#: several indices of the survey, which are not public; there is no magnitude limit.
 PHANGS_CUTS = Cuts(min_ci=1.25, max_absolute_v=np.inf)
 
 
@@ -228,7 +228,7 @@ def _errors(table, roles, system):
     if "ci" not in table.colnames or not errors:
         raise KeyError(
             "the table needs columns ci and mag_err_<filter>, or flux_<filter> and "
-            f"flux_err_<filter>, as find_candidates makes them; it has {', '.join(table.colnames)}"
+            f"flux_err_<filter>, as from find_candidates; it has {', '.join(table.colnames)}"
         )
     return errors
 
@@ -270,8 +270,8 @@ def _v_magnitude(table, given, system):
         if role == system.reference[0] and f"mag_{filter_.lower()}" in table.colnames:
             return float_column(table, f"mag_{filter_.lower()}")
     raise KeyError(
-        "the table has no magnitude in V, such as mag_f555w, which the cut at a distance "
-        "requires; give v_magnitude, or omit distance"
+        "the table has no magnitude in V, such as mag_f555w, which the cut in absolute magnitude "
+        "requires; pass v_magnitude, or omit distance"
     )
 
 
@@ -286,7 +286,7 @@ def _duplicates(table, candidates, separation):
 
 
 def cut_flow(table):
-    """Number of sources that each cut rejects, and number left.
+    """Numbers of sources rejected by each cut and remaining after it.
 
     Parameters
     ----------
@@ -351,6 +351,6 @@ def _noted_counts(meta):
         return int(meta["DETECTED"]), counts
     except (KeyError, TypeError, ValueError):
         raise KeyError(
-            "the table has neither a column cuts nor counts of cuts in its metadata; give the "
+            "the table has neither a column cuts nor counts of cuts in its metadata; use the "
             "output of select_candidates or find_candidates"
         ) from None

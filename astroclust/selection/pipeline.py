@@ -60,8 +60,8 @@ def find_candidates(
         Whether to return all sources, with the reasons for rejection in the column ``cuts``; see
         `select_candidates`.
     segmentation : bool, optional
-        Whether to return the segments of the candidates too. Presets that detect with DAOFIND do
-        not have any.
+        Whether to also return the segments of the candidates, which presets that detect with
+        DAOFIND do not have.
     workers : int or `~concurrent.futures.Executor`, optional
         Number of processes for detection and photometry, or a pool; see
         `~astroclust.detection.find_sources`.
@@ -270,7 +270,10 @@ def _mask(regions, images, name):
 
         return regions_mask(regions, images.shape, wcs=images.wcs)
     if regions.shape != images.shape:
-        raise ValueError(f"{name} has shape {regions.shape}, the images {images.shape}")
+        raise ValueError(
+            f"{name} has shape {regions.shape}, but the images {images.shape}; use a mask with the "
+            "shape of the images"
+        )
     return regions
 
 
@@ -300,9 +303,9 @@ def _warn_without_distance(preset, distance):
     if distance is None and np.isfinite(preset.cuts.max_absolute_v):
         warnings.warn(
             "without a distance, sources fainter than an absolute magnitude of "
-            f"{preset.cuts.max_absolute_v:g} in V are candidates too; give distance (in Mpc), or "
-            "--distance or --field on the command line, or, if this is intended, a preset whose "
-            "cuts have max_absolute_v=np.inf",
+            f"{preset.cuts.max_absolute_v:g} in V are not rejected; set distance (in Mpc), or "
+            "--distance or --field on the command line, or, if this is intended, use a preset "
+            "whose cuts have max_absolute_v=np.inf",
             AstropyUserWarning,
             stacklevel=3,
         )
@@ -316,5 +319,5 @@ def _zero_point_remedy(band):
             "astropy.io.fits.setval"
         )
     if band.unit is None or band.unit.is_equivalent(u.electron / u.s):
-        return f"give a preset with zero_points={{{band.filter!r}: ...}}"
+        return f"use a preset with zero_points={{{band.filter!r}: ...}}"
     return f"it is in {band.unit}; set BUNIT, or convert the image to 'electron/s'"

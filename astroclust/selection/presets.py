@@ -78,7 +78,7 @@ class Preset:
         detector : str, `~pathlib.Path` or `~astroclust.detectors.Detector`, optional
             The network; by default the bundled one.
         threshold : float, optional
-            Smallest probability of being a source.
+            Minimum probability of being a source.
 
         Returns
         -------
@@ -185,7 +185,7 @@ def field_settings(name, *, preset="legus", distance=None, min_ci=None):
     preset, field = get_preset(preset), find_field(name)
     distance = field.distance if distance is None else distance
     if not np.isfinite(distance):
-        raise ValueError(f"the distance of {field.name} is unknown; give it in Mpc")
+        raise ValueError(f"the distance of {field.name} is unknown; set distance, in Mpc")
     if min_ci is None:
         min_ci = field.ci_cut if np.isfinite(field.ci_cut) else _usual_cut(field, preset)
     extinction = {
@@ -201,7 +201,7 @@ def _usual_cut(field, preset):
     """Cut of the preset, for a field without its own."""
     warnings.warn(
         f"the registry has no cut in concentration index for {field.name}: that of the preset, "
-        f"{preset.cuts.min_ci:g} mag, is used; give min_ci, such as the smallest index in its "
+        f"{preset.cuts.min_ci:g} mag, is used; set min_ci, such as to the smallest index in its "
         "catalog (astroclust.photometry.catalog_ci_cut)",
         AstropyUserWarning,
         stacklevel=3,

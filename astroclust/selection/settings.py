@@ -24,7 +24,7 @@ from astroclust.selection.presets import PRESETS
 
 __all__ = ["describe_settings", "settings_meta"]
 
-# The cut flow, and what only programs read.
+# The cut flow, and entries that are only read by programs.
 _NOT_SETTINGS = {"DETECTED", "REJECT", "CLASSES", *(cut.name[:8] for cut in Cut)}
 
 
@@ -180,7 +180,7 @@ def _name_regions(regions):
 
 
 def describe_settings(table):
-    """Settings with which a table of candidates was made.
+    """List the selection settings recorded in the metadata of a candidate table.
 
     Parameters
     ----------

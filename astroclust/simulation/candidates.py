@@ -49,7 +49,7 @@ KINDS = {
 }
 #: Kinds that are detector artifacts.
 RESIDUE = ("cosmic ray", "hot pixel")
-#: Point-like kinds: the index cut keeps them out of catalogs, but classifiers still meet them.
+#: Point-like kinds, which the index cut excludes from catalogs, but which classifiers encounter.
 POINTS = ("single star", "saturated")
 
 # Slopes of the EFF profiles of NGC 628 and NGC 1313, and how often they were measured (Ryon et al.
@@ -127,7 +127,7 @@ def draw_candidate(label, drawn, correction, x, y, observation, rng):
     if kind == "saturated":
         magnitudes = magnitudes - magnitudes[V] + rng.uniform(15, 19)
     if kind in POINTS:
-        # No catalog covers these: stars of all colors, most of them too red for its cuts.
+        # Catalogs do not cover these stars of all colors, most of which are too red for the cuts.
         flux = draw_stars(rng, magnitudes[[V]], observation.zero_points, _BLUE_STARS)[:, 0]
     else:
         in_aperture = magnitudes + observation.extinction - correction - CORRECTION_STEPS

@@ -108,12 +108,14 @@ def open_catalog(catalog, like, shape, density):
     if not isinstance(catalog, Table):
         raise TypeError(f"catalog must be an astropy Table, not {type(catalog).__name__}")
     if density is not None:
-        raise ValueError("catalog= and density= cannot be combined; give one of them")
+        raise ValueError("catalog= and density= cannot be combined; omit one of them")
     if not len(catalog):
         raise ValueError("catalog has no rows to paint")
     like = catalog.meta.get("FIELD") if like is None else like
     if like is None:
-        raise ValueError("the catalog does not name its field; give like=, such as 'ngc1566'")
+        raise ValueError(
+            "the catalog has no FIELD in its metadata; set like= to the field, such as 'ngc1566'"
+        )
     if shape is None:
         _need(catalog, "x", "y")
         x, y = (axis[np.isfinite(axis)] for axis in pixel_positions(catalog))
@@ -251,7 +253,7 @@ def in_aperture(magnitude, population, observation):
 
 
 def gather_stars(galaxy, rows, observation):
-    """Concentrate the young stars of a galaxy without arms, and their light, on the sources.
+    """Concentrate the young stars of a galaxy without arms, and their light, around the sources.
 
     Parameters
     ----------

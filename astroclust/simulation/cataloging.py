@@ -51,7 +51,6 @@ def field_catalog(field, like, *, workers=1, progress_bar=False):
     distance, extinction and concentration-index cut of the field, plus sources that only fail the
     cuts in number of bands or magnitude and were not inspected. Magnitudes have the mean aperture
     correction of the field.
-    mean aperture correction of the field.
 
     Parameters
     ----------

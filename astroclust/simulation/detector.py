@@ -238,7 +238,7 @@ def subtract_sky(image):
     """Subtract a single sky level from each band, as in the HST pipeline.
 
     AstroDrizzle uses the clipped median or mode of an exposure, or the lowest of several, as sky.
-    If a galaxy fills the field no pixel shows only sky, and some of the galaxy is subtracted too;
+    If a galaxy fills the field, no pixel shows only sky, and part of the galaxy is also subtracted;
     but LEGUS's mosaics are near 0 in their emptiest parts, not on average. The level is therefore
     the fifth percentile of the medians of blocks of 64 x 64 pixels, low enough to find the dark
     corner of a field but not dominated by noise.

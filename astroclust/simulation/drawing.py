@@ -30,8 +30,8 @@ __all__ = [
 MARGIN = 16  # pixels around a scene that contribute flux; wings of farther stars wrap around
 TILE, TILE_MARGIN = 512, 64  # pixels: stars of large scenes are drawn in tiles
 PATCH, LARGE_PATCH = 96, 256  # pixels around one extended source, and around one with wide wings
-BRIGHT = 300.0  # e-/s, from which the wings of a star reach farther,
-BRIGHT_PATCH = 400  # over so many pixels
+BRIGHT = 300.0  # e-/s, above which the wings of a star reach farther
+BRIGHT_PATCH = 400  # pixels around such a star
 _GAUSSIAN = ("sersic", 0.5)  # the family without wings
 # Wave numbers at which profiles are tabulated, in radians per half-light radius.
 _WAVE_STEP = 0.01
@@ -328,7 +328,7 @@ def _draw_tile(stars, corner, transfer, tile):
 
 
 def draw_group(sources, observation):
-    """Draw the image of sources at one position on a patch of its own.
+    """Draw the image of sources at one position on a separate patch.
 
     Parameters
     ----------

@@ -118,7 +118,8 @@ def draw_galaxy(rng, shape, observation, *, brightness=None, contrast=None):
 def draw_patch(rng, shape, observation, *, brightness=None):
     """Draw a small piece of a galaxy, like `draw_galaxy` but in a fraction of a millisecond.
 
-    A level, a gradient and clouds; in some patches an arm's edge, a dust lane or an H II region.
+    Patches consist of a constant level, a gradient and clouds; some also have the edge of an arm, a
+    dust lane or an H II region.
 
     Parameters
     ----------

@@ -22,10 +22,10 @@ CONFUSION_ON_BORDER = (
     (0.007, 0.188, 0.403, 0.402),
     (0.076, 0.214, 0.205, 0.505),
 )
-#: Parameters of the Beta distribution of difficulty, chosen: few candidates are textbook cases.
-#: Flatter ones, such as Beta(1, 1), give too much agreement, and the fit is off by 17 points.
+#: Parameters of the Beta distribution of difficulty, assumed, as few candidates are textbook cases.
+#: Flatter ones, such as Beta(1, 1), give too much agreement: the fit is off by 17 points.
 DIFFICULTY = (3.0, 1.0)
-#: The class that some kinds resemble. Chosen.
+#: Class for which experts may take each kind; assumed, not fitted.
 TAKEN_FOR = {
     "elongated": 1,
     "gradient": 1,
@@ -43,7 +43,8 @@ TAKEN_FOR = {
     "cosmic ray": 4,
     "hot pixel": 4,
 }
-# Preference for that class relative to other kinds. Chosen: more makes experts agree too often.
+# Preference for that class relative to other kinds; assumed, as experts would agree too often if it
+# were higher.
 _LEANING = 5.0
 
 
@@ -173,7 +174,7 @@ def _checked_classes(classes):
     unknown = np.unique(values.data[~LEGUS_CLASSES.knows(values.data)]).tolist()
     if unknown:
         raise ValueError(
-            f"{unknown} are not classes; give {list(LEGUS_CLASSES.numbers)}, and exclude other "
+            f"{unknown} are not classes; use {list(LEGUS_CLASSES.numbers)}, and exclude other "
             "objects"
         )
     return values.data.astype(np.int16)

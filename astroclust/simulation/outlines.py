@@ -12,10 +12,10 @@ from astroclust.simulation.template import V
 
 __all__ = ["outline_sources"]
 
-# Pixels belong to a source if it exceeds this many standard deviations of the noise, all bands
-# combined, and this fraction of its brightest pixel, because wings of stars reach far.
+# A pixel belongs to a source if the source there exceeds this many standard deviations of the noise
+# in all bands combined and, because the wings of stars reach far, this fraction of its peak.
 _ABOVE_NOISE, _ABOVE_PEAK = 3.0, 0.02
-# Fewest pixels of a source.
+# Minimum number of pixels of a source.
 _SMALLEST = 5
 # Width of the patch on which a star is drawn, and its minimum flux relative to the noise in at
 # least one band: the brightest pixel has at most a quarter of it.

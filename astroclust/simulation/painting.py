@@ -73,7 +73,7 @@ class Painting:
     observation : `~astroclust.simulation.observations.Observation`
         Observation with zero points and PSF.
     ci_cut : float
-        Smallest concentration index of a candidate (mag): unclassified sources below it are stars.
+        Minimum concentration index of a candidate (mag); unclassified sources below it are stars.
     rng : `~numpy.random.Generator`
         Random number generator for the structures.
     """
@@ -211,7 +211,7 @@ class Painting:
         return _at(self.light, self.step) * self.flux[:, _APERTURES]
 
     def _redraw(self, image, rows, old):
-        """Redraw the sources of some rows in place of the old ones."""
+        """Replace the old sources of some rows in the image with redrawn ones."""
         new = self._sources()
 
         def difference(row):

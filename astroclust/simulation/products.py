@@ -108,7 +108,7 @@ def check_field_output(like, folder, *, system=LEGUS_BANDS, overwrite=False):
     """
     files, folder = _files(find_field(like), folder, find_band_system(system)), Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"cannot write to {folder}: it is a file; give a folder")
+        raise NotADirectoryError(f"cannot write to {folder}: it is a file; choose a folder")
     for path in files if folder.is_dir() else [folder]:
         check_output(path, overwrite=overwrite)
     return files

@@ -130,7 +130,10 @@ def fourier_psf(camera, filter_name, *, angle, size, oversampling, pixel_scale=P
     """
     parameters = psf_parameters(camera, filter_name)
     if size < 2 or size % 2 or angle not in range(PSF_ANGLES):
-        raise ValueError(f"size {size} must be even, angle {angle} from 0 to {PSF_ANGLES - 1}")
+        raise ValueError(
+            f"size must be even and at least 2, and angle from 0 to {PSF_ANGLES - 1}, not "
+            f"{size} and {angle}"
+        )
     kept = _kept_small if size <= _SMALL else _kept_large
     return kept(parameters, angle, size, oversampling, pixel_scale)
 
@@ -151,7 +154,10 @@ def _light_within(wave, radii):
     """Fraction of a star's flux within radii (arcsec); see `encircled_energy`."""
     radii = np.asarray(radii, float)
     if not np.all((radii > 0) & (radii <= MAX_RADIUS)):
-        raise ValueError(f"radii must lie between 0 and {MAX_RADIUS} arcsec")
+        raise ValueError(
+            f"radii must be above 0 and at most {MAX_RADIUS} arcsec, not from {radii.min()} to "
+            f"{radii.max()}"
+        )
     # Apertures split pixels by area, as if the flux were uniform in each: a second convolution with
     # a square. Here they split samples, so a smaller square is divided out.
     size, sampling = STAR.values()
@@ -203,7 +209,7 @@ def _middle(camera, filter_name, samples):
 
 @dataclass(frozen=True, eq=False)
 class PSFGrid:
-    """Empirical PSFs across a detector, read by `empirical_psf` and used in place of `fourier_psf`.
+    """Empirical PSFs across a detector, read by `empirical_psf` and used instead of `fourier_psf`.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ class Scene:
 
 @dataclass(frozen=True, eq=False)
 class Bands:
-    """Bands of a system, either kept from the LEGUS observation or observed anew.
+    """Bands of a system, either kept from the LEGUS observation or observed again.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def choose_bands(system, filters):
     if missing:
         raise ValueError(
             f"band system {system.name} has no default camera and filter for {', '.join(missing)}, "
-            "which a simulation needs; give them as its defaults, such as "
+            "which a simulation needs; set them as its defaults, such as "
             f"{{{missing[0]!r}: ('uvis', 'F657N')}}"
         )
     return Bands(system, kept, {role: system.defaults[role] for role in others})

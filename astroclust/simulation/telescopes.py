@@ -9,14 +9,14 @@ from astroclust.instruments import find_filter, instruments
 
 __all__ = ["TELESCOPES", "PSFParameters", "psf_parameters"]
 
-# A PSF is the diffraction pattern of a telescope with struts, blurred, plus a Moffat halo. The
-# parameters of each filter are in ``data/filters.ecsv``: for HST's main filters from
-# `benchmarks/psf.py --fit` to STScI's encircled energies of UVIS1, and to those of ACS by Bohlin
-# (2016, AJ 152, 60) with, up to F606W, a concentration index of 1.30, at which LEGUS's correction
-# curve of ACS starts. The UVIS1 values of F225W are a model, linear from 0.12 to 0.04 arcsec: 0.60
-# there, compared with 0.17 for F275W and 0.55 for a fit without blur. So it has the blur and halo
-# of F275W. Diameters in meters; the rest in units of the diameter. JWST's is that of the
-# circle of nearly equal area.
+# A PSF is the blurred diffraction pattern of a telescope with struts, plus a Moffat halo. The
+# parameters of each filter are in ``data/filters.ecsv``. For HST's main filters, they are fitted
+# (`benchmarks/psf.py --fit`) to STScI's encircled energies of UVIS1 and to those of ACS by Bohlin
+# (2016, AJ 152, 60), the latter, up to F606W, also to a concentration index of 1.30, at which
+# LEGUS's correction curve of ACS starts. F225W has the blur and halo of F275W, because its UVIS1
+# values are a model: they are linear from 0.12 to 0.04 arcsec, where they reach 0.60, compared with
+# 0.17 for F275W and 0.55 for a fit without blur. Diameters are in meters, the rest in units of the
+# diameter; for JWST, the diameter is that of the circle of nearly equal area.
 TELESCOPES = {
     "HST": {"diam": 2.4, "obscuration": 0.36, "nstruts": 4, "strut_thick": 0.025},
     "JWST": {"diam": 6.5, "obscuration": 0.12, "nstruts": 3, "strut_thick": 0.02},

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The bands in which everything is drawn first: those of the measured LEGUS catalogs."""
+"""Bands in which simulations are drawn first: those of the LEGUS catalogs they are based on."""
 
 import numpy as np
 

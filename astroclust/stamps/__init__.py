@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Postage stamps: cut from images, and stored as multi-extension FITS files."""
+"""Postage stamps: cutting them from images, and multi-extension FITS files."""
 
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial

@@ -195,7 +195,7 @@ def upload_mosaic(x, y, images, bands, size, device):
         return None
     try:
         return DeviceMosaic(x, y, images, bands, size, device)
-    except torch.OutOfMemoryError:  # another process was faster
+    except torch.OutOfMemoryError:  # another process has allocated it in the meantime
         return None
 
 

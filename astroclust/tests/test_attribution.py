@@ -117,7 +117,7 @@ def test_bands_that_no_stamp_has_are_not_lost(stamps, tolerant):
     assert np.isnan([losses[f"lost_{band}"] for band in ("NUV", "U", "B", "V")]).all()
     assert np.isfinite(losses["lost_I"]).all()
     titles = [ax.get_title() for ax in plot_reduced_input(two, reduced).axes]
-    assert titles[2:5] == ["V+I", "V", "lost by V"]
+    assert titles[2:5] == ["V+I", "V", "lost with V"]
     with pytest.raises(ValueError, match="have only the bands V, so no reduced input"):
         reduce_input(without_bands(stamps, [0, 1, 2, 4]), tolerant, steps=1)
     with pytest.raises(ValueError, match=r"some but not all of the bands \['V', 'I'\]"):
@@ -150,7 +150,7 @@ def test_a_figure_of_reduced_inputs(stamps, tolerant):
     reduced = reduce_input(stamps, tolerant, inputs=[("V", "I")], steps=4)
     figure = plot_reduced_input(stamps, reduced, titles=["a", "b", "c"])
     titles = [ax.get_title() for ax in figure.axes]
-    assert titles[:5] == ["color", "probabilities", "all bands", "V+I", "lost by V+I"]
+    assert titles[:5] == ["color", "probabilities", "all bands", "V+I", "lost with V+I"]
     assert [ax.get_ylabel() for ax in figure.axes[::5]] == ["a", "b", "c"]
     loss = reduced.losses()[0]
     assert figure.axes[4].get_xlabel().startswith(f"{100 * loss['lost']:.0f} % lost\nNUV ")
@@ -158,5 +158,5 @@ def test_a_figure_of_reduced_inputs(stamps, tolerant):
     assert figure.axes[2].get_xlabel() == f"P({reduced.classes[0]}) {chance:.2f}"
     with pytest.raises(ValueError, match="3 stamps require as many titles, not 1"):
         plot_reduced_input(stamps, reduced, titles=["a"])
-    with pytest.raises(ValueError, match="there are 2 stamps, and reduced has 3"):
+    with pytest.raises(ValueError, match="there are 2 stamps, but reduced has 3"):
         plot_reduced_input(stamps[:2], reduced)

@@ -165,7 +165,7 @@ def test_compact_clusters_that_pass_for_stars_warn():
 
 def test_fields_without_stars_are_refused():
     for n in (0, 3):
-        with pytest.raises(ValueError, match=f"{n} isolated sources are too few; give stars="):
+        with pytest.raises(ValueError, match=f"{n} isolated sources are too few; pass stars="):
             calibrate_ci(_gaussians(n, width=0.9)[0])
     images, clusters = _gaussians(40, width=np.linspace(1.2, 2.5, 40))
     with pytest.raises(ValueError, match="the most compact of 40 isolated sources scatter by"):
@@ -209,7 +209,7 @@ def test_the_cut_of_a_catalog_is_that_of_the_registry_or_its_smallest_index():
     del catalog.meta["FIELD"]
     with pytest.warns(AstropyUserWarning, match=r"for the field: 1\.3 mag"):
         assert catalog_ci_cut(catalog) == 1.3
-    with pytest.raises(ValueError, match="no row with a concentration index; give the cut itself"):
+    with pytest.raises(ValueError, match="no row with a concentration index; set min_ci yourself"):
         catalog_ci_cut(catalog[3:])
     with pytest.raises(KeyError, match="no column ci; it has id"):
         catalog_ci_cut(Table({"id": [1]}))

@@ -270,7 +270,7 @@ def test_images_without_the_bands_of_the_model(field):
     classifier = _ensemble(1)
     card = ModelCard("blue", "native", "nothing", bands=("NUV", "U"))
     classifier = Classifier(card, [create_network("native", n_bands=2)])
-    with pytest.raises(ValueError, match="takes bands NUV, U, but the images only have V"):
+    with pytest.raises(ValueError, match="uses bands NUV, U, but the images only have V"):
         classify_table(POSITIONS, {"F555W": field.images["F555W"]}, model=classifier)
 
 

@@ -116,7 +116,7 @@ def test_tables_of_other_programs(files, tmp_path, capsys):
     for name, said_once in (("plain.ecsv", 0), ("sex.fits[1]", 1), ("excel.csv", 0)):
         output = f"{tmp_path}/{name[:3]}.ecsv"
         assert main(["classify", "-q", f"{tmp_path}/{name}", *images, "-o", output]) == 0
-        assert capsys.readouterr().err.count("count pixels from 1; 1 was subtracted") == said_once
+        assert capsys.readouterr().err.count("are 1-based pixels; 1 was subtracted") == said_once
         results.append(Table.read(output))
     for result in results[1:]:
         np.testing.assert_allclose(result["prob_1"], results[0]["prob_1"], atol=1e-5)
@@ -244,7 +244,7 @@ def test_completeness_with_a_classifier(files, tmp_path, capsys):
     assert main(command) == 0
     out = capsys.readouterr().out
     assert "and its 68 percent interval from the numbers of clusters:" in out
-    assert "the same, selected and of class 1 or 2 by legus-pictures-1:" in out
+    assert "the same, for clusters that legus-pictures-1 also assigns to class 1 or 2:" in out
     assert re.search(r"^ +1\.0 +(\d\d\.\d\d|nan) ", out, re.MULTILINE)
     result = Table.read(tmp_path / "c.ecsv")
     assert result["classified_1_2"][1] == 0
@@ -386,7 +386,7 @@ def test_train_on_labels_of_a_table(sparse, tmp_path, capsys):
         ([*arguments, *images, "--simulate", "9"], "--simulate requires --labels truth"),
         ([*arguments, *images, "--label-column", "kind"], "has no column kind"),
         ([*arguments, *images, "--recipe", "mine"], "unknown recipe 'mine'; available are native"),
-        (["train", "-o", str(output)], "give the number of stamps to simulate"),
+        (["train", "-o", str(output)], "set the number of stamps to simulate"),
         ([*arguments, *images, "--label-column", "one"], "overlap too much for 20% of them"),
     ):
         assert main([*given, "--overwrite"]) == 1

@@ -77,9 +77,9 @@ def test_rows_without_a_class_are_not_compared():
     before = np.ma.array([1, 1, 4, 1], mask=[0, 1, 0, 0])
     found = compare_classes(labels, before, [1, 1, 4, 4])
     assert (found.n, found.gained, found.lost) == (2, 1, 0)
-    with pytest.raises(ValueError, match="no object has a label and both classes; give objects"):
+    with pytest.raises(ValueError, match="no object has a label and both classes; pass objects"):
         compare_classes(labels[:1], before[:1], [1])
-    with pytest.raises(ValueError, match=r"differ in shape: \(4,\), \(4,\) and \(3,\); give one"):
+    with pytest.raises(ValueError, match=r"differ in shape: \(4,\), \(4,\) and \(3,\); pass one"):
         compare_classes(labels, before, [1, 1, 4])
 
 
@@ -116,7 +116,9 @@ def test_the_remedies_for_folds_work():
     with pytest.raises(ValueError, match=r"groups: 3; rows in the largest: 2.*use 3 folds, or"):
         fold_rows(6, folds=5, seed=1, groups=groups)
     assert np.bincount(fold_rows(6, folds=3, seed=1, groups=groups)).tolist() == [2, 2, 2]
-    with pytest.raises(ValueError, match=r"largest: 5\); label more, further apart, or hold out"):
+    with pytest.raises(
+        ValueError, match=r"largest: 5\); label more objects that are further apart, or"
+    ):
         fold_rows(6, folds=2, seed=1, groups=[0, 0, 0, 0, 0, 1])
     stamps = Stamps(np.random.default_rng(1).random((6, 5, 8, 8)), LEGUS_BANDS.roles)
     sample = Sample(stamps, [1] * 6, groups=np.array([0, 0, 0, 0, 0, 1]))
@@ -277,7 +279,7 @@ def test_subsets_are_scored_on_the_stamps_that_have_them(stamps):
     few = replace(classifier.card, max_missing_bands=3)
     limited = type(classifier)(few, classifier.networks)
     assert list(score_bands([(limited, two, labels)])) == ["V+I"]
-    with pytest.raises(ValueError, match="no test sets to score a classifier on; give at least"):
+    with pytest.raises(ValueError, match="no test sets to score a classifier on; pass at least"):
         score_bands([])
     other = replace(classifier.card, system=replace(LEGUS_BANDS, name="other"))
     other = type(classifier)(other, classifier.networks)
@@ -332,7 +334,7 @@ def test_the_new_entries_of_a_card_are_checked(entry, message):
 
 def test_patience_is_a_number_of_epochs():
     for wrong in (0, -1, 1.5, "3"):
-        with pytest.raises(ValueError, match="patience must be a number of epochs from 1"):
+        with pytest.raises(ValueError, match="patience must be at least one epoch"):
             Recipe(patience=wrong)
     assert Recipe(patience=1).patience == 1
 
@@ -364,5 +366,5 @@ def test_the_start_may_take_smaller_stamps(stamps):
     found = start_probabilities(start, wide, labels)
     np.testing.assert_array_equal(found, start_probabilities(start, stamps, labels))
     narrow = replace(stamps, data=stamps.data[:, :, 5:-5, 5:-5])
-    with pytest.raises(ValueError, match="takes stamps of 50 pixels, these have 40; cut them with"):
+    with pytest.raises(ValueError, match="uses stamps of 50 pixels, but these have 40; cut them"):
         start_probabilities(start, narrow, labels)

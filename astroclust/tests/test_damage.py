@@ -127,9 +127,9 @@ def test_scores_are_of_the_same_damage():
 
 
 def test_figures_without_scores():
-    with pytest.raises(ValueError, match="give tables from score_damage"):
+    with pytest.raises(ValueError, match="pass tables from score_damage"):
         plot_damage()
-    with pytest.raises(ValueError, match="give tables from score_damage"):
+    with pytest.raises(ValueError, match="pass tables from score_damage"):
         plot_damage(Table({"kind": [], "fraction": []}))
 
 

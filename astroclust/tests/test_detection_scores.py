@@ -189,7 +189,7 @@ def test_on_the_sky():
     assert scores.matches["separation"][0] == pytest.approx(0.02, rel=1e-3)
     assert scores.average_precision["radius"].unit == u.arcsec
     assert scores.pairs["separation_low"].unit == u.arcsec
-    with pytest.raises(ValueError, match="truth only has sky positions; give radius as an"):
+    with pytest.raises(ValueError, match="truth only has sky positions; set radius to an"):
         detection_scores(found, truth)
     with pytest.raises(ValueError, match="truth only has pixel positions"):
         detection_scores(found, _truth(), radius=0.08 * u.arcsec)
@@ -208,7 +208,7 @@ def test_nothing_found():
 
 
 def test_nothing_that_is_true():
-    with pytest.raises(ValueError, match="truth has no sources; give a table with sources"):
+    with pytest.raises(ValueError, match="truth has no sources; use a table with"):
         detection_scores(_found(), _truth()[:0])
     with pytest.raises(ValueError, match=r"truth has no sources of classes \[3\]"):
         detection_scores(_found(), _truth(), classes=[3])
@@ -288,7 +288,7 @@ def test_the_command_says_its_scores(files, tmp_path, capsys):
     assert "completeness 0.600 (" in shown
     assert "average precision" in shown
     assert "complete to 23 mag" in shown
-    assert "pairs of true sources of which both are found:" in shown
+    assert "pairs of true sources with both members found:" in shown
     assert figure.stat().st_size > 1000
     assert main([*files, *options]) == 1
     assert "already exists" in capsys.readouterr().err

@@ -104,9 +104,9 @@ def test_weights_of_a_backbone_are_those_of_a_classifier():
     classifier = load_classifier("simulated-3")
     body = create_pyramid("native", 5, weights="simulated-3").body.network
     assert torch.equal(body.pixels.weight, classifier.networks[0].pixels.weight)
-    with pytest.raises(ValueError, match="choose a classifier of the same kind"):
+    with pytest.raises(ValueError, match="choose a matching classifier"):
         create_pyramid("native-small", 5, weights="simulated-3")
-    with pytest.raises(ValueError, match="choose a classifier of the same kind"):
+    with pytest.raises(ValueError, match="choose a matching classifier"):
         create_pyramid("native", 3, weights="simulated-3")
 
 
@@ -245,7 +245,7 @@ def test_labels_become_disks_that_do_not_overlap():
     assert np.count_nonzero(field.segments == 3) == 49
     assert field.segments[30, 41] == 0
     assert field.segments[30, 43] == field.segments[70, 10] == -1
-    with pytest.raises(ValueError, match="check that they belong together"):
+    with pytest.raises(ValueError, match="check that table and images are of one field"):
         DetectionField.labeled(images, table, np.ma.masked_all(4, int))
     with pytest.raises(ValueError, match="2 labels for 4 rows"):
         DetectionField.labeled(images, table, [1, 2])
@@ -382,10 +382,10 @@ def test_recipes_are_checked(options, message):
 
 
 def test_training_set_is_checked(known):
-    with pytest.raises(ValueError, match="give at least one"):
+    with pytest.raises(ValueError, match="pass at least one"):
         train_detector([], name="mine")
     three = DetectionField(known.pixels[:3], known.segments, known.classes)
-    with pytest.raises(ValueError, match="3 bands, the detector takes 5"):
+    with pytest.raises(ValueError, match="3 bands, but the detector uses 5"):
         train_detector([three], name="mine")
     scheme = find_class_scheme("cluster")
     strange = DetectionField(known.pixels, known.segments, known.classes + 90)
@@ -495,7 +495,7 @@ def test_images_without_sources_or_bands():
     sources = find_sources(blank, method="rcnn", model=detector)
     assert len(sources) == 0
     assert "det_prob_4" in sources.colnames
-    with pytest.raises(ValueError, match="detector 'mine' is unknown: bundled are simulated"):
+    with pytest.raises(ValueError, match="unknown detector 'mine'; available are simulated"):
         find_sources(blank, method="rcnn", model="mine")
     with pytest.raises(ValueError, match="omit it"):
         find_sources(blank["V"], model=detector)
@@ -510,7 +510,7 @@ def test_images_without_sources_or_bands():
 def test_too_few_bands_are_refused():
     images = spots((64, 64), [(30, 30)])
     detector = Detector(DetectorCard("peaks", "native", "none"), Peaks())
-    with pytest.raises(ValueError, match=r"at least 2 of the bands NUV, .* only V; give more"):
+    with pytest.raises(ValueError, match=r"at least 2 of the bands NUV, .* only V; add bands"):
         detector.find(images)
 
 
@@ -712,8 +712,8 @@ def test_command_trains_and_detects(field, tmp_path, capsys):
     assert main([*train[:-1], str(tmp_path / "mine.fits"), "--simulate"]) == 1
     assert "does not end in .safetensors" in capsys.readouterr().err
     assert main(train) == 1
-    assert "give either --simulate or --labels" in capsys.readouterr().err
+    assert "specify either --simulate or --labels" in capsys.readouterr().err
     assert main([*detect, "--segmentation", str(found), "--overwrite"]) == 1
-    assert "is the output: name another file" in capsys.readouterr().err
+    assert "is also the output table; choose another file" in capsys.readouterr().err
     assert main([*detect, "--method", "daofind", "--overwrite"]) == 1
     assert "cannot be combined with --method daofind" in capsys.readouterr().err

@@ -197,7 +197,7 @@ def test_a_catalog_without_rows(fields, client, tmp_path):
     [
         ({"field": None}, KeyError, "no column 'field'"),
         ({"field": ["a", "a"]}, ValueError, "distinct"),
-        ({"field": ["a/b", "c"]}, ValueError, "distinct and valid as file names"),
+        ({"field": ["a/b", "c"]}, ValueError, "distinct and valid file names; rename 'a/b'"),
         ({"F555W": ["", ""]}, ValueError, "field known has no image"),
     ],
 )

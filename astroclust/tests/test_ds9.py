@@ -347,7 +347,7 @@ def test_regions_on_the_sky_need_a_wcs(wcs, tmp_path):
     y, x = np.nonzero(mask)
     assert (x.mean(), y.mean()) == (20, 15)
     assert 60 < mask.sum() < 80
-    with pytest.raises(ValueError, match="on the sky; give wcs"):
+    with pytest.raises(ValueError, match="on the sky; set wcs"):
         regions_mask(tmp_path / "r.reg", (60, 80))
 
 

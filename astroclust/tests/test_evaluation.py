@@ -140,7 +140,7 @@ def test_purity_and_completeness():
         ValueError, match=r"no threshold gives a purity of 1\.1; the highest is 1\.000"
     ):
         purity_threshold(labels, probabilities, 1.1)
-    with pytest.raises(ValueError, match="the highest is that of no object"):
+    with pytest.raises(ValueError, match="no object has both a label and probabilities"):
         purity_threshold([], np.zeros((0, 4)), 0.5)
 
 
@@ -330,7 +330,7 @@ def test_scores_of_trainings_are_means_of_each():
     assert merged.meta["ACCURACY"] == 1
     assert merged["class"].tolist() == [1, 3, 4]
     assert np.isnan(mean_scores([(labels, right)]).meta["ACCURACY_STD"])
-    with pytest.raises(ValueError, match="no trainings are given to average"):
+    with pytest.raises(ValueError, match="no training runs to average"):
         mean_scores([])
 
 
@@ -343,5 +343,5 @@ def test_changes_are_paired_within_trainings():
     np.testing.assert_allclose(changes["recall_1"], 0)
     np.testing.assert_allclose(changes["recall_4"], -0.2)
     assert np.isnan(changes["recall_3"]).all()
-    with pytest.raises(ValueError, match="1 trainings before and 2 after; give the same ones"):
+    with pytest.raises(ValueError, match="1 training runs before and 2 after; pass the same"):
         paired_changes([(labels, labels)], [(labels, labels)] * 2)

@@ -225,7 +225,7 @@ def test_wei_2020_as_a_command(archive_server, small_archive, tmp_path, monkeypa
         "examples-ngc1566.fits",
     }
     assert "whose numbers are not meaningful" in page
-    assert "Our trainings of one kind have one split (stratified)" in page
+    assert "Our training runs of one kind share one split (stratified)" in page
     assert "no band costs" in page or "more than any other band" in page
     assert "wrote" in capsys.readouterr().out
 
@@ -364,7 +364,8 @@ def test_missing_weights_are_an_error_before_anything_is_fetched(archive_server,
         assert main([*command, "--weights", f"{tmp_path}/missing.pth"]) == 1
         assert not server.requests
     assert (
-        "missing.pth does not exist; give another file, imagenet or none" in capsys.readouterr().err
+        "missing.pth does not exist; choose another file, imagenet or none"
+        in capsys.readouterr().err
     )
 
 
@@ -485,7 +486,7 @@ def test_a_study_refuses_options_that_it_would_ignore(
 ):
     assert main(["reproduce", study, "-q", "-o", f"{tmp_path}/out", *options]) == 1
     said = capsys.readouterr().err
-    assert f"{study} does not take {refused}; it takes" in said
+    assert f"{study} does not accept {refused}; it accepts" in said
     assert taken in said
     assert not (tmp_path / "out").exists()
 

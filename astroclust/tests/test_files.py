@@ -52,7 +52,7 @@ def test_paths_that_cannot_be_written(tmp_path):
         check_output(tmp_path / "old")
     with pytest.raises(FileNotFoundError, match="create it first"):
         check_output(tmp_path / "none" / "a")
-    with pytest.raises(IsADirectoryError, match="give a file"):
+    with pytest.raises(IsADirectoryError, match="choose a file"):
         check_output(tmp_path)
     with pytest.raises(OSError, match="cannot write"):
         check_output("/proc/a.fits")  # where not even root makes files
@@ -242,7 +242,7 @@ def test_errors_that_keep_their_kind(tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(FileNotFoundError, match=r"none does not exist"), reading("none"):
         (tmp_path / "none").read_text()
-    message = "it is a folder; give a file"
+    message = "it is a folder; choose a file"
     with pytest.raises(IsADirectoryError, match=message), reading("folder"):
         (tmp_path / "folder").read_text()
     with pytest.raises(PermissionError, match="change its permissions"), reading("secret"):

@@ -146,7 +146,7 @@ def test_archives_that_are_not_one_file(tmp_path):
         archive.writestr("a.fits", b"")
         archive.writestr("b.fits", b"")
     with (
-        pytest.raises(OSError, match=r"two\.zip: it is a zip archive of 2 files; expand it"),
+        pytest.raises(OSError, match=r"two\.zip: it is a zip archive of 2 files; extract it"),
         open_fits(tmp_path / "two.zip"),
     ):
         pass

@@ -88,7 +88,7 @@ def test_every_form_of_no_data_is_as_nan(sky, off, files, name):
 
 
 def test_lossy_compression_is_told_once(files):
-    with pytest.warns(AstropyUserWarning, match="fpack -qz to keep zeros, or give a mask") as told:
+    with pytest.warns(AstropyUserWarning, match="fpack -qz to keep zeros, or pass a mask") as told:
         ImageSet({"F555W": files / "dithered.fits.fz"})
     assert len(told) == 1
 

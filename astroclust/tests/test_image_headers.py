@@ -68,7 +68,7 @@ def test_a_header_that_agrees_is_silent(sky):
         ({"FILTER": None, "FILTER1": "CLEAR1L", "FILTER2": "F814W"}, "FILTER2 F814W"),
         ({"FILTER": None, "FILTNAM1": "F606W"}, "FILTNAM1 F606W"),
         ({"PHOTMODE": "WFC3 UVIS1 F657N"}, "PHOTMODE F657N"),
-        ({"INSTRUME": "ACS", "DETECTOR": "WFC"}, "INSTRUME says ACS/WFC, PHOTMODE WFC3/UVIS"),
+        ({"INSTRUME": "ACS", "DETECTOR": "WFC"}, "INSTRUME is ACS/WFC, but PHOTMODE WFC3/UVIS"),
         ({"INSTRUME": "WFPC2", "DETECTOR": None, "PHOTMODE": None}, "it is from WFPC2: .*PHOTFLAM"),
         ({"INSTRUME": "STIS", "DETECTOR": "CCD", "PHOTMODE": None}, "it is from STIS: .*PHOTFLAM"),
         ({"FILTER": "FQ508N", "PHOTMODE": None}, "FILTER FQ508N"),

@@ -201,7 +201,7 @@ def test_classifiers_that_will_not_do(images):
     with pytest.raises(ValueError, match="unknown classifier 'none'"):
         measure(images, **options, model="none")
     blue = _classifier(LEGUS_CLASSES, bands=("NUV",), max_missing_bands=0)
-    with pytest.raises(ValueError, match="takes bands NUV, but the images only have V"):
+    with pytest.raises(ValueError, match="uses bands NUV, but the images only have V"):
         measure({"F555W": images["V"]}, **options, model=blue)
 
 
@@ -279,7 +279,9 @@ def test_filters_without_numbers_need_a_psf(name, camera):
         warnings.simplefilter("ignore", AstropyUserWarning)  # F160W is infrared
         images = ImageSet({name: image}, roles={name: "V"})
     preset = replace(PRESETS["legus"], zero_points={"V": 25})
-    with pytest.raises(ValueError, match=f"no PSF is known for {name} of .*; give psf"):
+    with pytest.raises(
+        ValueError, match=f"no PSF is known for {name} of .*; pass its image in psf="
+    ):
         measure(images, magnitudes=[20], radii=[1], preset=preset)
 
 

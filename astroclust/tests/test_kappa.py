@@ -161,9 +161,9 @@ def test_fleiss_kappa_of_a_single_class():
     [
         ([3, 0], r"shape \(n_objects, n_classes\)"),
         ([["a"]], "must be numbers of votes"),
-        ([[-1, 3]], "none of them negative"),
-        ([[1.5, 3]], "whole numbers"),
-        ([[np.nan, 3]], "whole numbers"),
+        ([[-1, 3]], "counts must be non-negative integers"),
+        ([[1.5, 3]], "non-negative integers"),
+        ([[np.nan, 3]], "non-negative integers"),
     ],
 )
 def test_fleiss_kappa_refuses_what_are_no_counts(counts, message):

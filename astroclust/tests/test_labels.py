@@ -172,7 +172,7 @@ def test_three_experts_are_right_more_often_than_one():
 @pytest.mark.parametrize(
     ("classes", "options", "message"),
     [
-        ([1, 5, 0], {}, r"\[0, 5\] are not classes; give \[1, 2, 3, 4\]"),
+        ([1, 5, 0], {}, r"\[0, 5\] are not classes; use \[1, 2, 3, 4\]"),
         ([1, 1.5], {}, r"\[1.5\] are not classes"),
         ([1, np.nan], {}, r"\[nan\] are not classes"),
         (["one"], {}, r"\['one'\] are not classes"),

@@ -253,7 +253,10 @@ def test_stamps_of_another_classifier_are_named(known, tmp_path):
         (["--legus", "all", "--legus", "ngc45"], "--legus all includes all fields"),
         (["--legus", "ngc45", "--sample", "s.ecsv"], "--legus and --sample cannot be combined"),
         (["--legus", "ngc45", "--simulate", "4"], "--simulate cannot be combined with --legus"),
-        (["--legus", "ngc45", "--hold-out", "ngc628"], "--hold-out ngc628 is not a galaxy of the"),
+        (
+            ["--legus", "ngc45", "--hold-out", "ngc628"],
+            "--hold-out ngc628 is not among the galaxies of the",
+        ),
         (["--legus", "ngc45", "--hold-out", "ngc45"], "--hold-out leaves no galaxy to train on"),
         (["--simulate", "4", "--drop-mosaics"], "--drop-mosaics requires --legus or --sample"),
     ],

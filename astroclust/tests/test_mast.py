@@ -173,7 +173,7 @@ def test_a_full_disk_stops_at_once(server, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "no space left on device")
 
     monkeypatch.setattr(downloads, "download_product", fill)
-    with pytest.raises(OSError, match=r"no space left in .*make room") as caught:
+    with pytest.raises(OSError, match=r"no space left in .*free some space") as caught:
         fetch(server, tmp_path)
     assert caught.value.errno == errno.ENOSPC
     monkeypatch.undo()

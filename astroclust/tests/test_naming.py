@@ -48,7 +48,7 @@ def test_a_file_of_all_bands_and_one_more(drizzled, tmp_path):
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({}, "its header names none (FILTER, FILTER1, FILTER2, ...); give it with its filter, in"),
+        ({}, "its header names none (FILTER, FILTER1, FILTER2, ...); specify its filter, in"),
         ({"FILTER": "F555W", "PHOTMODE": "WFC3 UVIS2 F606W"}, "names several filters"),
     ],
 )
@@ -72,14 +72,16 @@ def test_two_images_of_one_filter_and_files_without_images(drizzled, tmp_path):
     with pytest.warns(AstropyUserWarning, match=r"skipped .*table\.fits, which have no image"):
         images = ImageSet.read([*drizzled, tmp_path / "table.fits"])
     assert len(images) == 3
-    with pytest.raises(ValueError, match=r"no image in .*table\.fits; give at least one band"):
+    with pytest.raises(
+        ValueError, match=r"no image in .*table\.fits; add the image of at least one band"
+    ):
         ImageSet.read([tmp_path / "table.fits"])
     with pytest.raises(FileNotFoundError):
         ImageSet.read([tmp_path / "none.fits"])
 
 
 def test_no_files():
-    with pytest.raises(ValueError, match="no files are given; give at least one band"):
+    with pytest.raises(ValueError, match="paths is empty; pass the file of at least one band"):
         ImageSet.read([])
 
 

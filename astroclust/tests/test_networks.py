@@ -131,11 +131,11 @@ def test_random_branches_differ():
 def test_weights_of_another_network_are_refused(tmp_path):
     path = tmp_path / "weights.pth"
     torch.save(torchvision.models.squeezenet1_1(weights=None).state_dict(), path)
-    with pytest.raises(ValueError, match=r"weights.pth does not hold the weights of resnet18"):
+    with pytest.raises(ValueError, match=r"weights.pth does not contain the weights of resnet18"):
         create_network("resnet18", weights=path)
     for name in ("no.pth", "no.safetensors"):
         (tmp_path / name).write_bytes(b"these are no weights")
-        with pytest.raises(ValueError, match=f"{name} does not hold the weights of resnet18"):
+        with pytest.raises(ValueError, match=f"{name} does not contain the weights of resnet18"):
             create_network("resnet18", weights=tmp_path / name)
 
 
@@ -144,7 +144,7 @@ def test_weights_that_cannot_be_had(name, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     # As HF_HUB_OFFLINE=1 does for a new process; without it the hub is tried again for a minute.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(OSError, match=re.escape('give a file with weights="FILE"')):
+    with pytest.raises(OSError, match=re.escape('use a file with weights="FILE"')):
         create_network(name)
 
 
@@ -162,9 +162,9 @@ def test_a_missing_file_of_weights(tmp_path):
         ("native", {"n_classes": 0}, "n_classes must be at least 1, not 0"),
         ("resnet18@small", {"weights": "none"}, "the @ must be followed by a number of pixels"),
         ("resnet18+first", {"weights": "none"}, r"unknown network 'resnet18\+first'"),
-        ("vit_b_16@64", {"weights": "none"}, "only takes 224 pixels, not 64"),
-        ("alexnet@62", {"weights": "none"}, "alexnet does not take 62 pixels; give at least 63"),
-        ("squeezenet1_1@1", {"weights": "none"}, "give at least 17"),
+        ("vit_b_16@64", {"weights": "none"}, "only accepts 224 pixels, not 64"),
+        ("alexnet@62", {"weights": "none"}, "alexnet does not support 62 pixels; use at least 63"),
+        ("squeezenet1_1@1", {"weights": "none"}, "use at least 17"),
     ],
 )
 def test_what_is_not_accepted_is_named(name, options, message):
@@ -323,7 +323,7 @@ def test_blocks_hold_all_weights():
         def blocks(self):
             return [self.head]
 
-    with pytest.raises(ValueError, match="Incomplete must return modules that hold all weights"):
+    with pytest.raises(ValueError, match="Incomplete must return modules that contain each weight"):
         network_blocks(Incomplete(5, 4))
 
 

@@ -229,7 +229,7 @@ def test_arguments_that_are_not_accepted():
     with pytest.raises(ValueError, match="needs one of the columns class_human"):
         simulate_field(catalog=table[[n for n in table.colnames if "class" not in n]], seed=1)
     del table.meta["FIELD"]
-    with pytest.raises(ValueError, match="give like="):
+    with pytest.raises(ValueError, match="set like="):
         simulate_field(catalog=table, seed=1)
 
 

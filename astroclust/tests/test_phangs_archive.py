@@ -133,7 +133,7 @@ def test_requests_that_cannot_be_met(server, tmp_path):
     with pytest.raises(ValueError, match="classes must be some of"):
         fetch_phangs(classes=(1, 5))
     with pytest.raises(
-        ValueError, match="images can only be fetched for a single target; give the galaxy"
+        ValueError, match="images can only be fetched for a single target; choose a galaxy"
     ):
         fetch_phangs(what="images")
     with pytest.raises(ValueError, match="class 4 is only available for single targets"):

@@ -115,7 +115,9 @@ def test_a_picture_is_classified_but_not_measured(picture, tmp_path):
 
 def test_pictures_and_images_do_not_mix(picture):
     images = ImageSet.from_picture(picture, affine=PLAIN)
-    with pytest.raises(ValueError, match=r"not flux.*; give pictures and FITS images"):
+    with pytest.raises(
+        ValueError, match=r"not flux.*; use separate ImageSets for pictures and FITS"
+    ):
         ImageSet({"F814W": images["I"], "F555W": np.ones((120, 160))})
 
 
@@ -154,7 +156,7 @@ def test_files_that_are_not_pictures(tmp_path, rgb):
         ImageSet.from_picture(tmp_path / "none.png", affine=PLAIN)
     wrong = tmp_path / "wrong.png"
     wrong.write_text("SIMPLE")
-    with pytest.raises(OSError, match="is not a picture; give a JPEG or PNG"):
+    with pytest.raises(OSError, match="is not a picture; use a JPEG or PNG"):
         ImageSet.from_picture(wrong, affine=PLAIN)
     Image.fromarray(rgb[..., 0].astype(np.int32)).save(tmp_path / "deep.tif")
     with pytest.raises(ValueError, match="mode I, not 8 bits per channel"):

@@ -243,7 +243,7 @@ def test_run_on_the_command_line(images, tmp_path, capsys):
     assert said["candidates"] == len(Table.read(tmp_path / "out" / "classified.fits"))
     assert sum(row["candidates"] for row in said["classes"]) == said["candidates"]
     assert main(command) == 0
-    assert "reusing sources.ecsv and classified.ecsv of an earlier run" in capsys.readouterr().out
+    assert "reused sources.ecsv and classified.ecsv from an earlier run" in capsys.readouterr().out
     assert main([*command, "--min-ci", "1.5"]) == 1
     assert "has a run with different settings (cuts" in capsys.readouterr().err
     assert main([*command, "--min-ci", "1.5", "--overwrite"]) == 0
@@ -267,7 +267,7 @@ def test_figures_on_the_command_line(images, folder, tmp_path, capsys, figure, s
     command = ["plot", figure, str(folder / "classified.ecsv"), "-o", f"{tmp_path}/figure.png"]
     given = ["--image", f"{tmp_path}/field.fits"]
     assert main(command + given * (not shows_images)) == 1
-    assert "omit --image" in (said := capsys.readouterr().err) or "give --image" in said
+    assert "omit --image" in (said := capsys.readouterr().err) or "add --image" in said
     assert main(command + given * shows_images) == 0
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
@@ -302,12 +302,12 @@ def test_remedies_of_plots(images, folder, tmp_path, capsys):
     for words, message in (
         (["field", "--image", f"{tmp_path}/field.fits", table], "put it before --image"),
         (["map"], "no table is given: name its file"),
-        (["completeness", table], "no column radius; give the output of astroclust completeness"),
+        (["completeness", table], "no column radius; use the output of astroclust completeness"),
         (["map", table, "--model", "simulated-3"], "map does not use a classifier; omit --model"),
         (["luminosity-function", str(folder / "sources.ecsv")], "has no column class: classify it"),
         (["reduced", f"{tmp_path}/plain.ecsv", *field], "the table has no column probability"),
         (["gallery", f"{tmp_path}/plain.ecsv", *field], "the table has no column probability"),
-        (["reduced", f"{tmp_path}/none.ecsv", *field], "no object of the table has a class"),
+        (["reduced", f"{tmp_path}/none.ecsv", *field], "no object in the table has a class"),
     ):
         assert main(["plot", *words, *output]) == 1
         assert message in capsys.readouterr().err

@@ -116,7 +116,7 @@ def test_names_that_count_from_0(names):
 )
 def test_names_that_count_from_1_are_shifted_and_it_is_said(names):
     table = Table([[11.0], [21.0]], names=names)
-    message = f"columns {names[0]} and {names[1]} count pixels from 1; 1 was subtracted from both"
+    message = f"columns {names[0]} and {names[1]} are 1-based pixels; 1 was subtracted from both"
     with pytest.warns(AstropyUserWarning, match=message) as caught:
         x, y = pixel_positions(table)
     assert (x[0], y[0]) == (10, 20)
@@ -126,7 +126,7 @@ def test_names_that_count_from_1_are_shifted_and_it_is_said(names):
 
 def test_predictions_of_starcnet_count_from_1():
     table = Table({"Galaxy": ["ngc1566"], "Id": [1], "X": [3006], "Y": [5901], "Prediction": [4]})
-    with pytest.warns(AstropyUserWarning, match="X and Y count pixels from 1"):
+    with pytest.warns(AstropyUserWarning, match="X and Y are 1-based pixels"):
         x, y = pixel_positions(table)
     assert (x[0], y[0]) == (3005, 5900)
 
@@ -136,7 +136,7 @@ def test_predictions_of_starcnet_count_from_1():
 )
 def test_names_that_do_not_tell_are_taken_as_they_are_and_it_is_said(names, wcs):
     table = Table([[10.0], [20.0]], names=names)
-    with pytest.warns(AstropyUserWarning, match="assumed to count pixels from 0; if .* from 1"):
+    with pytest.warns(AstropyUserWarning, match="assumed to be 0-based pixels; if .* 1-based"):
         x, y = pixel_positions(table)
     assert (x[0], y[0]) == (10, 20)
     # As the message says: subtract 1, and rename them.
@@ -154,7 +154,7 @@ def test_the_order_of_names(wcs):
     table = Table({"X_IMAGE": [5.0], "Y_IMAGE": [5.0], "xcentroid": [3.0], "ycentroid": [2.0]})
     assert pixel_positions(table)[0][0] == 3
     table = Table({"ALPHA_J2000": [1.0], "DELTA_J2000": [1.0], "X_IMAGE": [5.0], "Y_IMAGE": [5.0]})
-    with pytest.warns(AstropyUserWarning, match="count pixels from 1"):
+    with pytest.warns(AstropyUserWarning, match="are 1-based pixels"):
         assert pixel_positions(table, wcs)[0][0] == 4
     with pytest.raises(ValueError, match="'x' and 'X' differ only in spelling"):
         pixel_positions(Table({"x": [1.0], "X": [2.0], "y": [1.0]}))

@@ -46,7 +46,7 @@ def test_the_processor_decides(capable):
 def test_without_instructions_it_is_float32(incapable):
     assert choose_precision(CPU) == "float32"
     assert load_classifier().prepared().precision == "float32"
-    with pytest.raises(ValueError, match="does not compute in bfloat16 here, only in float32; use"):
+    with pytest.raises(ValueError, match="does not support bfloat16, only float32; use"):
         load_classifier().prepared(precision="bfloat16")
 
 

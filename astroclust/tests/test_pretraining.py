@@ -146,11 +146,11 @@ def test_the_best_epoch_needs_stamps_to_be_told_by():
     from astroclust import train_classifier
 
     recipe = replace(QUICK, keep_best=True, validation_fraction=0.0)
-    with pytest.raises(ValueError, match="give a validation_fraction above 0, or a test set"):
+    with pytest.raises(ValueError, match="set a validation_fraction above 0, or add a test set"):
         train_classifier(_sample(), name="one", recipe=recipe)
     recipe = replace(recipe, validation_fraction=0.2, epochs=1)
     assert train_classifier(_sample(), name="one", recipe=recipe).card.name == "one"
-    with pytest.raises(ValueError, match="give one of them"):
+    with pytest.raises(ValueError, match="omit one of them"):
         replace(recipe, patience=2)
 
 
@@ -301,7 +301,7 @@ def test_no_label_is_a_class(tmp_path):
     _pictures(tmp_path, [8, 9])
     with (
         pytest.warns(UserWarning, match="2 stamps"),
-        pytest.raises(ValueError, match="give another scheme"),
+        pytest.raises(ValueError, match="set another scheme"),
     ):
         read_labeled(tmp_path)
 
@@ -481,7 +481,7 @@ def test_the_report_has_the_tables_and_figures_of_the_paper(tmp_path):
         assert part in page
     assert "Figs 4 and 5" in page
     assert page.count("data:image/png") == 8
-    assert "on splits 2, 3 in place of those of the paper" in page
+    assert "on splits 2, 3 instead of those of the paper" in page
     assert len(Table.read(tmp_path / "comparison.ecsv")) == len(read_data("schneider2023"))
     assert Table.read(tmp_path / "confusion_split.ecsv")["class_1"].max() == 10
     assert "mean accuracy is 25.0 % pretrained and 25.0 % from scratch" in page
@@ -548,7 +548,7 @@ def test_schneider_2023_as_a_command(command, tmp_path, capsys):
         (["--epochs", "0"], "epochs must be one number, or two"),
         (["--size", "0"], "size must be a whole number, at least 1, not 0"),
         (["--long-epochs", "0"], "long_epochs must be a whole number"),
-        (["--network", "alexnet"], "alexnet does not take 32 pixels; give at least 63"),
+        (["--network", "alexnet"], "alexnet does not support 32 pixels; use at least 63"),
         (["--weights", "none"], "weights none would make both starts random"),
         (["--weights", "nowhere.pth"], "nowhere.pth does not exist"),
         (["--network", "native"], "has no ImageNet weights; choose a network of torchvision"),

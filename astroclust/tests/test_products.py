@@ -258,7 +258,7 @@ def test_simulate(drawn, tmp_path, capsys):
         ({"--workers": "0"}, "workers must be a whole number of at least 1"),
         ({"-o": "no/folder"}, "the folder no does not exist; create it first"),
         ({"-o": "/proc/simulated"}, "cannot write /proc/simulated"),
-        ({"-o": __file__}, "it is a file; give a folder"),
+        ({"-o": __file__}, "it is a file; choose a folder"),
     ],
 )
 def test_what_is_wrong_is_said(change, message, tmp_path, capsys):

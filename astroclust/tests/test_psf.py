@@ -157,10 +157,10 @@ def test_unknown_filters_are_refused_with_those_that_are_known(camera, name):
 
 def test_impossible_sizes_angles_and_radii_are_refused():
     for angle, size in ((PSF_ANGLES, 64), (-1, 64), (0, 63), (0, 0)):
-        with pytest.raises(ValueError, match=f"size {size} must be even, angle {angle}"):
+        with pytest.raises(ValueError, match=f"must be even .*, not {size} and {angle}"):
             fourier_psf("uvis", "F555W", angle=angle, size=size, oversampling=2)
     for radius in (0, -1, 4.1, np.nan):
-        with pytest.raises(ValueError, match="between 0 and 4"):
+        with pytest.raises(ValueError, match="above 0 and at most 4"):
             encircled_energy("uvis", "F555W", [0.1, radius])
 
 

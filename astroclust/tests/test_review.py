@@ -665,7 +665,7 @@ def test_command_writes_a_page(files, tmp_path, capsys):
 def test_command_says_what_is_wrong(files, tmp_path, capsys):
     table, images = files
     for given, message in (
-        ([str(table)], "a review requires images; give --image F555W=v.fits"),
+        ([str(table)], "a review requires images; add --image F555W=v.fits"),
         ([str(table), *images, "--labels", str(table)], "is the table itself"),
         ([str(table), *images, "--labels", f"{tmp_path}/no/l.ecsv"], "does not exist"),
         ([f"{tmp_path}/none.fits", *images], "does not exist"),
@@ -728,7 +728,7 @@ def test_a_label_file_with_a_damaged_header(tmp_path):
         LabelStore(one, [10.0], [5.0]).add(0, reviewer="anna", label=2)
     text = path.read_text()
     path.write_text(text.replace("# delimiter: ','", "# delimiter: ';'"))
-    with pytest.raises(ValueError, match=r"unreadable header .*; replace it by"):
+    with pytest.raises(ValueError, match=r"unreadable header .*; replace it with"):
         LabelStore(path, [10.0], [5.0])
     # As the message says.
     header = [line for line in other.read_text().splitlines() if line.startswith("#")]

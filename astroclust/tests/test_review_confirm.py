@@ -157,7 +157,7 @@ def test_purities_that_cannot_be(table):
         purity_cut(table, 0.99)
     with pytest.raises(ValueError, match="above 0 and below 1, not 1"):
         purity_cut(table, 1)
-    with pytest.raises(ValueError, match="that of no object"):
+    with pytest.raises(ValueError, match="no object has a class and a probability"):
         purity_cut(table[4:], 0.5)
     with pytest.raises(KeyError, match="requires the column class"):
         purity_cut(table["x", "y"], 0.5)
@@ -204,10 +204,12 @@ def test_the_command_takes_a_purity(files, capsys):
     said = capsys.readouterr().out
     assert "calibration error of legus-pictures-1" in said
     # As an argument of --confirm, it selects the same objects.
-    assert float(said.split("probabilities from ")[1].split()[0]) == purity_cut(table, wanted)
+    assert float(said.split("probabilities of at least ")[1].split()[0]) == purity_cut(
+        table, wanted
+    )
     table.meta["ACSHA"] = "0" * 16
     table.write(folder / "other.ecsv")
     other = [command[0], str(folder / "other.ecsv"), *command[2:]]
     assert main([*other, "--confirm-purity", "0.5", *export]) == 1
-    assert "give its file with --model, or a probability with --confirm" in capsys.readouterr().err
+    assert "set its file with --model, or a probability with --confirm" in capsys.readouterr().err
     assert main([*other, "--confirm", "0.1", *export]) == 0  # the remedy

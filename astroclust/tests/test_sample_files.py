@@ -144,28 +144,28 @@ def test_roles_of_other_filters(folder, pictures):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": "photo"}, r"row 1 \(ngc628-c\), column kind: is 'photo', not one of images, pic"),
-        ({"field": ""}, "row 1, column field: is empty"),
-        ({"labels": ""}, r"row 1 \(ngc628-c\), column labels: is empty, but samples of kind pict"),
+        ({"kind": "photo"}, r"row 1 \(ngc628-c\), column kind: 'photo' is not one of images, pic"),
+        ({"field": ""}, "row 1, column field: empty; enter"),
+        ({"labels": ""}, r"row 1 \(ngc628-c\), column labels: empty, but required for samples of"),
         ({"labels": "none.ecsv"}, r"row 1 \(ngc628-c\): .*none\.ecsv does not exist"),
         ({"field": "ngc45"}, r"row 1 \(ngc45\), column labels: .*no row of field ngc45"),
-        ({"file": ""}, "column picture: is empty, but samples of kind picture need it"),
+        ({"file": ""}, "column picture: empty, but required for samples of kind picture"),
         ({"file": "none.png"}, r"row 1 \(ngc628-c\): .*none\.png does not exist"),
         ({"file": "labels.ecsv"}, r"row 1 \(ngc628-c\): .*labels\.ecsv is not a picture"),
         ({"weight": "-1"}, r"row 1 \(ngc628-c\), column weight: is -1, not a positive"),
-        ({"weight": "much"}, r"row 1 \(ngc628-c\), column weight: is 'much', not a number"),
-        ({"augmentation": "mixup"}, "column augmentation: is 'mixup', not one of observations"),
-        ({"filters": "F814W"}, "column filters: is 'F814W', not three names"),
+        ({"weight": "much"}, r"row 1 \(ngc628-c\), column weight: 'much' is not a number"),
+        ({"augmentation": "mixup"}, "column augmentation: 'mixup' is not one of observations"),
+        ({"filters": "F814W"}, "column filters: 'F814W' is not three names"),
         ({"filters": "F814W F555W F999W"}, r"row 1 .*'F999W' has no known role"),
-        ({"t_c": ""}, r"column t_c: is '', not a number"),
+        ({"t_c": ""}, r"column t_c: '' is not a number"),
         ({"t_c": "90000"}, r"row 1 \(ngc628-c\): the grid .* lies outside a\.png"),
-        ({"wcs": "header.fits"}, "column wcs: the affine is given as well; give either"),
-        (dict.fromkeys(AFFINE, ""), "column wcs: is empty, and so is the affine"),
-        ({"n": "5"}, "column n: has '5', but samples of kind picture do not use it"),
-        ({"F555W": "images.fits"}, "column F555W: has 'images.fits', but samples of kind picture"),
+        ({"wcs": "header.fits"}, "column wcs: set in addition to the affine transformation; use"),
+        (dict.fromkeys(AFFINE, ""), "column wcs: neither this column nor the affine"),
+        ({"n": "5"}, "column n: '5' is not used by samples of kind picture; remove it"),
+        ({"F555W": "images.fits"}, "column F555W: 'images.fits' is not used by samples of kind"),
         ({"color": "red"}, "has a column color, which is neither a filter of band system legus"),
         ({"label_column": "label"}, r"row 1 \(ngc628-c\): .* has no column label"),
-        ({"kind": "simulated", "file": ""}, "but samples of kind simulated do not use it"),
+        ({"kind": "simulated", "file": ""}, "is not used by samples of kind simulated; remove"),
     ],
 )
 def test_what_is_wrong_with_a_row(folder, pictures, changes, message):
@@ -182,7 +182,7 @@ def test_lists_that_are_wrong(folder, pictures):
     pictures.remove_column("field")
     with pytest.raises(KeyError, match="no column 'field'"):
         read_samples(pictures)
-    for n, message in (("0", "column n: is 0, not"), ("many", "column n: is 'many', not a whole")):
+    for n, message in (("0", "column n: 0 is not"), ("many", "column n: 'many' is not a whole")):
         with pytest.raises(ValueError, match=message):
             read_samples(rows_of(field=["s"], n=n))
     with pytest.raises(ValueError, match=r"samples, row 1 \(ngc1566\) has no image"):

@@ -96,7 +96,7 @@ def test_scores_leave_out_what_was_trained_on(folder, validated, capsys):
     error = capsys.readouterr().err
     assert f"validated was trained on all of these {n} rows" in error
     assert (
-        "the scores in its card are for rows held out; give other labels, or --include-tr" in error
+        "the scores in its card are for held-out rows; use other labels, or --include-tr" in error
     )
     # Both remedies, and the card.
     assert astroclust.load_classifier(validated).card.scores["n"] == n
@@ -163,7 +163,10 @@ def test_rows_that_overlap_are_not_cross_validated(folder, sparse, tmp_path, cap
     [
         (["train", "--simulate", "8", "--folds", "5", "-o"], "--folds requires --labels TABLE"),
         (["train", "--sample", "x.ecsv", "--folds", "0", "-o"], "--folds requires --labels TABLE"),
-        (["train", "--simulate", "8", "--patience", "0", "-o"], "number of epochs from 1, not 0"),
+        (
+            ["train", "--simulate", "8", "--patience", "0", "-o"],
+            "patience must be at least one epoch, not 0",
+        ),
         (
             ["train", "--simulate", "8", "--patience", "2", "--recipe", "wei2020", "-o"],
             "the recipes native, fine-tune and human-labels",
@@ -213,7 +216,7 @@ def test_classify_says_what_accuracy_to_expect(folder, validated, tmp_path, caps
     assert (facts["bands"], facts["expected_accuracy"]) == (["V", "I"], expected)
     both[-3] = str(folder / "small.safetensors")
     assert main([*both, "-o", str(tmp_path / "c.fits")]) == 0
-    line = "bands V, I: the card of small has no accuracy for exactly these"
+    line = "bands V, I: the card of small has no accuracy for exactly these bands"
     assert line in capsys.readouterr().out.splitlines()
     # Of both kinds of labels, of which those of galaxies are named.
     classifier = astroclust.load_classifier(validated)

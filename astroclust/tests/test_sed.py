@@ -512,7 +512,7 @@ def test_spectra_without_magnitudes():
         synthetic_magnitudes(flat(u.ct), "F438W")
     with pytest.raises(ValueError, match="min_coverage must be"):
         synthetic_magnitudes(flat(), "F438W", min_coverage=0)
-    with pytest.raises(ValueError, match="give one spectrum, or an array"):
+    with pytest.raises(ValueError, match="pass one spectrum, or an array"):
         synthetic_magnitudes(spectrum_cube(), "F438W")
     with pytest.warns(AstropyUserWarning, match=r"F438W \(0%, 1 of 1\)"):
         result = synthetic_magnitudes(spectrum_cube()[:, 3, 3], "F438W", min_coverage=0.3)

@@ -263,7 +263,9 @@ def test_regions_leave_candidates_out(crowded, tmp_path):
 
 
 def test_regions_that_do_not_fit(crowded, tmp_path):
-    with pytest.raises(ValueError, match=r"exclude has shape \(3, 3\), the images \(310, 300\)"):
+    with pytest.raises(
+        ValueError, match=r"exclude has shape \(3, 3\), but the images \(310, 300\)"
+    ):
         find_candidates(crowded.images, exclude=np.ones((3, 3), bool))
     with pytest.raises(FileNotFoundError, match="does not exist"):
         find_candidates(crowded.images, footprint=tmp_path / "none.reg")

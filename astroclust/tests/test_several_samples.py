@@ -240,7 +240,7 @@ def test_what_cannot_be_held_out():
         hold_out(samples, galaxies=["NGC 1", "NGC 3"])
     with pytest.raises(ValueError, match="all galaxies are held out; keep one"):
         hold_out(samples, galaxies=["NGC 1", "NGC 2"])
-    with pytest.raises(ValueError, match="out of several samples; give a list"):
+    with pytest.raises(ValueError, match="out of several samples; pass a list"):
         hold_out(samples[0], galaxies="NGC 1")
     with pytest.raises(ValueError, match="no test sets to score"):
         score_galaxies(load_classifier(), samples)
@@ -251,8 +251,8 @@ def test_samples_must_fit_together():
     three = Stamps(first.stamps.data[:, :3], ["NUV", "U", "B"])
     for other, message in (
         (replace(first, stamps=three, name="b"), "sample b has bands NUV, U, B, but sample ngc 1"),
-        (sample_of(8, "NGC 2", size=32), "ngc 2 has stamps of a width of 32, but sample ngc 1 24"),
-        (replace(first, scheme="cluster", labels=np.resize([1, 2], 8)), "give labels of one sch"),
+        (sample_of(8, "NGC 2", size=32), "ngc 2 has a stamp width of 32, but sample ngc 1 has 24"),
+        (replace(first, scheme="cluster", labels=np.resize([1, 2], 8)), "use labels of one sch"),
     ):
         with pytest.raises(ValueError, match=message):
             train_classifier([first, other], name="x", recipe=QUICK)

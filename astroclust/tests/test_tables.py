@@ -63,7 +63,7 @@ FROM_1 = ("SExtractor", "IRAF", "DAOPHOT II", "StarcNet")
 
 def check(table, from_1=False):
     if from_1:
-        with pytest.warns(AstropyUserWarning, match="count pixels from 1"):
+        with pytest.warns(AstropyUserWarning, match="are 1-based pixels"):
             x, y = pixel_positions(table)
     else:
         x, y = pixel_positions(table)
@@ -166,7 +166,7 @@ def test_columns_have_the_types_of_their_values(tmp_path):
         ),
         ("#   1 X_IMAGE  Position [pixel]\n#  2 Y_IMAGE Position [pixel]\n", "it has no rows"),
         ("\ufeff", "it has no rows"),
-        ("# x y\n", "it has no rows, at most comments"),
+        ("# x y\n", "it has no rows apart from comments"),
         (TEXTS["DAOPHOT II"].replace("  1 2048", "  2 2048"), "several lines per row"),
         (TEXTS["IRAF"][:-1] + "  \\\n", "its last row is truncated"),
     ],
@@ -202,7 +202,7 @@ def test_other_files_are_not_tables(content, message, tmp_path):
     (tmp_path / "t.cat").write_bytes(content)
     with pytest.raises(OSError, match=message):
         read_table(tmp_path / "t.cat")
-    with pytest.raises(IsADirectoryError, match="it is a folder; give a file"):
+    with pytest.raises(IsADirectoryError, match="it is a folder; choose a file"):
         read_table(tmp_path)
 
 
@@ -225,14 +225,16 @@ def test_ldac_and_files_of_several_tables(tmp_path):
     fits.HDUList([fits.PrimaryHDU(), header, objects, header, objects]).writeto(
         path, overwrite=True
     )
-    with pytest.raises(OSError, match=r"several tables \(0 PRIMARY, .*: add one in brackets, as"):
+    with pytest.raises(
+        OSError, match=r"several tables \(0 PRIMARY, .*; append one in brackets, such as"
+    ):
         read_table(path)
     check(read_table(f"{path}[LDAC_OBJECTS,2]"), from_1=True)
     # Of several, the only one that has positions.
     fits.HDUList([fits.PrimaryHDU(), header, table_hdu("A")]).writeto(path, overwrite=True)
     check(read_table(path))
     fits.HDUList([fits.PrimaryHDU(np.zeros((9, 9)))]).writeto(path, overwrite=True)
-    with pytest.raises(OSError, match="it has no table, only 0 PRIMARY; give another file"):
+    with pytest.raises(OSError, match="it has no table, only 0 PRIMARY; choose another file"):
         read_table(path)
 
 
@@ -258,7 +260,9 @@ def test_votables(tmp_path):
     for number, name in enumerate(("first", "second")):
         document.resources[0].tables[number].name = name
     document.to_xml(str(path))
-    with pytest.raises(OSError, match=r"several tables; add one of 0 first, 1 second in brackets"):
+    with pytest.raises(
+        OSError, match=r"several tables; append one of 0 first, 1 second in brackets"
+    ):
         read_table(path)
     check(read_table(f"{path}[first]"))
     assert len(read_table(f"{path}[1]")) == 1

@@ -90,7 +90,7 @@ def test_a_run_with_another_teacher_does_not_resume(tmp_path):
     ("entries", "message"),
     [
         ({"bands": ("V", "I")}, "has bands V, I, but the classifier to train has NUV, U, B, V, I"),
-        ({"stamp_size": 50}, "has stamps of a width of 50, but"),
+        ({"stamp_size": 50}, "has a stamp width of 50, but"),
         ({"normalization": "unit-stamp"}, "has the normalization unit-stamp, but"),
     ],
 )

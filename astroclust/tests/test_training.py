@@ -662,7 +662,7 @@ def test_a_start_takes_stamps_in_its_bands_and_keeps_the_meaning_of_the_labels()
     stamps = simulate_stamps(8, seed=1)
     three = Stamps(stamps.data[:, :3], stamps.filters[:3])
     labels = stamps.table["class"]
-    with pytest.raises(ValueError, match=r"takes bands NUV, .* has NUV, U, B; cut stamps in its"):
+    with pytest.raises(ValueError, match=r"uses bands NUV, .* has NUV, U, B; cut stamps in its"):
         train_classifier(Sample(three, labels), name="mine", start=start)
     sample = Sample(stamps, labels, scheme="phangs")
     recipe = Recipe(epochs=1, validation_fraction=0)

@@ -117,7 +117,7 @@ def test_labels_of_fewer_classes_are_not_those_of_a_classifier(table, field):
 
 def test_samples_have_a_label_per_stamp():
     stamps = Stamps(np.zeros((4, 1, 8, 8)), ["F555W"])
-    with pytest.raises(ValueError, match="there are 3 labels for 4 stamps; give one per stamp"):
+    with pytest.raises(ValueError, match="there are 3 labels for 4 stamps; pass one per stamp"):
         Sample(stamps, [1, 1, 4])
     with pytest.raises(KeyError, match="unknown class scheme 'mine'"):
         Sample(stamps, [1, 1, 4, 4], scheme="mine")

@@ -58,7 +58,7 @@ def test_pictures_without_credit(pictures, tmp_path):
     assert set(read_picture_stamps(tmp_path / "copy").table["credit"]) == {""}
     listing.remove_columns(["a_cx", "t_r"])
     listing.write(tmp_path / "copy" / "pictures.ecsv", overwrite=True)
-    with pytest.raises(ValueError, match=r"pictures\.ecsv lacks the columns a_cx, t_r; give"):
+    with pytest.raises(ValueError, match=r"pictures\.ecsv lacks the columns a_cx, t_r; it needs"):
         read_picture_stamps(tmp_path / "copy")
 
 
@@ -161,17 +161,17 @@ def test_what_the_study_on_pictures_refuses(pictures, tmp_path, capsys):
         reproduce_on_pictures(tmp_path, pictures, runs=0)
     with pytest.raises(ValueError, match="weights none would make resnet18-imagenet random"):
         reproduce_on_pictures(tmp_path, pictures, weights="none")
-    with pytest.raises(ValueError, match="ngc45 is not one of the pictures, which are of ngc1566"):
+    with pytest.raises(ValueError, match="ngc45 is not in the pictures, which show ngc1566"):
         reproduce_on_pictures(tmp_path, pictures, new_galaxy="ngc45")
-    with pytest.raises(FileNotFoundError, match="give the folder with the list of pictures"):
+    with pytest.raises(FileNotFoundError, match="choose the folder with the list of pictures"):
         reproduce_on_pictures(tmp_path, tmp_path)
     command = ["reproduce", "wei2020", "-q", "-o", f"{tmp_path}/out"]
     assert main([*command, "--pictures", str(pictures), "--quick", "--labels", "bcw"]) == 1
     said = capsys.readouterr().err
-    assert "wei2020 --pictures does not take --labels, --quick; it takes" in said
+    assert "wei2020 --pictures does not accept --labels, --quick; it accepts" in said
     assert "--batches" in said
     assert main([*command, "--batches", "3"]) == 1
-    assert "wei2020 does not take --batches; it takes" in capsys.readouterr().err
+    assert "wei2020 does not accept --batches; it accepts" in capsys.readouterr().err
 
 
 def test_networks_whose_weights_cannot_be_had(tmp_path, monkeypatch):
@@ -242,4 +242,4 @@ def test_claims_are_supported_contradicted_or_open():
     }
     few = check_claims({key: table[table["run"] == "1"] for key, table in parts.items()})
     assert set(few["verdict"]) == {"supports", "undecided"}
-    assert "higher in 1 of 1 trainings" in few["ours"][0]
+    assert "higher in 1 of 1 training runs" in few["ours"][0]

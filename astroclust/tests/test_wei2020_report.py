@@ -137,7 +137,7 @@ def test_ngc_3351_has_a_row_of_its_own(tmp_path):
     assert (row["field"], row["first"], row["second"]) == ("NGC 3351", "bcw", "PHANGS-HST")
     assert [row[f"class_{name}"] for name in ("1", "2", "3", "1+2")] == [50, 100, 100, 100]
     assert row["objects"] == 4
-    assert "objects that became class 4 do not count" in sections(report)["People"].text
+    assert "objects that became class 4 are not included" in sections(report)["People"].text
 
 
 def test_networks_are_compared_with_the_level_of_people(tmp_path):

@@ -89,7 +89,7 @@ def test_a_known_hash_covers_the_card(server, files):
 
 
 def test_what_is_not_there_is_said(server):
-    with pytest.raises(OSError, match=r"or the card beside it .* could not be fetched"):
+    with pytest.raises(OSError, match=r"or its card .* could not be fetched"):
         load_classifier(f"{server.address}/models/other.safetensors")
 
 

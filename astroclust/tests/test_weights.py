@@ -324,9 +324,9 @@ def test_a_pickle_in_disguise_is_refused(saved):
 
 def test_stamps_must_fit(field):
     classifier = load_classifier()
-    with pytest.raises(ValueError, match="takes stamps of 50 pixels, these have 25"):
+    with pytest.raises(ValueError, match="uses stamps of 50 pixels, but these have 25"):
         classifier.probabilities(make_stamps(field.truth[:1], field.images, size=25))
-    with pytest.raises(ValueError, match="takes bands"):
+    with pytest.raises(ValueError, match="uses bands"):
         classifier.probabilities(make_stamps(field.truth[:1], field.images, bands=("V",)))
 
 

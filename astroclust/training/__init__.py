@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Training: samples, recipes, splits, augmentation, fitting and calibration, on Lightning."""
+"""Training of classifiers with Lightning: samples, recipes, splits, augmentation, calibration."""
 
 import gc
 import logging
@@ -149,9 +149,9 @@ def train_classifier(
         Classifier to fine-tune. It replaces the weights, architecture and normalization of the
         recipe.
     teacher : `~astroclust.weights.Classifier`, optional
-        Classifier to distill (Hinton et al. 2015, arXiv:1503.02531), such as a large ensemble: the
-        targets are mostly its class probabilities of the same augmented stamps, and the rest the
-        labels.
+        Classifier to distill (Hinton et al. 2015, arXiv:1503.02531), such as a large ensemble. The
+        targets are weighted means of its class probabilities for the same augmented stamps (70 %)
+        and of the labels.
     members : int, optional
         Number of networks in the ensemble, which differ only in their seeds.
     seed : int, optional
@@ -165,7 +165,7 @@ def train_classifier(
     Returns
     -------
     classifier : `~astroclust.weights.Classifier`
-        Trained classifier, whose card describes the sample and holds the test scores, if any. To
+        Trained classifier, whose card describes the sample and lists the test scores, if any. To
         record a command in the card, replace its ``command`` before saving.
 
     Raises
@@ -367,7 +367,7 @@ def _first_weights(card, recipe, start, number):
 
 
 def _check_scores(network, card):
-    """Check that a network returns one score per class before a long training."""
+    """Check, before a long training, that a network returns one score per class."""
     pixels = torch.zeros(2, len(card.bands), card.stamp_size, card.stamp_size)
     network.eval()
     with torch.inference_mode():
@@ -377,6 +377,6 @@ def _check_scores(network, card):
     if shape != (2, len(card.classes)):
         raise ValueError(
             f"network {card.architecture!r} returns shape {shape} for 2 stamps, not "
-            f"{(2, len(card.classes))}: it must return one score per class "
-            "(astroclust.networks.register_network)"
+            f"{(2, len(card.classes))}; make it return one score per class (see "
+            "astroclust.networks.register_network)"
         )

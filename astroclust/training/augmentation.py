@@ -28,7 +28,7 @@ __all__ = [
 BAND_LOSS = 0.4
 MISSING_PIXELS = 0.05
 PICTURES = 0.5
-# Most press pictures show these bands; the probability is applied if all are present.
+# Bands of most press pictures, and the probability of choosing them if all are present.
 OPTICAL, OPTICAL_PICTURES = ("B", "V", "I"), 0.8
 # Maximum noise added, in units of the sky noise, and its probability.
 NOISE, NOISY = 0.7, 0.15
@@ -65,9 +65,10 @@ def crop_middle(stamps, size=None):
 def augment_stamps(stamps, rng, *, size=None):
     """Augment stamps with transformations that preserve their class.
 
-    Rotations by 90 degrees, reflections and shifts by a pixel; gain changes per band; added noise;
-    removal of any number of bands but all; a side of the stamp without data; and conversion of
-    three bands to a color picture (``astroclust.training.renderings``).
+    Stamps are rotated by multiples of 90 degrees, reflected and shifted by a pixel; the gain of
+    each band is changed; and, with some probability, noise is added, one or more bands (but not
+    all) or a side of the stamp are removed, and three bands are converted to a color picture
+    (``astroclust.training.renderings``).
 
     Parameters
     ----------
@@ -322,7 +323,7 @@ def damage_some(stamps, rng, *, kinds):
 
 
 def draw_damage(n, rng, kinds):
-    """Each kind of damage, and the fraction of pixels that each of n images loses by it."""
+    """Draw the fraction of pixels that each of n images loses to each kind of damage."""
     chosen = rng.integers(len(kinds), size=n)
     fraction = rng.uniform(0, MOST_DAMAGE, n) * (rng.random(n) < DAMAGED)
     return [(kind, np.where(chosen == i, fraction, 0)) for i, kind in enumerate(kinds)]

@@ -68,8 +68,8 @@ def score_bands(tests, *, subsets=None, progress_bar=False):
         classifier was not trained on. Several classifiers may be those of cross-validation folds,
         or of galaxies that were held out one at a time.
     subsets : sequence of sequence of str, optional
-        Roles of each subset; by default those of `likely_subsets`. Subsets that no stamp has, or
-        that lack more bands than the cards allow, are excluded.
+        Roles of each subset; by default those of `likely_subsets`. Subsets that are not available
+        for any stamp, or that lack more bands than the cards allow, are excluded.
     progress_bar : bool, optional
         Whether to show progress on standard error.
 
@@ -97,7 +97,7 @@ def score_bands(tests, *, subsets=None, progress_bar=False):
     """
     tests = list(tests)
     if not tests:
-        raise ValueError("no test sets to score a classifier on; give at least one")
+        raise ValueError("no test sets to score a classifier on; pass at least one")
     card = tests[0][0].card
     for classifier, *_ in tests[1:]:
         other = classifier.card

@@ -21,7 +21,7 @@ _ENTRIES = {"state_dict", "optimizer_states", "global_step", "epoch"}
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Write checkpoints to a temporary file and rename it; the last but one is kept.
+    """Write checkpoints to a temporary file and rename it, keeping the previous checkpoint.
 
     Lightning writes checkpoints in ``$TMPDIR`` and copies them over the old ones; if the process is
     killed while copying across file systems, both are lost.
@@ -124,14 +124,14 @@ def find_checkpoint(folder):
         if problem is None:
             if problems:
                 warnings.warn(
-                    f"{' and '.join(problems)}; resuming from {path.name}, the checkpoint before",
+                    f"{' and '.join(problems)}; resuming from the previous checkpoint, {path.name}",
                     AstropyUserWarning,
                     stacklevel=2,
                 )
             return path
         problems.append(f"{path} is damaged ({problem})")
     if problems:
-        raise OSError(f"{' and '.join(problems)}; remove {folder} to train again from the start")
+        raise OSError(f"{' and '.join(problems)}; remove {folder} to restart the training")
     return None
 
 
@@ -151,9 +151,7 @@ def check_best(folder):
     path = folder / BEST
     problem = _damage(path) if path.exists() else None
     if problem is not None:
-        raise OSError(
-            f"{path} is damaged ({problem}); remove {folder} to train again from the start"
-        )
+        raise OSError(f"{path} is damaged ({problem}); remove {folder} to restart the training")
 
 
 def _damage(path):
@@ -162,11 +160,11 @@ def _damage(path):
         with zipfile.ZipFile(path) as archive:
             part = archive.testzip()
         if part is not None:
-            return f"{part} in it has changed"
+            return f"its entry {part} has changed"
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         missing = sorted(_ENTRIES - set(content))
     except PermissionError as error:
-        raise OSError(f"cannot read {path}: {error.strerror}; allow it to be read") from error
+        raise OSError(f"cannot read {path}: {error.strerror}; grant read permission") from error
     except Exception as error:  # zipfile and torch fail in many ways
         return str(error).partition("\n")[0] or type(error).__name__
     return f"it lacks {', '.join(missing)}" if missing else None

@@ -17,8 +17,8 @@ from astroclust.training.splits import fold_rows
 
 __all__ = ["FEW_LABELS", "CrossValidation", "run_folds", "start_probabilities"]
 
-#: Number of labels below which ``astroclust train`` cross-validates. A test set of a fifth of more
-#: labels resolves differences of some ten points; of fewer, hardly any.
+#: Number of labels below which ``astroclust train`` cross-validates, because a test set of a fifth
+#: of fewer labels hardly resolves differences of ten percentage points.
 FEW_LABELS = 300
 
 log = logging.getLogger(__name__)
@@ -66,12 +66,12 @@ class CrossValidation:
 
     @property
     def scores(self):
-        """Scores of all rows together, see `score_classifier` without ``ablate``."""
+        """Scores of all rows together; see `score_classifier` without ``ablate``."""
         return summary(self.true, self.probabilities, self.scheme)
 
     @property
     def comparison(self):
-        """The `~astroclust.evaluation.PairedComparison` with the start; None if there is none."""
+        """`~astroclust.evaluation.PairedComparison` with the classifier before fine-tuning."""
         if self.start_probabilities is None:
             return None
         before = self.start_probabilities.argmax(axis=1)

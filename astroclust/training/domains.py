@@ -54,7 +54,7 @@ class Domain:
         return len(self.rows)
 
     def take(self, numbers, rng=None, device=None):
-        """Selected stamps and their targets; augmented if a generator is given, on a device."""
+        """Selected stamps, augmented if a generator is given, and their targets."""
         rows = self.rows[numbers]
         stamps = self.stamps[rows]
         if device is not None:
@@ -101,8 +101,8 @@ def class_weights(targets, mix):
     wanted = np.full(len(found), 1 / len(found)) if mix == "equal" else np.asarray(mix, float)
     if len(wanted) != len(found):
         raise ValueError(
-            f"class_mix has {len(wanted)} fractions, but there are {len(found)} classes: give one "
-            "per class"
+            f"class_mix has {len(wanted)} fractions, but there are {len(found)} classes; use one "
+            "fraction per class"
         )
     weights = np.divide(wanted, found, out=np.ones_like(found), where=found > 0)
     return (weights / (weights @ found)).astype(np.float32)

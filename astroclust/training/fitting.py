@@ -40,7 +40,7 @@ __all__ = ["LOADERS", "fit_network", "interruptible", "quiet_lightning"]
 #: would copy all stamps to them, so there are none.
 LOADERS = 1 if sys.platform == "linux" else 0
 
-# Fraction of the targets that a teacher, if there is one, gives.
+# Weight of the class probabilities of a teacher, if there is one, in the targets.
 _TAUGHT = 0.7
 
 _OPTIMIZERS = {
@@ -151,7 +151,7 @@ def _is_warning(record):
 
 @contextmanager
 def interruptible():
-    """Raise `KeyboardInterrupt` on Ctrl-C: Lightning exits, and ignores any later Ctrl-C."""
+    """Raise `KeyboardInterrupt` on Ctrl-C; Lightning would exit and ignore any later Ctrl-C."""
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield

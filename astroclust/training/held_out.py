@@ -21,7 +21,7 @@ def hold_out(sample, *, galaxies=None, fraction=0.2, seed=1):
     Parameters
     ----------
     sample : `Sample` or sequence of `Sample`
-        Input samples, not modified. An existing test set that is replaced is dropped.
+        Input samples, not modified. Their test sets are discarded if new ones are held out.
     galaxies : str or sequence of str, optional
         Galaxies, in any spelling, all samples of which become test sets; other samples are
         unchanged. By default, a fraction of each sample is held out.
@@ -65,7 +65,7 @@ def _hold_out_rows(sample, fraction, seed):
     if not (len(training) and len(test)):
         raise ValueError(
             f"the stamps of {len(labels)} labeled rows overlap too much for {fraction:.0%} of "
-            "them to be held out; label more, further apart"
+            "them to be held out; label more objects that are further apart"
         )
     apart = "at random" if sample.groups is None else "which share no pixel with the training set"
     return _divided(sample, training, test, f"{len(test)} other rows, {apart}")
@@ -73,7 +73,7 @@ def _hold_out_rows(sample, fraction, seed):
 
 def _hold_out_galaxies(samples, galaxies):
     if isinstance(samples, Sample):
-        raise ValueError("galaxies can only be held out of several samples; give a list of samples")
+        raise ValueError("galaxies can only be held out of several samples; pass a list of samples")
     samples = list(samples)
     wanted = _wanted(samples, galaxies)
     if all(plain_name(one.galaxy) in wanted for one in samples if one.galaxy or not one.simulated):
@@ -88,14 +88,14 @@ def _hold_out_galaxies(samples, galaxies):
 
 
 def _wanted(samples, galaxies):
-    """Plain names of galaxies; an error if one has no sample."""
+    """Plain names of galaxies, all of which must have samples."""
     known = {plain_name(one.galaxy): one.galaxy for one in samples if one.galaxy}
     wanted = {plain_name(one): one for one in galaxies}
     unknown = [wanted[plain] for plain in wanted if plain not in known]
     if unknown:
         raise ValueError(
-            f"no sample is of galaxy {', '.join(unknown)}; available are "
-            f"{', '.join(known.values()) or 'none with a galaxy'}"
+            f"no sample is of galaxy {', '.join(unknown)}; "
+            + (f"available are {', '.join(known.values())}" if known else "set that of a sample")
         )
     return set(wanted)
 

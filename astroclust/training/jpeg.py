@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""JPEG compression of many pictures at once, on the device that holds them."""
+"""JPEG compression of many pictures at once, on the device of their tensor."""
 
 import numpy as np
 import torch

@@ -46,7 +46,7 @@ def class_targets(labels, n, scheme="legus"):
         return np.eye(len(scheme), dtype=np.float32)[scheme.positions(labels)]
     if np.ma.is_masked(labels):
         raise ValueError(
-            f"labels has {np.ma.count_masked(labels)} masked values; exclude those rows"
+            f"labels contain {np.ma.count_masked(labels)} masked values; exclude those rows"
         )
     labels = labels.data
     total = labels.sum(axis=1)

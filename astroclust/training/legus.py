@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Samples from LEGUS fields: download catalogs and mosaics, cut stamps, optionally drop mosaics."""
+"""Samples cut from LEGUS fields, whose catalogs and mosaics are downloaded."""
 
 import shutil
 import warnings
@@ -156,9 +156,9 @@ def plan_legus(
     Parameters
     ----------
     fields : str or sequence of str, optional
-        Names of fields; or ``"all"``, those of `labeled_fields`. If files of a field are missing
-        from the archive, the field is an error if it is named; otherwise, it is excluded, also from
-        later calls with the same folder.
+        Names of fields, or ``"all"`` for those of `labeled_fields`. If files of a field are missing
+        from the archive, a `FileNotFoundError` is raised if the field was named; with ``"all"``,
+        the field is excluded, also in later calls with the same folder.
     folder : str or `~pathlib.Path`
         Folder for the stamps, and for mosaics that are dropped.
     classifier : `~astroclust.weights.Classifier`, optional
@@ -317,8 +317,8 @@ def _field_sample(name, plan, classifier, progress_bar):
         if stamps.bands != card.bands or stamps.size != card.stamp_size:
             raise ValueError(
                 f"{path} has stamps of {stamps.size} pixels in {', '.join(stamps.bands)}, but "
-                f"{card.name} takes {card.stamp_size} in {', '.join(card.bands)}: remove it, or "
-                "choose another folder"
+                f"{card.name} uses {card.stamp_size} in {', '.join(card.bands)}; remove this file, "
+                "or choose another folder"
             )
     field = find_field(name)
     return Sample(

@@ -20,11 +20,12 @@ SHIFT = 1.5
 GAMMA = 0.4
 # Scatter of the gains of the bands, as a natural logarithm.
 GAIN = 0.3
-# Maximum fraction of the difference to the 3 x 3 mean that is added to blur, subtracted to sharpen.
+# Maximum fraction of the difference from the 3 x 3 mean that is added or subtracted to blur or
+# sharpen.
 BLUR = 0.7
 # Maximum standard deviation of the noise, in units of the peak pixel.
 NOISE = 0.03
-# Probability that bands are removed, any number but all.
+# Probability that one or more bands, but not all, are removed.
 BAND_LOSS = 0.3
 
 

@@ -45,16 +45,16 @@ def check_samples(sample, start, teacher=None):
         for what, value, other in (
             ("bands", ", ".join(one.stamps.bands), ", ".join(first.stamps.bands)),
             ("band system", one.stamps.system.name, first.stamps.system.name),
-            ("stamps of a width of", _size(one), _size(first)),
+            ("a stamp width of", _size(one), _size(first)),
         ):
             if value != other:
                 raise ValueError(
                     f"sample {one.name or one.description} has {what} {value}, but sample "
-                    f"{first.name or first.description} {other}; cut all stamps alike"
+                    f"{first.name or first.description} has {other}; cut all stamps alike"
                 )
     if start is not None and first.stamps.bands != start.card.bands:
         raise ValueError(
-            f"{start.card.name} takes bands {', '.join(start.card.bands)}, but the sample has "
+            f"{start.card.name} uses bands {', '.join(start.card.bands)}, but the sample has "
             f"{', '.join(first.stamps.bands)}; cut stamps in its bands, or train without start"
         )
     for one in (start, teacher):
@@ -69,13 +69,13 @@ def check_teacher(teacher, samples, scheme, recipe):
     for what, value, other in (
         ("bands", ", ".join(card.bands), ", ".join(samples[0].stamps.bands)),
         ("classes", list(card.classes.numbers), list(scheme.numbers)),
-        ("stamps of a width of", card.stamp_size, _size(samples[0])),
-        ("the normalization", card.normalization, recipe.normalization),
+        ("a stamp width of", card.stamp_size, _size(samples[0])),
+        ("normalization", card.normalization, recipe.normalization),
     ):
         if value != other:
             raise ValueError(
                 f"the teacher {card.name} has {what} {value}, but the classifier to train has "
-                f"{other}: choose another teacher, or train without one"
+                f"{other}; choose another teacher, or train without one"
             )
 
 
@@ -132,13 +132,12 @@ def make_domains(samples, scheme, recipe, seed):
     if recipe.patience is not None and not aside:
         n = sum(len(one.stamps) for one in samples)
         raise ValueError(
-            f"none of {n} stamps can be set aside for early stopping; give more stamps, or omit "
-            "patience"
+            f"none of {n} stamps can be set aside for early stopping; add stamps, or omit patience"
         )
     if recipe.keep_best and not aside and not sets_by_galaxy(samples):
         raise ValueError(
-            "keep_best requires stamps to select the best epoch; give a validation_fraction above "
-            "0, or a test set"
+            "keep_best requires stamps to select the best epoch; set a validation_fraction above "
+            "0, or add a test set"
         )
     return training, aside
 
@@ -164,8 +163,8 @@ def joint_scheme(samples, start):
         if scheme.numbers != schemes[0].numbers:
             raise ValueError(
                 f"sample {one.name or one.description} has the classes of {scheme.name}, but "
-                f"sample {samples[0].name or samples[0].description} those of {schemes[0].name}; "
-                "give labels of one scheme"
+                f"sample {samples[0].name or samples[0].description} has those of "
+                f"{schemes[0].name}; use labels of one scheme"
             )
     if start is None:
         return schemes[0]
@@ -174,7 +173,7 @@ def joint_scheme(samples, start):
     if given is not None and given.numbers != known.numbers:
         raise ValueError(
             f"{start.card.name} has the classes {list(known.numbers)} of {known.name}, but the "
-            f"sample those of {given.name}; train without start, or give labels of its classes"
+            f"sample has those of {given.name}; train without start, or use labels of its classes"
         )
     return known if given is None else given
 

@@ -130,16 +130,17 @@ class Recipe:
         if self.keep_best and self.patience is not None:
             raise ValueError(
                 "keep_best selects the epoch of the highest accuracy, but patience that of the "
-                "lowest loss; give one of them"
+                "lowest loss; omit one of them"
             )
         if not 0 <= self.validation_fraction < 1:
             raise ValueError(
-                f"validation_fraction must be from 0 to 1, not {self.validation_fraction}"
+                "validation_fraction must be at least 0 and below 1, not "
+                f"{self.validation_fraction}"
             )
         if self.patience is None:
             return
         if not (isinstance(self.patience, Integral) and self.patience >= 1):
-            raise ValueError(f"patience must be a number of epochs from 1, not {self.patience!r}")
+            raise ValueError(f"patience must be at least one epoch, not {self.patience!r}")
         if not self.validation_fraction:
             raise ValueError(
                 "patience requires a validation_fraction above 0, as in the recipes native, "

@@ -21,7 +21,7 @@ POWER, WHITE, BALANCE = (0.3, 0.75), 0.3, 0.12
 # Depth of the black point below the sky, as the decimal logarithm of a fraction of the range from
 # sky to white; probability that it is above the sky, and by how many standard deviations.
 BLACK, CLIPPED, ABOVE_SKY = (-2.5, -0.4), 0.3, (-1.0, 5.0)
-# Fraction of the difference to a blurred picture that is added.
+# Fraction of the difference from a blurred picture that is added.
 SHARPENING = (-0.3, 1.6)
 QUALITY = (50, 98)
 # Half-width in pixels of the central region that is searched for the peak of the source.
@@ -65,7 +65,7 @@ def render_stamps(pixels, fields, rng):
     black, white = (tensor_like(pixels, values) for values in limits)
     light = (pixels - black).clamp_(min=0).div_((white - black).clamp_(min=1e-6))
     light.pow_(tensor_like(light, rng.uniform(*POWER, (n, 1, 1, 1))))
-    # Only a few pixel scales per call, so that each is resampled at once.
+    # Only a few pixel scales per call, so that all stamps of a scale are resampled together.
     groups = np.array_split(rng.permutation(n), min(n, 4))
     widths, pictures, settings = [], [], []
     for rows in groups:
@@ -200,7 +200,7 @@ def _compress_at_once(pictures, settings):
 
 
 def _padded(positions, size):
-    """Pixel numbers at positions that are also before the first or after the last pixel."""
+    """Pixel numbers at positions that may be before the first or after the last pixel."""
     mirrored = (-1 - positions) % (2 * size)
     mirrored = np.minimum(mirrored, 2 * size - 1 - mirrored)
     return np.where(positions < 0, mirrored, np.minimum(positions, size - 1))

@@ -62,7 +62,7 @@ def recipe_settings(recipe):
         path = Path(recipe.weights)
         if not path.is_file():
             raise FileNotFoundError(
-                f"the file of weights {path} does not exist; give another file, imagenet or none"
+                f"the weights file {path} does not exist; choose another file, imagenet or none"
             )
         with path.open("rb") as file:
             settings["weights"] = hashlib.file_digest(file, "sha256").hexdigest()

@@ -124,7 +124,7 @@ def read_samples(
 def _simulated(row, system, options, workers):
     n = row.number("n", int)
     if n < 1:
-        raise row.error("n", f"is {n}, not a number of stamps")
+        raise row.error("n", f"{n} is not a number of stamps; use at least 1")
     classifier, scheme = options["classifier"], options["scheme"]
     if scheme is None:
         scheme = LEGUS_CLASSES if classifier is None else classifier.card.classes
@@ -139,7 +139,7 @@ def _simulated(row, system, options, workers):
     if classifier is not None and sample.stamps.bands != classifier.card.bands:
         raise ValueError(
             f"simulated stamps have bands {', '.join(sample.stamps.bands)}, but "
-            f"{classifier.card.name} takes {', '.join(classifier.card.bands)}"
+            f"{classifier.card.name} uses {', '.join(classifier.card.bands)}; remove the row"
         )
     return sample
 
@@ -189,8 +189,9 @@ def _picture(row, table, system, classifier):
     """Region of a picture that contains the labels, and the labels with positions on it."""
     given = [one for one in AFFINE if row.text(one)]
     if bool(given) == bool(row.text("wcs")):
-        problem = "the affine is given as well" if given else "is empty, and so is the affine"
-        raise row.error("wcs", f"{problem}; give either it or {', '.join(AFFINE)}")
+        problem = "set in addition to" if given else "neither this column nor"
+        problem += " the affine transformation" if given else " the affine transformation is set"
+        raise row.error("wcs", f"{problem}; use either wcs or {', '.join(AFFINE)}")
     size = STAMP_SIZE if classifier is None else classifier.card.stamp_size
     reach = size // 2 + PICTURE_MARGIN + 1
     path, filters = row.path(row.needed("picture")), _filters(row)
@@ -227,7 +228,7 @@ def _filters(row):
     names = row.text("filters").replace(",", " ").split() or list(PICTURE_FILTERS)
     if len(names) != 3:
         raise row.error(
-            "filters", f"is {row.text('filters')!r}, not three names such as F814W F555W -"
+            "filters", f"{row.text('filters')!r} is not three names, such as F814W F555W -"
         )
     return [None if name == "-" else name for name in names]
 
@@ -261,11 +262,11 @@ def _named(sample, row):
     if row.kind != "simulated":
         entries["galaxy"] = row.text("galaxy") or _galaxy(field)
     if entries["weight"] <= 0:
-        raise row.error("weight", f"is {row.text('weight')}, not a positive number")
+        raise row.error("weight", f"{row.text('weight')} is not a positive number")
     augmentation = row.text("augmentation") or ("pictures" if row.kind == "picture" else None)
     if augmentation is not None and augmentation not in AUGMENTATIONS:
         raise row.error(
-            "augmentation", f"is {augmentation!r}, not one of {', '.join(AUGMENTATIONS)}"
+            "augmentation", f"{augmentation!r} is not one of {', '.join(AUGMENTATIONS)}"
         )
     return replace(sample, augmentation=augmentation, **entries)
 

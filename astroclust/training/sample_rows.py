@@ -59,7 +59,7 @@ class SampleRow:
         """Entry that must not be empty."""
         text = self.text(name)
         if not text:
-            raise self.error(name, f"is empty, but samples of kind {self.kind} need it")
+            raise self.error(name, f"empty, but required for samples of kind {self.kind}")
         return text
 
     def number(self, name, kind=float):
@@ -71,7 +71,7 @@ class SampleRow:
             value = np.nan
         if not np.isfinite(value):
             what = "a whole number" if kind is int else "a number"
-            raise self.error(name, f"is {text!r}, not {what}")
+            raise self.error(name, f"{text!r} is not {what}")
         return value
 
     def path(self, text):
@@ -117,13 +117,13 @@ def read_rows(samples, system):
             raise ValueError(
                 f"{name} has a column {one}, which is neither a filter of band system "
                 f"{system.name} nor one of {', '.join(sorted(known - set(_IGNORED)))}; rename it, "
-                f"or give its role in the column roles, as in {one}=V"
+                f"or set its role in the column roles, as in {one}=V"
             )
     rows = []
     for number, entries in enumerate(given, start=1):
         origin = f"{name}, row {number}"
         if not entries["field"]:
-            raise ValueError(f"{origin}, column field: is empty; give the name of the field")
+            raise ValueError(f"{origin}, column field: empty; enter the name of the field")
         row = SampleRow(f"{origin} ({entries['field']})", entries, root, images)
         _check_kind(row)
         rows.append(row)
@@ -141,7 +141,7 @@ def _entries(row, columns):
 def _check_kind(row):
     """Check that a row has no entries of another kind."""
     if row.kind not in _KINDS:
-        raise row.error("kind", f"is {row.kind!r}, not one of {', '.join(_KINDS)}")
+        raise row.error("kind", f"{row.kind!r} is not one of {', '.join(_KINDS)}")
     foreign = [
         one
         for kind in _KINDS.values()
@@ -153,11 +153,11 @@ def _check_kind(row):
     if foreign:
         raise row.error(
             foreign[0],
-            f"has {row.entries[foreign[0]]!r}, but samples of kind {row.kind} do not use it",
+            f"{row.entries[foreign[0]]!r} is not used by samples of kind {row.kind}; remove it",
         )
     if row.kind == "images" and not row.images:
         raise ValueError(
-            f"{row.origin} has no image; give its path in the column of a filter, such as F555W"
+            f"{row.origin} has no image; enter its path in the column of a filter, such as F555W"
         )
 
 

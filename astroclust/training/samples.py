@@ -121,7 +121,7 @@ class Sample:
         for stamps, labels in ((self.stamps, self.labels), (self.test_stamps, self.test_labels)):
             if stamps is not None and len(stamps) != len(labels):
                 raise ValueError(
-                    f"there are {len(labels)} labels for {len(stamps)} stamps; give one per stamp"
+                    f"there are {len(labels)} labels for {len(stamps)} stamps; pass one per stamp"
                 )
         if not (isinstance(self.weight, Real) and 0 < self.weight < np.inf):
             raise ValueError(f"weight must be a positive number, not {self.weight!r}")

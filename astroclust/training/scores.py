@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _BATCH = 256
-# Fraction of missing pixels in each stamp; a worn detector may lose a tenth.
+# Fraction of missing pixels in each stamp, as in a degraded detector; and seed of their positions.
 _MASKED, _SEED = 0.1, 0
 
 

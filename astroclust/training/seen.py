@@ -20,8 +20,8 @@ __all__ = ["exclude_seen", "seen_rows", "training_fingerprint"]
 def seen_rows(classifier, stamps):
     """Mask of the stamps on which a classifier, or the one it was fine-tuned from, was trained.
 
-    Stamps are recognized by their pixels in any one band, independent of their order, also if
-    their position is off by some pixels or the unit of the images differs.
+    Stamps are recognized by their pixels in any one band, whatever their order, even if their
+    positions differ by a few pixels or the images have another unit.
 
     Parameters
     ----------

@@ -108,7 +108,7 @@ def fold_rows(n, *, folds, seed, groups=None):
     groups = _value_of_rows(n, groups, "groups")
     names, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     if len(names) < folds or sizes.max() > n / 2:
-        remedy = "label more, further apart, or hold out a fraction instead"
+        remedy = "label more objects that are further apart, or hold out a fraction instead"
         if sizes.max() <= n / 2:
             remedy = f"use {len(names)} folds, or {remedy}"
         raise ValueError(

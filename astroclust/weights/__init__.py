@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Classifiers, networks with a model card: saving, loading and validation."""
+"""Saving, loading and validation of classifiers, which are networks with a model card."""
 
 import hashlib
 import json
@@ -156,7 +156,7 @@ def sign_classifier(path):
     'held out'
     """
     if Path(path).suffix != ".safetensors":
-        raise ValueError(f"{path} does not end in .safetensors; give a .safetensors file")
+        raise ValueError(f"{path} does not end in .safetensors; pass the path of the weights")
     classifier = _read_classifier(find_source(path), verify=False)
     return save_classifier(classifier, path, overwrite=True)
 
@@ -181,8 +181,7 @@ def _read_classifier(source, *, verify=True):
         weights = load(content)
     except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{source.name} is not a safetensors file of torch ({error}); get it again from where "
-            "it came from"
+            f"{source.name} is not a safetensors file of torch ({error}); copy or download it again"
         ) from error
     signed = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     signed = signed.get("__metadata__", {}).get(CARD_DIGEST)
@@ -224,7 +223,7 @@ def _load_member(card, weights, i, path):
     missing, surplus = sorted(wanted.keys() - given.keys()), sorted(given.keys() - wanted.keys())
     if missing or surplus:
         raise ModelKeysError(
-            f"{path} does not hold the weights of a {card.architecture} network: "
+            f"{path} does not contain the weights of a {card.architecture} network: "
             f"{len(missing)} are missing {missing[:2]}, {len(surplus)} are unknown {surplus[:2]}; "
             "use the card and the astroclust version that it was saved with"
         )
@@ -233,14 +232,14 @@ def _load_member(card, weights, i, path):
     found, expected = shapes[next(images, next(iter(wanted)))]
     if len(found) == len(expected) == 4 and found[1] != expected[1]:
         raise ModelBandsError(
-            f"{path} was made for {found[1]} bands, its card names {len(card.bands)}; use the card "
-            "that it was saved with"
+            f"{path} was made for {found[1]} bands, but its card names {len(card.bands)}; use the "
+            "card that it was saved with"
         )
     found, expected = shapes[list(wanted)[-1]]
     if len(found) == 1 and found != expected:
         raise ModelClassesError(
-            f"{path} was made for {found[0]} classes, its card names {len(card.classes)}; use the "
-            "card that it was saved with"
+            f"{path} was made for {found[0]} classes, but its card names {len(card.classes)}; use "
+            "the card that it was saved with"
         )
     for name, (found, expected) in shapes.items():
         if found != expected:

@@ -259,7 +259,7 @@ class ModelCard:
         known = [f"{accuracy[kind]:.2f} {text}" for kind, text in kinds.items() if kind in accuracy]
         words = f"expected accuracy {', '.join(known)}"
         if not known:
-            words = f"the card of {self.name} has no accuracy for exactly these"
+            words = f"the card of {self.name} has no accuracy for exactly these bands"
         return f"bands {', '.join(bands)}: {words}"
 
     @property
@@ -365,8 +365,8 @@ def read_card(path):
     """
     if not path.exists():
         raise FileNotFoundError(
-            f"the model card {path} is missing; put the card written by save_classifier beside "
-            "the weights"
+            f"the model card {path} is missing; copy the card written by save_classifier to the "
+            "folder of the weights"
         )
     try:
         if path.stat().st_size > _LARGEST_CARD:
@@ -414,7 +414,7 @@ def _entry(content, name, make, kind, path):
     try:
         return make(content[name])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise wrong_entry(path, name, content[name], f"accepted ({error})", kind) from error
+        raise wrong_entry(path, name, content[name], f"valid ({error})", kind) from error
 
 
 def _without_duplicates(pairs):

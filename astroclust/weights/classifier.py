@@ -83,9 +83,9 @@ class Classifier:
         device : str or `~torch.device`, optional
             Device on which the networks run.
         precision : str, optional
-            One of `~astroclust.networks.PRECISIONS`. By default the fastest of the device; see
-            `~astroclust.networks.choose_precision`; but float32 if the other would change a
-            probability of a fixed set of stamps by more than 0.01.
+            One of `~astroclust.networks.PRECISIONS`; by default, the fastest one of the device (see
+            `~astroclust.networks.choose_precision`), or float32 if that one changes a probability
+            of a fixed set of stamps by more than 0.01.
 
         Returns
         -------
@@ -150,11 +150,12 @@ class Classifier:
         """
         if stamps.bands != self.card.bands:
             raise ValueError(
-                f"{self.card.name} takes bands {self.card.bands}, the stamps have {stamps.bands}"
+                f"{self.card.name} uses bands {', '.join(self.card.bands)}, but the stamps have "
+                f"{', '.join(stamps.bands)}; cut them with bands={self.card.bands}"
             )
         if stamps.size != self.card.stamp_size:
             raise ValueError(
-                f"{self.card.name} takes stamps of {self.card.stamp_size} pixels, these have "
+                f"{self.card.name} uses stamps of {self.card.stamp_size} pixels, but these have "
                 f"{stamps.size}; cut them with size={self.card.stamp_size}"
             )
         try:
@@ -189,7 +190,7 @@ class Classifier:
 def _keep_ends_exact(network):
     """Keep the first and the last block of a network in float32, also in mixed precision.
 
-    Both are cheap. Rounding of the pixels and the scores changes probabilities most.
+    Both are cheap, and rounding their pixels and scores would change probabilities most.
     """
     blocks = network_blocks(network)
     if len(blocks) > 2:

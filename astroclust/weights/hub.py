@@ -101,8 +101,9 @@ result = classify_table(table, images, model=model)
 
 ## Input and output
 
-Stamps of {card.stamp_size} x {card.stamp_size} pixels of {card.pixel_scale:g} arcsec in the bands
-{", ".join(card.bands)}, of which {card.max_missing_bands} may be missing; class probabilities of
+The input consists of stamps of {card.stamp_size} x {card.stamp_size} pixels of
+{card.pixel_scale:g} arcsec in the bands {", ".join(card.bands)}, of which up to
+{card.max_missing_bands} may be missing. The output is the probability of each class:
 
 {classes}
 

@@ -12,7 +12,7 @@ __all__ = ["LARGEST_CHANGE", "is_accurate", "reference_stamps"]
 #: Largest change of a probability for which mixed precision is used by default.
 LARGEST_CHANGE = 0.01
 _N_REFERENCE = 32
-# Results of earlier checks in this process, by the hash of what they depend on.
+# Results of earlier checks in this process, by a hash of the classifier and its precision.
 _CHECKED = {}
 
 
@@ -51,7 +51,7 @@ def _hash(classifier):
 
 
 def reference_stamps(card):
-    """Simple stamps of all kinds: sources of several widths, fluxes and colors, with neighbors.
+    """Draw simple stamps: sources of various widths, fluxes and colors, with neighbors.
 
     Parameters
     ----------

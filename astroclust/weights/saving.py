@@ -58,7 +58,7 @@ def save_classifier(classifier, path, *, overwrite=False):
     >>> save_classifier(load_classifier(), "mine.pth")
     Traceback (most recent call last):
         ...
-    ValueError: mine.pth does not end in .safetensors; give a .safetensors file for the weights
+    ValueError: mine.pth does not end in .safetensors; use a name such as mine.safetensors
     """
     path, card_path = check_classifier_output(path, overwrite=overwrite)
     card = replace(classifier.card, members=len(classifier.networks))
@@ -83,7 +83,7 @@ def save_classifier(classifier, path, *, overwrite=False):
 
 
 def check_classifier_output(path, *, overwrite=False):
-    """Check that a classifier can be saved before a long training.
+    """Check, before a long training, that a classifier can be saved.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def weights_path(path):
     path = Path(path)
     if path.suffix != ".safetensors":
         raise ValueError(
-            f"{path.name} does not end in .safetensors; give a .safetensors file for the weights"
+            f"{path.name} does not end in .safetensors; use a name such as {path.stem}.safetensors"
         )
     return path
 

@@ -130,7 +130,7 @@ def _from_server(address):
         if isinstance(error, HTTPError):
             error.close()  # which releases the connection
         raise OSError(
-            f"{address}, or the card beside it that ends in {_CARD}, could not be fetched "
+            f"{address}, or its card ({_CARD} in the same folder), could not be fetched "
             f"({error}); check the address and the connection"
         ) from error
     remedy = "load it again to fetch both again; if that does not help, contact its owner"
@@ -155,7 +155,7 @@ def _from_hub(address):
         )
     except (OSError, ValueError) as error:
         raise OSError(
-            f"{address}, or the card beside it that ends in {_CARD}, could not be fetched from "
+            f"{address}, or its card ({_CARD} in the same folder), could not be fetched from "
             f"the hub ({error}); check the name, the connection, and the access rights"
         ) from error
     remedy = f"remove {weights} and {card}, and load it again to fetch both again"

@@ -129,7 +129,7 @@ function tieControls(state, grid) {
   for (const button of document.querySelectorAll("[data-view]")) {
     button.addEventListener("click", () => state.setView(button.dataset.view));
   }
-  // After a click with the mouse too; Enter then opens an object.
+  // Also after mouse clicks, so that Enter opens an object.
   addEventListener("click", (event) => {
     const inBar = event.target.closest("header, .bar")?.contains(event.target);
     const held = event.target.closest("button, a, [type=checkbox], [type=range]");

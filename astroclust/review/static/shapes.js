@@ -1,4 +1,4 @@
-// Shapes of the classes in addition to colors, in the grid, in lists and on the field.
+// Shapes that identify classes in addition to colors: in the grid, lists and field.
 
 const SIGNS = {
   circle: "●",
@@ -19,7 +19,7 @@ const POLYGONS = {
 let shapes = {};
 let labelShapes = {};
 
-// The names of the shapes by class and by label, as the server describes them.
+// Names of the shapes by class and by label, from the server.
 export function setShapes(ofClasses, ofLabels) {
   shapes = ofClasses;
   labelShapes = ofLabels;

@@ -256,7 +256,7 @@ export class Single {
     this.charts.append(
       lineChart({
         title: "radial profile", x: measured.radii, lines: measured.profile,
-        xLabel: "radius (pixels)", yLabel: "light / highest",
+        xLabel: "radius (pixels)", yLabel: "flux / peak",
         marks: measured.fwhm ? [measured.fwhm / 2] : [],
       }),
       lineChart({

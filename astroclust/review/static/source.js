@@ -7,7 +7,7 @@ async function ask(url, options = {}) {
   try {
     reply = await fetch(url, { ...options, signal: AbortSignal.timeout(TIME_OUT) });
   } catch {
-    throw new Error("astroclust review does not answer; restart it if it was stopped");
+    throw new Error("astroclust review does not respond; restart it if it was stopped");
   }
   if (!reply.ok) {
     const error = new Error((await reply.text()) || reply.statusText);

@@ -30,7 +30,7 @@ export class State extends EventTarget {
     this.picture = "color";
     this.blind = data.blind;
     this.marked = true; // a marker on each target
-    this.wide = false; // show the surroundings in place of the stamp
+    this.wide = false; // show the surroundings instead of the stamp
     const key = { table: "row", uncertainty: "entropy", random: "random" }[data.order];
     this.sort = { key, down: DOWN.includes(key) };
     this.hidden = new Set(); // classes that are not shown
