@@ -4,8 +4,7 @@ A field in five bands
 
 The same clusters look different from the near ultraviolet to the near infrared: young ones are
 bright in all bands, old and dusty ones fade to the blue, and red single stars appear only in
-F814W. A classifier that knows all five bands has this information; one with V and I alone does
-not.
+F814W. A classifier of all five bands uses this information; V and I alone do not contain it.
 """
 
 import numpy as np

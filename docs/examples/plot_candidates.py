@@ -4,7 +4,7 @@ From sources to candidates
 
 Most sources in a galaxy are single stars. `~astroclust.selection.find_candidates` keeps those
 that are more extended than stars, well measured in at least four bands, and bright enough; with
-``keep_rejected=True`` it also returns the others, with the reason.
+``keep_rejected=True`` it also returns the rejected sources, with the reasons.
 """
 
 from matplotlib.figure import Figure
@@ -18,8 +18,8 @@ sources = find_candidates(field.images, distance=18, keep_rejected=True)
 print(cut_flow(sources))
 
 # %%
-# Each cut is a bit in the column ``cuts``; candidates have none. The concentration index rejects
-# the stars here, and the errors the faint sources.
+# Each cut is a bit in the column ``cuts``; candidates have none. Here, the concentration index
+# rejects the stars, and the limit on magnitude errors rejects the faint sources.
 
 cuts = sources["cuts"]
 compact = (cuts & Cut.CONCENTRATION_INDEX) != 0

@@ -3,8 +3,8 @@ Scores in a model card
 ======================
 
 The card of a classifier holds its scores on each galaxy in its test set, and for subsets of the
-bands, so that they can be looked up before classifying. Human classes in this card are those of
-the test on press pictures, which have B, V and I only.
+bands, so that they can be looked up before classifying. The human classes in this card
+are those of objects in press-release pictures, which have only B, V and I.
 """
 
 from matplotlib.figure import Figure
@@ -15,8 +15,8 @@ card = load_classifier().card
 print(card.notice)
 
 # %%
-# The accuracy differs from galaxy to galaxy, mainly because their mix of classes does; the area
-# under the ROC curve of classes 1 and 2 against the others does not depend on the mix.
+# The accuracy differs from galaxy to galaxy, mainly because the class mix differs; the area under
+# the ROC curve of classes 1 and 2 against the others does not depend on the mix.
 
 scores = {name: one for name, one in card.galaxy_scores.items() if name != "all"}
 figure = Figure(figsize=(9, 3), layout="constrained")
@@ -25,7 +25,7 @@ for ax, key in zip(figure.subplots(1, 2, sharey=True), ("accuracy", "auc_1_2"), 
     ax.set(title=key, xlim=(0, 1))
 
 # %%
-# The same for subsets of the bands, on simulated stamps and on human labels:
+# The card also has the accuracy for subsets of the bands, on simulated stamps and on human labels:
 
 subsets = list(card.band_scores["human"])
 figure = Figure(figsize=(6, 3), layout="constrained")

@@ -2,7 +2,7 @@
 A classified field
 ==================
 
-From images to classes: candidates, their classes, where they are, and what they look like.
+This example finds and classifies the candidates in a field, and plots their positions and stamps.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ field = simulate_field(like="ngc1566", shape=(400, 400), seed=7, density=4e-4)
 
 # %%
 # The stamp of a candidate is 50 pixels wide. This footprint keeps candidates whose stamps are
-# completely on the image; without it, the others are classified, too, and flagged.
+# completely on the image; without it, the other candidates are also classified, and flagged.
 
 footprint = np.zeros(field.images.shape, bool)
 footprint[26:-26, 26:-26] = True

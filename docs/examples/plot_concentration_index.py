@@ -4,7 +4,7 @@ Concentration-index cut
 
 Clusters are resolved at the distances of LEGUS: their flux is less concentrated in the central
 pixel than that of a star. The index of stars depends on camera, focus and crowding, so
-`~astroclust.photometry.calibrate_ci` places the cut with the stars of the field itself.
+`~astroclust.photometry.calibrate_ci` derives the cut from the stars of the field itself.
 """
 
 from matplotlib.figure import Figure

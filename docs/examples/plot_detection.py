@@ -3,8 +3,8 @@ Comparing two detection thresholds
 ==================================
 
 A lower threshold finds more clusters, and more sources that are not clusters.
-`~astroclust.evaluation.detection_scores` measures both, against the truth of a simulated field or
-a catalog that people made.
+`~astroclust.evaluation.detection_scores` measures both, relative to the truth of a simulated field
+or to a human catalog.
 """
 
 from dataclasses import replace

@@ -2,9 +2,9 @@
 Color-magnitude, color-color and luminosity diagrams
 ====================================================
 
-Photometry is part of a table of candidates, so its diagrams take one line each. Here they are
-drawn for the true classes of a simulated field; a table of
-`~astroclust.classification.classify_table` has the column ``class`` already.
+Tables of candidates include photometry, so each diagram takes one line. Here, the diagrams show
+the true classes of a simulated field; tables from
+`~astroclust.classification.classify_table` already have the column ``class``.
 """
 
 from matplotlib.figure import Figure

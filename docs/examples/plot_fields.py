@@ -3,7 +3,7 @@ The fields of LEGUS
 ===================
 
 `~astroclust.archive.list_fields` lists the fields that `~astroclust.archive.fetch_legus` can
-fetch. A pixel covers more parsecs in distant galaxies: at 18 Mpc, a typical cluster with a
+download. A pixel covers more parsecs in distant galaxies: at 18 Mpc, a typical cluster with a
 half-light radius of 3 pc is smaller than one pixel.
 """
 

@@ -2,9 +2,9 @@
 The bands of LEGUS and of JWST
 ==============================
 
-Filters and cameras are data: `~astroclust.instruments.find_filter` knows their wavelengths, and a
-band system says which filter may stand for which band. LEGUS mosaics have one filter per band,
-which differs from field to field.
+`~astroclust.instruments.find_filter` looks up the wavelengths of a filter, and a band system
+assigns filters to bands. LEGUS mosaics have one filter per band, which differs from field to
+field.
 """
 
 from matplotlib.figure import Figure

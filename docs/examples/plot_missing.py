@@ -2,8 +2,8 @@
 Missing bands and pixels
 ========================
 
-Fields without NUV and U images, dead detector lines and masked cosmic rays are common. How much
-do they cost? The same stamps are classified with fewer bands and with fewer pixels.
+Fields without NUV and U images, dead detector lines and masked cosmic rays are common. To measure
+their cost in accuracy, the same stamps are classified with fewer bands and with fewer pixels.
 """
 
 import numpy as np
@@ -19,8 +19,8 @@ stamps = simulate_stamps(200, seed=6, like=["ngc1433"])
 labels = stamps.table["class"]
 
 # %%
-# A classifier must accept missing bands for this; ``classifier.card.max_missing_bands`` says how
-# many.
+# This requires a classifier that accepts missing bands; ``classifier.card.max_missing_bands`` is
+# their maximum number.
 
 subsets = [("NUV", "U", "B", "V", "I"), ("U", "B", "V", "I"), ("B", "V", "I"), ("V", "I"), ("V",)]
 accuracy = []
@@ -36,7 +36,7 @@ ax.invert_yaxis()
 ax.set(xlabel="accuracy on 200 simulated stamps", xlim=(0, 1))
 
 # %%
-# Pixels missing here and there are filled from their neighbors, and cost little; lines and blocks
-# cost more:
+# Isolated missing pixels are filled from their neighbors, and cost little; lines and blocks cost
+# more:
 
 figure = plot_damage(score_damage(classifier, stamps, labels, fractions=(0, 0.2, 0.4), seed=1))

@@ -19,8 +19,7 @@ image = white_light(field.images)
 _, found = find_sources(image, threshold=5, segmentation=True)
 
 # %%
-# Numbers in ``known.segments`` are those of the sources, of which ``known.classes`` has the
-# classes:
+# The labels in ``known.segments`` number the sources, whose classes are in ``known.classes``:
 
 figure = Figure(figsize=(9, 4.8), layout="constrained")
 titles = {"outlines for training": known.segments, "find_sources, threshold 5": found.data}

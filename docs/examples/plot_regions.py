@@ -23,7 +23,7 @@ rejected = sources[(sources["cuts"] & Cut.REGION) != 0]
 candidates = sources[sources["cuts"] == 0]
 
 # %%
-# The same regions are artists of matplotlib, and masks of pixels:
+# The same regions can be drawn with matplotlib and converted to pixel masks:
 
 figure = Figure(figsize=(6.5, 6.5), layout="constrained")
 ax = figure.subplots()
@@ -36,7 +36,7 @@ ax.plot(rejected["x"], rejected["y"], "x", color="#CC79A7", label="excluded")
 ax.legend(loc="lower left")
 
 # %%
-# The fraction of the image that is searched, for densities:
+# Surface densities require the fraction of the image that is searched:
 
 mask = regions_mask([footprint], field.images.shape) & ~regions_mask([star], field.images.shape)
 print(f"{mask.mean():.2f} of the image")

@@ -3,7 +3,7 @@ Saliency of a cluster
 =====================
 
 Integrated gradients attribute the class of a stamp to its pixels. For a cluster, pixels at its
-center should count for the class, and its neighbors should not.
+center should support the class, and neighboring sources should not matter.
 """
 
 import numpy as np

@@ -2,9 +2,9 @@
 Scores of a classifier
 ======================
 
-A confusion matrix shows which classes are mistaken for which, a calibration curve whether
-probabilities can be taken at face value, and the accuracy against entropy which objects to
-inspect.
+A confusion matrix shows which classes are mistaken for which, a calibration curve shows whether
+probabilities can be taken at face value, and the accuracy as a function of entropy shows which
+objects to inspect.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ plot_calibration(calibration_curve(labels, probabilities, bins=6), ax=axes[1])
 
 # %%
 # The four classes are equally frequent in these stamps, but the bundled classifier assumes that
-# half of all objects are of class 4, so it finds too many of them (:ref:`bundled`).
+# half of all objects are of class 4, so it assigns class 4 too often (:ref:`bundled`).
 #
 # Classes of low entropy can be trusted more, and those of high entropy are worth a visual
 # inspection:
