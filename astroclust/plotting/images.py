@@ -351,7 +351,7 @@ def plot_saliency(stamps, maps, *, row=0):
         axes[0, i].set(title=f"{band}: {100 * fractions[i]:.0f} %")
     for ax in axes.flat:
         ax.set(xticks=[], yticks=[])
-    figure.colorbar(image, ax=axes[1], label="for the class (score)", shrink=0.8)
+    figure.colorbar(image, ax=axes[1], label="saliency (score)", shrink=0.8)
     return figure
 
 
