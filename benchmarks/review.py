@@ -123,8 +123,6 @@ def draw(page, table, images, folder, output):
             page.keyboard.press(key)
         page.wait_for_timeout(1500)
         save(page, output / "review_grid.png")
-        for _ in range(5):
-            page.keyboard.press("n")
         page.keyboard.press("Enter")
         page.keyboard.press("s")
         page.wait_for_selector(".saliency img", timeout=120_000)
@@ -144,6 +142,25 @@ def draw(page, table, images, folder, output):
         page.goto(f"{server.url}agreement")
         page.wait_for_selector(".matrix")
         save(page, output / "review_agreement.png")
+    draw_confirmation(page, table, images, folder, output)
+
+
+def draw_confirmation(page, table, images, folder, output):
+    """Make the picture of a high-purity sample."""
+    options = {
+        "labels": folder / "d.confirm.ecsv",
+        "reviewer": "anna",
+        "page": Page("ngc628.fits", distance=9.9, confirm=0.8),
+        "port": 0,
+    }
+    with review_table(table, images, **options) as server:
+        page.set_viewport_size({"width": 1250, "height": 780})
+        page.goto(server.url)
+        page.wait_for_selector("html[data-ready]")
+        for key in "yyxyxyyy":
+            page.keyboard.press(key)
+        page.wait_for_timeout(1500)
+        save(page, output / "review_confirm.png")
 
 
 def save(page, path):
