@@ -108,9 +108,10 @@ class Classifier:
         # Tensors of inference mode have no version.
         versions = [(id(each), each.is_inference() or each._version) for each in tensors]
         key = device, precision, versions
-        if self._prepared[0] != key:
-            self._prepared = key, self._prepare(device, precision)
-        return self._prepared[1]
+        kept = self._prepared  # another thread may replace it
+        if kept[0] != key:
+            kept = self._prepared = key, self._prepare(device, precision)
+        return kept[1]
 
     def __getstate__(self):
         return self.__dict__ | {"_prepared": (None, None)}
