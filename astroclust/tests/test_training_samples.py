@@ -119,5 +119,7 @@ def test_samples_have_a_label_per_stamp():
     stamps = Stamps(np.zeros((4, 1, 8, 8)), ["F555W"])
     with pytest.raises(ValueError, match="there are 3 labels for 4 stamps; pass one per stamp"):
         Sample(stamps, [1, 1, 4])
+    with pytest.raises(ValueError, match="there are 0 labels for 4 stamps; pass one per stamp"):
+        Sample(stamps, [1, 1, 4, 4], test_stamps=stamps)
     with pytest.raises(KeyError, match="unknown class scheme 'mine'"):
         Sample(stamps, [1, 1, 4, 4], scheme="mine")

@@ -119,9 +119,10 @@ class Sample:
         if self.scheme is not None:
             find_class_scheme(self.scheme)
         for stamps, labels in ((self.stamps, self.labels), (self.test_stamps, self.test_labels)):
-            if stamps is not None and len(stamps) != len(labels):
+            n_labels = 0 if labels is None else len(labels)
+            if stamps is not None and len(stamps) != n_labels:
                 raise ValueError(
-                    f"there are {len(labels)} labels for {len(stamps)} stamps; pass one per stamp"
+                    f"there are {n_labels} labels for {len(stamps)} stamps; pass one per stamp"
                 )
         if not (isinstance(self.weight, Real) and 0 < self.weight < np.inf):
             raise ValueError(f"weight must be a positive number, not {self.weight!r}")
