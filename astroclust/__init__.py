@@ -5,6 +5,7 @@ import sys as _sys
 from importlib import import_module
 from importlib.metadata import version as _version
 from importlib.util import find_spec as _find_spec
+from typing import TYPE_CHECKING
 
 from astropy.io import registry as _registry
 
@@ -51,19 +52,72 @@ __all__ = sorted(_HOMES)
 __version__ = _version("astroclust")
 
 
-def __getattr__(name):
-    if name in _PACKAGES:
-        return import_module(f"astroclust.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'astroclust' has no attribute {name!r}")
-    return getattr(import_module(f"astroclust.{_HOMES[name]}"), name)
+if TYPE_CHECKING:
+    # The same names for type checkers, which would take any name from ``__getattr__``.
+    from astroclust import archive as archive
+    from astroclust import catalogs as catalogs
+    from astroclust import classification as classification
+    from astroclust import detection as detection
+    from astroclust import ds9 as ds9
+    from astroclust import evaluation as evaluation
+    from astroclust import files as files
+    from astroclust import images as images
+    from astroclust import injection as injection
+    from astroclust import instruments as instruments
+    from astroclust import photometry as photometry
+    from astroclust import pipeline as pipeline
+    from astroclust import review as review
+    from astroclust import sed as sed
+    from astroclust import selection as selection
+    from astroclust import simulation as simulation
+    from astroclust import stamps as stamps
+    from astroclust import training as training
+    from astroclust import weights as weights
+    from astroclust.archive import fetch_legus as fetch_legus
+    from astroclust.archive import fetch_phangs as fetch_phangs
+    from astroclust.catalogs import find_field as find_field
+    from astroclust.catalogs import read_legus as read_legus
+    from astroclust.catalogs import read_phangs as read_phangs
+    from astroclust.catalogs import write_legus as write_legus
+    from astroclust.classification import classify_fields as classify_fields
+    from astroclust.classification import classify_table as classify_table
+    from astroclust.detection import find_sources as find_sources
+    from astroclust.detection.white_light import white_light as white_light
+    from astroclust.ds9 import read_regions as read_regions
+    from astroclust.ds9 import regions_mask as regions_mask
+    from astroclust.ds9 import to_regions as to_regions
+    from astroclust.evaluation import class_scores as class_scores
+    from astroclust.images import ImageSet as ImageSet
+    from astroclust.injection import completeness as completeness
+    from astroclust.photometry import measure_photometry as measure_photometry
+    from astroclust.pipeline import run_field as run_field
+    from astroclust.review import review_table as review_table
+    from astroclust.sed import extract_spectra as extract_spectra
+    from astroclust.sed import synthetic_magnitudes as synthetic_magnitudes
+    from astroclust.selection import find_candidates as find_candidates
+    from astroclust.simulation import simulate_field as simulate_field
+    from astroclust.simulation import simulate_stamps as simulate_stamps
+    from astroclust.stamps import Stamps as Stamps
+    from astroclust.stamps import decode_flags as decode_flags
+    from astroclust.stamps import make_stamps as make_stamps
+    from astroclust.training import train_classifier as train_classifier
+    from astroclust.weights import load_classifier as load_classifier
+    from astroclust.weights import save_classifier as save_classifier
+else:
+
+    def __getattr__(name):
+        if name in _PACKAGES:
+            return import_module(f"astroclust.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'astroclust' has no attribute {name!r}")
+        return getattr(import_module(f"astroclust.{_HOMES[name]}"), name)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return [*globals(), *_HOMES, *_PACKAGES]
 
 
-def test(*arguments):
+def test(*arguments: str) -> int:
     """Run the tests of the installed package.
 
     Parameters

@@ -1,7 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Flag bits with descriptions."""
 
+from collections.abc import Sequence
 from enum import IntFlag
+from typing import Any, Self, overload
 
 import numpy as np
 
@@ -23,7 +25,9 @@ class DescribedFlag(IntFlag):
     [[], ['BLENDED', 'VARIABLE']]
     """
 
-    def __new__(cls, value, description):
+    _description: str
+
+    def __new__(cls, value: int, description: str) -> Self:
         """Create a member with its description."""
         member = int.__new__(cls, value)
         member._value_ = value
@@ -31,12 +35,12 @@ class DescribedFlag(IntFlag):
         return member
 
     @property
-    def description(self):
+    def description(self) -> str:
         """Description of the bit, or of all bits that are set."""
         return "; ".join(flag._description for flag in self)
 
     @classmethod
-    def describe(cls):
+    def describe(cls) -> list[tuple[int, str, str]]:
         """Bit, name and description of each member.
 
         Returns
@@ -44,10 +48,18 @@ class DescribedFlag(IntFlag):
         rows : list of tuple
             One tuple per member, in the order of the bits.
         """
-        return [(flag.value, flag.name, flag.description) for flag in cls]
+        return [(flag.value, str(flag.name), flag.description) for flag in cls]
+
+    @overload
+    @classmethod
+    def decode(cls, values: int | np.integer) -> list[str]: ...
+
+    @overload
+    @classmethod
+    def decode(cls, values: Sequence[int] | np.ndarray) -> list[list[str]]: ...
 
     @classmethod
-    def decode(cls, values):
+    def decode(cls, values: Any) -> list[str] | list[list[str]]:
         """Names of the bits that are set.
 
         Parameters
@@ -70,4 +82,4 @@ class DescribedFlag(IntFlag):
         known = sum(cls)
         if values < 0 or values & ~known:
             raise ValueError(f"flags {values} has undefined bits (all defined bits: {known})")
-        return [flag.name for flag in cls if values & flag]
+        return [str(flag.name) for flag in cls if values & flag]

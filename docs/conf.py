@@ -43,6 +43,8 @@ html_theme_options = {
 html_sidebars = {"index": [], "search": []}  # all other pages list those of their section
 toc_object_entries = False
 autodoc_preserve_defaults = True
+# Docstrings have the types, with shapes and units.
+autodoc_typehints = "none"
 exclude_patterns = ["_build", "**.inc", "examples", "gallery/*.ipynb"]
 suppress_warnings = []
 extensions += ["sphinx_design"]  # noqa: F405

@@ -2,6 +2,7 @@
 """Download catalogs and images of LEGUS and PHANGS-HST from MAST."""
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
@@ -84,7 +85,7 @@ class LegusData:
     images: ImageSet | None
     meta: LegusField
     folder: Path
-    files: dict
+    files: dict[str, Path]
 
 
 def list_fields():
@@ -119,8 +120,13 @@ def list_fields():
 
 
 def fetch_legus(
-    name, *, what=("catalog", "images"), folder=None, offline=False, progress_bar=False
-):
+    name: str,
+    *,
+    what: str | Sequence[str] = ("catalog", "images"),
+    folder: str | Path | None = None,
+    offline: bool = False,
+    progress_bar: bool = False,
+) -> LegusData:
     """Fetch the catalog and images of a LEGUS field.
 
     Existing files are not fetched again; interrupted downloads resume. Images are searched in the

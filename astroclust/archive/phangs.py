@@ -4,6 +4,7 @@
 import difflib
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -112,7 +113,7 @@ class PhangsData:
     catalog: Table | None
     images: ImageSet | None
     folder: Path
-    files: dict
+    files: dict[str, Path]
 
 
 def find_target(name):
@@ -152,15 +153,15 @@ def find_target(name):
 
 
 def fetch_phangs(
-    galaxy=None,
+    galaxy: str | None = None,
     *,
-    what="catalog",
-    labels="human",
-    classes=(1, 2),
-    folder=None,
-    offline=False,
-    progress_bar=False,
-):
+    what: str | Sequence[str] = "catalog",
+    labels: str = "human",
+    classes: Sequence[int] = (1, 2),
+    folder: str | Path | None = None,
+    offline: bool = False,
+    progress_bar: bool = False,
+) -> PhangsData:
     """Fetch catalogs and images of PHANGS-HST.
 
     Classes 1 to 3 come from data release 5 (Maschmann et al. 2024, arXiv:2403.04901), class 4 from
@@ -231,14 +232,14 @@ def fetch_phangs(
     """
     target = None if galaxy is None else find_target(galaxy)
     what = (what,) if isinstance(what, str) else tuple(what)
-    classes = (classes,) if np.isscalar(classes) else tuple(classes)
-    _check(target, what, labels, classes)
+    kept = (classes,) if np.isscalar(classes) else tuple(classes)
+    _check(target, what, labels, kept)
     here = archive_folder(folder) / "phangs"
     options = {"offline": offline, "progress_bar": progress_bar}
     catalog, images, files = None, None, {}
     listing = target and cache(partial(find_products, phangs_mosaics(target).targets))
     if "catalog" in what:
-        catalog, files = _read_catalogs(target, labels, classes, here, listing, options)
+        catalog, files = _read_catalogs(target, labels, kept, here, listing, options)
     if "images" in what:
         paths = _fetch_mosaics(target, here / target, listing, options)
         with Manifest(here / target).usable("images"):

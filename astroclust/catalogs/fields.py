@@ -62,27 +62,27 @@ class LegusField:
 
     name: str
     galaxy: str
-    filters: tuple
-    cameras: tuple
+    filters: tuple[str, ...]
+    cameras: tuple[str | None, ...]
     distance: float
-    extinction: tuple
+    extinction: tuple[float, ...]
     ci_cut: float
-    label_columns: tuple
+    label_columns: tuple[str, ...]
     labels: str | None
     catalog: str | None
     image_name: str
-    table_1: tuple | None
-    table_2: tuple | None
+    table_1: tuple[int, ...] | None
+    table_2: tuple[int, ...] | None
     notes: str
 
     @property
-    def catalog_file(self):
+    def catalog_file(self) -> str:
         """File name of the catalog in the archive, whether or not it exists."""
         if self.catalog is not None:
             return self.catalog.rpartition("/")[2]
         return _catalog_file(self.name, "acs-wfc3" if "acs" in self.cameras else "wfc3", "v1")
 
-    def image_file(self, filter_name, camera):
+    def image_file(self, filter_name: str, camera: str) -> str:
         """File name of an image in the archive.
 
         Parameters
@@ -164,7 +164,7 @@ def _counts(value):
     return None if value is np.ma.masked else tuple(int(part) for part in value.split("/"))
 
 
-def find_field(name):
+def find_field(name: str) -> LegusField:
     """Find a LEGUS field by name, in any common spelling.
 
     Parameters

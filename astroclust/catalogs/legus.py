@@ -3,7 +3,9 @@
 
 import re
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 from astropy import units as u
@@ -81,7 +83,9 @@ _UNITS = {
 }
 
 
-def read_legus(path, *, field=None, filters=None):
+def read_legus(
+    path: str | Path | IO[Any], *, field: str | None = None, filters: Sequence[str] | None = None
+) -> Table:
     """Read a LEGUS cluster catalog; equivalent to ``Table.read(path, format="ascii.legus")``.
 
     The files have no header. If the ``.readme`` of the archive is in the same folder, it defines
@@ -167,7 +171,7 @@ def read_legus(path, *, field=None, filters=None):
     filters = _filters(name, filters, said, known)
     table = Table(meta=_meta(name, known))
     values = _settle_classes(names, values, known)
-    odd = {}
+    odd: dict[str, Any] = {}
     for column, numbers in zip(names, values.T, strict=False):
         odd |= _add_column(table, column, numbers, filters)
     for role, filter_ in zip(ROLES, filters, strict=True):

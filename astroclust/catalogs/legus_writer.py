@@ -83,7 +83,7 @@ Photometry is in Vega magnitudes, with aperture correction and without Galactic 
 44.444 in a photometry column: detected, but the aperture correction is undefined."""
 
 
-def write_legus(table, path, *, overwrite=False):
+def write_legus(table: Table, path: str | Path, *, overwrite: bool = False) -> None:
     """Write a LEGUS catalog; equivalent to ``Table.write(path, format="ascii.legus")``.
 
     A readme that describes the columns is written to the same folder.

@@ -143,7 +143,7 @@ def human_class(codes):
     return np.clip(np.nan_to_num(codes, nan=0), 0, 4).astype(np.int32)
 
 
-def read_phangs(path, *, galaxy=None):
+def read_phangs(path: str | Path, *, galaxy: str | None = None) -> Table:
     """Read a PHANGS-HST cluster catalog.
 
     Supported are the catalogs of single galaxies in DR4

@@ -1,6 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Classification of star-cluster candidates in a table, or in many fields on a Dask cluster."""
 
+from typing import TYPE_CHECKING
+
 from astropy.table import Table
 
 from astroclust.catalogs import pixel_positions
@@ -12,23 +14,28 @@ from astroclust.classification.predictions import classify_positions
 from astroclust.images import ImageSet
 from astroclust.weights import load_classifier
 
+if TYPE_CHECKING:
+    import torch
+
+    from astroclust.typing import ClassifierLike, ImagesLike
+
 __all__ = ["EvidenceFlag", "FieldsError", "Tasks", "classify_fields", "classify_table"]
 
 
 def classify_table(
-    table,
-    images,
+    table: Table,
+    images: "ImagesLike",
     *,
-    model=None,
-    photometry="auto",
-    neighbors=None,
-    image_probabilities=False,
-    column_prefix="",
-    device="auto",
-    precision="auto",
-    batch_size=None,
-    progress_bar=False,
-):
+    model: "ClassifierLike | None" = None,
+    photometry: bool | str = "auto",
+    neighbors: Table | None = None,
+    image_probabilities: bool = False,
+    column_prefix: str = "",
+    device: "str | torch.device" = "auto",
+    precision: str = "auto",
+    batch_size: int | None = None,
+    progress_bar: bool = False,
+) -> Table:
     """Classify star-cluster candidates (Wei et al. 2020).
 
     Parameters
@@ -130,9 +137,10 @@ def classify_table(
     pools = columns.check(table, neighbors)
     images = ImageSet.of(images, classifier.card.system)
     check_images(images, classifier.card)
-    positions = pixel_positions(table, images.wcs)
+    x, y = positions = pixel_positions(table, images.wcs)
     predictions = classify_positions(
-        *positions,
+        x,
+        y,
         images,
         classifier.prepared(device, precision=precision),
         batch_size=batch_size,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table
@@ -23,6 +24,11 @@ from astroclust.images import ImageSet
 from astroclust.locks import only_process
 from astroclust.networks import check_precision
 from astroclust.weights import load_classifier
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from astroclust.typing import ClassifierLike
 
 __all__ = ["FieldsError", "Tasks", "classify_fields"]
 
@@ -85,12 +91,12 @@ class Tasks:
     5000
     """
 
-    client: object = None
+    client: "Client | str | None" = None
     device: str = "auto"
     rows: int = 5000
     precision: str = "auto"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Validate the number of rows and the name of the precision."""
         if not isinstance(self.rows, Integral) or self.rows < 1:
             raise ValueError(f"rows must be a whole number of at least 1, not {self.rows!r}")
@@ -98,18 +104,18 @@ class Tasks:
 
 
 def classify_fields(
-    fields,
-    folder,
+    fields: Table | str | Path,
+    folder: str | Path,
     *,
-    tasks=None,
-    model=None,
-    photometry="auto",
-    image_probabilities=False,
-    column_prefix="",
-    preset="legus",
-    overwrite=False,
-    progress_bar=False,
-):
+    tasks: Tasks | None = None,
+    model: "ClassifierLike | None" = None,
+    photometry: bool | str = "auto",
+    image_probabilities: bool = False,
+    column_prefix: str = "",
+    preset: str = "legus",
+    overwrite: bool = False,
+    progress_bar: bool = False,
+) -> list[Path]:
     """Classify the candidates of many fields on a Dask cluster.
 
     Each task is a tile of a field: a region of the mosaic for source detection, or the candidates

@@ -38,7 +38,7 @@ _MAX_BRANCHES = 32767
 # The limits of sep are global: only one thread at a time sets them, extracts, and restores them.
 _SEP_LIMITS = threading.Lock()
 
-_SEGMENT = {"x": float, "y": float, "area": np.int32, "flux": float}
+_SEGMENT: dict[str, type] = {"x": float, "y": float, "area": np.int32, "flux": float}
 #: Columns of each method.
 COLUMNS = {
     "sextractor": _SEGMENT,

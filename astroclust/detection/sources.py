@@ -2,13 +2,20 @@
 """Find the sources in an image."""
 
 from concurrent.futures import Executor
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
+from astropy.table import Table
 from photutils.segmentation import SegmentationImage
 
 from astroclust.detection.classical import COLUMNS, find_classical
 from astroclust.detection.tiles import check_whole
 from astroclust.images import ImageSet, read_image
+
+if TYPE_CHECKING:
+    from astroclust.detectors import Detector
+    from astroclust.typing import ImageLike, ImagesLike
 
 __all__ = ["find_sources"]
 
@@ -29,18 +36,63 @@ _DESCRIBED = {
 }
 
 
+@overload
 def find_sources(
-    image,
+    image: "ImageLike | ImagesLike",
     *,
-    threshold=None,
-    n_pixels=10,
-    method="sextractor",
-    model=None,
-    segmentation=False,
-    tile=2000,
-    workers=1,
-    progress_bar=False,
-):
+    threshold: float | None = ...,
+    n_pixels: int = ...,
+    method: str = ...,
+    model: "str | Path | Detector | None" = ...,
+    segmentation: Literal[False] = False,
+    tile: int = ...,
+    workers: int | Executor = ...,
+    progress_bar: bool = ...,
+) -> Table: ...
+
+
+@overload
+def find_sources(
+    image: "ImageLike | ImagesLike",
+    *,
+    threshold: float | None = ...,
+    n_pixels: int = ...,
+    method: str = ...,
+    model: "str | Path | Detector | None" = ...,
+    segmentation: Literal[True],
+    tile: int = ...,
+    workers: int | Executor = ...,
+    progress_bar: bool = ...,
+) -> tuple[Table, SegmentationImage]: ...
+
+
+@overload
+def find_sources(
+    image: "ImageLike | ImagesLike",
+    *,
+    threshold: float | None = ...,
+    n_pixels: int = ...,
+    method: str = ...,
+    model: "str | Path | Detector | None" = ...,
+    segmentation: bool,
+    tile: int = ...,
+    workers: int | Executor = ...,
+    progress_bar: bool = ...,
+) -> Table | tuple[Table, SegmentationImage]: ...
+
+
+def find_sources(
+    image: "ImageLike | ImagesLike",
+    *,
+    threshold: float | None = None,
+    n_pixels: int = 10,
+    method: str = "sextractor",
+    model: "str | Path | Detector | None" = None,
+    segmentation: bool = False,
+    tile: int = 2000,
+    workers: int | Executor = 1,
+    progress_bar: bool = False,
+) -> Table | tuple[Table, SegmentationImage]:
     """Find sources in an image.
 
     The default is SExtractor's own code (the ``sep`` package) with the settings of LEGUS: a

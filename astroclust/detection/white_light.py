@@ -1,11 +1,16 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Combine all bands of a field into one detection image."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from tqdm import tqdm
 
 from astroclust.detection.background import measure_cells, strips_of
 from astroclust.images import Band, ImageSet
+
+if TYPE_CHECKING:
+    from astroclust.typing import ImagesLike
 
 __all__ = ["white_light"]
 
@@ -13,7 +18,7 @@ __all__ = ["white_light"]
 _STRIP = 1 << 17
 
 
-def white_light(images, *, progress_bar=False):
+def white_light(images: "ImagesLike", *, progress_bar: bool = False) -> Band:
     """Combine all bands into an image for detecting blue and red sources, as in LEGUS.
 
     For each of two model stars, a blue main-sequence star and a red giant, the bands are scaled to

@@ -5,6 +5,7 @@ import os
 from copy import deepcopy
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,10 +17,13 @@ from tqdm import tqdm
 
 from astroclust.classification.checks import check_pixel_scale, choose_device
 from astroclust.detection.tiles import tiles_of
-from astroclust.detectors.cards import read_detector, write_detector
+from astroclust.detectors.cards import DetectorCard, read_detector, write_detector
 from astroclust.detectors.pixels import PixelReader, fill_missing
 from astroclust.images import ImageSet
 from astroclust.networks import survive_forks
+
+if TYPE_CHECKING:
+    from astroclust.typing import ImagesLike
 
 __all__ = ["DEFAULT_DETECTOR", "Detector", "load_detector", "save_detector"]
 
@@ -61,16 +65,16 @@ class Detector:
     ['x', 'y', 'area', 'flux', 'det_score', 'det_class']
     """
 
-    def __init__(self, card, network):
+    def __init__(self, card: DetectorCard, network: torch.nn.Module) -> None:
         survive_forks()
         self.card, self.network = card, network.eval()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         notice = "; trained on simulated images" if self.card.simulated else ""
         kind = "boxes and masks" if self.card.masks else "boxes"
         return f"<Detector {self.card.name}: {self.card.backbone}, {kind}{notice}>"
 
-    def copied(self):
+    def copied(self) -> torch.nn.Module:
         """Copy of the network, for further training.
 
         Returns
@@ -80,7 +84,15 @@ class Detector:
         """
         return deepcopy(self.network).train()
 
-    def find(self, images, *, min_score=0.5, segmentation=False, device="auto", progress_bar=False):
+    def find(
+        self,
+        images: "ImagesLike",
+        *,
+        min_score: float = 0.5,
+        segmentation: bool = False,
+        device: str | torch.device = "auto",
+        progress_bar: bool = False,
+    ) -> tuple[Table, SegmentationImage | None]:
         """Find sources in images of any size, in bounded memory.
 
         Parameters
@@ -132,7 +144,8 @@ class Detector:
         check_pixel_scale(images, name, scale, stacklevel=5)
         reader = PixelReader(images, self.card.bands)
         self._check_bands(reader)
-        tables, pixels = [], []
+        tables: list[Table] = []
+        pixels: list[np.ndarray] = []
         tiles = tiles_of(reader.images.shape, _TILE, _MARGIN)
         for tile in tqdm(tiles, unit="tile", desc="detecting", disable=not progress_bar):
             table, own = self._find_in_tile(network, reader, tile, min_score)

@@ -4,16 +4,24 @@
 import re
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import MaskedColumn, Table
 from astropy.utils.exceptions import AstropyUserWarning
+from numpy.typing import NDArray
 from regions import PixCoord, Region, Regions, SkyRegion
 
 from astroclust.text import UnreadableError, check_last_line, decode
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
+
+    from astroclust.typing import RegionsLike
 
 __all__ = ["TEXT_IS_CLASS", "read_regions", "regions_mask"]
 
@@ -40,7 +48,7 @@ _TEXT_START = re.compile(r"""\btext\s*=\s*[{'"]""", re.I)
 _MAX_REASONS = 5
 
 
-def read_regions(regions):
+def read_regions(regions: "RegionsLike") -> Table:
     """Make a table of candidates from regions, such as those drawn or labeled in DS9.
 
     Parameters
@@ -109,7 +117,9 @@ def read_regions(regions):
     return table
 
 
-def regions_mask(regions, shape, *, wcs=None):
+def regions_mask(
+    regions: "RegionsLike", shape: Sequence[int], *, wcs: "WCS | None" = None
+) -> NDArray[np.bool_]:
     """Mask of the image pixels whose centers are within regions.
 
     Parameters
@@ -158,7 +168,7 @@ def regions_mask(regions, shape, *, wcs=None):
     if not given and isinstance(regions, str | Path):
         raise ValueError(f"{name} has no regions; draw some and save it again, or omit it")
     inside = {True: np.zeros(shape, bool), False: np.zeros(shape, bool)}
-    used = Counter()
+    used: Counter[bool] = Counter()
     for region in given:
         if isinstance(region, SkyRegion) and wcs is None:
             raise ValueError(

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 from astropy import units as u
+from astropy.table import Table
 from regions import CirclePixelRegion, CircleSkyRegion, PixCoord, Regions
 
 from astroclust.catalogs import float_column, pixel_positions, sky_positions
@@ -25,7 +26,15 @@ _UNFIT = re.compile(r"[{}\r\n]")
 _PRECISION = 12
 
 
-def to_regions(table, *, radius=7.0, column_prefix="", text=None, color=None, sky=None):
+def to_regions(
+    table: Table,
+    *,
+    radius: float = 7.0,
+    column_prefix: str = "",
+    text: str | None = None,
+    color: str | None = None,
+    sky: bool | None = None,
+) -> Regions:
     """Make circles around candidates, colored and labeled by class or by any column.
 
     Parameters

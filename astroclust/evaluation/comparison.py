@@ -71,7 +71,8 @@ def agreement(a, b, *, match=0.1 * u.arcsec):
     """
     class_a, class_b, scheme = common_classes(a, b)
     if isinstance(match, str):
-        rows_a, rows_b, separation = *_same_values(a, b, match), None
+        rows_a, rows_b = _same_values(a, b, match)
+        separation = None
     else:
         match, unit = number_and_unit(match, "match", "an angle, pixels or a column")
         rows_a, rows_b, separation = match_nearest(*(coordinates(t, unit) for t in (a, b)), match)

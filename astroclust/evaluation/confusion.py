@@ -1,13 +1,16 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Confusion matrices and scores of classes."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from astropy.table import Table
+from numpy.typing import ArrayLike
 from scipy.spatial import KDTree
 
 from astroclust.catalogs import float_values
 from astroclust.evaluation.fractions import FRACTION
-from astroclust.instruments import find_class_scheme
+from astroclust.instruments import ClassScheme, find_class_scheme
 
 __all__ = ["class_scores", "confusion_matrix", "match_labels", "mean_confusion"]
 
@@ -145,7 +148,15 @@ def count_cells(kept, cells):
     return np.bincount(cells, minlength=n * n).reshape(n, n)
 
 
-def class_scores(labels, classes, *, merge=None, scheme="legus", resamples=0, seed=0):
+def class_scores(
+    labels: ArrayLike,
+    classes: ArrayLike,
+    *,
+    merge: Mapping[int, int] | None = None,
+    scheme: str | ClassScheme = "legus",
+    resamples: int = 0,
+    seed: int = 0,
+) -> Table:
     """Recall, precision and F1 score of each class, and the overall accuracy.
 
     Parameters

@@ -1,13 +1,15 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Multi-band images of a field, read and validated once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy import units as u
 from astropy.io import fits
+from numpy.typing import ArrayLike
 
 from astroclust.display import html_or_none, images_html
 from astroclust.files import replace_when_done
@@ -18,7 +20,12 @@ from astroclust.images.naming import name_by_filter
 from astroclust.images.pictures import PICTURE_FILTERS, picture_bands
 from astroclust.images.reading import KEYWORDS, open_image, read_image, tell_remarks
 from astroclust.images.units import to_one_unit
-from astroclust.instruments import LEGUS_BANDS, find_band_system
+from astroclust.instruments import LEGUS_BANDS, BandSystem, find_band_system
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
+
+    from astroclust.typing import ImagesLike
 
 __all__ = ["Band", "ImageSet", "read_image"]
 
@@ -27,7 +34,7 @@ __all__ = ["Band", "ImageSet", "read_image"]
 WCS_TOLERANCE = 0.2
 
 
-class ImageSet(Mapping):
+class ImageSet(Mapping[str, Band]):
     """Images of a field in several bands, on a common pixel grid.
 
     A mapping from filter names to `Band`; bands are selected by filter or role, ignoring case.
@@ -83,7 +90,13 @@ class ImageSet(Mapping):
     'F555W'
     """
 
-    def __init__(self, images, *, roles=None, system=LEGUS_BANDS):
+    def __init__(
+        self,
+        images: "ImagesLike",
+        *,
+        roles: Mapping[str, str] | None = None,
+        system: str | BandSystem = LEGUS_BANDS,
+    ) -> None:
         if not isinstance(images, Mapping):
             raise TypeError(
                 "images must be a mapping from filter names to images, such as "
@@ -112,7 +125,7 @@ class ImageSet(Mapping):
         self._wcs = _common_wcs(bands)
 
     @classmethod
-    def of(cls, images, system=None):
+    def of(cls, images: "ImagesLike", system: str | BandSystem | None = None) -> "ImageSet":
         """Convert images to an `ImageSet`.
 
         Parameters
@@ -160,7 +173,13 @@ class ImageSet(Mapping):
         return cls({name: images[name] for name in roles}, roles=roles, system=system)
 
     @classmethod
-    def read(cls, paths, *, roles=None, system=None):
+    def read(
+        cls,
+        paths: Mapping[str, str | Path] | str | Path | Sequence[str | Path],
+        *,
+        roles: Mapping[str, str] | None = None,
+        system: str | BandSystem | None = None,
+    ) -> "ImageSet":
         """Read the bands of a field from FITS files.
 
         Parameters
@@ -210,17 +229,17 @@ class ImageSet(Mapping):
     @classmethod
     def from_picture(
         cls,
-        path,
-        filters=PICTURE_FILTERS,
+        path: str | Path,
+        filters: Sequence[str | None] = PICTURE_FILTERS,
         *,
-        affine=None,
-        wcs=None,
-        shape=None,
-        origin=(0, 0),
-        pixel_scale=None,
-        roles=None,
-        system=LEGUS_BANDS,
-    ):
+        affine: ArrayLike | None = None,
+        wcs: "WCS | None" = None,
+        shape: tuple[int, int] | None = None,
+        origin: tuple[int, int] = (0, 0),
+        pixel_scale: float | u.Quantity | None = None,
+        roles: Mapping[str, str] | None = None,
+        system: str | BandSystem = LEGUS_BANDS,
+    ) -> "ImageSet":
         """Bands of a rendered color picture, resampled to a pixel grid.
 
         The grid is given by ``affine``, or is north up if the picture has a ``wcs``.
@@ -287,7 +306,7 @@ class ImageSet(Mapping):
         )
         return cls(bands, roles=roles, system=system)
 
-    def write(self, path, *, overwrite=False):
+    def write(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write all bands to a FITS file with one extension per band, named by filter.
 
         Parameters
@@ -316,59 +335,60 @@ class ImageSet(Mapping):
         with replace_when_done(path, overwrite=overwrite) as partial:
             hdus.writeto(partial)
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Band:
         for band in self._bands.values():
             if _key(name) in (band.filter, band.role):
                 return band
         raise KeyError(f"no band {name!r}; available are {', '.join(self._bands)}")
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._bands)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._bands)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         bands = ", ".join(f"{band.role} {band.filter}" for band in self._bands.values())
         ny, nx = self.shape
-        wcs = "no WCS" if self._wcs is None else f'{self.pixel_scale.value:.4f}" a pixel'
+        scale = self.pixel_scale
+        wcs = "no WCS" if scale is None else f'{scale.value:.4f}" a pixel'
         return f"<ImageSet: {bands}; {ny} x {nx} pixels, {wcs}>"
 
     def _repr_html_(self):
         return html_or_none(images_html, self)
 
     @property
-    def system(self):
+    def system(self) -> BandSystem:
         """The `~astroclust.instruments.BandSystem` of the bands."""
         return self._system
 
     @property
-    def filters(self):
+    def filters(self) -> tuple[str, ...]:
         """Filter names, from short to long wavelengths."""
         return tuple(self._bands)
 
     @property
-    def roles(self):
+    def roles(self) -> tuple[str, ...]:
         """Roles of the bands, from short to long wavelengths."""
         return tuple(band.role for band in self._bands.values())
 
     @property
-    def reference(self):
+    def reference(self) -> Band:
         """The reference band: first available one in the band system's preference (LEGUS: V)."""
         return next(self[role] for role in self._system.reference if role in self.roles)
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         """Shape of every band, (ny, nx)."""
         return next(iter(self._bands.values())).data.shape
 
     @property
-    def wcs(self):
+    def wcs(self) -> "WCS | None":
         """Common celestial WCS of all bands, or None."""
         return self._wcs
 
     @property
-    def pixel_scale(self):
+    def pixel_scale(self) -> u.Quantity | None:
         """Geometric mean of the sides of the central pixel, in arcsec; None without a WCS."""
         if self._wcs is None:
             return None

@@ -5,9 +5,14 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy import units as u
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
 
 __all__ = ["RENDERED", "Band"]
 
@@ -67,35 +72,35 @@ class Band:
     filter: str
     role: str
     data: np.ndarray = field(repr=False)
-    mask: np.ndarray | None = field(default=None, repr=False)
-    wcs: object = field(default=None, repr=False)
+    mask: NDArray[np.bool_] | None = field(default=None, repr=False)
+    wcs: "WCS | None" = field(default=None, repr=False)
     unit: u.UnitBase | None = None
-    meta: Mapping = field(default_factory=dict, repr=False)
+    meta: Mapping[str, Any] = field(default_factory=dict, repr=False)
     scale: float = field(default=1.0, repr=False)
     weight: np.ndarray | None = field(default=None, repr=False)
     variance: np.ndarray | None = field(default=None, repr=False)
     blank_zeros: bool = field(default=False, repr=False)
     file: str = field(default="", repr=False)
-    remarks: tuple = field(default=(), repr=False)
+    remarks: tuple[str, ...] = field(default=(), repr=False)
 
     @property
-    def label(self):
+    def label(self) -> str:
         """Name of the band in messages, with its file, if any."""
         return f"{self.filter} ({self.file})" if self.file else self.filter
 
     @property
-    def is_rendered(self):
+    def is_rendered(self) -> bool:
         """Whether the pixels are from a rendered picture, and not proportional to flux."""
         return self.unit == RENDERED
 
     @property
-    def is_plain(self):
+    def is_plain(self) -> bool:
         """Whether `pixels` equal ``data`` except for non-finite values."""
         bare = self.mask is None and self.weight is None
         return bare and not self.blank_zeros and self.scale == 1
 
     @cached_property
-    def checksum(self):
+    def checksum(self) -> str:
         """First 16 digits of the SHA-256 of ``data``, in row order and FITS byte order.
 
         It is the same in memory and in plain and compressed FITS files if the data type is the
@@ -104,10 +109,10 @@ class Band:
         digest = hashlib.sha256()
         stored = self.data.dtype.newbyteorder(">")
         for start in range(0, len(self.data), _STRIP):
-            digest.update(np.ascontiguousarray(self.data[start : start + _STRIP], stored))
+            digest.update(np.ascontiguousarray(self.data[start : start + _STRIP], stored).data)
         return digest.hexdigest()[:16]
 
-    def pixels(self, part, dtype=np.float32):
+    def pixels(self, part: Any, dtype: type = np.float32) -> np.ndarray:
         """Copy part of the image, in ``unit``, with NaN for bad pixels.
 
         Parameters
@@ -123,7 +128,7 @@ class Band:
             In native byte order; NaN for pixels that are masked, not finite or outside the
             exposures.
         """
-        pixels = np.array(self.data[part], dtype)
+        pixels: np.ndarray = np.array(self.data[part], dtype)
         pixels[~np.isfinite(pixels)] = np.nan
         bad = self.blanks(part, pixels)
         if bad is not None:
@@ -132,7 +137,7 @@ class Band:
             pixels *= dtype(self.scale)
         return pixels
 
-    def blanks(self, part, pixels):
+    def blanks(self, part: Any, pixels: np.ndarray) -> NDArray[np.bool_] | None:
         """Pixels that are masked or outside the exposures, in part of the image.
 
         Parameters
@@ -156,7 +161,7 @@ class Band:
             tests.append(self.mask[part])
         return np.logical_or.reduce(tests) if tests else None
 
-    def variances(self, part):
+    def variances(self, part: Any) -> NDArray[np.float64] | None:
         """Variance of `pixels`, float64; None if the image has no uncertainties."""
         if self.variance is None:
             return None

@@ -2,8 +2,11 @@
 """Completeness from artificial clusters injected into the user's own images."""
 
 import itertools
+from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy import units as u
@@ -33,7 +36,10 @@ from astroclust.injection.clusters import (
 from astroclust.injection.fractions import limiting_magnitude, recovered_fractions
 from astroclust.locks import only_process
 from astroclust.photometry import measure_apertures
-from astroclust.selection import PRESETS, blocked_pixels, find_candidates, get_preset
+from astroclust.selection import PRESETS, Preset, blocked_pixels, find_candidates, get_preset
+
+if TYPE_CHECKING:
+    from astroclust.typing import AreaLike, ClassifierLike, ImagesLike
 
 __all__ = ["CLASS_1_COLORS", "ArtificialClusters", "completeness", "limiting_magnitude"]
 
@@ -53,17 +59,17 @@ _COLUMNS = {
 
 
 def completeness(
-    images,
-    clusters,
+    images: "ImagesLike",
+    clusters: ArtificialClusters,
     *,
-    distance=None,
-    preset="legus",
-    exclude=None,
-    model=None,
-    checkpoint=None,
-    workers=1,
-    progress_bar=False,
-):
+    distance: float | u.Quantity | None = None,
+    preset: str | Preset = "legus",
+    exclude: "AreaLike | None" = None,
+    model: "ClassifierLike | None" = None,
+    checkpoint: str | Path | None = None,
+    workers: int | Executor = 1,
+    progress_bar: bool = False,
+) -> Table:
     """Completeness of detection, selection and classification from artificial clusters.
 
     In each round a few clusters, at most one per 100 x 100 pixels, are added to copies of the

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from astropy import units as u
 from astropy.nddata import overlap_slices
+from numpy.typing import ArrayLike
 
 from astroclust.extras import naming_extras
 from astroclust.images import Band, ImageSet
@@ -77,11 +79,11 @@ class ArtificialClusters:
     0
     """
 
-    magnitudes: np.ndarray
-    radii: np.ndarray
+    magnitudes: ArrayLike
+    radii: ArrayLike | u.Quantity
     n: int = 50
-    colors: Mapping | None = None
-    psf: Mapping | None = None
+    colors: Mapping[str, float] | None = None
+    psf: Mapping[str, ArrayLike] | None = None
     seed: int = 0
 
 

@@ -2,10 +2,11 @@
 """Band systems: the ordered bands of a survey and their filters."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache, partial
 from numbers import Real
+from typing import Any
 
 from astropy import units as u
 
@@ -64,15 +65,15 @@ class BandSystem:
     """
 
     name: str
-    roles: tuple
-    filters: Mapping
+    roles: Sequence[str]
+    filters: Mapping[str, str]
     pixel_scale: float
-    reference: tuple = ()
+    reference: Sequence[str] = ()
     unit: str = "electron / s"
-    defaults: Mapping = field(default_factory=dict)
-    stars: tuple = ()
+    defaults: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    stars: Sequence[Mapping[str, float]] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         freeze = partial(object.__setattr__, self)  # how a frozen dataclass is set up
         for what in ("roles", "reference"):
             if isinstance(getattr(self, what), str):
@@ -131,14 +132,14 @@ class BandSystem:
         middle = len(self.roles) // 2
         return tuple(sorted(self.roles, key=lambda role: abs(self.roles.index(role) - middle)))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.roles)
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((self.name, self.roles, self.pixel_scale))
 
     @property
-    def content(self):
+    def content(self) -> dict[str, Any]:
         """Parameters as plain numbers, strings, lists and dicts, for JSON."""
         content = {item.name: getattr(self, item.name) for item in fields(self)}
         content |= {"filters": dict(self.filters), "stars": [dict(star) for star in self.stars]}
@@ -146,12 +147,12 @@ class BandSystem:
         return {**content, "roles": list(self.roles), "reference": list(self.reference)}
 
     @property
-    def header(self):
+    def header(self) -> dict[str, str]:
         """Header keyword from which `of_header` restores the system."""
         return {"BANDSYS": json.dumps(self.content)}
 
     @classmethod
-    def of_header(cls, header):
+    def of_header(cls, header: Mapping[str, Any]) -> "BandSystem":
         """Band system described in a header, or that of LEGUS if there is none.
 
         Raises
@@ -170,7 +171,7 @@ class BandSystem:
             ) from error
 
     @classmethod
-    def from_content(cls, content):
+    def from_content(cls, content: Mapping[str, Any]) -> "BandSystem":
         """Band system from its `content`; raise `ValueError` if it is invalid."""
         known = [item.name for item in fields(cls)]
         if not isinstance(content, Mapping) or not set(known[:4]) <= set(content):
@@ -180,7 +181,7 @@ class BandSystem:
             raise ValueError(f"unknown entries {', '.join(unknown)}; valid are {', '.join(known)}")
         return cls(**content)
 
-    def index(self, role):
+    def index(self, role: str) -> int:
         """Number of a role, from 0.
 
         Raises
@@ -192,7 +193,7 @@ class BandSystem:
             raise ValueError(f"role {role!r} is not one of {self.name}: {', '.join(self.roles)}")
         return self.roles.index(_key(role))
 
-    def select(self, roles):
+    def select(self, roles: Sequence[str] | None) -> tuple[str, ...]:
         """Validate a selection of roles.
 
         Parameters
@@ -210,7 +211,7 @@ class BandSystem:
         ValueError
             If a role is unknown or given twice.
         """
-        roles = self.roles if roles is None else tuple(map(_key, roles))
+        roles = tuple(self.roles) if roles is None else tuple(map(_key, roles))
         unknown = [role for role in roles if role not in self.roles]
         if unknown or len(set(roles)) < len(roles) or not roles:
             raise ValueError(
@@ -219,7 +220,7 @@ class BandSystem:
             )
         return roles
 
-    def channel(self, role):
+    def channel(self, role: str) -> int:
         """Color channel of a role: 0 red, 1 green, 2 blue (Wei et al. 2020, Fig. 1)."""
         return 2 - 3 * self.index(role) // len(self.roles)
 
@@ -250,7 +251,7 @@ def _are_two_names(pair):
 
 # Columns with signal-to-noise ratios of model stars.
 _STARS = ("blue_star", "red_star")
-_REGISTERED = {}
+_REGISTERED: dict[str, BandSystem] = {}
 
 
 @cache
@@ -296,7 +297,7 @@ def register_band_system(system):
     _REGISTERED[system.name] = system
 
 
-def find_band_system(system):
+def find_band_system(system: str | BandSystem) -> BandSystem:
     """Find a band system.
 
     Parameters

@@ -162,7 +162,7 @@ class Instrument:
         return any(np.isfinite(item.legus_zero_point) for item in self.filters.values())
 
 
-_REGISTERED = {}
+_REGISTERED: dict[str, Instrument] = {}
 
 
 @cache

@@ -2,11 +2,13 @@
 """Class schemes: classes of visual or automated classifications, with names and markers."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from astroclust.data_files import read_data
 from astroclust.instruments.tables import FrozenDict, find_named, value_of
@@ -66,13 +68,13 @@ class ClassScheme:
     """
 
     name: str
-    names: Mapping
-    clusters: tuple = ()
-    merges: Mapping = field(default_factory=dict)
-    colors: Mapping = field(default_factory=dict)
-    markers: Mapping = field(default_factory=dict)
+    names: Mapping[int, str]
+    clusters: Sequence[int] = ()
+    merges: Mapping[int, int] = field(default_factory=dict)
+    colors: Mapping[int, str] = field(default_factory=dict)
+    markers: Mapping[int, str] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         freeze = partial(object.__setattr__, self)  # how a frozen dataclass is set up
         if not _is_text(self.name):
             raise ValueError(
@@ -106,14 +108,14 @@ class ClassScheme:
             usual = {n: defaults[i % len(defaults)] for i, n in enumerate(numbers)}
             freeze(entry, FrozenDict({**usual, **given}))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.names)
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((self.name, self.numbers))
 
     @property
-    def content(self):
+    def content(self) -> dict[str, Any]:
         """Parameters as plain numbers, strings, lists and dicts with string keys, for JSON."""
         content = {item.name: getattr(self, item.name) for item in fields(self)}
         for name in _MAPPINGS:
@@ -121,7 +123,7 @@ class ClassScheme:
         return {**content, "clusters": list(self.clusters)}
 
     @classmethod
-    def from_content(cls, content):
+    def from_content(cls, content: Mapping[str, Any]) -> "ClassScheme":
         """Class scheme from its `content`; raise `ValueError` if it is invalid."""
         if not isinstance(content, Mapping) or not {"name", "names"} <= set(content):
             raise ValueError("a class scheme must have the entries name and names, by number")
@@ -133,11 +135,11 @@ class ClassScheme:
         return cls(**{**content, **{name: _by_number(content[name]) for name in given}})
 
     @property
-    def numbers(self):
+    def numbers(self) -> tuple[int, ...]:
         """Class numbers, in the order of the classifier outputs."""
         return tuple(self.names)
 
-    def positions(self, labels):
+    def positions(self, labels: ArrayLike) -> NDArray[np.int_]:
         """0-based positions of labels among the classifier outputs.
 
         Parameters
@@ -172,7 +174,7 @@ class ClassScheme:
         columns = np.array([known[value] for value in unique.tolist()], int)
         return columns[inverse].reshape(labels.shape)
 
-    def knows(self, labels):
+    def knows(self, labels: ArrayLike) -> NDArray[np.bool_]:
         """Whether labels are classes of this scheme, or merge into one.
 
         Parameters
@@ -189,15 +191,15 @@ class ClassScheme:
         known = np.isin(labels.data, [*self.numbers, *self.merges])
         return known & ~np.ma.getmaskarray(labels)
 
-    def numbers_of(self, positions):
+    def numbers_of(self, positions: np.ndarray) -> NDArray[np.int16]:
         """Class numbers, int16, of positions among the classifier outputs."""
         return np.array(self.numbers, np.int16)[positions]
 
-    def most_probable(self, probabilities):
+    def most_probable(self, probabilities: ArrayLike) -> NDArray[np.int16]:
         """Number of the most probable class in each row of probabilities, int16."""
         return self.numbers_of(np.argmax(probabilities, axis=-1))
 
-    def is_cluster(self, labels):
+    def is_cluster(self, labels: ArrayLike) -> NDArray[np.bool_]:
         """Whether labels count as clusters; False for labels that are not in the scheme."""
         merged = [label for label, number in self.merges.items() if number in self.clusters]
         return np.isin(np.ma.filled(labels, 0), [*self.clusters, *merged])
@@ -226,7 +228,7 @@ def _is_text(text):
     return isinstance(text, str) and bool(text.strip()) and text.isprintable()
 
 
-_REGISTERED = {}
+_REGISTERED: dict[str, ClassScheme] = {}
 
 
 @cache
@@ -270,7 +272,7 @@ def register_class_scheme(scheme):
     _REGISTERED[scheme.name] = scheme
 
 
-def find_class_scheme(scheme):
+def find_class_scheme(scheme: str | ClassScheme) -> ClassScheme:
     """Find a class scheme.
 
     Parameters

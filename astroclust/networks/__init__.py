@@ -2,6 +2,7 @@
 """Network architectures, which map normalized stamps to one score per class."""
 
 import inspect
+from collections.abc import Callable
 from functools import partial
 
 from torch import nn
@@ -42,7 +43,7 @@ _OURS = {
     "starcnet": StarcNet,
 }
 # User-defined networks of this process, by name.
-_REGISTERED = {}
+_REGISTERED: dict[str, Callable[..., nn.Module]] = {}
 _TIMM = "timm/"
 
 

@@ -2,9 +2,13 @@
 """Vega aperture photometry, concentration indices and aperture corrections."""
 
 import warnings
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy import units as u
+from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 from tqdm import tqdm
 
@@ -35,6 +39,9 @@ from astroclust.photometry.curves import (
 )
 from astroclust.photometry.noise import flux_error, measure_correlation
 
+if TYPE_CHECKING:
+    from astroclust.typing import ImagesLike
+
 __all__ = [
     "ANNULUS",
     "CI_RADII",
@@ -62,18 +69,18 @@ _CI_CORRECTED = (4, 5, 6)
 
 
 def measure_photometry(
-    table,
-    images,
+    table: Table,
+    images: "ImagesLike",
     *,
-    apertures=_APERTURES,
-    errors="correlated",
-    zero_points=None,
-    aperture_correction=None,
-    extinction=None,
-    max_error=1.0,
-    workers=1,
-    progress_bar=False,
-):
+    apertures: Apertures = _APERTURES,
+    errors: str = "correlated",
+    zero_points: str | Mapping[str, float] | None = None,
+    aperture_correction: str | Mapping[str, float | tuple[float, float]] | None = None,
+    extinction: Mapping[str, float] | None = None,
+    max_error: float = 1.0,
+    workers: int | Executor = 1,
+    progress_bar: bool = False,
+) -> Table:
     """Measure fluxes and Vega magnitudes in circular apertures in each band.
 
     Parameters

@@ -2,6 +2,7 @@
 """Sky-subtracted sums in circular apertures, for many sources and bands at a time."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,8 +54,8 @@ class Apertures:
     ['flux_f275w', 'flux_err_f275w', 'flux_f275w_r1']
     """
 
-    radius: float | tuple = 4.0
-    annulus: tuple = ANNULUS
+    radius: float | Sequence[float] = 4.0
+    annulus: tuple[float, float] = ANNULUS
     sky_statistic: str = "median"
 
 

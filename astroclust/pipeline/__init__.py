@@ -1,7 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Process a field from images to a folder of classified candidates, regions and figures."""
 
+from concurrent.futures import Executor
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from astropy import units as u
+from astropy.table import Table
 
 from astroclust.catalogs import write_table
 from astroclust.classification import classify_table
@@ -11,8 +16,19 @@ from astroclust.files import check_output, make_folder, replace_when_done
 from astroclust.images import ImageSet
 from astroclust.locks import only_process
 from astroclust.pipeline.folder import RunFolder, describe_run
-from astroclust.selection import blocked_pixels, find_candidates, get_preset, keep_candidates
+from astroclust.selection import (
+    Preset,
+    blocked_pixels,
+    find_candidates,
+    get_preset,
+    keep_candidates,
+)
 from astroclust.weights import load_classifier
+
+if TYPE_CHECKING:
+    import torch
+
+    from astroclust.typing import AreaLike, ClassifierLike, ImagesLike
 
 with naming_extras():
     from astroclust.ds9 import write_regions
@@ -38,20 +54,20 @@ STAGES = ("sources.ecsv", "classified.ecsv")
 
 
 def run_field(
-    images,
-    folder,
+    images: "ImagesLike",
+    folder: str | Path,
     *,
-    title="",
-    distance=None,
-    preset="legus",
-    exclude=None,
-    footprint=None,
-    model=None,
-    device="auto",
-    workers=1,
-    overwrite=False,
-    progress_bar=False,
-):
+    title: str = "",
+    distance: float | u.Quantity | None = None,
+    preset: str | Preset = "legus",
+    exclude: "AreaLike | None" = None,
+    footprint: "AreaLike | None" = None,
+    model: "ClassifierLike | None" = None,
+    device: "str | torch.device" = "auto",
+    workers: int | Executor = 1,
+    overwrite: bool = False,
+    progress_bar: bool = False,
+) -> Table:
     """Find, measure and classify the star-cluster candidates of a field, and write all results.
 
     Each table is written when it is complete; repeat the call to resume an interrupted run.

@@ -2,6 +2,9 @@
 """Visual inspection of candidates, and their labels, in the browser."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from astropy.table import Table
 
 from astroclust.extras import naming_extras
 from astroclust.files import check_output
@@ -18,6 +21,9 @@ with naming_extras():
     from astroclust.review.objects import DEFAULT_PAGE, Page, label_scheme, read_objects
     from astroclust.review.pages import DETAILED, write_review
     from astroclust.review.server import DEFAULT_PORT, ReviewServer
+
+if TYPE_CHECKING:
+    from astroclust.typing import ClassifierLike, ImagesLike
 
 __all__ = [
     "DEFAULT_PORT",
@@ -154,16 +160,16 @@ def _open_store(objects, labels, page):
 
 
 def review_table(
-    table,
-    images,
+    table: Table,
+    images: "ImagesLike",
     *,
-    labels,
-    reviewer="",
-    column_prefix="",
-    model=None,
-    port=None,
-    page=DEFAULT_PAGE,
-):
+    labels: str | Path,
+    reviewer: str = "",
+    column_prefix: str = "",
+    model: "ClassifierLike | None" = None,
+    port: int | None = None,
+    page: Page = DEFAULT_PAGE,
+) -> ReviewServer:
     """Serve a page for visual inspection and labeling of candidates.
 
     Parameters

@@ -82,7 +82,7 @@ class Page:
     distance: float | u.Quantity | None = None
     confirm: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.blind and self.confirm is not None:
             raise ValueError(
                 "a confirmation shows the class to be confirmed; omit blind or confirm"

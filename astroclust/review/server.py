@@ -10,14 +10,19 @@ import socket
 import threading
 from importlib.resources import files
 from ipaddress import ip_address
+from typing import TYPE_CHECKING, Self
 
 from aiohttp import web
 
 from astroclust.review.agreement_page import agreement_page
 from astroclust.review.confirmation import confirmed_table
+from astroclust.review.labels import LabelStore
 from astroclust.review.measures import Saliency, measure_objects
-from astroclust.review.objects import DEFAULT_PAGE, describe_page
+from astroclust.review.objects import DEFAULT_PAGE, Objects, Page, describe_page
 from astroclust.review.pictures import SHEET_COLUMNS, TILE, Pictures, context_size
+
+if TYPE_CHECKING:
+    from astroclust.typing import ClassifierLike
 
 __all__ = ["DEFAULT_PORT", "ReviewServer"]
 
@@ -79,7 +84,16 @@ class ReviewServer:
     >>> server.stop()
     """
 
-    def __init__(self, objects, store, *, reviewer="", model=None, port=None, page=DEFAULT_PAGE):
+    def __init__(
+        self,
+        objects: Objects,
+        store: LabelStore,
+        *,
+        reviewer: str = "",
+        model: "ClassifierLike | None" = None,
+        port: int | None = None,
+        page: Page = DEFAULT_PAGE,
+    ) -> None:
         self.objects, self.store = objects, store
         self.page, self.reviewer = page, reviewer
         self._pictures = Pictures(objects, size=page.size)
@@ -87,7 +101,7 @@ class ReviewServer:
         self._described = json.dumps(self._describe(), allow_nan=False).encode()
         self._socket = _bind(port)
         self.port = self._socket.getsockname()[1]
-        self._loop, self._stopped, self._error = None, None, None
+        self._error: Exception | None = None
         ready = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(ready,), daemon=True)
         self._thread.start()
@@ -96,23 +110,23 @@ class ReviewServer:
             raise self._error
 
     @property
-    def url(self):
+    def url(self) -> str:
         """Address of the page."""
         return f"http://{_HOST}:{self.port}/"
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def stop(self):
+    def stop(self) -> None:
         """Stop the server; labels are already on disk."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopped.set)
             self._thread.join()
 
-    def wait(self):
+    def wait(self) -> None:
         """Wait until the server is stopped, for example by Ctrl-C."""
         while self._thread.is_alive():
             self._thread.join(0.5)

@@ -26,7 +26,13 @@ _OF_MEDIAN = np.pi / 2
 _NOT_LINEAR = {"mag", "dex", "dB", "K", "deg_C"}
 
 
-def extract_spectra(table, cube, *, radius, annulus=None):
+def extract_spectra(
+    table: Table,
+    cube: Spectrum,
+    *,
+    radius: float | u.Quantity,
+    annulus: tuple[float | u.Quantity, float | u.Quantity] | u.Quantity | None = None,
+) -> Spectrum:
     """Extract spectra of candidates from a cube with circular apertures.
 
     Parameters

@@ -2,6 +2,7 @@
 """Synthetic magnitudes of spectra."""
 
 import warnings
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from astropy import constants
@@ -22,7 +23,14 @@ _AB_ZERO = (3631 * u.Jy * constants.c).to_value(_FLUX_UNIT * u.AA**2)
 _POGSON = 2.5 / np.log(10)
 
 
-def synthetic_magnitudes(spectrum, bands, *, system="vega", camera=None, min_coverage=0.95):
+def synthetic_magnitudes(
+    spectrum: Spectrum,
+    bands: str | Sequence[str],
+    *,
+    system: str = "vega",
+    camera: str | Mapping[str, str] | None = None,
+    min_coverage: float = 0.95,
+) -> Table:
     """Compute synthetic magnitudes of spectra in HST filters.
 
     Parameters

@@ -93,7 +93,7 @@ class Cuts:
     max_absolute_v: float = -6.0
     min_separation: float = 0.5
     needs_reference: bool = False
-    required: tuple = ("B", "V", "I")
+    required: tuple[str, ...] = ("B", "V", "I")
 
 
 #: The cuts of LEGUS (Adamo et al. 2017, and its pipeline; Wei et al. 2020, sec. 3.1).

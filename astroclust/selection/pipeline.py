@@ -2,12 +2,15 @@
 """Candidate selection from images in one call."""
 
 import warnings
+from concurrent.futures import Executor
 from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 from astropy import units as u
-from astropy.table import Column
+from astropy.table import Column, Table
 from astropy.utils.exceptions import AstropyUserWarning
+from photutils.segmentation import SegmentationImage
 
 from astroclust.detection import find_sources, white_light
 from astroclust.images import ImageSet
@@ -20,24 +23,72 @@ from astroclust.photometry import (
     zero_point,
 )
 from astroclust.selection.cuts import cut_flow, flow_meta, select_candidates
-from astroclust.selection.presets import get_preset
+from astroclust.selection.presets import Preset, get_preset
 from astroclust.selection.settings import settings_meta
+
+if TYPE_CHECKING:
+    from astroclust.typing import AreaLike, ImagesLike
 
 __all__ = ["blocked_pixels", "find_candidates", "keep_candidates"]
 
 
+@overload
 def find_candidates(
-    images,
+    images: "ImagesLike",
     *,
-    distance=None,
-    preset="legus",
-    exclude=None,
-    footprint=None,
-    keep_rejected=False,
-    segmentation=False,
-    workers=1,
-    progress_bar=False,
-):
+    distance: float | u.Quantity | None = ...,
+    preset: str | Preset = ...,
+    exclude: "AreaLike | None" = ...,
+    footprint: "AreaLike | None" = ...,
+    keep_rejected: bool = ...,
+    segmentation: Literal[False] = False,
+    workers: int | Executor = ...,
+    progress_bar: bool = ...,
+) -> Table: ...
+
+
+@overload
+def find_candidates(
+    images: "ImagesLike",
+    *,
+    distance: float | u.Quantity | None = ...,
+    preset: str | Preset = ...,
+    exclude: "AreaLike | None" = ...,
+    footprint: "AreaLike | None" = ...,
+    keep_rejected: bool = ...,
+    segmentation: Literal[True],
+    workers: int | Executor = ...,
+    progress_bar: bool = ...,
+) -> tuple[Table, SegmentationImage]: ...
+
+
+@overload
+def find_candidates(
+    images: "ImagesLike",
+    *,
+    distance: float | u.Quantity | None = ...,
+    preset: str | Preset = ...,
+    exclude: "AreaLike | None" = ...,
+    footprint: "AreaLike | None" = ...,
+    keep_rejected: bool = ...,
+    segmentation: bool,
+    workers: int | Executor = ...,
+    progress_bar: bool = ...,
+) -> Table | tuple[Table, SegmentationImage]: ...
+
+
+def find_candidates(
+    images: "ImagesLike",
+    *,
+    distance: float | u.Quantity | None = None,
+    preset: str | Preset = "legus",
+    exclude: "AreaLike | None" = None,
+    footprint: "AreaLike | None" = None,
+    keep_rejected: bool = False,
+    segmentation: bool = False,
+    workers: int | Executor = 1,
+    progress_bar: bool = False,
+) -> Table | tuple[Table, SegmentationImage]:
     """Find star-cluster candidates: detection, photometry and cuts in one call.
 
     Parameters
@@ -119,7 +170,7 @@ def find_candidates(
         footprint=footprint,
         progress_bar=progress_bar,
     )
-    sources = find_sources(
+    found = find_sources(
         detection,
         threshold=preset.threshold,
         n_pixels=preset.n_pixels,
@@ -129,8 +180,7 @@ def find_candidates(
         workers=workers,
         progress_bar=progress_bar,
     )
-    if segmentation:
-        sources, segments = sources
+    sources, segments = found if segmentation else (found, None)
     if center is not None:
         sources = recenter(sources, center)
     sources = measure_photometry(
@@ -160,7 +210,7 @@ def find_candidates(
     result.meta.update(meta)
     if not keep_rejected:
         result = keep_candidates(result)
-    if not segmentation:
+    if segments is None:
         return result
     segments.keep_labels(np.intersect1d(segments.labels, result["id"]))
     return result, segments

@@ -4,6 +4,8 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.utils.exceptions import AstropyUserWarning
@@ -12,6 +14,9 @@ from astroclust.catalogs import find_field
 from astroclust.instruments import LEGUS_BANDS
 from astroclust.photometry import Apertures
 from astroclust.selection.cuts import LEGUS_CUTS, NGC1559_CUTS, PHANGS_CUTS, Cuts
+
+if TYPE_CHECKING:
+    from astroclust.detectors import Detector
 
 __all__ = ["PRESETS", "Preset", "field_settings", "get_preset"]
 
@@ -60,17 +65,19 @@ class Preset:
     method: str = "sextractor"
     threshold: float = 20.0
     n_pixels: int = 10
-    detector: object = None
+    detector: "str | Path | Detector | None" = None
     center_in: str | None = "V"
     apertures: Apertures = _LEGUS_APERTURES
     errors: str = "iraf"
-    zero_points: str | Mapping | None = "legus"
-    aperture_correction: str | Mapping | None = "ci"
-    extinction: Mapping | None = None
+    zero_points: str | Mapping[str, float] | None = "legus"
+    aperture_correction: str | Mapping[str, float | tuple[float, float]] | None = "ci"
+    extinction: Mapping[str, float] | None = None
     cuts: Cuts = LEGUS_CUTS
     field: str | None = None
 
-    def with_detector(self, detector=None, *, threshold=0.5):
+    def with_detector(
+        self, detector: "str | Path | Detector | None" = None, *, threshold: float = 0.5
+    ) -> "Preset":
         """Copy that detects with a network in all bands, with the same photometry and cuts.
 
         Parameters
@@ -111,7 +118,7 @@ PRESETS = {
 }
 
 
-def get_preset(preset):
+def get_preset(preset: str | Preset) -> Preset:
     """Look up the settings of a survey by name.
 
     Parameters

@@ -25,7 +25,7 @@ from astroclust.selection.presets import PRESETS
 __all__ = ["describe_settings", "settings_meta"]
 
 # The cut flow, and entries that are only read by programs.
-_NOT_SETTINGS = {"DETECTED", "REJECT", "CLASSES", *(cut.name[:8] for cut in Cut)}
+_NOT_SETTINGS = {"DETECTED", "REJECT", "CLASSES", *(name[:8] for name in Cut.__members__)}
 
 
 def settings_meta(

@@ -1,18 +1,21 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Simulated fields: five images, their candidates, and the truth."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from astropy.nddata import CCDData
 from astropy.table import Table
+from numpy.typing import ArrayLike
 from photutils.segmentation import SegmentationImage
 from threadpoolctl import threadpool_limits
 
 from astroclust.catalogs import LegusField, find_field
 from astroclust.detection.background import measure_background
 from astroclust.images import Band, ImageSet
-from astroclust.instruments import LEGUS_BANDS, find_band_system
+from astroclust.instruments import LEGUS_BANDS, BandSystem, find_band_system
 from astroclust.photometry import ANNULUS, measure_apertures
 from astroclust.simulation.candidates import KINDS, RESIDUE
 from astroclust.simulation.catalog_rows import (
@@ -45,6 +48,7 @@ from astroclust.simulation.outlines import outline_sources
 from astroclust.simulation.painting import Painting
 from astroclust.simulation.populations import FieldPopulation, field_population
 from astroclust.simulation.positions import crowding_of, draw_positions
+from astroclust.simulation.psf import PSFGrid
 from astroclust.simulation.systems import Scene, choose_bands, project, template_shape
 from astroclust.simulation.template import N_BANDS, V
 from astroclust.simulation.truth import field_wcs, truth_table
@@ -110,17 +114,17 @@ class Field:
 
 def simulate_field(
     *,
-    like=None,
-    shape=None,
-    seed,
-    density=None,
-    catalog=None,
-    galaxies=None,
-    psf=None,
-    system=LEGUS_BANDS,
-    outlines=False,
-    progress_bar=False,
-):
+    like: str | None = None,
+    shape: Sequence[int] | None = None,
+    seed: int | Sequence[int],
+    density: float | None = None,
+    catalog: Table | None = None,
+    galaxies: str | Path | Sequence[ArrayLike] | None = None,
+    psf: Mapping[tuple[str, str], PSFGrid | str | Path] | None = None,
+    system: str | BandSystem = LEGUS_BANDS,
+    outlines: bool = False,
+    progress_bar: bool = False,
+) -> Field:
     """Simulate a field like one of LEGUS, or paint a given catalog.
 
     By default, a catalog is drawn and then painted. Magnitudes, colors, concentration and crowding

@@ -8,6 +8,7 @@ from functools import lru_cache
 import galsim
 import numpy as np
 from astropy.io import fits
+from numpy.typing import ArrayLike, NDArray
 from photutils.aperture import CircularAperture
 from scipy import fft
 from scipy.interpolate import RegularGridInterpolator
@@ -238,10 +239,18 @@ class PSFGrid:
     """
 
     stars: RegularGridInterpolator
-    pair: tuple
+    pair: tuple[str, str]
     drizzled: bool
 
-    def fourier(self, x_fraction, y_fraction, *, size, oversampling, pixel_scale=PIXEL_SCALE):
+    def fourier(
+        self,
+        x_fraction: float,
+        y_fraction: float,
+        *,
+        size: int,
+        oversampling: int,
+        pixel_scale: float = PIXEL_SCALE,
+    ) -> NDArray[np.complex64]:
         """PSF like `fourier_psf`, at a position from 0 to 1 across the detector (both chips)."""
         if not (0 <= x_fraction <= 1 and 0 <= y_fraction <= 1):
             raise ValueError(f"({x_fraction}, {y_fraction}) is not from 0 to 1 across the detector")
@@ -262,7 +271,9 @@ class PSFGrid:
         psf = fourier_psf(*self.pair, angle=DIAGONAL, **sampling)
         return (psf + star - _transform(model, *grid)).astype(np.complex64)
 
-    def encircled_energy(self, radii, *, x_fraction=0.5, y_fraction=0.5):
+    def encircled_energy(
+        self, radii: ArrayLike, *, x_fraction: float = 0.5, y_fraction: float = 0.5
+    ) -> NDArray[np.float64]:
         """Like `~astroclust.simulation.psf.encircled_energy`, at a position on the detector."""
         return _light_within(self.fourier(x_fraction, y_fraction, **STAR), radii)
 

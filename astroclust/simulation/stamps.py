@@ -1,17 +1,20 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Labeled stamps, simulated directly without a complete field."""
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import count, islice
+from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from astroclust.catalogs import find_field
-from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, find_band_system
+from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, BandSystem, find_band_system
 from astroclust.simulation.candidates import draw_candidate, draw_star, total_magnitudes
 from astroclust.simulation.crowding import (
     diffuse_light,
@@ -27,6 +30,7 @@ from astroclust.simulation.headers import rates_in
 from astroclust.simulation.ingredients import Ingredients
 from astroclust.simulation.observations import Observation, observe_like
 from astroclust.simulation.populations import calibrated_fields, field_population
+from astroclust.simulation.psf import PSFGrid
 from astroclust.simulation.systems import Bands, Scene, choose_bands, project, template_shape
 from astroclust.simulation.template import V
 from astroclust.stamps import Stamps
@@ -46,18 +50,18 @@ _NIGHTS = 6
 
 
 def simulate_stamps(
-    n,
+    n: int,
     *,
-    seed,
-    like=None,
-    size=50,
-    crowded=0.0,
-    galaxies=None,
-    psf=None,
-    system=LEGUS_BANDS,
-    workers=1,
-    progress_bar=False,
-):
+    seed: int | Sequence[int],
+    like: str | Sequence[str] | None = None,
+    size: int = 50,
+    crowded: float = 0.0,
+    galaxies: str | Path | Sequence[ArrayLike] | None = None,
+    psf: Mapping[tuple[str, str], PSFGrid | str | Path] | None = None,
+    system: str | BandSystem = LEGUS_BANDS,
+    workers: int = 1,
+    progress_bar: bool = False,
+) -> Stamps:
     """Draw labeled postage stamps of simulated candidates, with equal numbers per class.
 
     Candidates, stars, PSF and noise are those of `simulate_field`.

@@ -1,14 +1,18 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Postage stamps: cutting them from images, and multi-extension FITS files."""
 
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from io import BytesIO
 from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.io import fits
 from astropy.table import Table
+from numpy.typing import ArrayLike, NDArray
 
 from astroclust.catalogs import pixel_positions
 from astroclust.catalogs.fits_tables import (
@@ -31,6 +35,9 @@ from astroclust.stamps.normalization import (
     normalize_stamps,
 )
 from astroclust.stamps.reference import cut_with_cutout2d
+
+if TYPE_CHECKING:
+    from astroclust.typing import ImagesLike
 
 __all__ = [
     "DAMAGE",
@@ -87,16 +94,30 @@ class Stamps:
     <Stamps: 1 of 20 x 20 pixels in NUV F275W, U F336W, B F435W, V F555W, I F814W>
     """
 
-    data: np.ndarray
-    filters: tuple
+    data: NDArray[np.float32]
+    filters: tuple[str, ...]
     _: KW_ONLY
-    bands: tuple = None
+    bands: tuple[str, ...] = None  # type: ignore[assignment]
     system: BandSystem = LEGUS_BANDS
-    present: np.ndarray = None
-    flags: np.ndarray = None
+    present: NDArray[np.bool_] = None  # type: ignore[assignment]
+    flags: NDArray[np.int32] = None  # type: ignore[assignment]
     table: Table = None
 
-    def __post_init__(self):
+    if TYPE_CHECKING:
+        # Parameters are converted to the types of the fields.
+        def __init__(
+            self,
+            data: ArrayLike,
+            filters: Sequence[str],
+            *,
+            bands: Sequence[str] | None = ...,
+            system: str | BandSystem = ...,
+            present: ArrayLike | None = ...,
+            flags: ArrayLike | None = ...,
+            table: Table | None = ...,
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
         freeze = partial(object.__setattr__, self)  # how a frozen dataclass is set up
         freeze("data", np.asarray(self.data, np.float32))
         freeze("filters", tuple(self.filters))
@@ -126,10 +147,10 @@ class Stamps:
             if length:
                 raise ValueError(f"{name} must have one row for each of {n} stamps")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.data)
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: slice | Sequence[int] | np.ndarray) -> "Stamps":
         """Select stamps with a slice, a mask or an array of row numbers."""
         return replace(
             self,
@@ -139,7 +160,7 @@ class Stamps:
             table=self.table[rows] if self.table.colnames else self.table,
         )
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         bands = ", ".join(map(" ".join, zip(self.bands, self.filters, strict=True)))
         return f"<Stamps: {len(self)} of {self.size} x {self.size} pixels in {bands}>"
 
@@ -147,11 +168,11 @@ class Stamps:
         return html_or_none(stamps_html, self)
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Width of the stamps, in pixels."""
         return self.data.shape[-1]
 
-    def write(self, path, *, overwrite=False):
+    def write(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the stamps to a multi-extension FITS file.
 
         Each band is an image extension, named by its filter, of shape ``(n, size, size)``, or
@@ -188,7 +209,7 @@ class Stamps:
             hdus.writeto(partial)
 
     @classmethod
-    def read(cls, path):
+    def read(cls, path: str | Path) -> "Stamps":
         """Read a file written by `write`.
 
         Parameters
@@ -251,7 +272,15 @@ def _read_catalog(hdus, number):
 _METHODS = {"blocks": cut_stamps, "cutout2d": cut_with_cutout2d}
 
 
-def make_stamps(table, images, *, size=50, bands=None, method="blocks", progress_bar=False):
+def make_stamps(
+    table: Table,
+    images: "ImagesLike",
+    *,
+    size: int = 50,
+    bands: Sequence[str] | None = None,
+    method: str = "blocks",
+    progress_bar: bool = False,
+) -> Stamps:
     """Cut postage stamps at the positions in a table (Wei et al. 2020, sec. 3.2).
 
     Parameters

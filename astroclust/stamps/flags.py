@@ -1,6 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Flags of stamps."""
 
+from collections.abc import Sequence
+from typing import Any, overload
+
+import numpy as np
+
 from astroclust.flags import DescribedFlag
 
 __all__ = ["StampFlag", "decode_flags", "flag_absent"]
@@ -30,7 +35,19 @@ class StampFlag(DescribedFlag):
     EMPTY = 32, "all bands are constant or undefined in this stamp; not classified"
 
 
-def decode_flags(flags, *, kind=StampFlag):
+@overload
+def decode_flags(flags: int | np.integer, *, kind: type[DescribedFlag] = ...) -> list[str]: ...
+
+
+@overload
+def decode_flags(
+    flags: Sequence[int] | np.ndarray, *, kind: type[DescribedFlag] = ...
+) -> list[list[str]]: ...
+
+
+def decode_flags(
+    flags: Any, *, kind: type[DescribedFlag] = StampFlag
+) -> list[str] | list[list[str]]:
     """Names of the flags that are set.
 
     Parameters

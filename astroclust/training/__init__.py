@@ -3,10 +3,12 @@
 
 import gc
 import logging
+from collections.abc import Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -118,17 +120,17 @@ log = logging.getLogger(__name__)
 
 
 def train_classifier(
-    sample,
+    sample: Sample | Sequence[Sample],
     *,
-    name,
-    recipe="native",
-    start=None,
-    teacher=None,
-    members=1,
-    seed=0,
-    folder=None,
-    progress_bar=False,
-):
+    name: str,
+    recipe: str | Recipe = "native",
+    start: Classifier | None = None,
+    teacher: Classifier | None = None,
+    members: int = 1,
+    seed: int = 0,
+    folder: str | Path | None = None,
+    progress_bar: bool = False,
+) -> Classifier:
     """Train or fine-tune a classifier.
 
     A checkpoint is written after each epoch, and the previous one is kept; repeating the call with

@@ -4,6 +4,8 @@
 from dataclasses import dataclass
 from math import isclose
 from numbers import Integral
+from pathlib import Path
+from typing import Any
 
 from astroclust.stamps import DAMAGE, NORMALIZATIONS
 from astroclust.training.augmentation import AUGMENTATIONS
@@ -86,7 +88,7 @@ class Recipe:
     """
 
     architecture: str = "native"
-    weights: str | None = None
+    weights: str | Path | None = None
     normalization: str = "asinh-peak"
     augmentation: str = "observations"
     damage: tuple[str, ...] = ()
@@ -108,7 +110,7 @@ class Recipe:
     mixed_precision: bool | None = None
     max_missing_bands: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Validate the parameters."""
         for name, known in (
             ("optimizer", ("adamw", "adam", "sgd")),
@@ -165,7 +167,7 @@ def _check_mix(mix):
         )
 
 
-_WEI2020 = {
+_WEI2020: dict[str, Any] = {
     "normalization": "unit-stamp",
     "augmentation": "turns",
     "optimizer": "adam",
@@ -193,7 +195,7 @@ RECIPES = {
 }
 
 
-def find_recipe(recipe):
+def find_recipe(recipe: str | Recipe) -> Recipe:
     """Find a recipe by name.
 
     Parameters

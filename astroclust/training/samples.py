@@ -1,8 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Samples of labeled stamps for training and scoring, simulated or cut from images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -100,10 +102,10 @@ class Sample:
     """
 
     stamps: Stamps
-    labels: np.ndarray
-    groups: np.ndarray | None = None
+    labels: np.ndarray | Sequence[Any]
+    groups: np.ndarray | Sequence[Any] | None = None
     test_stamps: Stamps | None = None
-    test_labels: np.ndarray | None = None
+    test_labels: np.ndarray | Sequence[Any] | None = None
     description: str = "stamps"
     split: str = ""
     simulated: bool = False
@@ -114,7 +116,7 @@ class Sample:
     augmentation: str | None = None
     size: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Validate the parameters."""
         if self.scheme is not None:
             find_class_scheme(self.scheme)

@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 from safetensors.torch import load
@@ -29,6 +30,9 @@ from astroclust.weights.saving import (
     save_classifier,
 )
 from astroclust.weights.sources import bundle, find_source
+
+if TYPE_CHECKING:
+    from astroclust.typing import ClassifierLike
 
 __all__ = [
     "DEFAULT_CLASSIFIER",
@@ -74,7 +78,7 @@ def list_classifiers():
     return {card.name: card for card in cards}
 
 
-def load_classifier(model=None):
+def load_classifier(model: "ClassifierLike | None" = None) -> Classifier:
     """Load and validate a classifier.
 
     Parameters

@@ -3,7 +3,9 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from astroclust.instruments import LEGUS_BANDS, LEGUS_CLASSES, BandSystem, ClassScheme
 
@@ -176,31 +178,31 @@ class ModelCard:
     training_sample: str
     classes: ClassScheme = LEGUS_CLASSES
     system: BandSystem = LEGUS_BANDS
-    bands: tuple = None
+    bands: tuple[str, ...] = None  # type: ignore[assignment]
     stamp_size: int = 50
-    pixel_scale: float = None
+    pixel_scale: float = None  # type: ignore[assignment]
     normalization: str = "asinh-peak"
     max_missing_bands: int = 1
     members: int = 1
     temperature: float = 1.0
     simulated: bool = False
     split: str = ""
-    scores: dict = field(default_factory=dict)
-    galaxies: tuple = ()
-    galaxy_scores: dict = field(default_factory=dict)
-    band_scores: dict = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
+    galaxies: tuple[str, ...] = ()
+    galaxy_scores: dict[str, dict[str, Any]] = field(default_factory=dict)
+    band_scores: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     training_rows: str = ""
     command: str = ""
     score_command: str = ""
     license: str = "BSD-3-Clause"
     sha256: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, default in (("bands", "roles"), ("pixel_scale", "pixel_scale")):
             if getattr(self, name) is None and isinstance(self.system, BandSystem):
                 object.__setattr__(self, name, getattr(self.system, default))
 
-    def expected_accuracy(self, bands):
+    def expected_accuracy(self, bands: Sequence[str]) -> dict[str, float]:
         """Measured accuracy for exactly these bands.
 
         Parameters
@@ -233,7 +235,7 @@ class ModelCard:
         found = {kind: scores[key] for kind, scores in self.band_scores.items() if key in scores}
         return {kind: scores["accuracy"] for kind, scores in found.items()}
 
-    def accuracy_notice(self, roles):
+    def accuracy_notice(self, roles: Sequence[str]) -> str:
         """One-line description of the expected accuracy for the bands of some images.
 
         Parameters
@@ -263,7 +265,7 @@ class ModelCard:
         return f"bands {', '.join(bands)}: {words}"
 
     @property
-    def notice(self):
+    def notice(self) -> str:
         """One sentence on the training data and limitations of use, or an empty string."""
         if self.simulated:
             return (

@@ -2,10 +2,12 @@
 """Classifier: networks with a model card, and their class probabilities."""
 
 import math
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from astroclust.display import card_html, html_or_none
 from astroclust.networks import (
@@ -18,7 +20,8 @@ from astroclust.networks import (
     network_blocks,
     survive_forks,
 )
-from astroclust.stamps import normalize_pixels
+from astroclust.stamps import Stamps, normalize_pixels
+from astroclust.weights.cards import ModelCard
 from astroclust.weights.mixed_precision import is_accurate
 
 __all__ = ["Classifier"]
@@ -58,14 +61,20 @@ class Classifier:
     (1, 3, 4)
     """
 
-    def __init__(self, card, networks, *, precision="float32"):
+    def __init__(
+        self,
+        card: ModelCard,
+        networks: Sequence[torch.nn.Module],
+        *,
+        precision: str = "float32",
+    ) -> None:
         survive_forks()
         self.card = card
         self.precision = precision
         self.networks = [network.eval() for network in networks]
         self._prepared = None, None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         notice = "; trained on simulated images" if self.card.simulated else ""
         members = f"{len(self.networks)} x {self.card.architecture}"
         return f"<Classifier {self.card.name}: {members}{notice}>"
@@ -73,7 +82,9 @@ class Classifier:
     def _repr_html_(self):
         return html_or_none(card_html, self)
 
-    def prepared(self, device="cpu", *, precision="auto"):
+    def prepared(
+        self, device: str | torch.device = "cpu", *, precision: str = "auto"
+    ) -> "Classifier":
         """Copy of the classifier, prepared for fast inference.
 
         The last copy is kept for further calls, until a weight changes.
@@ -129,7 +140,7 @@ class Classifier:
             return exact
         return fast
 
-    def probabilities(self, stamps):
+    def probabilities(self, stamps: Stamps) -> NDArray[np.float32]:
         """Compute class probabilities from each member, on the device of the networks.
 
         On a GPU, batches are halved if memory runs out.

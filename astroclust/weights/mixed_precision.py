@@ -13,7 +13,7 @@ __all__ = ["LARGEST_CHANGE", "is_accurate", "reference_stamps"]
 LARGEST_CHANGE = 0.01
 _N_REFERENCE = 32
 # Results of earlier checks in this process, by a hash of the classifier and its precision.
-_CHECKED = {}
+_CHECKED: dict[str, bool] = {}
 
 
 def is_accurate(classifier, exact):

@@ -10,7 +10,8 @@ from safetensors.torch import save
 
 from astroclust.files import check_output, replace_when_done
 from astroclust.weights.card_checks import check_card
-from astroclust.weights.cards import card_digest, card_text
+from astroclust.weights.cards import ModelCard, card_digest, card_text
+from astroclust.weights.classifier import Classifier
 
 __all__ = [
     "CARD_DIGEST",
@@ -25,7 +26,9 @@ __all__ = [
 CARD_DIGEST = "card_sha256"
 
 
-def save_classifier(classifier, path, *, overwrite=False):
+def save_classifier(
+    classifier: Classifier, path: str | Path, *, overwrite: bool = False
+) -> ModelCard:
     """Write the weights and the card of a classifier.
 
     Parameters
