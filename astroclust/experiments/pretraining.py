@@ -87,7 +87,7 @@ def pretraining_study(
         Fraction of the stamps in the test sets; by default that of Schneider et al., 2034 of
         14,034.
     seed : int, optional
-        Seed of the first split and its trainings, incremented for each further split.
+        Seed of the first split and its training runs, incremented for each further split.
     progress_bar : bool, optional
         Whether to show progress.
 

@@ -106,12 +106,12 @@ def reproduce_schneider2023(
     runs : int, optional
         Number of random splits; the paper has 100.
     epochs : int or tuple of int, optional
-        Epochs of the trainings from ImageNet weights and from random weights. A single number is
-        for the former, and the latter are longer by the same factor as in the paper, which has 200
-        and 400.
+        Epochs of the training runs from ImageNet weights and from random weights. A single number
+        is for the former, and the latter are longer by the same factor as in the paper, which has
+        200 and 400.
     long_epochs : int, optional
-        Epochs of longer trainings from both starts, on five of the splits, as in Table 3, which has
-        1000. By default there are none.
+        Epochs of longer training runs from both starts, on five of the splits, as in Table 3, which
+        has 1000. By default there are none.
     progress_bar : bool, optional
         Whether to show progress.
 
@@ -128,8 +128,8 @@ def reproduce_schneider2023(
         If data or weights are missing or cannot be read.
     ValueError
         For an unknown network, optimizer or scheme, numbers that are not positive, a size below the
-        smallest of the network, ``"none"`` as weights, or a folder with trainings of other data or
-        settings.
+        smallest of the network, ``"none"`` as weights, or a folder with training runs of other data
+        or settings.
 
     Examples
     --------

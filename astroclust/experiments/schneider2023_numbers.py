@@ -144,10 +144,10 @@ def compare_numbers(study):
     -------
     comparison : `~astropy.table.Table`
         The rows of ``astroclust/data/schneider2023.ecsv`` with ``paper``, ``paper_std``, ``ours``,
-        ``ours_std``, ``ours_limit``, ``"above"`` if ours is a lower limit, as some trainings never
-        reached it, otherwise empty; and ``difference`` in units of the combined standard deviation,
-        NaN if undefined, if ours is a limit, or if the trainings of the study are shorter than
-        those of the paper.
+        ``ours_std``, ``ours_limit``, ``"above"`` if ours is a lower limit, as some training runs
+        never reached it, otherwise empty; and ``difference`` in units of the combined standard
+        deviation, NaN if undefined, if ours is a limit, or if the training runs of the study are
+        shorter than those of the paper.
     """
     paper = read_data("schneider2023").copy()
     paper.rename_columns(("value", "std"), ("paper", "paper_std"))

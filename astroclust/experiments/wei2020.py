@@ -106,9 +106,9 @@ def reproduce_wei2020(
     folder : str or `~pathlib.Path`
         Folder for stamps, training runs and the report.
     quick : bool, optional
-        Whether to test all steps in minutes: two fields per sample, two short trainings, smaller
-        stamps, and a small network instead of VGG19-BN. The results are not comparable with the
-        paper.
+        Whether to test all steps in minutes: two fields per sample, two short training runs,
+        smaller stamps, and a small network instead of VGG19-BN. The results are not comparable with
+        the paper.
     runs : int, optional
         Trainings of each kind; by default ten, or two in a quick run.
     networks : sequence of str, optional
@@ -156,8 +156,8 @@ def reproduce_wei2020(
         If the weights file does not exist, or no field of a sample or the ImageNet weights can be
         fetched.
     ValueError
-        If networks, labels, normalization or split are unknown, or the folder has trainings with
-        different data or settings.
+        If networks, labels, normalization or split are unknown, or the folder has training runs
+        with different data or settings.
 
     Warns
     -----

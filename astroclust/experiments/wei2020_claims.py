@@ -39,7 +39,7 @@ def check_claims(parts):
     claims : `~astropy.table.Table`
         One row per claim and network, or pair of networks: ``section`` and ``sentence`` of the
         paper, ``network``, ``ours`` and ``verdict``: ``"supports"``, ``"contradicts"`` or, if a
-        two-sided sign test over the trainings is not significant, ``"undecided"``.
+        two-sided sign test over the training runs is not significant, ``"undecided"``.
     """
     runs = {
         key: {run: class_scores(*pair) for run, pair in classes_by_run(table).items()}
@@ -89,7 +89,7 @@ def _difference(name, other, runs):
     scatter = f" +- {np.std(change, ddof=1):.1f}" if len(change) > 1 else ""
     return (
         f"accuracy {np.mean(change):+.1f}{scatter} points, higher in {higher} of {len(change)} "
-        f"trainings, p = {p:.2g}",
+        f"training runs, p = {p:.2g}",
         float(np.mean(change)),
         p,
     )
@@ -99,7 +99,7 @@ def _check_scatter(claim, networks, runs, _):
     for name in networks:
         recalls = 100 * np.array([one["recall"] for one in runs[name, "validation"].values()])
         if len(recalls) < 2:
-            yield name, "one training", _OPEN
+            yield name, "one training run", _OPEN
             continue
         scatter = np.std(recalls, axis=0, ddof=1)
         inside = np.all((scatter >= claim["low"]) & (scatter <= claim["high"]))
@@ -107,7 +107,7 @@ def _check_scatter(claim, networks, runs, _):
         yield (
             name,
             f"{np.nanmin(scatter):.1f} to {np.nanmax(scatter):.1f} points over {len(recalls)} "
-            "trainings",
+            "training runs",
             verdict if len(recalls) >= _ENOUGH else _OPEN,
         )
 

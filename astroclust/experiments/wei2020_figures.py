@@ -119,7 +119,7 @@ def add_learning_curves(report, folder):
     report : `~astroclust.reports.Report`
         The report.
     folder : str or `~pathlib.Path`
-        Folder of the trainings, with ``EXPERIMENT/run-01/member-1/metrics.csv`` and so on.
+        Folder of the training runs, with ``EXPERIMENT/run-01/member-1/metrics.csv`` and so on.
     """
     logs = {}
     for path in sorted(Path(folder).glob("*/run-*/member-*/metrics.csv")):

@@ -112,7 +112,7 @@ def reproduce_on_pictures(
     OSError
         If a file cannot be read, or requested ImageNet weights are not available.
     ValueError
-        If a network, the split or the new galaxy is unknown, or the folder has trainings with
+        If a network, the split or the new galaxy is unknown, or the folder has training runs with
         different data or settings.
 
     Warns

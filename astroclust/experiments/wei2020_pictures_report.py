@@ -34,13 +34,13 @@ def report_pictures(classified, sample, new, *, runs, recipes, split, redraw, se
     Parameters
     ----------
     classified : `~astropy.table.Table`
-        Classes of all finished trainings, with columns that identify the training.
+        Classes of all finished training runs, with columns that identify the training.
     sample : `~astroclust.stamps.Stamps`
         The sample that is divided into training and validation set.
     new : `~astroclust.stamps.Stamps` or None
         Stamps of the new galaxy.
     runs : int
-        Planned number of trainings of each network.
+        Planned number of training runs of each network.
     recipes : dict of str to `~astroclust.training.Recipe`
         Networks by name.
     split : str
@@ -111,7 +111,7 @@ def _add_summary(report, parts, runs):
     done = min(row["runs"] for row in rows)
     text = (
         "Percentage of correct classes for all objects and for each true class: mean and standard "
-        "deviation over the trainings"
+        "deviation over the training runs"
     )
     text += "." if done >= runs else f", {done} of {runs} so far."
     most = " and ".join(f"{value:.1f} in the {part} set" for part, value in usual.items())

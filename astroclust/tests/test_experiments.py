@@ -477,7 +477,7 @@ def test_split_studies_as_commands(
         ("schneider2023", ["--pictures", "."], "--pictures", "--network, --weights"),
         ("wei2020", ["--epochs", "3", "--size", "64"], "--epochs, --size", "--pictures"),
         ("wei2020", ["--batches", "0"], "--batches", "--quick"),
-        ("catalog-only", ["--runs", "0", "--redraw"], "--runs, --redraw", "it takes --data\n"),
+        ("catalog-only", ["--runs", "0", "--redraw"], "--runs, --redraw", "it accepts --data\n"),
         ("leak", ["--quick"], "--quick", "--data, --server, --field, --runs, --epochs"),
     ],
 )

@@ -552,7 +552,7 @@ def test_schneider_2023_as_a_command(command, tmp_path, capsys):
         (["--weights", "none"], "weights none would make both starts random"),
         (["--weights", "nowhere.pth"], "nowhere.pth does not exist"),
         (["--network", "native"], "has no ImageNet weights; choose a network of torchvision"),
-        (["--network", "alexnet@64"], "give 'alexnet', and size"),
+        (["--network", "alexnet@64"], "use 'alexnet' and set size"),
         (["--network", "alexnett"], "unknown network 'alexnett'"),
         (["--scheme", "stars"], "unknown class scheme 'stars'"),
     ],

@@ -152,7 +152,7 @@ def test_roles_of_other_filters(folder, pictures):
         ({"file": ""}, "column picture: empty, but required for samples of kind picture"),
         ({"file": "none.png"}, r"row 1 \(ngc628-c\): .*none\.png does not exist"),
         ({"file": "labels.ecsv"}, r"row 1 \(ngc628-c\): .*labels\.ecsv is not a picture"),
-        ({"weight": "-1"}, r"row 1 \(ngc628-c\), column weight: is -1, not a positive"),
+        ({"weight": "-1"}, r"row 1 \(ngc628-c\), column weight: -1 is not a positive"),
         ({"weight": "much"}, r"row 1 \(ngc628-c\), column weight: 'much' is not a number"),
         ({"augmentation": "mixup"}, "column augmentation: 'mixup' is not one of observations"),
         ({"filters": "F814W"}, "column filters: 'F814W' is not three names"),

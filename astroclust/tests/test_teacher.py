@@ -91,7 +91,7 @@ def test_a_run_with_another_teacher_does_not_resume(tmp_path):
     [
         ({"bands": ("V", "I")}, "has bands V, I, but the classifier to train has NUV, U, B, V, I"),
         ({"stamp_size": 50}, "has a stamp width of 50, but"),
-        ({"normalization": "unit-stamp"}, "has the normalization unit-stamp, but"),
+        ({"normalization": "unit-stamp"}, "has normalization unit-stamp, but"),
     ],
 )
 def test_a_teacher_must_fit_the_sample(entries, message):

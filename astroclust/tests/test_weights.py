@@ -179,7 +179,7 @@ def test_weights_that_do_not_name_their_card(saved):
             {"classes": {"1": "cluster", "2": "other"}},
             "must have the entries name and names, by number",
         ),
-        ({"system": {"name": "V alone"}}, "system .*not accepted"),
+        ({"system": {"name": "V alone"}}, "system .*not valid"),
         ({"surprise": 1}, "unknown entries surprise"),
     ],
 )
