@@ -265,7 +265,7 @@ def mean_confusion(matrices):
     """
     matrices = list(matrices)
     if not matrices:
-        raise ValueError("there are no confusion matrices to average; pass at least one")
+        raise ValueError("no confusion matrices to average; pass at least one")
     if any(matrix.colnames != matrices[0].colnames for matrix in matrices):
         raise ValueError("the confusion matrices have different classes; average them separately")
     totals = np.array([matrix["total"] for matrix in matrices], float)

@@ -54,7 +54,7 @@ def mean_scores(trainings, *, merge=None, scheme="legus"):
     """
     tables = [class_scores(*pair, merge=merge, scheme=scheme) for pair in trainings]
     if not tables:
-        raise ValueError("there are no training runs to average; pass at least one")
+        raise ValueError("no training runs to average; pass at least one")
     scores = tables[0]["class", "name"]
     scores["total"] = np.mean([table["total"] for table in tables], axis=0)
     for name in _SCORES:
