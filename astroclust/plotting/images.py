@@ -206,7 +206,7 @@ def plot_gallery(table, images, *, per_class=8, size=50, context=None, column_pr
         own = members[number]
         stamps = make_stamps(table[own], images, size=size, bands=images.roles)
         row[0].set_ylabel(
-            f"{number}\n{name.replace(' ', chr(10))}", rotation=0, labelpad=34, va="center"
+            f"{number}\n{name.replace(' ', chr(10))}", rotation=0, labelpad=42, va="center"
         )
         for i, ax in enumerate(row):
             ax.set(xticks=[], yticks=[])
