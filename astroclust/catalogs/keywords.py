@@ -67,7 +67,7 @@ KEYWORDS = {
     "MINCI": Keyword("minimum concentration index", "mag"),
     "MAXERR": Keyword("maximum error of a good measurement", "mag"),
     "MINFILT": Keyword("minimum number of bands with a good measurement"),
-    "REQUIRED": Keyword("bands that must have one"),
+    "REQUIRED": Keyword("bands that must have a good measurement"),
     "NEEDSREF": Keyword("V must be one of the two adjacent bands"),
     "MAXABSV": Keyword("faintest absolute V magnitude (Vega)", "mag"),
     "MINSEP": Keyword("minimum separation of candidates", "pix"),

@@ -248,7 +248,12 @@ def _new_axes():
 
 def _magnitude(table, name):
     """Magnitudes in a filter, NaN if missing."""
-    return float_column(table, f"mag_{name.lower()}")
+    column = f"mag_{name.lower()}"
+    if column not in table.colnames:
+        filters = [one[4:].upper() for one in table.colnames if one.startswith("mag_f")]
+        found = f"magnitudes in {', '.join(filters)}; plot those" if filters else "no magnitudes"
+        raise KeyError(f"the table has no column {column}, but {found}")
+    return float_column(table, column)
 
 
 def _color(table, names):
