@@ -405,10 +405,10 @@ def test_diagrams_have_a_marker_a_class(plot, measured):
     assert sum(len(line.get_xdata()) for line in ax.lines) == 59  # one has no color
     assert len({line.get_marker() for line in ax.lines}) == 5
     assert ax.yaxis_inverted()
-    with pytest.raises(KeyError, match="no column mag_f[0-9]+w, but no magnitudes"):
+    with pytest.raises(KeyError, match=r"no column mag_f[0-9]+w, but no magnitudes"):
         plot(measured["class", "ra"])
     measured.rename_column("mag_f814w", "mag_f850lp")
-    with pytest.raises(KeyError, match="no column mag_f814w, but magnitudes in .*F850LP; plot"):
+    with pytest.raises(KeyError, match=r"no column mag_f814w, but magnitudes in .*F850LP; plot"):
         plot(measured)
 
 

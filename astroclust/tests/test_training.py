@@ -152,7 +152,7 @@ def test_labels_are_checked():
         ({"optimizer": "lbfgs"}, "unknown optimizer 'lbfgs'; available are adamw, adam, sgd"),
         ({"schedule": "cosine"}, "unknown schedule 'cosine'; available are one-cycle, constant"),
         ({"augmentation": "mixup"}, "unknown augmentation 'mixup'; available are observations"),
-        ({"validation_fraction": 1}, "from 0 to 1, not 1"),
+        ({"validation_fraction": 1}, "at least 0 and below 1, not 1"),
         (
             {"validation_fraction": 0, "patience": 2},
             "patience requires a validation_fraction above 0",
@@ -509,7 +509,10 @@ def test_a_killed_run_ends_as_one_never_killed(tmp_path, another_disk, monkeypat
     with open(folder / "last.ckpt", "r+b") as file:
         file.truncate(1000)
     monkeypatch.setattr(tempfile, "tempdir", another_disk)
-    with pytest.warns(AstropyUserWarning, match=r"last\.ckpt is damaged .*from previous\.ckpt"):
+    with pytest.warns(
+        AstropyUserWarning,
+        match=r"last\.ckpt is damaged .*from the previous checkpoint, previous\.ckpt",
+    ):
         resumed, log = train_in(tmp_path / "killed")
     weights, whole_log = train_in(tmp_path / "whole")
     assert all(torch.equal(resumed[name], weights[name]) for name in weights)
@@ -545,10 +548,15 @@ def test_a_damaged_checkpoint_is_named(tmp_path, damage):
         _checkpoint(last, step)
     assert find_checkpoint(tmp_path) == last
     last.write_bytes(damage(last.read_bytes()))
-    with pytest.warns(AstropyUserWarning, match=r"last\.ckpt is damaged .*resuming from previous"):
+    with pytest.warns(
+        AstropyUserWarning,
+        match=r"last\.ckpt is damaged .*resuming from the previous checkpoint, previous",
+    ):
         assert find_checkpoint(tmp_path) == previous
     previous.write_bytes(b"")
-    with pytest.raises(OSError, match=rf"last\.ckpt .*previous\.ckpt .*remove {tmp_path} to train"):
+    with pytest.raises(
+        OSError, match=rf"last\.ckpt .*previous\.ckpt .*remove {tmp_path} to restart the training"
+    ):
         find_checkpoint(tmp_path)
     last.unlink()
     previous.unlink()
