@@ -40,7 +40,7 @@ _SEP_LIMITS = threading.Lock()
 
 _SEGMENT: dict[str, type] = {"x": float, "y": float, "area": np.int32, "flux": float}
 #: Columns of each method.
-COLUMNS = {
+COLUMNS: dict[str, dict[str, type]] = {
     "sextractor": _SEGMENT,
     "segmentation": _SEGMENT,
     "daofind": {"x": float, "y": float, "flux": float},

@@ -4,6 +4,7 @@
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -72,7 +73,7 @@ class Classifier:
         self.card = card
         self.precision = precision
         self.networks = [network.eval() for network in networks]
-        self._prepared = None, None
+        self._prepared: tuple[Any, Any] = None, None
 
     def __repr__(self) -> str:
         notice = "; trained on simulated images" if self.card.simulated else ""
@@ -124,7 +125,7 @@ class Classifier:
             kept = self._prepared = key, self._prepare(device, precision)
         return kept[1]
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_prepared": (None, None)}
 
     def _prepare(self, device, precision):
