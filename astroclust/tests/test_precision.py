@@ -53,7 +53,7 @@ def test_without_instructions_it_is_float32(incapable):
 def test_unknown_precisions(capable, field):
     with pytest.raises(ValueError, match="must be one of auto, float32, bfloat16, float16, not 16"):
         choose_precision(CPU, 16)
-    with pytest.raises(ValueError, match="only in float32 and bfloat16; use 'auto' or 'float32'"):
+    with pytest.raises(ValueError, match="only float32 and bfloat16; use 'auto' or 'float32'"):
         classify_table(field.truth["x", "y"], field.images, precision="float16")
     with pytest.raises(ValueError, match="not 'double'"):
         Tasks(precision="double")
