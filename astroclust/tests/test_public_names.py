@@ -10,7 +10,8 @@ import pytest
 import astroclust
 
 DOCS = Path(astroclust.__file__).parents[1] / "docs"
-if not DOCS.is_dir():
+# Other packages install a folder of this name.
+if not (DOCS / "reference").is_dir():
     pytest.skip("an installed package has no docs", allow_module_level=True)
 
 PAGES = sorted((DOCS / "reference").glob("*.rst"))

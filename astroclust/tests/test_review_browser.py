@@ -281,15 +281,18 @@ def _save(page, downloads, path):
 
 def _wait_for_picture(page, selector):
     """Wait until more than ten shades are drawn."""
-    page.wait_for_function(
-        """(selector) => {
-            const canvas = document.querySelector(selector);
-            if (!canvas || !canvas.width || !canvas.height) return false;
-            const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-            return new Set(pixels.data).size > 10;
-        }""",
-        arg=selector,
-    )
+    script = """(selector) => {
+        const canvas = document.querySelector(selector);
+        if (!canvas || !canvas.width || !canvas.height) return false;
+        const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        return new Set(pixels.data).size > 10;
+    }"""
+    # Page.wait_for_function needs eval in versions of playwright that the page's policy stops.
+    for _ in range(600):
+        if page.evaluate(script, selector):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"{selector} has no picture")
 
 
 def test_one_object_and_the_field(page, server, field):
