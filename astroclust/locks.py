@@ -8,8 +8,8 @@ from filelock import FileLock, Timeout
 
 __all__ = ["only_process"]
 
-# Seconds to wait for a process that is about to exit: the workers that read data for a training hold
-# its lock, too, and notice within five seconds that it was killed.
+# Seconds to wait for a process that is about to exit: the workers that read data for a training
+# hold its lock, too, and notice within five seconds that it was killed.
 _PATIENCE = 7.0
 
 
