@@ -241,7 +241,9 @@ def test_stamps_of_another_classifier_are_named(known, tmp_path):
     path = tmp_path / "stamps" / "ngc45.fits"
     stamps = Stamps(sample.stamps.data[..., :40, :40], sample.stamps.filters)
     stamps.write(path, overwrite=True)
-.*remove this file"):
+    with pytest.raises(
+        ValueError, match=r"ngc45\.fits has stamps of 40 pixels in .*remove this file"
+    ):
         legus_samples(plan, classifier=load_classifier())
     path.unlink()  # as the message says
     assert len(legus_samples(plan, classifier=load_classifier())[0].stamps) == len(sample.stamps)
