@@ -101,7 +101,7 @@ LEGUS_CUTS = Cuts()
 #: The cuts for NGC 1559 (Wei et al. 2020, sec. 3.1).
 NGC1559_CUTS = Cuts(max_absolute_v=-7.5)
 #: Cuts for PHANGS-HST. A single concentration index, with the cut of its camera, replaces the
-#: several indices of the survey, which are not public; there is no magnitude limit.
+#: several indices of the survey, which are not public; all magnitudes are accepted.
 PHANGS_CUTS = Cuts(min_ci=1.25, max_absolute_v=np.inf)
 
 

@@ -13,7 +13,7 @@ __all__ = ["cut_stamps", "locate_stamps"]
 
 # Stamps per block: few enough that their pixels stay in the CPU cache.
 _BLOCK = 64
-# Threads, more than which wait for the memory.
+# Blocks gathered at a time: each thread mostly waits for memory, not for the interpreter.
 _THREADS = 4
 
 
@@ -70,8 +70,7 @@ def cut_stamps(x, y, bands, size, *, progress_bar=False):
         tqdm(total=len(x), unit="stamp", disable=not progress_bar) as bar,
         ThreadPoolExecutor(_THREADS) as pool,
     ):
-        # A thread per block: the time is that of the memory, not of the interpreter.
-        for n in (pool.map if len(blocks) > 1 else map)(cut, blocks):
+        for n in pool.map(cut, blocks):
             bar.update(n)
         bar.update(len(x) - bar.n)
     return data, flags

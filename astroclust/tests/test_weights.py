@@ -383,4 +383,7 @@ def test_prepared_networks_are_kept_until_a_weight_changes():
     with torch.no_grad():
         classifier.networks[0].head[-1].bias += torch.tensor([9.0, 0, 0, 0])
     stamps = reference_stamps(classifier.card)
-    assert (classifier.prepared().probabilities(stamps)[0, :, 0] > 0.9).all()
+    changed = classifier.prepared().probabilities(stamps)
+    assert (changed[0, :, 0] > 0.9).all()
+    classifier.card = replace(classifier.card, temperature=50.0)
+    assert (classifier.prepared().probabilities(stamps)[0, :, 0] < changed[0, :, 0]).all()

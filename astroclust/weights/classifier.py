@@ -73,7 +73,7 @@ class Classifier:
         self.card = card
         self.precision = precision
         self.networks = [network.eval() for network in networks]
-        self._prepared: tuple[Any, Any] = None, None
+        self._prepared: tuple[Any, ...] = (None,)
 
     def __repr__(self) -> str:
         notice = "; trained on simulated images" if self.card.simulated else ""
@@ -88,7 +88,7 @@ class Classifier:
     ) -> "Classifier":
         """Copy of the classifier, prepared for fast inference.
 
-        The last copy is kept for further calls, until a weight changes.
+        The last copy is kept for further calls, until a weight or the card changes.
 
         Parameters
         ----------
@@ -119,14 +119,15 @@ class Classifier:
         tensors = [each for one in self.networks for each in (*one.parameters(), *one.buffers())]
         # Tensors of inference mode have no version.
         versions = [(id(each), each.is_inference() or each._version) for each in tensors]
-        key = device, precision, versions
+        key = device, precision, self.card, versions
         kept = self._prepared  # another thread may replace it
         if kept[0] != key:
-            kept = self._prepared = key, self._prepare(device, precision)
+            # With the tensors, whose identifiers would otherwise be used again.
+            kept = self._prepared = key, self._prepare(device, precision), tensors
         return kept[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_prepared": (None, None)}
+        return self.__dict__ | {"_prepared": (None,)}
 
     def _prepare(self, device, precision):
         card = self.card
